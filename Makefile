@@ -1,0 +1,71 @@
+# posyandu-sync: `make` lists what there is. All work happens in .venv, made on first use from deploy/constraints.txt.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+ARGS ?=
+
+# Branch coverage in per cent: the pure rooms, and everything.
+FLOOR_PURE ?= 100
+FLOOR ?= 90
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
+SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench clean chromium
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  Variables: PYTHON=$(PYTHON) JOBS=$(JOBS) ARGS='…' (passed on to run, test and bench)"
+
+run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed; ARGS='--port 8001'
+	$(VENV)/bin/posyandu-sync demo $(ARGS)
+
+test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
+	$(PY) -m pytest -n $(JOBS) $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
+	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
+
+lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of import
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.installed-dev ## timed runs, printed as tables
+	$(PY) -m tests.bench $(ARGS)
+
+clean: ## remove the virtual environment, caches and build output (never data)
+	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make this a no-op until a dependency changes.
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/pip
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(SOURCES) | $(VENV)/bin/pip
+	$(PIP) --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+# A directory left over from a failed attempt has no pip, and is made anew.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: '$(PYTHON)' is not Python 3.11 or later; name one, as in: make PYTHON=python3.12 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: '$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	  exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+# The browser tests use the machine's Chromium; tests/_chromium.py knows where to look.
+chromium: | $(VENV)/bin/pip
+	@$(PY) -m tests._chromium >/dev/null 2>&1 && exit 0; \
+	if [ -z "$$CHROMIUM" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi; \
+	$(PY) -m tests._chromium >/dev/null || exit 2

@@ -1,0 +1,185 @@
+"""The rules of import hold, and the checks that guard them fail when a rule is broken.
+
+setup.cfg states the layers and the forbidden frameworks for import-linter; what that cannot say (standard
+library only, a single importer) is read from the syntax trees here. Every check is also run on a copy with a
+planted breach.
+"""
+
+import ast
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("sync_protocol", "schemas", "server")
+
+# Room -> the third-party packages it may import; a room may always import itself and the standard library.
+ALLOWED = {
+    "sync_protocol": set[str](),
+    "server/growth": {"numpy"},
+    "schemas": {"marshmallow", "sync_protocol"},
+    "server/regions": set[str](),
+}
+
+# Package -> the one room that may import it.
+SINGLE_IMPORTER = {"cryptography": "server/security", "apscheduler": "server/jobs"}
+
+BREACHES = {
+    "a frozen record that knows marshmallow": ("sync_protocol/_merge.py", "import marshmallow"),
+    "the merge that knows the server": ("sync_protocol/_merge.py", "import server.regions"),
+    "z-scores that know flask": ("server/growth/planted.py", "import flask"),
+    "a schema that knows the server": ("schemas/planted.py", "import server.regions"),
+    "places that know the places above them": ("server/regions/__init__.py", "import server.db"),
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Give a copy of the rooms' Python files and of setup.cfg, to be broken at will."""
+    for room in ROOMS:
+        for source in (ROOT / room).rglob("*.py"):
+            copy = tmp_path / source.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    return tmp_path
+
+
+def plant(tree: Path, file: str, line: str) -> None:
+    """Add a line at the end of a file, which is made if need be."""
+    (tree / file).parent.mkdir(parents=True, exist_ok=True)
+    with (tree / file).open("a", encoding="utf-8") as source:
+        source.write(f"\n{line}\n")
+
+
+def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter as `make lint` does, on the rooms of `tree` and no others."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    command = [sys.executable, "-W", "ignore", "-c", program, "--no-cache"]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the dotted name of every absolute import of a file, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+
+
+def strangers(tree: Path) -> list[str]:
+    """List the imports that ALLOWED does not allow."""
+    return [
+        f"{file.relative_to(tree)} imports {name}"
+        for room, allowed in ALLOWED.items()
+        for file in sorted((tree / room).rglob("*.py"))
+        for name in imports(file)
+        if name.split(".")[0] not in allowed | sys.stdlib_module_names
+        and not (name + ".").startswith(room.replace("/", ".") + ".")
+    ]
+
+
+def trespassers(tree: Path) -> list[str]:
+    """List the imports of a package that belongs to one other room."""
+    files = (file for room in ROOMS for file in sorted((tree / room).rglob("*.py")))
+    return [
+        f"{file.relative_to(tree)} imports {name}"
+        for file in files
+        for name in imports(file)
+        if (home := SINGLE_IMPORTER.get(name.split(".")[0]))
+        and not f"{file.relative_to(tree).with_suffix('').as_posix()}/".startswith(f"{home}/")
+    ]
+
+
+def readers_of_the_environment(tree: Path) -> list[str]:
+    """List the files of the rooms, server/config.py aside, that touch os.environ or os.getenv."""
+    reading = re.compile(r"\bos\.(environ|getenv)\b|\bfrom os import .*\b(environ|getenv)\b")
+    files = (file for room in ROOMS for file in sorted((tree / room).rglob("*.py")))
+    return [
+        file.relative_to(tree).as_posix()
+        for file in files
+        if reading.search(file.read_text(encoding="utf-8")) and file != tree / "server/config.py"
+    ]
+
+
+def test_imports_follow_the_contracts() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("file", "line"), BREACHES.values(), ids=BREACHES.keys())
+def test_lint_imports_fails_when_a_breach_is_planted(tree: Path, file: str, line: str) -> None:
+    plant(tree, file, line)
+    done = lint_imports(tree)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert " BROKEN" in done.stdout
+
+
+def test_lint_imports_passes_when_nothing_is_planted(tree: Path) -> None:
+    assert lint_imports(tree).returncode == 0
+
+
+def test_every_room_of_the_server_is_in_the_contract() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    listed = set(re.findall(r"server\.\w+", config["importlinter:contract:rooms"]["layers"]))
+    rooms = {path.stem for path in (ROOT / "server").iterdir() if is_room(path)}
+    assert {f"server.{room}" for room in rooms} <= listed, "add the new room to the layers in setup.cfg"
+
+
+def is_room(path: Path) -> bool:
+    """Tell a module or a folder of Python from data and from the package's own docstring."""
+    return (path.suffix == ".py" and path.stem != "__init__") or any(path.glob("*.py"))
+
+
+def test_pure_rooms_import_only_what_they_are_allowed() -> None:
+    assert strangers(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("sync_protocol/planted.py", "import numpy"),
+        ("sync_protocol/planted.py", "from schemas import anything"),
+        ("server/growth/planted.py", "def lazily():\n    from server.models import Child"),
+        ("schemas/planted.py", "import orjson"),
+        ("server/regions/planted.py", "import sqlalchemy.orm"),
+    ],
+)
+def test_strangers_are_found_when_planted(tree: Path, file: str, line: str) -> None:
+    plant(tree, file, line)
+    assert f"{file} imports" in " ".join(strangers(tree))
+
+
+def test_one_room_alone_imports_cryptography_and_one_the_scheduler() -> None:
+    assert trespassers(ROOT) == []
+
+
+@pytest.mark.parametrize("package", ["cryptography.hazmat.primitives", "apscheduler"])
+def test_trespassers_are_found_when_planted(tree: Path, package: str) -> None:
+    plant(tree, "server/interchange/planted.py", f"import {package}")
+    assert f"server/interchange/planted.py imports {package}" in trespassers(tree)
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    assert readers_of_the_environment(ROOT) == []
+
+
+def test_readers_of_the_environment_are_found_when_planted(tree: Path) -> None:
+    plant(tree, "server/interchange/planted.py", "import os\nHOST = os.environ['HOST']")
+    assert "server/interchange/planted.py" in readers_of_the_environment(tree)
+
+
+def test_importing_the_growth_engine_loads_no_framework() -> None:
+    program = "import sys, server.growth; print(*{'flask', 'sqlalchemy', 'marshmallow'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
