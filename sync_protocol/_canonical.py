@@ -1,0 +1,109 @@
+"""One byte form of a message, for hashing and signing: JSON as RFC 8785 (JCS) has it.
+
+Keys sorted, no white space, UTF-8, numbers as ECMAScript prints them, so that a browser's `JSON.stringify` over sorted
+keys gives the same bytes. Our own messages hold whole numbers only; fractions are written too, so that a wrong value from
+a foreign client can still be hashed, signed, taken in order and set aside (quarantined) instead of blocking its queue.
+"""
+
+import base64
+import hashlib
+import json
+import math
+from typing import Any
+
+from sync_protocol._errors import RemoteProtocolError
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Whole numbers beyond this are not exact in a browser."""
+
+TAG_LENGTH = 16
+"""Characters of a hash that a context or a published vector carries: 96 bits, enough to tell a restored or cloned
+device's change from the one held; the ledger keeps the whole hash."""
+
+
+def canonical(value: Any) -> bytes:
+    """Give the canonical bytes of a JSON value.
+
+    Parameters
+    ----------
+    value : dict with string keys, list, tuple, str, int, finite float, bool or None, nested at will
+
+    Returns
+    -------
+    bytes, UTF-8; equal for equal JSON values, whatever the order of their keys
+
+    Raises
+    ------
+    RemoteProtocolError
+        `value-not-canonical` for NaN, infinities, lone surrogates, or a type JSON does not have.
+    """
+    if _needs_number_text(value):
+        return _slow(value).encode()
+    try:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode()
+    except (TypeError, ValueError) as error:
+        raise RemoteProtocolError("value-not-canonical", str(error)) from error
+
+
+def _needs_number_text(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return any(map(_needs_number_text, value.values()))
+    if kind is list or kind is tuple:
+        return any(map(_needs_number_text, value))
+    return kind is float or (kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
+
+
+def _slow(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{_text(key)}:{_slow(value[key])}" for key in sorted(value))
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_slow, value)) + "]"
+    if isinstance(value, float) or (type(value) is int and abs(value) > MAX_SAFE_INTEGER):
+        return _number(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise RemoteProtocolError("value-not-canonical", str(error)) from error
+    return text
+
+
+def _number(value: float) -> str:
+    """ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20), which RFC 8785 section 3.2.2.3 prescribes."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RemoteProtocolError("value-not-canonical", "a number must be finite")
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, exponent = f"{abs(number)!r}e0".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent.partition("e")[0])
+    point -= len(whole + fraction) - len(digits)  # zeros taken off the front
+    digits = digits.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f".{digits[1:]}" if count > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
+
+
+def digest(value: Any) -> str:
+    """Give the SHA-256 of the canonical bytes: base64url without padding, 43 characters."""
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical(value)).digest())[:43].decode()

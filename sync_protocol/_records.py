@@ -1,0 +1,293 @@
+"""What travels and what is kept: changes, states, receipts. Frozen; no I/O.
+
+A `Change` is hashed in two steps: its content (nonce and registers) to a digest, and the header that carries the digest,
+the dot and the previous change's hash to the change's hash. So the chain can be verified after the content, with a
+person's data in it, has been destroyed; and the nonce keeps a destroyed name from being guessed from its digest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from sync_protocol._canonical import TAG_LENGTH, canonical, digest
+from sync_protocol._vectors import Dot, Entry, VersionVector
+
+Json = Mapping[str, Any]
+
+PROTOCOL: Final = 1
+SCHEMA: Final = 1
+FIRST_PREVIOUS: Final = ""
+"""What stands for the previous hash in an actor's first change."""
+
+REGISTERS: Final[Mapping[str, frozenset[str]]] = {
+    "child": frozenset(
+        "identity nik parents home post birth books family consent same_as removed".split()
+    ),
+    "measurement": frozenset("weight length muac head services note removed".split()),
+}
+"""Record kinds, and the groups of fields that merge as a whole (design section 3)."""
+
+MEASUREMENT_NAMESPACE: Final = UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01")
+
+
+def measurement_id(child_id: str, measured_on: str, source: str) -> str:
+    """Give the id of a child's measurement of a day: UUIDv5, so that two tablets write the *same* record.
+
+    Parameters
+    ----------
+    child_id : UUID as lower-case text
+    measured_on : ISO date
+    source : "cadre" (posyandu) or "staff" (re-measured by the health centre)
+    """
+    return str(uuid5(MEASUREMENT_NAMESPACE, f"{child_id}/{measured_on}/{source}"))
+
+
+def hub_actor(record_id: str) -> str:
+    """Name the server acting for a signed-in person: it counts per record, under the record's lock."""
+    return f"hub:{record_id}"
+
+
+def content_digest(wire: Json) -> str:
+    """Digest what is (or may be) personal in a change: its nonce and its registers, whatever they hold."""
+    return digest({"nonce": wire.get("nonce"), "set": wire.get("set")})
+
+
+def header_of(dot: Dot, previous: str, wire: Json, content: str) -> dict[str, Any]:
+    """Give what of a change is chained for ever: everything but its content, and the content's digest."""
+    header = {name: value for name, value in wire.items() if name not in ("nonce", "set")}
+    header.update(actor=dot.actor, counter=dot.counter, previous=previous, content=content)
+    return header
+
+
+def change_hash(dot: Dot, previous: str, wire: Json) -> str:
+    """Hash a change as it travels, valid or not.
+
+    Parameters
+    ----------
+    dot : its name
+    previous : hash of the same actor's change before it; FIRST_PREVIOUS for the first
+    wire : the JSON object, unchecked
+
+    Returns
+    -------
+    str, 43 characters; its first TAG_LENGTH are the change's tag
+    """
+    return digest(header_of(dot, previous, wire, content_digest(wire)))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An immutable edit of one record by one author.
+
+    `context` is the record's vector as it was when the form was opened, own unsent changes included.
+    `key` is what the record's id is made from (a measurement's child, day and source), the same in all its changes.
+    """
+
+    dot: Dot
+    kind: str
+    record_id: str
+    key: Mapping[str, str]
+    context: VersionVector
+    registers: Mapping[str, Json]
+    author: str
+    recorded_at: str
+    nonce: str
+    app: str
+    schema: int
+    hash: str
+
+    @property
+    def tag(self) -> str:
+        return self.hash[:TAG_LENGTH]
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.dot.counter, self.hash[:TAG_LENGTH])
+
+    @classmethod
+    def from_wire(cls, dot: Dot, wire: Json, hash_: str) -> "Change":
+        """Read a change that `schemas` has found valid."""
+        return cls(
+            dot,
+            wire["kind"],
+            wire["id"],
+            wire["key"],
+            VersionVector.from_wire(wire["context"]),
+            wire["set"],
+            wire["author"],
+            wire["recorded_at"],
+            wire["nonce"],
+            wire["app"],
+            wire["schema"],
+            hash_,
+        )
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as it travels: dot and previous hash follow from its place in the batch."""
+        return {
+            "kind": self.kind,
+            "id": self.record_id,
+            "key": dict(self.key),
+            "context": self.context.wire(),
+            "set": {name: dict(value) for name, value in self.registers.items()},
+            "author": self.author,
+            "recorded_at": self.recorded_at,
+            "nonce": self.nonce,
+            "app": self.app,
+            "schema": self.schema,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A live value of a register, with the dots of every change that gave it (equal values collapse, dots stay)."""
+
+    dots: tuple[Dot, ...]
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """What a record is: a pure function of the set of its changes. One sibling is the value; several are a conflict."""
+
+    kind: str
+    record_id: str
+    key: Mapping[str, str]
+    vector: VersionVector
+    registers: Mapping[str, tuple[Sibling, ...]]
+    removed: bool = False
+    removal_contested: bool = False
+    incomplete: bool = False
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """Names of the registers that hold more than one value, sorted."""
+        return tuple(sorted(name for name, siblings in self.registers.items() if len(siblings) > 1))
+
+    def value(self, register: str) -> Json | None:
+        """Give the value of a register, None when it was never set, or is in conflict."""
+        siblings = self.registers.get(register, ())
+        return siblings[0].value if len(siblings) == 1 else None
+
+    def wire(self) -> dict[str, Any]:
+        """Write `{"vector": …, "set": …}` and the marks that are true.
+
+        A register is its bare value where its one sibling has exactly the vector's dots (nearly always), else a list of
+        `{"dots": …, "value": …}`: short on the wire, and nothing lost.
+        """
+        whole = tuple(sorted(Dot(actor, entry.counter) for actor, entry in self.vector.items()))
+        registers: dict[str, Any] = {}
+        for name, siblings in self.registers.items():
+            if len(siblings) == 1 and siblings[0].dots == whole:
+                registers[name] = siblings[0].value
+            else:
+                registers[name] = [{"dots": s.dots, "value": s.value} for s in siblings]
+        wire: dict[str, Any] = {"vector": self.vector.wire(), "set": registers}
+        wire.update({mark: True for mark in MARKS if getattr(self, mark)})
+        return wire
+
+    @classmethod
+    def from_wire(cls, kind: str, record_id: str, key: Mapping[str, str], wire: Json) -> "RecordState":
+        """Read what `wire` wrote."""
+        vector = VersionVector.from_wire(wire["vector"])
+        whole = tuple(sorted(Dot(actor, entry.counter) for actor, entry in vector.items()))
+        registers = {
+            name: (Sibling(whole, value),)
+            if isinstance(value, Mapping)
+            else tuple(Sibling(tuple(Dot(*dot) for dot in s["dots"]), s["value"]) for s in value)
+            for name, value in wire["set"].items()
+        }
+        marks = {mark: True for mark in MARKS if wire.get(mark)}
+        return cls(kind, record_id, key, vector, registers, **marks)
+
+    def canonical(self) -> bytes:
+        """Give the bytes by which two states are the same."""
+        return canonical({"kind": self.kind, "id": self.record_id, "key": dict(self.key), **self.wire()})
+
+
+MARKS: Final = ("removed", "removal_contested", "incomplete")
+
+
+class Outcome(Enum):
+    """What became of one change. The sum over a batch is what was received, always."""
+
+    APPLIED = "applied"
+    MERGED = "merged"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+
+
+class ReceiptStatus(Enum):
+    """What became of the batch. Only an accepted one stored anything of its changes."""
+
+    ACCEPTED = "accepted"
+    GAP = "gap"
+    NEW_EPOCH_REQUIRED = "new_epoch_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The receipt of one change: its counter, its outcome, and why if it needs an answer."""
+
+    counter: int
+    outcome: Outcome
+    reasons: Sequence[Json] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The server's answer to one batch, built from committed rows and stored byte for byte.
+
+    `wanted` is the counter that the server takes next from this tablet; after a gap the tablet goes on from there.
+    """
+
+    batch_id: str
+    status: ReceiptStatus
+    wanted: int
+    items: tuple[Item, ...] = field(default=())
+
+    def wire(self) -> dict[str, Any]:
+        """Write it; items as `[counter, outcome]` or `[counter, outcome, reasons]`."""
+        items = [
+            [i.counter, i.outcome.value, list(i.reasons)] if i.reasons else [i.counter, i.outcome.value]
+            for i in self.items
+        ]
+        return {"batch": self.batch_id, "status": self.status.value, "wanted": self.wanted, "items": items}
+
+    @classmethod
+    def from_wire(cls, wire: Json) -> "Receipt":
+        """Read what `wire` wrote."""
+        items = tuple(Item(i[0], Outcome(i[1]), tuple(i[2]) if len(i) > 2 else ()) for i in wire["items"])
+        return cls(wire["batch"], ReceiptStatus(wire["status"]), wire["wanted"], items)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One change as it lies in a tablet's chain, valid or not: its dot, the hash before it, its bytes' meaning, its hash."""
+
+    dot: Dot
+    previous: str
+    wire: Json
+    content: str
+    hash: str
+
+
+def chain(tablet_id: str, first: int, previous: str, changes: Sequence[Json]) -> list[Link]:
+    """Number and hash the changes of a batch, whatever they hold.
+
+    Parameters
+    ----------
+    tablet_id, first, previous : the batch's tablet, the counter of its first change, the hash of the change before that
+    changes : JSON objects in the tablet's order
+    """
+    links = []
+    for counter, wire in enumerate(changes, first):
+        dot, content = Dot(tablet_id, counter), content_digest(wire)
+        hash_ = digest(header_of(dot, previous, wire, content))
+        links.append(Link(dot, previous, wire, content, hash_))
+        previous = hash_
+    return links

@@ -1,0 +1,392 @@
+"""A tablet without I/O: what it holds, what it shows, what it sends, and what it makes of an answer.
+
+The caller owns the network, the clock, randomness, the key and the disk: it asks for a batch, signs and sends it, and
+hands the answer back. Rules kept here:
+
+- A change's context is what stood in view **when its form was opened**, the tablet's own unsent changes included.
+- A batch once made is sent again, the same bytes, until it is answered; a change leaves the outbox only on its receipt.
+- What the server publishes is laid under the tablet's own changes that it does not contain yet; the tablet never folds.
+- Acknowledged changes are kept (the caller forgets them after 90 days), for a server that was restored from a backup.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sync_protocol._canonical import canonical
+from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
+from sync_protocol._records import (
+    FIRST_PREVIOUS,
+    PROTOCOL,
+    SCHEMA,
+    Change,
+    Item,
+    Json,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    RecordState,
+    Sibling,
+    change_hash,
+    measurement_id,
+)
+from sync_protocol._vectors import NOTHING_SEEN, Dot, Entry, VersionVector
+
+Ref = tuple[str, str]
+"""(record kind, record id)."""
+
+MAX_CHANGES = 200
+MAX_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A record opened for editing: what its author had in view, fixed at that moment."""
+
+    kind: str
+    record_id: str
+    key: Mapping[str, str]
+    context: VersionVector
+
+
+@dataclass(slots=True)
+class Logged:
+    """A change of this tablet, and what the server has said of it so far."""
+
+    change: Change
+    previous: str
+    item: Item | None = None
+    acknowledged_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A batch was accepted: these are the outcomes, in the order of its changes."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Resending:
+    """The server wants an earlier counter than was offered (it was restored): the changes from there are unsent again."""
+
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEpochRequired:
+    """This device was restored or cloned: it must enrol anew and call `enrol_anew`."""
+
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """Records that changed, children that left the post, and whether there is more to fetch."""
+
+    records: tuple[Ref, ...]
+    left: tuple[str, ...]
+    more: bool
+
+
+Event = Answered | Resending | NewEpochRequired | Pulled
+
+
+@dataclass(slots=True)
+class Replica:
+    """One enrolment of one device, working for one post.
+
+    Parameters
+    ----------
+    district : Kemendagri code such as "64.02"
+    tablet_id, post_id : UUIDs as lower-case text
+    app : name and version of the app, written into every change
+    """
+
+    district: str
+    tablet_id: str
+    post_id: str
+    app: str
+    log: list[Logged] = field(default_factory=list)
+    forgotten: int = 0
+    forgotten_hash: str = FIRST_PREVIOUS
+    base: dict[Ref, RecordState] = field(default_factory=dict)
+    cursor: int = 0
+    incarnation: str = ""
+    sent_up_to: int = 0
+    pending: dict[str, Any] | None = None
+
+    # -- what the tablet writes -----------------------------------------------------------------
+
+    @property
+    def head(self) -> Entry | None:
+        """The newest change of this enrolment, None before the first."""
+        return self.log[-1].change.entry if self.log else None
+
+    def open_child(self, child_id: str) -> Form:
+        return self._open("child", child_id, {})
+
+    def open_measurement(self, child_id: str, measured_on: str, source: str = "cadre") -> Form:
+        """Open the one record that a child's measurement of that day and source is, made or not yet made."""
+        key = {"child": child_id, "measured_on": measured_on, "source": source}
+        return self._open("measurement", measurement_id(child_id, measured_on, source), key)
+
+    def _open(self, kind: str, record_id: str, key: Mapping[str, str]) -> Form:
+        state = self.view((kind, record_id))
+        return Form(kind, record_id, key, state.vector if state else NOTHING_SEEN)
+
+    def write(
+        self, form: Form, registers: Mapping[str, Json], *, author: str, recorded_at: str, nonce: str
+    ) -> Change:
+        """Number, chain and keep a change. When this returns and the caller has stored it, it is saved.
+
+        Parameters
+        ----------
+        form : as opened; its context is used however long ago that was
+        registers : the groups of fields that the author set, whole
+        author, recorded_at : who, and the tablet's clock (RFC 3339, UTC)
+        nonce : 16 random bytes, base64url without padding
+        """
+        if not registers:
+            raise LocalProtocolError("nothing-set", "a change must set at least one register")
+        wire = {
+            "kind": form.kind,
+            "id": form.record_id,
+            "key": dict(form.key),
+            "context": form.context.wire(),
+            "set": {name: dict(value) for name, value in registers.items()},
+            "author": author,
+            "recorded_at": recorded_at,
+            "nonce": nonce,
+            "app": self.app,
+            "schema": SCHEMA,
+        }
+        return self._append(wire)
+
+    def _append(self, wire: Json) -> Change:
+        previous = self.log[-1].change.hash if self.log else self.forgotten_hash
+        dot = Dot(self.tablet_id, self.forgotten + len(self.log) + 1)
+        change = Change.from_wire(dot, wire, change_hash(dot, previous, wire))
+        self.log.append(Logged(change, previous))
+        return change
+
+    # -- what the tablet shows ------------------------------------------------------------------
+
+    def view(self, ref: Ref) -> RecordState | None:
+        """Give a record as this tablet knows it: the pulled state under its own changes; None if it knows of none."""
+        state = self.base.get(ref)
+        seen = state.vector.entries.get(self.tablet_id, Entry(0, "")).counter if state else 0
+        for logged in self.log[max(seen - self.forgotten, 0) :]:
+            change = logged.change
+            refused = logged.item is not None and logged.item.outcome is Outcome.QUARANTINED
+            if (change.kind, change.record_id) == ref and not refused:
+                state = _laid_over(state, change)
+        return state
+
+    def unanswered(self) -> list[Logged]:
+        """Changes that the server has not answered yet: "waiting"."""
+        return [logged for logged in self.log if logged.item is None]
+
+    def in_question(self) -> list[Logged]:
+        """Changes that the server set aside and that no later change of their record on this tablet replaces."""
+        later: set[Ref] = set()
+        asked = []
+        for logged in reversed(self.log):
+            ref = (logged.change.kind, logged.change.record_id)
+            if logged.item and logged.item.outcome is Outcome.QUARANTINED and ref not in later:
+                asked.append(logged)
+            later.add(ref)
+        return asked[::-1]
+
+    # -- what the tablet sends ------------------------------------------------------------------
+
+    def next_batch(
+        self, batch_id: str, sent_at: str, *, max_changes: int = MAX_CHANGES, max_bytes: int = MAX_BYTES
+    ) -> dict[str, Any]:
+        """Give the batch to send: the pending one again, the same, or a new one (of no changes when all are sent).
+
+        Parameters
+        ----------
+        batch_id : UUIDv7, used if a new batch is made
+        sent_at : the tablet's clock (RFC 3339, UTC)
+        max_changes, max_bytes : the server's limits, or less on a poor line
+        """
+        if self.pending is None:
+            waiting = self.log[max(self.sent_up_to - self.forgotten, 0) :][:max_changes]
+            changes: list[Json] = []
+            size = 0
+            for logged in waiting:
+                wire = logged.change.wire()
+                size += len(canonical(wire)) + 1
+                if changes and size > max_bytes - 1024:
+                    break
+                changes.append(wire)
+            self.pending = {
+                "protocol": PROTOCOL,
+                "district": self.district,
+                "tablet": self.tablet_id,
+                "batch": batch_id,
+                "sent_at": sent_at,
+                "app": self.app,
+                "incarnation": self.incarnation,
+                "head": list(self.head) if self.head else [self.forgotten, self.forgotten_hash[:16]],
+                "first": self.sent_up_to + 1,
+                "previous": waiting[0].previous if waiting else "",
+                "changes": changes,
+                "cursor": self.cursor,
+            }
+        return self.pending
+
+    # -- what the tablet makes of an answer -----------------------------------------------------
+
+    def receive(self, answer: Json, received_at: str) -> list[Event]:
+        """Take in the answer to the pending batch.
+
+        Parameters
+        ----------
+        answer : the decoded body of a 200 answer to `next_batch`'s batch
+        received_at : the tablet's clock, kept with what was acknowledged
+
+        Returns
+        -------
+        list of Event, in the order in which they happened
+
+        Raises
+        ------
+        RemoteProtocolError
+            `receipt-foreign` for a receipt of another batch: nothing was changed.
+        """
+        receipt = Receipt.from_wire(answer["receipt"])
+        if self.pending is None or receipt.batch_id != self.pending["batch"]:
+            raise RemoteProtocolError("receipt-foreign", f"no batch {receipt.batch_id} is waiting here")
+        self.pending = None
+        if self.incarnation and self.incarnation != answer["incarnation"]:
+            self.cursor = 0  # the server was restored: what it knew since may be gone, so pull from the start
+            self.incarnation = answer["incarnation"]
+            return [self._settle(receipt, received_at)]
+        self.incarnation = answer["incarnation"]
+        settled = self._settle(receipt, received_at)
+        if isinstance(settled, NewEpochRequired):
+            return [settled]
+        if self._continued_elsewhere(answer["pull"]):
+            return [settled, NewEpochRequired(receipt.wanted)]
+        return [settled, self._take(answer["pull"])]
+
+    def _settle(self, receipt: Receipt, received_at: str) -> Event:
+        if receipt.status is ReceiptStatus.NEW_EPOCH_REQUIRED:
+            return NewEpochRequired(receipt.wanted)
+        if receipt.status is ReceiptStatus.GAP:
+            self.sent_up_to = receipt.wanted - 1
+            for logged in self.log[max(self.sent_up_to - self.forgotten, 0) :]:
+                logged.item = logged.acknowledged_at = None
+            return Resending(receipt.wanted)
+        for item in receipt.items:
+            logged = self.log[item.counter - self.forgotten - 1]
+            if logged.item is None or item.outcome is not Outcome.DUPLICATE:
+                logged.item = item
+            logged.acknowledged_at = received_at
+            self.sent_up_to = max(self.sent_up_to, item.counter)
+        return Answered(receipt)
+
+    def _continued_elsewhere(self, pull: Json) -> bool:
+        """Say whether a pulled record names a change of this enrolment that is not in this log: a clone wrote it.
+
+        Such a state must not be taken: the view would hold the clone's changes for this device's own of the same
+        numbers and hide those, and their author would then overwrite them unseen.
+        """
+        rows = [*pull["children"], *(row for rows in pull["measurements"].values() for row in rows)]
+        entries = [row["vector"][self.tablet_id] for row in rows if self.tablet_id in row["vector"]]
+        return not all(self._wrote(Entry(*entry)) for entry in entries)
+
+    def _wrote(self, entry: Entry) -> bool:
+        place = entry.counter - self.forgotten - 1
+        return place < 0 or (place < len(self.log) and self.log[place].change.tag == entry.tag)
+
+    def _take(self, pull: Json) -> Pulled:
+        refs: list[Ref] = []
+        for child in pull["children"]:
+            refs.append(("child", child["id"]))
+            self.base[refs[-1]] = RecordState.from_wire("child", child["id"], {}, child)
+        for child_id, rows in pull["measurements"].items():
+            for row in rows:
+                key = {"child": child_id, "measured_on": row["on"], "source": row["source"]}
+                refs.append(("measurement", measurement_id(child_id, row["on"], row["source"])))
+                self.base[refs[-1]] = RecordState.from_wire("measurement", refs[-1][1], key, row)
+        left = set(pull["left"])
+        if left:
+            gone = [r for r, s in self.base.items() if r[1] in left or s.key.get("child") in left]
+            for ref in gone:
+                del self.base[ref]
+        self.cursor = pull["cursor"]
+        return Pulled(tuple(refs), tuple(pull["left"]), pull["more"])
+
+    # -- once in a while ------------------------------------------------------------------------
+
+    def forget(self, acknowledged_before: str) -> int:
+        """Drop the oldest acknowledged changes, and say how many (times as text: RFC 3339, UTC, compare in order)."""
+        count = 0
+        for logged in self.log[:-1]:
+            at = logged.acknowledged_at
+            if at is None or at >= acknowledged_before or logged.change.dot.counter > self.sent_up_to:
+                break
+            count += 1
+        if count:
+            self.forgotten_hash = self.log[count - 1].change.hash
+            self.forgotten += count
+            del self.log[:count]
+        return count
+
+    def enrol_anew(self, tablet_id: str, common: int) -> "Replica":
+        """Give the replica of a new enrolment of this device, with what the server does not hold numbered again.
+
+        Parameters
+        ----------
+        tablet_id : the new enrolment
+        common : the newest counter up to which the server's chain of the old enrolment equals this log
+
+        Returns
+        -------
+        Replica : in the contexts, this device's own renumbered changes have their new names and everything else
+            stays, so that no context claims what its author did not see
+        """
+        new = Replica(self.district, tablet_id, self.post_id, self.app, base=dict(self.base))
+        kept = self.log[: max(common - self.forgotten, 0)]
+        renamed: dict[str, Entry] = {}
+        for logged in self.log[len(kept) :]:
+            change = logged.change
+            context = self._renamed(change, kept, renamed, tablet_id)
+            again = new._append({**change.wire(), "context": context.wire()})
+            renamed[change.tag] = again.entry
+        return new
+
+    def _renamed(
+        self, change: Change, kept: Sequence[Logged], renamed: Mapping[str, Entry], tablet_id: str
+    ) -> VersionVector:
+        own = change.context.get(self.tablet_id)
+        if own is None or own.tag not in renamed:
+            return change.context
+        entries = {actor: e for actor, e in change.context.items() if actor != self.tablet_id}
+        entries[tablet_id] = renamed[own.tag]
+        before = [k.change.entry for k in kept if k.change.record_id == change.record_id]
+        if before:
+            entries[self.tablet_id] = before[-1]
+        return VersionVector(entries)
+
+
+def _laid_over(state: RecordState | None, change: Change) -> RecordState:
+    """Lay an own change that the server does not hold yet over a state."""
+    if state is None:
+        state = RecordState(change.kind, change.record_id, change.key, NOTHING_SEEN, {})
+    registers = dict(state.registers)
+    for name, value in change.registers.items():
+        kept = tuple(s for s in state.registers.get(name, ()) if not _all_seen(s, change))
+        same = [s for s in kept if s.value == value]
+        others = tuple(s for s in kept if s.value != value)
+        dots = tuple(sorted({change.dot, *(dot for s in same for dot in s.dots)}))
+        registers[name] = tuple(sorted((*others, Sibling(dots, value)), key=lambda s: s.dots))
+    vector = state.vector.seeing(change.dot.actor, change.entry)
+    return replace(state, vector=vector, registers=dict(sorted(registers.items())))
+
+
+def _all_seen(sibling: Sibling, change: Change) -> bool:
+    return all(change.context.claims(dot) for dot in sibling.dots)
