@@ -1,0 +1,1 @@
+"""The server. Importing a room loads that room alone: this file imports nothing."""

@@ -1,0 +1,1 @@
+"""Files of the outside world, one module for each format. Rules of growth and merging live below."""
