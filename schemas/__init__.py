@@ -1,0 +1,36 @@
+"""What may be in a message: JSON in, JSON (or a list of reasons) out. Imports marshmallow, sync_protocol and
+the standard library only; knows no database, no clock and no HTTP.
+
+Everything is a whitelist: a field that is not named here is refused. Nothing is converted: the bytes that a
+tablet hashed and signed are the bytes that are kept, so a schema only says yes or no, and why not, in words
+that a cadre understands.
+"""
+
+from schemas.batch import (
+    EnrolRequest,
+    Envelope,
+    Malformed,
+    MalformedBatch,
+    MalformedEnrolment,
+    parse_enrolment,
+    parse_envelope,
+)
+from schemas.change import check_against_birth, check_change
+from schemas.receipt import check_answer, check_enrol_answer, check_receipt
+from schemas.words import Reason
+
+__all__ = [
+    "EnrolRequest",
+    "Envelope",
+    "Malformed",
+    "MalformedBatch",
+    "MalformedEnrolment",
+    "Reason",
+    "check_against_birth",
+    "check_answer",
+    "check_change",
+    "check_enrol_answer",
+    "check_receipt",
+    "parse_enrolment",
+    "parse_envelope",
+]

@@ -1,0 +1,189 @@
+"""The two things that a tablet asks: "take this batch" and "enrol me". Hides their schemas.
+
+Of a batch, only what is needed to number, chain and verify its changes is checked here. What a change holds
+is asked of `check_change` later, one by one, so that a wrong one is set aside and the rest goes on.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marshmallow import ValidationError, validate
+
+from schemas.change import TAG
+from schemas.strict import (
+    Flag,
+    Instant,
+    ListOf,
+    Need,
+    Object,
+    Pair,
+    Part,
+    Strict,
+    Text,
+    choice,
+    shaped,
+    uuid,
+    whole,
+    words,
+)
+from schemas.words import Reason, reason, reasons_of
+from sync_protocol import MAX_CHANGES, PROTOCOL, RemoteProtocolError
+
+HASH: Final = "[A-Za-z0-9_-]{43}"
+DISTRICT: Final = r"[0-9]{2}\.[0-9]{2}"
+
+
+class BatchSchema(Strict):
+    """What a tablet sends: its changes in order, where they stand in its chain, and what it has pulled so
+    far.
+    """
+
+    protocol = whole(0)
+    district = shaped(DISTRICT, "not-district")
+    tablet = uuid()
+    batch = uuid()
+    sent_at = Instant()
+    app = words(64)
+    incarnation = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
+    head = Pair(whole(0), shaped(f"(?:{TAG})?", "not-tag"))
+    first = whole(1)
+    previous = shaped(f"(?:{HASH})?", "not-hash")
+    changes = ListOf(Object(), 0, MAX_CHANGES)
+    cursor = whole(0)
+
+
+class EnvelopeSchema(Strict):
+    """A batch and its signature: ECDSA P-256 over the batch's canonical bytes, r and s, 32 bytes each,
+    base64url.
+    """
+
+    batch = Part(BatchSchema)
+    signature = shaped("[A-Za-z0-9_-]{86}", "not-signature")
+
+
+def _never_private(_: str) -> None:
+    """Refuse `d`, the private half (RFC 7518 section 6.2.2), by a name of its own: the tablet must make a new
+    key.
+    """
+    raise ValidationError("private-key-sent")
+
+
+class PublicKeySchema(Strict):
+    """A P-256 public key as JWK (RFC 7517), as WebCrypto exports it."""
+
+    kty = choice("EC")
+    crv = choice("P-256")
+    x = shaped(HASH, "not-hash")
+    y = shaped(HASH, "not-hash")
+    ext = Flag(Need.ABSENT)
+    key_ops = ListOf(choice("verify"), 0, 1, Need.ABSENT)
+    d = Text(Need.ABSENT, _never_private)
+
+
+class EnrolSchema(Strict):
+    """A device that wants to be a tablet of the post for which the code was made."""
+
+    code = shaped("[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{2}", "not-enrolment-code")
+    public_key = Part(PublicKeySchema)
+    app = words(64)
+    device = words(80)
+
+
+ENVELOPE: Final = EnvelopeSchema()
+ENROL: Final = EnrolSchema()
+
+
+class Malformed(RemoteProtocolError):
+    """A whole request cannot be understood. `reasons` say where and why, as those of a change do."""
+
+    def __init__(self, code: str, reasons: Sequence[Reason]) -> None:
+        super().__init__(code, " ".join(r.en for r in reasons))
+        self.reasons = tuple(reasons)
+
+
+class MalformedBatch(Malformed):
+    """Nothing of a batch was read."""
+
+
+class MalformedEnrolment(Malformed):
+    """Nobody was enrolled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A batch whose outside is sound, and the signature to check. `batch` is the very object that arrived."""
+
+    batch: Mapping[str, Any]
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolRequest:
+    """A request to enrol; `x` and `y` are the public key's coordinates, 32 bytes each (on the curve or not:
+    unchecked).
+    """
+
+    code: str
+    x: bytes
+    y: bytes
+    app: str
+    device: str
+
+
+def parse_envelope(raw: object) -> Envelope:
+    """Read the body of an upload.
+
+    Parameters
+    ----------
+    raw : decoded JSON
+
+    Returns
+    -------
+    Envelope : of the changes is known that each is an object and that there are at most MAX_CHANGES
+
+    Raises
+    ------
+    MalformedBatch
+        `batch-malformed`, with every reason. A batch of another protocol has the one reason
+        `protocol-unsupported`.
+    """
+    batch = raw.get("batch") if isinstance(raw, dict) else None
+    spoken = batch.get("protocol") if isinstance(batch, dict) else None
+    if type(spoken) is int and spoken != PROTOCOL:
+        foreign = reason("batch.protocol", "protocol-unsupported", spoken, str(PROTOCOL))
+        raise MalformedBatch("batch-malformed", [foreign])
+    read = _read(ENVELOPE, raw, MalformedBatch, "batch-malformed")
+    return Envelope(read["batch"], _bytes(read["signature"]))
+
+
+def parse_enrolment(raw: object) -> EnrolRequest:
+    """Read the body of a request to enrol.
+
+    Parameters
+    ----------
+    raw : decoded JSON
+
+    Raises
+    ------
+    MalformedEnrolment
+        `enrolment-malformed`, with every reason
+    """
+    read = _read(ENROL, raw, MalformedEnrolment, "enrolment-malformed")
+    key = read["public_key"]
+    return EnrolRequest(read["code"], _bytes(key["x"]), _bytes(key["y"]), read["app"], read["device"])
+
+
+def _read(schema: Strict, raw: object, refusal: type[Malformed], code: str) -> Mapping[str, Any]:
+    if not isinstance(raw, dict):
+        raise refusal(code, [reason("", "not-object", raw)])
+    reasons = reasons_of(schema.validate(raw), raw)
+    if reasons:
+        raise refusal(code, reasons)
+    return raw
+
+
+def _bytes(text: str) -> bytes:
+    """Decode base64url without padding (RFC 4648 section 5), of a length that was checked."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,165 @@
+"""Is a change valid? Hides the schema of a change, the quick test in front of it, and the order of its
+reasons.
+
+A change is checked as it travels and is never rewritten. Two rules need the day on which it is checked, so
+they stand beside the schemas; they are asked of a change that the schemas refuse as well, so that a cadre is
+told everything at once.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from marshmallow import ValidationError, validate
+from marshmallow.fields import Field
+
+from schemas.fast import surely_valid
+from schemas.records import ChildKey, ChildRegisters, MeasurementKey, MeasurementRegisters
+from schemas.strict import (
+    UUID,
+    Day,
+    Instant,
+    MapOf,
+    Need,
+    Object,
+    Pair,
+    Part,
+    Strict,
+    choice,
+    shaped,
+    uuid,
+    whole,
+    words,
+)
+from schemas.words import Reason, reason, reasons_of
+from sync_protocol import SCHEMA, TAG_LENGTH, measurement_id
+
+MAX_ACTORS: Final = 64
+"""A record is touched by a handful of tablets in its life; a context of more is not one."""
+
+TAG: Final = rf"[A-Za-z0-9_-]{{{TAG_LENGTH}}}"
+
+
+class ContextField(MapOf):
+    """A version vector as it travels, `{actor: [counter, tag]}`; a context is empty for a new record."""
+
+    def __init__(self) -> None:
+        actor = shaped(f"(?:hub:)?{UUID}", "not-actor")
+        super().__init__(actor, Pair(whole(1), shaped(TAG, "not-tag")), MAX_ACTORS)
+
+
+class ChangeSchema(Strict):
+    """What every change has. By itself it says what else is wrong with a change of an unknown kind."""
+
+    kind = choice("child", "measurement")
+    id = uuid()
+    key: Field[Any] = Object()
+    context = ContextField()
+    set: Field[Any] = Object()
+    author = shaped("[A-Za-z0-9_.:@-]{1,64}", "not-author")
+    recorded_at = Instant()
+    nonce = shaped("[A-Za-z0-9_-]{22}", "not-nonce")
+    app = words(64)
+    schema = whole(1)
+
+
+SOMETHING: Final = validate.Length(min=1, error="nothing-set")
+
+
+class ChildChange(ChangeSchema):
+    """A change of a child."""
+
+    key = Part(ChildKey)
+    set = Part(ChildRegisters, Need.VALUE, SOMETHING)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse a child that is said to be the same as itself."""
+        twin = value.get("set", {}).get("same_as", {}).get("child")
+        if twin is not None and twin == value.get("id"):
+            raise ValidationError({"set": {"same_as": {"child": ["same-as-itself"]}}})
+
+
+class MeasurementChange(ChangeSchema):
+    """A change of a measurement."""
+
+    key = Part(MeasurementKey)
+    set = Part(MeasurementRegisters, Need.VALUE, SOMETHING)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse an id that is not the one that child, day and source make."""
+        key = value.get("key", {})
+        if "id" not in value or len(key) < 3:
+            return
+        if value["id"] != measurement_id(key["child"], key["measured_on"], key["source"]):
+            raise ValidationError("id-mismatch", "id")
+
+
+UNKNOWN_KIND: Final = ChangeSchema()
+SCHEMAS: Final[Mapping[str, ChangeSchema]] = {"child": ChildChange(), "measurement": MeasurementChange()}
+TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
+
+
+def check_change(wire: object, *, today: date) -> list[Reason]:
+    """Give every reason why a change cannot be applied.
+
+    Parameters
+    ----------
+    wire : one member of a batch's `changes`, as it arrived
+    today : the day it is at the posts of the district; what is dated after it cannot have happened
+
+    Returns
+    -------
+    list of Reason, in the order of their paths; empty for a valid change. A change written by a newer schema
+    than ours has the one reason `schema-too-new`, for our rules say nothing of it.
+    """
+    if not isinstance(wire, dict):
+        return [reason("", "not-object", wire)]
+    kind = wire.get("kind")
+    if type(kind) is not str or kind not in SCHEMAS:
+        return _asked(UNKNOWN_KIND, wire, today)
+    if wire.get("schema") == SCHEMA and TESTS[kind](wire):
+        return _too_late(wire, today)
+    return _asked(SCHEMAS[kind], wire, today)
+
+
+def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
+    """Ask marshmallow itself."""
+    written_by = wire.get("schema")
+    if type(written_by) is int and written_by > SCHEMA:
+        return [reason("schema", "schema-too-new", written_by, str(SCHEMA))]
+    found = reasons_of(schema.validate(wire), wire)
+    return sorted([*found, *_too_late(wire, today)], key=lambda r: (r.path, r.code))
+
+
+def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:
+    """Find dates of things that have happened which lie after today, in a change valid or not."""
+    last = today.isoformat()
+    dates = (
+        ("key.measured_on", _inside(wire, "key", "measured_on")),
+        ("set.identity.born_on", _inside(_inside(wire, "set", "identity"), "born_on")),
+    )
+    return [
+        reason(path, "date-in-future", value, last)
+        for path, value in dates
+        if type(value) is str and value > last and Day.accepts(value)
+    ]
+
+
+def _inside(value: Any, *path: str) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def check_against_birth(measured_on: str, born_on: str) -> Reason | None:
+    """Say whether a measurement is dated before the child was born.
+
+    Parameters
+    ----------
+    measured_on, born_on : ISO dates, as in a measurement's key and a child's identity
+
+    Returns
+    -------
+    Reason, None where the dates agree (a child may be measured on the day of birth)
+    """
+    return reason("key.measured_on", "before-birth", measured_on, born_on) if measured_on < born_on else None

@@ -1,0 +1,155 @@
+"""A quick "surely valid" in front of a marshmallow schema (docs/adr/0007). Hides how a schema is turned into
+closures.
+
+`surely_valid(schema)` reads the schema's own declared fields once and gives a test made of the very same
+`accepts` methods, validators and `agree` rules. It leaves out what marshmallow does besides: building a
+second copy of the object, binding and collecting errors. No rule is written here, so none can differ. Two
+rules are kept:
+
+- True means that `schema.load` accepts the value, always. False means "in doubt": ask `schema.load`, which
+  also knows why.
+- What is not known here (another field class, a hook, a renamed field) makes the test answer False for ever:
+  slow, not wrong.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from schemas.strict import Json, ListOf, MapOf, Pair, Part, Strict
+
+Test = Callable[[Any], bool]
+
+
+def surely_valid(schema: Schema) -> Test:
+    """Compile a schema into a test.
+
+    Parameters
+    ----------
+    schema : a Strict schema as it would be used: its fields, what they need, their validators, its `agree`
+
+    Returns
+    -------
+    function of one JSON value; True where `schema.load` surely accepts it, False where it is in doubt.
+    It never raises.
+    """
+    if not isinstance(schema, Strict) or _hooks(schema) != _hooks(Strict) or schema.unknown != RAISE:
+        return _in_doubt
+    if schema.many or schema.partial or schema.fields != schema.load_fields:
+        return _in_doubt
+    members = {name: _member(field, name) for name, field in schema.fields.items()}
+    required = frozenset(name for name, field in schema.fields.items() if field.required)
+    agree = None if type(schema).agree is Strict.agree else _passes(schema.agree)
+    return _object(members, required, agree)
+
+
+def _hooks(schema: Schema | type[Schema]) -> dict[str, Any]:
+    """List a schema's hooks. marshmallow adds empty entries to its table when it looks something up there."""
+    return {tag: hooks for tag, hooks in schema._hooks.items() if hooks}
+
+
+def _object(members: Mapping[str, Test], required: frozenset[str], agree: Test | None) -> Test:
+    member_of = members.get
+
+    def test(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name, member in value.items():
+            accepts = member_of(name)
+            if accepts is None or not accepts(member):
+                return False
+        return required <= value.keys() and (agree is None or agree(value))
+
+    return test
+
+
+def _in_doubt(_: Any) -> bool:
+    return False
+
+
+def _member(field: fields.Field[Any], name: str) -> Test:
+    """Test one field of an object, null included."""
+    if field.pre_load or field.post_load or field.data_key not in (None, name) or field.attribute:
+        return _in_doubt
+    test = _field(field)
+    if not field.allow_none:
+        return lambda value: value is not None and test(value)
+    return lambda value: value is None or test(value)
+
+
+def _field(field: fields.Field[Any]) -> Test:
+    """Test the value of a field that is there and not null."""
+    inside = _inside(field)
+    return _all([inside, *map(_validator, field.validators)]) if inside else _in_doubt
+
+
+def _inside(field: fields.Field[Any]) -> Test | None:
+    """Test a value apart from the field's validators; None where the field reads it in an unknown way."""
+    reads = type(field)._deserialize
+    if isinstance(field, Json) and reads is Json._deserialize:
+        return field.accepts
+    if type(field) is Part and not (field.only or field.exclude or field.many):
+        return surely_valid(field.schema)
+    if isinstance(field, Pair) and reads is Pair._deserialize:
+        return _pair(_member(field.first, ""), _member(field.second, ""))
+    if isinstance(field, ListOf) and reads is ListOf._deserialize:
+        return _list(_member(field.member, ""))
+    if isinstance(field, MapOf) and reads is MapOf._deserialize:
+        return _map(_member(field.key, ""), _member(field.member, ""))
+    return None
+
+
+def _pair(first: Test, second: Test) -> Test:
+    return lambda value: type(value) is list and len(value) == 2 and first(value[0]) and second(value[1])
+
+
+def _list(member: Test) -> Test:
+    return lambda value: type(value) is list and all(map(member, value))
+
+
+def _map(key: Test, member: Test) -> Test:
+    return lambda value: type(value) is dict and all(map(key, value)) and all(map(member, value.values()))
+
+
+def _all(tests: list[Test]) -> Test:
+    """Join tests; the short forms are the ones that every field of a weighing takes."""
+    if len(tests) == 1:
+        return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda value: first(value) and second(value)
+    return lambda value: all(test(value) for test in tests)
+
+
+def _validator(rule: Callable[[Any], Any]) -> Test:
+    """Turn a validator into a test: the commonest by reading its parameters, any other by asking it."""
+    if type(rule) is validate.Range and rule.min_inclusive and rule.max_inclusive:
+        return _range(rule.min, rule.max)
+    if type(rule) is validate.OneOf:
+        choices = rule.choices
+        return lambda value: value in choices
+    if type(rule) is validate.Regexp and isinstance(rule.regex, re.Pattern):
+        match = rule.regex.match
+        return lambda value: match(value) is not None
+    return _passes(rule)
+
+
+def _range(low: Any, high: Any) -> Test:
+    if low is None:
+        return lambda value: bool(value <= high)
+    if high is None:
+        return lambda value: bool(low <= value)
+    return lambda value: bool(low <= value <= high)
+
+
+def _passes(rule: Callable[[Any], Any]) -> Test:
+    def test(value: Any) -> bool:
+        try:
+            rule(value)
+        except ValidationError:
+            return False
+        return True
+
+    return test

@@ -1,0 +1,214 @@
+"""What the server answers: receipt, pull, enrolment. For the examples, the documentation, and a client that
+mistrusts.
+
+The server builds its answers from `sync_protocol` types and committed rows, so it does not ask these schemas;
+the tests do, of every answer that they see.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, validate
+
+from schemas.batch import DISTRICT
+from schemas.change import ContextField
+from schemas.records import ChildRegisters, MeasurementRegisters
+from schemas.strict import (
+    UUID,
+    Flag,
+    Instant,
+    Json,
+    ListOf,
+    MapOf,
+    Member,
+    Need,
+    Pair,
+    Part,
+    Strict,
+    Text,
+    choice,
+    collect,
+    day,
+    shaped,
+    uuid,
+    whole,
+    words,
+)
+from schemas.words import Reason, reason, reasons_of
+from sync_protocol import MAX_CHANGES, PROTOCOL, Outcome, ReceiptStatus
+
+MANY: Final = 100_000
+"""Where only the size of an answer is the limit."""
+
+
+DOT: Final = Pair(shaped(f"(?:hub:)?{UUID}", "not-actor"), whole(1))
+
+
+class ReasonSchema(Strict):
+    """Why a change was set aside; `id` and `en` are sentences to show."""
+
+    path = Text()
+    code = words(40)
+    value = Json(Need.NULLABLE)
+    id = words(600)
+    en = words(600)
+
+
+class ItemField(Member):
+    """What became of one change: `[counter, outcome]`, with a third member, the reasons, where it needs an
+    answer.
+    """
+
+    default_error_messages = {"invalid": "not-pair"}  # noqa: RUF012 (as marshmallow has it)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = Pair(whole(1), choice(*(outcome.value for outcome in Outcome)))
+        self.reasons = ListOf(Part(ReasonSchema), 1, MANY)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if type(value) is not list or len(value) not in (2, 3):
+            raise self.make_error("invalid")
+        self.pair.deserialize(value[:2])
+        if len(value) == 3:
+            collect({2: (self.reasons, value[2])})
+        return value
+
+
+class ReceiptSchema(Strict):
+    """One outcome for each change of a batch, none where the batch was not accepted."""
+
+    batch = uuid()
+    status = choice(*(status.value for status in ReceiptStatus))
+    wanted = whole(1)
+    items = ListOf(ItemField(), 0, MAX_CHANGES)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse outcomes of a batch that was not accepted, and counters that do not run on."""
+        counters = [item[0] for item in value.get("items", [])]
+        if counters and value.get("status", "accepted") != "accepted":
+            raise ValidationError("answer-incoherent", "status")
+        if counters != list(range(counters[0], counters[0] + len(counters)) if counters else ()):
+            raise ValidationError("answer-incoherent", "items")
+
+
+class Published(Part):
+    """A register of a published state: its value, or a list of `{"dots": …, "value": …}` where that says too
+    little.
+    """
+
+    def __init__(self, register: type[Schema]) -> None:
+        super().__init__(register, Need.ABSENT)
+        sibling = Strict.from_dict({"dots": ListOf(DOT, 1, MANY), "value": Part(register)})
+        self.siblings = ListOf(Part(sibling), 1, MANY)
+
+    def _deserialize(self, value: Any, *where: Any, **rest: Any) -> Any:
+        if type(value) is list:
+            return self.siblings.deserialize(value)
+        return super()._deserialize(value, *where, **rest)
+
+
+def _published(registers: type[Strict]) -> type[Schema]:
+    """Make the schema of published registers from the one of registers as a change sets them."""
+    parts = registers._declared_fields.items()
+    return Strict.from_dict({name: Published(part.inside) for name, part in parts if isinstance(part, Part)})
+
+
+def _mark() -> Flag:
+    """Declare a mark that is left out unless it is true."""
+    return Flag(Need.ABSENT, validate.Equal(True, error="answer-incoherent"))
+
+
+class StateSchema(Strict):
+    """What every published state has besides its registers."""
+
+    vector = ContextField()
+    removed = _mark()
+    removal_contested = _mark()
+    incomplete = _mark()
+
+
+class ChildStateSchema(StateSchema):
+    """A child as the server holds it."""
+
+    id = uuid()
+    set = Part(_published(ChildRegisters))
+
+
+class MeasurementStateSchema(StateSchema):
+    """A measurement as the server holds it; its id follows from its child, day and source."""
+
+    on = day()
+    source = choice("cadre", "staff")
+    set = Part(_published(MeasurementRegisters))
+
+
+class PullSchema(Strict):
+    """What changed at the post since the cursor that the batch named, and the cursor to name next."""
+
+    cursor = whole(0)
+    more = Flag()
+    children = ListOf(Part(ChildStateSchema), 0, MANY)
+    measurements = MapOf(uuid(), ListOf(Part(MeasurementStateSchema), 1, MANY), MANY)
+    left = ListOf(uuid(), 0, MANY)
+
+
+class AnswerSchema(Strict):
+    """The answer to a batch."""
+
+    protocol = whole(PROTOCOL, PROTOCOL)
+    incarnation = words(64)
+    server_time = Instant()
+    receipt = Part(ReceiptSchema)
+    pull = Part(PullSchema)
+
+
+class PostSchema(Strict):
+    """The posyandu that a tablet works for."""
+
+    id = uuid()
+    name = words(120)
+
+
+class LimitsSchema(Strict):
+    """How much the server takes at once: changes, and bytes of the batch before compression."""
+
+    changes = whole(1)
+    bytes = whole(1024)
+
+
+class EnrolAnswerSchema(Strict):
+    """What a new tablet is told: its name, its post, and whom it talks to."""
+
+    tablet = uuid()
+    district = shaped(DISTRICT, "not-district")
+    post = Part(PostSchema)
+    incarnation = words(64)
+    server_time = Instant()
+    limits = Part(LimitsSchema)
+
+
+ANSWER: Final = AnswerSchema()
+RECEIPT: Final = ReceiptSchema()
+ENROL_ANSWER: Final = EnrolAnswerSchema()
+
+
+def check_answer(wire: object) -> list[Reason]:
+    """Give every reason why this is no answer to a batch; empty for a good one."""
+    return _check(ANSWER, wire)
+
+
+def check_receipt(wire: object) -> list[Reason]:
+    """Give every reason why this is no receipt; empty for a good one."""
+    return _check(RECEIPT, wire)
+
+
+def check_enrol_answer(wire: object) -> list[Reason]:
+    """Give every reason why this is no answer to a request to enrol; empty for a good one."""
+    return _check(ENROL_ANSWER, wire)
+
+
+def _check(schema: Strict, wire: object) -> list[Reason]:
+    if not isinstance(wire, dict):
+        return [reason("", "not-object", wire)]
+    return reasons_of(schema.validate(wire), wire)

@@ -1,0 +1,222 @@
+"""The registers of child and measurement: their fields, units and ranges, one schema for each register.
+
+A register is what merges as a whole (design section 3), so a change that sets one sends all of it; a field
+marked OPTIONAL may be left out or null, which says the same: not known. Ranges are the hard limits of what
+can be true of a child under five (reference/domain.md section 7.3, e-PPGBM's own input limits): beyond them a
+number is a slip of unit or keyboard, never a child. What is merely unlikely is accepted here and flagged
+later, by the assessment.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from schemas.strict import Flag, Need, Part, Strict, Text, choice, day, shaped, uuid, whole, words
+
+NULLABLE, OPTIONAL, ABSENT = Need.NULLABLE, Need.OPTIONAL, Need.ABSENT
+
+
+def _nik(value: str) -> None:
+    """Check what every NIK keeps (domain.md section 5.1); it has no check digit, and its region may be an old
+    one.
+    """
+    if len(value) != 16 or not (value.isascii() and value.isdigit()):
+        raise ValidationError("nik-digits")
+    if len(set(value)) == 1:
+        raise ValidationError("nik-same-digits")
+    day_part, month = int(value[6:8]), int(value[8:10])
+    problems = []
+    if not (1 <= day_part <= 31 or 41 <= day_part <= 71):
+        problems.append("nik-day")
+    if not 1 <= month <= 12:
+        problems.append("nik-month")
+    if value[12:] == "0000":
+        problems.append("nik-serial")
+    if problems:
+        raise ValidationError(list(problems))
+
+
+# -- registers of a child --------------------------------------------------------------------------
+
+
+class Identity(Strict):
+    """Who the child is. An unknown birth date is null: then only weight-for-length is scored."""
+
+    name = words(120)
+    sex = choice("M", "F", need=NULLABLE)
+    born_on = day(NULLABLE)
+    birth_order = whole(1, 20, NULLABLE)
+
+
+class Nik(Strict):
+    """The national number, or null where the child has none yet or a wrong one was taken back."""
+
+    nik = Text(NULLABLE, _nik)
+
+
+class Parents(Strict):
+    """Who to talk to."""
+
+    mother = words(120, OPTIONAL)
+    father = words(120, OPTIONAL)
+    phone = shaped(r"\+?[0-9]{8,16}", "not-phone", OPTIONAL)
+
+
+class Home(Strict):
+    """Where the child lives; `village` is the Kemendagri code of a desa or kelurahan."""
+
+    address = words(200, OPTIONAL, lines=True)
+    rt = shaped("[0-9]{1,3}", "not-rt", OPTIONAL)
+    rw = shaped("[0-9]{1,3}", "not-rt", OPTIONAL)
+    village = shaped(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{4}", "not-village", OPTIONAL)
+
+
+class Post(Strict):
+    """The posyandu that the child belongs to."""
+
+    post = uuid()
+
+
+class Birth(Strict):
+    """The child at birth: grams, millimetres, completed weeks of gestation."""
+
+    weight_g = whole(300, 7000, OPTIONAL)
+    length_mm = whole(200, 650, OPTIONAL)
+    gestation_weeks = whole(22, 44, OPTIONAL)
+
+
+class Books(Strict):
+    """Whether the family holds a Buku KIA and a KMS."""
+
+    kia = Flag()
+    kms = Flag()
+
+
+class Family(Strict):
+    """Whether the family is at risk of stunting (KRS), who says so, and until when that holds."""
+
+    krs = Flag()
+    source = words(100, OPTIONAL)
+    valid_until = day(OPTIONAL)
+
+
+class Consent(Strict):
+    """Whether a parent or guardian agreed to the processing; who, when and how (UU PDP, domain.md §8)."""
+
+    given = Flag()
+    by = words(120, OPTIONAL)
+    relation = words(60, OPTIONAL)
+    on = day(OPTIONAL)
+    method = words(60, OPTIONAL)
+
+
+class SameAs(Strict):
+    """The child that this one turned out to be; null takes the link back."""
+
+    child = uuid(NULLABLE)
+
+
+class Removed(Strict):
+    """Why the record should not be; null puts it back."""
+
+    reason = words(200, NULLABLE)
+
+
+# -- registers of a measurement --------------------------------------------------------------------
+
+
+class Weight(Strict):
+    """Grams, and the oedema (none, +, ++, +++) that makes a weight tell nothing: it may stand without a
+    weight.
+    """
+
+    weight_g = whole(500, 40_000, NULLABLE)
+    oedema = choice("n", "1", "2", "3", need=NULLABLE)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse a weighing that says nothing."""
+        if value.get("weight_g", 0) is None and value.get("oedema", 0) is None:
+            raise ValidationError("nothing-measured")
+
+
+class Length(Strict):
+    """Millimetres, and how the child was measured: lying is a length, standing a height, 7 mm apart."""
+
+    length_mm = whole(300, 1400, NULLABLE)
+    position = choice("lying", "standing", need=NULLABLE)
+
+
+class Muac(Strict):
+    """Mid-upper-arm circumference (LiLA), millimetres."""
+
+    muac_mm = whole(50, 300, NULLABLE)
+
+
+class Head(Strict):
+    """Head circumference, millimetres."""
+
+    head_mm = whole(250, 650, NULLABLE)
+
+
+class Services(Strict):
+    """What the child was given or found to need on that day; null or left out: not asked."""
+
+    vitamin_a = choice("blue", "red", need=OPTIONAL)
+    exclusive_breastfeeding = Flag(OPTIONAL)
+    mbg = Flag(OPTIONAL)
+    mother_class = Flag(OPTIONAL)
+    kpsp = choice("S", "M", "P", need=OPTIONAL)
+    deworming = Flag(OPTIONAL)
+    immunised = Flag(OPTIONAL)
+
+
+class Note(Strict):
+    """What does not fit elsewhere."""
+
+    text = words(500, lines=True)
+
+
+# -- what the records are made of ------------------------------------------------------------------
+
+
+class ChildKey(Strict):
+    """A child's id is made where the child is first written down: nothing else says who it is."""
+
+
+class MeasurementKey(Strict):
+    """What a measurement's id is made from; so two tablets that measure one child on one day write the same
+    record.
+    """
+
+    child = uuid()
+    measured_on = day()
+    source = choice("cadre", "staff")
+
+
+class ChildRegisters(Strict):
+    """The registers that a change of a child may set."""
+
+    identity = Part(Identity, ABSENT)
+    nik = Part(Nik, ABSENT)
+    parents = Part(Parents, ABSENT)
+    home = Part(Home, ABSENT)
+    post = Part(Post, ABSENT)
+    birth = Part(Birth, ABSENT)
+    books = Part(Books, ABSENT)
+    family = Part(Family, ABSENT)
+    consent = Part(Consent, ABSENT)
+    same_as = Part(SameAs, ABSENT)
+    removed = Part(Removed, ABSENT)
+
+
+class MeasurementRegisters(Strict):
+    """The registers that a change of a measurement may set."""
+
+    weight = Part(Weight, ABSENT)
+    length = Part(Length, ABSENT)
+    muac = Part(Muac, ABSENT)
+    head = Part(Head, ABSENT)
+    services = Part(Services, ABSENT)
+    note = Part(Note, ABSENT)
+    removed = Part(Removed, ABSENT)

@@ -1,0 +1,289 @@
+"""The kinds of field that our messages are made of. Hides how marshmallow is kept from being kind.
+
+Stock marshmallow converts: "9500" becomes 9500, 9500.0 becomes 9500, an unknown spelling of true becomes
+True. A message that was hashed and signed must not be converted, and a wrong type is a sign of a wrong
+client. So each field here has one method, `accepts`, that says whether a JSON value is of its kind;
+marshmallow does the rest (required, null, validators, collecting every error). `schemas.fast` uses the very
+same methods and validators, so there is one set of rules.
+
+An error message of a schema is a code, and after a space what it needs to be explained ("out-of-range 500
+40000"); `schemas.words` makes the sentences.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from sync_protocol import MAX_SAFE_INTEGER
+
+FIRST_DAY: Final = "2000-01-01"
+"""No date of a child under five lies before it, whenever this runs; one that does is a slip."""
+
+
+class Need(Enum):
+    """Whether a field must be there, and whether it may be null."""
+
+    VALUE = (True, False)
+    NULLABLE = (True, True)
+    OPTIONAL = (False, True)
+    ABSENT = (False, False)
+
+    def __init__(self, required: bool, nullable: bool) -> None:
+        self.required, self.nullable = required, nullable
+
+
+class Strict(Schema):
+    """An object of exactly the fields declared. A subclass may say in `agree` how they must fit together."""
+
+    error_messages = {"type": "not-object", "unknown": "unknown-field"}  # noqa: RUF012 (as marshmallow has it)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Raise ValidationError if fields contradict one another.
+
+        Parameters
+        ----------
+        value : what of the object is valid by itself; a field with an error of its own is missing
+        """
+
+    @validates_schema(skip_on_field_errors=False)
+    def _check_agreement(self, value: Mapping[str, Any], **_: Any) -> None:
+        self.agree(value)
+
+
+class Member(fields.Field[Any]):
+    """The parent of all fields below: never converted, and with errors that are codes."""
+
+    default_error_messages = {"required": "missing", "null": "not-null"}  # noqa: RUF012 (as marshmallow has it)
+
+    def __init__(self, need: Need = Need.VALUE, *rules: Callable[[Any], Any]) -> None:
+        super().__init__(required=need.required, allow_none=need.nullable, validate=rules)
+
+
+class Json(Member):
+    """Any JSON value; the parent of every field that holds one plain value."""
+
+    @staticmethod
+    def accepts(_: Any) -> bool:
+        """Say whether the value is of this kind. Total: any JSON value may be asked about."""
+        return True
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not self.accepts(value):
+            raise self.make_error("invalid")
+        return value
+
+
+class Object(Json):
+    """An object whose inside is somebody else's affair."""
+
+    default_error_messages = {"invalid": "not-object"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        return type(value) is dict
+
+
+class Whole(Json):
+    """A whole number: not true or false (which Python takes for 1 and 0), not 9.0, not "9"."""
+
+    default_error_messages = {"invalid": "not-whole-number"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        return type(value) is int
+
+
+class Flag(Json):
+    """true or false."""
+
+    default_error_messages = {"invalid": "not-yes-no"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        return type(value) is bool
+
+
+class Text(Json):
+    """A string."""
+
+    default_error_messages = {"invalid": "not-text"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        return type(value) is str
+
+
+class Day(Json):
+    """A date as `YYYY-MM-DD` that the calendar has; Python's own reader also takes `20260105` and
+    `2026-W01-1`.
+    """
+
+    default_error_messages = {"invalid": "not-date"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        if type(value) is not str or not _DAY(value):
+            return False
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            return False
+        return True
+
+
+class Instant(Json):
+    """A moment as RFC 3339 in UTC: `2026-01-05T02:15:00Z`, with up to six decimals of a second."""
+
+    default_error_messages = {"invalid": "not-time"}  # noqa: RUF012 (as marshmallow has it)
+
+    @staticmethod
+    def accepts(value: Any) -> bool:
+        if type(value) is not str or not _INSTANT(value):
+            return False
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        return True
+
+
+class Part(fields.Nested):
+    """An object inside an object."""
+
+    default_error_messages = Member.default_error_messages
+
+    def __init__(self, inside: type[Schema], need: Need = Need.VALUE, *rules: Callable[[Any], Any]) -> None:
+        super().__init__(inside, required=need.required, allow_none=need.nullable, validate=rules)
+        self.inside = inside
+
+
+class Pair(Member):
+    """A list of exactly two, such as `[counter, tag]`."""
+
+    default_error_messages = {"invalid": "not-pair"}  # noqa: RUF012 (as marshmallow has it)
+
+    def __init__(self, first: fields.Field[Any], second: fields.Field[Any], need: Need = Need.VALUE) -> None:
+        super().__init__(need)
+        self.first, self.second = first, second
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if type(value) is not list or len(value) != 2:
+            raise self.make_error("invalid")
+        collect({0: (self.first, value[0]), 1: (self.second, value[1])})
+        return value
+
+
+class ListOf(Member):
+    """A list of `low` to `high` members of one kind."""
+
+    default_error_messages = {"invalid": "not-list"}  # noqa: RUF012 (as marshmallow has it)
+
+    def __init__(self, member: fields.Field[Any], low: int, high: int, need: Need = Need.VALUE) -> None:
+        super().__init__(need, validate.Length(low, high, error="list-length {min} {max}"))
+        self.member = member
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if type(value) is not list:
+            raise self.make_error("invalid")
+        self._validate(value)  # before the members: a list that is too long is not read
+        collect({index: (self.member, member) for index, member in enumerate(value)})
+        return value
+
+
+class MapOf(Member):
+    """An object whose keys are of one kind and whose values are of one kind; at most `high` of them."""
+
+    default_error_messages = {"invalid": "not-object"}  # noqa: RUF012 (as marshmallow has it)
+
+    def __init__(self, key: fields.Field[Any], member: fields.Field[Any], high: int) -> None:
+        super().__init__(Need.VALUE, validate.Length(0, high, error="list-length {min} {max}"))
+        self.key, self.member = key, member
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if type(value) is not dict:
+            raise self.make_error("invalid")
+        self._validate(value)
+        collect({name: (self.key, name) for name in value})
+        collect({name: (self.member, member) for name, member in value.items()})
+        return value
+
+
+def collect(members: Mapping[Any, tuple[fields.Field[Any], Any]]) -> None:
+    """Check the members of a field that is made of fields.
+
+    Parameters
+    ----------
+    members : by name or index, the field that a member must be, and its value
+
+    Raises
+    ------
+    ValidationError
+        with the errors of all of them under their names
+    """
+    errors: dict[Any, Any] = {}
+    for name, (member, value) in members.items():
+        try:
+            member.deserialize(value)
+        except ValidationError as error:
+            errors[name] = error.messages
+    if errors:
+        raise ValidationError(errors)
+
+
+# -- the fields as they are used -------------------------------------------------------------------
+
+
+def whole(low: int, high: int = MAX_SAFE_INTEGER, need: Need = Need.VALUE) -> Whole:
+    """Declare a whole number of `low` to `high`, both included."""
+    return Whole(need, validate.Range(low, high, error="out-of-range {min} {max}"))
+
+
+def choice(*choices: str, need: Need = Need.VALUE) -> Text:
+    """Declare a string that is one of a few."""
+    return Text(need, validate.OneOf(choices, error="not-choice {choices}"))
+
+
+def shaped(pattern: str, code: str, need: Need = Need.VALUE) -> Text:
+    """Declare a string that a regular expression matches as a whole; `code` is the error if it does not."""
+    return Text(need, validate.Regexp(rf"(?:{pattern})\Z", error=code))
+
+
+def uuid(need: Need = Need.VALUE) -> Text:
+    """Declare a UUID of any version in its canonical text (RFC 9562): 36 characters, lower case."""
+    return shaped(UUID, "not-uuid", need)
+
+
+def words(high: int, need: Need = Need.VALUE, *, lines: bool = False) -> Text:
+    """Declare what a person typed: 1 to `high` characters, no blanks around it, nothing invisible in it.
+
+    Line feeds are allowed with `lines`. Refused are control characters, half surrogate pairs (they have no
+    UTF-8), and the marks that turn the direction of writing: with them a name can be made to look like
+    another one.
+    """
+    invisible = _INVISIBLE.replace("\\n", "") if lines else _INVISIBLE
+    return Text(
+        need,
+        validate.Length(1, high, error="text-length {min} {max}"),
+        validate.Regexp(r"(?!\s)(?:.*\S)?\Z", re.DOTALL, error="edge-space"),
+        validate.Regexp(rf"[^{invisible}]*\Z", error="invisible-character"),
+    )
+
+
+def day(need: Need = Need.VALUE) -> Day:
+    """Declare a date from FIRST_DAY on (text of this form sorts as the days do)."""
+    return Day(need, validate.Range(min=FIRST_DAY, error="date-too-early {min}"))
+
+
+UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+_INVISIBLE: Final = (
+    r"\x00-\x09\n\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z").match
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z"
+).match

@@ -1,0 +1,429 @@
+"""Every reason for refusing something, in words: code -> an Indonesian and an English sentence.
+
+A sentence names the field, what was written, the rule, and the remedy, for a cadre with a tablet in her hand.
+What was written is repeated only where it cannot be personal: reasons are stored and logged in the clear, a
+child's name is not. So a value is shown for a field that is not PERSONAL, and then only a number of at most
+nine digits, a date or time, a UUID, true, false, or at most two letters: somebody may have typed a NIK where
+a weight belongs.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+MAX_REASONS: Final = 20
+"""Reasons told of one change. Beyond these it is broken altogether, and a receipt must stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a value cannot be accepted.
+
+    `path` names the field from the change (or batch) inward, with dots; "" is the whole. `code` is a word
+    that programs may rely on. `value` is what was written, null where it is not a short and harmless scalar.
+    `id` and `en` are sentences.
+    """
+
+    path: str
+    code: str
+    value: str | int | float | bool | None
+    id: str
+    en: str
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as it travels in a receipt."""
+        return asdict(self)
+
+
+class Words(NamedTuple):
+    """A rule and its remedy, in both languages. `{0}` and `{1}` are the rule's limits, `{unit}` the field's
+    unit.
+
+    Without a remedy, or in a field that no person fills in, only the app's maker can help, and the sentence
+    says so.
+    """
+
+    rule_id: str
+    rule_en: str
+    remedy_id: str = ""
+    remedy_en: str = ""
+
+
+class Label(NamedTuple):
+    """What a field is called on the screen, whether a person fills it in, and whether it is personal."""
+
+    id: str
+    en: str
+    typed: bool = True
+    personal: bool = False
+
+
+APP_FAULT: Final = Words(
+    "", "",
+    "Ini kesalahan aplikasi, bukan kesalahan Anda: perbarui aplikasi; bila muncul lagi, hubungi puskesmas.",
+    "This is a fault of the app, not yours: update the app, and call the health centre if it comes again.",
+)  # fmt: skip
+
+WORDS: Final[Mapping[str, Words]] = {
+    # of any field
+    "missing": Words("belum diisi", "is missing", "Isi bagian ini.", "Fill it in."),
+    "not-null": Words("tidak boleh kosong", "must not be empty", "Isi bagian ini.", "Fill it in."),
+    "unknown-field": Words("tidak dikenal", "is not known"),
+    "not-object": Words("harus berupa objek JSON", "must be a JSON object"),
+    "not-list": Words("harus berupa daftar", "must be a list"),
+    "not-pair": Words("harus berupa daftar dua isi", "must be a list of two"),
+    "list-length": Words("harus berisi {0} sampai {1} butir", "must have {0} to {1} members"),
+    "not-whole-number": Words(
+        "harus berupa bilangan bulat", "must be a whole number",
+        "Tulis angka saja, tanpa koma atau titik.", "Write digits only, without a decimal point.",
+    ),
+    "not-yes-no": Words(
+        "harus berupa ya atau tidak", "must be yes or no", "Pilih ya atau tidak.", "Choose yes or no."
+    ),
+    "not-text": Words("harus berupa teks", "must be text", "Tulis dengan huruf.", "Write it in letters."),
+    "out-of-range": Words(
+        "harus antara {0} dan {1}{unit}", "must be between {0} and {1}{unit}",
+        "Periksa dan tulis lagi angkanya.", "Check the number and write it again.",
+    ),
+    "text-length": Words(
+        "harus {0} sampai {1} huruf", "must have {0} to {1} characters",
+        "Isi bagian ini, atau persingkat.", "Fill it in, or shorten it.",
+    ),
+    "edge-space": Words(
+        "diawali atau diakhiri spasi", "begins or ends with a blank",
+        "Hapus spasi di awal dan di akhir.", "Delete the blanks at the beginning and the end.",
+    ),
+    "invisible-character": Words(
+        "berisi tanda yang tidak terlihat", "contains an invisible character",
+        "Hapus lalu ketik ulang; jangan menyalin dari tempat lain.",
+        "Delete it and type it anew; do not paste it.",
+    ),
+    "not-choice": Words(
+        "harus salah satu dari: {0}", "must be one of: {0}",
+        "Pilih satu dari daftar.", "Choose one of the list.",
+    ),
+    "not-date": Words(
+        "bukan tanggal yang benar", "is not a date that exists",
+        "Pilih tanggal dari kalender.", "Choose a date from the calendar.",
+    ),
+    "date-too-early": Words(
+        "lebih awal dari {0}", "is before {0}",
+        "Periksa tahunnya.", "Check the year.",
+    ),
+    "date-in-future": Words(
+        "sesudah hari ini ({0})", "is after today ({0})",
+        "Periksa tanggalnya, dan tanggal pada tablet.", "Check the date, and the tablet's own date.",
+    ),
+    # of a child
+    "not-phone": Words(
+        "harus 8 sampai 16 angka, boleh diawali +", "must have 8 to 16 digits, with or without + before them",
+        "Tulis nomor tanpa spasi dan tanpa tanda hubung.", "Write the number without blanks or hyphens.",
+    ),
+    "not-rt": Words(
+        "harus 1 sampai 3 angka", "must have 1 to 3 digits", "Tulis angkanya saja.", "Write digits only."
+    ),
+    "not-village": Words(
+        "harus berbentuk 64.02.06.1001", "must look like 64.02.06.1001",
+        "Pilih desa dari daftar.", "Choose the village from the list.",
+    ),
+    "nik-digits": Words(
+        "harus tepat 16 angka", "must have exactly 16 digits",
+        "Salin NIK dari Kartu Keluarga, atau kosongkan bila belum ada.",
+        "Copy the NIK from the family card, or leave it empty if there is none yet.",
+    ),
+    "nik-same-digits": Words(
+        "tidak boleh berisi satu angka yang diulang", "must not be one digit repeated",
+        "Salin NIK dari Kartu Keluarga, atau kosongkan bila belum ada.",
+        "Copy the NIK from the family card, or leave it empty if there is none yet.",
+    ),
+    "nik-day": Words(
+        "angka ke-7 dan ke-8 harus 01–31, atau 41–71 untuk perempuan",
+        "digits 7 and 8 must be 01–31, or 41–71 for a girl",
+        "Cocokkan lagi dengan Kartu Keluarga.", "Compare it with the family card.",
+    ),
+    "nik-month": Words(
+        "angka ke-9 dan ke-10 harus bulan 01–12", "digits 9 and 10 must be a month, 01–12",
+        "Cocokkan lagi dengan Kartu Keluarga.", "Compare it with the family card.",
+    ),
+    "nik-serial": Words(
+        "empat angka terakhir tidak boleh 0000", "the last four digits must not be 0000",
+        "Cocokkan lagi dengan Kartu Keluarga.", "Compare it with the family card.",
+    ),
+    "same-as-itself": Words(
+        "menunjuk anak ini sendiri", "names this child itself",
+        "Pilih anak yang lain.", "Choose the other child.",
+    ),
+    # of a measurement
+    "nothing-measured": Words(
+        "harus berisi berat atau edema", "must hold a weight or an oedema",
+        "Isi berat badan, atau edema bila anak bengkak.",
+        "Fill in the weight, or the oedema if the child is swollen.",
+    ),
+    "before-birth": Words(
+        "lebih awal dari tanggal lahir ({0})", "is before the date of birth ({0})",
+        "Periksa tanggal ukur dan tanggal lahir.", "Check the date of measuring and the date of birth.",
+    ),
+    # of what only the server can know
+    "post-unknown": Words(
+        "bukan posyandu yang dikenal server", "is not a post that the server knows",
+        "Pilih posyandu dari daftar.", "Choose the post from the list.",
+    ),
+    "tablet-revoked": Words(
+        "dikirim oleh tablet yang sudah dicabut izinnya", "was sent by a tablet that has been revoked",
+        "Datanya disimpan; hubungi puskesmas.", "The data is kept; call the health centre.",
+    ),
+    # of what the app itself writes
+    "nothing-set": Words("tidak mengubah apa pun", "changes nothing"),
+    "schema-too-new": Words(
+        "ditulis oleh aplikasi yang lebih baru daripada server (server mengenal sampai {0})",
+        "was written by an app newer than the server (the server knows up to {0})",
+        "Data Anda aman dan dibaca setelah server diperbarui: beri tahu puskesmas.",
+        "Your data is safe and will be read when the server is updated: tell the health centre.",
+    ),
+    "protocol-unsupported": Words(
+        "tidak dilayani; server ini memakai {0}", "is not served; this server speaks {0}",
+    ),
+    "id-mismatch": Words(
+        "tidak cocok dengan anak, tanggal dan sumbernya", "does not fit its child, date and source"
+    ),
+    "not-uuid": Words("bukan UUID berhuruf kecil", "is not a UUID in lower case"),
+    "not-actor": Words("bukan nama tablet atau hub", "is not the name of a tablet or of the hub"),
+    "not-tag": Words("bukan 16 tanda base64url", "is not 16 characters of base64url"),
+    "not-nonce": Words("bukan 22 tanda base64url", "is not 22 characters of base64url"),
+    "not-author": Words(
+        "harus 1 sampai 64 huruf, angka, atau _ . : @ -", "must be 1 to 64 letters, digits, or _ . : @ -"
+    ),
+    "not-time": Words(
+        "bukan waktu UTC seperti 2026-01-05T02:15:00Z",
+        "is not a UTC time like 2026-01-05T02:15:00Z",
+    ),
+    "not-hash": Words("bukan 43 tanda base64url", "is not 43 characters of base64url"),
+    "not-signature": Words(
+        "bukan 86 tanda base64url (64 bita)", "is not 86 characters of base64url (64 bytes)"
+    ),
+    "not-district": Words("harus berbentuk 64.02", "must look like 64.02"),
+    "not-enrolment-code": Words(
+        "harus berbentuk ABCD-EFGH-JK", "must look like ABCD-EFGH-JK",
+        "Salin kode dari puskesmas sekali lagi, dengan huruf besar.",
+        "Copy the code from the health centre once more, in capital letters.",
+    ),
+    "private-key-sent": Words(
+        "berisi kunci rahasia yang tidak boleh keluar dari tablet",
+        "holds the private key, which must never leave the tablet",
+    ),
+    "answer-incoherent": Words("tidak cocok dengan bagian lain", "does not fit the other parts"),
+    "more-reasons": Words("masih ada {0} kesalahan lain", "has {0} more errors"),
+}  # fmt: skip
+
+WHOLE: Final = Label("Data ini", "This entry", typed=False)
+
+LABELS: Final[Mapping[str, Label]] = {
+    "name": Label("Nama", "Name", personal=True),
+    "sex": Label("Jenis kelamin", "Sex"),
+    "born_on": Label("Tanggal lahir", "Date of birth"),
+    "birth_order": Label("Anak ke-", "Birth order"),
+    "nik.nik": Label("NIK", "NIK", personal=True),
+    "mother": Label("Nama ibu", "Mother's name", personal=True),
+    "father": Label("Nama ayah", "Father's name", personal=True),
+    "phone": Label("Nomor telepon", "Phone number", personal=True),
+    "address": Label("Alamat", "Address", personal=True),
+    "rt": Label("RT", "RT", personal=True),
+    "rw": Label("RW", "RW", personal=True),
+    "village": Label("Desa", "Village"),
+    "post.post": Label("Posyandu", "Health post", typed=False),
+    "weight_g": Label("Berat badan", "Weight"),
+    "birth.weight_g": Label("Berat lahir", "Birth weight"),
+    "length_mm": Label("Panjang atau tinggi badan", "Length or height"),
+    "birth.length_mm": Label("Panjang lahir", "Birth length"),
+    "gestation_weeks": Label("Umur kehamilan saat lahir", "Gestation at birth"),
+    "kia": Label("Buku KIA", "KIA book"),
+    "kms": Label("KMS", "KMS"),
+    "krs": Label("Keluarga risiko stunting", "Family at risk of stunting"),
+    "family.source": Label("Sumber data keluarga", "Source of the family's data", personal=True),
+    "valid_until": Label("Berlaku sampai", "Valid until"),
+    "given": Label("Persetujuan", "Consent"),
+    "by": Label("Pemberi persetujuan", "Who gave consent", personal=True),
+    "relation": Label("Hubungan dengan anak", "Relation to the child", personal=True),
+    "on": Label("Tanggal persetujuan", "Date of consent"),
+    "method": Label("Cara persetujuan", "How consent was given", personal=True),
+    "same_as.child": Label("Anak yang sama", "The same child"),
+    "reason": Label("Alasan", "Reason", personal=True),
+    "weight": Label("Penimbangan", "Weighing"),
+    "oedema": Label("Edema", "Oedema"),
+    "position": Label("Posisi ukur", "Position"),
+    "muac_mm": Label("Lingkar lengan atas", "Mid-upper-arm circumference"),
+    "head_mm": Label("Lingkar kepala", "Head circumference"),
+    "vitamin_a": Label("Vitamin A", "Vitamin A"),
+    "exclusive_breastfeeding": Label("ASI eksklusif", "Exclusive breastfeeding"),
+    "mbg": Label("MBG", "MBG"),
+    "mother_class": Label("Kelas ibu", "Mothers' class"),
+    "kpsp": Label("KPSP", "KPSP"),
+    "deworming": Label("Obat cacing", "Deworming"),
+    "immunised": Label("Imunisasi", "Immunisation"),
+    "text": Label("Catatan", "Note", personal=True),
+    "measured_on": Label("Tanggal ukur", "Date of measuring"),
+    "author": Label("Nama kader", "Author", typed=False, personal=True),
+    "code": Label("Kode pendaftaran", "Enrolment code", personal=True),
+    "device": Label("Nama tablet", "Name of the tablet", personal=True),
+    "public_key.d": Label("Kunci tablet", "The tablet's key", typed=False, personal=True),
+    "public_key.x": Label("Kunci tablet", "The tablet's key", typed=False, personal=True),
+    "public_key.y": Label("Kunci tablet", "The tablet's key", typed=False, personal=True),
+    "signature": Label("Tanda tangan", "Signature", typed=False, personal=True),
+    "protocol": Label("Versi protokol", "Protocol version", typed=False),
+    "schema": Label("Versi data", "Data version", typed=False),
+}
+
+UNITS: Final = {
+    "g": ("gram", "grams", 1000, "kilogram", "kilograms"),
+    "mm": ("milimeter", "millimetres", 10, "sentimeter", "centimetres"),
+    "weeks": ("minggu", "weeks", 1, "", ""),
+}
+"""By the ending of a field's name: what is written, and the unit it is usually confused with."""
+
+UNIT_REMEDIES: Final = {
+    "g": (
+        "Tulis dalam gram bulat: 9,5 kg ditulis 9500.",
+        "Write it in whole grams: 9.5 kg is written 9500.",
+    ),
+    "mm": (
+        "Tulis dalam milimeter bulat: 85 cm ditulis 850.",
+        "Write it in whole millimetres: 85 cm is written 850.",
+    ),
+}
+
+_HARMLESS: Final = re.compile(
+    r"(?!.*[0-9]{9})[0-9.,+-]{1,10}\Z|\w{1,2}\Z"  # a number or a date; a letter such as L or P
+    r"|[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,6})?Z\Z"
+    r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z"
+).match
+_NAME: Final = re.compile(r"(?!.*[0-9]{9})[a-z][a-z0-9_]{0,31}\Z|[0-9]{1,3}\Z").match
+_UUID: Final = re.compile(r"(?:hub:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z").match
+
+
+def reason(path: str, code: str, value: object, *limits: str) -> Reason:
+    """Put a refusal into words.
+
+    Parameters
+    ----------
+    path : of the field, with dots; parts that a stranger made up are replaced by "?"
+    code : a key of WORDS
+    value : what was written there; shown only if it is harmless
+    limits : what the rule's words name as {0} and {1}
+    """
+    path = ".".join(map(_harmless_name, path.split("."))) if path else ""
+    label = _label(path)
+    shown = None if label.personal or code == "unknown-field" else _harmless(value)
+    words = WORDS[code]
+    unit = path.rpartition("_")[2]
+    names = UNITS.get(unit, ("", "", 1, "", ""))
+    remedies = _remedies(words, label, code, unit)
+    slips = _slip(names, value, limits) if code == "out-of-range" and names[3] else ("", "")
+    rules = (
+        words.rule_id.format(*limits, unit=f" {names[0]}" if names[0] else ""),
+        words.rule_en.format(*limits, unit=f" {names[1]}" if names[1] else ""),
+    )
+    given = ("", "") if shown is None else (f" (tertulis {_text(shown)})", f" (given as {_text(shown)})")
+    indonesian, english = (
+        f"{name}{written} {rule}. {slip}{remedy}"
+        for name, written, rule, slip, remedy in zip(label[:2], given, rules, slips, remedies, strict=True)
+    )
+    return Reason(path, code, shown, indonesian, english)
+
+
+def reasons_of(messages: Mapping[Any, Any], value: object) -> list[Reason]:
+    """Put the errors of a schema into words.
+
+    Parameters
+    ----------
+    messages : as `Schema.validate` gives them; each a code and its limits
+    value : what was validated
+
+    Returns
+    -------
+    list of Reason, sorted by path and code; at most MAX_REASONS, the last saying how many more there are
+    """
+    found = sorted({(path, message) for path, message in _flat(messages, ())})
+    told = found if len(found) <= MAX_REASONS else found[: MAX_REASONS - 1]
+    reasons = [_worded(path, message, value) for path, message in told]
+    if len(told) < len(found):
+        reasons.append(reason("", "more-reasons", None, str(len(found) - len(told))))
+    return reasons
+
+
+def _flat(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            yield from _flat(inner, path if name == "_schema" else (*path, str(name)))
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from _flat(inner, path)
+    else:
+        yield path, messages
+
+
+def _worded(path: tuple[str, ...], message: str, value: Any) -> Reason:
+    for name in path:
+        value = _inside(value, name)
+    code, _, limits = message.partition(" ")
+    return reason(".".join(path), code, value, *([limits] if code == "not-choice" else limits.split()))
+
+
+def _inside(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return value[int(name)]
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _label(path: str) -> Label:
+    """Find what a field is called: by its name and its parent's, by its name, else by its path."""
+    parts = path.split(".")
+    known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
+    if known or not path:
+        return known or WHOLE
+    return Label(f"Bagian “{path}”", f"The part “{path}”", typed=False)
+
+
+def _remedies(words: Words, label: Label, code: str, unit: str) -> tuple[str, str]:
+    if code in ("out-of-range", "not-whole-number") and unit in UNIT_REMEDIES:
+        return UNIT_REMEDIES[unit]
+    wrong_kind = code in ("not-object", "not-list", "not-text", "not-yes-no")
+    if words.remedy_id and (code == "schema-too-new" or label.typed) and not wrong_kind:
+        return words.remedy_id, words.remedy_en
+    return APP_FAULT.remedy_id, APP_FAULT.remedy_en
+
+
+def _slip(names: tuple[str, str, int, str, str], value: Any, limits: tuple[str, ...]) -> tuple[str, str]:
+    """Say which unit was probably meant, where the number fits in it."""
+    unit_id, unit_en, factor, other_id, other_en = names
+    low, high = map(int, limits)
+    if low <= value * factor <= high:
+        meant = value * factor
+        return (
+            f"Angka ini seperti {other_id}: {value} {other_id} adalah {meant} {unit_id}. ",
+            f"It looks like {other_en}: {value} {other_en} are {meant} {unit_en}. ",
+        )
+    if value % factor == 0 and low <= value // factor <= high:
+        meant = value // factor
+        return (
+            f"Angka ini {factor} kali terlalu besar: mungkin maksudnya {meant} {unit_id}. ",
+            f"It is {factor} times too large: perhaps {meant} {unit_en} were meant. ",
+        )
+    return "", ""
+
+
+def _harmless_name(name: str) -> str:
+    return name if _NAME(name) or _UUID(name) else "?"
+
+
+def _harmless(value: object) -> str | int | float | bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if abs(value) < 1_000_000_000 else None  # false for NaN too
+    return value if isinstance(value, str) and _HARMLESS(value) else None
+
+
+def _text(value: str | int | float | bool) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

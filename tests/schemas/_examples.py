@@ -1,0 +1,164 @@
+"""The golden messages of `schemas/examples/`, told as one story and made by the protocol's own code.
+
+A made-up tablet registers a made-up child, weighs it, mends the weight, and slips once. The files are the
+pin: a test fails when what is made here differs from them. After a wanted change of the protocol, write them
+anew with `python -m tests.schemas._examples` and read the difference.
+"""
+
+import base64
+import hashlib
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from schemas import check_change
+from sync_protocol import History, Item, Outcome, Receipt, ReceiptStatus, Replica, canonical, fold
+
+DIRECTORY = Path(__file__).parents[2] / "schemas" / "examples"
+
+DISTRICT = "64.02"
+POST = "019bf000-0000-7000-8000-000000000001"
+TABLET = "019bf000-0000-7000-8000-000000000002"
+CHILD = "019bf000-0000-7000-8000-000000000003"
+BATCH = "019bf000-0000-7000-8000-000000000004"
+INCARNATION = "019bf000-0000-7000-8000-000000000005"
+APP = "contoh 0.1"
+TODAY = date(2026, 1, 6)
+
+# Known to everyone who reads this line, so it signs examples and nothing else.
+KEY = ec.derive_private_key(
+    int.from_bytes(hashlib.sha256(b"posyandu-sync example tablet").digest()), ec.SECP256R1()
+)
+
+
+def base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def signature(batch: dict[str, Any]) -> str:
+    der = KEY.sign(canonical(batch), ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    return base64url(b"".join(number.to_bytes(32) for number in decode_dss_signature(der)))
+
+
+def tablet() -> Replica:
+    """A tablet that has saved four changes and sent none."""
+    replica = Replica(DISTRICT, TABLET, POST, APP)
+
+    def write(form: Any, registers: dict[str, Any], at: str) -> None:
+        replica.write(
+            form,
+            registers,
+            author="kader.contoh",
+            recorded_at=at,
+            nonce=base64url(hashlib.sha256(f"nonce {at}".encode()).digest()[:16]),
+        )
+
+    write(replica.open_child(CHILD), REGISTRATION, "2026-01-05T02:10:00Z")
+    first_weighing = {"weight": {"weight_g": 9100, "oedema": "n"}, "length": LENGTH, "services": SERVICES}
+    write(replica.open_measurement(CHILD, "2026-01-05"), first_weighing, "2026-01-05T02:15:00Z")
+    mended, slip = {"weight_g": 9150, "oedema": "n"}, {"weight_g": 9, "oedema": "n"}
+    write(replica.open_measurement(CHILD, "2026-01-05"), {"weight": mended}, "2026-01-05T02:16:00Z")
+    write(replica.open_measurement(CHILD, "2026-01-06"), {"weight": slip}, "2026-01-06T01:30:00Z")
+    return replica
+
+
+REGISTRATION = {
+    "identity": {"name": "Anak Contoh 1", "sex": "F", "born_on": "2025-01-01", "birth_order": 2},
+    "nik": {"nik": "9999994101259999"},
+    "parents": {"mother": "Ibu Contoh 1", "father": None, "phone": "+620000000000"},
+    "home": {"address": "Jalan Contoh 1", "rt": "1", "rw": "02", "village": "64.02.06.1001"},
+    "post": {"post": POST},
+    "birth": {"weight_g": 3050, "length_mm": 490, "gestation_weeks": 39},
+    "books": {"kia": True, "kms": False},
+    "family": {"krs": False, "source": None, "valid_until": None},
+    "consent": {
+        "given": True,
+        "by": "Ibu Contoh 1",
+        "relation": "ibu",
+        "on": "2026-01-05",
+        "method": "lisan",
+    },
+}
+LENGTH = {"length_mm": 742, "position": "lying"}
+SERVICES = {"vitamin_a": "blue", "exclusive_breastfeeding": None, "mbg": False, "mother_class": True}
+
+
+def answer(replica: Replica) -> dict[str, Any]:
+    """What the server answers that takes the tablet's changes and sets the last one aside."""
+    changes = [logged.change for logged in replica.log]
+    reasons = [reason.wire() for reason in check_change(changes[3].wire(), today=TODAY)]
+    outcomes = [Item(n, Outcome.APPLIED) for n in (1, 2, 3)] + [Item(4, Outcome.QUARANTINED, reasons)]
+    receipt = Receipt(BATCH, ReceiptStatus.ACCEPTED, 5, tuple(outcomes))
+    child, weighing = fold(History((changes[0],))), fold(History((changes[1], changes[2])))
+    row = {"on": weighing.key["measured_on"], "source": weighing.key["source"], **weighing.wire()}
+    return {
+        "protocol": 1,
+        "incarnation": INCARNATION,
+        "server_time": "2026-01-06T03:00:02Z",
+        "receipt": receipt.wire(),
+        "pull": {
+            "cursor": 3,
+            "more": False,
+            "children": [{"id": CHILD, **child.wire()}],
+            "measurements": {CHILD: [row]},
+            "left": [],
+        },
+    }
+
+
+def examples() -> dict[str, Any]:
+    """Give every example by the name of its file."""
+    replica = tablet()
+    batch = replica.next_batch(BATCH, "2026-01-06T03:00:00Z")
+    public = KEY.public_key().public_numbers()
+    answered = answer(replica)
+    refused = replica.log[3].change.wire()
+    made = {
+        "enrol.json": {
+            "code": "CNTH-2026-X1",
+            "public_key": {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": base64url(public.x.to_bytes(32)),
+                "y": base64url(public.y.to_bytes(32)),
+            },
+            "app": APP,
+            "device": "Tablet Contoh 1",
+        },
+        "enrol-answer.json": {
+            "tablet": TABLET,
+            "district": DISTRICT,
+            "post": {"id": POST, "name": "Posyandu Contoh 1"},
+            "incarnation": INCARNATION,
+            "server_time": "2026-01-05T02:00:00Z",
+            "limits": {"changes": 200, "bytes": 262144},
+        },
+        "batch.json": {"batch": batch, "signature": signature(batch)},
+        "change-child.json": replica.log[0].change.wire(),
+        "change-measurement.json": replica.log[1].change.wire(),
+        "refused-change.json": {
+            "change": refused,
+            "today": TODAY.isoformat(),
+            "reasons": [reason.wire() for reason in check_change(refused, today=TODAY)],
+        },
+        "receipt.json": answered["receipt"],
+        "answer.json": answered,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(made))
+    return plain
+
+
+def main() -> None:
+    """Write the files anew."""
+    for name, content in examples().items():
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (DIRECTORY / name).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
