@@ -1,0 +1,114 @@
+"""create_app: wiring, no logic."""
+
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from schemas.batch import Malformed
+from server.config import Settings
+from server.errors import Problem
+from server.hub import Hub
+from server.logs import start_logging
+from server.web import observed, pages, sync_api
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "manifest-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+BY_STATUS = {
+    404: "page-unknown",
+    405: "method-not-allowed",
+    413: "batch-too-large",
+    415: "media-type-unknown",
+}
+
+
+def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings : checked
+    hub : an opened installation (tests); opened here otherwise, so call this after forking
+    """
+    start_logging(settings.log_level)
+    app = Flask("server.web")
+    hub = app.extensions["hub"] = hub or Hub.open(settings)
+    app.config.update(
+        SECRET_KEY=hub.keys.session_secret,
+        SESSION_COOKIE_NAME="posyandu",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.cookie_secure,
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_SSL_STRICT=False,
+    )
+    observed.init_app(app)
+    csrf = CSRFProtect(app)
+    csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
+    pages.init_app(app)
+    for blueprint in (sync_api.bp, observed.bp, pages.bp):
+        app.register_blueprint(blueprint)
+    _answer_errors(app)
+    app.after_request(_harden)
+    return app
+
+
+def _harden(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if not request.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _answer_errors(app: Flask) -> None:
+    log = structlog.get_logger("posyandu.http")
+
+    @app.errorhandler(Problem)
+    def refused(problem: Problem) -> Response:
+        return _problem(problem)
+
+    @app.errorhandler(Malformed)
+    def malformed(error: Malformed) -> Response:
+        code = error.code if error.code in ("batch-malformed", "enrolment-malformed") else "batch-malformed"
+        return _problem(Problem(code, reasons=[reason.wire() for reason in error.reasons]))
+
+    @app.errorhandler(CSRFError)
+    def forged(_error: CSRFError) -> Response:
+        return _problem(Problem("csrf-invalid"))
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        if error.code is not None and error.code < 400:
+            return make_response(error.get_response())
+        code = BY_STATUS.get(error.code or 500, "request-malformed")
+        return _problem(Problem(code, limit="16 MiB", reason=error.name))
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        log.exception("unhandled", request_id=g.get("request_id"), error=type(error).__name__)
+        return _problem(Problem("internal", request_id=g.get("request_id", "")))
+
+
+def _problem(problem: Problem) -> Response:
+    g.problem = problem.code
+    body: dict[str, Any] = problem.body()
+    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
+        response = jsonify(body)
+        response.mimetype = "application/problem+json"
+    else:
+        response = make_response(render_template("problem.html", problem=body))
+    response.status_code = problem.kind.status
+    return response

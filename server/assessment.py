@@ -1,0 +1,761 @@
+"""A child's whole timeline -> everything derived from it, saved. Calls growth; never patches one row.
+
+Rules kept here:
+- Every measurement is scored with **every candidate**: each live value of the child's identity, weight, length, arm and
+  head. Where the candidates' scores differ, the measurement's score is None (reason `conflict`) and the candidates are kept
+  beside it; the child is flagged if **any** of them is red.
+- Flags about growth speak of the newest value of each index, flags about data quality of the newest measurement.
+- What is saved carries the engine's version and a hash of its inputs, and is written only where that differs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from sqlalchemy import and_, delete, false, select, true
+from sqlalchemy.orm import Session
+
+from server import ledger
+from server.db import among, upsert
+from server.flags import RULES, Finding
+from server.growth import ENGINE_VERSION, KBM_VERSION
+from server.growth.status import muac_status
+from server.growth.weight_gain import (
+    CODE_NAMES,
+    NO_GAIN,
+    GainCode,
+    GainReason,
+    WeightGain,
+    months_completed,
+    weight_gain,
+)
+from server.growth.zscores import Reason, ZScores, zscores
+from server.hub import Hub
+from server.models import Assessment, Child, Flag, Measurement, table
+from sync_protocol import RecordState, measurement_id
+
+ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-1"
+INDICES: Final = ("haz", "waz", "whz", "baz", "hcz", "acz")
+SEX: Final = {"M": 1, "F": 2, None: 0}
+POSITION: Final = {"lying": 1, "standing": 2, None: 0}
+UNKNOWN: Final = -1
+"""Stands for a missing whole number: no weight, length or circumference is negative."""
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Days = npt.NDArray[np.datetime64]
+Truths = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A measurement as stored."""
+
+    child: int
+    measured_on: date
+    source: str
+    conflicts: str
+    inputs: int | None
+    engine: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timelines:
+    """Candidates of all measurements of some children, in order of child, day and source ("staff" last).
+
+    Every array has one element a candidate; `measurement` says to which of `rows` it belongs. Nearly always there is one.
+    """
+
+    child_ids: Sequence[str]
+    children: Sequence[Any]
+    rows: Sequence[Row]
+    measurement: Integers
+    child: Integers
+    sex: Integers
+    born_on: Days
+    measured_on: Days
+    weight_g: Integers
+    oedema: Truths
+    length_mm: Integers
+    position: Integers
+    muac_mm: Integers
+    head_mm: Integers
+
+
+def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) -> None:
+    """Derive everything of some children anew and save what differs.
+
+    Parameters
+    ----------
+    child_ids : whose measurements or identity changed, in this transaction
+    now : when a new flag was raised
+    """
+    if not child_ids:
+        return
+    timelines = load(session, hub, sorted(child_ids))
+    scores = score(timelines)
+    gain = gains(timelines)
+    _save_assessments(session, hub.district, timelines, scores, gain)
+    found = findings(timelines, scores, gain, hub.settings.today(now))
+    _save_flags(session, hub.district, timelines, found, now)
+
+
+# -- loading --------------------------------------------------------------------------------------
+
+
+def load(session: Session, hub: Hub, child_ids: Sequence[str]) -> Timelines:
+    """Load the children's merged measurements, and the candidates of those in conflict.
+
+    Parameters
+    ----------
+    child_ids : sorted
+    """
+    children = session.execute(
+        select(
+            Child.id,
+            Child.sex,
+            Child.born_on,
+            Child.conflicts,
+            Child.registered,
+            Child.removed,
+            Child.state,
+            Child.wrapped_key,
+            Child.key_version,
+        )
+        .where(Child.district == hub.district, among(Child.id))
+        .order_by(Child.id),
+        {"among": child_ids},
+    ).all()
+    index = {row.id: number for number, row in enumerate(children)}
+    same = and_(
+        Assessment.district == Measurement.district,
+        Assessment.child_id == Measurement.child_id,
+        Assessment.measured_on == Measurement.measured_on,
+        Assessment.source == Measurement.source,
+    )
+    found = session.execute(
+        select(
+            Measurement.child_id,
+            Measurement.measured_on,
+            Measurement.source,
+            Measurement.weight_g,
+            Measurement.oedema,
+            Measurement.length_mm,
+            Measurement.length_position,
+            Measurement.muac_mm,
+            Measurement.head_mm,
+            Measurement.conflicts,
+            Assessment.inputs,
+            Assessment.engine,
+        )
+        .outerjoin(Assessment, same)
+        .where(
+            Measurement.district == hub.district,
+            among(Measurement.child_id),
+            Measurement.removed == false(),
+        )
+        .order_by(Measurement.child_id, Measurement.measured_on, Measurement.source),
+        {"among": child_ids},
+    ).all()
+    return _timelines(session, hub, children, index, found)
+
+
+def _timelines(
+    session: Session, hub: Hub, children: Sequence[Any], index: Mapping[str, int], found: Sequence[Any]
+) -> Timelines:
+    columns = list(zip(*found, strict=True)) or [()] * 12
+    rows = [Row(index[f.child_id], f.measured_on, f.source, f.conflicts, f.inputs, f.engine) for f in found]
+    several = _candidates_of(session, hub, children, rows, found)
+    counts = np.ones(len(rows), np.int64)
+    for number, candidates in several.items():
+        counts[number] = len(candidates)
+    measurement = np.repeat(np.arange(len(rows)), counts)
+    child = np.array([row.child for row in rows], np.int64)[measurement]
+    timelines = Timelines(
+        [row.id for row in children],
+        children,
+        rows,
+        measurement=measurement,
+        child=child,
+        sex=np.array([SEX[row.sex] for row in children], np.int64)[child],
+        born_on=np.array([row.born_on for row in children], "datetime64[D]")[child],
+        measured_on=np.array(columns[1], "datetime64[D]")[measurement],
+        weight_g=_whole(columns[3])[measurement],
+        oedema=_swollen(columns[4])[measurement],
+        length_mm=_whole(columns[5])[measurement],
+        position=_position(columns[6])[measurement],
+        muac_mm=_whole(columns[7])[measurement],
+        head_mm=_whole(columns[8])[measurement],
+    )
+    for number, candidates in several.items():
+        start = int(measurement.searchsorted(number))
+        _put(timelines, slice(start, start + len(candidates)), candidates)
+    return timelines
+
+
+Candidate = tuple[
+    str | None, date | None, int | None, str | None, int | None, str | None, int | None, int | None
+]
+"""Sex, birth date, weight, oedema, length, position, arm, head: one combination of live values."""
+
+
+def _candidates_of(
+    session: Session, hub: Hub, children: Sequence[Any], rows: Sequence[Row], found: Sequence[Any]
+) -> dict[int, list[Candidate]]:
+    """Give the candidates of each measurement that has several, by row."""
+    disputed = {
+        number: _identities(hub, child)
+        for number, child in enumerate(children)
+        if "identity" in child.conflicts
+    }
+    several = {}
+    for number, (row, f) in enumerate(zip(rows, found, strict=True)):
+        if f.conflicts or row.child in disputed:
+            child = children[row.child]
+            plain = (f.weight_g, f.oedema, f.length_mm, f.length_position, f.muac_mm, f.head_mm)
+            values = _values(session, hub, child, f) if f.conflicts else [plain]
+            whose = disputed.get(row.child, [(child.sex, child.born_on)])
+            several[number] = [(*who, *value) for who, value in product(whose, values)]
+    return several
+
+
+def _put(timelines: Timelines, where: slice, candidates: Sequence[Candidate]) -> None:
+    sexes, born, weights, oedemas, lengths, positions, arms, heads = zip(*candidates, strict=True)
+    timelines.sex[where] = [SEX[sex] for sex in sexes]
+    timelines.born_on[where] = np.array(born, "datetime64[D]")
+    timelines.weight_g[where], timelines.oedema[where] = _whole(weights), _swollen(oedemas)
+    timelines.length_mm[where], timelines.position[where] = _whole(lengths), _position(positions)
+    timelines.muac_mm[where], timelines.head_mm[where] = _whole(arms), _whole(heads)
+
+
+def _swollen(grades: Iterable[str | None]) -> Truths:
+    return np.array([grade is not None and grade != "n" for grade in grades], np.bool_)
+
+
+def _position(positions: Iterable[str | None]) -> Integers:
+    return np.array([POSITION[position] for position in positions], np.int64)
+
+
+def _whole(values: Iterable[int | None]) -> Integers:
+    return np.array([UNKNOWN if value is None else value for value in values], np.int64)
+
+
+def _identities(hub: Hub, child: Any) -> list[tuple[str | None, date | None]]:
+    """Give every (sex, birth date) that a child whose identity is in conflict may have."""
+    key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
+    wire = orjson.loads(ledger.read_child(hub.district, child.id, child.state, key))
+    state = RecordState.from_wire("child", child.id, {}, wire)
+    candidates = {(s.value.get("sex"), s.value.get("born_on")) for s in state.registers["identity"]}
+    ordered = sorted(candidates, key=lambda c: (c[0] or "", c[1] or ""))
+    return [(sex, date.fromisoformat(born_on) if born_on else None) for sex, born_on in ordered]
+
+
+def _values(
+    session: Session, hub: Hub, child: Any, found: Any
+) -> list[tuple[int | None, str | None, int | None, str | None, int | None, int | None]]:
+    """Give every combination of a measurement's live values, register by register."""
+    stored = session.execute(
+        select(Measurement.state, Measurement.sealed).where(
+            Measurement.district == hub.district,
+            Measurement.child_id == found.child_id,
+            Measurement.measured_on == found.measured_on,
+            Measurement.source == found.source,
+        )
+    ).one()
+    key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
+    record_id = measurement_id(found.child_id, found.measured_on.isoformat(), found.source)
+    wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
+    state = RecordState.from_wire("measurement", record_id, {}, wire)
+
+    def live(register: str, *fields: str) -> list[tuple[Any, ...]]:
+        siblings = state.registers.get(register, ())
+        return list(dict.fromkeys(tuple(s.value.get(f) for f in fields) for s in siblings)) or [
+            (None,) * len(fields)
+        ]
+
+    parts = (live("weight", "weight_g", "oedema"), live("length", "length_mm", "position"))
+    combined = product(*parts, live("muac", "muac_mm"), live("head", "head_mm"))
+    return [(*weight, *length, *muac, *head) for weight, length, muac, head in combined]
+
+
+# -- deriving -------------------------------------------------------------------------------------
+
+
+def score(timelines: Timelines) -> ZScores:
+    """Score every candidate at once."""
+    return zscores(
+        sex=timelines.sex,
+        age_days=age_days(timelines),
+        weight_kg=_measure(timelines.weight_g, 1000),
+        lenhei_cm=_measure(timelines.length_mm, 10),
+        position=timelines.position,
+        headc_cm=_measure(timelines.head_mm, 10),
+        armc_cm=_measure(timelines.muac_mm, 10),
+        oedema=timelines.oedema,
+    )
+
+
+def age_days(timelines: Timelines) -> Floats:
+    """Give ages in days at measurement; NaN where the birth date is unknown or later."""
+    days = (timelines.measured_on - timelines.born_on) / np.timedelta64(1, "D")
+    return np.where(days < 0, np.nan, days)
+
+
+def _measure(whole: Integers, unit: int) -> Floats:
+    """Give whole grams or millimetres in the unit of the WHO's tables: the double nearest to the decimal."""
+    return np.where(whole == UNKNOWN, np.nan, whole / unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Monthly weight gain of each measurement (by row, not by candidate); `disputed` where its candidates disagree."""
+
+    code: npt.NDArray[np.int8]
+    gain_g: Integers
+    reason: npt.NDArray[np.int8]
+    two_t: Truths
+    disputed: Truths
+
+
+def gains(timelines: Timelines) -> Gains:
+    """Judge monthly gain: once with each measurement's first candidate, and if any has several, with its last, its lightest
+    and its heaviest; where these disagree no code is given."""
+    count = len(timelines.rows)
+    first = _first_of_each(timelines.measurement, count)
+    main = _gain(timelines, first)
+    disputed = np.zeros(count, np.bool_)
+    if len(timelines.measurement) > count:
+        for chosen in _other_choices(timelines, count):
+            other = _gain(timelines, chosen)
+            disputed |= (
+                (other.code != main.code) | (other.gain_g != main.gain_g) | (other.two_t != main.two_t)
+            )
+    code = np.where(disputed, np.int8(GainCode.NONE), main.code)
+    return Gains(code, main.gain_g.astype(np.int64), main.reason, main.two_t & ~disputed, disputed)
+
+
+def _first_of_each(measurement: Integers, count: int) -> Integers:
+    return np.searchsorted(measurement, np.arange(count)).astype(np.int64)
+
+
+def _other_choices(timelines: Timelines, count: int) -> Iterator[Integers]:
+    last = np.searchsorted(timelines.measurement, np.arange(count), side="right") - 1
+    yield last.astype(np.int64)
+    for sign in (1, -1):
+        by_weight = np.lexsort((sign * timelines.weight_g, timelines.measurement))
+        yield by_weight[_first_of_each(timelines.measurement, count)]
+
+
+def _gain(timelines: Timelines, chosen: Integers) -> WeightGain:
+    return weight_gain(
+        timelines.child[chosen],
+        timelines.born_on[chosen],
+        timelines.sex[chosen],
+        timelines.measured_on[chosen],
+        timelines.weight_g[chosen].clip(0),
+    )
+
+
+def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) -> list[Finding]:
+    """Find every reason to look at these children.
+
+    Parameters
+    ----------
+    today : in the district, for who has not been seen
+
+    Returns
+    -------
+    list of Finding : at most one for a rule, child and subject
+    """
+    found = [*_about_children(timelines), *_about_absence(timelines, today)]
+    if len(timelines.rows):
+        found += _about_growth(timelines, scores)
+        found += _about_arms(timelines)
+        found += _about_gain(timelines, gain)
+        found += _about_quality(timelines, scores)
+    present = [number for number, child in enumerate(timelines.children) if not child.removed]
+    return [finding for finding in found if finding.child in set(present)]
+
+
+def _about_children(timelines: Timelines) -> Iterator[Finding]:
+    for number, child in enumerate(timelines.children):
+        yield from _disputes(number, "", child.conflicts)
+        if not child.registered:
+            yield Finding(number, "not_registered", "", {})
+        elif "identity" not in child.conflicts:
+            if child.born_on is None:
+                yield Finding(number, "birth_date_unknown", "", {})
+            if child.sex is None:
+                yield Finding(number, "sex_unknown", "", {})
+
+
+def _disputes(number: int, subject: str, marks: str) -> Iterator[Finding]:
+    """Read a record's marks: registers in conflict, "removed" for a contested removal, "incomplete"."""
+    names = marks.split()
+    registers = [name for name in names if name not in ("removed", "incomplete")]
+    if registers:
+        yield Finding(number, "conflict", subject, {"registers": registers})
+    if "removed" in names:
+        yield Finding(number, "removal_contested", subject, {})
+    if "incomplete" in names:
+        yield Finding(number, "incomplete", subject, {})
+
+
+def _about_growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
+    """Judge the newest value of each index by its worst candidate, both ways."""
+    for index, rules in _GROWTH_RULES.items():
+        indicator = getattr(scores, index)
+        newest, lowest, highest, implausible = _newest(timelines, indicator.z, indicator.implausible == 1)
+        for number in np.flatnonzero(newest >= 0).tolist():
+            row = timelines.rows[newest[number]]
+            details = {"index": index, "z": _text(lowest[number])}
+            rule = next((name for name, limit in rules if lowest[number] < limit), None)
+            if rule:
+                yield Finding(number, rule, _subject(row), details)
+            upper = _UPPER_RULES.get(index)
+            if upper and highest[number] > upper[1]:
+                yield Finding(number, upper[0], _subject(row), {**details, "z": _text(highest[number])})
+            if implausible[number]:
+                yield Finding(number, "implausible", f"{_subject(row)}/{index}", details)
+    newest, *_ = _newest(timelines, np.where(timelines.oedema, 0.0, np.nan), timelines.oedema)
+    latest, *_ = _newest(timelines, np.where(timelines.weight_g == UNKNOWN, np.nan, 0.0), timelines.oedema)
+    for number in np.flatnonzero((newest >= 0) & (newest >= latest)).tolist():
+        yield Finding(number, "oedema", _subject(timelines.rows[newest[number]]), {})
+
+
+def _about_absence(timelines: Timelines, today: date) -> Iterator[Finding]:
+    """Find registered children under five who were measured neither this calendar month nor last."""
+    last: dict[int, date] = {row.child: row.measured_on for row in timelines.rows}
+    since = months_back(today, 1)
+    for number, child in enumerate(timelines.children):
+        seen = last.get(number)
+        young = child.born_on is not None and child.born_on > months_back(today, 60)
+        if child.registered and young and (seen is None or seen < since):
+            yield Finding(number, "not_seen", "", {"last": seen.isoformat() if seen else None})
+
+
+def months_back(today: date, months: int) -> date:
+    """Give the first day of the calendar month so many months before today's."""
+    year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
+    return date(year, month + 1, 1)
+
+
+_GROWTH_RULES: Final = {
+    "haz": (("severely_stunted", -3), ("stunted", -2)),
+    "waz": (("below_red_line", -3), ("underweight", -2)),
+    "whz": (("severely_wasted", -3), ("wasted", -2)),
+    "baz": (),
+    "hcz": (),
+    "acz": (),
+}
+_UPPER_RULES: Final = {"waz": ("above_orange_line", 1), "whz": ("overweight", 2)}
+
+
+def _newest(timelines: Timelines, value: Floats, mark: Truths) -> tuple[Integers, Floats, Floats, Truths]:
+    """Give by child: the newest measurement with a value, the lowest and highest of its candidates, and any mark.
+
+    Parameters
+    ----------
+    value : by candidate, NaN where there is none
+    mark : by candidate
+    """
+    count = len(timelines.children)
+    newest = np.full(count, -1, np.int64)
+    defined = np.flatnonzero(~np.isnan(value))
+    np.maximum.at(newest, timelines.child[defined], timelines.measurement[defined])
+    chosen = defined[timelines.measurement[defined] == newest[timelines.child[defined]]]
+    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(lowest, timelines.child[chosen], value[chosen])
+    np.maximum.at(highest, timelines.child[chosen], value[chosen])
+    marked = np.zeros(count, np.bool_)
+    np.logical_or.at(marked, timelines.child[chosen], mark[chosen])
+    return newest, lowest, highest, marked
+
+
+def _about_arms(timelines: Timelines) -> Iterator[Finding]:
+    months = months_completed(timelines.born_on, timelines.measured_on)
+    months = np.where(np.isnat(timelines.born_on), _ASSUMED_MONTHS, months)
+    status = muac_status(timelines.muac_mm, months)
+    arm = np.where(status >= 0, timelines.muac_mm.astype(np.float64), np.nan)
+    newest, lowest, *_ = _newest(timelines, arm, status == 0)
+    for number in np.flatnonzero(newest >= 0).tolist():
+        if lowest[number] < 125:
+            rule = "muac_severe" if lowest[number] < 115 else "muac_moderate"
+            yield Finding(
+                number, rule, _subject(timelines.rows[newest[number]]), {"muac_mm": int(lowest[number])}
+            )
+
+
+_ASSUMED_MONTHS: Final = 12
+"""A thin arm is flagged though the age is unknown: the classes hold from 6 to 59 months."""
+
+
+def _about_gain(timelines: Timelines, gain: Gains) -> Iterator[Finding]:
+    """Judge the child's newest weighing with a code."""
+    coded = np.flatnonzero(gain.code != GainCode.NONE)
+    child = np.array([timelines.rows[number].child for number in coded.tolist()], np.int64)
+    newest = np.full(len(timelines.children), -1, np.int64)
+    newest[child] = coded  # rows are in order, so the last one stays
+    for number in np.flatnonzero(newest >= 0).tolist():
+        row = int(newest[number])
+        details = {"gain_g": int(gain.gain_g[row])}
+        if gain.two_t[row]:
+            yield Finding(number, "two_t", _subject(timelines.rows[row]), details)
+        elif gain.code[row] == GainCode.T:
+            yield Finding(number, "not_gaining", _subject(timelines.rows[row]), details)
+
+
+def _about_quality(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
+    """Look at each child's newest measurement, and at the one before it that has the same parts."""
+    last = np.full(len(timelines.children), -1, np.int64)
+    last[timelines.child] = timelines.measurement
+    for place in np.flatnonzero(last[timelines.child] == timelines.measurement).tolist():
+        number, row = int(timelines.child[place]), timelines.rows[timelines.measurement[place]]
+        if timelines.measured_on[place] < timelines.born_on[place]:
+            yield Finding(number, "measured_before_birth", _subject(row), {})
+        if scores.standing_before_9_months[place]:
+            yield Finding(number, "position_unlikely", _subject(row), {})
+        yield from _compared(timelines, scores, place, number, row)
+    for row in timelines.rows:
+        yield from _disputes(row.child, _subject(row), row.conflicts)
+
+
+def _compared(timelines: Timelines, scores: ZScores, place: int, number: int, row: Row) -> Iterator[Finding]:
+    """Compare a child's newest measurement with its earlier ones."""
+    earlier = np.flatnonzero(
+        (timelines.child[:place] == number) & (timelines.measured_on[:place] < timelines.measured_on[place])
+    )
+    length, weight = timelines.length_mm, timelines.weight_g
+    months = timelines.measured_on.astype("datetime64[M]")
+    if length[place] != UNKNOWN:
+        for before in earlier[length[earlier] != UNKNOWN][-1:].tolist():
+            # 1 cm for two readings, and 0.7 cm more where lying turned into standing at 24 months
+            allowed = 17 if scores.age_days[before] < 731 <= scores.age_days[place] else 10
+            change = round((scores.lenhei_cm[place] - scores.lenhei_cm[before]) * 10)
+            if change < -allowed:
+                yield Finding(number, "length_shrank", _subject(row), {"change_mm": change})
+    if weight[place] != UNKNOWN:
+        for before in earlier[weight[earlier] != UNKNOWN][-1:].tolist():
+            change = int(weight[place] - weight[before])
+            adjacent = int(months[place] - months[before]) <= 1
+            if adjacent and abs(change) > 2000 and not scores.age_days[place] < 183:
+                yield Finding(number, "weight_jumped", _subject(row), {"change_g": change})
+            same = change == 0 and length[place] == length[before] != UNKNOWN
+            if adjacent and same and months[place] != months[before]:
+                yield Finding(number, "copied", _subject(row), {})
+
+
+def _subject(row: Row) -> str:
+    return f"{row.measured_on.isoformat()}/{row.source}"
+
+
+def _text(z: float) -> str:
+    """Write a score for the details, which hold no fractions."""
+    return f"{z:.2f}"
+
+
+# -- saving ---------------------------------------------------------------------------------------
+
+
+def inputs_hash(timelines: Timelines, gain: Gains) -> Integers:
+    """Hash what each measurement's assessment is made from: its candidates, in order, and its place among the weighings.
+
+    Returns
+    -------
+    array of int64, shape (rows,) : 64 bits that change with any input; not a secret and not a signature
+    """
+    parts = (
+        timelines.sex,
+        timelines.born_on.astype(np.int64),
+        timelines.measured_on.astype(np.int64),
+        timelines.weight_g,
+        timelines.oedema.astype(np.int64),
+        timelines.length_mm,
+        timelines.position,
+        timelines.muac_mm,
+        timelines.head_mm,
+    )
+    mixed = _mixed(parts)
+    starts = _first_of_each(timelines.measurement, len(timelines.rows))
+    # candidates stand in an order of their own: weigh each by its place, so that two swapped are not one
+    place = np.arange(len(mixed), dtype=np.uint64) - np.repeat(starts, np.diff([*starts, len(mixed)])).astype(
+        np.uint64
+    )
+    joined = np.add.reduceat(mixed * (place * np.uint64(2) + np.uint64(1)), starts) if len(starts) else mixed
+    whole = _mixed(
+        (joined.view(np.int64), gain.code.astype(np.int64), gain.gain_g, gain.two_t.astype(np.int64))
+    )
+    return whole.view(np.int64)
+
+
+def _mixed(parts: Sequence[Integers]) -> npt.NDArray[np.uint64]:
+    """Mix columns into 64 bits a row (the finalizer of SplitMix64, Steele, Lea and Flood 2014)."""
+    value = np.zeros(len(parts[0]), np.uint64)
+    for part in parts:
+        value = (value ^ part.view(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        value ^= value >> np.uint64(31)
+    return value
+
+
+def _save_assessments(
+    session: Session, district: str, timelines: Timelines, scores: ZScores, gain: Gains
+) -> None:
+    hashes = inputs_hash(timelines, gain).tolist()
+    changed = [
+        number
+        for number, row in enumerate(timelines.rows)
+        if row.inputs != hashes[number] or row.engine != ENGINE
+    ]
+    starts = _first_of_each(timelines.measurement, len(timelines.rows))
+    ends = np.append(starts[1:], len(timelines.measurement))
+    rows = []
+    for number in changed:
+        low, high = int(starts[number]), int(ends[number])
+        row = timelines.rows[number]
+        z, reasons = _scores_of(scores, low, high)
+        if gain.disputed[number]:
+            reasons["gain"] = "conflict"
+        elif gain.reason[number] not in (GainReason.COMPARED, GainReason.FIRST_WEIGHING):
+            reasons["gain"] = GainReason(gain.reason[number]).name.lower()
+        age = scores.age_days[low]
+        gain_g = int(gain.gain_g[number])
+        rows.append(
+            {
+                "district": district,
+                "child_id": timelines.child_ids[row.child],
+                "measured_on": row.measured_on,
+                "source": row.source,
+                "age_days": None if np.isnan(age) else int(age),
+                **z,
+                "gain_code": CODE_NAMES[gain.code[number]] or None,
+                "gain_g": None if gain_g == NO_GAIN or gain.disputed[number] else gain_g,
+                "reasons": orjson.dumps(reasons).decode() if reasons else None,
+                "candidates": _candidates(timelines, scores, low, high) if high - low > 1 else None,
+                "inputs": hashes[number],
+                "engine": ENGINE,
+            }
+        )
+    upsert(session, table(Assessment), rows)
+    _drop_orphans(session, district, timelines)
+
+
+def _scores_of(scores: ZScores, low: int, high: int) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Give a measurement's scores, and a word for each that is undefined or in conflict."""
+    values: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+    for index in INDICES:
+        indicator = getattr(scores, index)
+        z = float(indicator.z[low])
+        if high - low > 1 and not np.array_equal(
+            indicator.z[low:high], np.full(high - low, z), equal_nan=True
+        ):
+            values[index], reasons[index] = None, "conflict"
+        elif np.isnan(z):
+            values[index] = None
+            if indicator.reason[low] != Reason.VALUE_MISSING:
+                reasons[index] = Reason(indicator.reason[low]).name.lower()
+        else:
+            values[index] = z
+    return values, reasons
+
+
+def _candidates(timelines: Timelines, scores: ZScores, low: int, high: int) -> str:
+    """Write every candidate of a measurement with its scores."""
+    several = []
+    for place in range(low, high):
+        z = {index: float(getattr(scores, index).z[place]) for index in INDICES}
+        measured = {
+            "weight_g": int(timelines.weight_g[place]),
+            "length_mm": int(timelines.length_mm[place]),
+            "muac_mm": int(timelines.muac_mm[place]),
+            "head_mm": int(timelines.head_mm[place]),
+        }
+        age = scores.age_days[place]
+        several.append(
+            {name: value for name, value in measured.items() if value != UNKNOWN}
+            | {name: value for name, value in z.items() if not np.isnan(value)}
+            | ({} if np.isnan(age) else {"age_days": int(age)})
+        )
+    return orjson.dumps(several).decode()
+
+
+def _drop_orphans(session: Session, district: str, timelines: Timelines) -> None:
+    """Delete the assessments of measurements that were removed."""
+    kept = {
+        (timelines.child_ids[row.child], row.measured_on, row.source)
+        for row in timelines.rows
+        if row.inputs is not None
+    }
+    stored = session.execute(
+        select(Assessment.child_id, Assessment.measured_on, Assessment.source)
+        .join(
+            Measurement,
+            and_(
+                Assessment.district == Measurement.district,
+                Assessment.child_id == Measurement.child_id,
+                Assessment.measured_on == Measurement.measured_on,
+                Assessment.source == Measurement.source,
+            ),
+        )
+        .where(
+            Assessment.district == district,
+            among(Assessment.child_id),
+            Measurement.removed == true(),
+        ),
+        {"among": timelines.child_ids},
+    )
+    for child_id, measured_on, source in {tuple(row) for row in stored} - kept:
+        session.execute(
+            delete(table(Assessment)).where(
+                Assessment.district == district,
+                Assessment.child_id == child_id,
+                Assessment.measured_on == measured_on,
+                Assessment.source == source,
+            )
+        )
+
+
+def _save_flags(
+    session: Session, district: str, timelines: Timelines, found: Sequence[Finding], now: datetime
+) -> None:
+    """Raise what is new, keep the date of what was raised before, and take down what no longer holds."""
+    wanted = {
+        (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
+    }
+    stored = session.execute(
+        select(Flag.child_id, Flag.rule, Flag.subject, Flag.details).where(
+            Flag.district == district, among(Flag.child_id)
+        ),
+        {"among": timelines.child_ids},
+    )
+    held = {(row.child_id, row.rule, row.subject): row.details for row in stored}
+    for child_id, rule, subject in held.keys() - wanted.keys():
+        session.execute(
+            delete(table(Flag)).where(
+                Flag.district == district,
+                Flag.child_id == child_id,
+                Flag.rule == rule,
+                Flag.subject == subject,
+            )
+        )
+    rows = [
+        {
+            "district": district,
+            "child_id": child_id,
+            "rule": rule,
+            "subject": subject,
+            "urgency": RULES[rule].urgency,
+            "details": details,
+            "raised_at": now,
+        }
+        for (child_id, rule, subject), details in wanted.items()
+        if held.get((child_id, rule, subject)) != details
+    ]
+    upsert(session, table(Flag), rows)

@@ -1,0 +1,125 @@
+"""Settings: frozen, checked at start. This module alone reads the environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator may set.
+
+    Parameters
+    ----------
+    data_dir : holds the SQLite file, the keys and the lock; made if absent
+    database_url : SQLAlchemy URL; SQLite in `data_dir` unless set
+    key_file : master keys (0600); in `data_dir` unless set
+    district : Kemendagri code of the kabupaten/kota that this installation serves
+    time_zone : of the district; decides what "today" is (never UTC: 01:00 in Kukar is yesterday there)
+    max_body_bytes, max_inflated_bytes, max_depth, max_changes : limits of one upload, before and after gunzip
+    max_pull_bytes : what one answer carries down, before gzip
+    tablet_silent_days : after so many days without contact a tablet is reported
+    session_minutes : a sign-in ends after so long without a request
+    cookie_secure : False only for plain http on this machine
+    """
+
+    data_dir: Path
+    database_url: str
+    key_file: Path
+    district: str = "64.02"
+    time_zone: str = "Asia/Makassar"
+    max_body_bytes: int = 262_144
+    max_inflated_bytes: int = 1_048_576
+    max_depth: int = 12
+    max_changes: int = 200
+    max_pull_bytes: int = 1_048_576
+    tablet_silent_days: int = 14
+    session_minutes: int = 60
+    cookie_secure: bool = True
+    log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\d{2}\.\d{2}", self.district):
+            raise ValueError(f"POSYANDU_DISTRICT is {self.district!r}: give a Kemendagri code such as 64.02")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"POSYANDU_TIME_ZONE is {self.time_zone!r}: give a zone such as Asia/Makassar"
+            ) from error
+
+    @classmethod
+    def for_data(cls, data_dir: Path | str, **others: object) -> "Settings":
+        """Give the embedded default: everything in one directory."""
+        path = Path(data_dir).expanduser().resolve()
+        given = {
+            "database_url": f"sqlite:///{path / 'posyandu.db'}",
+            "key_file": path / "keys.json",
+            **others,
+        }
+        return cls(data_dir=path, **given)  # type: ignore[arg-type]  # checked by __post_init__ and mypy at callers
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read POSYANDU_* and DATABASE_URL; an unusable value raises ValueError with the name and the remedy."""
+        others: dict[str, object] = {}
+        if environ.get("DATABASE_URL"):
+            others["database_url"] = environ["DATABASE_URL"]
+        if environ.get("POSYANDU_KEY_FILE"):
+            others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
+        for name in ("district", "time_zone", "log_level"):
+            if environ.get(f"POSYANDU_{name.upper()}"):
+                others[name] = environ[f"POSYANDU_{name.upper()}"]
+        for name in ("max_body_bytes", "max_changes", "tablet_silent_days", "session_minutes"):
+            text = environ.get(f"POSYANDU_{name.upper()}")
+            if text:
+                if not text.isdecimal() or int(text) < 1:
+                    raise ValueError(f"POSYANDU_{name.upper()} is {text!r}: give a whole number of 1 or more")
+                others[name] = int(text)
+        if environ.get("POSYANDU_COOKIE_SECURE"):
+            others["cookie_secure"] = environ["POSYANDU_COOKIE_SECURE"] not in ("0", "no", "false")
+        return cls.for_data(environ.get("POSYANDU_DATA", "data"), **others)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    def today(self, now: datetime) -> date:
+        """Give the district's calendar day at an aware moment."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def for_plain_http(self) -> "Settings":
+        """Give these settings for a demo on this machine: the session cookie travels without TLS."""
+        return replace(self, cookie_secure=False)
+
+    @staticmethod
+    def environment_without_place() -> dict[str, str]:
+        """Give the environment less what says where the data are, for a command that was told."""
+        place = ("POSYANDU_DATA", "DATABASE_URL", "POSYANDU_KEY_FILE")
+        return {name: value for name, value in os.environ.items() if name not in place}
+
+    def child_environment(self, **others: str) -> dict[str, str]:
+        """Give the environment in which a process of ours finds these same settings."""
+        mine = {
+            "POSYANDU_DATA": str(self.data_dir),
+            "DATABASE_URL": self.database_url,
+            "POSYANDU_KEY_FILE": str(self.key_file),
+            "POSYANDU_DISTRICT": self.district,
+            "POSYANDU_TIME_ZONE": self.time_zone,
+            "POSYANDU_LOG_LEVEL": self.log_level,
+            "POSYANDU_MAX_BODY_BYTES": str(self.max_body_bytes),
+            "POSYANDU_MAX_CHANGES": str(self.max_changes),
+            "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),
+            "POSYANDU_SESSION_MINUTES": str(self.session_minutes),
+            "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
+        }
+        return {**os.environ, **mine, **others}
+
+
+def metrics_directory(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Give the directory in which the workers of one server share their metrics; None for a single process."""
+    return environ.get("PROMETHEUS_MULTIPROC_DIR")

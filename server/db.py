@@ -1,0 +1,163 @@
+"""The engine and the two ways to use it: `reading()` and `transaction()`. SQLite (embedded) and PostgreSQL alike.
+
+Rules kept here:
+- Raising rolls back, returning commits.
+- A transaction that wrote and appended no audit entry is refused at commit, whatever wrote it (ORM, Core or text).
+- A reading session cannot write.
+- On SQLite a writing transaction holds the write lock from its start (`BEGIN IMMEDIATE`), and waits for it on a file lock
+  before it asks: SQLite's own waiting polls with growing pauses and starves the unlucky; a file lock wakes the next one.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+WRITING = "posyandu_writing"
+
+
+class UnauditedWrite(RuntimeError):
+    """A transaction would have changed data without an audit entry: a defect of ours, never of the user."""
+
+
+class WriteWhileReading(RuntimeError):
+    """A reading session tried to change data: a defect of ours."""
+
+
+class Database:
+    """One database, shared by the threads of a process. Create it after forking.
+
+    Parameters
+    ----------
+    url : SQLAlchemy URL; `postgresql://` means psycopg 3
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self._writing = self.engine.execution_options(**{WRITING: True})
+        path = self.engine.url.database if self.is_sqlite else None
+        self._lock_path = Path(f"{path}.write-lock") if path else None
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session on one consistent snapshot; it cannot write."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a writing session: commits on return, rolls back on any exception.
+
+        Raises
+        ------
+        UnauditedWrite
+            Rows were written and `audit.append` was not called.
+        """
+        with self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._lock_path is None:
+            yield
+            return
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if url.startswith("sqlite"):
+        engine = create_engine(url, pool_size=8, max_overflow=8)
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        engine = create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "before_cursor_execute", _watch)
+    event.listen(engine, "commit", _refuse_unaudited)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # an acknowledged batch survives a power cut
+        "foreign_keys = ON",
+        "busy_timeout = 5000",
+        "temp_store = MEMORY",
+        "cache_size = -32768",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.info.update(wrote=False, audited=False)
+    if connection.dialect.name == "sqlite":
+        writing = connection.get_execution_options().get(WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _watch(
+    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
+) -> None:
+    if statement.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE"):
+        if not connection.get_execution_options().get(WRITING):
+            raise WriteWhileReading(statement.split("(")[0][:80])
+        connection.info["wrote"] = True
+
+
+def _refuse_unaudited(connection: Connection) -> None:
+    if connection.info.get("wrote") and not connection.info.get("audited"):
+        raise UnauditedWrite("every change of data needs an audit entry in the same transaction")
+
+
+def among(
+    column: ColumnElement[Any] | InstrumentedAttribute[Any], name: str = "among"
+) -> ColumnElement[bool]:
+    """Compare a column with a list given at execution as parameter `name`: the statement is built and cached once,
+    where `column.in_(values)` makes a node of every value (a third of the time of a batch's queries)."""
+    return column.in_(bindparam(name, expanding=True))
+
+
+def mark_audited(session: Session) -> None:
+    """Say that this transaction has its audit entry (for `audit.append` alone)."""
+    session.connection().info["audited"] = True
+
+
+def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or update those whose primary key is there, as one executemany.
+
+    Parameters
+    ----------
+    rows : all with the same columns, the primary key's among them; may be empty
+    """
+    if not rows:
+        return
+    dialect = session.get_bind().dialect.name
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    keys = [column.name for column in table.primary_key.columns]
+    statement = make(table)
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    if others:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    session.execute(statement, list(rows))

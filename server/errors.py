@@ -1,0 +1,148 @@
+"""Every way in which a whole request can be refused, in one table: code, HTTP status, what happened and what to do.
+
+A `Problem` is raised in any room and answered by the web layer alone, as `application/problem+json` or as a page. One bad
+item of a batch is not a Problem: it is quarantined with its reasons and the rest of the batch goes on.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """Status and words of one code; `{name}` is filled from the details."""
+
+    status: int
+    indonesian: str
+    english: str
+
+
+PROBLEMS: Final[dict[str, ProblemKind]] = {
+    "body-not-gzip": ProblemKind(
+        400,
+        "Isi kiriman bukan gzip yang utuh ({reason}). Kirim ulang.",
+        "The body is not complete gzip ({reason}). Send it again.",
+    ),
+    "body-not-json": ProblemKind(
+        400,
+        "Isi kiriman bukan JSON yang sah: {reason}. Perbaiki aplikasinya, lalu kirim ulang.",
+        "The body is not valid JSON: {reason}. Mend the client, then send it again.",
+    ),
+    "body-too-deep": ProblemKind(
+        400,
+        "JSON bersarang lebih dari {limit} tingkat. Kirim bentuk yang ada di docs/protocol.md.",
+        "The JSON is nested more than {limit} levels deep. Send the form of docs/protocol.md.",
+    ),
+    "batch-malformed": ProblemKind(
+        400,
+        "Kiriman tidak dapat dibaca. Lihat 'reasons'; tidak ada yang disimpan, kirim ulang setelah diperbaiki.",
+        "The batch cannot be read. See 'reasons'; nothing was stored, send it again once mended.",
+    ),
+    "enrolment-malformed": ProblemKind(
+        400,
+        "Permintaan pendaftaran tidak dapat dibaca. Lihat 'reasons'; tidak ada tablet yang didaftarkan.",
+        "The request to enrol cannot be read. See 'reasons'; nobody was enrolled.",
+    ),
+    "request-malformed": ProblemKind(
+        400,
+        "Permintaan tidak dapat dibaca: {reason}.",
+        "The request cannot be read: {reason}.",
+    ),
+    "csrf-invalid": ProblemKind(
+        400,
+        "Formulir ini sudah kedaluwarsa. Muat ulang halaman, lalu kirim lagi.",
+        "This form has expired. Load the page again, then send it.",
+    ),
+    "signature-invalid": ProblemKind(
+        401,
+        "Tanda tangan tidak cocok dengan kunci tablet {tablet}. Daftarkan ulang tablet bila kuncinya hilang.",
+        "The signature does not fit the key of tablet {tablet}. Enrol the tablet anew if its key is lost.",
+    ),
+    "sign-in-required": ProblemKind(401, "Silakan masuk terlebih dahulu.", "Please sign in first."),
+    "sign-in-failed": ProblemKind(
+        401,
+        "Nama pengguna atau kata sandi tidak cocok. Periksa keduanya, atau minta admin mengatur ulang.",
+        "User name or password does not fit. Check both, or ask the administrator to reset it.",
+    ),
+    "not-allowed": ProblemKind(
+        403,
+        "Peran Anda tidak mencakup halaman ini. Hubungi admin bila seharusnya mencakup.",
+        "Your role does not cover this page. Ask the administrator if it should.",
+    ),
+    "tablet-unknown": ProblemKind(
+        403,
+        "Tablet {tablet} tidak dikenal di wilayah {district}. Daftarkan dengan kode dari puskesmas.",
+        "Tablet {tablet} is not known in district {district}. Enrol it with a code from the health centre.",
+    ),
+    "enrolment-code-invalid": ProblemKind(
+        403,
+        "Kode pendaftaran salah, sudah dipakai, atau kedaluwarsa. Minta kode baru dari puskesmas.",
+        "The enrolment code is wrong, used or expired. Ask the health centre for a new one.",
+    ),
+    "record-unknown": ProblemKind(
+        404,
+        "Data tidak ditemukan dalam wilayah kerja Anda.",
+        "No such record within your area of work.",
+    ),
+    "page-unknown": ProblemKind(404, "Alamat ini tidak ada.", "There is nothing at this address."),
+    "method-not-allowed": ProblemKind(
+        405, "Alamat ini tidak menerima permintaan itu.", "This address does not take that request."
+    ),
+    "batch-id-reused": ProblemKind(
+        409,
+        "Nomor kiriman {batch} sudah dipakai untuk isi yang lain. Beri nomor baru (UUIDv7), lalu kirim ulang.",
+        "Batch id {batch} was used for other content. Give it a new id (UUIDv7), then send it again.",
+    ),
+    "batch-too-large": ProblemKind(
+        413,
+        "Kiriman melebihi batas {limit}. Bagi menjadi kiriman yang lebih kecil.",
+        "The batch exceeds the limit of {limit}. Split it into smaller ones.",
+    ),
+    "media-type-unknown": ProblemKind(
+        415,
+        "Kirim sebagai application/json, boleh dengan Content-Encoding: gzip.",
+        "Send application/json, with Content-Encoding: gzip if you like.",
+    ),
+    "too-many-tries": ProblemKind(
+        429,
+        "Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.",
+        "Too many tries. Try again in {seconds} seconds.",
+    ),
+    "busy": ProblemKind(
+        503,
+        "Server sedang sibuk. Data Anda masih di tablet; kirim ulang sebentar lagi.",
+        "The server is busy. Your data are still on the tablet; send again shortly.",
+    ),
+    "internal": ProblemKind(
+        500,
+        "Terjadi kesalahan di server; sudah dicatat dengan nomor {request_id}. Data Anda masih di tablet.",
+        "Something went wrong on the server; it is on record as {request_id}. Your data are still on the tablet.",
+    ),
+}
+
+
+class Problem(Exception):
+    """A request refused as a whole: raising it rolls back.
+
+    Parameters
+    ----------
+    code : a key of PROBLEMS
+    **details : what the sentences name, and anything else a program may want (never personal data)
+    """
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.kind = PROBLEMS[code]
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        """Give the members of `application/problem+json` (RFC 9457), `code` and both languages beside them."""
+        return {
+            "type": f"urn:posyandu-sync:problem:{self.code}",
+            "code": self.code,
+            "status": self.kind.status,
+            "title": self.kind.indonesian.format(**self.details),
+            "title_en": self.kind.english.format(**self.details),
+            **{name: value for name, value in self.details.items() if name not in ("code", "status")},
+        }

@@ -1,0 +1,311 @@
+"""APScheduler's timetable: a process of its own, never inside a gunicorn worker (there every worker would run every job).
+
+One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another waits and takes over. Jobs are
+declared in code, safe to run twice, and never overlap with themselves.
+"""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import create_engine, delete, func, select, text
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.assessment import assess, months_back
+from server.config import Settings
+from server.db import upsert
+from server.hub import Hub
+from server.logs import start_logging
+from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, table
+
+CHUNK: Final = 500
+LEADER_LOCK: Final = 6_402_2027
+WAIT_SECONDS: Final = 0.25
+
+
+def unmeasured_children(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Say for each post how many of its children were not measured this month, and raise or take down `not_seen`.
+
+    Returns
+    -------
+    dict : posts looked at, children expected, children not measured this calendar month
+    """
+    today = hub.settings.today(now)
+    expected, absent = _attendance(hub, now)
+    _refresh_absence(hub, now)
+    rows = []
+    for post_id, count in expected.items():
+        details = {"month": today.isoformat()[:7], "missing": absent.get(post_id, 0), "children": count}
+        row = {"district": hub.district, "kind": "not-measured-this-month", "subject": post_id}
+        rows.append({**row, "details": orjson.dumps(details).decode(), "raised_at": now})
+    with hub.database.transaction() as session:
+        upsert(session, table(Notice), rows)
+        result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
+        _ran(session, hub, "unmeasured-children", result, now)
+    return result
+
+
+def _attendance(hub: Hub, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Count by post the children under five, and those of them without a measurement this month."""
+    today = hub.settings.today(now)
+    young = (
+        Child.district == hub.district,
+        Child.registered,
+        ~Child.removed,
+        Child.born_on > months_back(today, 60),
+    )
+    measured = (
+        select(Measurement.child_id)
+        .where(
+            Measurement.district == Child.district,
+            Measurement.child_id == Child.id,
+            Measurement.measured_on >= months_back(today, 0),
+        )
+        .exists()
+    )
+    with hub.database.reading() as session:
+        count = select(Child.post_id, func.count()).where(*young).group_by(Child.post_id)
+        expected = {row[0]: row[1] for row in session.execute(count)}
+        absent = {row[0]: row[1] for row in session.execute(count.where(~measured))}
+    return expected, absent
+
+
+def _refresh_absence(hub: Hub, now: datetime) -> None:
+    """Assess again those whose absence the calendar alone may have changed, in short transactions."""
+    since = months_back(hub.settings.today(now), 1)
+    recent = (
+        select(Measurement.child_id)
+        .where(
+            Measurement.district == Child.district,
+            Measurement.child_id == Child.id,
+            Measurement.measured_on >= since,
+        )
+        .exists()
+    )
+    with hub.database.reading() as session:
+        ids = session.scalars(
+            select(Child.id)
+            .where(Child.district == hub.district, Child.registered, ~recent)
+            .order_by(Child.id)
+        ).all()
+    for start in range(0, len(ids), CHUNK):
+        with hub.database.transaction() as session:
+            some = list(ids[start : start + CHUNK])
+            assess(session, hub, some, now)
+            details = {"children": len(some)}
+            audit.append(
+                session,
+                hub.district,
+                audit.OFFICE,
+                "children.assessed",
+                actor="job:absence",
+                now=now,
+                details=details,
+            )
+
+
+def silent_tablets(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Raise a notice for each tablet that has not called for `tablet_silent_days`, and take down the others'."""
+    limit = now - timedelta(days=hub.settings.tablet_silent_days)
+    last = func.coalesce(Tablet.last_sync_at, Tablet.enrolled_at)
+    with hub.database.transaction() as session:
+        rows = session.execute(
+            select(
+                Tablet.id, Tablet.post_id, last.label("last"), Tablet.last_sync_at, Tablet.enrolled_at
+            ).where(Tablet.district == hub.district, Tablet.revoked_at.is_(None), last < limit)
+        ).all()
+        silent = {row.id for row in rows}
+        for subject in _raised(session, hub, "tablet-silent") - silent:
+            session.execute(
+                delete(table(Notice)).where(
+                    Notice.district == hub.district, Notice.kind == "tablet-silent", Notice.subject == subject
+                )
+            )
+        notices = []
+        for row in rows:
+            since = (row.last_sync_at or row.enrolled_at).date().isoformat()
+            notice = {"district": hub.district, "kind": "tablet-silent", "subject": row.id, "raised_at": now}
+            notices.append(
+                {**notice, "details": orjson.dumps({"post": row.post_id, "since": since}).decode()}
+            )
+        upsert(session, table(Notice), notices)
+        result = {"silent": len(silent)}
+        _ran(session, hub, "silent-tablets", result, now)
+    return result
+
+
+def _raised(session: Session, hub: Hub, kind: str) -> set[str]:
+    return set(
+        session.scalars(select(Notice.subject).where(Notice.district == hub.district, Notice.kind == kind))
+    )
+
+
+def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Forget sessions that have ended."""
+    with hub.database.transaction() as session:
+        ended = session.execute(
+            delete(table(SignIn)).where(SignIn.district == hub.district, SignIn.expires_at < now)
+        )
+        result = {"ended": getattr(ended, "rowcount", 0)}
+        _ran(session, hub, "ended-sign-ins", result, now)
+    return result
+
+
+def checkpoint_wal(hub: Hub, _now: datetime) -> Mapping[str, Any]:
+    """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever."""
+    with hub.database.engine.connect() as connection:
+        if connection.in_transaction():
+            connection.rollback()
+        raw = connection.connection.dbapi_connection
+        assert raw is not None  # noqa: S101  # a checked-out connection has one
+        busy, pages, moved = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return {"busy": busy, "pages": pages, "moved": moved}
+
+
+def _ran(session: Session, hub: Hub, job: str, result: Mapping[str, Any], now: datetime) -> None:
+    row = {"district": hub.district, "job": job, "ran_at": now, "result": orjson.dumps(dict(result)).decode()}
+    upsert(session, table(JobRun), [row])
+    audit.append(
+        session,
+        hub.district,
+        audit.OFFICE,
+        "job.ran",
+        actor=f"job:{job}",
+        now=now,
+        details={"job": job, **result},
+    )
+
+
+Task = Callable[[Hub, datetime], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job, when it runs, and whether it runs at the start as well."""
+
+    task: Task
+    trigger: Any
+    at_start: bool = False
+    only_sqlite: bool = False
+
+
+def timetable(settings: Settings) -> Mapping[str, Job]:
+    """Give every scheduled job by name; clock times are the district's."""
+    zone = settings.time_zone
+    return {
+        "unmeasured-children": Job(
+            unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
+        ),
+        "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
+        "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
+        "checkpoint-wal": Job(checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True),
+    }
+
+
+def run_job(hub: Hub, name: str, now: datetime) -> Mapping[str, Any]:
+    """Run one job now; a failure is logged and the timetable goes on.
+
+    Returns
+    -------
+    dict : what the job tells; empty if it failed
+    """
+    log = structlog.get_logger("posyandu.jobs")
+    started = time.perf_counter()
+    try:
+        result = timetable(hub.settings)[name].task(hub, now)
+    except Exception as error:  # one job's failure must not end the others
+        log.exception("job failed", job=name, error=type(error).__name__)
+        return {}
+    log.info("job ran", job=name, ms=round((time.perf_counter() - started) * 1000), **result)
+    return result
+
+
+@contextmanager
+def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[bool]:
+    """Wait until this process leads, and hold the lock; yields False if asked to stop while waiting."""
+    if settings.is_sqlite:
+        with _file_leadership(settings.data_dir / "scheduler.lock", stopping) as leads:
+            yield leads
+        return
+    # A connection of its own: behind a transaction pooler a session's lock would be given to a stranger.
+    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        leads = False
+        while not leads and not stopping():
+            leads = bool(
+                connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": LEADER_LOCK}).scalar()
+            )
+            if not leads:
+                time.sleep(WAIT_SECONDS)
+        yield leads
+    engine.dispose()
+
+
+@contextmanager
+def _file_leadership(path: Path, stopping: Callable[[], bool]) -> Iterator[bool]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not stopping():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(WAIT_SECONDS)
+            else:
+                yield True
+                return
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def run_scheduler(settings: Settings) -> None:
+    """Lead, or wait to; then keep the timetable until SIGTERM or SIGINT."""
+    stop: list[bool] = []
+    scheduler = BlockingScheduler(timezone=settings.time_zone)
+
+    def ask_to_stop(*_: object) -> None:
+        stop.append(True)
+        if scheduler.running:
+            scheduler.shutdown(wait=False)
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    with leadership(settings, lambda: bool(stop)) as leads:
+        if not leads:
+            return
+        hub = Hub.open(settings)
+        for name, job in timetable(settings).items():
+            if job.only_sqlite and not settings.is_sqlite:
+                continue
+            first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
+            scheduler.add_job(
+                lambda name=name: run_job(hub, name, datetime.now(UTC)),
+                job.trigger,
+                id=name,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+                **first,
+            )
+        if not stop:
+            scheduler.start()
+        hub.database.dispose()
+
+
+if __name__ == "__main__":
+    chosen = Settings.from_env()
+    start_logging(chosen.log_level)
+    run_scheduler(chosen)

@@ -1,0 +1,266 @@
+"""How records lie in the tables: ledger rows and merged states, sealed where they hold a person's data.
+
+Sealed are: everything of a child but the sex and birth date that scores need, a measurement's note, and a quarantined
+change whatever it holds. A sealed value is bound to its row, so that moved to another it does not open. The header of a
+change stays plain and chained, so the ledger can be verified after a person was erased.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.db import among
+from server.models import ChangeRow, Child
+from server.security import ChildKey, Vault, seal, unseal
+from sync_protocol import Change, Dot, History, Json, Link, Outcome, RecordState, header_of
+
+PLAIN, UNDER_CHILD, UNDER_DISTRICT = 0, 1, 2
+PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
+    "child": None,
+    "measurement": frozenset({"note"}),
+}
+"""By kind: the registers that hold a person's data; None for all of them."""
+
+
+def is_personal(kind: str, registers: Iterable[str]) -> bool:
+    """Say whether any of the registers must be sealed."""
+    personal = PERSONAL_REGISTERS[kind]
+    return personal is None or not personal.isdisjoint(registers)
+
+
+@dataclass(slots=True)
+class Subject:
+    """A child as far as its row goes: where it belongs, its key, and whether the row is there yet."""
+
+    id: str
+    post_id: str
+    key: ChildKey
+    wrapped_key: bytes | None
+    key_version: int
+    registered: bool
+    first_seen_at: datetime
+    stored: bool
+    born_on: str | None = None
+
+
+def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[str]) -> dict[str, Subject]:
+    """Load the rows of children that are known, by id."""
+    rows = session.execute(
+        select(
+            Child.id,
+            Child.post_id,
+            Child.wrapped_key,
+            Child.key_version,
+            Child.registered,
+            Child.first_seen_at,
+            Child.born_on,
+        ).where(Child.district == district, among(Child.id)),
+        {"among": list(child_ids)},
+    )
+    return {
+        row.id: Subject(
+            row.id,
+            row.post_id,
+            vault.child_key(row.id, row.wrapped_key, row.key_version),
+            row.wrapped_key,
+            row.key_version,
+            bool(row.registered),
+            row.first_seen_at,
+            True,
+            row.born_on.isoformat() if row.born_on else None,
+        )
+        for row in rows
+    }
+
+
+def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
+    """Give a child that is heard of for the first time, with a key of its own."""
+    wrapped, version, key = vault.new_child_key(child_id)
+    return Subject(child_id, post_id, key, wrapped, version, False, now, False)
+
+
+def histories(
+    session: Session, district: str, keys: Mapping[str, ChildKey], record_ids: Iterable[str]
+) -> dict[str, History]:
+    """Load all that is held of some records.
+
+    Parameters
+    ----------
+    keys : key of each child that they belong to, by child id
+    record_ids : the records
+
+    Returns
+    -------
+    dict by record id; a record of which nothing is held is not in it
+    """
+    if not keys:
+        return {}
+    columns = (
+        ChangeRow.actor,
+        ChangeRow.counter,
+        ChangeRow.hash,
+        ChangeRow.record_id,
+        ChangeRow.child_id,
+        ChangeRow.outcome,
+        ChangeRow.header,
+        ChangeRow.content,
+        ChangeRow.sealed,
+    )
+    rows = session.execute(
+        select(*columns).where(
+            ChangeRow.district == district,
+            among(ChangeRow.child_id, "children"),
+            among(ChangeRow.record_id, "records"),
+        ),
+        {"children": list(keys), "records": list(record_ids)},
+    )
+    found: dict[str, History] = {}
+    for row in rows:
+        known = found.get(row.record_id, History(()))
+        dot = Dot(row.actor, row.counter)
+        if row.outcome == Outcome.QUARANTINED.value:
+            found[row.record_id] = History(known.changes, (*known.quarantined, (dot, row.hash[:16])))
+        else:
+            found[row.record_id] = known.with_change(read_change(district, row, keys[row.child_id]))
+    return found
+
+
+def read_change(district: str, row: Any, key: ChildKey) -> Change:
+    """Give the change of a ledger row (with `header`, `content`, `sealed`, `hash`, `actor`, `counter`)."""
+    content = row.content if row.sealed == PLAIN else unseal(key, row.content, _bound(district, row.hash))
+    wire = {**orjson.loads(row.header), **orjson.loads(content)}
+    return Change.from_wire(Dot(row.actor, row.counter), wire, row.hash)
+
+
+def _bound(district: str, hash_: str) -> str:
+    return f"change/{district}/{hash_}"
+
+
+def change_row(
+    district: str,
+    link: Link,
+    change: Change | None,
+    subject: Subject | None,
+    vault: Vault,
+    *,
+    outcome: Outcome,
+    reasons: Sequence[Json],
+    child_id: str | None,
+    record_id: str | None,
+    batch_id: str | None,
+    received_at: datetime,
+) -> dict[str, Any]:
+    """Give the ledger row of a change taken; of a quarantined one (`change` is None) everything is sealed but its place."""
+    header = header_of(link.dot, link.previous, link.wire, link.content)
+    content = {"nonce": link.wire.get("nonce"), "set": link.wire.get("set")}
+    if change is None:
+        plain = orjson.dumps({"header": header, "content": content})
+        sealed, stored = UNDER_DISTRICT, vault.seal_for_district(plain, _bound(district, link.hash))
+        header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
+    elif is_personal(change.kind, change.registers) and subject:
+        sealed, stored = UNDER_CHILD, seal(subject.key, orjson.dumps(content), _bound(district, link.hash))
+    else:
+        sealed, stored = PLAIN, orjson.dumps(content)
+    return {
+        "district": district,
+        "actor": link.dot.actor,
+        "counter": link.dot.counter,
+        "hash": link.hash,
+        "kind": change.kind if change else None,
+        "record_id": record_id,
+        "child_id": child_id,
+        "batch_id": batch_id,
+        "outcome": outcome.value,
+        "header": orjson.dumps(header),
+        "content": stored,
+        "sealed": sealed,
+        "reasons": orjson.dumps(reasons).decode() if reasons else None,
+        "received_at": received_at,
+    }
+
+
+def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
+    """Give back a quarantined change as it came: its wire object, whatever it holds."""
+    plain = orjson.loads(vault.unseal_for_district(row.content, _bound(district, row.hash)))
+    wire = {**plain["header"], **plain["content"]}
+    return {k: v for k, v in wire.items() if k not in ("actor", "counter", "previous", "content")}
+
+
+def child_row(district: str, subject: Subject, state: RecordState | None, position: int) -> dict[str, Any]:
+    """Give the row of a child; without a state, that of one not registered yet."""
+    identities = [s.value for s in state.registers.get("identity", ())] if state else []
+    born = {i.get("born_on") for i in identities}
+    sexes = {i.get("sex") for i in identities}
+    born_on = born.pop() if len(born) == 1 else None
+    wire = {"id": subject.id, **state.wire()} if state else None
+    return {
+        "district": district,
+        "id": subject.id,
+        "post_id": subject.post_id,
+        "position": position,
+        "registered": state is not None,
+        "removed": bool(state and state.removed),
+        "conflicts": _conflicts(state) if state else "",
+        "sex": sexes.pop() if len(sexes) == 1 else None,
+        "born_on": date.fromisoformat(born_on) if born_on else None,
+        "state": seal(subject.key, _dumped(wire), f"child/{district}/{subject.id}") if wire else None,
+        "wrapped_key": subject.wrapped_key,
+        "key_version": subject.key_version,
+        "first_seen_at": subject.first_seen_at,
+    }
+
+
+def _dumped(wire: Json) -> bytes:
+    """Write a state as JSON; dots are named tuples, which orjson does not write of itself."""
+    return orjson.dumps(wire, default=tuple)
+
+
+def read_child(district: str, child_id: str, sealed: bytes, key: ChildKey) -> bytes:
+    """Give a child's state as it goes on the wire: JSON."""
+    return unseal(key, sealed, f"child/{district}/{child_id}")
+
+
+def measurement_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
+    """Give the row of a measurement: columns where there is one value, the state with all of them."""
+    weight, length = state.value("weight") or {}, state.value("length") or {}
+    on, source = state.key["measured_on"], state.key["source"]
+    wire = _dumped({"on": on, "source": source, **state.wire()})
+    personal = is_personal("measurement", state.registers)
+    return {
+        "district": district,
+        "child_id": subject.id,
+        "measured_on": date.fromisoformat(on),
+        "source": source,
+        "post_id": subject.post_id,
+        "position": position,
+        "removed": state.removed,
+        "conflicts": _conflicts(state),
+        "weight_g": weight.get("weight_g"),
+        "oedema": weight.get("oedema"),
+        "length_mm": length.get("length_mm"),
+        "length_position": length.get("position"),
+        "muac_mm": (state.value("muac") or {}).get("muac_mm"),
+        "head_mm": (state.value("head") or {}).get("head_mm"),
+        "state": seal(subject.key, wire, f"measurement/{district}/{state.record_id}") if personal else wire,
+        "sealed": UNDER_CHILD if personal else PLAIN,
+    }
+
+
+def read_measurement(district: str, record_id: str, row: Any, key: ChildKey) -> bytes:
+    """Give a measurement's state as it goes on the wire: JSON."""
+    stored: bytes = row.state
+    return unseal(key, stored, f"measurement/{district}/{record_id}") if row.sealed else stored
+
+
+def _conflicts(state: RecordState) -> str:
+    names = (
+        *state.conflicts,
+        *(["removed"] if state.removal_contested else []),
+        *(["incomplete"] if state.incomplete else []),
+    )
+    return " ".join(names)

@@ -1,0 +1,446 @@
+"""The tables, typed. No rules: what may be written, and what it means, is the rooms' affair.
+
+Every table is distributed by district, which leads its primary key, unique keys and foreign keys, so the same schema
+runs on one SQLite file and, unchanged, over a PostgreSQL cluster. What must be found across districts (a NIK, a
+username) has a table of its own, distributed by its own key. Ids are UUIDs as lower-case text in Python. SQLite tables are STRICT.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+CROSS_DISTRICT: Final = {"nik_index": "blind", "username": "name"}
+"""Tables that are distributed by a key of their own, and that key."""
+
+
+class _StrictText(TypeDecorator[Any]):
+    """A type that STRICT tables of SQLite lack, kept there as ISO text that sorts as the value does."""
+
+    impl = Text
+    cache_ok = True
+    native: TypeEngine[Any]
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else self.native)
+
+
+class Day(_StrictText):
+    """A calendar day in the district: `datetime.date`."""
+
+    cache_ok = True
+    native = Date()
+
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:
+        return value.isoformat() if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> date | None:  # noqa: ARG002  # SQLAlchemy's signature
+        return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+class Moment(_StrictText):
+    """A moment: aware `datetime`, UTC."""
+
+    cache_ok = True
+    native = DateTime(timezone=True)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # as above
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC) if value is not None else None
+
+
+Id = Uuid(as_uuid=False).with_variant(Text(), "sqlite")
+Count = BigInteger().with_variant(Integer(), "sqlite")
+Truth = Boolean().with_variant(Integer(), "sqlite")
+Real = Float(53).with_variant(REAL(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    __table_args__: Any = {"sqlite_strict": True, "sqlite_with_rowid": False}  # noqa: RUF012  # SQLAlchemy reads it, nobody writes it
+
+
+def table(model: type[Base]) -> Table:
+    """Give the table of a model, for Core statements on the hot path."""
+    return cast(Table, model.__table__)
+
+
+def _args(*items: Any) -> Any:
+    return (*items, Base.__table_args__)
+
+
+def _refers(table: str, *columns: str, to: tuple[str, ...]) -> ForeignKeyConstraint:
+    """Refer to another table of the same district."""
+    return ForeignKeyConstraint(["district", *columns], [f"{table}.{name}" for name in ("district", *to)])
+
+
+class Installation(Base):
+    """A district served here. `incarnation` changes when the database is restored from a backup."""
+
+    __tablename__ = "installation"
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    incarnation: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Region(Base):
+    """A province, regency, sub-district or village, by Kemendagri code."""
+
+    __tablename__ = "region"
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    parent_code: Mapped[str | None] = mapped_column(Text)
+    level: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class HealthCentre(Base):
+    """A puskesmas."""
+
+    __tablename__ = "health_centre"
+    __table_args__ = _args(_refers("region", "subdistrict_code", to=("code",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    subdistrict_code: Mapped[str | None] = mapped_column(Text)
+
+
+class HealthPost(Base):
+    """A posyandu. Its row's lock orders everything written about its children; `head_position` ends its stream."""
+
+    __tablename__ = "health_post"
+    __table_args__ = _args(
+        _refers("health_centre", "health_centre_id", to=("id",)),
+        _refers("region", "village_code", to=("code",)),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    health_centre_id: Mapped[str] = mapped_column(Id)
+    village_code: Mapped[str | None] = mapped_column(Text)
+    head_position: Mapped[int] = mapped_column(Count, default=0)
+
+
+class Tablet(Base):
+    """One enrolment of one device. `taken` and `chain_hash` are how far its chain is held."""
+
+    __tablename__ = "tablet"
+    __table_args__ = _args(_refers("health_post", "post_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(Text)
+    public_key: Mapped[str] = mapped_column(Text)
+    taken: Mapped[int] = mapped_column(Count, default=0)
+    chain_hash: Mapped[str] = mapped_column(Text, default="")
+    enrolled_at: Mapped[datetime] = mapped_column(Moment)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+    last_sync_at: Mapped[datetime | None] = mapped_column(Moment)
+    clock_offset_ms: Mapped[int | None] = mapped_column(Count)
+    app: Mapped[str] = mapped_column(Text, default="")
+
+
+class EnrolmentCode(Base):
+    """A one-time code with which a device becomes a tablet of a post; only its digest is stored."""
+
+    __tablename__ = "enrolment_code"
+    __table_args__ = _args(_refers("health_post", "post_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    code_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    tablet_name: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    tablet_id: Mapped[str | None] = mapped_column(Id)
+
+
+class Batch(Base):
+    """An accepted upload with its receipt, byte for byte as it was answered."""
+
+    __tablename__ = "batch"
+    __table_args__ = _args(
+        _refers("tablet", "tablet_id", to=("id",)),
+        Index("ix_batch_received_at", "district", "received_at"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    tablet_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    batch_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    digest: Mapped[str] = mapped_column(Text)
+    receipt: Mapped[bytes] = mapped_column(LargeBinary)
+    outcomes: Mapped[str] = mapped_column(Text)
+    sent_at: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(Moment)
+    clock_offset_ms: Mapped[int | None] = mapped_column(Count)
+    size_bytes: Mapped[int] = mapped_column(Integer)
+
+
+class ChangeRow(Base):
+    """The ledger: every change taken, for ever. `header` is chained; `content` (nonce and registers) may be sealed.
+
+    `sealed`: 0 plain, 1 under the child's key, 2 under the district's (a quarantined change, which also has `reasons`).
+    """
+
+    __tablename__ = "change"
+    __table_args__ = _args(Index("ix_change_record", "district", "child_id", "record_id"))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    actor: Mapped[str] = mapped_column(Text, primary_key=True)
+    counter: Mapped[int] = mapped_column(Count, primary_key=True)
+    hash: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    record_id: Mapped[str | None] = mapped_column(Id)
+    child_id: Mapped[str | None] = mapped_column(Id)
+    batch_id: Mapped[str | None] = mapped_column(Id)
+    outcome: Mapped[str] = mapped_column(Text)
+    header: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[int] = mapped_column(Integer)
+    reasons: Mapped[str | None] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Child(Base):
+    """A child's merged state. Made, unregistered, by the first measurement if that comes before the child itself.
+
+    `sex` and `born_on` are None while unknown or in conflict; everything else about the person is in the sealed `state`.
+    """
+
+    __tablename__ = "child"
+    __table_args__ = _args(
+        _refers("health_post", "post_id", to=("id",)),
+        Index("ix_child_stream", "district", "post_id", "position"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    position: Mapped[int] = mapped_column(Count)
+    registered: Mapped[bool] = mapped_column(Truth)
+    removed: Mapped[bool] = mapped_column(Truth)
+    conflicts: Mapped[str] = mapped_column(Text)
+    sex: Mapped[str | None] = mapped_column(Text)
+    born_on: Mapped[date | None] = mapped_column(Day)
+    state: Mapped[bytes | None] = mapped_column(LargeBinary)
+    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    key_version: Mapped[int] = mapped_column(Integer)
+    first_seen_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Measurement(Base):
+    """A child's measurement of one day and source, merged. Columns in conflict are None; `state` has every value."""
+
+    __tablename__ = "measurement"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_measurement_stream", "district", "post_id", "position"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    measured_on: Mapped[date] = mapped_column(Day, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    position: Mapped[int] = mapped_column(Count)
+    removed: Mapped[bool] = mapped_column(Truth)
+    conflicts: Mapped[str] = mapped_column(Text)
+    weight_g: Mapped[int | None] = mapped_column(Integer)
+    oedema: Mapped[str | None] = mapped_column(Text)
+    length_mm: Mapped[int | None] = mapped_column(Integer)
+    length_position: Mapped[str | None] = mapped_column(Text)
+    muac_mm: Mapped[int | None] = mapped_column(Integer)
+    head_mm: Mapped[int | None] = mapped_column(Integer)
+    state: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[int] = mapped_column(Integer)
+
+
+class Departure(Base):
+    """A child that left a post: the post's stream tells its tablets."""
+
+    __tablename__ = "departure"
+    __table_args__ = _args(
+        _refers("health_post", "post_id", to=("id",)),
+        Index("ix_departure_stream", "district", "post_id", "position"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    position: Mapped[int] = mapped_column(Count)
+
+
+class NikIndex(Base):
+    """Who has which NIK, over all districts, by blind index."""
+
+    __tablename__ = "nik_index"
+    blind: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+
+
+class Assessment(Base):
+    """What is derived from one measurement in its child's timeline. Never edited: the whole timeline is made again.
+
+    z-scores in SD, 2 decimals; None with a word in `reasons` (JSON by index), or without one where the value was not
+    measured. `candidates` (JSON) holds the scores of every candidate where values are in conflict. `inputs` is a hash of
+    what it was made from.
+    """
+
+    __tablename__ = "assessment"
+    __table_args__ = _args(_refers("child", "child_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    measured_on: Mapped[date] = mapped_column(Day, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    age_days: Mapped[int | None] = mapped_column(Integer)
+    haz: Mapped[float | None] = mapped_column(Real)
+    waz: Mapped[float | None] = mapped_column(Real)
+    whz: Mapped[float | None] = mapped_column(Real)
+    baz: Mapped[float | None] = mapped_column(Real)
+    hcz: Mapped[float | None] = mapped_column(Real)
+    acz: Mapped[float | None] = mapped_column(Real)
+    gain_code: Mapped[str | None] = mapped_column(Text)
+    gain_g: Mapped[int | None] = mapped_column(Integer)
+    reasons: Mapped[str | None] = mapped_column(Text)
+    candidates: Mapped[str | None] = mapped_column(Text)
+    inputs: Mapped[int] = mapped_column(Count)
+    engine: Mapped[str] = mapped_column(Text)
+
+
+class Flag(Base):
+    """A reason for a person to look at a child, with the rule that raised it. Derived, like assessments.
+
+    `subject` is the measurement ("2026-11-03/cadre") or "" for the child as a whole. Urgency 1 (today) to 4.
+    """
+
+    __tablename__ = "flag"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_flag_urgency", "district", "urgency", "child_id"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    urgency: Mapped[int] = mapped_column(Integer)
+    details: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Notice(Base):
+    """Something a supervisor or the health centre should know that is not about one child: a silent tablet, a cloned one."""
+
+    __tablename__ = "notice"
+    __table_args__ = _args()
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    details: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Account(Base):
+    """A person who signs in. `scope` is what they may see: a post, health centre or region code, by `scope_kind`."""
+
+    __tablename__ = "account"
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    username: Mapped[str] = mapped_column(Text)
+    display_name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    scope_kind: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str] = mapped_column(Text)
+    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
+    locked_until: Mapped[datetime | None] = mapped_column(Moment)
+    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Username(Base):
+    """Who has which username, over all districts."""
+
+    __tablename__ = "username"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    district: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[str] = mapped_column(Id)
+
+
+class SignIn(Base):
+    """A signed-in session; only the digest of its token is stored, so that it can be listed and ended."""
+
+    __tablename__ = "sign_in"
+    __table_args__ = _args(_refers("account", "account_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    token_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class AuditStream(Base):
+    """The head of one hash-chained stream of the log: `post/<id>` or `office`."""
+
+    __tablename__ = "audit_stream"
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    stream: Mapped[str] = mapped_column(Text, primary_key=True)
+    entries: Mapped[int] = mapped_column(Count)
+    head_hash: Mapped[str] = mapped_column(Text)
+
+
+class AuditEntry(Base):
+    """One entry of the log. `hash` covers everything else of it and the hash before."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = _args(
+        _refers("audit_stream", "stream", to=("stream",)), Index("ix_audit_entry_at", "district", "at")
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    stream: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Count, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+    actor: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    details: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(Text)
+
+
+class JobRun(Base):
+    """The newest run of a scheduled job."""
+
+    __tablename__ = "job_run"
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    job: Mapped[str] = mapped_column(Text, primary_key=True)
+    ran_at: Mapped[datetime] = mapped_column(Moment)
+    result: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,256 @@
+"""All cryptography, and the only importer of `cryptography`.
+
+Keys: a key file holds numbered master keys. A district's key is derived from a master key (HKDF, the district's code in
+`info`), so a version is one line in a file however many districts there are. Each child has a random key, wrapped by its
+district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows included. NIKs are found
+by a blind index (HMAC under a key of its own). Nothing here logs, and no plaintext leaves but as a return value.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class KeyUnusable(Exception):
+    """A key is missing, destroyed or does not fit what it should open. The text says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The content of a key file: master keys by version, and keys with one purpose each."""
+
+    masters: Mapping[int, bytes]
+    index_key: bytes
+    session_secret: str
+
+    @property
+    def newest(self) -> int:
+        return max(self.masters)
+
+
+def load_keys(path: Path, *, create: bool) -> Keys:
+    """Read a key file.
+
+    Parameters
+    ----------
+    path : JSON, mode 0600
+    create : make one with fresh keys if there is none (only for a new installation)
+
+    Raises
+    ------
+    KeyUnusable
+        No file and `create` is False, or a file that is not a key file.
+    """
+    if not path.exists():
+        if not create:
+            raise KeyUnusable(f"there is no key file {path}: restore it from your backup of the keys")
+        _write_keys(path, {1: secrets.token_bytes(KEY_BYTES)})
+    try:
+        content = json.loads(path.read_text())
+        masters = {int(version): base64.b64decode(key) for version, key in content["masters"].items()}
+        keys = Keys(masters, base64.b64decode(content["index_key"]), content["session_secret"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KeyUnusable(f"{path} is not a key file: restore it from your backup of the keys") from error
+    if not masters or any(len(key) != KEY_BYTES for key in masters.values()):
+        raise KeyUnusable(f"{path} holds no usable master key: restore it from your backup of the keys")
+    return keys
+
+
+def _write_keys(path: Path, masters: Mapping[int, bytes]) -> None:
+    content = {
+        "masters": {str(version): base64.b64encode(key).decode() for version, key in masters.items()},
+        "index_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        "session_secret": secrets.token_urlsafe(48),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(part, path)  # never replaces keys that another process has just made
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()
+
+
+ChildKey = AESGCM
+"""A child's key, unwrapped and ready; other rooms pass it on and never look inside."""
+
+
+class Vault:
+    """Seals and opens what is personal in one district."""
+
+    def __init__(self, keys: Keys, district: str) -> None:
+        self._district = district
+        self._newest = keys.newest
+        self._index_key = keys.index_key
+        self._wrapping = {
+            version: AESGCM(_derive(master, f"district/{district}"))
+            for version, master in keys.masters.items()
+        }
+
+    def new_child_key(self, child_id: str) -> tuple[bytes, int, ChildKey]:
+        """Make a child's key: wrapped for storing, the version that wrapped it, and ready for use."""
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = seal(self._wrapping[self._newest], key, f"key/{self._district}/{child_id}")
+        return wrapped, self._newest, AESGCM(key)
+
+    def child_key(self, child_id: str, wrapped: bytes | None, version: int) -> ChildKey:
+        """Unwrap a child's key.
+
+        Raises
+        ------
+        KeyUnusable
+            It was destroyed (the person was erased), or its master key is not in the key file.
+        """
+        if wrapped is None:
+            raise KeyUnusable(f"the key of child {child_id} was destroyed: the person was erased")
+        if version not in self._wrapping:
+            raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
+        return AESGCM(unseal(self._wrapping[version], wrapped, f"key/{self._district}/{child_id}"))
+
+    def seal_for_district(self, plain: bytes, purpose: str) -> bytes:
+        """Seal what belongs to no known child, such as a quarantined change; the key's version leads."""
+        return self._newest.to_bytes(2, "big") + seal(self._wrapping[self._newest], plain, purpose)
+
+    def unseal_for_district(self, sealed: bytes, purpose: str) -> bytes:
+        """Open what `seal_for_district` sealed."""
+        version = int.from_bytes(sealed[:2], "big")
+        if version not in self._wrapping:
+            raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
+        return unseal(self._wrapping[version], sealed[2:], purpose)
+
+    def blind(self, value: str) -> bytes:
+        """Give the blind index of a NIK: equal for equal NIKs in every district, and nothing else to be learned."""
+        return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
+
+
+def _derive(master: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"posyandu-sync/{purpose}".encode()).derive(master)
+
+
+def seal(key: AESGCM, plain: bytes, bound_to: str) -> bytes:
+    """Encrypt (AES-256-GCM, random nonce in front), bound to the row that it belongs to."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + key.encrypt(nonce, plain, bound_to.encode())
+
+
+def unseal(key: AESGCM, sealed: bytes, bound_to: str) -> bytes:
+    """Decrypt what `seal` gave.
+
+    Raises
+    ------
+    KeyUnusable
+        Wrong key, wrong row, or altered bytes.
+    """
+    try:
+        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+    except InvalidTag as error:
+        raise KeyUnusable(f"{bound_to}: sealed with another key, moved or altered; run doctor") from error
+
+
+def public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
+    """Read a P-256 public key in the form WebCrypto exports (JWK); ValueError if it is none."""
+    numbers = [int.from_bytes(unbase64(str(jwk[axis])), "big") for axis in ("x", "y")]
+    return ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], ec.SECP256R1()).public_key()
+
+
+def signature_fits(jwk: Mapping[str, Any], message: bytes, signature: bytes) -> bool:
+    """Check an ECDSA P-256 signature (SHA-256) in the raw form r ‖ s that WebCrypto makes."""
+    if len(signature) != 64:
+        return False
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    try:
+        public_key(jwk).verify(utils.encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+class SigningKey:
+    """A tablet's key pair, for the reference client, the simulator and tests."""
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey | None = None) -> None:
+        self._private = private or ec.generate_private_key(ec.SECP256R1())
+
+    def jwk(self) -> dict[str, str]:
+        numbers = self._private.public_key().public_numbers()
+        axes = {"x": numbers.x, "y": numbers.y}
+        return {"kty": "EC", "crv": "P-256"} | {k: base64url(v.to_bytes(32, "big")) for k, v in axes.items()}
+
+    def sign(self, message: bytes) -> bytes:
+        r, s = utils.decode_dss_signature(self._private.sign(message, ec.ECDSA(SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def private_number(self) -> int:
+        """For storing a simulated tablet; a real one never lets its key out."""
+        return self._private.private_numbers().private_value
+
+    @classmethod
+    def from_private_number(cls, number: int) -> "SigningKey":
+        return cls(ec.derive_private_key(number, ec.SECP256R1()))
+
+
+_HASHER = PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _HASHER.hash(secrets.token_urlsafe(16))
+
+
+def hash_password(password: str) -> str:
+    """Hash with Argon2id, the library's defaults (RFC 9106, low memory)."""
+    return _HASHER.hash(password)
+
+
+def password_fits(stored: str | None, password: str) -> bool:
+    """Check a password; with no stored hash the same work is done, so that time tells nothing."""
+    try:
+        _HASHER.verify(stored or _nobodys_hash(), password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return stored is not None
+
+
+def token_digest(token: str) -> str:
+    """Give what is stored of a random token (session, enrolment code): useless to who reads the table."""
+    return base64url(sha256(token.encode()))
+
+
+def sha256(raw: bytes) -> bytes:
+    """Digest bytes."""
+    return hashlib.sha256(raw).digest()
+
+
+def base64url(raw: bytes) -> str:
+    """Encode without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def unbase64(text: str) -> bytes:
+    """Decode base64url without padding; ValueError for anything else."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

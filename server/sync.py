@@ -1,0 +1,657 @@
+"""One upload and pull, start to finish.
+
+    checked outside the transaction: form, signature, hashes, content of every change
+    then, in ONE writing transaction: tablet and posts locked -> records loaded -> folded -> saved -> assessed -> receipt
+    then, from what is committed: the pull
+
+Rules kept here: a tablet's changes are taken in order and without holes; what is invalid is quarantined with every reason
+and its bytes, and counts as taken; a dot held with another hash means a restored or cloned device; a receipt is built from
+what was committed and given again, byte for byte, when the batch comes again.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from schemas import Reason, check_against_birth, check_change, parse_envelope
+from server import audit, ledger
+from server.assessment import assess
+from server.db import among, upsert
+from server.errors import Problem
+from server.hub import Hub
+from server.models import (
+    Batch,
+    ChangeRow,
+    Child,
+    Departure,
+    HealthPost,
+    Installation,
+    Measurement,
+    NikIndex,
+    Notice,
+    Tablet,
+    table,
+)
+from server.security import ChildKey, base64url, sha256, signature_fits
+from sync_protocol import (
+    PROTOCOL,
+    TAG_LENGTH,
+    Change,
+    History,
+    Item,
+    Json,
+    Link,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    RecordState,
+    canonical,
+    chain,
+    fold,
+    measurement_id,
+    outcome_of,
+)
+
+UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PULL_ROWS: Final = 6000
+"""Rows looked at for one answer; the byte limit nearly always ends it sooner."""
+
+
+TABLET_REVOKED: Final = Reason(
+    "",
+    "tablet-revoked",
+    None,
+    "Izin tablet ini sudah dicabut. Data Anda aman dan menunggu diperiksa petugas: hubungi puskesmas.",
+    "This tablet was revoked. Your data is safe and waits for staff to judge it: call the health centre.",
+)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One change of an upload on its way through: where it stands in the chain, and what became of it."""
+
+    link: Link
+    reasons: list[Reason]
+    change: Change | None = None
+    record_id: str | None = None
+    child_id: str | None = None
+    outcome: Outcome = Outcome.DUPLICATE
+
+
+@dataclass(slots=True)
+class Touched:
+    """What one upload touches, loaded and then folded."""
+
+    subjects: dict[str, ledger.Subject]
+    histories: dict[str, History]
+    posts: set[str]
+    states: dict[str, RecordState] = field(default_factory=dict)
+    moved_from: dict[str, str] = field(default_factory=dict)
+
+
+def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> bytes:
+    """Take an upload and give the answer: receipt and what changed at the tablet's post.
+
+    Parameters
+    ----------
+    message : the decoded JSON body
+    size_bytes : of the body as it came, for the log
+    now : aware
+
+    Returns
+    -------
+    bytes : the JSON answer
+
+    Raises
+    ------
+    Problem
+        The whole request is refused and nothing of it is stored but an audit entry (see `record_refusal`).
+    MalformedBatch
+        Likewise; the schema's reasons name each field.
+    """
+    envelope = parse_envelope(message)
+    batch = envelope.batch
+    if len(batch["changes"]) > hub.settings.max_changes:
+        raise Problem("batch-too-large", limit=f"{hub.settings.max_changes} changes")
+    signed = canonical(batch)
+    with hub.database.reading() as session:
+        tablet = session.get(Tablet, (hub.district, batch["tablet"]))
+    if tablet is None or batch["district"] != hub.district:
+        raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
+    if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
+        raise Problem("signature-invalid", tablet=tablet.id)
+    arrivals = _arrivals(batch, hub.settings.today(now))
+    receipt = _with_retries(hub, batch, base64url(sha256(signed)), arrivals, size_bytes, now)
+    return _answer(hub, tablet, batch, receipt, now)
+
+
+def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
+    """Log an upload that was refused as a whole."""
+    with hub.database.transaction() as session:
+        known = tablet_id and session.get(Tablet, (hub.district, tablet_id))
+        stream = audit.post_stream(known.post_id) if isinstance(known, Tablet) else audit.OFFICE
+        details = {"code": code, "size_bytes": size_bytes}
+        actor = f"tablet:{known.id}" if isinstance(known, Tablet) else "tablet:unknown"
+        audit.append(session, hub.district, stream, "batch.refused", actor=actor, now=now, details=details)
+
+
+def _arrivals(batch: Json, today: date) -> list[Arrival]:
+    """Number, hash and check the changes; whether the state allows them is asked later, under the locks."""
+    arrivals = []
+    for link in chain(batch["tablet"], batch["first"], batch["previous"], batch["changes"]):
+        reasons = check_change(link.wire, today=today)
+        change = None if reasons else Change.from_wire(link.dot, link.wire, link.hash)
+        arrivals.append(Arrival(link, reasons, change, *_named(link.wire)))
+    return arrivals
+
+
+def _named(wire: Json) -> tuple[str | None, str | None]:
+    """Give the record and the child that a change names, valid or not, as far as it names any."""
+    key = wire.get("key")
+    record_id = wire.get("id")
+    child_id = key["child"] if isinstance(key, Mapping) and "child" in key else record_id
+    return _uuid_or_none(record_id), _uuid_or_none(child_id)
+
+
+def _uuid_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
+
+
+def _with_retries(
+    hub: Hub, batch: Json, content: str, arrivals: list[Arrival], size_bytes: int, now: datetime
+) -> bytes:
+    """Run the transaction again when another one was faster (two tablets that make one record, a child that moved)."""
+    for attempt in range(4):
+        fresh = [replace(a, reasons=list(a.reasons)) for a in arrivals]
+        try:
+            with hub.database.transaction() as session:
+                return _accept(session, hub, batch, content, fresh, size_bytes, now)
+        except (IntegrityError, OperationalError, _Moved):
+            if attempt == 3:
+                raise
+    raise AssertionError("unreachable")
+
+
+class _Moved(Exception):
+    """A child changed its post between looking and locking."""
+
+
+def _accept(
+    session: Session,
+    hub: Hub,
+    batch: Json,
+    content: str,
+    arrivals: list[Arrival],
+    size_bytes: int,
+    now: datetime,
+) -> bytes:
+    district = hub.district
+    tablet = session.execute(
+        select(Tablet).where(Tablet.district == district, Tablet.id == batch["tablet"]).with_for_update()
+    ).scalar_one()
+    stored = session.get(Batch, (district, tablet.id, batch["batch"]))
+    if stored is not None:
+        if stored.digest != content:
+            raise Problem("batch-id-reused", batch=batch["batch"])
+        return stored.receipt
+    offset_ms = _offset_ms(batch["sent_at"], now)
+    status = _continuity(session, district, tablet, batch, arrivals)
+    if status is not ReceiptStatus.ACCEPTED:
+        return _turned_back(session, district, tablet, batch, status, now)
+    new = arrivals[max(tablet.taken + 1 - batch["first"], 0) :]
+    if tablet.revoked_at is not None:
+        for arrival in new:
+            arrival.reasons = [TABLET_REVOKED]
+    touched = _load(session, hub, tablet, new, now)
+    _judge(new, touched)
+    _save(session, hub, batch["batch"], new, touched, now)
+    assess(session, hub, list(touched.subjects), now)
+    receipt = Receipt(
+        batch["batch"],
+        ReceiptStatus.ACCEPTED,
+        max(batch["first"] + len(arrivals), tablet.taken + 1),
+        tuple(Item(a.link.dot.counter, a.outcome, [r.wire() for r in a.reasons]) for a in arrivals),
+    )
+    answer = orjson.dumps(receipt.wire())
+    counts = Counter(arrival.outcome.value for arrival in arrivals)
+    if new:
+        tablet.taken, tablet.chain_hash = new[-1].link.dot.counter, new[-1].link.hash
+    tablet.last_sync_at, tablet.clock_offset_ms, tablet.app = now, offset_ms, batch["app"]
+    if arrivals:
+        session.add(
+            Batch(
+                district=district,
+                tablet_id=tablet.id,
+                batch_id=batch["batch"],
+                digest=content,
+                receipt=answer,
+                outcomes=orjson.dumps(counts).decode(),
+                sent_at=batch["sent_at"],
+                received_at=now,
+                clock_offset_ms=offset_ms,
+                size_bytes=size_bytes,
+            )
+        )
+    details = {
+        "batch": batch["batch"],
+        "first": batch["first"],
+        "received": len(arrivals),
+        "outcomes": dict(counts),
+    }
+    _log(session, hub, tablet, "batch.accepted", {**details, "clock_offset_ms": offset_ms}, touched, now)
+    return answer
+
+
+def _offset_ms(sent_at: str, now: datetime) -> int:
+    return round((datetime.fromisoformat(sent_at) - now).total_seconds() * 1000)
+
+
+def _continuity(
+    session: Session, district: str, tablet: Tablet, batch: Json, arrivals: Sequence[Arrival]
+) -> ReceiptStatus:
+    """Say whether the batch goes on from where the server holds this tablet's chain, or overlaps it truly."""
+    head_counter, head_tag = batch["head"]
+    if head_counter < tablet.taken:
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if head_counter == tablet.taken and head_tag != tablet.chain_hash[:TAG_LENGTH]:
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if batch["first"] > tablet.taken + 1:
+        return ReceiptStatus.GAP
+    if not arrivals:
+        return ReceiptStatus.ACCEPTED
+    known = _held_hashes(session, district, tablet, batch["first"] - 1, arrivals[-1].link.dot.counter)
+    before = known.get(batch["first"] - 1, "")
+    if batch["previous"] != before or any(
+        known.get(a.link.dot.counter, a.link.hash) != a.link.hash for a in arrivals
+    ):
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    return ReceiptStatus.ACCEPTED
+
+
+def _held_hashes(session: Session, district: str, tablet: Tablet, low: int, high: int) -> dict[int, str]:
+    if low == tablet.taken:
+        return {low: tablet.chain_hash}
+    rows = session.execute(
+        select(ChangeRow.counter, ChangeRow.hash).where(
+            ChangeRow.district == district, ChangeRow.actor == tablet.id, ChangeRow.counter.between(low, high)
+        )
+    )
+    return {row.counter: row.hash for row in rows}
+
+
+def _turned_back(
+    session: Session, district: str, tablet: Tablet, batch: Json, status: ReceiptStatus, now: datetime
+) -> bytes:
+    """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but the log's entry (and an alert)."""
+    if status is ReceiptStatus.NEW_EPOCH_REQUIRED:
+        notice = {"held": tablet.taken, "head": batch["head"][0], "first": batch["first"]}
+        row = {"kind": "tablet-cloned-or-restored", "subject": tablet.id, "raised_at": now}
+        row |= {"district": district, "details": orjson.dumps(notice).decode()}
+        upsert(session, table(Notice), [row])
+    details = {
+        "batch": batch["batch"],
+        "first": batch["first"],
+        "head": batch["head"][0],
+        "taken": tablet.taken,
+    }
+    stream = audit.post_stream(tablet.post_id)
+    audit.append(
+        session,
+        district,
+        stream,
+        f"batch.{status.value}",
+        actor=f"tablet:{tablet.id}",
+        now=now,
+        details=details,
+    )
+    return orjson.dumps(Receipt(batch["batch"], status, tablet.taken + 1).wire())
+
+
+def _load(session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], now: datetime) -> Touched:
+    """Lock the posts concerned, in order, and load every touched child and record."""
+    district = hub.district
+    child_ids = sorted({a.child_id for a in new if a.change and a.child_id})
+    rows = session.execute(
+        select(Child.id, Child.post_id).where(Child.district == district, among(Child.id)),
+        {"among": child_ids},
+    )
+    present = {row.id: row.post_id for row in rows} if child_ids else {}
+    asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
+    locked = session.execute(
+        select(HealthPost.id)
+        .where(
+            HealthPost.district == district,
+            HealthPost.id.in_({tablet.post_id, *present.values(), *asked_for}),
+        )
+        .order_by(HealthPost.id)
+        .with_for_update()
+    ).scalars()
+    posts = set(locked)
+    known = ledger.subjects(session, hub.vault, district, child_ids) if child_ids else {}
+    if any(subject.post_id not in posts for subject in known.values()):
+        raise _Moved
+    histories = ledger.histories(
+        session,
+        district,
+        {subject.id: subject.key for subject in known.values()},
+        {a.record_id for a in new if a.change and a.record_id},
+    )
+    for child_id in child_ids:
+        if child_id not in known:
+            known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
+    return Touched(known, histories, posts)
+
+
+def _judge(new: Sequence[Arrival], touched: Touched) -> None:
+    """Decide the outcome of each change in order, fold every touched record, and route children to their posts."""
+    for arrival in new:
+        if arrival.change is not None and not arrival.reasons:
+            arrival.reasons = _against_state(arrival.change, touched)
+        if arrival.change is None or arrival.reasons:
+            arrival.change, arrival.outcome = None, Outcome.QUARANTINED
+            if arrival.record_id:
+                # counts as held also where it is the record's first: its correction may follow in this batch
+                held = touched.histories.get(arrival.record_id, History(()))
+                quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
+                touched.histories[arrival.record_id] = History(held.changes, quarantined)
+            continue
+        change = arrival.change
+        history = touched.histories.get(change.record_id, History(())).with_change(change)
+        touched.histories[change.record_id] = history
+        state = touched.states[change.record_id] = fold(history)
+        arrival.outcome = outcome_of(change, history, state)
+        if "identity" in change.registers:
+            # what the merged record says, not what came last: None while it is in conflict
+            touched.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
+    _route(touched)
+
+
+def _against_state(change: Change, touched: Touched) -> list[Reason]:
+    """Give the reasons that only the state can give."""
+    if change.kind == "child":
+        post = change.registers.get("post", {}).get("post")
+        return [_post_unknown(post)] if post and post not in touched.posts else []
+    born_on = touched.subjects[change.key["child"]].born_on
+    found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
+    return [found] if found else []
+
+
+def _post_unknown(post: str) -> Reason:
+    return Reason(
+        "set.post.post",
+        "post-unknown",
+        post,
+        f"Posyandu (tertulis {post}) tidak ada di kabupaten ini. Pilih posyandu dari daftar.",
+        f"Health post (given as {post}) is not one of this district. Choose the post from the list.",
+    )
+
+
+def _route(touched: Touched) -> None:
+    """Send each child to the post its record names; a child whose posts are in conflict stays where it is."""
+    for subject in touched.subjects.values():
+        state = touched.states.get(subject.id)
+        named = state.value("post") if state else None
+        if named and named["post"] != subject.post_id:
+            if subject.stored:
+                touched.moved_from[subject.id] = subject.post_id
+            subject.post_id = named["post"]
+
+
+class _Positions:
+    """Gives out the next positions of posts' streams, under the posts' row locks."""
+
+    def __init__(self, session: Session, district: str, posts: Iterable[str]) -> None:
+        rows = session.execute(
+            select(HealthPost.id, HealthPost.head_position).where(
+                HealthPost.district == district, HealthPost.id.in_(list(posts))
+            )
+        )
+        self._session, self._district = session, district
+        self._heads: dict[str, int] = {row.id: row.head_position for row in rows}
+        self._before = dict(self._heads)
+
+    def next(self, post_id: str) -> int:
+        self._heads[post_id] += 1
+        return self._heads[post_id]
+
+    def save(self) -> None:
+        for post_id, head in self._heads.items():
+            if head != self._before[post_id]:
+                self._session.execute(
+                    update(table(HealthPost))
+                    .where(HealthPost.district == self._district, HealthPost.id == post_id)
+                    .values(head_position=head)
+                )
+
+
+def _save(
+    session: Session,
+    hub: Hub,
+    batch_id: str,
+    new: Sequence[Arrival],
+    touched: Touched,
+    now: datetime,
+) -> None:
+    """Write ledger and states; every record that changed takes the next position of its child's present post."""
+    district, positions = hub.district, _Positions(session, hub.district, touched.posts)
+    children: list[dict[str, Any]] = []
+    born: list[dict[str, Any]] = []
+    measurements = []
+    measured = {state.key.get("child") for state in touched.states.values()}
+    for subject in touched.subjects.values():
+        state = touched.states.get(subject.id)
+        rows = children if subject.stored else born
+        if state is not None:
+            rows.append(ledger.child_row(district, subject, state, positions.next(subject.post_id)))
+        elif not subject.stored and subject.id in measured:
+            rows.append(ledger.child_row(district, subject, None, 0))
+    for state in touched.states.values():
+        if state.kind == "measurement":
+            subject = touched.subjects[state.key["child"]]
+            row = ledger.measurement_row(district, subject, state, positions.next(subject.post_id))
+            measurements.append(row)
+    if born:
+        # never an upsert: of two posts that make one child at once, the second must run again and see the first
+        session.execute(insert(table(Child)), born)
+    upsert(session, table(Child), children)
+    upsert(session, table(Measurement), measurements)
+    _move(session, district, touched, positions)
+    positions.save()
+    ledger_rows = [
+        ledger.change_row(
+            district,
+            a.link,
+            a.change,
+            touched.subjects.get(a.child_id or ""),
+            hub.vault,
+            child_id=a.child_id,
+            record_id=a.record_id,
+            outcome=a.outcome,
+            reasons=[r.wire() for r in a.reasons],
+            batch_id=batch_id,
+            received_at=now,
+        )
+        for a in new
+    ]
+    if ledger_rows:
+        session.execute(insert(table(ChangeRow)), ledger_rows)
+    _index_niks(session, hub, new, touched)
+
+
+def _move(session: Session, district: str, touched: Touched, positions: _Positions) -> None:
+    """Carry all of a moved child into its new post's stream, and tell the old post's."""
+    for child_id, old_post in touched.moved_from.items():
+        post_id = touched.subjects[child_id].post_id
+        keys = session.execute(
+            select(Measurement.measured_on, Measurement.source).where(
+                Measurement.district == district, Measurement.child_id == child_id
+            )
+        ).all()
+        for measured_on, source in keys:
+            session.execute(
+                update(table(Measurement))
+                .where(
+                    Measurement.district == district,
+                    Measurement.child_id == child_id,
+                    Measurement.measured_on == measured_on,
+                    Measurement.source == source,
+                )
+                .values(post_id=post_id, position=positions.next(post_id))
+            )
+        left = {"district": district, "post_id": old_post, "child_id": child_id}
+        upsert(session, table(Departure), [{**left, "position": positions.next(old_post)}])
+        session.execute(
+            delete(table(Departure)).where(
+                Departure.district == district, Departure.post_id == post_id, Departure.child_id == child_id
+            )
+        )
+
+
+def _index_niks(session: Session, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
+    """Keep the blind index of the NIKs that a child's record holds now."""
+    for child_id in {a.change.record_id for a in new if a.change and "nik" in a.change.registers}:
+        history = touched.histories[child_id].changes
+        ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
+        siblings = touched.states[child_id].registers["nik"]
+        present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
+        keys = [{"blind": blind, "district": hub.district, "child_id": child_id} for blind in present]
+        for blind in ever - present:
+            session.execute(
+                delete(table(NikIndex)).where(
+                    NikIndex.blind == blind,
+                    NikIndex.district == hub.district,
+                    NikIndex.child_id == child_id,
+                )
+            )
+        upsert(session, table(NikIndex), keys)
+
+
+def _log(
+    session: Session,
+    hub: Hub,
+    tablet: Tablet,
+    action: str,
+    details: Mapping[str, Any],
+    touched: Touched,
+    now: datetime,
+) -> None:
+    """Log the batch at its tablet's post, and tell every other post whose children it touched or moved."""
+    elsewhere: dict[str, list[str]] = {}
+    for subject in touched.subjects.values():
+        for post_id in {subject.post_id, touched.moved_from.get(subject.id, subject.post_id)} - {
+            tablet.post_id
+        }:
+            elsewhere.setdefault(post_id, []).append(subject.id)
+    entries = {
+        audit.post_stream(post): ("batch.elsewhere", {"children": ids}) for post, ids in elsewhere.items()
+    }
+    entries[audit.post_stream(tablet.post_id)] = (action, dict(details))
+    for stream in sorted(entries):
+        word, about = entries[stream]
+        audit.append(session, hub.district, stream, word, actor=f"tablet:{tablet.id}", now=now, details=about)
+
+
+def _answer(hub: Hub, tablet: Tablet, batch: Json, receipt: bytes, now: datetime) -> bytes:
+    """Build the answer from what is committed."""
+    with hub.database.reading() as session:
+        incarnation = session.execute(
+            select(Installation.incarnation).where(Installation.district == hub.district)
+        ).scalar_one()
+        # A tablet that knew another incarnation pulls again from the start, whatever its cursor says.
+        cursor = batch["cursor"] if batch["incarnation"] in ("", incarnation) else 0
+        pulled = pull(session, hub, tablet.post_id, cursor) if tablet.revoked_at is None else nothing(cursor)
+    return orjson.dumps(
+        {
+            "protocol": PROTOCOL,
+            "incarnation": incarnation,
+            "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "receipt": orjson.Fragment(receipt),
+            "pull": pulled,
+        }
+    )
+
+
+def nothing(cursor: int) -> dict[str, Any]:
+    """Give the pull of a tablet that may see nothing (it was revoked)."""
+    return {"cursor": cursor, "more": False, "children": [], "measurements": {}, "left": []}
+
+
+def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any]:
+    """Give what changed at a post since a position, at most `max_pull_bytes`.
+
+    Parameters
+    ----------
+    cursor : the position up to which the tablet has pulled; 0 for everything
+
+    Returns
+    -------
+    dict : `children` and `measurements` (by child) as wire fragments, ids of children that `left`, the next `cursor`, and
+        whether there is `more`
+    """
+    found = _changed(session, hub, post_id, cursor)
+    page: dict[str, Any] = nothing(cursor)
+    room = hub.settings.max_pull_bytes
+    for index, (position, kind, child_id, fragment) in enumerate(found):
+        room -= len(fragment) + 48
+        if room < 0 and index:
+            page["more"] = True
+            break
+        page["cursor"] = position
+        if kind == "child":
+            page["children"].append(orjson.Fragment(fragment))
+        elif kind == "measurement":
+            page["measurements"].setdefault(child_id, []).append(orjson.Fragment(fragment))
+        else:
+            page["left"].append(child_id)
+    else:
+        page["more"] = len(found) >= PULL_ROWS
+    return page
+
+
+def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tuple[int, str, str, bytes]]:
+    """Give what follows a position in a post's stream, in order: (position, kind, child id, JSON)."""
+    district = hub.district
+
+    def following(model: Any, *columns: Any) -> Any:
+        where = (model.district == district, model.post_id == post_id, model.position > cursor)
+        return session.execute(
+            select(model.position, *columns).where(*where).order_by(model.position).limit(PULL_ROWS)
+        )
+
+    found: list[tuple[int, str, str, bytes]] = []
+    keys: dict[str, ChildKey] = {}
+    for row in following(Child, Child.id, Child.state, Child.wrapped_key, Child.key_version):
+        if row.state is not None:
+            keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
+            wire = ledger.read_child(district, row.id, row.state, keys[row.id])
+            found.append((row.position, "child", row.id, wire))
+    rows = following(
+        Measurement,
+        Measurement.child_id,
+        Measurement.measured_on,
+        Measurement.source,
+        Measurement.state,
+        Measurement.sealed,
+    ).all()
+    missing = {row.child_id for row in rows if row.sealed} - keys.keys()
+    if missing:
+        keys.update(
+            {s.id: s.key for s in ledger.subjects(session, hub.vault, district, sorted(missing)).values()}
+        )
+    for row in rows:
+        wire = row.state
+        if row.sealed:
+            record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
+            wire = ledger.read_measurement(district, record_id, row, keys[row.child_id])
+        found.append((row.position, "measurement", row.child_id, wire))
+    found += [(row.position, "left", row.child_id, b"") for row in following(Departure, Departure.child_id)]
+    found.sort(key=lambda item: item[0])
+    return found[:PULL_ROWS]

@@ -1,0 +1,277 @@
+"""A child's growth on the WHO's curves, as geometry: what a template needs to draw one SVG. Pure.
+
+Rules kept here:
+- Curves come from the tables by which children are scored, so a point lies where its score says.
+- A point is the value as scored: length after the 0.7 cm rule, so that a child measured the other way lies right.
+- Where values are in conflict, every candidate is drawn and they are joined; no line runs through any of them.
+- Weight for length goes on one table, that of the newest measurement. The WHO made weight-for-height of weight-for-length
+  by moving it 0.7 cm, so an earlier point keeps its score when it is moved likewise.
+- A value far outside the curves is pinned to the edge and marked, so that a slip of the keyboard cannot flatten the chart.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, floor
+from typing import Final
+
+import numpy as np
+
+from server.growth.lms import FloatArray
+from server.growth.zscores import DAYS_PER_MONTH, FIRST_STANDING_DAY, CurveName, curve
+from server.review import Candidate, Visit
+
+Z_LINES: Final = (-3, -2, 0, 2, 3)
+WIDTH, HEIGHT = 520, 380
+LEFT, TOP, RIGHT, BOTTOM = 52, 14, 478, 330
+"""The plot's edges inside WIDTH x HEIGHT; the rest is for labels."""
+ROOM: Final = 0.25
+"""By how much of the curves' height a point may stretch the chart; beyond it is pinned."""
+CURVE_POINTS: Final = 90
+MOVED_CM: Final = 0.7
+INDICES: Final = ("haz", "waz", "whz", "baz")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis: where in the drawing, and the number that stands there."""
+
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The curve of one z: an SVG path, and where its label goes."""
+
+    z: int
+    path: str
+    label_x: float
+    label_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One value of one measurement.
+
+    Parameters
+    ----------
+    x, y : where in the drawing
+    across, up : the same in months or cm, and in cm, kg or kg/m2
+    z : SD; None where it is not defined
+    disputed : one of several candidates
+    pinned : the value lies beyond the chart and the mark stands at its edge
+    """
+
+    x: float
+    y: float
+    across: float
+    up: float
+    z: float | None
+    visit: Visit
+    disputed: bool
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One growth chart, ready to draw.
+
+    Parameters
+    ----------
+    index : haz, waz, whz or baz
+    table : the WHO table that is drawn
+    marks : oldest first; joins : pairs of (x1, y1, x2, y2) between candidates of one measurement; trail : path or ""
+    left_out : measurements with a value that lies before or after the window
+    """
+
+    index: str
+    table: CurveName
+    lines: tuple[Line, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    joins: tuple[tuple[float, float, float, float], ...]
+    trail: str
+    left_out: int
+
+    @property
+    def by_length(self) -> bool:
+        """Tell whether cm and not months run along the chart."""
+        return self.table in ("wfl", "wfh")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    visit: Visit
+    across: float
+    up: float
+    z: float | None
+    disputed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Turns what was measured into places in the drawing."""
+
+    low_x: float
+    high_x: float
+    low_y: float
+    high_y: float
+
+    def x(self, across: float) -> float:
+        return round(LEFT + (across - self.low_x) / (self.high_x - self.low_x) * (RIGHT - LEFT), 1)
+
+    def y(self, up: float) -> float:
+        return round(BOTTOM - (up - self.low_y) / (self.high_y - self.low_y) * (BOTTOM - TOP), 1)
+
+
+def growth_charts(sex: str, visits: Sequence[Visit], *, near: bool) -> tuple[Chart, ...]:
+    """Draw height, weight, weight-for-length and BMI of one child, each that has a value.
+
+    Parameters
+    ----------
+    sex : M or F; without it there is no curve to draw
+    visits : as `child_view` gives them
+    near : only the child's own stretch of months or cm, and not the whole table
+
+    Returns
+    -------
+    tuple of Chart, in the order of INDICES
+    """
+    number = {"M": 1, "F": 2}[sex]
+    oldest_first = sorted(visits, key=lambda visit: (visit.measured_on, visit.source))
+    charts = []
+    for index in INDICES:
+        table = _table(index, oldest_first)
+        readings = [r for visit in oldest_first for r in _readings(index, table, visit)]
+        if readings:
+            charts.append(_draw(index, table, number, readings, near))
+    return tuple(charts)
+
+
+def _table(index: str, oldest_first: Sequence[Visit]) -> CurveName:
+    """Choose the table to draw; by length, that of the newest measurement that has both parts."""
+    if index != "whz":
+        names: Mapping[str, CurveName] = {"haz": "haz", "waz": "waz", "baz": "baz"}
+        return names[index]
+    both = [c for visit in oldest_first for c in visit.candidates if c.weight_g and c.length_cm]
+    return "wfh" if both and both[-1].on_height_table else "wfl"
+
+
+def _readings(index: str, table: CurveName, visit: Visit) -> Iterable[_Reading]:
+    """Give a measurement's distinct candidates as points."""
+    points: dict[tuple[float, float], float | None] = {}
+    for candidate in visit.candidates:
+        place = _place(index, table, candidate)
+        if place is not None:
+            points.setdefault(place, candidate.scores[index].z)
+    return [_Reading(visit, across, up, z, len(points) > 1) for (across, up), z in points.items()]
+
+
+def _place(index: str, table: CurveName, candidate: Candidate) -> tuple[float, float] | None:
+    length, weight = candidate.length_cm, candidate.weight_g
+    months = None if candidate.age_days is None else candidate.age_days / DAYS_PER_MONTH
+    if index == "whz":
+        if length is None or weight is None:
+            return None
+        moved = MOVED_CM * (candidate.on_height_table - (table == "wfh"))
+        return length + moved, weight / 1000
+    up = {"haz": length, "waz": None if weight is None else weight / 1000, "baz": candidate.bmi}[index]
+    return None if months is None or up is None else (months, up)
+
+
+def _draw(index: str, table: CurveName, sex: int, readings: Sequence[_Reading], near: bool) -> Chart:
+    days_or_cm, values = curve(table, sex, Z_LINES)
+    along = days_or_cm if table in ("wfl", "wfh") else days_or_cm / DAYS_PER_MONTH
+    low, high = _window(table, readings, near, float(along[0]), float(along[-1]))
+    inside = [r for r in readings if low <= r.across <= high]
+    seen = (along >= low - 1e-9) & (along <= high + 1e-9)
+    frame = _frame(low, high, values[:, seen], inside)
+    marks = tuple(_mark(frame, reading) for reading in inside)
+    return Chart(
+        index,
+        table,
+        tuple(
+            _line(frame, z, along[seen], row[seen], days_or_cm[seen], table)
+            for z, row in zip(Z_LINES, values, strict=True)
+        ),
+        _ticks(low, high, (1, 2, 3, 6, 12) if table not in ("wfl", "wfh") else (1, 2, 5, 10), frame.x, 9),
+        _ticks(frame.low_y, frame.high_y, (0.2, 0.5, 1, 2, 5, 10, 20), frame.y, 8),
+        marks,
+        _joins(marks),
+        _path([(m.x, m.y) for m in marks if not m.disputed and not m.pinned]),
+        len({(r.visit.measured_on, r.visit.source) for r in readings if r not in inside}),
+    )
+
+
+def _window(
+    table: CurveName, readings: Sequence[_Reading], near: bool, first: float, last: float
+) -> tuple[float, float]:
+    """Choose what stretch of the table is drawn: all of it, the first two years, or around the child."""
+    lowest, highest = min(r.across for r in readings), max(r.across for r in readings)
+    if table in ("wfl", "wfh"):
+        if not near:
+            return first, last
+        low, high, least = floor(lowest - 3), ceil(highest + 4), 15
+    else:
+        if not near:
+            return 0.0, 24.0 if highest <= 24 else 60.0
+        low, high, least = floor(lowest - 1), ceil(highest + 2), 6
+    low = min(max(low, ceil(first)), floor(last) - least)
+    return float(low), float(min(max(high, low + least), floor(last)))
+
+
+def _frame(low: float, high: float, values: FloatArray, inside: Sequence[_Reading]) -> _Frame:
+    """Fit the curves, and the points as far as they do not lie absurdly far off."""
+    lowest, highest = float(values.min()), float(values.max())
+    room = (highest - lowest) * ROOM
+    near_enough = [r.up for r in inside if lowest - room <= r.up <= highest + room]
+    lowest, highest = min([lowest, *near_enough]), max([highest, *near_enough])
+    margin = (highest - lowest) * 0.03
+    return _Frame(low, high, lowest - margin, highest + margin)
+
+
+def _mark(frame: _Frame, r: _Reading) -> Mark:
+    within = min(max(r.up, frame.low_y), frame.high_y)
+    return Mark(frame.x(r.across), frame.y(within), r.across, r.up, r.z, r.visit, r.disputed, within != r.up)
+
+
+def _line(
+    frame: _Frame, z: int, along: FloatArray, values: FloatArray, days: FloatArray, table: CurveName
+) -> Line:
+    """Draw one curve, length-for-age in two pieces: it steps down where lying becomes standing."""
+    step = max(1, len(along) // CURVE_POINTS)
+    kept = np.unique(np.append(np.arange(0, len(along), step), len(along) - 1))
+    pieces = [kept]
+    if table == "haz":
+        turn = int(np.searchsorted(days, FIRST_STANDING_DAY))
+        first = np.unique(np.append(kept[kept < turn], max(turn - 1, 0)))
+        second = np.unique(np.append(kept[kept >= turn], min(turn, len(along) - 1)))
+        pieces = [piece for piece in (first, second) if len(piece) > 1]
+    path = " ".join(_path([(frame.x(along[i]), frame.y(values[i])) for i in piece]) for piece in pieces)
+    return Line(z, path, RIGHT + 6, frame.y(float(values[-1])))
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    if len(points) < 2:
+        return ""
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _joins(marks: Sequence[Mark]) -> tuple[tuple[float, float, float, float], ...]:
+    """Join the candidates of each measurement, one to the next."""
+    return tuple(
+        (one.x, one.y, other.x, other.y)
+        for one, other in pairwise(marks)
+        if one.disputed and one.visit is other.visit
+    )
+
+
+def _ticks(
+    low: float, high: float, steps: Sequence[float], place: Callable[[float], float], most: int
+) -> tuple[Tick, ...]:
+    """Put at most so many round numbers on an axis."""
+    step = next((step for step in steps if (high - low) / step <= most), steps[-1])
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return tuple(Tick(place(number * step), number * step) for number in range(first, last + 1))

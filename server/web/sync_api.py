@@ -1,0 +1,76 @@
+"""What tablets ask: take this batch and tell me what changed; enrol me."""
+
+import gzip
+from datetime import UTC, datetime
+
+import orjson
+from flask import Blueprint, Response, current_app, g, request
+
+from schemas import parse_enrolment
+from schemas.batch import Malformed
+from server.accounts import enrol
+from server.errors import Problem
+from server.hub import Hub
+from server.models import HealthPost, Installation
+from server.sync import exchange, record_refusal
+from server.web.bodies import read_json
+from sync_protocol import MAX_BYTES
+
+bp = Blueprint("sync_api", __name__, url_prefix="/api/v1")
+
+
+def hub() -> Hub:
+    """Give the installation that this application serves."""
+    opened: Hub = current_app.extensions["hub"]
+    return opened
+
+
+@bp.post("/sync")
+def sync() -> Response:
+    """Take a batch, give receipt and pull. A refusal of the whole is logged before it is answered."""
+    now, message, size_bytes = datetime.now(UTC), None, request.content_length or 0
+    try:
+        message, size_bytes = read_json(request, hub().settings)
+        return _json(exchange(hub(), message, size_bytes=size_bytes, now=now))
+    except (Problem, Malformed) as refusal:
+        g.problem = refusal.code
+        record_refusal(hub(), refusal.code, _claimed_tablet(message), size_bytes, now)
+        raise
+
+
+@bp.post("/enrol")
+def enrol_tablet() -> Response:
+    """Exchange a one-time code for the identity of a new tablet."""
+    now = datetime.now(UTC)
+    message, _ = read_json(request, hub().settings)
+    asked = parse_enrolment(message)
+    with hub().database.transaction() as session:
+        tablet = enrol(session, hub(), asked, now)
+        post = session.get_one(HealthPost, (hub().district, tablet.post_id))
+        installation = session.get_one(Installation, hub().district)
+        answer = {
+            "tablet": tablet.id,
+            "district": hub().district,
+            "post": {"id": post.id, "name": post.name},
+            "incarnation": installation.incarnation,
+            "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "limits": {"changes": hub().settings.max_changes, "bytes": MAX_BYTES},
+        }
+    return _json(orjson.dumps(answer))
+
+
+def _claimed_tablet(message: object) -> str | None:
+    """Give the tablet that a refused message names, for the log alone."""
+    batch = message.get("batch") if isinstance(message, dict) else None
+    claimed = batch.get("tablet") if isinstance(batch, dict) else None
+    return claimed if isinstance(claimed, str) and len(claimed) == 36 else None
+
+
+def _json(body: bytes) -> Response:
+    response = Response(body, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if len(body) > 512 and "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.data = gzip.compress(body, compresslevel=5, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response

@@ -1,0 +1,253 @@
+"""Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
+
+Messages are English in the code and Indonesian in `translations/id/messages.po`, which is read as it is: no compiled file,
+no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses and refusals stand beside
+their rules, in both languages; `label` picks one.
+"""
+
+import io
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+import flask_babel  # type: ignore[import-untyped]  # it ships no types
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from babel.support import NullTranslations, Translations
+from flask import Flask, current_app, request
+
+from server.flags import RULES
+from server.growth.status import LABELS, SCREENING_NOTE
+from server.hub import Hub
+
+LANGUAGES: Final = {"id": "Bahasa Indonesia", "en": "English"}
+LANGUAGE_COOKIE: Final = "bahasa"
+CATALOGUES: Final = Path(__file__).parent / "translations"
+MINUS: Final = "−"
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name by which catalogues' tools know it
+    """Mark a message for the catalogue; it is translated where it is shown."""
+    return message
+
+
+URGENCIES: Final[Mapping[int, str]] = {
+    1: N_("Today"),
+    2: N_("This week"),
+    3: N_("Next posyandu day"),
+    4: N_("For information"),
+}
+SEXES: Final = {"M": N_("Boy"), "F": N_("Girl")}
+INDICES: Final[Mapping[str, str]] = {
+    "haz": N_("Length or height for age"),
+    "waz": N_("Weight for age"),
+    "whz": N_("Weight for length or height"),
+    "baz": N_("BMI for age"),
+    "hcz": N_("Head circumference for age"),
+    "acz": N_("Arm circumference for age"),
+}
+SHORT_INDICES: Final[Mapping[str, str]] = {
+    "haz": N_("HAZ"),
+    "waz": N_("WAZ"),
+    "whz": N_("WHZ"),
+    "baz": N_("BAZ"),
+}
+NO_SCORE: Final[Mapping[str, str]] = {
+    "value_missing": N_("not measured"),
+    "no_sex": N_("sex unknown"),
+    "no_age": N_("birth date unknown"),
+    "age_out_of_range": N_("outside the ages of the WHO standard"),
+    "length_out_of_range": N_("length outside the WHO table"),
+    "oedema": N_("not scored: oedema"),
+    "value_refused": N_("value not usable"),
+    "not_asked": N_("not scored"),
+}
+GAINS: Final[Mapping[str, str]] = {
+    "N": N_("N: weight gain is adequate"),
+    "T": N_("T: weight gain is not adequate"),
+    "O": N_("O: cannot be judged this month"),
+    "B": N_("B: first weighing"),
+}
+NO_GAIN_BECAUSE: Final[Mapping[str, str]] = {
+    "no_weighing_last_month": N_("not weighed last month"),
+    "no_birth_date": N_("birth date unknown"),
+    "no_sex": N_("sex unknown"),
+    "under_one_month": N_("under one month old"),
+    "no_kbm_for_age": N_("no least gain is set for this age"),
+    "later_in_month": N_("weighed again later that month"),
+    "conflict": N_("waiting for the conflict to be settled"),
+}
+REGISTERS: Final[Mapping[str, str]] = {
+    "identity": N_("Identity"),
+    "nik": N_("NIK"),
+    "parents": N_("Parents"),
+    "home": N_("Home"),
+    "post": N_("Posyandu"),
+    "birth": N_("At birth"),
+    "books": N_("Books"),
+    "family": N_("Family at risk"),
+    "consent": N_("Consent"),
+    "same_as": N_("Same child as"),
+    "weight": N_("Weight"),
+    "length": N_("Length or height"),
+    "muac": N_("Arm (MUAC)"),
+    "head": N_("Head"),
+    "services": N_("Services"),
+    "note": N_("Note"),
+    "removed": N_("Removed"),
+    "incomplete": N_("Waiting for a tablet to send again"),
+}
+SOURCES: Final = {"cadre": N_("Cadre at the posyandu"), "staff": N_("Re-measured by the health centre")}
+POSITIONS: Final = {"lying": N_("lying"), "standing": N_("standing")}
+OEDEMA: Final = {"n": N_("no oedema"), "1": N_("oedema +"), "2": N_("oedema ++"), "3": N_("oedema +++")}
+
+
+class Label(Protocol):
+    """What carries its own words in both languages: a status, a flag's rule."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def en(self) -> str: ...
+
+
+class _Catalogues:
+    """Where Flask-Babel asks for translations."""
+
+    def get_translations(self) -> NullTranslations:
+        return _catalogue(language())
+
+
+@cache
+def _catalogue(code: str) -> NullTranslations:
+    """Read a catalogue; English is what the code says."""
+    path = CATALOGUES / code / "messages.po"
+    if not path.exists():
+        return NullTranslations()
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the catalogues and the filters below."""
+    babel = flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
+    babel.domain_instance = _Catalogues()
+    app.jinja_env.filters.update(
+        age=age,
+        day=day,
+        decimal=decimal,
+        grams=kilograms,
+        label=label,
+        millimetres=centimetres,
+        moment=moment,
+        rule=rule,
+        signed=signed,
+        status=status,
+        told=told,
+    )
+    app.context_processor(_in_every_template)
+
+
+def _in_every_template() -> dict[str, Any]:
+    return {
+        "language": language(),
+        "languages": LANGUAGES,
+        "screening_note": label(SCREENING_NOTE),
+        "words": {
+            "urgency": URGENCIES,
+            "sex": SEXES,
+            "index": INDICES,
+            "short_index": SHORT_INDICES,
+            "no_score": NO_SCORE,
+            "gain": GAINS,
+            "no_gain": NO_GAIN_BECAUSE,
+            "register": REGISTERS,
+            "source": SOURCES,
+            "position": POSITIONS,
+            "oedema": OEDEMA,
+        },
+    }
+
+
+def _chosen() -> str:
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "id")
+    return chosen if chosen in LANGUAGES else "id"
+
+
+def language() -> str:
+    """Give the code of the reader's language: id or en."""
+    locale = flask_babel.get_locale()
+    return str(locale.language) if locale else "id"
+
+
+def told(message: str, **values: Any) -> str:
+    """Translate a message that was marked with N_."""
+    return str(flask_babel.gettext(message, **values))
+
+
+def label(words: Label) -> str:
+    """Give a label's words in the reader's language."""
+    return words.en if language() == "en" else words.id
+
+
+def rule(name: str) -> str:
+    """Give the words of a flag's rule; an unknown one (of a newer server) by its name."""
+    return label(RULES[name]) if name in RULES else name
+
+
+def status(code: str) -> str:
+    """Give the words of a status code."""
+    return label(LABELS[code])
+
+
+def day(value: date) -> str:
+    """Write a day: 5 Mar 2026."""
+    return format_date(value, "d MMM y", locale=language())
+
+
+def moment(value: datetime) -> str:
+    """Write a moment in the district's time: 5 Mar 2026 10.30."""
+    hub: Hub = current_app.extensions["hub"]
+    pattern = "d MMM y HH:mm" if language() == "en" else "d MMM y HH.mm"
+    return format_datetime(value, pattern, ZoneInfo(hub.settings.time_zone), language())
+
+
+def decimal(value: float, digits: int = 0) -> str:
+    """Write a number with so many decimals, and a comma or a point before them as the language has it."""
+    pattern = "0" if digits == 0 else f"0.{'0' * digits}"
+    return format_decimal(value, pattern, locale=language()).replace("-", MINUS)
+
+
+def signed(z: float, digits: int = 2) -> str:
+    """Write a score with its sign: −2,35 or +1,00."""
+    text = decimal(z, digits)
+    return f"+{text}" if z > 0 else text
+
+
+def kilograms(weight_g: int) -> str:
+    """Write whole grams as kilograms: 7,45 kg."""
+    return f"{decimal(weight_g / 1000, 2)} kg"
+
+
+def centimetres(length_mm: int) -> str:
+    """Write whole millimetres as centimetres: 74,1 cm."""
+    return f"{decimal(length_mm / 10, 1)} cm"
+
+
+def age(months: int) -> str:
+    """Write completed months as people say them: 7 months; from two years on 2 y 5 m."""
+    if months < 24:
+        return str(flask_babel.ngettext("%(num)d month", "%(num)d months", months))
+    years, rest = divmod(months, 12)
+    if not rest:
+        return told("%(years)d years", years=years)
+    return told("%(years)d y %(months)d m", years=years, months=rest)
