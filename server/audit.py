@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.db import mark_audited
 from server.models import AuditEntry, AuditStream, table
-from sync_protocol import digest
+from sync_protocol import ProtocolError, digest
 
 OFFICE = "office"
 
@@ -135,7 +135,7 @@ def _verify_stream(
     session: Session, district: str, stream: str, entries: int, head_hash: str
 ) -> tuple[int, Broken | None]:
     previous, number = "", 0
-    rows = session.execute(
+    statement = (
         select(
             AuditEntry.number,
             AuditEntry.at,
@@ -148,14 +148,24 @@ def _verify_stream(
         .order_by(AuditEntry.number)
         .execution_options(yield_per=1000)
     )
-    for row in rows:
-        number += 1
-        if row.number != number:
-            return number, Broken(stream, number, "removed or inserted")
-        details = json.loads(row.details)
-        if entry_hash(district, stream, number, row.at, row.actor, row.action, details, previous) != row.hash:
-            return number, Broken(stream, number, "altered")
-        previous = row.hash
+    with session.execute(statement) as rows:
+        for row in rows:
+            number += 1
+            if row.number != number or number > entries:
+                return number, Broken(stream, number, "removed or inserted")
+            if not _fits(district, stream, row, previous):
+                return number, Broken(stream, number, "altered")
+            previous = row.hash
     if number != entries or previous != head_hash:
         return number, Broken(stream, number + 1, "cut off")
     return number, None
+
+
+def _fits(district: str, stream: str, row: Any, previous: str) -> bool:
+    """Say whether an entry has the hash that it should; details that are no longer ours have none."""
+    try:
+        details = json.loads(row.details)
+        made = entry_hash(district, stream, row.number, row.at, row.actor, row.action, details, previous)
+    except (ValueError, TypeError, ProtocolError):
+        return False
+    return bool(made == row.hash)

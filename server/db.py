@@ -10,16 +10,25 @@ Rules kept here:
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, create_engine, delete, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 WRITING = "posyandu_writing"
+WRITES = re.compile(
+    r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What changes rows: the statement itself, or one that follows its WITH."""
+SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""PostgreSQL's default takes a new snapshot for every statement: a pull that reads children, then measurements, would
+move its cursor past a child that was committed between the two. SQLite's BEGIN already means one snapshot."""
 
 
 class UnauditedWrite(RuntimeError):
@@ -41,6 +50,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._writing = self.engine.execution_options(**{WRITING: True})
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**SNAPSHOT)
         path = self.engine.url.database if self.is_sqlite else None
         self._lock_path = Path(f"{path}.write-lock") if path else None
 
@@ -51,7 +61,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a session on one consistent snapshot; it cannot write."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -118,7 +128,7 @@ def _begin(connection: Connection) -> None:
 def _watch(
     connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
 ) -> None:
-    if statement.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE"):
+    if WRITES.match(statement):
         if not connection.get_execution_options().get(WRITING):
             raise WriteWhileReading(statement.split("(")[0][:80])
         connection.info["wrote"] = True
@@ -135,6 +145,15 @@ def among(
     """Compare a column with a list given at execution as parameter `name`: the statement is built and cached once,
     where `column.in_(values)` makes a node of every value (a third of the time of a batch's queries)."""
     return column.in_(bindparam(name, expanding=True))
+
+
+def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:
+    """Delete rows by primary key, as one executemany; `keys` may be empty."""
+    if not keys:
+        return
+    where = [column == bindparam(f"the_{column.name}") for column in table.primary_key.columns]
+    named = [{f"the_{name}": value for name, value in key.items()} for key in keys]
+    session.connection().execute(delete(table).where(*where), named)
 
 
 def mark_audited(session: Session) -> None:

@@ -70,7 +70,8 @@ def load_keys(path: Path, *, create: bool) -> Keys:
         keys = Keys(masters, base64.b64decode(content["index_key"]), content["session_secret"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyUnusable(f"{path} is not a key file: restore it from your backup of the keys") from error
-    if not masters or any(len(key) != KEY_BYTES for key in masters.values()):
+    whole = all(len(key) == KEY_BYTES for key in (*masters.values(), keys.index_key))
+    if not (masters and whole and keys.session_secret):
         raise KeyUnusable(f"{path} holds no usable master key: restore it from your backup of the keys")
     return keys
 
@@ -253,4 +254,6 @@ def base64url(raw: bytes) -> str:
 
 def unbase64(text: str) -> bytes:
     """Decode base64url without padding; ValueError for anything else."""
+    if not text.isascii() or "+" in text or "/" in text:  # b64decode would take these too
+        raise ValueError("not base64url")
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

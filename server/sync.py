@@ -11,13 +11,14 @@ what was committed and given again, byte for byte, when the batch comes again.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,7 @@ from server.db import among, upsert
 from server.errors import Problem
 from server.hub import Hub
 from server.models import (
+    Base,
     Batch,
     ChangeRow,
     Child,
@@ -86,13 +88,38 @@ class Arrival:
     outcome: Outcome = Outcome.DUPLICATE
 
 
+class Positions:
+    """Gives out the next positions of posts' streams, while the posts' rows are locked."""
+
+    def __init__(self, heads: dict[str, int]) -> None:
+        self._heads, self._before = heads, dict(heads)
+
+    def __contains__(self, post_id: str) -> bool:
+        return post_id in self._heads
+
+    def next(self, post_id: str) -> int:
+        """Take the next position of a post's stream."""
+        self._heads[post_id] += 1
+        return self._heads[post_id]
+
+    def save(self, session: Session, district: str) -> None:
+        """Write the new heads of the streams."""
+        for post_id, head in self._heads.items():
+            if head != self._before[post_id]:
+                session.execute(
+                    update(table(HealthPost))
+                    .where(HealthPost.district == district, HealthPost.id == post_id)
+                    .values(head_position=head)
+                )
+
+
 @dataclass(slots=True)
 class Touched:
-    """What one upload touches, loaded and then folded."""
+    """What one upload touches, loaded and then folded. `posts` are those locked."""
 
     subjects: dict[str, ledger.Subject]
     histories: dict[str, History]
-    posts: set[str]
+    posts: Positions
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
 
@@ -222,24 +249,26 @@ def _accept(
     )
     answer = orjson.dumps(receipt.wire())
     counts = Counter(arrival.outcome.value for arrival in arrivals)
+    heard = {"last_sync_at": now, "clock_offset_ms": offset_ms, "app": batch["app"]}
     if new:
-        tablet.taken, tablet.chain_hash = new[-1].link.dot.counter, new[-1].link.hash
-    tablet.last_sync_at, tablet.clock_offset_ms, tablet.app = now, offset_ms, batch["app"]
+        heard |= {"taken": new[-1].link.dot.counter, "chain_hash": new[-1].link.hash}
+    session.execute(
+        update(table(Tablet)).where(Tablet.district == district, Tablet.id == tablet.id).values(heard)
+    )
     if arrivals:
-        session.add(
-            Batch(
-                district=district,
-                tablet_id=tablet.id,
-                batch_id=batch["batch"],
-                digest=content,
-                receipt=answer,
-                outcomes=orjson.dumps(counts).decode(),
-                sent_at=batch["sent_at"],
-                received_at=now,
-                clock_offset_ms=offset_ms,
-                size_bytes=size_bytes,
-            )
-        )
+        row = {
+            "district": district,
+            "tablet_id": tablet.id,
+            "batch_id": batch["batch"],
+            "digest": content,
+            "receipt": answer,
+            "outcomes": orjson.dumps(counts).decode(),
+            "sent_at": batch["sent_at"],
+            "received_at": now,
+            "clock_offset_ms": offset_ms,
+            "size_bytes": size_bytes,
+        }
+        session.execute(insert(table(Batch)), [row])
     details = {
         "batch": batch["batch"],
         "first": batch["first"],
@@ -319,35 +348,35 @@ def _load(session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], no
     """Lock the posts concerned, in order, and load every touched child and record."""
     district = hub.district
     child_ids = sorted({a.child_id for a in new if a.change and a.child_id})
-    rows = session.execute(
-        select(Child.id, Child.post_id).where(Child.district == district, among(Child.id)),
-        {"among": child_ids},
-    )
-    present = {row.id: row.post_id for row in rows} if child_ids else {}
     asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
-    locked = session.execute(
-        select(HealthPost.id)
-        .where(
-            HealthPost.district == district,
-            HealthPost.id.in_({tablet.post_id, *present.values(), *asked_for}),
-        )
-        .order_by(HealthPost.id)
-        .with_for_update()
-    ).scalars()
-    posts = set(locked)
-    known = ledger.subjects(session, hub.vault, district, child_ids) if child_ids else {}
-    if any(subject.post_id not in posts for subject in known.values()):
+    given = {"district": district, "posts": [tablet.post_id, *asked_for], "children": child_ids}
+    heads = {row.id: row.head_position for row in session.execute(_posts_concerned(), given)}
+    known = ledger.subjects(session, hub.vault, district, child_ids)
+    if any(subject.post_id not in heads for subject in known.values()):
         raise _Moved
-    histories = ledger.histories(
-        session,
-        district,
-        {subject.id: subject.key for subject in known.values()},
-        {a.record_id for a in new if a.change and a.record_id},
-    )
     for child_id in child_ids:
         if child_id not in known:
             known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
-    return Touched(known, histories, posts)
+    keys = {subject.id: subject.key for subject in known.values()}
+    histories = ledger.histories(
+        session, district, keys, {a.record_id for a in new if a.change and a.record_id}
+    )
+    return Touched(known, histories, Positions(heads))
+
+
+@cache
+def _posts_concerned() -> Select[*tuple[Any, ...]]:
+    """Lock the tablet's post, those that children are to move to, and those where children are now, in order of id."""
+    child, post = table(Child).c, table(HealthPost).c
+    present = select(child.post_id).where(
+        child.district == bindparam("district"), among(child.id, "children")
+    )
+    return (
+        select(post.id, post.head_position)
+        .where(post.district == bindparam("district"), among(post.id, "posts") | post.id.in_(present))
+        .order_by(post.id)
+        .with_for_update(key_share=True)
+    )
 
 
 def _judge(new: Sequence[Arrival], touched: Touched) -> None:
@@ -405,33 +434,6 @@ def _route(touched: Touched) -> None:
             subject.post_id = named["post"]
 
 
-class _Positions:
-    """Gives out the next positions of posts' streams, under the posts' row locks."""
-
-    def __init__(self, session: Session, district: str, posts: Iterable[str]) -> None:
-        rows = session.execute(
-            select(HealthPost.id, HealthPost.head_position).where(
-                HealthPost.district == district, HealthPost.id.in_(list(posts))
-            )
-        )
-        self._session, self._district = session, district
-        self._heads: dict[str, int] = {row.id: row.head_position for row in rows}
-        self._before = dict(self._heads)
-
-    def next(self, post_id: str) -> int:
-        self._heads[post_id] += 1
-        return self._heads[post_id]
-
-    def save(self) -> None:
-        for post_id, head in self._heads.items():
-            if head != self._before[post_id]:
-                self._session.execute(
-                    update(table(HealthPost))
-                    .where(HealthPost.district == self._district, HealthPost.id == post_id)
-                    .values(head_position=head)
-                )
-
-
 def _save(
     session: Session,
     hub: Hub,
@@ -441,7 +443,7 @@ def _save(
     now: datetime,
 ) -> None:
     """Write ledger and states; every record that changed takes the next position of its child's present post."""
-    district, positions = hub.district, _Positions(session, hub.district, touched.posts)
+    district, positions = hub.district, touched.posts
     children: list[dict[str, Any]] = []
     born: list[dict[str, Any]] = []
     measurements = []
@@ -464,7 +466,7 @@ def _save(
     upsert(session, table(Child), children)
     upsert(session, table(Measurement), measurements)
     _move(session, district, touched, positions)
-    positions.save()
+    positions.save(session, district)
     ledger_rows = [
         ledger.change_row(
             district,
@@ -486,7 +488,7 @@ def _save(
     _index_niks(session, hub, new, touched)
 
 
-def _move(session: Session, district: str, touched: Touched, positions: _Positions) -> None:
+def _move(session: Session, district: str, touched: Touched, positions: Positions) -> None:
     """Carry all of a moved child into its new post's stream, and tell the old post's."""
     for child_id, old_post in touched.moved_from.items():
         post_id = touched.subjects[child_id].post_id
@@ -620,27 +622,19 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
     """Give what follows a position in a post's stream, in order: (position, kind, child id, JSON)."""
     district = hub.district
 
-    def following(model: Any, *columns: Any) -> Any:
-        where = (model.district == district, model.post_id == post_id, model.position > cursor)
-        return session.execute(
-            select(model.position, *columns).where(*where).order_by(model.position).limit(PULL_ROWS)
-        )
+    given = {"district": district, "post": post_id, "cursor": cursor}
+
+    def following(model: type[Base], *names: str) -> Sequence[Any]:
+        return session.execute(_following(model, *names), given).all()
 
     found: list[tuple[int, str, str, bytes]] = []
     keys: dict[str, ChildKey] = {}
-    for row in following(Child, Child.id, Child.state, Child.wrapped_key, Child.key_version):
+    for row in following(Child, "id", "state", "wrapped_key", "key_version"):
         if row.state is not None:
             keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
             wire = ledger.read_child(district, row.id, row.state, keys[row.id])
             found.append((row.position, "child", row.id, wire))
-    rows = following(
-        Measurement,
-        Measurement.child_id,
-        Measurement.measured_on,
-        Measurement.source,
-        Measurement.state,
-        Measurement.sealed,
-    ).all()
+    rows = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
     missing = {row.child_id for row in rows if row.sealed} - keys.keys()
     if missing:
         keys.update(
@@ -652,6 +646,22 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
             record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
             wire = ledger.read_measurement(district, record_id, row, keys[row.child_id])
         found.append((row.position, "measurement", row.child_id, wire))
-    found += [(row.position, "left", row.child_id, b"") for row in following(Departure, Departure.child_id)]
+    found += [(row.position, "left", row.child_id, b"") for row in following(Departure, "child_id")]
     found.sort(key=lambda item: item[0])
     return found[:PULL_ROWS]
+
+
+@cache
+def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
+    """Select what a post's stream holds after a position, of one table."""
+    c = table(model).c
+    return (
+        select(c.position, *(c[name] for name in names))
+        .where(
+            c.district == bindparam("district"),
+            c.post_id == bindparam("post"),
+            c.position > bindparam("cursor"),
+        )
+        .order_by(c.position)
+        .limit(PULL_ROWS)
+    )

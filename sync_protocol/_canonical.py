@@ -1,14 +1,16 @@
 """One byte form of a message, for hashing and signing: JSON as RFC 8785 (JCS) has it.
 
-Keys sorted, no white space, UTF-8, numbers as ECMAScript prints them, so that a browser's `JSON.stringify` over sorted
-keys gives the same bytes. Our own messages hold whole numbers only; fractions are written too, so that a wrong value from
-a foreign client can still be hashed, signed, taken in order and set aside (quarantined) instead of blocking its queue.
+Keys sorted by UTF-16 code units, no white space, UTF-8, numbers as ECMAScript prints them, so that a browser's
+`JSON.stringify` over keys in the order of its own `sort()` gives the same bytes. Our own messages hold whole numbers only;
+fractions are written too, so that a wrong value from a foreign client can still be hashed, signed, taken in order and
+set aside (quarantined) instead of blocking its queue.
 """
 
 import base64
 import hashlib
 import json
 import math
+import re
 from typing import Any
 
 from sync_protocol._errors import RemoteProtocolError
@@ -26,7 +28,7 @@ def canonical(value: Any) -> bytes:
 
     Parameters
     ----------
-    value : dict with string keys, list, tuple, str, int, finite float, bool or None, nested at will
+    value : dict with text keys, list, tuple, str, int, finite float, bool or None, nested some hundred levels at most
 
     Returns
     -------
@@ -35,30 +37,47 @@ def canonical(value: Any) -> bytes:
     Raises
     ------
     RemoteProtocolError
-        `value-not-canonical` for NaN, infinities, lone surrogates, or a type JSON does not have.
+        `value-not-canonical` for NaN, infinities, lone surrogates, a type JSON does not have, or nesting without end.
     """
-    if _needs_number_text(value):
-        return _slow(value).encode()
     try:
-        return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        ).encode()
-    except (TypeError, ValueError) as error:
+        text = _ENCODER.encode(value)
+        if (not text.isascii() or type(value) in (int, float) or _SUSPECT.search(text)) and _needs_care(value):
+            text = _slow(value)
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise RemoteProtocolError("value-not-canonical", str(error)) from error
 
 
-def _needs_number_text(value: Any) -> bool:
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_SUSPECT = re.compile(r"[:,\[]-?[0-9]+(?:[.eE]|(?<=[0-9]{16}))")
+"""What a fraction or a number beyond MAX_SAFE_INTEGER looks like in JSON text (or, rarely, a part of a text: then we look).
+It spares a walk through every value of every message, a tenth of the time of a batch."""
+
+
+def _needs_care(value: Any) -> bool:
+    """Say whether Python's own writer might differ: in numbers, in keys that are not ASCII, or not even text."""
     kind = type(value)
     if kind is dict:
-        return any(map(_needs_number_text, value.values()))
+        return not all(map(_is_plain_key, value)) or any(map(_needs_care, value.values()))
     if kind is list or kind is tuple:
-        return any(map(_needs_number_text, value))
+        return any(map(_needs_care, value))
     return kind is float or (kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
+
+
+def _is_plain_key(key: Any) -> bool:
+    return type(key) is str and key.isascii()
+
+
+def _utf16(key: Any) -> bytes:
+    """Give the sort key of RFC 8785 section 3.2.3; code points would put U+1F600 after U+FB33, code units do not."""
+    if not isinstance(key, str):
+        raise RemoteProtocolError("value-not-canonical", f"a key must be text, not {type(key).__name__}")
+    return key.encode("utf-16-be", "surrogatepass")
 
 
 def _slow(value: Any) -> str:
     if isinstance(value, dict):
-        pairs = (f"{_text(key)}:{_slow(value[key])}" for key in sorted(value))
+        pairs = (f"{_text(key)}:{_slow(value[key])}" for key in sorted(value, key=_utf16))
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_slow, value)) + "]"

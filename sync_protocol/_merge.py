@@ -87,7 +87,7 @@ def fold(history: History) -> RecordState:
     live = _live(history.changes, held)
     registers = {name: _siblings(live[name], name) for name in sorted(live)}
     removals = [c for c in live.get("removed", ()) if c.registers["removed"].get("reason") is not None]
-    uncovered = _uncovered(removals, live, held)
+    uncovered = bool(removals) and _uncovered(removals, live, held)
     return RecordState(
         first.kind,
         first.record_id,
@@ -95,7 +95,7 @@ def fold(history: History) -> RecordState:
         _vector(history.changes),
         registers,
         removed=bool(removals) and not uncovered,
-        removal_contested=bool(removals) and uncovered,
+        removal_contested=uncovered,
         incomplete=_incomplete(history.changes, held),
     )
 

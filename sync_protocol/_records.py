@@ -23,9 +23,21 @@ FIRST_PREVIOUS: Final = ""
 
 REGISTERS: Final[Mapping[str, frozenset[str]]] = {
     "child": frozenset(
-        "identity nik parents home post birth books family consent same_as removed".split()
+        [
+            "identity",
+            "nik",
+            "parents",
+            "home",
+            "post",
+            "birth",
+            "books",
+            "family",
+            "consent",
+            "same_as",
+            "removed",
+        ]
     ),
-    "measurement": frozenset("weight length muac head services note removed".split()),
+    "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "removed"]),
 }
 """Record kinds, and the groups of fields that merge as a whole (design section 3)."""
 

@@ -115,6 +115,7 @@ class Replica:
     incarnation: str = ""
     sent_up_to: int = 0
     pending: dict[str, Any] | None = None
+    pulled_at: str = ""
 
     # -- what the tablet writes -----------------------------------------------------------------
 
@@ -270,10 +271,13 @@ class Replica:
             return [settled]
         if self._continued_elsewhere(answer["pull"]):
             return [settled, NewEpochRequired(receipt.wanted)]
-        return [settled, self._take(answer["pull"])]
+        return [settled, self._take(answer["pull"], received_at)]
 
     def _settle(self, receipt: Receipt, received_at: str) -> Event:
         if receipt.status is ReceiptStatus.NEW_EPOCH_REQUIRED:
+            return NewEpochRequired(receipt.wanted)
+        if receipt.status is ReceiptStatus.GAP and receipt.wanted <= self.forgotten:
+            # The server lost more than is kept here: what is left is numbered anew.
             return NewEpochRequired(receipt.wanted)
         if receipt.status is ReceiptStatus.GAP:
             self.sent_up_to = receipt.wanted - 1
@@ -302,7 +306,7 @@ class Replica:
         place = entry.counter - self.forgotten - 1
         return place < 0 or (place < len(self.log) and self.log[place].change.tag == entry.tag)
 
-    def _take(self, pull: Json) -> Pulled:
+    def _take(self, pull: Json, received_at: str) -> Pulled:
         refs: list[Ref] = []
         for child in pull["children"]:
             refs.append(("child", child["id"]))
@@ -318,16 +322,21 @@ class Replica:
             for ref in gone:
                 del self.base[ref]
         self.cursor = pull["cursor"]
+        if not pull["more"]:
+            self.pulled_at = received_at
         return Pulled(tuple(refs), tuple(pull["left"]), pull["more"])
 
     # -- once in a while ------------------------------------------------------------------------
 
     def forget(self, acknowledged_before: str) -> int:
-        """Drop the oldest acknowledged changes, and say how many (times as text: RFC 3339, UTC, compare in order)."""
+        """Drop the oldest acknowledged changes, and say how many (times as text: RFC 3339, UTC, compare in order).
+
+        What was acknowledged after the last finished pull stays, because the view shows it from nowhere else.
+        """
         count = 0
         for logged in self.log[:-1]:
             at = logged.acknowledged_at
-            if at is None or at >= acknowledged_before or logged.change.dot.counter > self.sent_up_to:
+            if at is None or at >= acknowledged_before or at > self.pulled_at:
                 break
             count += 1
         if count:
@@ -368,6 +377,10 @@ class Replica:
         entries = {actor: e for actor, e in change.context.items() if actor != self.tablet_id}
         entries[tablet_id] = renamed[own.tag]
         before = [k.change.entry for k in kept if k.change.record_id == change.record_id]
+        state = self.base.get((change.kind, change.record_id))
+        published = state.vector.get(self.tablet_id) if state else None
+        if not before and published is not None and published.counter <= self.forgotten:
+            before = [published]
         if before:
             entries[self.tablet_id] = before[-1]
         return VersionVector(entries)
@@ -379,14 +392,43 @@ def _laid_over(state: RecordState | None, change: Change) -> RecordState:
         state = RecordState(change.kind, change.record_id, change.key, NOTHING_SEEN, {})
     registers = dict(state.registers)
     for name, value in change.registers.items():
-        kept = tuple(s for s in state.registers.get(name, ()) if not _all_seen(s, change))
+        kept = _unseen(state.registers.get(name, ()), change, state.vector)
         same = [s for s in kept if s.value == value]
-        others = tuple(s for s in kept if s.value != value)
+        others = [s for s in kept if s.value != value]
         dots = tuple(sorted({change.dot, *(dot for s in same for dot in s.dots)}))
         registers[name] = tuple(sorted((*others, Sibling(dots, value)), key=lambda s: s.dots))
-    vector = state.vector.seeing(change.dot.actor, change.entry)
-    return replace(state, vector=vector, registers=dict(sorted(registers.items())))
+    removed, contested = _removal(state, change, registers)
+    return replace(
+        state,
+        vector=state.vector.seeing(change.dot.actor, change.entry),
+        registers=dict(sorted(registers.items())),
+        removed=removed,
+        removal_contested=contested,
+    )
 
 
-def _all_seen(sibling: Sibling, change: Change) -> bool:
-    return all(change.context.claims(dot) for dot in sibling.dots)
+def _unseen(siblings: Sequence[Sibling], change: Change, held: VersionVector) -> list[Sibling]:
+    """Give what a change leaves of siblings: of equal values that several wrote, it replaces only those it had seen."""
+    left = [Sibling(tuple(d for d in s.dots if not _seen(d, change, held)), s.value) for s in siblings]
+    return [sibling for sibling in left if sibling.dots]
+
+
+def _seen(dot: Dot, change: Change, held: VersionVector) -> bool:
+    """Believe a context as the fold will, as far as a vector can tell: other actors' entries must name what is held."""
+    if not change.context.claims(dot):
+        return False
+    entry, newest = change.context[dot.actor], held[dot.actor]
+    return dot.actor == change.dot.actor or newest.counter > entry.counter or newest == entry
+
+
+def _removal(
+    state: RecordState, change: Change, registers: Mapping[str, Sequence[Sibling]]
+) -> tuple[bool, bool]:
+    """Say whether the record is removed, and whether that is contested, with `change` laid over it (merge rule 5)."""
+    reasons = [s for s in registers.get("removed", ()) if s.value.get("reason") is not None]
+    removing = {dot for sibling in reasons for dot in sibling.dots}
+    if not removing or change.dot not in removing:
+        return False, bool(removing)
+    live = {dot for siblings in registers.values() for s in siblings for dot in s.dots}
+    removed = state.removed or all(change.context.claims(dot) for dot in live - removing)
+    return removed, not removed

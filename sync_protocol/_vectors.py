@@ -82,7 +82,11 @@ class VersionVector(Mapping[str, Entry]):
 
     def _beyond(self, actor: str, other: "VersionVector") -> bool:
         entry, known = self.entries[actor], other.entries.get(actor)
-        return known is None or known.counter < entry.counter or (known.counter == entry.counter and known != entry)
+        return (
+            known is None
+            or known.counter < entry.counter
+            or (known.counter == entry.counter and known != entry)
+        )
 
 
 NOTHING_SEEN = VersionVector({})

@@ -14,9 +14,9 @@ from flask import Request
 from server.config import Settings
 from server.errors import Problem
 
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS: Final = re.compile(rb"[\[\]{}]")
-_DEEPER: Final = b"[{"
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_INNERMOST: Final = re.compile(rb"\[\]|\{\}")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def read_json(request: Request, settings: Settings) -> tuple[Any, int]:
@@ -66,8 +66,9 @@ def _inflate(raw: bytes, limit: int) -> bytes:
 
 
 def _check_depth(plain: bytes, limit: int) -> None:
-    depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", plain)):
-        depth += 1 if bracket in _DEEPER else -1
-        if depth > limit:
-            raise Problem("body-too-deep", limit=limit)
+    """Peel the innermost brackets, level by level; brackets that do not pair are left to the parser."""
+    brackets, peeled = _STRINGS.sub(b"", plain).translate(None, _NO_BRACKETS), 1
+    for _ in range(limit):
+        brackets, peeled = _INNERMOST.subn(b"", brackets)
+    if brackets and peeled:
+        raise Problem("body-too-deep", limit=limit)

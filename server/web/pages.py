@@ -24,15 +24,16 @@ from flask import (
     redirect,
     render_template,
     request,
-    session as cookie,
     url_for,
 )
+from flask import session as cookie
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts, review
 from server.accounts import Person
 from server.errors import Problem
 from server.flags import RULES
+from server.growth.status import SCREENING_NOTE
 from server.hub import Hub
 from server.review import Queue, QueueRow, Scope
 from server.web import words
@@ -205,7 +206,7 @@ def flags() -> Response:
         by_rule=shown.by_rule,
         by_post=[{"id": p.post_id, "name": p.name, "children": p.children} for p in shown.by_post],
         children=[_as_json(row) for row in shown.rows],
-        screening_note={"id": words.SCREENING_NOTE.id, "en": words.SCREENING_NOTE.en},
+        screening_note={"id": SCREENING_NOTE.id, "en": SCREENING_NOTE.en},
     )
 
 

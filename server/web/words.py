@@ -145,10 +145,13 @@ def init_app(app: Flask) -> None:
         age=age,
         day=day,
         decimal=decimal,
+        gain=gain,
         grams=kilograms,
+        iso_day=iso_day,
         label=label,
         millimetres=centimetres,
         moment=moment,
+        register=register,
         rule=rule,
         signed=signed,
         status=status,
@@ -170,7 +173,6 @@ def _in_every_template() -> dict[str, Any]:
             "no_score": NO_SCORE,
             "gain": GAINS,
             "no_gain": NO_GAIN_BECAUSE,
-            "register": REGISTERS,
             "source": SOURCES,
             "position": POSITIONS,
             "oedema": OEDEMA,
@@ -191,7 +193,8 @@ def language() -> str:
 
 def told(message: str, **values: Any) -> str:
     """Translate a message that was marked with N_."""
-    return str(flask_babel.gettext(message, **values))
+    text = _catalogue(language()).gettext(message)
+    return text % values if values else text
 
 
 def label(words: Label) -> str:
@@ -204,6 +207,11 @@ def rule(name: str) -> str:
     return label(RULES[name]) if name in RULES else name
 
 
+def register(name: str) -> str:
+    """Give the name of a record's register."""
+    return told(REGISTERS[name]) if name in REGISTERS else name
+
+
 def status(code: str) -> str:
     """Give the words of a status code."""
     return label(LABELS[code])
@@ -212,6 +220,11 @@ def status(code: str) -> str:
 def day(value: date) -> str:
     """Write a day: 5 Mar 2026."""
     return format_date(value, "d MMM y", locale=language())
+
+
+def iso_day(value: str) -> str:
+    """Write a day that is kept as ISO text."""
+    return day(date.fromisoformat(value))
 
 
 def moment(value: datetime) -> str:
@@ -238,6 +251,11 @@ def kilograms(weight_g: int) -> str:
     return f"{decimal(weight_g / 1000, 2)} kg"
 
 
+def gain(gain_g: int) -> str:
+    """Write a change of weight with its sign: +250 g."""
+    return f"{signed(gain_g, 0)} g"
+
+
 def centimetres(length_mm: int) -> str:
     """Write whole millimetres as centimetres: 74,1 cm."""
     return f"{decimal(length_mm / 10, 1)} cm"
@@ -246,7 +264,7 @@ def centimetres(length_mm: int) -> str:
 def age(months: int) -> str:
     """Write completed months as people say them: 7 months; from two years on 2 y 5 m."""
     if months < 24:
-        return str(flask_babel.ngettext("%(num)d month", "%(num)d months", months))
+        return _catalogue(language()).ngettext("%(num)d month", "%(num)d months", months) % {"num": months}
     years, rest = divmod(months, 12)
     if not rest:
         return told("%(years)d years", years=years)

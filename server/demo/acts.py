@@ -1,0 +1,106 @@
+"""What a story is told in: posts and their days, children, and who writes what on which tablet at which moment. PURE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from sync_protocol import Json
+
+
+@dataclass(frozen=True, slots=True)
+class PostPlan:
+    """A post of the story.
+
+    `share` of the children (56 is the average), usual `day` of the month; its tablets sync after every `every`-th posyandu
+    day, `lag_days` later; `scale_g` is the step of its scale. One that `waits` has not had this month's posyandu day. Where
+    one is `silent`, the last of the tablets falls silent before the last two posyandu days.
+    """
+
+    name: str
+    subdistrict: str
+    village: str
+    share: int
+    day: int
+    tablets: int = 1
+    every: int = 1
+    lag_days: int = 0
+    scale_g: int = 50
+    waits: bool = False
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUpChild:
+    """A child of the story: its post, when it was born, and what befalls it ("" for nothing)."""
+
+    number: int
+    post: int
+    mishap: str
+    born_on: date
+    today: date
+
+    @property
+    def label(self) -> str:
+        return f"{self.number:03d}"
+
+    @property
+    def name(self) -> str:
+        return f"Anak Contoh {self.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Somebody writes a change on a tablet: of a child, or of its measurement where `measured_on` is given.
+
+    `child` is a name of the story, which gets an id when it is played; a post in `registers` is a number of the story.
+    """
+
+    at: datetime
+    post: int
+    tablet: int
+    child: str
+    registers: Mapping[str, Json]
+    measured_on: date | None = None
+    source: str = "cadre"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A tablet has a signal and syncs until nothing waits."""
+
+    at: datetime
+    post: int
+    tablet: int
+
+
+def posyandu_days(post: PostPlan, today: date, months: int) -> list[date]:
+    """Give the post's days, one a month, all before today.
+
+    Where this month's has been, the usual day is drawn towards the beginning of every month, so that it has been however
+    early in the month it is. On the first of a month no post has had it.
+    """
+    gone = today.day - 1
+    held = gone > 0 and not post.waits
+    day = max(1, post.day * gone // 28) if held else post.day
+    days = [_month(today, back).replace(day=day) for back in range(months - 1, 0, -1)]
+    return [*days, today.replace(day=day)] if held else days
+
+
+def _month(today: date, back: int) -> date:
+    year, month = divmod(today.year * 12 + today.month - 1 - back, 12)
+    return date(year, month + 1, 1)
+
+
+def is_silent(plan: PostPlan, tablet: int, index: int, count: int) -> bool:
+    """Say whether a tablet has fallen silent by a posyandu day, the `index`-th of `count`."""
+    return plan.silent and tablet == plan.tablets - 1 and index >= count - 2
+
+
+def visit_day(last: date, today: date) -> date:
+    """Give the day on which the midwife measures again: two days after the last posyandu day, if that has been."""
+    return min(last + timedelta(days=2), today - timedelta(days=1))
+
+
+def moment(day: date, hour: int, minute: int = 0, second: int = 0) -> datetime:
+    """Give a moment in UTC; Kukar is eight hours ahead, so 1 o'clock is nine in the morning there."""
+    return datetime.combine(day, time(hour, minute, second), UTC)

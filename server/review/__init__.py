@@ -1,0 +1,58 @@
+"""Reviewing flagged children: the queue, and one child. Reads; who looked is logged by the caller (`log_queue_viewed`,
+`log_child_viewed`) before anything is shown. May import the rooms below it and nothing of the web.
+"""
+
+from server.review.child import (
+    Candidate,
+    ChildView,
+    Dispute,
+    MonthlyGain,
+    Recorded,
+    Scored,
+    Value,
+    Visit,
+    child_view,
+    log_child_viewed,
+    mask_nik,
+)
+from server.review.flagged import (
+    FLAGGED_COLUMNS,
+    Newest,
+    PostCount,
+    Queue,
+    QueueRow,
+    flagged_csv,
+    flagged_rows,
+    flagged_text,
+    log_queue_viewed,
+    queue,
+    spreadsheet_safe,
+)
+from server.review.scope import RaisedFlag, Scope
+
+__all__ = [
+    "FLAGGED_COLUMNS",
+    "Candidate",
+    "ChildView",
+    "Dispute",
+    "MonthlyGain",
+    "Newest",
+    "PostCount",
+    "Queue",
+    "QueueRow",
+    "RaisedFlag",
+    "Recorded",
+    "Scope",
+    "Scored",
+    "Value",
+    "Visit",
+    "child_view",
+    "flagged_csv",
+    "flagged_rows",
+    "flagged_text",
+    "log_child_viewed",
+    "log_queue_viewed",
+    "mask_nik",
+    "queue",
+    "spreadsheet_safe",
+]

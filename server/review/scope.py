@@ -1,0 +1,111 @@
+"""Who may see which child, and the little that the queue and a child's page both show of one.
+
+Scope is a condition of the query, so a child outside it is neither found nor counted. Names are unsealed here alone
+of this room.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, and_, false, select
+from sqlalchemy.orm import Session
+
+from server import ledger
+from server.accounts import Person
+from server.flags import RULES
+from server.growth.weight_gain import months_completed
+from server.hub import Hub
+from server.models import Child, Flag, HealthPost
+from sync_protocol import RecordState
+
+RULE_ORDER: Final = {name: number for number, name in enumerate(RULES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What somebody may see.
+
+    Parameters
+    ----------
+    kind : post, health_centre or district
+    id : the post's or health centre's id, or the district's code
+    shows_names : whether the names of children are theirs to know
+    """
+
+    kind: str
+    id: str
+    shows_names: bool
+
+    @classmethod
+    def of(cls, person: Person) -> "Scope":
+        """Give the scope of a person. An administrator keeps accounts and tablets, and needs no child's name for it."""
+        return cls(person.scope_kind, person.scope, person.role in ("staff", "supervisor"))
+
+    @classmethod
+    def whole_district(cls, hub: Hub, *, shows_names: bool) -> "Scope":
+        """Give the scope of who operates the installation."""
+        return cls("district", hub.district, shows_names)
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedFlag:
+    """A reason to look: `subject` is the measurement ("2026-11-03/cadre") or "" for the child as a whole."""
+
+    rule: str
+    urgency: int
+    subject: str
+    details: Mapping[str, Any]
+    raised_at: datetime
+
+
+def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+    """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody."""
+    if scope.kind == "district" and scope.id == hub.district:
+        return Child.district == hub.district
+    if scope.kind == "post":
+        return and_(Child.district == hub.district, Child.post_id == scope.id)
+    if scope.kind == "health_centre":
+        own = select(HealthPost.id).where(
+            HealthPost.district == hub.district, HealthPost.health_centre_id == scope.id
+        )
+        return and_(Child.district == hub.district, Child.post_id.in_(own))
+    return false()
+
+
+def name_of(hub: Hub, row: Any) -> str | None:
+    """Unseal a child's name: every candidate where it is in conflict, None where there is none or the person was erased."""
+    if row.state is None or row.wrapped_key is None:
+        return None
+    state = state_of(hub, row.child_id, row)
+    names = [sibling.value["name"] for sibling in state.registers.get("identity", ())]
+    return " / ".join(dict.fromkeys(names)) or None
+
+
+def state_of(hub: Hub, child_id: str, row: Any) -> RecordState:
+    key = hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
+    wire = orjson.loads(ledger.read_child(hub.district, child_id, row.state, key))
+    return RecordState.from_wire("child", child_id, {}, wire)
+
+
+def flags_of(session: Session, hub: Hub, child_ids: Sequence[str]) -> dict[str, list[RaisedFlag]]:
+    """Load the flags of some children, each child's most urgent first."""
+    rows = session.execute(
+        select(Flag.child_id, Flag.rule, Flag.urgency, Flag.subject, Flag.details, Flag.raised_at).where(
+            Flag.district == hub.district, Flag.child_id.in_(child_ids)
+        )
+    )
+    found: dict[str, list[RaisedFlag]] = {}
+    for row in sorted(rows, key=lambda r: (r.urgency, RULE_ORDER.get(r.rule, len(RULES)), r.subject)):
+        raised = RaisedFlag(row.rule, row.urgency, row.subject, orjson.loads(row.details), row.raised_at)
+        found.setdefault(row.child_id, []).append(raised)
+    return found
+
+
+def age_in_months(born_on: date | None, measured_on: date) -> int | None:
+    """Give the age in completed calendar months, as people count it; None if unknown or measured before birth."""
+    if born_on is None or measured_on < born_on:
+        return None
+    return int(months_completed([born_on], [measured_on])[0])

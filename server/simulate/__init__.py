@@ -1,0 +1,44 @@
+"""`posyandu-sync simulate`: a survey of children through a fleet of tablets, over real HTTP, and then the reckoning.
+
+    survey    the file -> rows
+    line      HTTP that can be cut
+    device    one tablet: replica, key, disk, cadre
+    fleet     the day: who records what, when, and what goes wrong
+    verdict   what came of it, checked against database, notebooks and file
+
+Each part imports only those above it. Posts and enrolment codes are made in the installation's database, as an operator
+makes them; everything else goes to the server as from any tablet.
+"""
+
+from pathlib import Path
+
+from server.hub import Hub
+from server.simulate.fleet import Tell, send_out
+from server.simulate.survey import Unusable, read_survey
+from server.simulate.verdict import Check, Report, judge
+
+__all__ = ["Check", "Report", "Unusable", "simulate"]
+
+
+def simulate(file: Path, server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Report:
+    """Send a survey through a fleet and check that everybody agrees.
+
+    Parameters
+    ----------
+    file : CSV with the columns of `survey.REQUIRED`, and date_of_birth or age_days
+    server_url : where the server of this installation listens
+    hub : the installation
+    chaos : go offline, shuffle, repeat, cut connections, edit at once
+    seed : of the chaos; what the threads do with it differs from run to run, what each tablet meets does not
+    tell : is given a line of progress now and then
+
+    Raises
+    ------
+    Unusable
+        The file, the server or the two together cannot be used.
+    """
+    rows = read_survey(file)
+    tell(f"{file}: {len(rows):,} rows")
+    fleet = send_out(rows, server_url, hub, chaos=chaos, seed=seed, tell=tell)
+    tell("checking")
+    return judge(hub, fleet)

@@ -1,0 +1,387 @@
+"""A survey's day: posts, tablets, children, and all that goes wrong between them.
+
+The day has phases with a barrier between them, so that what two tablets do *at the same time* is planned and not hoped for:
+
+    record    every tablet registers and measures its children; it syncs now and then
+    settle    everybody syncs until nothing moves
+    edit      (chaos) two tablets of a post, both offline, edit the same measurement
+    settle
+    decide    (chaos) a tablet that pulled both values of a conflict saves the one of the survey
+    settle
+
+Within a phase so many tablets work at once as there are WORKERS, those of one post side by side. Whatever happened, every
+register ends with the survey's value: `Case` says what the server must hold in the end.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server import accounts, places
+from server.hub import Hub
+from server.models import HealthCentre
+from server.places import new_id
+from server.security import SigningKey
+from server.simulate.device import APP, Device, Luck, PromiseBroken, Refusal
+from server.simulate.line import Answer, Line, LineLost
+from server.simulate.survey import Row, Unusable
+from sync_protocol import Form, Json, Replica, measurement_id
+
+HEALTH_CENTRE: Final = "Survei (simulasi)"
+OPERATOR: Final = "operator"
+SOURCE: Final = "cadre"
+WORKERS: Final = 8
+CODES_AT_ONCE: Final = 50
+TELL_SECONDS: Final = 5.0
+WRONG_CLOCKS_SECONDS: Final = (0, 90, -7_200, 3 * 86_400, -400 * 86_400)
+SHARED: Final = 0.12
+"""Share of children, at posts with several tablets, that two of them edit at once."""
+
+Tell = Callable[[str], None]
+
+
+class Sharing(Enum):
+    """How two tablets meet over one measurement."""
+
+    MERGE = "different registers"
+    EQUAL = "equal values"
+    BOTH = "both measure first"
+    CONFLICT = "different values"
+
+
+@dataclass(slots=True)
+class Case:
+    """A child of the survey: who records it, with whom, and what became of it."""
+
+    row: Row
+    child_id: str
+    owner: Device
+    partner: Device | None = None
+    sharing: Sharing | None = None
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def measurement_id(self) -> str:
+        return measurement_id(self.child_id, self.row.measured_on, SOURCE)
+
+    def expected(self, kind: str) -> dict[str, Json]:
+        """Give the registers that the server must hold of a record of this child: the file's, less what was refused."""
+        registers = self.row.registers() if kind == "measurement" else self._of_child()
+        for refusal in self.refusals:
+            if refusal.change.kind != kind:
+                continue
+            for name in refusal.change.registers if refusal.left_out is None else refusal.left_out:
+                if name == "identity" and refusal.left_out is not None:
+                    registers[name] = {**registers[name], "born_on": None}
+                else:
+                    registers.pop(name, None)
+        return registers
+
+    def _of_child(self) -> dict[str, Json]:
+        return {"identity": self.row.identity(), "post": {"post": self.owner.replica.post_id}}
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All that took part, when it is over."""
+
+    devices: list[Device]
+    cases: list[Case]
+    seconds: float = 0.0
+
+    def planned(self, *sharings: Sharing) -> int:
+        """Count the children that two tablets were to meet over in one of these ways."""
+        return sum(case.sharing in sharings for case in self.cases)
+
+
+def send_out(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Fleet:
+    """Live through the day.
+
+    Parameters
+    ----------
+    hub : the server's own installation, for enrolment codes and posts; nothing else goes past HTTP
+
+    Raises
+    ------
+    Unusable
+        The server cannot be reached, or is not the one of this installation.
+    """
+    started = time.monotonic()
+    _knock(server_url)
+    fleet = _assemble(rows, server_url, hub, chaos=chaos, seed=seed, tell=tell)
+    day = _Day(server_url, fleet, tell)
+    day.phase("record", day.record)
+    day.settle()
+    if chaos:
+        day.phase("edit the same children offline", day.edit)
+        day.settle()
+        day.phase("decide conflicts", day.decide)
+        day.settle()
+    for case in fleet.cases:
+        case.refusals = _refusals_of(case)
+    fleet.seconds = time.monotonic() - started
+    return fleet
+
+
+def _refusals_of(case: Case) -> list[Refusal]:
+    writers = [case.owner, *([case.partner] if case.partner else [])]
+    records = (case.child_id, case.measurement_id)
+    return [r for device in writers for r in device.notebook.refusals if r.change.record_id in records]
+
+
+# -- before the day ---------------------------------------------------------------------------------
+
+
+def _knock(server_url: str) -> None:
+    """Ask whether a server is there, before anything is made."""
+    answer = _asked(server_url, lambda line: line.get("/readyz"))
+    if answer.status == 503:
+        raise Unusable(
+            f"the server at {server_url} is not ready: {answer.body.decode(errors='replace')[:200]}"
+        )
+
+
+def _asked(server_url: str, question: Callable[[Line], Answer]) -> Answer:
+    with Line(server_url, Counter()) as line:
+        try:
+            return question(line)
+        except LineLost as error:
+            raise Unusable(f"there is no server at {server_url} ({error}): start it with 'serve'") from error
+
+
+def _assemble(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Fleet:
+    """Make posts and tablets, and share the children out."""
+    teams = sorted({(row.site, row.team) for row in rows})  # those of one post side by side
+    devices: dict[tuple[str, str], Device] = {}
+    # The first one alone: if this server has other data than --data, hardly anything was made.
+    starts = range(1, len(teams), CODES_AT_ONCE)
+    for some in (teams[:1], *(teams[start : start + CODES_AT_ONCE] for start in starts)):
+        for (site, team), code in _enrolment_codes(hub, some).items():
+            luck = Luck(f"{seed}/{site}/{team}", chaos=chaos)
+            devices[site, team] = _enrol(server_url, hub, site, team, code, luck)
+        tell(f"{len(devices)} of {len(teams)} tablets enrolled")
+    cases = [Case(row, new_id(), devices[row.site, row.team]) for row in rows]
+    if chaos:
+        _share(cases, devices, random.Random(seed))  # noqa: S311  # repeatable
+    return Fleet(list(devices.values()), cases)
+
+
+def _enrolment_codes(hub: Hub, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Make codes as an operator does, and the posts that are not there yet."""
+    now = datetime.now(UTC)
+    codes = {}
+    with hub.database.transaction() as session:
+        for site, team in teams:
+            found = places.find_post(session, hub.district, site)
+            post_id = found.id if found else _new_post(session, hub, site, now)
+            name = f"Tablet survei {site} tim {team}"
+            codes[site, team] = accounts.make_enrolment_code(
+                session, hub, post_id, name, actor=OPERATOR, now=now
+            )
+    return codes
+
+
+def _new_post(session: Session, hub: Hub, name: str, now: datetime) -> str:
+    centre_id = session.execute(
+        select(HealthCentre.id)
+        .where(HealthCentre.district == hub.district, HealthCentre.name == HEALTH_CENTRE)
+        .limit(1)
+    ).scalar()
+    if centre_id is None:
+        centre_id = places.add_health_centre(session, hub, HEALTH_CENTRE, None, actor=OPERATOR, now=now)
+    return places.add_post(session, hub, name, centre_id, None, actor=OPERATOR, now=now)
+
+
+def _enrol(server_url: str, hub: Hub, site: str, team: str, code: str, luck: Luck) -> Device:
+    key = SigningKey()
+    request = {"code": code, "public_key": key.jwk(), "app": APP, "device": f"{site} {team}"[:80]}
+    answer = _asked(server_url, lambda line: line.post("/api/v1/enrol", orjson.dumps(request)))
+    told = answer.json()
+    if answer.status != 200:
+        raise Unusable(
+            f"the server at {server_url} does not take the enrolment code just made ({answer.status} "
+            f"{told.get('code')}): does it serve the data of --data (or DATABASE_URL)?"
+        )
+    replica = Replica(hub.district, told["tablet"], told["post"]["id"], APP, incarnation=told["incarnation"])
+    wrong_by = luck.rng.choice(WRONG_CLOCKS_SECONDS) if luck.chaos else 0
+    return Device(
+        f"{site}/{team}",
+        replica,
+        key,
+        author=f"kader-{''.join(c for c in team if c.isascii() and c.isalnum()) or 'x'}"[:64],
+        luck=luck,
+        clock_offset=timedelta(seconds=wrong_by),
+        limits=told["limits"],
+    )
+
+
+def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng: random.Random) -> None:
+    """Choose the children that two tablets of a post edit at once; values far from any limit, so that none is refused."""
+    others: dict[str, list[Device]] = {}
+    for (site, _), device in devices.items():
+        others.setdefault(site, []).append(device)
+    for case in cases:
+        partners = [device for device in others[case.row.site] if device is not case.owner]
+        row = case.row
+        sound = 2_000 <= (row.weight_g or 0) <= 30_000 and 80 <= (row.muac_mm or 0) <= 250
+        if partners and sound and 400 <= (row.length_mm or 0) <= 1300 and rng.random() < SHARED:
+            case.partner, case.sharing = rng.choice(partners), rng.choice(list(Sharing))
+
+
+# -- the day ----------------------------------------------------------------------------------------
+
+
+class _Day:
+    """Runs the phases."""
+
+    def __init__(self, server_url: str, fleet: Fleet, tell: Tell) -> None:
+        self._url, self._fleet, self._tell = server_url, fleet, tell
+        self._mine: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
+        self._shared: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
+        for case in fleet.cases:
+            self._mine[case.owner].append(case)
+            if case.partner:
+                self._shared[case.owner].append(case)
+                self._shared[case.partner].append(case)
+
+    def phase(self, name: str, work: Callable[[Device, Line], int]) -> int:
+        """Let every tablet do its part, WORKERS at once; one that meets a broken promise is left out from then on."""
+        devices = [device for device in self._fleet.devices if not device.notebook.broken]
+        moved, told = 0, time.monotonic()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            running = [pool.submit(self._part, device, work) for device in devices]
+            try:
+                for done, future in enumerate(as_completed(running), 1):
+                    moved += future.result()
+                    if time.monotonic() - told > TELL_SECONDS:
+                        told = time.monotonic()
+                        self._tell(f"{name}: {done} of {len(devices)} tablets")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        self._tell(f"{name}: done")
+        return moved
+
+    def _part(self, device: Device, work: Callable[[Device, Line], int]) -> int:
+        with Line(self._url, device.notebook.traffic) as line:
+            try:
+                return work(device, line)
+            except PromiseBroken as broken:
+                device.notebook.broken.append(str(broken))
+                return 0
+
+    def settle(self) -> None:
+        """Let everybody sync until a whole round moved nothing."""
+        for _ in range(50):
+            if self.phase("sync until quiet", Device.sync_until_quiet) == 0:
+                return
+        self._fleet.devices[0].notebook.broken.append("the fleet never came to rest")
+
+    # record
+
+    def record(self, device: Device, line: Line) -> int:
+        """Register and measure every child of the team; in chaos in any order, with the line there or not."""
+        away, luck = 0, device.luck
+        for step in self._steps(device):
+            step()
+            if luck.strikes(0.05):
+                device.restart()
+            if away:
+                away -= 1
+            elif luck.strikes(0.15):
+                away = luck.rng.randint(2, 9)
+                device.notebook.traffic["offline spells"] += 1
+            elif luck.strikes(0.4):
+                device.sync(line)
+        if not away and not luck.strikes(0.2):
+            while device.replica.unanswered():
+                device.sync(line)
+        return len(self._mine[device])
+
+    def _steps(self, device: Device) -> list[Callable[[], None]]:
+        """Give what the team does, in order: in chaos children in any order, some registered after they were measured."""
+        steps: list[Callable[[], None]] = []
+        late: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        cases = list(self._mine[device])
+        if device.luck.chaos:
+            device.luck.rng.shuffle(cases)
+        for case in cases:
+            child, measurement = _registering(device, case), _measuring(device, case)
+            if device.luck.strikes(0.3):
+                steps.append(measurement)
+                late.append((child, measurement))
+            else:
+                steps += [child, measurement]
+        for child, its_measurement in late:
+            after = steps.index(its_measurement) + 1
+            steps.insert(device.luck.rng.randint(after, len(steps)), child)
+        return steps
+
+    # edit and decide
+
+    def edit(self, device: Device, _line: Line) -> int:
+        """Write this tablet's part of what two write at once; nothing is sent before all have written."""
+        for case in self._shared[device]:
+            form, registers = _opened(device, case), case.row.registers()
+            owner = device is case.owner
+            match case.sharing:
+                case Sharing.MERGE:
+                    device.write(
+                        form, {"weight": registers["weight"]} if owner else {"muac": registers["muac"]}
+                    )
+                case Sharing.EQUAL:
+                    device.write(form, {"weight": registers["weight"]})
+                case Sharing.BOTH:
+                    rest = {"length": registers["length"]} if owner else {"muac": registers["muac"]}
+                    device.write(form, {"weight": registers["weight"], **rest})
+                case _:
+                    wrong = (case.row.weight_g or 0) + (100 if owner else -100)
+                    device.write(form, {"weight": {**registers["weight"], "weight_g": wrong}})
+        return 0
+
+    def decide(self, device: Device, _line: Line) -> int:
+        """Save the survey's value over both, on the tablet that the other one's cadre asked."""
+        for case in self._shared[device]:
+            if case.sharing is Sharing.CONFLICT and device is case.partner:
+                view = device.replica.view(("measurement", case.measurement_id))
+                if view is None or len(view.registers["weight"]) != 2:
+                    raise PromiseBroken(
+                        f"row {case.row.label}: two tablets' weights did not both reach {device.name}"
+                    )
+                device.notebook.traffic["conflicts seen"] += 1
+                device.write(_opened(device, case), {"weight": case.row.registers()["weight"]})
+        return 0
+
+
+def _opened(device: Device, case: Case) -> Form:
+    return device.replica.open_measurement(case.child_id, case.row.measured_on, SOURCE)
+
+
+def _registering(device: Device, case: Case) -> Callable[[], None]:
+    def register() -> None:
+        device.write(device.replica.open_child(case.child_id), case.expected("child"))
+
+    return register
+
+
+def _measuring(device: Device, case: Case) -> Callable[[], None]:
+    """Measure, less what the plan keeps for later."""
+
+    def measure() -> None:
+        registers = case.row.registers()
+        if case.sharing is Sharing.MERGE:
+            del registers["muac"]
+        if registers and case.sharing is not Sharing.BOTH:
+            device.write(_opened(device, case), registers)
+
+    return measure

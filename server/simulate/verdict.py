@@ -1,0 +1,475 @@
+"""What came of the day: every promise checked against the database, with the cadres' notebooks and the file as witnesses.
+
+Nothing here asks the server over HTTP or trusts what it answered: tables are read as an auditor would, and each check lists
+what fails it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server import audit, ledger
+from server.growth.zscores import FEMALE, MALE, zscores
+from server.hub import Hub
+from server.models import Assessment, Batch, ChangeRow, Child, Flag, Measurement
+from server.simulate.device import Refusal, dump, load
+from server.simulate.fleet import SOURCE, Case, Fleet, Sharing
+from server.simulate.line import Cut
+from server.simulate.survey import Exact
+from sync_protocol import Json, Outcome, RecordState, Replica, measurement_id
+
+Ref = tuple[str, str]
+AT_ONCE: Final = 200
+"""Ids in one query."""
+SHOWN: Final = 10
+"""Failures that are printed of each check."""
+ODD_ROWS: Final = 200
+SEX: Final = {"M": MALE, "F": FEMALE, None: 0}
+COUNTED: Final = ("offline spells", "restarts", "repeats", "overlaps", "sent twice at once", "conflicts seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise: how often it was put to the test, and every time it failed."""
+
+    promise: str
+    compared: int
+    failures: Sequence[str]
+
+    @property
+    def holds(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `simulate` found.
+
+    Parameters
+    ----------
+    checks : every promise
+    facts : lines of counts
+    odd_rows : what became of each row that is not as most rows are
+    """
+
+    checks: Sequence[Check]
+    facts: Sequence[str]
+    odd_rows: Sequence[str]
+
+    @property
+    def holds(self) -> bool:
+        return all(check.holds for check in self.checks)
+
+    def check(self, promise: str) -> Check:
+        """Give the check of a promise by its first words."""
+        return next(check for check in self.checks if check.promise.startswith(promise))
+
+    def text(self) -> str:
+        """Give the whole as lines for a terminal."""
+        lines = [*self.facts, "", f"Rows out of the ordinary: {len(self.odd_rows) or 'none'}"]
+        lines += _cut(self.odd_rows, ODD_ROWS)
+        lines += ["", "Promises:"]
+        for check in self.checks:
+            lines.append(
+                f"  {'ok    ' if check.holds else 'BROKEN'} {check.promise}: {check.compared:,} compared"
+            )
+            lines += [f"         {failure}" for failure in _cut(check.failures, SHOWN)]
+        lines.append("")
+        lines.append(
+            "Semua janji ditepati. / Everything holds."
+            if self.holds
+            else "ADA JANJI YANG TIDAK DITEPATI. / NOT everything holds: see BROKEN above."
+        )
+        return "\n".join(lines)
+
+
+def _cut(lines: Sequence[str], most: int) -> list[str]:
+    shown = [f"  {line}" for line in lines[:most]]
+    return [*shown, f"  ... and {len(lines) - most} more"] if len(lines) > most else shown
+
+
+def judge(hub: Hub, fleet: Fleet) -> Report:
+    """Check everything that the day promised."""
+    with hub.database.reading() as session:
+        held = _held(session, hub, {device.replica.post_id for device in fleet.devices})
+        scores = _Scores(session, hub, fleet)
+        checks = (
+            _nobody_complained(fleet),
+            _agreement(fleet, held),
+            _same_after_restart(fleet),
+            _as_in_the_file(fleet, held),
+            _nothing_lost(session, hub, fleet),
+            _outcomes_agree(session, hub, fleet),
+            _receipts_add_up(session, hub, fleet),
+            _meetings(fleet),
+            *scores.checks(),
+            _log_is_whole(session, hub, fleet),
+        )
+    return Report(checks, _facts(fleet), [*_odd_rows(fleet), *scores.explained])
+
+
+# -- what the server holds --------------------------------------------------------------------------
+
+
+def _held(session: Session, hub: Hub, post_ids: set[str]) -> dict[str, dict[Ref, RecordState]]:
+    """Read every record of some posts, by post: earlier runs' too, for tablets pull those as well."""
+    held: dict[str, dict[Ref, RecordState]] = {post_id: {} for post_id in post_ids}
+    for some in _some(sorted(post_ids)):
+        children = session.scalars(
+            select(Child).where(Child.district == hub.district, Child.post_id.in_(some))
+        )
+        keys = {}
+        for child in children:
+            keys[child.id] = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
+            if child.state is not None:
+                wire = orjson.loads(ledger.read_child(hub.district, child.id, child.state, keys[child.id]))
+                held[child.post_id]["child", child.id] = RecordState.from_wire("child", child.id, {}, wire)
+        measurements = session.scalars(
+            select(Measurement).where(Measurement.district == hub.district, Measurement.post_id.in_(some))
+        )
+        for row in measurements:
+            key = {"child": row.child_id, "measured_on": row.measured_on.isoformat(), "source": row.source}
+            record_id = measurement_id(row.child_id, key["measured_on"], row.source)
+            wire = orjson.loads(ledger.read_measurement(hub.district, record_id, row, keys[row.child_id]))
+            state = RecordState.from_wire("measurement", record_id, key, wire)
+            held[row.post_id]["measurement", record_id] = state
+    return held
+
+
+def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
+
+
+# -- the checks -------------------------------------------------------------------------------------
+
+
+def _nobody_complained(fleet: Fleet) -> Check:
+    failures = [f"{d.name}: {text}" for d in fleet.devices for text in d.notebook.broken]
+    failures += [
+        f"{device.name}: {count} {answer}"
+        for device in fleet.devices
+        for answer, count in device.notebook.traffic.items()
+        if answer.startswith("answers 500")
+    ]
+    batches = sum(len(device.notebook.receipts) for device in fleet.devices)
+    return Check("every batch is taken, and answered alike when it comes again", batches, failures)
+
+
+def _agreement(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Check:
+    """Compare what each tablet shows with what the server holds of its post, byte for byte."""
+    compared, failures = 0, []
+    canonical = {
+        post_id: {ref: state.canonical() for ref, state in records.items()}
+        for post_id, records in held.items()
+    }
+    for device in fleet.devices:
+        records, shown = canonical[device.replica.post_id], _shown(device.replica)
+        compared += len(records)
+        for ref in sorted(records.keys() | shown.keys()):
+            if ref not in shown:
+                failures.append(f"{device.name} lacks {' '.join(ref)}")
+            elif ref not in records:
+                failures.append(f"{device.name} shows {' '.join(ref)}, which its post does not hold")
+            elif shown[ref] != records[ref]:
+                failures.append(f"{device.name} shows another {' '.join(ref)} than the server holds")
+    return Check("every tablet shows what the server holds, byte for byte", compared, failures)
+
+
+def _shown(replica: Replica) -> dict[Ref, bytes]:
+    own = {(logged.change.kind, logged.change.record_id) for logged in replica.log}
+    views = {ref: replica.view(ref) for ref in replica.base.keys() | own}
+    return {ref: view.canonical() for ref, view in views.items() if view is not None}
+
+
+def _same_after_restart(fleet: Fleet) -> Check:
+    failures = [
+        device.name
+        for device in fleet.devices
+        if _shown(load(dump(device.replica))) != _shown(device.replica)
+    ]
+    return Check("a tablet that restarts shows the same", len(fleet.devices), failures)
+
+
+def _as_in_the_file(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Check:
+    """Compare every register on the server with the file, less what was refused."""
+    compared, failures = 0, []
+    for case in fleet.cases:
+        records = held[case.owner.replica.post_id]
+        for kind, record_id in (("child", case.child_id), ("measurement", case.measurement_id)):
+            wanted, state = case.expected(kind), records.get((kind, record_id))
+            compared += len(wanted)
+            if wanted and state is None:
+                failures.append(f"row {case.row.label}: its {kind} is not on the server")
+            elif state is not None:
+                failures += [f"row {case.row.label}: {kind} {text}" for text in _differences(state, wanted)]
+    return Check("every register on the server is the file's", compared, failures)
+
+
+def _differences(state: RecordState, wanted: dict[str, Json]) -> Iterator[str]:
+    for name in sorted(state.registers.keys() | wanted.keys()):
+        if state.value(name) != wanted.get(name):
+            values = [dict(sibling.value) for sibling in state.registers.get(name, ())]
+            yield f"{name} is {values}, not {wanted.get(name)}"
+    yield from (
+        f"is {mark}" for mark in ("removed", "removal_contested", "incomplete") if getattr(state, mark)
+    )
+
+
+def _nothing_lost(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    """Look for every change that a cadre was told is saved: in the ledger, with the same hash, and nothing more."""
+    failures, compared = [], 0
+    hashes = _by_tablet(session, hub, fleet, ChangeRow.hash)
+    for device in fleet.devices:
+        taken, written = hashes[device.replica.tablet_id], dict(device.notebook.written)
+        compared += len(written)
+        for dot, hash_ in written.items():
+            found = taken.pop(dot.counter, None)
+            if found != hash_:
+                failures.append(f"{device.name}: change {dot.counter} is {'another' if found else 'lost'}")
+        failures += [f"{device.name}: change {counter} was never written" for counter in taken]
+    return Check(
+        "nothing that was saved is lost: the ledger holds every change, same hash", compared, failures
+    )
+
+
+def _outcomes_agree(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    failures, compared = [], 0
+    outcomes = _by_tablet(session, hub, fleet, ChangeRow.outcome)
+    for device in fleet.devices:
+        ledgers = outcomes[device.replica.tablet_id]
+        told = {dot.counter: outcome for dot, outcome in device.notebook.first_answers.items()}
+        compared += len(told)
+        failures += [
+            f"{device.name}: change {counter} was answered {told.get(counter)}, the ledger says {ledgers.get(counter)}"
+            for counter in sorted(told.keys() | ledgers.keys())
+            if told.get(counter) != ledgers.get(counter)
+        ]
+    return Check("the ledger says of each change what its tablet was told first", compared, failures)
+
+
+def _by_tablet(session: Session, hub: Hub, fleet: Fleet, column: Any) -> dict[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for some in _some([device.replica.tablet_id for device in fleet.devices]):
+        rows = session.execute(
+            select(ChangeRow.actor, ChangeRow.counter, column).where(
+                ChangeRow.district == hub.district, ChangeRow.actor.in_(some)
+            )
+        )
+        for actor, counter, value in rows:
+            found[actor][counter] = value
+    return found
+
+
+def _receipts_add_up(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    """Received = applied + merged + duplicate + superseded + conflict + quarantined; less duplicates: what was written."""
+    failures, compared = [], 0
+    for device in fleet.devices:
+        rows = session.execute(
+            select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(
+                Batch.district == hub.district, Batch.tablet_id == device.replica.tablet_id
+            )
+        ).all()
+        compared += len(rows)
+        stored = {row.batch_id: orjson.dumps(orjson.loads(row.receipt)) for row in rows}
+        if stored != device.notebook.receipts:
+            failures.append(f"{device.name}: stored receipts are not those that it was given")
+        told = Counter(item[1] for receipt in stored.values() for item in orjson.loads(receipt)["items"])
+        counted = sum((Counter(orjson.loads(row.outcomes)) for row in rows), Counter[str]())
+        if told != counted:
+            failures.append(
+                f"{device.name}: its receipts say {dict(told)}, the batches' counts {dict(counted)}"
+            )
+        new = sum(told.values()) - told[Outcome.DUPLICATE.value]
+        if new != len(device.notebook.written):
+            failures.append(f"{device.name}: wrote {len(device.notebook.written)}, receipts answer {new}")
+    return Check(
+        "received = sum of outcomes, in every receipt; less duplicates = written", compared, failures
+    )
+
+
+def _meetings(fleet: Fleet) -> Check:
+    """Two tablets that met over a register gave a conflict or a merge exactly where that was planned."""
+    counts = outcomes(fleet)
+    conflicts = fleet.planned(Sharing.CONFLICT)
+    merges = fleet.planned(Sharing.MERGE, Sharing.EQUAL, Sharing.BOTH)
+    found = {
+        "conflicts": (counts[Outcome.CONFLICT.value], conflicts),
+        "conflicts seen and decided on a tablet": (
+            sum(device.notebook.traffic["conflicts seen"] for device in fleet.devices),
+            conflicts,
+        ),
+        "merges": (counts[Outcome.MERGED.value], merges),
+    }
+    failures = [
+        f"{got} {what}, {planned} planned" for what, (got, planned) in found.items() if got != planned
+    ]
+    return Check(
+        "two tablets conflict only where they differ, and merge elsewhere", conflicts + merges, failures
+    )
+
+
+def _log_is_whole(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    streams = {audit.post_stream(device.replica.post_id) for device in fleet.devices} | {audit.OFFICE}
+    entries, broken = audit.verify(session, hub.district)
+    failures = [f"{b.stream} from entry {b.number}: {b.what}" for b in broken if b.stream in streams]
+    return Check("the log of every post touched, and of the office, is whole", entries, failures)
+
+
+# -- scores -----------------------------------------------------------------------------------------
+
+
+class _Scores:
+    """The server's scores and marks against the file's."""
+
+    def __init__(self, session: Session, hub: Hub, fleet: Fleet) -> None:
+        self.explained: list[str] = []
+        self._fleet = fleet
+        self._scores: dict[tuple[str, str], Any] = {}
+        self._marks: set[tuple[str, str]] = set()
+        for some in _some([case.child_id for case in fleet.cases]):
+            for row in session.scalars(
+                select(Assessment).where(
+                    Assessment.district == hub.district,
+                    Assessment.child_id.in_(some),
+                    Assessment.source == SOURCE,
+                )
+            ):
+                self._scores[row.child_id, row.measured_on.isoformat()] = row
+            marks = select(Flag.child_id, Flag.subject).where(
+                Flag.district == hub.district, Flag.child_id.in_(some), Flag.rule == "implausible"
+            )
+            self._marks.update((child_id, subject) for child_id, subject in session.execute(marks))
+
+    def checks(self) -> tuple[Check, Check, Check]:
+        """Compare cells: a score, a score that there must not be, a mark."""
+        compared = Counter[str]()
+        failures: dict[str, list[str]] = {"given": [], "absent": [], "marked": []}
+        for case in self._fleet.cases:
+            for index, of_file in case.row.scores.items():
+                wanted = None if self._refused(case, index) else of_file
+                which = "absent" if wanted is None else "given"
+                compared[which] += 1
+                failures[which] += self._compared(case, index, wanted)
+            for index, mark in case.row.implausible.items():
+                compared["marked"] += 1
+                found = (case.child_id, f"{case.row.measured_on}/{SOURCE}/{index}") in self._marks
+                if found != mark and not self._refused(case, index):
+                    word = "" if found else "not "
+                    failures["marked"].append(f"row {case.row.label}: {index} is {word}marked implausible")
+        return (
+            Check("scores equal the file's at two decimals", compared["given"], failures["given"]),
+            Check("no score where the file has none", compared["absent"], failures["absent"]),
+            Check("implausible exactly where the file says so", compared["marked"], failures["marked"]),
+        )
+
+    def _refused(self, case: Case, index: str) -> bool:
+        """Say whether the server refused what this index needs: then the file's score is not to be had."""
+        needs = {"haz": {"length"}, "waz": {"weight"}, "acz": {"muac"}}.get(index, {"weight", "length"})
+        if needs <= case.row.registers().keys() and not needs <= case.expected("measurement").keys():
+            return True
+        known = case.expected("child").get("identity", {})
+        return index != "whz" and known.get("born_on") != case.row.born_on
+
+    def _compared(self, case: Case, index: str, wanted: Decimal | None) -> Iterator[str]:
+        row = self._scores.get((case.child_id, case.row.measured_on))
+        stored = getattr(row, index) if row is not None else None
+        found = None if stored is None else Decimal(str(stored))
+        if found == wanted:
+            return
+        text = f"row {case.row.label}: {index} is {found}, the file has {wanted}"
+        if case.row.rounded and self._is_rounding(case, index, found, wanted):
+            self.explained.append(f"{text}: of what the file has unrounded, that is right")
+        else:
+            yield text
+
+    def _is_rounding(self, case: Case, index: str, found: Decimal | None, wanted: Decimal | None) -> bool:
+        """Say whether the same engine gives the file's score for the unrounded value, and the server's for the rounded."""
+        row = case.row
+        whole = Exact(
+            None if row.weight_g is None else Decimal(row.weight_g) / 1000,
+            None if row.length_mm is None else Decimal(row.length_mm) / 10,
+            None if row.muac_mm is None else Decimal(row.muac_mm),
+        )
+        return _score(case, row.exact, index) == wanted and _score(case, whole, index) == found
+
+
+def _score(case: Case, measured: Exact, index: str) -> Decimal | None:
+    row = case.row
+    arm_cm = None if measured.muac_mm is None else measured.muac_mm / 10
+    scores = zscores(
+        sex=SEX[row.sex],
+        age_days=row.age_days,
+        weight_kg=_float(measured.weight_kg),
+        lenhei_cm=_float(measured.height_cm),
+        armc_cm=_float(arm_cm),
+        oedema=row.oedema not in (None, "n"),
+    )
+    z = float(getattr(scores, index).z)
+    return None if z != z else Decimal(str(z))
+
+
+def _float(number: Decimal | None) -> float | None:
+    return None if number is None else float(number)
+
+
+# -- words ------------------------------------------------------------------------------------------
+
+
+def outcomes(fleet: Fleet) -> Counter[str]:
+    """Count what became of the changes, duplicates of repeated ranges included."""
+    receipts = (orjson.loads(r) for device in fleet.devices for r in device.notebook.receipts.values())
+    return Counter(item[1] for receipt in receipts for item in receipt["items"])
+
+
+def _facts(fleet: Fleet) -> list[str]:
+    counts, traffic = outcomes(fleet), Counter[str]()
+    for device in fleet.devices:
+        traffic.update(device.notebook.traffic)
+    posts = len({device.replica.post_id for device in fleet.devices})
+    cuts = {cut: traffic[cut] for cut in (c.value for c in Cut if c is not Cut.NOWHERE)}
+    faster = len(fleet.cases) / fleet.seconds if fleet.seconds else 0
+    lines = [
+        f"{len(fleet.cases):,} children, {posts} posts, {len(fleet.devices)} tablets; "
+        f"{fleet.seconds:.1f} s, {faster:.0f} children a second",
+        f"Changes received {sum(counts.values()):,} = "
+        + " + ".join(f"{outcome.value} {counts[outcome.value]:,}" for outcome in Outcome),
+        f"HTTP: {traffic['requests']:,} requests; cut {sum(cuts.values()):,}: "
+        + ", ".join(f"{count:,} {where}" for where, count in cuts.items()),
+        "Chaos: " + ", ".join(f"{traffic[name]:,} {name}" for name in COUNTED),
+    ]
+    answers = {name: count for name, count in sorted(traffic.items()) if name.startswith("answers ")}
+    if answers:
+        lines.append(
+            "Other answers: " + ", ".join(f"{count} x {name[8:]}" for name, count in answers.items())
+        )
+    if any(case.sharing for case in fleet.cases):
+        met = ", ".join(f"{fleet.planned(sharing)} {sharing.value}" for sharing in Sharing)
+        lines.append(f"Children that two tablets edited at once: {met}")
+    return lines
+
+
+def _odd_rows(fleet: Fleet) -> list[str]:
+    lines = []
+    for case in fleet.cases:
+        lines += [f"row {case.row.label}: {oddity}" for oddity in case.row.oddities]
+        for refusal in case.refusals:
+            lines += [f"row {case.row.label}: {text}" for text in _told(refusal, case)]
+    return lines
+
+
+def _told(refusal: Refusal, case: Case) -> Iterator[str]:
+    for reason in refusal.reasons:
+        yield f"set aside: {reason['id']} / {reason['en']}"
+    if refusal.left_out is None:
+        yield "  cannot be corrected on a tablet: it waits for a person, its bytes are kept"
+    elif not case.expected(refusal.change.kind):
+        yield f"  {', '.join(refusal.left_out)} was all there was: nothing left to correct"
+    else:
+        yield f"  the cadre corrected it: sent again without {', '.join(refusal.left_out)}, the rest is held"

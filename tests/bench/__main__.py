@@ -1,0 +1,23 @@
+"""`make bench`: every timed run, or those named: growth, schemas, sync."""
+
+import sys
+
+from tests.bench import bench_growth, bench_schemas, bench_sync
+
+RUNS = {"growth": bench_growth.main, "schemas": bench_schemas.main, "sync": bench_sync.main}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in RUNS]
+    if unknown:
+        print(f"unknown: {' '.join(unknown)}; there are {' '.join(RUNS)}", file=sys.stderr)
+        return 2
+    for name in names or RUNS:
+        print(f"\n== {name}")
+        sys.argv = [name]
+        RUNS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
