@@ -296,24 +296,36 @@ def _continuity(
         return ReceiptStatus.GAP
     if not arrivals:
         return ReceiptStatus.ACCEPTED
-    known = _held_hashes(session, district, tablet, batch["first"] - 1, arrivals[-1].link.dot.counter)
-    before = known.get(batch["first"] - 1, "")
-    if batch["previous"] != before or any(
-        known.get(a.link.dot.counter, a.link.hash) != a.link.hash for a in arrivals
-    ):
-        return ReceiptStatus.NEW_EPOCH_REQUIRED
-    return ReceiptStatus.ACCEPTED
+    if batch["first"] == tablet.taken + 1:
+        fits = batch["previous"] == tablet.chain_hash
+    else:
+        fits = _overlap_fits(session, district, tablet, batch, arrivals)
+    return ReceiptStatus.ACCEPTED if fits else ReceiptStatus.NEW_EPOCH_REQUIRED
 
 
-def _held_hashes(session: Session, district: str, tablet: Tablet, low: int, high: int) -> dict[int, str]:
-    if low == tablet.taken:
-        return {low: tablet.chain_hash}
+def _overlap_fits(
+    session: Session, district: str, tablet: Tablet, batch: Json, arrivals: Sequence[Arrival]
+) -> bool:
+    """Compare what is sent again with what is held. What was set aside then is answered so again, with its reasons: a
+    tablet that was restored from its own backup may not know."""
+    c = table(ChangeRow).c
+    low, high = batch["first"] - 1, arrivals[-1].link.dot.counter
     rows = session.execute(
-        select(ChangeRow.counter, ChangeRow.hash).where(
-            ChangeRow.district == district, ChangeRow.actor == tablet.id, ChangeRow.counter.between(low, high)
+        select(c.counter, c.hash, c.outcome, c.reasons).where(
+            c.district == district, c.actor == tablet.id, c.counter.between(low, high)
         )
     )
-    return {row.counter: row.hash for row in rows}
+    held = {row.counter: row for row in rows}
+    for arrival in arrivals:
+        row = held.get(arrival.link.dot.counter)
+        if row is not None and row.hash != arrival.link.hash:
+            return False
+        if row is not None and row.outcome == Outcome.QUARANTINED.value:
+            arrival.outcome = Outcome.QUARANTINED
+            arrival.reasons = [Reason(**told) for told in orjson.loads(row.reasons)]
+        elif row is not None:
+            arrival.reasons = []
+    return bool(batch["previous"] == (held[low].hash if low else ""))
 
 
 def _turned_back(

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import CTE, JSON, ColumnElement, Float, Row, Select, and_, case, cast, func, select
+from sqlalchemy import CTE, JSON, ColumnElement, Float, Select, and_, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from server import audit
@@ -167,9 +167,7 @@ def _distance(session: Session) -> ColumnElement[Any]:
     return func.max(case((Flag.rule == "oedema", OEDEMA_DISTANCE), else_=func.abs(z))).label("distance")
 
 
-def _count_cells(
-    session: Session, hub: Hub, scope: Scope, rule: str | None
-) -> Sequence[Row[tuple[str, str, int, int]]]:
+def _count_cells(session: Session, hub: Hub, scope: Scope, rule: str | None) -> Sequence[Any]:
     """Count flagged children by post and urgency: (post id, post's name, urgency, children), at most four rows a post."""
     flagged = _flagged(hub, scope, _Filter(rule=rule))
     return session.execute(
