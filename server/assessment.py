@@ -9,20 +9,21 @@ Rules kept here:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from itertools import product
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import orjson
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import Select, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server import ledger
-from server.db import among, remove, upsert
+from server.db import Writes, among
 from server.flags import RULES, Finding
 from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.status import muac_status
@@ -37,7 +38,7 @@ from server.growth.weight_gain import (
 )
 from server.growth.zscores import FIRST_STANDING_DAY, Indicator, Reason, ZScores, zscores
 from server.hub import Hub
-from server.models import Assessment, Child, Flag, Measurement, table
+from server.models import Assessment, Child, Flag, HealthPost, Measurement, table
 from sync_protocol import RecordState, measurement_id
 
 ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-1"
@@ -109,41 +110,148 @@ class Timelines:
     head_mm: Integers
 
 
+class ChildFacts(NamedTuple):
+    """What of a child's row its assessment depends on."""
+
+    id: str
+    sex: str | None
+    born_on: date | None
+    conflicts: str
+    registered: bool
+    removed: bool
+    state: bytes | None
+    wrapped_key: bytes | None
+    key_version: int
+
+
+class MeasurementFacts(NamedTuple):
+    """What of a measurement's row its assessment depends on, and what the stored assessment was made from."""
+
+    child_id: str
+    measured_on: date
+    source: str
+    weight_g: int | None
+    oedema: str | None
+    length_mm: int | None
+    length_position: str | None
+    muac_mm: int | None
+    head_mm: int | None
+    conflicts: str
+    removed: bool
+    inputs: int | None
+    engine: str | None
+
+
+class StateFacts(NamedTuple):
+    """A measurement's whole state, as stored."""
+
+    state: bytes
+    sealed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Rows that are worked out and not written yet: they stand for the stored ones of the same key."""
+
+    children: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measurements: Mapping[tuple[str, date, str], Mapping[str, Any]] = field(default_factory=dict)
+
+
 def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) -> None:
-    """Derive everything of some children anew and save what differs.
+    """Derive everything of some children anew and save what differs, in a writing transaction.
+
+    The children's posts are locked and their streams moved on, so that an upload that was worked out meanwhile from what
+    is changed here finds out and is worked out again.
 
     Parameters
     ----------
-    child_ids : whose measurements or identity changed, in this transaction
+    child_ids : whose figures are to be looked at again
     now : when a new flag was raised
     """
     if not child_ids:
         return
-    timelines = load(session, hub, sorted(child_ids))
+    child, post = table(Child).c, table(HealthPost).c
+    theirs = select(child.post_id).where(child.district == hub.district, among(child.id))
+    given = {"among": list(child_ids)}
+    concerned = select(post.id).where(post.district == hub.district, post.id.in_(theirs)).order_by(post.id)
+    posts = session.scalars(concerned.with_for_update(key_share=True), given).all()
+    session.execute(
+        update(table(HealthPost))
+        .where(post.district == hub.district, post.id.in_(posts))
+        .values(head_position=post.head_position + 1)
+    )
+    writes = Writes()
+    derive(session, hub, child_ids, now, writes)
+    writes.apply(session)
+
+
+def derive(
+    session: Session,
+    hub: Hub,
+    child_ids: Sequence[str],
+    now: datetime,
+    writes: Writes,
+    fresh: Fresh | None = None,
+) -> None:
+    """Work out everything of some children anew; only reads, and adds what differs to `writes`.
+
+    Parameters
+    ----------
+    child_ids : whose measurements or identity change
+    now : when a new flag was raised
+    fresh : their rows that are not written yet
+    """
+    if not child_ids:
+        return
+    timelines = load(session, hub, sorted(child_ids), fresh or Fresh())
     scores = score(timelines)
     gain = gains(timelines)
-    _save_assessments(session, hub.district, timelines, scores, gain)
+    _save_assessments(writes, hub.district, timelines, scores, gain)
     found = findings(timelines, scores, gain, hub.settings.today(now))
-    _save_flags(session, hub.district, timelines, found, now)
+    _save_flags(session, writes, hub.district, timelines, found, now)
 
 
 # -- loading --------------------------------------------------------------------------------------
 
 
-def load(session: Session, hub: Hub, child_ids: Sequence[str]) -> Timelines:
+def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> Timelines:
     """Load the children's merged measurements, and the candidates of those in conflict.
 
     Parameters
     ----------
     child_ids : sorted
+    fresh : rows that stand for the stored ones
     """
     given = {"district": hub.district, "among": child_ids}
-    children = session.execute(_children(), given).all()
-    index = {row.id: number for number, row in enumerate(children)}
-    stored = session.execute(_measurements(), given).all()
-    found = [row for row in stored if not row.removed]
-    removed = [row for row in stored if row.removed and row.inputs is not None]
-    return _timelines(session, hub, children, index, found, removed)
+    stored = {row.id: row for row in session.execute(_children(), given)}
+    stored |= {id_: _facts(ChildFacts, row) for id_, row in fresh.children.items()}
+    children = [stored[child_id] for child_id in child_ids if child_id in stored]
+    rows = _with_fresh(session.execute(_measurements(), given).all(), fresh)
+    found = [row for row in rows if not row.removed]
+    removed = [row for row in rows if row.removed and row.inputs is not None]
+    return _timelines(session, hub, children, found, removed, fresh)
+
+
+def _with_fresh(stored: Sequence[Any], fresh: Fresh) -> list[Any]:
+    """Put fresh rows in the places of the stored ones, or between them."""
+    rows = list(stored)
+    places = (
+        {(row[0], row[1], row[2]): number for number, row in enumerate(rows)} if fresh.measurements else {}
+    )
+    for key, row in fresh.measurements.items():
+        place = places.get(key)
+        if place is None:
+            rows.append(_facts(MeasurementFacts, {**row, "inputs": None, "engine": None}))
+        else:
+            was = rows[place]
+            rows[place] = _facts(MeasurementFacts, {**row, "inputs": was.inputs, "engine": was.engine})
+    if len(rows) > len(stored):
+        rows.sort(key=itemgetter(0, 1, 2))
+    return rows
+
+
+def _facts(kind: type[Any], row: Mapping[str, Any]) -> Any:
+    return kind._make(row[name] for name in kind._fields)
 
 
 # Statements are built once, of tables and not of classes: kept ones are compiled and cached faster, and rows of plain
@@ -205,10 +313,11 @@ def _timelines(
     session: Session,
     hub: Hub,
     children: Sequence[Any],
-    index: Mapping[str, int],
     found: Sequence[Any],
     removed: Sequence[Any],
+    fresh: Fresh,
 ) -> Timelines:
+    index = {row.id: number for number, row in enumerate(children)}
     columns = list(zip(*found, strict=True)) or [()] * 13
     rows = Rows(
         np.array([index[child_id] for child_id in columns[0]], np.int64),
@@ -218,7 +327,7 @@ def _timelines(
         columns[11],
         columns[12],
     )
-    several = _candidates_of(session, hub, children, rows, found)
+    several = _candidates_of(session, hub, children, rows, found, fresh)
     counts = np.ones(len(rows), np.int64)
     for number, candidates in several.items():
         counts[number] = len(candidates)
@@ -254,7 +363,7 @@ Candidate = tuple[
 
 
 def _candidates_of(
-    session: Session, hub: Hub, children: Sequence[Any], rows: Rows, found: Sequence[Any]
+    session: Session, hub: Hub, children: Sequence[Any], rows: Rows, found: Sequence[Any], fresh: Fresh
 ) -> dict[int, list[Candidate]]:
     """Give the candidates of each measurement that has several, by row."""
     disputed = {
@@ -267,7 +376,7 @@ def _candidates_of(
         if rows.conflicts[number] or whose_row in disputed:
             child, f = children[whose_row], found[number]
             plain = (f.weight_g, f.oedema, f.length_mm, f.length_position, f.muac_mm, f.head_mm)
-            values = _values(session, hub, child, f) if f.conflicts else [plain]
+            values = _values(session, hub, child, f, fresh) if f.conflicts else [plain]
             whose = disputed.get(whose_row, [(child.sex, child.born_on)])
             several[number] = [(*who, *value) for who, value in product(whose, values)]
     return several
@@ -305,24 +414,18 @@ def _identities(hub: Hub, child: Any) -> list[tuple[str | None, date | None]]:
 
 
 def _values(
-    session: Session, hub: Hub, child: Any, found: Any
+    session: Session, hub: Hub, child: Any, found: Any, fresh: Fresh
 ) -> list[tuple[int | None, str | None, int | None, str | None, int | None, int | None]]:
     """Give every combination of a measurement's live values, register by register."""
-    stored = session.execute(
-        select(Measurement.state, Measurement.sealed).where(
-            Measurement.district == hub.district,
-            Measurement.child_id == found.child_id,
-            Measurement.measured_on == found.measured_on,
-            Measurement.source == found.source,
-        )
-    ).one()
+    row = fresh.measurements.get((found.child_id, found.measured_on, found.source))
+    stored = _facts(StateFacts, row) if row else _stored_state(session, hub, found)
     key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
     record_id = measurement_id(found.child_id, found.measured_on.isoformat(), found.source)
     wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
-    state = RecordState.from_wire("measurement", record_id, {}, wire)
+    merged = RecordState.from_wire("measurement", record_id, {}, wire)
 
     def live(register: str, *fields: str) -> list[tuple[Any, ...]]:
-        siblings = state.registers.get(register, ())
+        siblings = merged.registers.get(register, ())
         return list(dict.fromkeys(tuple(s.value.get(f) for f in fields) for s in siblings)) or [
             (None,) * len(fields)
         ]
@@ -330,6 +433,18 @@ def _values(
     parts = (live("weight", "weight_g", "oedema"), live("length", "length_mm", "position"))
     combined = product(*parts, live("muac", "muac_mm"), live("head", "head_mm"))
     return [(*weight, *length, *muac, *head) for weight, length, muac, head in combined]
+
+
+def _stored_state(session: Session, hub: Hub, found: Any) -> Any:
+    m = table(Measurement).c
+    return session.execute(
+        select(m.state, m.sealed).where(
+            m.district == hub.district,
+            m.child_id == found.child_id,
+            m.measured_on == found.measured_on,
+            m.source == found.source,
+        )
+    ).one()
 
 
 # -- deriving -------------------------------------------------------------------------------------
@@ -671,7 +786,7 @@ def _mixed(parts: Sequence[Integers]) -> npt.NDArray[np.uint64]:
 
 
 def _save_assessments(
-    session: Session, district: str, timelines: Timelines, scores: ZScores, gain: Gains
+    writes: Writes, district: str, timelines: Timelines, scores: ZScores, gain: Gains
 ) -> None:
     hashes = inputs_hash(timelines, gain).tolist()
     stored = timelines.rows
@@ -709,12 +824,12 @@ def _save_assessments(
                 "engine": ENGINE,
             }
         )
-    upsert(session, table(Assessment), rows)
+    writes.upsert(table(Assessment), rows)
     gone = [
         {"district": district, "child_id": row.child_id, "measured_on": row.measured_on, "source": row.source}
         for row in timelines.removed
     ]
-    remove(session, table(Assessment), gone)
+    writes.remove(table(Assessment), gone)
 
 
 def _scores_of(
@@ -764,7 +879,12 @@ def _flags() -> Select[*tuple[Any, ...]]:
 
 
 def _save_flags(
-    session: Session, district: str, timelines: Timelines, found: Sequence[Finding], now: datetime
+    session: Session,
+    writes: Writes,
+    district: str,
+    timelines: Timelines,
+    found: Sequence[Finding],
+    now: datetime,
 ) -> None:
     """Raise what is new, keep the date of what was raised before, and take down what no longer holds."""
     wanted = {
@@ -779,7 +899,7 @@ def _save_flags(
         {"district": district, "child_id": child_id, "rule": rule, "subject": subject}
         for child_id, rule, subject in held.keys() - wanted.keys()
     ]
-    remove(session, table(Flag), gone)
+    writes.remove(table(Flag), gone)
     rows = [
         {
             "district": district,
@@ -794,4 +914,4 @@ def _save_flags(
         for known, raised_at in [held.get((child_id, rule, subject), (None, now))]
         if known != details
     ]
-    upsert(session, table(Flag), rows)
+    writes.upsert(table(Flag), rows)

@@ -3,12 +3,16 @@
 Exit codes: 0 done; 1 done but something needs attention (a refused row, a broken chain); 2 wrong use.
 """
 
+import errno
+import os
+import stat
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+from uuid import UUID
 
 import click
 
@@ -43,25 +47,51 @@ def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
-def _hub(data: Path | None) -> Any:
-    """Open an installation that was set up before."""
-    from sqlalchemy.exc import SQLAlchemyError
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell in one line what an operator can mend: a database out of reach, keys that are missing, a disk that is full."""
+    from sqlalchemy.exc import ArgumentError, DBAPIError
 
-    from server.hub import Hub
-    from server.migrations import newest, present
     from server.security import KeyUnusable
 
-    settings = _settings(data)
     try:
-        if settings.is_sqlite and not (settings.data_dir / "posyandu.db").exists():
+        yield
+    except DBAPIError as error:
+        _wrong_use(f"the database cannot be used: {str(error.orig).splitlines()[0]}")
+    except ArgumentError:  # its words repeat the address, password and all
+        _wrong_use("DATABASE_URL is not an address of a database")
+    except KeyUnusable as error:
+        _wrong_use(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click knows: whoever read our output has seen enough
+        _wrong_use(_os_words(error))
+
+
+def _os_words(error: OSError) -> str:
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+
+
+def _hub(data: Path | None) -> Any:
+    """Open an installation that was set up before."""
+    from server.hub import Hub
+    from server.migrations import newest, present
+    from server.models import Installation
+
+    settings = _settings(data)
+    with _told():
+        if settings.sqlite_file is not None and not settings.sqlite_file.exists():
             _wrong_use(
-                f"there is no installation in {settings.data_dir}: start one with 'serve --data DIR' or 'demo'"
+                f"there is no installation in {settings.sqlite_file.parent}:"
+                " start one with 'serve --data DIR' or 'demo'"
             )
         if present(settings.database_url) != newest():
             _wrong_use("the database is of another release: 'serve' brings it up to date")
-        return Hub.open(settings)
-    except (KeyUnusable, SQLAlchemyError) as error:
-        _wrong_use(str(error).splitlines()[0])
+        hub = Hub.open(settings)
+        with hub.database.reading() as session:
+            if session.get(Installation, hub.district) is None:
+                _wrong_use(f"district {hub.district} is not installed here: set POSYANDU_DISTRICT")
+        return hub
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,15 +109,12 @@ def main() -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 def serve(data: Path | None, host: str, port: int) -> None:
     """Migrate the database, then run the web server and the scheduler."""
-    from server.security import KeyUnusable
     from server.serve import serve as run
 
     settings = _settings(data)
     _refuse_taken_port(host, port)
-    try:
+    with _told():
         sys.exit(run(settings, host, port, lambda url: click.echo(f"Ready at {url}", err=True)))
-    except KeyUnusable as error:
-        _wrong_use(str(error))
 
 
 @main.command()
@@ -106,16 +133,17 @@ def demo(data: Path, host: str, port: int, seed: int, no_serve: bool) -> None:
     settings = _settings(data).for_plain_http()
     if not no_serve:
         _refuse_taken_port(host, port)
-    try:
-        made = make_demo(
-            settings, seed=seed, now=datetime.now(UTC), tell=lambda line: click.echo(line, err=True)
-        )
-    except NotADemo as error:
-        _wrong_use(str(error))
-    click.echo(made.summary())
-    if no_serve:
-        return
-    sys.exit(run(settings, host, port, lambda url: click.echo(made.where_to_look(url))))
+    with _told():
+        try:
+            made = make_demo(
+                settings, seed=seed, now=datetime.now(UTC), tell=lambda line: click.echo(line, err=True)
+            )
+        except NotADemo as error:
+            _wrong_use(str(error))
+        click.echo(made.summary())
+        if no_serve:
+            return
+        sys.exit(run(settings, host, port, lambda url: click.echo(made.where_to_look(url))))
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -127,7 +155,9 @@ def _refuse_taken_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            _wrong_use(f"cannot listen on {host} port {port} ({error.strerror}): choose another with --port")
+            _wrong_use(
+                f"cannot listen on {host} port {port} ({error.strerror}): choose another with --host or --port"
+            )
 
 
 @main.command()
@@ -175,10 +205,14 @@ def zscore(source: str, output: str) -> None:
             click.echo(str(problem), err=True)
 
     try:
-        with _reader(source) as reading, _writer(output, source) as writing:
+        with _reader(source) as reading, _writer(output, reading) as writing:
             summary = score_csv(reading, writing, errors=report, progress=_progress())
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         _wrong_use(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click knows: whoever read our output has seen enough
+        _wrong_use(_os_words(error))
     if len(refused) > 1000:
         click.echo(f"... and {len(refused) - 1000} more", err=True)
     click.echo(f"{summary.rows} rows, {summary.scored} scored, {summary.refused} refused", err=True)
@@ -189,12 +223,36 @@ def _reader(source: str) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb")
 
 
-def _writer(output: str, source: str) -> AbstractContextManager[BinaryIO]:
-    if output == "-":
-        return nullcontext(sys.stdout.buffer)
-    if source != "-" and Path(output).exists() and Path(output).samefile(source):
+@contextmanager
+def _writer(output: str, reading: BinaryIO) -> Iterator[BinaryIO]:
+    """Give where to write: a new file takes its name only when it is whole, so that a failure costs no older one."""
+    if _is_input(output, reading):
         raise ValueError(f"{output} is the input: name another file to write to")
-    return Path(output).open("wb")
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(output)
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing to spare
+        with path.open("wb") as writing:
+            yield writing
+        return
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as writing:
+            yield writing
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_input(output: str, reading: BinaryIO) -> bool:
+    """Say whether the output is the very file that is being read, under whatever name."""
+    try:
+        here = os.fstat(reading.fileno())
+        there = os.fstat(sys.stdout.fileno()) if output == "-" else Path(output).stat()
+    except OSError:  # no file yet, or no file at all
+        return False
+    return stat.S_ISREG(here.st_mode) and os.path.samestat(here, there)
 
 
 def _progress() -> Callable[[int], None] | None:
@@ -224,22 +282,44 @@ def _progress() -> Callable[[int], None] | None:
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many children.")
 def flagged(data: Path | None, form: str, post: str | None, urgency: int | None, limit: int | None) -> None:
     """List the children that need a second look, most urgent first. What is listed is logged."""
-    from server import places
     from server.review import flagged_text
 
     hub = _hub(data)
-    post_id = None
-    if post:
-        with hub.database.reading() as session:
-            found = places.find_post(session, hub.district, post)
-        if found is None:
-            _wrong_use(f"there is no post {post!r}")
-        post_id = found.id
-    text = flagged_text(hub, form, post_id=post_id, urgency=urgency, limit=limit, now=datetime.now(UTC))
-    click.echo(text, nl=not text.endswith("\n"))
+    with _told():
+        post_id = None
+        if post:
+            with hub.database.reading() as session:
+                post_id = _post_id(session, hub, post)
+        text = flagged_text(hub, form, post_id=post_id, urgency=urgency, limit=limit, now=datetime.now(UTC))
+        click.echo(text, nl=not text.endswith("\n"))
+
+
+def _post_id(session: Any, hub: Any, wanted: str) -> str:
+    from server import places
+
+    if len(wanted) == 36 and not _is_uuid(wanted):
+        _wrong_use(f"there is no post {wanted!r}")
+    found = places.find_post(session, hub.district, wanted)
+    if found is None:
+        _wrong_use(f"there is no post {wanted!r}")
+    return found.id
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 # -- administration -------------------------------------------------------------------------------
+
+
+def _one_line(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Refuse a name that would break a line of a list, or that nobody could see."""
+    if not name.strip() or not name.isprintable() or len(name) > 100:
+        raise click.BadParameter("give 1 to 100 visible characters")
+    return name.strip()
 
 
 @main.group()
@@ -250,18 +330,18 @@ def tablet() -> None:
 @tablet.command("enrol")
 @_data_option
 @click.option("--post", required=True, help="The tablet's post (name or id).")
-@click.option("--name", required=True, help="What the tablet is called, such as 'Tablet Melati 1'.")
+@click.option(
+    "--name", required=True, callback=_one_line, help="What the tablet is called, such as 'Tablet Melati 1'."
+)
 def tablet_enrol(data: Path | None, post: str, name: str) -> None:
     """Print a one-time code with which a device becomes a tablet of a post."""
-    from server import accounts, places
+    from server import accounts
 
-    hub = _hub(data)
-    with hub.database.transaction() as session:
-        found = places.find_post(session, hub.district, post)
-        if found is None:
-            _wrong_use(f"there is no post {post!r}")
-        now = datetime.now(UTC)
-        click.echo(accounts.make_enrolment_code(session, hub, found.id, name, actor=OPERATOR, now=now))
+    def work(hub: Any, session: Any, now: datetime) -> str:
+        post_id = _post_id(session, hub, post)
+        return accounts.make_enrolment_code(session, hub, post_id, name, actor=OPERATOR, now=now)
+
+    click.echo(_change(data, work))  # only now: a code that was not committed is worth nothing
 
 
 @tablet.command("list")
@@ -273,7 +353,7 @@ def tablet_list(data: Path | None) -> None:
     from server.models import HealthPost, Tablet
 
     hub = _hub(data)
-    with hub.database.reading() as session:
+    with _told(), hub.database.reading() as session:
         rows = session.execute(
             select(Tablet, HealthPost.name)
             .join(HealthPost, (HealthPost.district == Tablet.district) & (HealthPost.id == Tablet.post_id))
@@ -290,12 +370,12 @@ def tablet_list(data: Path | None) -> None:
 
 @tablet.command("revoke")
 @_data_option
-@click.argument("tablet_id")
-def tablet_revoke(data: Path | None, tablet_id: str) -> None:
+@click.argument("tablet_id", type=click.UUID)
+def tablet_revoke(data: Path | None, tablet_id: UUID) -> None:
     """Revoke a tablet: what it still sends is kept for a person to judge."""
     from server import accounts
 
-    _change(data, lambda hub, s, now: accounts.revoke_tablet(s, hub, tablet_id, actor=OPERATOR, now=now))
+    _change(data, lambda hub, s, now: accounts.revoke_tablet(s, hub, str(tablet_id), actor=OPERATOR, now=now))
 
 
 def _change(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any:
@@ -304,7 +384,7 @@ def _change(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any
 
     hub = _hub(data)
     try:
-        with hub.database.transaction() as session:
+        with _told(), hub.database.transaction() as session:
             return work(hub, session, datetime.now(UTC))
     except Problem as problem:
         _wrong_use(str(problem.body()["title_en"]))
@@ -320,7 +400,7 @@ def user() -> None:
 @user.command("add")
 @_data_option
 @click.argument("username")
-@click.option("--name", "display_name", required=True, help="The person's name as shown.")
+@click.option("--name", "display_name", required=True, callback=_one_line, help="The person's name as shown.")
 @click.option("--role", type=click.Choice(["staff", "supervisor", "administrator"]), required=True)
 @click.option("--post", help="May see this post only (name or id).")
 @click.option("--health-centre", help="May see this health centre only (id).")
@@ -335,20 +415,30 @@ def user_add(
     password: str,
 ) -> None:
     """Add a person; without --post or --health-centre they see the whole district."""
-    from server import accounts, places
+    from server import accounts
+
+    if post and health_centre:
+        _wrong_use("give --post or --health-centre, not both")
 
     def work(hub: Any, session: Any, now: datetime) -> None:
-        kind, scope = ("health_centre", health_centre) if health_centre else ("district", hub.district)
+        kind, scope = "district", hub.district
         if post:
-            found = places.find_post(session, hub.district, post)
-            if found is None:
-                raise ValueError(f"there is no post {post!r}")
-            kind, scope = "post", found.id
+            kind, scope = "post", _post_id(session, hub, post)
+        elif health_centre:
+            kind, scope = "health_centre", _health_centre_id(session, hub, health_centre)
         accounts.add_account(
             session, hub, username, display_name, role, kind, scope, password, actor=OPERATOR, now=now
         )
 
     _change(data, work)
+
+
+def _health_centre_id(session: Any, hub: Any, wanted: str) -> str:
+    from server.models import HealthCentre
+
+    if not _is_uuid(wanted) or session.get(HealthCentre, (hub.district, wanted.lower())) is None:
+        _wrong_use(f"there is no health centre {wanted!r}")
+    return wanted.lower()
 
 
 @user.command("list")
@@ -360,7 +450,7 @@ def user_list(data: Path | None) -> None:
     from server.models import Account
 
     hub = _hub(data)
-    with hub.database.reading() as session:
+    with _told(), hub.database.reading() as session:
         query = select(Account).where(Account.district == hub.district).order_by(Account.username)
         rows = session.scalars(query).all()
     click.echo("username\trole\tscope\tstate")
@@ -394,7 +484,7 @@ def audit_verify(data: Path | None) -> None:
     from server.audit import verify
 
     hub = _hub(data)
-    with hub.database.reading() as session:
+    with _told(), hub.database.reading() as session:
         entries, broken = verify(session, hub.district)
     for found in broken:
         click.echo(f"{found.stream}: entry {found.number} was {found.what}")

@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MOST: Final = {
+    "max_body_bytes": 16 * 1024 * 1024,
+    "max_changes": 200,  # the protocol's own limit
+    "tablet_silent_days": 3650,
+    "session_minutes": 527_040,  # a year
+}
+"""The whole numbers that an operator may set, and the largest of each."""
+YES, NO = ("1", "yes", "true"), ("0", "no", "false")
+_DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,14 @@ class Settings:
             raise ValueError(
                 f"POSYANDU_TIME_ZONE is {self.time_zone!r}: give a zone such as Asia/Makassar"
             ) from error
+        if self.log_level.upper() not in LOG_LEVELS:
+            raise ValueError(
+                f"POSYANDU_LOG_LEVEL is {self.log_level!r}: give a level, one of {', '.join(LOG_LEVELS)}"
+            )
+        if not _is_database_url(self.database_url):  # which may hold a password, and is not repeated
+            raise ValueError(
+                "DATABASE_URL is not usable: give an address such as postgresql://user:password@host:5432/posyandu"
+            )
 
     @classmethod
     def for_data(cls, data_dir: Path | str, **others: object) -> "Settings":
@@ -74,19 +95,29 @@ class Settings:
         for name in ("district", "time_zone", "log_level"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
-        for name in ("max_body_bytes", "max_changes", "tablet_silent_days", "session_minutes"):
+        for name, most in MOST.items():
             text = environ.get(f"POSYANDU_{name.upper()}")
             if text:
-                if not text.isdecimal() or int(text) < 1:
-                    raise ValueError(f"POSYANDU_{name.upper()} is {text!r}: give a whole number of 1 or more")
+                if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= most:
+                    raise ValueError(
+                        f"POSYANDU_{name.upper()} is {text!r}: give a whole number from 1 to {most}"
+                    )
                 others[name] = int(text)
-        if environ.get("POSYANDU_COOKIE_SECURE"):
-            others["cookie_secure"] = environ["POSYANDU_COOKIE_SECURE"] not in ("0", "no", "false")
+        secure = environ.get("POSYANDU_COOKIE_SECURE", "").lower()
+        if secure not in ("", *YES, *NO):
+            raise ValueError(f"POSYANDU_COOKIE_SECURE is {secure!r}: give a 1 or a 0")
+        if secure:
+            others["cookie_secure"] = secure in YES
         return cls.for_data(environ.get("POSYANDU_DATA", "data"), **others)
 
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database's file; None on PostgreSQL."""
+        return Path(self.database_url.partition("///")[2].partition("?")[0]) if self.is_sqlite else None
 
     def today(self, now: datetime) -> date:
         """Give the district's calendar day at an aware moment."""
@@ -118,6 +149,13 @@ class Settings:
             "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
         }
         return {**os.environ, **mine, **others}
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        return _DATABASE.fullmatch(url) is not None and urlsplit(url).port != 0
+    except ValueError:  # the port is no number
+        return False
 
 
 def metrics_directory(environ: Mapping[str, str] = os.environ) -> str | None:

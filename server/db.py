@@ -11,12 +11,23 @@ Rules kept here:
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, create_engine, delete, event
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -180,3 +191,33 @@ def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> No
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     session.execute(statement, list(rows))
+
+
+class Writes:
+    """Changes of rows that were worked out in one session and are written later, in order, in another."""
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[Session], object]] = []
+
+    def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows that must not be there yet."""
+        if rows:
+            self._steps.append(lambda session: session.execute(insert(table), list(rows)))
+
+    def upsert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows, or update those that are there."""
+        self._steps.append(lambda session: upsert(session, table, rows))
+
+    def remove(self, table: Table, keys: Sequence[dict[str, Any]]) -> None:
+        """Delete rows by primary key."""
+        self._steps.append(lambda session: remove(session, table, keys))
+
+    def set(self, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+        """Set columns of the row with a primary key."""
+        where = [table.c[name] == value for name, value in key.items()]
+        self._steps.append(lambda session: session.execute(update(table).where(*where).values(values)))
+
+    def apply(self, session: Session) -> None:
+        """Write it all."""
+        for step in self._steps:
+            step(session)

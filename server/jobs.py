@@ -1,26 +1,27 @@
 """APScheduler's timetable: a process of its own, never inside a gunicorn worker (there every worker would run every job).
 
 One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another waits and takes over. Jobs are
-declared in code, safe to run twice, and never overlap with themselves.
+declared in code, safe to run twice, and never overlap with themselves. A leader whose lock was lost stops: another has it.
 """
 
 import fcntl
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import structlog
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import create_engine, delete, func, select, text
+from sqlalchemy import Connection, create_engine, delete, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from server import audit
@@ -34,6 +35,8 @@ from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, ta
 CHUNK: Final = 500
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
+LEAD_SECONDS: Final = 5
+"""How often the leader asks whether it still leads."""
 
 
 def unmeasured_children(hub: Hub, now: datetime) -> Mapping[str, Any]:
@@ -52,6 +55,7 @@ def unmeasured_children(hub: Hub, now: datetime) -> Mapping[str, Any]:
         row = {"district": hub.district, "kind": "not-measured-this-month", "subject": post_id}
         rows.append({**row, "details": orjson.dumps(details).decode(), "raised_at": now})
     with hub.database.transaction() as session:
+        _take_down(session, hub, "not-measured-this-month", expected)
         upsert(session, table(Notice), rows)
         result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
         _ran(session, hub, "unmeasured-children", result, now)
@@ -72,6 +76,7 @@ def _attendance(hub: Hub, now: datetime) -> tuple[dict[str, int], dict[str, int]
         .where(
             Measurement.district == Child.district,
             Measurement.child_id == Child.id,
+            ~Measurement.removed,
             Measurement.measured_on >= months_back(today, 0),
         )
         .exists()
@@ -91,6 +96,7 @@ def _refresh_absence(hub: Hub, now: datetime) -> None:
         .where(
             Measurement.district == Child.district,
             Measurement.child_id == Child.id,
+            ~Measurement.removed,
             Measurement.measured_on >= since,
         )
         .exists()
@@ -128,19 +134,15 @@ def silent_tablets(hub: Hub, now: datetime) -> Mapping[str, Any]:
             ).where(Tablet.district == hub.district, Tablet.revoked_at.is_(None), last < limit)
         ).all()
         silent = {row.id for row in rows}
-        for subject in _raised(session, hub, "tablet-silent") - silent:
-            session.execute(
-                delete(table(Notice)).where(
-                    Notice.district == hub.district, Notice.kind == "tablet-silent", Notice.subject == subject
-                )
-            )
+        _take_down(session, hub, "tablet-silent", silent)
+        known = _raised(session, hub, "tablet-silent")
         notices = []
         for row in rows:
             since = (row.last_sync_at or row.enrolled_at).date().isoformat()
             notice = {"district": hub.district, "kind": "tablet-silent", "subject": row.id, "raised_at": now}
-            notices.append(
-                {**notice, "details": orjson.dumps({"post": row.post_id, "since": since}).decode()}
-            )
+            details = orjson.dumps({"post": row.post_id, "since": since}).decode()
+            if row.id not in known:  # a notice keeps the moment at which it was first raised
+                notices.append({**notice, "details": details})
         upsert(session, table(Notice), notices)
         result = {"silent": len(silent)}
         _ran(session, hub, "silent-tablets", result, now)
@@ -151,6 +153,16 @@ def _raised(session: Session, hub: Hub, kind: str) -> set[str]:
     return set(
         session.scalars(select(Notice.subject).where(Notice.district == hub.district, Notice.kind == kind))
     )
+
+
+def _take_down(session: Session, hub: Hub, kind: str, standing: Collection[str]) -> None:
+    """Remove the notices of a kind whose subject is not among those that still stand."""
+    for subject in _raised(session, hub, kind).difference(standing):
+        session.execute(
+            delete(table(Notice)).where(
+                Notice.district == hub.district, Notice.kind == kind, Notice.subject == subject
+            )
+        )
 
 
 def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
@@ -165,7 +177,10 @@ def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
 
 
 def checkpoint_wal(hub: Hub, _now: datetime) -> Mapping[str, Any]:
-    """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever."""
+    """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever.
+
+    No data change, so nothing is entered in the log.
+    """
     with hub.database.engine.connect() as connection:
         if connection.in_transaction():
             connection.rollback()
@@ -234,29 +249,21 @@ def run_job(hub: Hub, name: str, now: datetime) -> Mapping[str, Any]:
 
 
 @contextmanager
-def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[bool]:
-    """Wait until this process leads, and hold the lock; yields False if asked to stop while waiting."""
-    if settings.is_sqlite:
-        with _file_leadership(settings.data_dir / "scheduler.lock", stopping) as leads:
-            yield leads
-        return
-    # A connection of its own: behind a transaction pooler a session's lock would be given to a stranger.
-    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        leads = False
-        while not leads and not stopping():
-            leads = bool(
-                connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": LEADER_LOCK}).scalar()
-            )
-            if not leads:
-                time.sleep(WAIT_SECONDS)
+def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
+    """Wait until this process leads, and hold the lock; yields a way to ask whether it still does.
+
+    Yields
+    ------
+    callable : False once the lock is lost (the connection that held it broke); None if asked to stop while waiting
+    """
+    lead = _file_leadership if settings.is_sqlite else _connection_leadership
+    with lead(settings, stopping) as leads:
         yield leads
-    engine.dispose()
 
 
 @contextmanager
-def _file_leadership(path: Path, stopping: Callable[[], bool]) -> Iterator[bool]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _file_leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
+    descriptor = os.open(settings.data_dir / "scheduler.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not stopping():
             try:
@@ -264,48 +271,92 @@ def _file_leadership(path: Path, stopping: Callable[[], bool]) -> Iterator[bool]
             except BlockingIOError:
                 time.sleep(WAIT_SECONDS)
             else:
-                yield True
+                yield lambda: True
                 return
-        yield False
+        yield None
     finally:
         os.close(descriptor)
 
 
-def run_scheduler(settings: Settings) -> None:
-    """Lead, or wait to; then keep the timetable until SIGTERM or SIGINT."""
-    stop: list[bool] = []
-    scheduler = BlockingScheduler(timezone=settings.time_zone)
+@contextmanager
+def _connection_leadership(
+    settings: Settings, stopping: Callable[[], bool]
+) -> Iterator[Callable[[], bool] | None]:
+    # A connection of its own: behind a transaction pooler a session's lock would be given to a stranger.
+    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            ask = text("SELECT pg_try_advisory_lock(:number)")
+            while not stopping():
+                if connection.execute(ask, {"number": LEADER_LOCK}).scalar():
+                    yield lambda: _answers(connection)
+                    return
+                time.sleep(WAIT_SECONDS)
+            yield None
+    finally:
+        engine.dispose()
 
-    def ask_to_stop(*_: object) -> None:
-        stop.append(True)
-        if scheduler.running:
-            scheduler.shutdown(wait=False)
 
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def run_scheduler(settings: Settings) -> bool:
+    """Lead, or wait to; then keep the timetable until SIGTERM or SIGINT, and finish the job that is running.
+
+    Returns
+    -------
+    bool : True when asked to stop; False when the lead was lost, and another process may have it
+    """
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stop.append(received))
     with leadership(settings, lambda: bool(stop)) as leads:
-        if not leads:
-            return
+        if leads is None:
+            return True
         hub = Hub.open(settings)
-        for name, job in timetable(settings).items():
-            if job.only_sqlite and not settings.is_sqlite:
-                continue
-            first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
-            scheduler.add_job(
-                lambda name=name: run_job(hub, name, datetime.now(UTC)),
-                job.trigger,
-                id=name,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-                **first,
-            )
-        if not stop:
-            scheduler.start()
+        scheduler = scheduled(hub)
+        scheduler.start()
+        while not stop and leads():
+            _sleep(LEAD_SECONDS, stop)
+        scheduler.shutdown(wait=True)
         hub.database.dispose()
+    if not stop:
+        structlog.get_logger("posyandu.jobs").error("lead lost")
+    return bool(stop)
+
+
+def _sleep(seconds: float, stop: list[int]) -> None:
+    """Sleep, but not on after a signal."""
+    until = time.monotonic() + seconds
+    while not stop and time.monotonic() < until:
+        time.sleep(WAIT_SECONDS)
+
+
+def scheduled(hub: Hub) -> BackgroundScheduler:
+    """Give a scheduler, not started, with every job of the timetable that this database needs."""
+    scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
+    for name, job in timetable(hub.settings).items():
+        if job.only_sqlite and not hub.settings.is_sqlite:
+            continue
+        first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
+        scheduler.add_job(
+            lambda name=name: run_job(hub, name, datetime.now(UTC)),
+            job.trigger,
+            id=name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+            **first,
+        )
+    return scheduler
 
 
 if __name__ == "__main__":
     chosen = Settings.from_env()
     start_logging(chosen.log_level)
-    run_scheduler(chosen)
+    sys.exit(0 if run_scheduler(chosen) else 1)

@@ -257,7 +257,7 @@ def measurement_row(district: str, subject: Subject, state: RecordState, positio
 
 
 def read_measurement(district: str, record_id: str, row: Any, key: ChildKey) -> bytes:
-    """Give a measurement's state as it goes on the wire: JSON."""
+    """Give a measurement's state (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
     stored: bytes = row.state
     return unseal(key, stored, f"measurement/{district}/{record_id}") if row.sealed else stored
 

@@ -1,26 +1,29 @@
 """`serve`: migrate, then gunicorn and the scheduler as two children of one small parent.
 
-SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. A scheduler
-that dies is started again; if gunicorn dies, all end, so that whoever supervises us notices.
+SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. The
+children are process groups of their own, or Ctrl-C would reach gunicorn too and cut what is in flight. A scheduler that dies
+is started again; if gunicorn dies, all end, so that whoever supervises us notices; if we are killed, they go as well.
 """
 
+import ctypes
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from typing import Final
-from urllib.error import URLError
-from urllib.request import urlopen
 
+import structlog
 from sqlalchemy import select
 
 from server.config import Settings
 from server.db import Database
 from server.hub import Hub
+from server.logs import start_logging
 from server.migrations import migrate
 from server.models import Installation
 from server.places import install
@@ -28,7 +31,7 @@ from server.places import install
 WORKERS: Final = 2
 THREADS: Final = 4
 GRACE_SECONDS: Final = 30
-RESTART_SECONDS: Final = 5
+RESTART_SECONDS: Final = 2
 
 
 def prepare(settings: Settings) -> Hub:
@@ -65,34 +68,68 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
 
     Returns
     -------
-    int : gunicorn's exit status; 0 after a signal
+    int : 0 after a signal, 1 where the web server ended by itself
     """
     prepare(settings).database.dispose()
-    metrics = tempfile.mkdtemp(prefix="posyandu-metrics-")
+    start_logging(settings.log_level)
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopped.append(received))
+    metrics = tempfile.mkdtemp(prefix="posyandu-metrics-")
     environment = settings.child_environment(PROMETHEUS_MULTIPROC_DIR=metrics)
-    web = subprocess.Popen(_gunicorn(host, port), env=environment)  # our own interpreter and arguments
-    jobs = subprocess.Popen(_scheduler(), env=environment)
-    address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104  # compared only
+    web = _start(_gunicorn(host, port), environment)
+    scheduler = _Scheduler(environment)
     try:
         announced = False
         while not stopped and web.poll() is None:
-            if not announced and _is_ready(address):
+            if not announced and _is_ready(host, port):
                 announced = True
-                when_ready(address)
-            if jobs.poll() is not None:
-                time.sleep(RESTART_SECONDS)
-                jobs = subprocess.Popen(_scheduler(), env=environment)
-            time.sleep(0.1 if not announced else 0.5)
+                when_ready(_address(host, port))
+            scheduler.keep()
+            time.sleep(0.5 if announced else 0.1)
     finally:
-        for child in (web, jobs):
+        for child in (web, scheduler.child):
             child.terminate()
-        for child in (web, jobs):
+        for child in (web, scheduler.child):
             _end(child)
         shutil.rmtree(metrics, ignore_errors=True)
-    return 0 if stopped else int(web.returncode or 0)
+    if not stopped:
+        structlog.get_logger("posyandu.serve").error("web server ended", status=web.returncode)
+    return 0 if stopped else 1
+
+
+class _Scheduler:
+    """The scheduler's process, started again a while after it ended."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._due: float | None = None
+        self.child = _start(_SCHEDULER, environment)
+
+    def keep(self) -> None:
+        """Look whether it still runs, and start it again when that is due. Never waits."""
+        if self._due is None and self.child.poll() is not None:
+            log = structlog.get_logger("posyandu.serve")
+            log.error("scheduler ended", status=self.child.returncode, again_in_seconds=RESTART_SECONDS)
+            self._due = time.monotonic() + RESTART_SECONDS
+        elif self._due is not None and time.monotonic() >= self._due:
+            self.child, self._due = _start(_SCHEDULER, self._environment), None
+
+
+_SCHEDULER: Final = [sys.executable, "-m", "server.jobs"]
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _start(command: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    # preexec_fn is safe here: this process has one thread
+    return subprocess.Popen(command, env=environment, process_group=0, preexec_fn=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux for a SIGTERM when the parent is gone, however it went: else nobody ends us, and the port stays taken."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _gunicorn(host: str, port: int) -> list[str]:
@@ -100,7 +137,7 @@ def _gunicorn(host: str, port: int) -> list[str]:
         sys.executable,
         "-m",
         "gunicorn",
-        f"--bind={host}:{port}",
+        f"--bind={_in_url(host)}:{port}",
         f"--workers={WORKERS}",
         f"--threads={THREADS}",
         "--worker-class=gthread",
@@ -112,16 +149,29 @@ def _gunicorn(host: str, port: int) -> list[str]:
     ]
 
 
-def _scheduler() -> list[str]:
-    return [sys.executable, "-m", "server.jobs"]
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
-def _is_ready(address: str) -> bool:
+def _reachable(host: str) -> str:
+    """Give an address at which a server that listens on `host` answers."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared only
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{_in_url(_reachable(host))}:{port}"
+
+
+def _is_ready(host: str, port: int) -> bool:
+    # Not urllib: it would ask a proxy that the environment names for what is on this machine.
+    connection = HTTPConnection(_reachable(host), port, timeout=2)
     try:
-        with urlopen(f"{address}/readyz", timeout=2) as answer:  # noqa: S310  # our own address
-            return bool(answer.status == 200)
-    except (URLError, OSError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

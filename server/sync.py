@@ -18,14 +18,14 @@ from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from schemas import Reason, check_against_birth, check_change, parse_envelope
 from server import audit, ledger
-from server.assessment import assess
-from server.db import among, upsert
+from server.assessment import Fresh, derive
+from server.db import Writes, among
 from server.errors import Problem
 from server.hub import Hub
 from server.models import (
@@ -88,11 +88,22 @@ class Arrival:
     outcome: Outcome = Outcome.DUPLICATE
 
 
-class Positions:
-    """Gives out the next positions of posts' streams, while the posts' rows are locked."""
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One batch as it came, checked as far as it can be without looking at what is stored. `content` is its digest."""
 
-    def __init__(self, heads: dict[str, int]) -> None:
-        self._heads, self._before = heads, dict(heads)
+    batch: Json
+    content: str
+    arrivals: Sequence[Arrival]
+    size_bytes: int
+    now: datetime
+
+
+class Positions:
+    """Gives out the next positions of posts' streams."""
+
+    def __init__(self, heads: Mapping[str, int]) -> None:
+        self._heads, self._before = dict(heads), dict(heads)
 
     def __contains__(self, post_id: str) -> bool:
         return post_id in self._heads
@@ -102,20 +113,17 @@ class Positions:
         self._heads[post_id] += 1
         return self._heads[post_id]
 
-    def save(self, session: Session, district: str) -> None:
+    def save(self, writes: Writes, district: str) -> None:
         """Write the new heads of the streams."""
         for post_id, head in self._heads.items():
             if head != self._before[post_id]:
-                session.execute(
-                    update(table(HealthPost))
-                    .where(HealthPost.district == district, HealthPost.id == post_id)
-                    .values(head_position=head)
-                )
+                key = {"district": district, "id": post_id}
+                writes.set(table(HealthPost), key, {"head_position": head})
 
 
 @dataclass(slots=True)
 class Touched:
-    """What one upload touches, loaded and then folded. `posts` are those locked."""
+    """What one upload touches, loaded and then folded. `posts` are those concerned."""
 
     subjects: dict[str, ledger.Subject]
     histories: dict[str, History]
@@ -155,9 +163,10 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
         raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
     if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
         raise Problem("signature-invalid", tablet=tablet.id)
-    arrivals = _arrivals(batch, hub.settings.today(now))
-    receipt = _with_retries(hub, batch, base64url(sha256(signed)), arrivals, size_bytes, now)
-    return _answer(hub, tablet, batch, receipt, now)
+    upload = Upload(
+        batch, base64url(sha256(signed)), _arrivals(batch, hub.settings.today(now)), size_bytes, now
+    )
+    return _answer(hub, tablet, batch, _take(hub, upload), now)
 
 
 def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
@@ -192,91 +201,142 @@ def _uuid_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
 
 
-def _with_retries(
-    hub: Hub, batch: Json, content: str, arrivals: list[Arrival], size_bytes: int, now: datetime
-) -> bytes:
-    """Run the transaction again when another one was faster (two tablets that make one record, a child that moved)."""
+def _take(hub: Hub, upload: Upload) -> bytes:
+    """Work the upload out on a snapshot, then write it under the locks, if what it was worked out from still stands there;
+    else work it out again under the locks. So the locks are held for the writing alone, and tablets of different posts
+    seldom wait for one another's computing."""
     for attempt in range(4):
-        fresh = [replace(a, reasons=list(a.reasons)) for a in arrivals]
+        try:
+            with hub.database.reading() as session:
+                plan = _plan(session, hub, upload, lock=False)
+        except _Moved:
+            plan = None
+        if plan is not None and plan.answered_before:
+            return plan.answer
         try:
             with hub.database.transaction() as session:
-                return _accept(session, hub, batch, content, fresh, size_bytes, now)
-        except (IntegrityError, OperationalError, _Moved):
+                if plan is None or not plan.still_stands(session, hub.district):
+                    plan = _plan(session, hub, upload, lock=True)
+                return plan.carry_out(session, hub, upload.now)
+        except (
+            IntegrityError,
+            OperationalError,
+            _Moved,
+        ):  # another was faster: two tablets that make one record, say
             if attempt == 3:
                 raise
     raise AssertionError("unreachable")
 
 
 class _Moved(Exception):
-    """A child changed its post between looking and locking."""
+    """A child changed its post while it was being looked at."""
 
 
-def _accept(
-    session: Session,
-    hub: Hub,
-    batch: Json,
-    content: str,
-    arrivals: list[Arrival],
-    size_bytes: int,
-    now: datetime,
-) -> bytes:
-    district = hub.district
-    tablet = session.execute(
-        select(Tablet).where(Tablet.district == district, Tablet.id == batch["tablet"]).with_for_update()
-    ).scalar_one()
+@dataclass(slots=True)
+class Plan:
+    """What is to be written of an upload and what is answered, and what that was worked out from.
+
+    `basis` is the tablet's place in its chain; `heads` the streams' ends of all posts concerned. Everything that changes a
+    child's records or what is derived from them moves its post's stream on, so equal ends mean that nothing has changed.
+    """
+
+    tablet_id: str
+    basis: tuple[int, str, bool]
+    heads: Mapping[str, int]
+    answer: bytes
+    answered_before: bool = False
+    writes: Writes = field(default_factory=Writes)
+    entries: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def still_stands(self, session: Session, district: str) -> bool:
+        """Lock the tablet and the posts, and say whether they are as they were."""
+        tablet = _tablet(session, district, self.tablet_id, lock=True)
+        given = {"district": district, "posts": list(self.heads), "children": []}
+        heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=True), given)}
+        return _basis(tablet) == self.basis and heads == self.heads
+
+    def carry_out(self, session: Session, hub: Hub, now: datetime) -> bytes:
+        """Write everything, log it, and give the receipt."""
+        self.writes.apply(session)
+        for stream, action, details in sorted(self.entries, key=lambda entry: entry[0]):
+            actor = f"tablet:{self.tablet_id}"
+            audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)
+        return self.answer
+
+
+def _tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> Tablet:
+    query = select(Tablet).where(Tablet.district == district, Tablet.id == tablet_id)
+    return session.execute(query.with_for_update() if lock else query).scalar_one()
+
+
+def _basis(tablet: Tablet) -> tuple[int, str, bool]:
+    return tablet.taken, tablet.chain_hash, tablet.revoked_at is not None
+
+
+def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
+    """Work out what becomes of an upload; only reads (and, asked to, locks)."""
+    district, batch = hub.district, upload.batch
+    arrivals = [replace(arrival, reasons=list(arrival.reasons)) for arrival in upload.arrivals]
+    tablet = _tablet(session, district, batch["tablet"], lock=lock)
     stored = session.get(Batch, (district, tablet.id, batch["batch"]))
     if stored is not None:
-        if stored.digest != content:
+        if stored.digest != upload.content:
             raise Problem("batch-id-reused", batch=batch["batch"])
-        return stored.receipt
-    offset_ms = _offset_ms(batch["sent_at"], now)
+        return Plan(tablet.id, _basis(tablet), {}, stored.receipt, answered_before=True)
     status = _continuity(session, district, tablet, batch, arrivals)
     if status is not ReceiptStatus.ACCEPTED:
-        return _turned_back(session, district, tablet, batch, status, now)
+        return _turned_back(district, tablet, batch, status, upload.now)
     new = arrivals[max(tablet.taken + 1 - batch["first"], 0) :]
     if tablet.revoked_at is not None:
         for arrival in new:
             arrival.reasons = [TABLET_REVOKED]
-    touched = _load(session, hub, tablet, new, now)
+    heads, touched = _load(session, hub, tablet, new, upload.now, lock=lock)
     _judge(new, touched)
-    _save(session, hub, batch["batch"], new, touched, now)
-    assess(session, hub, list(touched.subjects), now)
     receipt = Receipt(
         batch["batch"],
         ReceiptStatus.ACCEPTED,
         max(batch["first"] + len(arrivals), tablet.taken + 1),
         tuple(Item(a.link.dot.counter, a.outcome, [r.wire() for r in a.reasons]) for a in arrivals),
     )
-    answer = orjson.dumps(receipt.wire())
-    counts = Counter(arrival.outcome.value for arrival in arrivals)
-    heard = {"last_sync_at": now, "clock_offset_ms": offset_ms, "app": batch["app"]}
+    plan = Plan(tablet.id, _basis(tablet), heads, orjson.dumps(receipt.wire()))
+    fresh = _save(session, plan.writes, hub, batch["batch"], new, touched, upload.now)
+    derive(session, hub, list(touched.subjects), upload.now, plan.writes, fresh)
+    _close(plan, hub, tablet, upload, new, touched)
+    return plan
+
+
+def _close(
+    plan: Plan, hub: Hub, tablet: Tablet, upload: Upload, new: Sequence[Arrival], touched: Touched
+) -> None:
+    """Add what is written of the upload itself: how far the tablet's chain is held, the batch with its receipt, the log."""
+    batch, offset_ms = upload.batch, _offset_ms(upload.batch["sent_at"], upload.now)
+    counts = Counter(item[1] for item in orjson.loads(plan.answer)["items"])
+    heard: dict[str, Any] = {"last_sync_at": upload.now, "clock_offset_ms": offset_ms, "app": batch["app"]}
     if new:
         heard |= {"taken": new[-1].link.dot.counter, "chain_hash": new[-1].link.hash}
-    session.execute(
-        update(table(Tablet)).where(Tablet.district == district, Tablet.id == tablet.id).values(heard)
-    )
-    if arrivals:
+    plan.writes.set(table(Tablet), {"district": hub.district, "id": tablet.id}, heard)
+    if upload.arrivals:
         row = {
-            "district": district,
+            "district": hub.district,
             "tablet_id": tablet.id,
             "batch_id": batch["batch"],
-            "digest": content,
-            "receipt": answer,
+            "digest": upload.content,
+            "receipt": plan.answer,
             "outcomes": orjson.dumps(counts).decode(),
             "sent_at": batch["sent_at"],
-            "received_at": now,
+            "received_at": upload.now,
             "clock_offset_ms": offset_ms,
-            "size_bytes": size_bytes,
+            "size_bytes": upload.size_bytes,
         }
-        session.execute(insert(table(Batch)), [row])
+        plan.writes.insert(table(Batch), [row])
     details = {
         "batch": batch["batch"],
         "first": batch["first"],
-        "received": len(arrivals),
+        "received": len(upload.arrivals),
         "outcomes": dict(counts),
+        "clock_offset_ms": offset_ms,
     }
-    _log(session, hub, tablet, "batch.accepted", {**details, "clock_offset_ms": offset_ms}, touched, now)
-    return answer
+    plan.entries = _entries(tablet, details, touched)
 
 
 def _offset_ms(sent_at: str, now: datetime) -> int:
@@ -328,41 +388,35 @@ def _overlap_fits(
     return bool(batch["previous"] == (held[low].hash if low else ""))
 
 
-def _turned_back(
-    session: Session, district: str, tablet: Tablet, batch: Json, status: ReceiptStatus, now: datetime
-) -> bytes:
+def _turned_back(district: str, tablet: Tablet, batch: Json, status: ReceiptStatus, now: datetime) -> Plan:
     """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but the log's entry (and an alert)."""
+    receipt = Receipt(batch["batch"], status, tablet.taken + 1)
+    plan = Plan(tablet.id, _basis(tablet), {}, orjson.dumps(receipt.wire()))
     if status is ReceiptStatus.NEW_EPOCH_REQUIRED:
         notice = {"held": tablet.taken, "head": batch["head"][0], "first": batch["first"]}
         row = {"kind": "tablet-cloned-or-restored", "subject": tablet.id, "raised_at": now}
         row |= {"district": district, "details": orjson.dumps(notice).decode()}
-        upsert(session, table(Notice), [row])
+        plan.writes.upsert(table(Notice), [row])
     details = {
         "batch": batch["batch"],
         "first": batch["first"],
         "head": batch["head"][0],
         "taken": tablet.taken,
     }
-    stream = audit.post_stream(tablet.post_id)
-    audit.append(
-        session,
-        district,
-        stream,
-        f"batch.{status.value}",
-        actor=f"tablet:{tablet.id}",
-        now=now,
-        details=details,
-    )
-    return orjson.dumps(Receipt(batch["batch"], status, tablet.taken + 1).wire())
+    plan.entries = [(audit.post_stream(tablet.post_id), f"batch.{status.value}", details)]
+    return plan
 
 
-def _load(session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], now: datetime) -> Touched:
-    """Lock the posts concerned, in order, and load every touched child and record."""
+def _load(
+    session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], now: datetime, *, lock: bool
+) -> tuple[Mapping[str, int], Touched]:
+    """Look at the posts concerned **first**, then load every touched child and record: what changes after that look is
+    noticed, because it moves a post's stream on."""
     district = hub.district
     child_ids = sorted({a.child_id for a in new if a.change and a.child_id})
     asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
     given = {"district": district, "posts": [tablet.post_id, *asked_for], "children": child_ids}
-    heads = {row.id: row.head_position for row in session.execute(_posts_concerned(), given)}
+    heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=lock), given)}
     known = ledger.subjects(session, hub.vault, district, child_ids)
     if any(subject.post_id not in heads for subject in known.values()):
         raise _Moved
@@ -373,22 +427,22 @@ def _load(session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], no
     histories = ledger.histories(
         session, district, keys, {a.record_id for a in new if a.change and a.record_id}
     )
-    return Touched(known, histories, Positions(heads))
+    return heads, Touched(known, histories, Positions(heads))
 
 
 @cache
-def _posts_concerned() -> Select[*tuple[Any, ...]]:
-    """Lock the tablet's post, those that children are to move to, and those where children are now, in order of id."""
+def _posts_concerned(*, lock: bool) -> Select[*tuple[Any, ...]]:
+    """Find the tablet's post, those that children are to move to, and those where children are now, in order of id."""
     child, post = table(Child).c, table(HealthPost).c
     present = select(child.post_id).where(
         child.district == bindparam("district"), among(child.id, "children")
     )
-    return (
+    query = (
         select(post.id, post.head_position)
         .where(post.district == bindparam("district"), among(post.id, "posts") | post.id.in_(present))
         .order_by(post.id)
-        .with_for_update(key_share=True)
     )
+    return query.with_for_update(key_share=True) if lock else query
 
 
 def _judge(new: Sequence[Arrival], touched: Touched) -> None:
@@ -448,13 +502,15 @@ def _route(touched: Touched) -> None:
 
 def _save(
     session: Session,
+    writes: Writes,
     hub: Hub,
     batch_id: str,
     new: Sequence[Arrival],
     touched: Touched,
     now: datetime,
-) -> None:
-    """Write ledger and states; every record that changed takes the next position of its child's present post."""
+) -> Fresh:
+    """Add ledger and states to what is written; every record that changed takes the next position of its child's present
+    post. Gives the states' rows, from which the assessment goes on."""
     district, positions = hub.district, touched.posts
     children: list[dict[str, Any]] = []
     born: list[dict[str, Any]] = []
@@ -472,13 +528,12 @@ def _save(
             subject = touched.subjects[state.key["child"]]
             row = ledger.measurement_row(district, subject, state, positions.next(subject.post_id))
             measurements.append(row)
-    if born:
-        # never an upsert: of two posts that make one child at once, the second must run again and see the first
-        session.execute(insert(table(Child)), born)
-    upsert(session, table(Child), children)
-    upsert(session, table(Measurement), measurements)
-    _move(session, district, touched, positions)
-    positions.save(session, district)
+    # never an upsert: of two posts that make one child at once, the second must run again and see the first
+    writes.insert(table(Child), born)
+    writes.upsert(table(Child), children)
+    writes.upsert(table(Measurement), measurements)
+    _move(session, writes, district, touched, positions)
+    positions.save(writes, district)
     ledger_rows = [
         ledger.change_row(
             district,
@@ -495,82 +550,60 @@ def _save(
         )
         for a in new
     ]
-    if ledger_rows:
-        session.execute(insert(table(ChangeRow)), ledger_rows)
-    _index_niks(session, hub, new, touched)
+    writes.insert(table(ChangeRow), ledger_rows)
+    _index_niks(writes, hub, new, touched)
+    return Fresh(
+        {row["id"]: row for row in (*born, *children)},
+        {(row["child_id"], row["measured_on"], row["source"]): row for row in measurements},
+    )
 
 
-def _move(session: Session, district: str, touched: Touched, positions: Positions) -> None:
+def _move(session: Session, writes: Writes, district: str, touched: Touched, positions: Positions) -> None:
     """Carry all of a moved child into its new post's stream, and tell the old post's."""
+    m = table(Measurement).c
     for child_id, old_post in touched.moved_from.items():
         post_id = touched.subjects[child_id].post_id
         keys = session.execute(
-            select(Measurement.measured_on, Measurement.source).where(
-                Measurement.district == district, Measurement.child_id == child_id
-            )
+            select(m.measured_on, m.source).where(m.district == district, m.child_id == child_id)
         ).all()
         for measured_on, source in keys:
-            session.execute(
-                update(table(Measurement))
-                .where(
-                    Measurement.district == district,
-                    Measurement.child_id == child_id,
-                    Measurement.measured_on == measured_on,
-                    Measurement.source == source,
-                )
-                .values(post_id=post_id, position=positions.next(post_id))
-            )
+            key = {"district": district, "child_id": child_id, "measured_on": measured_on, "source": source}
+            writes.set(table(Measurement), key, {"post_id": post_id, "position": positions.next(post_id)})
         left = {"district": district, "post_id": old_post, "child_id": child_id}
-        upsert(session, table(Departure), [{**left, "position": positions.next(old_post)}])
-        session.execute(
-            delete(table(Departure)).where(
-                Departure.district == district, Departure.post_id == post_id, Departure.child_id == child_id
-            )
-        )
+        writes.upsert(table(Departure), [{**left, "position": positions.next(old_post)}])
+        writes.remove(table(Departure), [{**left, "post_id": post_id}])
 
 
-def _index_niks(session: Session, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
+def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
     """Keep the blind index of the NIKs that a child's record holds now."""
     for child_id in {a.change.record_id for a in new if a.change and "nik" in a.change.registers}:
         history = touched.histories[child_id].changes
         ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
         siblings = touched.states[child_id].registers["nik"]
         present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
-        keys = [{"blind": blind, "district": hub.district, "child_id": child_id} for blind in present]
-        for blind in ever - present:
-            session.execute(
-                delete(table(NikIndex)).where(
-                    NikIndex.blind == blind,
-                    NikIndex.district == hub.district,
-                    NikIndex.child_id == child_id,
-                )
-            )
-        upsert(session, table(NikIndex), keys)
+
+        def keys(blinds: set[bytes], child_id: str = child_id) -> list[dict[str, Any]]:
+            return [
+                {"blind": blind, "district": hub.district, "child_id": child_id} for blind in sorted(blinds)
+            ]
+
+        writes.remove(table(NikIndex), keys(ever - present))
+        writes.upsert(table(NikIndex), keys(present))
 
 
-def _log(
-    session: Session,
-    hub: Hub,
-    tablet: Tablet,
-    action: str,
-    details: Mapping[str, Any],
-    touched: Touched,
-    now: datetime,
-) -> None:
+def _entries(
+    tablet: Tablet, details: Mapping[str, Any], touched: Touched
+) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Log the batch at its tablet's post, and tell every other post whose children it touched or moved."""
     elsewhere: dict[str, list[str]] = {}
     for subject in touched.subjects.values():
-        for post_id in {subject.post_id, touched.moved_from.get(subject.id, subject.post_id)} - {
-            tablet.post_id
-        }:
+        posts = {subject.post_id, touched.moved_from.get(subject.id, subject.post_id)}
+        for post_id in posts - {tablet.post_id}:
             elsewhere.setdefault(post_id, []).append(subject.id)
-    entries = {
-        audit.post_stream(post): ("batch.elsewhere", {"children": ids}) for post, ids in elsewhere.items()
-    }
-    entries[audit.post_stream(tablet.post_id)] = (action, dict(details))
-    for stream in sorted(entries):
-        word, about = entries[stream]
-        audit.append(session, hub.district, stream, word, actor=f"tablet:{tablet.id}", now=now, details=about)
+    told = [
+        (audit.post_stream(post), "batch.elsewhere", {"children": ids}) for post, ids in elsewhere.items()
+    ]
+    return [*told, (audit.post_stream(tablet.post_id), "batch.accepted", details)]
 
 
 def _answer(hub: Hub, tablet: Tablet, batch: Json, receipt: bytes, now: datetime) -> bytes:

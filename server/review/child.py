@@ -6,6 +6,7 @@ Rules kept here:
 - A NIK is masked always. Who may not know names gets no register that could hold one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from server import audit, ledger
 from server.accounts import Person
-from server.assessment import INDICES, Gains, Timelines, gains, load, score
+from server.assessment import INDICES, Fresh, Gains, Timelines, gains, load, score
 from server.errors import Problem
 from server.growth.status import (
     LENGTH_FOR_AGE_CODES,
@@ -172,6 +173,7 @@ class ChildView:
 
 _NAMELESS: Final = frozenset({"identity", "birth", "books", "family", "consent", "post"})
 """Registers of a child that are shown, without the fields in _NAMES, to who may not know its name."""
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMES: Final = frozenset({"name", "by"})
 
 
@@ -206,7 +208,7 @@ def child_view(session: Session, hub: Hub, scope: Scope, child_id: str, today: d
 
 
 def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
-    if len(child_id) != 36:
+    if not _UUID.fullmatch(child_id):
         raise Problem("record-unknown")
     row = session.execute(
         select(
@@ -242,16 +244,13 @@ def _recorded(session: Session, hub: Hub, child_id: str) -> dict[Dot, Recorded]:
             ChangeRow.district == hub.district, ChangeRow.child_id == child_id, ChangeRow.kind.is_not(None)
         )
     ).all()
-    names = dict(
-        session.execute(
-            select(Tablet.id, Tablet.name).where(
-                Tablet.district == hub.district,
-                Tablet.id.in_({row.actor for row in rows if not row.actor.startswith("hub:")}),
-            )
+    tablets = session.execute(
+        select(Tablet.id, Tablet.name).where(
+            Tablet.district == hub.district,
+            Tablet.id.in_({row.actor for row in rows if not row.actor.startswith("hub:")}),
         )
-        .tuples()
-        .all()
     )
+    names = {tablet.id: tablet.name for tablet in tablets}
     found = {}
     for row in rows:
         header = orjson.loads(row.header)
@@ -315,7 +314,7 @@ def _visits(
         .where(Measurement.district == hub.district, Measurement.child_id == child_id)
         .order_by(Measurement.measured_on.desc(), Measurement.source.desc())
     ).all()
-    assessed = _assessed(load(session, hub, [child_id]))
+    assessed = _assessed(load(session, hub, [child_id], Fresh()))
     visits = []
     for row in rows:
         record_id = measurement_id(child_id, row.measured_on.isoformat(), row.source)

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Ordered by urgency, then by how many red flags a child has, then by how far its worst score lies from the median, then by
-  post and name. Oedema counts as furthest: it voids the scores that would say so.
+  post. Oedema counts as furthest: it voids the scores that would say so. A page puts those who are equal in all of this in
+  order of their names; across pages their order is fixed but not by name, for names are sealed.
 - The number of statements does not depend on how many children there are, and only the names of the page shown are unsealed.
 - A count of the whole queue is the database's; nothing is loaded to be counted.
 """

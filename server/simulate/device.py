@@ -163,7 +163,7 @@ class Device:
 
         Returns
         -------
-        int : changes answered and records pulled; 0 with no `more` means that this tablet is quiet
+        int : changes answered for the first time, records pulled, and 1 for `more`; 0 when nothing moved
 
         Raises
         ------
@@ -172,11 +172,12 @@ class Device:
         """
         self._make_batch()
         answer = self._carried(line).json()
+        known = len(self.notebook.first_answers)
         self._take(answer)
         if self.luck.strikes(0.1):
             self._send_again(line)
-        pull = answer["pull"]
-        return len(answer["receipt"]["items"]) + _size(pull) + int(pull["more"])
+        new = len(self.notebook.first_answers) - known
+        return new + _size(answer["pull"]) + int(bool(answer["pull"]["more"]))
 
     def sync_until_quiet(self, line: Line) -> int:
         """Sync until nothing is waiting, here or there; give what moved."""

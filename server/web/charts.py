@@ -218,8 +218,8 @@ def _window(
         if not near:
             return 0.0, 24.0 if highest <= 24 else 60.0
         low, high, least = floor(lowest - 1), ceil(highest + 2), 6
-    low = min(max(low, ceil(first)), floor(last) - least)
-    return float(low), float(min(max(high, low + least), floor(last)))
+    low = min(max(low, ceil(first)), ceil(last) - least)
+    return float(low), float(min(max(high, low + least), ceil(last)))
 
 
 def _frame(low: float, high: float, values: FloatArray, inside: Sequence[_Reading]) -> _Frame:

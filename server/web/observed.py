@@ -4,6 +4,7 @@ route's pattern stands for the address, so nothing personal can leak into a log.
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
@@ -28,6 +29,11 @@ from server.places import new_id
 
 bp = Blueprint("observed", __name__)
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+PROXIED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""What a proxy adds: then the neighbour on this machine speaks for somebody elsewhere."""
+
 REQUESTS = Counter("posyandu_requests", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram(
     "posyandu_request_seconds",
@@ -50,8 +56,9 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "unknown"
+        method = request.method if request.method in METHODS else "other"  # a client may make up any word
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
-        REQUESTS.labels(route, request.method, str(response.status_code)).inc()
+        REQUESTS.labels(route, method, str(response.status_code)).inc()
         SECONDS.labels(route).observe(seconds)
         if g.get("problem"):
             OUTCOMES.labels(g.problem).inc()
@@ -59,7 +66,7 @@ def init_app(app: Flask) -> None:
         log.info(
             "request",
             request_id=g.get("request_id"),
-            method=request.method,
+            method=method,
             route=route,
             status=response.status_code,
             ms=round(seconds * 1000, 1),
@@ -91,15 +98,19 @@ def ready() -> tuple[Response, int]:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Give Prometheus metrics of all workers, to this machine alone; a collector elsewhere goes through a proxy."""
-    if request.remote_addr not in ("127.0.0.1", "::1"):
+    """Give Prometheus metrics of all workers to a collector on this machine, and to nobody through a proxy."""
+    if request.remote_addr not in LOOPBACK or any(name in request.headers for name in PROXIED):
         raise Problem("not-allowed")
     hub: Hub = current_app.extensions["hub"]
     registry = CollectorRegistry()
     if metrics_directory():
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped library
     body = generate_latest(registry if metrics_directory() else REGISTRY)
-    return Response(body + _gauges(hub), mimetype=CONTENT_TYPE_LATEST.split(";")[0])
+    try:
+        gauges = _gauges(hub)
+    except SQLAlchemyError:
+        gauges = b"# TYPE posyandu_database_up gauge\nposyandu_database_up 0\n"
+    return Response(body + gauges, mimetype=CONTENT_TYPE_LATEST.split(";")[0])
 
 
 def _gauges(hub: Hub) -> bytes:
@@ -113,7 +124,8 @@ def _gauges(hub: Hub) -> bytes:
         newest_sync = session.execute(
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
-    lines = ["# TYPE posyandu_flagged_children gauge"]
+    lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
+    lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:
         age = (datetime.now(UTC) - newest_sync).total_seconds()

@@ -43,7 +43,7 @@ bp = Blueprint("pages", __name__)
 
 PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 200
-CHIP_POSTS: Final = 8
+CHIP_POSTS: Final = 6
 """With more posts than this the queue offers a list to choose from and no chips."""
 COOKIE_DAYS: Final = 365
 _SAFE_PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_\-?=&.%]*")
