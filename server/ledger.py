@@ -1,8 +1,8 @@
 """How records lie in the tables: ledger rows and merged states, sealed where they hold a person's data.
 
-Sealed are: everything of a child but the sex and birth date that scores need, a measurement's note, why
-one was removed, and a quarantined change whatever it holds. A sealed value is bound to its row, so that moved to another it does not open. The header of a
-change stays plain and chained, so the ledger can be verified after a person was erased.
+Sealed are: everything of a child but the sex and birth date that scores need, a measurement's note and why one was
+removed, and a quarantined change whatever it holds. A sealed value is bound to its row, so that moved to another it does
+not open. The header of a change stays plain and chained, so the ledger can be verified after a person was erased.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
