@@ -35,7 +35,7 @@ from server.security import SigningKey
 from server.simulate.device import APP, Device, Luck, PromiseBroken, Refusal
 from server.simulate.line import Answer, Line, LineLost
 from server.simulate.survey import Row, Unusable
-from sync_protocol import Form, Json, Replica, measurement_id
+from sync_protocol import Form, Json, ProtocolError, Replica, measurement_id
 
 HEALTH_CENTRE: Final = "Survei (simulasi)"
 OPERATOR: Final = "operator"
@@ -276,7 +276,7 @@ class _Day:
         with Line(self._url, device.notebook.traffic) as line:
             try:
                 return work(device, line)
-            except PromiseBroken as broken:
+            except (PromiseBroken, ProtocolError) as broken:
                 device.notebook.broken.append(str(broken))
                 return 0
 

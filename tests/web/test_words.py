@@ -1,0 +1,133 @@
+"""Every word in both languages: the Indonesian catalogue is whole and fits the code; numbers and dates as written."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from flask import Flask
+from flask.testing import FlaskClient
+
+from server.flags import RULES
+from server.growth.status import LABELS
+from server.growth.weight_gain import GainReason
+from server.growth.zscores import Reason
+from server.web import words
+from sync_protocol import REGISTERS
+
+WEB = Path(words.__file__).parent
+METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
+KEYWORDS = {"_": None, "N_": None, "told": None, "ngettext": (1, 2)}
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
+
+
+def asked_for() -> set[str]:
+    """Collect the messages of templates and code (of a plural the singular)."""
+    options = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
+    found = extract_from_dir(str(WEB), METHODS, options, keywords=KEYWORDS)
+    messages = (message[2] for message in found)
+    return {message if isinstance(message, str) else message[0] for message in messages}
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalog:
+    with (WEB / "translations" / "id" / "messages.po").open("rb") as file:
+        return read_po(file, locale="id", abort_invalid=True)
+
+
+def test_catalogue_has_what_the_pages_ask_for_and_nothing_else(catalogue: Catalog) -> None:
+    ids = (message.id for message in catalogue if message.id)
+    assert {i if isinstance(i, str) else i[0] for i in ids} == asked_for()
+
+
+def test_every_message_is_translated_with_the_same_placeholders(catalogue: Catalog) -> None:
+    for message in catalogue:
+        if not message.id:
+            continue
+        ids = [message.id] if isinstance(message.id, str) else list(message.id)
+        said = [message.string] if isinstance(message.string, str) else list(message.string or ())
+        assert said
+        assert all(said), ids
+        assert {name for text in said for name in PLACEHOLDER.findall(text)} == {
+            name for text in ids for name in PLACEHOLDER.findall(text)
+        }
+        assert not message.fuzzy
+
+
+def test_every_message_that_code_picks_by_name_has_words() -> None:
+    assert set(words.NO_SCORE) == {reason.name.lower() for reason in Reason} - {"defined"}
+    told = {reason.name.lower() for reason in GainReason} - {"compared", "first_weighing", "not_weighed"}
+    assert set(words.NO_GAIN_BECAUSE) == told | {"conflict"}
+    assert REGISTERS["child"] | REGISTERS["measurement"] <= set(words.REGISTERS)
+    assert set(words.URGENCIES) == {rule.urgency for rule in RULES.values()}
+
+
+def test_templates_hold_no_words_of_their_own() -> None:
+    for path in (WEB / "templates").glob("*.html"):
+        source = re.sub(r"\{% block page %\}.*?\{% endblock %\}", "", path.read_text("utf-8"))
+        markup = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", source, flags=re.DOTALL)
+        text = re.sub(r"<[^>]*>", " ", markup)
+        known = {"Posyandu", "Sync", "SD", "KPSP", "MBG", "cm"}
+        assert set(re.findall(r"[A-Za-z]{2,}", text)) <= known, path.name
+
+
+@pytest.fixture
+def speaking(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """Give the application within a request in the language of the parameter."""
+    cookie = {"Cookie": f"{words.LANGUAGE_COOKIE}={request.param}"}
+    with client.application.test_request_context("/masuk", headers=cookie):
+        yield client.application
+
+
+CASES: list[tuple[Any, str, str]] = [
+    (lambda: words.kilograms(7450), "7,45 kg", "7.45 kg"),
+    (lambda: words.centimetres(741), "74,1 cm", "74.1 cm"),
+    (lambda: words.signed(-2.35), "−2,35", "−2.35"),
+    (lambda: words.signed(1.0), "+1,00", "+1.00"),
+    (lambda: words.signed(0.0), "0,00", "0.00"),
+    (lambda: words.gain(-300), "−300 g", "−300 g"),
+    (lambda: words.day(date(2026, 8, 5)), "5 Agu 2026", "5 Aug 2026"),
+    (lambda: words.moment(datetime(2026, 8, 5, 17, 30, tzinfo=UTC)), "6 Agu 2026 01.30", "6 Aug 2026 01:30"),
+    (lambda: words.age(1), "1 bulan", "1 month"),
+    (lambda: words.age(23), "23 bulan", "23 months"),
+    (lambda: words.age(24), "2 tahun", "2 years"),
+    (lambda: words.age(29), "2 th 5 bln", "2 y 5 m"),
+    (lambda: words.status("sangat_pendek"), "Sangat pendek", "severely stunted"),
+    (lambda: words.rule("stunted"), RULES["stunted"].id, RULES["stunted"].en),
+    (lambda: words.told(words.SHORT_INDICES["haz"]), "TB/U", "HAZ"),
+]
+
+
+@pytest.mark.parametrize("speaking", ["id"], indirect=True)
+def test_words_are_indonesian_when_nothing_else_was_chosen(speaking: Flask) -> None:
+    assert [write() for write, _, _ in CASES] == [indonesian for _, indonesian, _ in CASES]
+
+
+@pytest.mark.parametrize("speaking", ["en"], indirect=True)
+def test_words_are_english_when_chosen(speaking: Flask) -> None:
+    assert [write() for write, _, _ in CASES] == [english for _, _, english in CASES]
+
+
+@pytest.mark.parametrize("speaking", ["xx"], indirect=True)
+def test_words_are_indonesian_when_the_cookie_is_odd(speaking: Flask) -> None:
+    assert words.language() == "id"
+
+
+def test_every_status_has_a_class_in_the_style_sheet_or_needs_none() -> None:
+    style = (WEB / "static" / "style.css").read_text("utf-8")
+    alarming = (
+        "sangat_pendek",
+        "pendek",
+        "gizi_buruk",
+        "gizi_kurang",
+        "bb_sangat_kurang",
+        "bb_kurang",
+        "obesitas",
+    )
+    assert set(alarming) <= set(LABELS)
+    assert [code for code in alarming if f".st-{code}" not in style] == []
