@@ -1,13 +1,14 @@
 """Measurements a second through HTTP, on each database, beside a bare insert of as many rows of the same tables.
 
-The server is the real one: `serve` (gunicorn, 2 workers of 4 threads, and the scheduler) as a process of its own. Each tablet
-works for a post of its own with 100 children and sends batches of 100 measurements, signed and gzipped beforehand, so that
-the client costs as little as it can; the answers' pulls are received but not opened while the clock runs. Durable: SQLite with
-synchronous=FULL, PostgreSQL with its defaults (fsync and synchronous_commit on).
+The server is the real one: `serve` (gunicorn, 2 workers of 4 threads, and the scheduler) as a process of its own. Each
+tablet works for a post of its own, with groups of 100 children who grow along the WHO's medians for 24 months, and sends
+batches of 100 measurements, signed and gzipped beforehand, so that the client costs as little as it can; the answers'
+pulls are received but not opened while the clock runs. Durable: SQLite with synchronous=FULL, PostgreSQL with its
+defaults (fsync and synchronous_commit on).
 
-The baseline writes the very rows that the run left behind (measurement, change, assessment, batch, audit entry), read back and
-inserted again, in the order in which it came, into empty tables by SQLAlchemy Core: the same keys, indexes, references and
-durability, 100 measurements a transaction, one process, no HTTP, no validation, no merge, no scores.
+The baseline writes the very rows that the run left behind (measurement, change, assessment, batch, audit entry), read
+back and inserted again, in the order in which they came, into empty tables by SQLAlchemy Core: the same keys, indexes,
+references and durability, 100 measurements a transaction, one process, no HTTP, no validation, no merge, no scores.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from sqlalchemy import Table, event, insert, select
 from server import accounts, places
 from server.config import Settings
 from server.db import WRITING, Database, _refuse_unaudited
+from server.growth.zscores import curve
 from server.hub import Hub
 from server.migrations import migrate
 from server.models import (
@@ -48,7 +50,7 @@ from server.models import (
     table,
 )
 from server.security import SigningKey, base64url
-from sync_protocol import Replica, canonical, measurement_id
+from sync_protocol import NOTHING_SEEN, Form, Replica, canonical, measurement_id
 from tests._postgres import create_database, postgres_server
 
 CHILDREN = 100
@@ -105,22 +107,21 @@ def _database(name: str) -> Iterator[tuple[Settings, str]]:
 def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
     with _served(settings) as (address, server):
         hub = Hub.open(settings)
-        prepared: list[Prepared] = []
+        rates = {}
         for tablets in (1, 4):
             crew = [_prepare(hub, address, count // tablets // CHILDREN) for _ in range(tablets)]
-            prepared += crew
-            rate, sent = _timed(address, crew)
+            rates[tablets], sent = _timed(address, crew)
             slowest = statistics.quantiles([s for one in sent for s in one.seconds], n=20)[-1] * 1000
-            print(f"{tablets} tablet(s): {rate:8,.0f} measurements/s   p95 of a batch {slowest:6.1f} ms")
-            if tablets == 1:
-                alone = rate
+            print(
+                f"{tablets} tablet(s): {rates[tablets]:8,.0f} measurements/s   p95 of a batch {slowest:6.1f} ms"
+            )
         rows = _rows(hub)
         bare = _baseline(empty_url, hub.database, rows)
         each = sum(map(len, rows.values())) / len(rows[table(Measurement)])
         print(
             f"bare Core insert: {bare:6,.0f} measurements/s   ({each:.2f} rows each, of {len(rows)} tables)"
         )
-        print(f"share of it:      {alone / bare:.2f} with 1 tablet, {rate / bare:.2f} with 4")
+        print(f"share of it:      {rates[1] / bare:.2f} with 1 tablet, {rates[4] / bare:.2f} with 4")
         _pull(hub, address)
         if long:
             done = 2 * count
@@ -182,15 +183,26 @@ def _prepare(hub: Hub, address: str, batches: int, months: int = MONTHS) -> Prep
         group, month = divmod(batch_number, months)
         on = (FIRST_DAY + timedelta(days=30 * month)).isoformat()
         for number, child in enumerate(groups[group]):
-            weight = {"weight_g": 6000 + 7 * number + 190 * month, "oedema": "n"}
-            length = {"length_mm": 620 + number + 9 * month, "position": "lying"}
-            values = {"weight": weight, "length": length, "muac": {"muac_mm": 130 + month % 20}}
-            _write(replica, replica.open_measurement(child, on), values)
+            key_of = {"child": child, "measured_on": on, "source": "cadre"}
+            form = Form("measurement", measurement_id(child, on, "cadre"), key_of, NOTHING_SEEN)
+            _write(replica, form, _grown(number, 30 + number * 3 + 30 * month))
         batch = dict(replica.next_batch(places.new_id(), _moment(), max_changes=CHILDREN))
         replica.pending, replica.sent_up_to = None, replica.sent_up_to + CHILDREN
         batch["cursor"] = cursor + CHILDREN * batch_number  # as if it had pulled what came before
         bodies.append(_signed(batch, key))
     return Prepared(replica, bodies)
+
+
+def _grown(number: int, age_days: int) -> dict[str, dict[str, Any]]:
+    """Give what a child measures at an age: along the median, a little above or below it from child to child."""
+    sex = number % 2 + 1
+    weight_kg, length_cm = (float(curve(index, sex, [0])[1][0][age_days]) for index in ("waz", "haz"))
+    part = 0.88 + 0.24 * number / CHILDREN
+    return {
+        "weight": {"weight_g": round(weight_kg * part * 10) * 100, "oedema": "n"},
+        "length": {"length_mm": round(length_cm * (0.97 + 0.06 * number / CHILDREN) * 10), "position": None},
+        "muac": {"muac_mm": 140 + number % 20},
+    }
 
 
 def _enrol(hub: Hub, address: str, post: str) -> tuple[Replica, SigningKey]:
@@ -332,8 +344,9 @@ def _pull(hub: Hub, address: str) -> None:
     seconds = time.perf_counter() - started
     count = sum(1 for kind, _ in fresh.base if kind == "measurement")
     print(
-        f"pull of {count} measurements and {len(fresh.base) - count} children: {seconds * 1000:,.0f} ms with the tablet's own work, {received / count:.1f} bytes each (gzip)"
+        f"pull of {count} measurements, {len(fresh.base) - count} children: {seconds * 1000:,.0f} ms", end=""
     )
+    print(f" with the tablet's own work, {received / count:.1f} bytes a measurement (gzip)")
 
 
 def _workers_memory(server: "subprocess.Popen[bytes]") -> str:
