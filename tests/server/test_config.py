@@ -1,0 +1,87 @@
+"""Settings: what the environment may say, and what is refused with a remedy."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from server.config import Settings
+
+
+def test_defaults_are_one_directory_on_sqlite(tmp_path: Path) -> None:
+    settings = Settings.from_env({"POSYANDU_DATA": str(tmp_path)})
+    assert settings.database_url == f"sqlite:///{tmp_path / 'posyandu.db'}"
+    assert settings.key_file == tmp_path / "keys.json"
+    assert (settings.district, settings.is_sqlite, settings.cookie_secure) == ("64.02", True, True)
+
+
+def test_environment_is_read() -> None:
+    settings = Settings.from_env(
+        {
+            "DATABASE_URL": "postgresql://u:p@db/posyandu",
+            "POSYANDU_KEY_FILE": "/etc/posyandu/keys.json",
+            "POSYANDU_DISTRICT": "64.03",
+            "POSYANDU_TIME_ZONE": "Asia/Jakarta",
+            "POSYANDU_SESSION_MINUTES": "30",
+            "POSYANDU_MAX_CHANGES": "100",
+            "POSYANDU_LOG_LEVEL": "WARNING",
+            "POSYANDU_COOKIE_SECURE": "no",
+        }
+    )
+    assert (settings.database_url, settings.is_sqlite) == ("postgresql://u:p@db/posyandu", False)
+    assert settings.key_file == Path("/etc/posyandu/keys.json")
+    assert (settings.district, settings.time_zone, settings.log_level) == ("64.03", "Asia/Jakarta", "WARNING")
+    assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
+
+
+def test_empty_variables_say_nothing() -> None:
+    empty = dict.fromkeys(
+        ("DATABASE_URL", "POSYANDU_KEY_FILE", "POSYANDU_DISTRICT", "POSYANDU_MAX_CHANGES"), ""
+    )
+    assert Settings.from_env(empty) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSYANDU_DISTRICT", "6402"),
+        ("POSYANDU_DISTRICT", "64.02.06"),
+        ("POSYANDU_DISTRICT", "64.02\n"),
+        ("POSYANDU_TIME_ZONE", "Asia/Kukar"),
+        ("POSYANDU_TIME_ZONE", "/etc/passwd"),
+        ("POSYANDU_TIME_ZONE", "../x"),
+        ("POSYANDU_MAX_BODY_BYTES", "0"),
+        ("POSYANDU_MAX_BODY_BYTES", "-1"),
+        ("POSYANDU_MAX_CHANGES", "many"),
+        ("POSYANDU_TABLET_SILENT_DAYS", "1.5"),
+        ("POSYANDU_SESSION_MINUTES", "²"),
+    ],
+)
+def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is .*: give a"):
+        Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize(
+    ("hour", "zone", "today"),
+    [
+        (15, "Asia/Makassar", date(2026, 3, 5)),
+        (16, "Asia/Makassar", date(2026, 3, 6)),
+        (16, "Asia/Jakarta", date(2026, 3, 5)),
+        (15, "Asia/Jayapura", date(2026, 3, 6)),
+    ],
+)
+def test_today_is_the_day_at_the_posts(hour: int, zone: str, today: date) -> None:
+    settings = Settings.from_env({"POSYANDU_TIME_ZONE": zone})
+    assert settings.today(datetime(2026, 3, 5, hour, tzinfo=UTC)) == today
+
+
+def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
+    given = {"POSYANDU_DATA": str(tmp_path), "POSYANDU_SESSION_MINUTES": "7", "POSYANDU_COOKIE_SECURE": "0"}
+    settings = Settings.from_env(given)
+    assert Settings.from_env(settings.child_environment()) == settings
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError):
+        Settings.for_data(tmp_path).district = "64.03"  # type: ignore[misc]  # the very thing that must fail
