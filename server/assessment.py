@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import orjson
-from sqlalchemy import Select, and_, bindparam, select, update
+from sqlalchemy import Select, Text, and_, bindparam, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from server import ledger
@@ -125,10 +125,13 @@ class ChildFacts(NamedTuple):
 
 
 class MeasurementFacts(NamedTuple):
-    """What of a measurement's row its assessment depends on, and what the stored assessment was made from."""
+    """What of a measurement's row its assessment depends on, and what the stored assessment was made from.
+
+    `measured_on` is an ISO date: thousands of rows are read, and NumPy reads text thirty times as fast as dates.
+    """
 
     child_id: str
-    measured_on: date
+    measured_on: str
     source: str
     weight_g: int | None
     oedema: str | None
@@ -154,7 +157,7 @@ class Fresh:
     """Rows that are worked out and not written yet: they stand for the stored ones of the same key."""
 
     children: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    measurements: Mapping[tuple[str, date, str], Mapping[str, Any]] = field(default_factory=dict)
+    measurements: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
 
 
 def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) -> None:
@@ -226,27 +229,31 @@ def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> 
     stored = {row.id: row for row in session.execute(_children(), given)}
     stored |= {id_: _facts(ChildFacts, row) for id_, row in fresh.children.items()}
     children = [stored[child_id] for child_id in child_ids if child_id in stored]
-    rows = _with_fresh(session.execute(_measurements(), given).all(), fresh)
+    rows = _with_fresh(_read_measurements(session, given), fresh)
     found = [row for row in rows if not row.removed]
     removed = [row for row in rows if row.removed and row.inputs is not None]
     return _timelines(session, hub, children, found, removed, fresh)
 
 
-def _with_fresh(stored: Sequence[Any], fresh: Fresh) -> list[Any]:
-    """Put fresh rows in the places of the stored ones, or between them."""
-    rows = list(stored)
-    places = (
-        {(row[0], row[1], row[2]): number for number, row in enumerate(rows)} if fresh.measurements else {}
-    )
+def _read_measurements(session: Session, given: Mapping[str, Any]) -> list[MeasurementFacts]:
+    rows = [MeasurementFacts._make(row) for row in session.connection().execute(_measurements(), given)]
+    if rows and not isinstance(rows[0].measured_on, str):  # PostgreSQL gives dates
+        rows = [row._replace(measured_on=str(row.measured_on)) for row in rows]
+    return rows
+
+
+def _with_fresh(rows: list[MeasurementFacts], fresh: Fresh) -> list[MeasurementFacts]:
+    """Put fresh rows in the places of the stored ones, or between them; in order of child, day and source."""
+    places = {row[:3]: number for number, row in enumerate(rows)} if fresh.measurements else {}
     for key, row in fresh.measurements.items():
         place = places.get(key)
+        was = rows[place] if place is not None else None
+        facts = {**row, "measured_on": key[1], "inputs": was and was.inputs, "engine": was and was.engine}
         if place is None:
-            rows.append(_facts(MeasurementFacts, {**row, "inputs": None, "engine": None}))
+            rows.append(_facts(MeasurementFacts, facts))
         else:
-            was = rows[place]
-            rows[place] = _facts(MeasurementFacts, {**row, "inputs": was.inputs, "engine": was.engine})
-    if len(rows) > len(stored):
-        rows.sort(key=itemgetter(0, 1, 2))
+            rows[place] = _facts(MeasurementFacts, facts)
+    rows.sort(key=itemgetter(0, 1, 2))
     return rows
 
 
@@ -290,7 +297,7 @@ def _measurements() -> Select[*tuple[Any, ...]]:
     return (
         select(
             m.child_id,
-            m.measured_on,
+            type_coerce(m.measured_on, Text()),
             m.source,
             m.weight_g,
             m.oedema,
@@ -305,7 +312,6 @@ def _measurements() -> Select[*tuple[Any, ...]]:
         )
         .select_from(table(Measurement).outerjoin(table(Assessment), same))
         .where(m.district == bindparam("district"), among(m.child_id))
-        .order_by(m.child_id, m.measured_on, m.source)
     )
 
 
@@ -420,7 +426,7 @@ def _values(
     row = fresh.measurements.get((found.child_id, found.measured_on, found.source))
     stored = _facts(StateFacts, row) if row else _stored_state(session, hub, found)
     key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
-    record_id = measurement_id(found.child_id, found.measured_on.isoformat(), found.source)
+    record_id = measurement_id(found.child_id, found.measured_on, found.source)
     wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
     merged = RecordState.from_wire("measurement", record_id, {}, wire)
 
@@ -441,7 +447,7 @@ def _stored_state(session: Session, hub: Hub, found: Any) -> Any:
         select(m.state, m.sealed).where(
             m.district == hub.district,
             m.child_id == found.child_id,
-            m.measured_on == found.measured_on,
+            m.measured_on == date.fromisoformat(found.measured_on),
             m.source == found.source,
         )
     ).one()
@@ -826,7 +832,12 @@ def _save_assessments(
         )
     writes.upsert(table(Assessment), rows)
     gone = [
-        {"district": district, "child_id": row.child_id, "measured_on": row.measured_on, "source": row.source}
+        {
+            "district": district,
+            "child_id": row.child_id,
+            "measured_on": date.fromisoformat(row.measured_on),
+            "source": row.source,
+        }
         for row in timelines.removed
     ]
     writes.remove(table(Assessment), gone)

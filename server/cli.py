@@ -88,6 +88,7 @@ def _hub(data: Path | None) -> Any:
         if present(settings.database_url) != newest():
             _wrong_use("the database is of another release: 'serve' brings it up to date")
         hub = Hub.open(settings)
+        click.get_current_context().call_on_close(hub.database.dispose)
         with hub.database.reading() as session:
             if session.get(Installation, hub.district) is None:
                 _wrong_use(f"district {hub.district} is not installed here: set POSYANDU_DISTRICT")

@@ -36,7 +36,7 @@ class Settings:
     max_body_bytes, max_inflated_bytes, max_depth, max_changes : limits of one upload, before and after gunzip
     max_pull_bytes : what one answer carries down, before gzip
     tablet_silent_days : after so many days without contact a tablet is reported
-    session_minutes : a sign-in ends after so long without a request
+    session_minutes : a sign-in ends so long after it
     cookie_secure : False only for plain http on this machine
     """
 

@@ -9,6 +9,7 @@ Rules kept here:
 """
 
 import fcntl
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Table,
+    Text,
+    TypeDecorator,
+    Uuid,
     bindparam,
     create_engine,
     delete,
@@ -29,7 +35,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
 
 WRITING = "posyandu_writing"
 WRITES = re.compile(
@@ -150,12 +160,73 @@ def _refuse_unaudited(connection: Connection) -> None:
         raise UnauditedWrite("every change of data needs an audit entry in the same transaction")
 
 
-def among(
-    column: ColumnElement[Any] | InstrumentedAttribute[Any], name: str = "among"
-) -> ColumnElement[bool]:
-    """Compare a column with a list given at execution as parameter `name`: the statement is built and cached once,
-    where `column.in_(values)` makes a node of every value (a third of the time of a batch's queries)."""
-    return column.in_(bindparam(name, expanding=True))
+class _Ids(TypeDecorator[Any]):
+    """A list of ids as one parameter: an array where there are arrays, else JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Uuid(as_uuid=False)))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return json.dumps(list(value)) if dialect.name == "sqlite" else list(value)
+
+
+class _Among(FunctionElement[bool]):
+    name = "among"
+    # as a Boolean it would be written `… = 1`, which no index serves
+    type = NullType()  # type: ignore[assignment]  # the interface says bool
+    inherit_cache = True
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608  # a parameter, not its value
+
+
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY ({ids})"
+
+
+def among(column: ColumnElement[Any], name: str = "among") -> ColumnElement[bool]:
+    """Compare a column of ids with a list given at execution as the parameter `name`.
+
+    The list is one parameter, whatever its length: `column.in_(values)` makes a node of every value, and an expanding
+    parameter a placeholder; with six lists of a hundred ids to a batch that took a tenth of its time.
+    """
+    return _Among(column, bindparam(name, type_=_Ids()))
+
+
+class _AmongPairs(FunctionElement[bool]):
+    name = "among_pairs"
+    type = NullType()  # type: ignore[assignment]  # as above
+    inherit_cache = True
+
+
+@compiles(_AmongPairs, "sqlite")
+def _among_pairs_sqlite(element: _AmongPairs, compiler: SQLCompiler, **options: Any) -> str:
+    one, other, pairs = (compiler.process(clause, **options) for clause in element.clauses)
+    listed = f"SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({pairs})"  # noqa: S608
+    return f"({one}, {other}) IN ({listed})"
+
+
+@compiles(_AmongPairs, "postgresql")
+def _among_pairs_postgresql(element: _AmongPairs, compiler: SQLCompiler, **options: Any) -> str:
+    one, other, pairs = (compiler.process(clause, **options) for clause in element.clauses)
+    listed = f"jsonb_array_elements(CAST({pairs} AS jsonb)) AS pair"
+    return f"({one}, {other}) IN (SELECT CAST(pair->>0 AS uuid), CAST(pair->>1 AS uuid) FROM {listed})"  # noqa: S608
+
+
+def among_pairs(one: ColumnElement[Any], other: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Compare two columns of ids with a list of pairs, given at execution as JSON text in the parameter `name`.
+
+    Each pair is one look into an index of both columns; two separate lists would be every one with every other.
+    """
+    return _AmongPairs(one, other, bindparam(name, type_=Text()))
 
 
 def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:

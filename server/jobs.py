@@ -35,6 +35,8 @@ from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, ta
 CHUNK: Final = 500
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
+CHECKPOINT_PATIENCE_MS: Final = 250
+"""How long a checkpoint waits for readers: nobody can write meanwhile, and there is another in five minutes."""
 LEAD_SECONDS: Final = 5
 """How often the leader asks whether it still leads."""
 
@@ -186,7 +188,11 @@ def checkpoint_wal(hub: Hub, _now: datetime) -> Mapping[str, Any]:
             connection.rollback()
         raw = connection.connection.dbapi_connection
         assert raw is not None  # noqa: S101  # a checked-out connection has one
-        busy, pages, moved = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor = raw.cursor()
+        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
+        busy, pages, moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
     return {"busy": busy, "pages": pages, "moved": moved}
 
 

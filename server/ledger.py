@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from server.db import among
+from server.db import among, among_pairs
 from server.models import ChangeRow, Child, table
 from server.security import ChildKey, Vault, seal, unseal
 from sync_protocol import Change, Dot, History, Json, Link, Outcome, RecordState, header_of
@@ -85,23 +85,23 @@ def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Sub
 
 
 def histories(
-    session: Session, district: str, keys: Mapping[str, ChildKey], record_ids: Iterable[str]
+    session: Session, district: str, keys: Mapping[str, ChildKey], records: Mapping[str, str]
 ) -> dict[str, History]:
     """Load all that is held of some records.
 
     Parameters
     ----------
     keys : key of each child that they belong to, by child id
-    record_ids : the records
+    records : the records: child id by record id
 
     Returns
     -------
     dict by record id; a record of which nothing is held is not in it
     """
-    if not keys:
+    if not records:
         return {}
-    given = {"district": district, "children": list(keys), "records": list(record_ids)}
-    rows = session.execute(_changes(), given)
+    pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
+    rows = session.execute(_changes(), {"district": district, "records": pairs})
     found: dict[str, History] = {}
     for row in rows:
         known = found.get(row.record_id, History(()))
@@ -129,8 +129,7 @@ def _changes() -> Select[*tuple[Any, ...]]:
     )
     return select(*columns).where(
         c.district == bindparam("district"),
-        among(c.child_id, "children"),
-        among(c.record_id, "records"),
+        among_pairs(c.child_id, c.record_id, "records"),
     )
 
 

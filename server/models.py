@@ -2,7 +2,8 @@
 
 Every table is distributed by district, which leads its primary key, unique keys and foreign keys, so the same schema
 runs on one SQLite file and, unchanged, over a PostgreSQL cluster. What must be found across districts (a NIK, a
-username) has a table of its own, distributed by its own key. Ids are UUIDs as lower-case text in Python. SQLite tables are STRICT.
+username) has a table of its own, distributed by its own key. Ids are UUIDs as lower-case text in Python. SQLite tables
+are STRICT.
 """
 
 from datetime import UTC, date, datetime

@@ -278,7 +278,12 @@ def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
     district, batch = hub.district, upload.batch
     arrivals = [replace(arrival, reasons=list(arrival.reasons)) for arrival in upload.arrivals]
     tablet = _tablet(session, district, batch["tablet"], lock=lock)
-    stored = session.get(Batch, (district, tablet.id, batch["batch"]))
+    b = table(Batch).c
+    stored = session.execute(
+        select(b.digest, b.receipt).where(
+            b.district == district, b.tablet_id == tablet.id, b.batch_id == batch["batch"]
+        )
+    ).one_or_none()
     if stored is not None:
         if stored.digest != upload.content:
             raise Problem("batch-id-reused", batch=batch["batch"])
@@ -424,9 +429,8 @@ def _load(
         if child_id not in known:
             known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
     keys = {subject.id: subject.key for subject in known.values()}
-    histories = ledger.histories(
-        session, district, keys, {a.record_id for a in new if a.change and a.record_id}
-    )
+    records = {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
+    histories = ledger.histories(session, district, keys, records)
     return heads, Touched(known, histories, Positions(heads))
 
 
@@ -554,7 +558,7 @@ def _save(
     _index_niks(writes, hub, new, touched)
     return Fresh(
         {row["id"]: row for row in (*born, *children)},
-        {(row["child_id"], row["measured_on"], row["source"]): row for row in measurements},
+        {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
     )
 
 
