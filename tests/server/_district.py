@@ -253,9 +253,10 @@ class District:
         with self.hub.database.reading() as session:
             children = list(session.scalars(select(Child.id)))
             held = ledger.subjects(session, self.hub.vault, DISTRICT, children)
-            names = {name for name in session.scalars(select(ChangeRow.record_id)) if name}
+            named = session.execute(select(ChangeRow.record_id, ChangeRow.child_id)).all()
+            records = {record_id: child_id for record_id, child_id in named if child_id in held}
             keys = {child_id: subject.key for child_id, subject in held.items()}
-            found = ledger.histories(session, DISTRICT, keys, sorted(names))
+            found = ledger.histories(session, DISTRICT, keys, records)
         states = (fold(history) for history in found.values() if history.changes)
         return {(state.kind, state.record_id): state for state in states}
 
