@@ -135,6 +135,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "busy_timeout = 5000",
         "temp_store = MEMORY",
         "cache_size = -32768",
+        "wal_autocheckpoint = 8192",  # 32 MiB: rare, as a checkpoint is done by whoever commits then; a job does the rest
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,8 +1,7 @@
 """`serve`: migrate, then gunicorn and the scheduler as two children of one small parent.
 
-SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. The
-children are process groups of their own, or Ctrl-C would reach gunicorn too and cut what is in flight. A scheduler that dies
-is started again; if gunicorn dies, all end, so that whoever supervises us notices; if we are killed, they go as well.
+SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. A scheduler
+that dies is started again; if gunicorn dies, all end, so that whoever supervises us notices; if we are killed, they go too.
 """
 
 import ctypes
@@ -28,7 +27,7 @@ from server.migrations import migrate
 from server.models import Installation
 from server.places import install
 
-WORKERS: Final = 2
+WORKERS: Final = 4
 THREADS: Final = 4
 GRACE_SECONDS: Final = 30
 RESTART_SECONDS: Final = 2
@@ -123,7 +122,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def _start(command: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     # preexec_fn is safe here: this process has one thread
-    return subprocess.Popen(command, env=environment, process_group=0, preexec_fn=_end_with_parent)
+    return subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
 
 
 def _end_with_parent() -> None:

@@ -30,8 +30,8 @@ def read(
     body: bytes, headers: Mapping[str, str] | None = None, settings: Settings = SETTINGS
 ) -> tuple[Any, int]:
     """Read a body as the server reads it."""
-    given_headers = {"Content-Type": JSON_TYPE, **(headers or {})}
-    environ = EnvironBuilder(method="POST", data=body, headers=given_headers).get_environ()
+    sent = {"Content-Type": JSON_TYPE, **(headers or {})}
+    environ = EnvironBuilder(method="POST", data=body, headers=list(sent.items())).get_environ()
     return read_json(Request(environ), settings)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, select, text
 
 from server import accounts, jobs
 from server.config import Settings
+from server.logs import start_logging
 from server.models import JobRun, Notice, SignIn
 from tests.faults._running import ROOT, environment, wait_until
 from tests.server._district import DISTRICT, Databases, District, identity, sqlite_file
@@ -176,12 +177,14 @@ def test_ended_sign_ins_are_forgotten_and_others_stay(installed: District) -> No
             actor="operator",
             now=clock.now,
         )
+    tokens = []
     for _ in range(2):
         with hub.database.transaction() as session:
-            token = accounts.sign_in(session, hub, "petugas", password, clock.now)
+            tokens.append(accounts.sign_in(session, hub, "petugas", password, clock.now))
         clock.advance(minutes=hub.settings.session_minutes)
     clock.advance(minutes=-1)
     assert run(installed, "ended-sign-ins") == {"ended": 1}
+    token = tokens[1]
     assert token is not None
     with hub.database.reading() as session:
         assert accounts.who_is(session, hub, token, clock.now) is not None
@@ -247,7 +250,7 @@ def test_job_is_logged_with_its_result_when_it_ran(installed: District, name: st
 def test_failing_job_is_logged_and_raises_nothing(
     on_sqlite: District, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs.start_logging("INFO")
+    start_logging("INFO")
     with closing(sqlite3.connect(sqlite_file(on_sqlite))) as connection, connection:
         connection.execute("ALTER TABLE notice RENAME TO lost")
     assert run(on_sqlite, "silent-tablets") == {}
@@ -347,11 +350,14 @@ def test_one_leads_and_the_next_takes_over_when_it_is_killed(installed: District
 
 
 def test_waiting_ends_when_asked_to_stop(installed: District) -> None:
-    asked: list[bool] = []
-    with (
-        jobs.leadership(installed.hub.settings, lambda: False) as first,
-        jobs.leadership(installed.hub.settings, lambda: len(asked) > 2 or asked.append(True)) as second,  # type: ignore[func-returns-value]  # counts
-    ):
+    asked: list[int] = []
+
+    def stopping() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    settings = installed.hub.settings
+    with jobs.leadership(settings, lambda: False) as first, jobs.leadership(settings, stopping) as second:
         assert first is not None
         assert first()
         assert second is None

@@ -123,7 +123,13 @@ def test_answer_arrives_whole_when_the_server_is_told_to_stop_midway(databases: 
 def test_answer_arrives_whole_when_somebody_presses_control_c(on_sqlite: District) -> None:
     with running(on_sqlite.hub.settings) as server:
         foreground = [pid for pid in server.pids if os.getpgid(pid) == os.getpgid(server.process.pid)]
-        upload_across_a_stop(server, on_sqlite, lambda: [os.kill(pid, signal.SIGINT) for pid in foreground])
+        assert server.process.pid in foreground
+
+        def press() -> None:
+            for pid in foreground:
+                os.kill(pid, signal.SIGINT)
+
+        upload_across_a_stop(server, on_sqlite, press)
 
 
 def upload_across_a_stop(server: Server, district: District, stop: Callable[[], object]) -> None:
