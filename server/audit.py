@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from server.db import mark_audited
@@ -44,25 +45,17 @@ def append(
     actor : "tablet:<id>", "account:<id>", "job:<name>" or "operator"
     details : JSON values, whole numbers only; no personal data
     """
-    head = session.execute(
-        select(AuditStream.entries, AuditStream.head_hash)
-        .where(AuditStream.district == district, AuditStream.stream == stream)
-        .with_for_update()
-    ).one_or_none()
+    given = {"the_district": district, "the_stream": stream}
+    head = session.connection().execute(_head(), given).one_or_none()
     number, previous = (head.entries + 1, head.head_hash) if head else (1, "")
     at = now.astimezone(UTC)
     details = dict(details or {})
     hash_ = entry_hash(district, stream, number, at, actor, action, details, previous)
+    row = {"entries": number, "head_hash": hash_}
     if head:
-        session.execute(
-            update(AuditStream)
-            .where(AuditStream.district == district, AuditStream.stream == stream)
-            .values(entries=number, head_hash=hash_),
-            execution_options={"synchronize_session": False},
-        )
+        session.connection().execute(_move_head(), {**given, **row})
     else:
-        row = {"district": district, "stream": stream, "entries": number, "head_hash": hash_}
-        session.execute(insert(table(AuditStream)), [row])
+        session.execute(insert(table(AuditStream)), [{"district": district, "stream": stream, **row}])
     entry = {
         "district": district,
         "stream": stream,
@@ -75,6 +68,21 @@ def append(
     }
     session.execute(insert(table(AuditEntry)), [entry])
     mark_audited(session)
+
+
+@cache
+def _head() -> Select[*tuple[Any, ...]]:
+    c = table(AuditStream).c
+    where = (c.district == bindparam("the_district"), c.stream == bindparam("the_stream"))
+    return select(c.entries, c.head_hash).where(*where).with_for_update()
+
+
+@cache
+def _move_head() -> Update:
+    c = table(AuditStream).c
+    where = (c.district == bindparam("the_district"), c.stream == bindparam("the_stream"))
+    values: dict[str, Any] = {"entries": bindparam("entries"), "head_hash": bindparam("head_hash")}
+    return update(table(AuditStream)).where(*where).values(values)
 
 
 def entry_hash(

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Executable,
     Table,
     Text,
     TypeDecorator,
@@ -253,16 +255,18 @@ def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> No
     """
     if not rows:
         return
-    dialect = session.get_bind().dialect.name
+    session.execute(_upsert(table, tuple(rows[0]), session.get_bind().dialect.name), list(rows))
+
+
+@cache
+def _upsert(table: Table, columns: tuple[str, ...], dialect: str) -> Executable:
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     keys = [column.name for column in table.primary_key.columns]
     statement = make(table)
-    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    others = {name: statement.excluded[name] for name in columns if name not in keys}
     if others:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    session.execute(statement, list(rows))
+        return statement.on_conflict_do_update(index_elements=keys, set_=others)
+    return statement.on_conflict_do_nothing(index_elements=keys)
 
 
 class Writes:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -123,11 +123,13 @@ class Positions:
 
 @dataclass(slots=True)
 class Touched:
-    """What one upload touches, loaded and then folded. `posts` are those concerned."""
+    """What one upload touches, loaded and then folded. `posts` are those concerned; `held_before` says whether anything was
+    held of any of the records."""
 
     subjects: dict[str, ledger.Subject]
     histories: dict[str, History]
     posts: Positions
+    held_before: bool
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
 
@@ -158,7 +160,7 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
         raise Problem("batch-too-large", limit=f"{hub.settings.max_changes} changes")
     signed = canonical(batch)
     with hub.database.reading() as session:
-        tablet = session.get(Tablet, (hub.district, batch["tablet"]))
+        tablet = _tablet(session, hub.district, batch["tablet"], lock=False)
     if tablet is None or batch["district"] != hub.district:
         raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
     if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
@@ -250,7 +252,7 @@ class Plan:
 
     def still_stands(self, session: Session, district: str) -> bool:
         """Lock the tablet and the posts, and say whether they are as they were."""
-        tablet = _tablet(session, district, self.tablet_id, lock=True)
+        tablet = _known(_tablet(session, district, self.tablet_id, lock=True))
         given = {"district": district, "posts": list(self.heads), "children": []}
         heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=True), given)}
         return _basis(tablet) == self.basis and heads == self.heads
@@ -264,12 +266,41 @@ class Plan:
         return self.answer
 
 
-def _tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> Tablet:
-    query = select(Tablet).where(Tablet.district == district, Tablet.id == tablet_id)
-    return session.execute(query.with_for_update() if lock else query).scalar_one()
+class TabletFacts(NamedTuple):
+    """What of a tablet's row an upload depends on."""
+
+    id: str
+    post_id: str
+    public_key: str
+    taken: int
+    chain_hash: str
+    revoked_at: datetime | None
 
 
-def _basis(tablet: Tablet) -> tuple[int, str, bool]:
+def _tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts | None:
+    row = (
+        session.connection()
+        .execute(_one_tablet(lock=lock), {"district": district, "tablet": tablet_id})
+        .first()
+    )
+    return TabletFacts._make(row) if row else None
+
+
+@cache
+def _one_tablet(*, lock: bool) -> Select[*tuple[Any, ...]]:
+    c = table(Tablet).c
+    columns = [c[name] for name in TabletFacts._fields]
+    query = select(*columns).where(c.district == bindparam("district"), c.id == bindparam("tablet"))
+    return query.with_for_update() if lock else query
+
+
+def _known(tablet: TabletFacts | None) -> TabletFacts:
+    if tablet is None:  # tablets are never deleted: this one was there a moment ago
+        raise LookupError("the tablet's row is gone")
+    return tablet
+
+
+def _basis(tablet: TabletFacts) -> tuple[int, str, bool]:
     return tablet.taken, tablet.chain_hash, tablet.revoked_at is not None
 
 
@@ -277,7 +308,7 @@ def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
     """Work out what becomes of an upload; only reads (and, asked to, locks)."""
     district, batch = hub.district, upload.batch
     arrivals = [replace(arrival, reasons=list(arrival.reasons)) for arrival in upload.arrivals]
-    tablet = _tablet(session, district, batch["tablet"], lock=lock)
+    tablet = _known(_tablet(session, district, batch["tablet"], lock=lock))
     b = table(Batch).c
     stored = session.execute(
         select(b.digest, b.receipt).where(
@@ -311,7 +342,7 @@ def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
 
 
 def _close(
-    plan: Plan, hub: Hub, tablet: Tablet, upload: Upload, new: Sequence[Arrival], touched: Touched
+    plan: Plan, hub: Hub, tablet: TabletFacts, upload: Upload, new: Sequence[Arrival], touched: Touched
 ) -> None:
     """Add what is written of the upload itself: how far the tablet's chain is held, the batch with its receipt, the log."""
     batch, offset_ms = upload.batch, _offset_ms(upload.batch["sent_at"], upload.now)
@@ -349,7 +380,7 @@ def _offset_ms(sent_at: str, now: datetime) -> int:
 
 
 def _continuity(
-    session: Session, district: str, tablet: Tablet, batch: Json, arrivals: Sequence[Arrival]
+    session: Session, district: str, tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival]
 ) -> ReceiptStatus:
     """Say whether the batch goes on from where the server holds this tablet's chain, or overlaps it truly."""
     head_counter, head_tag = batch["head"]
@@ -369,7 +400,7 @@ def _continuity(
 
 
 def _overlap_fits(
-    session: Session, district: str, tablet: Tablet, batch: Json, arrivals: Sequence[Arrival]
+    session: Session, district: str, tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival]
 ) -> bool:
     """Compare what is sent again with what is held. What was set aside then is answered so again, with its reasons: a
     tablet that was restored from its own backup may not know."""
@@ -393,7 +424,9 @@ def _overlap_fits(
     return bool(batch["previous"] == (held[low].hash if low else ""))
 
 
-def _turned_back(district: str, tablet: Tablet, batch: Json, status: ReceiptStatus, now: datetime) -> Plan:
+def _turned_back(
+    district: str, tablet: TabletFacts, batch: Json, status: ReceiptStatus, now: datetime
+) -> Plan:
     """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but the log's entry (and an alert)."""
     receipt = Receipt(batch["batch"], status, tablet.taken + 1)
     plan = Plan(tablet.id, _basis(tablet), {}, orjson.dumps(receipt.wire()))
@@ -413,7 +446,7 @@ def _turned_back(district: str, tablet: Tablet, batch: Json, status: ReceiptStat
 
 
 def _load(
-    session: Session, hub: Hub, tablet: Tablet, new: Sequence[Arrival], now: datetime, *, lock: bool
+    session: Session, hub: Hub, tablet: TabletFacts, new: Sequence[Arrival], now: datetime, *, lock: bool
 ) -> tuple[Mapping[str, int], Touched]:
     """Look at the posts concerned **first**, then load every touched child and record: what changes after that look is
     noticed, because it moves a post's stream on."""
@@ -431,7 +464,7 @@ def _load(
     keys = {subject.id: subject.key for subject in known.values()}
     records = {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
     histories = ledger.histories(session, district, keys, records)
-    return heads, Touched(known, histories, Positions(heads))
+    return heads, Touched(known, histories, Positions(heads), held_before=bool(histories))
 
 
 @cache
@@ -559,6 +592,7 @@ def _save(
     return Fresh(
         {row["id"]: row for row in (*born, *children)},
         {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
+        replacing=touched.held_before,
     )
 
 
@@ -596,7 +630,7 @@ def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touch
 
 
 def _entries(
-    tablet: Tablet, details: Mapping[str, Any], touched: Touched
+    tablet: TabletFacts, details: Mapping[str, Any], touched: Touched
 ) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Log the batch at its tablet's post, and tell every other post whose children it touched or moved."""
     elsewhere: dict[str, list[str]] = {}
@@ -610,7 +644,7 @@ def _entries(
     return [*told, (audit.post_stream(tablet.post_id), "batch.accepted", details)]
 
 
-def _answer(hub: Hub, tablet: Tablet, batch: Json, receipt: bytes, now: datetime) -> bytes:
+def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: datetime) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
         incarnation = session.execute(

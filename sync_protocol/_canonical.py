@@ -41,7 +41,9 @@ def canonical(value: Any) -> bytes:
     """
     try:
         text = _ENCODER.encode(value)
-        if (not text.isascii() or type(value) in (int, float) or _SUSPECT.search(text)) and _needs_care(value):
+        if (not text.isascii() or type(value) in (int, float) or _SUSPECT.search(text)) and _needs_care(
+            value
+        ):
             text = _slow(value)
         return text.encode()
     except (TypeError, ValueError, RecursionError) as error:

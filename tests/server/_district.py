@@ -254,7 +254,9 @@ class District:
             children = list(session.scalars(select(Child.id)))
             held = ledger.subjects(session, self.hub.vault, DISTRICT, children)
             named = session.execute(select(ChangeRow.record_id, ChangeRow.child_id)).all()
-            records = {record_id: child_id for record_id, child_id in named if child_id in held}
+            records = {
+                str(record_id): child_id for record_id, child_id in named if record_id and child_id in held
+            }
             keys = {child_id: subject.key for child_id, subject in held.items()}
             found = ledger.histories(session, DISTRICT, keys, records)
         states = (fold(history) for history in found.values() if history.changes)
