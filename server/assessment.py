@@ -122,6 +122,7 @@ class ChildFacts(NamedTuple):
     state: bytes | None
     wrapped_key: bytes | None
     key_version: int
+    first_seen_at: datetime
 
 
 class MeasurementFacts(NamedTuple):
@@ -286,6 +287,7 @@ def _children() -> Select[*tuple[Any, ...]]:
             c.state,
             c.wrapped_key,
             c.key_version,
+            c.first_seen_at,
         )
         .where(c.district == bindparam("district"), among(c.id))
         .order_by(c.id)
@@ -606,11 +608,16 @@ def _about_growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
 
 
 def _about_absence(timelines: Timelines, today: date) -> Iterator[Finding]:
-    """Find registered children under five who were measured neither this calendar month nor last."""
+    """Find registered children under five who were measured neither this calendar month nor last; one who was never
+    measured has as long from when we first heard of them."""
     last = np.full(len(timelines.children), np.datetime64("NaT"), "datetime64[D]")
     last[timelines.rows.child] = timelines.rows.measured_on  # in order, so the newest stays
-    lately = (last >= np.datetime64(months_back(today, 1))).tolist()
+    since = months_back(today, 1)
+    unseen = np.isnat(last).tolist()
+    lately = (last >= np.datetime64(since)).tolist()
     for number, child in enumerate(timelines.children):
+        if unseen[number] and child.first_seen_at.date() >= since:
+            continue
         young = child.born_on is not None and child.born_on > months_back(today, 60)
         if child.registered and young and not lately[number]:
             yield Finding(number, "not_seen", "", {})

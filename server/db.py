@@ -54,6 +54,10 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 move its cursor past a child that was committed between the two. SQLite's BEGIN already means one snapshot."""
 
 
+CONNECT_SECONDS = 10
+"""A database host that does not answer is given up, so that `/readyz` can say so."""
+
+
 class UnauditedWrite(RuntimeError):
     """A transaction would have changed data without an audit entry: a defect of ours, never of the user."""
 
@@ -118,10 +122,17 @@ class Database:
 
 def _engine(url: str) -> Engine:
     if url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=8, max_overflow=8)
+        engine = create_engine(url, pool_size=8, max_overflow=8, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
     else:
-        engine = create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+        engine = create_engine(
+            url,
+            pool_size=8,
+            max_overflow=8,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error message must not quote a row
+            connect_args={"connect_timeout": CONNECT_SECONDS},
+        )
     event.listen(engine, "begin", _begin)
     event.listen(engine, "before_cursor_execute", _watch)
     event.listen(engine, "commit", _refuse_unaudited)

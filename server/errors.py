@@ -108,11 +108,6 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.",
         "Too many tries. Try again in {seconds} seconds.",
     ),
-    "busy": ProblemKind(
-        503,
-        "Server sedang sibuk. Data Anda masih di tablet; kirim ulang sebentar lagi.",
-        "The server is busy. Your data are still on the tablet; send again shortly.",
-    ),
     "internal": ProblemKind(
         500,
         "Terjadi kesalahan di server; sudah dicatat dengan nomor {request_id}. Data Anda masih di tablet.",

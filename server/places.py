@@ -1,7 +1,9 @@
 """Districts, regions, health centres and posts: made and found."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import uuid_utils
 from sqlalchemy import func, insert, select
@@ -11,6 +13,8 @@ from server import audit
 from server.hub import Hub
 from server.models import HealthCentre, HealthPost, Installation, Region, table
 from server.regions import regions
+
+UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def new_id() -> str:
@@ -99,9 +103,9 @@ def find_post(session: Session, district: str, wanted: str) -> HealthPost | None
         select(HealthPost)
         .where(
             HealthPost.district == district,
-            (func.lower(HealthPost.name) == wanted.lower())
-            if len(wanted) != 36
-            else (HealthPost.id == wanted),
+            (HealthPost.id == wanted.lower())
+            if UUID_TEXT.fullmatch(wanted.lower())
+            else (func.lower(HealthPost.name) == wanted.lower()),
         )
         .limit(1)
     ).scalar_one_or_none()

@@ -9,7 +9,6 @@ and its bytes, and counts as taken; a dot held with another hash means a restore
 what was committed and given again, byte for byte, when the batch comes again.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +41,7 @@ from server.models import (
     Tablet,
     table,
 )
+from server.places import UUID_TEXT
 from server.security import ChildKey, base64url, sha256, signature_fits
 from sync_protocol import (
     PROTOCOL,
@@ -62,7 +62,6 @@ from sync_protocol import (
     outcome_of,
 )
 
-UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PULL_ROWS: Final = 6000
 """Rows looked at for one answer; the byte limit nearly always ends it sooner."""
 

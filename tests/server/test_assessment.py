@@ -12,9 +12,11 @@ import orjson
 import pytest
 from sqlalchemy import event, select
 
+from server.assessment import assess
+from server.audit import OFFICE, append
 from server.flags import RULES
 from server.models import Assessment, Flag
-from tests.server._district import District, FakeTablet, identity
+from tests.server._district import DISTRICT, District, FakeTablet, identity
 
 FEBRUARY, MARCH = "2026-02-05", "2026-03-05"
 ORDINARY: dict[str, Any] = {"weight_g": 9600, "length_mm": 775, "muac_mm": 140}
@@ -126,7 +128,19 @@ def test_child_is_not_seen_when_neither_this_month_nor_last(
 
 @pytest.mark.parametrize(("born_on", "flagged"), [("2021-02-28", False), ("2021-03-02", True)])
 def test_child_over_five_is_not_missed(on_sqlite: District, born_on: str, flagged: bool) -> None:
-    child = measured_child(on_sqlite, born_on=born_on)
+    child = measured_child(on_sqlite, ("2026-01-31", ORDINARY), born_on=born_on)
+    assert ("not_seen" in on_sqlite.flags(child)) is flagged
+
+
+@pytest.mark.parametrize(("days", "flagged"), [(0, False), (30, False), (61, True)])
+def test_child_never_measured_is_not_missed_before_its_second_month(
+    on_sqlite: District, days: int, flagged: bool
+) -> None:
+    child = measured_child(on_sqlite)
+    on_sqlite.clock.advance(days=days)
+    with on_sqlite.hub.database.transaction() as session:
+        assess(session, on_sqlite.hub, [child], on_sqlite.clock.now)
+        append(session, DISTRICT, OFFICE, "children.assessed", actor="test", now=on_sqlite.clock.now)
     assert ("not_seen" in on_sqlite.flags(child)) is flagged
 
 
