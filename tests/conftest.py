@@ -14,9 +14,9 @@ from tests.server._district import Clock, Databases, District, FakeTablet
 # Hypothesis draws the same examples every time, unless PROTOCOL_HISTORIES asks for a long search. It may be slow: on a
 # fresh machine it first works out Unicode's tables, while every other worker does the same.
 SEARCHED = int(os.environ.get("PROTOCOL_HISTORIES", "0"))
-SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("repeatable", derandomize=True, database=None, max_examples=60, **SLOW_IS_FINE)
-settings.register_profile("searching", max_examples=SEARCHED or 60, **SLOW_IS_FINE)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", PATIENT, derandomize=True, database=None, max_examples=60)
+settings.register_profile("searching", PATIENT, max_examples=SEARCHED or 60)
 settings.load_profile("searching" if SEARCHED else "repeatable")
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
