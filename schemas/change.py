@@ -118,7 +118,7 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     if type(kind) is not str or kind not in SCHEMAS:
         return _asked(UNKNOWN_KIND, wire, today)
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
-        return _too_late(wire, today)
+        return _beside(wire, today)
     return _asked(SCHEMAS[kind], wire, today)
 
 
@@ -128,7 +128,20 @@ def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[R
     if type(written_by) is int and written_by > SCHEMA:
         return [reason("schema", "schema-too-new", written_by, str(SCHEMA))]
     found = reasons_of(schema.validate(wire), wire)
-    return sorted([*found, *_too_late(wire, today)], key=lambda r: (r.path, r.code))
+    return sorted([*found, *_beside(wire, today)], key=lambda r: (r.path, r.code))
+
+
+def _beside(wire: Mapping[str, Any], today: date) -> list[Reason]:
+    """Ask the rules that stand beside the schemas."""
+    return [*_too_late(wire, today), *_like_a_measurement(wire)]
+
+
+def _like_a_measurement(wire: Mapping[str, Any]) -> list[Reason]:
+    """Refuse a child whose id is of the version that measurements' ids are made in: one record must not be two kinds."""
+    id_ = wire.get("id")
+    if wire.get("kind") == "child" and isinstance(id_, str) and id_[14:15] == "5":
+        return [reason("id", "id-mismatch", id_)]
+    return []
 
 
 def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from itertools import product
+from math import prod
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +46,8 @@ ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-1"
 INDICES: Final = ("haz", "waz", "whz", "baz", "hcz", "acz")
 SEX: Final = {"M": 1, "F": 2, None: 0}
 POSITION: Final = {"lying": 1, "standing": 2, None: 0}
+MOST_CANDIDATES: Final = 64
+"""Combinations of live values that one measurement is assessed with; a client gone wrong must not exhaust the server."""
 UNKNOWN: Final = -1
 """Stands for a missing whole number: no weight, length or circumference is negative."""
 
@@ -182,7 +185,11 @@ def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) 
     theirs = select(child.post_id).where(child.district == hub.district, among(child.id))
     given = {"among": list(child_ids)}
     concerned = select(post.id).where(post.district == hub.district, post.id.in_(theirs)).order_by(post.id)
-    posts = session.scalars(concerned.with_for_update(key_share=True), given).all()
+    posts: set[str] = set()
+    while not posts.issuperset(
+        session.scalars(theirs, given)
+    ):  # again if one moved while we waited for its post
+        posts.update(session.scalars(concerned.with_for_update(key_share=True), given))
     session.execute(
         update(table(HealthPost))
         .where(post.district == hub.district, post.id.in_(posts))
@@ -393,8 +400,27 @@ def _candidates_of(
             plain = (f.weight_g, f.oedema, f.length_mm, f.length_position, f.muac_mm, f.head_mm)
             values = _values(session, hub, child, f, fresh) if f.conflicts else [plain]
             whose = disputed.get(whose_row, [(child.sex, child.born_on)])
-            several[number] = [(*who, *value) for who, value in product(whose, values)]
+            several[number] = [
+                (*who, *value)
+                for who, value in _combined([whose[:MOST_CANDIDATES], values[:MOST_CANDIDATES]])
+            ]
     return several
+
+
+def _combined(parts: Sequence[Sequence[tuple[Any, ...]]]) -> list[tuple[tuple[Any, ...], ...]]:
+    """Combine the live values of several registers: each with each, while that stays within MOST_CANDIDATES; beyond it
+    (nobody honest is in four-fold conflict with himself) the least and greatest of all together, and each value once."""
+    if prod(len(part) for part in parts) <= MOST_CANDIDATES:
+        return list(product(*parts))
+    ordered = [
+        sorted(part, key=lambda value: tuple((v is not None, str(v).zfill(9)) for v in value))
+        for part in parts
+    ]
+    ends = [[part[0], part[-1]] for part in ordered]
+    chosen = list(product(*ends))
+    for place, part in enumerate(ordered):
+        chosen += [(*chosen[0][:place], value, *chosen[0][place + 1 :]) for value in part]
+    return list(dict.fromkeys(chosen))[:MOST_CANDIDATES]
 
 
 def _put(timelines: Timelines, where: slice, candidates: Sequence[Candidate]) -> None:
@@ -445,9 +471,13 @@ def _values(
             (None,) * len(fields)
         ]
 
-    parts = (live("weight", "weight_g", "oedema"), live("length", "length_mm", "position"))
-    combined = product(*parts, live("muac", "muac_mm"), live("head", "head_mm"))
-    return [(*weight, *length, *muac, *head) for weight, length, muac, head in combined]
+    parts = [
+        live("weight", "weight_g", "oedema"),
+        live("length", "length_mm", "position"),
+        live("muac", "muac_mm"),
+        live("head", "head_mm"),
+    ]
+    return [(*weight, *length, *muac, *head) for weight, length, muac, head in _combined(parts)]
 
 
 def _stored_state(session: Session, hub: Hub, found: Any) -> Any:
@@ -523,11 +553,16 @@ def _first_of_each(measurement: Integers, count: int) -> Integers:
 
 
 def _other_choices(timelines: Timelines, count: int) -> Iterator[Integers]:
+    """Choose each measurement's last candidate, its lightest, its heaviest, and by turns the lightest and the heaviest: of
+    two neighbours' candidates the least and the greatest gain are then among what is judged."""
     last = np.searchsorted(timelines.measurement, np.arange(count), side="right") - 1
     yield last.astype(np.int64)
-    for sign in (1, -1):
-        by_weight = np.lexsort((sign * timelines.weight_g, timelines.measurement))
-        yield by_weight[_first_of_each(timelines.measurement, count)]
+    first = _first_of_each(timelines.measurement, count)
+    lightest, heaviest = (
+        np.lexsort((sign * timelines.weight_g, timelines.measurement))[first] for sign in (1, -1)
+    )
+    odd = np.arange(count) % 2 == 1
+    yield from (lightest, heaviest, np.where(odd, lightest, heaviest), np.where(odd, heaviest, lightest))
 
 
 def _gain(timelines: Timelines, chosen: Integers) -> WeightGain:

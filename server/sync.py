@@ -122,12 +122,14 @@ class Positions:
 
 @dataclass(slots=True)
 class Touched:
-    """What one upload touches, loaded and then folded. `posts` are those concerned; `held_before` says whether anything was
+    """What one upload touches, loaded and then folded. `posts` are those concerned, `records` the
+    child of each record; `held_before` says whether anything was
     held of any of the records."""
 
     subjects: dict[str, ledger.Subject]
     histories: dict[str, History]
     posts: Positions
+    records: Mapping[str, str]
     held_before: bool
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
@@ -450,20 +452,21 @@ def _load(
     """Look at the posts concerned **first**, then load every touched child and record: what changes after that look is
     noticed, because it moves a post's stream on."""
     district = hub.district
-    child_ids = sorted({a.child_id for a in new if a.change and a.child_id})
+    # a change that is set aside counts as held too, so the record that it names is loaded and folded again
+    records = {a.record_id: a.child_id for a in new if a.record_id and a.child_id}
+    records |= {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
+    child_ids = sorted(set(records.values()))
     asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
     given = {"district": district, "posts": [tablet.post_id, *asked_for], "children": child_ids}
     heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=lock), given)}
     known = ledger.subjects(session, hub.vault, district, child_ids)
     if any(subject.post_id not in heads for subject in known.values()):
         raise _Moved
-    for child_id in child_ids:
-        if child_id not in known:
-            known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
+    for child_id in sorted({a.child_id for a in new if a.change and a.child_id} - known.keys()):
+        known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
     keys = {subject.id: subject.key for subject in known.values()}
-    records = {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
     histories = ledger.histories(session, district, keys, records)
-    return heads, Touched(known, histories, Positions(heads), held_before=bool(histories))
+    return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
 
 
 @cache
@@ -488,11 +491,7 @@ def _judge(new: Sequence[Arrival], touched: Touched) -> None:
             arrival.reasons = _against_state(arrival.change, touched)
         if arrival.change is None or arrival.reasons:
             arrival.change, arrival.outcome = None, Outcome.QUARANTINED
-            if arrival.record_id:
-                # counts as held also where it is the record's first: its correction may follow in this batch
-                held = touched.histories.get(arrival.record_id, History(()))
-                quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
-                touched.histories[arrival.record_id] = History(held.changes, quarantined)
+            _set_aside(arrival, touched)
             continue
         change = arrival.change
         history = touched.histories.get(change.record_id, History(())).with_change(change)
@@ -503,6 +502,18 @@ def _judge(new: Sequence[Arrival], touched: Touched) -> None:
             # what the merged record says, not what came last: None while it is in conflict
             touched.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
     _route(touched)
+
+
+def _set_aside(arrival: Arrival, touched: Touched) -> None:
+    """Count a quarantined change as held, as the ledger will: under the record and child that it names."""
+    record_id = arrival.record_id
+    if record_id is None or touched.records.get(record_id) != arrival.child_id:
+        return
+    held = touched.histories.get(record_id, History(()))
+    quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
+    history = touched.histories[record_id] = History(held.changes, quarantined)
+    if history.changes:  # a context may have named it: what was incomplete or in conflict may be so no more
+        touched.states[record_id] = fold(history)
 
 
 def _against_state(change: Change, touched: Touched) -> list[Reason]:
@@ -646,11 +657,14 @@ def _entries(
 def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: datetime) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
-        incarnation = session.execute(
-            select(Installation.incarnation).where(Installation.district == hub.district)
-        ).scalar_one()
-        # A tablet that knew another incarnation pulls again from the start, whatever its cursor says.
-        cursor = batch["cursor"] if batch["incarnation"] in ("", incarnation) else 0
+        incarnation, head = session.execute(
+            select(Installation.incarnation, HealthPost.head_position)
+            .join(HealthPost, HealthPost.district == Installation.district)
+            .where(Installation.district == hub.district, HealthPost.id == tablet.post_id)
+        ).one()
+        # A tablet that knew another incarnation, or a stream longer than ours is, pulls again from the start.
+        same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
+        cursor = batch["cursor"] if same else 0
         pulled = pull(session, hub, tablet.post_id, cursor) if tablet.revoked_at is None else nothing(cursor)
     return orjson.dumps(
         {

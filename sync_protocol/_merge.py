@@ -137,8 +137,9 @@ def _live(changes: Sequence[Change], held: Mapping[Dot, str]) -> dict[str, list[
             touching.setdefault(register, []).append(change)
     for register, candidates in touching.items():
         if len(candidates) > 1:
+            newest_first = candidates[::-1]  # in a chain of edits the newest covers all the others
             touching[register] = [
-                c for c in candidates if not any(covers(d, c, held) for d in candidates if d is not c)
+                c for c in candidates if not any(covers(d, c, held) for d in newest_first if d is not c)
             ]
     return touching
 

@@ -13,6 +13,7 @@ from server.accounts import enrol
 from server.errors import Problem
 from server.hub import Hub
 from server.models import HealthPost, Installation
+from server.places import UUID_TEXT
 from server.sync import exchange, record_refusal
 from server.web.bodies import read_json
 from sync_protocol import MAX_BYTES
@@ -62,7 +63,10 @@ def enrol_tablet() -> Response:
             "post": {"id": post.id, "name": post.name},
             "incarnation": installation.incarnation,
             "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "limits": {"changes": hub().settings.max_changes, "bytes": MAX_BYTES},
+            "limits": {
+                "changes": hub().settings.max_changes,
+                "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
+            },
         }
     return _json(orjson.dumps(answer))
 
@@ -71,7 +75,7 @@ def _claimed_tablet(message: object) -> str | None:
     """Give the tablet that a refused message names, for the log alone."""
     batch = message.get("batch") if isinstance(message, dict) else None
     claimed = batch.get("tablet") if isinstance(batch, dict) else None
-    return claimed if isinstance(claimed, str) and len(claimed) == 36 else None
+    return claimed if isinstance(claimed, str) and UUID_TEXT.fullmatch(claimed) else None
 
 
 def _json(body: bytes) -> Response:

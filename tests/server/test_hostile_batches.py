@@ -1,0 +1,109 @@
+"""What a client gone wrong, or a hostile one with a tablet's key, must not be able to do."""
+
+import gzip
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from server.app import create_app
+from server.assessment import MOST_CANDIDATES
+from server.models import Assessment
+from sync_protocol import measurement_id
+from tests.server._district import District, identity
+
+FEBRUARY, MARCH = "2026-02-05", "2026-03-05"
+
+
+def test_candidates_are_bounded_when_one_record_has_many_live_values(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child()
+    forms = [tablet.replica.open_measurement(child, MARCH) for _ in range(24)]
+    for number, form in enumerate(forms):
+        weight, length = (
+            {"weight_g": 7000 + number, "oedema": "n"},
+            {"length_mm": 700 + number, "position": None},
+        )
+        arms = {"muac": {"muac_mm": 130 + number}, "head": {"head_mm": 400 + number}}
+        tablet.write(form, {"weight": weight, "length": length, **arms})
+    tablet.sync_until_quiet()
+    (stored,) = on_sqlite.rows(select(Assessment.candidates))
+    assert 1 < len(orjson.loads(stored.candidates)) <= MOST_CANDIDATES
+    assert "conflict" in on_sqlite.flags(child)
+
+
+def test_both_ends_are_judged_when_the_live_values_are_too_many(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child(identity=identity(sex="M", born_on="2025-03-05"))
+    forms = [tablet.replica.open_measurement(child, MARCH) for _ in range(70)]
+    for number, form in enumerate(forms):
+        tablet.write(form, {"weight": {"weight_g": 9500 - 50 * number, "oedema": None}})
+    tablet.sync_until_quiet()
+    assert "below_red_line" in on_sqlite.flags(
+        child
+    )  # the lightest, 6,050 g at 12 months, is among those judged
+
+
+def test_gain_is_disputed_when_only_crossed_values_disagree(on_sqlite: District) -> None:
+    one, two = on_sqlite.tablet(), on_sqlite.tablet()
+    child = one.register_child()
+    on_sqlite.settle(one, two)
+    for tablet, weights in ((one, (9000, 9200)), (two, (9500, 9700))):
+        for day, weight_g in zip((FEBRUARY, MARCH), weights, strict=True):
+            tablet.measure(child, day, weight_g=weight_g)
+    on_sqlite.settle(one, two)
+    march = on_sqlite.rows(select(Assessment).where(Assessment.source == "cadre"))[-1][0]
+    assert (march.gain_code, march.gain_g) == (None, None)
+    assert orjson.loads(march.reasons)["gain"] == "conflict"
+
+
+def test_child_is_refused_when_its_id_is_made_as_a_measurements(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.register_child(measurement_id(child, MARCH, "cadre"))
+    tablet.measure(child, MARCH, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert tablet.outcomes() == ["applied", "quarantined", "applied"]
+    assert tablet.state(child, MARCH).value("weight") == {"weight_g": 9000, "oedema": None}
+
+
+def test_record_is_folded_again_when_what_its_context_names_comes_back_quarantined(
+    installed: District,
+) -> None:
+    lost, other = installed.tablet(), installed.tablet()
+    child = lost.register_child()
+    lost.measure(child, MARCH, weight_g=9000)
+    installed.settle(lost, other)
+    backup = installed.back_up()
+    lost.measure(child, MARCH, weight_g=9100)
+    installed.settle(lost, other)
+    installed.restore(backup)
+    other.measure(child, MARCH, weight_g=9200)  # she had seen 9100, which this server does not hold
+    other.sync_until_quiet()
+    assert "incomplete" in installed.flags(child)
+    installed.revoke(lost)
+    lost.sync_until_quiet()
+    assert "incomplete" not in installed.flags(child)
+    for ref, state in installed.folded().items():
+        assert installed.stored()[ref][1].canonical() == state.canonical()
+
+
+def test_tablet_pulls_from_the_start_when_its_cursor_is_beyond_the_stream(installed: District) -> None:
+    writer, reader = installed.tablet(), installed.tablet()
+    writer.register_child()
+    writer.sync_until_quiet()
+    reader.replica.cursor = 1_000_000
+    reader.sync_until_quiet()
+    assert reader.shown() == writer.shown()
+
+
+@pytest.mark.parametrize("claimed", ["x" * 36, "\x00" * 36, 36 * "é"])
+def test_refusal_is_logged_when_the_tablet_it_claims_to_come_from_is_no_id(
+    installed: District, claimed: str
+) -> None:
+    http = create_app(installed.hub.settings, installed.hub).test_client()
+    body = gzip.compress(orjson.dumps({"batch": {"tablet": claimed}, "signature": ""}))
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = http.post("/api/v1/sync", data=body, headers=headers)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "batch-malformed")
+    assert installed.actions("office")[-1] == "batch.refused"
