@@ -40,13 +40,18 @@ class Subject:
 
     id: str
     post_id: str
-    key: ChildKey
+    vault: Vault
     wrapped_key: bytes | None
     key_version: int
     registered: bool
     first_seen_at: datetime
     stored: bool
     born_on: str | None = None
+
+    @property
+    def key(self) -> ChildKey:
+        """The child's key, unwrapped when it is wanted: a batch of weights wants none."""
+        return self.vault.child_key(self.id, self.wrapped_key, self.key_version)
 
 
 def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[str]) -> dict[str, Subject]:
@@ -58,7 +63,7 @@ def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[
         row.id: Subject(
             row.id,
             row.post_id,
-            vault.child_key(row.id, row.wrapped_key, row.key_version),
+            vault,
             row.wrapped_key,
             row.key_version,
             bool(row.registered),
@@ -80,18 +85,18 @@ def _subjects() -> Select[*tuple[Any, ...]]:
 
 def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
     """Give a child that is heard of for the first time, with a key of its own."""
-    wrapped, version, key = vault.new_child_key(child_id)
-    return Subject(child_id, post_id, key, wrapped, version, False, now, False)
+    wrapped, version, _ = vault.new_child_key(child_id)
+    return Subject(child_id, post_id, vault, wrapped, version, False, now, False)
 
 
 def histories(
-    session: Session, district: str, keys: Mapping[str, ChildKey], records: Mapping[str, str]
+    session: Session, district: str, children: Mapping[str, Subject], records: Mapping[str, str]
 ) -> dict[str, History]:
     """Load all that is held of some records.
 
     Parameters
     ----------
-    keys : key of each child that they belong to, by child id
+    children : each child that they belong to, by id
     records : the records: child id by record id
 
     Returns
@@ -109,7 +114,7 @@ def histories(
         if row.outcome == Outcome.QUARANTINED.value:
             found[row.record_id] = History(known.changes, (*known.quarantined, (dot, row.hash[:16])))
         else:
-            found[row.record_id] = known.with_change(read_change(district, row, keys[row.child_id]))
+            found[row.record_id] = known.with_change(read_change(district, row, children[row.child_id]))
     return found
 
 
@@ -133,9 +138,11 @@ def _changes() -> Select[*tuple[Any, ...]]:
     )
 
 
-def read_change(district: str, row: Any, key: ChildKey) -> Change:
+def read_change(district: str, row: Any, child: Subject) -> Change:
     """Give the change of a ledger row (with `header`, `content`, `sealed`, `hash`, `actor`, `counter`)."""
-    content = row.content if row.sealed == PLAIN else unseal(key, row.content, _bound(district, row.hash))
+    content = (
+        row.content if row.sealed == PLAIN else unseal(child.key, row.content, _bound(district, row.hash))
+    )
     wire = {**orjson.loads(row.header), **orjson.loads(content)}
     return Change.from_wire(Dot(row.actor, row.counter), wire, row.hash)
 

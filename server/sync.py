@@ -464,8 +464,7 @@ def _load(
         raise _Moved
     for child_id in sorted({a.child_id for a in new if a.change and a.child_id} - known.keys()):
         known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
-    keys = {subject.id: subject.key for subject in known.values()}
-    histories = ledger.histories(session, district, keys, records)
+    histories = ledger.histories(session, district, known, records)
     return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
 
 

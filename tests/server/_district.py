@@ -257,8 +257,7 @@ class District:
             records = {
                 str(record_id): child_id for record_id, child_id in named if record_id and child_id in held
             }
-            keys = {child_id: subject.key for child_id, subject in held.items()}
-            found = ledger.histories(session, DISTRICT, keys, records)
+            found = ledger.histories(session, DISTRICT, held, records)
         states = (fold(history) for history in found.values() if history.changes)
         return {(state.kind, state.record_id): state for state in states}
 
