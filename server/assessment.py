@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import orjson
-from sqlalchemy import Select, Text, and_, bindparam, select, type_coerce, update
+from sqlalchemy import Select, Text, and_, bindparam, cast, select, update
 from sqlalchemy.orm import Session
 
 from server import ledger
@@ -248,13 +248,8 @@ def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> 
 
 
 def _read_measurements(session: Session, given: Mapping[str, Any]) -> list[MeasurementFacts]:
-    found = (
-        session.connection().execute(_measurements(), given).all()
-    )  # all at once: row by row costs twice as much
-    rows = list(map(MeasurementFacts._make, found))
-    if rows and not isinstance(rows[0].measured_on, str):  # PostgreSQL gives dates
-        rows = [row._replace(measured_on=str(row.measured_on)) for row in rows]
-    return rows
+    # all at once: row by row costs twice as much
+    return list(map(MeasurementFacts._make, session.connection().execute(_measurements(), given).all()))
 
 
 def _with_fresh(rows: list[MeasurementFacts], fresh: Fresh) -> list[MeasurementFacts]:
@@ -312,8 +307,10 @@ def _measurements() -> Select[*tuple[Any, ...]]:
     )
     return (
         select(
-            m.child_id,
-            type_coerce(m.measured_on, Text()),
+            cast(
+                m.child_id, Text()
+            ),  # text from the database: PostgreSQL's driver would make objects of both
+            cast(m.measured_on, Text()),
             m.source,
             m.weight_g,
             m.oedema,

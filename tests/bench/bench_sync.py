@@ -107,6 +107,7 @@ def _database(name: str) -> Iterator[tuple[Settings, str]]:
 def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
     with _served(settings) as (address, server):
         hub = Hub.open(settings)
+        _analyze(hub, address)
         rates = {}
         for tablets in (1, 4):
             crew = [_prepare(hub, address, count // tablets // CHILDREN) for _ in range(tablets)]
@@ -131,6 +132,15 @@ def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
                 done += count
             print(f"memory after {done:,} measurements: {_workers_memory(server)}")
         hub.database.dispose()
+
+
+def _analyze(hub: Hub, address: str) -> None:
+    """Put some data in and let PostgreSQL look at them, as its autovacuum does within a minute of use: without statistics
+    it takes the district to be selective, and reads all of it. (SQLite is told by the migration.)"""
+    _timed(address, [_prepare(hub, address, MONTHS)])
+    if not hub.database.is_sqlite:
+        with hub.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE")
 
 
 @contextmanager
