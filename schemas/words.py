@@ -171,8 +171,9 @@ WORDS: Final[Mapping[str, Words]] = {
         "Pilih posyandu dari daftar.", "Choose the post from the list.",
     ),
     "tablet-revoked": Words(
-        "dikirim oleh tablet yang sudah dicabut izinnya", "was sent by a tablet that has been revoked",
-        "Datanya disimpan; hubungi puskesmas.", "The data is kept; call the health centre.",
+        "dikirim oleh tablet yang izinnya sudah dicabut", "was sent by a tablet that has been revoked",
+        "Data Anda aman dan menunggu diperiksa petugas: hubungi puskesmas.",
+        "Your data is safe and waits for staff to judge it: call the health centre.",
     ),
     # of what the app itself writes
     "nothing-set": Words("tidak mengubah apa pun", "changes nothing"),
@@ -385,11 +386,15 @@ def _label(path: str) -> Label:
     return Label(f"Bagian “{path}”", f"The part “{path}”", typed=False)
 
 
+NOBODYS_FAULT: Final = frozenset({"schema-too-new", "post-unknown", "tablet-revoked"})
+"""What is no fault of the app, though no person filled the field in: its own remedy is told."""
+
+
 def _remedies(words: Words, label: Label, code: str, unit: str) -> tuple[str, str]:
     if code in ("out-of-range", "not-whole-number") and unit in UNIT_REMEDIES:
         return UNIT_REMEDIES[unit]
     wrong_kind = code in ("not-object", "not-list", "not-text", "not-yes-no")
-    if words.remedy_id and (code == "schema-too-new" or label.typed) and not wrong_kind:
+    if words.remedy_id and (code in NOBODYS_FAULT or label.typed) and not wrong_kind:
         return words.remedy_id, words.remedy_en
     return APP_FAULT.remedy_id, APP_FAULT.remedy_en
 

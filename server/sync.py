@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from schemas import Reason, check_against_birth, check_change, parse_envelope
+from schemas.words import reason
 from server import audit, ledger
 from server.assessment import Fresh, derive
 from server.db import Writes, among
@@ -64,15 +65,6 @@ from sync_protocol import (
 
 PULL_ROWS: Final = 6000
 """Rows looked at for one answer; the byte limit nearly always ends it sooner."""
-
-
-TABLET_REVOKED: Final = Reason(
-    "",
-    "tablet-revoked",
-    None,
-    "Izin tablet ini sudah dicabut. Data Anda aman dan menunggu diperiksa petugas: hubungi puskesmas.",
-    "This tablet was revoked. Your data is safe and waits for staff to judge it: call the health centre.",
-)
 
 
 @dataclass(slots=True)
@@ -326,7 +318,7 @@ def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
     new = arrivals[max(tablet.taken + 1 - batch["first"], 0) :]
     if tablet.revoked_at is not None:
         for arrival in new:
-            arrival.reasons = [TABLET_REVOKED]
+            arrival.reasons = [reason("", "tablet-revoked", None)]
     heads, touched = _load(session, hub, tablet, new, upload.now, lock=lock)
     _judge(new, touched)
     receipt = Receipt(
@@ -519,20 +511,10 @@ def _against_state(change: Change, touched: Touched) -> list[Reason]:
     """Give the reasons that only the state can give."""
     if change.kind == "child":
         post = change.registers.get("post", {}).get("post")
-        return [_post_unknown(post)] if post and post not in touched.posts else []
+        return [reason("set.post.post", "post-unknown", post)] if post and post not in touched.posts else []
     born_on = touched.subjects[change.key["child"]].born_on
     found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
     return [found] if found else []
-
-
-def _post_unknown(post: str) -> Reason:
-    return Reason(
-        "set.post.post",
-        "post-unknown",
-        post,
-        f"Posyandu (tertulis {post}) tidak ada di kabupaten ini. Pilih posyandu dari daftar.",
-        f"Health post (given as {post}) is not one of this district. Choose the post from the list.",
-    )
 
 
 def _route(touched: Touched) -> None:
