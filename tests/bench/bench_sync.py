@@ -107,7 +107,7 @@ def _database(name: str) -> Iterator[tuple[Settings, str]]:
 def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
     with _served(settings) as (address, server):
         hub = Hub.open(settings)
-        _analyze(hub, address)
+        _warm_up(hub, address)
         rates = {}
         for tablets in (1, 4):
             crew = [_prepare(hub, address, count // tablets // CHILDREN) for _ in range(tablets)]
@@ -134,10 +134,12 @@ def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
         hub.database.dispose()
 
 
-def _analyze(hub: Hub, address: str) -> None:
-    """Put some data in and let PostgreSQL look at them, as its autovacuum does within a minute of use: without statistics
-    it takes the district to be selective, and reads all of it. (SQLite is told by the migration.)"""
-    _timed(address, [_prepare(hub, address, MONTHS)])
+def _warm_up(hub: Hub, address: str) -> None:
+    """Let every worker take a few batches (its first builds and caches every statement), and let PostgreSQL look at the
+    data, as its autovacuum does within a minute of use: without statistics it takes the district to be selective, and
+    reads all of it. (SQLite is told by the migration.)"""
+    for _ in range(2):  # connections do not spread evenly over the workers
+        _timed(address, [_prepare(hub, address, 4) for _ in range(8)])
     if not hub.database.is_sqlite:
         with hub.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
