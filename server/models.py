@@ -110,7 +110,7 @@ def _refers(table: str, *columns: str, to: tuple[str, ...]) -> ForeignKeyConstra
 
 
 class Installation(Base):
-    """A district served here. `incarnation` changes when the database is restored from a backup."""
+    """A district served here. `incarnation` names one history of its database; whoever restores a backup must renew it."""
 
     __tablename__ = "installation"
     district: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -9,12 +9,13 @@ import uuid_utils
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from schemas.strict import UUID
 from server import audit
 from server.hub import Hub
 from server.models import HealthCentre, HealthPost, Installation, Region, table
 from server.regions import regions
 
-UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID_TEXT: Final = re.compile(UUID)
 
 
 def new_id() -> str:

@@ -1,7 +1,8 @@
 """One upload and pull, start to finish.
 
-    checked outside the transaction: form, signature, hashes, content of every change
-    then, in ONE writing transaction: tablet and posts locked -> records loaded -> folded -> saved -> assessed -> receipt
+    checked without looking at what is stored: form, signature, hashes, content of every change
+    then planned on a snapshot: tablet and posts looked at -> records loaded -> folded -> rows built -> assessed -> receipt
+    then, in ONE writing transaction: tablet and posts locked -> is all as it was? (else planned again) -> written, logged
     then, from what is committed: the pull
 
 Rules kept here: a tablet's changes are taken in order and without holes; what is invalid is quarantined with every reason
