@@ -40,6 +40,7 @@ from server.growth.weight_gain import (
 from server.growth.zscores import FIRST_STANDING_DAY, Indicator, Reason, ZScores, zscores
 from server.hub import Hub
 from server.models import Assessment, Child, Flag, HealthPost, Measurement, table
+from server.security import sha256
 from sync_protocol import RecordState, measurement_id
 
 ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-1"
@@ -73,7 +74,6 @@ class Rows:
     source: Sequence[str]
     conflicts: Sequence[str]
     inputs: Sequence[int | None]
-    engine: Sequence[str | None]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -146,7 +146,11 @@ class MeasurementFacts(NamedTuple):
     conflicts: str
     removed: bool
     inputs: int | None
-    engine: str | None
+
+
+_REMOVED: Final = MeasurementFacts._fields.index(
+    "removed"
+)  # by place: names of thousands of rows are slow to look up
 
 
 class StateFacts(NamedTuple):
@@ -158,7 +162,8 @@ class StateFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Rows that are worked out and not written yet: they stand for the stored ones of the same key.
+    """Rows that are worked out and not written yet: they stand for the stored ones of the same key. `children` may hold
+    rows as they are stored, too, which are then not read again.
 
     `replacing` says whether any of the measurements is stored already; nearly always all of them are new.
     """
@@ -237,28 +242,28 @@ def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> 
     child_ids : sorted
     fresh : rows that stand for the stored ones
     """
+    connection = session.connection()
+    known = {id_: _facts(ChildFacts, row) for id_, row in fresh.children.items()}
+    unread = [child_id for child_id in child_ids if child_id not in known]
+    if unread:
+        given = {"district": hub.district, "among": unread}
+        known |= {row.id: row for row in connection.execute(_children(), given)}
+    children = [known[child_id] for child_id in child_ids if child_id in known]
     given = {"district": hub.district, "among": child_ids}
-    stored = {row.id: row for row in session.execute(_children(), given)}
-    stored |= {id_: _facts(ChildFacts, row) for id_, row in fresh.children.items()}
-    children = [stored[child_id] for child_id in child_ids if child_id in stored]
-    rows = _with_fresh(_read_measurements(session, given), fresh)
-    found = [row for row in rows if not row.removed]
-    removed = [row for row in rows if row.removed and row.inputs is not None]
+    rows = _with_fresh(list(connection.execute(_measurements(), given).all()), fresh)
+    removed = [row for row in rows if row[_REMOVED]]
+    found = [row for row in rows if not row[_REMOVED]] if removed else rows
+    removed = [row for row in removed if row.inputs is not None]
     return _timelines(session, hub, children, found, removed, fresh)
 
 
-def _read_measurements(session: Session, given: Mapping[str, Any]) -> list[MeasurementFacts]:
-    # all at once: row by row costs twice as much
-    return list(map(MeasurementFacts._make, session.connection().execute(_measurements(), given).all()))
-
-
-def _with_fresh(rows: list[MeasurementFacts], fresh: Fresh) -> list[MeasurementFacts]:
+def _with_fresh(rows: list[Any], fresh: Fresh) -> list[Any]:
     """Put fresh rows in the places of the stored ones, or between them; in order of child, day and source."""
     places = {row[:3]: number for number, row in enumerate(rows)} if fresh.replacing else {}
     for key, row in fresh.measurements.items():
         place = places.get(key)
         was = rows[place] if place is not None else None
-        facts = {**row, "measured_on": key[1], "inputs": was and was.inputs, "engine": was and was.engine}
+        facts = {**row, "measured_on": key[1], "inputs": was and was.inputs}
         if place is None:
             rows.append(_facts(MeasurementFacts, facts))
         else:
@@ -321,7 +326,6 @@ def _measurements() -> Select[*tuple[Any, ...]]:
             m.conflicts,
             m.removed,
             a.inputs,
-            a.engine,
         )
         .select_from(table(Measurement).outerjoin(table(Assessment), same))
         .where(m.district == bindparam("district"), among(m.child_id))
@@ -337,14 +341,13 @@ def _timelines(
     fresh: Fresh,
 ) -> Timelines:
     index = {row.id: number for number, row in enumerate(children)}
-    columns = list(zip(*found, strict=True)) or [()] * 13
+    columns = list(zip(*found, strict=True)) or [()] * len(MeasurementFacts._fields)
     rows = Rows(
         np.array([index[child_id] for child_id in columns[0]], np.int64),
         np.array(columns[1], "datetime64[D]"),
         columns[2],
         columns[9],
         columns[11],
-        columns[12],
     )
     several = _candidates_of(session, hub, children, rows, found, fresh)
     counts = np.ones(len(rows), np.int64)
@@ -589,8 +592,8 @@ def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) ->
         found += _about_arms(timelines)
         found += _about_gain(timelines, gain)
         found += _about_quality(timelines, scores)
-    present = [number for number, child in enumerate(timelines.children) if not child.removed]
-    return [finding for finding in found if finding.child in set(present)]
+    present = {number for number, child in enumerate(timelines.children) if not child.removed}
+    return [finding for finding in found if finding.child in present]
 
 
 def _about_children(timelines: Timelines) -> Iterator[Finding]:
@@ -796,7 +799,8 @@ def _text(z: float) -> str:
 
 
 def inputs_hash(timelines: Timelines, gain: Gains) -> Integers:
-    """Hash what each measurement's assessment is made from: its candidates, in order, and its place among the weighings.
+    """Hash what each measurement's assessment is made from: the engine, its candidates, in order, and its place among the
+    weighings.
 
     Returns
     -------
@@ -820,15 +824,16 @@ def inputs_hash(timelines: Timelines, gain: Gains) -> Integers:
         np.uint64
     )
     joined = np.add.reduceat(mixed * (place * np.uint64(2) + np.uint64(1)), starts) if len(starts) else mixed
-    whole = _mixed(
-        (joined.view(np.int64), gain.code.astype(np.int64), gain.gain_g, gain.two_t.astype(np.int64))
-    )
-    return whole.view(np.int64)
+    standing = (joined.view(np.int64), gain.code.astype(np.int64), gain.gain_g, gain.two_t.astype(np.int64))
+    return _mixed(standing, _ENGINE_BITS).view(np.int64)
 
 
-def _mixed(parts: Sequence[Integers]) -> npt.NDArray[np.uint64]:
+_ENGINE_BITS: Final = int.from_bytes(sha256(ENGINE.encode())[:8])
+
+
+def _mixed(parts: Sequence[Integers], start: int = 0) -> npt.NDArray[np.uint64]:
     """Mix columns into 64 bits a row (the finalizer of SplitMix64, Steele, Lea and Flood 2014)."""
-    value = np.zeros(len(parts[0]), np.uint64)
+    value = np.full(len(parts[0]), start, np.uint64)
     for part in parts:
         value = (value ^ part.view(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
         value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -842,11 +847,7 @@ def _save_assessments(
 ) -> None:
     hashes = inputs_hash(timelines, gain).tolist()
     stored = timelines.rows
-    changed = [
-        number
-        for number, (was, engine, now) in enumerate(zip(stored.inputs, stored.engine, hashes, strict=True))
-        if was != now or engine != ENGINE
-    ]
+    changed = [number for number, was in enumerate(stored.inputs) if was != hashes[number]]
     starts = _first_of_each(timelines.measurement, len(stored))
     ends = np.append(starts[1:], len(timelines.measurement))
     columns = {index: getattr(scores, index) for index in INDICES}
@@ -876,7 +877,10 @@ def _save_assessments(
                 "engine": ENGINE,
             }
         )
-    writes.upsert(table(Assessment), rows)
+    new = [row for number, row in zip(changed, rows, strict=True) if stored.inputs[number] is None]
+    again = [row for number, row in zip(changed, rows, strict=True) if stored.inputs[number] is not None]
+    writes.insert(table(Assessment), new)
+    writes.upsert(table(Assessment), again)
     gone = [
         {
             "district": district,
@@ -947,10 +951,7 @@ def _save_flags(
     wanted = {
         (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
     }
-    stored = session.execute(
-        _flags(),
-        {"district": district, "among": timelines.child_ids},
-    )
+    stored = session.connection().execute(_flags(), {"district": district, "among": timelines.child_ids})
     held = {(row.child_id, row.rule, row.subject): (row.details, row.raised_at) for row in stored}
     gone = [
         {"district": district, "child_id": child_id, "rule": rule, "subject": subject}

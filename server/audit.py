@@ -55,7 +55,9 @@ def append(
     if head:
         session.connection().execute(_move_head(), {**given, **row})
     else:
-        session.execute(insert(table(AuditStream)), [{"district": district, "stream": stream, **row}])
+        session.connection().execute(
+            insert(table(AuditStream)), [{"district": district, "stream": stream, **row}]
+        )
     entry = {
         "district": district,
         "stream": stream,
@@ -66,7 +68,7 @@ def append(
         "details": json.dumps(details, sort_keys=True),
         "hash": hash_,
     }
-    session.execute(insert(table(AuditEntry)), [entry])
+    session.connection().execute(insert(table(AuditEntry)), [entry])
     mark_audited(session)
 
 

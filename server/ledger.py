@@ -36,7 +36,7 @@ def is_personal(kind: str, registers: Iterable[str]) -> bool:
 
 @dataclass(slots=True)
 class Subject:
-    """A child as far as its row goes: where it belongs, its key, and whether the row is there yet."""
+    """A child as far as its row goes: where it belongs, its key, and its row as it is stored, if it is there yet."""
 
     id: str
     post_id: str
@@ -45,8 +45,12 @@ class Subject:
     key_version: int
     registered: bool
     first_seen_at: datetime
-    stored: bool
+    row: Mapping[Any, Any] | None = None
     born_on: str | None = None
+
+    @property
+    def stored(self) -> bool:
+        return self.row is not None
 
     @property
     def key(self) -> ChildKey:
@@ -58,20 +62,20 @@ def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[
     """Load the rows of children that are known, by id."""
     if not child_ids:
         return {}
-    rows = session.execute(_subjects(), {"district": district, "among": list(child_ids)})
+    rows = session.connection().execute(_subjects(), {"district": district, "among": list(child_ids)})
     return {
-        row.id: Subject(
-            row.id,
-            row.post_id,
+        row["id"]: Subject(
+            row["id"],
+            row["post_id"],
             vault,
-            row.wrapped_key,
-            row.key_version,
-            bool(row.registered),
-            row.first_seen_at,
-            True,
-            row.born_on.isoformat() if row.born_on else None,
+            row["wrapped_key"],
+            row["key_version"],
+            bool(row["registered"]),
+            row["first_seen_at"],
+            row,
+            row["born_on"].isoformat() if row["born_on"] else None,
         )
-        for row in rows
+        for row in rows.mappings()
     }
 
 
@@ -79,14 +83,13 @@ def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[
 def _subjects() -> Select[*tuple[Any, ...]]:
     """Built once, of the table: kept ones are compiled and cached faster, and rows come without the ORM's loading."""
     c = table(Child).c
-    columns = (c.id, c.post_id, c.wrapped_key, c.key_version, c.registered, c.first_seen_at, c.born_on)
-    return select(*columns).where(c.district == bindparam("district"), among(c.id))
+    return select(table(Child)).where(c.district == bindparam("district"), among(c.id))
 
 
 def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
     """Give a child that is heard of for the first time, with a key of its own."""
     wrapped, version, _ = vault.new_child_key(child_id)
-    return Subject(child_id, post_id, vault, wrapped, version, False, now, False)
+    return Subject(child_id, post_id, vault, wrapped, version, False, now)
 
 
 def histories(
@@ -106,7 +109,7 @@ def histories(
     if not records:
         return {}
     pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
-    rows = session.execute(_changes(), {"district": district, "records": pairs})
+    rows = session.connection().execute(_changes(), {"district": district, "records": pairs})
     found: dict[str, History] = {}
     for row in rows:
         known = found.get(row.record_id, History(()))

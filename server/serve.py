@@ -139,7 +139,7 @@ def _gunicorn(host: str, port: int) -> list[str]:
         f"--bind={_in_url(host)}:{port}",
         f"--workers={WORKERS}",
         f"--threads={THREADS}",
-        "--worker-class=gthread",
+        "--worker-class=server.web.gunicorn.Worker",
         f"--graceful-timeout={GRACE_SECONDS}",
         "--keep-alive=15",
         "--log-level=warning",

@@ -12,7 +12,7 @@ what was committed and given again, byte for byte, when the batch comes again.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -78,6 +78,10 @@ class Arrival:
     record_id: str | None = None
     child_id: str | None = None
     outcome: Outcome = Outcome.DUPLICATE
+
+    def unjudged(self) -> "Arrival":
+        """Give a copy to be judged: an upload may have to be worked out more than once."""
+        return Arrival(self.link, list(self.reasons), self.change, self.record_id, self.child_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +159,14 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
     signed = canonical(batch)
     with hub.database.reading() as session:
         tablet = _tablet(session, hub.district, batch["tablet"], lock=False)
-    if tablet is None or batch["district"] != hub.district:
-        raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
-    if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
-        raise Problem("signature-invalid", tablet=tablet.id)
-    upload = Upload(
-        batch, base64url(sha256(signed)), _arrivals(batch, hub.settings.today(now)), size_bytes, now
-    )
-    return _answer(hub, tablet, batch, _take(hub, upload), now)
+        if tablet is None or batch["district"] != hub.district:
+            raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
+        if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
+            raise Problem("signature-invalid", tablet=tablet.id)
+        arrivals = _arrivals(batch, hub.settings.today(now))
+        upload = Upload(batch, base64url(sha256(signed)), arrivals, size_bytes, now)
+        plan = _planned(session, hub, upload, tablet)
+    return _answer(hub, tablet, batch, _take(hub, upload, plan), now)
 
 
 def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
@@ -197,31 +201,38 @@ def _uuid_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
 
 
-def _take(hub: Hub, upload: Upload) -> bytes:
-    """Work the upload out on a snapshot, then write it under the locks, if what it was worked out from still stands there;
-    else work it out again under the locks. So the locks are held for the writing alone, and tablets of different posts
-    seldom wait for one another's computing."""
+def _take(hub: Hub, upload: Upload, plan: "Plan | None") -> bytes:
+    """Write under the locks what was worked out on a snapshot, if what it was worked out from still stands there; else work
+    it out again under the locks. So the locks are held for the writing alone, and tablets of different posts seldom wait
+    for one another's computing."""
     for attempt in range(4):
-        try:
-            with hub.database.reading() as session:
-                plan = _plan(session, hub, upload, lock=False)
-        except _Moved:
-            plan = None
         if plan is not None and plan.answered_before:
             return plan.answer
         try:
             with hub.database.transaction() as session:
                 if plan is None or not plan.still_stands(session, hub.district):
-                    plan = _plan(session, hub, upload, lock=True)
+                    plan = _plan(session, hub, upload, _locked(session, hub, upload), lock=True)
                 return plan.carry_out(session, hub, upload.now)
-        except (
-            IntegrityError,
-            OperationalError,
-            _Moved,
-        ):  # another was faster: two tablets that make one record, say
+        except (IntegrityError, OperationalError, _Moved):
             if attempt == 3:
                 raise
+        # another was faster: two tablets that make one record, say
+        with hub.database.reading() as session:
+            tablet = _known(_tablet(session, hub.district, upload.batch["tablet"], lock=False))
+            plan = _planned(session, hub, upload, tablet)
     raise AssertionError("unreachable")
+
+
+def _locked(session: Session, hub: Hub, upload: Upload) -> "TabletFacts":
+    return _known(_tablet(session, hub.district, upload.batch["tablet"], lock=True))
+
+
+def _planned(session: Session, hub: Hub, upload: Upload, tablet: "TabletFacts") -> "Plan | None":
+    """Work out an upload on a snapshot; None if a child moved while it was looked at."""
+    try:
+        return _plan(session, hub, upload, tablet, lock=False)
+    except _Moved:
+        return None
 
 
 class _Moved(Exception):
@@ -248,8 +259,7 @@ class Plan:
         """Lock the tablet and the posts, and say whether they are as they were."""
         tablet = _known(_tablet(session, district, self.tablet_id, lock=True))
         given = {"district": district, "posts": list(self.heads), "children": []}
-        heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=True), given)}
-        return _basis(tablet) == self.basis and heads == self.heads
+        return _basis(tablet) == self.basis and _heads(session, given, lock=True) == self.heads
 
     def carry_out(self, session: Session, hub: Hub, now: datetime) -> bytes:
         """Write everything, log it, and give the receipt."""
@@ -298,17 +308,12 @@ def _basis(tablet: TabletFacts) -> tuple[int, str, bool]:
     return tablet.taken, tablet.chain_hash, tablet.revoked_at is not None
 
 
-def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
+def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lock: bool) -> Plan:
     """Work out what becomes of an upload; only reads (and, asked to, locks)."""
     district, batch = hub.district, upload.batch
-    arrivals = [replace(arrival, reasons=list(arrival.reasons)) for arrival in upload.arrivals]
-    tablet = _known(_tablet(session, district, batch["tablet"], lock=lock))
-    b = table(Batch).c
-    stored = session.execute(
-        select(b.digest, b.receipt).where(
-            b.district == district, b.tablet_id == tablet.id, b.batch_id == batch["batch"]
-        )
-    ).one_or_none()
+    arrivals = [a.unjudged() for a in upload.arrivals]
+    given = {"district": district, "tablet": tablet.id, "batch": batch["batch"]}
+    stored = session.connection().execute(_stored_batch(), given).one_or_none()
     if stored is not None:
         if stored.digest != upload.content:
             raise Problem("batch-id-reused", batch=batch["batch"])
@@ -333,6 +338,13 @@ def _plan(session: Session, hub: Hub, upload: Upload, *, lock: bool) -> Plan:
     derive(session, hub, list(touched.subjects), upload.now, plan.writes, fresh)
     _close(plan, hub, tablet, upload, new, touched)
     return plan
+
+
+@cache
+def _stored_batch() -> Select[*tuple[Any, ...]]:
+    c = table(Batch).c
+    whose = (c.district == bindparam("district"), c.tablet_id == bindparam("tablet"))
+    return select(c.digest, c.receipt).where(*whose, c.batch_id == bindparam("batch"))
 
 
 def _close(
@@ -451,7 +463,7 @@ def _load(
     child_ids = sorted(set(records.values()))
     asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
     given = {"district": district, "posts": [tablet.post_id, *asked_for], "children": child_ids}
-    heads = {row.id: row.head_position for row in session.execute(_posts_concerned(lock=lock), given)}
+    heads = _heads(session, given, lock=lock)
     known = ledger.subjects(session, hub.vault, district, child_ids)
     if any(subject.post_id not in heads for subject in known.values()):
         raise _Moved
@@ -459,6 +471,10 @@ def _load(
         known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
     histories = ledger.histories(session, district, known, records)
     return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
+
+
+def _heads(session: Session, given: Mapping[str, Any], *, lock: bool) -> dict[str, int]:
+    return dict(session.connection().execute(_posts_concerned(lock=lock), given).all())
 
 
 @cache
@@ -560,7 +576,7 @@ def _save(
     # never an upsert: of two posts that make one child at once, the second must run again and see the first
     writes.insert(table(Child), born)
     writes.upsert(table(Child), children)
-    writes.upsert(table(Measurement), measurements)
+    (writes.upsert if touched.held_before else writes.insert)(table(Measurement), measurements)
     _move(session, writes, district, touched, positions)
     positions.save(writes, district)
     ledger_rows = [
@@ -581,8 +597,9 @@ def _save(
     ]
     writes.insert(table(ChangeRow), ledger_rows)
     _index_niks(writes, hub, new, touched)
+    as_stored = {subject.id: subject.row for subject in touched.subjects.values() if subject.row}
     return Fresh(
-        {row["id"]: row for row in (*born, *children)},
+        as_stored | {row["id"]: row for row in (*born, *children)},
         {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
         replacing=touched.held_before,
     )
@@ -639,11 +656,8 @@ def _entries(
 def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: datetime) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
-        incarnation, head = session.execute(
-            select(Installation.incarnation, HealthPost.head_position)
-            .join(HealthPost, HealthPost.district == Installation.district)
-            .where(Installation.district == hub.district, HealthPost.id == tablet.post_id)
-        ).one()
+        given = {"district": hub.district, "post": tablet.post_id}
+        incarnation, head = session.connection().execute(_stream_head(), given).one()
         # A tablet that knew another incarnation, or a stream longer than ours is, pulls again from the start.
         same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
         cursor = batch["cursor"] if same else 0
@@ -657,6 +671,13 @@ def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: dat
             "pull": pulled,
         }
     )
+
+
+@cache
+def _stream_head() -> Select[*tuple[Any, ...]]:
+    i, p = table(Installation).c, table(HealthPost).c
+    query = select(i.incarnation, p.head_position).where(i.district == bindparam("district"))
+    return query.where(p.district == i.district, p.id == bindparam("post"))
 
 
 def nothing(cursor: int) -> dict[str, Any]:
@@ -703,7 +724,7 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
     given = {"district": district, "post": post_id, "cursor": cursor}
 
     def following(model: type[Base], *names: str) -> Sequence[Any]:
-        return session.execute(_following(model, *names), given).all()
+        return session.connection().execute(_following(model, *names), given).all()
 
     found: list[tuple[int, str, str, bytes]] = []
     keys: dict[str, ChildKey] = {}

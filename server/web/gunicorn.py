@@ -1,11 +1,16 @@
 """What gunicorn asks of us, worker by worker."""
 
 import gc
-from typing import Any
+import time
+from typing import Any, Final
 
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # the library has no types
 from prometheus_client import multiprocess
 
 from server.config import metrics_directory
+from server.web.sync_api import taking_a_batch
+
+HEAD_START_SECONDS: Final = 0.004
 
 
 def post_worker_init(_worker: Any) -> None:
@@ -13,6 +18,23 @@ def post_worker_init(_worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Let a connection that finds its worker busy with a batch go after this answer: kept connections do not spread evenly
+    over the workers. (Two of four tablets behind one worker, and another idle, cost a quarter of the throughput.)"""
+    if taking_a_batch():
+        request.force_close()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # likewise
+    """A gthread worker that lets an idle one go first when somebody connects."""
+
+    def accept(self, listener: Any) -> None:
+        """Wait a moment if a batch is being taken here; if another worker was quicker, there is nothing left to accept."""
+        if taking_a_batch():
+            time.sleep(HEAD_START_SECONDS)
+        super().accept(listener)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -26,6 +26,11 @@ interpreter, and the one that holds the database's write lock would be slowed by
 batch took four times as long. The other threads read bodies, write answers and serve pages meanwhile."""
 
 
+def taking_a_batch() -> bool:
+    """Say whether this worker is busy with one."""
+    return _TURN.locked()
+
+
 def hub() -> Hub:
     """Give the installation that this application serves."""
     opened: Hub = current_app.extensions["hub"]

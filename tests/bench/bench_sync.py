@@ -77,7 +77,7 @@ class Sent:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measurements", type=int, default=12_000, help="in each run")
+    parser.add_argument("--measurements", type=int, default=24_000, help="in each run")
     parser.add_argument(
         "--long", type=int, default=100_000, help="before a worker's memory is read; 0 leaves it out"
     )

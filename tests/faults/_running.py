@@ -162,7 +162,11 @@ class Server:
         return [pid for pid in self.seen if is_alive(pid)]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """Give the JSON log lines of one event."""
+        """Give the JSON log lines of one event, waiting a little for the first: they come by a pipe of their own."""
+        for _ in range(50):
+            if any(event in line for line in list(self.lines)):
+                break
+            time.sleep(0.1)
         found = [orjson.loads(line) for line in list(self.lines) if line.startswith("{")]
         return [line for line in found if line.get("event") == event]
 
