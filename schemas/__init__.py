@@ -7,12 +7,14 @@ that a cadre understands.
 """
 
 from schemas.batch import (
+    EnrolAgainRequest,
     EnrolRequest,
     Envelope,
     Malformed,
     MalformedBatch,
     MalformedEnrolment,
     parse_enrolment,
+    parse_enrolment_again,
     parse_envelope,
 )
 from schemas.change import check_against_birth, check_change
@@ -20,6 +22,7 @@ from schemas.receipt import check_answer, check_enrol_answer, check_receipt
 from schemas.words import Reason
 
 __all__ = [
+    "EnrolAgainRequest",
     "EnrolRequest",
     "Envelope",
     "Malformed",
@@ -32,5 +35,6 @@ __all__ = [
     "check_enrol_answer",
     "check_receipt",
     "parse_enrolment",
+    "parse_enrolment_again",
     "parse_envelope",
 ]

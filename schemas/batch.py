@@ -16,6 +16,7 @@ from schemas.strict import (
     Flag,
     Instant,
     ListOf,
+    MapOf,
     Need,
     Object,
     Pair,
@@ -23,6 +24,7 @@ from schemas.strict import (
     Strict,
     Text,
     choice,
+    day,
     shaped,
     uuid,
     whole,
@@ -31,6 +33,10 @@ from schemas.strict import (
 from schemas.words import Reason, reason, reasons_of
 from sync_protocol import MAX_CHANGES, PROTOCOL, RemoteProtocolError
 
+MAX_DAYS: Final = 400
+"""Days of measuring that a tablet counts up."""
+MAX_KEPT: Final = 10_000
+"""Changes that a tablet keeps: of 90 days, so never nearly as many."""
 HASH: Final = "[A-Za-z0-9_-]{43}"
 DISTRICT: Final = r"[0-9]{2}\.[0-9]{2}"
 
@@ -46,6 +52,9 @@ class BatchSchema(Strict):
     batch = uuid()
     sent_at = Instant()
     app = words(64)
+    token = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
+    carried = Flag()
+    tally = MapOf(day(), whole(0, 10_000), MAX_DAYS)
     incarnation = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
     head = Pair(whole(0), shaped(f"(?:{TAG})?", "not-tag"))
     first = whole(1)
@@ -91,8 +100,29 @@ class EnrolSchema(Strict):
     device = words(80)
 
 
+class AgainSchema(Strict):
+    """A device whose enrolment was closed, and that goes on under a new one: who it was, its new key, and the tags of the
+    changes that it keeps, the first of which has the counter `first`.
+    """
+
+    tablet = uuid()
+    public_key = Part(PublicKeySchema)
+    app = words(64)
+    device = words(80)
+    first = whole(1)
+    tags = ListOf(shaped(TAG, "not-tag"), 0, MAX_KEPT)
+
+
+class EnrolAgainSchema(Strict):
+    """A request to enrol again, signed with the key of the enrolment that was closed."""
+
+    request = Part(AgainSchema)
+    signature = shaped("[A-Za-z0-9_-]{86}", "not-signature")
+
+
 ENVELOPE: Final = EnvelopeSchema()
 ENROL: Final = EnrolSchema()
+ENROL_AGAIN: Final = EnrolAgainSchema()
 
 
 class Malformed(RemoteProtocolError):
@@ -130,6 +160,20 @@ class EnrolRequest:
     y: bytes
     app: str
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolAgainRequest:
+    """A request to enrol again. `asked` is the very object that was signed; `tags` are of the counters from `first` on."""
+
+    asked: Mapping[str, Any]
+    signature: bytes
+    tablet_id: str
+    x: bytes
+    y: bytes
+    app: str
+    first: int
+    tags: Sequence[str]
 
 
 def parse_envelope(raw: object) -> Envelope:
@@ -173,6 +217,33 @@ def parse_enrolment(raw: object) -> EnrolRequest:
     read = _read(ENROL, raw, MalformedEnrolment, "enrolment-malformed")
     key = read["public_key"]
     return EnrolRequest(read["code"], _bytes(key["x"]), _bytes(key["y"]), read["app"], read["device"])
+
+
+def parse_enrolment_again(raw: object) -> EnrolAgainRequest:
+    """Read the body of a request to enrol again.
+
+    Parameters
+    ----------
+    raw : decoded JSON
+
+    Raises
+    ------
+    MalformedEnrolment
+        `enrolment-malformed`, with every reason
+    """
+    read = _read(ENROL_AGAIN, raw, MalformedEnrolment, "enrolment-malformed")
+    asked = read["request"]
+    key = asked["public_key"]
+    return EnrolAgainRequest(
+        asked,
+        _bytes(read["signature"]),
+        asked["tablet"],
+        _bytes(key["x"]),
+        _bytes(key["y"]),
+        asked["app"],
+        asked["first"],
+        asked["tags"],
+    )
 
 
 def _read(schema: Strict, raw: object, refusal: type[Malformed], code: str) -> Mapping[str, Any]:

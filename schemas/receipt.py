@@ -158,6 +158,7 @@ class AnswerSchema(Strict):
 
     protocol = whole(PROTOCOL, PROTOCOL)
     incarnation = words(64)
+    token = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
     server_time = Instant()
     receipt = Part(ReceiptSchema)
     pull = Part(PullSchema)
@@ -178,7 +179,9 @@ class LimitsSchema(Strict):
 
 
 class EnrolAnswerSchema(Strict):
-    """What a new tablet is told: its name, its post, and whom it talks to."""
+    """What a new tablet is told: its name, its post, and whom it talks to; one that goes on from a closed enrolment also
+    which, and up to which counter its changes are held.
+    """
 
     tablet = uuid()
     district = shaped(DISTRICT, "not-district")
@@ -186,6 +189,8 @@ class EnrolAnswerSchema(Strict):
     incarnation = words(64)
     server_time = Instant()
     limits = Part(LimitsSchema)
+    replaces = shaped(UUID, "not-uuid", Need.ABSENT)
+    common = whole(0, need=Need.ABSENT)
 
 
 ANSWER: Final = AnswerSchema()

@@ -13,19 +13,29 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from schemas import EnrolRequest
+from schemas import EnrolAgainRequest, EnrolRequest
 from server import audit
 from server.errors import Problem
 from server.hub import Hub
-from server.models import Account, EnrolmentCode, HealthPost, SignIn, Tablet, Username, table
+from server.models import Account, ChangeRow, EnrolmentCode, HealthPost, SignIn, Tablet, Username, table
 from server.places import new_id
-from server.security import base64url, hash_password, password_fits, public_key, token_digest
+from server.security import (
+    base64url,
+    hash_password,
+    password_fits,
+    public_key,
+    signature_fits,
+    token_digest,
+)
+from sync_protocol import TAG_LENGTH, canonical
 
 ROLES: Final = ("staff", "supervisor", "administrator")
 SCOPE_KINDS: Final = ("post", "health_centre", "district")
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Without 0, O, 1, I and L, which are misread on paper."""
 CODE_DAYS: Final = 7
+MAX_HEIRS: Final = 5
+"""Devices that may go on from one closed enrolment by themselves; a copied key must not make tablets without end."""
 MAX_FAILED_TRIES: Final = 10
 LOCK_MINUTES: Final = 15
 MIN_PASSWORD: Final = 12
@@ -95,36 +105,103 @@ def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> T
     ).scalar_one_or_none()
     if found is None or found.used_at is not None or found.expires_at < now:
         raise Problem("enrolment-code-invalid")
-    jwk = {"kty": "EC", "crv": "P-256", "x": base64url(request.x), "y": base64url(request.y)}
+    jwk = _jwk(request.x, request.y)
+    tablet = _add_tablet(session, hub, found.post_id, found.tablet_name, jwk, request.app, now)
+    found.used_at, found.tablet_id = now, tablet.id
+    session.flush()
+    return tablet
+
+
+def enrol_again(session: Session, hub: Hub, request: EnrolAgainRequest, now: datetime) -> tuple[Tablet, int]:
+    """Give a device whose enrolment was closed a new one, on the strength of its old key. Asked again, answer the same.
+
+    Returns
+    -------
+    (the new tablet, the newest counter up to which the server's chain of the old one equals the device's)
+
+    Raises
+    ------
+    Problem
+        `tablet-unknown`, `tablet-revoked` or `signature-invalid` for the old enrolment; `request-malformed` for a key that
+        is not a point of the curve; `too-many-enrolments` after MAX_HEIRS: then a person must look.
+    """
+    old = session.get(Tablet, (hub.district, request.tablet_id), with_for_update=True)
+    if old is None:
+        raise Problem("tablet-unknown", tablet=request.tablet_id, district=hub.district)
+    if not signature_fits(orjson.loads(old.public_key), canonical(request.asked), request.signature):
+        raise Problem("signature-invalid", tablet=old.id)
+    if old.revoked_at is not None:
+        raise Problem("tablet-revoked", tablet=old.id)
+    jwk = _jwk(request.x, request.y)
+    heirs = session.scalars(
+        select(Tablet).where(Tablet.district == hub.district, Tablet.replaces == old.id)
+    ).all()
+    new = next((heir for heir in heirs if orjson.loads(heir.public_key) == jwk), None)
+    if new is None:
+        if len(heirs) >= MAX_HEIRS:
+            raise Problem("too-many-enrolments", tablet=old.id)
+        if old.split_at is None:
+            old.split_at = now
+        new = _add_tablet(session, hub, old.post_id, old.name, jwk, request.app, now, replaces=old.id)
+    return new, _common(session, hub.district, old.id, request)
+
+
+def _common(session: Session, district: str, tablet_id: str, request: EnrolAgainRequest) -> int:
+    """Compare what the device keeps with what is held, from the oldest on."""
+    rows = session.execute(
+        select(ChangeRow.counter, ChangeRow.hash).where(
+            ChangeRow.district == district,
+            ChangeRow.actor == tablet_id,
+            ChangeRow.counter.between(request.first, request.first + len(request.tags)),
+        )
+    )
+    held = {row.counter: row.hash[:TAG_LENGTH] for row in rows}
+    common = request.first - 1
+    for counter, tag in enumerate(request.tags, request.first):
+        if held.get(counter) != tag:
+            break
+        common = counter
+    return common
+
+
+def _jwk(x: bytes, y: bytes) -> dict[str, str]:
+    jwk = {"kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y)}
     try:
         public_key(jwk)
     except ValueError as error:
         raise Problem("request-malformed", reason="public_key is not a point of P-256") from error
+    return jwk
+
+
+def _add_tablet(
+    session: Session,
+    hub: Hub,
+    post_id: str,
+    name: str,
+    jwk: dict[str, str],
+    app: str,
+    now: datetime,
+    *,
+    replaces: str | None = None,
+) -> Tablet:
     tablet = Tablet(
         district=hub.district,
         id=new_id(),
-        post_id=found.post_id,
-        name=found.tablet_name,
+        post_id=post_id,
+        name=name,
         public_key=orjson.dumps(jwk).decode(),
         taken=0,
         chain_hash="",
         enrolled_at=now,
-        app=request.app,
+        app=app,
+        replaces=replaces,
     )
-    found.used_at, found.tablet_id = now, tablet.id
     session.add(tablet)
     session.flush()
-    details = {"tablet": tablet.id, "name": tablet.name, "app": request.app}
-    stream = audit.post_stream(tablet.post_id)
-    audit.append(
-        session,
-        hub.district,
-        stream,
-        "tablet.enrolled",
-        actor=f"tablet:{tablet.id}",
-        now=now,
-        details=details,
-    )
+    details = {"tablet": tablet.id, "name": name, "app": app}
+    details |= {"replaces": replaces} if replaces else {}
+    stream, actor = audit.post_stream(post_id), f"tablet:{tablet.id}"
+    audit.append(session, hub.district, stream, "tablet.enrolled", actor=actor, now=now, details=details)
     return tablet
 
 

@@ -48,6 +48,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Permintaan tidak dapat dibaca: {reason}.",
         "The request cannot be read: {reason}.",
     ),
+    "change-invalid": ProblemKind(
+        422,
+        "Perubahan tidak dapat disimpan. Lihat 'reasons', perbaiki, lalu kirim lagi.",
+        "The change cannot be saved. See 'reasons', mend it, then send it again.",
+    ),
     "csrf-invalid": ProblemKind(
         400,
         "Formulir ini sudah kedaluwarsa. Muat ulang halaman, lalu kirim lagi.",
@@ -74,6 +79,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Tablet {tablet} tidak dikenal di wilayah {district}. Daftarkan dengan kode dari puskesmas.",
         "Tablet {tablet} is not known in district {district}. Enrol it with a code from the health centre.",
     ),
+    "tablet-revoked": ProblemKind(
+        403,
+        "Tablet {tablet} sudah dicabut. Daftarkan dengan kode baru dari puskesmas.",
+        "Tablet {tablet} was revoked. Enrol it with a new code from the health centre.",
+    ),
     "enrolment-code-invalid": ProblemKind(
         403,
         "Kode pendaftaran salah, sudah dipakai, atau kedaluwarsa. Minta kode baru dari puskesmas.",
@@ -87,6 +97,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "page-unknown": ProblemKind(404, "Alamat ini tidak ada.", "There is nothing at this address."),
     "method-not-allowed": ProblemKind(
         405, "Alamat ini tidak menerima permintaan itu.", "This address does not take that request."
+    ),
+    "too-many-enrolments": ProblemKind(
+        409,
+        "Terlalu banyak perangkat melanjutkan tablet {tablet}. Hubungi puskesmas: perlu kode pendaftaran baru.",
+        "Too many devices have gone on from tablet {tablet}. Ask the health centre for a new enrolment code.",
     ),
     "batch-id-reused": ProblemKind(
         409,

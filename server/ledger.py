@@ -53,6 +53,11 @@ class Subject:
         return self.row is not None
 
     @property
+    def person_id(self) -> str:
+        """Whom the child's record is of: the same for children who were linked."""
+        return self.row["person_id"] if self.row else self.id
+
+    @property
     def key(self) -> ChildKey:
         """The child's key, unwrapped when it is wanted: a batch of weights wants none."""
         return self.vault.child_key(self.id, self.wrapped_key, self.key_version)
@@ -220,6 +225,8 @@ def child_row(district: str, subject: Subject, state: RecordState | None, positi
         "registered": state is not None,
         "removed": bool(state and state.removed),
         "conflicts": _conflicts(state) if state else "",
+        "person_id": subject.person_id,
+        "clock_days": 0,
         "sex": sexes.pop() if len(sexes) == 1 else None,
         "born_on": date.fromisoformat(born_on) if born_on else None,
         "state": seal(subject.key, _dumped(wire), f"child/{district}/{subject.id}") if wire else None,
@@ -254,6 +261,7 @@ def measurement_row(district: str, subject: Subject, state: RecordState, positio
         "position": position,
         "removed": state.removed,
         "conflicts": _conflicts(state),
+        "clock_days": 0,
         "weight_g": weight.get("weight_g"),
         "oedema": weight.get("oedema"),
         "length_mm": length.get("length_mm"),

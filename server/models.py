@@ -159,7 +159,13 @@ class HealthPost(Base):
 
 
 class Tablet(Base):
-    """One enrolment of one device. `taken` and `chain_hash` are how far its chain is held."""
+    """One enrolment of one device. `taken` and `chain_hash` are how far its chain is held.
+
+    `head_counter` is the newest counter that it has announced: what lies beyond `taken` is missing here. `token` must come
+    back with its next batch, `token_before` with a repetition of `token_batch`, whose answer handed `token` out. From
+    `split_at` on this enrolment is closed, because two devices share it or its own was restored; `replaces` names the
+    closed one that an enrolment goes on from.
+    """
 
     __tablename__ = "tablet"
     __table_args__ = _args(_refers("health_post", "post_id", to=("id",)))
@@ -175,6 +181,12 @@ class Tablet(Base):
     last_sync_at: Mapped[datetime | None] = mapped_column(Moment)
     clock_offset_ms: Mapped[int | None] = mapped_column(Count)
     app: Mapped[str] = mapped_column(Text, default="")
+    head_counter: Mapped[int] = mapped_column(Count, default=0)
+    token: Mapped[str] = mapped_column(Text, default="")
+    token_before: Mapped[str] = mapped_column(Text, default="")
+    token_batch: Mapped[str | None] = mapped_column(Id)
+    split_at: Mapped[datetime | None] = mapped_column(Moment)
+    replaces: Mapped[str | None] = mapped_column(Id)
 
 
 class EnrolmentCode(Base):
@@ -235,16 +247,78 @@ class ChangeRow(Base):
     received_at: Mapped[datetime] = mapped_column(Moment)
 
 
+class QuarantineDecision(Base):
+    """What a person decided about a quarantined change; the ledger itself never changes.
+
+    `decision`: released (a corrected copy was made, whose dot stands beside) or dismissed.
+    """
+
+    __tablename__ = "quarantine_decision"
+    __table_args__ = _args(
+        ForeignKeyConstraint(
+            ["district", "actor", "counter"], ["change.district", "change.actor", "change.counter"]
+        )
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    actor: Mapped[str] = mapped_column(Text, primary_key=True)
+    counter: Mapped[int] = mapped_column(Count, primary_key=True)
+    decision: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    released_actor: Mapped[str | None] = mapped_column(Text)
+    released_counter: Mapped[int | None] = mapped_column(Count)
+    decided_by: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class DuplicatePair(Base):
+    """Two children who may be one, found at an upload; `child_id` < `other_id`.
+
+    `why` (JSON): what speaks for it, in codes and whole percents, never values. `status`: open, linked or different; what
+    a person has called different is not found again.
+    """
+
+    __tablename__ = "duplicate_pair"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_duplicate_pair_other", "district", "other_id"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    other_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    why: Mapped[str] = mapped_column(Text)
+    score: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(Text)
+    found_at: Mapped[datetime] = mapped_column(Moment)
+    decided_by: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class TabletDay(Base):
+    """How many children a tablet says it has measured on a day ("41 weighed"), to be held against what is stored."""
+
+    __tablename__ = "tablet_day"
+    __table_args__ = _args(_refers("tablet", "tablet_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    tablet_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    measured_on: Mapped[date] = mapped_column(Day, primary_key=True)
+    measured: Mapped[int] = mapped_column(Integer)
+    told_at: Mapped[datetime] = mapped_column(Moment)
+
+
 class Child(Base):
     """A child's merged state. Made, unregistered, by the first measurement if that comes before the child itself.
 
     `sex` and `born_on` are None while unknown or in conflict; everything else about the person is in the sealed `state`.
+    `person_id` is the same for children who were linked (`same_as`), and its own id for one who was not. `clock_days` is by
+    how many days a wrong tablet clock may have moved the birth date, 0 nearly always.
     """
 
     __tablename__ = "child"
     __table_args__ = _args(
         _refers("health_post", "post_id", to=("id",)),
         Index("ix_child_stream", "district", "post_id", "position"),
+        Index("ix_child_person", "district", "person_id"),
+        Index("ix_child_born_on", "district", "born_on", "sex"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -253,6 +327,8 @@ class Child(Base):
     registered: Mapped[bool] = mapped_column(Truth)
     removed: Mapped[bool] = mapped_column(Truth)
     conflicts: Mapped[str] = mapped_column(Text)
+    person_id: Mapped[str] = mapped_column(Id)
+    clock_days: Mapped[int] = mapped_column(Integer, default=0)
     sex: Mapped[str | None] = mapped_column(Text)
     born_on: Mapped[date | None] = mapped_column(Day)
     state: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -262,7 +338,10 @@ class Child(Base):
 
 
 class Measurement(Base):
-    """A child's measurement of one day and source, merged. Columns in conflict are None; `state` has every value."""
+    """A child's measurement of one day and source, merged. Columns in conflict are None; `state` has every value.
+
+    `clock_days` is by how many days a wrong tablet clock may have moved the day of measuring, 0 nearly always.
+    """
 
     __tablename__ = "measurement"
     __table_args__ = _args(
@@ -277,6 +356,7 @@ class Measurement(Base):
     position: Mapped[int] = mapped_column(Count)
     removed: Mapped[bool] = mapped_column(Truth)
     conflicts: Mapped[str] = mapped_column(Text)
+    clock_days: Mapped[int] = mapped_column(Integer, default=0)
     weight_g: Mapped[int | None] = mapped_column(Integer)
     oedema: Mapped[str | None] = mapped_column(Text)
     length_mm: Mapped[int | None] = mapped_column(Integer)

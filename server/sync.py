@@ -10,6 +10,7 @@ and its bytes, and counts as taken; a dot held with another hash means a restore
 what was committed and given again, byte for byte, when the batch comes again.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +23,14 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from schemas import Reason, check_against_birth, check_change, parse_envelope
+from schemas import Reason, check_change, parse_envelope
 from schemas.words import reason
 from server import audit, ledger
-from server.assessment import Fresh, derive
-from server.db import Writes, among
+from server.assessment import derive
+from server.db import Writes
 from server.errors import Problem
 from server.hub import Hub
+from server.merging import Arrival, Moved, Touched, heads_of, judge, load, save
 from server.models import (
     Base,
     Batch,
@@ -38,50 +40,27 @@ from server.models import (
     HealthPost,
     Installation,
     Measurement,
-    NikIndex,
     Notice,
     Tablet,
+    TabletDay,
     table,
 )
-from server.places import UUID_TEXT
 from server.security import ChildKey, base64url, sha256, signature_fits
 from sync_protocol import (
     PROTOCOL,
     TAG_LENGTH,
-    Change,
-    History,
     Item,
     Json,
-    Link,
     Outcome,
     Receipt,
     ReceiptStatus,
-    RecordState,
     canonical,
     chain,
-    fold,
     measurement_id,
-    outcome_of,
 )
 
 PULL_ROWS: Final = 6000
 """Rows looked at for one answer; the byte limit nearly always ends it sooner."""
-
-
-@dataclass(slots=True)
-class Arrival:
-    """One change of an upload on its way through: where it stands in the chain, and what became of it."""
-
-    link: Link
-    reasons: list[Reason]
-    change: Change | None = None
-    record_id: str | None = None
-    child_id: str | None = None
-    outcome: Outcome = Outcome.DUPLICATE
-
-    def unjudged(self) -> "Arrival":
-        """Give a copy to be judged: an upload may have to be worked out more than once."""
-        return Arrival(self.link, list(self.reasons), self.change, self.record_id, self.child_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,43 +72,6 @@ class Upload:
     arrivals: Sequence[Arrival]
     size_bytes: int
     now: datetime
-
-
-class Positions:
-    """Gives out the next positions of posts' streams."""
-
-    def __init__(self, heads: Mapping[str, int]) -> None:
-        self._heads, self._before = dict(heads), dict(heads)
-
-    def __contains__(self, post_id: str) -> bool:
-        return post_id in self._heads
-
-    def next(self, post_id: str) -> int:
-        """Take the next position of a post's stream."""
-        self._heads[post_id] += 1
-        return self._heads[post_id]
-
-    def save(self, writes: Writes, district: str) -> None:
-        """Write the new heads of the streams."""
-        for post_id, head in self._heads.items():
-            if head != self._before[post_id]:
-                key = {"district": district, "id": post_id}
-                writes.set(table(HealthPost), key, {"head_position": head})
-
-
-@dataclass(slots=True)
-class Touched:
-    """What one upload touches, loaded and then folded. `posts` are those concerned, `records` the
-    child of each record; `held_before` says whether anything was
-    held of any of the records."""
-
-    subjects: dict[str, ledger.Subject]
-    histories: dict[str, History]
-    posts: Positions
-    records: Mapping[str, str]
-    held_before: bool
-    states: dict[str, RecordState] = field(default_factory=dict)
-    moved_from: dict[str, str] = field(default_factory=dict)
 
 
 def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> bytes:
@@ -166,7 +108,8 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
         arrivals = _arrivals(batch, hub.settings.today(now))
         upload = Upload(batch, base64url(sha256(signed)), arrivals, size_bytes, now)
         plan = _planned(session, hub, upload, tablet)
-    return _answer(hub, tablet, batch, _take(hub, upload, plan), now)
+    taken = _take(hub, upload, plan)
+    return _answer(hub, tablet, batch, taken.answer, taken.token, now)
 
 
 def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
@@ -181,39 +124,24 @@ def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, 
 
 def _arrivals(batch: Json, today: date) -> list[Arrival]:
     """Number, hash and check the changes; whether the state allows them is asked later, under the locks."""
-    arrivals = []
-    for link in chain(batch["tablet"], batch["first"], batch["previous"], batch["changes"]):
-        reasons = check_change(link.wire, today=today)
-        change = None if reasons else Change.from_wire(link.dot, link.wire, link.hash)
-        arrivals.append(Arrival(link, reasons, change, *_named(link.wire)))
-    return arrivals
+    links = chain(batch["tablet"], batch["first"], batch["previous"], batch["changes"])
+    return [Arrival.of(link, check_change(link.wire, today=today)) for link in links]
 
 
-def _named(wire: Json) -> tuple[str | None, str | None]:
-    """Give the record and the child that a change names, valid or not, as far as it names any."""
-    key = wire.get("key")
-    record_id = wire.get("id")
-    child_id = key["child"] if isinstance(key, Mapping) and "child" in key else record_id
-    return _uuid_or_none(record_id), _uuid_or_none(child_id)
-
-
-def _uuid_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
-
-
-def _take(hub: Hub, upload: Upload, plan: "Plan | None") -> bytes:
+def _take(hub: Hub, upload: Upload, plan: "Plan | None") -> "Plan":
     """Write under the locks what was worked out on a snapshot, if what it was worked out from still stands there; else work
     it out again under the locks. So the locks are held for the writing alone, and tablets of different posts seldom wait
     for one another's computing."""
     for attempt in range(4):
         if plan is not None and plan.answered_before:
-            return plan.answer
+            return plan
         try:
             with hub.database.transaction() as session:
                 if plan is None or not plan.still_stands(session, hub.district):
                     plan = _plan(session, hub, upload, _locked(session, hub, upload), lock=True)
-                return plan.carry_out(session, hub, upload.now)
-        except (IntegrityError, OperationalError, _Moved):
+                plan.carry_out(session, hub, upload.now)
+                return plan
+        except (IntegrityError, OperationalError, Moved):
             if attempt == 3:
                 raise
         # another was faster: two tablets that make one record, say
@@ -231,26 +159,24 @@ def _planned(session: Session, hub: Hub, upload: Upload, tablet: "TabletFacts") 
     """Work out an upload on a snapshot; None if a child moved while it was looked at."""
     try:
         return _plan(session, hub, upload, tablet, lock=False)
-    except _Moved:
+    except Moved:
         return None
-
-
-class _Moved(Exception):
-    """A child changed its post while it was being looked at."""
 
 
 @dataclass(slots=True)
 class Plan:
     """What is to be written of an upload and what is answered, and what that was worked out from.
 
-    `basis` is the tablet's place in its chain; `heads` the streams' ends of all posts concerned. Everything that changes a
-    child's records or what is derived from them moves its post's stream on, so equal ends mean that nothing has changed.
+    `token` is what the tablet must bring back with its next batch. `basis` is the tablet's row as far as it matters;
+    `heads` the streams' ends of all posts concerned. Everything that changes a child's records or what is derived from them
+    moves its post's stream on, so equal ends mean that nothing has changed.
     """
 
     tablet_id: str
-    basis: tuple[int, str, bool]
+    basis: tuple[Any, ...]
     heads: Mapping[str, int]
     answer: bytes
+    token: str
     answered_before: bool = False
     writes: Writes = field(default_factory=Writes)
     entries: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
@@ -259,15 +185,14 @@ class Plan:
         """Lock the tablet and the posts, and say whether they are as they were."""
         tablet = _known(_tablet(session, district, self.tablet_id, lock=True))
         given = {"district": district, "posts": list(self.heads), "children": []}
-        return _basis(tablet) == self.basis and _heads(session, given, lock=True) == self.heads
+        return tablet.basis == self.basis and heads_of(session, given, lock=True) == self.heads
 
-    def carry_out(self, session: Session, hub: Hub, now: datetime) -> bytes:
-        """Write everything, log it, and give the receipt."""
+    def carry_out(self, session: Session, hub: Hub, now: datetime) -> None:
+        """Write everything, and log it."""
         self.writes.apply(session)
         for stream, action, details in sorted(self.entries, key=lambda entry: entry[0]):
             actor = f"tablet:{self.tablet_id}"
             audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)
-        return self.answer
 
 
 class TabletFacts(NamedTuple):
@@ -279,6 +204,28 @@ class TabletFacts(NamedTuple):
     taken: int
     chain_hash: str
     revoked_at: datetime | None
+    head_counter: int
+    token: str
+    token_before: str
+    token_batch: str | None
+    split_at: datetime | None
+    incarnation: str
+
+    @property
+    def basis(self) -> tuple[Any, ...]:
+        """What an upload is worked out from."""
+        return self.taken, self.chain_hash, self.token, self.revoked_at is None, self.split_at is None
+
+    def owns(self, batch: Json) -> bool:
+        """Say whether a batch brings back the token that was handed out last, or is that very batch again, its answer lost.
+
+        Who brings another shares this enrolment with a second device, or was restored from a copy. A tablet that knew the
+        server before it was restored cannot have the token; the counters tell all there is to tell.
+        """
+        if batch["incarnation"] not in ("", self.incarnation):
+            return True
+        again = batch["batch"] == self.token_batch and batch["token"] == self.token_before
+        return bool(again or batch["token"] == self.token)
 
 
 def _tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts | None:
@@ -292,20 +239,20 @@ def _tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> T
 
 @cache
 def _one_tablet(*, lock: bool) -> Select[*tuple[Any, ...]]:
-    c = table(Tablet).c
-    columns = [c[name] for name in TabletFacts._fields]
-    query = select(*columns).where(c.district == bindparam("district"), c.id == bindparam("tablet"))
-    return query.with_for_update() if lock else query
+    c, installation = table(Tablet).c, table(Installation).c
+    columns = [c[name] for name in TabletFacts._fields if name != "incarnation"]
+    query = select(*columns, installation.incarnation).where(
+        c.district == bindparam("district"),
+        c.id == bindparam("tablet"),
+        installation.district == c.district,
+    )
+    return query.with_for_update(of=table(Tablet)) if lock else query
 
 
 def _known(tablet: TabletFacts | None) -> TabletFacts:
     if tablet is None:  # tablets are never deleted: this one was there a moment ago
         raise LookupError("the tablet's row is gone")
     return tablet
-
-
-def _basis(tablet: TabletFacts) -> tuple[int, str, bool]:
-    return tablet.taken, tablet.chain_hash, tablet.revoked_at is not None
 
 
 def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lock: bool) -> Plan:
@@ -317,7 +264,8 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
     if stored is not None:
         if stored.digest != upload.content:
             raise Problem("batch-id-reused", batch=batch["batch"])
-        return Plan(tablet.id, _basis(tablet), {}, stored.receipt, answered_before=True)
+        token = tablet.token if tablet.token_batch == batch["batch"] else ""
+        return Plan(tablet.id, tablet.basis, {}, stored.receipt, token, answered_before=True)
     status = _continuity(session, district, tablet, batch, arrivals)
     if status is not ReceiptStatus.ACCEPTED:
         return _turned_back(district, tablet, batch, status, upload.now)
@@ -325,16 +273,16 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
     if tablet.revoked_at is not None:
         for arrival in new:
             arrival.reasons = [reason("", "tablet-revoked", None)]
-    heads, touched = _load(session, hub, tablet, new, upload.now, lock=lock)
-    _judge(new, touched)
+    heads, touched = load(session, hub, tablet.post_id, new, upload.now, lock=lock)
+    judge(new, touched)
     receipt = Receipt(
         batch["batch"],
         ReceiptStatus.ACCEPTED,
         max(batch["first"] + len(arrivals), tablet.taken + 1),
         tuple(Item(a.link.dot.counter, a.outcome, [r.wire() for r in a.reasons]) for a in arrivals),
     )
-    plan = Plan(tablet.id, _basis(tablet), heads, orjson.dumps(receipt.wire()))
-    fresh = _save(session, plan.writes, hub, batch["batch"], new, touched, upload.now)
+    plan = Plan(tablet.id, tablet.basis, heads, orjson.dumps(receipt.wire()), _next_token(tablet, batch))
+    fresh = save(session, plan.writes, hub, batch["batch"], new, touched, upload.now)
     derive(session, hub, list(touched.subjects), upload.now, plan.writes, fresh)
     _close(plan, hub, tablet, upload, new, touched)
     return plan
@@ -353,10 +301,26 @@ def _close(
     """Add what is written of the upload itself: how far the tablet's chain is held, the batch with its receipt, the log."""
     batch, offset_ms = upload.batch, _offset_ms(upload.batch["sent_at"], upload.now)
     counts = Counter(item[1] for item in orjson.loads(plan.answer)["items"])
-    heard: dict[str, Any] = {"last_sync_at": upload.now, "clock_offset_ms": offset_ms, "app": batch["app"]}
+    heard: dict[str, Any] = _handed_out(tablet, batch, plan.token)
+    if not batch["carried"]:  # which may have lain in a pocket for weeks
+        heard |= {"last_sync_at": upload.now, "clock_offset_ms": offset_ms, "app": batch["app"]}
+    if batch["head"][0] >= tablet.head_counter:
+        heard["head_counter"] = batch["head"][0]
+        days = [
+            {
+                "district": hub.district,
+                "tablet_id": tablet.id,
+                "measured_on": date.fromisoformat(day),
+                "measured": count,
+                "told_at": upload.now,
+            }
+            for day, count in batch["tally"].items()
+        ]
+        plan.writes.upsert(table(TabletDay), days)
     if new:
         heard |= {"taken": new[-1].link.dot.counter, "chain_hash": new[-1].link.hash}
-    plan.writes.set(table(Tablet), {"district": hub.district, "id": tablet.id}, heard)
+    if heard:
+        plan.writes.set(table(Tablet), {"district": hub.district, "id": tablet.id}, heard)
     if upload.arrivals:
         row = {
             "district": hub.district,
@@ -377,8 +341,23 @@ def _close(
         "received": len(upload.arrivals),
         "outcomes": dict(counts),
         "clock_offset_ms": offset_ms,
+        **({"carried": True} if batch["carried"] else {}),
     }
     plan.entries = _entries(tablet, details, touched)
+
+
+def _next_token(tablet: TabletFacts, batch: Json) -> str:
+    """Make the token that the tablet must bring back; a batch that somebody carries has no part in this."""
+    return tablet.token if batch["carried"] else secrets.token_urlsafe(12)
+
+
+def _handed_out(tablet: TabletFacts, batch: Json, token: str) -> dict[str, Any]:
+    if batch["carried"]:
+        return {}
+    # the same batch again, of which nothing was stored: what it brought is still what comes with it
+    again = batch["batch"] == tablet.token_batch
+    before = tablet.token_before if again else tablet.token
+    return {"token": token, "token_before": before, "token_batch": batch["batch"]}
 
 
 def _offset_ms(sent_at: str, now: datetime) -> int:
@@ -390,7 +369,9 @@ def _continuity(
 ) -> ReceiptStatus:
     """Say whether the batch goes on from where the server holds this tablet's chain, or overlaps it truly."""
     head_counter, head_tag = batch["head"]
-    if head_counter < tablet.taken:
+    if tablet.split_at is not None:
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if not batch["carried"] and (head_counter < tablet.taken or not tablet.owns(batch)):
         return ReceiptStatus.NEW_EPOCH_REQUIRED
     if head_counter == tablet.taken and head_tag != tablet.chain_hash[:TAG_LENGTH]:
         return ReceiptStatus.NEW_EPOCH_REQUIRED
@@ -435,8 +416,15 @@ def _turned_back(
 ) -> Plan:
     """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but the log's entry (and an alert)."""
     receipt = Receipt(batch["batch"], status, tablet.taken + 1)
-    plan = Plan(tablet.id, _basis(tablet), {}, orjson.dumps(receipt.wire()))
-    if status is ReceiptStatus.NEW_EPOCH_REQUIRED:
+    split = status is ReceiptStatus.NEW_EPOCH_REQUIRED
+    token = "" if split else _next_token(tablet, batch)
+    plan = Plan(tablet.id, tablet.basis, {}, orjson.dumps(receipt.wire()), token)
+    key = {"district": district, "id": tablet.id}
+    if split and tablet.split_at is None:
+        plan.writes.set(table(Tablet), key, {"split_at": now})
+    elif token:
+        plan.writes.set(table(Tablet), key, _handed_out(tablet, batch, token))
+    if split:
         notice = {"held": tablet.taken, "head": batch["head"][0], "first": batch["first"]}
         row = {"kind": "tablet-cloned-or-restored", "subject": tablet.id, "raised_at": now}
         row |= {"district": district, "details": orjson.dumps(notice).decode()}
@@ -451,209 +439,20 @@ def _turned_back(
     return plan
 
 
-def _load(
-    session: Session, hub: Hub, tablet: TabletFacts, new: Sequence[Arrival], now: datetime, *, lock: bool
-) -> tuple[Mapping[str, int], Touched]:
-    """Look at the posts concerned **first**, then load every touched child and record: what changes after that look is
-    noticed, because it moves a post's stream on."""
-    district = hub.district
-    # a change that is set aside counts as held too, so the record that it names is loaded and folded again
-    records = {a.record_id: a.child_id for a in new if a.record_id and a.child_id}
-    records |= {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
-    child_ids = sorted(set(records.values()))
-    asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
-    given = {"district": district, "posts": [tablet.post_id, *asked_for], "children": child_ids}
-    heads = _heads(session, given, lock=lock)
-    known = ledger.subjects(session, hub.vault, district, child_ids)
-    if any(subject.post_id not in heads for subject in known.values()):
-        raise _Moved
-    for child_id in sorted({a.child_id for a in new if a.change and a.child_id} - known.keys()):
-        known[child_id] = ledger.new_subject(hub.vault, child_id, tablet.post_id, now)
-    histories = ledger.histories(session, district, known, records)
-    return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
-
-
-def _heads(session: Session, given: Mapping[str, Any], *, lock: bool) -> dict[str, int]:
-    return dict(session.connection().execute(_posts_concerned(lock=lock), given).all())
-
-
-@cache
-def _posts_concerned(*, lock: bool) -> Select[*tuple[Any, ...]]:
-    """Find the tablet's post, those that children are to move to, and those where children are now, in order of id."""
-    child, post = table(Child).c, table(HealthPost).c
-    present = select(child.post_id).where(
-        child.district == bindparam("district"), among(child.id, "children")
-    )
-    query = (
-        select(post.id, post.head_position)
-        .where(post.district == bindparam("district"), among(post.id, "posts") | post.id.in_(present))
-        .order_by(post.id)
-    )
-    return query.with_for_update(key_share=True) if lock else query
-
-
-def _judge(new: Sequence[Arrival], touched: Touched) -> None:
-    """Decide the outcome of each change in order, fold every touched record, and route children to their posts."""
-    for arrival in new:
-        if arrival.change is not None and not arrival.reasons:
-            arrival.reasons = _against_state(arrival.change, touched)
-        if arrival.change is None or arrival.reasons:
-            arrival.change, arrival.outcome = None, Outcome.QUARANTINED
-            _set_aside(arrival, touched)
-            continue
-        change = arrival.change
-        history = touched.histories.get(change.record_id, History(())).with_change(change)
-        touched.histories[change.record_id] = history
-        state = touched.states[change.record_id] = fold(history)
-        arrival.outcome = outcome_of(change, history, state)
-        if "identity" in change.registers:
-            # what the merged record says, not what came last: None while it is in conflict
-            touched.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
-    _route(touched)
-
-
-def _set_aside(arrival: Arrival, touched: Touched) -> None:
-    """Count a quarantined change as held, as the ledger will: under the record and child that it names."""
-    record_id = arrival.record_id
-    if record_id is None or touched.records.get(record_id) != arrival.child_id:
-        return
-    held = touched.histories.get(record_id, History(()))
-    quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
-    history = touched.histories[record_id] = History(held.changes, quarantined)
-    if history.changes:  # a context may have named it: what was incomplete or in conflict may be so no more
-        touched.states[record_id] = fold(history)
-
-
-def _against_state(change: Change, touched: Touched) -> list[Reason]:
-    """Give the reasons that only the state can give."""
-    if change.kind == "child":
-        post = change.registers.get("post", {}).get("post")
-        return [reason("set.post.post", "post-unknown", post)] if post and post not in touched.posts else []
-    born_on = touched.subjects[change.key["child"]].born_on
-    found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
-    return [found] if found else []
-
-
-def _route(touched: Touched) -> None:
-    """Send each child to the post its record names; a child whose posts are in conflict stays where it is."""
-    for subject in touched.subjects.values():
-        state = touched.states.get(subject.id)
-        named = state.value("post") if state else None
-        if named and named["post"] != subject.post_id:
-            if subject.stored:
-                touched.moved_from[subject.id] = subject.post_id
-            subject.post_id = named["post"]
-
-
-def _save(
-    session: Session,
-    writes: Writes,
-    hub: Hub,
-    batch_id: str,
-    new: Sequence[Arrival],
-    touched: Touched,
-    now: datetime,
-) -> Fresh:
-    """Add ledger and states to what is written; every record that changed takes the next position of its child's present
-    post. Gives the states' rows, from which the assessment goes on."""
-    district, positions = hub.district, touched.posts
-    children: list[dict[str, Any]] = []
-    born: list[dict[str, Any]] = []
-    measurements = []
-    measured = {state.key.get("child") for state in touched.states.values()}
-    for subject in touched.subjects.values():
-        state = touched.states.get(subject.id)
-        rows = children if subject.stored else born
-        if state is not None:
-            rows.append(ledger.child_row(district, subject, state, positions.next(subject.post_id)))
-        elif not subject.stored and subject.id in measured:
-            rows.append(ledger.child_row(district, subject, None, 0))
-    for state in touched.states.values():
-        if state.kind == "measurement":
-            subject = touched.subjects[state.key["child"]]
-            row = ledger.measurement_row(district, subject, state, positions.next(subject.post_id))
-            measurements.append(row)
-    # never an upsert: of two posts that make one child at once, the second must run again and see the first
-    writes.insert(table(Child), born)
-    writes.upsert(table(Child), children)
-    (writes.upsert if touched.held_before else writes.insert)(table(Measurement), measurements)
-    _move(session, writes, district, touched, positions)
-    positions.save(writes, district)
-    ledger_rows = [
-        ledger.change_row(
-            district,
-            a.link,
-            a.change,
-            touched.subjects.get(a.child_id or ""),
-            hub.vault,
-            child_id=a.child_id,
-            record_id=a.record_id,
-            outcome=a.outcome,
-            reasons=[r.wire() for r in a.reasons],
-            batch_id=batch_id,
-            received_at=now,
-        )
-        for a in new
-    ]
-    writes.insert(table(ChangeRow), ledger_rows)
-    _index_niks(writes, hub, new, touched)
-    as_stored = {subject.id: subject.row for subject in touched.subjects.values() if subject.row}
-    return Fresh(
-        as_stored | {row["id"]: row for row in (*born, *children)},
-        {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
-        replacing=touched.held_before,
-    )
-
-
-def _move(session: Session, writes: Writes, district: str, touched: Touched, positions: Positions) -> None:
-    """Carry all of a moved child into its new post's stream, and tell the old post's."""
-    m = table(Measurement).c
-    for child_id, old_post in touched.moved_from.items():
-        post_id = touched.subjects[child_id].post_id
-        keys = session.execute(
-            select(m.measured_on, m.source).where(m.district == district, m.child_id == child_id)
-        ).all()
-        for measured_on, source in keys:
-            key = {"district": district, "child_id": child_id, "measured_on": measured_on, "source": source}
-            writes.set(table(Measurement), key, {"post_id": post_id, "position": positions.next(post_id)})
-        left = {"district": district, "post_id": old_post, "child_id": child_id}
-        writes.upsert(table(Departure), [{**left, "position": positions.next(old_post)}])
-        writes.remove(table(Departure), [{**left, "post_id": post_id}])
-
-
-def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
-    """Keep the blind index of the NIKs that a child's record holds now."""
-    for child_id in {a.change.record_id for a in new if a.change and "nik" in a.change.registers}:
-        history = touched.histories[child_id].changes
-        ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
-        siblings = touched.states[child_id].registers["nik"]
-        present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
-
-        def keys(blinds: set[bytes], child_id: str = child_id) -> list[dict[str, Any]]:
-            return [
-                {"blind": blind, "district": hub.district, "child_id": child_id} for blind in sorted(blinds)
-            ]
-
-        writes.remove(table(NikIndex), keys(ever - present))
-        writes.upsert(table(NikIndex), keys(present))
-
-
 def _entries(
     tablet: TabletFacts, details: Mapping[str, Any], touched: Touched
 ) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Log the batch at its tablet's post, and tell every other post whose children it touched or moved."""
-    elsewhere: dict[str, list[str]] = {}
-    for subject in touched.subjects.values():
-        posts = {subject.post_id, touched.moved_from.get(subject.id, subject.post_id)}
-        for post_id in posts - {tablet.post_id}:
-            elsewhere.setdefault(post_id, []).append(subject.id)
+    elsewhere = touched.posts_told()
     told = [
-        (audit.post_stream(post), "batch.elsewhere", {"children": ids}) for post, ids in elsewhere.items()
+        (audit.post_stream(post), "batch.elsewhere", {"children": ids})
+        for post, ids in elsewhere.items()
+        if post != tablet.post_id
     ]
     return [*told, (audit.post_stream(tablet.post_id), "batch.accepted", details)]
 
 
-def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: datetime) -> bytes:
+def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, token: str, now: datetime) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
         given = {"district": hub.district, "post": tablet.post_id}
@@ -661,11 +460,13 @@ def _answer(hub: Hub, tablet: TabletFacts, batch: Json, receipt: bytes, now: dat
         # A tablet that knew another incarnation, or a stream longer than ours is, pulls again from the start.
         same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
         cursor = batch["cursor"] if same else 0
-        pulled = pull(session, hub, tablet.post_id, cursor) if tablet.revoked_at is None else nothing(cursor)
+        may_see = tablet.revoked_at is None and not batch["carried"]
+        pulled = pull(session, hub, tablet.post_id, cursor) if may_see else nothing(cursor)
     return orjson.dumps(
         {
             "protocol": PROTOCOL,
             "incarnation": incarnation,
+            "token": token,
             "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "receipt": orjson.Fragment(receipt),
             "pull": pulled,

@@ -9,7 +9,7 @@ hands the answer back. Rules kept here:
 - Acknowledged changes are kept (the caller forgets them after 90 days), for a server that was restored from a backup.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +37,9 @@ Ref = tuple[str, str]
 
 MAX_CHANGES = 200
 MAX_BYTES = 256 * 1024
+_ROOM_FOR_THE_REST = 2048
+"""Bytes of a batch beside its changes."""
+_MOST_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Replica:
     sent_up_to: int = 0
     pending: dict[str, Any] | None = None
     pulled_at: str = ""
+    token: str = ""
+    carried: dict[str, int] = field(default_factory=dict)
 
     # -- what the tablet writes -----------------------------------------------------------------
 
@@ -213,30 +218,84 @@ class Replica:
         max_changes, max_bytes : the server's limits, or less on a poor line
         """
         if self.pending is None:
-            waiting = self.log[max(self.sent_up_to - self.forgotten, 0) :][:max_changes]
-            changes: list[Json] = []
-            size = 0
-            for logged in waiting:
-                wire = logged.change.wire()
-                size += len(canonical(wire)) + 1
-                if changes and size > max_bytes - 1024:
-                    break
-                changes.append(wire)
-            self.pending = {
-                "protocol": PROTOCOL,
-                "district": self.district,
-                "tablet": self.tablet_id,
-                "batch": batch_id,
-                "sent_at": sent_at,
-                "app": self.app,
-                "incarnation": self.incarnation,
-                "head": list(self.head) if self.head else [self.forgotten, self.forgotten_hash[:16]],
-                "first": self.sent_up_to + 1,
-                "previous": waiting[0].previous if waiting else "",
-                "changes": changes,
-                "cursor": self.cursor,
-            }
+            self.pending = self._batch(batch_id, sent_at, self.sent_up_to, max_changes, max_bytes)
         return self.pending
+
+    def carried_batches(
+        self,
+        new_id: Callable[[], str],
+        sent_at: str,
+        *,
+        max_changes: int = MAX_CHANGES,
+        max_bytes: int = MAX_BYTES,
+    ) -> list[dict[str, Any]]:
+        """Give everything that is not acknowledged as batches for somebody else to carry, in order; none when all is.
+
+        What the tablet sends itself is not touched: whatever comes second is a duplicate. The receipts are taken with
+        `receive_carried` whenever they come, if they come.
+
+        Parameters
+        ----------
+        new_id : gives a UUIDv7
+        sent_at, max_changes, max_bytes : as for `next_batch`
+        """
+        batches = []
+        done = self.sent_up_to
+        while done < self.forgotten + len(self.log):
+            batch = self._batch(new_id(), sent_at, done, max_changes, max_bytes, carried=True)
+            self.carried[batch["batch"]] = done + 1
+            done += len(batch["changes"])
+            batches.append(batch)
+        return batches
+
+    def _batch(
+        self,
+        batch_id: str,
+        sent_at: str,
+        done: int,
+        max_changes: int,
+        max_bytes: int,
+        *,
+        carried: bool = False,
+    ) -> dict[str, Any]:
+        waiting = self.log[max(done - self.forgotten, 0) :][:max_changes]
+        changes: list[Json] = []
+        size = 0
+        for logged in waiting:
+            wire = logged.change.wire()
+            size += len(canonical(wire)) + 1
+            if changes and size > max_bytes - _ROOM_FOR_THE_REST:
+                break
+            changes.append(wire)
+        return {
+            "protocol": PROTOCOL,
+            "district": self.district,
+            "tablet": self.tablet_id,
+            "batch": batch_id,
+            "sent_at": sent_at,
+            "app": self.app,
+            "token": "" if carried else self.token,
+            "carried": carried,
+            "tally": self._tally(),
+            "incarnation": self.incarnation,
+            "head": list(self.head) if self.head else [self.forgotten, self.forgotten_hash[:16]],
+            "first": done + 1,
+            "previous": waiting[0].previous if waiting else "",
+            "changes": changes,
+            "cursor": self.cursor,
+        }
+
+    def _tally(self) -> dict[str, int]:
+        """Count the measurements written here of each day of which something is not acknowledged yet."""
+        open_days = {e.change.key["measured_on"] for e in self.unanswered() if "measured_on" in e.change.key}
+        if not open_days:
+            return {}
+        written = {
+            (e.change.key["measured_on"], e.change.record_id)
+            for e in self.log
+            if e.change.key.get("measured_on") in open_days
+        }
+        return {day: sum(on == day for on, _ in written) for day in sorted(open_days)[-_MOST_DAYS:]}
 
     # -- what the tablet makes of an answer -----------------------------------------------------
 
@@ -261,6 +320,7 @@ class Replica:
         if self.pending is None or receipt.batch_id != self.pending["batch"]:
             raise RemoteProtocolError("receipt-foreign", f"no batch {receipt.batch_id} is waiting here")
         self.pending = None
+        self.token = answer["token"]
         if self.incarnation and self.incarnation != answer["incarnation"]:
             self.cursor = 0  # the server was restored: what it knew since may be gone, so pull from the start
             self.incarnation = answer["incarnation"]
@@ -272,6 +332,20 @@ class Replica:
         if self._continued_elsewhere(answer["pull"]):
             return [settled, NewEpochRequired(receipt.wanted)]
         return [settled, self._take(answer["pull"], received_at)]
+
+    def receive_carried(self, receipt: Receipt, received_at: str) -> Event | None:
+        """Take the receipt of a batch that was carried, in any order; None for one that tells nothing (any more).
+
+        Parameters
+        ----------
+        receipt : as unsealed by the caller, who knows by that that the server wrote it
+        received_at : the tablet's clock
+        """
+        if self.carried.pop(receipt.batch_id, None) is None:
+            return None
+        if receipt.status is ReceiptStatus.GAP:  # one before it was not delivered: nothing of this was stored
+            return None
+        return self._settle(receipt, received_at)
 
     def _settle(self, receipt: Receipt, received_at: str) -> Event:
         if receipt.status is ReceiptStatus.NEW_EPOCH_REQUIRED:
@@ -285,11 +359,16 @@ class Replica:
                 logged.item = logged.acknowledged_at = None
             return Resending(receipt.wanted)
         for item in receipt.items:
+            if item.counter <= self.forgotten:
+                continue
             logged = self.log[item.counter - self.forgotten - 1]
             if logged.item is None or item.outcome is not Outcome.DUPLICATE:
                 logged.item = item
             logged.acknowledged_at = received_at
-            self.sent_up_to = max(self.sent_up_to, item.counter)
+        while self.sent_up_to < self.forgotten + len(self.log) and (
+            self.log[self.sent_up_to - self.forgotten].item is not None
+        ):
+            self.sent_up_to += 1
         return Answered(receipt)
 
     def _continued_elsewhere(self, pull: Json) -> bool:
@@ -344,6 +423,10 @@ class Replica:
             self.forgotten += count
             del self.log[:count]
         return count
+
+    def kept_tags(self) -> tuple[int, list[str]]:
+        """Give what a server needs to find `common`: the counter of the oldest change kept, and the tags from there on."""
+        return self.forgotten + 1, [logged.change.tag for logged in self.log]
 
     def enrol_anew(self, tablet_id: str, common: int) -> "Replica":
         """Give the replica of a new enrolment of this device, with what the server does not hold numbered again.

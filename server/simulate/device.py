@@ -348,6 +348,8 @@ def dump(replica: Replica) -> dict[str, Any]:
         "sent_up_to": replica.sent_up_to,
         "pending": replica.pending,
         "pulled_at": replica.pulled_at,
+        "token": replica.token,
+        "carried": replica.carried,
         "log": [[e.change.wire(), _item(e.item), e.acknowledged_at] for e in replica.log],
         "base": [[s.kind, s.record_id, dict(s.key), s.wire()] for s in replica.base.values()],
     }

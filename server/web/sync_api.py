@@ -3,16 +3,18 @@
 import gzip
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
+from sqlalchemy.orm import Session
 
-from schemas import parse_enrolment
+from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import Malformed
-from server.accounts import enrol
+from server.accounts import enrol, enrol_again
 from server.errors import Problem
 from server.hub import Hub
-from server.models import HealthPost, Installation
+from server.models import HealthPost, Installation, Tablet
 from server.places import UUID_TEXT
 from server.sync import exchange, record_refusal
 from server.web.bodies import read_json
@@ -59,21 +61,38 @@ def enrol_tablet() -> Response:
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment(message)
     with hub().database.transaction() as session:
-        tablet = enrol(session, hub(), asked, now)
-        post = session.get_one(HealthPost, (hub().district, tablet.post_id))
-        installation = session.get_one(Installation, hub().district)
-        answer = {
-            "tablet": tablet.id,
-            "district": hub().district,
-            "post": {"id": post.id, "name": post.name},
-            "incarnation": installation.incarnation,
-            "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "limits": {
-                "changes": hub().settings.max_changes,
-                "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
-            },
-        }
+        answer = _welcome(session, enrol(session, hub(), asked, now), now)
     return _json(orjson.dumps(answer))
+
+
+@bp.post("/enrol/again")
+def enrol_tablet_again() -> Response:
+    """Give a device whose enrolment was closed (it was restored or cloned) a new one, with the counter up to which what it
+    keeps is held here."""
+    now = datetime.now(UTC)
+    message, _ = read_json(request, hub().settings)
+    asked = parse_enrolment_again(message)
+    with hub().database.transaction() as session:
+        tablet, common = enrol_again(session, hub(), asked, now)
+        answer = {**_welcome(session, tablet, now), "replaces": asked.tablet_id, "common": common}
+    return _json(orjson.dumps(answer))
+
+
+def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
+    """Tell a new tablet its name, its post and whom it talks to."""
+    post = session.get_one(HealthPost, (hub().district, tablet.post_id))
+    installation = session.get_one(Installation, hub().district)
+    return {
+        "tablet": tablet.id,
+        "district": hub().district,
+        "post": {"id": post.id, "name": post.name},
+        "incarnation": installation.incarnation,
+        "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "limits": {
+            "changes": hub().settings.max_changes,
+            "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
+        },
+    }
 
 
 def _claimed_tablet(message: object) -> str | None:

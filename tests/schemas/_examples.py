@@ -85,6 +85,7 @@ REGISTRATION = {
     },
 }
 LENGTH = {"length_mm": 742, "position": "lying"}
+TOKEN = "contoh-token-0001"
 SERVICES = {"vitamin_a": "blue", "exclusive_breastfeeding": None, "mbg": False, "mother_class": True}
 
 
@@ -99,6 +100,7 @@ def answer(replica: Replica) -> dict[str, Any]:
     return {
         "protocol": 1,
         "incarnation": INCARNATION,
+        "token": TOKEN,
         "server_time": "2026-01-06T03:00:02Z",
         "receipt": receipt.wire(),
         "pull": {

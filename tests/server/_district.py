@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select, text, update
 
-from schemas import check_answer, parse_enrolment
+from schemas import check_answer, parse_enrolment, parse_enrolment_again
 from server import accounts, audit, ledger, places, sync
 from server.config import Settings
 from server.hub import Hub
@@ -37,6 +37,7 @@ from sync_protocol import (
     Json,
     NewEpochRequired,
     Outcome,
+    Receipt,
     RecordState,
     Replica,
     canonical,
@@ -400,6 +401,12 @@ class FakeTablet:
         """Sync once; the server takes the batch and the line fails before the answer is here."""
         return self.send(self.next_message(**limits))
 
+    def carry(self) -> None:
+        """Let somebody else carry what is not acknowledged, and bring the receipts back."""
+        for batch in self.replica.carried_batches(self.district.new_id, self.district.clock.text()):
+            answer = self.send(self.signed(batch))
+            self.replica.receive_carried(Receipt.from_wire(answer["receipt"]), self.district.clock.text())
+
     def sync_until_quiet(self, **limits: int) -> None:
         """Sync until everything is sent and everything is fetched."""
         for _ in range(200):
@@ -412,20 +419,24 @@ class FakeTablet:
 
     def enrol_anew(self) -> None:
         """Enrol this device again, as the app does when the server asks for it: number anew what the server lacks."""
-        held = {
-            row.counter: row.hash
-            for row in self.district.rows(
-                select(ChangeRow.counter, ChangeRow.hash).where(ChangeRow.actor == self.id)
-            )
+        key = SigningKey()
+        first, tags = self.replica.kept_tags()
+        asked = {
+            "tablet": self.id,
+            "public_key": key.jwk(),
+            "app": self.replica.app,
+            "device": "uji",
+            "first": first,
+            "tags": tags,
         }
-        common = self.replica.forgotten
-        for logged in self.replica.log:
-            if held.get(logged.change.dot.counter) != logged.change.hash:
-                break
-            common = logged.change.dot.counter
-        self.key = SigningKey()
-        post = self.district.posts.index(self.replica.post_id)
-        self.replica = self.replica.enrol_anew(self.district.enrol(self.key, post), common)
+        signed = {"request": asked, "signature": base64url(self.key.sign(canonical(asked)))}
+        district = self.district
+        with district.hub.database.transaction() as session:
+            request = parse_enrolment_again(signed)
+            tablet, common = accounts.enrol_again(session, district.hub, request, district.clock.now)
+            new_id = tablet.id
+        self.key = key
+        self.replica = self.replica.enrol_anew(new_id, common)
 
     def clone(self) -> "FakeTablet":
         """Copy the device, key and all: a backup kept, or a second device restored from one."""

@@ -67,9 +67,8 @@ def test_changes_are_duplicates_when_they_come_in_another_batch(installed: Distr
     child = tablet.register_child()
     tablet.measure(child, weight_g=9000)
     tablet.lose_answer()
-    tablet.replica.pending = None  # the app was killed and makes a new batch, one change longer
     tablet.measure(child, "2026-02-05", weight_g=8800)
-    tablet.sync()
+    tablet.carry()  # a new batch, one change longer, in somebody's pocket
     assert tablet.outcomes() == ["duplicate", "duplicate", "applied"]
     installed.settle(tablet)
 
@@ -81,9 +80,8 @@ def test_refused_change_is_told_with_its_reasons_again_when_it_comes_in_another_
     child = tablet.register_child()
     tablet.measure(child, weight_g=9)
     tablet.lose_answer()
-    tablet.replica.pending = None
     tablet.measure(child, "2026-02-05", weight_g=8800)
-    tablet.sync()
+    tablet.carry()
     assert tablet.outcomes() == ["duplicate", "quarantined", "applied"]
     assert tablet.reasons(2) == ["out-of-range"]
     installed.settle(tablet)

@@ -101,6 +101,7 @@ class ServerModel:
             self.receipts[batch["batch"]] = self._accept(batch).wire()
         return {
             "incarnation": self.incarnation,
+            "token": "",
             "receipt": self.receipts[batch["batch"]],
             "pull": self._pull(batch["cursor"], page),
         }

@@ -217,7 +217,7 @@ def test_batch_stays_under_the_limit_of_bytes_but_holds_one_change() -> None:
     device = world.devices[0]
     for number in range(3):
         world.edit(device, REF, {"note": {"text": str(number) * 1500}})
-    assert len(device.replica.next_batch("batch", AT, max_bytes=5000)["changes"]) == 2
+    assert len(device.replica.next_batch("batch", AT, max_bytes=6000)["changes"]) == 2
     device.replica.pending = None
     assert len(device.replica.next_batch("batch", AT, max_bytes=1)["changes"]) == 1
 

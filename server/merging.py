@@ -1,0 +1,303 @@
+"""Changes -> ledger, merged states and streams: what every change goes through, a tablet's and the hub's alike.
+
+    load (posts first) -> judge (fold, outcome, route) -> save (rows to be written, positions in the posts' streams)
+
+Nothing is written here: all of it goes to a `Writes`, on a snapshot or under the posts' locks, as the caller has it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from schemas import Reason, check_against_birth
+from schemas.words import reason
+from server import ledger
+from server.assessment import Fresh
+from server.db import Writes, among
+from server.hub import Hub
+from server.models import (
+    ChangeRow,
+    Child,
+    Departure,
+    HealthPost,
+    Measurement,
+    NikIndex,
+    table,
+)
+from server.places import UUID_TEXT
+from sync_protocol import TAG_LENGTH, Change, History, Json, Link, Outcome, RecordState, fold, outcome_of
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One change of an upload on its way through: where it stands in the chain, and what became of it."""
+
+    link: Link
+    reasons: list[Reason]
+    change: Change | None = None
+    record_id: str | None = None
+    child_id: str | None = None
+    outcome: Outcome = Outcome.DUPLICATE
+
+    @classmethod
+    def of(cls, link: Link, reasons: list[Reason]) -> "Arrival":
+        """Give a change as it arrives, with every reason why it cannot be applied."""
+        change = None if reasons else Change.from_wire(link.dot, link.wire, link.hash)
+        return cls(link, reasons, change, *_named(link.wire))
+
+    def unjudged(self) -> "Arrival":
+        """Give a copy to be judged: an upload may have to be worked out more than once."""
+        return Arrival(self.link, list(self.reasons), self.change, self.record_id, self.child_id)
+
+
+def _named(wire: Json) -> tuple[str | None, str | None]:
+    """Give the record and the child that a change names, valid or not, as far as it names any."""
+    key = wire.get("key")
+    record_id = wire.get("id")
+    child_id = key["child"] if isinstance(key, Mapping) and "child" in key else record_id
+    return _uuid_or_none(record_id), _uuid_or_none(child_id)
+
+
+def _uuid_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
+
+
+class Positions:
+    """Gives out the next positions of posts' streams."""
+
+    def __init__(self, heads: Mapping[str, int]) -> None:
+        self._heads, self._before = dict(heads), dict(heads)
+
+    def __contains__(self, post_id: str) -> bool:
+        return post_id in self._heads
+
+    def next(self, post_id: str) -> int:
+        """Take the next position of a post's stream."""
+        self._heads[post_id] += 1
+        return self._heads[post_id]
+
+    def save(self, writes: Writes, district: str) -> None:
+        """Write the new heads of the streams."""
+        for post_id, head in self._heads.items():
+            if head != self._before[post_id]:
+                key = {"district": district, "id": post_id}
+                writes.set(table(HealthPost), key, {"head_position": head})
+
+
+@dataclass(slots=True)
+class Touched:
+    """What one upload touches, loaded and then folded. `posts` are those concerned, `records` the
+    child of each record; `held_before` says whether anything was
+    held of any of the records."""
+
+    subjects: dict[str, ledger.Subject]
+    histories: dict[str, History]
+    posts: Positions
+    records: Mapping[str, str]
+    held_before: bool
+    states: dict[str, RecordState] = field(default_factory=dict)
+    moved_from: dict[str, str] = field(default_factory=dict)
+
+    def posts_told(self) -> dict[str, list[str]]:
+        """Give the posts whose logs are to tell of it, each with its children: where they are, and where they were."""
+        told: dict[str, list[str]] = {}
+        for subject in self.subjects.values():
+            for post_id in {subject.post_id, self.moved_from.get(subject.id, subject.post_id)}:
+                told.setdefault(post_id, []).append(subject.id)
+        return told
+
+
+class Moved(Exception):
+    """A child changed its post while it was being looked at."""
+
+
+def load(
+    session: Session, hub: Hub, post_id: str, new: Sequence[Arrival], now: datetime, *, lock: bool
+) -> tuple[Mapping[str, int], Touched]:
+    """Look at the posts concerned **first**, then load every touched child and record: what changes after that look is
+    noticed, because it moves a post's stream on."""
+    district = hub.district
+    # a change that is set aside counts as held too, so the record that it names is loaded and folded again
+    records = {a.record_id: a.child_id for a in new if a.record_id and a.child_id}
+    records |= {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
+    child_ids = sorted(set(records.values()))
+    asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
+    given = {"district": district, "posts": [post_id, *asked_for], "children": child_ids}
+    heads = heads_of(session, given, lock=lock)
+    known = ledger.subjects(session, hub.vault, district, child_ids)
+    if any(subject.post_id not in heads for subject in known.values()):
+        raise Moved
+    for child_id in sorted({a.child_id for a in new if a.change and a.child_id} - known.keys()):
+        known[child_id] = ledger.new_subject(hub.vault, child_id, post_id, now)
+    histories = ledger.histories(session, district, known, records)
+    return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
+
+
+def heads_of(session: Session, given: Mapping[str, Any], *, lock: bool) -> dict[str, int]:
+    return dict(session.connection().execute(_posts_concerned(lock=lock), given).all())
+
+
+@cache
+def _posts_concerned(*, lock: bool) -> Select[*tuple[Any, ...]]:
+    """Find the tablet's post, those that children are to move to, and those where children are now, in order of id."""
+    child, post = table(Child).c, table(HealthPost).c
+    present = select(child.post_id).where(
+        child.district == bindparam("district"), among(child.id, "children")
+    )
+    query = (
+        select(post.id, post.head_position)
+        .where(post.district == bindparam("district"), among(post.id, "posts") | post.id.in_(present))
+        .order_by(post.id)
+    )
+    return query.with_for_update(key_share=True) if lock else query
+
+
+def judge(new: Sequence[Arrival], touched: Touched) -> None:
+    """Decide the outcome of each change in order, fold every touched record, and route children to their posts."""
+    for arrival in new:
+        if arrival.change is not None and not arrival.reasons:
+            arrival.reasons = _against_state(arrival.change, touched)
+        if arrival.change is None or arrival.reasons:
+            arrival.change, arrival.outcome = None, Outcome.QUARANTINED
+            _set_aside(arrival, touched)
+            continue
+        change = arrival.change
+        history = touched.histories.get(change.record_id, History(())).with_change(change)
+        touched.histories[change.record_id] = history
+        state = touched.states[change.record_id] = fold(history)
+        arrival.outcome = outcome_of(change, history, state)
+        if "identity" in change.registers:
+            # what the merged record says, not what came last: None while it is in conflict
+            touched.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
+    _route(touched)
+
+
+def _set_aside(arrival: Arrival, touched: Touched) -> None:
+    """Count a quarantined change as held, as the ledger will: under the record and child that it names."""
+    record_id = arrival.record_id
+    if record_id is None or touched.records.get(record_id) != arrival.child_id:
+        return
+    held = touched.histories.get(record_id, History(()))
+    quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
+    history = touched.histories[record_id] = History(held.changes, quarantined)
+    if history.changes:  # a context may have named it: what was incomplete or in conflict may be so no more
+        touched.states[record_id] = fold(history)
+
+
+def _against_state(change: Change, touched: Touched) -> list[Reason]:
+    """Give the reasons that only the state can give."""
+    if change.kind == "child":
+        post = change.registers.get("post", {}).get("post")
+        return [reason("set.post.post", "post-unknown", post)] if post and post not in touched.posts else []
+    born_on = touched.subjects[change.key["child"]].born_on
+    found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
+    return [found] if found else []
+
+
+def _route(touched: Touched) -> None:
+    """Send each child to the post its record names; a child whose posts are in conflict stays where it is."""
+    for subject in touched.subjects.values():
+        state = touched.states.get(subject.id)
+        named = state.value("post") if state else None
+        if named and named["post"] != subject.post_id:
+            if subject.stored:
+                touched.moved_from[subject.id] = subject.post_id
+            subject.post_id = named["post"]
+
+
+def save(
+    session: Session,
+    writes: Writes,
+    hub: Hub,
+    batch_id: str | None,
+    new: Sequence[Arrival],
+    touched: Touched,
+    now: datetime,
+) -> Fresh:
+    """Add ledger and states to what is written; every record that changed takes the next position of its child's present
+    post. Gives the states' rows, from which the assessment goes on."""
+    district, positions = hub.district, touched.posts
+    children: list[dict[str, Any]] = []
+    born: list[dict[str, Any]] = []
+    measurements = []
+    measured = {state.key.get("child") for state in touched.states.values()}
+    for subject in touched.subjects.values():
+        state = touched.states.get(subject.id)
+        rows = children if subject.stored else born
+        if state is not None:
+            rows.append(ledger.child_row(district, subject, state, positions.next(subject.post_id)))
+        elif not subject.stored and subject.id in measured:
+            rows.append(ledger.child_row(district, subject, None, 0))
+    for state in touched.states.values():
+        if state.kind == "measurement":
+            subject = touched.subjects[state.key["child"]]
+            row = ledger.measurement_row(district, subject, state, positions.next(subject.post_id))
+            measurements.append(row)
+    # never an upsert: of two posts that make one child at once, the second must run again and see the first
+    writes.insert(table(Child), born)
+    writes.upsert(table(Child), children)
+    (writes.upsert if touched.held_before else writes.insert)(table(Measurement), measurements)
+    _move(session, writes, district, touched, positions)
+    positions.save(writes, district)
+    ledger_rows = [
+        ledger.change_row(
+            district,
+            a.link,
+            a.change,
+            touched.subjects.get(a.child_id or ""),
+            hub.vault,
+            child_id=a.child_id,
+            record_id=a.record_id,
+            outcome=a.outcome,
+            reasons=[r.wire() for r in a.reasons],
+            batch_id=batch_id,
+            received_at=now,
+        )
+        for a in new
+    ]
+    writes.insert(table(ChangeRow), ledger_rows)
+    _index_niks(writes, hub, new, touched)
+    as_stored = {subject.id: subject.row for subject in touched.subjects.values() if subject.row}
+    return Fresh(
+        as_stored | {row["id"]: row for row in (*born, *children)},
+        {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
+        replacing=touched.held_before,
+    )
+
+
+def _move(session: Session, writes: Writes, district: str, touched: Touched, positions: Positions) -> None:
+    """Carry all of a moved child into its new post's stream, and tell the old post's."""
+    m = table(Measurement).c
+    for child_id, old_post in touched.moved_from.items():
+        post_id = touched.subjects[child_id].post_id
+        keys = session.execute(
+            select(m.measured_on, m.source).where(m.district == district, m.child_id == child_id)
+        ).all()
+        for measured_on, source in keys:
+            key = {"district": district, "child_id": child_id, "measured_on": measured_on, "source": source}
+            writes.set(table(Measurement), key, {"post_id": post_id, "position": positions.next(post_id)})
+        left = {"district": district, "post_id": old_post, "child_id": child_id}
+        writes.upsert(table(Departure), [{**left, "position": positions.next(old_post)}])
+        writes.remove(table(Departure), [{**left, "post_id": post_id}])
+
+
+def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
+    """Keep the blind index of the NIKs that a child's record holds now."""
+    for child_id in {a.change.record_id for a in new if a.change and "nik" in a.change.registers}:
+        history = touched.histories[child_id].changes
+        ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
+        siblings = touched.states[child_id].registers["nik"]
+        present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
+
+        def keys(blinds: set[bytes], child_id: str = child_id) -> list[dict[str, Any]]:
+            return [
+                {"blind": blind, "district": hub.district, "child_id": child_id} for blind in sorted(blinds)
+            ]
+
+        writes.remove(table(NikIndex), keys(ever - present))
+        writes.upsert(table(NikIndex), keys(present))

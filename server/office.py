@@ -1,0 +1,175 @@
+"""What the office writes: ordinary changes by the hub, on behalf of a signed-in person.
+
+The hub is one actor a record, `hub:<record id>`; it counts and chains its changes there under the lock of the child's post.
+Its contexts are what was **on the screen**, never what is stored by now, so what arrived meanwhile survives. Everything
+goes the way of a tablet's change (`merging`), and is logged at every post that it concerns.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from schemas import check_change
+from server import audit
+from server.assessment import derive
+from server.db import Writes
+from server.errors import Problem
+from server.hub import Hub
+from server.merging import Arrival, heads_of, judge, load, save
+from server.models import ChangeRow, Child, table
+from server.security import base64url
+from sync_protocol import (
+    FIRST_PREVIOUS,
+    NOTHING_SEEN,
+    SCHEMA,
+    Dot,
+    Json,
+    Link,
+    Outcome,
+    VersionVector,
+    chain,
+    hub_actor,
+    measurement_id,
+)
+
+NONCE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change that a person wants made.
+
+    Parameters
+    ----------
+    kind, record_id, key : the record, as in a change
+    registers : those that are set, each whole
+    context : the record's vector as it stood on the screen
+    """
+
+    kind: str
+    record_id: str
+    key: Mapping[str, str]
+    registers: Mapping[str, Json]
+    context: VersionVector = field(default_factory=lambda: NOTHING_SEEN)
+
+    @classmethod
+    def of_child(cls, child_id: str, registers: Mapping[str, Json], context: VersionVector) -> "Edit":
+        return cls("child", child_id, {}, registers, context)
+
+    @classmethod
+    def of_measurement(
+        cls, child_id: str, on: str, source: str, registers: Mapping[str, Json], context: VersionVector
+    ) -> "Edit":
+        key = {"child": child_id, "measured_on": on, "source": source}
+        return cls("measurement", measurement_id(child_id, on, source), key, registers, context)
+
+    @property
+    def child_id(self) -> str:
+        return self.key.get("child", self.record_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A change that the hub made, and what became of it."""
+
+    dot: Dot
+    hash: str
+    outcome: Outcome
+
+
+def write(
+    session: Session,
+    hub: Hub,
+    edits: Sequence[Edit],
+    action: str,
+    *,
+    author: str,
+    now: datetime,
+    details: Mapping[str, Any] | None = None,
+) -> list[Written]:
+    """Make changes of known children, in a writing transaction: all of them or, if one is refused, none.
+
+    Parameters
+    ----------
+    edits : of one record each
+    action : dotted word for the log, such as "conflict.settled"
+    author : "account:<id>" or "operator"
+    details : for the log beside the changes' dots; no personal data
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for a child that is not there, `change-invalid` with every reason (among them those that only
+        the state can give: a post that does not exist, a measurement before birth).
+    """
+    district = hub.district
+    children = sorted({edit.child_id for edit in edits})
+    homes = _homes(session, district, children)
+    if homes.keys() != set(children):
+        raise Problem("record-unknown")
+    heads_of(session, {"district": district, "posts": [], "children": children}, lock=True)
+    arrivals = [_arrival(session, hub, edit, author, now) for edit in edits]
+    _refuse(arrivals)
+    home = homes[children[0]]
+    _, touched = load(session, hub, home, arrivals, now, lock=True)
+    judge(arrivals, touched)
+    _refuse(arrivals)
+    writes = Writes()
+    fresh = save(session, writes, hub, None, arrivals, touched, now)
+    derive(session, hub, list(touched.subjects), now, writes, fresh)
+    writes.apply(session)
+    dots = [[a.link.dot.actor, a.link.dot.counter] for a in arrivals]
+    for post_id, ids in sorted(touched.posts_told().items()):
+        told = {**(details or {}), "children": sorted(ids), "dots": dots}
+        stream = audit.post_stream(post_id)
+        audit.append(session, district, stream, action, actor=author, now=now, details=told)
+    return [Written(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
+
+
+def _arrival(session: Session, hub: Hub, edit: Edit, author: str, now: datetime) -> Arrival:
+    actor = hub_actor(edit.record_id)
+    last = session.execute(_last_of(), {"district": hub.district, "actor": actor}).first()
+    counter, previous = (last.counter + 1, last.hash) if last else (1, FIRST_PREVIOUS)
+    wire = {
+        "kind": edit.kind,
+        "id": edit.record_id,
+        "key": dict(edit.key),
+        "context": edit.context.wire(),
+        "set": {name: dict(value) for name, value in edit.registers.items()},
+        "author": author,
+        "recorded_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "nonce": base64url(secrets.token_bytes(NONCE_BYTES)),
+        "app": f"posyandu-sync/{version('posyandu-sync')}",
+        "schema": SCHEMA,
+    }
+    link: Link = chain(actor, counter, previous, [wire])[0]
+    return Arrival.of(link, check_change(wire, today=hub.settings.today(now)))
+
+
+@cache
+def _last_of() -> Select[*tuple[Any, ...]]:
+    c = table(ChangeRow).c
+    query = select(c.counter, c.hash).where(
+        c.district == bindparam("district"), c.actor == bindparam("actor")
+    )
+    return query.order_by(c.counter.desc()).limit(1)
+
+
+def _homes(session: Session, district: str, child_ids: Sequence[str]) -> dict[str, str]:
+    rows = session.execute(
+        select(Child.id, Child.post_id).where(Child.district == district, Child.id.in_(child_ids))
+    )
+    return {row.id: row.post_id for row in rows}
+
+
+def _refuse(arrivals: Sequence[Arrival]) -> None:
+    reasons = [reason.wire() for a in arrivals for reason in a.reasons]
+    if reasons:
+        raise Problem("change-invalid", reasons=reasons)
