@@ -347,17 +347,16 @@ def _close(
 
 
 def _next_token(tablet: TabletFacts, batch: Json) -> str:
-    """Make the token that the tablet must bring back; a batch that somebody carries has no part in this."""
-    return tablet.token if batch["carried"] else secrets.token_urlsafe(12)
+    """Make the token that the tablet must bring back: the same one for the same batch, which may be here twice at once. A
+    batch that somebody carries has no part in this."""
+    unchanged = batch["carried"] or batch["batch"] == tablet.token_batch
+    return tablet.token if unchanged else secrets.token_urlsafe(12)
 
 
 def _handed_out(tablet: TabletFacts, batch: Json, token: str) -> dict[str, Any]:
-    if batch["carried"]:
+    if token == tablet.token:
         return {}
-    # the same batch again, of which nothing was stored: what it brought is still what comes with it
-    again = batch["batch"] == tablet.token_batch
-    before = tablet.token_before if again else tablet.token
-    return {"token": token, "token_before": before, "token_batch": batch["batch"]}
+    return {"token": token, "token_before": tablet.token, "token_batch": batch["batch"]}
 
 
 def _offset_ms(sent_at: str, now: datetime) -> int:
