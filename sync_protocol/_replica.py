@@ -387,6 +387,10 @@ class Replica:
 
     def _take(self, pull: Json, received_at: str) -> Pulled:
         refs: list[Ref] = []
+        if (
+            self.cursor == 0
+        ):  # from the start: what a restored server does not publish any more is not at this post
+            self.base.clear()
         for child in pull["children"]:
             refs.append(("child", child["id"]))
             self.base[refs[-1]] = RecordState.from_wire("child", child["id"], {}, child)

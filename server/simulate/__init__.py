@@ -1,8 +1,8 @@
 """`posyandu-sync simulate`: a survey of children through a fleet of tablets, over real HTTP, and then the reckoning.
 
     survey    the file -> rows
-    line      HTTP that can be cut
-    device    one tablet: replica, key, disk, cadre
+    line      the reference client's line, which can be cut
+    device    one tablet: the reference client, its store, a cadre
     fleet     the day: who records what, when, and what goes wrong
     verdict   what came of it, checked against database, notebooks and file
 
@@ -41,4 +41,7 @@ def simulate(file: Path, server_url: str, hub: Hub, *, chaos: bool, seed: int, t
     tell(f"{file}: {len(rows):,} rows")
     fleet = send_out(rows, server_url, hub, chaos=chaos, seed=seed, tell=tell)
     tell("checking")
-    return judge(hub, fleet)
+    try:
+        return judge(hub, fleet)
+    finally:
+        fleet.close()

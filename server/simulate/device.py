@@ -1,50 +1,47 @@
-"""One simulated tablet: a real Replica and key, a disk, and a cadre who writes down what she was told is saved.
+"""One simulated tablet: the reference client, its store on a disk, and a cadre who writes down what she was told is saved.
 
 Rules kept here:
-- The disk holds everything before anything is sent: a tablet that restarts between any two calls goes on where it was.
-- A batch is sent again, the same bytes, until it is answered.
-- The notebook is not on the disk. It is what the checks are made against, so a change that a restart forgot would be missed.
+- The disk is the client's own file: a tablet restarts by opening it again, is cloned by copying it, and is restored from an
+  older copy of it.
+- The notebook is not on the disk, and what it says of answers was heard on the line, not told by the client. It is what the
+  checks are made against, so a change that a restart forgot would be missed.
 - What the server sets aside is answered with a correction: the same change without what was refused.
 """
 
-import base64
-import json
 import random
 import secrets
-import time
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from server.places import new_id
-from server.security import SigningKey, base64url
+from server.security import SigningKey
 from server.simulate.line import Answer, Cut, Line, LineLost
 from server.simulate.survey import Unusable
 from sync_protocol import (
+    Answered,
     Change,
     Dot,
     Form,
     Item,
     Json,
-    Logged,
-    NewEpochRequired,
     Outcome,
-    Pulled,
-    RecordState,
     Replica,
     Resending,
-    canonical,
-    change_hash,
 )
+from sync_protocol.client import Client, NotReached, Pace, Refused, Renewal, Report
 
 APP: Final = "posyandu-simulate/1"
 SYNC: Final = "/api/v1/sync"
-TRIES: Final = 12
-LONGEST_PAUSE_SECONDS: Final = 2.0
+TRIES: Final = 8
+"""Times that a client is asked to try, each with PACE."""
+PACE: Final = Pace(tries=3, first_seconds=0.04, longest_seconds=2.0)
 ODD_SIZES: Final = (1, 2, 3, 5, 7, 11, 23, 60)
 CUTS: Final = (Cut.SENDING, Cut.UNREAD, Cut.MIDWAY)
 KEPT_BODIES: Final = 3
@@ -60,11 +57,27 @@ class Luck:
 
     def __init__(self, seed: str, *, chaos: bool) -> None:
         self.rng = random.Random(seed)  # noqa: S311  # chaos must be repeatable from a seed, not unguessable
-        self.chaos = chaos
+        self.seed, self.chaos = seed, chaos
 
     def strikes(self, share: float) -> bool:
         """Say whether something happens that does in so large a share of cases."""
         return self.chaos and self.rng.random() < share
+
+    def of_a_clone(self) -> "Luck":
+        """Give what happens to this tablet's copy."""
+        return Luck(f"{self.seed}/clone", chaos=self.chaos)
+
+
+class KeysByNumber:
+    """Keys whose name is the private number itself: a simulated disk needs no key store. A real tablet has one."""
+
+    def make(self) -> str:
+        """Make a key and give its number."""
+        return str(SigningKey().private_number())
+
+    def find(self, name: str) -> SigningKey:
+        """Give the key of a number."""
+        return SigningKey.from_private_number(int(name))
 
 
 @dataclass(slots=True)
@@ -76,15 +89,37 @@ class Refusal:
     left_out: tuple[str, ...] | None
 
 
+class Corrected:
+    """Which changes were corrected, by nonce: what the cadres of a tablet and of its clones tell one another."""
+
+    def __init__(self) -> None:
+        self._nonces: set[str] = set()
+        self._lock = threading.Lock()
+
+    def take(self, nonce: str) -> bool:
+        """Say whether nobody has corrected this change yet, and that the asker now does."""
+        with self._lock:
+            is_new = nonce not in self._nonces
+            self._nonces.add(nonce)
+            return is_new
+
+
 @dataclass(slots=True)
 class Notebook:
-    """What a cadre was told: changes that were saved, answers that came."""
+    """What a cadre was told: changes that were saved (by hash: the name they go by now, and nonce), answers that came.
 
-    written: list[tuple[Dot, str]] = field(default_factory=list)
-    receipts: dict[str, bytes] = field(default_factory=dict)
-    first_answers: dict[Dot, str] = field(default_factory=dict)
-    bodies: list[tuple[str, bytes]] = field(default_factory=list)
+    `told` holds, of each change, every outcome that this tablet heard; `receipts` the receipt of each batch by (enrolment,
+    batch); `copied` the nonces of what was unsent when this tablet was cloned, and so may arrive under two names.
+    """
+
+    written: dict[str, tuple[Dot, str]] = field(default_factory=dict)
+    receipts: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    told: dict[Dot, set[str]] = field(default_factory=dict)
+    bodies: list[tuple[tuple[str, str], bytes]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    corrected: Corrected = field(default_factory=Corrected)
+    copied: set[str] = field(default_factory=set)
+    enrolments: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     traffic: Counter[str] = field(default_factory=Counter)
 
@@ -95,70 +130,144 @@ class Device:
     Parameters
     ----------
     name : for the report
-    replica, key : as enrolled
+    file : the client's store, enrolled
     author : who writes on it
     luck : what happens to it
     clock_offset : how wrong its clock is
-    limits : changes and bytes that the server takes at once
     """
 
     def __init__(
         self,
         name: str,
-        replica: Replica,
-        key: SigningKey,
+        file: Path,
         *,
         author: str,
         luck: Luck,
         clock_offset: timedelta,
-        limits: Mapping[str, int],
     ) -> None:
         self.name, self.author, self.luck = name, author, luck
-        self.replica, self.key = replica, key
+        self.file, self.clock_offset = file, clock_offset
         self.notebook = Notebook()
-        self._clock_offset, self._limits = clock_offset, limits
-        self._body = b""
-        self._corrected = 0
-        self._disk = b""
-        self._save()
+        self.line: Line | None = None
+        self.was_copied = False
+        self.client = self._opened()
+        self.notebook.enrolments.append(self.replica.tablet_id)
+
+    @property
+    def replica(self) -> Replica:
+        """What the tablet holds."""
+        return self.client.replica
+
+    @contextmanager
+    def on(self, line: Line) -> Iterator[None]:
+        """Have a line for a while."""
+        self.line = line
+        try:
+            yield
+        finally:
+            self.line = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self.client.close()
 
     # -- writing ------------------------------------------------------------------------------------
 
     def write(self, form: Form, registers: Mapping[str, Json]) -> Change:
         """Save what was filled in."""
-        nonce = base64url(secrets.token_bytes(16))
-        change = self.replica.write(form, registers, author=self.author, recorded_at=self._now(), nonce=nonce)
-        self._save()
-        self.notebook.written.append((change.dot, change.hash))
+        change = self.client.write(form, registers, author=self.author)
+        self.notebook.written[change.hash] = (change.dot, change.nonce)
         return change
 
-    def _now(self) -> str:
-        return (datetime.now(UTC) + self._clock_offset).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def _clock(self) -> datetime:
+        return datetime.now(UTC) + self.clock_offset
 
     # -- the disk -----------------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        self._disk = json.dumps(
-            {
-                "replica": dump(self.replica),
-                "key": str(self.key.private_number()),
-                "body": base64.b64encode(self._body).decode(),
-                "corrected": self._corrected,
-            }
-        ).encode()
+    def _opened(self) -> Client:
+        return Client.open(
+            self.file, keys=KeysByNumber(), transport=self, pace=PACE, clock=self._clock, rng=self.luck.rng
+        )
 
     def restart(self) -> None:
         """End the app and start it again from what is on the disk."""
         self.notebook.traffic["restarts"] += 1
-        stored = json.loads(self._disk)
-        self.replica = load(stored["replica"])
-        self.key = SigningKey.from_private_number(int(stored["key"]))
-        self._body = base64.b64decode(stored["body"])
-        self._corrected = stored["corrected"]
+        self.client.close()
+        self.client = self._opened()
+
+    def back_up(self) -> Path:
+        """Copy what is on the disk."""
+        copy = self.file.with_name(f"{self.file.stem}-{secrets.token_hex(4)}.tablet")
+        self.client.store.copy_to(copy)
+        return copy
+
+    def restore(self, copy: Path) -> None:
+        """Go on from an older copy, as a repaired device does; of what was not in it the tablet knows nothing."""
+        self.notebook.traffic["restored from a copy"] += 1
+        self.was_copied = True
+        self.client.close()
+        self.file = copy
+        self.client = self._opened()
+
+    def clone(self) -> "Device":
+        """Copy the disk into a second device, key and all: from now on two go by one name."""
+        self.notebook.traffic["cloned"] += 1
+        other = Device(
+            f"{self.name} (clone)",
+            self.back_up(),
+            author=f"{self.author[:60]}-2",
+            luck=self.luck.of_a_clone(),
+            clock_offset=self.clock_offset,
+        )
+        other.notebook.corrected = self.notebook.corrected
+        other.notebook.copied = {entry.change.nonce for entry in self.replica.unanswered()}
+        self.was_copied = other.was_copied = True
+        return other
+
+    # -- the line -----------------------------------------------------------------------------------
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """Carry a request as the client's transport, as badly as luck has it, and note what is heard."""
+        line, luck = self.line, self.luck
+        if line is None:
+            raise LineLost("no line", sent=False)
+        if luck.strikes(0.2):
+            return line.post(path, body, luck.rng.choice(CUTS))
+        twice = path == SYNC and luck.strikes(0.05)
+        answer = self._sent_twice_at_once(line, body) if twice else line.post(path, body)
+        if answer.status != 200:
+            self.notebook.traffic[f"answers {answer.status}"] += 1
+        elif path == SYNC:
+            self._note(orjson.loads(body)["batch"], answer.json()["receipt"], body)
+        return answer
+
+    def _sent_twice_at_once(self, line: Line, body: bytes) -> Answer:
+        """Send the same batch on two connections, as a second tap does."""
+        self.notebook.traffic["sent twice at once"] += 1
+        line.send("POST", SYNC, body)
+        with line.another() as second:
+            other = second.post(SYNC, body)
+        answer = line.receive()
+        if answer.status == other.status == 200 and _receipt(answer) != _receipt(other):
+            raise PromiseBroken("one batch sent twice at once got two receipts")
+        return answer
+
+    def _note(self, batch: Json, receipt: Json, body: bytes) -> None:
+        """Write down what an answer said, before the client has seen it."""
+        if receipt["status"] != "accepted" or not batch["changes"]:
+            return
+        name = (batch["tablet"], batch["batch"])
+        told = orjson.dumps(receipt)
+        if self.notebook.receipts.setdefault(name, told) != told:
+            raise PromiseBroken(f"batch {batch['batch']} got another receipt when it came again")
+        if name not in (kept for kept, _ in self.notebook.bodies):
+            self.notebook.bodies = [*self.notebook.bodies, (name, body)][-KEPT_BODIES:]
+        for counter, outcome, *_ in receipt["items"]:
+            self.notebook.told.setdefault(Dot(batch["tablet"], counter), set()).add(outcome)
 
     # -- syncing ------------------------------------------------------------------------------------
 
-    def sync(self, line: Line) -> int:
+    def sync(self) -> int:
         """Make one round trip, whatever it takes.
 
         Returns
@@ -170,131 +279,89 @@ class Device:
         PromiseBroken, Unusable
             The latter where the server cannot be reached any more.
         """
-        self._make_batch()
-        answer = self._carried(line).json()
-        known = len(self.notebook.first_answers)
-        self._take(answer)
+        self._overlap()
+        report = self._exchanged()
+        self._look_at(report)
         if self.luck.strikes(0.1):
-            self._send_again(line)
-        new = len(self.notebook.first_answers) - known
-        return new + _size(answer["pull"]) + int(bool(answer["pull"]["more"]))
+            self._send_again()
+        return report.answered + len(report.pulled) + len(report.left) + int(report.more)
 
-    def sync_until_quiet(self, line: Line) -> int:
+    def sync_until_quiet(self) -> int:
         """Sync until nothing is waiting, here or there; give what moved."""
         moved = 0
         for _ in range(1000):
-            step = self.sync(line)
+            step = self.sync()
             moved += step
             if step == 0 and not self.replica.unanswered():
                 return moved
         raise PromiseBroken("never comes to rest")
 
-    def _make_batch(self) -> None:
+    def _overlap(self) -> None:
+        """Now and then, send some of what was answered once more."""
         replica, luck = self.replica, self.luck
-        if replica.pending is not None:
-            return
-        if replica.sent_up_to > replica.forgotten and luck.strikes(
-            0.1
-        ):  # some of what was answered, once more
-            replica.sent_up_to -= luck.rng.randint(1, min(5, replica.sent_up_to - replica.forgotten))
+        if replica.pending is None and replica.sent_up_to > replica.forgotten and luck.strikes(0.1):
+            with self.client.store.changing():
+                replica.sent_up_to -= luck.rng.randint(1, min(5, replica.sent_up_to - replica.forgotten))
             self.notebook.traffic["overlaps"] += 1
-        most = luck.rng.choice(ODD_SIZES) if luck.chaos else self._limits["changes"]
-        batch = replica.next_batch(
-            new_id(),
-            self._now(),
-            max_changes=min(most, self._limits["changes"]),
-            max_bytes=self._limits["bytes"],
-        )
-        signature = base64url(self.key.sign(canonical(batch)))
-        self._body = orjson.dumps({"batch": batch, "signature": signature})
-        self._save()
 
-    def _carried(self, line: Line) -> Answer:
-        """Send the pending batch until an answer is here."""
-        for attempt in range(TRIES):
-            if attempt:
-                self._wait(attempt)
+    def _exchanged(self) -> Report:
+        at_most = self.luck.rng.choice(ODD_SIZES) if self.luck.chaos else 10_000
+        for _ in range(TRIES):
             try:
-                answer = self._sent_once(line, cuttable=attempt < TRIES // 2)
-            except LineLost:
-                if self.luck.strikes(0.3):
+                return self.client.exchange(at_most=at_most)
+            except NotReached:
+                if self.luck.strikes(0.5):
                     self.restart()
-                continue
-            if answer.status == 200:
-                return answer
-            self.notebook.traffic[f"answers {answer.status}"] += 1
-            if answer.status < 500:
-                raise PromiseBroken(f"a batch was refused as a whole: {answer.status} {answer.body[:200]!r}")
-        raise Unusable(f"the server did not answer {TRIES} times running: is it still up?")
+            except Refused as refused:
+                raise PromiseBroken(f"a request was refused as a whole: {refused}") from refused
+        raise Unusable(f"the server did not answer {TRIES * PACE.tries} times running: is it still up?")
 
-    def _sent_once(self, line: Line, *, cuttable: bool) -> Answer:
-        if cuttable and self.luck.strikes(0.2):
-            return line.post(SYNC, self._body, self.luck.rng.choice(CUTS))
-        if cuttable and self.luck.strikes(0.05):
-            return self._sent_twice_at_once(line)
-        return line.post(SYNC, self._body)
+    def _look_at(self, report: Report) -> None:
+        if report.server_restored or any(isinstance(event, Resending) for event in report.events):
+            raise PromiseBroken("the server wants changes again, though it was not restored")
+        if report.left:
+            raise PromiseBroken("children left the post, though nobody moved them")
+        for renewal in report.renewals:
+            self._note_renewal(renewal)
+        for event in report.events:
+            if isinstance(event, Answered):
+                self._answer_refusals(event.receipt.items)
 
-    def _sent_twice_at_once(self, line: Line) -> Answer:
-        """Send the same batch on two connections, as a second tap does."""
-        self.notebook.traffic["sent twice at once"] += 1
-        line.send(SYNC, self._body)
-        with line.another() as second:
-            other = second.post(SYNC, self._body)
-        answer = line.receive()
-        if answer.status == other.status == 200 and _receipt(answer.json()) != _receipt(other.json()):
-            raise PromiseBroken("one batch sent twice at once got two receipts")
-        return answer
+    def _note_renewal(self, renewal: Renewal) -> None:
+        """Write down under which names saved changes go now; they must be the same but for that."""
+        if not self.was_copied:
+            raise PromiseBroken("a new enrolment was asked for, though nothing was copied or restored")
+        self.notebook.traffic["new enrolments"] += 1
+        self.notebook.enrolments.append(renewal.new_id)
+        for before, now in renewal.renumbered:
+            if _content(before) != _content(now):
+                raise PromiseBroken(f"change {before.dot.counter} became another when it was renumbered")
+            self.notebook.written.pop(before.hash, None)
+            self.notebook.written[now.hash] = (now.dot, now.nonce)
 
-    def _wait(self, attempt: int) -> None:
-        """Back off with jitter: twice as long each time, so that tablets that failed together do not return together."""
-        longest = min(0.02 * 2**attempt, LONGEST_PAUSE_SECONDS)
-        time.sleep(self.luck.rng.uniform(longest / 2, longest))
-
-    def _take(self, answer: Json) -> None:
-        pending = self.replica.pending
-        for event in self.replica.receive(answer, self._now()):
-            if isinstance(event, NewEpochRequired | Resending):
-                raise PromiseBroken(
-                    f"the server wants change {event.wanted} again, though nothing was restored"
-                )
-            if isinstance(event, Pulled) and event.left:
-                raise PromiseBroken("children left the post, though nobody moved them")
-        batch_id = answer["receipt"]["batch"]
-        if pending and pending["changes"]:
-            self.notebook.receipts[batch_id] = _receipt(answer)
-            self.notebook.bodies = [*self.notebook.bodies, (batch_id, self._body)][-KEPT_BODIES:]
-        self._note_first_answers(answer["receipt"]["items"])
-        self._body = b""
-        self._answer_refusals()
-        self._save()
-
-    def _note_first_answers(self, items: Sequence[Any]) -> None:
-        for counter, outcome, *_ in items:
-            self.notebook.first_answers.setdefault(Dot(self.replica.tablet_id, counter), outcome)
-
-    def _send_again(self, line: Line) -> None:
+    def _send_again(self) -> None:
         """Repeat an answered batch, the same bytes: the same receipt must come."""
-        if not self.notebook.bodies:
+        if not self.notebook.bodies or self.line is None:
             return
-        batch_id, body = self.luck.rng.choice(self.notebook.bodies)
+        name, body = self.luck.rng.choice(self.notebook.bodies)
         try:
-            answer = line.post(SYNC, body)
+            answer = self.line.post(SYNC, body)
         except LineLost:
             return
         self.notebook.traffic["repeats"] += 1
-        if answer.status == 200 and _receipt(answer.json()) != self.notebook.receipts[batch_id]:
-            raise PromiseBroken(f"batch {batch_id} got another receipt when it came again")
+        if answer.status == 200 and _receipt(answer) != self.notebook.receipts[name]:
+            raise PromiseBroken(f"batch {name[1]} got another receipt when it came again")
 
     # -- what was set aside -------------------------------------------------------------------------
 
-    def _answer_refusals(self) -> None:
-        """Correct each change that was set aside since the last answer."""
+    def _answer_refusals(self, items: Sequence[Item]) -> None:
+        """Correct each change that was set aside, once."""
         replica = self.replica
-        while self._corrected < replica.sent_up_to:
-            logged = replica.log[self._corrected - replica.forgotten]
-            self._corrected += 1
-            if logged.item and logged.item.outcome is Outcome.QUARANTINED:
-                self._correct(logged.change, logged.item)
+        for item in items:
+            if item.outcome is Outcome.QUARANTINED:
+                change = replica.log[item.counter - 1 - replica.forgotten].change
+                if self.notebook.corrected.take(change.nonce):
+                    self._correct(change, item)
 
     def _correct(self, change: Change, item: Item) -> None:
         left_out = refused_registers(item.reasons)
@@ -308,9 +375,9 @@ class Device:
             return
         key = change.key
         form = (
-            self.replica.open_child(change.record_id)
+            self.client.open_child(change.record_id)
             if change.kind == "child"
-            else self.replica.open_measurement(key["child"], key["measured_on"], key["source"])
+            else self.client.open_measurement(key["child"], key["measured_on"], key["source"])
         )
         self.write(form, registers)
 
@@ -323,53 +390,10 @@ def refused_registers(reasons: Sequence[Json]) -> tuple[str, ...] | None:
     return tuple(sorted({path[1] for path in paths}))
 
 
-def _receipt(answer: Json) -> bytes:
-    return orjson.dumps(answer["receipt"])
+def _content(change: Change) -> dict[str, Any]:
+    """Give what of a change a new name must not touch."""
+    return {name: value for name, value in change.wire().items() if name != "context"}
 
 
-def _size(pull: Json) -> int:
-    return len(pull["children"]) + sum(map(len, pull["measurements"].values())) + len(pull["left"])
-
-
-# -- a replica on a disk ----------------------------------------------------------------------------
-
-
-def dump(replica: Replica) -> dict[str, Any]:
-    """Write all of a replica as plain JSON."""
-    return {
-        "district": replica.district,
-        "tablet_id": replica.tablet_id,
-        "post_id": replica.post_id,
-        "app": replica.app,
-        "forgotten": replica.forgotten,
-        "forgotten_hash": replica.forgotten_hash,
-        "cursor": replica.cursor,
-        "incarnation": replica.incarnation,
-        "sent_up_to": replica.sent_up_to,
-        "pending": replica.pending,
-        "pulled_at": replica.pulled_at,
-        "token": replica.token,
-        "carried": replica.carried,
-        "log": [[e.change.wire(), _item(e.item), e.acknowledged_at] for e in replica.log],
-        "base": [[s.kind, s.record_id, dict(s.key), s.wire()] for s in replica.base.values()],
-    }
-
-
-def _item(item: Item | None) -> list[Any] | None:
-    return None if item is None else [item.counter, item.outcome.value, list(item.reasons)]
-
-
-def load(stored: Mapping[str, Any]) -> Replica:
-    """Read what `dump` wrote. Numbers and hashes of the log follow from its order, as they did when it was written."""
-    plain = {name: value for name, value in stored.items() if name not in ("log", "base")}
-    replica = Replica(**plain)
-    previous = replica.forgotten_hash
-    for counter, (wire, item, acknowledged_at) in enumerate(stored["log"], replica.forgotten + 1):
-        dot = Dot(replica.tablet_id, counter)
-        change = Change.from_wire(dot, wire, change_hash(dot, previous, wire))
-        read = None if item is None else Item(item[0], Outcome(item[1]), tuple(item[2]))
-        replica.log.append(Logged(change, previous, read, acknowledged_at))
-        previous = change.hash
-    for kind, record_id, key, wire in stored["base"]:
-        replica.base[kind, record_id] = RecordState.from_wire(kind, record_id, key, wire)
-    return replica
+def _receipt(answer: Answer) -> bytes:
+    return orjson.dumps(answer.json()["receipt"])

@@ -3,6 +3,7 @@
 The day has phases with a barrier between them, so that what two tablets do *at the same time* is planned and not hoped for:
 
     record    every tablet registers and measures its children; it syncs now and then
+              (chaos) some are cloned, and both go on; some break, and are restored from an older copy
     settle    everybody syncs until nothing moves
     edit      (chaos) two tablets of a post, both offline, edit the same measurement
     settle
@@ -14,16 +15,18 @@ register ends with the survey's value: `Case` says what the server must hold in 
 """
 
 import random
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -31,11 +34,11 @@ from server import accounts, places
 from server.hub import Hub
 from server.models import HealthCentre
 from server.places import new_id
-from server.security import SigningKey
-from server.simulate.device import APP, Device, Luck, PromiseBroken, Refusal
+from server.simulate.device import APP, Device, KeysByNumber, Luck, PromiseBroken, Refusal
 from server.simulate.line import Answer, Line, LineLost
 from server.simulate.survey import Row, Unusable
-from sync_protocol import Form, Json, ProtocolError, Replica, measurement_id
+from sync_protocol import Form, Json, ProtocolError, measurement_id
+from sync_protocol.client import Client, NotReached, Refused
 
 HEALTH_CENTRE: Final = "Survei (simulasi)"
 OPERATOR: Final = "operator"
@@ -46,8 +49,11 @@ TELL_SECONDS: Final = 5.0
 WRONG_CLOCKS_SECONDS: Final = (0, 90, -7_200, 3 * 86_400, -400 * 86_400)
 SHARED: Final = 0.12
 """Share of children, at posts with several tablets, that two of them edit at once."""
+COPIED: Final = 0.08
+"""Share of tablets that are cloned, and share of those that are restored from an older copy; one of each at least."""
 
 Tell = Callable[[str], None]
+Step = Callable[[Device], None]
 
 
 class Sharing(Enum):
@@ -57,6 +63,14 @@ class Sharing(Enum):
     EQUAL = "equal values"
     BOTH = "both measure first"
     CONFLICT = "different values"
+
+
+class Fate(Enum):
+    """What becomes of a tablet's disk while it records."""
+
+    KEPT = "nothing"
+    CLONED = "copied into a second device; both go on"
+    RESTORED = "broken, and restored from an older copy"
 
 
 @dataclass(slots=True)
@@ -93,11 +107,19 @@ class Case:
 
 @dataclass(slots=True)
 class Fleet:
-    """All that took part, when it is over."""
+    """All that took part, when it is over. `disks` holds the tablets' files; close the fleet to be rid of it."""
 
     devices: list[Device]
     cases: list[Case]
+    disks: "tempfile.TemporaryDirectory[str]"
+    fates: dict[Device, Fate] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def close(self) -> None:
+        """Put the tablets away."""
+        for device in self.devices:
+            device.close()
+        self.disks.cleanup()
 
     def planned(self, *sharings: Sharing) -> int:
         """Count the children that two tablets were to meet over in one of these ways."""
@@ -118,7 +140,18 @@ def send_out(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, see
     """
     started = time.monotonic()
     _knock(server_url)
-    fleet = _assemble(rows, server_url, hub, chaos=chaos, seed=seed, tell=tell)
+    fleet = Fleet([], [], tempfile.TemporaryDirectory(prefix="posyandu-simulate-"))
+    try:
+        _assemble(fleet, rows, server_url, hub, chaos=chaos, seed=seed, tell=tell)
+        _live(fleet, server_url, chaos=chaos, tell=tell)
+    except BaseException:
+        fleet.close()
+        raise
+    fleet.seconds = time.monotonic() - started
+    return fleet
+
+
+def _live(fleet: Fleet, server_url: str, *, chaos: bool, tell: Tell) -> None:
     day = _Day(server_url, fleet, tell)
     day.phase("record", day.record)
     day.settle()
@@ -127,16 +160,12 @@ def send_out(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, see
         day.settle()
         day.phase("decide conflicts", day.decide)
         day.settle()
+    refusals: dict[str, list[Refusal]] = {}
+    for device in fleet.devices:
+        for refusal in device.notebook.refusals:
+            refusals.setdefault(refusal.change.record_id, []).append(refusal)
     for case in fleet.cases:
-        case.refusals = _refusals_of(case)
-    fleet.seconds = time.monotonic() - started
-    return fleet
-
-
-def _refusals_of(case: Case) -> list[Refusal]:
-    writers = [case.owner, *([case.partner] if case.partner else [])]
-    records = (case.child_id, case.measurement_id)
-    return [r for device in writers for r in device.notebook.refusals if r.change.record_id in records]
+        case.refusals = [*refusals.get(case.child_id, ()), *refusals.get(case.measurement_id, ())]
 
 
 # -- before the day ---------------------------------------------------------------------------------
@@ -159,7 +188,9 @@ def _asked(server_url: str, question: Callable[[Line], Answer]) -> Answer:
             raise Unusable(f"there is no server at {server_url} ({error}): start it with 'serve'") from error
 
 
-def _assemble(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Fleet:
+def _assemble(
+    fleet: Fleet, rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell
+) -> None:
     """Make posts and tablets, and share the children out."""
     teams = sorted({(row.site, row.team) for row in rows})  # those of one post side by side
     devices: dict[tuple[str, str], Device] = {}
@@ -168,12 +199,15 @@ def _assemble(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, se
     for some in (teams[:1], *(teams[start : start + CODES_AT_ONCE] for start in starts)):
         for (site, team), code in _enrolment_codes(hub, some).items():
             luck = Luck(f"{seed}/{site}/{team}", chaos=chaos)
-            devices[site, team] = _enrol(server_url, hub, site, team, code, luck)
+            file = Path(fleet.disks.name) / f"{len(devices) + 1}.tablet"
+            devices[site, team] = _enrol(server_url, file, site, team, code, luck)
+            fleet.devices.append(devices[site, team])
         tell(f"{len(devices)} of {len(teams)} tablets enrolled")
-    cases = [Case(row, new_id(), devices[row.site, row.team]) for row in rows]
+    fleet.cases = [Case(row, new_id(), devices[row.site, row.team]) for row in rows]
     if chaos:
-        _share(cases, devices, random.Random(seed))  # noqa: S311  # repeatable
-    return Fleet(list(devices.values()), cases)
+        rng = random.Random(seed)  # noqa: S311  # repeatable
+        _share(fleet.cases, devices, rng)
+        fleet.fates = _fates(fleet, rng)
 
 
 def _enrolment_codes(hub: Hub, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -202,27 +236,35 @@ def _new_post(session: Session, hub: Hub, name: str, now: datetime) -> str:
     return places.add_post(session, hub, name, centre_id, None, actor=OPERATOR, now=now)
 
 
-def _enrol(server_url: str, hub: Hub, site: str, team: str, code: str, luck: Luck) -> Device:
-    key = SigningKey()
-    request = {"code": code, "public_key": key.jwk(), "app": APP, "device": f"{site} {team}"[:80]}
-    answer = _asked(server_url, lambda line: line.post("/api/v1/enrol", orjson.dumps(request)))
-    told = answer.json()
-    if answer.status != 200:
+def _enrol(server_url: str, file: Path, site: str, team: str, code: str, luck: Luck) -> Device:
+    try:
+        Client.enrol(
+            file, server_url, code, keys=KeysByNumber(), app=APP, device=f"{site} {team}"[:80]
+        ).close()
+    except Refused as refused:
         raise Unusable(
-            f"the server at {server_url} does not take the enrolment code just made ({answer.status} "
-            f"{told.get('code')}): does it serve the data of --data (or DATABASE_URL)?"
-        )
-    replica = Replica(hub.district, told["tablet"], told["post"]["id"], APP, incarnation=told["incarnation"])
+            f"the server at {server_url} does not take the enrolment code just made ({refused.status} "
+            f"{refused.code}): does it serve the data of --data (or DATABASE_URL)?"
+        ) from refused
+    except NotReached as error:
+        raise Unusable(f"there is no server at {server_url} ({error.why}): start it with 'serve'") from error
     wrong_by = luck.rng.choice(WRONG_CLOCKS_SECONDS) if luck.chaos else 0
     return Device(
         f"{site}/{team}",
-        replica,
-        key,
+        file,
         author=f"kader-{''.join(c for c in team if c.isascii() and c.isalnum()) or 'x'}"[:64],
         luck=luck,
         clock_offset=timedelta(seconds=wrong_by),
-        limits=told["limits"],
     )
+
+
+def _fates(fleet: Fleet, rng: random.Random) -> dict[Device, Fate]:
+    """Choose whose disks are copied, of those tablets that record several children."""
+    recorded = Counter(case.owner for case in fleet.cases)
+    likely = [device for device in fleet.devices if recorded[device] >= 3]
+    many = min(max(1, round(COPIED * len(fleet.devices))), len(likely) // 2)
+    chosen = rng.sample(likely, 2 * many)
+    return dict.fromkeys(chosen[:many], Fate.CLONED) | dict.fromkeys(chosen[many:], Fate.RESTORED)
 
 
 def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng: random.Random) -> None:
@@ -241,6 +283,50 @@ def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng
 # -- the day ----------------------------------------------------------------------------------------
 
 
+class _Hands:
+    """The tablet of a team while it records, its clone if it gets one, and the copy it may be restored from."""
+
+    def __init__(self, device: Device, fate: Fate, steps: int) -> None:
+        self.devices = [device]
+        self._away = {device: 0}
+        self._copy: Path | None = None
+        first, second = (0, 0) if fate is Fate.KEPT else sorted(device.luck.rng.sample(range(1, steps), 2))
+        self._clone_at = first if fate is Fate.CLONED else 0
+        self._copy_at, self._restore_at = (first, second) if fate is Fate.RESTORED else (0, 0)
+
+    def take_up(self, number: int) -> Device:
+        """Give the tablet that does a step, after what becomes of tablets before it."""
+        device = self.devices[0]
+        if number and number == self._clone_at:
+            self.devices.append(device.clone())
+            self._away[self.devices[1]] = 0
+        if number and number == self._copy_at:
+            self._copy = device.back_up()
+        if self._copy is not None and number == self._restore_at:
+            device.sync_until_quiet()  # what no server holds is gone with a broken tablet
+            device.restore(self._copy)
+        return device.luck.rng.choice(self.devices) if len(self.devices) > 1 else device
+
+    def after(self, device: Device) -> None:
+        """Let what happens between two children happen."""
+        luck = device.luck
+        if luck.strikes(0.05):
+            device.restart()
+        if self._away[device]:
+            self._away[device] -= 1
+        elif luck.strikes(0.15):
+            self._away[device] = luck.rng.randint(2, 9)
+            device.notebook.traffic["offline spells"] += 1
+        elif luck.strikes(0.4):
+            device.sync()
+
+    def put_down(self, device: Device) -> None:
+        """Send what is left, unless there is no line or the cadre forgets."""
+        if not self._away[device] and not device.luck.strikes(0.2):
+            while device.replica.unanswered():
+                device.sync()
+
+
 class _Day:
     """Runs the phases."""
 
@@ -254,7 +340,7 @@ class _Day:
                 self._shared[case.owner].append(case)
                 self._shared[case.partner].append(case)
 
-    def phase(self, name: str, work: Callable[[Device, Line], int]) -> int:
+    def phase(self, name: str, work: Callable[[Device], int]) -> int:
         """Let every tablet do its part, WORKERS at once; one that meets a broken promise is left out from then on."""
         devices = [device for device in self._fleet.devices if not device.notebook.broken]
         moved, told = 0, time.monotonic()
@@ -272,10 +358,10 @@ class _Day:
         self._tell(f"{name}: done")
         return moved
 
-    def _part(self, device: Device, work: Callable[[Device, Line], int]) -> int:
-        with Line(self._url, device.notebook.traffic) as line:
+    def _part(self, device: Device, work: Callable[[Device], int]) -> int:
+        with Line(self._url, device.notebook.traffic) as line, device.on(line):
             try:
-                return work(device, line)
+                return work(device)
             except (PromiseBroken, ProtocolError) as broken:
                 device.notebook.broken.append(str(broken))
                 return 0
@@ -289,34 +375,38 @@ class _Day:
 
     # record
 
-    def record(self, device: Device, line: Line) -> int:
+    def record(self, device: Device) -> int:
         """Register and measure every child of the team; in chaos in any order, with the line there or not."""
-        away, luck = 0, device.luck
-        for step in self._steps(device):
-            step()
-            if luck.strikes(0.05):
-                device.restart()
-            if away:
-                away -= 1
-            elif luck.strikes(0.15):
-                away = luck.rng.randint(2, 9)
-                device.notebook.traffic["offline spells"] += 1
-            elif luck.strikes(0.4):
-                device.sync(line)
-        if not away and not luck.strikes(0.2):
-            while device.replica.unanswered():
-                device.sync(line)
+        steps = self._steps(device)
+        hands = _Hands(device, self._fleet.fates.get(device, Fate.KEPT), len(steps))
+        for number, step in enumerate(steps):
+            with self._lent_line(device, hands.take_up(number)) as held:
+                step(held)
+                hands.after(held)
+        for held in hands.devices:
+            with self._lent_line(device, held):
+                hands.put_down(held)
+        self._fleet.devices += hands.devices[1:]
         return len(self._mine[device])
 
-    def _steps(self, device: Device) -> list[Callable[[], None]]:
+    @contextmanager
+    def _lent_line(self, owner: Device, held: Device) -> Iterator[Device]:
+        """Let a clone use its original's line."""
+        if held is owner or owner.line is None:
+            yield held
+        else:
+            with held.on(owner.line):
+                yield held
+
+    def _steps(self, device: Device) -> list[Step]:
         """Give what the team does, in order: in chaos children in any order, some registered after they were measured."""
-        steps: list[Callable[[], None]] = []
-        late: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        steps: list[Step] = []
+        late: list[tuple[Step, Step]] = []
         cases = list(self._mine[device])
         if device.luck.chaos:
             device.luck.rng.shuffle(cases)
         for case in cases:
-            child, measurement = _registering(device, case), _measuring(device, case)
+            child, measurement = _registering(case), _measuring(case)
             if device.luck.strikes(0.3):
                 steps.append(measurement)
                 late.append((child, measurement))
@@ -329,9 +419,9 @@ class _Day:
 
     # edit and decide
 
-    def edit(self, device: Device, _line: Line) -> int:
+    def edit(self, device: Device) -> int:
         """Write this tablet's part of what two write at once; nothing is sent before all have written."""
-        for case in self._shared[device]:
+        for case in self._shared.get(device, ()):
             form, registers = _opened(device, case), case.row.registers()
             owner = device is case.owner
             match case.sharing:
@@ -349,9 +439,9 @@ class _Day:
                     device.write(form, {"weight": {**registers["weight"], "weight_g": wrong}})
         return 0
 
-    def decide(self, device: Device, _line: Line) -> int:
+    def decide(self, device: Device) -> int:
         """Save the survey's value over both, on the tablet that the other one's cadre asked."""
-        for case in self._shared[device]:
+        for case in self._shared.get(device, ()):
             if case.sharing is Sharing.CONFLICT and device is case.partner:
                 view = device.replica.view(("measurement", case.measurement_id))
                 if view is None or len(view.registers["weight"]) != 2:
@@ -364,20 +454,20 @@ class _Day:
 
 
 def _opened(device: Device, case: Case) -> Form:
-    return device.replica.open_measurement(case.child_id, case.row.measured_on, SOURCE)
+    return device.client.open_measurement(case.child_id, case.row.measured_on, SOURCE)
 
 
-def _registering(device: Device, case: Case) -> Callable[[], None]:
-    def register() -> None:
-        device.write(device.replica.open_child(case.child_id), case.expected("child"))
+def _registering(case: Case) -> Step:
+    def register(device: Device) -> None:
+        device.write(device.client.open_child(case.child_id), case.expected("child"))
 
     return register
 
 
-def _measuring(device: Device, case: Case) -> Callable[[], None]:
+def _measuring(case: Case) -> Step:
     """Measure, less what the plan keeps for later."""
 
-    def measure() -> None:
+    def measure(device: Device) -> None:
         registers = case.row.registers()
         if case.sharing is Sharing.MERGE:
             del registers["muac"]

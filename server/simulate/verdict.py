@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 from server import audit, ledger
 from server.growth.zscores import FEMALE, MALE, zscores
 from server.hub import Hub
-from server.models import Assessment, Batch, ChangeRow, Child, Flag, Measurement
-from server.simulate.device import Refusal, dump, load
+from server.models import Assessment, Batch, ChangeRow, Child, Flag, Measurement, Notice, Tablet
+from server.simulate.device import Refusal
 from server.simulate.fleet import SOURCE, Case, Fleet, Sharing
 from server.simulate.line import Cut
 from server.simulate.survey import Exact
-from sync_protocol import Json, Outcome, RecordState, Replica, measurement_id
+from sync_protocol import Dot, Json, Outcome, RecordState, Replica, measurement_id
 
 Ref = tuple[str, str]
 AT_ONCE: Final = 200
@@ -31,7 +31,17 @@ SHOWN: Final = 10
 """Failures that are printed of each check."""
 ODD_ROWS: Final = 200
 SEX: Final = {"M": MALE, "F": FEMALE, None: 0}
-COUNTED: Final = ("offline spells", "restarts", "repeats", "overlaps", "sent twice at once", "conflicts seen")
+COUNTED: Final = (
+    "offline spells",
+    "restarts",
+    "repeats",
+    "overlaps",
+    "sent twice at once",
+    "cloned",
+    "restored from a copy",
+    "new enrolments",
+    "conflicts seen",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,7 @@ def judge(hub: Hub, fleet: Fleet) -> Report:
             _nothing_lost(session, hub, fleet),
             _outcomes_agree(session, hub, fleet),
             _receipts_add_up(session, hub, fleet),
+            _copies_found_out(session, hub, fleet),
             _meetings(fleet),
             *scores.checks(),
             _log_is_whole(session, hub, fleet),
@@ -163,7 +174,7 @@ def _nobody_complained(fleet: Fleet) -> Check:
         for answer, count in device.notebook.traffic.items()
         if answer.startswith("answers 500")
     ]
-    batches = sum(len(device.notebook.receipts) for device in fleet.devices)
+    batches = len({name for device in fleet.devices for name in device.notebook.receipts})
     return Check("every batch is taken, and answered alike when it comes again", batches, failures)
 
 
@@ -197,7 +208,7 @@ def _same_after_restart(fleet: Fleet) -> Check:
     failures = [
         device.name
         for device in fleet.devices
-        if _shown(load(dump(device.replica))) != _shown(device.replica)
+        if _shown(device.client.store.reread()) != _shown(device.replica)
     ]
     return Check("a tablet that restarts shows the same", len(fleet.devices), failures)
 
@@ -228,47 +239,78 @@ def _differences(state: RecordState, wanted: dict[str, Json]) -> Iterator[str]:
 
 
 def _nothing_lost(session: Session, hub: Hub, fleet: Fleet) -> Check:
-    """Look for every change that a cadre was told is saved: in the ledger, with the same hash, and nothing more."""
+    """Look for every change that a cadre was told is saved: in the ledger, with the same hash, once, and nothing more.
+
+    Only what was unsent when a tablet was cloned, and so is in two outboxes, may be there under two names.
+    """
     failures, compared = [], 0
-    hashes = _by_tablet(session, hub, fleet, ChangeRow.hash)
+    hashes, names = _by_dot(session, hub, fleet, ChangeRow.hash), defaultdict(set)
     for device in fleet.devices:
-        taken, written = hashes[device.replica.tablet_id], dict(device.notebook.written)
-        compared += len(written)
-        for dot, hash_ in written.items():
-            found = taken.pop(dot.counter, None)
-            if found != hash_:
+        compared += len(device.notebook.written)
+        for hash_, (dot, nonce) in device.notebook.written.items():
+            names[nonce].add(dot)
+            if (found := hashes.get(dot)) != hash_:
                 failures.append(f"{device.name}: change {dot.counter} is {'another' if found else 'lost'}")
-        failures += [f"{device.name}: change {counter} was never written" for counter in taken]
+    written = {dot for dots in names.values() for dot in dots}
+    failures += [
+        f"{_whose(fleet, dot)}: change {dot.counter} was never written" for dot in hashes.keys() - written
+    ]
+    copied = _copied(fleet)
+    failures += [
+        f"{_whose(fleet, min(dots))}: change {min(dots).counter} was taken {len(dots)} times"
+        for nonce, dots in names.items()
+        if len(dots) > (2 if nonce in copied else 1)
+    ]
     return Check(
         "nothing that was saved is lost: the ledger holds every change, same hash", compared, failures
     )
 
 
-def _outcomes_agree(session: Session, hub: Hub, fleet: Fleet) -> Check:
-    failures, compared = [], 0
-    outcomes = _by_tablet(session, hub, fleet, ChangeRow.outcome)
+def _copied(fleet: Fleet) -> set[str]:
+    return {nonce for device in fleet.devices for nonce in device.notebook.copied}
+
+
+def _doubled(fleet: Fleet) -> int:
+    """Count the changes that went out of two outboxes."""
+    names: dict[str, set[Dot]] = defaultdict(set)
     for device in fleet.devices:
-        ledgers = outcomes[device.replica.tablet_id]
-        told = {dot.counter: outcome for dot, outcome in device.notebook.first_answers.items()}
-        compared += len(told)
-        failures += [
-            f"{device.name}: change {counter} was answered {told.get(counter)}, the ledger says {ledgers.get(counter)}"
-            for counter in sorted(told.keys() | ledgers.keys())
-            if told.get(counter) != ledgers.get(counter)
-        ]
-    return Check("the ledger says of each change what its tablet was told first", compared, failures)
+        for dot, nonce in device.notebook.written.values():
+            names[nonce].add(dot)
+    return sum(len(dots) - 1 for dots in names.values())
 
 
-def _by_tablet(session: Session, hub: Hub, fleet: Fleet, column: Any) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = defaultdict(dict)
-    for some in _some([device.replica.tablet_id for device in fleet.devices]):
+def _whose(fleet: Fleet, dot: Dot) -> str:
+    return next((d.name for d in fleet.devices if dot.actor in d.notebook.enrolments), dot.actor)
+
+
+def _enrolments(fleet: Fleet) -> list[str]:
+    return sorted({tablet_id for device in fleet.devices for tablet_id in device.notebook.enrolments})
+
+
+def _outcomes_agree(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    outcomes = _by_dot(session, hub, fleet, ChangeRow.outcome)
+    told: dict[Dot, set[str]] = defaultdict(set)
+    for device in fleet.devices:
+        for dot, heard in device.notebook.told.items():
+            told[dot] |= heard
+    failures = [
+        f"{_whose(fleet, dot)}: change {dot.counter} was answered {sorted(told[dot])}, "
+        f"the ledger says {outcomes.get(dot)}"
+        for dot in sorted(told.keys() | outcomes.keys())
+        if told[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
+    ]
+    return Check("the ledger says of each change what its tablet was told first", len(told), failures)
+
+
+def _by_dot(session: Session, hub: Hub, fleet: Fleet, column: Any) -> dict[Dot, str]:
+    found: dict[Dot, str] = {}
+    for some in _some(_enrolments(fleet)):
         rows = session.execute(
             select(ChangeRow.actor, ChangeRow.counter, column).where(
                 ChangeRow.district == hub.district, ChangeRow.actor.in_(some)
             )
         )
-        for actor, counter, value in rows:
-            found[actor][counter] = value
+        found.update((Dot(actor, counter), value) for actor, counter, value in rows)
     return found
 
 
@@ -277,28 +319,35 @@ def _receipts_add_up(session: Session, hub: Hub, fleet: Fleet) -> Check:
     first time once: sent again it is a duplicate, or once more quarantined, with its reasons.
     """
     failures, compared = [], 0
+    given: dict[str, dict[str, bytes]] = defaultdict(dict)
     for device in fleet.devices:
+        for (tablet_id, batch_id), receipt in device.notebook.receipts.items():
+            if given[tablet_id].setdefault(batch_id, receipt) != receipt:
+                failures.append(f"{device.name}: batch {batch_id} got two receipts")
+    dots = {dot for device in fleet.devices for dot, _ in device.notebook.written.values()}
+    written = Counter(dot.actor for dot in dots)
+    for tablet_id in _enrolments(fleet):
         rows = session.execute(
             select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(
-                Batch.district == hub.district, Batch.tablet_id == device.replica.tablet_id
+                Batch.district == hub.district, Batch.tablet_id == tablet_id
             )
         ).all()
         compared += len(rows)
+        name = _whose(fleet, Dot(tablet_id, 1))
         stored = {row.batch_id: orjson.dumps(orjson.loads(row.receipt)) for row in rows}
-        if stored != device.notebook.receipts:
-            failures.append(f"{device.name}: stored receipts are not those that it was given")
+        if stored != given[tablet_id]:
+            failures.append(f"{name}: stored receipts are not those that it was given")
         items = [item for receipt in stored.values() for item in orjson.loads(receipt)["items"]]
         told = Counter(item[1] for item in items)
         counted = sum((Counter(orjson.loads(row.outcomes)) for row in rows), Counter[str]())
         if told != counted:
-            failures.append(
-                f"{device.name}: its receipts say {dict(told)}, the batches' counts {dict(counted)}"
-            )
+            failures.append(f"{name}: its receipts say {dict(told)}, the batches' counts {dict(counted)}")
         quarantined = {item[0] for item in items if item[1] == Outcome.QUARANTINED.value}
         again = told[Outcome.DUPLICATE.value] + told[Outcome.QUARANTINED.value] - len(quarantined)
-        new, written = len(items) - again, len(device.notebook.written)
-        if new != written:
-            failures.append(f"{device.name}: wrote {written}, receipts answer {new} for the first time")
+        if len(items) - again != written[tablet_id]:
+            failures.append(
+                f"{name}: wrote {written[tablet_id]}, receipts answer {len(items) - again} for the first time"
+            )
     return Check(
         "received = sum of outcomes, in every receipt; answered for the first time = written",
         compared,
@@ -306,18 +355,50 @@ def _receipts_add_up(session: Session, hub: Hub, fleet: Fleet) -> Check:
     )
 
 
+def _copies_found_out(session: Session, hub: Hub, fleet: Fleet) -> Check:
+    """Every tablet that was cloned or restored goes on under an enrolment that names the old one, and a person is told."""
+    replaced: dict[str, str | None] = {}
+    alerted: set[str] = set()
+    for some in _some(_enrolments(fleet)):
+        tablets = select(Tablet.id, Tablet.replaces).where(
+            Tablet.district == hub.district, Tablet.id.in_(some)
+        )
+        replaced.update((row.id, row.replaces) for row in session.execute(tablets))
+        notices = select(Notice.subject).where(
+            Notice.district == hub.district,
+            Notice.kind == "tablet-cloned-or-restored",
+            Notice.subject.in_(some),
+        )
+        alerted.update(session.scalars(notices))
+    failures, copies = [], 0
+    for device in fleet.devices:
+        old, *new = device.notebook.enrolments
+        copies += int(device.was_copied)
+        if len(new) != int(device.was_copied):
+            failures.append(f"{device.name}: {len(new)} new enrolments, {int(device.was_copied)} called for")
+        elif new and replaced.get(new[0]) != old:
+            failures.append(f"{device.name}: its new enrolment does not name the old one")
+        if new and old not in alerted:
+            failures.append(f"{device.name}: nobody was told that it was copied")
+    return Check("every copied tablet is found out, and goes on under a new enrolment", copies, failures)
+
+
 def _meetings(fleet: Fleet) -> Check:
     """Two tablets that met over a register gave a conflict or a merge exactly where that was planned."""
     counts = outcomes(fleet)
     conflicts = fleet.planned(Sharing.CONFLICT)
     merges = fleet.planned(Sharing.MERGE, Sharing.EQUAL, Sharing.BOTH)
+    doubled = _doubled(fleet)  # and so merges with itself
     found = {
         "conflicts": (counts[Outcome.CONFLICT.value], conflicts),
         "conflicts seen and decided on a tablet": (
             sum(device.notebook.traffic["conflicts seen"] for device in fleet.devices),
             conflicts,
         ),
-        "merges": (counts[Outcome.MERGED.value], merges),
+        "merges": (
+            min(counts[Outcome.MERGED.value], max(merges, counts[Outcome.MERGED.value] - doubled)),
+            merges,
+        ),
     }
     failures = [
         f"{got} {what}, {planned} planned" for what, (got, planned) in found.items() if got != planned
@@ -436,8 +517,10 @@ def _float(number: Decimal | None) -> float | None:
 
 def outcomes(fleet: Fleet) -> Counter[str]:
     """Count what became of the changes, duplicates of repeated ranges included."""
-    receipts = (orjson.loads(r) for device in fleet.devices for r in device.notebook.receipts.values())
-    return Counter(item[1] for receipt in receipts for item in receipt["items"])
+    receipts: dict[tuple[str, str], bytes] = {}
+    for device in fleet.devices:
+        receipts.update(device.notebook.receipts)
+    return Counter(item[1] for receipt in receipts.values() for item in orjson.loads(receipt)["items"])
 
 
 def _facts(fleet: Fleet) -> list[str]:
@@ -460,6 +543,10 @@ def _facts(fleet: Fleet) -> list[str]:
     if answers:
         lines.append(
             "Other answers: " + ", ".join(f"{count} x {name[8:]}" for name, count in answers.items())
+        )
+    if doubled := _doubled(fleet):
+        lines.append(
+            f"Changes in the outboxes of both a tablet and its clone, taken under two names: {doubled}"
         )
     if any(case.sharing for case in fleet.cases):
         met = ", ".join(f"{fleet.planned(sharing)} {sharing.value}" for sharing in Sharing)

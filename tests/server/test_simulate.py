@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.error import URLError
@@ -25,18 +25,20 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
+from server.accounts import make_enrolment_code
 from server.cli import main
 from server.config import Settings
 from server.hub import Hub
 from server.models import HealthCentre, HealthPost
-from server.security import SigningKey
 from server.simulate import Report, Unusable, simulate
-from server.simulate.device import Device, Luck, dump, load
+from server.simulate.device import APP, Device, KeysByNumber, Luck
 from server.simulate.fleet import HEALTH_CENTRE, Fleet, Sharing, send_out
 from server.simulate.line import Cut, Line, LineLost
 from server.simulate.survey import read_survey
 from server.simulate.verdict import judge
-from tests.builders import MEASURED_ON, make_replica, weight
+from sync_protocol import Dot, measurement_id
+from sync_protocol.client import Client
+from tests.builders import MEASURED_ON, weight
 from tests.server._district import Databases, District
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +132,7 @@ def lived(sqlite_databases: Databases) -> Iterator[Lived]:
         with serving(district.hub.settings) as url:
             fleet = send_out(read_survey(SAMPLE), url, district.hub, chaos=True, seed=3, tell=silence)
         yield Lived(fleet, district.hub.settings, judge(district.hub, fleet))
+        fleet.close()
 
 
 def failing(report: Report) -> set[str]:
@@ -146,6 +149,7 @@ def test_chaos_does_all_that_it_promises(lived: Lived) -> None:
     traffic = sum((device.notebook.traffic for device in lived.fleet.devices), Counter[str]())
     wanted = ["offline spells", "restarts", "repeats", "overlaps", "sent twice at once", "conflicts seen"]
     wanted += [cut.value for cut in Cut if cut is not Cut.NOWHERE]
+    wanted += ["cloned", "restored from a copy", "new enrolments"]
     assert [name for name in wanted if traffic[name] == 0] == []
 
 
@@ -248,10 +252,26 @@ def judged(lived: Lived) -> set[str]:
 
 
 def test_a_check_fails_when_a_change_that_was_saved_never_arrived(lived: Lived) -> None:
-    written = lived.fleet.devices[0].notebook.written
-    written.append((written[-1][0]._replace(counter=999), "x" * 43))
+    device = lived.fleet.devices[0]
+    dot = Dot(device.replica.tablet_id, 999)
+    device.notebook.written["x" * 43] = (dot, "a nonce")
     assert judged(lived) == {"nothing that", "received ="}
-    written.pop()
+    del device.notebook.written["x" * 43]
+
+
+def test_a_check_fails_when_a_change_was_taken_twice(lived: Lived) -> None:
+    written = lived.fleet.devices[0].notebook.written
+    (_, one), (second, other) = list(written.items())[:2]
+    written[second] = (other[0], one[1])
+    assert judged(lived) == {"nothing that"}
+    written[second] = other
+
+
+def test_a_check_fails_when_a_clone_was_not_found_out(lived: Lived) -> None:
+    device = next(device for device in lived.fleet.devices if not device.was_copied)
+    device.was_copied = True
+    assert judged(lived) == {"every copied"}
+    device.was_copied = False
 
 
 def test_a_check_fails_when_a_tablet_lacks_a_record(lived: Lived) -> None:
@@ -452,35 +472,52 @@ def test_the_command_exits_by_what_it_found(
 # -- one tablet -------------------------------------------------------------------------------------
 
 
-def make_device(luck: Luck) -> Device:
-    """Give a tablet that was just enrolled, with no server."""
-    limits = {"changes": 200, "bytes": 262_144}
-    return Device(
-        "contoh",
-        make_replica(),
-        SigningKey(),
-        author="kader-contoh",
-        luck=luck,
-        clock_offset=timedelta(),
-        limits=limits,
-    )
+@pytest.fixture
+def device(served: Served, tmp_path: Path) -> Iterator[Device]:
+    """Give a tablet that was just enrolled at a served installation."""
+    file = tmp_path / "contoh.tablet"
+    with served.hub.database.transaction() as session:
+        post = session.scalars(select(HealthPost.id)).first()
+        now = datetime.now(UTC)
+        code = make_enrolment_code(session, served.hub, str(post), "Contoh", actor="operator", now=now)
+    Client.enrol(file, served.url, code, keys=KeysByNumber(), app=APP, device="contoh").close()
+    luck = Luck("contoh", chaos=False)
+    device = Device("contoh", file, author="kader-contoh", luck=luck, clock_offset=timedelta())
+    yield device
+    device.close()
 
 
-def test_a_restart_loses_nothing_that_was_saved() -> None:
-    device = make_device(Luck("contoh", chaos=False))
-    form = device.replica.open_measurement("01900000-0000-7000-8000-000000000001", MEASURED_ON)
+def test_a_restart_loses_nothing_that_was_saved(device: Device) -> None:
+    form = device.client.open_measurement("01900000-0000-7000-8000-000000000001", MEASURED_ON)
     change = device.write(form, weight(8200))
-    before, key = device.replica, device.key
+    before = device.replica
     device.restart()
     assert device.replica is not before
     assert device.replica == before
     assert device.replica.log[0].change.hash == change.hash
-    assert device.key.private_number() == key.private_number()
+
+
+def test_a_clone_and_its_original_both_go_on_when_they_have_synced(served: Served, device: Device) -> None:
+    child = "01900000-0000-7000-8000-000000000002"
+    with Line(served.url, Counter()) as line:
+        with device.on(line):
+            device.sync_until_quiet()
+        clone = device.clone()
+        for number, one in enumerate((device, clone)):
+            one.write(one.client.open_measurement(child, f"2026-03-0{number + 1}"), weight(8200))
+            with one.on(line):
+                one.sync_until_quiet()
+        with device.on(line):
+            device.sync_until_quiet()
+    clone.close()
+    assert [len(one.notebook.enrolments) for one in (device, clone)] == [2, 2]
+    days = [measurement_id(child, day, "cadre") for day in ("2026-03-01", "2026-03-02")]
+    assert all(device.client.view(("measurement", day)) for day in days)
 
 
 def test_a_replica_is_the_same_when_it_was_on_a_disk(lived: Lived) -> None:
     for device in lived.fleet.devices:
-        assert load(dump(device.replica)) == device.replica
+        assert device.client.store.reread() == device.replica
 
 
 def test_nothing_happens_to_a_tablet_when_there_is_no_chaos() -> None:

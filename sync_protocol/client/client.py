@@ -1,0 +1,708 @@
+"""A tablet that syncs: a stored replica, a line, and the patience to bring the two together.
+
+Hides enrolment, batches, repetition, back-off, and what to do with each answer. Rules kept here:
+
+- Everything that is sent is on the disk before: a tablet killed between any two instructions asks the same again.
+- A batch is sent again, the same bytes, until it is answered. It is given up for a smaller one only where the server surely
+  has not taken it: not all of it had been handed to the line, or it was refused as a whole.
+- An answer is believed only if it has the shape of one and speaks of what was asked.
+- The network is waited for without a lock: writing goes on while a sync is under way.
+"""
+
+import base64
+import json
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from os import PathLike
+from typing import Any, Final, Protocol, Self, cast
+from uuid import UUID
+
+from sync_protocol._canonical import canonical
+from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
+from sync_protocol._records import Change, Json, Outcome, Receipt, RecordState
+from sync_protocol._replica import (
+    MAX_BYTES,
+    MAX_CHANGES,
+    Answered,
+    Event,
+    Form,
+    NewEpochRequired,
+    Pulled,
+    Ref,
+    Replica,
+)
+from sync_protocol._vectors import Entry, VersionVector
+from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
+from sync_protocol.client.line import Answer, Line, LineLost, Transport
+from sync_protocol.client.store import BATCH, Store
+
+SYNC: Final = "/api/v1/sync"
+ENROL: Final = "/api/v1/enrol"
+ENROL_AGAIN: Final = "/api/v1/enrol/again"
+FIRST_SIZE: Final = 25
+"""Changes of the first batch on a line that nothing is known of."""
+KEPT_DAYS: Final = 90
+"""How long acknowledged changes are kept, for a server that was restored from a backup."""
+TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request is worth another try."""
+NOTHING_HELD: Final = frozenset({400, 409, 413, 415, 422})
+"""Statuses that speak of this batch: made anew it may be taken."""
+IDLE_ROUNDS: Final = 3
+_RENEWAL, _ENROLMENT = "renewal", "enrolment"
+
+
+class Signer(Protocol):
+    """A P-256 key pair, wherever it is kept."""
+
+    def jwk(self) -> Mapping[str, str]:
+        """Give the public key as JWK (RFC 7517): kty, crv, x, y."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign with ECDSA and SHA-256; r and s, 32 bytes each (not DER)."""
+        ...
+
+
+class Keys(Protocol):
+    """A place where keys are kept. A new enrolment needs a new key, so the client makes keys itself."""
+
+    def make(self) -> str:
+        """Make a key, durably, and give the name under which `find` has it, after a restart too."""
+        ...
+
+    def find(self, name: str) -> Signer:
+        """Give the key of a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient one request is. Pauses have full jitter: anything from nothing to the longest of that try.
+
+    Parameters
+    ----------
+    tries : of one request before `NotReached`
+    first_seconds, longest_seconds : the longest pause after the first try; it doubles, up to this
+    patience_seconds : a server that asks (Retry-After) for a longer pause than this is not waited for
+    """
+
+    tries: int = 6
+    first_seconds: float = 0.5
+    longest_seconds: float = 60.0
+    patience_seconds: float = 120.0
+
+
+class NotReached(Exception):
+    """No answer came, however often it was tried. Nothing is lost: everything is still on this tablet.
+
+    Parameters
+    ----------
+    why : what went wrong the last time, for the log
+    retry_after_seconds : how long the server asked to wait; 0 if it did not say
+    """
+
+    title = "Server tidak terjangkau. Semua data masih tersimpan di tablet ini; coba lagi nanti."
+    title_en = "The server cannot be reached. Everything is still saved on this tablet; try again later."
+
+    def __init__(self, why: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(f"{self.title} / {self.title_en} ({why})")
+        self.why, self.retry_after_seconds = why, retry_after_seconds
+
+
+class Refused(Exception):
+    """The server refused a whole request, and said why; what it was about is still on this tablet.
+
+    Parameters
+    ----------
+    status : of HTTP
+    problem : the body (RFC 9457), with `code` and `title`, and nearly always `title_en`
+    """
+
+    def __init__(self, status: int, problem: Json) -> None:
+        self.status, self.problem = status, problem
+        self.code = str(problem["code"])
+        self.title, self.title_en = str(problem["title"]), str(problem.get("title_en", ""))
+        super().__init__(f"{self.code}: {self.title} / {self.title_en}")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """This device enrolled anew, because it was restored or cloned.
+
+    Parameters
+    ----------
+    old_id, new_id : the enrolments
+    renumbered : the changes that the server did not hold, as (before, now)
+    last_kept : of each record, the newest change of the old enrolment that the server holds
+    """
+
+    old_id: str
+    new_id: str
+    renumbered: Sequence[tuple[Change, Change]]
+    last_kept: Mapping[str, Entry]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sync brought.
+
+    Parameters
+    ----------
+    events : everything the replica made of the answers, in order
+    outcomes : how many changes got which answer, those that were sent again included
+    answered : changes that are no longer waiting
+    waiting : changes that still are
+    pulled, left : records that changed, children that left the post
+    renewals : new enrolments of this device
+    more : another round trip would bring more
+    server_restored : the server's incarnation changed, so everything is pulled again
+    revoked : this tablet was revoked: a person must look at what it still sends
+    round_trips, troubles : answers that came, and why others did not
+    """
+
+    events: list[Event] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    answered: int = 0
+    waiting: int = 0
+    pulled: set[Ref] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+    renewals: list[Renewal] = field(default_factory=list)
+    more: bool = False
+    server_restored: bool = False
+    revoked: bool = False
+    round_trips: int = 0
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is waiting, here or there, as far as was told."""
+        return not self.waiting and not self.more
+
+
+Progress = Callable[[int, int], None]
+"""Is told (answered, of how many) after each round trip: "38 of 41"."""
+
+
+def now_utc() -> datetime:
+    """Give the device's clock."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Make a UUIDv7 (RFC 9562), for a child or a batch."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
+    return str(UUID(int=number))
+
+
+class Client:
+    """An enrolled tablet. Get one with `enrol` or `open`; close it, or use it as a context.
+
+    It may be used from several threads: writing never waits for the network, and syncs take turns.
+
+    Parameters
+    ----------
+    store : open
+    keys : where the keys are
+    transport : the line to use; None: a `Line` to the address it was enrolled at
+    pace : of repetition
+    clock, sleep, rng : for tests and simulations
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        *,
+        transport: Transport | None = None,
+        pace: Pace | None = None,
+        clock: Callable[[], datetime] = now_utc,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.store = store
+        self._keys, self._pace, self._clock, self._sleep = keys, pace or Pace(), clock, sleep
+        self._line = None if transport else Line(store.facts["url"], clock=self._now)
+        self._transport: Transport = transport or cast(Line, self._line)
+        self._rng = rng or random.SystemRandom()
+        self._turn = threading.Lock()
+        self._untaken = False  # the pending batch was made here, and never handed over whole
+        self._renewals: list[Renewal] = []
+
+    # -- having one ---------------------------------------------------------------------------------
+
+    @classmethod
+    def enrol(
+        cls,
+        path: str | PathLike[str],
+        url: str,
+        code: str,
+        *,
+        keys: Keys,
+        app: str,
+        device: str,
+        **others: Any,
+    ) -> "Client":
+        """Exchange a one-time code for a new tablet in a new file. Interrupted, it asks the same when called again.
+
+        Parameters
+        ----------
+        path : of the store; an unfinished enrolment may be there, a finished one not
+        url : of the server
+        code : as the health centre gave it, such as 7K3M-Q2PW-XA
+        keys, **others : as for `Client`
+        app : name and version, written into every change
+        device : what the device is, for the list of tablets
+
+        Raises
+        ------
+        LocalProtocolError
+            `enrolled-already`, and those of `Store.open`
+        NotReached, Refused
+        """
+        store = Store.open(path, create=True)
+        try:
+            if store.is_enrolled:
+                raise LocalProtocolError(
+                    "enrolled-already", f"{path} holds a tablet: open it, or use another"
+                )
+            _prepare_enrolment(store, keys, url, {"code": code, "app": app, "device": device})
+            client = cls(store, keys, **others)
+        except BaseException:
+            store.close()
+            raise
+        try:
+            client._finish_enrolment()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], *, keys: Keys, **others: Any) -> "Client":
+        """Open an enrolled tablet's file.
+
+        Parameters
+        ----------
+        path, keys, **others : as for `enrol`
+
+        Raises
+        ------
+        LocalProtocolError
+            `not-enrolled`, and those of `Store.open`
+        """
+        store = Store.open(path)
+        try:
+            _ = store.replica
+            return cls(store, keys, **others)
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and a line of its own; what was written is stored already."""
+        self.store.close()
+        if self._line:
+            self._line.close()
+
+    def _finish_enrolment(self) -> None:
+        store, body = self.store, self.store.letters[_ENROLMENT]
+        told = self._asked(ENROL, lambda: body, welcome_misfit, Report())
+        with store.changing():
+            app = json.loads(body)["app"]
+            store.replica = Replica(
+                told["district"], told["tablet"], told["post"]["id"], app, incarnation=told["incarnation"]
+            )
+            store.facts |= {"limits": told["limits"], "post": told["post"]["name"]}
+            del store.letters[_ENROLMENT]
+
+    # -- what the person does -----------------------------------------------------------------------
+
+    @property
+    def replica(self) -> Replica:
+        """What the tablet holds; to be read, and changed only through this client."""
+        return self.store.replica
+
+    def open_child(self, child_id: str) -> Form:
+        """Open a child's record, made or not yet made (`new_id()` names a new one)."""
+        with self.store.looking() as replica:
+            return replica.open_child(child_id)
+
+    def open_measurement(self, child_id: str, measured_on: str, source: str = "cadre") -> Form:
+        """Open the measurement of a child on a day."""
+        with self.store.looking() as replica:
+            return replica.open_measurement(child_id, measured_on, source)
+
+    def view(self, ref: Ref) -> RecordState | None:
+        """Give a record as this tablet knows it, its own unsent changes included; None if it knows of none."""
+        with self.store.looking() as replica:
+            return replica.view(ref)
+
+    def write(self, form: Form, registers: Mapping[str, Json], *, author: str) -> Change:
+        """Save what was filled in. When this returns it is on the disk, and "saved" may be shown.
+
+        Parameters
+        ----------
+        form : as opened, however long ago
+        registers : the groups of fields that the author set, whole
+        author : who, 1 to 64 letters, digits, "." "_" or "-"
+
+        Raises
+        ------
+        LocalProtocolError
+            `nothing-set`
+        sqlite3.Error
+            It could not be stored (a full disk): it is not saved, and will not be sent.
+        """
+        with self.store.changing():
+            return self.replica.write(
+                self._under_present_name(form),
+                registers,
+                author=author,
+                recorded_at=self._now(),
+                nonce=_base64url(secrets.token_bytes(16)),
+            )
+
+    def _under_present_name(self, form: Form) -> Form:
+        """Give a form that was opened before this device enrolled anew the names that its own changes have now."""
+        for past in self._renewals:
+            own = form.context.get(past.old_id)
+            names = {before.tag: now.entry for before, now in past.renumbered}
+            if own is None or own.tag not in names:
+                continue
+            entries = {actor: entry for actor, entry in form.context.items() if actor != past.old_id}
+            entries[past.new_id] = names[own.tag]
+            if form.record_id in past.last_kept:
+                entries[past.old_id] = past.last_kept[form.record_id]
+            form = replace(form, context=VersionVector(entries))
+        return form
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # -- syncing ------------------------------------------------------------------------------------
+
+    def sync(self, progress: Progress | None = None) -> Report:
+        """Send everything and fetch everything.
+
+        Parameters
+        ----------
+        progress : is told after each round trip
+
+        Raises
+        ------
+        NotReached, Refused
+            What was answered until then is stored; another sync goes on from there.
+        RemoteProtocolError
+            `never-quiet`: round trips bring nothing, yet the server wants more of them.
+        """
+        with self._turn:
+            report, idle = Report(), 0
+            while idle < IDLE_ROUNDS:
+                before = self._standing()
+                self._round(report, None)
+                if progress:
+                    progress(report.answered, report.answered + report.waiting)
+                if report.is_quiet:
+                    self._forget()
+                    return report
+                idle = idle + 1 if self._standing() == before else 0
+            raise RemoteProtocolError("never-quiet", f"{IDLE_ROUNDS} round trips brought nothing")
+
+    def exchange(self, *, at_most: int | None = None) -> Report:
+        """Make one round trip.
+
+        Parameters
+        ----------
+        at_most : changes, if a new batch is made; None: what the line has shown to bear
+
+        Raises
+        ------
+        NotReached, Refused
+        """
+        with self._turn:
+            report = Report()
+            self._round(report, at_most)
+            return report
+
+    def _standing(self) -> tuple[object, ...]:
+        with self.store.looking() as replica:
+            return replica.tablet_id, replica.incarnation, replica.cursor, len(replica.unanswered())
+
+    def _round(self, report: Report, at_most: int | None) -> None:
+        report.more = False
+        if _RENEWAL in self.store.letters:
+            self._enrol_again(report)
+        else:
+            answer = self._asked(SYNC, lambda: self._letter(at_most), self._misfit, report)
+            self._take(answer, report)
+        with self.store.looking() as replica:
+            report.waiting = len(replica.unanswered())
+
+    def _misfit(self, answer: Any) -> str | None:
+        pending = self.replica.pending
+        return "no batch is waiting" if pending is None else answer_misfit(answer, pending)
+
+    def _letter(self, at_most: int | None) -> bytes:
+        """Give the bytes to send: the pending batch's, or a new one's, stored before they are sent."""
+        store = self.store
+        if BATCH not in store.letters:
+            limits = store.facts["limits"]
+            most = min(at_most or self._size, limits["changes"], MAX_CHANGES)
+            with store.changing():
+                batch = store.replica.next_batch(
+                    new_id(), self._now(), max_changes=most, max_bytes=min(limits["bytes"], MAX_BYTES)
+                )
+                store.letters[BATCH] = self._signed("batch", batch)
+            self._untaken = True
+        return store.letters[BATCH]
+
+    def _signed(self, name: str, content: Json) -> bytes:
+        key = self._keys.find(self.store.facts["key"])
+        signature = _base64url(key.sign(canonical(content)))
+        return canonical({name: content, "signature": signature})
+
+    def _take(self, answer: Json, report: Report) -> None:
+        """Take in an answer; and if it asks for a new enrolment, store the request for that with it."""
+        store = self.store
+        with store.changing():
+            replica, known = store.replica, store.replica.incarnation
+            waiting = len(replica.unanswered())
+            sent = len((replica.pending or {"changes": ()})["changes"])
+            events = replica.receive(answer, self._now())
+            del store.letters[BATCH]
+            if sent >= self._size:
+                self._resize(self._size * 2)
+            if any(isinstance(event, NewEpochRequired) for event in events):
+                self._prepare_renewal()
+            report.answered += max(waiting - len(replica.unanswered()), 0)
+        report.server_restored |= known not in ("", answer["incarnation"])
+        _tell(report, events)
+
+    # -- enrolling anew -----------------------------------------------------------------------------
+
+    def _prepare_renewal(self) -> None:
+        """Store the new key's name and the signed request: however often it is sent, it is the same."""
+        store = self.store
+        name = self._keys.make()
+        first, tags = store.replica.kept_tags()
+        request = {
+            "tablet": store.replica.tablet_id,
+            "public_key": dict(self._keys.find(name).jwk()),
+            "app": store.replica.app,
+            "device": store.facts["device"],
+            "first": first,
+            "tags": tags,
+        }
+        store.letters[_RENEWAL] = self._signed("request", request)
+        store.facts["next_key"] = name
+
+    def _enrol_again(self, report: Report) -> None:
+        """Go on under a new enrolment; what was written meanwhile is renumbered with the rest."""
+        store, body = self.store, self.store.letters[_RENEWAL]
+        request = json.loads(body)["request"]
+        told = self._asked(ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report)
+        with store.changing():
+            old = store.replica
+            new = old.enrol_anew(told["tablet"], told["common"])
+            new.incarnation = told["incarnation"]
+            kept = max(told["common"] - old.forgotten, 0)
+            renewal = Renewal(
+                old.tablet_id,
+                new.tablet_id,
+                [(a.change, b.change) for a, b in zip(old.log[kept:], new.log, strict=True)],
+                {e.change.record_id: e.change.entry for e in old.log[:kept]},
+            )
+            store.replica = new
+            store.letters.pop(BATCH, None)
+            store.facts |= {"key": store.facts.pop("next_key"), "limits": told["limits"]}
+            del store.letters[_RENEWAL]
+        self._renewals.append(renewal)
+        report.renewals.append(renewal)
+        report.more = True
+
+    # -- asking, until there is an answer -----------------------------------------------------------
+
+    def _asked(
+        self,
+        path: str,
+        letter: Callable[[], bytes],
+        misfit: Callable[[Any], str | None],
+        report: Report,
+    ) -> Any:
+        """Ask until an answer is here that can be believed."""
+        asked_to_wait = 0.0
+        for attempt in range(self._pace.tries):
+            if attempt:
+                self._pause(attempt, asked_to_wait)
+            asked_to_wait = 0.0
+            try:
+                answer = self._transport.post(path, letter())
+            except LineLost as lost:
+                self._on_lost(lost)
+                report.troubles.append(lost.why)
+                continue
+            self._untaken = False
+            if answer.status == 200:
+                told = _decoded(answer)
+                if (wrong := misfit(told)) is None:
+                    report.round_trips += 1
+                    return told
+                report.troubles.append(f"no answer of this server: {wrong}")
+            elif answer.status in TEMPORARY:
+                asked_to_wait = self._asked_to_wait(answer)
+                report.troubles.append(f"status {answer.status}")
+            else:
+                self._on_refusal(answer)
+                report.troubles.append(f"status {answer.status}")
+        raise NotReached(report.troubles[-1])
+
+    def _on_lost(self, lost: LineLost) -> None:
+        if lost.sent:
+            self._untaken = False
+        with self.store.changing():
+            self._resize(self._size // 2)
+            if self._untaken and BATCH in self.store.letters:
+                self._give_up_batch()
+
+    def _on_refusal(self, answer: Answer) -> None:
+        """Believe a refusal that says what it is: anything else is not from our server. Raises `Refused`, or returns for
+        another try: with a smaller batch, or when the right server answers."""
+        problem = _decoded(answer)
+        ours = isinstance(problem, dict) and {"code", "title"} <= problem.keys()
+        if answer.status != 413 and not ours:
+            return
+        with self.store.changing():
+            pending = self.store.replica.pending if self.store.is_enrolled else None
+            count = len(pending["changes"]) if pending else 0
+            self._resize(max(count, 1) // 2)
+            if pending and answer.status in NOTHING_HELD:
+                self._give_up_batch()  # refused as a whole: nothing of it is held, and mended it may be taken
+        if answer.status == 413 and count > 1:
+            return
+        raise Refused(answer.status, problem if ours else {"code": "batch-too-large", "title": "413"})
+
+    def _give_up_batch(self) -> None:
+        del self.store.letters[BATCH]
+        self.store.replica.pending = None
+
+    @property
+    def _size(self) -> int:
+        return int(self.store.facts.get("size", FIRST_SIZE))
+
+    def _resize(self, size: int) -> None:
+        limits = self.store.facts.get("limits", {"changes": MAX_CHANGES})
+        self.store.facts["size"] = max(1, min(size, limits["changes"], MAX_CHANGES))
+
+    def _asked_to_wait(self, answer: Answer) -> float:
+        """Read Retry-After: seconds, or a date (RFC 9110 section 10.2.3)."""
+        text = answer.headers.get("retry-after", "")
+        if text.isascii() and text.isdigit():
+            seconds = float(text)
+        else:
+            try:
+                seconds = (parsedate_to_datetime(text).astimezone(UTC) - self._clock()).total_seconds()
+            except ValueError:
+                seconds = 0.0
+        if seconds > self._pace.patience_seconds:
+            raise NotReached(f"the server asks to wait {seconds:.0f} seconds", seconds)
+        return max(seconds, 0.0)
+
+    def _pause(self, attempt: int, asked_to_wait: float) -> None:
+        """Wait; with full jitter, so that tablets that failed together do not come back together."""
+        longest = min(self._pace.first_seconds * 2.0 ** (attempt - 1), self._pace.longest_seconds)
+        self._sleep(asked_to_wait + self._rng.uniform(0.0, longest))
+
+    # -- once in a while ----------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        oldest = (self._clock().astimezone(UTC) - timedelta(days=KEPT_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self.store.changing():
+            self.replica.forget(oldest)
+
+    def letters_to_carry(self) -> list[bytes]:
+        """Give all that is not acknowledged as signed batches, in order, for somebody else to bring to /api/v1/sync."""
+        store = self.store
+        with store.changing():
+            limits = store.facts["limits"]
+            batches = store.replica.carried_batches(
+                new_id, self._now(), max_changes=min(limits["changes"], MAX_CHANGES)
+            )
+            return [self._signed("batch", batch) for batch in batches]
+
+    def take_carried_receipt(self, receipt: Json) -> Event | None:
+        """Take the receipt of a batch that somebody carried; None for one that tells nothing any more.
+
+        Parameters
+        ----------
+        receipt : `receipt` of the server's answer, brought back by a way that the caller trusts
+
+        Raises
+        ------
+        RemoteProtocolError
+            `receipt-malformed`
+        """
+        with self.store.changing():
+            replica = self.replica
+            first = replica.carried.get(str(receipt.get("batch")))
+            if first is None:
+                return None
+            newest = replica.forgotten + len(replica.log)
+            if wrong := receipt_misfit(receipt, receipt["batch"], first, newest):
+                raise RemoteProtocolError("receipt-malformed", wrong)
+            event = replica.receive_carried(Receipt.from_wire(receipt), self._now())
+            if isinstance(event, NewEpochRequired) and _RENEWAL not in self.store.letters:
+                self._prepare_renewal()
+            return event
+
+
+def _prepare_enrolment(store: Store, keys: Keys, url: str, request: Mapping[str, str]) -> None:
+    """Store key and request before anything is sent; the same code is asked for with the same key again."""
+    asked = json.loads(store.letters.get(_ENROLMENT, b"{}"))
+    if asked.get("code") == request["code"] and store.facts["url"] == url:
+        return
+    with store.changing():
+        name = keys.make()
+        store.facts |= {"url": url, "key": name, "device": request["device"]}
+        public = {"public_key": dict(keys.find(name).jwk())}
+        store.letters[_ENROLMENT] = canonical({**request, **public})
+
+
+def _tell(report: Report, events: Sequence[Event]) -> None:
+    report.events += events
+    for event in events:
+        if isinstance(event, Answered):
+            items = event.receipt.items
+            report.outcomes.update(item.outcome for item in items)
+            report.revoked |= any(
+                reason["code"] == "tablet-revoked" for item in items for reason in item.reasons
+            )
+        elif isinstance(event, Pulled):
+            report.pulled.update(event.records)
+            report.left.update(event.left)
+    report.more = not (isinstance(events[-1], Pulled) and not events[-1].more)
+
+
+def _decoded(answer: Answer) -> Any:
+    """Give the JSON of an answer; None for what is none."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
