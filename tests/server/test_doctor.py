@@ -1,0 +1,345 @@
+"""Doctor: content with a sound installation, and names each planted damage with its remedy."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from server.cli import main
+from server.doctor import WORDS, Check, as_json, as_line, examine
+from server.hub import Hub
+from tests.faults._running import environment, free_port
+from tests.server._district import DISTRICT, District, FakeTablet, identity, sqlite_file
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody how far it has come."""
+
+
+def checked(of: District, /, *, quick: bool = False, **others: Any) -> dict[str, Check]:
+    """Give every check by name."""
+    settings = replace(of.hub.settings, **others)
+    found = examine(settings, now=datetime.now(UTC), quick=quick, progress=silent)
+    return {check.name: check for check in found}
+
+
+def problems(of: District, /, *, quick: bool = False, **others: Any) -> dict[str, list[str]]:
+    """Give what is wrong, by check."""
+    found = checked(of, quick=quick, **others)
+    return {name: list(check.found) for name, check in found.items() if not check.is_ok}
+
+
+def damage(district: District, statement: str, **given: Any) -> None:
+    """Alter data behind the server's back."""
+    with district.hub.database.engine.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        if district.hub.settings.is_sqlite:
+            changed = driver.execute(statement, given).rowcount
+        else:
+            for name in given:
+                statement = statement.replace(f":{name}", f"%({name})s")
+            changed = driver.execute(statement, given).rowcount
+        driver.commit()
+    assert changed > 0
+
+
+@pytest.fixture
+def tablet_at_work(installed: District) -> FakeTablet:
+    """Give a tablet with two children, one of them in conflict with another tablet, and one change set aside."""
+    tablet, other = installed.tablet(), installed.tablet()
+    first, second = tablet.register_child(), tablet.register_child(identity=identity(sex="F"))
+    tablet.measure(first, weight_g=9000, length_mm=720, note="catatan")
+    tablet.measure(second, weight_g=9100, length_mm=730)
+    tablet.sync_until_quiet()
+    other.sync_until_quiet()
+    other.measure(second, "2026-02-05", weight_g=1_000_000)
+    other.edit_child(first, identity=identity(name="Anak Lain", born_on="2025-01-12"))
+    tablet.edit_child(first, identity=identity(name="Anak Ini"))
+    other.sync_until_quiet()
+    tablet.sync_until_quiet()
+    return tablet
+
+
+# -- sound ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_doctor_is_content_with_a_sound_installation(
+    installed: District, tablet_at_work: FakeTablet, quick: bool
+) -> None:
+    found = checked(installed, quick=quick)
+    assert {name: check.found for name, check in found.items() if not check.is_ok} == {}
+    assert list(found) == list(WORDS)
+    assert found["ledger"].looked_at == len(installed.rows(text("SELECT 1 FROM change")))
+    assert found["states"].looked_at == 2
+
+
+def test_doctor_only_reads(installed: District, tablet_at_work: FakeTablet) -> None:
+    before, log = installed.counts(), installed.actions("office")
+    checked(installed)
+    assert (installed.counts(), installed.actions("office")) == (before, log)
+
+
+def test_an_erased_person_is_no_damage(installed: District, tablet_at_work: FakeTablet) -> None:
+    child = installed.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
+    damage(installed, "UPDATE child SET wrapped_key = NULL WHERE id = :id", id=child)
+    assert problems(installed) == {}
+
+
+# -- damaged --------------------------------------------------------------------------------------
+
+FLIPPED = {
+    True: "UPDATE {table} SET {column} = CAST(substr({column}, 1, 40) || x'00' || substr({column}, 42) AS BLOB)",
+    False: "UPDATE {table} SET {column} = overlay({column} placing '\\x00'::bytea from 41)",
+}
+TABLET = "actor = (SELECT actor FROM change WHERE outcome = 'quarantined')"
+
+DAMAGES: dict[str, tuple[str, str, str]] = {
+    "altered weight": (
+        "UPDATE measurement SET weight_g = 1 WHERE measured_on = '2026-03-05'",
+        "states",
+        "weight_g differ",
+    ),
+    "altered birth date": (
+        "UPDATE child SET born_on = '2025-01-11' WHERE sex = 'F'",
+        "states",
+        "born_on differ",
+    ),
+    "child at another post": (
+        "UPDATE measurement SET post_id = (SELECT id FROM health_post WHERE name = 'Anggrek 2')",
+        "states",
+        "post_id differ",
+    ),
+    "person mixed up": (
+        "UPDATE child SET person_id = '01900000-0000-7000-8000-00000000ffff'",
+        "states",
+        "person_id",
+    ),
+    "doubt forgotten": ("UPDATE measurement SET clock_days = 3", "states", "clock_days differ"),
+    "measurement gone": ("DELETE FROM measurement", "states", ": missing"),
+    "change altered": (
+        "UPDATE change SET hash = 'x' || substr(hash, 2) WHERE counter = 1 AND kind = 'child'",
+        "ledger",
+        "/1: header altered",
+    ),
+    "change gone": ("DELETE FROM change WHERE counter = 2 AND kind = 'child'", "ledger", "/2: missing"),
+    "last change gone": ("DELETE FROM change WHERE counter = 5", "ledger", "4 held, 5 acknowledged"),
+    "change numbered below one": (
+        "UPDATE change SET counter = -1 WHERE counter = 1 AND kind = 'child'",
+        "ledger",
+        "/1: missing",
+    ),
+    "tablet that took more": (
+        "UPDATE tablet SET taken = taken + 1",
+        "ledger",
+        "acknowledged",
+    ),
+    "chain that ends elsewhere": ("UPDATE tablet SET chain_hash = 'x'", "ledger", "chain ends elsewhere"),
+    "receipt altered": (
+        "UPDATE batch SET outcomes = '{\"applied\": 99}'",
+        "batches",
+        "outcomes do not add up",
+    ),
+    "log altered": ("UPDATE audit_entry SET actor = 'x' WHERE number = 2", "log", "entry 2 was altered"),
+    "log cut off": ("DELETE FROM audit_entry WHERE action = 'batch.accepted'", "log", "was cut off"),
+    "position twice": (
+        "UPDATE measurement SET position = (SELECT max(position) FROM child)",
+        "streams",
+        "times",
+    ),
+    "position beyond the end": ("UPDATE measurement SET position = position + 99", "streams", "head"),
+    "assessment gone": (
+        "DELETE FROM assessment WHERE measured_on = '2026-03-05'",
+        "assessments",
+        "assessment ",
+    ),
+    "flag gone": ("DELETE FROM flag WHERE rule = 'conflict'", "assessments", "/conflict"),
+    "closed tablet": (
+        "UPDATE tablet SET split_at = '2026-03-05T02:00:00.000000+00:00'",
+        "tablets",
+        "closed 2026-03-05T",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_damage_is_found_when_it_is(installed: District, tablet_at_work: FakeTablet, what: str) -> None:
+    statement, check, words = DAMAGES[what]
+    damage(installed, statement)
+    found = problems(installed)
+    assert check in found
+    assert any(words in one for one in found[check]), found[check]
+
+
+@pytest.mark.parametrize(
+    ("of", "column", "where", "check", "words"),
+    [
+        ("child", "state", "", "sealed", "sealed with another key, moved or altered"),
+        ("child", "wrapped_key", "", "sealed", "sealed with another key, moved or altered"),
+        ("measurement", "state", "", "states", ""),
+        ("change", "header", "", "ledger", ""),
+        ("change", "content", " WHERE sealed = 0", "ledger", "content"),
+        ("change", "content", " WHERE sealed = 1", "ledger", "content unreadable"),
+        ("change", "content", " WHERE sealed = 2", "ledger", "content unreadable"),
+        ("batch", "receipt", "", "batches", ""),
+    ],
+)
+def test_flipped_byte_is_found(
+    installed: District,
+    tablet_at_work: FakeTablet,
+    of: str,
+    column: str,
+    where: str,
+    check: str,
+    words: str,
+) -> None:
+    statement = FLIPPED[installed.hub.settings.is_sqlite].format(table=of, column=column)
+    damage(installed, statement + where)
+    found = problems(installed)
+    assert check in found
+    assert any(words in one for one in found[check]), found[check]
+
+
+@pytest.mark.parametrize("what", ["change gone", "last change gone", "tablet that took more", "log altered"])
+def test_quick_look_finds_a_hole_too(installed: District, tablet_at_work: FakeTablet, what: str) -> None:
+    statement, check, _ = DAMAGES[what]
+    damage(installed, statement)
+    assert check in problems(installed, quick=True)
+
+
+def test_one_unreadable_child_does_not_hide_another(installed: District, tablet_at_work: FakeTablet) -> None:
+    installed.tablet().register_child()
+    flipped = FLIPPED[installed.hub.settings.is_sqlite].format(table="measurement", column="state")
+    damage(installed, flipped + " WHERE sealed = 1")
+    damage(installed, "UPDATE measurement SET weight_g = 1 WHERE sealed = 0")
+    found = problems(installed)["states"]
+    assert sum("unreadable" in one for one in found) == 1
+    assert sum("weight_g differ" in one for one in found) == 1
+
+
+# -- keys, place, database ------------------------------------------------------------------------
+
+
+def test_wrong_key_file_is_named_once_and_not_for_every_record(
+    installed: District, tablet_at_work: FakeTablet, tmp_path: Path
+) -> None:
+    others = replace(installed.hub.settings, key_file=tmp_path / "others.json")
+    Hub.open(others, create_keys=True).database.dispose()
+    found = problems(installed, key_file=others.key_file)
+    assert list(found) == ["sealed"]
+    assert len(found["sealed"]) == 2
+
+
+def test_missing_key_file_is_found(installed: District, tmp_path: Path) -> None:
+    found = problems(installed, key_file=tmp_path / "none.json")
+    assert found == {
+        "keys": [f"there is no key file {tmp_path / 'none.json'}: restore it from your backup of the keys"]
+    }
+
+
+def test_key_file_that_others_can_read_is_found(on_sqlite: District) -> None:
+    on_sqlite.hub.settings.key_file.chmod(0o644)
+    try:
+        assert problems(on_sqlite) == {"keys": [f"{on_sqlite.hub.settings.key_file}: mode 0644"]}
+    finally:
+        on_sqlite.hub.settings.key_file.chmod(0o600)
+
+
+def test_place_without_room_is_found(on_sqlite: District, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = os.statvfs(on_sqlite.hub.settings.data_dir)
+    monkeypatch.setattr("server.doctor.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
+    assert "MiB free of" in problems(on_sqlite)["place"][0]
+
+
+def test_another_district_and_another_release_are_found(on_sqlite: District) -> None:
+    assert problems(on_sqlite, district="64.03") == {"district": [f"64.03, not {DISTRICT}"]}
+    damage(on_sqlite, "UPDATE alembic_version SET version_num = 'older'")
+    assert list(problems(on_sqlite)) == ["schema"]
+
+
+def test_damaged_file_is_found(on_sqlite: District, tablet_on_sqlite: FakeTablet) -> None:
+    on_sqlite.hub.database.dispose()
+    raw = bytearray(sqlite_file(on_sqlite).read_bytes())
+    for page in range(4096 * 20, len(raw), 4096 * 7):
+        raw[page : page + 16] = b"\xff" * 16
+    sqlite_file(on_sqlite).write_bytes(raw)
+    assert list(problems(on_sqlite)) == ["database"]
+
+
+@pytest.fixture
+def tablet_on_sqlite(on_sqlite: District) -> FakeTablet:
+    tablet = on_sqlite.tablet()
+    tablet.register_child()
+    tablet.sync_until_quiet()
+    return tablet
+
+
+def test_missing_database_is_found_and_not_made(on_sqlite: District, tmp_path: Path) -> None:
+    file = tmp_path / "posyandu.db"
+    found = problems(on_sqlite, data_dir=tmp_path, database_url=f"sqlite:///{file}")
+    assert found == {"database": [f"{file}: none"]}
+    assert not file.exists()
+
+
+def test_database_out_of_reach_is_found(on_sqlite: District) -> None:
+    url = f"postgresql://somebody:secret@127.0.0.1:{free_port()}/posyandu"
+    found = problems(on_sqlite, database_url=url)
+    assert list(found) == ["database"]
+    assert "secret" not in str(found)
+
+
+def test_stopped_scheduler_is_found(installed: District) -> None:
+    later = datetime.now(UTC) + timedelta(hours=4)
+    checks = examine(installed.hub.settings, now=later, quick=True, progress=silent)
+    assert [check.name for check in checks if not check.is_ok] == ["scheduler"]
+
+
+# -- said -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_line_is_one_line_in_both_languages(name: str) -> None:
+    well, ill = as_line(Check(name, 7, 0, [])), as_line(Check(name, 7, 9, ["a", "b", "c", "d"]))
+    assert well.startswith(f"ok       {name}: ")
+    assert ill.startswith(f"problem  {name}: 9 (a; b; c; …): ")
+    assert "\n" not in well + ill
+    assert all(" / " in line for line in (well, ill))
+
+
+def test_json_says_the_same() -> None:
+    told = json.loads(as_json([Check("ledger", 7, 1, ["x/1: missing"])]))
+    assert told[0]["status"] == "problem"
+    assert told[0]["found"] == ["x/1: missing"]
+    assert told[0]["english"] == WORDS["ledger"].problem[1]
+
+
+def call(district: District, *arguments: str) -> Result:
+    env: dict[str, str | None] = dict.fromkeys(os.environ)
+    env.update(environment(district.hub.settings))
+    return CliRunner().invoke(main, list(arguments), env=env)
+
+
+def test_command_exits_0_when_all_is_well_and_1_when_not(
+    installed: District, tablet_at_work: FakeTablet
+) -> None:
+    result = call(installed, "doctor")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, len(WORDS))
+    damage(installed, "UPDATE measurement SET weight_g = 1")
+    result = call(installed, "doctor", "--format", "json")
+    assert result.exit_code == 1
+    assert [one["check"] for one in json.loads(result.stdout) if one["status"] == "problem"] == [
+        "states",
+        "assessments",
+    ]
+
+
+def test_command_exits_2_when_there_is_no_such_place(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--data", str(tmp_path / "none")])
+    assert result.exit_code == 2
+    assert "there is no installation in" in result.stderr
