@@ -10,31 +10,42 @@ from schemas.batch import (
     EnrolAgainRequest,
     EnrolRequest,
     Envelope,
+    Letter,
     Malformed,
     MalformedBatch,
     MalformedEnrolment,
+    MalformedSealed,
+    Sealed,
     parse_enrolment,
     parse_enrolment_again,
     parse_envelope,
+    parse_letter,
+    parse_sealed,
 )
 from schemas.change import check_against_birth, check_change
-from schemas.receipt import check_answer, check_enrol_answer, check_receipt
+from schemas.receipt import check_answer, check_enrol_answer, check_receipt, check_sealed_receipt
 from schemas.words import Reason
 
 __all__ = [
     "EnrolAgainRequest",
     "EnrolRequest",
     "Envelope",
+    "Letter",
     "Malformed",
     "MalformedBatch",
     "MalformedEnrolment",
+    "MalformedSealed",
     "Reason",
+    "Sealed",
     "check_against_birth",
     "check_answer",
     "check_change",
     "check_enrol_answer",
     "check_receipt",
+    "check_sealed_receipt",
     "parse_enrolment",
     "parse_enrolment_again",
     "parse_envelope",
+    "parse_letter",
+    "parse_sealed",
 ]

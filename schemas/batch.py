@@ -1,10 +1,12 @@
-"""The two things that a tablet asks: "take this batch" and "enrol me". Hides their schemas.
+"""The two things that a tablet asks: "take this batch" (itself, or sealed for somebody to carry) and "enrol me". Hides their
+schemas.
 
 Of a batch, only what is needed to number, chain and verify its changes is checked here. What a change holds
 is asked of `check_change` later, one by one, so that a wrong one is set aside and the rest goes on.
 """
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -72,6 +74,29 @@ class EnvelopeSchema(Strict):
     signature = shaped("[A-Za-z0-9_-]{86}", "not-signature")
 
 
+MAX_SEALED_BYTES: Final = 262_144
+"""Of one ciphertext. A batch of MAX_BYTES, compressed, is a third of this."""
+KEY_ID: Final = "[A-Za-z0-9_-]{11}"
+_REPLY_KEY: Final = re.compile(r"[A-Za-z0-9_-]{22}\Z").match
+
+
+class SealedSchema(Strict):
+    """A batch sealed to the server's public key: the form's version, the key's id, HPKE's encapsulated key (65 bytes) and
+    the ciphertext, both base64url.
+    """
+
+    v = whole(1, 1)
+    key = shaped(KEY_ID, "not-key-id")
+    enc = shaped("[A-Za-z0-9_-]{87}", "not-encapsulated-key")
+    ciphertext = shaped(f"[A-Za-z0-9_-]{{22,{MAX_SEALED_BYTES * 4 // 3}}}", "not-ciphertext")
+
+
+class SealedLetterSchema(Strict):
+    """What a carrier hands over, one for each batch."""
+
+    sealed = Part(SealedSchema)
+
+
 def _never_private(_: str) -> None:
     """Refuse `d`, the private half (RFC 7518 section 6.2.2), by a name of its own: the tablet must make a new
     key.
@@ -123,6 +148,7 @@ class EnrolAgainSchema(Strict):
 ENVELOPE: Final = EnvelopeSchema()
 ENROL: Final = EnrolSchema()
 ENROL_AGAIN: Final = EnrolAgainSchema()
+SEALED: Final = SealedLetterSchema()
 
 
 class Malformed(RemoteProtocolError):
@@ -139,6 +165,26 @@ class MalformedBatch(Malformed):
 
 class MalformedEnrolment(Malformed):
     """Nobody was enrolled."""
+
+
+class MalformedSealed(Malformed):
+    """What was carried is not in the form of a sealed batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed batch as it was carried: the id of the key it is sealed to, and what to open with it (`enc` first)."""
+
+    key: str
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What was inside: the signed batch, not yet looked at, and the key for the receipt."""
+
+    message: Mapping[str, Any]
+    reply_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +246,45 @@ def parse_envelope(raw: object) -> Envelope:
         raise MalformedBatch("batch-malformed", [foreign])
     read = _read(ENVELOPE, raw, MalformedBatch, "batch-malformed")
     return Envelope(read["batch"], _bytes(read["signature"]))
+
+
+def parse_sealed(raw: object) -> Sealed:
+    """Read what a carrier handed over.
+
+    Parameters
+    ----------
+    raw : decoded JSON
+
+    Raises
+    ------
+    MalformedSealed
+        `sealed-unreadable`, with every reason
+    """
+    sealed = _read(SEALED, raw, MalformedSealed, "sealed-unreadable")["sealed"]
+    try:
+        return Sealed(sealed["key"], _bytes(sealed["enc"]) + _bytes(sealed["ciphertext"]))
+    except ValueError as error:  # 4n + 1 characters are the base64 of nothing
+        told = reason("sealed.ciphertext", "not-ciphertext", sealed["ciphertext"][-8:])
+        raise MalformedSealed("sealed-unreadable", [told]) from error
+
+
+def parse_letter(raw: object) -> Letter:
+    """Read what was sealed, and part the signed batch from the key for its receipt.
+
+    Parameters
+    ----------
+    raw : decoded JSON
+
+    Raises
+    ------
+    MalformedBatch
+        as `parse_envelope` does
+    """
+    reply = raw.get("reply") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or type(reply) is not str or not _REPLY_KEY(reply):
+        raise MalformedBatch("batch-malformed", [reason("reply", "not-reply-key", reply)])
+    message = {name: value for name, value in raw.items() if name != "reply"}
+    return Letter(message, _bytes(reply))
 
 
 def parse_enrolment(raw: object) -> EnrolRequest:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, validate
 
-from schemas.batch import DISTRICT
+from schemas.batch import DISTRICT, HASH, KEY_ID
 from schemas.change import ContextField
 from schemas.records import ChildRegisters, MeasurementRegisters
 from schemas.strict import (
@@ -37,6 +37,8 @@ from schemas.strict import (
 from schemas.words import Reason, reason, reasons_of
 from sync_protocol import MAX_CHANGES, PROTOCOL, Outcome, ReceiptStatus
 
+LETTER: Final = "[A-Za-z0-9_-]{22}"
+"""The name of a sealed letter: 132 bits of the SHA-256 of what was sealed."""
 MANY: Final = 100_000
 """Where only the size of an answer is the limit."""
 
@@ -178,6 +180,22 @@ class LimitsSchema(Strict):
     bytes = whole(1024)
 
 
+class PointSchema(Strict):
+    """A P-256 public key as JWK (RFC 7517)."""
+
+    kty = choice("EC")
+    crv = choice("P-256")
+    x = shaped(HASH, "not-hash")
+    y = shaped(HASH, "not-hash")
+
+
+class SealingKeySchema(Strict):
+    """The key to which batches for carriers are sealed, and its id."""
+
+    key = shaped(KEY_ID, "not-key-id")
+    public_key = Part(PointSchema)
+
+
 class EnrolAnswerSchema(Strict):
     """What a new tablet is told: its name, its post, and whom it talks to; one that goes on from a closed enrolment also
     which, and up to which counter its changes are held.
@@ -189,13 +207,29 @@ class EnrolAnswerSchema(Strict):
     incarnation = words(64)
     server_time = Instant()
     limits = Part(LimitsSchema)
+    sealing = Part(SealingKeySchema)
     replaces = shaped(UUID, "not-uuid", Need.ABSENT)
     common = whole(0, need=Need.ABSENT)
+
+
+class SealedReceiptSchema(Strict):
+    """A receipt that only the tablet opens whose batch was sealed: which letter it answers, and nonce and ciphertext."""
+
+    v = whole(1, 1)
+    letter = shaped(LETTER, "not-letter")
+    ciphertext = shaped("[A-Za-z0-9_-]{38,400000}", "not-ciphertext")
+
+
+class SealedAnswerSchema(Strict):
+    """What a carrier takes home for one letter."""
+
+    sealed_receipt = Part(SealedReceiptSchema)
 
 
 ANSWER: Final = AnswerSchema()
 RECEIPT: Final = ReceiptSchema()
 ENROL_ANSWER: Final = EnrolAnswerSchema()
+SEALED_ANSWER: Final = SealedAnswerSchema()
 
 
 def check_answer(wire: object) -> list[Reason]:
@@ -211,6 +245,11 @@ def check_receipt(wire: object) -> list[Reason]:
 def check_enrol_answer(wire: object) -> list[Reason]:
     """Give every reason why this is no answer to a request to enrol; empty for a good one."""
     return _check(ENROL_ANSWER, wire)
+
+
+def check_sealed_receipt(wire: object) -> list[Reason]:
+    """Give every reason why this is no sealed receipt; empty for a good one."""
+    return _check(SEALED_ANSWER, wire)
 
 
 def _check(schema: Strict, wire: object) -> list[Reason]:

@@ -175,6 +175,35 @@ WORDS: Final[Mapping[str, Words]] = {
         "Data Anda aman dan menunggu diperiksa petugas: hubungi puskesmas.",
         "Your data is safe and waits for staff to judge it: call the health centre.",
     ),
+    # of what the office decides
+    "not-on-screen": Words(
+        "menyebut perubahan yang tidak ada di server", "names a change that the server does not hold",
+        "Buka lagi data ini, lalu putuskan dari yang tampil.", "Open the record again and decide from what it shows.",
+    ),
+    "not-in-conflict": Words(
+        "tidak sedang berselisih", "is not in conflict",
+        "Mungkin sudah diselesaikan: buka lagi data ini.", "It may be settled already: open the record again.",
+    ),
+    "not-one-of-them": Words(
+        "bukan salah satu nilai yang berselisih", "is none of the values in conflict",
+        "Pilih satu dari yang tampil, atau isi nilai baru.", "Choose one of those shown, or give a new value.",
+    ),
+    "in-conflict": Words(
+        "sedang berselisih", "is in conflict",
+        "Selesaikan dulu perselisihan itu.", "Settle that conflict first.",
+    ),
+    "same-post": Words(
+        "sudah posyandu anak ini", "is the child's post already",
+        "Pilih posyandu yang lain.", "Choose another post.",
+    ),
+    "moved-meanwhile": Words(
+        "bukan lagi posyandu anak ini", "is no longer the child's post",
+        "Buka lagi data anak ini, lalu putuskan.", "Open the child's page again, then decide.",
+    ),
+    "not-registered": Words(
+        "belum didaftarkan", "is not registered yet",
+        "Tunggu sampai tablet yang mendaftarkannya mengirim.", "Wait until the tablet that registers it has sent.",
+    ),
     # of what the app itself writes
     "nothing-set": Words("tidak mengubah apa pun", "changes nothing"),
     "schema-too-new": Words(
@@ -203,6 +232,17 @@ WORDS: Final[Mapping[str, Words]] = {
     "not-hash": Words("bukan 43 tanda base64url", "is not 43 characters of base64url"),
     "not-signature": Words(
         "bukan 86 tanda base64url (64 bita)", "is not 86 characters of base64url (64 bytes)"
+    ),
+    "not-key-id": Words("bukan 11 tanda base64url", "is not 11 characters of base64url"),
+    "not-letter": Words("bukan 22 tanda base64url", "is not 22 characters of base64url"),
+    "not-reply-key": Words(
+        "bukan 22 tanda base64url (16 bita)", "is not 22 characters of base64url (16 bytes)"
+    ),
+    "not-encapsulated-key": Words(
+        "bukan 87 tanda base64url (65 bita)", "is not 87 characters of base64url (65 bytes)"
+    ),
+    "not-ciphertext": Words(
+        "bukan base64url dari sandi yang utuh", "is not the base64url of a whole ciphertext"
     ),
     "not-district": Words("harus berbentuk 64.02", "must look like 64.02"),
     "not-enrolment-code": Words(
@@ -272,6 +312,11 @@ LABELS: Final[Mapping[str, Label]] = {
     "public_key.x": Label("Kunci tablet", "The tablet's key", typed=False, personal=True),
     "public_key.y": Label("Kunci tablet", "The tablet's key", typed=False, personal=True),
     "signature": Label("Tanda tangan", "Signature", typed=False, personal=True),
+    "child": Label("Anak", "The child"),
+    "dots": Label("Nilai yang dipilih", "The chosen value"),
+    "removal": Label("Keputusan tentang penghapusan", "The decision on the removal"),
+    "from": Label("Posyandu asal", "The post it is at"),
+    "to": Label("Posyandu tujuan", "The post to move to"),
     "protocol": Label("Versi protokol", "Protocol version", typed=False),
     "schema": Label("Versi data", "Data version", typed=False),
 }
@@ -386,7 +431,9 @@ def _label(path: str) -> Label:
     return Label(f"Bagian “{path}”", f"The part “{path}”", typed=False)
 
 
-NOBODYS_FAULT: Final = frozenset({"schema-too-new", "post-unknown", "tablet-revoked"})
+NOBODYS_FAULT: Final = frozenset(
+    {"schema-too-new", "post-unknown", "tablet-revoked", "not-on-screen", "not-in-conflict", "in-conflict"}
+)
 """What is no fault of the app, though no person filled the field in: its own remedy is told."""
 
 

@@ -3,7 +3,9 @@
 Keys: a key file holds numbered master keys. A district's key is derived from a master key (HKDF, the district's code in
 `info`), so a version is one line in a file however many districts there are. Each child has a random key, wrapped by its
 district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows included. NIKs are found
-by a blind index (HMAC under a key of its own). Nothing here logs, and no plaintext leaves but as a return value.
+by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to a public key (HPKE); its
+private half follows from the master key, so it is in every copy of the key file and is renewed with the master key, older
+ones staying usable. Nothing here logs, and no plaintext leaves but as a return value.
 """
 
 import base64
@@ -24,10 +26,16 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
+REPLY_KEY_BYTES = 16
+ENCAPSULATED_BYTES = 65
+"""Length of HPKE's encapsulated key: an uncompressed point of P-256 (RFC 9180 section 7.1)."""
+_HPKE = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
 
 
 class KeyUnusable(Exception):
@@ -112,6 +120,32 @@ class Vault:
             version: AESGCM(_derive(master, f"district/{district}"))
             for version, master in keys.masters.items()
         }
+        sealing = {version: _sealing_key(master, district) for version, master in keys.masters.items()}
+        self._sealing = {key_id(key.public_key()): key for key in sealing.values()}
+        self._sealing_public = sealing[keys.newest].public_key()
+
+    def sealing_key(self) -> dict[str, Any]:
+        """Give the public key to seal to, and its id: what every tablet is told."""
+        return {"key": key_id(self._sealing_public), "public_key": jwk_of(self._sealing_public)}
+
+    def holds(self, sealing_key_id: str) -> bool:
+        """Say whether something was sealed to a key of this installation, the newest or an older one."""
+        return sealing_key_id in self._sealing
+
+    def open_sealed(self, sealing_key_id: str, sealed: bytes, purpose: str) -> bytes:
+        """Open what `seal_to` sealed to a key of this installation.
+
+        Raises
+        ------
+        KeyUnusable
+            Of another installation, cut short, altered, or sealed for another purpose.
+        """
+        if sealing_key_id not in self._sealing:
+            raise KeyUnusable(f"sealed to key {sealing_key_id}, which is not of this installation")
+        try:
+            return _HPKE.decrypt(sealed, self._sealing[sealing_key_id], info=purpose.encode())
+        except InvalidTag as error:
+            raise KeyUnusable(f"{purpose}: cut short, altered, or sealed to another key") from error
 
     def new_child_key(self, child_id: str) -> tuple[bytes, int, ChildKey]:
         """Make a child's key: wrapped for storing, the version that wrapped it, and ready for use."""
@@ -153,8 +187,32 @@ def _derive(master: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"posyandu-sync/{purpose}".encode()).derive(master)
 
 
+def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
+    """Derive a P-256 key pair: 384 bits reduced to 1 … n-1, so that no number is likelier (FIPS 186-5 A.2.1)."""
+    drawn = HKDF(SHA256(), 48, salt=None, info=f"posyandu-sync/sealing/{district}".encode()).derive(master)
+    order = ec.SECP256R1().group_order
+    return ec.derive_private_key(int.from_bytes(drawn, "big") % (order - 1) + 1, ec.SECP256R1())
+
+
+def key_id(key: ec.EllipticCurvePublicKey) -> str:
+    """Name a sealing key: 11 characters, 64 bits of its SHA-256."""
+    return base64url(sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))[:8])
+
+
+def seal_to(jwk: Mapping[str, Any], plain: bytes, purpose: str) -> bytes:
+    """Encrypt to a public key so that only its owner reads it, and who sealed it stays unsaid.
+
+    HPKE base mode (RFC 9180), DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM; `purpose` is its `info`, no `aad`.
+
+    Returns
+    -------
+    bytes : encapsulated key (ENCAPSULATED_BYTES) and ciphertext, 81 bytes longer than `plain`
+    """
+    return _HPKE.encrypt(plain, public_key(jwk), info=purpose.encode())
+
+
 def seal(key: AESGCM, plain: bytes, bound_to: str) -> bytes:
-    """Encrypt (AES-256-GCM, random nonce in front), bound to the row that it belongs to."""
+    """Encrypt (AES-GCM, random nonce in front), bound to the row that it belongs to."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce + key.encrypt(nonce, plain, bound_to.encode())
 
@@ -171,6 +229,23 @@ def unseal(key: AESGCM, sealed: bytes, bound_to: str) -> bytes:
         return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
     except InvalidTag as error:
         raise KeyUnusable(f"{bound_to}: sealed with another key, moved or altered; run doctor") from error
+
+
+def new_reply_key() -> bytes:
+    """Draw the key with which the answer to one sealed letter is sealed (AES-128-GCM)."""
+    return secrets.token_bytes(REPLY_KEY_BYTES)
+
+
+def reply_cipher(reply_key: bytes) -> AESGCM:
+    """Make such a key ready for `seal` and `unseal`."""
+    return AESGCM(reply_key)
+
+
+def jwk_of(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Write a P-256 public key as JWK (RFC 7517), as WebCrypto imports it."""
+    numbers = key.public_numbers()
+    axes = {"x": numbers.x, "y": numbers.y}
+    return {"kty": "EC", "crv": "P-256"} | {k: base64url(v.to_bytes(32, "big")) for k, v in axes.items()}
 
 
 def public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
@@ -198,9 +273,7 @@ class SigningKey:
         self._private = private or ec.generate_private_key(ec.SECP256R1())
 
     def jwk(self) -> dict[str, str]:
-        numbers = self._private.public_key().public_numbers()
-        axes = {"x": numbers.x, "y": numbers.y}
-        return {"kty": "EC", "crv": "P-256"} | {k: base64url(v.to_bytes(32, "big")) for k, v in axes.items()}
+        return jwk_of(self._private.public_key())
 
     def sign(self, message: bytes) -> bytes:
         r, s = utils.decode_dss_signature(self._private.sign(message, ec.ECDSA(SHA256())))

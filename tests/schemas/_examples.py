@@ -6,6 +6,7 @@ anew with `python -m tests.schemas._examples` and read the difference.
 """
 
 import base64
+import gzip
 import hashlib
 import json
 from datetime import date
@@ -15,9 +16,11 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas import check_change
 from sync_protocol import History, Item, Outcome, Receipt, ReceiptStatus, Replica, canonical, fold
+from tests import _hpke
 
 DIRECTORY = Path(__file__).parents[2] / "schemas" / "examples"
 
@@ -29,6 +32,7 @@ BATCH = "019bf000-0000-7000-8000-000000000004"
 INCARNATION = "019bf000-0000-7000-8000-000000000005"
 APP = "contoh 0.1"
 TODAY = date(2026, 1, 6)
+PURPOSE = b"posyandu-sync/sealed-batch/1"
 
 # Known to everyone who reads this line, so it signs examples and nothing else.
 KEY = ec.derive_private_key(
@@ -36,8 +40,58 @@ KEY = ec.derive_private_key(
 )
 
 
+SERVER_KEY, EPHEMERAL_KEY = (
+    ec.derive_private_key(int.from_bytes(hashlib.sha256(seed).digest()), ec.SECP256R1())
+    for seed in (b"posyandu-sync example server", b"posyandu-sync example letter")
+)
+REPLY_KEY = hashlib.sha256(b"posyandu-sync example reply").digest()[:16]
+NONCE = hashlib.sha256(b"posyandu-sync example nonce").digest()[:12]
+
+
 def base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    public = key.public_numbers()
+    axes = {"x": public.x, "y": public.y}
+    return {"kty": "EC", "crv": "P-256"} | {name: base64url(axis.to_bytes(32)) for name, axis in axes.items()}
+
+
+def key_id(key: ec.EllipticCurvePublicKey) -> str:
+    return base64url(hashlib.sha256(_hpke.point(key)).digest()[:8])
+
+
+def sealed_example(receipt: dict[str, Any]) -> dict[str, Any]:
+    """Give a letter with one change in it, the keys that open it, what is inside, and its sealed receipt.
+
+    The gzip inside is not compressed, so that every release of zlib makes the same.
+    """
+    replica = tablet()
+    batch = replica.carried_batches(lambda: BATCH, "2026-01-06T03:00:00Z", max_changes=1)[0]
+    inside = {"batch": batch, "signature": signature(batch), "reply": base64url(REPLY_KEY)}
+    packed = gzip.compress(json.dumps(inside, separators=(",", ":")).encode(), compresslevel=0, mtime=0)
+    packed = packed[:9] + b"\xff" + packed[10:]  # the byte that names the system that packed it: unknown
+    sealed = _hpke.seal(SERVER_KEY.public_key(), packed, PURPOSE, b"", EPHEMERAL_KEY)
+    name = base64url(hashlib.sha256(sealed).digest())[:22]
+    one = json.dumps({**receipt, "wanted": 2, "items": receipt["items"][:1]}, separators=(",", ":")).encode()
+    ciphertext = AESGCM(REPLY_KEY).encrypt(NONCE, one, b"posyandu-sync/receipt/1/" + name.encode())
+    return {
+        "private_key": base64url(SERVER_KEY.private_numbers().private_value.to_bytes(32)),
+        "ephemeral_private_key": base64url(EPHEMERAL_KEY.private_numbers().private_value.to_bytes(32)),
+        "info": PURPOSE.decode(),
+        "inside": inside,
+        "letter": {
+            "sealed": {
+                "v": 1,
+                "key": key_id(SERVER_KEY.public_key()),
+                "enc": base64url(sealed[:65]),
+                "ciphertext": base64url(sealed[65:]),
+            }
+        },
+        "receipt": json.loads(one),
+        "answer": {"sealed_receipt": {"v": 1, "letter": name, "ciphertext": base64url(NONCE + ciphertext)}},
+    }
 
 
 def signature(batch: dict[str, Any]) -> str:
@@ -117,18 +171,12 @@ def examples() -> dict[str, Any]:
     """Give every example by the name of its file."""
     replica = tablet()
     batch = replica.next_batch(BATCH, "2026-01-06T03:00:00Z")
-    public = KEY.public_key().public_numbers()
     answered = answer(replica)
     refused = replica.log[3].change.wire()
     made = {
         "enrol.json": {
             "code": "CNTH-2026-X1",
-            "public_key": {
-                "kty": "EC",
-                "crv": "P-256",
-                "x": base64url(public.x.to_bytes(32)),
-                "y": base64url(public.y.to_bytes(32)),
-            },
+            "public_key": jwk(KEY.public_key()),
             "app": APP,
             "device": "Tablet Contoh 1",
         },
@@ -139,6 +187,7 @@ def examples() -> dict[str, Any]:
             "incarnation": INCARNATION,
             "server_time": "2026-01-05T02:00:00Z",
             "limits": {"changes": 200, "bytes": 262144},
+            "sealing": {"key": key_id(SERVER_KEY.public_key()), "public_key": jwk(SERVER_KEY.public_key())},
         },
         "batch.json": {"batch": batch, "signature": signature(batch)},
         "change-child.json": replica.log[0].change.wire(),
@@ -149,6 +198,7 @@ def examples() -> dict[str, Any]:
             "reasons": [reason.wire() for reason in check_change(refused, today=TODAY)],
         },
         "receipt.json": answered["receipt"],
+        "sealed.json": sealed_example(answered["receipt"]),
         "answer.json": answered,
     }
     plain: dict[str, Any] = json.loads(json.dumps(made))

@@ -17,7 +17,7 @@ from schemas.words import LABELS, WORDS, reason
 from tests.schemas._changes import REGISTERS, make_change, mutated_changes, reasons, setting
 
 # Words with hyphens in the code are codes of reasons, but for those that name a whole request's refusal.
-NOT_REASONS = {"batch-malformed", "enrolment-malformed"}
+NOT_REASONS = {"batch-malformed", "enrolment-malformed", "sealed-unreadable"}
 
 
 def codes_in_the_code() -> set[str]:
@@ -46,7 +46,10 @@ def test_code_has_both_sentences_with_the_same_limits(code: str) -> None:
 def test_every_code_that_the_schemas_use_has_words_and_the_other_way_round() -> None:
     of_words_itself = {"missing", "more-reasons"}
     of_the_server = {"post-unknown", "tablet-revoked"}
-    assert codes_in_the_code() - NOT_REASONS | of_words_itself | of_the_server == set(WORDS)
+    of_the_office = {"not-on-screen", "not-in-conflict", "not-one-of-them", "in-conflict"}
+    of_the_office |= {"same-post", "moved-meanwhile", "not-registered"}
+    of_others = of_words_itself | of_the_server | of_the_office
+    assert codes_in_the_code() - NOT_REASONS | of_others == set(WORDS)
 
 
 @pytest.mark.parametrize("kind", ["child", "measurement"])
