@@ -1,0 +1,372 @@
+"""Finding the same child registered twice, as records arrive; the same way for a tablet's upload and the office's edit.
+
+Rules kept here:
+- Near posts first: a NIK is looked for everywhere, a name within its village for birth dates up to 31 days apart, and in the
+  rest of its sub-district for the very day or one with day and month swapped. Nobody's name is unsealed who does not fit
+  in date and sex.
+- What a person has called different is never found again. An open pair is judged again whenever one of the two changes, and
+  taken down when nothing speaks for it any more; linked by whomever, it is linked, and open again when the link is undone.
+- Both are flagged, so the other one's post is looked at (and locked, and its stream moved on) as if it had been touched.
+- A row of a pair holds codes and percents, never what they were made of.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import bindparam, func, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from server import ledger, persons
+from server.assessment import Fresh, open_pairs
+from server.db import Writes, among
+from server.hub import Hub
+from server.likeness import WINDOW_DAYS, Likeness, Registration, compare, swapped
+from server.merging import Arrival, Touched, heads_of
+from server.models import ChangeRow, Child, DuplicatePair, HealthPost, NikIndex, table
+from sync_protocol import Outcome, RecordState
+
+OPEN, LINKED, DIFFERENT = "open", "linked", "different"
+TELLING: Final = frozenset({"identity", "nik", "parents", "post", "removed"})
+"""Registers that say who a child is, and whom it is near."""
+SUBDISTRICT_LETTERS: Final = 8
+"""Of a village's code: 64.02.06 of 64.02.06.1001."""
+
+Pair = tuple[str, str]
+"""The ids of two children, the lesser one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the search adds to what an upload or edit concerns.
+
+    Parameters
+    ----------
+    fresh : as given, with the open pairs
+    others : who must be assessed anew beside those touched, with all who are linked to them
+    heads : ends of the streams of their posts, as they were
+    """
+
+    fresh: Fresh
+    others: Sequence[str]
+    heads: Mapping[str, int]
+
+
+def pair_of(one: str, other: str) -> Pair:
+    """Name a pair."""
+    return (one, other) if one < other else (other, one)
+
+
+def search(
+    session: Session,
+    hub: Hub,
+    writes: Writes,
+    touched: Touched,
+    new: Sequence[Arrival],
+    fresh: Fresh,
+    now: datetime,
+    *,
+    lock: bool,
+) -> Found:
+    """Find who may be the same child as one of those touched, and judge known pairs again; after the records are folded
+    and grouped into persons.
+
+    Parameters
+    ----------
+    new : the changes, judged: children whose registers in TELLING they set are compared with those near them
+    lock : whether the posts of others are to be locked, too
+    """
+    changes = [a.change for a in new if a.change is not None and a.change.kind == "child"]
+    edited = {change.record_id for change in changes if not TELLING.isdisjoint(change.registers)}
+    held = _pairs_of(session, hub.district, touched.subjects)
+    if not held and not edited:
+        return Found(replace(fresh, pairs={}), (), {})
+    judged = _judged(session, hub, touched, edited, held)
+    wanted = _wanted(touched, held, judged)
+    _write(writes, hub.district, held, wanted, now)
+    before = {pair: row.score for pair, row in held.items() if row.status == OPEN}
+    after = {pair: score for pair, (status, score, _) in wanted.items() if status == OPEN}
+    changed = {child_id for pair in before.keys() ^ after.keys() for child_id in pair}
+    changed |= {
+        child_id for pair in before.keys() & after.keys() if before[pair] != after[pair] for child_id in pair
+    }
+    strangers = changed - touched.subjects.keys()
+    if not strangers:
+        return Found(replace(fresh, pairs=after), (), {})
+    others = persons.group_of(session, hub.district, strangers)
+    elsewhere = {pair: score for pair, score in open_pairs(session, hub, others).items() if pair not in held}
+    heads = _move_on(session, writes, hub.district, touched, others, lock=lock)
+    return Found(replace(fresh, pairs=after | elsewhere), others, heads)
+
+
+# -- judging --------------------------------------------------------------------------------------
+
+
+def _pairs_of(session: Session, district: str, child_ids: Iterable[str]) -> dict[Pair, Any]:
+    given = {"district": district, "among": list(child_ids)}
+    rows = session.connection().execute(_known_pairs(), given)
+    return {(row.child_id, row.other_id): row for row in rows}
+
+
+@cache
+def _known_pairs() -> Any:
+    c = table(DuplicatePair).c
+    pairs = select(
+        c.child_id, c.other_id, c.why, c.score, c.status, c.found_at, c.decided_by, c.decided_at
+    ).where(c.district == bindparam("district"))
+    return union_all(pairs.where(among(c.child_id)), pairs.where(among(c.other_id)))
+
+
+def _judged(
+    session: Session, hub: Hub, touched: Touched, edited: Collection[str], held: Mapping[Pair, Any]
+) -> dict[Pair, Likeness]:
+    """Compare the edited children with whom they may be, and the pairs that are known; only what speaks for one child."""
+    own = {
+        child_id: Registration.of(touched.subjects[child_id].post_id, touched.states[child_id])
+        for child_id in edited
+        if not touched.states[child_id].removed
+    }
+    near = _near(session, hub.district, touched, own.values()) if own else {}
+    pairs = {pair_of(one, other) for one, others in near.items() for other in others}
+    pairs |= {pair for pair, row in held.items() if row.status != DIFFERENT}
+    unread = {child_id for pair in pairs for child_id in pair} - own.keys()
+    known = own | _registrations(session, hub, touched, unread)
+    likely = {
+        pair: like
+        for pair in sorted(pairs)
+        if pair[0] in known and pair[1] in known and (like := compare(known[pair[0]], known[pair[1]]))
+    }
+    together = _measured_together(session, hub.district, touched, likely)
+    return {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
+
+
+def _registrations(
+    session: Session, hub: Hub, touched: Touched, child_ids: Collection[str]
+) -> dict[str, Registration]:
+    """Read children who are not removed: as they were folded just now, else as they are stored."""
+    found = {}
+    for child_id in touched.states.keys() & child_ids:
+        if not touched.states[child_id].removed:
+            post_id = touched.subjects[child_id].post_id
+            found[child_id] = Registration.of(post_id, touched.states[child_id])
+    stored = sorted(child_ids - touched.states.keys())
+    for subject in ledger.subjects(session, hub.vault, hub.district, stored).values():
+        row = subject.row
+        if row is None or row["removed"] or row["state"] is None or subject.wrapped_key is None:
+            continue
+        wire = orjson.loads(ledger.read_child(hub.district, subject.id, row["state"], subject.key))
+        state = RecordState.from_wire("child", subject.id, {}, wire)
+        found[subject.id] = Registration.of(subject.post_id, state)
+    return found
+
+
+def _measured_together(session: Session, district: str, touched: Touched, pairs: Iterable[Pair]) -> set[Pair]:
+    """Find the pairs of whom one tablet measured both on one day: its cadre had two children before her."""
+    pairs = list(pairs)
+    ids = sorted({child_id for pair in pairs for child_id in pair})
+    if not ids:
+        return set()
+    visits: dict[str, set[tuple[str, str]]] = {child_id: set() for child_id in ids}
+    for row in session.connection().execute(_measuring(), {"district": district, "among": ids}):
+        day = orjson.loads(row.header)["key"]["measured_on"]
+        visits[row.child_id].add((row.actor, day))
+    for record_id, child_id in touched.records.items():
+        for change in (
+            touched.histories[record_id].changes if child_id in visits and record_id != child_id else ()
+        ):
+            visits[child_id].add((change.dot.actor, change.key["measured_on"]))
+    by_tablets = {
+        child_id: {(actor, day) for actor, day in found if not actor.startswith("hub:")}
+        for child_id, found in visits.items()
+    }
+    return {(one, other) for one, other in pairs if by_tablets[one] & by_tablets[other]}
+
+
+@cache
+def _measuring() -> Any:
+    c = table(ChangeRow).c
+    return select(c.child_id, c.actor, c.header).where(
+        c.district == bindparam("district"),
+        among(c.child_id),
+        c.kind == "measurement",
+        c.outcome != Outcome.QUARANTINED.value,
+    )
+
+
+# -- near posts -----------------------------------------------------------------------------------
+
+
+def _near(
+    session: Session, district: str, touched: Touched, own: Collection[Registration]
+) -> dict[str, set[str]]:
+    """Give whom each child is to be compared with: in one upload, by NIK, and by date and sex in near posts."""
+    by_day: dict[date, list[Registration]] = {}
+    for child in own:
+        for day in child.born:
+            by_day.setdefault(day, []).append(child)
+    found: dict[str, set[str]] = {child.child_id: set() for child in own}
+
+    days = sorted(by_day)
+
+    def around(day: date) -> Iterable[date]:
+        low, high = day - timedelta(WINDOW_DAYS), day + timedelta(WINDOW_DAYS)
+        return {*days[bisect_left(days, low) : bisect_right(days, high)], swapped(day) or day}
+
+    def meet(sex: str | None, child_id: str, others: Iterable[date]) -> None:
+        for child in (child for other in others for child in by_day.get(other, ())):
+            sexes = {its_sex for _, its_sex, _, _ in child.identities}
+            if child.child_id != child_id and (sex is None or None in sexes or sex in sexes):
+                found[child.child_id].add(child_id)
+
+    for child in own:
+        for _, sex, born_on, _ in child.identities:
+            if born_on:
+                meet(sex, child.child_id, around(born_on))
+    posts = sorted({child.post_id for child in own})
+    given = {"district": district, "posts": posts}
+    if by_day:
+        for row in session.connection().execute(_villagers(), given):
+            if row.id not in found:
+                meet(row.sex, row.id, around(row.born_on))
+        same_day = {day for born in by_day for day in (born, swapped(born)) if day}
+        for row in session.connection().execute(_neighbours(), {**given, "days": sorted(same_day)}):
+            if row.id not in found:
+                meet(row.sex, row.id, {row.born_on, swapped(row.born_on) or row.born_on})
+    for one, other in _by_nik(session, district, touched, own):
+        found[one].add(other)
+    return found
+
+
+@cache
+def _villagers() -> Any:
+    """Find the children of some posts and of the others in their villages. Nothing is asked of their birth dates: SQLite
+    would rather read a district's children by date than a village's by post."""
+    c, p, own = table(Child).c, table(HealthPost).c, table(HealthPost).alias("own").c
+    villages = select(own.village_code).where(own.district == bindparam("district"), among(own.id, "posts"))
+    around = select(p.id).where(
+        p.district == bindparam("district"), or_(among(p.id, "posts"), p.village_code.in_(villages))
+    )
+    return select(c.id, c.sex, c.born_on).where(
+        c.district == bindparam("district"),
+        c.post_id.in_(around),
+        c.born_on.is_not(None),
+        ~c.removed,
+        c.registered,
+    )
+
+
+@cache
+def _neighbours() -> Any:
+    """Find the children born on some days in the sub-districts of some posts."""
+    c, p, own = table(Child).c, table(HealthPost).c, table(HealthPost).alias("own").c
+    prefix = func.substr(own.village_code, 1, SUBDISTRICT_LETTERS)
+    subdistricts = select(prefix).where(own.district == bindparam("district"), among(own.id, "posts"))
+    around = select(p.id).where(
+        p.district == bindparam("district"),
+        func.substr(p.village_code, 1, SUBDISTRICT_LETTERS).in_(subdistricts),
+    )
+    return select(c.id, c.sex, c.born_on).where(
+        c.district == bindparam("district"),
+        c.born_on.in_(bindparam("days", expanding=True)),
+        c.post_id.in_(around),
+        ~c.removed,
+        c.registered,
+    )
+
+
+def _by_nik(
+    session: Session, district: str, touched: Touched, own: Iterable[Registration]
+) -> set[tuple[str, str]]:
+    """Find who bears the same NIK, at whichever post of the district; in another district nobody is named."""
+    bearers: dict[bytes, set[str]] = {}
+    for child in own:
+        vault = touched.subjects[child.child_id].vault
+        for nik in child.niks:
+            bearers.setdefault(vault.blind(nik), set()).add(child.child_id)
+    if not bearers:
+        return set()
+    c = table(NikIndex).c
+    rows = session.execute(
+        select(c.blind, c.child_id).where(c.blind.in_(list(bearers)), c.district == district)
+    )
+    everybody = {blind: set(ids) for blind, ids in bearers.items()}
+    for row in rows:
+        everybody[row.blind].add(row.child_id)
+    return {
+        (one, other)
+        for blind, ids in bearers.items()
+        for one in ids
+        for other in everybody[blind]
+        if other != one
+    }
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+Wanted = tuple[str, int, str]
+"""A pair as it is to be stored: status, score, why."""
+
+
+def _wanted(
+    touched: Touched, held: Mapping[Pair, Any], judged: Mapping[Pair, Likeness]
+) -> dict[Pair, Wanted]:
+    """Say what is to be stored of every pair of the children touched; what is left out is taken down."""
+    person = {child_id: subject.person_id for child_id, subject in touched.subjects.items()}
+    wanted: dict[Pair, Wanted] = {}
+    for pair in {*held, *judged}:
+        row, like = held.get(pair), judged.get(pair)
+        one = person.get(pair[0]) is not None and person.get(pair[0]) == person.get(pair[1])
+        if row is not None and row.status == DIFFERENT:
+            wanted[pair] = (DIFFERENT, row.score, row.why)
+        elif one and row is not None:
+            wanted[pair] = (LINKED, row.score, row.why)
+        elif like is not None and not one:
+            why = orjson.dumps(like.why, option=orjson.OPT_SORT_KEYS).decode()
+            wanted[pair] = (OPEN, like.score, why)
+    return wanted
+
+
+def _write(
+    writes: Writes, district: str, held: Mapping[Pair, Any], wanted: Mapping[Pair, Wanted], now: datetime
+) -> None:
+    rows = []
+    for pair, (status, score, why) in sorted(wanted.items()):
+        row = held.get(pair)
+        if row is not None and (row.status, row.score, row.why) == (status, score, why):
+            continue
+        stays = row is not None and row.status == status
+        rows.append(
+            {
+                **_key(district, pair),
+                "why": why,
+                "score": score,
+                "status": status,
+                "found_at": row.found_at if row else now,
+                "decided_by": row.decided_by if row and stays else None,
+                "decided_at": row.decided_at if row and stays else None,
+            }
+        )
+    writes.upsert(table(DuplicatePair), rows)
+    writes.remove(
+        table(DuplicatePair), [_key(district, pair) for pair in sorted(held.keys() - wanted.keys())]
+    )
+
+
+def _key(district: str, pair: Pair) -> dict[str, Any]:
+    return {"district": district, "child_id": pair[0], "other_id": pair[1]}
+
+
+def _move_on(
+    session: Session, writes: Writes, district: str, touched: Touched, others: Sequence[str], *, lock: bool
+) -> dict[str, int]:
+    """Look at (or lock) the posts of others whose flags change, and move their streams on."""
+    heads = heads_of(session, {"district": district, "posts": [], "children": list(others)}, lock=lock)
+    touched.posts.watch(heads)
+    for post_id in heads:
+        touched.posts.next(post_id)
+    touched.posts.save(writes, district)
+    return heads
