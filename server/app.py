@@ -1,10 +1,11 @@
 """create_app: wiring, no logic."""
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from schemas.batch import Malformed
@@ -12,7 +13,16 @@ from server.config import Settings
 from server.errors import Problem
 from server.hub import Hub
 from server.logs import start_logging
-from server.web import observed, pages, sync_api
+from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
+    carried_api,
+    completeness_api,
+    duplicates_api,
+    observed,
+    office_api,
+    pages,
+    staff_api,
+    sync_api,
+)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
@@ -57,8 +67,9 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     observed.init_app(app)
     csrf = CSRFProtect(app)
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
+    csrf.exempt(carried_api.bp)
     pages.init_app(app)
-    for blueprint in (sync_api.bp, observed.bp, pages.bp):
+    for blueprint in (sync_api.bp, carried_api.bp, observed.bp, pages.bp, staff_api.bp):
         app.register_blueprint(blueprint)
     _answer_errors(app)
     app.after_request(_harden)
@@ -71,6 +82,10 @@ def _harden(response: Response) -> Response:
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+RETRY_SECONDS: Final = 5
+"""After which a client may ask again when the database is out of reach or its disk is full."""
 
 
 def _answer_errors(app: Flask) -> None:
@@ -95,6 +110,13 @@ def _answer_errors(app: Flask) -> None:
             return make_response(error.get_response())
         code = BY_STATUS.get(error.code or 500, "request-malformed")
         return _problem(Problem(code, limit="16 MiB", reason=error.name))
+
+    @app.errorhandler(OperationalError)
+    def unreachable(error: OperationalError) -> Response:
+        log.exception("unhandled", request_id=g.get("request_id"), error=type(error).__name__)
+        response = _problem(Problem("unavailable", seconds=RETRY_SECONDS))
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

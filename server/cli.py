@@ -47,6 +47,11 @@ def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
+def _format_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    forms = click.Choice(["table", "csv", "json"])
+    return click.option("--format", "form", type=forms, default="table", show_default=True)(command)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Tell in one line what an operator can mend: a database out of reach, keys that are missing, a disk that is full."""
@@ -313,6 +318,352 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
+@main.command()
+@_data_option
+@click.option("--post", help="Only this post (name or id).")
+@click.option("--day", help="Only this day of measuring, such as 2026-03-05.")
+@click.option("--month", help="This month of measuring, such as 2026-03; the present one if no day is given.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
+)
+def completeness(data: Path | None, post: str | None, day: str | None, month: str | None, form: str) -> None:
+    """Say what tablets have told of and what is here: changes by tablet, "41 weighed, 41 stored" by post and day.
+
+    The exit code is 1 when something is missing or does not add up.
+    """
+    from server.completeness import completeness as look
+    from server.completeness import period, text_of
+    from server.review import Scope
+
+    hub = _hub(data)
+    try:
+        first, last = period(day, month, hub.settings.today(datetime.now(UTC)))
+    except ValueError as error:
+        _wrong_use(str(error))
+    with _told(), hub.database.reading() as session:
+        post_id = _post_id(session, hub, post) if post else None
+        scope = Scope.whole_district(hub, shows_names=False)
+        report = look(session, hub, scope, first, last, post_id=post_id)
+    click.echo(text_of(report, form).rstrip("\n"))
+    if not report.complete:
+        changes, measured = report.missing, report.not_arrived
+        if changes or measured:
+            click.echo(f"Belum sampai: {changes} perubahan, {measured} pengukuran", err=True)
+            click.echo(f"Not arrived: {changes} changes, {measured} measurements", err=True)
+        if not report.add_up:
+            click.echo("Tanda terima dan catatan berbeda / Receipts and ledger do not agree", err=True)
+        sys.exit(NEEDS_ATTENTION)
+
+
+# -- what the office decides ----------------------------------------------------------------------
+
+
+def _looked(data: Path | None, look: Callable[[Any, datetime], str]) -> str:
+    """Give what is to be shown; a refusal is told and exits 2."""
+    from server.errors import Problem
+
+    hub = _hub(data)
+    try:
+        with _told():
+            return look(hub, datetime.now(UTC))
+    except Problem as problem:
+        _refused(problem)
+
+
+def _asked(source: Path) -> dict[str, Any]:
+    """Read a JSON object from a file or, for "-", from standard input."""
+    import json
+
+    try:
+        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+        read = json.loads(text)
+    except (OSError, ValueError) as error:
+        _wrong_use(f"{source} cannot be read as JSON: {error}")
+    if not isinstance(read, dict):
+        _wrong_use(f"{source} holds no JSON object")
+    return read
+
+
+def _post_or_none(hub: Any, post: str | None) -> str | None:
+    if post is None:
+        return None
+    with hub.database.reading() as session:
+        return _post_id(session, hub, post)
+
+
+_json_file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
+@main.group()
+def quarantine() -> None:
+    """Changes that were set aside: list, show, correct and release, or dismiss them. What is shown is logged."""
+
+
+@quarantine.command("list")
+@_data_option
+@_format_option
+@click.option(
+    "--state", type=click.Choice(["open", "answered", "decided"]), default="open", show_default=True
+)
+@click.option("--post", help="Only this post (name or id).")
+def quarantine_list(data: Path | None, form: str, state: str, post: str | None) -> None:
+    """List changes that were set aside, longest waiting first."""
+    from server.review import desk
+
+    def look(hub: Any, now: datetime) -> str:
+        return desk.list_cases(hub, form, state=state, post_id=_post_or_none(hub, post), now=now)
+
+    click.echo(_looked(data, look).rstrip("\n"))
+
+
+@quarantine.command("show")
+@_data_option
+@click.argument("actor", type=click.UUID)
+@click.argument("counter", type=click.IntRange(1))
+def quarantine_show(data: Path | None, actor: UUID, counter: int) -> None:
+    """Print a change as it came, why it was set aside, and its record as it stands now."""
+    from server.review import desk
+
+    click.echo(_looked(data, lambda hub, now: desk.show_case(hub, str(actor), counter, now)))
+
+
+@quarantine.command("release")
+@_data_option
+@click.argument("actor", type=click.UUID)
+@click.argument("counter", type=click.IntRange(1))
+@click.option(
+    "--correction", type=_json_file, help='JSON file: {"set": …, "key": …}; without it, as it came.'
+)
+def quarantine_release(data: Path | None, actor: UUID, counter: int, correction: Path | None) -> None:
+    """Make a corrected copy of a change, with what its author had seen, and print what came of it."""
+    from server.review import Scope
+    from server.review.quarantine import release
+
+    asked = _asked(correction) if correction else {}
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        scope = Scope.whole_district(hub, shows_names=True)
+        return release(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
+
+    _tell_done(_change(data, work))
+
+
+@quarantine.command("dismiss")
+@_data_option
+@click.argument("actor", type=click.UUID)
+@click.argument("counter", type=click.IntRange(1))
+@click.option("--reason", required=True, help="A code, such as recorded-again; a wrong one lists them all.")
+def quarantine_dismiss(data: Path | None, actor: UUID, counter: int, reason: str) -> None:
+    """Put a change away for good. It stays in the ledger."""
+    from server.review import Scope
+    from server.review.quarantine import dismiss
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        scope = Scope.whole_district(hub, shows_names=True)
+        asked = {"reason": reason}
+        return dismiss(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
+
+    _tell_done(_change(data, work))
+
+
+@main.group()
+def conflict() -> None:
+    """Records on which tablets disagree: list, show and settle them. What is shown is logged."""
+
+
+@conflict.command("list")
+@_data_option
+@_format_option
+@click.option("--post", help="Only this post (name or id).")
+def conflict_list(data: Path | None, form: str, post: str | None) -> None:
+    """List the records in conflict, and those that are incomplete."""
+    from server.review import desk
+
+    def look(hub: Any, now: datetime) -> str:
+        return desk.list_conflicts(hub, form, post_id=_post_or_none(hub, post), now=now)
+
+    click.echo(_looked(data, look).rstrip("\n"))
+
+
+@conflict.command("show")
+@_data_option
+@click.argument("kind", type=click.Choice(["child", "measurement"]))
+@click.argument("record", type=click.UUID)
+def conflict_show(data: Path | None, kind: str, record: UUID) -> None:
+    """Print a record in conflict: every value, who gave it, and the context; keep it for `conflict settle`."""
+    from server.review import desk
+
+    click.echo(_looked(data, lambda hub, now: desk.show_conflict(hub, kind, str(record), now)))
+
+
+@conflict.command("settle")
+@_data_option
+@click.argument("shown", type=_json_file)
+@click.option("--choose", multiple=True, metavar="REGISTER=N", help="Take the N-th value shown, from 1.")
+@click.option("--value", multiple=True, metavar="REGISTER=JSON", help="Give a new value.")
+@click.option("--removal", type=click.Choice(["keep", "remove"]), help="Decide a contested removal.")
+@click.option("--reason", required=True, help="A code, such as measured-again; a wrong one lists them all.")
+def conflict_settle(
+    data: Path | None,
+    shown: Path,
+    choose: tuple[str, ...],
+    value: tuple[str, ...],
+    removal: str | None,
+    reason: str,
+) -> None:
+    """Settle a record in conflict as it was printed by `conflict show` into the file SHOWN."""
+    from server.review import Scope
+    from server.review.conflicts import settle
+
+    record = _asked(shown)
+    chosen = {**_chosen(record, choose), **_given(value)}
+    asked = {"context": record.get("context"), "reason": reason, "set": chosen, "removal": removal}
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        scope = Scope.whole_district(hub, shows_names=True)
+        kind, record_id = str(record.get("kind")), str(record.get("record"))
+        return settle(session, hub, scope, kind, record_id, asked, author=OPERATOR, now=now)
+
+    settled = _change(data, work)
+    _tell_done(settled)
+    sys.exit(NEEDS_ATTENTION if settled.remaining else 0)
+
+
+def _chosen(record: dict[str, Any], choose: tuple[str, ...]) -> dict[str, Any]:
+    """Find the dots of the values that were chosen by their numbers."""
+    chosen = {}
+    for each in choose:
+        register, _, number = each.partition("=")
+        try:
+            several = record["conflicts"][register]
+            chosen[register] = {"dots": several[range(1, len(several) + 1).index(int(number))]["dots"]}
+        except (KeyError, TypeError, ValueError):
+            _wrong_use(
+                f"--choose {each}: name a register in conflict and the number of a value shown, from 1"
+            )
+    return chosen
+
+
+def _given(value: tuple[str, ...]) -> dict[str, Any]:
+    """Read the values that were given anew."""
+    import json
+
+    given = {}
+    for each in value:
+        register, _, text = each.partition("=")
+        try:
+            given[register] = {"value": json.loads(text)}
+        except ValueError as error:
+            _wrong_use(f"--value {register}: what follows '=' is no JSON: {error}")
+    return given
+
+
+def _tell_done(done: Any) -> None:
+    """Print what came of a decision, as JSON."""
+    import json
+
+    click.echo(json.dumps(done.wire(), ensure_ascii=False))
+
+
+@main.group()
+def duplicate() -> None:
+    """Children who may be registered twice: list, show, link, unlink, or call them different. What is shown is logged."""
+
+
+@duplicate.command("list")
+@_data_option
+@_format_option
+@click.option(
+    "--status", type=click.Choice(["open", "linked", "different"]), default="open", show_default=True
+)
+def duplicate_list(data: Path | None, form: str, status: str) -> None:
+    """List pairs of children who may be one, those for whom most speaks first."""
+    from server.review import desk
+
+    text = _looked(data, lambda hub, now: desk.list_duplicates(hub, form, status=status, now=now))
+    click.echo(text.rstrip("\n"))
+
+
+@duplicate.command("show")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.argument("other", type=click.UUID)
+def duplicate_show(data: Path | None, child: UUID, other: UUID) -> None:
+    """Print two children side by side: who they are, where, and what speaks for one child."""
+    from server.review import desk
+
+    click.echo(_looked(data, lambda hub, now: desk.show_duplicate(hub, str(child), str(other), now)))
+
+
+@duplicate.command("link")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.argument("other", type=click.UUID)
+def duplicate_link(data: Path | None, child: UUID, other: UUID) -> None:
+    """Say that two records are of one child: their measurements are read together, and both ids go on working."""
+    _decide_pair(data, "link", child, other)
+
+
+@duplicate.command("unlink")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.argument("other", type=click.UUID)
+def duplicate_unlink(data: Path | None, child: UUID, other: UUID) -> None:
+    """Take the link between two records back: each is a child of its own again, as before."""
+    _decide_pair(data, "unlink", child, other)
+
+
+@duplicate.command("different")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.argument("other", type=click.UUID)
+def duplicate_different(data: Path | None, child: UUID, other: UUID) -> None:
+    """Say that two records are of two children; they are not found as a pair again."""
+    _decide_pair(data, "different", child, other)
+
+
+def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> None:
+    """Decide about a pair as it stands now, and print what came of it."""
+    from server.review import Scope, duplicates
+
+    one, two = str(child), str(other)
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        scope = Scope.whole_district(hub, shows_names=False)
+        if decision == "different":
+            return duplicates.different(session, hub, scope, one, two, author=OPERATOR, now=now)
+        sides = duplicates.pair(session, hub, scope, one, two)
+        seen = {side.child_id: side.context for side in (sides.one, sides.other)}
+        decide = duplicates.link if decision == "link" else duplicates.unlink
+        return decide(session, hub, scope, one, two, seen, author=OPERATOR, now=now)
+
+    _tell_done(_change(data, work))
+
+
+@main.group()
+def child() -> None:
+    """Children: which post they belong to, and which of them are one."""
+
+
+@child.command("move")
+@_data_option
+@click.argument("child_id", metavar="CHILD", type=click.UUID)
+@click.option("--to", required=True, help="The post that the child goes to (name or id).")
+def child_move(data: Path | None, child_id: UUID, to: str) -> None:
+    """Send a child to another post; both posts are told, and edits under way from the old one are routed."""
+    from server.models import Child
+    from server.review import Scope
+    from server.review.moves import move
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        present = session.get(Child, (hub.district, str(child_id)))
+        going = {"from": present.post_id if present else None, "to": _post_id(session, hub, to)}
+        scope = Scope.whole_district(hub, shows_names=True)
+        return move(session, hub, scope, str(child_id), going, author=OPERATOR, now=now)
+
+    _tell_done(_change(data, work))
+
+
 # -- administration -------------------------------------------------------------------------------
 
 
@@ -347,26 +698,12 @@ def tablet_enrol(data: Path | None, post: str, name: str) -> None:
 
 @tablet.command("list")
 @_data_option
-def tablet_list(data: Path | None) -> None:
-    """List tablets: id, post, name, changes held, last contact, clock offset, state."""
-    from sqlalchemy import select
+@_format_option
+def tablet_list(data: Path | None, form: str) -> None:
+    """List tablets: changes held, told of and missing, set aside; last contact, clock, state; what each goes on from."""
+    from server.review import desk
 
-    from server.models import HealthPost, Tablet
-
-    hub = _hub(data)
-    with _told(), hub.database.reading() as session:
-        rows = session.execute(
-            select(Tablet, HealthPost.name)
-            .join(HealthPost, (HealthPost.district == Tablet.district) & (HealthPost.id == Tablet.post_id))
-            .where(Tablet.district == hub.district)
-            .order_by(HealthPost.name, Tablet.name)
-        ).all()
-    click.echo("tablet\tpost\tname\ttaken\tlast_sync_at\tclock_offset_ms\tstate")
-    for row, post in rows:
-        last = row.last_sync_at.isoformat(timespec="seconds") if row.last_sync_at else "-"
-        state = "revoked" if row.revoked_at else "active"
-        offset = "-" if row.clock_offset_ms is None else row.clock_offset_ms
-        click.echo(f"{row.id}\t{post}\t{row.name}\t{row.taken}\t{last}\t{offset}\t{state}")
+    click.echo(_looked(data, lambda hub, _: desk.list_tablets(hub, form)).rstrip("\n"))
 
 
 @tablet.command("revoke")
@@ -382,15 +719,23 @@ def tablet_revoke(data: Path | None, tablet_id: UUID) -> None:
 def _change(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any:
     """Do one change in one transaction; a refusal is told and exits 2."""
     from server.errors import Problem
+    from server.office import decide
 
     hub = _hub(data)
     try:
-        with _told(), hub.database.transaction() as session:
-            return work(hub, session, datetime.now(UTC))
+        with _told():
+            return decide(hub, lambda session: work(hub, session, datetime.now(UTC)))
     except Problem as problem:
-        _wrong_use(str(problem.body()["title_en"]))
+        _refused(problem)
     except ValueError as error:
         _wrong_use(str(error))
+
+
+def _refused(problem: Any) -> NoReturn:
+    """Tell why something was refused: each reason with its remedy, in both languages."""
+    for reason in problem.details.get("reasons", ()):
+        click.echo(f"{reason['path']}: {reason['id']} / {reason['en']}", err=True)
+    _wrong_use(str(problem.body()["title_en"]))
 
 
 @main.group()
@@ -468,6 +813,167 @@ def user_disable(data: Path | None, username: str) -> None:
     from server import accounts
 
     _change(data, lambda hub, s, now: accounts.disable_account(s, hub, username, actor=OPERATOR, now=now))
+
+
+# -- interchange ----------------------------------------------------------------------------------
+
+
+@main.group("import")
+def import_() -> None:
+    """Bring in what came as files; without --apply only say what would happen."""
+
+
+@import_.command("batch")
+@_data_option
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--apply", is_flag=True, help="Take them, and write the sealed receipts to FILE.receipts.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
+)
+def import_batch(data: Path | None, files: tuple[Path, ...], apply: bool, form: str) -> None:
+    """Take sealed batches that somebody carried here: one a line, as tablets write them."""
+    from server.carried import Unreadable, as_text, import_files
+
+    hub = _hub(data)
+    with _told():
+        try:
+            done = import_files(hub, files, apply=apply, actor=OPERATOR, now=datetime.now(UTC))
+        except Unreadable as error:
+            _wrong_use(str(error))
+    text = as_text(done.rows, form)
+    click.echo(text, nl=not text.endswith("\n"))
+    for path in done.written:
+        click.echo(f"Bawa kembali ke tablet / take back to the tablet: {path}", err=True)
+    for failure in done.unwritten:
+        words = "Tanda terima tidak tersimpan, impor sekali lagi / receipts not written, import once more"
+        click.echo(f"{words}: {_os_words(failure)}", err=True)
+    if not apply:
+        click.echo(
+            "Belum ada yang disimpan: ulangi dengan --apply / Nothing is stored yet: add --apply", err=True
+        )
+    sys.exit(NEEDS_ATTENTION if done.needs_attention else 0)
+
+
+# -- operations -----------------------------------------------------------------------------------
+
+
+@main.command()
+@_data_option
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace an older file of that name.")
+def backup(data: Path | None, file: Path, force: bool) -> None:
+    """Write everything but the keys into one FILE; the server may go on."""
+    from server.backup import BackupRefused
+    from server.backup import backup as make
+
+    hub = _hub(data)
+    with _told():
+        try:
+            made = make(hub, file, force=force, now=datetime.now(UTC), progress=_slowly())
+        except BackupRefused as error:
+            _wrong_use(str(error))
+    click.echo(
+        f"{file}: {made.total_rows:,} baris, {file.stat().st_size:,} byte"
+        f" / {made.total_rows:,} rows, {file.stat().st_size:,} bytes",
+        err=True,
+    )
+    click.echo(
+        f"Kunci TIDAK ikut: simpan salinan {hub.settings.key_file} di tempat lain yang aman; tanpa kunci nama tidak terbaca."
+        f" / The keys are NOT inside: keep a copy of {hub.settings.key_file} in another safe place;"
+        " without them no name can be read.",
+        err=True,
+    )
+
+
+@main.command()
+@_data_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("--yes", is_flag=True, help="Do not ask before data that are here are replaced.")
+@click.option("--already", is_flag=True, help="The database was put back by other means: only make it known.")
+def restore(data: Path | None, file: Path | None, yes: bool, already: bool) -> None:
+    """Put a backup FILE back, whole or not at all; the server may go on. What was there is kept in a backup of its own."""
+    from server import backup as backups
+
+    if (file is None) != already:
+        _wrong_use("give the FILE of a backup, or --already")
+    settings, now = _settings(data), datetime.now(UTC)
+
+    def agreed(manifest: backups.Manifest) -> bool:
+        asked = (
+            f"Data sekarang diganti dengan cadangan {manifest.made_at} ({manifest.total_rows:,} baris)."
+            f" / The present data are replaced by the backup of {manifest.made_at} ({manifest.total_rows:,} rows)."
+        )
+        return yes or click.confirm(asked, err=True)
+
+    with _told():
+        try:
+            if file is None:
+                incarnation = backups.mark_restored(settings, now=now)
+                click.echo(f"Inkarnasi baru / new incarnation: {incarnation}", err=True)
+                return
+            done = backups.restore(settings, file, now=now, agreed=agreed, progress=_slowly())
+        except backups.BackupRefused as error:
+            _wrong_use(str(error))
+    _tell_restored(settings, done)
+    sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
+
+
+def _tell_restored(settings: Settings, done: Any) -> None:
+    rows, made_at = done.manifest.total_rows, done.manifest.made_at
+    click.echo(
+        f"Dipulihkan / restored: {rows:,} baris / rows, {made_at}; inkarnasi baru / new incarnation {done.incarnation}",
+        err=True,
+    )
+    if done.kept is not None:
+        click.echo(f"Data sebelumnya disimpan di / the data before are kept in {done.kept}", err=True)
+    if done.keys_missing:
+        click.echo(
+            f"Berkas kunci belum ada: salin cadangannya ke {settings.key_file} sebelum menjalankan server."
+            f" / There is no key file yet: copy your backup of it to {settings.key_file} before you start the server.",
+            err=True,
+        )
+    click.echo("Periksa dengan / check with: posyandu-sync doctor", err=True)
+
+
+@main.command()
+@_data_option
+@click.option("--quick", is_flag=True, help="Look at samples where looking at everything takes long.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def doctor(data: Path | None, quick: bool, form: str) -> None:
+    """Say what is wrong with this installation and the remedy. Only reads."""
+    from server.doctor import as_json, as_line, examine
+
+    settings = _settings(data)
+    if settings.is_sqlite and not settings.data_dir.is_dir():
+        _wrong_use(
+            f"there is no installation in {settings.data_dir}: start one with 'serve --data DIR' or 'demo'"
+        )
+    found = []
+    for check in examine(settings, now=datetime.now(UTC), quick=quick, progress=_slowly()):
+        found.append(check)
+        if form == "text":
+            click.echo(as_line(check))
+    if form == "json":
+        click.echo(as_json(found))
+    sys.exit(0 if all(check.is_ok for check in found) else NEEDS_ATTENTION)
+
+
+def _slowly() -> Callable[[str, int, int], None]:
+    """Tell how far something long has come, every few seconds and not before it is long."""
+    told = [datetime.now(UTC)]
+
+    def tell(what: str, done: int, total: int) -> None:
+        if (datetime.now(UTC) - told[0]).total_seconds() > 3:
+            told[0] = datetime.now(UTC)
+            click.echo(f"{what}: {100 * done // max(total, 1)} %", err=True)
+
+    return tell
 
 
 # -- the log --------------------------------------------------------------------------------------

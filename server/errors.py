@@ -94,6 +94,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Data tidak ditemukan dalam wilayah kerja Anda.",
         "No such record within your area of work.",
     ),
+    "conflict-unknown": ProblemKind(
+        404,
+        "Tidak ada data berselisih dengan nomor ini di wilayah kerja Anda; mungkin sudah selesai. Muat ulang daftarnya.",
+        "No record in conflict has this id within your area of work; it may be settled already. Load the list again.",
+    ),
     "page-unknown": ProblemKind(404, "Alamat ini tidak ada.", "There is nothing at this address."),
     "method-not-allowed": ProblemKind(
         405, "Alamat ini tidak menerima permintaan itu.", "This address does not take that request."
@@ -103,10 +108,40 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Terlalu banyak perangkat melanjutkan tablet {tablet}. Hubungi puskesmas: perlu kode pendaftaran baru.",
         "Too many devices have gone on from tablet {tablet}. Ask the health centre for a new enrolment code.",
     ),
+    "already-linked": ProblemKind(
+        409,
+        "Kedua data ini sudah satu anak, atau keduanya sudah ditautkan ke anak lain. Muat ulang, lepaskan tautan dahulu.",
+        "These two are one child already, or both are linked to others. Load them again and take a link back first.",
+    ),
+    "not-linked": ProblemKind(
+        409,
+        "Kedua data ini tidak saling ditautkan. Muat ulang; mungkin keduanya terhubung lewat data ketiga.",
+        "Neither of these names the other. Load them again; they may hang together through a third record.",
+    ),
+    "already-decided": ProblemKind(
+        409,
+        "Perubahan ini sudah diputuskan ({decision}, {decided_at}). Keputusan itu tetap berlaku; muat ulang daftarnya.",
+        "This change was decided before ({decision}, {decided_at}). That decision stands; load the list again.",
+    ),
     "batch-id-reused": ProblemKind(
         409,
         "Nomor kiriman {batch} sudah dipakai untuk isi yang lain. Beri nomor baru (UUIDv7), lalu kirim ulang.",
         "Batch id {batch} was used for other content. Give it a new id (UUIDv7), then send it again.",
+    ),
+    "batch-not-carried": ProblemKind(
+        400,
+        "Kiriman ini tidak ditandai sebagai titipan. Segel kiriman yang dibuat untuk dititipkan.",
+        "This batch is not marked as carried. Seal one that was made to be carried.",
+    ),
+    "sealed-unreadable": ProblemKind(
+        400,
+        "Titipan ini terpotong, berubah, atau bukan titipan. Minta berkas atau kode QR-nya sekali lagi dari tablet.",
+        "This sealed batch is cut short, altered or none at all. Ask the tablet for its file or QR codes once more.",
+    ),
+    "sealed-for-another-server": ProblemKind(
+        400,
+        "Titipan ini disegel untuk server lain. Bawa ke server tempat tablet itu terdaftar.",
+        "This was sealed for another server. Bring it to the one where the tablet is enrolled.",
     ),
     "batch-too-large": ProblemKind(
         413,
@@ -122,6 +157,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         429,
         "Terlalu banyak percobaan. Coba lagi dalam {seconds} detik.",
         "Too many tries. Try again in {seconds} seconds.",
+    ),
+    "unavailable": ProblemKind(
+        503,
+        "Server sedang tidak dapat menyimpan data. Data Anda masih di tablet; coba lagi dalam {seconds} detik.",
+        "The server cannot store anything just now. Your data are still on the tablet; try again in {seconds} seconds.",
     ),
     "internal": ProblemKind(
         500,

@@ -6,23 +6,24 @@ goes the way of a tablet's change (`merging`), and is logged at every post that 
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, bindparam, select
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from schemas import check_change
-from server import audit
+from server import audit, duplicates, persons
 from server.assessment import derive
 from server.db import Writes
 from server.errors import Problem
 from server.hub import Hub
-from server.merging import Arrival, heads_of, judge, load, save
+from server.merging import Arrival, Moved, heads_of, judge, load, save
 from server.models import ChangeRow, Child, table
 from server.security import base64url
 from sync_protocol import (
@@ -40,6 +41,9 @@ from sync_protocol import (
 )
 
 NONCE_BYTES: Final = 16
+ATTEMPTS: Final = 4
+
+Decided = TypeVar("Decided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def write(
     author: str,
     now: datetime,
     details: Mapping[str, Any] | None = None,
+    new_at: str | None = None,
 ) -> list[Written]:
     """Make changes of known children, in a writing transaction: all of them or, if one is refused, none.
 
@@ -102,6 +107,7 @@ def write(
     action : dotted word for the log, such as "conflict.settled"
     author : "account:<id>" or "operator"
     details : for the log beside the changes' dots; no personal data
+    new_at : the post of a child that is not there yet, whose own change had been set aside; else such a child is unknown
 
     Raises
     ------
@@ -112,9 +118,15 @@ def write(
     district = hub.district
     children = sorted({edit.child_id for edit in edits})
     homes = _homes(session, district, children)
+    if new_at is not None:
+        homes = dict.fromkeys(children, new_at) | homes
     if homes.keys() != set(children):
         raise Problem("record-unknown")
-    heads_of(session, {"district": district, "posts": [], "children": children}, lock=True)
+    posts = [new_at] if new_at else []
+    linked = [edit.registers["same_as"]["child"] for edit in edits if "same_as" in edit.registers]
+    kin = persons.kin(session, district, children, [child_id for child_id in linked if child_id])
+    # all at once, in order: what would be locked later could wait for one who waits for this
+    heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=True)
     arrivals = [_arrival(session, hub, edit, author, now) for edit in edits]
     _refuse(arrivals)
     home = homes[children[0]]
@@ -123,7 +135,8 @@ def write(
     _refuse(arrivals)
     writes = Writes()
     fresh = save(session, writes, hub, None, arrivals, touched, now)
-    derive(session, hub, list(touched.subjects), now, writes, fresh)
+    found = duplicates.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
+    derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
     writes.apply(session)
     dots = [[a.link.dot.actor, a.link.dot.counter] for a in arrivals]
     for post_id, ids in sorted(touched.posts_told().items()):
@@ -131,6 +144,19 @@ def write(
         stream = audit.post_stream(post_id)
         audit.append(session, district, stream, action, actor=author, now=now, details=told)
     return [Written(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
+
+
+def decide(hub: Hub, work: Callable[[Session], Decided]) -> Decided:
+    """Do what a person decided in a writing transaction of its own; again where a tablet was faster, which moved or made the
+    child in that very moment."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            with hub.database.transaction() as session:
+                return work(session)
+        except (IntegrityError, OperationalError, Moved):
+            continue
+    with hub.database.transaction() as session:
+        return work(session)
 
 
 def _arrival(session: Session, hub: Hub, edit: Edit, author: str, now: datetime) -> Arrival:

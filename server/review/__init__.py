@@ -1,5 +1,6 @@
-"""Reviewing flagged children: the queue, and one child. Reads; who looked is logged by the caller (`log_queue_viewed`,
-`log_child_viewed`) before anything is shown. May import the rooms below it and nothing of the web.
+"""What staff look at and decide: the queue, one child, changes that were set aside, conflicts, moves, tablets. Who looked is
+logged by the caller (`log_queue_viewed` and its like) before anything is shown; what is decided is written by
+`server.office`. May import the rooms below it and nothing of the web.
 """
 
 from server.review.child import (

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger
+from server import audit, ledger, persons
 from server.accounts import Person
 from server.assessment import INDICES, Fresh, Gains, Timelines, gains, load, score
 from server.errors import Problem
@@ -36,7 +36,6 @@ from server.growth.zscores import FIRST_STANDING_DAY, STANDING, Reason, ZScores
 from server.hub import Hub
 from server.models import ChangeRow, Child, HealthCentre, HealthPost, Measurement, Tablet
 from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, state_of, within
-from server.security import ChildKey
 from sync_protocol import Dot, RecordState, measurement_id
 
 
@@ -136,7 +135,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    """Everything known of one child. `values` are its registers, without names where the reader may not know them."""
+    """Everything known of one child. `values` are its registers, without names where the reader may not know them.
+
+    `linked` are the other children who are one person with it (`same_as`): visits are those of all, flags the person's.
+    """
 
     child_id: str
     post_id: str
@@ -152,6 +154,7 @@ class ChildView:
     values: Mapping[str, tuple[Value, ...]]
     visits: tuple[Visit, ...]
     flags: tuple[RaisedFlag, ...]
+    linked: tuple[str, ...] = ()
 
     @property
     def urgency(self) -> int | None:
@@ -186,9 +189,9 @@ def child_view(session: Session, hub: Hub, scope: Scope, child_id: str, today: d
         `record-unknown`: there is no such child in scope, or the person was erased.
     """
     row = _find_child(session, hub, scope, child_id)
-    key = hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
     state = state_of(hub, child_id, row) if row.state is not None else None
-    recorded = _recorded(session, hub, child_id)
+    group = persons.group_of(session, hub.district, [child_id])
+    recorded = {dot: by for one in group for dot, by in recorded_by(session, hub, one).items()}
     return ChildView(
         child_id,
         row.post_id,
@@ -202,8 +205,9 @@ def child_view(session: Session, hub: Hub, scope: Scope, child_id: str, today: d
         bool(row.removed),
         tuple(row.conflicts.split()),
         _child_values(state, recorded, scope.shows_names) if state else {},
-        _visits(session, hub, child_id, key, recorded, scope.shows_names),
-        tuple(flags_of(session, hub, [child_id]).get(child_id, ())),
+        _visits(session, hub, group, recorded, scope.shows_names),
+        tuple(flags_of(session, hub, [row.person_id]).get(row.person_id, ())),
+        tuple(other for other in group if other != child_id),
     )
 
 
@@ -214,6 +218,7 @@ def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
         select(
             Child.id.label("child_id"),
             Child.post_id,
+            Child.person_id,
             Child.registered,
             Child.removed,
             Child.conflicts,
@@ -237,7 +242,7 @@ def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
     return row
 
 
-def _recorded(session: Session, hub: Hub, child_id: str) -> dict[Dot, Recorded]:
+def recorded_by(session: Session, hub: Hub, child_id: str) -> dict[Dot, Recorded]:
     """Say of every change to a child and its measurements who recorded it; headers are plain, so nothing is unsealed."""
     rows = session.execute(
         select(ChangeRow.actor, ChangeRow.counter, ChangeRow.header, ChangeRow.received_at).where(
@@ -298,33 +303,60 @@ def mask_nik(nik: str | None) -> str | None:
 def _visits(
     session: Session,
     hub: Hub,
-    child_id: str,
-    key: ChildKey,
+    group: Sequence[str],
     recorded: Mapping[Dot, Recorded],
     shows_names: bool,
 ) -> tuple[Visit, ...]:
+    """Give the visits of one person, newest first: what linked children hold of one day and source is one visit."""
     rows = session.execute(
         select(
+            Measurement.child_id,
             Measurement.measured_on,
             Measurement.source,
             Measurement.removed,
             Measurement.state,
             Measurement.sealed,
         )
-        .where(Measurement.district == hub.district, Measurement.child_id == child_id)
-        .order_by(Measurement.measured_on.desc(), Measurement.source.desc())
+        .where(Measurement.district == hub.district, Measurement.child_id.in_(group))
+        .order_by(Measurement.measured_on.desc(), Measurement.source.desc(), Measurement.child_id)
     ).all()
-    assessed = _assessed(load(session, hub, [child_id], Fresh()))
-    visits = []
+    assessed = _assessed(load(session, hub, group, Fresh()))
+    subjects = ledger.subjects(session, hub.vault, hub.district, group)
+    visits: dict[tuple[date, str, bool], Visit] = {}
     for row in rows:
-        record_id = measurement_id(child_id, row.measured_on.isoformat(), row.source)
-        wire = orjson.loads(ledger.read_measurement(hub.district, record_id, row, key))
+        if row.sealed and subjects[row.child_id].wrapped_key is None:
+            continue  # of one who was erased
+        record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
+        wire = orjson.loads(ledger.read_measurement(hub.district, record_id, row, subjects[row.child_id].key))
         values = _values(RecordState.from_wire("measurement", record_id, {}, wire), recorded)
         if not shows_names:
             values.pop("note", None)  # free text may name anybody
-        candidates, gain, months = assessed.get((row.measured_on, row.source), ((), None, None))
-        visits.append(Visit(row.measured_on, row.source, bool(row.removed), months, values, candidates, gain))
-    return tuple(visits)
+        removed, found = bool(row.removed), ((), None, None)
+        candidates, gain, months = (
+            assessed.get((row.measured_on, row.source), found) if not removed else found
+        )
+        place = (row.measured_on, row.source, removed)
+        if place in visits:
+            values = _together(visits[place].values, values)
+        visits[place] = Visit(row.measured_on, row.source, removed, months, values, candidates, gain)
+    return tuple(visits.values())
+
+
+def _together(
+    one: Mapping[str, tuple[Value, ...]], other: Mapping[str, tuple[Value, ...]]
+) -> dict[str, tuple[Value, ...]]:
+    """Join the values of two records of one visit: equal ones are one value, recorded by both."""
+    joined = dict(one)
+    for register, values in other.items():
+        known = list(joined.get(register, ()))
+        for value in values:
+            same = next((n for n, held in enumerate(known) if held.fields == value.fields), None)
+            if same is None:
+                known.append(value)
+            else:
+                known[same] = Value(value.fields, (*known[same].recorded, *value.recorded))
+        joined[register] = tuple(known)
+    return joined
 
 
 _Assessed = tuple[tuple[Candidate, ...], MonthlyGain, int | None]

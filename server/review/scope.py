@@ -75,6 +75,18 @@ def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     return false()
 
 
+def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+    """Give the condition on HealthPost that holds for those in scope; an unknown scope holds for nobody."""
+    own = HealthPost.district == hub.district
+    if scope.kind == "district" and scope.id == hub.district:
+        return own
+    if scope.kind == "post":
+        return and_(own, HealthPost.id == scope.id)
+    if scope.kind == "health_centre":
+        return and_(own, HealthPost.health_centre_id == scope.id)
+    return false()
+
+
 def name_of(hub: Hub, row: Any) -> str | None:
     """Unseal a child's name: every candidate where it is in conflict, None where there is none or the person was erased."""
     if row.state is None or row.wrapped_key is None:

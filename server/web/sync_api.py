@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import Malformed
+from schemas.strict import Instant
 from server.accounts import enrol, enrol_again
 from server.errors import Problem
 from server.hub import Hub
@@ -33,6 +34,11 @@ def taking_a_batch() -> bool:
     return _TURN.locked()
 
 
+def turn() -> threading.Lock:
+    """Give what is held while a batch is taken."""
+    return _TURN
+
+
 def hub() -> Hub:
     """Give the installation that this application serves."""
     opened: Hub = current_app.extensions["hub"]
@@ -46,12 +52,19 @@ def sync() -> Response:
     try:
         message, size_bytes = read_json(request, hub().settings)
         with _TURN:
-            answer = exchange(hub(), message, size_bytes=size_bytes, now=now)
-        return _json(answer)
+            answer = exchange(hub(), message, size_bytes=size_bytes, now=now, clock=_tablet_clock())
+        return json_answer(answer)
     except (Problem, Malformed) as refusal:
         g.problem = refusal.code
         record_refusal(hub(), refusal.code, _claimed_tablet(message), size_bytes, now)
         raise
+
+
+def _tablet_clock() -> datetime | None:
+    """Read what the tablet's clock says as it sends (header `Tablet-Clock`, RFC 3339 in UTC), if it tells: the batch itself
+    may have been made days ago. It is not signed, and nothing but doubts about dates rests on it."""
+    told = request.headers.get("Tablet-Clock")
+    return datetime.fromisoformat(told) if Instant.accepts(told) and told else None
 
 
 @bp.post("/enrol")
@@ -62,7 +75,7 @@ def enrol_tablet() -> Response:
     asked = parse_enrolment(message)
     with hub().database.transaction() as session:
         answer = _welcome(session, enrol(session, hub(), asked, now), now)
-    return _json(orjson.dumps(answer))
+    return json_answer(orjson.dumps(answer))
 
 
 @bp.post("/enrol/again")
@@ -75,7 +88,7 @@ def enrol_tablet_again() -> Response:
     with hub().database.transaction() as session:
         tablet, common = enrol_again(session, hub(), asked, now)
         answer = {**_welcome(session, tablet, now), "replaces": asked.tablet_id, "common": common}
-    return _json(orjson.dumps(answer))
+    return json_answer(orjson.dumps(answer))
 
 
 def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
             "changes": hub().settings.max_changes,
             "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
         },
+        "sealing": hub().vault.sealing_key(),
     }
 
 
@@ -102,7 +116,8 @@ def _claimed_tablet(message: object) -> str | None:
     return claimed if isinstance(claimed, str) and UUID_TEXT.fullmatch(claimed) else None
 
 
-def _json(body: bytes) -> Response:
+def json_answer(body: bytes) -> Response:
+    """Answer JSON that nobody keeps, packed for whoever can unpack it."""
     response = Response(body, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     if len(body) > 512 and "gzip" in request.headers.get("Accept-Encoding", ""):
