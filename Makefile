@@ -15,7 +15,7 @@ SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench clean chromium
+.PHONY: help run test lint bench peers soak clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,12 @@ lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of i
 
 bench: $(VENV)/.installed-dev ## timed runs, printed as tables
 	$(PY) -m tests.bench $(ARGS)
+
+peers: $(VENV)/.installed-dev ## the loss test beside Kinto, which it installs (some 6 minutes); ARGS='--kills 0'
+	$(PY) -m tests.peers.loss --kill-postgres $(ARGS)
+
+soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (some 15 minutes); ARGS='--kills 1000'
+	$(PY) -m tests.faults.soak $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (never data)
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis

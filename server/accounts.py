@@ -85,7 +85,7 @@ def make_enrolment_code(
 
 
 def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> Tablet:
-    """Exchange a code for a new tablet.
+    """Exchange a code for a new tablet. The same device with the same code, its answer lost, is the same tablet.
 
     Parameters
     ----------
@@ -103,9 +103,14 @@ def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> T
         )
         .with_for_update()
     ).scalar_one_or_none()
-    if found is None or found.used_at is not None or found.expires_at < now:
+    if found is None:
         raise Problem("enrolment-code-invalid")
     jwk = _jwk(request.x, request.y)
+    made = found.tablet_id and session.get(Tablet, (hub.district, found.tablet_id))
+    if made and orjson.loads(made.public_key) == jwk:
+        return made
+    if found.used_at is not None or found.expires_at < now:
+        raise Problem("enrolment-code-invalid")
     tablet = _add_tablet(session, hub, found.post_id, found.tablet_name, jwk, request.app, now)
     found.used_at, found.tablet_id = now, tablet.id
     session.flush()

@@ -5,11 +5,13 @@ Rules kept here:
   head. Where the candidates' scores differ, the measurement's score is None (reason `conflict`) and the candidates are kept
   beside it; the child is flagged if **any** of them is red.
 - Flags about growth speak of the newest value of each index, flags about data quality of the newest measurement.
+- Children who were linked (`same_as`) are one person: their measurements are one timeline, and what is derived from it is
+  saved under their head (`person_id`). Where two of them hold one day and source, the values are read as siblings.
 - What is saved carries the engine's version and a hash of its inputs, and is written only where that differs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from itertools import product
@@ -20,14 +22,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import orjson
-from sqlalchemy import Select, Text, and_, bindparam, cast, select, update
+from sqlalchemy import Select, Text, and_, bindparam, cast, select, union, update
 from sqlalchemy.orm import Session
 
-from server import ledger
+from server import ledger, persons
 from server.db import Writes, among
 from server.flags import RULES, Finding
 from server.growth import ENGINE_VERSION, KBM_VERSION
-from server.growth.status import muac_status
+from server.growth.status import length_for_age_status, muac_status, wasting_status, weight_for_age_status
 from server.growth.weight_gain import (
     CODE_NAMES,
     NO_GAIN,
@@ -39,7 +41,7 @@ from server.growth.weight_gain import (
 )
 from server.growth.zscores import FIRST_STANDING_DAY, Indicator, Reason, ZScores, zscores
 from server.hub import Hub
-from server.models import Assessment, Child, Flag, HealthPost, Measurement, table
+from server.models import Assessment, Child, DuplicatePair, Flag, HealthPost, Measurement, table
 from server.security import sha256
 from sync_protocol import RecordState, measurement_id
 
@@ -67,13 +69,17 @@ Truths = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Measurements as stored, column by column: thousands of them are looked at to change a few."""
+    """Measurements as stored, column by column: thousands of them are looked at to change a few.
+
+    `clock_days` is what a wrong clock may have taken from the day of measuring.
+    """
 
     child: Integers
     measured_on: Days
     source: Sequence[str]
     conflicts: Sequence[str]
     inputs: Sequence[int | None]
+    clock_days: Integers
 
     def __len__(self) -> int:
         return len(self.source)
@@ -93,7 +99,9 @@ class Timelines:
     """Candidates of all measurements of some children, in order of child, day and source ("staff" last).
 
     Every array has one element a candidate; `measurement` says to which of `rows` it belongs. Nearly always there is one.
-    `removed` are measurements that were taken out but still have an assessment.
+    `removed` are measurements that were taken out, or went to another child of the same person, but still have an
+    assessment. `children` are persons: of linked children the head stands for all, and `members` says for everybody who was
+    looked at which of them that is, by place. `regrouped` are members whose company changed just now.
     """
 
     child_ids: Sequence[str]
@@ -111,6 +119,8 @@ class Timelines:
     position: Integers
     muac_mm: Integers
     head_mm: Integers
+    members: Mapping[str, int]
+    regrouped: frozenset[str] = frozenset()
 
 
 class ChildFacts(NamedTuple):
@@ -126,6 +136,8 @@ class ChildFacts(NamedTuple):
     wrapped_key: bytes | None
     key_version: int
     first_seen_at: datetime
+    clock_days: int
+    person_id: str
 
 
 class MeasurementFacts(NamedTuple):
@@ -146,6 +158,7 @@ class MeasurementFacts(NamedTuple):
     conflicts: str
     removed: bool
     inputs: int | None
+    clock_days: int
 
 
 _REMOVED: Final = MeasurementFacts._fields.index(
@@ -165,12 +178,16 @@ class Fresh:
     """Rows that are worked out and not written yet: they stand for the stored ones of the same key. `children` may hold
     rows as they are stored, too, which are then not read again.
 
-    `replacing` says whether any of the measurements is stored already; nearly always all of them are new.
+    `replacing` says whether any of the measurements is stored already; nearly always all of them are new. `regrouped` are
+    children who are linked to others than is stored. `pairs` are the open pairs of possible duplicates of all the children,
+    with their scores; None to ask the database.
     """
 
     children: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     measurements: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
     replacing: bool = False
+    regrouped: frozenset[str] = frozenset()
+    pairs: Mapping[tuple[str, str], int] | None = None
 
 
 def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) -> None:
@@ -181,11 +198,12 @@ def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) 
 
     Parameters
     ----------
-    child_ids : whose figures are to be looked at again
+    child_ids : whose figures are to be looked at again, with all who are linked to them
     now : when a new flag was raised
     """
     if not child_ids:
         return
+    child_ids = persons.group_of(session, hub.district, child_ids)
     child, post = table(Child).c, table(HealthPost).c
     theirs = select(child.post_id).where(child.district == hub.district, among(child.id))
     given = {"among": list(child_ids)}
@@ -217,7 +235,7 @@ def derive(
 
     Parameters
     ----------
-    child_ids : whose measurements or identity change
+    child_ids : whose measurements or identity change, with all who are linked to them
     now : when a new flag was raised
     fresh : their rows that are not written yet
     """
@@ -228,6 +246,8 @@ def derive(
     gain = gains(timelines)
     _save_assessments(writes, hub.district, timelines, scores, gain)
     found = findings(timelines, scores, gain, hub.settings.today(now))
+    pairs = fresh.pairs if fresh and fresh.pairs is not None else open_pairs(session, hub, child_ids)
+    found += _about_duplicates(timelines, pairs)
     _save_flags(session, writes, hub.district, timelines, found, now)
 
 
@@ -254,7 +274,93 @@ def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> 
     removed = [row for row in rows if row[_REMOVED]]
     found = [row for row in rows if not row[_REMOVED]] if removed else rows
     removed = [row for row in removed if row.inputs is not None]
+    if fresh.regrouped or any(child.person_id != child.id for child in children):
+        return _persons(session, hub, children, found, fresh)
     return _timelines(session, hub, children, found, removed, fresh)
+
+
+def _persons(
+    session: Session, hub: Hub, children: Sequence[Any], found: Sequence[Any], fresh: Fresh
+) -> Timelines:
+    """Put the measurements of linked children together under their heads; a day and source that several hold once."""
+    by_id = {child.id: child for child in children}
+    joined: dict[tuple[str, str, str], list[Origin]] = {}
+    for row in found:
+        owner = by_id[row.child_id]
+        joined.setdefault((owner.person_id, row.measured_on, row.source), []).append((owner, row))
+    keys = sorted(joined)
+    stored = _stored_inputs(session, hub, list(by_id))
+    rows = [
+        _joined(session, hub, joined[key], fresh)._replace(child_id=key[0], inputs=stored.get(key))
+        for key in keys
+    ]
+    removed = [Stray(*key) for key in sorted(stored.keys() - joined.keys())]
+    groups: dict[str, list[Any]] = {}
+    for child in children:
+        groups.setdefault(child.person_id, []).append(child)
+    heads = [_head(by_id[person_id], groups[person_id]) for person_id in sorted(groups)]
+    origins = {number: joined[key] for number, key in enumerate(keys)}
+    timelines = _timelines(session, hub, heads, rows, removed, fresh, origins)
+    members = {child.id: timelines.members[child.person_id] for child in children}
+    return replace(timelines, members=members, regrouped=fresh.regrouped)
+
+
+Origin = tuple[Any, Any]
+"""A child and a measurement of it, as they are stored: linked children hold theirs under their own ids and keys."""
+
+
+class Stray(NamedTuple):
+    """An assessment whose measurement is not the child's any more."""
+
+    child_id: str
+    measured_on: str
+    source: str
+
+
+def _stored_inputs(session: Session, hub: Hub, child_ids: Sequence[str]) -> dict[tuple[str, str, str], int]:
+    given = {"district": hub.district, "among": child_ids}
+    return {
+        (str(child_id), measured_on, source): inputs
+        for child_id, measured_on, source, inputs in session.connection().execute(_assessments(), given)
+    }
+
+
+@cache
+def _assessments() -> Select[*tuple[Any, ...]]:
+    c = table(Assessment).c
+    columns = (cast(c.child_id, Text()), cast(c.measured_on, Text()), c.source, c.inputs)
+    return select(*columns).where(c.district == bindparam("district"), among(c.child_id))
+
+
+def _joined(session: Session, hub: Hub, origins: Sequence[Origin], fresh: Fresh) -> MeasurementFacts:
+    """Read what several children of one person hold of one day and source as one measurement."""
+    first = MeasurementFacts(*origins[0][1])
+    if len(origins) == 1:
+        return first
+    live = _live(session, hub, origins, fresh)
+    differing = sorted(register for register, values in live.items() if len(values) > 1)
+    marks = {mark for _, row in origins for mark in row.conflicts.split()} & {"removed", "incomplete"}
+    weight_g, oedema, length_mm, position, muac_mm, head_mm = _combinations(live)[0]
+    return first._replace(
+        weight_g=weight_g,
+        oedema=oedema,
+        length_mm=length_mm,
+        length_position=position,
+        muac_mm=muac_mm,
+        head_mm=head_mm,
+        conflicts=" ".join([*differing, *sorted(marks, reverse=True)]),
+        clock_days=max((row.clock_days for _, row in origins), key=lambda days: (abs(days), days)),
+    )
+
+
+def _head(head: Any, group: Sequence[Any]) -> ChildFacts:
+    """Give the child who speaks for a person: its own identity, what is in dispute of anybody's, the earliest sight."""
+    marks = dict.fromkeys(head.conflicts.split())
+    for child in group:
+        marks |= {mark: None for mark in child.conflicts.split() if mark != "identity"}
+    return ChildFacts(*head)._replace(
+        conflicts=" ".join(marks), first_seen_at=min(child.first_seen_at for child in group)
+    )
 
 
 def _with_fresh(rows: list[Any], fresh: Fresh) -> list[Any]:
@@ -295,6 +401,8 @@ def _children() -> Select[*tuple[Any, ...]]:
             c.wrapped_key,
             c.key_version,
             c.first_seen_at,
+            c.clock_days,
+            c.person_id,
         )
         .where(c.district == bindparam("district"), among(c.id))
         .order_by(c.id)
@@ -326,6 +434,7 @@ def _measurements() -> Select[*tuple[Any, ...]]:
             m.conflicts,
             m.removed,
             a.inputs,
+            m.clock_days,
         )
         .select_from(table(Measurement).outerjoin(table(Assessment), same))
         .where(m.district == bindparam("district"), among(m.child_id))
@@ -339,6 +448,7 @@ def _timelines(
     found: Sequence[Any],
     removed: Sequence[Any],
     fresh: Fresh,
+    origins: Mapping[int, Sequence[Origin]] | None = None,
 ) -> Timelines:
     index = {row.id: number for number, row in enumerate(children)}
     columns = list(zip(*found, strict=True)) or [()] * len(MeasurementFacts._fields)
@@ -348,8 +458,9 @@ def _timelines(
         columns[2],
         columns[9],
         columns[11],
+        np.array(columns[12], np.int64),
     )
-    several = _candidates_of(session, hub, children, rows, found, fresh)
+    several = _candidates_of(session, hub, children, rows, found, fresh, origins or {})
     counts = np.ones(len(rows), np.int64)
     for number, candidates in several.items():
         counts[number] = len(candidates)
@@ -371,6 +482,7 @@ def _timelines(
         position=_position(columns[6])[measurement],
         muac_mm=_whole(columns[7])[measurement],
         head_mm=_whole(columns[8])[measurement],
+        members=index,
     )
     for number, candidates in several.items():
         start = int(measurement.searchsorted(number))
@@ -385,7 +497,13 @@ Candidate = tuple[
 
 
 def _candidates_of(
-    session: Session, hub: Hub, children: Sequence[Any], rows: Rows, found: Sequence[Any], fresh: Fresh
+    session: Session,
+    hub: Hub,
+    children: Sequence[Any],
+    rows: Rows,
+    found: Sequence[Any],
+    fresh: Fresh,
+    origins: Mapping[int, Sequence[Origin]],
 ) -> dict[int, list[Candidate]]:
     """Give the candidates of each measurement that has several, by row."""
     disputed = {
@@ -398,7 +516,9 @@ def _candidates_of(
         if rows.conflicts[number] or whose_row in disputed:
             child, f = children[whose_row], found[number]
             plain = (f.weight_g, f.oedema, f.length_mm, f.length_position, f.muac_mm, f.head_mm)
-            values = _values(session, hub, child, f, fresh) if f.conflicts else [plain]
+            values = [plain]
+            if f.conflicts:
+                values = _combinations(_live(session, hub, origins.get(number, [(child, f)]), fresh))
             whose = disputed.get(whose_row, [(child.sex, child.born_on)])
             several[number] = [
                 (*who, *value)
@@ -454,22 +574,32 @@ def _identities(hub: Hub, child: Any) -> list[tuple[str | None, date | None]]:
     return [(sex, date.fromisoformat(born_on) if born_on else None) for sex, born_on in ordered]
 
 
-def _values(
-    session: Session, hub: Hub, child: Any, found: Any, fresh: Fresh
+def _live(
+    session: Session, hub: Hub, origins: Sequence[Origin], fresh: Fresh
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Give every register's live values: those of one measurement, or of all that one person's children hold of a day."""
+    live: dict[str, list[Mapping[str, Any]]] = {}
+    for child, found in origins:
+        row = fresh.measurements.get((found.child_id, found.measured_on, found.source))
+        stored = _facts(StateFacts, row) if row else _stored_state(session, hub, found)
+        key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
+        record_id = measurement_id(found.child_id, found.measured_on, found.source)
+        wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
+        state = RecordState.from_wire("measurement", record_id, {}, wire)
+        for register, siblings in state.registers.items():
+            values = live.setdefault(register, [])
+            values += [s.value for s in siblings if s.value not in values]
+    return live
+
+
+def _combinations(
+    registers: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[tuple[int | None, str | None, int | None, str | None, int | None, int | None]]:
     """Give every combination of a measurement's live values, register by register."""
-    row = fresh.measurements.get((found.child_id, found.measured_on, found.source))
-    stored = _facts(StateFacts, row) if row else _stored_state(session, hub, found)
-    key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
-    record_id = measurement_id(found.child_id, found.measured_on, found.source)
-    wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
-    merged = RecordState.from_wire("measurement", record_id, {}, wire)
 
     def live(register: str, *fields: str) -> list[tuple[Any, ...]]:
-        siblings = merged.registers.get(register, ())
-        return list(dict.fromkeys(tuple(s.value.get(f) for f in fields) for s in siblings)) or [
-            (None,) * len(fields)
-        ]
+        values = registers.get(register, ())
+        return list(dict.fromkeys(tuple(v.get(f) for f in fields) for v in values)) or [(None,) * len(fields)]
 
     parts = [
         live("weight", "weight_g", "oedema"),
@@ -592,6 +722,7 @@ def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) ->
         found += _about_arms(timelines)
         found += _about_gain(timelines, gain)
         found += _about_quality(timelines, scores)
+        found += _about_clocks(timelines, scores, gain)
     present = {number for number, child in enumerate(timelines.children) if not child.removed}
     return [finding for finding in found if finding.child in present]
 
@@ -618,6 +749,35 @@ def _disputes(number: int, subject: str, marks: str) -> Iterator[Finding]:
         yield Finding(number, "removal_contested", subject, {})
     if "incomplete" in names:
         yield Finding(number, "incomplete", subject, {})
+
+
+def open_pairs(session: Session, hub: Hub, child_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Load the open pairs of possible duplicates that some children belong to, with their scores."""
+    given = {"district": hub.district, "among": child_ids}
+    rows = session.connection().execute(_open_pairs(), given)
+    return {(row.child_id, row.other_id): row.score for row in rows}
+
+
+@cache
+def _open_pairs() -> Any:
+    c = table(DuplicatePair).c
+    of_district = select(c.child_id, c.other_id, c.score).where(
+        c.district == bindparam("district"), c.status == "open"
+    )
+    return union(of_district.where(among(c.child_id)), of_district.where(among(c.other_id)))
+
+
+def _about_duplicates(timelines: Timelines, pairs: Mapping[tuple[str, str], int]) -> Iterator[Finding]:
+    """Find persons who may be registered twice, both of a pair; a pair that is one person by now says nothing."""
+    scores: dict[int, list[int]] = {}
+    for (one, other), score_ in pairs.items():
+        sides = [timelines.members.get(one), timelines.members.get(other)]
+        here = {side for side in sides if side is not None} if sides[0] != sides[1] else set()
+        for number in here:
+            scores.setdefault(number, []).append(score_)
+    for number, several in scores.items():
+        if not timelines.children[number].removed:
+            yield Finding(number, "possible_duplicate", "", {"pairs": len(several), "score": max(several)})
 
 
 def _about_growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
@@ -790,6 +950,76 @@ def _jumped(timelines: Timelines, scores: ZScores, place: Integers, newest: Trut
         yield Finding(int(rows.child[number]), "copied", rows.subject(number), {})
 
 
+def _about_clocks(timelines: Timelines, scores: ZScores, gain: Gains) -> Iterator[Finding]:
+    """Find measurements whose status could differ, had the clock of the tablet that gave their day, or the child's birth
+    date, been right: all is scored a second time with those dates moved.
+
+    A doubtful birth date concerns every measurement of the child; that is said of the newest alone. One that differs only
+    because a neighbour's day is doubtful (a month's gain) is named too.
+    """
+    rows = timelines.rows
+    of_child = np.array([child.clock_days for child in timelines.children], np.int64)
+    if not (rows.clock_days.any() or of_child.any()):
+        return
+    moved = replace(
+        timelines,
+        born_on=timelines.born_on + of_child[timelines.child],
+        measured_on=timelines.measured_on + rows.clock_days[timelines.measurement],
+    )
+    differs = _status_differences(timelines, scores, moved, score(moved))
+    other = gains(moved)
+    judged = np.isin(gain.code, (GainCode.N, GainCode.T)) | np.isin(other.code, (GainCode.N, GainCode.T))
+    differs["gain"] = judged & ((gain.code != other.code) | (gain.two_t != other.two_t))
+    any_differs = np.logical_or.reduce(list(differs.values()))
+    newest = np.full(len(timelines.children), -1, np.int64)
+    newest[rows.child[any_differs]] = np.flatnonzero(any_differs)  # rows are in order, so the last one stays
+    told = rows.clock_days.astype(np.bool_) | differs["gain"] & (of_child[rows.child] == 0)
+    told |= newest[rows.child] == np.arange(len(rows))
+    for row in np.flatnonzero(any_differs & told).tolist():
+        child = int(rows.child[row])
+        of_row = int(rows.clock_days[row]) or int(of_child[child])
+        days = of_row or _largest(rows.clock_days[rows.child == child].tolist())
+        index = [name for name, there in differs.items() if there[row]]
+        yield Finding(child, "date_doubtful", rows.subject(row), {"days": days, "index": index})
+
+
+def _largest(days: Sequence[int]) -> int:
+    return max(days, key=lambda d: (abs(d), d))
+
+
+def _status_differences(
+    one: Timelines, one_scores: ZScores, other: Timelines, other_scores: ZScores
+) -> dict[str, Truths]:
+    """Say by index which measurements have another status, or are implausible in one and not in the other, by row: any of a
+    measurement's candidates counts."""
+    first, second = _statuses(one, one_scores), _statuses(other, other_scores)
+    differs = {name: np.zeros(len(one.rows), np.bool_) for name in first}
+    for name, statuses in first.items():
+        apart = np.any(statuses != second[name], axis=0)
+        np.logical_or.at(differs[name], one.measurement, apart)
+    return differs
+
+
+def _statuses(timelines: Timelines, scores: ZScores) -> dict[str, npt.NDArray[np.int8]]:
+    """Give each candidate's class (Permenkes 2/2020) and its mark of plausibility, by index; shape (2, candidates)."""
+    months = months_completed(timelines.born_on, timelines.measured_on)
+    months = np.where(np.isnat(timelines.born_on), _ASSUMED_MONTHS, months)
+    classes = {
+        "haz": length_for_age_status(scores.haz.z),
+        "waz": weight_for_age_status(scores.waz.z),
+        "whz": wasting_status(scores.whz.z, timelines.oedema),
+        "baz": wasting_status(scores.baz.z, timelines.oedema),
+        "muac": muac_status(timelines.muac_mm, months),
+    }
+    unclassed = np.zeros(len(timelines.measurement), np.int8)
+    marks = {index: getattr(scores, index).implausible for index in INDICES}
+    names = dict.fromkeys((*INDICES, *classes))
+    return {
+        name: np.stack((classes.get(name, unclassed), marks.get(name, unclassed))).astype(np.int8)
+        for name in names
+    }
+
+
 def _text(z: float) -> str:
     """Write a score for the details, which hold no fractions."""
     return f"{z:.2f}"
@@ -951,8 +1181,13 @@ def _save_flags(
     wanted = {
         (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
     }
-    stored = session.connection().execute(_flags(), {"district": district, "among": timelines.child_ids})
+    stored = session.connection().execute(_flags(), {"district": district, "among": list(timelines.members)})
     held = {(row.child_id, row.rule, row.subject): (row.details, row.raised_at) for row in stored}
+    # a flag that goes over to another of one person keeps its date
+    since: dict[tuple[str, str], datetime] = {}
+    for (child_id, rule, subject), (_, raised_at) in held.items():
+        if child_id in timelines.regrouped:
+            since[rule, subject] = min(raised_at, since.get((rule, subject), now))
     gone = [
         {"district": district, "child_id": child_id, "rule": rule, "subject": subject}
         for child_id, rule, subject in held.keys() - wanted.keys()
@@ -969,7 +1204,7 @@ def _save_flags(
             "raised_at": raised_at,
         }
         for (child_id, rule, subject), details in wanted.items()
-        for known, raised_at in [held.get((child_id, rule, subject), (None, now))]
+        for known, raised_at in [held.get((child_id, rule, subject), (None, since.get((rule, subject), now)))]
         if known != details
     ]
     writes.upsert(table(Flag), rows)

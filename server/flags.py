@@ -68,6 +68,16 @@ RULES: Final[dict[str, Rule]] = {
         "Tanggal ukur sebelum tanggal lahir; periksa tanggal lahir",
         "Measured before birth; check the birth date",
     ),
+    "possible_duplicate": Rule(
+        3,
+        "Mungkin terdaftar dua kali; periksa apakah sama dengan anak lain",
+        "May be registered twice; see whether it is the same as another child",
+    ),
+    "date_doubtful": Rule(
+        3,
+        "Jam tablet salah saat mencatat; periksa tanggal ukur dan tanggal lahir",
+        "Recorded while the tablet's clock was wrong; check the dates of measuring and of birth",
+    ),
     "length_shrank": Rule(
         3, "Panjang/tinggi berkurang; ukur ulang", "Length or height has shrunk; measure again"
     ),

@@ -36,7 +36,10 @@ def is_personal(kind: str, registers: Iterable[str]) -> bool:
 
 @dataclass(slots=True)
 class Subject:
-    """A child as far as its row goes: where it belongs, its key, and its row as it is stored, if it is there yet."""
+    """A child as far as its row goes: where it belongs, its key, and its row as it is stored, if it is there yet.
+
+    `person_id` is whom the child's record is of: the same for children who were linked.
+    """
 
     id: str
     post_id: str
@@ -47,15 +50,11 @@ class Subject:
     first_seen_at: datetime
     row: Mapping[Any, Any] | None = None
     born_on: str | None = None
+    person_id: str = ""
 
     @property
     def stored(self) -> bool:
         return self.row is not None
-
-    @property
-    def person_id(self) -> str:
-        """Whom the child's record is of: the same for children who were linked."""
-        return self.row["person_id"] if self.row else self.id
 
     @property
     def key(self) -> ChildKey:
@@ -79,6 +78,7 @@ def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[
             row["first_seen_at"],
             row,
             row["born_on"].isoformat() if row["born_on"] else None,
+            row["person_id"],
         )
         for row in rows.mappings()
     }
@@ -94,7 +94,7 @@ def _subjects() -> Select[*tuple[Any, ...]]:
 def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
     """Give a child that is heard of for the first time, with a key of its own."""
     wrapped, version, _ = vault.new_child_key(child_id)
-    return Subject(child_id, post_id, vault, wrapped, version, False, now)
+    return Subject(child_id, post_id, vault, wrapped, version, False, now, person_id=child_id)
 
 
 def histories(
@@ -124,6 +124,36 @@ def histories(
         else:
             found[row.record_id] = known.with_change(read_change(district, row, children[row.child_id]))
     return found
+
+
+def clock_doubts(session: Session, district: str, records: Mapping[str, str]) -> dict[str, dict[Dot, int]]:
+    """Load by how many days a wrong clock may have moved what the changes of some records name; only those it may have.
+
+    Parameters
+    ----------
+    records : child id by record id
+
+    Returns
+    -------
+    dict by record id, then by change: days, never 0
+    """
+    pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
+    rows = session.connection().execute(_doubts(), {"district": district, "records": pairs})
+    found: dict[str, dict[Dot, int]] = {}
+    for row in rows:
+        found.setdefault(row.record_id, {})[Dot(row.actor, row.counter)] = row.clock_days
+    return found
+
+
+@cache
+def _doubts() -> Select[*tuple[Any, ...]]:
+    c = table(ChangeRow).c
+    return select(c.record_id, c.actor, c.counter, c.clock_days).where(
+        c.district == bindparam("district"),
+        among_pairs(c.child_id, c.record_id, "records"),
+        c.clock_days != 0,
+        c.outcome != Outcome.QUARANTINED.value,
+    )
 
 
 @cache
@@ -172,6 +202,7 @@ def change_row(
     record_id: str | None,
     batch_id: str | None,
     received_at: datetime,
+    clock_days: int = 0,
 ) -> dict[str, Any]:
     """Give the ledger row of a change taken; of a quarantined one (`change` is None) everything is sealed but its place."""
     header = header_of(link.dot, link.previous, link.wire, link.content)
@@ -200,6 +231,7 @@ def change_row(
         "content": stored,
         "sealed": sealed,
         "reasons": orjson.dumps(reasons).decode() if reasons else None,
+        "clock_days": clock_days,
         "received_at": received_at,
     }
 
@@ -210,7 +242,9 @@ def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
     return wire
 
 
-def child_row(district: str, subject: Subject, state: RecordState | None, position: int) -> dict[str, Any]:
+def child_row(
+    district: str, subject: Subject, state: RecordState | None, position: int, clock_days: int = 0
+) -> dict[str, Any]:
     """Give the row of a child; without a state, that of one not registered yet."""
     identities = [s.value for s in state.registers.get("identity", ())] if state else []
     born = {i.get("born_on") for i in identities}
@@ -226,7 +260,8 @@ def child_row(district: str, subject: Subject, state: RecordState | None, positi
         "removed": bool(state and state.removed),
         "conflicts": _conflicts(state) if state else "",
         "person_id": subject.person_id,
-        "clock_days": 0,
+        "same_as": (state.value("same_as") or {}).get("child") if state else None,
+        "clock_days": clock_days,
         "sex": sexes.pop() if len(sexes) == 1 else None,
         "born_on": date.fromisoformat(born_on) if born_on else None,
         "state": seal(subject.key, _dumped(wire), f"child/{district}/{subject.id}") if wire else None,
@@ -246,7 +281,9 @@ def read_child(district: str, child_id: str, sealed: bytes, key: ChildKey) -> by
     return unseal(key, sealed, f"child/{district}/{child_id}")
 
 
-def measurement_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
+def measurement_row(
+    district: str, subject: Subject, state: RecordState, position: int, clock_days: int = 0
+) -> dict[str, Any]:
     """Give the row of a measurement: columns where there is one value, the state with all of them."""
     weight, length = state.value("weight") or {}, state.value("length") or {}
     on, source = state.key["measured_on"], state.key["source"]
@@ -261,7 +298,7 @@ def measurement_row(district: str, subject: Subject, state: RecordState, positio
         "position": position,
         "removed": state.removed,
         "conflicts": _conflicts(state),
-        "clock_days": 0,
+        "clock_days": clock_days,
         "weight_g": weight.get("weight_g"),
         "oedema": weight.get("oedema"),
         "length_mm": length.get("length_mm"),

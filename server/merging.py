@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from schemas import Reason, check_against_birth
 from schemas.words import reason
-from server import ledger
+from server import clocks, ledger, persons
 from server.assessment import Fresh
 from server.db import Writes, among
 from server.hub import Hub
@@ -30,12 +30,13 @@ from server.models import (
     table,
 )
 from server.places import UUID_TEXT
-from sync_protocol import TAG_LENGTH, Change, History, Json, Link, Outcome, RecordState, fold, outcome_of
+from sync_protocol import TAG_LENGTH, Change, Dot, History, Json, Link, Outcome, RecordState, fold, outcome_of
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One change of an upload on its way through: where it stands in the chain, and what became of it."""
+    """One change of an upload on its way through: where it stands in the chain, what became of it, and by how many days a
+    wrong clock may have moved the day that it names."""
 
     link: Link
     reasons: list[Reason]
@@ -43,6 +44,7 @@ class Arrival:
     record_id: str | None = None
     child_id: str | None = None
     outcome: Outcome = Outcome.DUPLICATE
+    clock_days: int = 0
 
     @classmethod
     def of(cls, link: Link, reasons: list[Reason]) -> "Arrival":
@@ -76,6 +78,10 @@ class Positions:
     def __contains__(self, post_id: str) -> bool:
         return post_id in self._heads
 
+    def watch(self, heads: Mapping[str, int]) -> None:
+        """Add posts that turn out to be concerned too; those that are known stay as they are."""
+        self._heads, self._before = dict(heads) | self._heads, dict(heads) | self._before
+
     def next(self, post_id: str) -> int:
         """Take the next position of a post's stream."""
         self._heads[post_id] += 1
@@ -93,7 +99,8 @@ class Positions:
 class Touched:
     """What one upload touches, loaded and then folded. `posts` are those concerned, `records` the
     child of each record; `held_before` says whether anything was
-    held of any of the records."""
+    held of any of the records. `clock_days` are those of their changes, by record, where they are not 0. Who is linked to a
+    child that is touched, or may be from now on, is among the subjects too; `linked` says whether there is anybody."""
 
     subjects: dict[str, ledger.Subject]
     histories: dict[str, History]
@@ -102,6 +109,13 @@ class Touched:
     held_before: bool
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
+    clock_days: dict[str, dict[Dot, int]] = field(default_factory=dict)
+    linked: bool = False
+
+    def clock_doubt(self, state: RecordState) -> int:
+        """Give by how many days a wrong clock may have moved the date of a record."""
+        days = self.clock_days.get(state.record_id)
+        return clocks.doubt(state, self.histories[state.record_id].changes, days) if days else 0
 
     def posts_told(self) -> dict[str, list[str]]:
         """Give the posts whose logs are to tell of it, each with its children: where they are, and where they were."""
@@ -113,7 +127,7 @@ class Touched:
 
 
 class Moved(Exception):
-    """A child changed its post while it was being looked at."""
+    """A child changed its post, or whom it is linked to, while it was being looked at."""
 
 
 def load(
@@ -127,15 +141,39 @@ def load(
     records |= {a.change.record_id: a.child_id for a in new if a.change and a.child_id}
     child_ids = sorted(set(records.values()))
     asked_for = {a.change.registers["post"]["post"] for a in new if a.change and "post" in a.change.registers}
-    given = {"district": district, "posts": [post_id, *asked_for], "children": child_ids}
+    kin = _kin(session, hub, child_ids, new)
+    given = {"district": district, "posts": [post_id, *asked_for], "children": [*child_ids, *kin]}
     heads = heads_of(session, given, lock=lock)
-    known = ledger.subjects(session, hub.vault, district, child_ids)
+    if lock and kin != _kin(session, hub, child_ids, new):
+        raise Moved
+    known = ledger.subjects(session, hub.vault, district, [*child_ids, *kin])
     if any(subject.post_id not in heads for subject in known.values()):
         raise Moved
     for child_id in sorted({a.child_id for a in new if a.change and a.child_id} - known.keys()):
         known[child_id] = ledger.new_subject(hub.vault, child_id, post_id, now)
     histories = ledger.histories(session, district, known, records)
-    return heads, Touched(known, histories, Positions(heads), records, held_before=bool(histories))
+    doubts = ledger.clock_doubts(session, district, records) if histories else {}
+    return heads, Touched(
+        known,
+        histories,
+        Positions(heads),
+        records,
+        held_before=bool(histories),
+        clock_days=doubts,
+        linked=bool(kin),
+    )
+
+
+def _kin(session: Session, hub: Hub, child_ids: Sequence[str], new: Sequence[Arrival]) -> list[str]:
+    """Find who else is, was or may become one person with the children: what is derived from one concerns all."""
+    named = [
+        a.change.registers["same_as"]["child"] for a in new if a.change and "same_as" in a.change.registers
+    ]
+    targets = {child_id for child_id in named if child_id}
+    edited = {a.child_id for a in new if a.child_id and a.record_id == a.child_id}
+    if edited:
+        targets |= persons.claimed(session, hub, edited)
+    return sorted(persons.kin(session, hub.district, child_ids, targets))
 
 
 def heads_of(session: Session, given: Mapping[str, Any], *, lock: bool) -> dict[str, int]:
@@ -171,6 +209,8 @@ def judge(new: Sequence[Arrival], touched: Touched) -> None:
         touched.histories[change.record_id] = history
         state = touched.states[change.record_id] = fold(history)
         arrival.outcome = outcome_of(change, history, state)
+        if arrival.clock_days:
+            touched.clock_days.setdefault(change.record_id, {})[change.dot] = arrival.clock_days
         if "identity" in change.registers:
             # what the merged record says, not what came last: None while it is in conflict
             touched.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
@@ -226,23 +266,26 @@ def save(
     born: list[dict[str, Any]] = []
     measurements = []
     measured = {state.key.get("child") for state in touched.states.values()}
+    regrouped = _regroup(touched, measured) if touched.linked else frozenset()
     for subject in touched.subjects.values():
         state = touched.states.get(subject.id)
         rows = children if subject.stored else born
         if state is not None:
-            rows.append(ledger.child_row(district, subject, state, positions.next(subject.post_id)))
+            at, doubt = positions.next(subject.post_id), touched.clock_doubt(state)
+            rows.append(ledger.child_row(district, subject, state, at, doubt))
         elif not subject.stored and subject.id in measured:
             rows.append(ledger.child_row(district, subject, None, 0))
     for state in touched.states.values():
         if state.kind == "measurement":
             subject = touched.subjects[state.key["child"]]
-            row = ledger.measurement_row(district, subject, state, positions.next(subject.post_id))
-            measurements.append(row)
+            at, doubt = positions.next(subject.post_id), touched.clock_doubt(state)
+            measurements.append(ledger.measurement_row(district, subject, state, at, doubt))
     # never an upsert: of two posts that make one child at once, the second must run again and see the first
     writes.insert(table(Child), born)
     writes.upsert(table(Child), children)
     (writes.upsert if touched.held_before else writes.insert)(table(Measurement), measurements)
     _move(session, writes, district, touched, positions)
+    _tell_persons(writes, district, touched, regrouped)
     positions.save(writes, district)
     ledger_rows = [
         ledger.change_row(
@@ -257,17 +300,58 @@ def save(
             reasons=[r.wire() for r in a.reasons],
             batch_id=batch_id,
             received_at=now,
+            clock_days=a.clock_days if a.change else 0,
         )
         for a in new
     ]
     writes.insert(table(ChangeRow), ledger_rows)
     _index_niks(writes, hub, new, touched)
-    as_stored = {subject.id: subject.row for subject in touched.subjects.values() if subject.row}
+    as_stored = {
+        subject.id: {**subject.row, "person_id": subject.person_id} if touched.linked else subject.row
+        for subject in touched.subjects.values()
+        if subject.row
+    }
     return Fresh(
         as_stored | {row["id"]: row for row in (*born, *children)},
         {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
         replacing=touched.held_before,
+        regrouped=regrouped,
     )
+
+
+def _regroup(touched: Touched, measured: set[str | None]) -> frozenset[str]:
+    """Work out who is one person now; give all whose company changed."""
+    nodes = {}
+    for subject in touched.subjects.values():
+        state, row = touched.states.get(subject.id), subject.row
+        if state is not None:
+            link = (state.value("same_as") or {}).get("child")
+            nodes[subject.id] = persons.Node(link, registered=True, removed=state.removed)
+        elif row is not None:
+            nodes[subject.id] = persons.Node(row["same_as"], bool(row["registered"]), bool(row["removed"]))
+        elif subject.id in measured:
+            nodes[subject.id] = persons.Node(None, registered=False, removed=False)
+    before = {child_id: touched.subjects[child_id].person_id for child_id in nodes}
+    after = persons.heads(nodes)
+    for child_id, person_id in after.items():
+        touched.subjects[child_id].person_id = person_id
+    changed = {child_id for child_id in nodes if before[child_id] != after[child_id]}
+    concerned = {person for child_id in changed for person in (before[child_id], after[child_id])}
+    return frozenset(
+        child_id for child_id in nodes if before[child_id] in concerned or after[child_id] in concerned
+    )
+
+
+def _tell_persons(writes: Writes, district: str, touched: Touched, regrouped: frozenset[str]) -> None:
+    """Save whom children belong with who were not edited themselves, and move the streams of all their posts on: an upload
+    that was worked out meanwhile, with other company, is worked out again."""
+    for child_id in sorted(regrouped):
+        subject = touched.subjects[child_id]
+        if child_id not in touched.states and subject.stored:
+            key = {"district": district, "id": child_id}
+            writes.set(table(Child), key, {"person_id": subject.person_id})
+    for post_id in {touched.subjects[child_id].post_id for child_id in regrouped}:
+        touched.posts.next(post_id)
 
 
 def _move(session: Session, writes: Writes, district: str, touched: Touched, positions: Positions) -> None:

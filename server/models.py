@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
@@ -107,6 +108,11 @@ def _args(*items: Any) -> Any:
 def _refers(table: str, *columns: str, to: tuple[str, ...]) -> ForeignKeyConstraint:
     """Refer to another table of the same district."""
     return ForeignKeyConstraint(["district", *columns], [f"{table}.{name}" for name in ("district", *to)])
+
+
+def _few(name: str, column: str, *, where: str) -> Index:
+    """Index by district and a column the few rows for which a condition holds: it costs nothing for all the others."""
+    return Index(name, "district", column, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Installation(Base):
@@ -227,10 +233,14 @@ class ChangeRow(Base):
     """The ledger: every change taken, for ever. `header` is chained; `content` (nonce and registers) may be sealed.
 
     `sealed`: 0 plain, 1 under the child's key, 2 under the district's (a quarantined change, which also has `reasons`).
+    `clock_days` is by how many days its tablet's clock, wrong when this was uploaded, may have moved the day that it names.
     """
 
     __tablename__ = "change"
-    __table_args__ = _args(Index("ix_change_record", "district", "child_id", "record_id"))
+    __table_args__ = _args(
+        Index("ix_change_record", "district", "child_id", "record_id"),
+        _few("ix_change_quarantined", "received_at", where="outcome = 'quarantined'"),
+    )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     actor: Mapped[str] = mapped_column(Text, primary_key=True)
     counter: Mapped[int] = mapped_column(Count, primary_key=True)
@@ -244,6 +254,7 @@ class ChangeRow(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
     sealed: Mapped[int] = mapped_column(Integer)
     reasons: Mapped[str | None] = mapped_column(Text)
+    clock_days: Mapped[int] = mapped_column(Integer, default=0)
     received_at: Mapped[datetime] = mapped_column(Moment)
 
 
@@ -309,7 +320,8 @@ class Child(Base):
     """A child's merged state. Made, unregistered, by the first measurement if that comes before the child itself.
 
     `sex` and `born_on` are None while unknown or in conflict; everything else about the person is in the sealed `state`.
-    `person_id` is the same for children who were linked (`same_as`), and its own id for one who was not. `clock_days` is by
+    `same_as` is the child that this one was linked to, None while that is in conflict. `person_id` is the same for children
+    who were linked, and its own id for one who was not (`persons`). `clock_days` is by
     how many days a wrong tablet clock may have moved the birth date, 0 nearly always.
     """
 
@@ -319,6 +331,8 @@ class Child(Base):
         Index("ix_child_stream", "district", "post_id", "position"),
         Index("ix_child_person", "district", "person_id"),
         Index("ix_child_born_on", "district", "born_on", "sex"),
+        Index("ix_child_same_as", "district", "same_as"),
+        _few("ix_child_conflicts", "post_id", where="conflicts <> ''"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -328,6 +342,7 @@ class Child(Base):
     removed: Mapped[bool] = mapped_column(Truth)
     conflicts: Mapped[str] = mapped_column(Text)
     person_id: Mapped[str] = mapped_column(Id)
+    same_as: Mapped[str | None] = mapped_column(Id)
     clock_days: Mapped[int] = mapped_column(Integer, default=0)
     sex: Mapped[str | None] = mapped_column(Text)
     born_on: Mapped[date | None] = mapped_column(Day)
@@ -347,6 +362,7 @@ class Measurement(Base):
     __table_args__ = _args(
         _refers("child", "child_id", to=("id",)),
         Index("ix_measurement_stream", "district", "post_id", "position"),
+        _few("ix_measurement_conflicts", "post_id", where="conflicts <> ''"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     child_id: Mapped[str] = mapped_column(Id, primary_key=True)

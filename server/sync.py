@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from schemas import Reason, check_change, parse_envelope
 from schemas.words import reason
-from server import audit, ledger
+from server import audit, clocks, duplicates, ledger
 from server.assessment import derive
 from server.db import Writes
 from server.errors import Problem
@@ -72,9 +72,19 @@ class Upload:
     arrivals: Sequence[Arrival]
     size_bytes: int
     now: datetime
+    clock: datetime | None = None
+
+    def offset_ms(self, tablet: "TabletFacts") -> int | None:
+        """Say how wrong the tablet's clock is; None for a batch that was carried and may have lain in a pocket for weeks."""
+        if self.batch["carried"]:
+            return None
+        sent_at, last = datetime.fromisoformat(self.batch["sent_at"]), tablet.last_sync_at
+        return clocks.offset_ms(sent_at, self.now, last or tablet.enrolled_at, self.clock)
 
 
-def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> bytes:
+def exchange(
+    hub: Hub, message: object, *, size_bytes: int, now: datetime, clock: datetime | None = None
+) -> bytes:
     """Take an upload and give the answer: receipt and what changed at the tablet's post.
 
     Parameters
@@ -82,6 +92,7 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
     message : the decoded JSON body
     size_bytes : of the body as it came, for the log
     now : aware
+    clock : the tablet's as it sent the batch, if it told; aware. The batch itself may have waited for a line
 
     Returns
     -------
@@ -94,22 +105,68 @@ def exchange(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> by
     MalformedBatch
         Likewise; the schema's reasons name each field.
     """
+    with hub.database.reading() as session:
+        tablet, upload = _proven(session, hub, message, size_bytes, now, clock)
+        plan = _planned(session, hub, upload, tablet)
+    taken = _take(hub, upload, plan)
+    return _answer(hub, tablet, upload.batch, taken.answer, taken.token, now)
+
+
+def prove_carried(hub: Hub, message: object, *, size_bytes: int, now: datetime) -> Upload:
+    """Check that a batch that somebody carried comes from a tablet of ours and was made to be carried.
+
+    Raises
+    ------
+    Problem, MalformedBatch
+        as for `exchange`; `batch-not-carried` for one that the tablet meant to send itself: it would take the token's turn.
+    """
+    with hub.database.reading() as session:
+        _, upload = _proven(session, hub, message, size_bytes, now)
+    if not upload.batch["carried"]:
+        raise Problem("batch-not-carried")
+    return upload
+
+
+def take_carried(hub: Hub, upload: Upload) -> tuple[bytes, bool]:
+    """Take a carried batch and give its receipt (JSON), and whether it was given before.
+
+    Raises
+    ------
+    Problem
+        `batch-id-reused`: its id stands for other content.
+    """
+    with hub.database.reading() as session:
+        tablet = _known(_tablet(session, hub.district, upload.batch["tablet"], lock=False))
+        plan = _planned(session, hub, upload, tablet)
+    taken = _take(hub, upload, plan)
+    return taken.answer, taken.answered_before
+
+
+def foresee_carried(session: Session, hub: Hub, upload: Upload) -> tuple[bytes, bool]:
+    """Give the receipt that `take_carried` would, and whether it was given before. What would be written is written in the
+    caller's transaction, so that the next batch finds it; the caller rolls back."""
+    plan = _plan(session, hub, upload, _locked(session, hub, upload), lock=True)
+    if not plan.answered_before:
+        plan.carry_out(session, hub, upload.now)
+    return plan.answer, plan.answered_before
+
+
+def _proven(
+    session: Session, hub: Hub, message: object, size_bytes: int, now: datetime, clock: datetime | None = None
+) -> "tuple[TabletFacts, Upload]":
+    """Read an upload and check that the tablet which it names has signed it."""
     envelope = parse_envelope(message)
     batch = envelope.batch
     if len(batch["changes"]) > hub.settings.max_changes:
         raise Problem("batch-too-large", limit=f"{hub.settings.max_changes} changes")
     signed = canonical(batch)
-    with hub.database.reading() as session:
-        tablet = _tablet(session, hub.district, batch["tablet"], lock=False)
-        if tablet is None or batch["district"] != hub.district:
-            raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
-        if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
-            raise Problem("signature-invalid", tablet=tablet.id)
-        arrivals = _arrivals(batch, hub.settings.today(now))
-        upload = Upload(batch, base64url(sha256(signed)), arrivals, size_bytes, now)
-        plan = _planned(session, hub, upload, tablet)
-    taken = _take(hub, upload, plan)
-    return _answer(hub, tablet, batch, taken.answer, taken.token, now)
+    tablet = _tablet(session, hub.district, batch["tablet"], lock=False)
+    if tablet is None or batch["district"] != hub.district:
+        raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
+    if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
+        raise Problem("signature-invalid", tablet=tablet.id)
+    arrivals = _arrivals(batch, hub.settings.today(now))
+    return tablet, Upload(batch, base64url(sha256(signed)), arrivals, size_bytes, now, clock)
 
 
 def record_refusal(hub: Hub, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
@@ -209,12 +266,16 @@ class TabletFacts(NamedTuple):
     token_before: str
     token_batch: str | None
     split_at: datetime | None
+    enrolled_at: datetime
+    last_sync_at: datetime | None
+    clock_offset_ms: int | None
     incarnation: str
 
     @property
     def basis(self) -> tuple[Any, ...]:
         """What an upload is worked out from."""
-        return self.taken, self.chain_hash, self.token, self.revoked_at is None, self.split_at is None
+        closed = self.revoked_at is not None, self.split_at is not None
+        return self.taken, self.chain_hash, self.token, closed, self.incarnation
 
     def owns(self, batch: Json) -> bool:
         """Say whether a batch brings back the token that was handed out last, or is that very batch again, its answer lost.
@@ -273,6 +334,7 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
     if tablet.revoked_at is not None:
         for arrival in new:
             arrival.reasons = [reason("", "tablet-revoked", None)]
+    _doubt_days(hub, new, upload.offset_ms(tablet))
     heads, touched = load(session, hub, tablet.post_id, new, upload.now, lock=lock)
     judge(new, touched)
     receipt = Receipt(
@@ -283,9 +345,36 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
     )
     plan = Plan(tablet.id, tablet.basis, heads, orjson.dumps(receipt.wire()), _next_token(tablet, batch))
     fresh = save(session, plan.writes, hub, batch["batch"], new, touched, upload.now)
-    derive(session, hub, list(touched.subjects), upload.now, plan.writes, fresh)
+    found = duplicates.search(session, hub, plan.writes, touched, new, fresh, upload.now, lock=lock)
+    plan.heads = {**heads, **found.heads}
+    derive(session, hub, [*touched.subjects, *found.others], upload.now, plan.writes, found.fresh)
     _close(plan, hub, tablet, upload, new, touched)
+    if not batch["carried"]:
+        _tell_of_clock(session, plan, hub, tablet, upload)
     return plan
+
+
+def _doubt_days(hub: Hub, new: Sequence[Arrival], offset_ms: int | None) -> None:
+    """Note which changes take a day from a clock that is wrong, and by how many days it moved that."""
+    if offset_ms is None or abs(offset_ms) <= clocks.NEGLIGIBLE_MS:
+        return
+    for arrival in new:
+        if arrival.change is not None:
+            at = arrival.link.wire["recorded_at"]
+            arrival.clock_days = clocks.moved_days(arrival.change, at, offset_ms, hub.settings.today)
+
+
+def _tell_of_clock(session: Session, plan: Plan, hub: Hub, tablet: TabletFacts, upload: Upload) -> None:
+    """Raise a notice for a tablet whose clock is wrong, and take it down when it is right again."""
+    offset_ms = upload.offset_ms(tablet) or 0
+    key = {"district": hub.district, "kind": "clock-wrong", "subject": tablet.id}
+    if abs(offset_ms) > clocks.WRONG_MS:
+        known = session.get(Notice, tuple(key.values()))  # it keeps the moment at which it was first raised
+        details = orjson.dumps({"post": tablet.post_id, "offset_ms": offset_ms}).decode()
+        raised_at = known.raised_at if known else upload.now
+        plan.writes.upsert(table(Notice), [{**key, "details": details, "raised_at": raised_at}])
+    elif abs(tablet.clock_offset_ms or 0) > clocks.WRONG_MS:
+        plan.writes.remove(table(Notice), [key])
 
 
 @cache
@@ -299,7 +388,7 @@ def _close(
     plan: Plan, hub: Hub, tablet: TabletFacts, upload: Upload, new: Sequence[Arrival], touched: Touched
 ) -> None:
     """Add what is written of the upload itself: how far the tablet's chain is held, the batch with its receipt, the log."""
-    batch, offset_ms = upload.batch, _offset_ms(upload.batch["sent_at"], upload.now)
+    batch, offset_ms = upload.batch, upload.offset_ms(tablet)
     counts = Counter(item[1] for item in orjson.loads(plan.answer)["items"])
     heard: dict[str, Any] = _handed_out(tablet, batch, plan.token)
     if not batch["carried"]:  # which may have lain in a pocket for weeks
@@ -357,10 +446,6 @@ def _handed_out(tablet: TabletFacts, batch: Json, token: str) -> dict[str, Any]:
     if token == tablet.token:
         return {}
     return {"token": token, "token_before": tablet.token, "token_batch": batch["batch"]}
-
-
-def _offset_ms(sent_at: str, now: datetime) -> int:
-    return round((datetime.fromisoformat(sent_at) - now).total_seconds() * 1000)
 
 
 def _continuity(
@@ -421,13 +506,17 @@ def _turned_back(
     key = {"district": district, "id": tablet.id}
     if split and tablet.split_at is None:
         plan.writes.set(table(Tablet), key, {"split_at": now})
-    elif token:
+    elif token != tablet.token:
         plan.writes.set(table(Tablet), key, _handed_out(tablet, batch, token))
     if split:
         notice = {"held": tablet.taken, "head": batch["head"][0], "first": batch["first"]}
         row = {"kind": "tablet-cloned-or-restored", "subject": tablet.id, "raised_at": now}
         row |= {"district": district, "details": orjson.dumps(notice).decode()}
         plan.writes.upsert(table(Notice), [row])
+        # this enrolment is closed: its clock is the next one's affair
+        plan.writes.remove(
+            table(Notice), [{"district": district, "kind": "clock-wrong", "subject": tablet.id}]
+        )
     details = {
         "batch": batch["batch"],
         "first": batch["first"],

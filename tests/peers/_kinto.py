@@ -1,9 +1,9 @@
 """Kinto with PostgreSQL, installed and run as its own documentation says for production.
 
-Hides the virtual environment, the configuration, and Kinto's HTTP API. The configuration is what `kinto init` writes, with the
-values of the documentation's "Recommended settings" and PostgreSQL for storage, cache and permissions; gunicorn, which that
-page names beside uWSGI, runs four workers, because it is what runs posyandu-sync too: the same processes are there to kill.
-Records are sent by PUT under ids that the client chose, so that sending one again changes nothing.
+Hides the virtual environment, the configuration, and Kinto's HTTP API. The configuration is what `kinto init` writes, with
+the values of the documentation's "Recommended settings" and PostgreSQL for storage, cache and permissions. Gunicorn, which
+that page names beside uWSGI, runs four workers, because it is what runs posyandu-sync too: the same processes are there to
+kill. Records are sent by PUT under ids that the client chose, so that sending one again changes nothing.
 """
 
 import base64
@@ -33,7 +33,7 @@ ORPHAN_SECONDS = 1.0
 """How long workers without a master may go on, before whoever restarts the service ends them too."""
 BATCH = 25
 WORKERS = 4
-COLLECTION = "/buckets/posyandu/collections/catatan"
+BUCKET = "/buckets/posyandu"
 USER, PASSWORD = "admin", "rahasia-contoh"  # not a secret: the account lives as long as the run
 RECOMMENDED = {
     "KINTO_PAGINATE_BY": "100",
@@ -58,18 +58,26 @@ def install(environment: Path) -> str:
     """
     python = environment / "bin" / "python"
     if not (environment / "bin" / "kinto").exists():
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *PACKAGES]
-        for command in ([sys.executable, "-m", "venv", environment], pip):
-            _checked(command, {})
+        pip: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--quiet",
+            "install",
+            *PACKAGES,
+        ]
+        _checked([sys.executable, "-m", "venv", environment], {})
+        _checked(pip, {})
     return _checked([python, "-c", "from importlib.metadata import version; print(version('kinto'))"], {})
 
 
-def _checked(command: Sequence[str | Path], settings: Mapping[str, str]) -> str:
+def _checked(command: list[str | Path], settings: Mapping[str, str]) -> str:
     """Run a command of the installation to its end and give what it printed."""
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, **settings},
+            env=_environment(settings),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -84,13 +92,22 @@ def _checked(command: Sequence[str | Path], settings: Mapping[str, str]) -> str:
     return done.stdout.strip()
 
 
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Give Kinto its settings and nothing of ours: it must not find our packages, nor take our options for gunicorn."""
+    foreign = ("KINTO_", "GUNICORN_", "PYTHON")
+    return {n: v for n, v in os.environ.items() if not n.startswith(foreign)} | dict(settings)
+
+
 class Kinto:
-    """A running Kinto with one bucket and in it one collection for each post: here, one."""
+    """A running Kinto with one bucket; `collections` 1: all writers share a collection, as the tablets of a post do."""
 
     name = "Kinto"
 
-    def __init__(self, environment: Path, home: Path, database_url: str, version: str) -> None:
+    def __init__(
+        self, environment: Path, home: Path, database_url: str, version: str, collections: int
+    ) -> None:
         self.version = version
+        self.collections = [f"{BUCKET}/collections/pos-{number}" for number in range(collections)]
         self.environment, self.ini, self.log = environment, home / "kinto.ini", home / "log"
         backends = ("STORAGE", "CACHE", "PERMISSION")
         self.settings = {**RECOMMENDED, **{f"KINTO_{backend}_URL": database_url for backend in backends}}
@@ -104,8 +121,8 @@ class Kinto:
         self._kinto("migrate")
         self._kinto("create-user", "-u", USER, "-p", PASSWORD)
         self.start()
-        for path in ("/buckets/posyandu", COLLECTION):
-            status, _, body = self._ask("PUT", path)
+        for path in (BUCKET, *self.collections):
+            status, _, body = self.ask("PUT", path)
             assert status == 201, body
 
     def _kinto(self, command: str, *arguments: str) -> None:
@@ -125,17 +142,21 @@ class Kinto:
                     "--log-level=warning",
                     f"pyramid.paster:get_app({str(self.ini)!r})",
                 ],
-                env={**os.environ, **self.settings},
+                env=_environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self.is_well, f"Kinto is ready; its log: {self.log}")
+        try:
+            wait_until(self.is_well, "Kinto is ready")
+        except AssertionError as error:
+            error.add_note(self.log.read_text(errors="replace")[-2000:])
+            raise
 
     def is_well(self) -> bool:
         """Say whether it answers, has all its workers, and reaches its database."""
         try:
-            return len(self.workers()) >= WORKERS and self._ask("GET", "/__heartbeat__")[0] == 200
+            return len(self.workers()) >= WORKERS and self.ask("GET", "/__heartbeat__")[0] == 200
         except LineLost:
             return False
 
@@ -168,11 +189,11 @@ class Kinto:
 
     # -- the API --------------------------------------------------------------------------------------
 
-    def writer(self, number: int) -> "Kinto":
-        """Give what one writer sends through; Kinto's clients are all alike, so that is Kinto itself."""
-        return self
+    def writer(self, number: int) -> "KintoWriter":
+        """Give what one writer sends through."""
+        return KintoWriter(self, self.collections[number % len(self.collections)])
 
-    def send(self, batch: Sequence[Record]) -> Answer:
+    def send(self, collection: str, batch: Sequence[Record]) -> Answer:
         """Send records through the batch endpoint.
 
         Raises
@@ -180,9 +201,12 @@ class Kinto:
         LineLost
             when no answer came, or one other than 200: nothing is known of the batch
         """
-        requests = [{"path": f"/v1{_path(record.id)}", "body": {"data": _data(record)}} for record in batch]
+        requests = [
+            {"path": f"/v1{_path(collection, record.id)}", "body": {"data": _data(record)}}
+            for record in batch
+        ]
         message = orjson.dumps({"defaults": {"method": "PUT"}, "requests": requests})
-        status, _, body = self._ask("POST", "/batch", message)
+        status, _, body = self.ask("POST", "/batch", message)
         if status != 200:
             raise LineLost(f"answered {status}: {body[:200]!r}")
         # Responses come in the order of the requests, as its documentation promises.
@@ -192,23 +216,29 @@ class Kinto:
         return Answer(frozenset(statuses.keys() - refused.keys()), refused)
 
     def read_back(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json]]:
-        """List the collection page by page; what the list lacks is asked for by its own address too."""
+        """List the collections page by page; what the lists lack is asked for by its own address too."""
         found: dict[str, Mapping[str, Json]] = {}
-        path: str | None = f"{COLLECTION}/records"
-        while path is not None:
-            status, headers, body = self._ask("GET", path)
-            assert status == 200, body
-            found |= {data["id"]: _content(data) for data in orjson.loads(body)["data"]}
-            path = _after_version(headers.get("Next-Page"))
-        for record in wanted:
-            if record.id not in found:
-                status, _, body = self._ask("GET", _path(record.id))
-                assert status in (200, 404), body
-                if status == 200:
-                    found[record.id] = _content(orjson.loads(body)["data"])
+        for collection in self.collections:
+            path: str | None = f"{collection}/records"
+            while path is not None:
+                status, headers, body = self.ask("GET", path)
+                assert status == 200, body
+                found |= {data["id"]: data["registers"] for data in orjson.loads(body)["data"]}
+                path = _after_version(headers.get("Next-Page"))
+        missing = [record.id for record in wanted if record.id not in found]
+        for collection in self.collections:
+            found |= {id_: data for id_ in missing if (data := self._one(collection, id_)) is not None}
         return found
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
+    def _one(self, collection: str, record_id: str) -> Mapping[str, Json] | None:
+        status, _, body = self.ask("GET", _path(collection, record_id))
+        assert status in (200, 404), body
+        content: Mapping[str, Json] | None = (
+            orjson.loads(body)["data"]["registers"] if status == 200 else None
+        )
+        return content
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
         token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         connection = HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
@@ -222,10 +252,23 @@ class Kinto:
             connection.close()
 
 
+class KintoWriter:
+    """A client that writes to one collection."""
+
+    def __init__(self, kinto: Kinto, collection: str) -> None:
+        self.kinto, self.collection = kinto, collection
+
+    def send(self, batch: Sequence[Record]) -> Answer:
+        """Send records; see `Kinto.send`."""
+        return self.kinto.send(self.collection, batch)
+
+
 @contextmanager
-def running(environment: Path, home: Path, admin_url: str, version: str) -> Iterator[Kinto]:
+def running(
+    environment: Path, home: Path, admin_url: str, version: str, collections: int = 1
+) -> Iterator[Kinto]:
     """Run Kinto on a new database until the block is left, however it is left."""
-    kinto = Kinto(environment, home, create_database(admin_url, "kinto"), version)
+    kinto = Kinto(environment, home, create_database(admin_url, "kinto"), version, collections)
     try:
         kinto.set_up()
         yield kinto
@@ -233,17 +276,12 @@ def running(environment: Path, home: Path, admin_url: str, version: str) -> Iter
         kinto.end()
 
 
-def _path(record_id: str) -> str:
-    return f"{COLLECTION}/records/{record_id}"
+def _path(collection: str, record_id: str) -> str:
+    return f"{collection}/records/{record_id}"
 
 
 def _data(record: Record) -> dict[str, Any]:
     return {"child": record.child_id, "measured_on": record.measured_on, "registers": record.content}
-
-
-def _content(data: Mapping[str, Any]) -> Mapping[str, Json]:
-    content: Mapping[str, Json] = data["registers"]
-    return content
 
 
 def _after_version(url: str | None) -> str | None:

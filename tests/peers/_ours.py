@@ -45,7 +45,10 @@ class PosyanduSync:
         try:
             wait_until_ready(server)
         except BaseException:
-            server.end()
+            try:
+                server.stop()  # in good order: nobody else knows yet where it keeps its metrics
+            finally:
+                server.end()
             raise
         return server
 
@@ -83,7 +86,7 @@ class PosyanduSync:
     def writer(self, number: int) -> "TabletWriter":
         return TabletWriter(self, f"Tablet Contoh {number}")
 
-    def read_back(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json]]:
+    def read_back(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json | None]]:
         """Enrol one more device at the post and let it fetch everything."""
         reader = TabletWriter(self, "Tablet Pembaca")
         reader.fetch_all()
@@ -139,9 +142,9 @@ class TabletWriter:
         while any(isinstance(event, Pulled) and event.more for event in self.tablet.sync()):
             pass
 
-    def shown(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json]]:
-        """Give the registers of every wanted record that is on this tablet; None for one that is in conflict."""
-        found: dict[str, Mapping[str, Json]] = {}
+    def shown(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json | None]]:
+        """Give the registers of every wanted record that is on this tablet; None for a register in conflict."""
+        found: dict[str, Mapping[str, Json | None]] = {}
         for record in wanted:
             kind = "child" if record.measured_on is None else "measurement"
             view = self.tablet.replica.view((kind, record.id))

@@ -2,10 +2,11 @@
 
 Opt-in: it installs the peer from the package index into a temporary directory. Both systems stand on a PostgreSQL with the
 durability that it has by default; writers hammer them while processes are killed at moments drawn from a seed. Every
-acknowledgement is kept on the writer's side, with the content; in the end, with everything up again, all is read back through the
-public API and compared. Nothing here knows how either system works inside.
+acknowledgement is kept on the writer's side, with the content; in the end, with everything up again, all is read back
+through the public API and compared. Nothing here knows how either system works inside.
 
-Ends with 0 when posyandu-sync lost and changed nothing that it had acknowledged, 1 when it did, 2 when the test could not be made.
+Ends with 0 when posyandu-sync lost and changed nothing that it had acknowledged, with 1 when it did, and with 2 when the
+test could not be made.
 """
 
 import os
@@ -16,9 +17,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +64,8 @@ class System(Protocol):
     name: str
     version: str
 
-    def writer(self, number: int) -> Sender: ...
-    def read_back(self, wanted: Collection[Record]) -> dict[str, Mapping[str, Json]]: ...
+    def writer(self, number: int, /) -> Sender: ...
+    def read_back(self, wanted: Collection[Record], /) -> Mapping[str, Mapping[str, Json | None]]: ...
     def is_well(self) -> bool: ...
     def workers(self) -> list[int]: ...
     def kill_master(self) -> None: ...
@@ -82,9 +85,10 @@ class Writer(threading.Thread):
         self.acknowledged: set[str] = set()
         self.beside_refusal: set[str] = set()
         """Acknowledged in an answer that refused another record."""
-        self.refusals: dict[str, int] = {}
+        self.refusals = Counter[str]()
         self.unanswered = 0
-        self.enough = threading.Event()
+        self.enough, self.over = threading.Event(), threading.Event()
+        """No more that is new; nothing more at all."""
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -95,7 +99,7 @@ class Writer(threading.Thread):
 
     def _write(self) -> None:
         waiting: list[Record] = []
-        while waiting or not self.enough.is_set():
+        while not self.over.is_set() and (waiting or not self.enough.is_set()):
             if not self.enough.is_set():
                 waiting += islice(self.source, BATCH - len(waiting))
             self.sent |= {record.id: record for record in waiting}
@@ -110,8 +114,7 @@ class Writer(threading.Thread):
 
     def _remember(self, answer: Answer) -> None:
         self.acknowledged |= answer.taken
-        for reason in answer.refused.values():
-            self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        self.refusals.update(answer.refused.values())
         if answer.refused:
             self.beside_refusal |= answer.taken
 
@@ -249,16 +252,20 @@ def run(
             time.sleep(max(0.0, began + moment - time.monotonic()))
             kill(system, postgres, kind, luck)
         time.sleep(max(0.0, began + seconds - time.monotonic()))
-    finally:
         for thread in threads:
             thread.enough.set()
-    _join(threads)
-    took = time.monotonic() - began
+        _join(threads, DRAIN_SECONDS)
+        took = time.monotonic() - began
+    finally:
+        for thread in threads:
+            thread.over.set()
+    _join(threads, DRAIN_SECONDS)
     return _compare(system, threads, len(faults), took)
 
 
-def _join(threads: Sequence[Writer]) -> None:
-    deadline = time.monotonic() + DRAIN_SECONDS
+def _join(threads: Sequence[Writer], seconds: float) -> None:
+    """Wait for all, together no longer than that; what failed in one fails here."""
+    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.failure is not None:
@@ -266,15 +273,12 @@ def _join(threads: Sequence[Writer]) -> None:
 
 
 def _compare(system: System, threads: Sequence[Writer], kills: int, seconds: float) -> Result:
-    sent = {id_: record for thread in threads for id_, record in list(thread.sent.items())}
-    acknowledged = {id_ for thread in threads for id_ in list(thread.acknowledged)}
-    beside = {id_ for thread in threads for id_ in list(thread.beside_refusal)}
+    sent = {id_: record for thread in threads for id_, record in thread.sent.items()}
+    acknowledged = {id_ for thread in threads for id_ in thread.acknowledged}
+    beside = {id_ for thread in threads for id_ in thread.beside_refusal}
     found = system.read_back(list(sent.values()))
     lost = acknowledged - found.keys()
-    reasons: dict[str, int] = {}
-    for thread in threads:
-        for reason, number in thread.refusals.items():
-            reasons[reason] = reasons.get(reason, 0) + number
+    reasons = sum((thread.refusals for thread in threads), Counter[str]())
     return Result(
         title=f"{system.name} {system.version}",
         sent=len(sent),
@@ -283,7 +287,7 @@ def _compare(system: System, threads: Sequence[Writer], kills: int, seconds: flo
         lost=len(lost),
         lost_beside_refusal=len(lost & beside),
         changed=sum(found[id_] != sent[id_].content for id_ in acknowledged - lost),
-        refused=sum(reasons.values()),
+        refused=reasons.total(),
         unanswered=sum(thread.unanswered for thread in threads),
         kills=kills,
         seconds=seconds,
@@ -340,17 +344,12 @@ def one_run(
 @click.option("--peer", type=click.Choice(["kinto"]), default="kinto", show_default=True)
 @click.option("--writers", default=4, show_default=True, type=click.IntRange(1, 64))
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1), help="Of each run.")
-@click.option(
-    "--kills", default=20, show_default=True, type=click.IntRange(0), help="In the second pair of runs."
-)
-@click.option(
-    "--kill-postgres", is_flag=True, help="One kill in five is PostgreSQL's, all its processes at once."
-)
+@click.option("--kills", default=20, show_default=True, help="In the second pair of runs; 0: only the first.")
+@click.option("--kill-postgres", is_flag=True, help="One kill in five is PostgreSQL's, all of it at once.")
+@click.option("--apart", is_flag=True, help="Kinto only: a collection for each writer.")
 @click.option("--seed", default=64, show_default=True)
 @click.option(
-    "--environment",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the peer's virtual environment here, and use it again.",
+    "--environment", type=click.Path(path_type=Path), help="Keep the peer's installation here, for next time."
 )
 def main(
     peer: str,
@@ -358,42 +357,60 @@ def main(
     seconds: float,
     kills: int,
     kill_postgres: bool,
+    apart: bool,
     seed: int,
     environment: Path | None,
 ) -> None:
     """Write to posyandu-sync and to a peer, first in peace and then with kills, and count what was lost."""
     if kill_postgres and "TEST_DATABASE_URL" in os.environ:
         raise click.UsageError("the PostgreSQL of TEST_DATABASE_URL is not ours to kill")
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    _lead_a_session()
     with tempfile.TemporaryDirectory(prefix=f"posyandu-{peer}-") as made:
         programs = (environment or Path(made)).absolute()
         try:
             version = _kinto.install(programs)
+            theirs = partial(_kinto.running, programs, version=version, collections=writers if apart else 1)
+            lost = 0
+            for number in dict.fromkeys((0, kills)):
+                faults = plan(seed, number, seconds, postgres=kill_postgres)
+                results = [
+                    one_run(opened, writers, seconds, seed, faults) for opened in (_ours.running, theirs)
+                ]
+                tell(results, faults, writers)
+                lost += results[0].lost + results[0].changed
         except _kinto.NotInstalled as error:
             click.echo(f"{peer} tidak dapat dipasang · cannot be installed: {error}", err=True)
             sys.exit(2)
-        systems: list[Callable[[Path, str], AbstractContextManager[System]]] = [
-            _ours.running,
-            lambda home, url: _kinto.running(programs, home, url, version),
-        ]
-        lost = 0
-        for number in dict.fromkeys((0, kills)):
-            faults = plan(seed, number, seconds, postgres=kill_postgres)
-            results = [one_run(opened, writers, seconds, seed, faults) for opened in systems]
-            named = ", ".join(f"{kind} × {_count(faults, kind)}" for kind in ("worker", "master", "postgres"))
-            click.echo(
-                f"\n== kill -9: {named if faults else 'tidak ada · none'}; {writers} penulis · writers"
-            )
-            click.echo(table(results))
-            lost += results[0].lost + results[0].changed
-            if not all(result.acknowledged for result in results):
-                click.echo("tidak ada yang diakui · nothing was acknowledged: no result", err=True)
-                sys.exit(2)
     sys.exit(1 if lost else 0)
 
 
-def _count(faults: Sequence[tuple[float, str]], kind: str) -> int:
-    return sum(1 for _, other in faults if other == kind)
+def _lead_a_session() -> None:
+    """Go on in a child that the terminal's Ctrl-C does not reach, nor what it starts: only so is all ended in order."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, _leave)
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def _leave(number: int, _frame: object) -> None:
+    """End by way of every clean-up there is, once."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def tell(results: Sequence[Result], faults: Sequence[tuple[float, str]], writers: int) -> None:
+    """Print a pair of runs; one in which nothing was acknowledged shows nothing, and ends the command."""
+    kinds = Counter(kind for _, kind in faults)
+    named = ", ".join(f"{kind} × {number}" for kind, number in sorted(kinds.items())) or "tidak ada · none"
+    click.echo(f"\n== kill -9: {named}; {writers} penulis · writers")
+    click.echo(table(results))
+    if not all(result.acknowledged for result in results):
+        click.echo("tidak ada yang diakui · nothing was acknowledged: no result", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -302,7 +302,11 @@ def test_device_is_enrolled_once(http: FlaskClient, district: District) -> None:
     assert check_enrol_answer(answer.json) == []
     assert answer.json is not None
     assert answer.json["post"] == {"id": district.posts[0], "name": "Melati 1"}
-    check_problem(post(http, body, ENROL), 403, "enrolment-code-invalid")
+    again = post(http, body, ENROL)
+    assert again.json is not None
+    assert again.json["tablet"] == answer.json["tablet"]  # its answer was lost
+    other = orjson.dumps({**orjson.loads(body), "public_key": SigningKey().jwk()})
+    check_problem(post(http, other, ENROL), 403, "enrolment-code-invalid")
 
 
 @pytest.mark.parametrize(

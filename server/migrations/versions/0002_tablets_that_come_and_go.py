@@ -25,6 +25,7 @@ def upgrade() -> None:
         ("tablet", "token_before", sa.Text(), ""),
         ("child", "clock_days", sa.Integer(), "0"),
         ("measurement", "clock_days", sa.Integer(), "0"),
+        ("change", "clock_days", sa.Integer(), "0"),
     )
     for table, name, kind, first in added:
         op.add_column(table, sa.Column(name, kind, nullable=False, server_default=first))
@@ -43,6 +44,11 @@ def upgrade() -> None:
         op.alter_column("child", "person_id", nullable=False)
     op.create_index("ix_child_person", "child", ["district", "person_id"])
     op.create_index("ix_child_born_on", "child", ["district", "born_on", "sex"])
+    op.add_column("child", sa.Column("same_as", ID, nullable=True))
+    op.create_index("ix_child_same_as", "child", ["district", "same_as"])
+    for table, name, column, where in _FEW:
+        holds = sa.text(where)
+        op.create_index(name, table, ["district", column], sqlite_where=holds, postgresql_where=holds)
     op.create_table(
         "quarantine_decision",
         sa.Column("district", sa.Text(), nullable=False),
@@ -106,10 +112,21 @@ def upgrade() -> None:
             op.get_bind().execute(statement, {"tbl": table, "idx": index, "stat": shape})
 
 
+# Of the few rows that wait for a person.
+_FEW = (
+    ("change", "ix_change_quarantined", "received_at", "outcome = 'quarantined'"),
+    ("child", "ix_child_conflicts", "post_id", "conflicts <> ''"),
+    ("measurement", "ix_measurement_conflicts", "post_id", "conflicts <> ''"),
+)
+
 # As in 0001: rows, then rows to each prefix of the index's columns.
 _SHAPES = (
     ("child", "ix_child_person", "40000 40000 1"),
     ("child", "ix_child_born_on", "40000 40000 20 10"),
+    ("change", "ix_change_quarantined", "5000 5000 1"),
+    ("child", "ix_child_conflicts", "200 200 2"),
+    ("measurement", "ix_measurement_conflicts", "2000 2000 10"),
+    ("child", "ix_child_same_as", "40000 40000 2"),
     ("duplicate_pair", "duplicate_pair", "2000 2000 1 1"),
     ("duplicate_pair", "ix_duplicate_pair_other", "2000 2000 1"),
     ("quarantine_decision", "quarantine_decision", "2000 2000 10 1"),
@@ -122,10 +139,14 @@ def downgrade() -> None:
     op.drop_index("ix_duplicate_pair_other", "duplicate_pair")
     op.drop_table("duplicate_pair")
     op.drop_table("quarantine_decision")
+    for table, name, _, _ in _FEW:
+        op.drop_index(name, table)
+    op.drop_index("ix_child_same_as", "child")
+    op.drop_column("child", "same_as")
     op.drop_index("ix_child_born_on", "child")
     op.drop_index("ix_child_person", "child")
     op.drop_column("child", "person_id")
     for name in ("replaces", "split_at", "token_batch", "token_before", "token", "head_counter"):
         op.drop_column("tablet", name)
-    for table in ("measurement", "child"):
+    for table in ("change", "measurement", "child"):
         op.drop_column(table, "clock_days")
