@@ -41,7 +41,7 @@ bench: $(VENV)/.installed-dev ## timed runs, printed as tables
 peers: $(VENV)/.installed-dev ## the loss test beside Kinto, which it installs (some 6 minutes); ARGS='--kills 0'
 	$(PY) -m tests.peers.loss --kill-postgres $(ARGS)
 
-soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (some 15 minutes); ARGS='--kills 1000'
+soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (up to an hour); ARGS='--kills 20'
 	$(PY) -m tests.faults.soak $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (never data)

@@ -329,7 +329,7 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
         return Plan(tablet.id, tablet.basis, {}, stored.receipt, token, answered_before=True)
     status = _continuity(session, district, tablet, batch, arrivals)
     if status is not ReceiptStatus.ACCEPTED:
-        return _turned_back(district, tablet, batch, status, upload.now)
+        return _turned_back(hub, tablet, upload, status)
     new = arrivals[max(tablet.taken + 1 - batch["first"], 0) :]
     if tablet.revoked_at is not None:
         for arrival in new:
@@ -410,20 +410,7 @@ def _close(
         heard |= {"taken": new[-1].link.dot.counter, "chain_hash": new[-1].link.hash}
     if heard:
         plan.writes.set(table(Tablet), {"district": hub.district, "id": tablet.id}, heard)
-    if upload.arrivals:
-        row = {
-            "district": hub.district,
-            "tablet_id": tablet.id,
-            "batch_id": batch["batch"],
-            "digest": upload.content,
-            "receipt": plan.answer,
-            "outcomes": orjson.dumps(counts).decode(),
-            "sent_at": batch["sent_at"],
-            "received_at": upload.now,
-            "clock_offset_ms": offset_ms,
-            "size_bytes": upload.size_bytes,
-        }
-        plan.writes.insert(table(Batch), [row])
+    _keep(plan, hub, tablet, upload, counts)
     details = {
         "batch": batch["batch"],
         "first": batch["first"],
@@ -433,6 +420,23 @@ def _close(
         **({"carried": True} if batch["carried"] else {}),
     }
     plan.entries = _entries(tablet, details, touched)
+
+
+def _keep(plan: Plan, hub: Hub, tablet: TabletFacts, upload: Upload, counts: Mapping[str, int]) -> None:
+    """Store a batch with its receipt, one without changes too: a copy that comes late must not look like a second device."""
+    row = {
+        "district": hub.district,
+        "tablet_id": tablet.id,
+        "batch_id": upload.batch["batch"],
+        "digest": upload.content,
+        "receipt": plan.answer,
+        "outcomes": orjson.dumps(counts).decode(),
+        "sent_at": upload.batch["sent_at"],
+        "received_at": upload.now,
+        "clock_offset_ms": upload.offset_ms(tablet),
+        "size_bytes": upload.size_bytes,
+    }
+    plan.writes.insert(table(Batch), [row])
 
 
 def _next_token(tablet: TabletFacts, batch: Json) -> str:
@@ -495,10 +499,9 @@ def _overlap_fits(
     return bool(batch["previous"] == (held[low].hash if low else ""))
 
 
-def _turned_back(
-    district: str, tablet: TabletFacts, batch: Json, status: ReceiptStatus, now: datetime
-) -> Plan:
+def _turned_back(hub: Hub, tablet: TabletFacts, upload: Upload, status: ReceiptStatus) -> Plan:
     """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but the log's entry (and an alert)."""
+    district, batch, now = hub.district, upload.batch, upload.now
     receipt = Receipt(batch["batch"], status, tablet.taken + 1)
     split = status is ReceiptStatus.NEW_EPOCH_REQUIRED
     token = "" if split else _next_token(tablet, batch)

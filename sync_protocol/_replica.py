@@ -104,6 +104,9 @@ class Replica:
     district : Kemendagri code such as "64.02"
     tablet_id, post_id : UUIDs as lower-case text
     app : name and version of the app, written into every change
+
+    Its other fields are plain data to be stored with it; `past` are acknowledged changes of this device's closed enrolments,
+    kept as long as its own in case the server is restored to before them.
     """
 
     district: str
@@ -121,6 +124,7 @@ class Replica:
     pulled_at: str = ""
     token: str = ""
     carried: dict[str, int] = field(default_factory=dict)
+    past: list[dict[str, Any]] = field(default_factory=list)
 
     # -- what the tablet writes -----------------------------------------------------------------
 
@@ -422,6 +426,7 @@ class Replica:
             if at is None or at >= acknowledged_before or at > self.pulled_at:
                 break
             count += 1
+        self.past = [kept for kept in self.past if (kept["acknowledged_at"] or "") >= acknowledged_before]
         if count:
             self.forgotten_hash = self.log[count - 1].change.hash
             self.forgotten += count
@@ -445,32 +450,75 @@ class Replica:
         Replica : in the contexts, this device's own renumbered changes have their new names and everything else
             stays, so that no context claims what its author did not see
         """
-        new = Replica(self.district, tablet_id, self.post_id, self.app, base=dict(self.base))
-        kept = self.log[: max(common - self.forgotten, 0)]
-        renamed: dict[str, Entry] = {}
-        for logged in self.log[len(kept) :]:
-            change = logged.change
-            context = self._renamed(change, kept, renamed, tablet_id)
-            again = new._append({**change.wire(), "context": context.wire()})
-            renamed[change.tag] = again.entry
+        place = max(common - self.forgotten, 0)
+        new = self._renumbered(tablet_id, [e.change for e in self.log[place:]], self.log[:place])
+        new.past = [*self.past, *(_kept(logged) for logged in self.log[:place])]
         return new
 
-    def _renamed(
-        self, change: Change, kept: Sequence[Logged], renamed: Mapping[str, Entry], tablet_id: str
+    def enrol_afresh(self, tablet_id: str) -> "Replica":
+        """Give the replica of a new enrolment where the server knows none of the old ones: it was restored to before them,
+        and a person made a code. Everything that is kept is numbered again, that of closed enrolments too.
+
+        Parameters
+        ----------
+        tablet_id : the new enrolment
+        """
+        past = [Change.from_wire(Dot(k["actor"], k["counter"]), k["change"], k["hash"]) for k in self.past]
+        return self._renumbered(tablet_id, [*past, *(e.change for e in self.log)], [])
+
+    def _renumbered(self, tablet_id: str, changes: Sequence[Change], kept: Sequence[Logged]) -> "Replica":
+        new = Replica(self.district, tablet_id, self.post_id, self.app, base=dict(self.base))
+        renamed: dict[str, list[tuple[Change, Entry]]] = {}
+        for change in changes:
+            mine = renamed.setdefault(change.record_id, [])
+            context = self._in_new_names(change, mine, kept, tablet_id)
+            again = new._append({**change.wire(), "context": context.wire()})
+            mine.append((change, again.entry))
+        return new
+
+    def _in_new_names(
+        self,
+        change: Change,
+        renamed: Sequence[tuple[Change, Entry]],
+        kept: Sequence[Logged],
+        tablet_id: str,
     ) -> VersionVector:
-        own = change.context.get(self.tablet_id)
-        if own is None or own.tag not in renamed:
+        """Rewrite a context: what it names of this record's renumbered changes gets its new name, and beside it the newest
+        one of that enrolment that keeps its name stays. A new name claims everything before it too, so it is given only if
+        all of that was in view; of two enrolments that need not be so."""
+        named = [(old, new) for old, new in renamed if change.context.get(old.dot.actor) == old.entry]
+        if not named:
             return change.context
-        entries = {actor: e for actor, e in change.context.items() if actor != self.tablet_id}
-        entries[tablet_id] = renamed[own.tag]
+        actors = {old.dot.actor for old, _ in named}
+        entries = {actor: e for actor, e in change.context.items() if actor not in actors}
+        newest = named[-1][1]
+        before_it = [old for old, new in renamed if new.counter <= newest.counter]
+        if all(change.context.claims(old.dot) for old in before_it):
+            entries[tablet_id] = newest
+        if self.tablet_id in actors and (stays := self._newest_kept(change, kept)):
+            entries[self.tablet_id] = stays
+        return VersionVector(entries)
+
+    def _newest_kept(self, change: Change, kept: Sequence[Logged]) -> Entry | None:
+        """Give the newest change of this enrolment to a record that keeps its name."""
         before = [k.change.entry for k in kept if k.change.record_id == change.record_id]
         state = self.base.get((change.kind, change.record_id))
         published = state.vector.get(self.tablet_id) if state else None
         if not before and published is not None and published.counter <= self.forgotten:
-            before = [published]
-        if before:
-            entries[self.tablet_id] = before[-1]
-        return VersionVector(entries)
+            return published
+        return before[-1] if before else None
+
+
+def _kept(logged: Logged) -> dict[str, Any]:
+    """Write down a change that the server holds under the name of an enrolment that is closed."""
+    change = logged.change
+    return {
+        "actor": change.dot.actor,
+        "counter": change.dot.counter,
+        "hash": change.hash,
+        "change": change.wire(),
+        "acknowledged_at": logged.acknowledged_at,
+    }
 
 
 def _laid_over(state: RecordState | None, change: Change) -> RecordState:

@@ -48,6 +48,7 @@ _OF_REPLICA: Final = (
     "pulled_at",
     "token",
     "carried",
+    "past",
 )
 """The replica's own fields; its log, its base and its pending batch (which is the letter BATCH) have tables."""
 BATCH: Final = "batch"

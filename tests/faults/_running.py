@@ -197,15 +197,20 @@ class Server:
         """Ask for a page: status, headers, body."""
         return self._ask("GET", path, None, headers or {})
 
-    def post(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Send JSON, as gzip."""
+    def post(self, path: str, body: bytes, port: int | None = None) -> tuple[int, dict[str, str], bytes]:
+        """Send JSON, as gzip; to a proxy's port, if there is one."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        return self._ask("POST", path, gzip.compress(body, 1), headers)
+        return self._ask("POST", path, gzip.compress(body, 1), headers, port)
 
     def _ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        port: int | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+        connection = HTTPConnection("127.0.0.1", port or self.port, timeout=START_SECONDS)
         try:
             connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
@@ -262,16 +267,49 @@ def wait_until_ready(server: Server) -> None:
 
 
 class HttpTablet(FakeTablet):
-    """A tablet whose line is real: it speaks to whatever server is there, and fails with LineLost when none is."""
+    """A tablet whose line is real: it speaks to whatever server is there, and fails with LineLost when none is.
+
+    It remembers every receipt that it was given, byte for byte, with the message that was answered; whatever repeats a
+    message must answer the same.
+    """
 
     server: Server
+    port: int | None = None
+    """Of a proxy to go through; the server's own unless set."""
+
+    def __init__(self, district: District, key: SigningKey, replica: Replica) -> None:
+        super().__init__(district, key, replica)
+        self.receipts: dict[str, tuple[bytes, bytes]] = {}
 
     def send_raw(self, message: bytes) -> bytes:
-        status, _, body = self.server.post("/api/v1/sync", message)
+        status, _, body = self.server.post("/api/v1/sync", message, port=self.port)
         if status >= 500:
             raise LineLost(f"answered {status}")
         assert status == 200, body
+        if not _is_whole(body):  # a head that ends early may have lost the length of what follows it
+            raise LineLost("the answer is not whole")
+        self._remember(message, receipt_bytes(body))
         return body
+
+    def _remember(self, message: bytes, receipt: bytes) -> None:
+        batch = orjson.loads(message)["batch"]
+        if batch["changes"] and orjson.loads(receipt)["status"] == "accepted":
+            _, given = self.receipts.setdefault(batch["batch"], (message, receipt))
+            assert receipt == given, f"batch {batch['batch']} was answered otherwise before"
+
+
+def _is_whole(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def receipt_bytes(answer: bytes) -> bytes:
+    """Cut the receipt out of an answer, as it was written: no quoted text can hold the bare key that follows it."""
+    begin = answer.index(b'"receipt":') + len(b'"receipt":')
+    return answer[begin : answer.index(b',"pull":', begin)]
 
 
 def http_tablet(district: District, post: int = 0, name: str = "Tablet Contoh") -> HttpTablet:

@@ -1,0 +1,45 @@
+"""The office in the stories: a page opened at one time and saved at another, with what stood on it."""
+
+from dataclasses import dataclass
+
+from server import office
+from sync_protocol import NOTHING_SEEN, Json, RecordState, VersionVector, measurement_id
+from tests.server._district import District
+
+
+@dataclass
+class Page:
+    """A child, or its measurement of a day, on a screen at the health centre."""
+
+    district: District
+    child_id: str
+    on: str | None
+    context: VersionVector
+
+    def save(self, **registers: Json) -> str:
+        """Save what stands here; give the outcome."""
+        hub, now = self.district.hub, self.district.clock.now
+        if self.on is None:
+            edit = office.Edit.of_child(self.child_id, registers, self.context)
+        else:
+            edit = office.Edit.of_measurement(self.child_id, self.on, "cadre", registers, self.context)
+        with hub.database.transaction() as session:
+            (written,) = office.write(session, hub, [edit], "record.edited", author="operator", now=now)
+        return written.outcome.value
+
+
+def open_page(district: District, child_id: str, on: str | None = None) -> Page:
+    """Show a record as the server has it now."""
+    state = state_of(district, child_id, on)
+    return Page(district, child_id, on, state.vector if state else NOTHING_SEEN)
+
+
+def state_of(district: District, child_id: str, on: str | None = None) -> RecordState | None:
+    """Give a record as the server has it now; None if it has none."""
+    ref = ("child", child_id) if on is None else ("measurement", measurement_id(child_id, on, "cadre"))
+    return district.stored().get(ref, ("", None))[1]
+
+
+def move(district: District, child_id: str, post: int) -> str:
+    """Move a child to the first (0) or second (1) post, at the office."""
+    return open_page(district, child_id).save(post={"post": district.posts[post]})
