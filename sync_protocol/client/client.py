@@ -55,7 +55,7 @@ TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 NOTHING_HELD: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses that speak of this batch: made anew it may be taken."""
 IDLE_ROUNDS: Final = 3
-_RENEWAL, _ENROLMENT = "renewal", "enrolment"
+_RENEWAL, _ENROLMENT, _READMISSION = "renewal", "enrolment", "readmission"
 
 
 class Signer(Protocol):
@@ -533,6 +533,47 @@ class Client:
         self._renewals.append(renewal)
         report.renewals.append(renewal)
         report.more = True
+
+    def readmit(self, code: str) -> None:
+        """Enrol this device with a new code, where the server does not know its enrolment any more (`tablet-unknown`: it was
+        restored to before it) or does not let it renew it (`tablet-revoked`, `too-many-enrolments`). All that is kept is
+        numbered anew and waits to be sent. Interrupted, it asks the same when called again.
+
+        Parameters
+        ----------
+        code : as the health centre gave it, such as 7K3M-Q2PW-XA
+
+        Raises
+        ------
+        NotReached, Refused
+        """
+        store = self.store
+        with self._turn:
+            asked = json.loads(store.letters.get(_READMISSION, b"{}"))
+            if asked.get("code") != code:
+                with store.changing():
+                    name = self._keys.make()
+                    store.facts["next_key"] = name
+                    request = {"code": code, "app": store.replica.app, "device": store.facts["device"]}
+                    public = {"public_key": dict(self._keys.find(name).jwk())}
+                    store.letters[_READMISSION] = canonical({**request, **public})
+            body = store.letters[_READMISSION]
+            told = self._asked(ENROL, lambda: body, welcome_misfit, Report())
+            with store.changing():
+                old = store.replica
+                new = old.enrol_afresh(told["tablet"])
+                new.incarnation, new.post_id = told["incarnation"], told["post"]["id"]
+                mine = new.log[len(new.log) - len(old.log) :]
+                pairs = [(a.change, b.change) for a, b in zip(old.log, mine, strict=True)]
+                store.replica = new
+                for letter in (BATCH, _RENEWAL, _READMISSION):
+                    store.letters.pop(letter, None)
+                store.facts |= {
+                    "key": store.facts.pop("next_key"),
+                    "limits": told["limits"],
+                    "post": told["post"]["name"],
+                }
+            self._renewals.append(Renewal(old.tablet_id, new.tablet_id, pairs, {}))
 
     # -- asking, until there is an answer -----------------------------------------------------------
 

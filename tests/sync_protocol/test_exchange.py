@@ -6,14 +6,20 @@ import pytest
 
 from sync_protocol import (
     Answered,
+    Change,
+    History,
+    Item,
     LocalProtocolError,
     NewEpochRequired,
     Outcome,
     Pulled,
+    Receipt,
     ReceiptStatus,
     RemoteProtocolError,
+    Replica,
     Resending,
     canonical,
+    fold,
 )
 from tests.builders import (
     AT,
@@ -584,3 +590,84 @@ def test_answer_says_what_became_of_each_change() -> None:
     assert isinstance(answered, Answered)
     assert [(item.counter, item.outcome) for item in answered.receipt.items] == [(1, Outcome.APPLIED)]
     assert pulled == Pulled((REF,), (), False)
+
+
+# -- enrolments that came before --------------------------------------------------------------------
+
+
+def replica(tablet_id: str = "t0") -> Replica:
+    return Replica("64.02", tablet_id, "p", "uji/1")
+
+
+def put(tablet: Replica, weight_g: int) -> Change:
+    """Save a weight of the one record, as it stands on the screen."""
+    form = tablet.open_measurement("c", "2026-01-05")
+    value = {"weight": {"weight_g": weight_g, "oedema": None}}
+    return tablet.write(form, value, author="a", recorded_at=AT, nonce=f"{tablet.tablet_id}/{weight_g}")
+
+
+def acknowledge(tablet: Replica) -> None:
+    """Let the server take all that waits, and publish nothing."""
+    batch = tablet.next_batch("b", AT)
+    counters = range(batch["first"], batch["first"] + len(batch["changes"]))
+    receipt = Receipt("b", ReceiptStatus.ACCEPTED, 1, tuple(Item(n, Outcome.APPLIED) for n in counters))
+    pull = {"cursor": 0, "more": False, "children": [], "measurements": {}, "left": []}
+    tablet.receive({"incarnation": "i", "token": "", "receipt": receipt.wire(), "pull": pull}, AT)
+
+
+def live(tablet: Replica) -> list[int]:
+    state = fold(History(tuple(logged.change for logged in tablet.log)))
+    return sorted(sibling.value["weight_g"] for sibling in state.registers["weight"])
+
+
+def test_enrolling_afresh_numbers_again_what_a_closed_enrolment_had_delivered() -> None:
+    tablet = replica()
+    put(tablet, 9000)
+    acknowledge(tablet)
+    second = tablet.enrol_anew("t1", 1)
+    assert second.log == []
+    third = second.enrol_afresh("t2")
+    assert [(e.change.dot, e.change.nonce) for e in third.log] == [(("t2", 1), "t0/9000")]
+
+
+def test_enrolling_afresh_keeps_what_was_seen_as_seen() -> None:
+    tablet = replica()
+    put(tablet, 9000)
+    put(tablet, 9100)
+    assert live(tablet.enrol_afresh("t1")) == [9100]
+
+
+def test_enrolling_afresh_claims_nothing_of_a_closed_enrolment_that_was_not_in_view() -> None:
+    tablet = replica()
+    put(tablet, 9000)
+    acknowledge(tablet)
+    second = tablet.enrol_anew("t1", 1)  # the server has not published the 9,000: this screen shows nothing
+    put(second, 9100)
+    put(second, 9200)
+    assert live(second) == [9200]
+    assert 9000 in live(second.enrol_afresh("t2"))
+
+
+def test_what_a_closed_enrolment_had_delivered_is_forgotten_in_time() -> None:
+    tablet = replica()
+    put(tablet, 9000)
+    acknowledge(tablet)
+    second = tablet.enrol_anew("t1", 1)
+    second.forget(AT)
+    assert len(second.past) == 1
+    second.forget("2100-01-01T00:00:00Z")
+    assert second.past == []
+
+
+def test_carried_receipt_is_taken_when_some_of_its_changes_are_forgotten() -> None:
+    tablet = replica()
+    put(tablet, 9000)
+    put(tablet, 9100)
+    (letter,) = tablet.carried_batches(lambda: "letter", AT)
+    acknowledge(tablet)
+    tablet.forget("2100-01-01T00:00:00Z")
+    assert tablet.forgotten == 1
+    items = (Item(1, Outcome.APPLIED), Item(2, Outcome.APPLIED))
+    receipt = Receipt(letter["batch"], ReceiptStatus.ACCEPTED, 3, items)
+    assert isinstance(tablet.receive_carried(receipt, AT), Answered)
+    assert tablet.unanswered() == []

@@ -564,3 +564,47 @@ def test_a_letter_is_the_batch_as_it_was_signed(tablet: Client) -> None:
     measure(tablet, new_id(), 1)
     letter = orjson.loads(tablet._letter(None))
     assert letter["batch"] == tablet.replica.pending
+
+
+# -- a server that has forgotten this tablet --------------------------------------------------------
+
+
+def test_a_tablet_is_readmitted_when_the_server_was_restored_to_before_it(
+    on_sqlite: District, hall: Hall, file: Path
+) -> None:
+    backup = on_sqlite.back_up()
+    client = enrolled(on_sqlite, hall, file)
+    with closing(client):
+        child, old = new_id(), client.replica.tablet_id
+        register(client, child)
+        measure(client, child, 2)
+        client.sync()
+        on_sqlite.restore(backup)
+        measure(client, child, 1)
+        with pytest.raises(Refused, match="tablet-unknown"):
+            client.sync()
+        client.readmit(code_of(on_sqlite))
+        client.sync()
+        assert client.replica.tablet_id != old
+        assert len(held(on_sqlite)) == 3
+        check(on_sqlite, client)
+
+
+def test_readmission_asks_the_same_when_it_was_interrupted(
+    on_sqlite: District, hall: Hall, tablet: Client, file: Path
+) -> None:
+    register(tablet, new_id())
+    tablet.sync()
+    code = code_of(on_sqlite)
+    hall.troubles.append(killed_after)
+    with pytest.raises(Killed):
+        tablet.readmit(code)
+    tablet.close()
+    again = reopened(hall, file)
+    with closing(again):
+        again.readmit(code)
+        again.sync()
+        tablets = on_sqlite.rows(select(Tablet.id))
+        assert len(tablets) == 2
+        assert len(again.replica.log) == 1
+        assert again.replica.unanswered() == []
