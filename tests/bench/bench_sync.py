@@ -1,8 +1,8 @@
 """Measurements a second through HTTP, on each database, beside a bare insert of as many rows of the same tables.
 
-The server is the real one: `serve` (gunicorn, 2 workers of 4 threads, and the scheduler) as a process of its own. Each
+The server is the real one: `serve` (gunicorn, 4 workers of 4 threads, and the scheduler) as a process of its own. Each
 tablet works for a post of its own, with groups of 100 children who grow along the WHO's medians for 24 months, and sends
-batches of 100 measurements, signed and gzipped beforehand, so that the client costs as little as it can; the answers'
+batches of 100 measurements, written beforehand but for the token and the signature; the answers'
 pulls are received but not opened while the clock runs. Durable: SQLite with synchronous=FULL, PostgreSQL with its
 defaults (fsync and synchronous_commit on).
 
@@ -56,14 +56,16 @@ from tests._postgres import create_database, postgres_server
 CHILDREN = 100
 MONTHS = 24
 FIRST_DAY = date(2023, 12, 8)
+TOKEN = "token to be given"
 WRITTEN: tuple[type[Base], ...] = (Measurement, ChangeRow, Assessment, Batch, AuditEntry)
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A tablet with everything ready to be sent."""
+    """A tablet with everything ready to be sent but for the token, which the answer before brings."""
 
     replica: Replica
+    key: SigningKey
     bodies: list[bytes]
 
 
@@ -201,8 +203,8 @@ def _prepare(hub: Hub, address: str, batches: int, months: int = MONTHS) -> Prep
         batch = dict(replica.next_batch(places.new_id(), _moment(), max_changes=CHILDREN))
         replica.pending, replica.sent_up_to = None, replica.sent_up_to + CHILDREN
         batch["cursor"] = cursor + CHILDREN * batch_number  # as if it had pulled what came before
-        bodies.append(_signed(batch, key))
-    return Prepared(replica, bodies)
+        bodies.append(canonical({**batch, "token": TOKEN}))
+    return Prepared(replica, key, bodies)
 
 
 def _grown(number: int, age_days: int) -> dict[str, dict[str, Any]]:
@@ -255,7 +257,7 @@ def _exchange(address: str, replica: Replica, key: SigningKey) -> int:
 def _timed(address: str, crew: list[Prepared]) -> tuple[float, list[Sent]]:
     """Send all tablets' batches at once, and give measurements a second."""
     results: list[Sent] = []
-    threads = [threading.Thread(target=lambda p=p: results.append(_send(address, p.bodies))) for p in crew]
+    threads = [threading.Thread(target=lambda p=p: results.append(_send(address, p))) for p in crew]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -265,11 +267,15 @@ def _timed(address: str, crew: list[Prepared]) -> tuple[float, list[Sent]]:
     return sum(len(p.bodies) for p in crew) * CHILDREN / seconds, results
 
 
-def _send(address: str, bodies: list[bytes]) -> Sent:
+def _send(address: str, prepared: Prepared) -> Sent:
+    token = prepared.replica.token.encode()
     line = http.client.HTTPConnection(address, timeout=60)
     sent = Sent([], 0)
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
-    for body in bodies:
+    for waiting in prepared.bodies:
+        signed = waiting.replace(TOKEN.encode(), token)
+        signature = base64url(prepared.key.sign(signed)).encode()
+        body = gzip.compress(b'{"batch":' + signed + b',"signature":"' + signature + b'"}', 1)
         started = time.perf_counter()
         line.request("POST", "/api/v1/sync", body, headers)
         response = line.getresponse()
@@ -279,6 +285,7 @@ def _send(address: str, bodies: list[bytes]) -> Sent:
         plain = gzip.decompress(answer) if response.headers.get("Content-Encoding") == "gzip" else answer
         if response.status != 200 or plain.count(b'"applied"') != CHILDREN:
             raise RuntimeError(f"{response.status}: {plain[:300]!r}")
+        token = orjson.loads(plain)["token"].encode()
     line.close()
     return sent
 
