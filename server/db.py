@@ -27,6 +27,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Executable,
+    Select,
     Table,
     Text,
     TypeDecorator,
@@ -35,7 +36,10 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    func,
     insert,
+    select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -62,6 +66,11 @@ FEWEST_COPIED = 20
 
 CONNECT_SECONDS = 10
 """A database host that does not answer is given up, so that `/readyz` can say so."""
+
+
+UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=\S+ WHERE ", re.IGNORECASE)
+"""The one write that tells of no deed and needs no entry: when a session was last used, by which it ends when it is left
+alone. Logged, it would bury what people did under the minutes in which they read."""
 
 
 class UnauditedWrite(RuntimeError):
@@ -172,7 +181,7 @@ def _watch(
     if WRITES.match(statement):
         if not connection.get_execution_options().get(WRITING):
             raise WriteWhileReading(statement.split("(")[0][:80])
-        connection.info["wrote"] = True
+        connection.info["wrote"] = connection.info.get("wrote") or not UNLOGGED.match(statement)
 
 
 def _refuse_unaudited(connection: Connection) -> None:
@@ -250,9 +259,14 @@ def among_pairs(one: ColumnElement[Any], other: ColumnElement[Any], name: str) -
 
 
 def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:
-    """Delete rows by primary key, as one executemany; `keys` may be empty."""
-    if keys:
-        session.connection().execute(_delete(table), [_named(key) for key in keys])
+    """Delete rows by primary key, all at once; `keys` may be empty."""
+    if not keys:
+        return
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" or len(keys) == 1:
+        connection.execute(_delete(table), [_named(key) for key in keys])
+    else:
+        connection.execute(_delete_many(table), _by_column(keys))
 
 
 def _named(key: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,34 +294,70 @@ def mark_audited(session: Session) -> None:
 
 
 def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or update those whose primary key is there, as one executemany.
+    """Insert rows, or update those whose primary key is there, all at once.
 
     Parameters
     ----------
-    rows : all with the same columns, the primary key's among them; may be empty
+    rows : all with the same columns, the primary key's among them, and none with the key of another; may be empty
     """
     if not rows:
         return
     connection = session.connection()
-    connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), list(rows))
+    dialect, columns = connection.dialect.name, tuple(rows[0])
+    if dialect == "sqlite" or len(rows) == 1:
+        connection.execute(_upsert(table, columns, dialect, many=False), list(rows))
+    else:
+        connection.execute(_upsert(table, columns, dialect, many=True), _by_column(rows))
 
 
 @cache
-def _upsert(table: Table, columns: tuple[str, ...], dialect: str) -> Executable:
+def _upsert(table: Table, columns: tuple[str, ...], dialect: str, *, many: bool) -> Executable:
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     keys = [column.name for column in table.primary_key.columns]
     statement = make(table)
+    if many:
+        statement = statement.from_select(columns, _given(table, columns))
     others = {name: statement.excluded[name] for name in columns if name not in keys}
     if others:
         return statement.on_conflict_do_update(index_elements=keys, set_=others)
     return statement.on_conflict_do_nothing(index_elements=keys)
 
 
+# On PostgreSQL many rows go as one array a column (`unnest`): one message and one plan, where an executemany sends, and the
+# server plans and answers, each row by itself.
+
+
+@cache
+def _given(table: Table, columns: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+    """Select the rows that `_by_column` gives."""
+    arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
+    rows = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    return select(*(rows.c[name] for name in columns))
+
+
+def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {f"all_{name}": [row[name] for row in rows] for name in rows[0]}
+
+
+@cache
+def _delete_many(table: Table) -> Executable:
+    keys = tuple(column.name for column in table.primary_key.columns)
+    return delete(table).where(tuple_(*(table.c[name] for name in keys)).in_(_given(table, keys)))
+
+
+@cache
+def _insert_many(table: Table, columns: tuple[str, ...]) -> Executable:
+    return insert(table).from_select(columns, _given(table, columns))
+
+
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if connection.dialect.name == "sqlite" or len(rows) < FEWEST_COPIED:
+    if connection.dialect.name == "sqlite" or len(rows) == 1:
         connection.execute(insert(table), list(rows))
         return
     columns = list(rows[0])
+    if len(rows) < FEWEST_COPIED:
+        connection.execute(_insert_many(table, tuple(columns)), _by_column(rows))
+        return
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     copying = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
     connection.info["wrote"] = True  # a copy passes by the hook that watches statements
