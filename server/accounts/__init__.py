@@ -1,0 +1,64 @@
+"""People and tablets: who may sign in and what they may do, and which devices may send.
+
+    roles (pure: the table) -> people -> sessions -> second_factor;  limits counts what fails;  tablets stands apart
+
+Codes, passwords and session tokens are stored only as digests; the secret of a second factor is sealed.
+"""
+
+from server.accounts import limits, people, roles, second_factor, sessions
+from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
+from server.accounts.people import (
+    Person,
+    PersonRefused,
+    add_account,
+    disable_account,
+)
+from server.accounts.roles import ROLES, SCOPE_KINDS
+from server.accounts.sessions import (
+    LOCK_MINUTES,
+    MAX_FAILED_TRIES,
+    SignedIn,
+    session_of,
+    sign_in,
+    sign_out,
+    who_is,
+)
+from server.accounts.tablets import (
+    CODE_ALPHABET,
+    CODE_DAYS,
+    MAX_HEIRS,
+    enrol,
+    enrol_again,
+    make_enrolment_code,
+    revoke_tablet,
+)
+
+__all__ = [
+    "CODE_ALPHABET",
+    "CODE_DAYS",
+    "LOCK_MINUTES",
+    "MAX_FAILED_TRIES",
+    "MAX_HEIRS",
+    "MAX_PASSWORD",
+    "MIN_PASSWORD",
+    "ROLES",
+    "SCOPE_KINDS",
+    "Person",
+    "PersonRefused",
+    "SignedIn",
+    "add_account",
+    "disable_account",
+    "enrol",
+    "enrol_again",
+    "limits",
+    "make_enrolment_code",
+    "people",
+    "revoke_tablet",
+    "roles",
+    "second_factor",
+    "session_of",
+    "sessions",
+    "sign_in",
+    "sign_out",
+    "who_is",
+]

@@ -1,0 +1,71 @@
+"""What a password must be, and why one is refused, in both languages and with the remedy. Pure."""
+
+from typing import Final
+
+from zxcvbn import zxcvbn
+
+from schemas.words import Reason
+
+MIN_PASSWORD: Final = 12
+MAX_PASSWORD: Final = 128
+LEAST_SCORE: Final = 3
+"""Of zxcvbn's 0 to 4: some 10^8 guesses, beyond what ten tries in fifteen minutes ever reach."""
+_JUDGED: Final = 72
+"""Characters that zxcvbn looks at; what follows only makes it better."""
+
+
+def password_faults(password: str, username: str, *known: str) -> list[Reason]:
+    """Say why a password is refused; empty if it may be used. The password itself is never repeated.
+
+    Parameters
+    ----------
+    username : which it must not contain
+    known : further words that somebody who knows the person would try first, such as the name
+    """
+    count = len(password)
+    if count < MIN_PASSWORD:
+        return [
+            _fault(
+                "too-short",
+                f"kata sandi baru {count} karakter; pakai paling sedikit {MIN_PASSWORD}, misalnya empat kata "
+                "yang tidak berhubungan",
+                f"the password has {count} characters: give at least {MIN_PASSWORD}, such as four words that have "
+                "nothing to do with one another",
+            )
+        ]
+    if count > MAX_PASSWORD:
+        return [
+            _fault(
+                "too-long",
+                f"kata sandi {count} karakter; pakai paling banyak {MAX_PASSWORD}",
+                f"the password has {count} characters: give at most {MAX_PASSWORD}",
+            )
+        ]
+    if username.casefold() in password.casefold():
+        return [
+            _fault(
+                "holds-user-name",
+                "kata sandi memuat nama pengguna; pakai kata lain",
+                "the password contains the user name: use other words",
+            )
+        ]
+    inputs = [word for word in (username, *known, *(part for name in known for part in name.split())) if word]
+    if zxcvbn(password[:_JUDGED], user_inputs=inputs)["score"] < LEAST_SCORE:
+        return [
+            _fault(
+                "easy-to-guess",
+                "kata sandi mudah ditebak; hindari nama, tanggal, pola ketikan dan pengulangan, dan tambahkan satu "
+                "atau dua kata yang tidak lazim",
+                "the password is easy to guess: avoid names, dates, keyboard patterns and repetition, and add one "
+                "or two uncommon words",
+            )
+        ]
+    return []
+
+
+def _fault(code: str, indonesian: str, english: str) -> Reason:
+    return Reason("password", code, None, _sentence(indonesian), _sentence(english))
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

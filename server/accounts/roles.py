@@ -1,0 +1,106 @@
+"""Who may do what, and where: the one table of roles. Pages and API ask `person.may("decide")`; nobody compares roles.
+
+Rules kept here:
+- A permission that is not in the table is nobody's, and asking for it is a defect.
+- What a role may be given to see (its kinds of scope) is a table too. Scope itself is a condition of every query
+  (`server.review.scope`).
+- TPPS is one role at three levels: desa, kecamatan and kabupaten are its scopes village, subdistrict and district.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a role or a kind of scope is called, in both languages, and what it is for."""
+
+    id: str
+    en: str
+    about_id: str = ""
+    about_en: str = ""
+
+
+ROLES: Final[Mapping[str, Words]] = {
+    "cadre": Words(
+        "Kader",
+        "Cadre",
+        "Melihat anak-anak di posyandunya, dengan nama. Tidak memutuskan apa pun.",
+        "Sees the children of the own posyandu, with names. Decides nothing.",
+    ),
+    "staff": Words(
+        "Petugas puskesmas",
+        "Health-centre staff",
+        "Melihat anak dengan nama, memutuskan tindak lanjut, mendaftarkan dan mencabut tablet.",
+        "Sees children with names, decides about follow-up, enrols and revokes tablets.",
+    ),
+    "supervisor": Words(
+        "Pengawas dinas kesehatan",
+        "Health-office supervisor",
+        "Melihat anak dengan nama, ikut memutuskan, memeriksa catatan audit, mencabut tablet.",
+        "Sees children with names, may decide, audits the log, revokes tablets.",
+    ),
+    "tpps": Words(
+        "TPPS",
+        "TPPS (stunting task team)",
+        "Akan melihat angka gabungan wilayahnya. Tidak pernah melihat data seorang anak.",
+        "Will see figures of the area as a whole. Never sees a single child.",
+    ),
+    "donor": Words(
+        "Donatur",
+        "Donor",
+        "Akan melihat kemajuan program yang didanainya, tanpa data seorang anak.",
+        "Will see the progress of what they fund, without any child's record.",
+    ),
+    "administrator": Words(
+        "Administrator",
+        "Administrator",
+        "Mengatur orang dan tablet. Tidak melihat nama anak.",
+        "Manages people and tablets. Does not see the names of children.",
+    ),
+}
+SCOPE_KINDS: Final[Mapping[str, Words]] = {
+    "none": Words("Tanpa wilayah", "No area"),
+    "post": Words("Posyandu", "Posyandu"),
+    "village": Words("Desa/kelurahan", "Village"),
+    "health_centre": Words("Puskesmas", "Health centre"),
+    "subdistrict": Words("Kecamatan", "Subdistrict"),
+    "district": Words("Kabupaten/kota", "District"),
+}
+SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "cadre": ("post",),
+    "staff": ("post", "village", "health_centre", "subdistrict", "district"),
+    "supervisor": ("health_centre", "subdistrict", "district"),
+    "tpps": ("village", "subdistrict", "district"),
+    "donor": ("none",),
+    "administrator": ("health_centre", "district"),
+}
+"""The kinds of scope that each role may be given. A donor has none until what they fund is known here."""
+
+_DESK: Final = frozenset({"staff", "supervisor"})
+_OFFICE: Final = _DESK | {"administrator"}
+PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
+    "see_children": _OFFICE | {"cadre"},
+    "see_names": _DESK | {"cadre"},
+    "decide": _DESK,
+    "see_completeness": _OFFICE,
+    "see_tablets": _OFFICE,
+    "revoke_tablets": _OFFICE,
+    "manage_tablets": frozenset({"staff", "administrator"}),  # make a code with which a device enrols
+    "manage_people": frozenset({"administrator"}),
+    "audit": frozenset({"supervisor"}),
+}
+WITH_SECOND_FACTOR: Final = frozenset({"staff", "supervisor", "tpps", "donor", "administrator"})
+"""Who must have a second factor. A cadre may."""
+
+
+def may(role: str, permission: str) -> bool:
+    """Say whether a role has a permission of the table.
+
+    Raises
+    ------
+    KeyError
+        There is no such permission: a defect of ours.
+    """
+    return role in PERMISSIONS[permission]

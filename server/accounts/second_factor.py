@@ -1,0 +1,248 @@
+"""The second factor: a code of an app that changes every half minute (TOTP, RFC 6238), and codes on paper for its loss.
+
+Rules kept here:
+- The secret is sealed under the district's key, bound to its account. Until it is confirmed by a code it is stored nowhere:
+  it travels, sealed and bound to the session, in the form that asks for the code.
+- A code is taken one step early or late, and no time step opens twice, so that a code seen over a shoulder is worth nothing.
+- Wrong codes have limits of their own, by account and by address: knowing the password gives few guesses.
+- A recovery code opens once. Its digest is keyed, so that the table alone is nothing to guess against.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import pyotp
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.accounts import limits
+from server.accounts.sessions import SignedIn, end_others, own_account, renew_token
+from server.accounts.tablets import CODE_ALPHABET
+from server.hub import Hub
+from server.models import Account, RecoveryCode, table
+from server.security import KeyUnusable, base64url, unbase64
+
+ISSUER: Final = "Posyandu Sync"
+STEP_SECONDS: Final = 30
+DIGITS: Final = 6
+RECOVERY_CODES: Final = 10
+_CODE_LETTERS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret that is not confirmed yet: for the app, as text, and sealed for the form that brings it back."""
+
+    text: str = field(repr=False)
+    address: str = field(repr=False)
+    sealed: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A second factor that was passed: the session's new token, and how many recovery codes are left.
+
+    `by_recovery_code` says that one of them was used.
+    """
+
+    token: str = field(repr=False)
+    by_recovery_code: bool
+    codes_left: int
+
+
+def new_secret(hub: Hub, signed_in: SignedIn) -> NewSecret:
+    """Draw a secret for somebody who is to set up an app; `address` is what the QR code says."""
+    text = pyotp.random_base32()
+    address = pyotp.TOTP(text).provisioning_uri(name=signed_in.person.username, issuer_name=ISSUER)
+    return NewSecret(text, address, _seal_pending(hub, signed_in, text))
+
+
+def pending_secret(hub: Hub, signed_in: SignedIn, sealed: str) -> NewSecret | None:
+    """Open what a form brought back; None if it is of another session, or no secret of ours."""
+    try:
+        text = hub.vault.unseal_for_district(unbase64(sealed), _pending(hub, signed_in)).decode()
+    except (KeyUnusable, ValueError):
+        return None
+    address = pyotp.TOTP(text).provisioning_uri(name=signed_in.person.username, issuer_name=ISSUER)
+    return NewSecret(text, address, sealed)
+
+
+def _seal_pending(hub: Hub, signed_in: SignedIn, text: str) -> str:
+    return base64url(hub.vault.seal_for_district(text.encode(), _pending(hub, signed_in)))
+
+
+def _pending(hub: Hub, signed_in: SignedIn) -> str:
+    return f"totp-pending/{hub.district}/{signed_in.id}"
+
+
+def _purpose(hub: Hub, account_id: str) -> str:
+    return f"totp/{hub.district}/{account_id}"
+
+
+def set_up(
+    session: Session, hub: Hub, signed_in: SignedIn, secret: NewSecret, code: str, now: datetime
+) -> tuple[str, list[str]] | None:
+    """Make a secret somebody's second factor, once a code shows that their app has it.
+
+    Every other session ends, and recovery codes of an earlier factor work no more.
+
+    Returns
+    -------
+    (the session's new token, the recovery codes, to be shown this once); None if the code does not fit
+    """
+    step = _step_of(secret.text, _digits(code), now, after=None)
+    if step is None:
+        return None
+    account = own_account(session, hub, signed_in.person)
+    account.totp_sealed = hub.vault.seal_for_district(secret.text.encode(), _purpose(hub, account.id))
+    account.totp_step = step
+    session.flush()
+    codes = _new_codes(session, hub, account)
+    end_others(session, hub, signed_in, now)
+    token = renew_token(session, hub, signed_in, now)
+    actor, details = f"account:{account.id}", {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "second-factor.set-up", actor=actor, now=now, details=details
+    )
+    return token, codes
+
+
+def pass_second_factor(
+    session: Session, hub: Hub, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
+) -> Passed | None:
+    """Check a code of the app or a recovery code; None if it does not fit (which is counted and logged: let it commit).
+
+    Raises
+    ------
+    Problem
+        `too-many-tries` after too many wrong codes for this account, or from this address.
+    """
+    limits.refuse_if_spent(session, hub, "second-factor", address, now)
+    limits.refuse_if_spent(session, hub, "second-factor-of", signed_in.person.account_id, now)
+    account = own_account(session, hub, signed_in.person)
+    how = None
+    if _uses_app(session, hub, account, given, now):
+        how = "code"
+    elif _uses_recovery_code(session, hub, account, given, now):
+        how = "recovery-code"
+    if how is None:
+        limits.note_failure(session, hub, "second-factor", address, now)
+        limits.note_failure(session, hub, "second-factor-of", account.id, now)
+        details = {"account": account.id}
+        audit.append(
+            session,
+            hub.district,
+            audit.OFFICE,
+            "second-factor.failed",
+            actor="unknown",
+            now=now,
+            details=details,
+        )
+        return None
+    limits.forgive(session, hub, "second-factor-of", account.id)
+    left = codes_left(session, hub, account.id)
+    token = renew_token(session, hub, signed_in, now)
+    actor, told = f"account:{account.id}", {"second_factor": how, "codes_left": left}
+    audit.append(session, hub.district, audit.OFFICE, "sign-in.succeeded", actor=actor, now=now, details=told)
+    return Passed(token, how == "recovery-code", left)
+
+
+def _uses_app(session: Session, hub: Hub, account: Account, given: str, now: datetime) -> bool:
+    if account.totp_sealed is None:
+        return False
+    text = hub.vault.unseal_for_district(account.totp_sealed, _purpose(hub, account.id)).decode()
+    step = _step_of(text, _digits(given), now, after=account.totp_step)
+    if step is None:
+        return False
+    account.totp_step = step
+    session.flush()
+    return True
+
+
+def _digits(given: str) -> str:
+    """Give a code without the spaces with which apps show it."""
+    return "".join(given.split())
+
+
+def _step_of(secret: str, code: str, now: datetime, *, after: int | None) -> int | None:
+    """Give the time step of a code, among this one and its two neighbours and later than the newest that was used.
+
+    All three are compared, each in constant time, whichever fits.
+    """
+    totp, present = (
+        pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS),
+        int(now.timestamp()) // STEP_SECONDS,
+    )
+    fitting = None
+    for step in (present - 1, present, present + 1):
+        fits = hmac.compare_digest(totp.generate_otp(step).encode(), code.encode())
+        if fits and (after is None or step > after):
+            fitting = step
+    return fitting
+
+
+# -- recovery codes -----------------------------------------------------------------------------------------------
+
+
+def new_recovery_codes(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> list[str]:
+    """Make ten new codes, to be shown this once; the earlier ones work no more."""
+    account = own_account(session, hub, signed_in.person)
+    codes = _new_codes(session, hub, account)
+    actor, details = f"account:{account.id}", {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "second-factor.codes-made", actor=actor, now=now, details=details
+    )
+    return codes
+
+
+def codes_left(session: Session, hub: Hub, account_id: str) -> int:
+    """Count the recovery codes that were not used."""
+    return session.execute(
+        select(func.count()).where(
+            RecoveryCode.district == hub.district,
+            RecoveryCode.account_id == account_id,
+            RecoveryCode.used_at.is_(None),
+        )
+    ).scalar_one()
+
+
+def _new_codes(session: Session, hub: Hub, account: Account) -> list[str]:
+    session.execute(
+        delete(table(RecoveryCode)).where(
+            RecoveryCode.district == hub.district, RecoveryCode.account_id == account.id
+        )
+    )
+    drawn = [
+        "".join(secrets.choice(CODE_ALPHABET) for _ in range(_CODE_LETTERS)) for _ in range(RECOVERY_CODES)
+    ]
+    rows = [
+        {"district": hub.district, "account_id": account.id, "code_digest": _digest(hub, account.id, code)}
+        for code in drawn
+    ]
+    session.execute(insert(table(RecoveryCode)), rows)
+    return ["-".join(code[i : i + 4] for i in range(0, _CODE_LETTERS, 4)) for code in drawn]
+
+
+def _uses_recovery_code(session: Session, hub: Hub, account: Account, given: str, now: datetime) -> bool:
+    letters = "".join(c for c in given.upper() if c in CODE_ALPHABET)
+    if len(letters) != _CODE_LETTERS:
+        return False
+    used = session.execute(
+        update(table(RecoveryCode))
+        .where(
+            RecoveryCode.district == hub.district,
+            RecoveryCode.account_id == account.id,
+            RecoveryCode.code_digest == _digest(hub, account.id, letters),
+            RecoveryCode.used_at.is_(None),
+        )
+        .values(used_at=now)
+    )
+    return bool(getattr(used, "rowcount", 0))
+
+
+def _digest(hub: Hub, account_id: str, letters: str) -> str:
+    return hub.vault.digest(f"recovery/{account_id}", letters)

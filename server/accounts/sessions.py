@@ -1,0 +1,356 @@
+"""Signing in, and the sessions that come of it.
+
+Rules kept here:
+- A session's token is random, told once, and stored as a digest; it changes when the second factor is passed, so that
+  nobody can have fixed it beforehand.
+- A session ends after its time, or half an hour after it was last used, whichever comes first.
+- Until its second factor was passed a session is at a stage before `OPEN`, and nobody is let in by it.
+- An unknown user costs the same time as a wrong password.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from schemas.words import Reason
+from server import audit
+from server.accounts import limits
+from server.accounts.passwords import password_faults
+from server.accounts.people import Person, PersonRefused, normal, person_of
+from server.accounts.roles import WITH_SECOND_FACTOR
+from server.errors import Problem
+from server.hub import Hub
+from server.models import Account, SignIn, table
+from server.places import UUID_TEXT, new_id
+from server.security import hash_password, password_fits, password_hash_is_old, token_digest
+
+MAX_FAILED_TRIES: Final = 10
+LOCK_MINUTES: Final = 15
+SEEN_SECONDS: Final = 60
+"""How often, at most, it is written down that a session was used."""
+OPEN, WAITING, BARE = "open", "second-factor", "set-up"
+"""Stages of a session: everything is open; the second factor is asked for; it must be set up first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that has not ended: whose it is, and how far it has come."""
+
+    id: str
+    person: Person
+    stage: str
+    has_second_factor: bool
+    must_have_second_factor: bool
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of a person's sessions, as it is listed: never its token."""
+
+    id: str
+    agent: str
+    began_at: datetime
+    last_seen_at: datetime
+    ends_at: datetime
+    stage_passed: bool
+
+
+def sign_in(
+    session: Session,
+    hub: Hub,
+    username: str,
+    password: str,
+    now: datetime,
+    *,
+    address: str = "",
+    agent: str = "",
+) -> str | None:
+    """Check a password and open a session; give its token, or None (which is logged too, so let it commit).
+
+    Parameters
+    ----------
+    address : where the try comes from, for its limit; "" has none
+    agent : the browser in a few words
+
+    Raises
+    ------
+    Problem
+        `too-many-tries` while the account is locked, or the address has failed too often.
+    """
+    limits.refuse_if_spent(session, hub, "sign-in", address, now)
+    account = session.execute(
+        select(Account)
+        .where(Account.district == hub.district, Account.username == normal(username))
+        .with_for_update()
+    ).scalar_one_or_none()
+    if account and account.locked_until and account.locked_until > now:
+        raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
+    usable = account is not None and account.disabled_at is None and account.password_hash != ""
+    if not password_fits(account.password_hash if account and usable else None, password) or account is None:
+        limits.note_failure(session, hub, "sign-in", address, now)
+        _note_failure(session, hub, account, now)
+        return None
+    account.failed_tries, account.locked_until = 0, None
+    if password_hash_is_old(account.password_hash):
+        account.password_hash = hash_password(password)
+    return open_session(session, hub, account, now, agent=agent)
+
+
+def open_session(session: Session, hub: Hub, account: Account, now: datetime, *, agent: str = "") -> str:
+    """Open a session for somebody who has proved a password, and give its token."""
+    stage = _stage(hub, account, None)
+    token = secrets.token_urlsafe(32)
+    session.add(
+        SignIn(
+            district=hub.district,
+            token_digest=token_digest(token),
+            account_id=account.id,
+            created_at=now,
+            expires_at=now + timedelta(minutes=hub.settings.session_minutes),
+            id=new_id(),
+            agent=agent,
+            last_seen_at=now,
+            passed_at=now if stage == OPEN else None,
+        )
+    )
+    action = "sign-in.succeeded" if stage == OPEN else "sign-in.password-fitted"
+    actor = f"account:{account.id}"
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now)
+    return token
+
+
+def _stage(hub: Hub, account: Account, passed_at: datetime | None) -> str:
+    if account.totp_sealed is not None:
+        return WAITING if passed_at is None else OPEN
+    return BARE if _must(hub, account) else OPEN
+
+
+def _must(hub: Hub, account: Account) -> bool:
+    return hub.settings.second_factor and account.role in WITH_SECOND_FACTOR
+
+
+def _note_failure(session: Session, hub: Hub, account: Account | None, now: datetime) -> None:
+    details = {"account": account.id if account else None}
+    if account is not None:
+        account.failed_tries += 1
+        if account.failed_tries >= MAX_FAILED_TRIES:
+            account.failed_tries, account.locked_until = 0, now + timedelta(minutes=LOCK_MINUTES)
+            details["locked_minutes"] = str(LOCK_MINUTES)
+    audit.append(
+        session, hub.district, audit.OFFICE, "sign-in.failed", actor="unknown", now=now, details=details
+    )
+
+
+# -- sessions -----------------------------------------------------------------------------------------------------
+
+
+def session_of(session: Session, hub: Hub, token: str, now: datetime) -> SignedIn | None:
+    """Give the session of a token, at whatever stage, unless it has ended."""
+    row = session.execute(
+        select(Account, SignIn)
+        .join(SignIn, (SignIn.district == Account.district) & (SignIn.account_id == Account.id))
+        .where(
+            SignIn.district == hub.district,
+            SignIn.token_digest == token_digest(token),
+            SignIn.expires_at > now,
+            SignIn.last_seen_at > _idle_since(hub, now),
+            Account.disabled_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    account, found = row
+    return SignedIn(
+        found.id,
+        person_of(account),
+        _stage(hub, account, found.passed_at),
+        account.totp_sealed is not None,
+        _must(hub, account),
+        found.last_seen_at,
+    )
+
+
+def _idle_since(hub: Hub, now: datetime) -> datetime:
+    return now - timedelta(minutes=hub.settings.idle_minutes)
+
+
+def who_is(session: Session, hub: Hub, token: str, now: datetime) -> Person | None:
+    """Give the person of a session that has not ended and to whom everything is open."""
+    found = session_of(session, hub, token, now)
+    return found.person if found is not None and found.stage == OPEN else None
+
+
+def seen(hub: Hub, signed_in: SignedIn, now: datetime) -> None:
+    """Write down that a session is in use, at most once in SEEN_SECONDS. It tells of no deed, and is not logged."""
+    if (now - signed_in.last_seen_at).total_seconds() < SEEN_SECONDS:
+        return
+    with hub.database.transaction() as session:
+        session.execute(
+            update(table(SignIn))
+            .values(last_seen_at=now)
+            .where(
+                SignIn.district == hub.district,
+                SignIn.account_id == signed_in.person.account_id,
+                SignIn.id == signed_in.id,
+            )
+        )
+
+
+def sign_out(session: Session, hub: Hub, token: str, person: Person, now: datetime) -> None:
+    """End a session."""
+    session.execute(
+        delete(table(SignIn)).where(
+            SignIn.district == hub.district, SignIn.token_digest == token_digest(token)
+        )
+    )
+    actor = f"account:{person.account_id}"
+    audit.append(session, hub.district, audit.OFFICE, "sign-in.ended", actor=actor, now=now)
+
+
+def sessions_of(session: Session, hub: Hub, person: Person, now: datetime) -> list[Listed]:
+    """List a person's sessions, the one used last first."""
+    rows = session.scalars(
+        select(SignIn)
+        .where(
+            SignIn.district == hub.district,
+            SignIn.account_id == person.account_id,
+            SignIn.expires_at > now,
+            SignIn.last_seen_at > _idle_since(hub, now),
+        )
+        .order_by(SignIn.last_seen_at.desc(), SignIn.id)
+    )
+    return [
+        Listed(row.id, row.agent, row.created_at, row.last_seen_at, row.expires_at, row.passed_at is not None)
+        for row in rows
+    ]
+
+
+def end_session(session: Session, hub: Hub, person: Person, sign_in_id: str, now: datetime) -> None:
+    """End one of a person's own sessions.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` if it is not theirs, or has ended.
+    """
+    if not UUID_TEXT.fullmatch(sign_in_id):
+        raise Problem("record-unknown")
+    ended = session.execute(
+        delete(table(SignIn)).where(
+            SignIn.district == hub.district, SignIn.account_id == person.account_id, SignIn.id == sign_in_id
+        )
+    )
+    if not getattr(ended, "rowcount", 0):
+        raise Problem("record-unknown")
+    actor, details = f"account:{person.account_id}", {"sign_in": sign_in_id}
+    audit.append(session, hub.district, audit.OFFICE, "sign-in.ended", actor=actor, now=now, details=details)
+
+
+def end_others(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> int:
+    """End every session of a person but this one, and give how many they were."""
+    ended = session.execute(
+        delete(table(SignIn)).where(
+            SignIn.district == hub.district,
+            SignIn.account_id == signed_in.person.account_id,
+            SignIn.id != signed_in.id,
+        )
+    )
+    count = int(getattr(ended, "rowcount", 0))
+    actor, details = f"account:{signed_in.person.account_id}", {"sessions": count}
+    audit.append(
+        session, hub.district, audit.OFFICE, "sign-in.others-ended", actor=actor, now=now, details=details
+    )
+    return count
+
+
+def renew_token(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> str:
+    """Give a session a new token and mark its second factor as passed; the caller logs it."""
+    token = secrets.token_urlsafe(32)
+    session.execute(
+        update(table(SignIn))
+        .where(
+            SignIn.district == hub.district,
+            SignIn.account_id == signed_in.person.account_id,
+            SignIn.id == signed_in.id,
+        )
+        .values(token_digest=token_digest(token), passed_at=now, last_seen_at=now)
+    )
+    return token
+
+
+# -- the own password ---------------------------------------------------------------------------------------------
+
+
+def own_account(session: Session, hub: Hub, person: Person) -> Account:
+    """Load, and lock, the account of somebody who is signed in."""
+    return session.execute(
+        select(Account)
+        .where(Account.district == hub.district, Account.id == person.account_id)
+        .with_for_update()
+    ).scalar_one()
+
+
+def proves_password(
+    session: Session, hub: Hub, account: Account, password: str, now: datetime, *, address: str = ""
+) -> bool:
+    """Check the password of somebody who is signed in, before something that a borrowed session must not do.
+
+    A wrong one is counted and logged as a wrong sign-in is, so let it commit.
+
+    Raises
+    ------
+    Problem
+        `too-many-tries`, as when signing in.
+    """
+    limits.refuse_if_spent(session, hub, "sign-in", address, now)
+    if account.locked_until and account.locked_until > now:
+        raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
+    if password_fits(account.password_hash or None, password):
+        account.failed_tries, account.locked_until = 0, None
+        return True
+    limits.note_failure(session, hub, "sign-in", address, now)
+    _note_failure(session, hub, account, now)
+    return False
+
+
+def change_password(
+    session: Session, hub: Hub, signed_in: SignedIn, old: str, new: str, now: datetime, *, address: str = ""
+) -> bool:
+    """Set a new password and end all other sessions; False if the old one does not fit (logged: let it commit).
+
+    Raises
+    ------
+    Problem
+        `too-many-tries`.
+    PersonRefused
+        The new password is refused.
+    """
+    account = own_account(session, hub, signed_in.person)
+    if not proves_password(session, hub, account, old, now, address=address):
+        return False
+    faults = password_faults(new, account.username, account.display_name)
+    if not faults and new == old:
+        faults = [
+            Reason(
+                "password",
+                "same-as-before",
+                None,
+                "Kata sandi baru sama dengan yang lama: pakai yang lain.",
+                "The new password is the old one: use another.",
+            )
+        ]
+    if faults:
+        raise PersonRefused(*faults)
+    account.password_hash, account.password_set_at = hash_password(new), now
+    session.flush()
+    end_others(session, hub, signed_in, now)
+    actor, details = f"account:{account.id}", {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.password-set", actor=actor, now=now, details=details
+    )
+    return True
