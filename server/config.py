@@ -16,6 +16,8 @@ MOST: Final = {
     "max_changes": 200,  # the protocol's own limit
     "tablet_silent_days": 3650,
     "session_minutes": 527_040,  # a year
+    "idle_minutes": 527_040,
+    "proxies": 9,
 }
 """The whole numbers that an operator may set, and the largest of each."""
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
@@ -36,8 +38,11 @@ class Settings:
     max_body_bytes, max_inflated_bytes, max_depth, max_changes : limits of one upload, before and after gunzip
     max_pull_bytes : what one answer carries down, before gzip
     tablet_silent_days : after so many days without contact a tablet is reported
-    session_minutes : a sign-in ends so long after it
+    session_minutes, idle_minutes : a sign-in ends so long after it, or so long after it was last used
+    second_factor : False only for a demo or tests on this machine: then nobody has to have one
+    proxies : how many proxies of ours stand in front, each adding to X-Forwarded-For and X-Forwarded-Proto
     cookie_secure : False only for plain http on this machine
+    guideline_file : due dates and lengths of courses; None for those that come with the server (`review.guideline`)
     """
 
     data_dir: Path
@@ -52,8 +57,12 @@ class Settings:
     max_pull_bytes: int = 1_048_576
     tablet_silent_days: int = 14
     session_minutes: int = 60
+    idle_minutes: int = 30
+    second_factor: bool = True
+    proxies: int = 0
     cookie_secure: bool = True
     log_level: str = "INFO"
+    guideline_file: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{2}\.\d{2}", self.district):
@@ -92,22 +101,26 @@ class Settings:
             others["database_url"] = environ["DATABASE_URL"]
         if environ.get("POSYANDU_KEY_FILE"):
             others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
+        if environ.get("POSYANDU_GUIDELINE"):
+            others["guideline_file"] = Path(environ["POSYANDU_GUIDELINE"])
         for name in ("district", "time_zone", "log_level"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
         for name, most in MOST.items():
             text = environ.get(f"POSYANDU_{name.upper()}")
             if text:
-                if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= most:
+                least = 0 if name == "proxies" else 1
+                if not text.isdecimal() or len(text) > 9 or not least <= int(text) <= most:
                     raise ValueError(
-                        f"POSYANDU_{name.upper()} is {text!r}: give a whole number from 1 to {most}"
+                        f"POSYANDU_{name.upper()} is {text!r}: give a whole number from {least} to {most}"
                     )
                 others[name] = int(text)
-        secure = environ.get("POSYANDU_COOKIE_SECURE", "").lower()
-        if secure not in ("", *YES, *NO):
-            raise ValueError(f"POSYANDU_COOKIE_SECURE is {secure!r}: give a 1 or a 0")
-        if secure:
-            others["cookie_secure"] = secure in YES
+        for name in ("cookie_secure", "second_factor"):
+            text = environ.get(f"POSYANDU_{name.upper()}", "").lower()
+            if text not in ("", *YES, *NO):
+                raise ValueError(f"POSYANDU_{name.upper()} is {text!r}: give a 1 or a 0")
+            if text:
+                others[name] = text in YES
         return cls.for_data(environ.get("POSYANDU_DATA", "data"), **others)
 
     @property
@@ -124,8 +137,9 @@ class Settings:
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
     def for_plain_http(self) -> "Settings":
-        """Give these settings for a demo on this machine: the session cookie travels without TLS."""
-        return replace(self, cookie_secure=False)
+        """Give these settings for a demo on this machine: the session cookie travels without TLS, and no second factor is
+        demanded of anybody."""
+        return replace(self, cookie_secure=False, second_factor=False)
 
     @staticmethod
     def environment_without_place() -> dict[str, str]:
@@ -146,8 +160,13 @@ class Settings:
             "POSYANDU_MAX_CHANGES": str(self.max_changes),
             "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),
             "POSYANDU_SESSION_MINUTES": str(self.session_minutes),
+            "POSYANDU_IDLE_MINUTES": str(self.idle_minutes),
+            "POSYANDU_SECOND_FACTOR": "1" if self.second_factor else "0",
+            "POSYANDU_PROXIES": str(self.proxies),
             "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
         }
+        if self.guideline_file is not None:
+            mine["POSYANDU_GUIDELINE"] = str(self.guideline_file)
         return {**os.environ, **mine, **others}
 
 

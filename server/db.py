@@ -68,7 +68,7 @@ CONNECT_SECONDS = 10
 """A database host that does not answer is given up, so that `/readyz` can say so."""
 
 
-UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=\S+ WHERE ", re.IGNORECASE)
+UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
 """The one write that tells of no deed and needs no entry: when a session was last used, by which it ends when it is left
 alone. Logged, it would bury what people did under the minutes in which they read."""
 

@@ -69,6 +69,46 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Nama pengguna atau kata sandi tidak cocok. Periksa keduanya, atau minta admin mengatur ulang.",
         "User name or password does not fit. Check both, or ask the administrator to reset it.",
     ),
+    "second-factor-required": ProblemKind(
+        403,
+        "Langkah kedua belum selesai. Buka halaman masuk, lalu isi atau pasang kode dari aplikasi.",
+        "The second step of signing in is not done. Open the sign-in page, and give or set up the code of your app.",
+    ),
+    "second-factor-failed": ProblemKind(
+        401,
+        "Kode tidak cocok atau sudah dipakai. Tunggu kode berikutnya di aplikasi, atau pakai satu kode pemulihan.",
+        "The code does not fit or was used. Wait for the next one in the app, or use a recovery code.",
+    ),
+    "password-wrong": ProblemKind(
+        403,
+        "Kata sandi Anda yang sekarang tidak cocok. Periksa, lalu coba lagi.",
+        "Your present password does not fit. Check it, then try again.",
+    ),
+    "passwords-differ": ProblemKind(
+        422,
+        "Kedua kata sandi baru tidak sama. Tulis kata sandi yang sama dua kali.",
+        "The two new passwords differ. Write the same one twice.",
+    ),
+    "person-refused": ProblemKind(
+        422,
+        "Belum dapat disimpan. Lihat 'reasons', perbaiki, lalu kirim lagi.",
+        "This cannot be saved. See 'reasons', mend it, then send it again.",
+    ),
+    "invitation-invalid": ProblemKind(
+        404,
+        "Undangan ini salah, sudah dipakai, atau kedaluwarsa. Minta undangan baru dari admin.",
+        "This invitation is wrong, used or expired. Ask the administrator for a new one.",
+    ),
+    "account-disabled": ProblemKind(
+        409,
+        "Akun ini dinonaktifkan. Aktifkan dahulu, lalu buat undangan.",
+        "This account is disabled. Enable it first, then make an invitation.",
+    ),
+    "own-account": ProblemKind(
+        409,
+        "Akun sendiri tidak dapat dinonaktifkan atau diatur ulang di sini. Minta admin lain melakukannya.",
+        "Your own account cannot be disabled or reset here. Ask another administrator to do it.",
+    ),
     "not-allowed": ProblemKind(
         403,
         "Peran Anda tidak mencakup halaman ini. Hubungi admin bila seharusnya mencakup.",
@@ -99,6 +139,16 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Tidak ada data berselisih dengan nomor ini di wilayah kerja Anda; mungkin sudah selesai. Muat ulang daftarnya.",
         "No record in conflict has this id within your area of work; it may be settled already. Load the list again.",
     ),
+    "search-too-short": ProblemKind(
+        400,
+        "Ketik sedikitnya {letters} huruf nama, atau ke-16 angka NIK.",
+        "Type at least {letters} letters of a name, or all 16 digits of a NIK.",
+    ),
+    "search-too-wide": ProblemKind(
+        400,
+        "Wilayah Anda berisi {people} anak; nama dapat dicari di antara {most}. Pilih posyandu dahulu, atau cari dengan NIK.",
+        "Your area has {people} children; a name can be searched among {most}. Choose a posyandu first, or search by NIK.",
+    ),
     "page-unknown": ProblemKind(404, "Alamat ini tidak ada.", "There is nothing at this address."),
     "method-not-allowed": ProblemKind(
         405, "Alamat ini tidak menerima permintaan itu.", "This address does not take that request."
@@ -122,6 +172,18 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         409,
         "Perubahan ini sudah diputuskan ({decision}, {decided_at}). Keputusan itu tetap berlaku; muat ulang daftarnya.",
         "This change was decided before ({decision}, {decided_at}). That decision stands; load the list again.",
+    ),
+    "nothing-to-undo": ProblemKind(
+        409,
+        "Tidak ada keputusan untuk dibatalkan; mungkin sudah dibatalkan orang lain. Muat ulang halamannya.",
+        "There is no decision to take back; somebody else may have done so. Load the page again.",
+    ),
+    "undo-refused": ProblemKind(
+        409,
+        "Rilis ini tidak dapat dibatalkan, karena datanya sudah diubah atau dipakai sesudahnya ({registers}). "
+        "Perbaiki lewat halaman anak atau tablet.",
+        "This release cannot be taken back: what it made was changed or built upon since ({registers}). "
+        "Mend it on the child's page or on a tablet.",
     ),
     "batch-id-reused": ProblemKind(
         409,

@@ -20,11 +20,12 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Connection, create_engine, delete, func, select, text
+from sqlalchemy import Connection, create_engine, delete, func, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from server import audit
+from server.accounts.limits import forget_old
 from server.assessment import assess, months_back
 from server.config import Settings
 from server.db import upsert
@@ -168,12 +169,16 @@ def _take_down(session: Session, hub: Hub, kind: str, standing: Collection[str])
 
 
 def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
-    """Forget sessions that have ended."""
+    """Forget sessions that have ended, and counters of failed tries whose time is over."""
+    idle = timedelta(minutes=hub.settings.idle_minutes)
     with hub.database.transaction() as session:
         ended = session.execute(
-            delete(table(SignIn)).where(SignIn.district == hub.district, SignIn.expires_at < now)
+            delete(table(SignIn)).where(
+                SignIn.district == hub.district,
+                or_(SignIn.expires_at < now, SignIn.last_seen_at < now - idle),
+            )
         )
-        result = {"ended": getattr(ended, "rowcount", 0)}
+        result = {"ended": getattr(ended, "rowcount", 0), "counters": forget_old(session, hub, now)}
         _ran(session, hub, "ended-sign-ins", result, now)
     return result
 

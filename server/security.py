@@ -182,6 +182,11 @@ class Vault:
         """Give the blind index of a NIK: equal for equal NIKs in every district, and nothing else to be learned."""
         return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
 
+    def digest(self, purpose: str, value: str) -> str:
+        """Give a keyed digest of something short, an address or a code, that a table must find and not tell."""
+        text = f"digest/{purpose}/{self._district}/{value}"
+        return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
+
 
 def _derive(master: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"posyandu-sync/{purpose}".encode()).derive(master)
@@ -308,6 +313,11 @@ def password_fits(stored: str | None, password: str) -> bool:
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
+
+
+def password_hash_is_old(stored: str) -> bool:
+    """Say whether a hash was made with other parameters than today's."""
+    return _HASHER.check_needs_rehash(stored)
 
 
 def token_digest(token: str) -> str:

@@ -56,6 +56,8 @@ class Demo:
                 "",
                 "Masuk / Sign in (kata sandi hanya ditampilkan sekali / passwords are shown this once):",
                 *people,
+                "  Langkah kedua (kode dari HP) tidak diwajibkan di data contoh ini saja; coba di /akun."
+                " / A second factor is not demanded in this demo alone; try it at /akun.",
                 "",
                 f"Kode pendaftaran tablet, sekali pakai, {accounts.CODE_DAYS} hari / tablet enrolment code, "
                 f"once, {accounts.CODE_DAYS} days:",

@@ -99,16 +99,23 @@ def add_people(stage: Stage, story: Story) -> tuple[SignIn, ...]:
     """Add somebody of each role, with passwords of this demo alone."""
     hub, first = stage.hub, story.posts[0].subdistrict
     centre = stage.health_centres[first]
-    place = next(region.name for region in regions() if region.code == first)
+    names = {region.code: region.name for region in regions()}
+    place, village = names[first], story.posts[0].village
     rows = (
         ("gizi.contoh", "Petugas Gizi Contoh", "staff", "health_centre", centre),
         ("dinas.contoh", "Pengawas Dinas Contoh", "supervisor", "district", hub.district),
         ("admin.contoh", "Administrator Contoh", "administrator", "district", hub.district),
+        ("kader.contoh", "Kader Contoh", "cadre", "post", stage.posts[0]),
+        ("tpps.contoh", "TPPS Desa Contoh", "tpps", "village", village),
+        ("donatur.contoh", "Donatur Contoh", "donor", "none", ""),
     )
     about = (
         (f"petugas gizi, Puskesmas {place} (contoh)", "nutrition officer of that health centre"),
         ("pengawas, dinas kesehatan, seluruh kabupaten", "supervisor, the whole district"),
         ("administrator, seluruh kabupaten", "administrator, the whole district"),
+        (f"kader, {story.posts[0].name}", "cadre of that post"),
+        (f"TPPS desa {names.get(village or '', '')}", "TPPS of that village: no child, figures later"),
+        ("donatur: tanpa data anak", "donor: no child, figures later"),
     )
     sign_ins = []
     with hub.database.transaction() as session:

@@ -30,8 +30,8 @@ class Scope:
 
     Parameters
     ----------
-    kind : post, health_centre or district
-    id : the post's or health centre's id, or the district's code
+    kind : post, village, health_centre, subdistrict or district; anything else, "none" among it, is nobody's
+    id : the post's or health centre's id, or the region's code
     shows_names : whether the names of children are theirs to know
     """
 
@@ -41,8 +41,11 @@ class Scope:
 
     @classmethod
     def of(cls, person: Person) -> "Scope":
-        """Give the scope of a person. An administrator keeps accounts and tablets, and needs no child's name for it."""
-        return cls(person.scope_kind, person.scope, person.role in ("staff", "supervisor"))
+        """Give the scope of a person: nobody, for a role that sees no child. An administrator keeps accounts and tablets,
+        and needs no child's name for it."""
+        if not person.may("see_children"):
+            return cls("none", "", False)
+        return cls(person.scope_kind, person.scope, person.may("see_names"))
 
     @classmethod
     def whole_district(cls, hub: Hub, *, shows_names: bool) -> "Scope":
@@ -63,16 +66,12 @@ class RaisedFlag:
 
 def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody."""
+    own = Child.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
-        return Child.district == hub.district
+        return own
     if scope.kind == "post":
-        return and_(Child.district == hub.district, Child.post_id == scope.id)
-    if scope.kind == "health_centre":
-        own = select(HealthPost.id).where(
-            HealthPost.district == hub.district, HealthPost.health_centre_id == scope.id
-        )
-        return and_(Child.district == hub.district, Child.post_id.in_(own))
-    return false()
+        return and_(own, Child.post_id == scope.id)
+    return and_(own, Child.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
 
 
 def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
@@ -84,6 +83,10 @@ def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
         return and_(own, HealthPost.id == scope.id)
     if scope.kind == "health_centre":
         return and_(own, HealthPost.health_centre_id == scope.id)
+    if scope.kind == "village" and scope.id:
+        return and_(own, HealthPost.village_code == scope.id)
+    if scope.kind == "subdistrict" and scope.id:  # a village's code begins with its subdistrict's
+        return and_(own, HealthPost.village_code.startswith(f"{scope.id}.", autoescape=True))
     return false()
 
 

@@ -7,11 +7,12 @@ from flask import Response, request
 
 from server import completeness, places
 from server.errors import Problem
-from server.web.staff_api import bp, for_roles, hub, scope
+from server.web.gate import permitted
+from server.web.staff_api import bp, hub, scope
 
 
 @bp.get("/completeness")
-@for_roles("staff", "supervisor", "administrator")
+@permitted("see_completeness")
 def show_completeness() -> Response:
     """Count by health centre, post, tablet and day: `?day=2026-03-05`, `?month=2026-03` or this month; `?post=` by id."""
     post_id = request.args.get("post")

@@ -13,12 +13,14 @@ from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import Malformed
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again
+from server.accounts.limits import note_refusal, refuse_if_spent
 from server.errors import Problem
 from server.hub import Hub
 from server.models import HealthPost, Installation, Tablet
 from server.places import UUID_TEXT
 from server.sync import exchange, record_refusal
 from server.web.bodies import read_json
+from server.web.gate import address
 from sync_protocol import MAX_BYTES
 
 bp = Blueprint("sync_api", __name__, url_prefix="/api/v1")
@@ -73,8 +75,15 @@ def enrol_tablet() -> Response:
     now = datetime.now(UTC)
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment(message)
-    with hub().database.transaction() as session:
-        answer = _welcome(session, enrol(session, hub(), asked, now), now)
+    with hub().database.reading() as session:
+        refuse_if_spent(session, hub(), "enrolment", address(), now)
+    try:
+        with hub().database.transaction() as session:
+            answer = _welcome(session, enrol(session, hub(), asked, now), now)
+    except Problem as refusal:
+        if refusal.code == "enrolment-code-invalid":  # a guess, perhaps
+            note_refusal(hub(), "enrolment", address(), now)
+        raise
     return json_answer(orjson.dumps(answer))
 
 

@@ -205,10 +205,40 @@ def test_right_password_forgives_the_wrong_ones_before(on_sqlite: District) -> N
 def test_session_ends_after_its_time(on_sqlite: District) -> None:
     add(on_sqlite)
     token = sign_in(on_sqlite)
-    on_sqlite.clock.advance(minutes=on_sqlite.hub.settings.session_minutes - 1)
+    for _ in range(2):  # in use until the last minute
+        on_sqlite.clock.advance(minutes=on_sqlite.hub.settings.idle_minutes - 0.5)
+        use(on_sqlite, token)
     assert who_is(on_sqlite, token) is not None
     on_sqlite.clock.advance(minutes=1)
     assert who_is(on_sqlite, token) is None
+
+
+def use(district: District, token: str | None) -> None:
+    """Let a request pass with a session's token."""
+    with district.hub.database.reading() as session:
+        found = accounts.session_of(session, district.hub, token or "", district.clock.now)
+    assert found
+    accounts.sessions.seen(district.hub, found, district.clock.now)
+
+
+def test_session_ends_when_it_is_left_alone(on_sqlite: District) -> None:
+    add(on_sqlite)
+    token = sign_in(on_sqlite)
+    on_sqlite.clock.advance(minutes=on_sqlite.hub.settings.idle_minutes)
+    assert who_is(on_sqlite, token) is None
+
+
+def test_use_of_a_session_is_written_once_a_minute_and_not_logged(installed: District) -> None:
+    add(installed)
+    token = sign_in(installed)
+    logged = installed.actions(audit.OFFICE)
+    started = installed.clock.now
+    for seconds, written in ((59, 0), (1, 60), (59, 60), (1, 120)):
+        installed.clock.advance(seconds=seconds)
+        use(installed, token)
+        ((last,),) = installed.rows(select(SignIn.last_seen_at))
+        assert (last - started).total_seconds() == written
+    assert installed.actions(audit.OFFICE) == logged
 
 
 def sign_out(district: District, token: str, person: accounts.Person) -> None:
@@ -267,7 +297,9 @@ def test_token_is_stored_as_a_digest_only(on_sqlite: District) -> None:
         ({"username": "petugas contoh"}, "3 to 64 letters"),
         ({"username": "PETUGAS.contoh"}, "is taken"),
         ({"username": "lain", "password": "p" * 11}, "at least 12"),
-        ({"username": "lain", "role": "donor"}, "role is one of"),
+        ({"username": "lain", "role": "king"}, "role is one of"),
+        ({"username": "lain", "role": "donor"}, "cannot have a scope of kind district: choose none"),
+        ({"username": "lain", "scope_kind": "post", "scope": "x"}, "no such posyandu"),
         ({"username": "lain", "scope_kind": "planet"}, "scope is one of"),
     ],
 )

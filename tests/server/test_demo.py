@@ -71,7 +71,7 @@ def hub(made: Demo) -> Iterator[Hub]:
 def copied(made: Demo, tmp_path: Path) -> Iterator[Hub]:
     """Open a copy of the small demo, to be changed at will."""
     shutil.copytree(made.data_dir, tmp_path / "copy")
-    opened = Hub.open(Settings.for_data(tmp_path / "copy"))
+    opened = Hub.open(Settings.for_data(tmp_path / "copy").for_plain_http())
     yield opened
     opened.database.dispose()
 
@@ -301,14 +301,16 @@ def test_everybody_can_sign_in_with_the_printed_password(made: Demo, copied: Hub
 
 def test_summary_prints_every_sign_in_and_the_code(made: Demo) -> None:
     text = made.summary()
-    assert {p.username for p in made.sign_ins} == {"gizi.contoh", "dinas.contoh", "admin.contoh"}
+    assert {p.username for p in made.sign_ins} == {
+        f"{who}.contoh" for who in ("gizi", "dinas", "admin", "kader", "tpps", "donatur")
+    }
     assert all(p.username in text and p.password in text for p in made.sign_ins)
     assert made.enrolment_code in text
 
 
 def test_passwords_are_long_and_differ_from_demo_to_demo(made: Demo) -> None:
     passwords = {p.password for p in made.sign_ins}
-    assert len(passwords) == 3
+    assert len(passwords) == 6
     assert min(map(len, passwords)) >= accounts.MIN_PASSWORD
 
 

@@ -202,7 +202,7 @@ def test_the_district_is_seen_whole_only_by_its_own(mixed: Clinic) -> None:
 
 
 def test_an_unknown_kind_of_scope_sees_nobody(mixed: Clinic) -> None:
-    assert see(mixed, Scope("village", "64.02.06.1001", True)).total == 0
+    assert see(mixed, Scope("planet", "64.02.06.1001", True)).total == 0
 
 
 def test_a_filter_cannot_reach_beyond_the_scope(mixed: Clinic) -> None:

@@ -73,6 +73,17 @@ class Clinic:
             )
         return Person(account_id, username, "Petugas Contoh", role, scope_kind, scope)
 
+    def donor(self) -> Person:
+        """Add somebody who has no area."""
+        district = self.district
+        with district.hub.database.transaction() as session:
+            account_id = accounts.add_account(
+                *(session, district.hub, "donatur", "Donatur Contoh", "donor", "none", "", PASSWORD),
+                actor="operator",
+                now=district.clock.now,
+            )
+        return Person(account_id, "donatur", "Donatur Contoh", "donor", "none", "")
+
     def child(
         self,
         name: str,

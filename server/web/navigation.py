@@ -1,0 +1,50 @@
+"""The links in the frame of every page, in one list: who may do what behind a link sees it, nobody else."""
+
+from typing import Final, NamedTuple
+
+from flask import g
+
+from server.web.words import N_
+
+
+class Entry(NamedTuple):
+    """A link: where it leads, what it is called, and the permission for it (None: everybody who is signed in).
+
+    `also` are further endpoints on whose pages the link is marked as the present one.
+    """
+
+    endpoint: str
+    label: str
+    permission: str | None
+    also: tuple[str, ...] = ()
+
+
+ENTRIES: Final[list[Entry]] = [
+    Entry("pages.queue", N_("Review queue"), "see_children", also=("pages.child",)),
+    Entry(
+        "posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")
+    ),
+    Entry(
+        "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
+    ),
+    Entry(
+        "people_pages.people",
+        N_("People"),
+        "manage_people",
+        also=("people_pages.invite", "people_pages.reset"),
+    ),
+    Entry(
+        "people_pages.account",
+        N_("My account"),
+        None,
+        also=("people_pages.change_password", "people_pages.recovery_codes"),
+    ),
+]
+
+
+def links() -> list[Entry]:
+    """Give the links for who asks; none before the second factor was passed."""
+    person = g.get("person")
+    if person is None:
+        return []
+    return [entry for entry in ENTRIES if entry.permission is None or person.may(entry.permission)]
