@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -221,6 +222,8 @@ COMMANDS = [
     ["user", "list"],
     ["user", "add", "petugas", "--name", "Petugas Contoh", "--role", "staff", "--password", PASSWORD],
     ["user", "disable", "petugas"],
+    ["user", "enable", "petugas"],
+    ["user", "reset", "petugas"],
     ["audit", "verify"],
 ]
 
@@ -472,6 +475,24 @@ def test_people_are_added_listed_and_disabled(installed: District, place: dict[s
     assert PASSWORD not in str(installed.rows(select(Account.password_hash)))
 
 
+def test_person_is_invited_reset_and_enabled_without_a_password(
+    installed: District, place: dict[str, str]
+) -> None:
+    told = ["--name", "Orang Contoh", "--role", "tpps", "--village", "64.02.06.1001", "--invite"]
+    invited = call("user", "add", "tpps.desa", *told, env=place)
+    assert re.fullmatch(r"/undangan/[\w-]{43}\n", invited.stdout)
+    donor = ["--name", "Donatur Contoh", "--role", "donor", "--invite"]
+    assert call("user", "add", "donatur", *donor, env=place).exit_code == 0
+    assert call("user", "reset", "TPPS.desa", env=place).stdout != invited.stdout
+    for act in ("disable", "enable"):
+        assert call("user", act, "donatur", env=place).output == ""
+    assert call("user", "list", env=place).stdout.splitlines()[1:] == [
+        "donatur\tdonor\tnone\tinvited",
+        "tpps.desa\ttpps\tvillage 64.02.06.1001\tinvited",
+    ]
+    assert installed.actions("office").count("account.invited") == 3
+
+
 def test_password_is_asked_for_twice_when_it_is_not_given(place: dict[str, str]) -> None:
     command = ["user", "add", "petugas", "--name", "Petugas Contoh", "--role", "staff"]
     assert call(*command, env=place, stdin=f"{PASSWORD}\n{PASSWORD}\n".encode()).exit_code == 0
@@ -485,6 +506,9 @@ def test_person_is_refused_with_the_remedy(place: dict[str, str]) -> None:
     assert "no post" in refused(add_user(place, "lain", "--post", "Mawar 9"))
     assert "no health centre" in refused(add_user(place, "lain", "--health-centre", "Puskesmas"))
     assert "not both" in refused(add_user(place, "lain", "--post", FIRST_POST, "--health-centre", "x"))
+    assert "not both" in refused(add_user(place, "lain", "--invite"))
+    assert "no such subdistrict" in refused(add_user(place, "lain", "--subdistrict", "64.03.01"))
+    assert refused(call("user", "reset", "nobody", env=place)).startswith("No such record")
     assert refused(call("user", "disable", "nobody", env=place)).startswith("No such record")
     assert len(call("user", "list", env=place).stdout.splitlines()) == 2
 

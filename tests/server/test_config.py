@@ -26,12 +26,16 @@ def test_environment_is_read() -> None:
             "POSYANDU_MAX_CHANGES": "100",
             "POSYANDU_LOG_LEVEL": "WARNING",
             "POSYANDU_COOKIE_SECURE": "no",
+            "POSYANDU_SECOND_FACTOR": "no",
+            "POSYANDU_IDLE_MINUTES": "20",
+            "POSYANDU_PROXIES": "2",
         }
     )
     assert (settings.database_url, settings.is_sqlite) == ("postgresql://u:p@db/posyandu", False)
     assert settings.key_file == Path("/etc/posyandu/keys.json")
     assert (settings.district, settings.time_zone, settings.log_level) == ("64.03", "Asia/Jakarta", "WARNING")
     assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
+    assert (settings.second_factor, settings.idle_minutes, settings.proxies) == (False, 20, 2)
 
 
 def test_empty_variables_say_nothing() -> None:
@@ -55,6 +59,9 @@ def test_empty_variables_say_nothing() -> None:
         ("POSYANDU_MAX_CHANGES", "many"),
         ("POSYANDU_TABLET_SILENT_DAYS", "1.5"),
         ("POSYANDU_SESSION_MINUTES", "²"),
+        ("POSYANDU_IDLE_MINUTES", "0"),
+        ("POSYANDU_PROXIES", "10"),
+        ("POSYANDU_SECOND_FACTOR", "maybe"),
     ],
 )
 def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
@@ -78,6 +85,7 @@ def test_today_is_the_day_at_the_posts(hour: int, zone: str, today: date) -> Non
 
 def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given = {"POSYANDU_DATA": str(tmp_path), "POSYANDU_SESSION_MINUTES": "7", "POSYANDU_COOKIE_SECURE": "0"}
+    given |= {"POSYANDU_SECOND_FACTOR": "0", "POSYANDU_PROXIES": "1", "POSYANDU_IDLE_MINUTES": "9"}
     settings = Settings.from_env(given)
     assert Settings.from_env(settings.child_environment()) == settings
 
