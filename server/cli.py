@@ -20,6 +20,7 @@ from server.config import Settings
 
 NEEDS_ATTENTION, WRONG_USE = 1, 2
 OPERATOR = "operator"
+_ROLES = ("cadre", "staff", "supervisor", "tpps", "donor", "administrator")
 
 
 def _settings(data: Path | None) -> Settings:
@@ -396,7 +397,8 @@ _json_file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=
 
 @main.group()
 def quarantine() -> None:
-    """Changes that were set aside: list, show, correct and release, or dismiss them. What is shown is logged."""
+    """Changes that were set aside: list, show, correct and release, or dismiss them, and take either back. What is shown is
+    logged."""
 
 
 @quarantine.command("list")
@@ -466,6 +468,36 @@ def quarantine_dismiss(data: Path | None, actor: UUID, counter: int, reason: str
     _tell_done(_change(data, work))
 
 
+@quarantine.command("reopen")
+@_data_option
+@click.argument("actor", type=click.UUID)
+@click.argument("counter", type=click.IntRange(1))
+def quarantine_reopen(data: Path | None, actor: UUID, counter: int) -> None:
+    """Take a dismissal back: the change waits again."""
+    _take_back(data, "reopen", actor, counter)
+
+
+@quarantine.command("undo")
+@_data_option
+@click.argument("actor", type=click.UUID)
+@click.argument("counter", type=click.IntRange(1))
+def quarantine_undo(data: Path | None, actor: UUID, counter: int) -> None:
+    """Take a release back: what it wrote is as it was before, and the change waits again."""
+    _take_back(data, "undo", actor, counter)
+
+
+def _take_back(data: Path | None, what: str, actor: UUID, counter: int) -> None:
+    from server.review import Scope
+    from server.review import quarantine as room
+
+    def work(hub: Any, session: Any, now: datetime) -> Any:
+        scope = Scope.whole_district(hub, shows_names=True)
+        decide = room.reopen if what == "reopen" else room.undo
+        return decide(session, hub, scope, str(actor), counter, author=OPERATOR, now=now)
+
+    _tell_done(_change(data, work))
+
+
 @main.group()
 def conflict() -> None:
     """Records on which tablets disagree: list, show and settle them. What is shown is logged."""
@@ -487,7 +519,7 @@ def conflict_list(data: Path | None, form: str, post: str | None) -> None:
 
 @conflict.command("show")
 @_data_option
-@click.argument("kind", type=click.Choice(["child", "measurement"]))
+@click.argument("kind", type=click.Choice(["child", "measurement", "follow_up"]))
 @click.argument("record", type=click.UUID)
 def conflict_show(data: Path | None, kind: str, record: UUID) -> None:
     """Print a record in conflict: every value, who gave it, and the context; keep it for `conflict settle`."""
@@ -567,7 +599,7 @@ def _tell_done(done: Any) -> None:
 
 @main.group()
 def duplicate() -> None:
-    """Children who may be registered twice: list, show, link, unlink, or call them different. What is shown is logged."""
+    """Children who may be registered twice: list, show, link, unlink, call different, reopen. What is shown is logged."""
 
 
 @duplicate.command("list")
@@ -622,6 +654,15 @@ def duplicate_different(data: Path | None, child: UUID, other: UUID) -> None:
     _decide_pair(data, "different", child, other)
 
 
+@duplicate.command("reopen")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.argument("other", type=click.UUID)
+def duplicate_reopen(data: Path | None, child: UUID, other: UUID) -> None:
+    """Take back that two records are of two children: the pair waits for somebody again."""
+    _decide_pair(data, "reopen", child, other)
+
+
 def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> None:
     """Decide about a pair as it stands now, and print what came of it."""
     from server.review import Scope, duplicates
@@ -630,8 +671,9 @@ def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> 
 
     def work(hub: Any, session: Any, now: datetime) -> Any:
         scope = Scope.whole_district(hub, shows_names=False)
-        if decision == "different":
-            return duplicates.different(session, hub, scope, one, two, author=OPERATOR, now=now)
+        if decision in ("different", "reopen"):
+            part = duplicates.different if decision == "different" else duplicates.reopen
+            return part(session, hub, scope, one, two, author=OPERATOR, now=now)
         sides = duplicates.pair(session, hub, scope, one, two)
         seen = {side.child_id: side.context for side in (sides.one, sides.other)}
         decide = duplicates.link if decision == "link" else duplicates.unlink
@@ -740,43 +782,77 @@ def _refused(problem: Any) -> NoReturn:
 
 @main.group()
 def user() -> None:
-    """Add, list and disable people who sign in."""
+    """Add, invite, list, reset and disable people who sign in."""
 
 
 @user.command("add")
 @_data_option
 @click.argument("username")
 @click.option("--name", "display_name", required=True, callback=_one_line, help="The person's name as shown.")
-@click.option("--role", type=click.Choice(["staff", "supervisor", "administrator"]), required=True)
+@click.option("--role", type=click.Choice(list(_ROLES)), required=True)
 @click.option("--post", help="May see this post only (name or id).")
 @click.option("--health-centre", help="May see this health centre only (id).")
-@click.password_option(help="Asked for if not given.")
+@click.option("--village", help="May see this desa or kelurahan only (code).")
+@click.option("--subdistrict", help="May see this kecamatan only (code).")
+@click.option("--password", help="Asked for if not given.")
+@click.option("--invite", is_flag=True, help="Set no password: print a one-time link with which they set it.")
 def user_add(
     data: Path | None,
     username: str,
     display_name: str,
     role: str,
-    post: str | None,
-    health_centre: str | None,
-    password: str,
+    password: str | None,
+    invite: bool,
+    **area: str | None,
 ) -> None:
-    """Add a person; without --post or --health-centre they see the whole district."""
+    """Add a person; without an area they see the whole district (a donor: nothing)."""
     from server import accounts
 
-    if post and health_centre:
-        _wrong_use("give --post or --health-centre, not both")
+    given = {kind: wanted for kind, wanted in area.items() if wanted}
+    if len(given) > 1:
+        options = " or ".join(f"--{kind.replace('_', '-')}" for kind in area)
+        _wrong_use(f"give {options}, not both")
+    if invite and password:
+        _wrong_use("give --password or --invite, not both")
+    if not invite and password is None:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
 
-    def work(hub: Any, session: Any, now: datetime) -> None:
-        kind, scope = "district", hub.district
-        if post:
-            kind, scope = "post", _post_id(session, hub, post)
-        elif health_centre:
-            kind, scope = "health_centre", _health_centre_id(session, hub, health_centre)
-        accounts.add_account(
+    def work(hub: Any, session: Any, now: datetime) -> str | None:
+        kind, scope = _area(session, hub, role, given)
+        account_id = accounts.add_account(
             session, hub, username, display_name, role, kind, scope, password, actor=OPERATOR, now=now
         )
+        if not invite:
+            return None
+        added = accounts.people.managed_account(session, hub, None, account_id)
+        return accounts.people.make_invitation(session, hub, added, actor=OPERATOR, now=now)
 
-    _change(data, work)
+    _tell_link(_change(data, work))
+
+
+def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str, str]:
+    """Give kind and id of the scope that was asked for."""
+    for kind, wanted in given.items():
+        if kind == "post":
+            return kind, _post_id(session, hub, wanted)
+        if kind == "health_centre":
+            return kind, _health_centre_id(session, hub, wanted)
+        return kind, wanted
+    return ("none", "") if role == "donor" else ("district", hub.district)
+
+
+def _tell_link(token: str | None) -> None:
+    """Print the path of an invitation; where the server is reached from outside is not known here."""
+    from server.accounts.people import INVITATION_DAYS
+
+    if token is None:
+        return
+    click.echo(f"/undangan/{token}")
+    click.echo(
+        f"Tautan sekali pakai, {INVITATION_DAYS} hari: buka di alamat server, misalnya https://…/undangan/…"
+        f" / One-time link, {INVITATION_DAYS} days: open it at the server's address.",
+        err=True,
+    )
 
 
 def _health_centre_id(session: Any, hub: Any, wanted: str) -> str:
@@ -791,18 +867,31 @@ def _health_centre_id(session: Any, hub: Any, wanted: str) -> str:
 @_data_option
 def user_list(data: Path | None) -> None:
     """List people: user name, role, what they may see, state."""
-    from sqlalchemy import select
-
-    from server.models import Account
+    from server.accounts.people import people
 
     hub = _hub(data)
     with _told(), hub.database.reading() as session:
-        query = select(Account).where(Account.district == hub.district).order_by(Account.username)
-        rows = session.scalars(query).all()
+        rows = people(session, hub, None, datetime.now(UTC))
     click.echo("username\trole\tscope\tstate")
     for row in rows:
-        state = "disabled" if row.disabled_at else "active"
-        click.echo(f"{row.username}\t{row.role}\t{row.scope_kind} {row.scope}\t{state}")
+        click.echo(f"{row.username}\t{row.role}\t{row.scope_kind} {row.scope}".rstrip() + f"\t{row.state}")
+
+
+@user.command("reset")
+@_data_option
+@click.argument("username")
+def user_reset(data: Path | None, username: str) -> None:
+    """Print a one-time link with which somebody sets a new password and a new second factor.
+
+    Until it is opened nothing changes; then the old password, the second factor and every session end.
+    """
+    from server.accounts.people import account_named, make_invitation
+
+    def work(hub: Any, session: Any, now: datetime) -> str:
+        found = account_named(session, hub, username)
+        return make_invitation(session, hub, found, actor=OPERATOR, now=now)
+
+    _tell_link(_change(data, work))
 
 
 @user.command("disable")
@@ -813,6 +902,19 @@ def user_disable(data: Path | None, username: str) -> None:
     from server import accounts
 
     _change(data, lambda hub, s, now: accounts.disable_account(s, hub, username, actor=OPERATOR, now=now))
+
+
+@user.command("enable")
+@_data_option
+@click.argument("username")
+def user_enable(data: Path | None, username: str) -> None:
+    """Give the right to sign in back."""
+    from server.accounts.people import account_named, enable
+
+    def work(hub: Any, session: Any, now: datetime) -> None:
+        enable(session, hub, account_named(session, hub, username), actor=OPERATOR, now=now)
+
+    _change(data, work)
 
 
 # -- interchange ----------------------------------------------------------------------------------

@@ -190,14 +190,14 @@ def _role_faults(role: str, scope_kind: str) -> list[Reason]:
             )
         ]
     if scope_kind not in SCOPE_KINDS:
-        names = ", ".join(SCOPE_KINDS)
+        kinds = " / ".join(words.id for words in SCOPE_KINDS.values())
         return [
             Reason(
                 "scope_kind",
                 "unknown",
                 None,
-                f"Jenis wilayah adalah salah satu dari {names}.",
-                f"scope is one of {names}",
+                f"Wilayah belum dipilih: pilih dari daftar ({kinds}).",
+                f"scope is one of {', '.join(SCOPE_KINDS)}",
             )
         ]
     allowed = SCOPES_OF[role]

@@ -62,12 +62,13 @@ ROLES: Final[Mapping[str, Words]] = {
 }
 SCOPE_KINDS: Final[Mapping[str, Words]] = {
     "none": Words("Tanpa wilayah", "No area"),
+    "health_centre": Words("Puskesmas", "Health centre"),
     "post": Words("Posyandu", "Posyandu"),
     "village": Words("Desa/kelurahan", "Village"),
-    "health_centre": Words("Puskesmas", "Health centre"),
     "subdistrict": Words("Kecamatan", "Subdistrict"),
     "district": Words("Kabupaten/kota", "District"),
 }
+"""In the order in which they are offered: what is given most comes first."""
 SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "cadre": ("post",),
     "staff": ("post", "village", "health_centre", "subdistrict", "district"),

@@ -314,7 +314,8 @@ def invite() -> Answer:
     if role is None:
         given = {name: words for name, words in ROLES.items() if places[name]}
         return render_template("people_roles.html", roles=given)
-    shown = {"role": role, "places": places[role], "given": request.form}
+    kinds = sorted({place.kind for place in places[role]}, key=list(SCOPE_KINDS).index)
+    shown = {"role": role, "places": places[role], "kinds": kinds, "given": request.form}
     if request.method == "GET":
         return render_template("people_invite.html", problem=None, **shown)
     kind, _, scope = request.form.get("scope", "").partition(":")

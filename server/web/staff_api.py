@@ -8,18 +8,15 @@ Rules kept here:
 - What is sent is a whitelist: a member that is not known is refused, and what is wrong is named with its rule and remedy.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
-from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
-from flask import session as cookie
 from flask_wtf.csrf import generate_csrf
 
 from schemas.words import reason
-from server import accounts
 from server.accounts import Person
+from server.accounts.roles import PERMISSIONS
 from server.errors import Problem
 from server.hub import Hub
 from server.review import Scope
@@ -29,9 +26,6 @@ bp = Blueprint("staff_api", __name__, url_prefix="/api/v1")
 
 MOST_ROWS: Final = 200
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 
 def hub() -> Hub:
     """Give the installation that this application serves."""
@@ -39,40 +33,8 @@ def hub() -> Hub:
     return opened
 
 
-@bp.before_request
-def recognise() -> None:
-    """Find out who asks."""
-    token = cookie.get("token")
-    if token:
-        with hub().database.reading() as session:
-            g.person = accounts.who_is(session, hub(), token, datetime.now(UTC))
-
-
-def for_roles(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only people of these roles in.
-
-    Raises
-    ------
-    Problem
-        `sign-in-required` for who is not signed in, `not-allowed` for another role.
-    """
-
-    def guard(view: Callable[P, R]) -> Callable[P, R]:
-        @wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if g.get("person") is None:
-                raise Problem("sign-in-required")
-            if person().role not in roles:
-                raise Problem("not-allowed")
-            return view(*args, **kwargs)
-
-        return guarded
-
-    return guard
-
-
 def person() -> Person:
-    """Give who asks, behind `for_roles`."""
+    """Give who asks, behind `permitted`."""
     known: Person = g.person
     return known
 
@@ -137,5 +99,6 @@ def session_of() -> Response:
         name=who.display_name,
         role=who.role,
         scope={"kind": who.scope_kind, "id": who.scope},
+        permissions=[permission for permission in PERMISSIONS if who.may(permission)],
         csrf_token=generate_csrf(),
     )

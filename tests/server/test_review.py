@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from server import review
 from server.accounts import Person
-from server.review import ChildView, Queue, Scope
+from server.review import ChildView, Filter, Queue, Scope, flagged
 from tests.server._district import DISTRICT, NOW, District, identity
 from tests.web._clinic import DAYS, Clinic
 
@@ -29,9 +29,18 @@ def own(clinic: Clinic, *, shows_names: bool = True) -> Scope:
     return Scope("health_centre", clinic.centre, shows_names)
 
 
-def see(clinic: Clinic, scope: Scope | None = None, **asked: Any) -> Queue:
+def see(
+    clinic: Clinic,
+    scope: Scope | None = None,
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    me: str = "",
+    **chosen: Any,
+) -> Queue:
+    page = {"today": TODAY, "limit": limit, "offset": offset, "me": me}
     with clinic.district.hub.database.reading() as session:
-        return review.queue(session, clinic.district.hub, scope or own(clinic), **asked)
+        return review.queue(session, clinic.district.hub, scope or own(clinic), Filter(**chosen), **page)
 
 
 def look_at(clinic: Clinic, child_id: str, scope: Scope | None = None) -> ChildView:
@@ -181,7 +190,33 @@ def test_queue_asks_as_many_statements_for_many_children_as_for_few(clinic: Clin
     clinic.first.sync_until_quiet()
     with counted(clinic) as many:
         assert len(see(clinic).rows) == 50
-    assert len(many) == len(few) <= 5
+    assert len(many) == len(few) <= 6
+
+
+def test_filter_by_village_takes_the_posts_of_that_village(mixed: Clinic) -> None:
+    shown = see(mixed, village="64.02.06.1001")
+    assert shown.total == 4
+    assert shown.by_village == {"64.02.06.1001": ("Jahab", 4)}
+    assert see(mixed, village="64.02.06.1002").total == 0
+
+
+@pytest.mark.parametrize(
+    ("born_on", "band"),
+    [("2025-09-06", "0-5"), ("2025-09-05", "6-11"), ("2025-03-06", "6-11"), ("2025-03-05", "12-23")],
+)
+def test_filter_by_age_counts_completed_months_to_the_day(clinic: Clinic, born_on: str, band: str) -> None:
+    child = clinic.first.register_child(identity=identity(born_on=born_on))
+    clinic.first.measure(child, "2026-03-01", weight_g=3000, length_mm=500)
+    clinic.first.sync_until_quiet()
+    assert [see(clinic, age=each).total for each in review.AGES] == [
+        int(each == band) for each in review.AGES
+    ]
+
+
+def test_last_birth_date_of_an_age_is_the_end_of_a_shorter_month() -> None:
+    assert flagged._months_before(date(2026, 3, 31), 1) == date(2026, 2, 28)
+    assert flagged._months_before(date(2026, 3, 31), 0) == date(2026, 3, 31)
+    assert flagged._months_before(date(2026, 1, 15), 24) == date(2024, 1, 15)
 
 
 # -- scope ----------------------------------------------------------------------------------------
@@ -199,6 +234,24 @@ def test_a_post_is_seen_alone_when_that_is_the_scope(mixed: Clinic) -> None:
 def test_the_district_is_seen_whole_only_by_its_own(mixed: Clinic) -> None:
     assert see(mixed, Scope("district", DISTRICT, True)).total == 4
     assert see(mixed, Scope("district", "64.03", True)).total == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "total"),
+    [
+        ("village", "64.02.06.1001", 4),
+        ("village", "64.02.06.1002", 0),
+        ("village", "", 0),
+        ("subdistrict", "64.02.06", 4),
+        ("subdistrict", "64.02.0", 0),
+        ("subdistrict", "64.02", 4),
+        ("subdistrict", "64.02.0_", 0),
+        ("subdistrict", "%", 0),
+        ("none", "", 0),
+    ],
+)
+def test_area_of_a_region_holds_the_posts_of_its_code(mixed: Clinic, kind: str, code: str, total: int) -> None:
+    assert see(mixed, Scope(kind, code, True)).total == total
 
 
 def test_an_unknown_kind_of_scope_sees_nobody(mixed: Clinic) -> None:
@@ -229,7 +282,8 @@ def test_flagged_rows_are_the_whole_queue_in_its_order(
     monkeypatch.setattr("server.review.flagged.PAGE_ROWS", 3)  # a constant of ours: four rows cross a page
     hub = mixed.district.hub
     with hub.database.reading() as session:
-        rows = list(review.flagged_rows(session, hub, Scope.whole_district(hub, shows_names=True)))
+        scope = Scope.whole_district(hub, shows_names=True)
+        rows = list(review.flagged_rows(session, hub, scope, Filter(), today=TODAY))
     assert [row["urgency"] for row in rows] == [1, 1, 2, 2]
     assert {row["name"] for row in rows} == set(names(see(mixed)))
     assert set(rows[0]) == set(review.FLAGGED_COLUMNS)
