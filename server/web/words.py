@@ -1,20 +1,22 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
-Messages are English in the code and Indonesian in `translations/id/messages.po`, which is read as it is: no compiled file,
-no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses and refusals stand beside
-their rules, in both languages; `label` picks one.
+Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, which are read as
+they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses
+and refusals stand beside their rules, in both languages; `label` picks one.
 """
 
 import io
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import flask_babel  # type: ignore[import-untyped]  # it ships no types
 from babel.dates import format_date, format_datetime
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -126,15 +128,22 @@ class _Catalogues:
 @cache
 def _catalogue(code: str) -> NullTranslations:
     """Read a catalogue; English is what the code says."""
-    path = CATALOGUES / code / "messages.po"
-    if not path.exists():
+    paths = sorted((CATALOGUES / code).glob("*.po"))
+    if not paths:
         return NullTranslations()
-    with path.open("rb") as file:
-        catalogue = read_po(file, locale=code)
+    whole, *others = map(_read, paths, repeat(code))
+    for message in chain.from_iterable(others):
+        if message.id:
+            whole[message.id] = message
     compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, whole)
     compiled.seek(0)
     return Translations(compiled)
+
+
+def _read(path: Path, code: str) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=code)
 
 
 def init_app(app: Flask) -> None:
