@@ -14,7 +14,14 @@ from marshmallow import ValidationError, validate
 from marshmallow.fields import Field
 
 from schemas.fast import surely_valid
-from schemas.records import ChildKey, ChildRegisters, MeasurementKey, MeasurementRegisters
+from schemas.records import (
+    ChildKey,
+    ChildRegisters,
+    FollowUpKey,
+    FollowUpRegisters,
+    MeasurementKey,
+    MeasurementRegisters,
+)
 from schemas.strict import (
     UUID,
     Day,
@@ -32,7 +39,7 @@ from schemas.strict import (
     words,
 )
 from schemas.words import Reason, reason, reasons_of
-from sync_protocol import SCHEMA, TAG_LENGTH, measurement_id
+from sync_protocol import KEYS, REGISTERS, SCHEMA, TAG_LENGTH, id_of
 
 MAX_ACTORS: Final = 64
 """A record is touched by a handful of tablets in its life; a context of more is not one."""
@@ -51,7 +58,7 @@ class ContextField(MapOf):
 class ChangeSchema(Strict):
     """What every change has. By itself it says what else is wrong with a change of an unknown kind."""
 
-    kind = choice("child", "measurement")
+    kind = choice(*REGISTERS)
     id = uuid()
     key: Field[Any] = Object()
     context = ContextField()
@@ -79,23 +86,42 @@ class ChildChange(ChangeSchema):
             raise ValidationError({"set": {"same_as": {"child": ["same-as-itself"]}}})
 
 
-class MeasurementChange(ChangeSchema):
-    """A change of a measurement."""
+class KeyedChange(ChangeSchema):
+    """A change of a record whose id follows from its key."""
 
-    key = Part(MeasurementKey)
-    set = Part(MeasurementRegisters, Need.VALUE, SOMETHING)
+    keyed: str
 
     def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse an id that is not the one that child, day and source make."""
+        """Refuse an id that is not the one that the parts of the key make."""
         key = value.get("key", {})
-        if "id" not in value or len(key) < 3:
+        if "id" not in value or len(key) < len(KEYS[self.keyed]):
             return
-        if value["id"] != measurement_id(key["child"], key["measured_on"], key["source"]):
+        if value["id"] != id_of(self.keyed, key):
             raise ValidationError("id-mismatch", "id")
 
 
+class MeasurementChange(KeyedChange):
+    """A change of a measurement."""
+
+    keyed = "measurement"
+    key = Part(MeasurementKey)
+    set = Part(MeasurementRegisters, Need.VALUE, SOMETHING)
+
+
+class FollowUpChange(KeyedChange):
+    """A change of a follow-up."""
+
+    keyed = "follow_up"
+    key = Part(FollowUpKey)
+    set = Part(FollowUpRegisters, Need.VALUE, SOMETHING)
+
+
 UNKNOWN_KIND: Final = ChangeSchema()
-SCHEMAS: Final[Mapping[str, ChangeSchema]] = {"child": ChildChange(), "measurement": MeasurementChange()}
+SCHEMAS: Final[Mapping[str, ChangeSchema]] = {
+    "child": ChildChange(),
+    "measurement": MeasurementChange(),
+    "follow_up": FollowUpChange(),
+}
 TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
 
 
@@ -133,11 +159,11 @@ def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[R
 
 def _beside(wire: Mapping[str, Any], today: date) -> list[Reason]:
     """Ask the rules that stand beside the schemas."""
-    return [*_too_late(wire, today), *_like_a_measurement(wire)]
+    return [*_too_late(wire, today), *_like_a_keyed_record(wire)]
 
 
-def _like_a_measurement(wire: Mapping[str, Any]) -> list[Reason]:
-    """Refuse a child whose id is of the version that measurements' ids are made in: one record must not be two kinds."""
+def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
+    """Refuse a child whose id is of the version that keyed records' ids are made in: one record must not be two kinds."""
     id_ = wire.get("id")
     if wire.get("kind") == "child" and isinstance(id_, str) and id_[14:15] == "5":
         return [reason("id", "id-mismatch", id_)]
@@ -149,7 +175,8 @@ def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:
     last = today.isoformat()
     dates = (
         ("key.measured_on", _inside(wire, "key", "measured_on")),
-        ("set.identity.born_on", _inside(_inside(wire, "set", "identity"), "born_on")),
+        ("set.identity.born_on", _inside(wire, "set", "identity", "born_on")),
+        ("set.result.done_on", _inside(wire, "set", "result", "done_on")),
     )
     return [
         reason(path, "date-in-future", value, last)

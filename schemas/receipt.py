@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, validate
 
 from schemas.batch import DISTRICT, HASH, KEY_ID
 from schemas.change import ContextField
-from schemas.records import ChildRegisters, MeasurementRegisters
+from schemas.records import ChildRegisters, FollowUpRegisters, MeasurementRegisters
 from schemas.strict import (
     UUID,
     Flag,
@@ -145,6 +145,13 @@ class MeasurementStateSchema(StateSchema):
     set = Part(_published(MeasurementRegisters))
 
 
+class FollowUpStateSchema(StateSchema):
+    """A follow-up as the server holds it; its id follows from its child and task."""
+
+    task = uuid()
+    set = Part(_published(FollowUpRegisters))
+
+
 class PullSchema(Strict):
     """What changed at the post since the cursor that the batch named, and the cursor to name next."""
 
@@ -152,6 +159,7 @@ class PullSchema(Strict):
     more = Flag()
     children = ListOf(Part(ChildStateSchema), 0, MANY)
     measurements = MapOf(uuid(), ListOf(Part(MeasurementStateSchema), 1, MANY), MANY)
+    follow_ups = MapOf(uuid(), ListOf(Part(FollowUpStateSchema), 1, MANY), MANY)
     left = ListOf(uuid(), 0, MANY)
 
 

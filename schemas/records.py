@@ -1,4 +1,4 @@
-"""The registers of child and measurement: their fields, units and ranges, one schema for each register.
+"""The registers of child, measurement and follow-up: their fields, units and ranges, one schema for each register.
 
 A register is what merges as a whole (design section 3), so a change that sets one sends all of it; a field
 marked OPTIONAL may be left out or null, which says the same: not known. Ranges are the hard limits of what
@@ -8,11 +8,11 @@ later, by the assessment.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from schemas.strict import Flag, Need, Part, Strict, Text, choice, day, shaped, uuid, whole, words
+from schemas.strict import Flag, ListOf, Need, Part, Strict, Text, choice, day, shaped, uuid, whole, words
 
 NULLABLE, OPTIONAL, ABSENT = Need.NULLABLE, Need.OPTIONAL, Need.ABSENT
 
@@ -177,6 +177,50 @@ class Note(Strict):
     text = words(500, lines=True)
 
 
+# -- registers of a follow-up ----------------------------------------------------------------------
+
+ACTIONS: Final = (
+    *("take", "remeasure", "refer_puskesmas", "refer_hospital"),
+    *("pmt", "pmt_week", "home_visit", "counsel", "ask"),
+)
+"""What may be to do for a child. `take`: somebody takes charge, and their result closes the case."""
+OUTCOMES: Final = (
+    *("done", "confirmed", "cleared", "not_reached", "refused", "better", "same", "worse"),
+    *("continue", "finished", "to_hospital", "cancelled"),
+    *("recovered", "followed_elsewhere", "moved_away", "died", "wrong_value", "not_needed"),
+)
+"""What may have come of it; the last six close a case."""
+MOST_COVERED: Final = 256
+"""Flags that one closing may cover: more than five years of monthly measurements raise."""
+
+
+class Task(Strict):
+    """Something to be done for a child, by when, and by whom (an author, null: whoever is there).
+
+    `reason` is the flag's rule that it is for. A PMT course (`pmt`) has weekly follow-ups (`pmt_week`), which name its task
+    (`course`) and their number (`week`); `funds` says who pays for it: the state (DAK, APBD), the village, or a partner.
+    """
+
+    action = choice(*ACTIONS)
+    reason = shaped("[a-z_]{1,40}", "not-rule", NULLABLE)
+    due_on = day(NULLABLE)
+    assigned_to = shaped("[A-Za-z0-9_.:@-]{1,64}", "not-author", NULLABLE)
+    course = uuid(OPTIONAL)
+    week = whole(1, 52, OPTIONAL)
+    funds = choice("dak", "apbd", "village", "partner", need=OPTIONAL)
+
+
+class Result(Strict):
+    """What came of it. Whoever closes a case says what was on the screen (`covers`: "rule/subject" of each flag): what is
+    raised after that opens it again. `days_eaten`: on how many days of a PMT week the food was eaten.
+    """
+
+    done_on = day()
+    outcome = choice(*OUTCOMES)
+    days_eaten = whole(0, 7, OPTIONAL)
+    covers = ListOf(shaped("[a-z_]{1,40}/[a-z0-9/-]{0,40}", "not-flag"), 0, MOST_COVERED, OPTIONAL)
+
+
 # -- what the records are made of ------------------------------------------------------------------
 
 
@@ -192,6 +236,13 @@ class MeasurementKey(Strict):
     child = uuid()
     measured_on = day()
     source = choice("cadre", "staff")
+
+
+class FollowUpKey(Strict):
+    """What a follow-up's id is made from: the child, and an id made where it is first written down."""
+
+    child = uuid()
+    task = uuid()
 
 
 class ChildRegisters(Strict):
@@ -218,5 +269,14 @@ class MeasurementRegisters(Strict):
     muac = Part(Muac, ABSENT)
     head = Part(Head, ABSENT)
     services = Part(Services, ABSENT)
+    note = Part(Note, ABSENT)
+    removed = Part(Removed, ABSENT)
+
+
+class FollowUpRegisters(Strict):
+    """The registers that a change of a follow-up may set."""
+
+    task = Part(Task, ABSENT)
+    result = Part(Result, ABSENT)
     note = Part(Note, ABSENT)
     removed = Part(Removed, ABSENT)

@@ -216,7 +216,13 @@ WORDS: Final[Mapping[str, Words]] = {
         "tidak dilayani; server ini memakai {0}", "is not served; this server speaks {0}",
     ),
     "id-mismatch": Words(
-        "tidak cocok dengan anak, tanggal dan sumbernya", "does not fit its child, date and source"
+        "tidak cocok dengan anak, tanggal, sumber atau tugasnya", "does not fit its child, date, source or task"
+    ),
+    "not-rule": Words(
+        "harus 1 sampai 40 huruf kecil atau _", "must be 1 to 40 small letters or _"
+    ),
+    "not-flag": Words(
+        "harus berbentuk stunted/2026-01-05/cadre", "must look like stunted/2026-01-05/cadre"
     ),
     "not-uuid": Words("bukan UUID berhuruf kecil", "is not a UUID in lower case"),
     "not-actor": Words("bukan nama tablet atau hub", "is not the name of a tablet or of the hub"),
@@ -305,6 +311,18 @@ LABELS: Final[Mapping[str, Label]] = {
     "immunised": Label("Imunisasi", "Immunisation"),
     "text": Label("Catatan", "Note", personal=True),
     "measured_on": Label("Tanggal ukur", "Date of measuring"),
+    "action": Label("Tindakan", "What is to be done"),
+    "task.reason": Label("Alasan tugas", "What the task is for"),
+    "due_on": Label("Batas waktu", "Due date"),
+    "assigned_to": Label("Penanggung jawab", "Who is to do it", personal=True),
+    "course": Label("Paket PMT", "PMT course", typed=False),
+    "week": Label("Minggu ke-", "Week"),
+    "funds": Label("Sumber dana", "Source of funds"),
+    "done_on": Label("Tanggal dikerjakan", "Date done"),
+    "outcome": Label("Hasil", "Outcome"),
+    "days_eaten": Label("Hari PMT dimakan", "Days on which the food was eaten"),
+    "covers": Label("Tanda yang tampil", "The flags that were shown", typed=False),
+    "task": Label("Tugas", "Task", typed=False),
     "author": Label("Nama kader", "Author", typed=False, personal=True),
     "code": Label("Kode pendaftaran", "Enrolment code", personal=True),
     "device": Label("Nama tablet", "Name of the tablet", personal=True),
@@ -315,6 +333,7 @@ LABELS: Final[Mapping[str, Label]] = {
     "child": Label("Anak", "The child"),
     "dots": Label("Nilai yang dipilih", "The chosen value"),
     "removal": Label("Keputusan tentang penghapusan", "The decision on the removal"),
+    "view": Label("Nama tampilan", "Name of the view"),
     "from": Label("Posyandu asal", "The post it is at"),
     "to": Label("Posyandu tujuan", "The post to move to"),
     "protocol": Label("Versi protokol", "Protocol version", typed=False),

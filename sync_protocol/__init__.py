@@ -9,6 +9,7 @@ from sync_protocol._errors import LocalProtocolError, ProtocolError, RemoteProto
 from sync_protocol._merge import History, covers, fold, order, outcome_of, sees
 from sync_protocol._records import (
     FIRST_PREVIOUS,
+    KEYS,
     PROTOCOL,
     REGISTERS,
     SCHEMA,
@@ -24,8 +25,10 @@ from sync_protocol._records import (
     chain,
     change_hash,
     content_digest,
+    follow_up_id,
     header_of,
     hub_actor,
+    id_of,
     measurement_id,
 )
 from sync_protocol._replica import (
@@ -44,6 +47,7 @@ from sync_protocol._vectors import NOTHING_SEEN, Dot, Entry, Order, VersionVecto
 
 __all__ = [
     "FIRST_PREVIOUS",
+    "KEYS",
     "MAX_BYTES",
     "MAX_CHANGES",
     "MAX_SAFE_INTEGER",
@@ -84,8 +88,10 @@ __all__ = [
     "covers",
     "digest",
     "fold",
+    "follow_up_id",
     "header_of",
     "hub_actor",
+    "id_of",
     "measurement_id",
     "order",
     "outcome_of",

@@ -38,10 +38,32 @@ REGISTERS: Final[Mapping[str, frozenset[str]]] = {
         ]
     ),
     "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "removed"]),
+    "follow_up": frozenset(["task", "result", "note", "removed"]),
 }
 """Record kinds, and the groups of fields that merge as a whole (design section 3)."""
 
-MEASUREMENT_NAMESPACE: Final = UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01")
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "child": (),
+    "measurement": ("child", "measured_on", "source"),
+    "follow_up": ("child", "task"),
+}
+"""What the id of a record is made from, in order; a child's is made where the child is first written down."""
+
+_NAMESPACES: Final = {
+    "measurement": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01"),
+    "follow_up": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02"),
+}
+
+
+def id_of(kind: str, key: Mapping[str, str]) -> str:
+    """Give the id that a key makes: UUIDv5 of its parts in order, with a slash between, in the namespace of its kind.
+
+    Parameters
+    ----------
+    kind : one of KEYS, but not "child"
+    key : its parts as text
+    """
+    return str(uuid5(_NAMESPACES[kind], "/".join(key[name] for name in KEYS[kind])))
 
 
 def measurement_id(child_id: str, measured_on: str, source: str) -> str:
@@ -53,7 +75,17 @@ def measurement_id(child_id: str, measured_on: str, source: str) -> str:
     measured_on : ISO date
     source : "cadre" (posyandu) or "staff" (re-measured by the health centre)
     """
-    return str(uuid5(MEASUREMENT_NAMESPACE, f"{child_id}/{measured_on}/{source}"))
+    return id_of("measurement", {"child": child_id, "measured_on": measured_on, "source": source})
+
+
+def follow_up_id(child_id: str, task: str) -> str:
+    """Give the id of a follow-up: a thing to be done for a child, and what came of it.
+
+    Parameters
+    ----------
+    child_id, task : UUIDs as lower-case text; `task` is made where the follow-up is first written down
+    """
+    return id_of("follow_up", {"child": child_id, "task": task})
 
 
 def hub_actor(record_id: str) -> str:

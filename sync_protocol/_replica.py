@@ -28,7 +28,7 @@ from sync_protocol._records import (
     RecordState,
     Sibling,
     change_hash,
-    measurement_id,
+    id_of,
 )
 from sync_protocol._vectors import NOTHING_SEEN, Dot, Entry, VersionVector
 
@@ -139,11 +139,16 @@ class Replica:
     def open_measurement(self, child_id: str, measured_on: str, source: str = "cadre") -> Form:
         """Open the one record that a child's measurement of that day and source is, made or not yet made."""
         key = {"child": child_id, "measured_on": measured_on, "source": source}
-        return self._open("measurement", measurement_id(child_id, measured_on, source), key)
+        return self._open("measurement", id_of("measurement", key), key)
 
-    def _open(self, kind: str, record_id: str, key: Mapping[str, str]) -> Form:
-        state = self.view((kind, record_id))
-        return Form(kind, record_id, key, state.vector if state else NOTHING_SEEN)
+    def open_follow_up(self, child_id: str, task: str) -> Form:
+        """Open something that is to be done for a child; `task` is its UUID, a new UUIDv7 for a new one."""
+        key = {"child": child_id, "task": task}
+        return self._open("follow_up", id_of("follow_up", key), key)
+
+    def _open(self, kind: str, id_: str, key: Mapping[str, str]) -> Form:
+        state = self.view((kind, id_))
+        return Form(kind, id_, key, state.vector if state else NOTHING_SEEN)
 
     def write(
         self, form: Form, registers: Mapping[str, Json], *, author: str, recorded_at: str, nonce: str
@@ -381,7 +386,8 @@ class Replica:
         Such a state must not be taken: the view would hold the clone's changes for this device's own of the same
         numbers and hide those, and their author would then overwrite them unseen.
         """
-        rows = [*pull["children"], *(row for rows in pull["measurements"].values() for row in rows)]
+        of_children = (*pull["measurements"].values(), *pull["follow_ups"].values())
+        rows = [*pull["children"], *(row for rows in of_children for row in rows)]
         entries = [row["vector"][self.tablet_id] for row in rows if self.tablet_id in row["vector"]]
         return not all(self._wrote(Entry(*entry)) for entry in entries)
 
@@ -401,8 +407,9 @@ class Replica:
         for child_id, rows in pull["measurements"].items():
             for row in rows:
                 key = {"child": child_id, "measured_on": row["on"], "source": row["source"]}
-                refs.append(("measurement", measurement_id(child_id, row["on"], row["source"])))
-                self.base[refs[-1]] = RecordState.from_wire("measurement", refs[-1][1], key, row)
+                refs.append(self._lay("measurement", key, row))
+        for child_id, rows in pull["follow_ups"].items():
+            refs += [self._lay("follow_up", {"child": child_id, "task": row["task"]}, row) for row in rows]
         left = set(pull["left"])
         if left:
             gone = [r for r, s in self.base.items() if r[1] in left or s.key.get("child") in left]
@@ -412,6 +419,11 @@ class Replica:
         if not pull["more"]:
             self.pulled_at = received_at
         return Pulled(tuple(refs), tuple(pull["left"]), pull["more"])
+
+    def _lay(self, kind: str, key: Mapping[str, str], row: Json) -> Ref:
+        ref = kind, id_of(kind, key)
+        self.base[ref] = RecordState.from_wire(kind, ref[1], key, row)
+        return ref
 
     # -- once in a while ------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from sync_protocol import (
     Replica,
     VersionVector,
     change_hash,
+    follow_up_id,
     measurement_id,
 )
 
@@ -24,6 +25,9 @@ CHILD = "01900000-0000-7000-8000-000000000001"
 MEASURED_ON = "2026-03-05"
 MEASUREMENT = measurement_id(CHILD, MEASURED_ON, "cadre")
 MEASUREMENT_KEY = {"child": CHILD, "measured_on": MEASURED_ON, "source": "cadre"}
+TASK = "01900000-0000-7000-8000-000000000051"
+FOLLOW_UP = follow_up_id(CHILD, TASK)
+FOLLOW_UP_KEY = {"child": CHILD, "task": TASK}
 TABLET, OTHER_TABLET, THIRD_TABLET = (f"01900000-0000-7000-8000-00000000001{n}" for n in (1, 2, 3))
 POST = "01900000-0000-7000-8000-000000000099"
 NONCE = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -96,6 +100,16 @@ def weight(weight_g: int) -> dict[str, Json]:
 def length(length_mm: int) -> dict[str, Json]:
     """Give a length register."""
     return {"length": {"length_mm": length_mm, "position": "lying"}}
+
+
+def task(action: str = "remeasure", **fields: Any) -> dict[str, Json]:
+    """Give a task register: something to be done for a child."""
+    return {"task": {"action": action, "reason": None, "due_on": None, "assigned_to": None, **fields}}
+
+
+def result(outcome: str = "done", done_on: str = MEASURED_ON, **fields: Any) -> dict[str, Json]:
+    """Give a result register: what came of a task."""
+    return {"result": {"done_on": done_on, "outcome": outcome, **fields}}
 
 
 def removal(reason: str | None = "salah anak") -> dict[str, Json]:

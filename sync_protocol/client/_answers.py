@@ -54,6 +54,7 @@ _PULL: Final = {
     "more": bool,
     "children": [{"id": str, **_STATE}],
     "measurements": MapOf([{"on": str, "source": str, **_STATE}]),
+    "follow_ups": MapOf([{"task": str, **_STATE}]),
     "left": [str],
 }
 _ANSWER: Final = {

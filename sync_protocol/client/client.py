@@ -346,6 +346,11 @@ class Client:
         with self.store.looking() as replica:
             return replica.open_measurement(child_id, measured_on, source)
 
+    def open_follow_up(self, child_id: str, task: str) -> Form:
+        """Open something that is to be done for a child (`new_id()` names a new task)."""
+        with self.store.looking() as replica:
+            return replica.open_follow_up(child_id, task)
+
     def view(self, ref: Ref) -> RecordState | None:
         """Give a record as this tablet knows it, its own unsent changes included; None if it knows of none."""
         with self.store.looking() as replica:

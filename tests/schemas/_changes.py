@@ -7,12 +7,19 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas import Reason, check_change
-from sync_protocol import measurement_id
+from sync_protocol import KEYS, id_of
 
 TODAY = date(2026, 6, 30)
 TABLET = "019bf000-0000-7000-8000-00000000000a"
 CHILD = "019bf000-0000-7000-8000-00000000000b"
 POST = "019bf000-0000-7000-8000-00000000000c"
+TASK = "019bf000-0000-7000-8000-00000000000d"
+KEY_OF: dict[str, dict[str, str]] = {
+    "child": {},
+    "measurement": {"child": CHILD, "measured_on": "2026-05-04", "source": "cadre"},
+    "follow_up": {"child": CHILD, "task": TASK},
+}
+"""By kind of record, the key of the one that these changes are of."""
 
 REGISTERS: dict[str, dict[str, dict[str, Any]]] = {
     "child": {
@@ -42,15 +49,27 @@ REGISTERS: dict[str, dict[str, dict[str, Any]]] = {
         "note": {"text": "Anak rewel.\nDiukur dua kali."},
         "removed": {"reason": None},
     },
+    "follow_up": {
+        "task": {
+            "action": "pmt_week", "reason": "wasted", "due_on": "2027-01-31", "assigned_to": "kader.contoh",
+            "course": POST, "week": 2, "funds": "dak",
+        },
+        "result": {
+            "done_on": "2026-05-04", "outcome": "continue", "days_eaten": 6,
+            "covers": ["wasted/2026-05-04/cadre", "not_seen/0123456789ab"],
+        },
+        "note": {"text": "Makan lahap."},
+        "removed": {"reason": None},
+    },
 }  # fmt: skip
 
 
 def make_change(kind: str = "measurement", /, **overrides: Any) -> dict[str, Any]:
     """Make a valid change that sets every register of its kind."""
-    key = {"child": CHILD, "measured_on": "2026-05-04", "source": "cadre"} if kind == "measurement" else {}
+    key = dict(KEY_OF[kind])
     change = {
         "kind": kind,
-        "id": measurement_id(*key.values()) if key else CHILD,
+        "id": id_of(kind, key) if key else CHILD,
         "key": key,
         "context": {TABLET: [7, "A" * 16], f"hub:{CHILD}": [1, "-_" * 8]},
         "set": deepcopy(REGISTERS[kind]),
@@ -95,13 +114,19 @@ JUNK: st.SearchStrategy[Any] = st.one_of(
 @st.composite
 def valid_changes(draw: st.DrawFn) -> dict[str, Any]:
     """Draw valid changes: some registers of one kind, a context of some actors."""
-    kind = draw(st.sampled_from(["child", "measurement"]))
+    kind = draw(st.sampled_from(sorted(KEYS)))
     chosen = draw(st.sets(st.sampled_from(sorted(REGISTERS[kind])), min_size=1))
     registers = {name: deepcopy(REGISTERS[kind][name]) for name in sorted(chosen)}
     actors = draw(st.lists(st.uuids().map(str), max_size=4))
     context = {actor: [draw(st.integers(1, 2**53 - 1)), "Zz09-_Aa" * 2] for actor in actors}
     if "weight" in registers:
         registers["weight"]["weight_g"] = draw(st.integers(500, 40_000))
+    if "result" in registers:
+        registers["result"]["days_eaten"] = draw(st.none() | st.integers(0, 7))
+        covered = st.lists(
+            st.sampled_from(["oedema/", "stunted/2026-01-05/cadre", "not_seen/0a"]), max_size=3
+        )
+        registers["result"]["covers"] = draw(st.none() | covered)
     if "identity" in registers:
         registers["identity"]["name"] = draw(st.sampled_from(["A", "Anak Contoh 2", "‘Aisyah Contoh’", "安"]))
     change = make_change(kind, set=registers, context=context)
@@ -109,7 +134,10 @@ def valid_changes(draw: st.DrawFn) -> dict[str, Any]:
         day = draw(st.dates(date(2000, 1, 1), TODAY)).isoformat()
         source = draw(st.sampled_from(["cadre", "staff"]))
         change["key"] = {"child": CHILD, "measured_on": day, "source": source}
-        change["id"] = measurement_id(CHILD, day, source)
+    if kind == "follow_up":
+        change["key"] = {"child": CHILD, "task": str(draw(st.uuids()))}
+    if change["key"]:
+        change["id"] = id_of(kind, change["key"])
     return change
 
 

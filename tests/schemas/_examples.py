@@ -1,6 +1,7 @@
 """The golden messages of `schemas/examples/`, told as one story and made by the protocol's own code.
 
-A made-up tablet registers a made-up child, weighs it, mends the weight, and slips once. The files are the
+A made-up tablet registers a made-up child, weighs it, mends the weight, and slips once. The health centre
+wants the child measured again, and the tablet tells what came of it. The files are the
 pin: a test fails when what is made here differs from them. After a wanted change of the protocol, write them
 anew with `python -m tests.schemas._examples` and read the difference.
 """
@@ -19,7 +20,22 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas import check_change
-from sync_protocol import History, Item, Outcome, Receipt, ReceiptStatus, Replica, canonical, fold
+from sync_protocol import (
+    NOTHING_SEEN,
+    Change,
+    Dot,
+    History,
+    Item,
+    Outcome,
+    Receipt,
+    ReceiptStatus,
+    Replica,
+    canonical,
+    change_hash,
+    fold,
+    follow_up_id,
+    hub_actor,
+)
 from tests import _hpke
 
 DIRECTORY = Path(__file__).parents[2] / "schemas" / "examples"
@@ -29,6 +45,7 @@ POST = "019bf000-0000-7000-8000-000000000001"
 TABLET = "019bf000-0000-7000-8000-000000000002"
 CHILD = "019bf000-0000-7000-8000-000000000003"
 BATCH = "019bf000-0000-7000-8000-000000000004"
+TASK = "019bf000-0000-7000-8000-000000000006"
 INCARNATION = "019bf000-0000-7000-8000-000000000005"
 APP = "contoh 0.1"
 TODAY = date(2026, 1, 6)
@@ -121,6 +138,44 @@ def tablet() -> Replica:
     return replica
 
 
+def task_of_the_centre() -> Change:
+    """Give what somebody at the health centre wants done: the first change of the hub to a follow-up."""
+    record_id = follow_up_id(CHILD, TASK)
+    wire = {
+        "kind": "follow_up",
+        "id": record_id,
+        "key": {"child": CHILD, "task": TASK},
+        "context": NOTHING_SEEN.wire(),
+        "set": {
+            "task": {
+                "action": "remeasure",
+                "reason": "length_shrank",
+                "due_on": "2026-01-12",
+                "assigned_to": "kader.contoh",
+            }
+        },
+        "author": "account:019bf000-0000-7000-8000-000000000007",
+        "recorded_at": "2026-01-06T02:45:00Z",
+        "nonce": base64url(hashlib.sha256(b"nonce task").digest()[:16]),
+        "app": "hub",
+        "schema": 1,
+    }
+    dot = Dot(hub_actor(record_id), 1)
+    return Change.from_wire(dot, wire, change_hash(dot, "", wire))
+
+
+def result_of_the_tablet(replica: Replica) -> Change:
+    """Let a tablet that has pulled the task tell what came of it."""
+    return replica.write(
+        replica.open_follow_up(CHILD, TASK),
+        {"result": RESULT},
+        author="kader.contoh",
+        recorded_at="2026-01-09T02:30:00Z",
+        nonce=base64url(hashlib.sha256(b"nonce result").digest()[:16]),
+    )
+
+
+RESULT = {"done_on": "2026-01-09", "outcome": "done"}
 REGISTRATION = {
     "identity": {"name": "Anak Contoh 1", "sex": "F", "born_on": "2025-01-01", "birth_order": 2},
     "nik": {"nik": "9999994101259999"},
@@ -158,10 +213,11 @@ def answer(replica: Replica) -> dict[str, Any]:
         "server_time": "2026-01-06T03:00:02Z",
         "receipt": receipt.wire(),
         "pull": {
-            "cursor": 3,
+            "cursor": 4,
             "more": False,
             "children": [{"id": CHILD, **child.wire()}],
             "measurements": {CHILD: [row]},
+            "follow_ups": {CHILD: [{"task": TASK, **fold(History((task_of_the_centre(),))).wire()}]},
             "left": [],
         },
     }
@@ -173,6 +229,9 @@ def examples() -> dict[str, Any]:
     batch = replica.next_batch(BATCH, "2026-01-06T03:00:00Z")
     answered = answer(replica)
     refused = replica.log[3].change.wire()
+    sender = tablet()
+    sender.pending = batch
+    sender.receive(answered, "2026-01-06T03:00:03Z")
     made = {
         "enrol.json": {
             "code": "CNTH-2026-X1",
@@ -192,6 +251,7 @@ def examples() -> dict[str, Any]:
         "batch.json": {"batch": batch, "signature": signature(batch)},
         "change-child.json": replica.log[0].change.wire(),
         "change-measurement.json": replica.log[1].change.wire(),
+        "change-follow-up.json": result_of_the_tablet(sender).wire(),
         "refused-change.json": {
             "change": refused,
             "today": TODAY.isoformat(),

@@ -6,9 +6,20 @@ from typing import Any
 import pytest
 
 from schemas import check_against_birth, check_change
+from schemas.change import SCHEMAS
 from schemas.words import MAX_REASONS
-from sync_protocol import MAX_SAFE_INTEGER, measurement_id
-from tests.schemas._changes import CHILD, POST, TABLET, found, make_change, reasons, setting
+from sync_protocol import MAX_SAFE_INTEGER, id_of, measurement_id
+from tests.schemas._changes import (
+    CHILD,
+    KEY_OF,
+    POST,
+    TABLET,
+    TASK,
+    found,
+    make_change,
+    reasons,
+    setting,
+)
 
 TAG = "A" * 16
 
@@ -85,7 +96,7 @@ def test_schema_number_is_refused_when_it_is_none(schema: Any, code: str) -> Non
     assert found(make_change(schema=schema)) == {("schema", code)}
 
 
-@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_change_is_refused_when_it_sets_nothing(kind: str) -> None:
     assert found(make_change(kind, set={})) == {("set", "nothing-set")}
 
@@ -127,6 +138,30 @@ def test_id_is_accepted_when_it_is_made_of_the_key(source: str) -> None:
 def test_id_is_refused_when_it_is_of_another_measurement() -> None:
     other = measurement_id(CHILD, "2026-05-05", "cadre")
     assert found(make_change(id=other)) == {("id", "id-mismatch")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [("child", "x", "not-uuid"), ("task", TASK.upper(), "not-uuid"), ("task", 1, "not-text")],
+)
+def test_key_of_a_follow_up_is_refused_when_a_part_is_wrong(field: str, value: Any, code: str) -> None:
+    key = {**KEY_OF["follow_up"], field: value}
+    assert found(make_change("follow_up", key=key)) == {(f"key.{field}", code)}
+
+
+def test_key_of_a_follow_up_is_refused_when_a_part_is_missing() -> None:
+    assert found(make_change("follow_up", key={"child": CHILD})) == {("key.task", "missing")}
+
+
+@pytest.mark.parametrize("other", [{"child": POST, "task": TASK}, {"child": CHILD, "task": POST}])
+def test_id_is_refused_when_it_is_of_another_follow_up(other: dict[str, str]) -> None:
+    assert found(make_change("follow_up", id=id_of("follow_up", other))) == {("id", "id-mismatch")}
+    assert found(make_change("follow_up", id=id_of("follow_up", other), key=other)) == set()
+
+
+@pytest.mark.parametrize("kind", ["measurement", "follow_up"])
+def test_id_of_a_child_is_refused_when_it_is_made_as_another_records(kind: str) -> None:
+    assert found(make_change("child", id=id_of(kind, KEY_OF[kind]))) == {("id", "id-mismatch")}
 
 
 def test_id_of_a_child_may_be_any_uuid() -> None:
@@ -204,6 +239,17 @@ def test_child_is_refused_when_it_is_born_after_today() -> None:
     assert found(setting("child", "identity", born_on="2026-07-01")) == {
         ("set.identity.born_on", "date-in-future")
     }
+
+
+def test_result_is_refused_when_it_is_dated_after_today() -> None:
+    assert found(setting("follow_up", "result", done_on="2026-06-30")) == set()
+    assert found(setting("follow_up", "result", done_on="2026-07-01")) == {
+        ("set.result.done_on", "date-in-future")
+    }
+
+
+def test_task_may_be_due_after_today() -> None:
+    assert found(setting("follow_up", "task", due_on="2026-07-01")) == set()
 
 
 def test_change_tells_every_error_at_once() -> None:

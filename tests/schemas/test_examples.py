@@ -29,9 +29,10 @@ from sync_protocol import (
     canonical,
     chain,
     fold,
+    follow_up_id,
     measurement_id,
 )
-from tests.schemas._examples import DIRECTORY, TODAY, examples, tablet
+from tests.schemas._examples import DIRECTORY, examples, tablet
 
 
 def load(name: str) -> Any:
@@ -47,9 +48,9 @@ def test_examples_are_all_pinned() -> None:
     assert {path.name for path in DIRECTORY.glob("*.json")} == set(examples())
 
 
-@pytest.mark.parametrize("name", ["change-child.json", "change-measurement.json"])
+@pytest.mark.parametrize("name", ["change-child.json", "change-measurement.json", "change-follow-up.json"])
 def test_example_change_is_valid(name: str) -> None:
-    assert check_change(load(name), today=TODAY) == []
+    assert check_change(load(name), today=date(2026, 1, 9)) == []
 
 
 def test_example_answers_are_valid() -> None:
@@ -84,6 +85,14 @@ def test_example_answer_publishes_the_fold_of_the_example_batch() -> None:
     key = {"child": child_id, "measured_on": row["on"], "source": row["source"]}
     state = RecordState.from_wire("measurement", measurement_id(*key.values()), key, row)
     assert state == fold(History((first, mended)))
+
+
+def test_example_of_a_result_names_the_task_that_the_example_answer_brought() -> None:
+    change = load("change-follow-up.json")
+    ((child_id, (row,)),) = load("answer.json")["pull"]["follow_ups"].items()
+    assert change["key"] == {"child": child_id, "task": row["task"]}
+    assert change["id"] == follow_up_id(child_id, row["task"])
+    assert change["context"] == row["vector"]
 
 
 def test_example_answer_settles_the_tablet_that_sent_the_example_batch() -> None:

@@ -33,10 +33,11 @@ def test_quick_test_says_what_marshmallow_says_when_a_change_is_spoiled(change: 
 @given(JUNK)
 def test_quick_test_doubts_and_never_raises_when_the_change_is_junk(value: Any) -> None:
     assert not TESTS["child"](value)
-    assert not TESTS["measurement"](make_change(context=value, set=value, key=value))
+    for kind in ("measurement", "follow_up"):
+        assert not TESTS[kind](make_change(kind, context=value, set=value, key=value))
 
 
-@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_quick_test_says_yes_when_every_register_is_set(kind: str) -> None:
     assert TESTS[kind](make_change(kind))
 

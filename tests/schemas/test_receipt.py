@@ -80,6 +80,18 @@ def test_answer_is_refused_when_a_sibling_has_no_dots_or_an_impossible_value() -
     }
 
 
+def test_answer_is_refused_when_a_follow_up_is_wrong_or_names_no_task() -> None:
+    answer = deepcopy(ANSWER)
+    ((child_id, (row,)),) = answer["pull"]["follow_ups"].items()
+    row["set"]["task"]["action"] = "eat"
+    del row["task"]
+    place = f"pull.follow_ups.{child_id}.0"
+    assert codes(check_answer(answer)) == {
+        (f"{place}.task", "missing"),
+        (f"{place}.set.task.action", "not-choice"),
+    }
+
+
 @pytest.mark.parametrize("mark", ["removed", "removal_contested", "incomplete"])
 def test_answer_may_have_a_mark_only_when_it_is_true(mark: str) -> None:
     answer = deepcopy(ANSWER)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.change import SCHEMAS
+from schemas.records import ACTIONS, MOST_COVERED, OUTCOMES
 from schemas.strict import Flag, Part, Whole
 from sync_protocol import REGISTERS as PROTOCOL_REGISTERS
 from tests.schemas._changes import REGISTERS, found, make_change, setting
@@ -18,6 +19,8 @@ RANGES = [
     ("measurement", "length", "length_mm", 300, 1400),
     ("measurement", "muac", "muac_mm", 50, 300),
     ("measurement", "head", "head_mm", 250, 650),
+    ("follow_up", "task", "week", 1, 52),
+    ("follow_up", "result", "days_eaten", 0, 7),
 ]
 
 LENGTHS = [
@@ -32,6 +35,8 @@ LENGTHS = [
     ("child", "removed", "reason", 200),
     ("measurement", "note", "text", 500),
     ("measurement", "removed", "reason", 200),
+    ("follow_up", "note", "text", 500),
+    ("follow_up", "removed", "reason", 200),
 ]
 
 CHOICES = [
@@ -40,6 +45,9 @@ CHOICES = [
     ("measurement", "length", "position", ["lying", "standing"]),
     ("measurement", "services", "vitamin_a", ["blue", "red"]),
     ("measurement", "services", "kpsp", ["S", "M", "P"]),
+    ("follow_up", "task", "action", list(ACTIONS)),
+    ("follow_up", "task", "funds", ["dak", "apbd", "village", "partner"]),
+    ("follow_up", "result", "outcome", list(OUTCOMES)),
 ]
 
 SHAPES = [
@@ -77,6 +85,30 @@ SHAPES = [
         ["019bf000-0000-7000-8000-00000000000c"],
         ["", "hub:019bf000-0000-7000-8000-00000000000c"],
     ),
+    (
+        "follow_up",
+        "task",
+        "course",
+        "not-uuid",
+        ["019bf000-0000-7000-8000-00000000000c"],
+        ["", "019BF000-0000-7000-8000-00000000000C"],
+    ),
+    (
+        "follow_up",
+        "task",
+        "reason",
+        "not-rule",
+        ["wasted", "two_t", "a" * 40],
+        ["", "Wasted", "wasted/2026-05-04", "a" * 41, "gizi buruk", "wasted\n"],
+    ),
+    (
+        "follow_up",
+        "task",
+        "assigned_to",
+        "not-author",
+        ["kader.contoh", "account:019bf000-0000-7000-8000-00000000000c", "a" * 64],
+        ["", "Ibu Contoh", "a" * 65, "kader\n"],
+    ),
 ]
 
 NULLABLE_FIELDS = {
@@ -89,6 +121,8 @@ NULLABLE_FIELDS = {
     "consent": "by relation on method",
     "same_as": "child",
     "removed": "reason",
+    "task": "reason due_on assigned_to course week funds",
+    "result": "days_eaten covers",
     "weight": "weight_g oedema",
     "length": "length_mm position",
     "services": "vitamin_a exclusive_breastfeeding mbg mother_class kpsp deworming immunised",
@@ -99,8 +133,8 @@ NULLABLE = {f"{register}.{name}" for register, names in NULLABLE_FIELDS.items() 
 OPTIONAL = {
     name
     for name in NULLABLE
-    if name.split(".")[0] in ("parents", "home", "birth", "family", "consent", "services")
-}
+    if name.split(".")[0] in ("parents", "home", "birth", "family", "consent", "services", "result")
+} | {"task.course", "task.week", "task.funds"}
 
 FIELDS = [
     (kind, register, name)
@@ -117,12 +151,12 @@ def codes_of(kind: str, register: str, field: str, value: Any) -> set[str]:
     return {code for _, code in reasons}
 
 
-@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_change_is_accepted_when_every_register_is_set(kind: str) -> None:
     assert found(make_change(kind)) == set()
 
 
-@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_registers_are_those_of_the_protocol_with_every_field_in_these_tests(kind: str) -> None:
     part = SCHEMAS[kind].fields["set"]
     assert isinstance(part, Part)
@@ -271,6 +305,8 @@ def test_yes_or_no_is_refused_when_it_is_anything_but_true_or_false() -> None:
 def test_date_is_refused_when_it_is_too_early_or_not_of_the_calendar(value: Any, code: str) -> None:
     assert codes_of("child", "identity", "born_on", value) == {code}
     assert codes_of("child", "consent", "on", value) == {code}
+    assert codes_of("follow_up", "task", "due_on", value) == {code}
+    assert codes_of("follow_up", "result", "done_on", value) == {code}
 
 
 @pytest.mark.parametrize("value", ["2000-01-01", "2024-02-29", "2026-06-30"])
@@ -314,6 +350,37 @@ def test_weighing_is_refused_when_it_says_nothing() -> None:
 @pytest.mark.parametrize("fields", [{"weight_g": None, "oedema": "1"}, {"weight_g": 9000, "oedema": None}])
 def test_weighing_is_accepted_when_it_says_one_thing(fields: dict[str, Any]) -> None:
     assert found(setting("measurement", "weight", **fields)) == set()
+
+
+@pytest.mark.parametrize(
+    ("flag", "codes"),
+    [
+        ("stunted/2026-01-05/cadre", set()),
+        ("implausible/2026-01-05/staff/haz", set()),
+        ("not_seen/0123456789ab", set()),
+        ("conflict/", set()),
+        ("a" * 40 + "/" + "b" * 40, set()),
+        ("stunted", {"not-flag"}),
+        ("/2026-01-05/cadre", {"not-flag"}),
+        ("stunted/2026-01-05/Anak", {"not-flag"}),
+        ("a" * 41 + "/", {"not-flag"}),
+        ("a/" + "b" * 41, {"not-flag"}),
+        ("stunted/\n", {"not-flag"}),
+        (1, {"not-text"}),
+        (None, {"not-null"}),
+    ],
+)
+def test_result_covers_flags_by_rule_and_subject(flag: Any, codes: set[str]) -> None:
+    change = setting("follow_up", "result", covers=[flag])
+    assert found(change) == {("set.result.covers.0", code) for code in codes}
+
+
+def test_result_covers_no_more_flags_than_a_child_can_have() -> None:
+    flags = [f"copied/{n}" for n in range(MOST_COVERED + 1)]
+    assert codes_of("follow_up", "result", "covers", []) == set()
+    assert codes_of("follow_up", "result", "covers", flags[1:]) == set()
+    assert codes_of("follow_up", "result", "covers", flags) == {"list-length"}
+    assert codes_of("follow_up", "result", "covers", {}) == {"not-list"}
 
 
 def test_optional_register_may_be_emptied() -> None:

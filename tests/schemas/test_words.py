@@ -52,7 +52,7 @@ def test_every_code_that_the_schemas_use_has_words_and_the_other_way_round() -> 
     assert codes_in_the_code() - NOT_REASONS | of_others == set(WORDS)
 
 
-@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_every_field_that_a_person_fills_in_has_a_name_of_its_own(kind: str) -> None:
     for register, fields in REGISTERS[kind].items():
         for field in fields:

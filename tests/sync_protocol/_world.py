@@ -44,6 +44,7 @@ from sync_protocol import (
     chain,
     change_hash,
     fold,
+    follow_up_id,
     hub_actor,
     measurement_id,
     outcome_of,
@@ -52,6 +53,7 @@ from tests.builders import (
     AT,
     AUTHOR,
     CHILD,
+    FOLLOW_UP_KEY,
     MEASURED_ON,
     MEASUREMENT,
     MEASUREMENT_KEY,
@@ -66,6 +68,7 @@ STAFF_KEY = {**MEASUREMENT_KEY, "source": "staff"}
 KEYS: Mapping[Ref, Mapping[str, str]] = {
     ("child", CHILD): {},
     ("measurement", MEASUREMENT): MEASUREMENT_KEY,
+    ("follow_up", follow_up_id(*FOLLOW_UP_KEY.values())): FOLLOW_UP_KEY,
     ("measurement", measurement_id(CHILD, MEASURED_ON, "staff")): STAFF_KEY,
 }
 REFS = tuple(KEYS)
@@ -164,10 +167,14 @@ class ServerModel:
         news = sorted((position, ref) for ref, position in self.positions.items() if position > cursor)
         children: list[Json] = []
         measurements: dict[str, list[Json]] = {}
+        follow_ups: dict[str, list[Json]] = {}
         for _, ref in news[:page]:
             state = self.states[ref]
             if ref[0] == "child":
                 children.append({"id": ref[1], **state.wire()})
+            elif ref[0] == "follow_up":
+                row = {"task": state.key["task"], **state.wire()}
+                follow_ups.setdefault(state.key["child"], []).append(row)
             else:
                 row = {"on": state.key["measured_on"], "source": state.key["source"], **state.wire()}
                 measurements.setdefault(state.key["child"], []).append(row)
@@ -176,6 +183,7 @@ class ServerModel:
             "more": len(news) > page,
             "children": children,
             "measurements": measurements,
+            "follow_ups": follow_ups,
             "left": [],
         }
 
@@ -328,6 +336,8 @@ class World:
         key = KEYS[ref]
         if ref[0] == "child":
             form = device.replica.open_child(ref[1])
+        elif ref[0] == "follow_up":
+            form = device.replica.open_follow_up(key["child"], key["task"])
         else:
             form = device.replica.open_measurement(key["child"], key["measured_on"], key["source"])
         device.forms.append((form, device.seen(ref)))
@@ -503,6 +513,7 @@ class World:
 REGISTER_NAMES: Mapping[str, Sequence[str]] = {
     "child": ("parents", "home", "birth", "removed"),
     "measurement": ("weight", "length", "note", "removed"),
+    "follow_up": ("task", "result", "note", "removed"),
 }
 
 
@@ -519,6 +530,8 @@ def _random_value(number: int, register: str, *, wrong: bool) -> Json:
         "weight": {"weight_g": HEAVIEST_G + 1 if wrong else 8000 + number, "oedema": None},
         "length": {"length_mm": 700 + number, "position": "lying"},
         "note": {"text": f"Contoh {number}"},
+        "task": {"action": "home_visit", "assigned_to": f"kader-{number}"},
+        "result": {"outcome": "done", "days_eaten": number},
         "parents": {"mother": f"Contoh {number}"},
         "home": {"address": f"Jalan Contoh {number}"},
         "birth": {"weight_g": 3000 + number},
@@ -548,7 +561,7 @@ def random_history(
     rng, world = random.Random(seed), World(server)
     backups: list[Device] = []
     for _ in range(steps):
-        device, ref, dice = rng.choice(world.devices), rng.choice(REFS[:2]), rng.random()
+        device, ref, dice = rng.choice(world.devices), rng.choice(REFS[:3]), rng.random()
         if dice < 0.35:
             world.edit(device, ref, random_registers(rng, ref[0]))
         elif dice < 0.40:

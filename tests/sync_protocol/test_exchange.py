@@ -25,17 +25,22 @@ from tests.builders import (
     AT,
     AUTHOR,
     CHILD,
+    FOLLOW_UP,
+    FOLLOW_UP_KEY,
     MEASURED_ON,
     MEASUREMENT,
     NONCE,
+    TASK,
     length,
     make_replica,
     removal,
+    result,
+    task,
     weight,
 )
 from tests.sync_protocol._world import HEAVIEST_G, REFS, Device, Verdict, World
 
-BABY, REF = REFS[:2]
+BABY, REF, TODO = REFS[:3]
 HOME = {"home": {"address": "Jalan Contoh 1"}}
 WRONG = weight(HEAVIEST_G + 1)
 
@@ -99,6 +104,37 @@ def test_form_of_a_measurement_names_one_record_for_child_day_and_source() -> No
     form = make_replica().open_measurement(CHILD, MEASURED_ON)
     assert (form.kind, form.record_id) == REF == ("measurement", MEASUREMENT)
     assert form.key == {"child": CHILD, "measured_on": MEASURED_ON, "source": "cadre"}
+
+
+def test_form_of_a_follow_up_names_one_record_for_child_and_task() -> None:
+    form = make_replica().open_follow_up(CHILD, TASK)
+    assert (form.kind, form.record_id, form.key) == (*TODO, FOLLOW_UP_KEY)
+    assert form.record_id == FOLLOW_UP
+
+
+def test_result_of_a_pulled_task_stands_beside_the_task() -> None:
+    world = World()
+    world.open_page(TODO)
+    world.save_page(task())
+    world.sync(world.devices[0])
+    world.edit(world.devices[0], TODO, result())
+    view = world.devices[0].replica.view(TODO)
+    assert view is not None
+    assert (view.value("task"), view.value("result")) == (task()["task"], result()["result"])
+    assert settled(world) == Verdict()
+
+
+def test_results_of_two_tablets_at_once_both_stay() -> None:
+    world = World()
+    world.edit(world.devices[0], TODO, task())
+    world.settle()
+    for device, outcome in zip(world.devices, ("done", "not_reached"), strict=False):
+        world.edit(device, TODO, result(outcome))
+    assert settled(world) == Verdict()
+    assert {s.value["outcome"] for s in world.server.states[TODO].registers["result"]} == {
+        "done",
+        "not_reached",
+    }
 
 
 def test_view_shows_own_unsent_changes_over_what_was_pulled() -> None:
@@ -517,13 +553,15 @@ def test_pull_goes_on_from_the_cursor_when_there_is_more() -> None:
     assert pulls == [Pulled((BABY,), (), True), Pulled((REF,), (), False), Pulled((), (), False)]
 
 
-def test_child_and_its_measurements_go_when_the_child_left_the_post() -> None:
+def test_child_goes_with_all_that_is_its_own_when_it_left_the_post() -> None:
     world = World()
     device, reader = world.devices[:2]
     world.edit(device, BABY, HOME)
     world.edit(device, REF, weight(8200))
+    world.edit(device, TODO, task())
     world.sync(device)
     world.sync(reader)
+    assert reader.replica.base.keys() == {BABY, REF, TODO}
     answer = world.server.exchange(reader.replica.next_batch("batch", AT))
     answer["pull"]["left"] = [CHILD]
     assert reader.replica.receive(answer, AT)[1] == Pulled((), (CHILD,), False)
@@ -611,7 +649,7 @@ def acknowledge(tablet: Replica) -> None:
     batch = tablet.next_batch("b", AT)
     counters = range(batch["first"], batch["first"] + len(batch["changes"]))
     receipt = Receipt("b", ReceiptStatus.ACCEPTED, 1, tuple(Item(n, Outcome.APPLIED) for n in counters))
-    pull = {"cursor": 0, "more": False, "children": [], "measurements": {}, "left": []}
+    pull = {"cursor": 0, "more": False, "children": [], "measurements": {}, "follow_ups": {}, "left": []}
     tablet.receive({"incarnation": "i", "token": "", "receipt": receipt.wire(), "pull": pull}, AT)
 
 

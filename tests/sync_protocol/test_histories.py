@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sync_protocol import FIRST_PREVIOUS, Change, ReceiptStatus, fold
-from tests.builders import removal, weight
+from tests.builders import removal, result, weight
 from tests.sync_protocol._world import (
     HEAVIEST_G,
     REFS,
@@ -112,17 +112,18 @@ class CalmPost(RuleBasedStateMachine):
         super().__init__()
         self.world = World(devices=2)
 
-    @rule(device=st.integers(0, 9), ref=st.sampled_from(REFS[:2]), seed=SEEDS)
+    @rule(device=st.integers(0, 9), ref=st.sampled_from(REFS[:3]), seed=SEEDS)
     def edit(self, device: int, ref: tuple[str, str], seed: int) -> None:
         chosen = self.world.devices[device % len(self.world.devices)]
         self.world.edit(chosen, ref, random_registers(random.Random(seed), ref[0]))
 
-    @rule(device=st.integers(0, 9), ref=st.sampled_from(REFS[:2]))
+    @rule(device=st.integers(0, 9), ref=st.sampled_from(REFS[:3]))
     def open(self, device: int, ref: tuple[str, str]) -> None:
         self.world.open(self.world.devices[device % len(self.world.devices)], ref)
 
     @rule(
-        device=st.integers(0, 9), registers=st.sampled_from([weight(8200), weight(HEAVIEST_G + 1), removal()])
+        device=st.integers(0, 9),
+        registers=st.sampled_from([weight(8200), weight(HEAVIEST_G + 1), result(), removal()]),
     )
     def save(self, device: int, registers: dict[str, dict[str, object]]) -> None:
         chosen = self.world.devices[device % len(self.world.devices)]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sync_protocol import (
     FIRST_PREVIOUS,
+    KEYS,
     REGISTERS,
     TAG_LENGTH,
     Change,
@@ -26,11 +27,25 @@ from sync_protocol import (
     change_hash,
     content_digest,
     digest,
+    follow_up_id,
     header_of,
     hub_actor,
+    id_of,
     measurement_id,
 )
-from tests.builders import CHILD, MEASUREMENT, MEASUREMENT_KEY, TABLET, length, make_change, make_wire, weight
+from tests.builders import (
+    CHILD,
+    FOLLOW_UP,
+    FOLLOW_UP_KEY,
+    MEASUREMENT,
+    MEASUREMENT_KEY,
+    TABLET,
+    TASK,
+    length,
+    make_change,
+    make_wire,
+    weight,
+)
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=8)
 VALUES = st.dictionaries(st.text(max_size=5), SCALARS, max_size=3)
@@ -210,6 +225,18 @@ def test_measurement_has_one_id_when_two_tablets_make_it() -> None:
     }
     assert len(ids) == 3
     assert MEASUREMENT in ids
+
+
+def test_follow_up_has_an_id_of_its_own_for_each_child_and_task() -> None:
+    ids = {FOLLOW_UP, follow_up_id(CHILD, CHILD), follow_up_id(TASK, TASK), follow_up_id(TASK, CHILD)}
+    assert len(ids) == 4
+    assert id_of("follow_up", FOLLOW_UP_KEY) == FOLLOW_UP == "e5a57e57-cfbf-5160-b2cf-0806d4109b4b"
+
+
+def test_id_is_made_of_the_parts_of_the_key_in_their_order() -> None:
+    backwards = dict(reversed(MEASUREMENT_KEY.items()))
+    assert id_of("measurement", backwards) == MEASUREMENT
+    assert KEYS.keys() == REGISTERS.keys()
 
 
 def test_hub_counts_per_record() -> None:

@@ -31,24 +31,36 @@ from sync_protocol import (
     content_digest,
     digest,
     fold,
+    id_of,
     measurement_id,
     outcome_of,
 )
-from tests.schemas._examples import KEY, base64url, signature, tablet
+from tests.schemas._examples import (
+    KEY,
+    answer,
+    base64url,
+    result_of_the_tablet,
+    signature,
+    tablet,
+)
 
 DIRECTORY = Path(__file__).parents[2] / "schemas" / "examples" / "vectors"
 CHILD = "019bf000-0000-7000-8000-0000000000c1"
 ON = "2026-01-05"
 KEY_OF = {"child": CHILD, "measured_on": ON, "source": "cadre"}
 RECORD = measurement_id(CHILD, ON, "cadre")
+TASK = "019bf000-0000-7000-8000-0000000000d1"
+TASK_KEY = {"child": CHILD, "task": TASK}
 ONE, TWO, THREE = (f"019bf000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))
 
 
 @dataclass
 class Author:
-    """Somebody who writes changes of the one record, each chained to the one before."""
+    """Somebody who writes changes of one record, each chained to the one before."""
 
     actor: str
+    kind: str = "measurement"
+    key: Mapping[str, str] = field(default_factory=lambda: KEY_OF)
     written: list[Change] = field(default_factory=list)
 
     def write(self, seen: Sequence[Change] = (), /, **registers: Json) -> Change:
@@ -65,9 +77,9 @@ class Author:
     def _append(self, context: VersionVector, registers: Mapping[str, Json]) -> Change:
         dot = Dot(self.actor, len(self.written) + 1)
         wire = {
-            "kind": "measurement",
-            "id": RECORD,
-            "key": KEY_OF,
+            "kind": self.kind,
+            "id": id_of(self.kind, self.key),
+            "key": dict(self.key),
             "context": context.wire(),
             "set": dict(registers),
             "author": "kader:contoh",
@@ -83,6 +95,14 @@ class Author:
 
 def weight(weight_g: int) -> dict[str, Any]:
     return {"weight_g": weight_g, "oedema": "n"}
+
+
+def task(**fields: Any) -> dict[str, Any]:
+    return {"action": "home_visit", "reason": "not_seen", "due_on": None, "assigned_to": None, **fields}
+
+
+def result(outcome: str) -> dict[str, Any]:
+    return {"done_on": ON, "outcome": outcome}
 
 
 def length(length_mm: int) -> dict[str, Any]:
@@ -108,12 +128,16 @@ def canonical_cases() -> Iterator[dict[str, Any]]:
 
 
 def chain_cases() -> Iterator[dict[str, Any]]:
-    replica = tablet()
+    replica, sent = tablet(), tablet()
+    sent.pending = sent.next_batch(answer(sent)["receipt"]["batch"], "2026-01-06T03:00:00Z")
+    sent.receive(answer(sent), "2026-01-06T03:00:03Z")
+    follow_up = result_of_the_tablet(sent)
     whole = [logged.change.wire() for logged in replica.log]
     odd = [{"kind": "unknown", "set": {"x": 1.5}, "more": [1, {"é": None}]}, {}]
     for note, first, previous, changes in (
         ("a tablet's first changes", 1, FIRST_PREVIOUS, whole),
         ("the same from the third on", 3, replica.log[1].change.hash, whole[2:]),
+        ("a result of a task that came down", 5, sent.log[3].change.hash, [follow_up.wire()]),
         ("what a change holds does not matter: it is chained even if it is refused", 1, FIRST_PREVIOUS, odd),
     ):
         links = chain(ONE, first, previous, changes)
@@ -196,8 +220,19 @@ def histories() -> Iterator[tuple[str, list[Change], list[tuple[Dot, str]]]]:
     yield "an entry with another tag covers nothing", [held, claiming, false], []
 
 
+def follow_ups() -> Iterator[tuple[str, list[Change], list[tuple[Dot, str]]]]:
+    one, two, three = (Author(actor, "follow_up", TASK_KEY) for actor in (ONE, TWO, THREE))
+    made = three.write(task=task())
+    done = one.write([made], result=result("done"))
+    yield "a follow-up: the result stands beside the task", [made, done], []
+    other = two.write([made], result=result("not_reached"))
+    yield "two results of one task stand beside each other", [made, done, other], []
+    later = three.write([made], task=task(due_on="2026-01-12"))
+    yield "a result and a new due date at once merge", [made, done, later], []
+
+
 def fold_cases() -> Iterator[dict[str, Any]]:
-    for note, changes, quarantined in histories():
+    for note, changes, quarantined in (*histories(), *follow_ups()):
         history = History(tuple(changes), tuple(quarantined))
         state = fold(history)
         yield {
@@ -220,6 +255,8 @@ def dotted(change: Change) -> dict[str, Any]:
 
 
 def published(state: RecordState) -> dict[str, Any]:
+    if state.kind == "follow_up":
+        return {"task": TASK, **state.wire()}
     return {"on": ON, "source": "cadre", **state.wire()}
 
 
@@ -271,6 +308,25 @@ def view_cases() -> Iterator[dict[str, Any]]:
         }
 
 
+def follow_up_view() -> dict[str, Any]:
+    """A result that waits, laid over a task that came down."""
+    made = Author(TWO, "follow_up", TASK_KEY).write(task=task())
+    replica = Replica("64.02", ONE, THREE, "contoh 0.1")
+    replica.base["follow_up", made.record_id] = fold(History((made,)))
+    form = replica.open_follow_up(CHILD, TASK)
+    at, registers = "2026-01-05T02:00:00Z", {"result": result("done")}
+    change = replica.write(form, registers, author="kader:contoh", recorded_at=at, nonce="n" * 22)
+    shown = replica.view(("follow_up", made.record_id))
+    assert shown is not None
+    return {
+        "note": "a follow-up: the result stands beside the task that came down",
+        "tablet": ONE,
+        "pulled": published(replica.base["follow_up", made.record_id]),
+        "unsent": [dotted(change)],
+        "shown": published(shown),
+    }
+
+
 def receipt_cases() -> Iterator[dict[str, Any]]:
     """What a tablet that has written four changes makes of an answer."""
 
@@ -292,7 +348,8 @@ def receipt_cases() -> Iterator[dict[str, Any]]:
     for note, most, receipt in cases:
         replica = tablet()
         sent = replica.next_batch("b", "2026-01-06T03:00:00Z", max_changes=most)
-        pull: dict[str, Any] = {"cursor": 0, "more": False, "children": [], "measurements": {}, "left": []}
+        pull: dict[str, Any] = {"cursor": 0, "more": False, "children": [], "measurements": {}}
+        pull |= {"follow_ups": {}, "left": []}
         answer = {"incarnation": "i", "token": "t", "receipt": receipt.wire(), "pull": pull}
         events = replica.receive(answer, "2026-01-06T03:00:01Z")
         following = replica.next_batch("c", "2026-01-06T03:00:02Z")
@@ -318,7 +375,7 @@ def vectors() -> dict[str, Any]:
         "chains.json": list(chain_cases()),
         "signatures.json": signature_cases(),
         "folds.json": list(fold_cases()),
-        "views.json": list(view_cases()),
+        "views.json": [*view_cases(), follow_up_view()],
         "receipts.json": list(receipt_cases()),
     }
     plain: dict[str, Any] = json.loads(json.dumps(made))

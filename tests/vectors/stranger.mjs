@@ -6,7 +6,10 @@
  * `Tablet` holds, in one transaction wherever a comment says "stored".
  */
 
-const NAMESPACE = "6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01"; // of the ids of measurements
+const NAMESPACES = { // of the ids of records that are named by their keys, and the parts of these keys
+  measurement: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01", ["child", "measured_on", "source"]],
+  follow_up: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02", ["child", "task"]],
+};
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const APP = "asing 0.1";
 
@@ -56,10 +59,11 @@ function marked(bytes, version) {
   return uuidText(bytes.slice(0, 16));
 }
 
-/** UUIDv5 of `child/measured_on/source`: the same wherever one child is measured on one day. */
-export async function measurementId({ child, measured_on, source }) {
-  const space = Uint8Array.from(NAMESPACE.replaceAll("-", "").match(/../g), (pair) => parseInt(pair, 16));
-  const name = utf8(`${child}/${measured_on}/${source}`);
+/** UUIDv5 of the key's parts, such as `child/measured_on/source`: the same wherever one child is measured on one day. */
+export async function idOf(kind, key) {
+  const [namespace, parts] = NAMESPACES[kind];
+  const space = Uint8Array.from(namespace.replaceAll("-", "").match(/../g), (pair) => parseInt(pair, 16));
+  const name = utf8(parts.map((part) => key[part]).join("/"));
   return marked(new Uint8Array(await crypto.subtle.digest("SHA-1", new Uint8Array([...space, ...name]))), 5);
 }
 
@@ -140,11 +144,15 @@ function lay(state, tablet, { counter, hash, change }) {
   state.removal_contested = removing.length > 0 && !state.removed;
 }
 
+/** How a published state names its record, beside its child. */
+function named({ measured_on: on, source, task }) {
+  return task ? { task } : on ? { on, source } : {};
+}
+
 /** What to show: the pulled state (or null) with the tablet's own changes of this record laid over it, in order. */
 export function view(tablet, pulled, own) {
   if (!pulled && !own.length) return null;
-  const { child, measured_on: on, source } = own[0]?.change.key ?? {};
-  const blank = child ? { on, source, vector: {}, set: {} } : { vector: {}, set: {} };
+  const blank = { ...named(own[0]?.change.key ?? {}), vector: {}, set: {} };
   const state = opened(pulled ?? blank);
   const contained = state.vector[tablet]?.[0] ?? 0;
   for (const entry of own) if (entry.counter > contained && entry.outcome !== "quarantined") lay(state, tablet, entry);
@@ -153,7 +161,7 @@ export function view(tablet, pulled, own) {
 
 // -- folding: only servers need it; here it shows that the section on merging can be followed -------------------------
 
-/** The published state of a measurement's history, and each change's outcome if it came last. */
+/** The published state of a record's history, and each change's outcome if it came last. */
 export function fold(changes, quarantined) {
   const held = new Set(quarantined.map(canonical));
   for (const { actor, counter, hash } of changes) held.add(canonical([actor, counter, tagOf(hash)]));
@@ -168,8 +176,7 @@ export function fold(changes, quarantined) {
     const touching = changes.filter(({ change }) => name in change.set);
     live[name] = touching.filter((one) => !touching.some((other) => covers(other, one)));
   }
-  const { measured_on: on, source } = changes[0].change.key;
-  const state = { on, source, vector: {}, set: {} };
+  const state = { ...named(changes[0].change.key), vector: {}, set: {} };
   for (const { actor, counter, hash } of [...changes].sort((one, other) => one.counter - other.counter)) {
     state.vector[actor] = [counter, tagOf(hash)];
   }
@@ -203,12 +210,14 @@ export class Problem extends Error {
 }
 
 /** The records of a pull, by their ids. */
-async function recordsOf({ children, measurements }) {
+async function recordsOf({ children, measurements, follow_ups }) {
   const records = children.map(({ id, ...state }) => [id, { child: id, state }]);
-  for (const [child, states] of Object.entries(measurements)) {
-    for (const state of states) {
-      const id = await measurementId({ child, measured_on: state.on, source: state.source });
-      records.push([id, { child, state }]);
+  for (const [kind, byChild] of [["measurement", measurements], ["follow_up", follow_ups]]) {
+    for (const [child, states] of Object.entries(byChild)) {
+      for (const state of states) {
+        const { on: measured_on, source, task } = state;
+        records.push([await idOf(kind, { child, measured_on, source, task }), { child, state }]);
+      }
     }
   }
   return records;
@@ -263,7 +272,13 @@ export class Tablet {
 
   async openMeasurement(child, measured_on, source = "cadre") {
     const key = { child, measured_on, source };
-    return this.open("measurement", await measurementId(key), key);
+    return this.open("measurement", await idOf("measurement", key), key);
+  }
+
+  /** Open something to be done for a child; without a `task` a new one. */
+  async openFollowUp(child, task = uuid7()) {
+    const key = { child, task };
+    return this.open("follow_up", await idOf("follow_up", key), key);
   }
 
   /** Save a form: the next change of the chain. */
@@ -437,7 +452,7 @@ const FOUND = {
   "receipts.json": async ({ sent, receipt }) => {
     const tablet = new Tablet("", null, { tablet: "", district: "", post: {}, limits: { changes: 200, bytes: 262144 } });
     for (const { kind, id, key } of RECORDS) await tablet.append({ kind, id, key, context: {}, set: {} });
-    const pull = { children: [], measurements: {}, left: [], cursor: 0, more: false };
+    const pull = { children: [], measurements: {}, follow_ups: {}, left: [], cursor: 0, more: false };
     await tablet.receive({ incarnation: "i", token: "t", receipt, pull });
     const { first, changes, token } = tablet.nextBatch();
     const in_question = tablet.inQuestion();

@@ -276,6 +276,10 @@ def list_of_measurements(answer: Any) -> None:
     answer["pull"]["measurements"] = []
 
 
+def follow_up_without_task(answer: Any) -> None:
+    answer["pull"]["follow_ups"] = {"x": [{"vector": {}, "set": {}}]}
+
+
 def vector_without_tag(answer: Any) -> None:
     answer["pull"]["children"][0]["vector"] = {"x": [1]}
 
@@ -291,6 +295,7 @@ def vector_without_tag(answer: Any) -> None:
         gap_ahead,
         no_token,
         list_of_measurements,
+        follow_up_without_task,
         vector_without_tag,
     ],
 )
