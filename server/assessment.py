@@ -25,7 +25,7 @@ import orjson
 from sqlalchemy import Select, Text, and_, bindparam, cast, select, union, update
 from sqlalchemy.orm import Session
 
-from server import ledger, persons
+from server import attention, ledger, persons
 from server.db import Writes, among
 from server.flags import RULES, Finding
 from server.growth import ENGINE_VERSION, KBM_VERSION
@@ -138,6 +138,7 @@ class ChildFacts(NamedTuple):
     first_seen_at: datetime
     clock_days: int
     person_id: str
+    post_id: str
 
 
 class MeasurementFacts(NamedTuple):
@@ -179,8 +180,8 @@ class Fresh:
     rows as they are stored, too, which are then not read again.
 
     `replacing` says whether any of the measurements is stored already; nearly always all of them are new. `regrouped` are
-    children who are linked to others than is stored. `pairs` are the open pairs of possible duplicates of all the children,
-    with their scores; None to ask the database.
+    children who are linked to others than is stored. `follow_ups` are theirs, by child and task. `pairs` are the open pairs
+    of possible duplicates of all the children, with their scores; None to ask the database.
     """
 
     children: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -188,6 +189,7 @@ class Fresh:
     replacing: bool = False
     regrouped: frozenset[str] = frozenset()
     pairs: Mapping[tuple[str, str], int] | None = None
+    follow_ups: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
 
 def assess(session: Session, hub: Hub, child_ids: Sequence[str], now: datetime) -> None:
@@ -248,7 +250,8 @@ def derive(
     found = findings(timelines, scores, gain, hub.settings.today(now))
     pairs = fresh.pairs if fresh and fresh.pairs is not None else open_pairs(session, hub, child_ids)
     found += _about_duplicates(timelines, pairs)
-    _save_flags(session, writes, hub.district, timelines, found, now)
+    wanted = _save_flags(session, writes, hub.district, timelines, found, now)
+    _save_attention(session, writes, hub.district, timelines, wanted, fresh)
 
 
 # -- loading --------------------------------------------------------------------------------------
@@ -403,6 +406,7 @@ def _children() -> Select[*tuple[Any, ...]]:
             c.first_seen_at,
             c.clock_days,
             c.person_id,
+            c.post_id,
         )
         .where(c.district == bindparam("district"), among(c.id))
         .order_by(c.id)
@@ -815,7 +819,8 @@ def _about_absence(timelines: Timelines, today: date) -> Iterator[Finding]:
             continue
         young = child.born_on is not None and child.born_on > months_back(today, 60)
         if child.registered and young and not lately[number]:
-            yield Finding(number, "not_seen", "", {})
+            # a child who was seen since and is missing again is another case: what was closed then does not close this
+            yield Finding(number, "not_seen", "", {} if unseen[number] else {"last": str(last[number])})
 
 
 def months_back(today: date, months: int) -> date:
@@ -897,10 +902,16 @@ def _about_quality(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
     for measurement in [number for number, marks in enumerate(rows.conflicts) if marks]:
         marks = rows.conflicts[measurement]
         yield from _disputes(int(rows.child[measurement]), rows.subject(measurement), marks)
-    place = _first_of_each(timelines.measurement, len(rows))
     last = np.full(len(timelines.children), -1, np.int64)
     last[rows.child] = np.arange(len(rows))
-    newest = last[rows.child] == np.arange(len(rows))
+    yield from oddities(timelines, scores, last[rows.child] == np.arange(len(rows)))
+
+
+def oddities(timelines: Timelines, scores: ZScores, newest: Truths) -> Iterator[Finding]:
+    """Find what cannot well be true of some measurements (by row), by themselves or after the one before them that has the
+    same part: dated before birth, an infant who stood, a length that shrank, a weight that jumped, a copy."""
+    rows = timelines.rows
+    place = _first_of_each(timelines.measurement, len(rows))
     early = timelines.measured_on[place] < timelines.born_on[place]
     alone = {"measured_before_birth": early, "position_unlikely": scores.standing_before_9_months[place]}
     for rule, holds in alone.items():
@@ -1176,8 +1187,9 @@ def _save_flags(
     timelines: Timelines,
     found: Sequence[Finding],
     now: datetime,
-) -> None:
-    """Raise what is new, keep the date of what was raised before, and take down what no longer holds."""
+) -> Mapping[tuple[str, str, str], str]:
+    """Raise what is new, keep the date of what was raised before, and take down what no longer holds. Give the details of
+    all that now stand, by child, rule and subject."""
     wanted = {
         (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
     }
@@ -1208,3 +1220,31 @@ def _save_flags(
         if known != details
     ]
     writes.upsert(table(Flag), rows)
+    return wanted
+
+
+def _save_attention(
+    session: Session,
+    writes: Writes,
+    district: str,
+    timelines: Timelines,
+    wanted: Mapping[tuple[str, str, str], str],
+    fresh: Fresh | None,
+) -> None:
+    """Hand each person's flags on to the queue."""
+    heads = timelines.child_ids
+    flags: dict[str, list[attention.Raised]] = {head: [] for head in heads}
+    for (head, rule, subject), details in wanted.items():
+        flags[head].append(attention.Raised(rule, subject, details))
+    attention.derive(
+        session,
+        writes,
+        district,
+        {
+            head: (child.post_id, flags[head])
+            for head, child in zip(heads, timelines.children, strict=True)
+            if not child.removed
+        },
+        {member: heads[place] for member, place in timelines.members.items()},
+        fresh.follow_ups if fresh else {},
+    )

@@ -78,6 +78,8 @@ def _read_off(change: Change, shown: date) -> bool:
     """Say whether a change names the day that the tablet showed when it was made, or a birth within the days before it."""
     if change.kind == "measurement":
         return change.key["measured_on"] == shown.isoformat()
+    if change.kind != "child":
+        return False  # what came of a follow-up decides no age
     born_on = change.registers.get("identity", {}).get("born_on")
     return born_on is not None and 0 <= (shown - date.fromisoformat(born_on)).days <= RECENT_BIRTH_DAYS
 

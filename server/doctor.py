@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -31,10 +31,12 @@ from server.config import Settings
 from server.db import Database, Writes, among
 from server.hub import Hub
 from server.models import (
+    Attention,
     Batch,
     ChangeRow,
     Child,
     Departure,
+    FollowUp,
     HealthPost,
     Installation,
     JobRun,
@@ -44,6 +46,7 @@ from server.models import (
 )
 from server.security import KeyUnusable, load_keys
 from sync_protocol import (
+    KEYS,
     Dot,
     ProtocolError,
     RecordState,
@@ -51,7 +54,7 @@ from sync_protocol import (
     content_digest,
     digest,
     fold,
-    measurement_id,
+    id_of,
 )
 
 CHUNK: Final = 500
@@ -67,7 +70,7 @@ SCHEDULER_HOURS: Final = 3
 NOT_FOLDED: Final = frozenset({"state", "position", "person_id"})
 """Columns that a record's own changes do not decide; sealed twice, a state is not the same bytes."""
 BY_CALENDAR: Final = "not_seen"
-"""The flag that the passing of time raises, which a job does after midnight."""
+"""The flag that the passing of time raises, which a job does after midnight; the child's row of the queue goes with it."""
 UNREADABLE: Final = (KeyUnusable, ProtocolError, ValueError, KeyError, TypeError, AttributeError)
 """What bytes that are no longer ours may come to when they are read."""
 
@@ -633,14 +636,11 @@ def _compare(patient: _Patient, session: Session, ids: list[str]) -> Iterator[st
     made = _folded(session, district, held)
     for subject in held.values():
         yield from _compare_child(district, subject, made.pop(subject.id, None))
-    given = {"among": list(held)}
-    query = select(table(Measurement)).where(
-        Measurement.district == district, among(table(Measurement).c.child_id)
-    )
-    for row in session.connection().execute(query, given).mappings():
-        record_id = measurement_id(row["child_id"], row["measured_on"].isoformat(), row["source"])
-        subject = held[row["child_id"]]
-        yield from _compare_measurement(district, subject, record_id, row, made.pop(record_id, None))
+    for kind, model in (("measurement", Measurement), ("follow_up", FollowUp)):
+        c = table(model).c
+        query = select(table(model)).where(c.district == district, among(c.child_id))
+        for row in session.connection().execute(query, {"among": list(held)}).mappings():
+            yield from _compare_keyed(district, held[row["child_id"]], kind, row, made)
     for left in made.values():
         yield f"{left.state.kind} {left.state.record_id}: missing"
 
@@ -688,23 +688,30 @@ def _compare_child(district: str, subject: ledger.Subject, made: _Made | None) -
     yield from _columns(name, row, ledger.child_row(district, subject, state, row["position"], clock_days))
 
 
-def _compare_measurement(
-    district: str,
-    subject: ledger.Subject,
-    record_id: str,
-    row: Mapping[Any, Any],
-    made: _Made | None,
+def _compare_keyed(
+    district: str, subject: ledger.Subject, kind: str, row: Mapping[Any, Any], made: dict[str, _Made]
 ) -> Iterator[str]:
-    name = f"measurement {record_id}"
-    if made is None:
+    """Compare a measurement or follow-up with what the ledger says of it, which is taken out of `made`."""
+    key = {"child": row["child_id"], **{name: _keyed(row, name) for name in KEYS[kind][1:]}}
+    record_id = id_of(kind, key)
+    name, of_ledger = f"{kind} {record_id}", made.pop(record_id, None)
+    if of_ledger is None:
         yield f"{name}: not in the ledger"
         return
-    stored_bytes = ledger.read_measurement(district, record_id, _Row(row), subject.key)
-    stored = RecordState.from_wire("measurement", record_id, made.state.key, orjson.loads(stored_bytes))
-    if stored.canonical() != made.state.canonical():
+    state, clock_days = of_ledger
+    stored_bytes = ledger.read_keyed(district, kind, record_id, _Row(row), subject.key)
+    stored = RecordState.from_wire(kind, record_id, state.key, orjson.loads(stored_bytes))
+    if stored.canonical() != state.canonical():
         yield f"{name}: state differs"
-    wanted = ledger.measurement_row(district, subject, made.state, row["position"], made.clock_days)
+    if kind == "measurement":
+        wanted = ledger.measurement_row(district, subject, state, row["position"], clock_days)
+    else:
+        wanted = ledger.follow_up_row(district, subject, state, row["position"])
     yield from _columns(name, row, wanted)
+
+
+def _keyed(row: Mapping[Any, Any], name: str) -> str:
+    return row[name].isoformat() if isinstance(row[name], date) else str(row[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -735,7 +742,7 @@ def _streams(patient: _Patient, notes: _Notes) -> None:
             ).all()
         )
         notes.looked_at = len(heads)
-        given = [_positions(patient, table(model)) for model in (Child, Measurement, Departure)]
+        given = [_positions(patient, table(model)) for model in (Child, Measurement, FollowUp, Departure)]
         given[0] = given[0].where(Child.state.is_not(None))  # a child that is not registered is not published
         every = union_all(*given).subquery()
         counted = select(every.c.post_id, every.c.position, func.count().label("times"))
@@ -788,10 +795,12 @@ def _differences(patient: _Patient, session: Session, ids: list[str]) -> list[st
     present = list(session.connection().execute(readable, {"among": ids}).scalars())
     unwritten = _Unwritten()
     derive(session, patient.hub, present, patient.now, unwritten)
+    passing = {row["child_id"] for _, row in unwritten.rows if row.get("rule") == BY_CALENDAR}
+    queue = table(Attention).name
     return [
-        f"{name} {row['child_id']}/{row.get('rule') or row.get('measured_on')}"
+        f"{name} {row['child_id']}/{row.get('rule') or row.get('measured_on') or ''}"
         for name, row in unwritten.rows
-        if row.get("rule") != BY_CALENDAR
+        if row.get("rule") != BY_CALENDAR and not (name == queue and row["child_id"] in passing)
     ]
 
 

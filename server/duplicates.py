@@ -175,10 +175,9 @@ def _measured_together(session: Session, district: str, touched: Touched, pairs:
         day = orjson.loads(row.header)["key"]["measured_on"]
         visits[row.child_id].add((row.actor, day))
     for record_id, child_id in touched.records.items():
-        for change in (
-            touched.histories[record_id].changes if child_id in visits and record_id != child_id else ()
-        ):
-            visits[child_id].add((change.dot.actor, change.key["measured_on"]))
+        for change in touched.histories[record_id].changes if child_id in visits else ():
+            if change.kind == "measurement":
+                visits[child_id].add((change.dot.actor, change.key["measured_on"]))
     by_tablets = {
         child_id: {(actor, day) for actor, day in found if not actor.startswith("hub:")}
         for child_id, found in visits.items()

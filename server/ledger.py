@@ -1,8 +1,8 @@
 """How records lie in the tables: ledger rows and merged states, sealed where they hold a person's data.
 
-Sealed are: everything of a child but the sex and birth date that scores need, a measurement's note and why one was
-removed, and a quarantined change whatever it holds. A sealed value is bound to its row, so that moved to another it does
-not open. The header of a change stays plain and chained, so the ledger can be verified after a person was erased.
+Sealed are: everything of a child but the sex and birth date that scores need, the note of a measurement or follow-up and
+why one was removed, and a quarantined change whatever it holds. A sealed value is bound to its row, so that moved to another
+it does not open. The header of a change stays plain and chained, so the ledger can be verified after a person was erased.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ PLAIN, UNDER_CHILD, UNDER_DISTRICT = 0, 1, 2
 PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
     "child": None,
     "measurement": frozenset({"note", "removed"}),
+    "follow_up": frozenset({"note", "removed"}),
 }
 """By kind: the registers that hold a person's data; None for all of them."""
 
@@ -287,8 +288,6 @@ def measurement_row(
     """Give the row of a measurement: columns where there is one value, the state with all of them."""
     weight, length = state.value("weight") or {}, state.value("length") or {}
     on, source = state.key["measured_on"], state.key["source"]
-    wire = _dumped({"on": on, "source": source, **state.wire()})
-    personal = is_personal("measurement", state.registers)
     return {
         "district": district,
         "child_id": subject.id,
@@ -305,15 +304,67 @@ def measurement_row(
         "length_position": length.get("position"),
         "muac_mm": (state.value("muac") or {}).get("muac_mm"),
         "head_mm": (state.value("head") or {}).get("head_mm"),
-        "state": seal(subject.key, wire, f"measurement/{district}/{state.record_id}") if personal else wire,
+        **_sealed_state(district, subject, state, {"on": on, "source": source}),
+    }
+
+
+def follow_up_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
+    """Give the row of a follow-up: columns of what its live values agree on, the state with all of them.
+
+    Two people who close a case at once have both closed it, whatever else they differ in: `covers` is what either saw.
+    """
+    task, result = _agreed(state, "task"), _agreed(state, "result")
+    due_on, done_on = task.get("due_on"), result.get("done_on")
+    covers = {flag for s in state.registers.get("result", ()) for flag in s.value.get("covers") or ()}
+    return {
+        "district": district,
+        "child_id": subject.id,
+        "task": state.key["task"],
+        "post_id": subject.post_id,
+        "position": position,
+        "removed": state.removed,
+        "conflicts": _conflicts(state),
+        "action": task.get("action"),
+        "reason": task.get("reason"),
+        "due_on": date.fromisoformat(due_on) if due_on else None,
+        "assigned_to": task.get("assigned_to"),
+        "course": task.get("course"),
+        "week": task.get("week"),
+        "resulted": int("result" in state.registers),
+        "done_on": date.fromisoformat(done_on) if done_on else None,
+        "outcome": result.get("outcome"),
+        "covers": orjson.dumps(sorted(covers)).decode() if covers else None,
+        **_sealed_state(district, subject, state, {"task": state.key["task"]}),
+    }
+
+
+def _agreed(state: RecordState, register: str) -> dict[str, Any]:
+    """Give the fields of a register that are the same in all its live values."""
+    first, *others = [sibling.value for sibling in state.registers.get(register, ())] or [{}]
+    return {name: value for name, value in first.items() if all(o.get(name) == value for o in others)}
+
+
+def _sealed_state(
+    district: str, subject: Subject, state: RecordState, named: Mapping[str, str]
+) -> dict[str, Any]:
+    """Give the columns `state` and `sealed`: as it goes on the wire, under the child's key if anything in it is personal."""
+    wire, personal = _dumped({**named, **state.wire()}), is_personal(state.kind, state.registers)
+    bound = f"{state.kind}/{district}/{state.record_id}"
+    return {
+        "state": seal(subject.key, wire, bound) if personal else wire,
         "sealed": UNDER_CHILD if personal else PLAIN,
     }
 
 
+def read_keyed(district: str, kind: str, record_id: str, row: Any, key: ChildKey) -> bytes:
+    """Give the state of a measurement or follow-up (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
+    stored: bytes = row.state
+    return unseal(key, stored, f"{kind}/{district}/{record_id}") if row.sealed else stored
+
+
 def read_measurement(district: str, record_id: str, row: Any, key: ChildKey) -> bytes:
     """Give a measurement's state (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
-    stored: bytes = row.state
-    return unseal(key, stored, f"measurement/{district}/{record_id}") if row.sealed else stored
+    return read_keyed(district, "measurement", record_id, row, key)
 
 
 def _conflicts(state: RecordState) -> str:

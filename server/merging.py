@@ -24,6 +24,7 @@ from server.models import (
     ChangeRow,
     Child,
     Departure,
+    FollowUp,
     HealthPost,
     Measurement,
     NikIndex,
@@ -234,6 +235,8 @@ def _against_state(change: Change, touched: Touched) -> list[Reason]:
     if change.kind == "child":
         post = change.registers.get("post", {}).get("post")
         return [reason("set.post.post", "post-unknown", post)] if post and post not in touched.posts else []
+    if change.kind != "measurement":
+        return []
     born_on = touched.subjects[change.key["child"]].born_on
     found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
     return [found] if found else []
@@ -264,7 +267,7 @@ def save(
     district, positions = hub.district, touched.posts
     children: list[dict[str, Any]] = []
     born: list[dict[str, Any]] = []
-    measurements = []
+    measurements, follow_ups = [], []
     measured = {state.key.get("child") for state in touched.states.values()}
     regrouped = _regroup(touched, measured) if touched.linked else frozenset()
     for subject in touched.subjects.values():
@@ -280,10 +283,15 @@ def save(
             subject = touched.subjects[state.key["child"]]
             at, doubt = positions.next(subject.post_id), touched.clock_doubt(state)
             measurements.append(ledger.measurement_row(district, subject, state, at, doubt))
+        elif state.kind == "follow_up":
+            subject = touched.subjects[state.key["child"]]
+            follow_ups.append(ledger.follow_up_row(district, subject, state, positions.next(subject.post_id)))
     # never an upsert: of two posts that make one child at once, the second must run again and see the first
     writes.insert(table(Child), born)
     writes.upsert(table(Child), children)
-    (writes.upsert if touched.held_before else writes.insert)(table(Measurement), measurements)
+    write = writes.upsert if touched.held_before else writes.insert
+    write(table(Measurement), measurements)
+    write(table(FollowUp), follow_ups)
     _move(session, writes, district, touched, positions)
     _tell_persons(writes, district, touched, regrouped)
     positions.save(writes, district)
@@ -316,6 +324,7 @@ def save(
         {(row["child_id"], row["measured_on"].isoformat(), row["source"]): row for row in measurements},
         replacing=touched.held_before,
         regrouped=regrouped,
+        follow_ups={(row["child_id"], row["task"]): row for row in follow_ups},
     )
 
 
@@ -356,15 +365,14 @@ def _tell_persons(writes: Writes, district: str, touched: Touched, regrouped: fr
 
 def _move(session: Session, writes: Writes, district: str, touched: Touched, positions: Positions) -> None:
     """Carry all of a moved child into its new post's stream, and tell the old post's."""
-    m = table(Measurement).c
     for child_id, old_post in touched.moved_from.items():
         post_id = touched.subjects[child_id].post_id
-        keys = session.execute(
-            select(m.measured_on, m.source).where(m.district == district, m.child_id == child_id)
-        ).all()
-        for measured_on, source in keys:
-            key = {"district": district, "child_id": child_id, "measured_on": measured_on, "source": source}
-            writes.set(table(Measurement), key, {"post_id": post_id, "position": positions.next(post_id)})
+        for model, *names in ((Measurement, "measured_on", "source"), (FollowUp, "task")):
+            c = table(model).c
+            mine = c.district == district, c.child_id == child_id
+            for row in session.execute(select(*(c[name] for name in names)).where(*mine)).mappings():
+                key = {"district": district, "child_id": child_id, **row}
+                writes.set(table(model), key, {"post_id": post_id, "position": positions.next(post_id)})
         left = {"district": district, "post_id": old_post, "child_id": child_id}
         writes.upsert(table(Departure), [{**left, "position": positions.next(old_post)}])
         writes.remove(table(Departure), [{**left, "post_id": post_id}])

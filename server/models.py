@@ -383,6 +383,69 @@ class Measurement(Base):
     sealed: Mapped[int] = mapped_column(Integer)
 
 
+class FollowUp(Base):
+    """Something to be done for a child and what came of it, merged. A column in which live values differ is None; `state`
+    has them all.
+
+    `task` is what its id is made from beside the child. `action`, `outcome`: words of `schemas`. `covers` (JSON): the flags
+    that were on a screen where the case was closed. `resulted`: whether anybody has told a result, in conflict or not.
+    """
+
+    __tablename__ = "follow_up"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_follow_up_stream", "district", "post_id", "position"),
+        _few("ix_follow_up_due", "due_on", where="resulted = 0"),
+        _few("ix_follow_up_conflicts", "post_id", where="conflicts <> ''"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    task: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    position: Mapped[int] = mapped_column(Count)
+    removed: Mapped[bool] = mapped_column(Truth)
+    conflicts: Mapped[str] = mapped_column(Text)
+    action: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    due_on: Mapped[date | None] = mapped_column(Day)
+    assigned_to: Mapped[str | None] = mapped_column(Text)
+    course: Mapped[str | None] = mapped_column(Id)
+    week: Mapped[int | None] = mapped_column(Integer)
+    resulted: Mapped[int] = mapped_column(Integer)
+    done_on: Mapped[date | None] = mapped_column(Day)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    covers: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[int] = mapped_column(Integer)
+
+
+class Attention(Base):
+    """A person who needs a second look, or for whom something is to be done: a row of the queue, derived like flags.
+
+    `child_id` is the person's head. `urgency` 1 to 4 is that of the most urgent flag, 5 where no flag stands but work is
+    open; `red_flags` counts those of urgency 1. `rank`: place of the gravest of its flags in the list of rules. `distance`:
+    how far the worst score lies from the median, SD. `status`: new, taken (somebody has charge), waiting (a task is open),
+    closed (with what was on the screen then). `due_on`: of the task that is due first.
+    """
+
+    __tablename__ = "attention"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_attention_order", "district", "urgency", "rank"),
+        Index("ix_attention_post", "district", "post_id", "urgency"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    urgency: Mapped[int] = mapped_column(Integer)
+    red_flags: Mapped[int] = mapped_column(Integer)
+    rank: Mapped[int] = mapped_column(Integer)
+    distance: Mapped[float] = mapped_column(Real)
+    status: Mapped[str] = mapped_column(Text)
+    assigned_to: Mapped[str | None] = mapped_column(Text)
+    due_on: Mapped[date | None] = mapped_column(Day)
+
+
 class Departure(Base):
     """A child that left a post: the post's stream tells its tablets."""
 
@@ -445,6 +508,7 @@ class Flag(Base):
     __table_args__ = _args(
         _refers("child", "child_id", to=("id",)),
         Index("ix_flag_urgency", "district", "urgency", "child_id"),
+        Index("ix_flag_rule", "district", "rule", "child_id"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     child_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -468,7 +532,11 @@ class Notice(Base):
 
 
 class Account(Base):
-    """A person who signs in. `scope` is what they may see: a post, health centre or region code, by `scope_kind`."""
+    """A person who signs in. `scope` is what they may see: a post, health centre or region code, by `scope_kind`.
+
+    `password_hash` is "" until an invitation was taken up. `totp_sealed` is the second factor's secret under the district's
+    key, None until it was set up; `totp_step` the newest time step that was used, so that no code opens twice.
+    """
 
     __tablename__ = "account"
     district: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -483,6 +551,57 @@ class Account(Base):
     locked_until: Mapped[datetime | None] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_step: Mapped[int | None] = mapped_column(Count)
+    password_set_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Invitation(Base):
+    """A one-time link with which a person sets a password, the first or a new one; only its digest is stored."""
+
+    __tablename__ = "invitation"
+    __table_args__ = _args(_refers("account", "account_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    token_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id)
+    made_by: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class RecoveryCode(Base):
+    """A code that stands in once for the second factor; only its digest is stored."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = _args(_refers("account", "account_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    code_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Tries(Base):
+    """How often something was tried from one place within a window of time, over all workers; `place` is a digest."""
+
+    __tablename__ = "tries"
+    __table_args__ = _args()
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    what: Mapped[str] = mapped_column(Text, primary_key=True)
+    place: Mapped[str] = mapped_column(Text, primary_key=True)
+    window_at: Mapped[datetime] = mapped_column(Moment, primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+
+
+class SavedView(Base):
+    """A choice of the queue's filters that somebody keeps under a name; `query` is the address's part after "?"."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = _args(_refers("account", "account_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    query: Mapped[str] = mapped_column(Text)
 
 
 class Username(Base):
@@ -495,7 +614,10 @@ class Username(Base):
 
 
 class SignIn(Base):
-    """A signed-in session; only the digest of its token is stored, so that it can be listed and ended."""
+    """A signed-in session; only the digest of its token is stored. `id` names it where it is listed and ended.
+
+    `agent` is the browser in a few words. Until `passed_at` the second factor is still asked for, and nothing else is open.
+    """
 
     __tablename__ = "sign_in"
     __table_args__ = _args(_refers("account", "account_id", to=("id",)))
@@ -504,6 +626,10 @@ class SignIn(Base):
     account_id: Mapped[str] = mapped_column(Id)
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
+    id: Mapped[str] = mapped_column(Id)
+    agent: Mapped[str] = mapped_column(Text, default="")
+    last_seen_at: Mapped[datetime] = mapped_column(Moment)
+    passed_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class AuditStream(Base):

@@ -36,6 +36,7 @@ from sync_protocol import (
     Outcome,
     VersionVector,
     chain,
+    follow_up_id,
     hub_actor,
     measurement_id,
 )
@@ -73,6 +74,13 @@ class Edit:
     ) -> "Edit":
         key = {"child": child_id, "measured_on": on, "source": source}
         return cls("measurement", measurement_id(child_id, on, source), key, registers, context)
+
+    @classmethod
+    def of_follow_up(
+        cls, child_id: str, task: str, registers: Mapping[str, Json], context: VersionVector = NOTHING_SEEN
+    ) -> "Edit":
+        key = {"child": child_id, "task": task}
+        return cls("follow_up", follow_up_id(child_id, task), key, registers, context)
 
     @property
     def child_id(self) -> str:

@@ -37,6 +37,7 @@ from server.models import (
     ChangeRow,
     Child,
     Departure,
+    FollowUp,
     HealthPost,
     Installation,
     Measurement,
@@ -56,6 +57,7 @@ from sync_protocol import (
     ReceiptStatus,
     canonical,
     chain,
+    follow_up_id,
     measurement_id,
 )
 
@@ -574,7 +576,14 @@ def _stream_head() -> Select[*tuple[Any, ...]]:
 
 def nothing(cursor: int) -> dict[str, Any]:
     """Give the pull of a tablet that may see nothing (it was revoked)."""
-    return {"cursor": cursor, "more": False, "children": [], "measurements": {}, "left": []}
+    return {
+        "cursor": cursor,
+        "more": False,
+        "children": [],
+        "measurements": {},
+        "follow_ups": {},
+        "left": [],
+    }
 
 
 def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any]:
@@ -586,8 +595,8 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
 
     Returns
     -------
-    dict : `children` and `measurements` (by child) as wire fragments, ids of children that `left`, the next `cursor`, and
-        whether there is `more`
+    dict : `children`, `measurements` and `follow_ups` (both by child) as wire fragments, ids of children that `left`, the
+        next `cursor`, and whether there is `more`
     """
     found = _changed(session, hub, post_id, cursor)
     page: dict[str, Any] = nothing(cursor)
@@ -600,13 +609,16 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
         page["cursor"] = position
         if kind == "child":
             page["children"].append(orjson.Fragment(fragment))
-        elif kind == "measurement":
-            page["measurements"].setdefault(child_id, []).append(orjson.Fragment(fragment))
-        else:
+        elif kind == "left":
             page["left"].append(child_id)
+        else:
+            page[_BY_CHILD[kind]].setdefault(child_id, []).append(orjson.Fragment(fragment))
     else:
         page["more"] = len(found) >= PULL_ROWS
     return page
+
+
+_BY_CHILD: Final = {"measurement": "measurements", "follow_up": "follow_ups"}
 
 
 def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tuple[int, str, str, bytes]]:
@@ -625,18 +637,25 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
             keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
             wire = ledger.read_child(district, row.id, row.state, keys[row.id])
             found.append((row.position, "child", row.id, wire))
-    rows = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
-    missing = {row.child_id for row in rows if row.sealed} - keys.keys()
+    measured = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
+    followed = following(FollowUp, "child_id", "task", "state", "sealed")
+    missing = {row.child_id for row in (*measured, *followed) if row.sealed} - keys.keys()
     if missing:
         keys.update(
             {s.id: s.key for s in ledger.subjects(session, hub.vault, district, sorted(missing)).values()}
         )
-    for row in rows:
+    for row in measured:
         wire = row.state
         if row.sealed:
             record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
             wire = ledger.read_measurement(district, record_id, row, keys[row.child_id])
         found.append((row.position, "measurement", row.child_id, wire))
+    for row in followed:
+        wire = row.state
+        if row.sealed:
+            record_id = follow_up_id(row.child_id, row.task)
+            wire = ledger.read_keyed(district, "follow_up", record_id, row, keys[row.child_id])
+        found.append((row.position, "follow_up", row.child_id, wire))
     found += [(row.position, "left", row.child_id, b"") for row in following(Departure, "child_id")]
     found.sort(key=lambda item: item[0])
     return found[:PULL_ROWS]

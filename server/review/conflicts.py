@@ -22,7 +22,7 @@ from schemas.words import reason
 from server import audit, ledger, office
 from server.errors import Problem
 from server.hub import Hub
-from server.models import Child, HealthPost, Measurement, Tablet
+from server.models import Child, FollowUp, HealthPost, Measurement, Tablet
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
@@ -38,7 +38,7 @@ from sync_protocol import (
     RecordState,
     VersionVector,
     fold,
-    measurement_id,
+    id_of,
 )
 
 SETTLEMENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -63,8 +63,8 @@ _NONCE: Final = "A" * 22
 @dataclass(frozen=True, slots=True)
 class Disputed:
     """A record that waits for a person. `registers` are those in conflict ("removed": a removal is contested); `incomplete`
-    that a change which its authors had seen is missing here. `measured_on` and `source` are None for a child's own record;
-    `name` is None where the reader may not know it or nobody does."""
+    that a change which its authors had seen is missing here. `measured_on` and `source` are those of a measurement, `task`
+    that of a follow-up, else None; `name` is None where the reader may not know it or nobody does."""
 
     kind: str
     record_id: str
@@ -74,6 +74,7 @@ class Disputed:
     post_name: str
     measured_on: date | None
     source: str | None
+    task: str | None
     registers: tuple[str, ...]
     incomplete: bool
 
@@ -86,6 +87,7 @@ class Disputed:
             "post": {"id": self.post_id, "name": self.post_name},
             "measured_on": self.measured_on.isoformat() if self.measured_on else None,
             "source": self.source,
+            "task": self.task,
             "registers": list(self.registers),
             "incomplete": self.incomplete,
         }
@@ -184,10 +186,15 @@ def conflicts(
     rows = [
         *session.execute(_children(hub, scope, post_id)),
         *session.execute(_measurements(hub, scope, post_id)),
+        *session.execute(_follow_ups(hub, scope, post_id)),
     ]
-    rows.sort(key=lambda row: (row.post_name, row.child_id, row.measured_on or date.min, row.source or ""))
+    rows.sort(key=_place)
     shown = rows[offset:] if limit is None else rows[offset : offset + limit]
     return [_disputed(hub, scope, row) for row in shown], len(rows)
+
+
+def _place(row: Any) -> tuple[str, str, date, str, str]:
+    return row.post_name, row.child_id, row.measured_on or date.min, row.source or "", row.task or ""
 
 
 def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Dispute:
@@ -253,6 +260,7 @@ def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any,
             Child.conflicts,
             literal(None).label("measured_on"),
             literal(None).label("source"),
+            literal(None).label("task"),
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(Child.district == hub.district, Child.conflicts != _SETTLED, Child.removed.is_(False))
@@ -263,7 +271,13 @@ def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any,
 
 def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
-        select(*_SHOWN, Measurement.conflicts, Measurement.measured_on, Measurement.source)
+        select(
+            *_SHOWN,
+            Measurement.conflicts,
+            Measurement.measured_on,
+            Measurement.source,
+            literal(None).label("task"),
+        )
         .join(Child, and_(Child.district == Measurement.district, Child.id == Measurement.child_id))
         .join(
             HealthPost,
@@ -275,16 +289,49 @@ def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[
     return query if post_id is None else query.where(Measurement.post_id == post_id)
 
 
-def _record_id(row: Any) -> str:
+def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            *_SHOWN,
+            FollowUp.conflicts,
+            literal(None).label("measured_on"),
+            literal(None).label("source"),
+            FollowUp.task,
+        )
+        .join(Child, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
+        .join(
+            HealthPost,
+            and_(HealthPost.district == FollowUp.district, HealthPost.id == FollowUp.post_id),
+        )
+        .where(FollowUp.district == hub.district, FollowUp.conflicts != _SETTLED)
+        .where(FollowUp.removed.is_(False), Child.wrapped_key.is_not(None), posts_within(hub, scope))
+    )
+    return query if post_id is None else query.where(FollowUp.post_id == post_id)
+
+
+def _kind(row: Any) -> str:
+    if row.task is not None:
+        return "follow_up"
+    return "child" if row.measured_on is None else "measurement"
+
+
+def _key(row: Any) -> dict[str, str]:
+    """Give the key of a record, of which its id is made; a child's own is empty."""
+    if row.task is not None:
+        return {"child": row.child_id, "task": row.task}
     if row.measured_on is None:
-        return str(row.child_id)
-    return measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
+        return {}
+    return {"child": row.child_id, "measured_on": row.measured_on.isoformat(), "source": row.source}
+
+
+def _record_id(row: Any) -> str:
+    return id_of(_kind(row), key) if (key := _key(row)) else str(row.child_id)
 
 
 def _disputed(hub: Hub, scope: Scope, row: Any) -> Disputed:
     words = row.conflicts.split()
     return Disputed(
-        "child" if row.measured_on is None else "measurement",
+        _kind(row),
         _record_id(row),
         row.child_id,
         name_of(hub, row) if scope.shows_names else None,
@@ -292,6 +339,7 @@ def _disputed(hub: Hub, scope: Scope, row: Any) -> Disputed:
         row.post_name,
         row.measured_on,
         row.source,
+        row.task,
         tuple(dict.fromkeys(word for word in words if word != "incomplete")),
         "incomplete" in words,
     )
@@ -314,8 +362,9 @@ def _find(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -
         return None
     if kind == "child":
         return session.execute(_children(hub, scope, None).where(Child.id == record_id)).one_or_none()
-    # an id of a measurement is a digest of what finds it: it is looked for among the few that are in conflict
-    rows = session.execute(_measurements(hub, scope, None)).all() if kind == "measurement" else []
+    # an id that is made of a key is a digest of what finds it: it is looked for among the few that are in conflict
+    found = {"measurement": _measurements, "follow_up": _follow_ups}.get(kind)
+    rows = session.execute(found(hub, scope, None)).all() if found else []
     return next((row for row in rows if _record_id(row) == record_id), None)
 
 
@@ -456,9 +505,7 @@ def _edit(
     now: datetime,
 ) -> tuple[Edit | None, list[Reason]]:
     """Give the change to be made, or every reason why it cannot be."""
-    key = {}
-    if row.measured_on is not None:
-        key = {"child": row.child_id, "measured_on": row.measured_on.isoformat(), "source": row.source}
+    key = _key(row)
     wire = {
         "kind": kind,
         "id": record_id,

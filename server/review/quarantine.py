@@ -25,11 +25,22 @@ from schemas.words import reason
 from server import audit, ledger, office
 from server.errors import Problem
 from server.hub import Hub
-from server.models import ChangeRow, Child, HealthPost, Measurement, QuarantineDecision, Tablet, table
+from server.models import (
+    ChangeRow,
+    Child,
+    FollowUp,
+    HealthPost,
+    Measurement,
+    QuarantineDecision,
+    Tablet,
+    table,
+)
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.scope import Scope, name_of, posts_within
+from server.security import ChildKey
 from sync_protocol import (
+    KEYS,
     NOTHING_SEEN,
     REGISTERS,
     SCHEMA,
@@ -39,6 +50,8 @@ from sync_protocol import (
     Outcome,
     VersionVector,
     canonical,
+    follow_up_id,
+    id_of,
     measurement_id,
 )
 
@@ -58,6 +71,9 @@ DISMISSALS: Final[Mapping[str, tuple[str, str]]] = {
     "not-trusted": ("tidak berasal dari kader yang dikenal", "not from a cadre who is known"),
 }
 """Why a change is put away for good: code -> Indonesian, English."""
+
+KEYED: Final = frozenset(kind for kind, parts in KEYS.items() if parts)
+"""Kinds whose records' ids follow from their keys."""
 
 _NONCE: Final = "A" * 22
 
@@ -393,6 +409,8 @@ def _record_now(session: Session, hub: Hub, case: Case, row: Any) -> Json | None
     if case.kind == "child":
         stored = ledger.read_child(hub.district, row.stored_child_id, row.state, key) if row.state else None
         return orjson.loads(stored) if stored else None
+    if case.kind == "follow_up":
+        return _follow_up_now(session, hub, case, key)
     if not (case.child_id and case.measured_on and case.source):
         return None
     where = (
@@ -404,6 +422,19 @@ def _record_now(session: Session, hub: Hub, case: Case, row: Any) -> Json | None
     found = session.execute(select(Measurement.state, Measurement.sealed).where(*where)).one_or_none()
     record_id = measurement_id(case.child_id, case.measured_on, case.source)
     return orjson.loads(ledger.read_measurement(hub.district, record_id, found, key)) if found else None
+
+
+def _follow_up_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Json | None:
+    """Give the state of a follow-up; its task stands in the change alone, so it is looked for among the child's few."""
+    theirs = select(FollowUp.task, FollowUp.state, FollowUp.sealed).where(
+        FollowUp.district == hub.district, FollowUp.child_id == case.child_id
+    )
+    for found in session.execute(theirs):
+        record_id = follow_up_id(case.child_id or "", found.task)
+        if record_id == case.record_id:
+            stored: Json = orjson.loads(ledger.read_keyed(hub.district, "follow_up", record_id, found, key))
+            return stored
+    return None
 
 
 # -- deciding -------------------------------------------------------------------------------------
@@ -541,7 +572,7 @@ def _copy(session: Session, hub: Hub, scope: Scope, row: Any, asked: Json, now: 
     kind, key = wire.get("kind"), asked.get("key", wire.get("key"))
     copied = {
         "kind": kind,
-        "id": _record_id(key) if kind == "measurement" else wire.get("id"),
+        "id": _record_id(kind, key) if kind in KEYED else wire.get("id"),
         "key": key,
         "context": wire.get("context"),
         "set": asked.get("set", wire.get("set")),
@@ -566,12 +597,12 @@ def _copy(session: Session, hub: Hub, scope: Scope, row: Any, asked: Json, now: 
     return edit, context
 
 
-def _record_id(key: object) -> str | None:
-    """Give the id that a measurement's key makes; None where it makes none, which the schemas put into words."""
-    parts = [key.get(name) for name in ("child", "measured_on", "source")] if isinstance(key, Mapping) else []
-    if len(parts) != 3 or not all(isinstance(part, str) for part in parts):
+def _record_id(kind: str, key: object) -> str | None:
+    """Give the id that a record's key makes; None where it makes none, which the schemas put into words."""
+    parts = {name: key.get(name) for name in KEYS[kind]} if isinstance(key, Mapping) else {}
+    if not parts or not all(isinstance(part, str) for part in parts.values()):
         return None
-    return measurement_id(*map(str, parts))
+    return id_of(kind, {name: str(part) for name, part in parts.items()})
 
 
 def _of_context(found: Reason) -> bool:

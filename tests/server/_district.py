@@ -27,7 +27,7 @@ from server import accounts, audit, ledger, places, sync
 from server.config import Settings
 from server.hub import Hub
 from server.migrations import migrate
-from server.models import Base, ChangeRow, Child, Flag, Installation, Measurement, table
+from server.models import Attention, Base, ChangeRow, Child, Flag, FollowUp, Installation, Measurement, table
 from server.security import SigningKey, base64url
 from sync_protocol import (
     Answered,
@@ -42,6 +42,7 @@ from sync_protocol import (
     Replica,
     canonical,
     fold,
+    follow_up_id,
     measurement_id,
 )
 from tests._postgres import create_database, drop_database
@@ -165,9 +166,9 @@ class District:
     @classmethod
     @contextmanager
     def opened(cls, databases: Databases, **settings: Any) -> Iterator["District"]:
-        """Make a district on a database of its own, gone again afterwards."""
+        """Make a district on a database of its own, gone again afterwards. Nobody must have a second factor, unless told."""
         url, keys = databases.installed()
-        chosen = {"database_url": url, "key_file": keys, **settings}
+        chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
         hub = Hub.open(Settings.for_data(databases.directory, **chosen))
         try:
             with hub.database.reading() as session:
@@ -239,6 +240,12 @@ class District:
         found = select(Flag.rule, Flag.subject).where(Flag.child_id == child_id).order_by(Flag.subject)
         return {row.rule: row.subject for row in self.rows(found)}
 
+    def attention(self, child_id: str) -> Any:
+        """Give a child's row of the queue; None if there is none."""
+        c = table(Attention).c
+        rows = self.rows(select(table(Attention)).where(c.district == DISTRICT, c.child_id == child_id))
+        return rows[0] if rows else None
+
     def actions(self, stream: str) -> list[str]:
         """Give what the log of a stream says, in order."""
         entry = Base.metadata.tables["audit_entry"].c
@@ -283,6 +290,13 @@ class District:
                 state = RecordState.from_wire("measurement", record_id, key, wire)
                 assert row.post_id == children[row.child_id].post_id
                 found["measurement", record_id] = (row.post_id, state)
+            for todo in session.scalars(select(FollowUp)):
+                key = {"child": todo.child_id, "task": todo.task}
+                record_id = follow_up_id(todo.child_id, todo.task)
+                stored = ledger.read_keyed(DISTRICT, "follow_up", record_id, todo, keys[todo.child_id].key)
+                state = RecordState.from_wire("follow_up", record_id, key, orjson.loads(stored))
+                assert todo.post_id == children[todo.child_id].post_id
+                found["follow_up", record_id] = (todo.post_id, state)
         return found
 
     def check_agreement(self, *tablets: "FakeTablet") -> None:
@@ -357,6 +371,17 @@ class FakeTablet:
     def remove(self, child_id: str, on: str, reason: str | None = "salah anak") -> Change:
         return self.write(self.replica.open_measurement(child_id, on), {"removed": {"reason": reason}})
 
+    def set_task(self, child_id: str, task: str | None = None, /, **fields: Any) -> str:
+        """Write down something to be done for a child: `action` and other fields of a task. Gives the task's id."""
+        task = task or self.district.new_id()
+        self.write(self.replica.open_follow_up(child_id, task), {"task": to_do(**fields)})
+        return task
+
+    def set_result(self, child_id: str, task: str, outcome: str = "done", /, **fields: Any) -> Change:
+        """Tell what came of something that was to be done."""
+        form = self.replica.open_follow_up(child_id, task)
+        return self.write(form, {"result": what_came(outcome, **fields)})
+
     def shown(self) -> dict[Ref, bytes]:
         """Give what the screen shows of every record of this post, as canonical bytes."""
         waiting = {(entry.change.kind, entry.change.record_id) for entry in self.replica.unanswered()}
@@ -367,6 +392,12 @@ class FakeTablet:
         """Give a child's record, or its measurement of a day, as this tablet shows it."""
         ref = ("child", child_id) if on is None else ("measurement", measurement_id(child_id, on, source))
         view = self.replica.view(ref)
+        assert view is not None
+        return view
+
+    def follow_up(self, child_id: str, task: str) -> RecordState:
+        """Give a follow-up as this tablet shows it."""
+        view = self.replica.view(("follow_up", follow_up_id(child_id, task)))
         assert view is not None
         return view
 
@@ -457,6 +488,16 @@ class FakeTablet:
 def identity(**overrides: Any) -> dict[str, Any]:
     """Give the identity of a made-up boy born on 10 January 2025."""
     return {"name": "Anak Contoh", "sex": "M", "born_on": "2025-01-10", "birth_order": 1, **overrides}
+
+
+def to_do(action: str = "remeasure", **fields: Any) -> dict[str, Any]:
+    """Give the task register of a follow-up."""
+    return {"action": action, "reason": None, "due_on": None, "assigned_to": None, **fields}
+
+
+def what_came(outcome: str = "done", **fields: Any) -> dict[str, Any]:
+    """Give the result register of a follow-up."""
+    return {"done_on": "2026-03-05", "outcome": outcome, **fields}
 
 
 def measured(

@@ -86,6 +86,7 @@ def with_children(tablet: FakeTablet, count: int = 3) -> list[str]:
     ids = [tablet.register_child() for _ in range(count)]
     for number, child in enumerate(ids):
         tablet.measure(child, weight_g=9000 + number, length_mm=720, note="catatan")
+        tablet.set_task(child, action="home_visit")
     tablet.sync_until_quiet()
     return ids
 
@@ -217,7 +218,9 @@ def test_restore_keeps_what_was_there(place: District, tablet_of: FakeTablet, tm
     assert done.kept.parent == place.hub.settings.data_dir
     put_back(place.hub.settings, done.kept)
     assert everything(place)["change"] == newer["change"]
-    assert everything(place)["measurement"] == newer["measurement"]
+    for name in ("measurement", "follow_up", "attention"):
+        assert newer[name]
+        assert everything(place)[name] == newer[name]
 
 
 def test_tablets_notice_a_restore_and_send_again(place: District, tmp_path: Path) -> None:

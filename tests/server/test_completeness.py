@@ -93,6 +93,24 @@ def test_child_is_one_when_two_tablets_measured_it(installed: District) -> None:
     assert [counted([t.days[THE_DAY]]).weighed for t in of_post(report).tablets] in ([3, 1], [1, 3])
 
 
+def test_follow_ups_are_changes_and_no_weighings(installed: District) -> None:
+    tablet = installed.tablet()
+    first, _ = weigh(tablet, 2)
+    task = tablet.set_task(first, action="home_visit")
+    tablet.set_result(first, task)
+    tablet.set_result(first, task, days_eaten=9)
+    batch = tablet.replica.next_batch(installed.new_id(), installed.clock.text())
+    assert batch["tally"] == {TODAY: 2}
+    tablet.sync_until_quiet()
+    report = looked(installed)
+    assert the_day(report).words()["en"] == "2 weighed, 2 stored"
+    counters = of_tablet(report, tablet).counters
+    assert (counters.announced, counters.taken, counters.missing, counters.received) == (7, 7, 0, 7)
+    assert (counters.applied, counters.quarantined) == (6, 1)
+    assert of_tablet(report, tablet).doubtful == ()
+    assert report.complete
+
+
 def test_removed_measurement_is_accounted_for(installed: District) -> None:
     tablet = installed.tablet()
     child, _ = weigh(tablet, 2)

@@ -51,7 +51,8 @@ def damage(district: District, statement: str, **given: Any) -> None:
 
 @pytest.fixture
 def tablet_at_work(installed: District) -> FakeTablet:
-    """Give a tablet with two children, one of them in conflict with another tablet, and one change set aside."""
+    """Give a tablet with two children, one of them in conflict with another tablet and to be visited, and one change set
+    aside."""
     tablet, other = installed.tablet(), installed.tablet()
     first, second = tablet.register_child(), tablet.register_child(identity=identity(sex="F"))
     tablet.measure(first, weight_g=9000, length_mm=720, note="catatan")
@@ -60,6 +61,7 @@ def tablet_at_work(installed: District) -> FakeTablet:
     other.sync_until_quiet()
     other.measure(second, "2026-02-05", weight_g=1_000_000)
     other.edit_child(first, identity=identity(name="Anak Lain", born_on="2025-01-12"))
+    other.set_result(first, other.set_task(first, action="home_visit"))
     tablet.edit_child(first, identity=identity(name="Anak Ini"))
     other.sync_until_quiet()
     tablet.sync_until_quiet()
@@ -160,6 +162,14 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
         "assessment ",
     ),
     "flag gone": ("DELETE FROM flag WHERE rule = 'conflict'", "assessments", "/conflict"),
+    "follow-up altered": ("UPDATE follow_up SET outcome = 'died'", "states", "outcome differ"),
+    "follow-up gone": ("DELETE FROM follow_up", "states", "missing"),
+    "follow-up twice": (
+        "UPDATE follow_up SET position = (SELECT max(position) FROM child)",
+        "streams",
+        "times",
+    ),
+    "queue altered": ("UPDATE attention SET status = 'closed'", "assessments", "attention "),
     "closed tablet": (
         "UPDATE tablet SET split_at = '2026-03-05T02:00:00.000000+00:00'",
         "tablets",
@@ -183,6 +193,7 @@ def test_damage_is_found_when_it_is(installed: District, tablet_at_work: FakeTab
         ("child", "state", "", "sealed", "sealed with another key, moved or altered"),
         ("child", "wrapped_key", "", "sealed", "sealed with another key, moved or altered"),
         ("measurement", "state", "", "states", ""),
+        ("follow_up", "state", "", "states", ""),
         ("change", "header", "", "ledger", ""),
         ("change", "content", " WHERE sealed = 0", "ledger", "content"),
         ("change", "content", " WHERE sealed = 1", "ledger", "content unreadable"),

@@ -17,7 +17,7 @@ from server.audit import OFFICE
 from server.cli import main
 from server.errors import Problem
 from server.likeness import likeness, words_of
-from server.models import Assessment, Child, DuplicatePair, Flag, HealthPost, NikIndex, table
+from server.models import Assessment, Attention, Child, DuplicatePair, Flag, HealthPost, NikIndex, table
 from server.review import Scope, duplicates
 from server.review.duplicates import PairView
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity
@@ -63,10 +63,11 @@ def persons(district: District) -> dict[str, str]:
 
 
 def derived(district: District) -> list[Any]:
-    """Give everything that is derived: assessments, flags (but for when they were raised), pairs, persons."""
+    """Give everything that is derived: assessments, flags (but for when they were raised), pairs, persons, the queue."""
     flags = select(Flag.child_id, Flag.rule, Flag.subject, Flag.urgency, Flag.details)
     pairs = select(DuplicatePair.child_id, DuplicatePair.other_id, DuplicatePair.score, DuplicatePair.status)
-    tables = [district.rows(statement) for statement in (select(Assessment.__table__), flags, pairs)]
+    whole = select(Assessment.__table__), select(Attention.__table__)
+    tables = [district.rows(statement) for statement in (*whole, flags, pairs)]
     return [*(sorted(map(repr, rows)) for rows in tables), persons(district)]
 
 
@@ -198,6 +199,18 @@ def test_pair_is_taken_down_when_one_tablet_measured_both_on_one_day(on_sqlite: 
         tablet.sync_until_quiet()
     assert open_pairs(on_sqlite) == {}
     assert [on_sqlite.flags(child) for child in children] == [{}, {}]
+
+
+def test_pair_stays_when_one_tablet_has_something_to_do_for_both(installed: District) -> None:
+    tablet, other = installed.tablet(), installed.tablet()
+    one, two = registered(tablet), registered(other)
+    assert len(open_pairs(installed)) == 1
+    tablet.sync_until_quiet()
+    for child in (one, two):
+        tablet.edit_child(child, parents=MOTHER)
+        tablet.set_result(child, tablet.set_task(child, action="home_visit"))
+    tablet.sync_until_quiet()
+    assert len(open_pairs(installed)) == 1
 
 
 def test_pair_is_taken_down_when_the_name_is_mended(installed: District) -> None:

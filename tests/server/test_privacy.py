@@ -22,6 +22,8 @@ PLANTED = {
     "consent": "Nenek Rahasia Contoh",
     "reason": "Alasan rahasia contoh",
     "family": "Sumber rahasia contoh",
+    "task_note": "Kunjungan rahasia contoh",
+    "task_removed": "Tugas rahasia contoh",
 }
 ASTRAY = "NIK 6402065001250004 Budi Rahasia"
 """A NIK and a name where they do not belong."""
@@ -46,6 +48,12 @@ def plant(tablet: FakeTablet) -> str:
         tablet.replica.open_measurement(child, "2026-02-05"), {ASTRAY: {}, "removed": {"reason": ASTRAY}}
     )
     tablet.remove(child, "2026-03-05", reason=PLANTED["reason"])
+    task = tablet.set_task(child, action="home_visit")
+    todo = {"note": {"text": PLANTED["task_note"]}, "removed": {"reason": PLANTED["task_removed"]}}
+    tablet.write(tablet.replica.open_follow_up(child, task), todo)
+    tablet.set_task(child, action="home_visit", assigned_to=ASTRAY)
+    tablet.set_task(child, action="home_visit", reason=ASTRAY)
+    tablet.set_result(child, task, "done", covers=[ASTRAY])
     return child
 
 
@@ -71,7 +79,7 @@ def test_no_column_holds_a_planted_word(installed: District) -> None:
     one, two = installed.tablet(), installed.tablet(1)
     child = plant(one)
     one.sync_until_quiet()
-    assert one.outcomes().count("quarantined") == 4
+    assert one.outcomes().count("quarantined") == 7
     one.edit_child(child, post={"post": installed.posts[1]})
     installed.settle(one, two)
     found = [
