@@ -373,13 +373,16 @@ class Device:
             registers["identity"] = {**change.registers["identity"], "born_on": None}
         if not registers:
             return
+        self.write(self._reopened(change), registers)
+
+    def _reopened(self, change: Change) -> Form:
+        """Open the record of a change once more."""
         key = change.key
-        form = (
-            self.client.open_child(change.record_id)
-            if change.kind == "child"
-            else self.client.open_measurement(key["child"], key["measured_on"], key["source"])
-        )
-        self.write(form, registers)
+        if change.kind == "child":
+            return self.client.open_child(change.record_id)
+        if change.kind == "follow_up":
+            return self.client.open_follow_up(key["child"], key["task"])
+        return self.client.open_measurement(key["child"], key["measured_on"], key["source"])
 
 
 def refused_registers(reasons: Sequence[Json]) -> tuple[str, ...] | None:

@@ -37,7 +37,7 @@ from server.places import new_id
 from server.simulate.device import APP, Device, KeysByNumber, Luck, PromiseBroken, Refusal
 from server.simulate.line import Answer, Line, LineLost
 from server.simulate.survey import Row, Unusable
-from sync_protocol import Form, Json, ProtocolError, measurement_id
+from sync_protocol import Form, Json, ProtocolError, follow_up_id, measurement_id
 from sync_protocol.client import Client, NotReached, Refused
 
 HEALTH_CENTRE: Final = "Survei (simulasi)"
@@ -49,6 +49,8 @@ TELL_SECONDS: Final = 5.0
 WRONG_CLOCKS_SECONDS: Final = (0, 90, -7_200, 3 * 86_400, -400 * 86_400)
 SHARED: Final = 0.12
 """Share of children, at posts with several tablets, that two of them edit at once."""
+VISITED: Final = 0.2
+"""Share of children for whom a tablet writes down a visit, and another one of the post, if there is one, what came of it."""
 COPIED: Final = 0.08
 """Share of tablets that are cloned, and share of those that are restored from an older copy; one of each at least."""
 
@@ -75,22 +77,36 @@ class Fate(Enum):
 
 @dataclass(slots=True)
 class Case:
-    """A child of the survey: who records it, with whom, and what became of it."""
+    """A child of the survey: who records it, with whom, what is to be done for it (`task`), and what became of it."""
 
     row: Row
     child_id: str
     owner: Device
     partner: Device | None = None
     sharing: Sharing | None = None
+    task: str | None = None
     refusals: list[Refusal] = field(default_factory=list)
 
     @property
     def measurement_id(self) -> str:
         return measurement_id(self.child_id, self.row.measured_on, SOURCE)
 
+    @property
+    def follow_up_id(self) -> str:
+        return follow_up_id(self.child_id, self.task or "")
+
+    @property
+    def visitor(self) -> Device:
+        """Who does what is to be done: the other tablet, if there is one."""
+        return self.partner or self.owner
+
     def expected(self, kind: str) -> dict[str, Json]:
         """Give the registers that the server must hold of a record of this child: the file's, less what was refused."""
-        registers = self.row.registers() if kind == "measurement" else self._of_child()
+        registers = {
+            "child": self._of_child,
+            "measurement": self.row.registers,
+            "follow_up": self._of_follow_up,
+        }[kind]()
         for refusal in self.refusals:
             if refusal.change.kind != kind:
                 continue
@@ -100,6 +116,17 @@ class Case:
                 else:
                     registers.pop(name, None)
         return registers
+
+    def _of_follow_up(self) -> dict[str, Json]:
+        return {"task": self.visit(), "result": self.visited()} if self.task else {}
+
+    def visit(self) -> Json:
+        """Give what is to be done."""
+        return {"action": "home_visit", "reason": None, "due_on": None, "assigned_to": self.visitor.author}
+
+    def visited(self) -> Json:
+        """Give what came of it."""
+        return {"done_on": self.row.measured_on, "outcome": "done"}
 
     def _of_child(self) -> dict[str, Json]:
         return {"identity": self.row.identity(), "post": {"post": self.owner.replica.post_id}}
@@ -165,7 +192,8 @@ def _live(fleet: Fleet, server_url: str, *, chaos: bool, tell: Tell) -> None:
         for refusal in device.notebook.refusals:
             refusals.setdefault(refusal.change.record_id, []).append(refusal)
     for case in fleet.cases:
-        case.refusals = [*refusals.get(case.child_id, ()), *refusals.get(case.measurement_id, ())]
+        records = (case.child_id, case.measurement_id, case.follow_up_id)
+        case.refusals = [refusal for record_id in records for refusal in refusals.get(record_id, ())]
 
 
 # -- before the day ---------------------------------------------------------------------------------
@@ -208,6 +236,7 @@ def _assemble(
         rng = random.Random(seed)  # noqa: S311  # repeatable
         _share(fleet.cases, devices, rng)
         fleet.fates = _fates(fleet, rng)
+        _plan_visits(fleet.cases, random.Random(f"{seed}/visits"))  # noqa: S311  # repeatable
 
 
 def _enrolment_codes(hub: Hub, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -280,6 +309,13 @@ def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng
             case.partner, case.sharing = rng.choice(partners), rng.choice(list(Sharing))
 
 
+def _plan_visits(cases: Sequence[Case], rng: random.Random) -> None:
+    """Choose the children for whom something is to be done."""
+    for case in cases:
+        if rng.random() < VISITED:
+            case.task = new_id()
+
+
 # -- the day ----------------------------------------------------------------------------------------
 
 
@@ -334,11 +370,14 @@ class _Day:
         self._url, self._fleet, self._tell = server_url, fleet, tell
         self._mine: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
         self._shared: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
+        self._visits: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
         for case in fleet.cases:
             self._mine[case.owner].append(case)
             if case.partner:
                 self._shared[case.owner].append(case)
                 self._shared[case.partner].append(case)
+            if case.task:
+                self._visits[case.visitor].append(case)
 
     def phase(self, name: str, work: Callable[[Device], int]) -> int:
         """Let every tablet do its part, WORKERS at once; one that meets a broken promise is left out from then on."""
@@ -412,6 +451,8 @@ class _Day:
                 late.append((child, measurement))
             else:
                 steps += [child, measurement]
+            if case.task:
+                steps.append(_asking_for_a_visit(case))
         for child, its_measurement in late:
             after = steps.index(its_measurement) + 1
             steps.insert(device.luck.rng.randint(after, len(steps)), child)
@@ -420,7 +461,14 @@ class _Day:
     # edit and decide
 
     def edit(self, device: Device) -> int:
-        """Write this tablet's part of what two write at once; nothing is sent before all have written."""
+        """Write this tablet's part of what two write at once, and what came of its visits; nothing is sent before all have
+        written.
+        """
+        for case in self._visits.get(device, ()):
+            if device.replica.view(("follow_up", case.follow_up_id)) is None:
+                raise PromiseBroken(f"row {case.row.label}: what is to be done did not reach {device.name}")
+            device.notebook.traffic["tasks answered"] += 1
+            device.write(_opened_task(device, case), {"result": case.visited()})
         for case in self._shared.get(device, ()):
             form, registers = _opened(device, case), case.row.registers()
             owner = device is case.owner
@@ -455,6 +503,17 @@ class _Day:
 
 def _opened(device: Device, case: Case) -> Form:
     return device.client.open_measurement(case.child_id, case.row.measured_on, SOURCE)
+
+
+def _opened_task(device: Device, case: Case) -> Form:
+    return device.client.open_follow_up(case.child_id, case.task or "")
+
+
+def _asking_for_a_visit(case: Case) -> Step:
+    def ask(device: Device) -> None:
+        device.write(_opened_task(device, case), {"task": case.visit()})
+
+    return ask
 
 
 def _registering(case: Case) -> Step:

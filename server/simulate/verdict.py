@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 from server import audit, ledger
 from server.growth.zscores import FEMALE, MALE, zscores
 from server.hub import Hub
-from server.models import Assessment, Batch, ChangeRow, Child, Flag, Measurement, Notice, Tablet
+from server.models import Assessment, Batch, ChangeRow, Child, Flag, FollowUp, Measurement, Notice, Tablet
 from server.simulate.device import Refusal
 from server.simulate.fleet import SOURCE, Case, Fleet, Sharing
 from server.simulate.line import Cut
 from server.simulate.survey import Exact
-from sync_protocol import Dot, Json, Outcome, RecordState, Replica, measurement_id
+from sync_protocol import KEYS, Dot, Json, Outcome, RecordState, Replica, id_of
 
 Ref = tuple[str, str]
 AT_ONCE: Final = 200
@@ -41,6 +41,7 @@ COUNTED: Final = (
     "restored from a copy",
     "new enrolments",
     "conflicts seen",
+    "tasks answered",
 )
 
 
@@ -141,20 +142,17 @@ def _held(session: Session, hub: Hub, post_ids: set[str]) -> dict[str, dict[Ref,
             if child.state is not None:
                 wire = orjson.loads(ledger.read_child(hub.district, child.id, child.state, keys[child.id]))
                 held[child.post_id]["child", child.id] = RecordState.from_wire("child", child.id, {}, wire)
-        measurements = session.scalars(
-            select(Measurement).where(Measurement.district == hub.district, Measurement.post_id.in_(some))
-        ).all()
-        elsewhere = sorted(
-            {row.child_id for row in measurements} - keys.keys()
-        )  # only where the tables disagree
+        rows: list[tuple[str, Any]] = []
+        for kind, model in (("measurement", Measurement), ("follow_up", FollowUp)):
+            theirs = select(model).where(model.district == hub.district, model.post_id.in_(some))
+            rows += [(kind, row) for row in session.scalars(theirs)]
+        elsewhere = sorted({row.child_id for _, row in rows} - keys.keys())  # only where the tables disagree
         keys |= {s.id: s.key for s in ledger.subjects(session, hub.vault, hub.district, elsewhere).values()}
-        for row in measurements:
-            key = {"child": row.child_id, "measured_on": row.measured_on.isoformat(), "source": row.source}
-            record_id = measurement_id(row.child_id, key["measured_on"], row.source)
-            stored = ledger.read_measurement(hub.district, record_id, row, keys[row.child_id])
-            wire = orjson.loads(stored)
-            state = RecordState.from_wire("measurement", record_id, key, wire)
-            held[row.post_id]["measurement", record_id] = state
+        for kind, row in rows:
+            key = {"child": row.child_id} | {name: str(getattr(row, name)) for name in KEYS[kind][1:]}
+            record_id = id_of(kind, key)
+            wire = orjson.loads(ledger.read_keyed(hub.district, kind, record_id, row, keys[row.child_id]))
+            held[row.post_id][kind, record_id] = RecordState.from_wire(kind, record_id, key, wire)
     return held
 
 
@@ -218,7 +216,8 @@ def _as_in_the_file(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Ch
     compared, failures = 0, []
     for case in fleet.cases:
         records = held[case.owner.replica.post_id]
-        for kind, record_id in (("child", case.child_id), ("measurement", case.measurement_id)):
+        of_case = {"child": case.child_id, "measurement": case.measurement_id, "follow_up": case.follow_up_id}
+        for kind, record_id in of_case.items():
             wanted, state = case.expected(kind), records.get((kind, record_id))
             compared += len(wanted)
             if wanted and state is None:

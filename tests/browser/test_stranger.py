@@ -16,10 +16,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from server import accounts
+from server import accounts, office
 from server.app import create_app
+from server.office import Edit
 from tests._chromium import launch_options
-from tests.server._district import District
+from tests.server._district import District, to_do, what_came
 from tests.vectors._make import DIRECTORY
 
 pytestmark = pytest.mark.browser
@@ -102,10 +103,12 @@ class Strangers:
         return found
 
     def shown(self, tablet: str) -> dict[str, Any]:
-        """Give what a tablet shows, by record; of a measurement without its day and source, as the tables hold it."""
+        """Give what a tablet shows, by record; without what names it beside the child, as the tables hold it."""
         found = self.run("return tablets[tablet].shown();", tablet=tablet)
         return {
-            record_id: {member: value for member, value in state.items() if member not in ("on", "source")}
+            record_id: {
+                member: value for member, value in state.items() if member not in ("on", "source", "task")
+            }
             for record_id, state in found.items()
         }
 
@@ -207,6 +210,29 @@ def test_both_tablets_see_both_values_when_two_weighed_one_child(strangers: Stra
     strangers.sync("b")
     strangers.sync("a")
     assert strangers.weights_g("a", measurement) == [9400]
+    strangers.check_agreement("a", "b")
+
+
+def test_what_is_to_be_done_comes_down_and_its_result_goes_back(strangers: Strangers) -> None:
+    child, district = strangers.register("a"), strangers.district
+    strangers.sync("a")
+    task = district.new_id()
+    edit = Edit.of_follow_up(child, task, {"task": to_do("home_visit", due_on=strangers.day)})
+    with district.hub.database.transaction() as session:
+        office.write(session, district.hub, [edit], "task.made", author="operator", now=district.clock.now)
+    strangers.sync("b")
+    result = what_came("not_reached", done_on=strangers.day)
+    answer = "await tablets.b.write(await tablets.b.openFollowUp(child, task), { result });"
+    strangers.run(answer, child=child, task=task, result=result)
+    visit = "await tablets.a.write(await tablets.a.openFollowUp(child), { task });"
+    strangers.run(visit, child=child, task=to_do("counsel"))
+    for tablet in ("b", "a", "b"):
+        strangers.sync(tablet)
+    assert strangers.outcomes("b") == ["applied"]
+    assert strangers.shown("a")[edit.record_id]["set"]["result"] == [
+        {"dots": [[strangers.run("return tablets.b.id;"), 1]], "value": result}
+    ]
+    assert len(strangers.shown("a")) == 3
     strangers.check_agreement("a", "b")
 
 

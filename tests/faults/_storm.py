@@ -89,13 +89,17 @@ class Cadre(threading.Thread):
             self.failure = error
 
     def _write(self) -> None:
-        """Write some measurements; days are few, so that two tablets write the same ones."""
+        """Write some measurements, and now and then what is to be done for a child or what came of it; days are few, so that
+        two tablets write the same ones."""
         if self.luck.random() < 0.2:
             self.known.append(register(self.tablet))
         for _ in range(self.luck.randint(1, 5)):
             day, child = days_ago(self.luck.randint(1, 60)), self.luck.choice(self.known)
             grams, millimetres = self.luck.randint(6000, 12000), self.luck.randint(650, 850)
             self.tablet.measure(child, day, weight_g=grams, length_mm=millimetres)
+            if self.luck.random() < 0.2:
+                task = self.tablet.set_task(child, action="home_visit", due_on=day)
+                self.tablet.set_result(child, task, done_on=day)
 
     def _send(self) -> None:
         while not self.over.is_set():

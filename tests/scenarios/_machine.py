@@ -31,7 +31,7 @@ from server.assessment import assess, derive
 from server.db import Writes
 from server.errors import Problem
 from server.hub import Hub
-from server.models import Assessment, ChangeRow, Child, Flag, Tablet, table
+from server.models import Assessment, Attention, ChangeRow, Child, Flag, Tablet, table
 from server.security import SigningKey, base64url
 from sync_protocol import (
     NOTHING_SEEN,
@@ -53,9 +53,20 @@ from sync_protocol import (
     VersionVector,
     canonical,
     fold,
+    follow_up_id,
     measurement_id,
 )
-from tests.server._district import DISTRICT, Databases, District, FakeTablet, Ref, identity, measured
+from tests.server._district import (
+    DISTRICT,
+    Databases,
+    District,
+    FakeTablet,
+    Ref,
+    identity,
+    measured,
+    to_do,
+    what_came,
+)
 
 Seen = frozenset[str]
 NOTHING: Seen = frozenset()
@@ -202,18 +213,30 @@ class Page:
 
 @dataclass(frozen=True)
 class Record:
-    """A record that the story is about: a child, or its measurement of a day."""
+    """A record that the story is about: a child, its measurement of a day, or something to be done for it."""
 
     child_id: str
     on: str | None = None
+    task: str | None = None
 
     @property
     def ref(self) -> Ref:
+        if self.task is not None:
+            return "follow_up", follow_up_id(self.child_id, self.task)
         if self.on is None:
             return "child", self.child_id
         return "measurement", measurement_id(self.child_id, self.on, "cadre")
 
+    def opened(self, replica: Replica) -> Form:
+        if self.task is not None:
+            return replica.open_follow_up(self.child_id, self.task)
+        if self.on is None:
+            return replica.open_child(self.child_id)
+        return replica.open_measurement(self.child_id, self.on)
+
     def edit(self, registers: Mapping[str, Json], context: VersionVector) -> office.Edit:
+        if self.task is not None:
+            return office.Edit.of_follow_up(self.child_id, self.task, registers, context)
         if self.on is None:
             return office.Edit.of_child(self.child_id, registers, context)
         return office.Edit.of_measurement(self.child_id, self.on, "cadre", registers, context)
@@ -259,9 +282,11 @@ class Scene:
         self.records = [
             Record(children[0], days[1]),
             Record(children[0]),
+            Record(children[0], task=district.new_id()),
             Record(children[0], days[0]),
             Record(children[1], days[1]),
             Record(children[1]),
+            Record(children[1], task=district.new_id()),
         ]
         self.devices = [Device(district.tablet(number)) for number in (0, 0, 1)]
         self.write(self.devices[0], Record(children[0]), {"identity": identity(born_on=self.days_ago(400))})
@@ -301,13 +326,7 @@ class Scene:
 
     def open(self, device: Device, record: Record) -> None:
         """Open a form and leave it open."""
-        replica = device.replica
-        form = (
-            replica.open_child(record.child_id)
-            if record.on is None
-            else replica.open_measurement(record.child_id, record.on)
-        )
-        device.forms.append((form, device.seen(record.ref)))
+        device.forms.append((record.opened(device.replica), device.seen(record.ref)))
 
     def save(self, device: Device, registers: Mapping[str, Json], form: int = -1) -> Change:
         """Fill in and save an open form."""
@@ -355,7 +374,8 @@ class Scene:
         self.counts["office edits"] += 1
 
     def release(self, number: int, registers: Mapping[str, Json]) -> None:
-        """Put a corrected copy in the place of a change that was set aside, with the original's context."""
+        """Put a corrected copy in the place of a change that was set aside, with the original's context; of `registers` it
+        gets those that it sets."""
         hub = self.district.hub
         c = table(ChangeRow).c
         query = (
@@ -367,7 +387,7 @@ class Scene:
                 return
             row = rows[number % len(rows)]
             wire = ledger.quarantined_change(hub.district, row, hub.vault)
-        chosen = wire["set"] if "weight" not in wire["set"] else {**wire["set"], **registers}
+        chosen = {**wire["set"], **{name: registers[name] for name in registers.keys() & wire["set"].keys()}}
         context = VersionVector.from_wire(wire["context"])
         edit = office.Edit(wire["kind"], wire["id"], wire["key"], chosen, context)
         self._by_office(edit, self.seen_of[self.name_of[row.hash]])
@@ -692,13 +712,15 @@ class Scene:
             self.counts["replays"] += 1
         assert self.district.counts() == before
 
-    def derived(self, district: District | None = None) -> tuple[list[Any], list[Any]]:
-        """Give every flag and every assessment, without when a flag was raised."""
-        f, a = table(Flag).c, table(Assessment).c
+    def derived(self, district: District | None = None) -> tuple[list[Any], ...]:
+        """Give every flag, every assessment and every row of the queue, without when a flag was raised and where the child
+        is: that depends on who wrote of it first."""
+        f, a, q = table(Flag).c, table(Assessment).c, table(Attention).c
         district = district or self.district
         flags = district.rows(select(f.child_id, f.rule, f.subject, f.urgency, f.details))
         scores = district.rows(select(*(a[name] for name in a.keys())))  # noqa: SIM118  # columns, not a dict
-        return sorted(map(tuple, flags)), sorted(map(repr, scores))
+        queue = district.rows(select(*(column for column in q if column.name != "post_id")))
+        return sorted(map(tuple, flags)), sorted(map(repr, scores)), sorted(map(repr, queue))
 
     def derive_anew(self) -> None:
         """Forget everything that is derived, and derive it again."""
@@ -706,12 +728,13 @@ class Scene:
         with hub.database.transaction() as session:
             session.execute(delete(table(Flag)))
             session.execute(delete(table(Assessment)))
+            session.execute(delete(table(Attention)))
             assess(session, hub, sorted(session.scalars(select(Child.id))), self.start)
             audit.append(session, DISTRICT, audit.OFFICE, "derived.anew", actor="operator", now=self.start)
 
-    def check_other_orders(self, rng: random.Random, derived: tuple[list[Any], list[Any]]) -> None:
+    def check_other_orders(self, rng: random.Random, derived: tuple[list[Any], ...]) -> None:
         """Bring all that the ledger holds to a new server, in another order and in other pieces: the same records, byte for
-        byte, the same scores and the same flags."""
+        byte, the same scores, the same flags and the same queue."""
         arrivals = self._arrivals()
         rng.shuffle(arrivals)
         with District.opened(self.databases, log_level="CRITICAL") as other:
@@ -766,6 +789,10 @@ def pulled_states(pull: Json) -> Iterator[RecordState]:
             key = {"child": child_id, "measured_on": row["on"], "source": row["source"]}
             record_id = measurement_id(child_id, row["on"], row["source"])
             yield RecordState.from_wire("measurement", record_id, key, row)
+    for child_id, rows in pull["follow_ups"].items():
+        for row in rows:
+            key = {"child": child_id, "task": row["task"]}
+            yield RecordState.from_wire("follow_up", follow_up_id(child_id, row["task"]), key, row)
 
 
 def together(tasks: Sequence[Callable[[], None]], failures: list[BaseException]) -> None:
@@ -797,6 +824,8 @@ def registers_for(record: Record, value: int, posts: Sequence[str], born_on: str
     value : 0 to 11
     posts, born_on : where a child may go, and when the one in the story was born
     """
+    if record.task is not None:
+        return _of_follow_up(value)
     if record.on is None:
         choices: list[dict[str, Json]] = [
             {"parents": {"mother": f"Ibu Contoh {value % 3}"}},
@@ -815,3 +844,16 @@ def registers_for(record: Record, value: int, posts: Sequence[str], born_on: str
     if value >= 6:
         return measured(length_mm=700 + 10 * (value % 2), note=f"Contoh {value % 2}")
     return measured(weight_g=(6100, 8800, 9000)[value % 3])
+
+
+def _of_follow_up(value: int) -> dict[str, Json]:
+    if value >= 10:
+        return {"removed": {"reason": "salah anak" if value == 11 else None}}
+    if value == 9:
+        return {"result": what_came("continue", done_on="2025-01-05", days_eaten=9)}
+    if value >= 6:
+        return {"note": {"text": f"Contoh {value % 2}"}}
+    if value >= 3:
+        outcome = ("recovered", "not_reached", "done")[value % 3]
+        return {"result": what_came(outcome, done_on="2025-01-05", covers=["not_registered/44136fa355b3"])}
+    return {"task": to_do(("take", "take", "home_visit")[value], assigned_to=f"kader-{value % 2}")}

@@ -129,7 +129,7 @@ class CalmPost(Post):
     @rule(record=SOME)
     def open_page(self, record: int) -> None:
         if not self.scene.pages:
-            self.scene.open_page(self.scene.records[record % 2])
+            self.scene.open_page(self.scene.records[record % 3])
 
     @rule(value=SOME)
     def save_page(self, value: int) -> None:
@@ -139,7 +139,7 @@ class CalmPost(Post):
 
     @rule(number=SOME)
     def release(self, number: int) -> None:
-        self.scene.release(number, {"weight": WEIGHT})
+        self.scene.release(number, {"weight": WEIGHT, "result": RESULT})
 
     @rule(device=SOME, days=st.sampled_from([-730, -1, 0, 1, 730]))
     def set_clock(self, device: int, days: int) -> None:
@@ -152,6 +152,7 @@ class CalmPost(Post):
 
 
 WEIGHT = {"weight_g": 9100, "oedema": None}
+RESULT = {"done_on": "2025-01-05", "outcome": "continue", "days_eaten": 6}
 
 
 class TroubledPost(CalmPost):
