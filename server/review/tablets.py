@@ -1,19 +1,74 @@
-"""The tablets in somebody's scope, with what became of each: how far its chain is held, what is missing, what waits."""
+"""The tablets in somebody's scope, with what became of each: how far its chain is held, what is missing, what waits, what a
+person should know of it; making a code for a new one, and revoking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from schemas.words import reason
 from server import accounts
+from server.accounts import CODE_DAYS
 from server.errors import Problem
 from server.hub import Hub
-from server.models import HealthPost, Tablet
+from server.models import HealthCentre, HealthPost, Notice, Tablet
 from server.places import UUID_TEXT
 from server.review import quarantine
 from server.review.scope import Scope, posts_within
+
+ENROL_PATH: Final = "/tablet-app/daftar"
+"""Where the tablet app takes a code, given behind "#": a browser does not send that part, so no log of a server holds it."""
+LONGEST_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a person should know of a tablet, in both languages: what is the matter, and what to do."""
+
+    id: str
+    en: str
+    do_id: str
+    do_en: str
+
+
+WARNINGS: Final[Mapping[str, Trouble]] = {
+    "tablet-cloned-or-restored": Trouble(
+        "Dua perangkat memakai identitas yang sama, atau tablet dipulihkan dari cadangan.",
+        "Two devices share one identity, or the tablet was restored from a backup.",
+        "Tanyakan ke posyandu ada berapa perangkat. Keduanya mendaftar ulang sendiri;"
+        " bila ada yang bukan milik posyandu, cabut.",
+        "Ask the posyandu how many devices there are. Both enrol again by themselves; revoke one that is not theirs.",
+    ),
+    "clock-wrong": Trouble(
+        "Jam tablet salah.",
+        "The tablet's clock is wrong.",
+        "Minta kader menyalakan tanggal dan waktu otomatis di pengaturan tablet. Umur anak dihitung dari tanggal itu.",
+        "Ask the cadre to switch on automatic date and time. The ages of children are worked out from that date.",
+    ),
+    "tablet-silent": Trouble(
+        "Sudah lama tidak mengirim data.",
+        "Has not synced for long.",
+        "Telepon kader. Minta tablet dibuka di tempat yang ada sinyal, atau titipkan datanya. Bila hilang, buka"
+        " langkah tablet hilang.",
+        "Call the cadre. Ask them to open the tablet where there is a signal, or to send its data with somebody. If"
+        " it is lost, open the steps for a lost tablet.",
+    ),
+}
+"""By the kind of notice, the most alarming first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A one-time code for a device of a post. Only its digest is kept: it is shown once."""
+
+    code: str
+    post_id: str
+    post_name: str
+    tablet_name: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +82,7 @@ class Enrolment:
     quarantined : changes set aside that wait for somebody, as `quarantine.cases` says
     replaces : the closed enrolment that this one goes on from
     clock_offset_ms : its clock less the server's at the last contact, milliseconds
+    warnings : by code of WARNINGS, since when; none of a tablet that may not send any more
     """
 
     id: str
@@ -43,6 +99,7 @@ class Enrolment:
     replaces: str | None
     split_at: datetime | None
     revoked_at: datetime | None
+    warnings: Mapping[str, datetime]
 
     @property
     def missing(self) -> int:
@@ -74,6 +131,7 @@ class Enrolment:
             "replaces": self.replaces,
             "split_at": _text(self.split_at),
             "revoked_at": _text(self.revoked_at),
+            "warnings": {code: _text(since) for code, since in self.warnings.items()},
         }
 
 
@@ -81,13 +139,31 @@ def _text(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None
 
 
-def tablets(session: Session, hub: Hub, scope: Scope) -> list[Enrolment]:
-    """Load the tablets of the posts in scope, by post and name."""
+def tablets(
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    *,
+    post_id: str | None = None,
+    tablet_id: str | None = None,
+) -> list[Enrolment]:
+    """Load the tablets of the posts in scope, by post and name.
+
+    Parameters
+    ----------
+    post_id, tablet_id : only this post's, only this one
+    """
     waiting = quarantine.open_by_tablet(session, hub)
+    warned = _warned(session, hub)
+    chosen = [Tablet.district == hub.district, posts_within(hub, scope)]
+    if post_id is not None:
+        chosen.append(Tablet.post_id == post_id)
+    if tablet_id is not None:
+        chosen.append(Tablet.id == tablet_id)
     rows = session.execute(
         select(Tablet, HealthPost.name)
         .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
-        .where(Tablet.district == hub.district, posts_within(hub, scope))
+        .where(*chosen)
         .order_by(HealthPost.name, Tablet.name, Tablet.enrolled_at)
     )
     return [
@@ -106,9 +182,77 @@ def tablets(session: Session, hub: Hub, scope: Scope) -> list[Enrolment]:
             tablet.replaces,
             tablet.split_at,
             tablet.revoked_at,
+            warned.get(tablet.id, {}) if tablet.revoked_at is None else {},
         )
         for tablet, post_name in rows
     ]
+
+
+def _warned(session: Session, hub: Hub) -> dict[str, dict[str, datetime]]:
+    """Load what stands of every tablet of the district, by tablet and code, in the order of WARNINGS."""
+    rows = session.execute(
+        select(Notice.subject, Notice.kind, Notice.raised_at).where(
+            Notice.district == hub.district, Notice.kind.in_(WARNINGS)
+        )
+    ).all()
+    found: dict[str, dict[str, datetime]] = {}
+    for code in WARNINGS:
+        for row in rows:
+            if row.kind == code:
+                found.setdefault(row.subject, {})[code] = row.raised_at
+    return found
+
+
+def make_code(
+    session: Session, hub: Hub, scope: Scope, asked: Mapping[str, Any], *, actor: str, now: datetime
+) -> Code:
+    """Make a one-time code with which a device becomes a tablet of a post in scope.
+
+    Parameters
+    ----------
+    asked : `post`, its id; `name`, what the tablet shall be called, 1 to LONGEST_NAME characters
+
+    Raises
+    ------
+    Problem
+        `change-invalid` with every reason; `record-unknown` for a post outside the scope.
+    """
+    post_id, name = asked.get("post"), asked.get("name")
+    wrong = []
+    if not isinstance(post_id, str) or not UUID_TEXT.fullmatch(post_id):
+        wrong.append(reason("post", "not-uuid" if post_id else "missing", post_id or None))
+    if not isinstance(name, str) or not name.strip():
+        wrong.append(reason("name", "missing", None))
+    elif not 1 <= len(name.strip()) <= LONGEST_NAME:
+        wrong.append(reason("name", "text-length", None, "1", str(LONGEST_NAME)))
+    elif not name.strip().isprintable():
+        wrong.append(reason("name", "invisible-character", None))
+    if wrong:
+        raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
+    found = session.execute(
+        select(HealthPost.id, HealthPost.name).where(HealthPost.id == post_id, posts_within(hub, scope))
+    ).one_or_none()
+    if found is None:
+        raise Problem("record-unknown")
+    called = str(name).strip()
+    code = accounts.make_enrolment_code(session, hub, found.id, called, actor=actor, now=now)
+    return Code(code, found.id, found.name, called, now + timedelta(days=CODE_DAYS))
+
+
+def known_posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, str]]:
+    """Give the posts in scope to choose from: (health centre's name, post's id, post's name), in that order."""
+    rows = session.execute(
+        select(HealthCentre.name, HealthPost.id, HealthPost.name)
+        .join(
+            HealthCentre,
+            and_(
+                HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
+            ),
+        )
+        .where(posts_within(hub, scope))
+        .order_by(HealthCentre.name, HealthPost.name, HealthPost.id)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def revoke(session: Session, hub: Hub, scope: Scope, tablet_id: str, *, actor: str, now: datetime) -> None:
