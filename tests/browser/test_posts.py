@@ -1,0 +1,229 @@
+"""Posts and tablets in a real Chromium, over each kind of database: read a post's quality, print the list, enrol, revoke,
+lose a tablet. Every page is looked at by axe, at a desk and on a phone, and kept as a picture.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import orjson
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from server.app import create_app
+from server.security import SigningKey
+from tests._chromium import launch_options
+from tests.conftest import ENGINES
+from tests.server._district import Databases, District
+from tests.web._clinic import PASSWORD
+from tests.web._posts import CHILDREN, Posyandu, open_posyandu
+
+pytestmark = pytest.mark.browser
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Say nothing: the application logs its own lines."""
+
+
+@dataclass
+class Desk:
+    """A served posyandu and a browser of somebody who is signed in, at one of two widths."""
+
+    posyandu: Posyandu
+    url: str
+    page: Page
+    pictures: Path
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        def note(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                self.complaints.append(message.text)
+
+        self.page.on("console", note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def look(self, name: str) -> None:
+        """Look at the page at both widths: keep a picture, ask axe, and see that nothing hangs over the edge."""
+        for width in (1280, 360):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            self.page.screenshot(path=self.pictures / f"{name}-{width}.png", full_page=True)
+            found = Axe().run(self.page, options={**RULES, "resultTypes": ["violations"]})
+            assert found.violations_count == 0, found.generate_report()
+            assert self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give where pictures are kept: the directory that SCREENSHOTS names, else a temporary one."""
+    named = os.environ.get("SCREENSHOTS")
+    directory = Path(named) if named else tmp_path_factory.mktemp("pictures")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
+    """Serve a posyandu that was measured today over real HTTP, and sign somebody of its health centre in."""
+    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
+    with District.opened(databases, cookie_secure=False) as district:
+        posyandu = open_posyandu(district)
+        username = posyandu.clinic.person().username
+        app = create_app(district.hub.settings, district.hub)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        context = browser.new_context(base_url=f"http://127.0.0.1:{server.server_port}")
+        try:
+            page = context.new_page()
+            opened = Desk(posyandu, f"http://127.0.0.1:{server.server_port}", page, pictures)
+            opened.listen()
+            page.goto("/masuk")
+            page.get_by_label("Nama pengguna").fill(username)
+            page.get_by_label("Kata sandi").fill(PASSWORD)
+            page.get_by_role("button", name="Masuk").click()
+            page.wait_for_url("**/antrean")
+            yield opened
+        finally:
+            context.close()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def test_staff_read_how_well_a_post_measures(desk: Desk) -> None:
+    page = desk.page
+    page.goto("/pos")
+    expect(page.get_by_role("row")).to_have_count(3)
+    desk.look("pos")
+    page.get_by_role("link", name="Melati 1", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Melati 1")
+    expect(page.get_by_text("Panjang/tinggi sering dibulatkan")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Angka terakhir: (Panjang|Tinggi)"))).to_be_visible()
+    desk.look("pos-melati")
+    page.get_by_text("Semua angka, dan pembandingnya").click()
+    expect(page.get_by_role("cell", name="paling banyak 1 %")).to_be_visible()
+    desk.look("pos-melati-semua-angka")
+    page.get_by_role("link", name="Semua posyandu").click()
+    page.get_by_role("link", name="Anggrek 2", exact=True).click()
+    expect(page.get_by_text("Data masih terlalu sedikit untuk dinilai")).to_be_visible()
+    desk.look("pos-anggrek-terlalu-sedikit")
+    page.get_by_role("link", name="Seluruh puskesmas").click()
+    expect(page.get_by_text("Gabungan 2 posyandu")).to_be_visible()
+
+
+def test_staff_print_the_list_of_a_posyandu_day(desk: Desk) -> None:
+    page = desk.page
+    page.goto(f"/pos/{desk.posyandu.post}")
+    page.get_by_role("link", name="Daftar hari posyandu").click()
+    page.get_by_label("Hari posyandu").fill(next_vitamin_a(desk.posyandu.today))
+    page.get_by_role("button", name="Tampilkan").click()
+    expect(page.get_by_role("columnheader", name="Vitamin A")).to_be_visible()
+    desk.look("daftar")
+    page.emulate_media(media="print")
+    page.screenshot(path=desk.pictures / "daftar-cetak.png", full_page=True)
+    expect(page.get_by_role("button", name="Tampilkan")).to_be_hidden()
+    sheet = page.pdf(prefer_css_page_size=True)
+    (desk.pictures / "daftar.pdf").write_bytes(sheet)
+    page.emulate_media(media="screen")
+    sizes = {tuple(map(round, map(float, box.split()))) for box in _boxes(sheet)}
+    assert sizes == {(0, 0, 842, 595)}  # A4, lying
+
+
+def next_vitamin_a(today: date) -> str:
+    """Give a day of the next February or August, which comes within half a year."""
+    year, month = (
+        (today.year, 2) if today.month < 2 else (today.year, 8) if today.month < 8 else (today.year + 1, 2)
+    )
+    return date(year, month, 12).isoformat()
+
+
+def _boxes(sheet: bytes) -> list[str]:
+    """Give the size of each page of a PDF."""
+    return [box.decode() for box in re.findall(rb"/MediaBox \[([^\]]+)\]", sheet)]
+
+
+def test_a_tablet_is_enrolled_with_the_code_shown_then_revoked(desk: Desk) -> None:
+    page = desk.page
+    page.goto("/tablet")
+    page.get_by_role("link", name="Daftarkan tablet").click()
+    desk.look("tablet-daftar")
+    page.get_by_label("Posyandu", exact=True).select_option("Melati 1")
+    page.get_by_label("Nama tablet").fill("Tablet 9")
+    page.get_by_role("button", name="Buat kode").click()
+    code = page.locator("#code").inner_text()
+    expect(page.get_by_role("img", name="Kode QR")).to_be_visible()
+    desk.look("tablet-kode")
+    assert enrol(desk.url, code) == 200
+    assert enrol(desk.url, code) == 403  # another key: the code is used
+    page.goto(f"/tablet?pos={desk.posyandu.post}")
+    row = page.get_by_role("row", name=re.compile("Tablet 9"))
+    expect(row).to_contain_text("belum pernah sinkron")
+    row.get_by_role("link", name="Cabut").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cabut Tablet 9?")
+    desk.look("tablet-cabut")
+    page.get_by_role("button", name="Cabut tablet ini").click()
+    expect(page.get_by_role("row", name=re.compile("Tablet 9"))).to_contain_text("dicabut")
+
+
+def enrol(url: str, code: str) -> int:
+    """Send a code as a device does; give the status."""
+    asked = {"code": code, "public_key": SigningKey().jwk(), "app": "contoh 0.1", "device": "uji"}
+    request = Request(f"{url}/api/v1/enrol", orjson.dumps(asked), {"Content-Type": "application/json"})  # noqa: S310  # our own server
+    try:
+        with urlopen(request) as answer:  # noqa: S310  # our own server
+            return int(answer.status)
+    except OSError as refused:
+        return int(getattr(refused, "code", 0))
+
+
+def test_the_steps_for_a_lost_tablet_are_gone_through(desk: Desk) -> None:
+    page, lost = desk.page, desk.posyandu.clinic.first
+    wrong_clock(desk.posyandu)
+    page.goto("/tablet")
+    expect(page.get_by_text("terlalu cepat").first).to_be_visible()
+    desk.look("tablet")
+    row = page.get_by_role("row", name=re.compile("Tablet A"))
+    row.get_by_role("link", name="Hilang?").click()
+    expect(page.get_by_role("heading", name=f"Data {CHILDREN + 1} anak ada di tablet itu")).to_be_visible()
+    desk.look("tablet-hilang")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Ambil daftar sebagai berkas").click()
+    text = Path(str(taken.value.path())).read_text("utf-8-sig")
+    assert len(text.splitlines()) == CHILDREN + 2
+    page.get_by_role("link", name="Cabut tablet ini").click()
+    page.get_by_role("button", name="Cabut tablet ini").click()
+    page.wait_for_url(f"**/tablet/{lost.id}/hilang")
+    expect(page.get_by_text("Tablet tidak lagi menerima data anak.")).to_be_visible()
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_role("heading", name=f"Data of {CHILDREN + 1} children was on it")).to_be_visible()
+    page.get_by_role("link", name="Bahasa Indonesia").click()
+
+
+def wrong_clock(posyandu: Posyandu) -> None:
+    """Let the first tablet sync while its clock is two hours and five minutes fast."""
+    tablet, now = posyandu.clinic.first, datetime.now(UTC)
+    posyandu.district.clock.now = now
+    fast = (now + timedelta(hours=2, minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    batch = tablet.replica.next_batch(posyandu.district.new_id(), fast)
+    tablet.replica.receive(tablet.send(tablet.signed(batch)), fast)
