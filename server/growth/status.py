@@ -60,6 +60,80 @@ LABELS: dict[str, Label] = {
     "obesitas": Label("Obesitas", "obese"),
 }
 
+# What a class means, as a midwife would say it to parents: by index, then by code. Weight for length and BMI share codes and
+# not words. "oedema" stands for gizi buruk that rests on the feet and not on a score.
+SENTENCES: dict[str, dict[str, Label]] = {
+    "haz": {
+        "sangat_pendek": Label(
+            "Jauh lebih pendek daripada anak seusianya.", "Much shorter than children of this age."
+        ),
+        "pendek": Label("Lebih pendek daripada anak seusianya.", "Shorter than children of this age."),
+        "normal": Label("Tingginya sesuai umur.", "As tall as children of this age."),
+        "tinggi": Label(
+            "Jauh lebih tinggi daripada anak seusianya; jarang menjadi masalah.",
+            "Much taller than children of this age; seldom a problem.",
+        ),
+    },
+    "waz": {
+        "bb_sangat_kurang": Label(
+            "Jauh lebih ringan daripada anak seusianya: di bawah garis merah KMS.",
+            "Much lighter than children of this age: below the red line of the KMS.",
+        ),
+        "bb_kurang": Label("Lebih ringan daripada anak seusianya.", "Lighter than children of this age."),
+        "bb_normal": Label("Beratnya sesuai umur.", "As heavy as children of this age."),
+        "bb_risiko_lebih": Label(
+            "Lebih berat daripada anak seusianya: di atas garis oranye KMS; lihat BB/TB.",
+            "Heavier than children of this age: above the orange line of the KMS; see weight for height.",
+        ),
+    },
+    "whz": {
+        "gizi_buruk": Label(
+            "Sangat kurus untuk panjang/tingginya; perlu diperiksa di puskesmas hari ini.",
+            "Very thin for the length or height; to be seen at the health centre today.",
+        ),
+        "gizi_kurang": Label("Kurus untuk panjang/tingginya.", "Thin for the length or height."),
+        "gizi_baik": Label("Beratnya sesuai panjang/tingginya.", "The weight fits the length or height."),
+        "berisiko_gizi_lebih": Label(
+            "Agak berat untuk panjang/tingginya; pantau bulan depan.",
+            "Somewhat heavy for the length or height; watch next month.",
+        ),
+        "gizi_lebih": Label("Terlalu berat untuk panjang/tingginya.", "Too heavy for the length or height."),
+        "obesitas": Label(
+            "Jauh terlalu berat untuk panjang/tingginya.", "Far too heavy for the length or height."
+        ),
+        "oedema": Label(
+            "Kedua kaki bengkak: dinilai gizi buruk berapa pun beratnya; perlu diperiksa hari ini.",
+            "Both feet are swollen: counted as severely wasted whatever the weight; to be seen today.",
+        ),
+    },
+    "baz": {
+        "gizi_buruk": Label("Sangat kurus untuk umurnya.", "Very thin for the age."),
+        "gizi_kurang": Label("Kurus untuk umurnya.", "Thin for the age."),
+        "gizi_baik": Label("Tidak kurus dan tidak gemuk untuk umurnya.", "Neither thin nor fat for the age."),
+        "berisiko_gizi_lebih": Label(
+            "Agak gemuk untuk umurnya; pantau bulan depan.", "Somewhat fat for the age; watch next month."
+        ),
+        "gizi_lebih": Label("Gemuk untuk umurnya.", "Fat for the age."),
+        "obesitas": Label("Sangat gemuk untuk umurnya.", "Very fat for the age."),
+        "oedema": Label(
+            "Kedua kaki bengkak: berat tidak dapat dinilai.",
+            "Both feet are swollen: the weight says nothing.",
+        ),
+    },
+    "muac": {
+        "gizi_buruk": Label(
+            "Lengan sangat kecil: di bawah 11,5 cm; perlu diperiksa hari ini.",
+            "A very thin arm: below 11.5 cm; to be seen today.",
+        ),
+        "gizi_kurang": Label(
+            "Lengan kecil: 11,5 sampai di bawah 12,5 cm.", "A thin arm: 11.5 to below 12.5 cm."
+        ),
+        "normal": Label(
+            "Lingkar lengan cukup: 12,5 cm atau lebih.", "The arm is thick enough: 12.5 cm or more."
+        ),
+    },
+}
+
 # Why there is no score, in words; DEFINED has none.
 REASON_LABELS: dict[Reason, Label] = {
     Reason.VALUE_MISSING: Label("tidak diukur", "not measured"),

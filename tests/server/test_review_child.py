@@ -27,7 +27,7 @@ def own(clinic: Clinic, *, shows_names: bool = True) -> Scope:
 
 def see(clinic: Clinic) -> review.Queue:
     with clinic.district.hub.database.reading() as session:
-        return review.queue(session, clinic.district.hub, own(clinic))
+        return review.queue(session, clinic.district.hub, own(clinic), review.Filter(), today=TODAY)
 
 
 def look_at(clinic: Clinic, child_id: str, scope: Scope | None = None) -> ChildView:

@@ -1,0 +1,50 @@
+"""Everything about one child: its record, every measurement, who wrote what, what is derived from it, and all that happened.
+
+    history (the ledger) -> visits (scored) -> confirmation, courses (pure) -> timeline -> view;  wire: the same as JSON
+
+Rules kept here:
+- A value in conflict is shown with every candidate and who recorded it; none of them is preferred.
+- A NIK is masked unless it was asked for whole, which is logged. Who may not know names gets no register that could hold
+  one.
+- The number of statements does not depend on how long the child has been measured.
+"""
+
+from server.review.child.confirmation import Confirmation, Run, confirmation, run
+from server.review.child.courses import Course, courses
+from server.review.child.history import Recorded, Value, recorded_by
+from server.review.child.timeline import KINDS, Event, mask_nik
+from server.review.child.view import (
+    ChildView,
+    Dispute,
+    child_view,
+    log_child_viewed,
+    log_nik_unmasked,
+)
+from server.review.child.visits import Candidate, MonthlyGain, Scored, Visit
+from server.review.child.wire import child_json, timeline_json
+
+__all__ = [
+    "KINDS",
+    "Candidate",
+    "ChildView",
+    "Confirmation",
+    "Course",
+    "Dispute",
+    "Event",
+    "MonthlyGain",
+    "Recorded",
+    "Run",
+    "Scored",
+    "Value",
+    "Visit",
+    "child_json",
+    "child_view",
+    "confirmation",
+    "courses",
+    "log_child_viewed",
+    "log_nik_unmasked",
+    "mask_nik",
+    "recorded_by",
+    "run",
+    "timeline_json",
+]

@@ -1,0 +1,140 @@
+"""What the ledger holds of a child: every change of its records, who made it, on which tablet, when by both clocks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy.orm import Session
+
+from server.db import among
+from server.hub import Hub
+from server.models import Account, ChangeRow, QuarantineDecision, Tablet, table
+from server.places import UUID_TEXT
+from sync_protocol import Dot, RecordState
+
+ACCOUNT: Final = "account:"
+"""How changes and the log name somebody who has an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Who recorded a value, on which tablet (None: at the health centre), when by the tablet's clock and by the server's.
+
+    `author` is how the change names them; `name` what people call them, None for an author who has no account.
+    """
+
+    author: str
+    tablet_name: str | None
+    recorded_at: datetime
+    received_at: datetime
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A live value of a register, and everybody who recorded it. Several values of one register are a conflict."""
+
+    fields: Mapping[str, Any]
+    recorded: tuple[Recorded, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Every change that is held of some children: ledger rows in the order of their arrival, their headers read, and who
+    made each; one that was set aside has no author, for it is sealed whole. `tablets` are names by id."""
+
+    rows: Sequence[Any]
+    headers: Mapping[Dot, Mapping[str, Any]]
+    tablets: Mapping[str, str]
+    recorded: Mapping[Dot, Recorded]
+
+
+def held(session: Session, hub: Hub, child_ids: Iterable[str]) -> Held:
+    """Load every change of some children and of their measurements and follow-ups; contents stay sealed."""
+    given = {"district": hub.district, "among": sorted(child_ids)}
+    rows = session.connection().execute(_changes(), given).all()
+    headers = {Dot(row.actor, row.counter): orjson.loads(row.header) for row in rows}
+    tablets = _tablets(session, hub, {row.actor for row in rows})
+    names = people(session, hub, (header.get("author", "") for header in headers.values()))
+    recorded = {}
+    for row in rows:
+        header = headers[Dot(row.actor, row.counter)]
+        if row.kind is None:
+            continue
+        recorded[Dot(row.actor, row.counter)] = Recorded(
+            header["author"],
+            tablets.get(row.actor),
+            datetime.fromisoformat(header["recorded_at"]),
+            row.received_at,
+            names.get(header["author"]),
+        )
+    return Held(rows, headers, tablets, recorded)
+
+
+def recorded_by(session: Session, hub: Hub, child_id: str) -> Mapping[Dot, Recorded]:
+    """Say of every change to a child, its measurements and its follow-ups who recorded it."""
+    return held(session, hub, [child_id]).recorded
+
+
+def people(session: Session, hub: Hub, authors: Iterable[str]) -> dict[str, str]:
+    """Give what people are called who are named as "account:<id>", by that; other authors have no account."""
+    asked = {author for author in authors if author.startswith(ACCOUNT)}
+    ids = sorted(
+        id_ for id_ in (author.removeprefix(ACCOUNT) for author in asked) if UUID_TEXT.fullmatch(id_)
+    )
+    if not ids:
+        return {}
+    rows = session.connection().execute(_accounts(), {"district": hub.district, "among": ids})
+    return {f"{ACCOUNT}{row.id}": row.display_name for row in rows}
+
+
+def values_of(state: RecordState, recorded: Mapping[Dot, Recorded]) -> dict[str, tuple[Value, ...]]:
+    """Give every register's live values with who recorded each."""
+    return {
+        name: tuple(
+            Value(sibling.value, tuple(recorded[dot] for dot in sibling.dots if dot in recorded))
+            for sibling in siblings
+        )
+        for name, siblings in state.registers.items()
+    }
+
+
+def _tablets(session: Session, hub: Hub, actors: Iterable[str]) -> dict[str, str]:
+    ids = sorted(actor for actor in actors if UUID_TEXT.fullmatch(actor))
+    if not ids:
+        return {}
+    rows = session.connection().execute(_tablet_names(), {"district": hub.district, "among": ids})
+    return {row.id: row.name for row in rows}
+
+
+@cache
+def _changes() -> Select[*tuple[Any, ...]]:
+    c, decided = table(ChangeRow).c, table(QuarantineDecision).c
+    columns = (
+        *(c.actor, c.counter, c.hash, c.kind, c.record_id, c.child_id, c.outcome),
+        *(c.header, c.content, c.sealed, c.reasons, c.clock_days, c.received_at),
+        *(decided.decision, decided.reason, decided.decided_by, decided.decided_at),
+    )
+    same = (decided.district == c.district, decided.actor == c.actor, decided.counter == c.counter)
+    return (
+        select(*columns)
+        .select_from(table(ChangeRow).outerjoin(table(QuarantineDecision), and_(*same)))
+        .where(c.district == bindparam("district"), among(c.child_id))
+        .order_by(c.received_at, c.actor, c.counter)
+    )
+
+
+@cache
+def _tablet_names() -> Select[*tuple[Any, ...]]:
+    c = table(Tablet).c
+    return select(c.id, c.name).where(c.district == bindparam("district"), among(c.id))
+
+
+@cache
+def _accounts() -> Select[*tuple[Any, ...]]:
+    c = table(Account).c
+    return select(c.id, c.display_name).where(c.district == bindparam("district"), among(c.id))

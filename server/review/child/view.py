@@ -1,0 +1,243 @@
+"""One child as its page shows it: found in scope, its record as far as the reader may know it, and what follows from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from server import audit, ledger, persons
+from server.accounts import Person
+from server.errors import Problem
+from server.hub import Hub
+from server.models import Child, HealthCentre, HealthPost
+from server.places import UUID_TEXT
+from server.regions import regions
+from server.review import care
+from server.review.care import Work
+from server.review.child.confirmation import JUDGED, Confirmation, Run, confirmation, run
+from server.review.child.courses import Course, courses
+from server.review.child.history import Recorded, Value, held, values_of
+from server.review.child.timeline import HIDDEN, NAMELESS, Event, Story, masked, timeline
+from server.review.child.visits import Visit, measured
+from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, state_of, within
+from sync_protocol import Dot, Json, RecordState
+
+RUNS: Final = ("haz", "waz", "whz")
+"""Indices of which is told since when they have been low."""
+PREMATURE_WEEKS: Final = 37
+LOW_BIRTH_WEIGHT_G: Final = 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A register with more than one live value; `visit` is None for the child's own."""
+
+    register: str
+    visit: Visit | None
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """Everything known of one child. `values` are its registers, without names where the reader may not know them.
+
+    Parameters
+    ----------
+    linked : the other children who are one person with it (`same_as`): visits are those of all, flags the person's
+    confirmations : of stunting and wasting, by index; runs : since when an index has been low, by index
+    work : what is to be done and what came of it, as `care.work_of` gives it
+    events : everything that happened, newest first
+    villages : names of the villages that `home` names or named, by code
+    today : the district's day, by which ages and validity are told
+    """
+
+    child_id: str
+    post_id: str
+    post_name: str
+    health_centre_name: str
+    name: str | None
+    sex: str | None
+    born_on: date | None
+    age_months: int | None
+    registered: bool
+    removed: bool
+    conflicts: tuple[str, ...]
+    values: Mapping[str, tuple[Value, ...]]
+    visits: tuple[Visit, ...]
+    flags: tuple[RaisedFlag, ...]
+    linked: tuple[str, ...]
+    confirmations: Mapping[str, Confirmation]
+    runs: Mapping[str, Run]
+    work: tuple[Work, ...]
+    events: tuple[Event, ...]
+    villages: Mapping[str, str]
+    today: date
+
+    @property
+    def urgency(self) -> int | None:
+        """Give the most urgent flag's urgency; None without flags."""
+        return self.flags[0].urgency if self.flags else None
+
+    @property
+    def newest(self) -> Visit | None:
+        """Give the newest measurement that stands; of one day the health centre's."""
+        return next((visit for visit in self.visits if visit.candidates), None)
+
+    @property
+    def courses(self) -> tuple[Course, ...]:
+        """Give the child's PMT courses, those under way first."""
+        return courses(self.work)
+
+    @property
+    def disputes(self) -> tuple[Dispute, ...]:
+        """Give everything in conflict: the child's own registers, then its measurements', newest first."""
+        own = [Dispute(register, None, values) for register, values in self.values.items()]
+        measured_ = [
+            Dispute(register, visit, values)
+            for visit in self.visits
+            if not visit.removed
+            for register, values in visit.values.items()
+        ]
+        return tuple(dispute for dispute in (*own, *measured_) if len(dispute.values) > 1)
+
+    @property
+    def at_birth(self) -> tuple[str, ...]:
+        """Give what of the birth a reviewer should know: "premature", "low_weight". Scores are not corrected for it."""
+        born: list[Json] = [value.fields for value in self.values.get("birth", ())]
+        weeks = [value["gestation_weeks"] for value in born if value.get("gestation_weeks")]
+        grams = [value["weight_g"] for value in born if value.get("weight_g")]
+        said = (
+            ("premature", any(n < PREMATURE_WEEKS for n in weeks)),
+            ("low_weight", any(n < LOW_BIRTH_WEIGHT_G for n in grams)),
+        )
+        return tuple(word for word, holds in said if holds)
+
+
+def child_view(
+    session: Session, hub: Hub, scope: Scope, child_id: str, today: date, *, whole_nik: bool = False
+) -> ChildView:
+    """Give everything about a child: its record, conflicts with who wrote what, measurements newest first, flags, follow-up,
+    and what happened. The number of statements depends on what kinds of things there are, never on how many.
+
+    Parameters
+    ----------
+    whole_nik : the NIK unmasked; whoever asks must log it (`log_nik_unmasked`)
+
+    Raises
+    ------
+    Problem
+        `record-unknown`: there is no such child in scope, or the person was erased. `not-allowed`: the NIK is asked for by
+        somebody who may not know names.
+    """
+    if whole_nik and not scope.shows_names:
+        raise Problem("not-allowed")
+    row = _find_child(session, hub, scope, child_id)
+    state = state_of(hub, child_id, row) if row.state is not None else None
+    group = persons.group_of(session, hub.district, [child_id])
+    subjects = ledger.subjects(session, hub.vault, hub.district, group)
+    changes = held(session, hub, group)
+    visits = measured(session, hub, subjects, changes.recorded, shows_names=scope.shows_names)
+    flags = tuple(flags_of(session, hub, [row.person_id]).get(row.person_id, ()))
+    values = _child_values(state, changes.recorded, scope.shows_names, whole_nik) if state else {}
+    runs = {index: run(index, visits) for index in RUNS}
+    events = timeline(session, hub, Story(subjects, changes, visits, flags, scope.shows_names))
+    return ChildView(
+        child_id,
+        row.post_id,
+        row.post_name,
+        row.centre_name,
+        name_of(hub, row) if scope.shows_names else None,
+        row.sex,
+        row.born_on,
+        age_in_months(row.born_on, today),
+        bool(row.registered),
+        bool(row.removed),
+        tuple(row.conflicts.split()),
+        values,
+        visits,
+        flags,
+        tuple(other for other in group if other != child_id),
+        {index: confirmation(index, visits) for index in JUDGED},
+        {index: found for index, found in runs.items() if found},
+        care.work_of(session, hub, scope, group),
+        events,
+        _villages(values, events),
+        today,
+    )
+
+
+def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
+    if not UUID_TEXT.fullmatch(child_id):
+        raise Problem("record-unknown")
+    row = session.execute(
+        select(
+            Child.id.label("child_id"),
+            Child.post_id,
+            Child.person_id,
+            Child.registered,
+            Child.removed,
+            Child.conflicts,
+            Child.sex,
+            Child.born_on,
+            Child.state,
+            Child.wrapped_key,
+            Child.key_version,
+            HealthPost.name.label("post_name"),
+            HealthCentre.name.label("centre_name"),
+        )
+        .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
+        .join(
+            HealthCentre,
+            and_(HealthCentre.district == Child.district, HealthCentre.id == HealthPost.health_centre_id),
+        )
+        .where(Child.id == child_id, Child.wrapped_key.is_not(None), within(hub, scope))
+    ).one_or_none()
+    if row is None:
+        raise Problem("record-unknown")
+    return row
+
+
+def _child_values(
+    state: RecordState, recorded: Mapping[Dot, Recorded], shows_names: bool, whole_nik: bool
+) -> dict[str, tuple[Value, ...]]:
+    shown = {}
+    for register, values in values_of(state, recorded).items():
+        if not shows_names and register not in NAMELESS:
+            continue
+        hidden = frozenset() if shows_names else HIDDEN
+        shown[register] = tuple(
+            Value(_shown(register, value.fields, hidden, whole_nik), value.recorded) for value in values
+        )
+    return shown
+
+
+def _shown(register: str, fields: Json, hidden: frozenset[str], whole_nik: bool) -> Json:
+    if register == "nik" and not whole_nik:
+        return masked(fields)
+    return {name: value for name, value in fields.items() if name not in hidden}
+
+
+def _villages(values: Mapping[str, tuple[Value, ...]], events: Iterable[Event]) -> dict[str, str]:
+    homes: list[Json | None] = [value.fields for value in values.get("home", ())]
+    homes += [event.values.get("home") for event in events]
+    codes = {home.get("village") for home in homes if home}
+    return {region.code: region.name for region in regions() if region.code in codes}
+
+
+def log_child_viewed(session: Session, hub: Hub, person: Person, shown: ChildView, now: datetime) -> None:
+    """Log at the child's post that somebody opened its page."""
+    _log(session, hub, person, shown, "child.viewed", now)
+
+
+def log_nik_unmasked(session: Session, hub: Hub, person: Person, shown: ChildView, now: datetime) -> None:
+    """Log at the child's post that somebody was shown its NIK whole."""
+    _log(session, hub, person, shown, "nik.unmasked", now)
+
+
+def _log(session: Session, hub: Hub, person: Person, shown: ChildView, action: str, now: datetime) -> None:
+    details = {"child": shown.child_id, "names": Scope.of(person).shows_names}
+    stream, actor = audit.post_stream(shown.post_id), f"account:{person.account_id}"
+    audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)
