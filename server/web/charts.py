@@ -7,10 +7,13 @@ Rules kept here:
 - Weight for length goes on one table, that of the newest measurement. The WHO made weight-for-height of weight-for-length
   by moving it 0.7 cm, so an earlier point keeps its score when it is moved likewise.
 - A value far outside the curves is pinned to the edge and marked, so that a slip of the keyboard cannot flatten the chart.
+- Zones, where they are asked for, are the classes of `growth.status`, one between each two of their cut-offs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
 from itertools import pairwise
 from math import ceil, floor
 from typing import Final
@@ -18,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from server.growth.lms import FloatArray
+from server.growth.status import LABELS, LENGTH_FOR_AGE_CODES, WASTING_CODES, WEIGHT_FOR_AGE_CODES
 from server.growth.zscores import DAYS_PER_MONTH, FIRST_STANDING_DAY, CurveName, curve
 from server.review import Candidate, Visit
 
@@ -30,6 +34,32 @@ ROOM: Final = 0.25
 CURVE_POINTS: Final = 90
 MOVED_CM: Final = 0.7
 INDICES: Final = ("haz", "waz", "whz", "baz")
+NEAR_DAYS: Final = 366
+"""How far back from its newest measurement a child is looked at closely."""
+LEGIBLE: Final = 14
+"""The least height of a zone, in the drawing's units, in which its name can be read."""
+LETTER_WIDTH, DATE_WIDTH = 6.9, 115
+"""Of a zone's name, and of the newest point's date."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """An index's classes from the lowest up, the cut-offs between them, and how far each lies from what is wished for."""
+
+    codes: tuple[str, ...]
+    cut_offs: tuple[int, ...]
+    tones: tuple[str, ...]
+
+
+_WASTING: Final = _Classes(
+    WASTING_CODES, (-3, -2, 1, 2, 3), ("low2", "low1", "fine", "high1", "high2", "high3")
+)
+CLASSES: Final[Mapping[str, _Classes]] = {
+    "haz": _Classes(LENGTH_FOR_AGE_CODES, (-3, -2, 3), ("low2", "low1", "fine", "high1")),
+    "waz": _Classes(WEIGHT_FOR_AGE_CODES, (-3, -2, 1), ("low2", "low1", "fine", "high1")),
+    "whz": _WASTING,
+    "baz": _WASTING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +78,24 @@ class Line:
     path: str
     label_x: float
     label_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The stretch between two cut-offs: the code of its class, low2 to high3, an SVG path, and where its name goes.
+
+    `below`, `above` : the cut-offs; None at the ends. `legible` : whether there is a place for the name, of which
+    `label_x` is the right end
+    """
+
+    code: str
+    tone: str
+    path: str
+    label_x: float
+    label_y: float
+    below: int | None
+    above: int | None
+    legible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +131,12 @@ class Chart:
     table : the WHO table that is drawn
     marks : oldest first; joins : pairs of (x1, y1, x2, y2) between candidates of one measurement; trail : path or ""
     left_out : measurements with a value that lies before or after the window
+    zones : from the lowest up; empty where they were not asked for
     """
 
     index: str
     table: CurveName
+    zones: tuple[Zone, ...]
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
@@ -126,14 +176,15 @@ class _Frame:
         return round(BOTTOM - (up - self.low_y) / (self.high_y - self.low_y) * (BOTTOM - TOP), 1)
 
 
-def growth_charts(sex: str, visits: Sequence[Visit], *, near: bool) -> tuple[Chart, ...]:
+def growth_charts(sex: str, visits: Sequence[Visit], *, near: bool, zones: bool = False) -> tuple[Chart, ...]:
     """Draw height, weight, weight-for-length and BMI of one child, each that has a value.
 
     Parameters
     ----------
     sex : M or F; without it there is no curve to draw
     visits : as `child_view` gives them
-    near : only the child's own stretch of months or cm, and not the whole table
+    near : only the child's last year, in months or the cm that it grew, and not the whole table
+    zones : with the classes as zones between their cut-offs, as on a KMS card, and only the lines that part them
 
     Returns
     -------
@@ -146,7 +197,7 @@ def growth_charts(sex: str, visits: Sequence[Visit], *, near: bool) -> tuple[Cha
         table = _table(index, oldest_first)
         readings = [r for visit in oldest_first for r in _readings(index, table, visit)]
         if readings:
-            charts.append(_draw(index, table, number, readings, near))
+            charts.append(_draw(index, table, number, readings, near, zones))
     return tuple(charts)
 
 
@@ -181,21 +232,25 @@ def _place(index: str, table: CurveName, candidate: Candidate) -> tuple[float, f
     return None if months is None or up is None else (months, up)
 
 
-def _draw(index: str, table: CurveName, sex: int, readings: Sequence[_Reading], near: bool) -> Chart:
-    days_or_cm, values = curve(table, sex, Z_LINES)
+def _draw(
+    index: str, table: CurveName, sex: int, readings: Sequence[_Reading], near: bool, zones: bool
+) -> Chart:
+    cut_offs = CLASSES[index].cut_offs
+    drawn = sorted({0, *cut_offs}) if zones else list(Z_LINES)
+    wanted = sorted({*Z_LINES, *cut_offs})
+    days_or_cm, values = _curves(table, sex, tuple(wanted))
     along = days_or_cm if table in ("wfl", "wfh") else days_or_cm / DAYS_PER_MONTH
     low, high = _window(table, readings, near, float(along[0]), float(along[-1]))
     inside = [r for r in readings if low <= r.across <= high]
     seen = (along >= low - 1e-9) & (along <= high + 1e-9)
+    by_z = {z: row[seen] for z, row in zip(wanted, values, strict=True)}
     frame = _frame(low, high, values[:, seen], inside)
     marks = tuple(_mark(frame, reading) for reading in inside)
     return Chart(
         index,
         table,
-        tuple(
-            _line(frame, z, along[seen], row[seen], days_or_cm[seen], table)
-            for z, row in zip(Z_LINES, values, strict=True)
-        ),
+        _zones(frame, CLASSES[index], along[seen], by_z, marks) if zones else (),
+        tuple(_line(frame, z, along[seen], by_z[z], days_or_cm[seen], table) for z in drawn),
         _ticks(low, high, (1, 2, 3, 6, 12) if table not in ("wfl", "wfh") else (1, 2, 5, 10), frame.x, 9),
         _ticks(frame.low_y, frame.high_y, (0.2, 0.5, 1, 2, 5, 10, 20), frame.y, 8),
         marks,
@@ -209,7 +264,9 @@ def _window(
     table: CurveName, readings: Sequence[_Reading], near: bool, first: float, last: float
 ) -> tuple[float, float]:
     """Choose what stretch of the table is drawn: all of it, the first two years, or around the child."""
-    lowest, highest = min(r.across for r in readings), max(r.across for r in readings)
+    lately = max(r.visit.measured_on for r in readings) - timedelta(days=NEAR_DAYS)
+    shown = [r.across for r in readings if not near or r.visit.measured_on >= lately]
+    lowest, highest = min(shown), max(shown)
     if table in ("wfl", "wfh"):
         if not near:
             return first, last
@@ -237,12 +294,70 @@ def _mark(frame: _Frame, r: _Reading) -> Mark:
     return Mark(frame.x(r.across), frame.y(within), r.across, r.up, r.z, r.visit, r.disputed, within != r.up)
 
 
+@cache
+def _curves(table: CurveName, sex: int, z_lines: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+    """Work a table's curves out once for a process: they never change, and a page draws four of them."""
+    return curve(table, sex, z_lines)
+
+
+def _zones(
+    frame: _Frame, classes: _Classes, along: FloatArray, by_z: Mapping[int, FloatArray], marks: Sequence[Mark]
+) -> tuple[Zone, ...]:
+    """Draw each class between the curves of its cut-offs; the outermost reach to the plot's edge."""
+    kept = _thinned(along)
+    across = [frame.x(along[i]) for i in kept]
+    edges: list[list[tuple[float, float]]] = [
+        [(x, BOTTOM) for x in across],
+        *([(x, frame.y(by_z[z][i])) for x, i in zip(across, kept, strict=True)] for z in classes.cut_offs),
+        [(x, TOP) for x in across],
+    ]
+    limits: list[int | None] = [None, *classes.cut_offs, None]
+    found = []
+    for number, (code, tone) in enumerate(zip(classes.codes, classes.tones, strict=True)):
+        lower, upper = edges[number], edges[number + 1]
+        path = f"{_path([*lower, *reversed(upper)])}Z"
+        width = LETTER_WIDTH * max(len(LABELS[code].id), len(LABELS[code].en))
+        place = _place_of_name(lower, upper, marks, width)
+        x, y = place or (RIGHT - 6.0, lower[-1][1])
+        found.append(Zone(code, tone, path, x, y, limits[number], limits[number + 1], place is not None))
+    return tuple(found)
+
+
+def _place_of_name(
+    lower: Sequence[tuple[float, float]],
+    upper: Sequence[tuple[float, float]],
+    marks: Sequence[Mark],
+    width: float,
+) -> tuple[float, float] | None:
+    """Find where a zone's name covers no point of the child and not the newest one's date, as far right as can be; None if
+    there is no such place."""
+    taken = [(mark.x - 8, mark.x + 8, mark.y) for mark in marks]
+    for newest in marks[-1:]:  # the template writes its date beside it, towards the middle
+        left = newest.x - DATE_WIDTH if newest.x > (LEFT + RIGHT) / 2 else newest.x
+        taken.append((left, left + DATE_WIDTH, newest.y - 14))
+    for end in range(RIGHT - 6, LEFT + round(width), -12):
+        start = end - width
+        at = min(range(len(lower)), key=lambda n: abs(lower[n][0] - (start + end) / 2))
+        bottom, top = lower[at][1], upper[at][1]
+        y = round((bottom + top) / 2, 1)
+        free = all(right < start or left > end or abs(up - y) >= LEGIBLE for left, right, up in taken)
+        if free and bottom - top >= LEGIBLE:
+            return float(end), y
+    return None
+
+
+def _thinned(along: FloatArray) -> list[int]:
+    """Choose the places of a curve that are drawn, its ends among them."""
+    step = max(1, len(along) // CURVE_POINTS)
+    chosen: list[int] = np.unique(np.append(np.arange(0, len(along), step), len(along) - 1)).tolist()
+    return chosen
+
+
 def _line(
     frame: _Frame, z: int, along: FloatArray, values: FloatArray, days: FloatArray, table: CurveName
 ) -> Line:
     """Draw one curve, length-for-age in two pieces: it steps down where lying becomes standing."""
-    step = max(1, len(along) // CURVE_POINTS)
-    kept = np.unique(np.append(np.arange(0, len(along), step), len(along) - 1))
+    kept = np.array(_thinned(along))
     pieces = [kept]
     if table == "haz":
         turn = int(np.searchsorted(days, FIRST_STANDING_DAY))

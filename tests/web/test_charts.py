@@ -6,6 +6,14 @@ from typing import Any
 
 import pytest
 
+from server.growth.status import (
+    LENGTH_FOR_AGE_CODES,
+    WASTING_CODES,
+    WEIGHT_FOR_AGE_CODES,
+    length_for_age_status,
+    wasting_status,
+    weight_for_age_status,
+)
 from server.growth.zscores import DAYS_PER_MONTH, curve
 from server.review import Candidate, Scored, Visit
 from server.web.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, growth_charts
@@ -171,3 +179,66 @@ def test_axes_have_few_round_numbers_inside_the_plot() -> None:
             assert all(tick.value == pytest.approx(round(tick.value, 1)) for tick in ticks)
         assert all(LEFT <= tick.at <= RIGHT for tick in drawn.x_ticks)
         assert all(TOP <= tick.at <= BOTTOM for tick in drawn.y_ticks)
+
+
+def test_near_chart_of_a_child_with_a_long_past_shows_its_last_year() -> None:
+    visits = [
+        visit(candidate(months * 30, weight_g=9000), on=f"{2024 + months // 12}-{months % 12 + 1:02d}-05")
+        for months in range(1, 30)
+    ]
+    drawn = chart("waz", *visits, near=True)
+    assert drawn.x_ticks[0].value >= 15
+    assert len(drawn.marks) + drawn.left_out == 29
+    assert 12 <= len(drawn.marks) <= 14
+
+
+# -- zones ----------------------------------------------------------------------------------------
+
+
+def zoned(index: str, *visits: Visit, near: bool = False) -> Chart:
+    return next(c for c in growth_charts("M", visits, near=near, zones=True) if c.index == index)
+
+
+@pytest.mark.parametrize(
+    ("index", "judge", "codes"),
+    [
+        ("haz", length_for_age_status, LENGTH_FOR_AGE_CODES),
+        ("waz", weight_for_age_status, WEIGHT_FOR_AGE_CODES),
+        ("whz", wasting_status, WASTING_CODES),
+        ("baz", wasting_status, WASTING_CODES),
+    ],
+)
+def test_zones_are_the_classes_that_scores_are_given(index: str, judge: Any, codes: tuple[str, ...]) -> None:
+    drawn = zoned(index, visit(candidate(365, weight_g=9000, length_cm=75.0, bmi=16.0)))
+    assert [zone.code for zone in drawn.zones] == list(codes)
+    for zone in drawn.zones:
+        inside = zone.above - 0.5 if zone.above is not None else (zone.below or 0) + 0.5
+        assert codes[int(judge(inside))] == zone.code
+    assert [z.below for z in drawn.zones[1:]] == [z.above for z in drawn.zones[:-1]]
+
+
+def test_weight_zones_part_at_the_red_and_the_orange_line() -> None:
+    drawn = zoned("waz", visit(candidate(365, weight_g=9000)))
+    assert [line.z for line in drawn.lines] == [-3, -2, 0, 1]
+    red, orange = (next(line for line in drawn.lines if line.z == z) for z in (-3, 1))
+    assert points(red.path)[-1] in points(drawn.zones[0].path)
+    assert points(orange.path)[-1] in points(drawn.zones[-1].path)
+
+
+def test_zones_fill_the_plot_and_change_neither_points_nor_axes() -> None:
+    child = visit(candidate(365, weight_g=9000))
+    drawn, plain = zoned("waz", child), chart("waz", child)
+    assert (drawn.marks, drawn.x_ticks, drawn.y_ticks) == (plain.marks, plain.x_ticks, plain.y_ticks)
+    assert plain.zones == ()
+    corners = {(round(x / 2), y) for zone in drawn.zones for x, y in points(zone.path)}
+    assert {(LEFT / 2, TOP), (RIGHT / 2, TOP), (LEFT / 2, BOTTOM), (RIGHT / 2, BOTTOM)} <= corners
+
+
+def test_name_of_a_zone_covers_no_point_of_the_child() -> None:
+    visits = [
+        visit(candidate(days, weight_g=6500 + days * 4), on=f"2026-0{days // 100}-05")
+        for days in range(300, 700, 100)
+    ]
+    for zone in zoned("waz", *visits, near=True).zones:
+        for mark in zoned("waz", *visits, near=True).marks:
+            assert not (zone.legible and 0 < zone.label_x - mark.x < 60 and abs(zone.label_y - mark.y) < 10)
