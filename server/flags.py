@@ -11,12 +11,22 @@ from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What a rule is called once the health centre has measured the child itself."""
+
+    id: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's urgency (1 today to 4) and its words in Indonesian and English."""
+    """A rule's urgency (1 today to 4) and its words in Indonesian and English; `confirmed` where a second measurement by the
+    health centre makes another thing of it."""
 
     urgency: int
     id: str
     en: str
+    confirmed: Confirmed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +42,31 @@ class Finding:
 RULES: Final[dict[str, Rule]] = {
     "oedema": Rule(1, "Bengkak (edema) pada kedua kaki", "Oedema of both feet"),
     "severely_wasted": Rule(
-        1, "Terindikasi gizi buruk (BB/TB < -3 SD)", "Indicated severely wasted (WHZ < -3)"
+        1,
+        "Terindikasi gizi buruk (BB/TB < -3 SD)",
+        "Indicated severely wasted (WHZ < -3)",
+        Confirmed("Terkonfirmasi gizi buruk (BB/TB < -3 SD)", "Confirmed severely wasted (WHZ < -3)"),
     ),
     "muac_severe": Rule(1, "LiLA di bawah 11,5 cm", "MUAC below 11.5 cm"),
     "below_red_line": Rule(1, "Di bawah garis merah (BB/U < -3 SD)", "Below the red line (WAZ < -3)"),
     "severely_stunted": Rule(
-        1, "Terindikasi sangat pendek (TB/U < -3 SD)", "Indicated severely stunted (HAZ < -3)"
+        1,
+        "Terindikasi sangat pendek (TB/U < -3 SD)",
+        "Indicated severely stunted (HAZ < -3)",
+        Confirmed("Terkonfirmasi sangat pendek (TB/U < -3 SD)", "Confirmed severely stunted (HAZ < -3)"),
     ),
-    "stunted": Rule(2, "Terindikasi pendek (TB/U < -2 SD)", "Indicated stunted (HAZ < -2)"),
-    "wasted": Rule(2, "Terindikasi gizi kurang (BB/TB < -2 SD)", "Indicated wasted (WHZ < -2)"),
+    "stunted": Rule(
+        2,
+        "Terindikasi pendek (TB/U < -2 SD)",
+        "Indicated stunted (HAZ < -2)",
+        Confirmed("Terkonfirmasi pendek (TB/U < -2 SD)", "Confirmed stunted (HAZ < -2)"),
+    ),
+    "wasted": Rule(
+        2,
+        "Terindikasi gizi kurang (BB/TB < -2 SD)",
+        "Indicated wasted (WHZ < -2)",
+        Confirmed("Terkonfirmasi gizi kurang (BB/TB < -2 SD)", "Confirmed wasted (WHZ < -2)"),
+    ),
     "muac_moderate": Rule(2, "LiLA 11,5 sampai di bawah 12,5 cm", "MUAC 11.5 to below 12.5 cm"),
     "underweight": Rule(2, "Berat badan kurang (BB/U < -2 SD)", "Underweight (WAZ < -2)"),
     "two_t": Rule(
@@ -97,7 +123,12 @@ RULES: Final[dict[str, Rule]] = {
         "An infant under 9 months recorded as measured standing",
     ),
     "not_gaining": Rule(3, "Berat badan tidak naik (T)", "No adequate weight gain this month (T)"),
-    "overweight": Rule(3, "Terindikasi gizi lebih (BB/TB > +2 SD)", "Indicated overweight (WHZ > +2)"),
+    "overweight": Rule(
+        3,
+        "Terindikasi gizi lebih (BB/TB > +2 SD)",
+        "Indicated overweight (WHZ > +2)",
+        Confirmed("Terkonfirmasi gizi lebih (BB/TB > +2 SD)", "Confirmed overweight (WHZ > +2)"),
+    ),
     "birth_date_unknown": Rule(
         3,
         "Tanggal lahir belum diketahui; hanya BB/PB yang dapat dinilai",

@@ -17,7 +17,10 @@ from server.review.child import (
     mask_nik,
 )
 from server.review.flagged import (
+    AGES,
     FLAGGED_COLUMNS,
+    STATUSES,
+    Filter,
     Newest,
     PostCount,
     Queue,
@@ -25,6 +28,7 @@ from server.review.flagged import (
     flagged_csv,
     flagged_rows,
     flagged_text,
+    log_queue_exported,
     log_queue_viewed,
     queue,
     spreadsheet_safe,
@@ -32,10 +36,13 @@ from server.review.flagged import (
 from server.review.scope import RaisedFlag, Scope
 
 __all__ = [
+    "AGES",
     "FLAGGED_COLUMNS",
+    "STATUSES",
     "Candidate",
     "ChildView",
     "Dispute",
+    "Filter",
     "MonthlyGain",
     "Newest",
     "PostCount",
@@ -52,6 +59,7 @@ __all__ = [
     "flagged_rows",
     "flagged_text",
     "log_child_viewed",
+    "log_queue_exported",
     "log_queue_viewed",
     "mask_nik",
     "queue",

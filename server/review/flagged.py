@@ -1,38 +1,74 @@
-"""The queue of children who need a second look: a page of it with counts, and all of it as plain rows.
+"""The queue of people who need a second look, or for whom work is open: a page with counts, and all of it as plain rows.
 
 Rules kept here:
-- Ordered by urgency, then by how many red flags a child has, then by how far its worst score lies from the median, then by
-  post. Oedema counts as furthest: it voids the scores that would say so. A page puts those who are equal in all of this in
-  order of their names; across pages their order is fixed but not by name, for names are sealed.
+- Ordered by urgency, then by how many red flags a child has, then by the gravest flag, then by how far its worst score lies
+  from the median, then by post. A page puts those who are equal in all of this in order of their names; across pages their
+  order is fixed but not by name, for names are sealed.
 - The number of statements does not depend on how many children there are, and only the names of the page shown are unsealed.
-- A count of the whole queue is the database's; nothing is loaded to be counted.
+- A count of the whole queue is the database's; nothing is loaded to be counted. Each count heeds all filters but its own.
 """
 
 import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import CTE, JSON, ColumnElement, Float, Select, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from server import audit
 from server.accounts import Person
+from server.assessment import months_back
+from server.attention import CLOSED, NEW, TAKEN, WAITING
 from server.hub import Hub
-from server.models import Assessment, Child, Flag, HealthPost
-from server.review.scope import RULE_ORDER, RaisedFlag, Scope, age_in_months, flags_of, name_of, within
+from server.models import Assessment, Attention, Child, Flag, HealthPost, Region
+from server.review.scope import RULE_ORDER, RaisedFlag, Scope, age_in_months, flags_of, name_of, posts_within
 
-RED: Final = 1
-"""The urgency that wants the health centre today."""
-OEDEMA_DISTANCE: Final = 99.0
-"""Stands for the distance from the median of a child whose oedema voids its scores."""
 PAGE_ROWS: Final = 500
 """Rows fetched at a time when the whole queue is asked for."""
+OPEN, OVERDUE, ALL = "open", "overdue", "all"
+STATUSES: Final = (OPEN, NEW, TAKEN, WAITING, OVERDUE, CLOSED, ALL)
+"""What may be chosen: all that is not closed; by how far the work has come; a task whose day has passed; everything."""
+AGES: Final[Mapping[str, tuple[int, int]]] = {
+    "0-5": (0, 6),
+    "6-11": (6, 12),
+    "12-23": (12, 24),
+    "24-59": (24, 60),
+}
+"""Bands of age in completed months, as the monthly report has them: from, up to but without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which part of the queue is asked for; None or "" for everything.
+
+    Parameters
+    ----------
+    village : code of a desa or kelurahan
+    rule : only children with this flag, whatever else they have
+    urgency : only those whose most urgent flag is this, 1 to 4; 5 for those without a flag whose work is open
+    age : a key of AGES
+    status : of STATUSES
+    assigned_to : an author, "account:<id>"
+    """
+
+    post_id: str | None = None
+    village: str | None = None
+    rule: str | None = None
+    urgency: int | None = None
+    age: str | None = None
+    status: str = OPEN
+    assigned_to: str | None = None
+
+    @property
+    def chosen(self) -> bool:
+        """Say whether anything is filtered out beyond what everybody sees first."""
+        return self != Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +86,10 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A flagged child. `name` is None where the reader may not know it or nobody does; a disputed one has each candidate."""
+    """A person of the queue. `name` is None where the reader may not know it or nobody does; of a disputed one it is each.
+
+    `status`, `assigned_to` and `due_on` are those of `models.Attention`.
+    """
 
     child_id: str
     post_id: str
@@ -62,20 +101,27 @@ class QueueRow:
     red_flags: int
     flags: tuple[RaisedFlag, ...]
     newest: Newest | None
+    status: str
+    assigned_to: str | None
+    due_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
 class PostCount:
-    """How many flagged children a post has."""
+    """How many people of the queue a post has, and where it is."""
 
     post_id: str
     name: str
     children: int
+    village: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A page of the queue. Each count heeds the other two filters, not its own: it says what choosing it gives."""
+    """A page of the queue. Each count heeds the other filters, not its own: it says what choosing it gives.
+
+    `by_status` has every word of STATUSES; `by_village` is code -> (name, people); `mine` are those assigned to `me`.
+    """
 
     rows: tuple[QueueRow, ...]
     total: int
@@ -84,13 +130,9 @@ class Queue:
     by_urgency: Mapping[int, int]
     by_rule: Mapping[str, int]
     by_post: tuple[PostCount, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    post_id: str | None = None
-    rule: str | None = None
-    urgency: int | None = None
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    by_village: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    mine: int = 0
 
 
 # -- the queue ------------------------------------------------------------------------------------
@@ -100,99 +142,179 @@ def queue(
     session: Session,
     hub: Hub,
     scope: Scope,
+    chosen: Filter,
     *,
-    post_id: str | None = None,
-    rule: str | None = None,
-    urgency: int | None = None,
+    today: date,
+    me: str = "",
     limit: int = 50,
     offset: int = 0,
 ) -> Queue:
-    """Give a page of flagged children, most urgent first.
+    """Give a page of the queue, most urgent first.
 
     Parameters
     ----------
-    post_id : only this post's children
-    rule : only children with this flag, whatever else they have
-    urgency : only children whose most urgent flag is this, 1 to 4
+    today : decides ages and what is overdue
+    me : the author ("account:<id>") whose own share is counted
     limit, offset : rows to give and to skip
     """
-    chosen = _Filter(post_id, rule, urgency)
-    cells = _count_cells(session, hub, scope, rule)
     by_urgency: Counter[int] = Counter()
-    by_post: Counter[tuple[str, str]] = Counter()
-    for post, post_name, urgent, count in cells:
-        if post_id in (None, post):
-            by_urgency[urgent] += count
-        if urgency in (None, urgent):
-            by_post[post_name, post] += count
+    by_post: Counter[tuple[str, str, str | None]] = Counter()
+    by_village: Counter[tuple[str, str]] = Counter()
+    total = 0
+    everywhere = replace(chosen, post_id=None, village=None, urgency=None)
+    for cell in _count_cells(session, hub, scope, everywhere, today):
+        here = chosen.post_id in (None, cell.post_id)
+        in_village = chosen.village in (None, cell.village_code)
+        if here and in_village:
+            by_urgency[cell.urgency] += cell.people
+        if chosen.urgency in (None, cell.urgency):
+            total += cell.people if here and in_village else 0
+            if in_village:
+                by_post[cell.name, cell.post_id, cell.village_code] += cell.people
+            if here and cell.village_code:
+                by_village[cell.village or cell.village_code, cell.village_code] += cell.people
+    by_status, mine = _count_statuses(session, hub, scope, chosen, today, me)
     return Queue(
-        _page(session, hub, scope, chosen, limit, offset),
-        by_urgency.total() if urgency is None else by_urgency[urgency],
+        _page(session, hub, scope, chosen, today, limit, offset),
+        total,
         limit,
         offset,
         dict(sorted(by_urgency.items())),
-        _count_rules(session, hub, scope, _Filter(post_id, None, urgency)),
-        tuple(PostCount(post, name, count) for (name, post), count in sorted(by_post.items())),
+        _count_rules(session, hub, scope, replace(chosen, rule=None), today),
+        tuple(
+            PostCount(post, name, n, village)
+            for (name, post, village), n in sorted(by_post.items(), key=_named)
+        ),
+        by_status,
+        {code: (name, n) for (name, code), n in sorted(by_village.items())},
+        mine,
     )
 
 
-def _flagged(hub: Hub, scope: Scope, chosen: _Filter, *more: ColumnElement[Any]) -> CTE:
-    """Give the flagged children in scope: child_id, post_id, urgency, red_flags, and what more is asked of their flags."""
-    statement = (
-        select(
-            Flag.child_id,
-            Child.post_id,
-            func.min(Flag.urgency).label("urgency"),
-            func.sum(case((Flag.urgency == RED, 1), else_=0)).label("red_flags"),
-            *more,
+def _named(item: tuple[tuple[str, str, str | None], int]) -> tuple[str, str]:
+    return item[0][:2]
+
+
+def _conditions(hub: Hub, scope: Scope, chosen: Filter, today: date) -> list[ColumnElement[bool]]:
+    """Give the conditions on Attention that a filter and a scope make; an unknown scope holds for nobody."""
+    where: list[ColumnElement[bool]] = [Attention.district == hub.district]
+    if scope.kind == "post":
+        where.append(Attention.post_id == scope.id)
+    elif (scope.kind, scope.id) != ("district", hub.district):
+        where.append(Attention.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
+    if chosen.post_id:
+        where.append(Attention.post_id == chosen.post_id)
+    if chosen.village:
+        there = HealthPost.district == hub.district, HealthPost.village_code == chosen.village
+        where.append(Attention.post_id.in_(select(HealthPost.id).where(*there)))
+    if chosen.urgency:
+        where.append(Attention.urgency == chosen.urgency)
+    if chosen.rule:
+        named = (
+            Flag.district == Attention.district,
+            Flag.child_id == Attention.child_id,
+            Flag.rule == chosen.rule,
         )
-        .join(Child, and_(Child.district == Flag.district, Child.id == Flag.child_id))
-        .where(Flag.district == hub.district, within(hub, scope))
-        .group_by(Flag.child_id, Child.post_id)
+        where.append(select(Flag.rule).where(*named).correlate(Attention).exists())
+    if chosen.age:
+        where.append(_of_age(chosen.age, today))
+    if chosen.assigned_to:
+        where.append(Attention.assigned_to == chosen.assigned_to)
+    return [*where, *_of_status(chosen.status, today)]
+
+
+def _of_age(band: str, today: date) -> ColumnElement[bool]:
+    """Select by age in completed months: born after the day that would make them too old, not after the one that makes them
+    old enough."""
+    low, high = AGES[band]
+    young, old = _months_before(today, low), _months_before(today, high)
+    born = (
+        Child.district == Attention.district,
+        Child.id == Attention.child_id,
+        Child.born_on <= young,
+        Child.born_on > old,
     )
-    if chosen.post_id is not None:
-        statement = statement.where(Child.post_id == chosen.post_id)
-    if chosen.rule is not None:
-        statement = statement.having(func.max(case((Flag.rule == chosen.rule, 1), else_=0)) == 1)
-    if chosen.urgency is not None:
-        statement = statement.having(func.min(Flag.urgency) == chosen.urgency)
-    return statement.cte("flagged")
+    return select(Child.id).where(*born).correlate(Attention).exists()
 
 
-def _distance(session: Session) -> ColumnElement[Any]:
-    """Give how far a child's worst score lies from the median; NULL where no flag has a score."""
-    if session.get_bind().dialect.name == "sqlite":
-        z: ColumnElement[Any] = cast(func.json_extract(Flag.details, "$.z"), Float)
-    else:
-        z = cast(cast(Flag.details, JSON)["z"].as_string(), Float)
-    return func.max(case((Flag.rule == "oedema", OEDEMA_DISTANCE), else_=func.abs(z))).label("distance")
+def _months_before(today: date, months: int) -> date:
+    """Give the last birth date of those who have completed so many months."""
+    first, following = months_back(today, months), months_back(today, months - 1)
+    return min(first + timedelta(days=today.day - 1), following - timedelta(days=1))
 
 
-def _count_cells(session: Session, hub: Hub, scope: Scope, rule: str | None) -> Sequence[Any]:
-    """Count flagged children by post and urgency: (post id, post's name, urgency, children), at most four rows a post."""
-    flagged = _flagged(hub, scope, _Filter(rule=rule))
+def _of_status(status: str, today: date) -> list[ColumnElement[bool]]:
+    if status == ALL:
+        return []
+    if status == OPEN:
+        return [Attention.status != CLOSED]
+    if status == OVERDUE:
+        return [Attention.status.in_((TAKEN, WAITING)), Attention.due_on < today]
+    return [Attention.status == status]
+
+
+def _count_cells(session: Session, hub: Hub, scope: Scope, chosen: Filter, today: date) -> Sequence[Any]:
+    """Count by post and urgency: at most five rows a post, each with the post's village."""
+    counted = (
+        select(Attention.post_id, Attention.urgency, func.count().label("people"))
+        .where(*_conditions(hub, scope, chosen, today))
+        .group_by(Attention.post_id, Attention.urgency)
+        .subquery()
+    )
     return session.execute(
-        select(flagged.c.post_id, HealthPost.name, flagged.c.urgency, func.count())
-        .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == flagged.c.post_id))
-        .group_by(flagged.c.post_id, HealthPost.name, flagged.c.urgency)
+        select(
+            counted.c.post_id,
+            counted.c.urgency,
+            counted.c.people,
+            HealthPost.name,
+            HealthPost.village_code,
+            Region.name.label("village"),
+        )
+        .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == counted.c.post_id))
+        .outerjoin(
+            Region, and_(Region.district == HealthPost.district, Region.code == HealthPost.village_code)
+        )
     ).all()
 
 
-def _count_rules(session: Session, hub: Hub, scope: Scope, chosen: _Filter) -> dict[str, int]:
-    flagged = _flagged(hub, scope, chosen)
+def _count_rules(session: Session, hub: Hub, scope: Scope, chosen: Filter, today: date) -> dict[str, int]:
     rows = session.execute(
         select(Flag.rule, func.count(Flag.child_id.distinct()))
-        .join(flagged, flagged.c.child_id == Flag.child_id)
-        .where(Flag.district == hub.district)
+        .join(Attention, and_(Attention.district == Flag.district, Attention.child_id == Flag.child_id))
+        .where(Flag.district == hub.district, *_conditions(hub, scope, chosen, today))
         .group_by(Flag.rule)
     )
     return dict(sorted(((rule, count) for rule, count in rows), key=lambda item: RULE_ORDER[item[0]]))
 
 
+def _count_statuses(
+    session: Session, hub: Hub, scope: Scope, chosen: Filter, today: date, me: str
+) -> tuple[dict[str, int], int]:
+    """Count by what may be chosen as status, and those assigned to `me` whose case is not closed."""
+    late = (Attention.due_on < today).label("late")
+    anybody = replace(chosen, status=ALL, assigned_to=None)
+    rows = session.execute(
+        select(Attention.status, Attention.assigned_to, late, func.count())
+        .where(*_conditions(hub, scope, anybody, today))
+        .group_by(Attention.status, Attention.assigned_to, "late")
+    )
+    by_status, mine = dict.fromkeys(STATUSES, 0), 0
+    for status, assigned_to, is_late, count in rows:
+        mine += count if me and assigned_to == me and status != CLOSED else 0
+        if chosen.assigned_to not in (None, assigned_to):
+            continue
+        words = [status, ALL]
+        words += [OPEN] if status != CLOSED else []
+        words += [OVERDUE] if is_late and status in (TAKEN, WAITING) else []
+        for word in words:
+            by_status[word] += count
+    return by_status, mine
+
+
 def _page(
-    session: Session, hub: Hub, scope: Scope, chosen: _Filter, limit: int, offset: int
+    session: Session, hub: Hub, scope: Scope, chosen: Filter, today: date, limit: int, offset: int
 ) -> tuple[QueueRow, ...]:
-    found = session.execute(_in_order(session, hub, scope, chosen).limit(limit).offset(offset)).all()
+    found = session.execute(_in_order(hub, scope, chosen, today).limit(limit).offset(offset)).all()
     ids = [row.child_id for row in found]
     raised = flags_of(session, hub, ids)
     newest = _newest_of(session, hub, {row.child_id: row.born_on for row in found})
@@ -208,22 +330,31 @@ def _page(
             row.red_flags,
             tuple(raised.get(row.child_id, ())),
             newest.get(row.child_id),
+            row.status,
+            row.assigned_to,
+            row.due_on,
         )
         for row in found
     ]
     # the database cannot sort by a sealed name: ties are put in its order here, within the page
     order = {
-        row.child_id: (row.urgency, -row.red_flags, -(row.distance or 0), row.post_name) for row in found
+        row.child_id: (row.urgency, -row.red_flags, row.rank, -row.distance, row.post_name) for row in found
     }
     return tuple(sorted(rows, key=lambda row: (order[row.child_id], row.name or "~")))
 
 
-def _in_order(session: Session, hub: Hub, scope: Scope, chosen: _Filter) -> Select[Any]:
-    flagged = _flagged(hub, scope, chosen, _distance(session))
-    distance = func.coalesce(flagged.c.distance, 0.0)
+def _in_order(hub: Hub, scope: Scope, chosen: Filter, today: date) -> Select[*tuple[Any, ...]]:
     return (
         select(
-            flagged,
+            Attention.child_id,
+            Attention.post_id,
+            Attention.urgency,
+            Attention.red_flags,
+            Attention.rank,
+            Attention.distance,
+            Attention.status,
+            Attention.assigned_to,
+            Attention.due_on,
             HealthPost.name.label("post_name"),
             Child.sex,
             Child.born_on,
@@ -231,14 +362,16 @@ def _in_order(session: Session, hub: Hub, scope: Scope, chosen: _Filter) -> Sele
             Child.wrapped_key,
             Child.key_version,
         )
-        .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == flagged.c.post_id))
-        .join(Child, and_(Child.district == hub.district, Child.id == flagged.c.child_id))
+        .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == Attention.post_id))
+        .join(Child, and_(Child.district == hub.district, Child.id == Attention.child_id))
+        .where(*_conditions(hub, scope, chosen, today))
         .order_by(
-            flagged.c.urgency,
-            flagged.c.red_flags.desc(),
-            distance.desc(),
+            Attention.urgency,
+            Attention.red_flags.desc(),
+            Attention.rank,
+            Attention.distance.desc(),
             HealthPost.name,
-            flagged.c.child_id,
+            Attention.child_id,
         )
     )
 
@@ -289,17 +422,12 @@ def _newest_of(session: Session, hub: Hub, born: Mapping[str, date | None]) -> d
 FLAGGED_COLUMNS: Final = (
     *("urgency", "child_id", "name", "sex", "born_on", "post", "rules"),
     *("measured_on", "age_months", "haz", "waz", "whz", "gain"),
+    *("status", "due_on"),
 )
 
 
 def flagged_rows(
-    session: Session,
-    hub: Hub,
-    scope: Scope,
-    *,
-    post_id: str | None = None,
-    rule: str | None = None,
-    urgency: int | None = None,
+    session: Session, hub: Hub, scope: Scope, chosen: Filter, *, today: date
 ) -> Iterator[dict[str, Any]]:
     """Give the whole queue as plain rows of FLAGGED_COLUMNS, in the queue's order.
 
@@ -307,9 +435,9 @@ def flagged_rows(
     -------
     iterator of dict : text, ISO dates, whole numbers, z as float; None where unknown. `rules` are joined by a space
     """
-    chosen, offset = _Filter(post_id, rule, urgency), 0
+    offset = 0
     while True:
-        page = _page(session, hub, scope, chosen, PAGE_ROWS, offset)
+        page = _page(session, hub, scope, chosen, today, PAGE_ROWS, offset)
         for row in page:
             yield _plain(row)
         if len(page) < PAGE_ROWS:
@@ -333,6 +461,8 @@ def _plain(row: QueueRow) -> dict[str, Any]:
         "waz": newest.waz if newest else None,
         "whz": newest.whz if newest else None,
         "gain": newest.gain_code if newest else None,
+        "status": row.status,
+        "due_on": row.due_on.isoformat() if row.due_on else None,
     }
 
 
@@ -366,9 +496,9 @@ def flagged_text(
     limit : at most so many children; None for all
     now : for the log
     """
-    scope = Scope.whole_district(hub, shows_names=True)
+    scope, chosen = Scope.whole_district(hub, shows_names=True), Filter(post_id=post_id, urgency=urgency)
     with hub.database.reading() as session:
-        rows = list(islice(flagged_rows(session, hub, scope, post_id=post_id, urgency=urgency), limit))
+        rows = list(islice(flagged_rows(session, hub, scope, chosen, today=hub.settings.today(now)), limit))
     with hub.database.transaction() as session:
         details = {"children": len(rows), "form": form, "names": True}
         audit.append(
@@ -413,3 +543,10 @@ def log_queue_viewed(session: Session, hub: Hub, person: Person, shown: Queue, n
     details = {"children": len(shown.rows), "offset": shown.offset, "names": Scope.of(person).shows_names}
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, audit.OFFICE, "queue.viewed", actor=actor, now=now, details=details)
+
+
+def log_queue_exported(session: Session, hub: Hub, person: Person, rows: int, now: datetime) -> None:
+    """Log that somebody took the queue away as a file."""
+    details = {"children": rows, "form": "csv", "names": Scope.of(person).shows_names}
+    actor = f"account:{person.account_id}"
+    audit.append(session, hub.district, audit.OFFICE, "queue.exported", actor=actor, now=now, details=details)

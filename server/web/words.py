@@ -1,14 +1,14 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
 Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, which are read as
-they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses
-and refusals stand beside their rules, in both languages; `label` picks one.
+they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses and refusals stand beside
+their rules, in both languages; `label` picks one.
 """
 
 import io
 from collections.abc import Mapping
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -26,6 +26,7 @@ from flask import Flask, current_app, request
 from server.flags import RULES
 from server.growth.status import LABELS, SCREENING_NOTE
 from server.hub import Hub
+from server.review import AGES, RaisedFlag
 
 LANGUAGES: Final = {"id": "Bahasa Indonesia", "en": "English"}
 LANGUAGE_COOKIE: Final = "bahasa"
@@ -43,6 +44,15 @@ URGENCIES: Final[Mapping[int, str]] = {
     2: N_("This week"),
     3: N_("Next posyandu day"),
     4: N_("For information"),
+    5: N_("Being followed"),
+}
+WORK_STATUSES: Final[Mapping[str, str]] = {
+    "open": N_("Not closed"),
+    "new": N_("New"),
+    "taken": N_("Taken"),
+    "waiting": N_("Task open"),
+    "overdue": N_("Overdue"),
+    "closed": N_("Closed"),
 }
 SEXES: Final = {"M": N_("Boy"), "F": N_("Girl")}
 INDICES: Final[Mapping[str, str]] = {
@@ -154,6 +164,7 @@ def init_app(app: Flask) -> None:
         age=age,
         day=day,
         decimal=decimal,
+        flag_words=flag_words,
         gain=gain,
         grams=kilograms,
         iso_day=iso_day,
@@ -176,6 +187,8 @@ def _in_every_template() -> dict[str, Any]:
         "screening_note": label(SCREENING_NOTE),
         "words": {
             "urgency": URGENCIES,
+            "work_status": WORK_STATUSES,
+            "ages": tuple(AGES),
             "sex": SEXES,
             "index": INDICES,
             "short_index": SHORT_INDICES,
@@ -216,6 +229,14 @@ def rule(name: str) -> str:
     return label(RULES[name]) if name in RULES else name
 
 
+def flag_words(raised: RaisedFlag) -> str:
+    """Give the words of a flag as it stands: what the health centre measured itself is confirmed, not indicated."""
+    found = RULES.get(raised.rule)
+    if found is None or found.confirmed is None or not raised.subject.endswith("/staff"):
+        return rule(raised.rule)
+    return label(found.confirmed)
+
+
 def register(name: str) -> str:
     """Give the name of a record's register."""
     return told(REGISTERS[name]) if name in REGISTERS else name
@@ -228,7 +249,13 @@ def status(code: str) -> str:
 
 def day(value: date) -> str:
     """Write a day: 5 Mar 2026."""
-    return format_date(value, "d MMM y", locale=language())
+    return _day(value, language())
+
+
+@lru_cache(maxsize=4096)
+def _day(value: date, locale: str) -> str:
+    """A page of one child writes the same day ten times."""
+    return format_date(value, "d MMM y", locale=locale)
 
 
 def iso_day(value: str) -> str:
@@ -245,8 +272,14 @@ def moment(value: datetime) -> str:
 
 def decimal(value: float, digits: int = 0) -> str:
     """Write a number with so many decimals, and a comma or a point before them as the language has it."""
+    return _decimal(value, digits, language())
+
+
+@lru_cache(maxsize=8192)
+def _decimal(value: float, digits: int, locale: str) -> str:
+    """A page of one child has a thousand numbers, most of them several times: on an axis, at a point, in two tables."""
     pattern = "0" if digits == 0 else f"0.{'0' * digits}"
-    return format_decimal(value, pattern, locale=language()).replace("-", MINUS)
+    return format_decimal(value, pattern, locale=locale).replace("-", MINUS)
 
 
 def signed(z: float, digits: int = 2) -> str:
@@ -278,3 +311,28 @@ def age(months: int) -> str:
     if not rest:
         return told("%(years)d years", years=years)
     return told("%(years)d y %(months)d m", years=years, months=rest)
+
+
+def not_a_figure(field: str, text: str, unit: str) -> dict[str, Any]:
+    """Say that what was typed is no figure: a reason as the schemas give them, for the form's field."""
+    shown = text if len(text) <= 8 and text.isprintable() else "…"
+    return _wrong(
+        field,
+        "not-a-figure",
+        f"“{shown}” bukan angka {unit}. Tulis seperti 8,35 atau 74,5, tanpa satuan.",
+        f"“{shown}” is no figure in {unit}. Write it like 8.35 or 74.5, without the unit.",
+    )
+
+
+def nothing_measured() -> dict[str, Any]:
+    """Say that a form of figures is empty."""
+    return _wrong(
+        "set",
+        "nothing-measured",
+        "Belum ada yang diukur. Isi berat, panjang, LiLA, lingkar kepala atau edema.",
+        "Nothing was measured yet. Fill in weight, length, arm, head or oedema.",
+    )
+
+
+def _wrong(path: str, code: str, indonesian: str, english: str) -> dict[str, Any]:
+    return {"path": path, "code": code, "value": None, "id": indonesian, "en": english}

@@ -13,10 +13,12 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
+from server.attention import NO_FLAG
 from server.flags import RULES
 from server.growth.status import LABELS
 from server.growth.weight_gain import GainReason
 from server.growth.zscores import Reason
+from server.review import STATUSES
 from server.web import words
 from sync_protocol import REGISTERS
 
@@ -66,7 +68,8 @@ def test_every_message_that_code_picks_by_name_has_words() -> None:
     told = {reason.name.lower() for reason in GainReason} - {"compared", "first_weighing", "not_weighed"}
     assert set(words.NO_GAIN_BECAUSE) == told | {"conflict"}
     assert REGISTERS["child"] | REGISTERS["measurement"] <= set(words.REGISTERS)
-    assert set(words.URGENCIES) == {rule.urgency for rule in RULES.values()}
+    assert set(words.URGENCIES) == {rule.urgency for rule in RULES.values()} | {NO_FLAG}
+    assert set(words.WORK_STATUSES) == set(STATUSES) - {"all"}
 
 
 def test_templates_hold_no_words_of_their_own() -> None:
@@ -74,7 +77,7 @@ def test_templates_hold_no_words_of_their_own() -> None:
         source = re.sub(r"\{% block page %\}.*?\{% endblock %\}", "", path.read_text("utf-8"))
         markup = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", source, flags=re.DOTALL)
         text = re.sub(r"<[^>]*>", " ", markup)
-        known = {"Posyandu", "Sync", "SD", "KPSP", "MBG", "cm"}
+        known = {"Posyandu", "Sync", "SD", "KPSP", "MBG", "NIK", "cm"}
         assert set(re.findall(r"[A-Za-z]{2,}", text)) <= known, path.name
 
 
