@@ -94,9 +94,10 @@ class Clinic:
         waz: float = 0.0,
         days: tuple[str, ...] = DAYS[-4:],
         gaining: bool = True,
+        born_on: str = BORN_ON,
         **registers: dict[str, object],
     ) -> str:
-        """Register a child born on BORN_ON who grows along its z lines, synced; give its id.
+        """Register a child born on a day who grows along its z lines, synced; give its id.
 
         Parameters
         ----------
@@ -104,10 +105,11 @@ class Clinic:
         gaining : False stops the weight at its first value
         """
         tablet = tablet or self.first
-        child_id = tablet.register_child(identity=identity(name=name, sex=sex), **registers)
-        first = (date.fromisoformat(days[0]) - date.fromisoformat(BORN_ON)).days if days else 0
+        child_id = tablet.register_child(identity=identity(name=name, sex=sex, born_on=born_on), **registers)
+        born = date.fromisoformat(born_on)
+        first = (date.fromisoformat(days[0]) - born).days if days else 0
         for day in days:
-            age = (date.fromisoformat(day) - date.fromisoformat(BORN_ON)).days
+            age = (date.fromisoformat(day) - born).days
             weight = at("waz", sex, age if gaining else first, waz)
             length = at("haz", sex, age, haz)
             tablet.measure(child_id, day, weight_g=round(weight * 100) * 10, length_mm=round(length * 10))

@@ -1,0 +1,104 @@
+"""A served district and a real Chromium's window on it, for all browser tests.
+
+Hides how the server is started and stopped, how somebody signs in, and what is looked at on every page: its picture (kept in
+the directory that SCREENSHOTS names), axe's opinion (WCAG 2.2, levels A and AA), its width, and the console's silence.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from playwright.sync_api import Browser, ConsoleMessage, Page
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from server.app import create_app
+from tests.server._district import District
+from tests.web._clinic import PASSWORD
+
+DESK, PHONE = 1280, 360
+HEIGHT: Final = 800
+RULES: Final = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "resultTypes": ["violations"],
+}
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Say nothing: the application logs its own lines."""
+
+
+@contextmanager
+def served(district: District) -> Iterator[str]:
+    """Serve a district over real HTTP; give the address."""
+    app = create_app(district.hub.settings, district.hub)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Window:
+    """Somebody's window."""
+
+    page: Page
+    pictures: Path
+    complaints: list[str] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, browser: Browser, url: str, pictures: Path) -> Iterator["Window"]:
+        """Open a window of its own cookies; afterwards nothing may stand in its console."""
+        context = browser.new_context(base_url=url, viewport={"width": DESK, "height": HEIGHT})
+        window = cls(context.new_page(), pictures)
+        window.page.on("console", window._note)
+        window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        yield window
+        context.close()
+        assert window.complaints == []
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def sign_in(self, username: str) -> None:
+        self.page.goto("/masuk")
+        self.page.get_by_label("Nama pengguna").fill(username)
+        self.page.get_by_label("Kata sandi").fill(PASSWORD)
+        self.page.get_by_role("button", name="Masuk").click()
+        self.page.wait_for_url("**/antrean")
+
+    def forgive(self, told: str) -> None:
+        """Take back what the console says of a refusal that was asked for, such as "422"."""
+        assert any(told in complaint for complaint in self.complaints)
+        self.complaints.clear()
+
+    def look(self, name: str) -> None:
+        """Look at the page at both widths: keep a picture, ask axe, and see that nothing hangs over the edge."""
+        for width in (PHONE, DESK):
+            self.page.set_viewport_size({"width": width, "height": HEIGHT})
+            self.page.screenshot(path=self.pictures / f"{name}-{width}.png", full_page=True)
+            found = Axe().run(self.page, options=RULES)
+            assert found.violations_count == 0, found.generate_report()
+            over = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert over <= 0, f"{name} is {over} px too wide at {width}"
+        assert self.complaints == []
+
+
+def pictures_directory(fallback: Path) -> Path:
+    """Give where pictures are kept."""
+    named = os.environ.get("SCREENSHOTS")
+    directory = Path(named) if named else fallback
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
