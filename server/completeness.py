@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from server import ledger
@@ -38,6 +38,7 @@ from server.models import (
     TabletDay,
 )
 from server.review import Scope, spreadsheet_safe
+from server.review.quarantine import REOPENED
 from server.review.scope import posts_within
 from sync_protocol import Outcome, measurement_id
 
@@ -423,7 +424,7 @@ def _undecided(session: Session, hub: Hub, ids: Sequence[str]) -> dict[str, int]
             ChangeRow.district == hub.district,
             ChangeRow.actor.in_(ids),
             ChangeRow.outcome == QUARANTINED,
-            QuarantineDecision.actor.is_(None),
+            or_(QuarantineDecision.actor.is_(None), QuarantineDecision.decision == REOPENED),
         )
         .group_by(ChangeRow.actor)
     )
@@ -585,7 +586,7 @@ def _set_aside(
 
 
 def _lot(row: Any, record_id: str) -> str:
-    if row.decision is None:
+    if row.decision in (None, REOPENED):
         return "quarantined"
     return "stored" if row.released_actor == f"hub:{record_id}" else "settled"
 

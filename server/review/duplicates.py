@@ -4,7 +4,7 @@ Rules kept here:
 - A link is an ordinary change of one record's `same_as`, with the context that was on the screen. Nothing is moved or lost:
   both ids work for ever, and taking the link back gives what was before.
 - Who may see one of a pair sees both, or nobody could decide; the look is logged at both posts.
-- What is called different is never found again.
+- What is called different is never found again, until somebody takes that back.
 """
 
 from collections.abc import Mapping
@@ -321,6 +321,35 @@ def different(
         stream, details = audit.post_stream(post_id), {"children": list(pair_of(one, other))}
         audit.append(
             session, hub.district, stream, "duplicate.different", actor=author, now=now, details=details
+        )
+    assess(session, hub, [one, other], now)
+    return pair(session, hub, scope, one, other)
+
+
+def reopen(
+    session: Session, hub: Hub, scope: Scope, one: str, other: str, *, author: str, now: datetime
+) -> PairView:
+    """Take back that two records are of two children, in a writing transaction: the pair waits for a person again.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`; `nothing-to-undo`: the two are not called different.
+    """
+    sides = _two(session, hub, scope, one, other)
+    row = session.get(DuplicatePair, (hub.district, *pair_of(one, other)), with_for_update=True)
+    if row is None or row.status != DIFFERENT:
+        raise Problem(
+            "nothing-to-undo",
+            decision=row.status if row else None,
+            decided_by=row.decided_by if row else None,
+            decided_at=_text(row.decided_at) if row else None,
+        )
+    _decided(session, hub, one, other, OPEN, author, now)
+    for post_id in sorted({side.post_id for side in sides.values()}):
+        stream, details = audit.post_stream(post_id), {"children": list(pair_of(one, other))}
+        audit.append(
+            session, hub.district, stream, "duplicate.reopened", actor=author, now=now, details=details
         )
     assess(session, hub, [one, other], now)
     return pair(session, hub, scope, one, other)

@@ -7,24 +7,28 @@ Rules kept here:
 - A case belongs to the child's present post; to its tablet's post where there is no such child yet; to nobody once the child
   was erased: the change as it came may tell of the person.
 - A case is decided once. Whoever sends the same decision again gets the same answer; another one is told who was first.
+- What was decided can be taken back: a dismissed case is open again, and what a release made is undone by another change of
+  the hub. That is refused where it would take somebody else's work with it.
 - Reasons are codes: free text may hold a name, and these are kept and logged in the clear.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Select, Text, and_, cast, func, insert, literal_column, or_, select
+from sqlalchemy import Select, Text, and_, cast, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from schemas import Reason, check_change
 from schemas.words import reason
 from server import audit, ledger, office
+from server.db import upsert
 from server.errors import Problem
 from server.hub import Hub
+from server.merging import heads_of
 from server.models import (
     ChangeRow,
     Child,
@@ -44,12 +48,16 @@ from sync_protocol import (
     NOTHING_SEEN,
     REGISTERS,
     SCHEMA,
+    TAG_LENGTH,
     Change,
     Dot,
+    Entry,
+    History,
     Json,
     Outcome,
     VersionVector,
     canonical,
+    fold,
     follow_up_id,
     id_of,
     measurement_id,
@@ -58,6 +66,13 @@ from sync_protocol import (
 OPEN, ANSWERED, DECIDED = "open", "answered", "decided"
 STATES: Final = (OPEN, ANSWERED, DECIDED)
 """Waiting for somebody; replaced by a later change of the same tablet; released or dismissed."""
+
+RELEASED, DISMISSED, REOPENED = "released", "dismissed", "reopened"
+_STANDING: Final = (RELEASED, DISMISSED)
+"""Decisions that stand. A case that was reopened keeps a row, which says who did so, and waits like any other."""
+
+UNDONE_BESIDE: Final = "released-beside"
+"""Reason of a case whose release was taken back, where the release had stood beside another value, in conflict."""
 
 DISMISSALS: Final[Mapping[str, tuple[str, str]]] = {
     "recorded-again": ("sudah dicatat ulang dengan benar", "recorded again, correctly"),
@@ -74,6 +89,23 @@ DISMISSALS: Final[Mapping[str, tuple[str, str]]] = {
 
 KEYED: Final = frozenset(kind for kind, parts in KEYS.items() if parts)
 """Kinds whose records' ids follow from their keys."""
+
+EMPTY: Final[Mapping[str, Json]] = {
+    "length": {"length_mm": None, "position": None},
+    "muac": {"muac_mm": None},
+    "head": {"head_mm": None},
+    "services": {},
+    "nik": {"nik": None},
+    "parents": {},
+    "home": {},
+    "birth": {},
+    "same_as": {"child": None},
+    "removed": {"reason": None},
+}
+"""Registers that can be said to hold nothing; no value of the others does."""
+
+TAKEN_BACK: Final = "rilis karantina dibatalkan"
+"""Why a record is removed that only a release had made."""
 
 _NONCE: Final = "A" * 22
 
@@ -101,7 +133,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Case:
     """A change that was set aside. `kind`, `record_id`, `child_id`, `measured_on` and `source` are None where it names none
-    that could be read; `name` is the child's, None where the reader may not know it or nobody does."""
+    that could be read; `name` is the child's, None where the reader may not know it or nobody does. `decision` stands;
+    `reopened` says who took one back last (its `reason` is what was taken back)."""
 
     tablet_id: str
     counter: int
@@ -118,6 +151,7 @@ class Case:
     name: str | None
     reasons: Sequence[Json]
     decision: Decision | None
+    reopened: Decision | None = None
 
     def wire(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -135,6 +169,7 @@ class Case:
             "source": self.source,
             "reasons": [dict(each) for each in self.reasons],
             "decision": self.decision.wire() if self.decision else None,
+            "reopened": self.reopened.wire() if self.reopened else None,
         }
 
 
@@ -190,7 +225,7 @@ def cases(
     (the cases from `offset` on, at most `limit`; how many there are in all)
     """
     if state == DECIDED:
-        query = _selected(hub, scope, post_id).where(QuarantineDecision.decision.is_not(None))
+        query = _selected(hub, scope, post_id).where(QuarantineDecision.decision.in_(_STANDING))
         total = session.execute(select(func.count()).select_from(query.subquery())).scalar_one()
         newest = query.order_by(
             QuarantineDecision.decided_at.desc(), ChangeRow.actor, ChangeRow.counter.desc()
@@ -211,7 +246,8 @@ def open_by_tablet(session: Session, hub: Hub) -> Counter[str]:
 
 def _undecided(session: Session, hub: Hub, scope: Scope, post_id: str | None) -> tuple[list[Any], list[Any]]:
     """Load the rows that nobody decided about, longest waiting first: those open, those answered."""
-    query = _selected(hub, scope, post_id).where(QuarantineDecision.decision.is_(None))
+    waiting = or_(QuarantineDecision.decision.is_(None), QuarantineDecision.decision == REOPENED)
+    query = _selected(hub, scope, post_id).where(waiting)
     rows = session.execute(query.order_by(ChangeRow.received_at, ChangeRow.actor, ChangeRow.counter)).all()
     answered = _answered(session, hub, rows)
     parted: tuple[list[Any], list[Any]] = ([], [])
@@ -237,7 +273,7 @@ def case_file(session: Session, hub: Hub, scope: Scope, actor: str, counter: int
 
 
 def _state_of(session: Session, hub: Hub, row: Any) -> str:
-    if row.decision is not None:
+    if row.decision in _STANDING:
         return DECIDED
     return ANSWERED if _answered(session, hub, [row]) else OPEN
 
@@ -326,8 +362,7 @@ def _case(hub: Hub, scope: Scope, row: Any, state: str) -> Case:
     written = wire.get("kind")
     kind = written if isinstance(written, str) and written in REGISTERS else None
     key = wire["key"] if kind == "measurement" and isinstance(wire.get("key"), Mapping) else {}
-    released = Dot(row.released_actor, row.released_counter) if row.released_actor else None
-    decided = row.decision is not None
+    decision = _decision(row)
     return Case(
         row.actor,
         row.counter,
@@ -343,8 +378,16 @@ def _case(hub: Hub, scope: Scope, row: Any, state: str) -> Case:
         key.get("source") if key.get("source") in ("cadre", "staff") else None,
         _name(hub, row, wire) if scope.shows_names else None,
         orjson.loads(row.reasons) if row.reasons else [],
-        Decision(row.decision, row.reason, row.decided_by, row.decided_at, released) if decided else None,
+        decision if row.decision in _STANDING else None,
+        decision if row.decision == REOPENED else None,
     )
+
+
+def _decision(row: Any) -> Decision | None:
+    if row.decision is None:
+        return None
+    released = Dot(row.released_actor, row.released_counter) if row.released_actor else None
+    return Decision(row.decision, row.reason, row.decided_by, row.decided_at, released)
 
 
 def _day(value: object) -> str | None:
@@ -386,11 +429,11 @@ def _answered(session: Session, hub: Hub, rows: Sequence[Any]) -> set[tuple[str,
     return {
         (row.actor, row.counter)
         for row in rows
-        if row.record_id in held and _is_answered(hub, row, held[row.record_id].changes)
+        if row.record_id in held and is_answered(hub, row, held[row.record_id].changes)
     }
 
 
-def _is_answered(hub: Hub, row: Any, changes: Sequence[Change]) -> bool:
+def is_answered(hub: Hub, row: Any, changes: Sequence[Change]) -> bool:
     later = [c for c in changes if c.dot.actor == row.actor and c.dot.counter > row.counter]
     if not later:
         return False
@@ -432,8 +475,8 @@ def _follow_up_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Jso
     for found in session.execute(theirs):
         record_id = follow_up_id(case.child_id or "", found.task)
         if record_id == case.record_id:
-            stored: Json = orjson.loads(ledger.read_keyed(hub.district, "follow_up", record_id, found, key))
-            return stored
+            state: Json = orjson.loads(ledger.read_keyed(hub.district, "follow_up", record_id, found, key))
+            return state
     return None
 
 
@@ -468,8 +511,10 @@ def release(
     """
     row = _find(session, hub, scope, actor, counter, lock=True)
     edit, context = _copy(session, hub, scope, row, asked, now)
-    if row.decision is not None:
+    if row.decision in _STANDING:
         return _released_before(session, hub, row, edit, context, author)
+    if row.decision == REOPENED and row.released_actor:
+        edit = _after_undoing(session, hub, row, edit)
     as_it_is = "set" not in asked and "key" not in asked
     details = {"original": [actor, counter], "context": context, "corrected": not as_it_is}
     (written,) = office.write(
@@ -483,7 +528,7 @@ def release(
         new_at=row.tablet_post_id if row.stored_child_id is None else None,
     )
     reason_ = "as-it-is" if as_it_is else "corrected"
-    _decide(session, hub, row, Decision("released", reason_, author, now, written.dot))
+    _decide(session, hub, row, Decision(RELEASED, reason_, author, now, written.dot))
     return Release(written.dot, written.outcome, context)
 
 
@@ -514,11 +559,11 @@ def dismiss(
         code = "missing" if why is None else "not-choice"
         raise Problem("change-invalid", reasons=[reason("reason", code, why, ", ".join(DISMISSALS)).wire()])
     row = _find(session, hub, scope, actor, counter, lock=True)
-    if row.decision is not None:
-        if (row.decision, row.reason, row.decided_by) != ("dismissed", why, author):
+    if row.decision in _STANDING:
+        if (row.decision, row.reason, row.decided_by) != (DISMISSED, why, author):
             raise _decided_before(row)
         return Decision(row.decision, row.reason, row.decided_by, row.decided_at, None)
-    decision = Decision("dismissed", why, author, now, None)
+    decision = Decision(DISMISSED, why, author, now, None)
     _decide(session, hub, row, decision)
     details = {"original": [actor, counter], "child": row.child_id, "reason": why}
     stream = audit.post_stream(row.post_id)
@@ -526,6 +571,138 @@ def dismiss(
         session, hub.district, stream, "quarantine.dismissed", actor=author, now=now, details=details
     )
     return decision
+
+
+# -- taking back ----------------------------------------------------------------------------------
+
+
+def reopen(
+    session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
+) -> Decision:
+    """Take a dismissal back: the case waits again.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`; `nothing-to-undo` when it is not dismissed.
+    """
+    row = _find(session, hub, scope, actor, counter, lock=True)
+    if row.decision == REOPENED and row.decided_by == author and not row.released_actor:
+        return Decision(REOPENED, row.reason, author, row.decided_at, None)
+    if row.decision != DISMISSED:
+        raise _nothing_to_undo(row)
+    decision = Decision(REOPENED, DISMISSED, author, now, None)
+    _decide(session, hub, row, decision)
+    details = {"original": [actor, counter], "child": row.child_id}
+    stream = audit.post_stream(row.post_id)
+    audit.append(session, hub.district, stream, "quarantine.reopened", actor=author, now=now, details=details)
+    return decision
+
+
+def undo(
+    session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
+) -> Decision:
+    """Take a release back: a change of the hub gives its registers what they would hold without it, or removes the record
+    that it alone had made; the case waits again.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`; `nothing-to-undo` when it is not released; `undo-refused`, with the registers, where somebody has
+        gone on from what was released, or a register cannot be emptied.
+    """
+    row = _find(session, hub, scope, actor, counter, lock=True)
+    if row.decision == REOPENED and row.decided_by == author and row.released_actor:
+        return Decision(REOPENED, row.reason, author, row.decided_at, _released(row))
+    if row.decision != RELEASED:
+        raise _nothing_to_undo(row)
+    made = session.get_one(ChangeRow, (hub.district, row.released_actor, row.released_counter))
+    child_id, record_id = made.child_id or "", made.record_id or ""
+    _in_reach(session, hub, scope, row, child_id)
+    heads_of(session, {"district": hub.district, "posts": [], "children": [child_id]}, lock=True)
+    children = ledger.subjects(session, hub.vault, hub.district, [child_id])
+    history = ledger.histories(session, hub.district, children, {record_id: child_id})[record_id]
+    change = next(c for c in history.changes if c.dot == _released(row))
+    registers = _without(session, hub, history, change)
+    edit = Edit(change.kind, record_id, change.key, registers, fold(history).vector)
+    details = {"original": [actor, counter], "release": list(change.dot)}
+    (written,) = office.write(
+        session, hub, [edit], "quarantine.undone", author=author, now=now, details=details
+    )
+    beside = Outcome(made.outcome) is Outcome.CONFLICT
+    decision = Decision(REOPENED, UNDONE_BESIDE if beside else RELEASED, author, now, written.dot)
+    _decide(session, hub, row, decision)
+    return decision
+
+
+def _released(row: Any) -> Dot:
+    return Dot(row.released_actor, row.released_counter)
+
+
+def _nothing_to_undo(row: Any) -> Problem:
+    return Problem(
+        "nothing-to-undo",
+        decision=row.decision,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at.isoformat(timespec="seconds") if row.decided_at else None,
+    )
+
+
+def _without(session: Session, hub: Hub, history: History, change: Change) -> dict[str, Json]:
+    """Give the registers that put a record back to what it would be without a change."""
+    state = fold(history)
+    others = tuple(c for c in history.changes if c.dot != change.dot)
+    _refuse_undoing(
+        name
+        for name in change.registers
+        if not any(change.dot in sibling.dots for sibling in state.registers[name])
+    )
+    if state.removed and "removed" not in change.registers:
+        _refuse_undoing(["removed"])
+    if not others:
+        if change.kind == "child" and _has_records(session, hub, change.record_id):
+            _refuse_undoing(["child"])
+        return {"removed": {"reason": TAKEN_BACK}}
+    before = fold(History(others, history.quarantined)).registers
+    wanted: dict[str, Json] = {}
+    for name in change.registers:
+        values = [sibling.value for sibling in before.get(name, ())]
+        empty = [EMPTY[name]] if not values and name in EMPTY else []
+        if len([*values, *empty]) == 1:
+            wanted[name] = (values or empty)[0]
+    _refuse_undoing(name for name in change.registers if name not in wanted)
+    return wanted
+
+
+def _refuse_undoing(registers: Iterable[str]) -> None:
+    named = sorted(registers)
+    if named:
+        raise Problem("undo-refused", registers=", ".join(named))
+
+
+def _has_records(session: Session, hub: Hub, child_id: str) -> bool:
+    """Say whether anything stands that belongs to a child: it would hang on a child that is gone."""
+    return any(
+        session.execute(
+            select(model.child_id)
+            .where(model.district == hub.district, model.child_id == child_id, model.removed.is_(False))
+            .limit(1)
+        ).first()
+        for model in (Measurement, FollowUp)
+    )
+
+
+def _after_undoing(session: Session, hub: Hub, row: Any, edit: Edit) -> Edit:
+    """Let a release follow on the taking back of the one before it, which its author had on the screen; only where that
+    release replaced what the cadre had seen, or a value that nobody has decided about would be lost."""
+    undone = session.get_one(ChangeRow, (hub.district, row.released_actor, row.released_counter))
+    if undone.record_id != edit.record_id or row.reason == UNDONE_BESIDE:
+        return edit
+    context = edit.context.seeing(undone.actor, Entry(undone.counter, undone.hash[:TAG_LENGTH]))
+    children = ledger.subjects(session, hub.vault, hub.district, [edit.child_id])
+    removed = "removed" in ledger.read_change(hub.district, undone, children[edit.child_id]).registers
+    back = {"removed": EMPTY["removed"]} if removed and "removed" not in edit.registers else {}
+    return replace(edit, context=context, registers={**edit.registers, **back})
 
 
 def _decide(session: Session, hub: Hub, row: Any, decision: Decision) -> None:
@@ -540,7 +717,7 @@ def _decide(session: Session, hub: Hub, row: Any, decision: Decision) -> None:
         "decided_by": decision.by,
         "decided_at": decision.at,
     }
-    session.execute(insert(table(QuarantineDecision)), [stored])
+    upsert(session, table(QuarantineDecision), [stored])  # of a case that was reopened there is a row
 
 
 def _decided_before(row: Any) -> Problem:
@@ -554,13 +731,14 @@ def _decided_before(row: Any) -> Problem:
 
 def _released_before(session: Session, hub: Hub, row: Any, edit: Edit, context: str, author: str) -> Release:
     """Give the answer of a release again to whoever asks for the very same; tell everybody else that they are late."""
-    if row.decision != "released" or row.decided_by != author:
+    if row.decision != RELEASED or row.decided_by != author:
         raise _decided_before(row)
     stored = session.get_one(ChangeRow, (hub.district, row.released_actor, row.released_counter))
     child_id = stored.child_id or ""
     children = ledger.subjects(session, hub.vault, hub.district, [child_id])
     change = ledger.read_change(hub.district, stored, children[child_id])
-    made = {"id": change.record_id, "set": dict(change.registers)}
+    given = {name: v for name, v in change.registers.items() if name in edit.registers or name != "removed"}
+    made = {"id": change.record_id, "set": given}  # who released again put back what had been removed
     if canonical(made) != canonical({"id": edit.record_id, "set": dict(edit.registers)}):
         raise _decided_before(row)
     return Release(change.dot, Outcome(stored.outcome), context)

@@ -1,11 +1,11 @@
-"""Children who may be registered twice, as JSON: list, look at two side by side, link, unlink, call different.
+"""Children who may be registered twice, as JSON: list, look at two side by side, link, unlink, call different or reopen.
 
 `contexts` are the two records' vectors as `GET` gave them: a decision covers what was on the screen and nothing else.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, jsonify, request
 from sqlalchemy.orm import Session
@@ -15,14 +15,13 @@ from server.duplicates import OPEN
 from server.errors import Problem
 from server.review import duplicates
 from server.review.duplicates import PairView
-from server.web.staff_api import MOST_ROWS, acting, bp, for_roles, hub, scope, sent, whole
+from server.web.gate import permitted
+from server.web.staff_api import MOST_ROWS, acting, bp, hub, scope, sent, whole
 from sync_protocol import VersionVector
-
-DESK: Final = ("staff", "supervisor")
 
 
 @bp.get("/duplicates")
-@for_roles(*DESK)
+@permitted("decide")
 def list_duplicates() -> Response:
     """List pairs: `status` (open, linked, different), `limit`, `offset`; who is most alike first."""
     status = request.args.get("status") or OPEN
@@ -37,7 +36,7 @@ def list_duplicates() -> Response:
 
 
 @bp.get("/duplicates/<uuid:one>/<uuid:other>")
-@for_roles(*DESK)
+@permitted("decide")
 def read_duplicate(one: object, other: object) -> Response:
     """Give two children side by side, with the contexts to be passed back."""
     with hub().database.reading() as session:
@@ -48,21 +47,21 @@ def read_duplicate(one: object, other: object) -> Response:
 
 
 @bp.post("/duplicates/<uuid:one>/<uuid:other>/link")
-@for_roles(*DESK)
+@permitted("decide")
 def link_duplicate(one: object, other: object) -> Response:
     """Say that two records are of one child: `contexts`."""
     return _joined(duplicates.link, str(one), str(other))
 
 
 @bp.post("/duplicates/<uuid:one>/<uuid:other>/unlink")
-@for_roles(*DESK)
+@permitted("decide")
 def unlink_duplicate(one: object, other: object) -> Response:
     """Take the link back: `contexts`."""
     return _joined(duplicates.unlink, str(one), str(other))
 
 
 @bp.post("/duplicates/<uuid:one>/<uuid:other>/different")
-@for_roles(*DESK)
+@permitted("decide")
 def part_duplicate(one: object, other: object) -> Response:
     """Say that these are two children; they are not found again."""
     sent(())
@@ -70,6 +69,19 @@ def part_duplicate(one: object, other: object) -> Response:
     decided = office.decide(
         hub(),
         lambda s: duplicates.different(s, hub(), scope(), str(one), str(other), author=who, now=now),
+    )
+    return jsonify(_outcome(decided))
+
+
+@bp.post("/duplicates/<uuid:one>/<uuid:other>/reopen")
+@permitted("decide")
+def reopen_duplicate(one: object, other: object) -> Response:
+    """Take back that these are two children."""
+    sent(())
+    now, who = datetime.now(UTC), acting()
+    decided = office.decide(
+        hub(),
+        lambda s: duplicates.reopen(s, hub(), scope(), str(one), str(other), author=who, now=now),
     )
     return jsonify(_outcome(decided))
 

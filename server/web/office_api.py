@@ -13,10 +13,9 @@ from server import office
 from server.errors import Problem
 from server.places import UUID_TEXT
 from server.review import conflicts, moves, quarantine, tablets
-from server.web.staff_api import MOST_ROWS, acting, bp, for_roles, hub, scope, sent, whole
+from server.web.gate import permitted
+from server.web.staff_api import MOST_ROWS, acting, bp, hub, scope, sent, whole
 
-DESK: Final = ("staff", "supervisor")
-ALL: Final = ("staff", "supervisor", "administrator")
 PAGE_ROWS: Final = 50
 
 
@@ -40,7 +39,7 @@ def _words(choices: Any) -> dict[str, dict[str, str]]:
 
 
 @bp.get("/quarantine")
-@for_roles(*DESK)
+@permitted("decide")
 def list_quarantine() -> Response:
     """List what was set aside: `state` (open, answered, decided), `post`, `limit`, `offset`."""
     state, page, now = request.args.get("state") or quarantine.OPEN, _page(), datetime.now(UTC)
@@ -60,7 +59,7 @@ def list_quarantine() -> Response:
 
 
 @bp.get("/quarantine/<actor>/<int:counter>")
-@for_roles(*DESK)
+@permitted("decide")
 def read_quarantine(actor: str, counter: int) -> Response:
     """Give one change as it came, why it was set aside, and its record as it stands."""
     with hub().database.reading() as session:
@@ -71,7 +70,7 @@ def read_quarantine(actor: str, counter: int) -> Response:
 
 
 @bp.post("/quarantine/<actor>/<int:counter>/release")
-@for_roles(*DESK)
+@permitted("decide")
 def release_quarantine(actor: str, counter: int) -> Response:
     """Make a corrected copy: `set` and `key` as corrected; left out, as they came."""
     asked, now, who = sent(("set", "key")), datetime.now(UTC), acting()
@@ -83,7 +82,7 @@ def release_quarantine(actor: str, counter: int) -> Response:
 
 
 @bp.post("/quarantine/<actor>/<int:counter>/dismiss")
-@for_roles(*DESK)
+@permitted("decide")
 def dismiss_quarantine(actor: str, counter: int) -> Response:
     """Put a change away for good: `reason`, one of `dismissals`."""
     asked, now, who = sent(("reason",)), datetime.now(UTC), acting()
@@ -94,11 +93,35 @@ def dismiss_quarantine(actor: str, counter: int) -> Response:
     return jsonify(decision.wire())
 
 
+@bp.post("/quarantine/<actor>/<int:counter>/reopen")
+@permitted("decide")
+def reopen_quarantine(actor: str, counter: int) -> Response:
+    """Take a dismissal back."""
+    sent(())
+    now, who = datetime.now(UTC), acting()
+    decision = office.decide(
+        hub(), lambda s: quarantine.reopen(s, hub(), scope(), actor, counter, author=who, now=now)
+    )
+    return jsonify(decision.wire())
+
+
+@bp.post("/quarantine/<actor>/<int:counter>/undo")
+@permitted("decide")
+def undo_quarantine(actor: str, counter: int) -> Response:
+    """Take a release back."""
+    sent(())
+    now, who = datetime.now(UTC), acting()
+    decision = office.decide(
+        hub(), lambda s: quarantine.undo(s, hub(), scope(), actor, counter, author=who, now=now)
+    )
+    return jsonify(decision.wire())
+
+
 # -- conflicts ------------------------------------------------------------------------------------
 
 
 @bp.get("/conflicts")
-@for_roles(*DESK)
+@permitted("decide")
 def list_conflicts() -> Response:
     """List the records on which tablets disagree: `post`, `limit`, `offset`."""
     page, now = _page(), datetime.now(UTC)
@@ -116,7 +139,7 @@ def list_conflicts() -> Response:
 
 
 @bp.get("/conflicts/<kind>/<record_id>")
-@for_roles(*DESK)
+@permitted("decide")
 def read_conflict(kind: str, record_id: str) -> Response:
     """Give one record in conflict: every value, who gave it and when, and the context to pass back."""
     with hub().database.reading() as session:
@@ -127,7 +150,7 @@ def read_conflict(kind: str, record_id: str) -> Response:
 
 
 @bp.post("/conflicts/<kind>/<record_id>/settle")
-@for_roles(*DESK)
+@permitted("decide")
 def settle_conflict(kind: str, record_id: str) -> Response:
     """Decide: `context` as it was shown, `reason`, and `set` by register or `removal`."""
     asked, now, who = sent(("context", "reason", "set", "removal")), datetime.now(UTC), acting()
@@ -142,7 +165,7 @@ def settle_conflict(kind: str, record_id: str) -> Response:
 
 
 @bp.post("/children/<child_id>/move")
-@for_roles(*DESK)
+@permitted("decide")
 def move_child(child_id: str) -> Response:
     """Send a child to another post: `to`, and `from` as it was shown."""
     asked, now, who = sent(("from", "to")), datetime.now(UTC), acting()
@@ -153,7 +176,7 @@ def move_child(child_id: str) -> Response:
 
 
 @bp.get("/tablets")
-@for_roles(*ALL)
+@permitted("see_tablets")
 def list_tablets() -> Response:
     """List tablets with what became of each. No child is named, so nothing is logged."""
     with hub().database.reading() as session:
@@ -162,7 +185,7 @@ def list_tablets() -> Response:
 
 
 @bp.post("/tablets/<tablet_id>/revoke")
-@for_roles(*ALL)
+@permitted("revoke_tablets")
 def revoke_tablet(tablet_id: str) -> Response:
     """Revoke a tablet: what it still sends is set aside for a person."""
     sent(())

@@ -106,6 +106,19 @@ def test_quarantined_change_is_dismissed_with_one_of_the_reasons(
     assert (decided["decision"], decided["by"]) == ("dismissed", "operator")
     assert done(call(place, "quarantine", "list", "--format", "json")) == []
     assert len(done(call(place, "quarantine", "list", "--state", "decided", "--format", "json"))) == 1
+    assert done(call(place, "quarantine", "reopen", tablet.id, "2"))["reason"] == "dismissed"
+    assert len(done(call(place, "quarantine", "list", "--format", "json"))) == 1
+
+
+def test_release_is_taken_back(installed: District, place: dict[str, str], tmp_path: Path) -> None:
+    tablet, child = weighed_wrong(installed)
+    file = tmp_path / "correction.json"
+    file.write_text(json.dumps({"set": {"weight": {"weight_g": 9000, "oedema": None}}}))
+    assert call(place, "quarantine", "undo", tablet.id, "2").exit_code == 2
+    done(call(place, "quarantine", "release", tablet.id, "2", "--correction", str(file)))
+    assert done(call(place, "quarantine", "undo", tablet.id, "2"))["decision"] == "reopened"
+    installed.settle(tablet)
+    assert tablet.state(child, ON).removed
 
 
 def test_conflict_is_listed_printed_and_settled_from_the_file(

@@ -50,8 +50,9 @@ def decide(district: District, what: str, one: str, other: str, seen: PairView |
     scope = Scope.whole_district(district.hub, shows_names=True)
     named: dict[str, Any] = {"author": "operator", "now": district.clock.now}
     with district.hub.database.transaction() as session:
-        if what == "different":
-            return duplicates.different(session, district.hub, scope, one, other, **named)
+        if what in ("different", "reopen"):
+            part: Callable[..., PairView] = getattr(duplicates, what)
+            return part(session, district.hub, scope, one, other, **named)
         seen = seen or duplicates.pair(session, district.hub, scope, one, other)
         contexts = {side.child_id: side.context for side in (seen.one, seen.other)}
         work: Callable[..., PairView] = getattr(duplicates, what)
@@ -230,6 +231,19 @@ def test_pair_called_different_is_not_found_again_when_the_child_is_edited(insta
     tablet.edit_child(second, identity=identity(name="Bunga Contoh Satu", birth_order=None))
     tablet.sync_until_quiet()
     assert open_pairs(installed) == {}
+
+
+def test_pair_called_different_waits_again_when_it_is_reopened(installed: District) -> None:
+    first, second = registered(installed.tablet()), registered(installed.tablet(1))
+    with pytest.raises(Problem, match="nothing-to-undo"):
+        decide(installed, "reopen", first, second)
+    decide(installed, "different", first, second)
+    assert decide(installed, "reopen", second, first).status == "open"
+    assert list(open_pairs(installed)) == [(first, second)]
+    assert "possible_duplicate" in installed.flags(first)
+    assert decide(installed, "link", first, second).status == "linked"
+    for post in installed.posts:
+        assert "duplicate.reopened" in installed.actions(f"post/{post}")
 
 
 def test_pair_is_found_only_by_nik_when_the_posts_are_far_apart(on_sqlite: District) -> None:
@@ -538,3 +552,4 @@ def test_command_lists_links_unlinks_and_parts(installed: District, monkeypatch:
     assert run("link", second, first)["status"] == "linked"
     assert run("unlink", second, first)["status"] == "open"
     assert run("different", second, first)["status"] == "different"
+    assert run("reopen", second, first)["status"] == "open"

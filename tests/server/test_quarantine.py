@@ -481,6 +481,165 @@ def test_one_of_two_wins_when_both_decide_at_once(installed: District) -> None:
     assert len(tablet.state(child, ON).registers["weight"]) == 1
 
 
+# -- taking back ----------------------------------------------------------------------------------
+
+
+def reopen(district: District, case: Case, what: str = "reopen", author: str = "account:uji") -> Decision:
+    work = quarantine.reopen if what == "reopen" else quarantine.undo
+    return office.decide(
+        district.hub,
+        lambda session: work(
+            session,
+            district.hub,
+            everybody(district),
+            case.tablet_id,
+            case.counter,
+            author=author,
+            now=district.clock.now,
+        ),
+    )
+
+
+def undo(district: District, case: Case, author: str = "account:uji") -> Decision:
+    return reopen(district, case, "undo", author)
+
+
+def test_dismissed_case_waits_again_when_it_is_reopened(installed: District) -> None:
+    tablet, _, case = weighed_wrong(installed)
+    dismiss(installed, case)
+    assert reopen(installed, case).reason == "dismissed"
+    (again,) = listed(installed)
+    assert (again.state, again.decision, again.reopened and again.reopened.by) == ("open", None, "account:uji")
+    assert listed(installed, state="decided") == []
+    assert release(installed, again, set=corrected()).outcome is Outcome.APPLIED
+    assert "quarantine.reopened" in installed.actions(f"post/{case.post_id}")
+    installed.settle(tablet)
+
+
+def test_reopening_answers_the_same_person_again_and_tells_others_there_is_nothing(
+    installed: District,
+) -> None:
+    _, _, case = weighed_wrong(installed)
+    assert refusal(lambda: reopen(installed, case)).code == "nothing-to-undo"
+    dismiss(installed, case)
+    assert reopen(installed, case) == reopen(installed, case)
+    problem = refusal(lambda: reopen(installed, case, author="account:lain"))
+    assert (problem.code, problem.details["decided_by"]) == ("nothing-to-undo", "account:uji")
+    assert refusal(lambda: undo(installed, case)).code == "nothing-to-undo"
+
+
+def test_record_is_removed_when_the_release_that_made_it_is_taken_back(installed: District) -> None:
+    tablet, child, case = weighed_wrong(installed)
+    release(installed, case, set=corrected())
+    undo(installed, case)
+    installed.settle(tablet)
+    assert tablet.state(child, ON).removed
+    assert [again.state for again in listed(installed)] == ["open"]
+    assert undo(installed, case) == undo(installed, case)
+    assert "quarantine.undone" in installed.actions(f"post/{case.post_id}")
+    assert installed.broken_log() == []
+
+
+def test_release_after_one_that_was_taken_back_stands_alone(installed: District) -> None:
+    tablet, child, case = weighed_wrong(installed)
+    release(installed, case, set=corrected())
+    undo(installed, case)
+    again = {**corrected(), "weight": {"weight_g": 9100, "oedema": None}}
+    assert release(installed, case, set=again).outcome is Outcome.APPLIED
+    assert release(installed, case, set=again).dot.counter == 3  # sent twice, made once
+    installed.settle(tablet)
+    state = tablet.state(child, ON)
+    assert (state.removed, state.conflicts) == (False, ())
+    assert state.value("weight") == {"weight_g": 9100, "oedema": None}
+    undo(installed, case)
+    installed.settle(tablet)
+    assert tablet.state(child, ON).removed
+
+
+def test_former_values_stand_again_when_a_release_is_taken_back(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.measure(child, weight_g=8900, length_mm=780)
+    tablet.sync_until_quiet()
+    tablet.measure(child, weight_g=TOO_LIGHT)
+    tablet.sync_until_quiet()
+    (case,) = listed(installed)
+    release(installed, case, set={"weight": {"weight_g": 9000, "oedema": None}})
+    undo(installed, case)
+    installed.settle(tablet)
+    state = tablet.state(child, ON)
+    assert (state.value("weight"), state.removed) == ({"weight_g": 8900, "oedema": None}, False)
+    assert release(installed, case, set={"weight": {"weight_g": 9000, "oedema": None}}).outcome is Outcome.APPLIED
+
+
+def test_value_beside_which_a_release_stood_stands_alone_when_it_is_taken_back(installed: District) -> None:
+    tablet, rival = installed.tablet(), installed.tablet()
+    child = tablet.register_child()
+    installed.settle(tablet, rival)
+    rival.measure(child, weight_g=9400)
+    rival.sync_until_quiet()
+    tablet.measure(child, weight_g=TOO_LIGHT)
+    tablet.sync_until_quiet()
+    (case,) = listed(installed)
+    nine_kilos = {"weight": {"weight_g": 9000, "oedema": None}}
+    assert release(installed, case, set=nine_kilos).outcome is Outcome.CONFLICT
+    undo(installed, case)
+    installed.settle(tablet, rival)
+    assert tablet.state(child, ON).value("weight") == {"weight_g": 9400, "oedema": None}
+    # nobody has decided between the two: a second release does not overwrite what the cadre had not seen
+    assert release(installed, case, set=nine_kilos).outcome is Outcome.CONFLICT
+
+
+def test_release_is_not_taken_back_when_somebody_edited_it_since(installed: District) -> None:
+    tablet, child, case = weighed_wrong(installed)
+    release(installed, case, set=corrected())
+    tablet.sync_until_quiet()
+    tablet.measure(child, weight_g=9050)
+    tablet.sync_until_quiet()
+    problem = refusal(lambda: undo(installed, case))
+    assert (problem.code, problem.details["registers"]) == ("undo-refused", "weight")
+    installed.settle(tablet)
+    assert tablet.state(child, ON).value("weight") == {"weight_g": 9050, "oedema": None}
+
+
+def test_release_is_not_taken_back_when_a_part_cannot_be_emptied(installed: District) -> None:
+    tablet, child, case = weighed_wrong(installed)
+    release(installed, case, set=corrected())
+    tablet.sync_until_quiet()
+    tablet.measure(child, muac_mm=140)
+    tablet.sync_until_quiet()
+    assert refusal(lambda: undo(installed, case)).details["registers"] == "weight"
+
+
+def test_registration_is_taken_back_while_nothing_hangs_on_the_child(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child(identity=identity(name=""))
+    tablet.sync_until_quiet()
+    (case,) = listed(installed)
+    named = {"identity": identity(name=NAME)}
+    release(installed, case, set=named)
+    tablet.sync_until_quiet()
+    tablet.measure(child, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert refusal(lambda: undo(installed, case)).details["registers"] == "child"
+    tablet.remove(child, ON)
+    tablet.sync_until_quiet()
+    undo(installed, case)
+    installed.settle(tablet)
+    assert tablet.state(child).removed
+    release(installed, case, set=named)
+    installed.settle(tablet)
+    assert not tablet.state(child).removed
+
+
+def test_case_that_was_reopened_counts_as_waiting(installed: District) -> None:
+    tablet, _, case = weighed_wrong(installed)
+    dismiss(installed, case)
+    reopen(installed, case)
+    with installed.hub.database.reading() as session:
+        assert quarantine.open_by_tablet(session, installed.hub) == {tablet.id: 1}
+
+
 def test_nothing_personal_lies_in_the_clear_after_deciding(installed: District) -> None:
     tablet = installed.tablet()
     for name in (NAME, f"{NAME} Kedua"):

@@ -216,6 +216,19 @@ def test_quarantined_change_is_dismissed(desk: Desk) -> None:
     desk.district.check_agreement(desk.clinic.first)
 
 
+def test_dismissal_and_release_are_taken_back(desk: Desk) -> None:
+    _, path = desk.weighed_wrong()
+    desk.signed_in()
+    assert code(desk.post(f"{path}/reopen")) == (409, "nothing-to-undo")
+    desk.post(f"{path}/dismiss", reason="practice")
+    assert desk.post(f"{path}/reopen").get_json()["decision"] == "reopened"
+    assert desk.get(path).get_json()["reopened"]["reason"] == "dismissed"
+    desk.post(f"{path}/release", set={"weight": {"weight_g": 9000, "oedema": None}})
+    assert code(desk.post(f"{path}/undo", reason="practice")) == (422, "change-invalid")
+    assert desk.post(f"{path}/undo").get_json()["reason"] == "released"
+    assert desk.get("/api/v1/quarantine").get_json()["total"] == 1
+
+
 def test_conflict_is_read_and_settled_with_the_context_that_was_shown(desk: Desk) -> None:
     child, path = desk.weighed_twice()
     desk.signed_in()
