@@ -9,12 +9,13 @@ Rules kept here:
 - Who settles sees everything unmasked, a NIK too (two that differ in the middle look alike masked), and the look is logged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, literal, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, literal_column, select
 from sqlalchemy.orm import Session
 
 from schemas import Reason, check_change
@@ -22,7 +23,7 @@ from schemas.words import reason
 from server import audit, ledger, office
 from server.errors import Problem
 from server.hub import Hub
-from server.models import Child, FollowUp, HealthPost, Measurement, Tablet
+from server.models import ChangeRow, Child, FollowUp, HealthPost, Measurement, Tablet
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
@@ -38,6 +39,7 @@ from sync_protocol import (
     RecordState,
     VersionVector,
     fold,
+    hub_actor,
     id_of,
 )
 
@@ -105,15 +107,34 @@ class Candidate:
         return {
             "dots": [list(dot) for dot in self.dots],
             "value": dict(self.value),
-            "recorded": [
-                {
-                    "author": by.author,
-                    "tablet": by.tablet_name,
-                    "recorded_at": by.recorded_at.isoformat(timespec="seconds"),
-                    "received_at": by.received_at.isoformat(timespec="seconds"),
-                }
-                for by in self.recorded
-            ],
+            "recorded": [_told(by) for by in self.recorded],
+        }
+
+
+def _told(by: Recorded) -> dict[str, Any]:
+    return {
+        "author": by.author,
+        "tablet": by.tablet_name,
+        "recorded_at": by.recorded_at.isoformat(timespec="seconds"),
+        "received_at": by.received_at.isoformat(timespec="seconds"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One change of a register: what it said, who recorded it, and whether that stands, alone or beside others."""
+
+    dot: Dot
+    value: Json
+    recorded: Recorded
+    standing: bool
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "dot": list(self.dot),
+            "value": dict(self.value),
+            "recorded": _told(self.recorded),
+            "standing": self.standing,
         }
 
 
@@ -127,6 +148,7 @@ class Dispute:
     candidates : by register in conflict, a contested removal under "removed"
     settled : the registers that hold one value
     missing : (actor, tablet's name or None, counter) of changes that others had seen and the server does not hold
+    history : of each register in conflict every change, in the order of their arrival; what was replaced stays
     """
 
     record: Disputed
@@ -135,6 +157,7 @@ class Dispute:
     settled: Mapping[str, Json]
     removal_contested: bool
     missing: tuple[tuple[str, str | None, int], ...]
+    history: Mapping[str, tuple[Past, ...]]
 
     def wire(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -149,7 +172,34 @@ class Dispute:
             "missing": [
                 {"actor": actor, "tablet": name, "counter": counter} for actor, name, counter in self.missing
             ],
+            "history": {name: [past.wire() for past in several] for name, several in self.history.items()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """A record that the office has decided about: where it is, who wrote last and what, and what was written before.
+
+    Parameters
+    ----------
+    name : of the child, None where nobody knows it
+    measured_on, source : of a measurement, else None
+    by : who decided
+    decided : what they wrote, by register
+    history : of those registers every change, in the order of their arrival
+    """
+
+    kind: str
+    record_id: str
+    child_id: str
+    name: str | None
+    post_id: str
+    post_name: str
+    measured_on: date | None
+    source: str | None
+    by: Recorded
+    decided: Mapping[str, Json]
+    history: Mapping[str, tuple[Past, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +272,83 @@ def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str)
         {name: several[0].value for name, several in state.registers.items() if name not in open_},
         state.removal_contested,
         _missing(session, hub, history),
+        _past(history, state, recorded, open_),
     )
+
+
+def aftermath(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Aftermath:
+    """Say who decided about a record, and what, for whoever comes second.
+
+    Raises
+    ------
+    Problem
+        `conflict-unknown` outside the scope, or where the office has written nothing; `not-allowed` as for a dispute.
+    """
+    if not scope.shows_names:
+        raise Problem("not-allowed")
+    actor = hub_actor(record_id)
+    written = select(ChangeRow.child_id, ChangeRow.kind).where(
+        ChangeRow.district == hub.district, ChangeRow.actor == actor, ChangeRow.counter == 1
+    )
+    first = session.execute(written).one_or_none()
+    if first is None or first.kind != kind:
+        raise Problem("conflict-unknown")
+    child = (
+        select(*_SHOWN)
+        .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
+        .where(Child.district == hub.district, Child.id == first.child_id, posts_within(hub, scope))
+        .where(Child.wrapped_key.is_not(None))
+    )
+    row = session.execute(child).one_or_none()
+    if row is None:
+        raise Problem("conflict-unknown")
+    children = ledger.subjects(session, hub.vault, hub.district, [row.child_id])
+    history = ledger.histories(session, hub.district, children, {record_id: row.child_id})[record_id]
+    last = max((c for c in history.changes if c.dot.actor == actor), key=lambda c: c.dot.counter)
+    recorded = recorded_by(session, hub, row.child_id)
+    on = last.key.get("measured_on")
+    return Aftermath(
+        kind,
+        record_id,
+        row.child_id,
+        name_of(hub, row),
+        row.post_id,
+        row.post_name,
+        date.fromisoformat(on) if on else None,
+        last.key.get("source"),
+        recorded[last.dot],
+        last.registers,
+        _past(history, fold(history), recorded, last.registers),
+    )
+
+
+def posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, int]]:
+    """Give the posts that have records in conflict, by name: (id, name, how many)."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for query in (_children, _measurements, _follow_ups):
+        shown = query(hub, scope, None).with_only_columns(HealthPost.id, HealthPost.name, func.count())
+        for post_id, name, count in session.execute(shown.group_by(HealthPost.id, HealthPost.name)):
+            counted[name, post_id] += count
+    return [(post_id, name, count) for (name, post_id), count in sorted(counted.items())]
+
+
+def _past(
+    history: History, state: RecordState, recorded: Mapping[Dot, Recorded], registers: Iterable[str]
+) -> dict[str, tuple[Past, ...]]:
+    """Give every change of some registers, those that were replaced too."""
+    changes = sorted(
+        (c for c in history.changes if c.dot in recorded),
+        key=lambda c: (recorded[c.dot].received_at, c.dot),
+    )
+    standing = {name: {dot for s in state.registers.get(name, ()) for dot in s.dots} for name in registers}
+    return {
+        name: tuple(
+            Past(c.dot, c.registers[name], recorded[c.dot], c.dot in live)
+            for c in changes
+            if name in c.registers
+        )
+        for name, live in standing.items()
+    }
 
 
 def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, now: datetime) -> None:
@@ -233,9 +359,9 @@ def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, 
     )
 
 
-def log_viewed(session: Session, hub: Hub, actor: str, shown: Dispute, now: datetime) -> None:
-    """Log at the child's post that somebody read a record in conflict, unmasked."""
-    record = shown.record
+def log_viewed(session: Session, hub: Hub, actor: str, shown: Dispute | Aftermath, now: datetime) -> None:
+    """Log at the child's post that somebody read a record in conflict, or one that was, unmasked."""
+    record = shown.record if isinstance(shown, Dispute) else shown
     details = {"record": record.record_id, "child": record.child_id, "unmasked": True}
     stream = audit.post_stream(record.post_id)
     audit.append(session, hub.district, stream, "conflict.viewed", actor=actor, now=now, details=details)

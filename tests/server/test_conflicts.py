@@ -262,6 +262,57 @@ def test_two_who_settle_differently_are_a_conflict_again(installed: District) ->
     assert len(one.state(child, ON).registers["weight"]) == outcomes.count("conflict") + 1
 
 
+def test_history_keeps_what_was_not_chosen(installed: District) -> None:
+    one, two, _, shown = weighed_twice(installed)
+    assert [(past.value["weight_g"], past.standing) for past in shown.history["weight"]] == [
+        (9000, True),
+        (9400, True),
+    ]
+    settle(installed, shown, set={"weight": {"value": {"weight_g": 9200, "oedema": None}}})
+    installed.settle(one, two)
+    with installed.hub.database.reading() as session:
+        after = conflicts.aftermath(
+            session, installed.hub, everybody(installed), "measurement", shown.record.record_id
+        )
+    assert (after.name, str(after.measured_on), after.by.author) == (NAME, ON, "account:uji")
+    assert after.decided == {"weight": {"weight_g": 9200, "oedema": None}}
+    assert [(past.value["weight_g"], past.standing) for past in after.history["weight"]] == [
+        (9000, False),
+        (9400, False),
+        (9200, True),
+    ]
+
+
+def test_aftermath_is_unknown_outside_the_scope_and_where_the_office_wrote_nothing(
+    installed: District,
+) -> None:
+    _, _, child, shown = weighed_twice(installed)
+    record = shown.record.record_id
+
+    def look(scope: Scope, kind: str = "measurement", record: str = record) -> None:
+        with installed.hub.database.reading() as session:
+            conflicts.aftermath(session, installed.hub, scope, kind, record)
+
+    assert refusal(lambda: look(everybody(installed))).code == "conflict-unknown"
+    settle(installed, shown, set={"weight": {"dots": dots_of(shown, "weight", weight_g=9400)}})
+    look(everybody(installed))
+    for scope, kind in ((of_post(installed, 1), "measurement"), (everybody(installed), "child")):
+        with pytest.raises(Problem, match="conflict-unknown"):
+            look(scope, kind)
+    assert refusal(lambda: look(everybody(installed), record=child)).code == "conflict-unknown"
+    hidden = Scope.whole_district(installed.hub, shows_names=False)
+    assert refusal(lambda: look(hidden)).code == "not-allowed"
+
+
+def test_posts_with_records_in_conflict_are_counted(installed: District) -> None:
+    weighed_twice(installed)
+    with installed.hub.database.reading() as session:
+        assert conflicts.posts(session, installed.hub, everybody(installed)) == [
+            (installed.posts[0], "Melati 1", 1)
+        ]
+        assert conflicts.posts(session, installed.hub, of_post(installed, 1)) == []
+
+
 @pytest.mark.parametrize(("removal", "removed"), [("keep", False), ("remove", True)])
 def test_contested_removal_is_decided(installed: District, removal: str, removed: bool) -> None:
     one, two, child, shown = removed_and_edited(installed)
@@ -440,6 +491,50 @@ def test_moving_refuses_a_child_that_is_not_registered_or_not_in_scope(installed
     for who, scope in ((child, of_post(installed, 1)), ("x", None), (installed.new_id(), None)):
         with pytest.raises(Problem, match="record-unknown"):
             move(installed, who, scope, **going)
+
+
+def test_whoever_moved_a_child_out_of_their_area_may_move_it_back_into_it(installed: District) -> None:
+    old, new, child = at_the_first_post(installed)
+    first, second = installed.posts
+    here = of_post(installed, 0)
+    move(installed, child, here, **{"from": first, "to": second})
+    with installed.hub.database.reading() as session:
+        known = moves.whereabouts(session, installed.hub, here, child, "account:uji")
+        assert (known.here.post_id, known.in_scope, known.name) == (second, False, None)
+        with pytest.raises(Problem, match="record-unknown"):
+            moves.whereabouts(session, installed.hub, here, child, "account:lain")
+    with pytest.raises(Problem, match="record-unknown"):
+        move(installed, child, here, **{"from": second, "to": second})
+    assert move(installed, child, here, **{"from": second, "to": first}).to_post == first
+    installed.settle(old, new)
+    assert (len(old.shown()), len(new.shown())) == (2, 0)
+
+
+def test_child_that_was_moved_on_is_out_of_reach_of_who_moved_it_first(installed: District) -> None:
+    old, new, child = at_the_first_post(installed)
+    first, second = installed.posts
+    here = of_post(installed, 0)
+    move(installed, child, here, **{"from": first, "to": second})
+    installed.settle(old, new)
+    new.edit_child(child, post={"post": second})
+    installed.settle(old, new)
+    with pytest.raises(Problem, match="record-unknown"):
+        move(installed, child, here, **{"from": second, "to": first})
+
+
+def test_places_are_found_by_name_village_and_health_centre(installed: District) -> None:
+    def found(**chosen: Any) -> list[str]:
+        with installed.hub.database.reading() as session:
+            several, total = moves.places(session, installed.hub, **chosen)
+        assert total >= len(several)
+        return [place.post_name for place in several]
+
+    assert found() == ["Anggrek 2", "Melati 1"]
+    assert found(search="melati") == ["Melati 1"]
+    assert found(search="CONTOH anggrek") == ["Anggrek 2"]
+    assert found(search="100%") == []
+    assert found(limit=1) == ["Anggrek 2"]
+    assert found(centre_id=installed.new_id()) == []
 
 
 def test_one_of_two_wins_when_both_move_a_child_at_once(installed: District) -> None:
