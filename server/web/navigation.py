@@ -21,9 +21,10 @@ class Entry(NamedTuple):
 
 ENTRIES: Final[list[Entry]] = [
     Entry("pages.queue", N_("Review queue"), "see_children", also=("pages.child",)),
-    Entry(
-        "posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")
-    ),
+    Entry("desk.disputes", N_("Different values"), "decide", also=("desk.dispute", "desk.settle")),
+    Entry("desk.pairs", N_("Duplicates"), "decide", also=("desk.pair", "desk.decide_pair")),
+    Entry("desk.cases", N_("To be corrected"), "decide", also=("desk.case", "desk.decide_case")),
+    Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
     ),
