@@ -7,6 +7,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from schemas.batch import Malformed
 from server.config import Settings
@@ -14,12 +15,20 @@ from server.errors import Problem
 from server.hub import Hub
 from server.logs import start_logging
 from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
+    care_pages,
     carried_api,
+    child_pages,
     completeness_api,
+    desk_pages,
     duplicates_api,
+    gate,
     observed,
     office_api,
     pages,
+    people_api,
+    people_pages,
+    post_pages,
+    queue_pages,
     staff_api,
     sync_api,
 )
@@ -68,8 +77,21 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
     csrf.exempt(carried_api.bp)
+    gate.init_app(app)
     pages.init_app(app)
-    for blueprint in (sync_api.bp, carried_api.bp, observed.bp, pages.bp, staff_api.bp):
+    if settings.proxies:  # without one anybody could write the headers
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
+    for blueprint in (
+        sync_api.bp,
+        carried_api.bp,
+        observed.bp,
+        pages.bp,
+        desk_pages.bp,
+        care_pages.bp,
+        people_pages.bp,
+        post_pages.bp,
+        staff_api.bp,
+    ):
         app.register_blueprint(blueprint)
     _answer_errors(app)
     app.after_request(_harden)
