@@ -160,32 +160,48 @@ def tablets(
         chosen.append(Tablet.post_id == post_id)
     if tablet_id is not None:
         chosen.append(Tablet.id == tablet_id)
-    rows = session.execute(
-        select(Tablet, HealthPost.name)
+    rows = session.connection().execute(  # without the ORM's loading: a district has many
+        select(*(getattr(Tablet, name) for name in _COLUMNS), HealthPost.name.label("post_name"))
         .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
         .where(*chosen)
         .order_by(HealthPost.name, Tablet.name, Tablet.enrolled_at)
     )
     return [
         Enrolment(
-            tablet.id,
-            tablet.name,
-            tablet.post_id,
-            post_name,
-            tablet.app,
-            tablet.enrolled_at,
-            tablet.last_sync_at,
-            tablet.clock_offset_ms,
-            tablet.taken,
-            max(tablet.head_counter, tablet.taken),
-            waiting.get(tablet.id, 0),
-            tablet.replaces,
-            tablet.split_at,
-            tablet.revoked_at,
-            warned.get(tablet.id, {}) if tablet.revoked_at is None else {},
+            row.id,
+            row.name,
+            row.post_id,
+            row.post_name,
+            row.app,
+            row.enrolled_at,
+            row.last_sync_at,
+            row.clock_offset_ms,
+            row.taken,
+            max(row.head_counter, row.taken),
+            waiting.get(row.id, 0),
+            row.replaces,
+            row.split_at,
+            row.revoked_at,
+            warned.get(row.id, {}) if row.revoked_at is None else {},
         )
-        for tablet, post_name in rows
+        for row in rows
     ]
+
+
+_COLUMNS: Final = (
+    *(
+        "id",
+        "name",
+        "post_id",
+        "app",
+        "enrolled_at",
+        "last_sync_at",
+        "clock_offset_ms",
+        "taken",
+        "head_counter",
+    ),
+    *("replaces", "split_at", "revoked_at"),
+)
 
 
 def _warned(session: Session, hub: Hub) -> dict[str, dict[str, datetime]]:
