@@ -77,6 +77,7 @@ ASIDE: Final[Mapping[str, str]] = {
     "answered": N_("sent again correctly by the tablet"),
     "released": N_("corrected and taken"),
     "dismissed": N_("put away"),
+    "reopened": N_("opened again, waits for the health centre"),
 }
 """What became of a change that was set aside."""
 NEXT: Final[Mapping[str, str]] = {

@@ -25,7 +25,8 @@ from server import ledger, office, persons
 from server.errors import Problem
 from server.likeness import likeness, words_of
 from server.places import UUID_TEXT
-from server.review import Scope, Visit, conflicts, duplicates, moves, quarantine
+from server.review import ChildView, Scope, Visit, conflicts, duplicates, moves, quarantine
+from server.review import Dispute as Disagreement
 from server.review.child.history import people
 from server.review.child.visits import measured
 from server.review.conflicts import Candidate, Dispute
@@ -37,7 +38,7 @@ from server.web.desk_charts import LETTERS, Lettered, of_conflict, of_two
 from server.web.desk_forms import FIELDS, KEY_FIELDS, Input
 from server.web.gate import hub, permitted, person
 from server.web.words import N_
-from sync_protocol import REGISTERS, Json, RecordState, VersionVector
+from sync_protocol import REGISTERS, Json, RecordState, VersionVector, measurement_id
 
 bp = Blueprint("desk", __name__)
 
@@ -87,6 +88,21 @@ def _in_every_page() -> dict[str, Any]:
         "told_in_full": desk_forms.told_in_full,
         "kinds": KINDS,
     }
+
+
+@bp.app_template_global()
+def card_of(child: ChildView, disputed: Disagreement) -> str | None:
+    """Give the address where a difference that a child's page shows can be settled, for who may; where linked children hold
+    one day, no single record is in conflict, and the list tells which are."""
+    if not person().may("decide"):
+        return None
+    if disputed.visit is None:
+        return url_for("desk.dispute", kind="child", record_id=child.child_id)
+    if child.linked:
+        return url_for("desk.disputes")
+    visit = disputed.visit
+    record_id = measurement_id(child.child_id, visit.measured_on.isoformat(), visit.source)
+    return url_for("desk.dispute", kind="measurement", record_id=record_id)
 
 
 def scope() -> Scope:

@@ -121,6 +121,16 @@ def test_conflict_is_listed_and_shown_with_what_each_value_would_mean(small: Des
     assert re.search("Nilai [AB] kurang masuk akal", card)
 
 
+def test_childs_page_leads_to_where_it_can_be_decided(small: Desk) -> None:
+    child, path = small.disputed()
+    page = small.get(f"/anak/{child}")
+    assert f'class="button" href="{path}"' in page
+    assert f'href="/anak/{child}/pindah"' in page
+    seen = small.get(f"/anak/{child}", small.another("cadre", "post", small.district.posts[0]))
+    assert path not in seen
+    assert "pindah" not in seen
+
+
 def test_conflict_shows_the_growth_curve_with_each_value_under_its_letter(small: Desk) -> None:
     _, path = small.disputed()
     page = small.get(path)
@@ -359,6 +369,9 @@ def test_case_is_corrected_released_and_taken_back(desk: Desk) -> None:
     desk.clinic.first.sync_until_quiet()
     assert desk.clinic.first.state(child, ON).removed
     assert "Dibuka kembali oleh Petugas Contoh" in visible(desk.get(path))
+    told = visible(desk.get(f"/anak/{child}"))
+    assert "dibuka kembali, menunggu puskesmas" in told
+    assert "perbaikan dibatalkan" in told
 
 
 def test_correction_is_refused_beside_the_field_and_kept(small: Desk) -> None:

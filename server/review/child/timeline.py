@@ -38,11 +38,20 @@ both; a move or a link; follow-up; what is flagged now; who looked."""
 
 SETTLED: Final = "conflict.settled"
 RELEASED: Final = "quarantine.released"
+UNDONE: Final = "quarantine.undone"
 LOOKS: Final = (
     *("child.viewed", "nik.unmasked", "conflict.viewed", "quarantine.viewed", "duplicate.viewed"),
 )
 DEEDS: Final = (
-    *(SETTLED, "duplicate.different", RELEASED, "child.moved", "duplicate.linked", "duplicate.unlinked"),
+    *(
+        SETTLED,
+        "duplicate.different",
+        RELEASED,
+        UNDONE,
+        "child.moved",
+        "duplicate.linked",
+        "duplicate.unlinked",
+    ),
 )
 """Entries of the log that are told: who looked, and under what name the health centre wrote a change."""
 NAMELESS: Final = frozenset({"identity", "birth", "books", "family", "consent", "post", "same_as"})
@@ -93,7 +102,7 @@ class Event:
         return (
             self.kind == DIFFERENCE
             or self.outcome == Outcome.CONFLICT.value
-            or self.deed in (SETTLED, RELEASED)
+            or self.deed in (SETTLED, RELEASED, UNDONE)
         )
 
     def is_of(self, kind: str) -> bool:
@@ -309,7 +318,7 @@ def _set_aside(
             tablet=story.held.tablets.get(row.actor),
             outcome=row.outcome,
             child_id=row.child_id,
-            reason=row.reason,
+            reason=row.reason if row.decision != quarantine.REOPENED else None,
             details=details,
         )
 
