@@ -337,12 +337,10 @@ def test_queue_shows_a_person_once_when_linked(installed: District) -> None:
     first, second = twice(installed, THIN, THIN)
     scope = Scope.whole_district(installed.hub, shows_names=True)
     decide(installed, "link", second, first)
+    today = installed.clock.now.date()
     with installed.hub.database.reading() as session:
-        shown = review.queue(session, installed.hub, scope)
-        pages = [
-            review.child_view(session, installed.hub, scope, child, installed.clock.now.date())
-            for child in (first, second)
-        ]
+        shown = review.queue(session, installed.hub, scope, review.Filter(), today=today)
+        pages = [review.child_view(session, installed.hub, scope, child, today) for child in (first, second)]
     assert [row.child_id for row in shown.rows] == [first]
     assert [len(page.visits) for page in pages] == [1, 1]
     assert [len(page.visits[0].values["weight"][0].recorded) for page in pages] == [2, 2]
