@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Text, and_, select, type_coerce
+from sqlalchemy import Text, and_, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from server.errors import Problem
@@ -333,48 +333,48 @@ def _sample(
     session: Session, hub: Hub, posts: Sequence[str], first: date, last: date
 ) -> tuple[Sample, dict[int, date]]:
     """Load what cadres measured at some posts, and number children (linked ones as one) and sessions."""
-    child = session.execute(
-        select(Child.id, Child.person_id, Child.born_on, Child.sex).where(
+    children = session.execute(
+        select(Child.id, Child.person_id, Child.post_id, Child.born_on, Child.sex).where(
             Child.district == hub.district, Child.post_id.in_(posts), ~Child.removed
         )
     ).all()
-    person = {row.id: row.person_id for row in child}
-    rows = _measured(session, hub, posts, first, last)
-    ids, places, on, *numbers, positions = (
-        zip(*rows, strict=True) if rows else ((),) * (3 + len(_NUMBERS) + 1)
-    )
-    known = list(map(person.get, ids))
-    there = np.array([whose is not None for whose in known], bool)
-    number = {whose: place for place, whose in enumerate(dict.fromkeys(filter(None, known)))}
+    place = {post: number for number, post in enumerate(posts)}
+    known = {row.id: (row.person_id, place[row.post_id]) for row in children}
+    rows = [row for row in _measured(session, hub, posts, first, last) if row[0] in known]
+    ids, on, *numbers, positions = zip(*rows, strict=True) if rows else ((),) * (len(_NUMBERS) + 3)
+    number = {
+        whose: place for place, whose in enumerate(dict.fromkeys(known[child_id][0] for child_id in ids))
+    }
     born: dict[str, date | None] = dict.fromkeys(number)
     sex: dict[str, str | None] = dict.fromkeys(number)
-    for row in child:  # of linked children whichever record knows
+    for row in children:  # of linked children whichever record knows
         if row.person_id in number:
             born[row.person_id] = born[row.person_id] or row.born_on
             sex[row.person_id] = sex[row.person_id] or row.sex
-    whom = np.array([number[whose] for whose in known if whose is not None], np.int64)
-    day = np.array(on, "datetime64[D]")[there]
-    newest = np.full(len(number), np.datetime64("1900-01-01", "D"))
+    whom = np.array([number[known[child_id][0]] for child_id in ids], np.int64)
+    day = np.array(on, "datetime64[D]")
+    newest = np.full(len(number), np.datetime64(first, "D"))
     np.maximum.at(newest, whom, day)
-    session_of = {key: place for place, key in enumerate(dict.fromkeys(zip(places, on, strict=True)))}
-    sessions = np.array([session_of[key] for key in zip(places, on, strict=True)], np.int64)[there]
-    column = {
-        name: np.array(values, np.float64)[there] for name, values in zip(_NUMBERS, numbers, strict=True)
-    }
+    posted = day.astype(np.int64) * len(posts) + np.array([known[child_id][1] for child_id in ids], np.int64)
+    meetings, sessions = np.unique(posted, return_inverse=True)
+    column = {name: np.array(values, np.float64) for name, values in zip(_NUMBERS, numbers, strict=True)}
     sample = Sample(
         child=whom,
-        session=sessions,
+        session=sessions.astype(np.int64),
         day=day.astype(np.int64),
-        **{name: _whole(column[name]) for name in ("weight_g", "length_mm", "muac_mm")},
-        **{index: column[index] for index in INDICES},
-        position_known=np.array([position is not None for position in positions], bool)[there],
+        weight_g=_whole(column["weight_g"]),
+        length_mm=_whole(column["length_mm"]),
+        muac_mm=_whole(column["muac_mm"]),
+        haz=column["haz"],
+        waz=column["waz"],
+        whz=column["whz"],
+        position_known=np.array([position is not None for position in positions], bool),
         born_month=_whole(np.array([at.month if at else None for at in born.values()], np.float64)),
         born_day=_whole(np.array([at.day if at else None for at in born.values()], np.float64)),
         age_months=months_completed(np.array(list(born.values()), "datetime64[D]"), newest),
         sex_known=np.array([of is not None for of in sex.values()], bool),
     )
-    days = np.array([on for _, on in session_of], "datetime64[D]").tolist()
-    return sample, dict(enumerate(days))
+    return sample, dict(enumerate((meetings // len(posts)).astype("datetime64[D]").tolist()))
 
 
 _NUMBERS: Final = ("weight_g", "length_mm", "muac_mm", *INDICES)
@@ -393,8 +393,7 @@ def _measured(session: Session, hub: Hub, posts: Sequence[str], first: date, las
     )  # as the driver gives it: NumPy reads a day and its text alike
     statement = (
         select(
-            Measurement.child_id,
-            Measurement.post_id,
+            cast(Measurement.child_id, Text()),  # 30,000 objects fewer where ids are not text
             day,
             Measurement.weight_g,
             Measurement.length_mm,
