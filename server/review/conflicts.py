@@ -549,6 +549,8 @@ def settle(
     edit, found = _edit(hub, row, kind, record_id, registers, asked.get("context"), now)
     wrong += found if found or edit is None else _unseen(edit.context, history)
     wrong += _of_reason(asked.get("reason"))
+    if wrong and _find(session, hub, scope, kind, record_id) is None:
+        raise Problem("conflict-unknown")  # somebody settled it between our looking for it and reading it
     if wrong or edit is None:
         raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
     details = {"record": record_id, "registers": sorted(registers), "reason": asked["reason"]}

@@ -326,12 +326,22 @@ def settle(kind: str, record_id: object) -> AnyResponse | Page:
             hub(), lambda s: conflicts.settle(s, hub(), scope(), kind, record, asked, author=who, now=now)
         )
     except Problem as problem:
-        if problem.code == "conflict-unknown":
-            return _settled(kind, record, late=True), 409
-        if problem.code != "change-invalid":
+        if problem.code == "change-invalid":
+            return _refused(kind, record, problem.details["reasons"], asked["context"])
+        if problem.code != "conflict-unknown":
             raise
-        return _card(kind, record, problem.details["reasons"], asked["context"]), 422
+        return _settled(kind, record, late=True), 409
     return redirect(url_for("desk.dispute", kind=kind, record_id=record, selesai=1), 303)
+
+
+def _refused(kind: str, record_id: str, reasons: Sequence[Json], seen: Any) -> Page:
+    """Show the card again as it was filled in; where somebody settled the record meanwhile, who."""
+    try:
+        return _card(kind, record_id, reasons, seen), 422
+    except Problem as problem:
+        if problem.code != "conflict-unknown":
+            raise
+    return _settled(kind, record_id, late=True), 409
 
 
 def _settlement() -> dict[str, Any]:

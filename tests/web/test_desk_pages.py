@@ -214,10 +214,11 @@ def test_whoever_comes_second_is_told_who_settled_and_keeps_what_was_typed(desk:
     chosen = {"pilih-weight": radios(page, "pilih-weight")[0], "alasan": "measured-again"}
     assert desk.post(path, chosen, by=other).status_code == 303
     late |= {"pilih-weight": "baru", "weight-weight_g": "9,25", "alasan": "measured-again"}
-    answer = desk.client.post(path, data=late)
-    assert answer.status_code == 409
-    assert "Sudah didahului: Petugas Contoh" in visible(answer.text)
-    assert "9,25" in visible(answer.text)
+    for form in (late, late | {"weight-weight_g": "", "muac-muac_mm": "9,25"}):
+        answer = desk.client.post(path, data=form)
+        assert answer.status_code == 409
+        assert "Sudah didahului: Petugas Contoh" in visible(answer.text)
+        assert "9,25" in visible(answer.text)
 
 
 def test_contested_removal_is_decided_on_its_card(desk: Desk) -> None:
