@@ -1241,7 +1241,7 @@ def _save_attention(
         writes,
         district,
         {
-            head: (child.post_id, flags[head])
+            head: attention.Person(child.post_id, child.born_on, flags[head])
             for head, child in zip(heads, timelines.children, strict=True)
             if not child.removed
         },

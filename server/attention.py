@@ -36,7 +36,7 @@ TAKE: Final = "take"
 
 
 COLUMNS: Final = (
-    *("child_id", "post_id", "urgency", "red_flags", "rank", "distance"),
+    *("child_id", "post_id", "born_on", "urgency", "red_flags", "place"),
     *("status", "assigned_to", "due_on"),
 )
 
@@ -47,6 +47,14 @@ class Raised(NamedTuple):
     rule: str
     subject: str
     details: str
+
+
+class Person(NamedTuple):
+    """Somebody as far as the queue goes: the head's post and birth date (None if unknown), and the flags that now stand."""
+
+    post_id: str
+    born_on: date | None
+    flags: Sequence[Raised]
 
 
 class Facts(NamedTuple):
@@ -76,7 +84,7 @@ def derive(
     session: Session,
     writes: Writes,
     district: str,
-    persons: Mapping[str, tuple[str, Sequence[Raised]]],
+    persons: Mapping[str, Person],
     members: Mapping[str, str],
     fresh: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> None:
@@ -84,7 +92,7 @@ def derive(
 
     Parameters
     ----------
-    persons : by the head's id, its post and the flags that now stand
+    persons : by the head's id
     members : the head of everybody who was looked at
     fresh : rows of follow-ups that are not written yet, by child and task; they stand for the stored ones
     """
@@ -98,10 +106,10 @@ def derive(
             work.setdefault(members[child_id], []).append(facts)
     stored = {row[0]: row for row in connection.execute(_rows(), given)}
     wanted = {}
-    for head, (post_id, flags) in persons.items():
-        row = _row(flags, work.get(head, ()))
+    for head, person in persons.items():
+        row = _row(person.flags, work.get(head, ()))
         if row is not None:
-            wanted[head] = (head, post_id, *row)
+            wanted[head] = (head, person.post_id, person.born_on, *row)
     changed = [
         {"district": district, **dict(zip(COLUMNS, row, strict=True))}
         for head, row in wanted.items()
@@ -133,12 +141,26 @@ def _row(flags: Sequence[Raised], work: Iterable[Facts]) -> tuple[Any, ...] | No
     return (
         min(urgencies, default=NO_FLAG),
         urgencies.count(RED),
-        min((RANKS[flag.rule] for flag in flags), default=len(RANKS)),
-        max(map(_distance, flags), default=0.0),
+        place(flags),
         WAITING if tasks else TAKEN if open_ else CLOSED if seen else NEW,
         next(reversed(takes or charge), None),
         min(due, default=None),
     )
+
+
+def place(flags: Sequence[Raised]) -> float:
+    """Give a person's place in the queue, a number that orders it from the lowest on: by urgency, then by how many red flags
+    there are, then by the gravest flag, then by how far the worst score lies from the median (a hundredth counts)."""
+    urgencies = [RULES[flag.rule].urgency for flag in flags]
+    rank = min((RANKS[flag.rule] for flag in flags), default=len(RANKS))
+    worst = max(map(_distance, flags), default=0.0)
+    reds = MOST_REDS - urgencies.count(RED)
+    whole = min(urgencies, default=NO_FLAG) * 1_000_000 + reds * 10_000 + rank * 100
+    return round(whole + MOST_DISTANCE - min(worst, MOST_DISTANCE), 2)
+
+
+MOST_REDS, MOST_DISTANCE = 49, 99.99
+"""There are fewer red rules than that, and no score lies as far from the median."""
 
 
 def _distance(flag: Raised) -> float:

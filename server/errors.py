@@ -146,7 +146,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     ),
     "search-too-wide": ProblemKind(
         400,
-        "Wilayah Anda berisi {people} anak; nama dapat dicari di antara {most}. Pilih posyandu dahulu, atau cari dengan NIK.",
+        "Wilayah Anda berisi {people} anak; nama dapat dicari di antara {most}. Pilih posyandu dulu, atau cari dengan NIK.",
         "Your area has {people} children; a name can be searched among {most}. Choose a posyandu first, or search by NIK.",
     ),
     "page-unknown": ProblemKind(404, "Alamat ini tidak ada.", "There is nothing at this address."),

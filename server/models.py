@@ -423,24 +423,24 @@ class Attention(Base):
     """A person who needs a second look, or for whom something is to be done: a row of the queue, derived like flags.
 
     `child_id` is the person's head. `urgency` 1 to 4 is that of the most urgent flag, 5 where no flag stands but work is
-    open; `red_flags` counts those of urgency 1. `rank`: place of the gravest of its flags in the list of rules. `distance`:
-    how far the worst score lies from the median, SD. `status`: new, taken (somebody has charge), waiting (a task is open),
-    closed (with what was on the screen then). `due_on`: of the task that is due first.
+    open; `red_flags` counts those of urgency 1. `place` orders the queue: urgency, red flags, gravest flag, worst score
+    (`attention.place`). `status`: new, taken (somebody has charge), waiting (a task is open), closed (with what was on the
+    screen then). `due_on`: of the task that is due first.
     """
 
     __tablename__ = "attention"
     __table_args__ = _args(
         _refers("child", "child_id", to=("id",)),
-        Index("ix_attention_order", "district", "urgency", "rank"),
-        Index("ix_attention_post", "district", "post_id", "urgency"),
+        Index("ix_attention_place", "district", "place", "child_id"),
+        Index("ix_attention_post", "district", "post_id", "urgency", "status"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     child_id: Mapped[str] = mapped_column(Id, primary_key=True)
     post_id: Mapped[str] = mapped_column(Id)
+    born_on: Mapped[date | None] = mapped_column(Day)
     urgency: Mapped[int] = mapped_column(Integer)
     red_flags: Mapped[int] = mapped_column(Integer)
-    rank: Mapped[int] = mapped_column(Integer)
-    distance: Mapped[float] = mapped_column(Real)
+    place: Mapped[float] = mapped_column(Real)
     status: Mapped[str] = mapped_column(Text)
     assigned_to: Mapped[str | None] = mapped_column(Text)
     due_on: Mapped[date | None] = mapped_column(Day)

@@ -1,9 +1,9 @@
 """The queue of people who need a second look, or for whom work is open: a page with counts, and all of it as plain rows.
 
 Rules kept here:
-- Ordered by urgency, then by how many red flags a child has, then by the gravest flag, then by how far its worst score lies
-  from the median, then by post. A page puts those who are equal in all of this in order of their names; across pages their
-  order is fixed but not by name, for names are sealed.
+- Ordered by `attention.place`: urgency, how many red flags a child has, the gravest flag, how far its worst score lies from
+  the median. A page puts those who are equal in all of this in order of post and name; across pages their order is fixed but
+  not by name, for names are sealed.
 - The number of statements does not depend on how many children there are, and only the names of the page shown are unsealed.
 - A count of the whole queue is the database's; nothing is loaded to be counted. Each count heeds all filters but its own.
 """
@@ -210,31 +210,20 @@ def _conditions(hub: Hub, scope: Scope, chosen: Filter, today: date) -> list[Col
     if chosen.urgency:
         where.append(Attention.urgency == chosen.urgency)
     if chosen.rule:
-        named = (
-            Flag.district == Attention.district,
-            Flag.child_id == Attention.child_id,
-            Flag.rule == chosen.rule,
-        )
-        where.append(select(Flag.rule).where(*named).correlate(Attention).exists())
+        raised = Flag.district == hub.district, Flag.rule == chosen.rule
+        where.append(Attention.child_id.in_(select(Flag.child_id).where(*raised)))
     if chosen.age:
-        where.append(_of_age(chosen.age, today))
+        where += _of_age(chosen.age, today)
     if chosen.assigned_to:
         where.append(Attention.assigned_to == chosen.assigned_to)
     return [*where, *_of_status(chosen.status, today)]
 
 
-def _of_age(band: str, today: date) -> ColumnElement[bool]:
-    """Select by age in completed months: born after the day that would make them too old, not after the one that makes them
-    old enough."""
+def _of_age(band: str, today: date) -> list[ColumnElement[bool]]:
+    """Select by age in completed months: born by the day that makes them old enough, and after the one that makes them too
+    old."""
     low, high = AGES[band]
-    young, old = _months_before(today, low), _months_before(today, high)
-    born = (
-        Child.district == Attention.district,
-        Child.id == Attention.child_id,
-        Child.born_on <= young,
-        Child.born_on > old,
-    )
-    return select(Child.id).where(*born).correlate(Attention).exists()
+    return [Attention.born_on <= _months_before(today, low), Attention.born_on > _months_before(today, high)]
 
 
 def _months_before(today: date, months: int) -> date:
@@ -337,10 +326,8 @@ def _page(
         for row in found
     ]
     # the database cannot sort by a sealed name: ties are put in its order here, within the page
-    order = {
-        row.child_id: (row.urgency, -row.red_flags, row.rank, -row.distance, row.post_name) for row in found
-    }
-    return tuple(sorted(rows, key=lambda row: (order[row.child_id], row.name or "~")))
+    place = {row.child_id: row.place for row in found}
+    return tuple(sorted(rows, key=lambda row: (place[row.child_id], row.post_name, row.name or "~")))
 
 
 def _in_order(hub: Hub, scope: Scope, chosen: Filter, today: date) -> Select[*tuple[Any, ...]]:
@@ -350,8 +337,7 @@ def _in_order(hub: Hub, scope: Scope, chosen: Filter, today: date) -> Select[*tu
             Attention.post_id,
             Attention.urgency,
             Attention.red_flags,
-            Attention.rank,
-            Attention.distance,
+            Attention.place,
             Attention.status,
             Attention.assigned_to,
             Attention.due_on,
@@ -365,14 +351,7 @@ def _in_order(hub: Hub, scope: Scope, chosen: Filter, today: date) -> Select[*tu
         .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == Attention.post_id))
         .join(Child, and_(Child.district == hub.district, Child.id == Attention.child_id))
         .where(*_conditions(hub, scope, chosen, today))
-        .order_by(
-            Attention.urgency,
-            Attention.red_flags.desc(),
-            Attention.rank,
-            Attention.distance.desc(),
-            HealthPost.name,
-            Attention.child_id,
-        )
+        .order_by(Attention.place, Attention.child_id)
     )
 
 

@@ -324,8 +324,7 @@ def roster(session: Session, hub: Hub, scope: Scope, post_id: str, day: date) ->
             Child.wrapped_key,
             Child.key_version,
             Attention.urgency,
-            Attention.red_flags,
-            Attention.distance,
+            Attention.place,
         )
         .outerjoin(Attention, and_(Attention.district == Child.district, Attention.child_id == Child.id))
         .where(
@@ -355,7 +354,7 @@ def roster(session: Session, hub: Hub, scope: Scope, post_id: str, day: date) ->
         )
         listed.append((row, child))
     flagged = [(row, child) for row, child in listed if child.urgency is not None]
-    flagged.sort(key=lambda pair: (pair[0].urgency, -pair[0].red_flags, -pair[0].distance, _by_name(pair[1])))
+    flagged.sort(key=lambda pair: (pair[0].place, _by_name(pair[1])))
     others = sorted((child for _, child in listed if child.urgency is None), key=_by_name)
     return Roster(place, day, tuple(child for _, child in flagged), tuple(others))
 

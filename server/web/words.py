@@ -1,8 +1,8 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
 Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, which are read as
-they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses and refusals stand beside
-their rules, in both languages; `label` picks one.
+they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses
+and refusals stand beside their rules, in both languages; `label` picks one.
 """
 
 import io

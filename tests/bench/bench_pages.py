@@ -282,7 +282,8 @@ def _add_children(
     writes = Writes()
     for model, several in rows.items():
         writes.insert(table(model), several)
-    _queue(hub, writes, posts_of, rows[Flag])
+    born = {row["id"]: row["born_on"] for row in rows[Child]}
+    _queue(hub, writes, posts_of, born, rows[Flag])
     for tablet, counter, previous, post, position in heads:
         writes.set(table(HealthPost), {"district": hub.district, "id": post}, {"head_position": position})
         if counter:
@@ -292,12 +293,21 @@ def _add_children(
     return first
 
 
-def _queue(hub: Hub, writes: Writes, posts_of: dict[str, str], flags: Sequence[dict[str, Any]]) -> None:
+def _queue(
+    hub: Hub,
+    writes: Writes,
+    posts_of: dict[str, str],
+    born: dict[str, date | None],
+    flags: Sequence[dict[str, Any]],
+) -> None:
     """Work out the queue's rows as the server does."""
     raised: dict[str, list[attention.Raised]] = {child_id: [] for child_id in posts_of}
     for flag in flags:
         raised[flag["child_id"]].append(attention.Raised(flag["rule"], flag["subject"], flag["details"]))
-    persons = {child_id: (post, raised[child_id]) for child_id, post in posts_of.items()}
+    persons = {
+        child_id: attention.Person(post, born[child_id], raised[child_id])
+        for child_id, post in posts_of.items()
+    }
     with hub.database.reading() as session:
         attention.derive(session, writes, hub.district, persons, {c: c for c in posts_of}, {})
 
@@ -470,6 +480,12 @@ def report(name: str, children: int, kukar: Kukar) -> None:
 def pages(kukar: Kukar) -> list[str]:
     """Give the addresses that are timed."""
     return [
+        "/antrean",
+        "/antrean?urgensi=1",
+        "/antrean?aturan=stunted&umur=12-23",
+        "/antrean?hal=10",
+        f"/anak/{kukar.child}",
+        f"/anak/{kukar.child}/tindak/plan",
         "/pos",
         f"/pos/{kukar.post}",
         f"/pos/{kukar.post}?gabungan=puskesmas",

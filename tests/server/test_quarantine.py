@@ -509,7 +509,11 @@ def test_dismissed_case_waits_again_when_it_is_reopened(installed: District) -> 
     dismiss(installed, case)
     assert reopen(installed, case).reason == "dismissed"
     (again,) = listed(installed)
-    assert (again.state, again.decision, again.reopened and again.reopened.by) == ("open", None, "account:uji")
+    assert (again.state, again.decision, again.reopened and again.reopened.by) == (
+        "open",
+        None,
+        "account:uji",
+    )
     assert listed(installed, state="decided") == []
     assert release(installed, again, set=corrected()).outcome is Outcome.APPLIED
     assert "quarantine.reopened" in installed.actions(f"post/{case.post_id}")
@@ -569,7 +573,10 @@ def test_former_values_stand_again_when_a_release_is_taken_back(installed: Distr
     installed.settle(tablet)
     state = tablet.state(child, ON)
     assert (state.value("weight"), state.removed) == ({"weight_g": 8900, "oedema": None}, False)
-    assert release(installed, case, set={"weight": {"weight_g": 9000, "oedema": None}}).outcome is Outcome.APPLIED
+    assert (
+        release(installed, case, set={"weight": {"weight_g": 9000, "oedema": None}}).outcome
+        is Outcome.APPLIED
+    )
 
 
 def test_value_beside_which_a_release_stood_stands_alone_when_it_is_taken_back(installed: District) -> None:

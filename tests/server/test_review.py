@@ -38,9 +38,17 @@ def see(
     me: str = "",
     **chosen: Any,
 ) -> Queue:
-    page = {"today": TODAY, "limit": limit, "offset": offset, "me": me}
     with clinic.district.hub.database.reading() as session:
-        return review.queue(session, clinic.district.hub, scope or own(clinic), Filter(**chosen), **page)
+        return review.queue(
+            session,
+            clinic.district.hub,
+            scope or own(clinic),
+            Filter(**chosen),
+            today=TODAY,
+            limit=limit,
+            offset=offset,
+            me=me,
+        )
 
 
 def look_at(clinic: Clinic, child_id: str, scope: Scope | None = None) -> ChildView:
@@ -250,7 +258,9 @@ def test_the_district_is_seen_whole_only_by_its_own(mixed: Clinic) -> None:
         ("none", "", 0),
     ],
 )
-def test_area_of_a_region_holds_the_posts_of_its_code(mixed: Clinic, kind: str, code: str, total: int) -> None:
+def test_area_of_a_region_holds_the_posts_of_its_code(
+    mixed: Clinic, kind: str, code: str, total: int
+) -> None:
     assert see(mixed, Scope(kind, code, True)).total == total
 
 

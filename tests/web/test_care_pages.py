@@ -13,8 +13,8 @@ from tests.web._clinic import Clinic, csrf_token, sign_in
 
 @pytest.fixture
 def stunted(clinic: Clinic) -> str:
-    parents = {"mother": "Ibu Contoh", "father": None, "phone": "+62000000001"}
-    home = {"address": "Jalan Contoh 1", "rt": "2", "rw": "3", "village": "64.02.06.1001"}
+    parents: dict[str, object] = {"mother": "Ibu Contoh", "father": None, "phone": "+62000000001"}
+    home: dict[str, object] = {"address": "Jalan Contoh 1", "rt": "2", "rw": "3", "village": "64.02.06.1001"}
     return clinic.child("Anak Pendek #eval(1) Contoh", haz=-2.4, waz=-1, parents=parents, home=home)
 
 
@@ -34,13 +34,22 @@ def send(client: FlaskClient, child: str, form: str, query: str = "", **typed: s
     return client.post(address, data=fields(page.text) | typed, follow_redirects=False)
 
 
+def got(client: FlaskClient, path: str) -> Any:
+    """Give the JSON at an address."""
+    return client.get(path).json
+
+
+def signed(client: FlaskClient) -> dict[str, str]:
+    """Give the header that a program sends with a POST."""
+    return {"X-CSRFToken": got(client, "/api/v1/session")["csrf_token"]}
+
+
 def decide(client: FlaskClient, path: str, **asked: Any) -> Any:
-    headers = {"X-CSRFToken": client.get("/api/v1/session").json["csrf_token"]}
-    return client.post(f"/api/v1/children/{path}", json=asked, headers=headers)
+    return client.post(f"/api/v1/children/{path}", json=asked, headers=signed(client))
 
 
 def follow_ups(client: FlaskClient, child: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get(f"/api/v1/children/{child}/follow-ups").json["follow_ups"]
+    found: list[dict[str, Any]] = got(client, f"/api/v1/children/{child}/follow-ups")["follow_ups"]
     return found
 
 
@@ -103,8 +112,8 @@ def test_a_case_is_closed_with_what_was_on_the_screen(
 ) -> None:
     assert send(client, stunted, "take").status_code == 302  # by which the calendar's flags are raised, too
     assert send(client, stunted, "close", outcome="followed_elsewhere").status_code == 302
-    assert client.get("/api/v1/flags").json["total"] == 0
-    assert client.get("/api/v1/flags?status=closed").json["total"] == 1
+    assert got(client, "/api/v1/flags")["total"] == 0
+    assert got(client, "/api/v1/flags?status=closed")["total"] == 1
 
 
 def test_a_form_without_a_choice_says_what_to_choose(
@@ -216,12 +225,11 @@ def test_search_of_too_many_people_asks_for_an_area(
     monkeypatch.setattr("server.review.search.MOST_NAMES", 1)
     clinic.child("Anak Satu")
     clinic.child("Anak Dua")
-    headers = {"X-CSRFToken": client.get("/api/v1/session").json["csrf_token"]}
-    refused = client.post("/api/v1/search", json={"words": "anak"}, headers=headers)
+    headers = signed(client)
+    refused: Any = client.post("/api/v1/search", json={"words": "anak"}, headers=headers)
     assert (refused.status_code, refused.json["code"]) == (400, "search-too-wide")
-    found = client.post(
-        "/api/v1/search", json={"words": "anak", "post": clinic.district.posts[1]}, headers=headers
-    )
+    asked = {"words": "anak", "post": clinic.district.posts[1]}
+    found: Any = client.post("/api/v1/search", json=asked, headers=headers)
     assert (found.status_code, found.json["children"]) == (200, [])
 
 

@@ -74,10 +74,10 @@ def _attention(sqlite: bool) -> None:
         sa.Column("district", sa.Text(), nullable=False),
         sa.Column("child_id", ID, nullable=False),
         sa.Column("post_id", ID, nullable=False),
+        sa.Column("born_on", models.Day(), nullable=True),
         sa.Column("urgency", sa.Integer(), nullable=False),
         sa.Column("red_flags", sa.Integer(), nullable=False),
-        sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("distance", REAL, nullable=False),
+        sa.Column("place", REAL, nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("assigned_to", sa.Text(), nullable=True),
         sa.Column("due_on", models.Day(), nullable=True),
@@ -92,16 +92,21 @@ def _attention(sqlite: bool) -> None:
         else "CAST(CAST(f.details AS json)->>'z' AS double precision)"
     )
     ranks = " ".join(f"WHEN '{rule}' THEN {place}" for place, rule in enumerate(_RULES))
-    op.execute(  # every child who is flagged now; nothing was decided about anybody before this release
-        "INSERT INTO attention (district, child_id, post_id, urgency, red_flags, rank, distance, status)"  # noqa: S608  # ours
-        " SELECT f.district, f.child_id, c.post_id, MIN(f.urgency), SUM(CASE WHEN f.urgency = 1 THEN 1 ELSE 0 END),"
-        f" MIN(CASE f.rule {ranks} ELSE {len(_RULES)} END),"
-        f" COALESCE(MAX(CASE WHEN f.rule = 'oedema' THEN 99.0 ELSE ABS({z}) END), 0.0), 'new'"
-        " FROM flag f JOIN child c ON c.district = f.district AND c.id = f.child_id"
-        " GROUP BY f.district, f.child_id, c.post_id"
+    worst = f"COALESCE(MAX(CASE WHEN f.rule = 'oedema' THEN 99.0 ELSE ABS({z}) END), 0.0)"
+    reds = "SUM(CASE WHEN f.urgency = 1 THEN 1 ELSE 0 END)"
+    place = (  # as in `attention.place`
+        f"MIN(f.urgency) * 1000000.0 + (49 - {reds}) * 10000.0"
+        f" + MIN(CASE f.rule {ranks} ELSE {len(_RULES)} END) * 100.0 + 99.99 - {worst}"
     )
-    op.create_index("ix_attention_order", "attention", ["district", "urgency", "rank"])
-    op.create_index("ix_attention_post", "attention", ["district", "post_id", "urgency"])
+    rounded = f"ROUND(CAST({place} AS {'REAL' if sqlite else 'numeric'}), 2)"
+    op.execute(  # every child who is flagged now; nothing was decided about anybody before this release
+        "INSERT INTO attention (district, child_id, post_id, born_on, urgency, red_flags, place, status)"  # noqa: S608  # our own words
+        f" SELECT f.district, f.child_id, c.post_id, c.born_on, MIN(f.urgency), {reds}, {rounded}, 'new'"
+        " FROM flag f JOIN child c ON c.district = f.district AND c.id = f.child_id"
+        " GROUP BY f.district, f.child_id, c.post_id, c.born_on"
+    )
+    op.create_index("ix_attention_place", "attention", ["district", "place", "child_id"])
+    op.create_index("ix_attention_post", "attention", ["district", "post_id", "urgency", "status"])
 
 
 def _accounts() -> None:
@@ -210,8 +215,8 @@ _SHAPES = (
     ("follow_up", "ix_follow_up_due", "4000 4000 40"),
     ("follow_up", "ix_follow_up_conflicts", "100 100 5"),
     ("attention", "attention", "20000 20000 1"),
-    ("attention", "ix_attention_order", "20000 20000 5000 1000"),
-    ("attention", "ix_attention_post", "20000 20000 25 6"),
+    ("attention", "ix_attention_place", "20000 20000 2 1"),
+    ("attention", "ix_attention_post", "20000 20000 25 6 3"),
     ("flag", "ix_flag_rule", "60000 60000 2000 1"),
 )
 
