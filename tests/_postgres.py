@@ -30,7 +30,10 @@ __all__ = ["create_database", "drop_database", "postgres_server"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-_NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=2GB")
+_NOT_DURABLE = (
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=2GB"),
+    "file_copy_method=clone",  # a copy of a template takes a third of the time
+)
 
 
 @contextmanager
@@ -71,7 +74,7 @@ def create_database(admin_url: str, name: str, template: str | None = None) -> s
 
     On a server shared by several test processes the caller makes the name unique.
     """
-    copy = sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))
+    copy = sql.SQL("TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template or "template0"))
     _administer(admin_url, sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), copy))
     return urlsplit(admin_url)._replace(path="/" + quote(name, safe="")).geturl()
 

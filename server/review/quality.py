@@ -39,9 +39,10 @@ from server.review.scope import Scope, posts_within
 
 PERIODS: Final = (3, 12, 24)
 """Months that may be asked for: a quarter, a year, two years."""
-USUAL_PERIOD: Final = 12
 POST, CENTRE = "post", "centre"
 POOLS: Final = (POST, CENTRE)
+USUAL_PERIOD: Final = {POST: 12, CENTRE: 3}
+"""A post has few measurements and is looked at over a year; those of a health centre's posts are pooled by quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +265,7 @@ def quality_of(
     post_id: str,
     today: date,
     *,
-    months: int = USUAL_PERIOD,
+    months: int | None = None,
     pool: str = POST,
 ) -> PostQuality:
     """Judge what cadres measured.
@@ -272,7 +273,7 @@ def quality_of(
     Parameters
     ----------
     today : the last day that is looked at
-    months : one of PERIODS, counted back from today
+    months : one of PERIODS, counted back from today; None for the usual one
     pool : POST for this post alone, CENTRE for all posts of its health centre that are in scope
 
     Raises
@@ -281,6 +282,7 @@ def quality_of(
         `record-unknown` for a post outside the scope.
     """
     post = _post(session, hub, scope, post_id)
+    months = months or USUAL_PERIOD[pool]
     first = (np.datetime64(today, "M") - np.timedelta64(months - 1, "M")).astype("datetime64[D]").item()
     posts = [post_id]
     if pool == CENTRE:

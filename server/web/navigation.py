@@ -20,10 +20,18 @@ class Entry(NamedTuple):
 
 
 ENTRIES: Final[list[Entry]] = [
-    Entry("pages.queue", N_("Review queue"), "see_children", also=("pages.child",)),
-    Entry("desk.disputes", N_("Different values"), "decide", also=("desk.dispute", "desk.settle")),
-    Entry("desk.pairs", N_("Duplicates"), "decide", also=("desk.pair", "desk.decide_pair")),
-    Entry("desk.cases", N_("To be corrected"), "decide", also=("desk.case", "desk.decide_case")),
+    Entry(
+        "pages.queue",
+        N_("Review queue"),
+        "see_children",
+        # what waits beside the children is counted and linked on the queue itself: the frame stays short
+        also=(
+            *("pages.child", "pages.find_child", "care.decide"),
+            *("desk.disputes", "desk.dispute", "desk.settle"),
+            *("desk.pairs", "desk.pair", "desk.decide_pair"),
+            *("desk.cases", "desk.case", "desk.decide_case", "desk.move", "desk.send_away"),
+        ),
+    ),
     Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")

@@ -288,7 +288,8 @@ def quality_as_json(post_id: str) -> Response:
 def _period(months: str, pool: str, pools: Mapping[str, str]) -> tuple[int, str]:
     """Read from the address over which months and posts a report goes."""
     chosen = _chosen(pool, pools, None)
-    return _chosen(months, quality.PERIODS, quality.USUAL_PERIOD), pools[chosen] if chosen else quality.POST
+    together = pools[chosen] if chosen else quality.POST
+    return _chosen(months, quality.PERIODS, quality.USUAL_PERIOD[together]), together
 
 
 def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
