@@ -249,7 +249,9 @@ def test_restore_ends_every_session(place: District, tmp_path: Path) -> None:
         account = Base.metadata.tables["account"]
         writing = connection.execution_options(posyandu_writing=True)
         writing.execute(account.insert().values(id=id_, password_hash="", failed_tries=0, **columns, **names))
-        sign_in = {"account_id": id_, "token_digest": "t", "expires_at": datetime.now(UTC), **columns}
+        now = datetime.now(UTC)
+        sign_in = {"id": id_, "account_id": id_, "token_digest": "t", "expires_at": now, "last_seen_at": now}
+        sign_in |= columns
         writing.execute(table(SignIn).insert().values(**sign_in))
         connection.info["audited"] = True
     back_up(place, tmp_path / "b.zip")
