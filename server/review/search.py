@@ -22,7 +22,7 @@ from server.review.scope import Scope, age_in_months, state_of, within
 from sync_protocol import RecordState
 
 MOST_NAMES: Final = 6000
-"""Whose names are unsealed for one search; some 30 microseconds each."""
+"""Whose names are unsealed for one search; some 25 microseconds each."""
 MOST_FOUND: Final = 50
 LEAST_LETTERS: Final = 2
 NIK_DIGITS: Final = 16
