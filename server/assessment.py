@@ -1205,21 +1205,17 @@ def _save_flags(
         for child_id, rule, subject in held.keys() - wanted.keys()
     ]
     writes.remove(table(Flag), gone)
-    rows = [
-        {
-            "district": district,
-            "child_id": child_id,
-            "rule": rule,
-            "subject": subject,
-            "urgency": RULES[rule].urgency,
-            "details": details,
-            "raised_at": raised_at,
-        }
-        for (child_id, rule, subject), details in wanted.items()
-        for known, raised_at in [held.get((child_id, rule, subject), (None, since.get((rule, subject), now)))]
-        if known != details
-    ]
-    writes.upsert(table(Flag), rows)
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for key, details in wanted.items():
+        child_id, rule, subject = key
+        known, raised_at = held.get(key, (None, since.get((rule, subject), now)))
+        if known != details:
+            place = {"district": district, "child_id": child_id, "rule": rule, "subject": subject}
+            row = {**place, "urgency": RULES[rule].urgency, "details": details, "raised_at": raised_at}
+            (changed if key in held else new).append(row)
+    writes.insert(table(Flag), new)
+    writes.upsert(table(Flag), changed)
     return wanted
 
 

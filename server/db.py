@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.string import TextLoader
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -31,7 +32,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    Uuid,
     bindparam,
     create_engine,
     delete,
@@ -48,7 +48,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy.types import NullType
 
 WRITING = "posyandu_writing"
 WRITES = re.compile(
@@ -145,9 +145,11 @@ def _engine(url: str) -> Engine:
             pool_size=8,
             max_overflow=8,
             pool_pre_ping=True,
+            pool_use_lifo=True,  # a few connections that know the statements, rather than all in turn
             hide_parameters=True,  # an error message must not quote a row
             connect_args={"connect_timeout": CONNECT_SECONDS},
         )
+        event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "before_cursor_execute", _watch)
     event.listen(engine, "commit", _refuse_unaudited)
@@ -166,6 +168,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "wal_autocheckpoint = 8192",  # 32 MiB: rare, as a checkpoint is done by whoever commits then; a job does the rest
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.adapters.register_loader(
+        "uuid", TextLoader
+    )  # ids are text here; objects would be made to be undone
 
 
 def _begin(connection: Connection) -> None:
@@ -190,16 +198,14 @@ def _refuse_unaudited(connection: Connection) -> None:
 
 
 class _Ids(TypeDecorator[Any]):
-    """A list of ids as one parameter: an array where there are arrays, else JSON."""
+    """A list of ids as one parameter, in text: an array where there are arrays, else JSON. The driver would look into every
+    element of a list for what has to be quoted; in a UUID, nothing has."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Uuid(as_uuid=False)))
-
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(list(value)) if dialect.name == "sqlite" else list(value)
+        return json.dumps(list(value)) if dialect.name == "sqlite" else f"{{{','.join(value)}}}"
 
 
 class _Among(FunctionElement[bool]):
@@ -218,7 +224,7 @@ def _among_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str
 @compiles(_Among, "postgresql")
 def _among_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column, ids = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} = ANY ({ids})"
+    return f"{column} = ANY (CAST({ids} AS uuid[]))"
 
 
 def among(column: ColumnElement[Any], name: str = "among") -> ColumnElement[bool]:
