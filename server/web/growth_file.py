@@ -1,0 +1,121 @@
+"""Everything the tablet judges growth with, as one file: the WHO's tables, the KBM, codes, words, rules and ranges. Pure.
+
+The tablet has formulas of its own but no number and no word that the server has too: what the server says changes here
+alone, and every tablet gets it with its next update. Rules kept here:
+
+- a table travels as whole numbers, its published decimals without the point (`LMS_SCALES`), so that nothing is lost on
+  the way; the reader divides once, which gives the double nearest to the published decimal;
+- of each column the *second differences* are sent: the curves are smooth, so these are nearly all of one digit, and the
+  file is a sixth of its size when compressed;
+- whatever a reader must know to read the file stands in it, but for that.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from marshmallow.validate import Range
+
+from schemas.records import Head, Length, Muac, Weight
+from schemas.strict import Strict
+from server.flags import RULES
+from server.growth import ENGINE_VERSION, KBM_VERSION, status
+from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
+from server.growth.status import Label
+from server.growth.weight_gain import kbm_g
+
+__all__ = ["growth_file"]
+
+SEXES: Final = ("M", "F")
+"""In the order of the first axis of `lms.LmsTable` and `kbm_g`."""
+LMS_SCALES: Final = {"l": 10_000, "m": 10_000, "s": 100_000}
+"""By how much each column's published decimals (4, 4 and 5) are multiplied."""
+CODES: Final = {
+    "waz": status.WEIGHT_FOR_AGE_CODES,
+    "haz": status.LENGTH_FOR_AGE_CODES,
+    "whz": status.WASTING_CODES,
+    "baz": status.WASTING_CODES,
+    "muac": status.MUAC_CODES,
+}
+MEASURES: Final[Mapping[str, type[Strict]]] = {
+    "weight_g": Weight,
+    "length_mm": Length,
+    "muac_mm": Muac,
+    "head_mm": Head,
+}
+
+
+@cache
+def growth_file() -> bytes:
+    """Make the file: compact JSON in UTF-8, the same bytes each time.
+
+    Returns
+    -------
+    bytes
+        An object of:
+
+        - ``engine``, ``kbm_version``: versions of the rules and of the KBM table;
+        - ``lms``: by table (lhfa, wfa, bfa, hcfa, acfa by day; wfl, wfh by 0.1 cm): ``first``, the day or step of the first
+          row, and by sex ("M", "F") the columns l, m and s as second differences;
+        - ``scales``: what the whole numbers of each column are to be divided by;
+        - ``kbm``: by sex grams for the completed months 0 to 60, 0 where there is no KBM;
+        - ``codes``: by index the status codes from the lowest class up; ``labels``, ``sentences``: words for them;
+        - ``reasons``, ``gain_reasons``: words for why there is no score, or why a weighing has its code;
+        - ``rules``: urgency and words of each rule of `server.flags`, the most urgent first;
+        - ``ranges``: least and greatest value that a record may hold, by field;
+        - ``note``: the screening note that stands beside every status.
+    """
+    return orjson.dumps(
+        {
+            "engine": ENGINE_VERSION,
+            "kbm_version": KBM_VERSION,
+            "lms": {name: _lms(name) for name in TABLE_NAMES},
+            "scales": LMS_SCALES,
+            "kbm": dict(zip(SEXES, kbm_g().tolist(), strict=True)),
+            "codes": CODES,
+            "labels": _words(status.LABELS.items()),
+            "sentences": {index: _words(labels.items()) for index, labels in status.SENTENCES.items()},
+            "reasons": _words((why.name.lower(), label) for why, label in status.REASON_LABELS.items()),
+            "gain_reasons": _words(
+                (why.name.lower(), label) for why, label in status.GAIN_REASON_LABELS.items()
+            ),
+            "rules": {
+                name: {"urgency": rule.urgency, "id": rule.id, "en": rule.en}
+                for name, rule in sorted(RULES.items(), key=lambda item: item[1].urgency)
+            },
+            "ranges": {field: _range(schema, field) for field, schema in MEASURES.items()},
+            "note": {"id": status.SCREENING_NOTE.id, "en": status.SCREENING_NOTE.en},
+        }
+    )
+
+
+def _lms(name: TableName) -> dict[str, Any]:
+    lms = table(name)
+    published = np.flatnonzero(~np.isnan(lms.m[0]))
+    columns = {column: getattr(lms, column)[:, published] * scale for column, scale in LMS_SCALES.items()}
+    return {
+        "first": int(published[0]) + FIRST_LENGTH_STEP.get(name, 0),
+        **{
+            sex: {column: _second_differences(values[row]) for column, values in columns.items()}
+            for row, sex in enumerate(SEXES)
+        },
+    }
+
+
+def _second_differences(values: FloatArray) -> list[int]:
+    """Give whole numbers from which two running sums make the column again."""
+    whole = np.rint(values).astype(np.int64)
+    differences: list[int] = np.diff(np.diff(whole, prepend=0), prepend=0).tolist()
+    return differences
+
+
+def _words(labels: Iterable[tuple[str, Label]]) -> dict[str, dict[str, str]]:
+    return {name: {"id": label.id, "en": label.en} for name, label in labels}
+
+
+def _range(schema: type[Strict], field: str) -> tuple[int, int]:
+    """Read the limits of a field where the schema has them, so that they stand in one place."""
+    (limits,) = [rule for rule in schema().fields[field].validators if isinstance(rule, Range)]
+    return limits.min, limits.max
