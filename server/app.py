@@ -31,6 +31,7 @@ from server.web import (  # noqa: F401  # their routes stand on the blueprint of
     queue_pages,
     staff_api,
     sync_api,
+    tablet_app,
 )
 
 CONTENT_SECURITY_POLICY = (
@@ -79,11 +80,13 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     csrf.exempt(carried_api.bp)
     gate.init_app(app)
     pages.init_app(app)
+    tablet_app.init_app(app)
     if settings.proxies:  # without one anybody could write the headers
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     for blueprint in (
         sync_api.bp,
         carried_api.bp,
+        tablet_app.bp,
         observed.bp,
         pages.bp,
         desk_pages.bp,

@@ -26,7 +26,7 @@ from server.hub import Hub
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NO_COOKIE: Final = ("sync_api", "carried_api", "observed")
+NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "tablet_app")
 """Blueprints that know nobody by a cookie."""
 BEFORE: Final = frozenset(
     {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people_pages.invitation"}

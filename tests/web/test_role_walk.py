@@ -38,6 +38,9 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /api/v1/enrol/again": WORLD,
     "GET /api/v1/carried": WORLD,
     "POST /api/v1/carried": WORLD,
+    "GET /tablet-app/": WORLD,
+    "GET /tablet-app/daftar": WORLD,
+    "GET /tablet-app/<path:name>": WORLD,
     # coming in
     "GET /masuk": WORLD,
     "POST /masuk": WORLD,

@@ -1,0 +1,5 @@
+/* The app's beginning. */
+
+import { keepUpToDate } from "./updates.js";
+
+await keepUpToDate(() => {});

@@ -1,0 +1,67 @@
+/* The service worker: keeps one version of the app on the tablet, whole, so that it starts without a line.
+ *
+ * The server writes VERSION and FILES ([name, hash, ETag] of each) above this line. Rules kept here:
+ * - A version is kept whole or not at all: every file must have the hash that the list gives, or installing fails and the
+ *   browser tries again another time. What did not change since the last version is not fetched again.
+ * - A new version waits: it takes over when the page says so ({type: "activate"}), or when no window of the app is open.
+ * - Only GETs of listed files are answered here, from what was kept; nothing that came over the network is added to it.
+ *   /api/ and every other request pass by untouched: no answer with a person in it is ever in a cache.
+ */
+/* global VERSION, FILES */
+
+const OURS = "posyandu-tablet ";
+const CACHE = OURS + VERSION;
+const HOME = new URL("./", self.location);
+const NAMES = new Set(FILES.map(([name]) => name));
+
+self.addEventListener("install", (event) => event.waitUntil(keepAll()));
+self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
+
+self.addEventListener("message", (event) => {
+  if (event.data?.type === "activate") event.waitUntil(self.skipWaiting());
+});
+
+self.addEventListener("fetch", (event) => {
+  const name = nameOf(event.request);
+  if (name !== null) event.respondWith(kept(name, event.request));
+});
+
+async function keepAll() {
+  const fresh = await caches.open(CACHE);
+  try {
+    await Promise.all(FILES.map((file) => keep(fresh, file)));
+  } catch (error) {
+    await caches.delete(CACHE);
+    throw error;
+  }
+}
+
+/** Put one file into the cache: from an older version if it is the same, else from the server. */
+async function keep(fresh, [name, integrity, tag]) {
+  const older = await caches.match(new URL(name, HOME));
+  if (older?.headers.get("ETag") === tag) return fresh.put(new URL(name, HOME), older);
+  const asked = new Request(new URL(name, HOME), { cache: "no-cache", credentials: "omit", integrity });
+  const answer = await fetch(asked);
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+  return fresh.put(new URL(name, HOME), answer);
+}
+
+async function takeOver() {
+  const names = await caches.keys();
+  await Promise.all(names.filter((name) => name.startsWith(OURS) && name !== CACHE).map((name) => caches.delete(name)));
+  await self.clients.claim();
+}
+
+/** Give the name of the listed file that a request is for; null for what is none of ours. */
+function nameOf(request) {
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== HOME.origin || !url.pathname.startsWith(HOME.pathname)) return null;
+  if (request.mode === "navigate") return "index.html";
+  const name = url.pathname.slice(HOME.pathname.length);
+  return NAMES.has(name) ? name : null;
+}
+
+async function kept(name, request) {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(new URL(name, HOME))) ?? fetch(request);
+}

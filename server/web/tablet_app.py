@@ -1,0 +1,189 @@
+"""The tablet app as files: what is served, packed once, under one version that stands for every byte of it.
+
+Hides where the files come from and how a version is made of them. Rules kept here:
+- Served is what was found in `server/tablet` at the start, by its exact name: a path is a key, never a way.
+- Whatever reaches a tablet is in the version: the files, and the headers under which they are kept on it. `sw.js` lists each
+  file with the hash of its bytes, so a tablet takes a version whole or not at all.
+"""
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+import orjson
+from flask import Blueprint, Flask, Response, current_app, request
+from werkzeug.exceptions import NotFound
+
+from server.web.growth_file import growth_file
+
+bp = Blueprint("tablet_app", __name__, url_prefix="/tablet-app")
+
+PRODUCT: Final = "posyandu-tablet"
+"""Names the app in changes and batches, before its version."""
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".webmanifest": "application/manifest+json; charset=utf-8",
+}
+"""What is served, by the ending of its name."""
+INDEX: Final = "index.html"
+WORKER: Final = "sw.js"
+GROWTH: Final = "growth.json"
+VERSION_MODULE: Final = "version.js"
+HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-cache",  # kept, but asked for anew: only the service worker decides what is used offline
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "manifest-src 'self'; worker-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; "
+        "require-trusted-types-for 'script'; trusted-types posyandu"
+    ),
+}
+"""Of every file. A tablet keeps them with the files, so they are part of the version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """One file, ready to be sent.
+
+    Parameters
+    ----------
+    name : below /tablet-app/
+    media_type : with its charset
+    body, packed : its bytes, and the same as gzip
+    """
+
+    name: str
+    media_type: str
+    body: bytes
+    packed: bytes
+
+    @classmethod
+    def of(cls, name: str, body: bytes, media_type: str = "") -> "ServedFile":
+        """Pack a file; its type goes by the ending of its name unless given."""
+        found = media_type or MEDIA_TYPES[f".{name.rpartition('.')[2]}"]
+        return cls(name, found, body, gzip.compress(body, compresslevel=9, mtime=0))
+
+    @property
+    def integrity(self) -> str:
+        """The hash of its bytes as the browser's `integrity` has it (W3C Subresource Integrity)."""
+        return f"sha256-{base64.b64encode(hashlib.sha256(self.body).digest()).decode()}"
+
+    @property
+    def tag(self) -> str:
+        """What an answer is known by: changes with the bytes and with the headers. Weak, as it names both packings."""
+        digest = hashlib.sha256(orjson.dumps([dict(HEADERS), self.media_type]) + self.body)
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class TabletApp:
+    """One version of the app.
+
+    Parameters
+    ----------
+    version : `0.1.0+1a2b3c4d`: the distribution's, and the first 8 digits of a hash over all that is served
+    files : by name
+    """
+
+    version: str
+    files: Mapping[str, ServedFile]
+
+    @classmethod
+    def of(cls, found: Mapping[str, bytes], release: str) -> "TabletApp":
+        """Make a version of the files that somebody wrote: add the growth tables, name the version, list all to the worker.
+
+        Parameters
+        ----------
+        found : bytes by name, `index.html` and `sw.js` among them
+        release : the distribution's version
+        """
+        made = {name: ServedFile.of(name, body) for name, body in found.items()}
+        made[GROWTH] = ServedFile.of(GROWTH, growth_file(), "application/json")
+        listed = [[one.name, one.tag] for one in sorted(made.values(), key=lambda one: one.name)]
+        named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
+        module = f'export const VERSION = "{named}";\nexport const APP = "{PRODUCT} {named}";\n'
+        made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
+        made[WORKER] = ServedFile.of(WORKER, _told(named, made) + made[WORKER].body)
+        return cls(named, made)
+
+    @property
+    def name(self) -> str:
+        """What the app calls itself in changes and batches, at most 64 characters."""
+        return f"{PRODUCT} {self.version}"
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes of all files as gzip: what a tablet loads at first, less the headers of HTTP."""
+        return sum(len(one.packed) for one in self.files.values())
+
+
+def _told(named: str, made: Mapping[str, ServedFile]) -> bytes:
+    """Write the first lines of the worker: its version, and of each file name, hash and tag."""
+    rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in made.values() if one.name != WORKER]
+    listed = ",\n".join(orjson.dumps(row).decode() for row in sorted(rows))
+    return f'const VERSION = "{named}";\nconst FILES = [\n{listed},\n];\n'.encode()
+
+
+def found_in(root: Traversable) -> dict[str, bytes]:
+    """Read every file of a kind that is served, by its path below a directory; what begins with a dot or `_` is left."""
+    return {name: one.read_bytes() for name, one in _walk(root, "")}
+
+
+def _walk(directory: Traversable, above: str) -> Iterator[tuple[str, Traversable]]:
+    for one in sorted(directory.iterdir(), key=lambda one: one.name):
+        if one.name.startswith((".", "_")):
+            continue
+        if one.is_dir():
+            yield from _walk(one, f"{above}{one.name}/")
+        elif f".{one.name.rpartition('.')[2]}" in MEDIA_TYPES:
+            yield f"{above}{one.name}", one
+
+
+@cache
+def packaged() -> TabletApp:
+    """Give the app of this release, read once for a process."""
+    return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"))
+
+
+def init_app(app: Flask) -> None:
+    """Make the app ready before the first request: what is missing is found at the start."""
+    app.extensions["tablet_app"] = packaged()
+
+
+@bp.get("/")
+@bp.get("/daftar", endpoint="enrol")
+def index() -> Response:
+    """Give the app's one page; a code for enrolling follows behind "#", which no browser sends."""
+    return _answer(INDEX)
+
+
+@bp.get("/<path:name>")
+def file(name: str) -> Response:
+    """Give one of the known files."""
+    return _answer(name)
+
+
+def _answer(name: str) -> Response:
+    served: TabletApp = current_app.extensions["tablet_app"]
+    one = served.files.get(name)
+    if one is None:
+        raise NotFound
+    response = Response(one.body, content_type=one.media_type)
+    if request.accept_encodings["gzip"] > 0:
+        response.data = one.packed
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers.update(HEADERS)
+    response.set_etag(one.tag, weak=True)
+    response.make_conditional(request)
+    return response
