@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +21,10 @@ MOST: Final = {
     "proxies": 9,
 }
 """The whole numbers that an operator may set, and the largest of each."""
+TABLET_APP: Final = "posyandu-tablet"
+"""What our tablet app calls itself, before its version, in changes and batches."""
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
+_VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 _DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
 
 
@@ -43,6 +47,7 @@ class Settings:
     proxies : how many proxies of ours stand in front, each adding to X-Forwarded-For and X-Forwarded-Proto
     cookie_secure : False only for plain http on this machine
     guideline_file : due dates and lengths of courses; None for those that come with the server (`review.guideline`)
+    oldest_app : the oldest version of our tablet app that is still served, such as 0.2.0; "" for every one
     """
 
     data_dir: Path
@@ -63,6 +68,7 @@ class Settings:
     cookie_secure: bool = True
     log_level: str = "INFO"
     guideline_file: Path | None = None
+    oldest_app: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{2}\.\d{2}", self.district):
@@ -80,6 +86,15 @@ class Settings:
         if not _is_database_url(self.database_url):  # which may hold a password, and is not repeated
             raise ValueError(
                 "DATABASE_URL is not usable: give an address such as postgresql://user:password@host:5432/posyandu"
+            )
+        if self.oldest_app and not _VERSION.fullmatch(self.oldest_app):
+            raise ValueError(f"POSYANDU_OLDEST_APP is {self.oldest_app!r}: give a version such as 0.2.0")
+        here = version("posyandu-sync")
+        if _numbers(self.oldest_app) > _numbers(
+            here
+        ):  # every tablet would be shut out, with nothing newer to be had
+            raise ValueError(
+                f"POSYANDU_OLDEST_APP is {self.oldest_app!r}: give a version up to {here}, which this server hands out"
             )
 
     @classmethod
@@ -103,7 +118,7 @@ class Settings:
             others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
         if environ.get("POSYANDU_GUIDELINE"):
             others["guideline_file"] = Path(environ["POSYANDU_GUIDELINE"])
-        for name in ("district", "time_zone", "log_level"):
+        for name in ("district", "time_zone", "log_level", "oldest_app"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
         for name, most in MOST.items():
@@ -136,6 +151,15 @@ class Settings:
         """Give the district's calendar day at an aware moment."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
+    def too_old(self, app: str) -> bool:
+        """Say whether an app, as it calls itself, is our tablet app in a version that is not served any more.
+
+        Versions are compared number by number; what follows the numbers (`+1a2b3c4d`) does not count. A version that begins
+        with no number is the oldest of all. Other apps are never too old.
+        """
+        name, _, told = app.partition(" ")
+        return name == TABLET_APP and _numbers(told) < _numbers(self.oldest_app)
+
     def for_plain_http(self) -> "Settings":
         """Give these settings for a demo on this machine: the session cookie travels without TLS, and no second factor is
         demanded of anybody."""
@@ -156,6 +180,7 @@ class Settings:
             "POSYANDU_DISTRICT": self.district,
             "POSYANDU_TIME_ZONE": self.time_zone,
             "POSYANDU_LOG_LEVEL": self.log_level,
+            "POSYANDU_OLDEST_APP": self.oldest_app,
             "POSYANDU_MAX_BODY_BYTES": str(self.max_body_bytes),
             "POSYANDU_MAX_CHANGES": str(self.max_changes),
             "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),
@@ -168,6 +193,15 @@ class Settings:
         if self.guideline_file is not None:
             mine["POSYANDU_GUIDELINE"] = str(self.guideline_file)
         return {**os.environ, **mine, **others}
+
+
+def _numbers(told: str) -> tuple[int, ...]:
+    """Read the numbers with which a version begins, without zeros at the end: 1.0 is 1."""
+    found = _VERSION.match(told)
+    numbers = [int(number) for number in found[0].split(".")] if found else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def _is_database_url(url: str) -> bool:

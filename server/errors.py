@@ -210,6 +210,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Kiriman melebihi batas {limit}. Bagi menjadi kiriman yang lebih kecil.",
         "The batch exceeds the limit of {limit}. Split it into smaller ones.",
     ),
+    "app-too-old": ProblemKind(
+        426,
+        "Aplikasi ini ({app}) sudah terlalu lama; server melayani mulai versi {oldest}. Buka aplikasi saat ada sinyal supaya"
+        " diperbarui, lalu kirim lagi. Data Anda masih di tablet; tidak ada yang hilang.",
+        "This app ({app}) is too old; the server serves versions from {oldest} on. Open the app where there is a signal so"
+        " that it renews itself, then send again. Your data are still on the tablet; nothing is lost.",
+    ),
     "media-type-unknown": ProblemKind(
         415,
         "Kirim sebagai application/json, boleh dengan Content-Encoding: gzip.",

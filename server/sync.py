@@ -329,6 +329,10 @@ def _plan(session: Session, hub: Hub, upload: Upload, tablet: TabletFacts, *, lo
             raise Problem("batch-id-reused", batch=batch["batch"])
         token = tablet.token if tablet.token_batch == batch["batch"] else ""
         return Plan(tablet.id, tablet.basis, {}, stored.receipt, token, answered_before=True)
+    if (
+        hub.settings.too_old(batch["app"]) and not batch["carried"]
+    ):  # who sends by others sees no line to be renewed by
+        raise Problem("app-too-old", app=batch["app"], oldest=hub.settings.oldest_app)
     status = _continuity(session, district, tablet, batch, arrivals)
     if status is not ReceiptStatus.ACCEPTED:
         return _turned_back(hub, tablet, upload, status)

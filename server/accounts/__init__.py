@@ -31,6 +31,7 @@ from server.accounts.tablets import (
     enrol_again,
     make_enrolment_code,
     revoke_tablet,
+    standing,
 )
 
 __all__ = [
@@ -60,5 +61,6 @@ __all__ = [
     "sessions",
     "sign_in",
     "sign_out",
+    "standing",
     "who_is",
 ]

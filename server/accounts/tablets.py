@@ -182,6 +182,17 @@ def _add_tablet(
     return tablet
 
 
+def standing(session: Session, hub: Hub, tablet_id: str) -> str:
+    """Say how an enrolment stands: `active`; `revoked`; `replaced`, closed since two devices shared it or its own was
+    restored; `unknown` here."""
+    tablet = session.get(Tablet, (hub.district, tablet_id))
+    if tablet is None:
+        return "unknown"
+    if tablet.revoked_at is not None:
+        return "revoked"
+    return "active" if tablet.split_at is None else "replaced"
+
+
 def revoke_tablet(session: Session, hub: Hub, tablet_id: str, *, actor: str, now: datetime) -> None:
     """Take a tablet's right to be believed: what it still sends is kept for a person to judge."""
     tablet = session.get(Tablet, (hub.district, tablet_id), with_for_update=True)

@@ -7,8 +7,7 @@ tablet's turn only when its signature was found to be good.
 
 import threading
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +17,7 @@ from flask import Blueprint, Response, g, request
 from server.carried import CARRIER, MOST_LETTERS, deliver
 from server.errors import Problem
 from server.web.bodies import read_json
+from server.web.budget import Budget
 from server.web.sync_api import hub, json_answer, turn
 
 bp = Blueprint("carried_api", __name__, url_prefix="/api/v1")
@@ -26,36 +26,6 @@ LETTERS_A_MINUTE: Final = 300
 """From one address to one worker: the bag of a health centre that serves a hundred tablets."""
 SECONDS_WHEN_BUSY: Final = 5
 _DELIVERING = threading.Lock()
-
-
-@dataclass(slots=True)
-class Budget:
-    """How many letters each address may still bring, refilled steadily.
-
-    Parameters
-    ----------
-    a_minute : letters; also the most that can be saved up
-    addresses : how many are remembered; the one not heard of longest is forgotten first
-    """
-
-    a_minute: int
-    addresses: int = 4096
-    left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def seconds_to_wait(self, address: str, letters: int, at: float) -> int:
-        """Spend a budget, or say how long it takes to have enough (whole seconds; 0 if it was spent).
-
-        Parameters
-        ----------
-        at : seconds of a clock that does not go back
-        """
-        left, since = self.left.pop(address, (float(self.a_minute), at))
-        left = min(left + (at - since) * self.a_minute / 60, self.a_minute)
-        short = letters - left
-        self.left[address] = (left if short > 0 else left - letters, at)
-        while len(self.left) > self.addresses:
-            self.left.popitem(last=False)
-        return int(short * 60 / self.a_minute) + 1 if short > 0 else 0
 
 
 BUDGET: Final = Budget(LETTERS_A_MINUTE)

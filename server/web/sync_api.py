@@ -2,8 +2,10 @@
 
 import gzip
 import threading
+import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import Malformed
 from schemas.strict import Instant
-from server.accounts import enrol, enrol_again
+from server.accounts import enrol, enrol_again, standing
 from server.accounts.limits import note_refusal, refuse_if_spent
 from server.errors import Problem
 from server.hub import Hub
@@ -20,6 +22,7 @@ from server.models import HealthPost, Installation, Tablet
 from server.places import UUID_TEXT
 from server.sync import exchange, record_refusal
 from server.web.bodies import read_json
+from server.web.budget import Budget
 from server.web.gate import address
 from sync_protocol import MAX_BYTES
 
@@ -29,6 +32,9 @@ _TURN = threading.Lock()
 """One batch at a time in each worker. Taking a batch is computing from end to end, so threads would only fight for the
 interpreter, and the one that holds the database's write lock would be slowed by the others: with four tablets the slowest
 batch took four times as long. The other threads read bodies, write answers and serve pages meanwhile."""
+
+STANDINGS: Final = Budget(60)
+"""How often one address may ask a worker how tablets stand, a minute."""
 
 
 def taking_a_batch() -> bool:
@@ -100,6 +106,22 @@ def enrol_tablet_again() -> Response:
     return json_answer(orjson.dumps(answer))
 
 
+@bp.get("/tablets/<uuid:tablet_id>/standing")
+def standing_of(tablet_id: UUID) -> Response:
+    """Say whether a tablet may still hold what is on it, to whoever knows its id: a locked one cannot sign."""
+    wait = STANDINGS.seconds_to_wait(address(), 1, time.monotonic())
+    if wait:
+        raise Problem("too-many-tries", seconds=wait)
+    with hub().database.reading() as session:
+        stands = standing(session, hub(), str(tablet_id))
+    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(datetime.now(UTC))}))
+
+
+def _text(moment: datetime) -> str:
+    """Write a moment as messages have it."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
     """Tell a new tablet its name, its post and whom it talks to."""
     post = session.get_one(HealthPost, (hub().district, tablet.post_id))
@@ -109,7 +131,7 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
         "district": hub().district,
         "post": {"id": post.id, "name": post.name},
         "incarnation": installation.incarnation,
-        "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "server_time": _text(now),
         "limits": {
             "changes": hub().settings.max_changes,
             "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),

@@ -21,12 +21,11 @@ import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
+from server.config import TABLET_APP
 from server.web.growth_file import growth_file
 
 bp = Blueprint("tablet_app", __name__, url_prefix="/tablet-app")
 
-PRODUCT: Final = "posyandu-tablet"
-"""Names the app in changes and batches, before its version."""
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -111,7 +110,7 @@ class TabletApp:
         made[GROWTH] = ServedFile.of(GROWTH, growth_file(), "application/json")
         listed = [[one.name, one.tag] for one in sorted(made.values(), key=lambda one: one.name)]
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
-        module = f'export const VERSION = "{named}";\nexport const APP = "{PRODUCT} {named}";\n'
+        module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'
         made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
         made[WORKER] = ServedFile.of(WORKER, _told(named, made) + made[WORKER].body)
         return cls(named, made)
@@ -119,7 +118,7 @@ class TabletApp:
     @property
     def name(self) -> str:
         """What the app calls itself in changes and batches, at most 64 characters."""
-        return f"{PRODUCT} {self.version}"
+        return f"{TABLET_APP} {self.version}"
 
     @property
     def wire_bytes(self) -> int:

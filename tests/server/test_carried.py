@@ -37,7 +37,7 @@ from server.security import (
     unbase64,
 )
 from server.web import carried_api
-from server.web.carried_api import Budget
+from server.web.budget import Budget
 from server.web.sync_api import turn
 from sync_protocol import Answered
 from tests import _hpke

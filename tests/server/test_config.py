@@ -29,6 +29,7 @@ def test_environment_is_read() -> None:
             "POSYANDU_SECOND_FACTOR": "no",
             "POSYANDU_IDLE_MINUTES": "20",
             "POSYANDU_PROXIES": "2",
+            "POSYANDU_OLDEST_APP": "0.1.0",
         }
     )
     assert (settings.database_url, settings.is_sqlite) == ("postgresql://u:p@db/posyandu", False)
@@ -36,6 +37,7 @@ def test_environment_is_read() -> None:
     assert (settings.district, settings.time_zone, settings.log_level) == ("64.03", "Asia/Jakarta", "WARNING")
     assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
     assert (settings.second_factor, settings.idle_minutes, settings.proxies) == (False, 20, 2)
+    assert settings.oldest_app == "0.1.0"
 
 
 def test_empty_variables_say_nothing() -> None:
@@ -62,6 +64,9 @@ def test_empty_variables_say_nothing() -> None:
         ("POSYANDU_IDLE_MINUTES", "0"),
         ("POSYANDU_PROXIES", "10"),
         ("POSYANDU_SECOND_FACTOR", "maybe"),
+        ("POSYANDU_OLDEST_APP", "posyandu-tablet 0.1.0"),
+        ("POSYANDU_OLDEST_APP", "0.1.0+1a2b3c4d"),
+        ("POSYANDU_OLDEST_APP", "999.0"),
     ],
 )
 def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
@@ -86,8 +91,28 @@ def test_today_is_the_day_at_the_posts(hour: int, zone: str, today: date) -> Non
 def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given = {"POSYANDU_DATA": str(tmp_path), "POSYANDU_SESSION_MINUTES": "7", "POSYANDU_COOKIE_SECURE": "0"}
     given |= {"POSYANDU_SECOND_FACTOR": "0", "POSYANDU_PROXIES": "1", "POSYANDU_IDLE_MINUTES": "9"}
+    given |= {"POSYANDU_OLDEST_APP": "0.0.9"}
     settings = Settings.from_env(given)
     assert Settings.from_env(settings.child_environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("app", "oldest", "refused"),
+    [
+        ("posyandu-tablet 0.0.9+1a2b3c4d", "0.0.10", True),
+        ("posyandu-tablet 0.0.10+1a2b3c4d", "0.0.9", False),
+        ("posyandu-tablet 0.0.10+1a2b3c4d", "0.0.10", False),
+        ("posyandu-tablet 0.1+1a2b3c4d", "0.1.0", False),
+        ("posyandu-tablet 0.0.9.1", "0.0.9", False),
+        ("posyandu-tablet", "0.0.9", True),
+        ("posyandu-tablet kemarin", "0.0.9", True),
+        ("posyandu-tablet 0.0.1", "", False),
+        ("posyandu-sync/0.0.1", "0.1.0", False),
+        ("posyandu-tabletop 0.0.1", "0.1.0", False),
+    ],
+)
+def test_app_is_too_old_by_its_numbers(app: str, oldest: str, refused: bool, tmp_path: Path) -> None:
+    assert Settings.for_data(tmp_path, oldest_app=oldest).too_old(app) is refused
 
 
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
