@@ -1,0 +1,123 @@
+/**
+ * Every reason to look at a child again that can be told from its growth, with the server's names, urgency and words.
+ *
+ * Flags about growth speak of the newest value of each index; flags about what cannot well be true (`oddities.js`) of the
+ * newest measurement. Flags about conflicts, duplicates and clocks are the server's alone: it sees every tablet.
+ */
+
+import { monthNumber } from './calendar.js';
+import { oddities } from './oddities.js';
+import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from './status.js';
+import { INDICES } from './zscores.js';
+
+/** By index the rules below a limit, of which the first that holds counts, and the rule above one. */
+const GROWTH_RULES = {
+  haz: { below: [['severely_stunted', -3], ['stunted', -2]] },
+  waz: { below: [['below_red_line', -3], ['underweight', -2]], above: ['above_orange_line', 1] },
+  whz: { below: [['severely_wasted', -3], ['wasted', -2]], above: ['overweight', 2] },
+};
+
+/**
+ * A rule that applies. `subject` is the measurement ("2026-11-03/cadre"; for implausible also the index) or "".
+ * @typedef {object} Flag
+ * @property {string} rule as in the server's flags
+ * @property {1|2|3|4} urgency 1 today, 2 this week, 3 next posyandu day, 4 to know
+ * @property {string} subject
+ * @property {Object<string, string|number>} details as the server's: index and z, gain_g, muac_mm, change_mm, change_g, last
+ * @property {import('./tables.js').Words} words
+ */
+
+/**
+ * Find a child's flags.
+ * @param {import('./tables.js').Tables} tables
+ * @param {import('./assess.js').Child} child
+ * @param {import('./assess.js').Visit[]} visits in order
+ * @param {string} today
+ * @returns {Flag[]} most urgent first, within an urgency in the server's order
+ */
+export function flagsOf(tables, child, visits, today) {
+  const found = [
+    ...aboutChild(child),
+    ...aboutAbsence(child, visits, today),
+    ...aboutGrowth(visits),
+    ...aboutArms(visits),
+    ...aboutGain(visits),
+    ...oddities(child, visits).map((odd) => ({ ...odd, subject: subjectOf(visits[visits.length - 1]) })),
+  ];
+  const order = Object.keys(tables.rules);
+  return found
+    .sort((a, b) => order.indexOf(a.rule) - order.indexOf(b.rule))
+    .map((flag) => {
+      const { urgency, id, en } = tables.rules[flag.rule];
+      return { ...flag, urgency, words: { id, en } };
+    });
+}
+
+/**
+ * Name a measurement within its child.
+ * @param {{on: string, source: string}} visit
+ * @returns {string}
+ */
+export function subjectOf({ on, source }) {
+  return `${on}/${source}`;
+}
+
+function newest(visits, holds) {
+  for (let at = visits.length - 1; at >= 0; at -= 1) if (holds(visits[at])) return at;
+  return -1;
+}
+
+function* aboutChild({ born_on, sex }) {
+  if (!born_on) yield { rule: 'birth_date_unknown', subject: '', details: {} };
+  if (!sex) yield { rule: 'sex_unknown', subject: '', details: {} };
+}
+
+/** A child under five is missed who was measured neither this calendar month nor last. */
+function* aboutAbsence({ born_on, known_since }, visits, today) {
+  const last = visits.length ? visits[visits.length - 1].on : null;
+  const since = last || known_since;
+  const young = born_on && firstOfMonthAfter(born_on) > monthNumber(today) - 60;
+  if (!since || !young || monthNumber(since) >= monthNumber(today) - 1) return;
+  yield { rule: 'not_seen', subject: '', details: last ? { last } : {} };
+}
+
+/** The month from whose first day on a date is past: its own, unless it is that first day. */
+function firstOfMonthAfter(on) {
+  return monthNumber(on) + (on.endsWith('-01') ? 0 : 1);
+}
+
+function* aboutGrowth(visits) {
+  for (const index of INDICES) {
+    const at = newest(visits, ({ scores }) => scores[index].z !== null);
+    if (at < 0) continue;
+    const { z, implausible } = visits[at].scores[index];
+    const subject = subjectOf(visits[at]);
+    const details = { index, z: z.toFixed(2) };
+    const { below = [], above } = GROWTH_RULES[index] || {};
+    const rule = below.find(([, limit]) => z < limit);
+    if (rule) yield { rule: rule[0], subject, details };
+    if (above && z > above[1]) yield { rule: above[0], subject, details };
+    if (implausible) yield { rule: 'implausible', subject: `${subject}/${index}`, details };
+  }
+  const swollen = newest(visits, ({ oedema }) => oedema);
+  // a later weight of a child whose feet were not written down as swollen again says that they are well
+  if (swollen >= 0 && swollen >= newest(visits, ({ measurement }) => measurement.weight_g != null)) {
+    yield { rule: 'oedema', subject: subjectOf(visits[swollen]), details: {} };
+  }
+}
+
+function* aboutArms(visits) {
+  const at = newest(visits, ({ status }) => status.muac !== null);
+  if (at < 0) return;
+  const { muac_mm } = visits[at].measurement;
+  if (muac_mm >= MUAC_MODERATE_BELOW_MM) return;
+  const rule = muac_mm < MUAC_SEVERE_BELOW_MM ? 'muac_severe' : 'muac_moderate';
+  yield { rule, subject: subjectOf(visits[at]), details: { muac_mm } };
+}
+
+function* aboutGain(visits) {
+  const at = newest(visits, ({ gain }) => gain.code !== null);
+  if (at < 0 || visits[at].gain.code !== 'T') return;
+  const { gain_g, two_t } = visits[at].gain;
+  yield { rule: two_t ? 'two_t' : 'not_gaining', subject: subjectOf(visits[at]), details: { gain_g } };
+}

@@ -1,0 +1,71 @@
+/**
+ * N, T, O and B: does a child gain enough from month to month? The rules of the server's `growth/weight_gain.py`.
+ *
+ * Months are calendar months. The weighing of a month is the last one in it (of several on that day the lightest, so that
+ * doubt leads to a second look); the others get no code. B, the first weighing ever, and O, none in the month before, come
+ * before any gain is looked at. The KBM is that of the completed age at this weighing. 2T is T in two calendar months running.
+ */
+
+import { monthNumber, monthsCompleted } from './calendar.js';
+
+const KBM_LAST_MONTH = 60;
+
+/**
+ * How a weighing stands to the month before. `code` is null where this is not the weighing of its month; `gain_g` is null
+ * where last month had none; `kbm_g` is what was asked for, null but for N and T; `reason` is one of `tables.gain_reasons`,
+ * null for N and T.
+ * @typedef {{code: 'N'|'T'|'O'|'B'|null, gain_g: number|null, kbm_g: number|null, reason: string|null, two_t: boolean}} Gain
+ */
+
+/**
+ * Judge a child's whole timeline: a corrected weight changes later months.
+ * @param {import('./tables.js').Tables} tables
+ * @param {{sex: 'M'|'F'|null, born_on: string|null}} child
+ * @param {Array<{on: string, weight_g: number|null}>} measurements in order of day, on one day in order of source
+ * @returns {Gain[]} one for each measurement, in the same order
+ */
+export function gains(tables, child, measurements) {
+  const result = measurements.map(({ weight_g }) => uncoded(weight_g > 0 ? 'later_in_month' : 'not_weighed'));
+  let before = null;
+  for (const at of monthly(measurements)) {
+    const { on, weight_g } = measurements[at];
+    const follows = before !== null && monthNumber(on) - monthNumber(measurements[before].on) === 1;
+    const gain_g = follows ? weight_g - measurements[before].weight_g : null;
+    const fellShort = before !== null && result[before].code === 'T';
+    result[at] = judged(tables, child, on, gain_g, before === null);
+    result[at].two_t = result[at].code === 'T' && follows && fellShort;
+    before = at;
+  }
+  return result;
+}
+
+const uncoded = (reason) => ({ code: null, gain_g: null, kbm_g: null, reason, two_t: false });
+
+/** Pick the place of each month's weighing, in order: the last day; of that day the lightest; of equals the last. */
+function monthly(measurements) {
+  const chosen = new Map();
+  measurements.forEach(({ on, weight_g }, at) => {
+    if (!(weight_g > 0)) return;
+    const other = measurements[chosen.get(monthNumber(on))];
+    if (!other || other.on < on || weight_g <= other.weight_g) chosen.set(monthNumber(on), at);
+  });
+  return chosen.values();
+}
+
+function judged(tables, child, on, gain_g, first) {
+  const months = monthsCompleted(child.born_on, on);
+  const reason = obstacle(child, months, gain_g, first);
+  if (reason) return { ...uncoded(reason), code: first ? 'B' : 'O', gain_g };
+  const kbm_g = tables.kbm[child.sex][months];
+  return { code: gain_g >= kbm_g ? 'N' : 'T', gain_g, kbm_g, reason: null, two_t: false };
+}
+
+/** Name what stands in the way of a comparison; of several things the first here. */
+function obstacle(child, months, gain_g, first) {
+  if (first) return 'first_weighing';
+  if (gain_g === null) return 'no_weighing_last_month';
+  if (months === null) return 'no_birth_date';
+  if (!child.sex) return 'no_sex';
+  if (months === 0) return 'under_one_month';
+  return months < 0 || months > KBM_LAST_MONTH ? 'no_kbm_for_age' : null;
+}

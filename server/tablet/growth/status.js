@@ -1,0 +1,62 @@
+/**
+ * What a score is called: the classes of Permenkes 2/2020, of the arm, and the lines of the KMS; as codes, never as labels.
+ *
+ * A score is classified as shown, rounded: -2.00 is normal, -3.00 the milder class, and an upper cut-off belongs to the class
+ * below it. Without a score there is no status: null, never "normal". Oedema of both feet is gizi buruk whatever the score.
+ */
+
+/** Cut-offs by index: a class begins at each of `from`, and another above each of `above`. */
+const CUT_OFFS = {
+  haz: { from: [-3, -2], above: [3] },
+  waz: { from: [-3, -2], above: [1] },
+  whz: { from: [-3, -2], above: [1, 2, 3] },
+  baz: { from: [-3, -2], above: [1, 2, 3] },
+};
+export const MUAC_SEVERE_BELOW_MM = 115;
+export const MUAC_MODERATE_BELOW_MM = 125;
+
+/**
+ * Classify a rounded score.
+ * @param {import('./tables.js').Tables} tables
+ * @param {'haz'|'waz'|'whz'|'baz'} index
+ * @param {number|null} z
+ * @param {boolean} [oedema] counts for whz and baz
+ * @returns {string|null} one of `tables.codes[index]`
+ */
+export function statusOf(tables, index, z, oedema = false) {
+  const codes = tables.codes[index];
+  if (oedema && (index === 'whz' || index === 'baz')) return codes[0];
+  if (z === null) return null;
+  const { from, above } = CUT_OFFS[index];
+  return codes[from.filter((limit) => z >= limit).length + above.filter((limit) => z > limit).length];
+}
+
+/**
+ * Classify the mid-upper arm circumference (LiLA), which means something from 6 to 59 completed months.
+ * @param {import('./tables.js').Tables} tables
+ * @param {number|null} muac_mm
+ * @param {number|null} age_months completed calendar months
+ * @returns {string|null} one of `tables.codes.muac`
+ */
+export function muacStatus(tables, muac_mm, age_months) {
+  if (!(muac_mm > 0) || age_months === null || age_months < 6 || age_months > 59) return null;
+  return tables.codes.muac[(muac_mm >= MUAC_SEVERE_BELOW_MM) + (muac_mm >= MUAC_MODERATE_BELOW_MM)];
+}
+
+/**
+ * Tell whether a child lies below the red line of the KMS (BGM). A reason to look, not a diagnosis.
+ * @param {number|null} waz
+ * @returns {boolean}
+ */
+export function belowRedLine(waz) {
+  return waz !== null && waz < -3;
+}
+
+/**
+ * Tell whether a child lies above the orange line of the KMS.
+ * @param {number|null} waz
+ * @returns {boolean}
+ */
+export function aboveOrangeLine(waz) {
+  return waz !== null && waz > 1;
+}

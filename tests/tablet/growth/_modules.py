@@ -1,0 +1,73 @@
+"""The tablet's growth modules, run where they will run: in Chromium, from files as they lie, on an origin of their own.
+
+`Modules.call` takes an expression of JavaScript that sees the modules by name (`zscores.rawScores`), the unpacked tables
+(`tables`) and what it is given (`given`), and answers what it evaluates to. Values go as JSON text both ways: a number
+that JSON writes and reads comes back as the same double, and thousands of rows cost nothing.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser, Page, Route
+
+from server.web.growth_file import growth_file
+
+TABLET: Final = Path(__file__).resolve().parents[3] / "server" / "tablet"
+MODULES: Final = sorted(path.stem for path in (TABLET / "growth").glob("*.js"))
+ORIGIN: Final = "http://tablet.test"
+TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
+POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+"""As strict as the server's: a module that needs an inline style or script fails here."""
+
+_OPEN: Final = """async (names) => {
+  const found = await Promise.all(names.map((name) => import(`/growth/${name}.js`)));
+  window.modules = Object.fromEntries(names.map((name, at) => [name, found[at]]));
+  window.tables = modules.tables.readTables(await (await fetch('/growth.json')).json());
+}"""
+
+
+@dataclass(frozen=True)
+class Modules:
+    """A page that has all modules loaded; `failures` are the errors that the page told."""
+
+    page: Page
+    failures: list[str]
+
+    @classmethod
+    def opened(cls, browser: Browser) -> "Modules":
+        """Open a page of an origin that serves the tablet's files and the growth file."""
+        page = browser.new_page(viewport={"width": 360, "height": 640}, device_scale_factor=2)
+        failures: list[str] = []
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.on("console", lambda said: failures.append(said.text) if said.type == "error" else None)
+        page.route(f"{ORIGIN}/**", _serve)
+        page.goto(ORIGIN)
+        page.evaluate(_OPEN, MODULES)
+        return cls(page, failures)
+
+    def call(self, expression: str, given: Any = None) -> Any:
+        """Evaluate an expression in the page and answer what it gives."""
+        names = ", ".join(MODULES)
+        # the modules are destructured but for `tables`, which names the unpacked tables
+        scope = names.replace("tables", "tables: packed")
+        script = f"(text) => {{ const {{ {scope} }} = window.modules; const given = JSON.parse(text);"
+        script += f" return JSON.stringify({expression}); }}"
+        answer = self.page.evaluate(script, json.dumps(given, allow_nan=False))
+        assert self.failures == []
+        return json.loads(answer)
+
+
+def _serve(route: Route) -> None:
+    name = route.request.url.removeprefix(ORIGIN).lstrip("/")
+    headers = {"Content-Security-Policy": POLICY}
+    if not name:
+        links = '<link rel="icon" href="data:,"><link rel="stylesheet" href="/chart.css">'
+        page = f'<!doctype html><html lang="id"><meta charset="utf-8"><title>t</title>{links}<body></body></html>'
+        route.fulfill(body=page, content_type="text/html; charset=utf-8", headers=headers)
+    elif name == "growth.json":
+        route.fulfill(body=growth_file(), content_type="application/json", headers=headers)
+    else:
+        path = TABLET / name
+        route.fulfill(body=path.read_bytes(), content_type=TYPES[path.suffix], headers=headers)
