@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import PurePath
 from typing import Final
 
 import orjson
@@ -69,7 +70,7 @@ class ServedFile:
     @classmethod
     def of(cls, name: str, body: bytes, media_type: str = "") -> "ServedFile":
         """Pack a file; its type goes by the ending of its name unless given."""
-        found = media_type or MEDIA_TYPES[f".{name.rpartition('.')[2]}"]
+        found = media_type or MEDIA_TYPES[PurePath(name).suffix]
         return cls(name, found, body, gzip.compress(body, compresslevel=9, mtime=0))
 
     @property
@@ -144,7 +145,7 @@ def _walk(directory: Traversable, above: str) -> Iterator[tuple[str, Traversable
             continue
         if one.is_dir():
             yield from _walk(one, f"{above}{one.name}/")
-        elif f".{one.name.rpartition('.')[2]}" in MEDIA_TYPES:
+        elif PurePath(one.name).suffix in MEDIA_TYPES:
             yield f"{above}{one.name}", one
 
 
