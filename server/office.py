@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
+import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 from schemas import check_change
 from server import audit, duplicates, persons
 from server.assessment import derive
-from server.db import Writes
+from server.db import Writes, among_pairs
 from server.errors import Problem
 from server.hub import Hub
 from server.merging import Arrival, Moved, heads_of, judge, load, save
@@ -36,6 +37,7 @@ from sync_protocol import (
     Outcome,
     VersionVector,
     chain,
+    digest,
     follow_up_id,
     hub_actor,
     measurement_id,
@@ -105,7 +107,8 @@ def write(
     author: str,
     now: datetime,
     details: Mapping[str, Any] | None = None,
-    new_at: str | None = None,
+    new_at: str | Mapping[str, str] | None = None,
+    many: bool = False,
 ) -> list[Written]:
     """Make changes of known children, in a writing transaction: all of them or, if one is refused, none.
 
@@ -115,7 +118,9 @@ def write(
     action : dotted word for the log, such as "conflict.settled"
     author : "account:<id>" or "operator"
     details : for the log beside the changes' dots; no personal data
-    new_at : the post of a child that is not there yet, whose own change had been set aside; else such a child is unknown
+    new_at : the post of a child that is not there yet, or of each such child by id, whose edits then name it, too; without
+        it such a child is unknown
+    many : hundreds of children at once, from a file: the log then counts them and holds one digest over the changes' hashes
 
     Raises
     ------
@@ -126,16 +131,17 @@ def write(
     district = hub.district
     children = sorted({edit.child_id for edit in edits})
     homes = _homes(session, district, children)
-    if new_at is not None:
-        homes = dict.fromkeys(children, new_at) | homes
+    arriving = dict.fromkeys(children, new_at) if isinstance(new_at, str) else dict(new_at or {})
+    homes = {child_id: arriving[child_id] for child_id in children if child_id in arriving} | homes
     if homes.keys() != set(children):
         raise Problem("record-unknown")
-    posts = [new_at] if new_at else []
+    posts = sorted(set(arriving.values()))
     linked = [edit.registers["same_as"]["child"] for edit in edits if "same_as" in edit.registers]
     kin = persons.kin(session, district, children, [child_id for child_id in linked if child_id])
     # all at once, in order: what would be locked later could wait for one who waits for this
     heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=True)
-    arrivals = [_arrival(session, hub, edit, author, now) for edit in edits]
+    last = _last_of(session, district, edits)
+    arrivals = [_arrival(hub, edit, last.get(hub_actor(edit.record_id)), author, now) for edit in edits]
     _refuse(arrivals)
     home = homes[children[0]]
     _, touched = load(session, hub, home, arrivals, now, lock=True)
@@ -146,9 +152,11 @@ def write(
     found = duplicates.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
     derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
     writes.apply(session)
-    dots = [[a.link.dot.actor, a.link.dot.counter] for a in arrivals]
+    told_of: dict[str, Any] = {"dots": [[a.link.dot.actor, a.link.dot.counter] for a in arrivals]}
+    if many:
+        told_of = {"changes": len(arrivals), "digest": digest([a.link.hash for a in arrivals])}
     for post_id, ids in sorted(touched.posts_told().items()):
-        told = {**(details or {}), "children": sorted(ids), "dots": dots}
+        told = {**(details or {}), "children": len(ids) if many else sorted(ids), **told_of}
         stream = audit.post_stream(post_id)
         audit.append(session, district, stream, action, actor=author, now=now, details=told)
     return [Written(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
@@ -167,10 +175,9 @@ def decide(hub: Hub, work: Callable[[Session], Decided]) -> Decided:
         return work(session)
 
 
-def _arrival(session: Session, hub: Hub, edit: Edit, author: str, now: datetime) -> Arrival:
-    actor = hub_actor(edit.record_id)
-    last = session.execute(_last_of(), {"district": hub.district, "actor": actor}).first()
-    counter, previous = (last.counter + 1, last.hash) if last else (1, FIRST_PREVIOUS)
+def _arrival(hub: Hub, edit: Edit, last: tuple[int, str] | None, author: str, now: datetime) -> Arrival:
+    """Make the change of an edit; `last` is counter and hash of the hub's newest change to that record."""
+    counter, previous = (last[0] + 1, last[1]) if last else (1, FIRST_PREVIOUS)
     wire = {
         "kind": edit.kind,
         "id": edit.record_id,
@@ -180,20 +187,33 @@ def _arrival(session: Session, hub: Hub, edit: Edit, author: str, now: datetime)
         "author": author,
         "recorded_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "nonce": base64url(secrets.token_bytes(NONCE_BYTES)),
-        "app": f"posyandu-sync/{version('posyandu-sync')}",
+        "app": f"posyandu-sync/{_version()}",
         "schema": SCHEMA,
     }
-    link: Link = chain(actor, counter, previous, [wire])[0]
+    link: Link = chain(hub_actor(edit.record_id), counter, previous, [wire])[0]
     return Arrival.of(link, check_change(wire, today=hub.settings.today(now)))
 
 
 @cache
-def _last_of() -> Select[*tuple[Any, ...]]:
+def _version() -> str:
+    return version("posyandu-sync")
+
+
+def _last_of(session: Session, district: str, edits: Sequence[Edit]) -> dict[str, tuple[int, str]]:
+    """Give counter and hash of the hub's newest change to each record, by actor; one statement for all of them."""
+    pairs = orjson.dumps([(edit.child_id, edit.record_id) for edit in edits]).decode()
+    rows = session.connection().execute(_by_hub(), {"district": district, "records": pairs})
+    return {row.actor: (row.counter, row.hash) for row in sorted(rows, key=lambda row: int(row.counter))}
+
+
+@cache
+def _by_hub() -> Select[*tuple[Any, ...]]:
     c = table(ChangeRow).c
-    query = select(c.counter, c.hash).where(
-        c.district == bindparam("district"), c.actor == bindparam("actor")
+    return select(c.actor, c.counter, c.hash).where(
+        c.district == bindparam("district"),
+        among_pairs(c.child_id, c.record_id, "records"),
+        c.actor.startswith("hub:"),
     )
-    return query.order_by(c.counter.desc()).limit(1)
 
 
 def _homes(session: Session, district: str, child_ids: Sequence[str]) -> dict[str, str]:
