@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -34,9 +35,9 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served(district: District) -> Iterator[str]:
-    """Serve a district over real HTTP; give the address."""
-    app = create_app(district.hub.settings, district.hub)
+def served(district: District, app: Flask | None = None) -> Iterator[str]:
+    """Serve a district over real HTTP, by an application of the caller's if given; give the address."""
+    app = app or create_app(district.hub.settings, district.hub)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
