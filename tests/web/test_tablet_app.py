@@ -20,6 +20,7 @@ from server.review.tablets import ENROL_PATH
 from server.web import sync_api
 from server.web.tablet_app import HEADERS, MEDIA_TYPES, TabletApp, found_in, packaged
 from tests.server._district import Databases, District, FakeTablet
+from tests.web._clinic import Clinic, sign_in
 
 SOURCES = Path(__file__).resolve().parents[2] / "server" / "tablet"
 FIRST_LOAD = 300 * 1024
@@ -354,3 +355,29 @@ def test_what_to_do_is_said_in_both_languages(on_sqlite: District) -> None:
     assert "Buka aplikasi saat ada sinyal" in told["title"]
     assert "tidak ada yang hilang" in told["title"]
     assert "nothing is lost" in told["title_en"]
+
+
+# -- ways to it -----------------------------------------------------------------------------------------------------
+
+
+def test_sign_in_page_shows_the_way_to_the_app(client: FlaskClient) -> None:
+    page = client.get("/masuk").text
+    assert '<a href="/tablet-app/">Aplikasi tablet kader</a>' in page
+    client.get("/bahasa/en")
+    assert '<a href="/tablet-app/">Tablet app for cadres</a>' in client.get("/masuk").text
+
+
+def test_link_beside_an_enrolment_code_opens_the_app(clinic: Clinic, client: FlaskClient) -> None:
+    sign_in(client, clinic.person())
+    token = client.get("/api/v1/session").get_json()["csrf_token"]
+    asked = {"post": clinic.district.posts[0], "name": "Tablet Contoh", "csrf_token": token}
+    page = client.post("/tablet/daftar", data=asked)
+    assert '<a href="/tablet-app/">http://localhost/tablet-app/</a>' in page.text
+    made = client.post(
+        "/api/v1/tablets/codes",
+        json={"post": clinic.district.posts[0], "name": "Tablet Contoh"},
+        headers={"X-CSRFToken": token},
+    ).get_json()
+    path, _, code = made["link"].removeprefix("http://localhost").partition("#")
+    assert code == made["code"]
+    assert client.get(path).data == packaged().files["index.html"].body
