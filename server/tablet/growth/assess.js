@@ -3,11 +3,11 @@
  * while the child is still on the scale. Pure: the day is an argument.
  */
 
-import { ageDays, monthsCompleted } from './calendar.js';
-import { flagsOf } from './flags.js';
-import { gains } from './gain.js';
-import { muacStatus, statusOf } from './status.js';
-import { INDICES, scores } from './zscores.js';
+import { ageDays, monthsCompleted } from "./calendar.js";
+import { flagsOf } from "./flags.js";
+import { gains } from "./gain.js";
+import { muacStatus, statusOf } from "./status.js";
+import { INDICES, scores } from "./zscores.js";
 
 /** A thin arm is flagged though the age is unknown: the classes hold from 6 to 59 months. */
 const ASSUMED_MONTHS = 12;
@@ -68,7 +68,7 @@ export function assess(tables, child, measurements, today) {
   const gain = gains(tables, child, inOrder);
   const visits = inOrder.map((measurement, at) => visitOf(tables, child, measurement, gain[at]));
   const latest = {};
-  for (const index of ['haz', 'waz', 'whz', 'baz', 'muac']) latest[index] = latestOf(visits, index);
+  for (const index of ["haz", "waz", "whz", "baz", "muac"]) latest[index] = latestOf(visits, index);
   return { visits, latest, flags: flagsOf(tables, child, visits, today) };
 }
 
@@ -78,7 +78,7 @@ export function assess(tables, child, measurements, today) {
  * @returns {boolean}
  */
 export function isSwollen(grade) {
-  return grade != null && grade !== 'n';
+  return grade != null && grade !== "n";
 }
 
 /**
@@ -115,6 +115,6 @@ const key = ({ on, source }) => `${on}/${source}`;
 function latestOf(visits, index) {
   const visit = [...visits].reverse().find(({ status }) => status[index] !== null);
   if (!visit) return null;
-  const [z, value] = index === 'muac' ? [null, visit.measurement.muac_mm] : [visit.scores[index].z, null];
+  const [z, value] = index === "muac" ? [null, visit.measurement.muac_mm] : [visit.scores[index].z, null];
   return { code: visit.status[index], z, value, visit };
 }

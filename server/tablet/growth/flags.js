@@ -5,16 +5,16 @@
  * newest measurement. Flags about conflicts, duplicates and clocks are the server's alone: it sees every tablet.
  */
 
-import { monthNumber } from './calendar.js';
-import { oddities } from './oddities.js';
-import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from './status.js';
-import { INDICES } from './zscores.js';
+import { monthNumber } from "./calendar.js";
+import { oddities } from "./oddities.js";
+import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from "./status.js";
+import { INDICES } from "./zscores.js";
 
 /** By index the rules below a limit, of which the first that holds counts, and the rule above one. */
 const GROWTH_RULES = {
-  haz: { below: [['severely_stunted', -3], ['stunted', -2]] },
-  waz: { below: [['below_red_line', -3], ['underweight', -2]], above: ['above_orange_line', 1] },
-  whz: { below: [['severely_wasted', -3], ['wasted', -2]], above: ['overweight', 2] },
+  haz: { below: [["severely_stunted", -3], ["stunted", -2]] },
+  waz: { below: [["below_red_line", -3], ["underweight", -2]], above: ["above_orange_line", 1] },
+  whz: { below: [["severely_wasted", -3], ["wasted", -2]], above: ["overweight", 2] },
 };
 
 /**
@@ -68,8 +68,8 @@ function newest(visits, holds) {
 }
 
 function* aboutChild({ born_on, sex }) {
-  if (!born_on) yield { rule: 'birth_date_unknown', subject: '', details: {} };
-  if (!sex) yield { rule: 'sex_unknown', subject: '', details: {} };
+  if (!born_on) yield { rule: "birth_date_unknown", subject: "", details: {} };
+  if (!sex) yield { rule: "sex_unknown", subject: "", details: {} };
 }
 
 /** A child under five is missed who was measured neither this calendar month nor last. */
@@ -78,12 +78,12 @@ function* aboutAbsence({ born_on, known_since }, visits, today) {
   const since = last || known_since;
   const young = born_on && firstOfMonthAfter(born_on) > monthNumber(today) - 60;
   if (!since || !young || monthNumber(since) >= monthNumber(today) - 1) return;
-  yield { rule: 'not_seen', subject: '', details: last ? { last } : {} };
+  yield { rule: "not_seen", subject: "", details: last ? { last } : {} };
 }
 
 /** The month from whose first day on a date is past: its own, unless it is that first day. */
 function firstOfMonthAfter(on) {
-  return monthNumber(on) + (on.endsWith('-01') ? 0 : 1);
+  return monthNumber(on) + (on.endsWith("-01") ? 0 : 1);
 }
 
 function* aboutGrowth(visits) {
@@ -97,12 +97,12 @@ function* aboutGrowth(visits) {
     const rule = below.find(([, limit]) => z < limit);
     if (rule) yield { rule: rule[0], subject, details };
     if (above && z > above[1]) yield { rule: above[0], subject, details };
-    if (implausible) yield { rule: 'implausible', subject: `${subject}/${index}`, details };
+    if (implausible) yield { rule: "implausible", subject: `${subject}/${index}`, details };
   }
   const swollen = newest(visits, ({ oedema }) => oedema);
   // a later weight of a child whose feet were not written down as swollen again says that they are well
   if (swollen >= 0 && swollen >= newest(visits, ({ measurement }) => measurement.weight_g != null)) {
-    yield { rule: 'oedema', subject: subjectOf(visits[swollen]), details: {} };
+    yield { rule: "oedema", subject: subjectOf(visits[swollen]), details: {} };
   }
 }
 
@@ -111,13 +111,13 @@ function* aboutArms(visits) {
   if (at < 0) return;
   const { muac_mm } = visits[at].measurement;
   if (muac_mm >= MUAC_MODERATE_BELOW_MM) return;
-  const rule = muac_mm < MUAC_SEVERE_BELOW_MM ? 'muac_severe' : 'muac_moderate';
+  const rule = muac_mm < MUAC_SEVERE_BELOW_MM ? "muac_severe" : "muac_moderate";
   yield { rule, subject: subjectOf(visits[at]), details: { muac_mm } };
 }
 
 function* aboutGain(visits) {
   const at = newest(visits, ({ gain }) => gain.code !== null);
-  if (at < 0 || visits[at].gain.code !== 'T') return;
+  if (at < 0 || visits[at].gain.code !== "T") return;
   const { gain_g, two_t } = visits[at].gain;
-  yield { rule: two_t ? 'two_t' : 'not_gaining', subject: subjectOf(visits[at]), details: { gain_g } };
+  yield { rule: two_t ? "two_t" : "not_gaining", subject: subjectOf(visits[at]), details: { gain_g } };
 }

@@ -6,7 +6,7 @@
  * before any gain is looked at. The KBM is that of the completed age at this weighing. 2T is T in two calendar months running.
  */
 
-import { monthNumber, monthsCompleted } from './calendar.js';
+import { monthNumber, monthsCompleted } from "./calendar.js";
 
 const KBM_LAST_MONTH = 60;
 
@@ -25,15 +25,15 @@ const KBM_LAST_MONTH = 60;
  * @returns {Gain[]} one for each measurement, in the same order
  */
 export function gains(tables, child, measurements) {
-  const result = measurements.map(({ weight_g }) => uncoded(weight_g > 0 ? 'later_in_month' : 'not_weighed'));
+  const result = measurements.map(({ weight_g }) => uncoded(weight_g > 0 ? "later_in_month" : "not_weighed"));
   let before = null;
   for (const at of monthly(measurements)) {
     const { on, weight_g } = measurements[at];
     const follows = before !== null && monthNumber(on) - monthNumber(measurements[before].on) === 1;
     const gain_g = follows ? weight_g - measurements[before].weight_g : null;
-    const fellShort = before !== null && result[before].code === 'T';
+    const fellShort = before !== null && result[before].code === "T";
     result[at] = judged(tables, child, on, gain_g, before === null);
-    result[at].two_t = result[at].code === 'T' && follows && fellShort;
+    result[at].two_t = result[at].code === "T" && follows && fellShort;
     before = at;
   }
   return result;
@@ -55,17 +55,17 @@ function monthly(measurements) {
 function judged(tables, child, on, gain_g, first) {
   const months = monthsCompleted(child.born_on, on);
   const reason = obstacle(child, months, gain_g, first);
-  if (reason) return { ...uncoded(reason), code: first ? 'B' : 'O', gain_g };
+  if (reason) return { ...uncoded(reason), code: first ? "B" : "O", gain_g };
   const kbm_g = tables.kbm[child.sex][months];
-  return { code: gain_g >= kbm_g ? 'N' : 'T', gain_g, kbm_g, reason: null, two_t: false };
+  return { code: gain_g >= kbm_g ? "N" : "T", gain_g, kbm_g, reason: null, two_t: false };
 }
 
 /** Name what stands in the way of a comparison; of several things the first here. */
 function obstacle(child, months, gain_g, first) {
-  if (first) return 'first_weighing';
-  if (gain_g === null) return 'no_weighing_last_month';
-  if (months === null) return 'no_birth_date';
-  if (!child.sex) return 'no_sex';
-  if (months === 0) return 'under_one_month';
-  return months < 0 || months > KBM_LAST_MONTH ? 'no_kbm_for_age' : null;
+  if (first) return "first_weighing";
+  if (gain_g === null) return "no_weighing_last_month";
+  if (months === null) return "no_birth_date";
+  if (!child.sex) return "no_sex";
+  if (months === 0) return "under_one_month";
+  return months < 0 || months > KBM_LAST_MONTH ? "no_kbm_for_age" : null;
 }

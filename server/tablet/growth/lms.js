@@ -3,7 +3,7 @@
  * happens beyond 3 SD: there the power misleads, and the score goes on in steps of the outermost SD).
  */
 
-import { rowOf } from './tables.js';
+import { rowOf } from "./tables.js";
 
 /**
  * Score by age: the row of the child's day, no interpolation.

@@ -3,9 +3,9 @@
  * cadre's form asks the same questions while the value is being typed (`checks.js`), so they stand here once.
  */
 
-import { monthNumber } from './calendar.js';
-import { roundHalfEven } from './lms.js';
-import { FIRST_STANDING_DAY } from './zscores.js';
+import { monthNumber } from "./calendar.js";
+import { roundHalfEven } from "./lms.js";
+import { FIRST_STANDING_DAY } from "./zscores.js";
 
 /** Two readings may differ by 1 cm; by 0.7 cm more where lying turned into standing. */
 const SHRINKS_MM = 10;
@@ -24,13 +24,13 @@ export function oddities(child, visits) {
   const visit = visits[visits.length - 1];
   if (!visit) return [];
   const rules = [];
-  if (child.born_on && visit.on < child.born_on) rules.push(['measured_before_birth', {}]);
-  if (visit.scores.standing_before_9_months) rules.push(['position_unlikely', {}]);
+  if (child.born_on && visit.on < child.born_on) rules.push(["measured_before_birth", {}]);
+  if (visit.scores.standing_before_9_months) rules.push(["position_unlikely", {}]);
   const change_mm = shrinkage(visits);
-  if (change_mm !== null) rules.push(['length_shrank', { change_mm }]);
+  if (change_mm !== null) rules.push(["length_shrank", { change_mm }]);
   const change_g = jump(visits);
-  if (change_g !== null) rules.push(['weight_jumped', { change_g }]);
-  if (isCopy(visits)) rules.push(['copied', {}]);
+  if (change_g !== null) rules.push(["weight_jumped", { change_g }]);
+  if (isCopy(visits)) rules.push(["copied", {}]);
   return rules.map(([rule, details]) => ({ rule, details }));
 }
 
@@ -47,7 +47,7 @@ export function predecessor(visits, part) {
 }
 
 function shrinkage(visits) {
-  const before = predecessor(visits, 'length_mm');
+  const before = predecessor(visits, "length_mm");
   if (!before) return null;
   const after = visits[visits.length - 1];
   const change_mm = roundHalfEven((after.scores.lenhei_cm - before.scores.lenhei_cm) * 10);
@@ -56,7 +56,7 @@ function shrinkage(visits) {
 }
 
 function jump(visits) {
-  const before = predecessor(visits, 'weight_g');
+  const before = predecessor(visits, "weight_g");
   if (!before) return null;
   const after = visits[visits.length - 1];
   const young = after.age_days !== null && after.age_days < HALF_YEAR_DAYS;
@@ -65,11 +65,11 @@ function jump(visits) {
 }
 
 function isCopy(visits) {
-  const before = predecessor(visits, 'weight_g');
+  const before = predecessor(visits, "weight_g");
   if (!before) return false;
   const after = visits[visits.length - 1];
   const same = (part) => after.measurement[part] === before.measurement[part];
-  return monthsApart(before, after) === 1 && same('weight_g') && after.measurement.length_mm != null && same('length_mm');
+  return monthsApart(before, after) === 1 && same("weight_g") && after.measurement.length_mm != null && same("length_mm");
 }
 
 const monthsApart = (before, after) => monthNumber(after.on) - monthNumber(before.on);

@@ -25,7 +25,7 @@ export const MUAC_MODERATE_BELOW_MM = 125;
  */
 export function statusOf(tables, index, z, oedema = false) {
   const codes = tables.codes[index];
-  if (oedema && (index === 'whz' || index === 'baz')) return codes[0];
+  if (oedema && (index === "whz" || index === "baz")) return codes[0];
   if (z === null) return null;
   const { from, above } = CUT_OFFS[index];
   return codes[from.filter((limit) => z >= limit).length + above.filter((limit) => z > limit).length];

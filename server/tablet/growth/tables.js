@@ -43,7 +43,7 @@
  * @throws {Error} if it is not a growth file
  */
 export function readTables(json) {
-  if (!json || !json.lms || !json.kbm || !json.rules) throw new Error('not a growth file: lms, kbm or rules missing');
+  if (!json || !json.lms || !json.kbm || !json.rules) throw new Error("not a growth file: lms, kbm or rules missing");
   const lms = {};
   for (const [name, packed] of Object.entries(json.lms)) {
     lms[name] = { M: unpacked(packed.M, packed.first, json.scales), F: unpacked(packed.F, packed.first, json.scales) };
@@ -64,7 +64,7 @@ export function rowOf(table, key) {
 
 function unpacked(columns, first, scales) {
   const column = (name) => summed(columns[name], scales[name]);
-  return { first, l: column('l'), m: column('m'), s: column('s') };
+  return { first, l: column("l"), m: column("m"), s: column("s") };
 }
 
 function summed(secondDifferences, scale) {

@@ -7,30 +7,30 @@
  * rounded once, and every cut-off is applied to the rounded value. A missing number is NaN in here and null outside.
  */
 
-import { round2, zForAge, zForLength } from './lms.js';
+import { round2, zForAge, zForLength } from "./lms.js";
 
-export const INDICES = ['haz', 'waz', 'whz', 'baz', 'hcz', 'acz'];
+export const INDICES = ["haz", "waz", "whz", "baz", "hcz", "acz"];
 export const DAYS_PER_MONTH = 30.4375;
 export const FIRST_STANDING_DAY = 731;
 export const LAST_SCORED_DAY = 1826;
 
 /** Why a score is undefined; where several hold, the last of these is told. */
 export const REASONS = [
-  'defined', 'value_missing', 'no_sex', 'no_age', 'age_out_of_range', 'length_out_of_range', 'oedema', 'value_refused',
+  "defined", "value_missing", "no_sex", "no_age", "age_out_of_range", "length_out_of_range", "oedema", "value_refused",
 ];
 const [, MISSING, NO_SEX, NO_AGE, AGE_RANGE, LENGTH_RANGE, OEDEMA, REFUSED] = REASONS.keys();
 
 /** What sets one index apart from the others: its table, whether oedema voids it, the limits of plausibility. */
 const RULES = {
-  haz: { table: 'lhfa', oedema: false, lowest: -6, highest: 6 },
-  waz: { table: 'wfa', oedema: true, lowest: -6, highest: 5 },
+  haz: { table: "lhfa", oedema: false, lowest: -6, highest: 6 },
+  waz: { table: "wfa", oedema: true, lowest: -6, highest: 5 },
   whz: { table: null, oedema: true, lowest: -5, highest: 5 }, // wfl or wfh, each child its own
-  baz: { table: 'bfa', oedema: true, lowest: -5, highest: 5 },
-  hcz: { table: 'hcfa', oedema: false, lowest: -5, highest: 5 },
-  acz: { table: 'acfa', oedema: false, lowest: -5, highest: 5, firstDay: 91 },
+  baz: { table: "bfa", oedema: true, lowest: -5, highest: 5 },
+  hcz: { table: "hcfa", oedema: false, lowest: -5, highest: 5 },
+  acz: { table: "acfa", oedema: false, lowest: -5, highest: 5, firstDay: 91 },
 };
 /** L is 1 throughout these two: no power, and no restricted tails. */
-const PLAIN = new Set(['lhfa', 'hcfa']);
+const PLAIN = new Set(["lhfa", "hcfa"]);
 
 /**
  * One index. `z` has two decimals; `implausible` says whether it lies beyond the WHO's limits (null without a score);
@@ -85,7 +85,7 @@ export function scores(tables, body) {
  */
 export function rawScores(tables, body) {
   const age = ageOf(number(body.age_days), number(body.age_months));
-  const tooYoung = body.position === 'standing' && age.months < 9;
+  const tooYoung = body.position === "standing" && age.months < 9;
   const position = tooYoung ? null : body.position || null;
   const weight = accepted(number(body.weight_kg));
   const length = accepted(number(body.lenhei_cm));
@@ -135,12 +135,12 @@ function accepted(value) {
 /** Which table a child is read in: by age; without one by position; without that by size. */
 function onHeightTable(day, position, lenhei_cm) {
   if (!Number.isNaN(day)) return day >= FIRST_STANDING_DAY;
-  return position ? position === 'standing' : lenhei_cm >= 87;
+  return position ? position === "standing" : lenhei_cm >= 87;
 }
 
 /** Lying measures 0.7 cm longer than standing. Without an age the position chose the table and cannot disagree with it. */
 function moved(lenhei_cm, day, position, standing) {
-  if (!(day >= 0) || !position || (position === 'standing') === standing) return lenhei_cm;
+  if (!(day >= 0) || !position || (position === "standing") === standing) return lenhei_cm;
   return standing ? lenhei_cm - 0.7 : lenhei_cm + 0.7;
 }
 
@@ -156,7 +156,7 @@ function scoreOf(tables, index, measured, child) {
     const outside = child.lenhei_cm < shortest || child.lenhei_cm > longest;
     // the age chooses the table but is not needed: without one the position does
     reason = Math.max(reason, outside ? LENGTH_RANGE : 0, child.age.reason === NO_AGE ? 0 : child.age.reason);
-    if (!reason) z = zForLength(tables.lms[child.standing ? 'wfh' : 'wfl'][child.sex], measured.value, child.lenhei_cm);
+    if (!reason) z = zForLength(tables.lms[child.standing ? "wfh" : "wfl"][child.sex], measured.value, child.lenhei_cm);
   }
   if (!reason && !Number.isFinite(z)) reason = REFUSED;
   if (reason) return { z: null, implausible: null, reason: REASONS[reason] };

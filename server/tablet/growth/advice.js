@@ -1,0 +1,123 @@
+/**
+ * What a cadre sees and tells the mother when the values are in: how the child does, and what to do next. Kind, short, and
+ * about this child. It screens and never diagnoses: a reason is told in the server's words ("terindikasi"), and what follows
+ * from it is to be seen by the health centre. After the Buku KIA 2023: T, the red line and the orange line go to the staff.
+ */
+
+import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
+
+/** More reasons than these are not told to a mother; they all stand in the flags. */
+const MOST_REASONS = 3;
+const HEAVY = ["overweight", "above_orange_line"];
+const MEASURE_AGAIN = [
+  "implausible", "length_shrank", "weight_jumped", "copied", "position_unlikely", "measured_before_birth",
+];
+
+const HEADLINES = {
+  today: { id: "Bawa ke puskesmas hari ini", en: "Take to the health centre today" },
+  this_week: { id: "Rujuk ke puskesmas minggu ini", en: "Refer to the health centre this week" },
+  two_t: { id: "Berat dua bulan tidak naik cukup (2T): rujuk ke puskesmas", en: "Too little gain two months running (2T): refer" },
+  not_gaining: { id: "Berat belum naik cukup bulan ini (T)", en: "Not enough gain this month (T)" },
+  measure_again: { id: "Ukur sekali lagi", en: "Measure once more" },
+  heavy: { id: "Lebih berat dari seharusnya: tunjukkan kepada bidan", en: "Heavier than it should be: show the midwife" },
+  not_seen: { id: "Bulan ini dan bulan lalu tidak diukur", en: "Not measured this month or last" },
+  unknown: { id: "Belum dapat dinilai", en: "Cannot be judged yet" },
+  N: { id: "Berat naik, tumbuh baik (N)", en: "Gaining weight, growing well (N)" },
+  B: { id: "Penimbangan pertama: hasilnya baik", en: "Weighed for the first time: all well" },
+  O: { id: "Hasil ukur baik; bulan lalu tidak ditimbang", en: "All well; not weighed last month" },
+  well: { id: "Hasil ukur baik", en: "All well" },
+};
+
+const SAY = {
+  today: {
+    id: "Antar hari ini juga ke puskesmas bersama Buku KIA; jangan menunggu. Tetap beri ASI dan makan seperti biasa.",
+    en: "Go to the health centre today, with the Buku KIA; do not wait. Go on feeding as usual.",
+  },
+  this_week: {
+    id: "Minta diperiksa di puskesmas minggu ini, dengan membawa Buku KIA, supaya diukur ulang dan dicari sebabnya.",
+    en: "Have the child seen at the health centre this week, with the Buku KIA, to measure again and find the cause.",
+  },
+  tell_midwife: { id: "Sampaikan kepada bidan atau petugas puskesmas.", en: "Tell the midwife or the health centre's staff." },
+  praise: { id: "Ibu sudah merawat dengan baik; teruskan.", en: "You are caring well; keep it up." },
+  next_month: { id: "Datang lagi ke posyandu bulan depan.", en: "Come to the posyandu again next month." },
+  ask_birth_date: { id: "Tanyakan tanggal lahir; lihat Buku KIA atau akta.", en: "Ask for the birth date; see the Buku KIA or certificate." },
+  ask_sex: { id: "Lengkapi jenis kelamin anak.", en: "Fill in the child's sex." },
+  invite: { id: "Ajak datang, atau kunjungi rumahnya.", en: "Invite the family, or visit them at home." },
+  mend: { id: "Periksa angka dan tanggalnya, lalu ukur ulang sebelum anak pulang.", en: "Check the figures and dates, and measure again before the child leaves." },
+};
+
+/**
+ * What to show and say. `sign` goes on the badge: "!" today to the health centre, else "2T", "T", "N", "O", "B", or "?" where
+ * there is no code.
+ * @typedef {object} Advice
+ * @property {'!'|'2T'|'T'|'N'|'O'|'B'|'?'} sign
+ * @property {'green'|'yellow'|'orange'|'red'|'grey'} tone
+ * @property {import('./tables.js').Words} headline
+ * @property {import('./tables.js').Words[]} say sentences, the most important first
+ */
+
+/**
+ * Advise on a child.
+ * @param {import('./assess.js').Assessment} assessment
+ * @returns {Advice}
+ */
+export function advice(assessment) {
+  const { visits, flags } = assessment;
+  const visit = visits[visits.length - 1];
+  const has = (rules) => flags.some(({ rule }) => [].concat(rules).includes(rule));
+  const { tone, about, reasons } = judged(assessment, has);
+  const age_months = visit ? visit.age_months : null;
+  const say = reasons.slice(0, MOST_REASONS).map(({ words }) => ({ id: `${words.id}.`, en: `${words.en}.` }));
+  say.push(...actions(about, has, age_months));
+  if (about !== "not_seen") say.push(...care(about, has, age_months));
+  return { sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
+}
+
+/** Find what the child's case is about: the most urgent thing, its colour, and the flags that are its reasons. */
+function judged({ visits, latest, flags }, has) {
+  const urgent = (urgency) => flags.filter((flag) => flag.urgency === urgency && !MEASURE_AGAIN.includes(flag.rule));
+  const these = (rules) => flags.filter(({ rule }) => rules.includes(rule));
+  if (urgent(1).length) return { about: "today", tone: "red", reasons: urgent(1) };
+  if (urgent(2).length) return { about: has("two_t") ? "two_t" : "this_week", tone: "orange", reasons: urgent(2) };
+  if (has("not_seen")) return { about: "not_seen", tone: "grey", reasons: [] };
+  if (has(MEASURE_AGAIN)) return { about: "measure_again", tone: "yellow", reasons: these(MEASURE_AGAIN) };
+  if (has("not_gaining")) return { about: "not_gaining", tone: "yellow", reasons: these(HEAVY) };
+  if (has(HEAVY)) return { about: "heavy", tone: "yellow", reasons: these(HEAVY) };
+  if (!Object.values(latest).some(Boolean)) return { about: "unknown", tone: "grey", reasons: [] };
+  const { code } = gainOf(visits);
+  return { about: HEADLINES[code] ? code : "well", tone: "green", reasons: [] };
+}
+
+function* actions(about, has, age_months) {
+  if (about === "today") yield SAY.today;
+  if (about === "two_t" || about === "this_week") yield SAY.this_week;
+  if (about === "not_seen") yield SAY.invite;
+  if (about === "measure_again") yield SAY.mend;
+  if (about === "N" || about === "well") yield SAY.praise;
+  if (has("birth_date_unknown")) yield SAY.ask_birth_date;
+  if (has("sex_unknown")) yield SAY.ask_sex;
+  // who is measured again may have gained after all, and who is heavy need not catch up
+  if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY)) yield catchingUp(age_months);
+  if (about === "not_gaining" || about === "heavy") yield SAY.tell_midwife;
+}
+
+function* care(about, has, age_months) {
+  if (has(HEAVY)) yield LIGHTER_SNACKS;
+  // told to hurry, a mother need not hear about snacks
+  const words = about === "today" ? null : feeding(age_months);
+  if (words) yield words;
+  if (age_months === null || age_months < 59) yield SAY.next_month;
+}
+
+/** The gain of the newest visit's month: of two weighings in it only one has a code. */
+function gainOf(visits) {
+  const month = visits[visits.length - 1].on.slice(0, 7);
+  const coded = visits.filter(({ on, gain }) => gain.code && on.startsWith(month));
+  return coded.length ? coded[coded.length - 1].gain : { code: null, two_t: false };
+}
+
+function signOf(visits) {
+  if (!visits.length) return "?";
+  const { code, two_t } = gainOf(visits);
+  return two_t ? "2T" : code || "?";
+}

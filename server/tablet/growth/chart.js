@@ -1,0 +1,159 @@
+/**
+ * The growth card as SVG: weight for age as on the KMS (pink for girls, blue for boys), and length for age in the same form.
+ *
+ * Curves come from the tables by which children are scored, so a point lies where its score says. Length for age is drawn as
+ * scored, after the 0.7 cm rule, and its curves step down at day 731, where lying becomes standing: two pieces, never one. A
+ * value far outside is pinned to the edge and marked. Looks are in `chart.css`; nothing here sets a style.
+ */
+
+import { lines, zones } from "./curves.js";
+import { scaleOf } from "./scale.js";
+import { node } from "./svg.js";
+import { cm, kg } from "./written.js";
+import { FIRST_STANDING_DAY } from "./zscores.js";
+
+/** By chart: table, whole units of a point in one unit of the table, the highest z shown, lines drawn, and zones from the lowest up. */
+const KINDS = {
+  weight: {
+    table: "wfa", unit: 1000, top: 2, grid: [1, 2, 5], write: kg, pieces: [[0, 1856]],
+    lines: [[-3, "red"], [-2, "low"], [0, "median"], [1, "orange"]],
+    zones: [[-Infinity, -3, "below-red"], [-3, -2, "low"], [-2, 1, "normal"], [1, Infinity, "above-orange"]],
+  },
+  length: {
+    table: "lhfa", unit: 10, top: 3, grid: [5, 10, 20], write: cm, pieces: [[0, FIRST_STANDING_DAY - 1], [FIRST_STANDING_DAY, 1856]],
+    lines: [[-3, "red"], [-2, "low"], [0, "median"], [3, "orange"]],
+    zones: [[-Infinity, -3, "below-red"], [-3, -2, "low"], [-2, 3, "normal"], [3, Infinity, "above-orange"]],
+  },
+};
+const WORDS = {
+  weight: { title: "Grafik berat badan menurut umur (KMS)", x: "Umur (bulan)", y: "Berat (kg)" },
+  length: { title: "Grafik panjang/tinggi badan menurut umur", x: "Umur (bulan)", y: "Panjang/tinggi (cm)" },
+};
+
+/**
+ * A value at an age; `fresh` is the one just taken, which is drawn larger and written out.
+ * @typedef {{age_days: number, value: number, fresh: boolean}} Point
+ */
+
+/**
+ * From and to in months; size in CSS pixels. `words.language` chooses comma or point; words left out are Indonesian, and
+ * `words.desc` is made of the newest point.
+ * @typedef {{from?: number, to?: number, width?: number, height?: number,
+ *   words?: {title?: string, desc?: string, x?: string, y?: string, language?: 'id'|'en'}}} Options
+ */
+
+/**
+ * Draw the KMS.
+ * @param {import('./tables.js').Tables} tables
+ * @param {{sex: 'M'|'F'|null}} child without a sex there are points and no zones
+ * @param {Point[]} points value in grams
+ * @param {Options} [options]
+ * @returns {SVGSVGElement}
+ */
+export function kms(tables, child, points, options = {}) {
+  return drawn(tables, child, points, options, "weight");
+}
+
+/**
+ * Draw length for age.
+ * @param {import('./tables.js').Tables} tables
+ * @param {{sex: 'M'|'F'|null}} child
+ * @param {Point[]} points value in millimetres, after the 0.7 cm rule
+ * @param {Options} [options]
+ * @returns {SVGSVGElement}
+ */
+export function lengthChart(tables, child, points, options = {}) {
+  return drawn(tables, child, points, options, "length");
+}
+
+/**
+ * Make the points of an assessment.
+ * @param {import('./assess.js').Visit[]} visits in order
+ * @param {'weight'|'length'} which
+ * @returns {Point[]} of visits with the value and a known age; the newest visit's is fresh
+ */
+export function pointsOf(visits, which) {
+  const value = (visit) => (which === "weight" ? visit.measurement.weight_g : visit.corrected_mm);
+  return visits
+    .filter((visit) => visit.age_days !== null && value(visit) != null)
+    .map((visit) => ({ age_days: visit.age_days, value: value(visit), fresh: visit === visits[visits.length - 1] }));
+}
+
+function drawn(tables, { sex }, points, options, which) {
+  const kind = KINDS[which];
+  const scale = scaleOf(tables, sex, points, kind, options);
+  const language = (options.words && options.words.language) || "id";
+  const words = { ...WORDS[which], ...options.words };
+  const [inside, outside] = [scale.visible(points), [...points].sort((a, b) => a.age_days - b.age_days)];
+  const newest = outside.find(({ fresh }) => fresh) || outside[outside.length - 1];
+  const desc = words.desc || (newest ? spoken(kind, newest, language) : "");
+  const looks = { M: "kms-boy", F: "kms-girl" }[sex] || "kms-unknown";
+  return node("svg", {
+    class: `kms ${looks}`, role: "img", "aria-label": words.title, viewBox: `0 0 ${scale.width} ${scale.height}`,
+    width: scale.width, height: scale.height,
+  }, [
+    node("title", {}, [words.title]),
+    node("desc", {}, [desc]),
+    node("rect", { class: "kms-card", x: 0, y: 0, width: scale.width, height: scale.height }),
+    ...(sex ? [...zones(tables, sex, kind, scale), ...grid(scale, language), ...lines(tables, sex, kind, scale)] : grid(scale, language)),
+    ...axes(scale, words),
+    ...track(inside, scale),
+    ...inside.map((point) => dot(point, kind, scale, language)),
+  ]);
+}
+
+function spoken(kind, { age_days, value }, language) {
+  const months = Math.floor(age_days / 30.4375);
+  const written = kind.write(value)[language];
+  return language === "en" ? `Newest point: ${written} at ${months} months` : `Titik terbaru: ${written} pada umur ${months} bulan`;
+}
+
+function grid(scale, language) {
+  const text = (value) => (language === "en" ? String(value) : String(value).replace(".", ","));
+  return [
+    ...scale.months.map(({ x, month, labelled }) => node("g", { class: labelled ? "kms-major" : "kms-minor" }, [
+      node("line", { class: "kms-grid", x1: x, x2: x, y1: scale.top, y2: scale.bottom }),
+      ...(labelled ? [node("text", { class: "kms-label kms-month", x, y: scale.bottom + 14 }, [String(month)])] : []),
+    ])),
+    ...scale.values.map(({ y, value }) => node("g", { class: "kms-major" }, [
+      node("line", { class: "kms-grid", x1: scale.left, x2: scale.right, y1: y, y2: y }),
+      node("text", { class: "kms-label kms-value", x: scale.left - 5, y: y + 4 }, [text(value)]),
+    ])),
+  ];
+}
+
+function axes(scale, words) {
+  const { left, top, right, bottom } = scale;
+  return [
+    node("rect", { class: "kms-frame", x: left, y: top, width: right - left, height: bottom - top }),
+    node("text", { class: "kms-axis", x: (left + right) / 2, y: scale.height - 6 }, [words.x]),
+    node("text", { class: "kms-axis kms-axis-y", x: left - 26, y: top - 8 }, [words.y]),
+  ];
+}
+
+/** Points are joined through the months one after another; a month left out breaks the line, as on the paper card. */
+function track(points, scale) {
+  return points.slice(1).map((point, at) => {
+    const before = points[at];
+    const apart = point.age_days - before.age_days > 62;
+    return node("line", {
+      class: apart ? "kms-track kms-gap" : "kms-track", x1: scale.x(before.age_days), y1: scale.pinned(before.value),
+      x2: scale.x(point.age_days), y2: scale.pinned(point.value),
+    });
+  });
+}
+
+function dot(point, kind, scale, language) {
+  const [x, y] = [scale.x(point.age_days), scale.pinned(point.value)];
+  const pinned = y !== scale.y(point.value) ? " kms-pinned" : "";
+  if (!point.fresh) return node("circle", { class: `kms-dot${pinned}`, cx: x, cy: y, r: 4 });
+  const leftward = x > (scale.left + scale.right) / 2;
+  const high = y < scale.top + 26;
+  return node("g", { class: `kms-fresh${pinned}` }, [
+    node("circle", { class: "kms-halo", cx: x, cy: y, r: 11 }),
+    node("circle", { class: "kms-dot", cx: x, cy: y, r: 6 }),
+    node("text", { class: leftward ? "kms-said kms-leftward" : "kms-said", x: x + (leftward ? -14 : 14), y: high ? y + 20 : y - 10 }, [
+      kind.write(point.value)[language],
+    ]),
+  ]);
+}

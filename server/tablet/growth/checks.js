@@ -1,0 +1,190 @@
+/**
+ * What to ask a cadre while a measurement is being typed: is this what you read? Questions never block, except values that
+ * the server would refuse. One question for a field at a time, the most likely cause first: a slip of the keyboard explains
+ * a score beyond all limits, so it is not asked twice.
+ */
+
+import { visitOf } from "./assess.js";
+import { ageDays } from "./calendar.js";
+import { oddities, predecessor } from "./oddities.js";
+import { likelyMeant, MEASURES, swappedBack } from "./slips.js";
+import { cm, kg } from "./written.js";
+import { FIRST_STANDING_DAY, LAST_SCORED_DAY } from "./zscores.js";
+
+const NAMES = {
+  weight_g: { id: "Berat", en: "Weight", again: { id: "timbang sekali lagi", en: "weigh once more" } },
+  length_mm: { id: "Panjang/tinggi", en: "Length or height", again: { id: "ukur sekali lagi", en: "measure once more" } },
+  muac_mm: { id: "LiLA", en: "Arm (MUAC)", again: { id: "ukur sekali lagi", en: "measure once more" } },
+  head_mm: { id: "Lingkar kepala", en: "Head", again: { id: "ukur sekali lagi", en: "measure once more" } },
+};
+/** Which field a score beyond the WHO's limits is asked of; in this order, as weight and length share whz and baz. */
+const FIELD_OF = { haz: "length_mm", waz: "weight_g", hcz: "head_mm", acz: "muac_mm", whz: "weight_g", baz: "weight_g" };
+const FIELD_OF_ODDITY = {
+  measured_before_birth: "on", position_unlikely: "position", length_shrank: "length_mm", weight_jumped: "weight_g",
+  copied: "weight_g",
+};
+const POSITIONS = {
+  lying: { id: "berbaring", en: "lying" },
+  standing: { id: "berdiri", en: "standing" },
+};
+
+/**
+ * A question about a draft. `severity` "refused": the server takes no such value. `values` has what the words speak of; where
+ * another value is likelier, `values.meant` has it by field, to be put in the draft with one tap.
+ * @typedef {object} Warning
+ * @property {'swapped'|'slip'|'out_of_range'|'implausible'|'length_shrank'|'weight_jumped'|'copied'|'position_unlikely'|
+ *   'position_unusual'|'measured_before_birth'|'in_future'|'over_five'} rule
+ * @property {'weight_g'|'length_mm'|'muac_mm'|'head_mm'|'position'|'on'} field
+ * @property {'look'|'refused'} severity
+ * @property {Object<string, any>} values
+ * @property {import('./tables.js').Words} words
+ */
+
+/**
+ * Ask about what is being typed.
+ * @param {import('./tables.js').Tables} tables
+ * @param {import('./assess.js').Child} child
+ * @param {import('./assess.js').Measurement[]} measurements of the child; one of the draft's day and source is left out
+ * @param {import('./assess.js').Measurement} draft what is typed so far, null for what is not
+ * @param {string} today ISO date
+ * @returns {Warning[]} refused ones first; at most one for a field
+ */
+export function warnings(tables, child, measurements, draft, today) {
+  const visits = upTo(tables, child, measurements, draft);
+  const found = [
+    ...aboutDates(child, draft, today),
+    ...aboutSlips(tables, child, draft),
+    ...aboutOddities(tables, child, visits),
+    ...aboutLimits(visits[visits.length - 1]),
+    ...aboutPosition(child, draft),
+  ];
+  const asked = new Set();
+  const first = found.filter(({ field, values }) => {
+    // a doubtful length makes the weight for it doubtful too: one question is enough
+    const explained = asked.has("length_mm") && (values.index === "whz" || values.index === "baz");
+    return !explained && !asked.has(field) && asked.add(field);
+  });
+  return [...first.filter(({ severity }) => severity === "refused"), ...first.filter(({ severity }) => severity === "look")];
+}
+
+/**
+ * How a child of this age is measured: the form's preset.
+ * @param {import('./assess.js').Child} child
+ * @param {string} on day of measuring
+ * @returns {'lying'|'standing'|null} null where the age is unknown
+ */
+export function usualPosition(child, on) {
+  const age_days = ageDays(child.born_on, on);
+  if (age_days === null) return null;
+  return age_days < FIRST_STANDING_DAY ? "lying" : "standing";
+}
+
+/** The child's visits before the draft, and the draft as the newest. */
+function upTo(tables, child, measurements, draft) {
+  const key = ({ on, source }) => `${on}/${source}`;
+  return [...measurements.filter((other) => key(other) < key(draft)), draft]
+    .sort((a, b) => (key(a) < key(b) ? -1 : 1))
+    .map((measurement) => visitOf(tables, child, measurement, null));
+}
+
+function* aboutDates(child, { on }, today) {
+  if (on > today) {
+    yield look("in_future", "on", { on, today }, {
+      id: "Tanggal ukur sesudah hari ini; periksa tanggalnya.",
+      en: "The date of measuring is after today; check it.",
+    });
+  }
+  const age_days = ageDays(child.born_on, on);
+  if (age_days > LAST_SCORED_DAY) {
+    yield look("over_five", "on", { on, age_days }, {
+      id: "Umur sudah 5 tahun; tidak dinilai lagi. Periksa tanggal lahir dan tanggal ukur.",
+      en: "Five years old by now: no longer scored. Check the dates of birth and of measuring.",
+    });
+  }
+}
+
+function* aboutSlips(tables, child, draft) {
+  const meant = swappedBack(draft);
+  if (meant) {
+    const words = {
+      id: `Berat dan panjang tertukar? Mungkin berat ${kg(meant.weight_g).id} dan panjang ${cm(meant.length_mm).id}.`,
+      en: `Weight and length swapped? Perhaps ${kg(meant.weight_g).en} and ${cm(meant.length_mm).en} are meant.`,
+    };
+    for (const field of ["length_mm", "weight_g"]) {
+      yield { rule: "swapped", field, severity: severityOf(tables, field, draft[field]), values: { value: draft[field], meant }, words };
+    }
+  }
+  for (const field of MEASURES) {
+    if (draft[field] != null) yield* aboutSlip(tables, child, draft.on, field, draft[field]);
+  }
+}
+
+function* aboutSlip(tables, child, on, field, value) {
+  const severity = severityOf(tables, field, value);
+  const meant = likelyMeant(tables, child, on, field, value);
+  const { id, en } = NAMES[field];
+  const typed = written(field, value);
+  if (meant !== null) {
+    const likely = written(field, meant);
+    yield { rule: "slip", field, severity, values: { value, meant: { [field]: meant } }, words: {
+      id: `${id} ${typed.id}? Mungkin maksudnya ${likely.id}.`,
+      en: `${en} ${typed.en}? Perhaps ${likely.en} is meant.`,
+    } };
+  } else if (severity === "refused") {
+    const [least, greatest] = tables.ranges[field];
+    const [from, to] = [written(field, least), written(field, greatest)];
+    yield { rule: "out_of_range", field, severity, values: { value, least, greatest }, words: {
+      id: `${id} ${typed.id} tidak mungkin untuk balita (${from.id} sampai ${to.id}). Periksa lagi.`,
+      en: `${en} ${typed.en} is impossible under five (${from.en} to ${to.en}). Check it.`,
+    } };
+  }
+}
+
+/** The server's own rules in the server's words, with the two values that they compare. */
+function* aboutOddities(tables, child, visits) {
+  const { measurement } = visits[visits.length - 1];
+  for (const { rule, details } of oddities(child, visits)) {
+    const field = FIELD_OF_ODDITY[rule];
+    const { id, en } = tables.rules[rule];
+    if (rule !== "length_shrank" && rule !== "weight_jumped") {
+      yield look(rule, field, details, { id: `${id}.`, en: `${en}.` });
+      continue;
+    }
+    const before = predecessor(visits, field);
+    const values = { ...details, before: before.measurement[field], before_on: before.on, value: measurement[field] };
+    const [was, is] = [written(field, values.before), written(field, values.value)];
+    yield look(rule, field, values, { id: `${id} (${was.id} → ${is.id}).`, en: `${en} (${was.en} → ${is.en}).` });
+  }
+}
+
+function* aboutLimits({ measurement, scores }) {
+  for (const [index, field] of Object.entries(FIELD_OF)) {
+    if (!scores[index].implausible) continue;
+    const { id, en, again } = NAMES[field];
+    const value = written(field, measurement[field]);
+    const kind = index === "whz" || index === "baz" ? { id: "panjang/tingginya", en: "the length" } : { id: "umurnya", en: "the age" };
+    yield look("implausible", field, { index, z: scores[index].z, value: measurement[field] }, {
+      id: `${id} ${value.id} sangat tidak biasa untuk ${kind.id}; ${again.id}.`,
+      en: `${en} ${value.en} is most unusual for ${kind.en}; ${again.en}.`,
+    });
+  }
+}
+
+function* aboutPosition(child, { on, length_mm, position }) {
+  const usual = usualPosition(child, on);
+  if (length_mm == null || !position || !usual || position === usual) return;
+  const [was, is] = [POSITIONS[usual], POSITIONS[position]];
+  yield look("position_unusual", "position", { position, usual }, {
+    id: `Anak seumur ini biasanya diukur ${was.id}. Benar diukur ${is.id}?`,
+    en: `At this age children are usually measured ${was.en}. Was it ${is.en}?`,
+  });
+}
+
+const look = (rule, field, values, words) => ({ rule, field, severity: "look", values, words });
+
+const written = (field, value) => (field === "weight_g" ? kg(value) : cm(value));
+
+function severityOf(tables, field, value) {
+  const [least, greatest] = tables.ranges[field];
+  return value < least || value > greatest ? "refused" : "look";
+}
