@@ -4,6 +4,7 @@
  * from it is to be seen by the health centre. After the Buku KIA 2023: T, the red line and the orange line go to the staff.
  */
 
+import { monthsCompleted } from "./calendar.js";
 import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
 
 /** More reasons than these are not told to a mother; they all stand in the flags. */
@@ -58,19 +59,28 @@ const SAY = {
 
 /**
  * Advise on a child.
+ * @param {import('./tables.js').Tables} tables
+ * @param {import('./assess.js').Child} child
  * @param {import('./assess.js').Assessment} assessment
+ * @param {string} today ISO date: a child seen last month is fed by its age today
  * @returns {Advice}
  */
-export function advice(assessment) {
+export function advice(tables, child, assessment, today) {
   const { visits, flags } = assessment;
-  const visit = visits[visits.length - 1];
   const has = (rules) => flags.some(({ rule }) => [].concat(rules).includes(rule));
   const { tone, about, reasons } = judged(assessment, has);
-  const age_months = visit ? visit.age_months : null;
+  const age_months = monthsCompleted(child.born_on, today);
   const say = reasons.slice(0, MOST_REASONS).map(({ words }) => ({ id: `${words.id}.`, en: `${words.en}.` }));
+  if (tone === "green") say.push(...fits(tables, assessment.latest));
   say.push(...actions(about, has, age_months));
   if (about !== "not_seen") say.push(...care(about, has, age_months));
   return { sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
+}
+
+/** What is well, in the server's sentences: weight for age and length for age. */
+function fits(tables, latest) {
+  const known = ["waz", "haz"].filter((index) => latest[index]);
+  return known.map((index) => tables.sentences[index][latest[index].code]);
 }
 
 /** Find what the child's case is about: the most urgent thing, its colour, and the flags that are its reasons. */

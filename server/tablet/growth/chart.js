@@ -31,7 +31,7 @@ const WORDS = {
 };
 
 /**
- * A value at an age; `fresh` is the one just taken, which is drawn larger and written out.
+ * A value (grams, millimetres) at an age; `fresh` is the one just taken, which is drawn larger and written out.
  * @typedef {{age_days: number, value: number, fresh: boolean}} Point
  */
 
@@ -46,33 +46,28 @@ const WORDS = {
  * Draw the KMS.
  * @param {import('./tables.js').Tables} tables
  * @param {{sex: 'M'|'F'|null}} child without a sex there are points and no zones
- * @param {Point[]} points value in grams
+ * @param {import('./assess.js').Visit[]} visits in order; those without a weight or an age are left out
  * @param {Options} [options]
  * @returns {SVGSVGElement}
  */
-export function kms(tables, child, points, options = {}) {
-  return drawn(tables, child, points, options, "weight");
+export function kms(tables, child, visits, options = {}) {
+  return drawn(tables, child, pointsOf(visits, "weight"), options, "weight");
 }
 
 /**
  * Draw length for age.
  * @param {import('./tables.js').Tables} tables
  * @param {{sex: 'M'|'F'|null}} child
- * @param {Point[]} points value in millimetres, after the 0.7 cm rule
+ * @param {import('./assess.js').Visit[]} visits in order; drawn after the 0.7 cm rule
  * @param {Options} [options]
  * @returns {SVGSVGElement}
  */
-export function lengthChart(tables, child, points, options = {}) {
-  return drawn(tables, child, points, options, "length");
+export function lengthChart(tables, child, visits, options = {}) {
+  return drawn(tables, child, pointsOf(visits, "length"), options, "length");
 }
 
-/**
- * Make the points of an assessment.
- * @param {import('./assess.js').Visit[]} visits in order
- * @param {'weight'|'length'} which
- * @returns {Point[]} of visits with the value and a known age; the newest visit's is fresh
- */
-export function pointsOf(visits, which) {
+/** The points of a chart; the newest visit's is fresh, if it has one. */
+function pointsOf(visits, which) {
   const value = (visit) => (which === "weight" ? visit.measurement.weight_g : visit.corrected_mm);
   return visits
     .filter((visit) => visit.age_days !== null && value(visit) != null)
@@ -84,12 +79,12 @@ function drawn(tables, { sex }, points, options, which) {
   const scale = scaleOf(tables, sex, points, kind, options);
   const language = (options.words && options.words.language) || "id";
   const words = { ...WORDS[which], ...options.words };
-  const [inside, outside] = [scale.visible(points), [...points].sort((a, b) => a.age_days - b.age_days)];
-  const newest = outside.find(({ fresh }) => fresh) || outside[outside.length - 1];
+  const inside = scale.visible(points);
+  const newest = points[points.length - 1];
   const desc = words.desc || (newest ? spoken(kind, newest, language) : "");
   const looks = { M: "kms-boy", F: "kms-girl" }[sex] || "kms-unknown";
   return node("svg", {
-    class: `kms ${looks}`, role: "img", "aria-label": words.title, viewBox: `0 0 ${scale.width} ${scale.height}`,
+    class: `kms-chart ${looks}`, role: "img", "aria-label": words.title, viewBox: `0 0 ${scale.width} ${scale.height}`,
     width: scale.width, height: scale.height,
   }, [
     node("title", {}, [words.title]),

@@ -29,14 +29,15 @@ const POSITIONS = {
 };
 
 /**
- * A question about a draft. `severity` "refused": the server takes no such value. `values` has what the words speak of; where
- * another value is likelier, `values.meant` has it by field, to be put in the draft with one tap.
+ * A question about a draft. `severity` "refused": the server takes no such value. `values` has what the words speak of;
+ * `proposal` is the value that was likely meant, in the field's unit, to be put in the draft with one tap; else null.
  * @typedef {object} Warning
  * @property {'swapped'|'slip'|'out_of_range'|'implausible'|'length_shrank'|'weight_jumped'|'copied'|'position_unlikely'|
  *   'position_unusual'|'measured_before_birth'|'in_future'|'over_five'} rule
  * @property {'weight_g'|'length_mm'|'muac_mm'|'head_mm'|'position'|'on'} field
  * @property {'look'|'refused'} severity
  * @property {Object<string, any>} values
+ * @property {number|null} proposal
  * @property {import('./tables.js').Words} words
  */
 
@@ -105,14 +106,13 @@ function* aboutDates(child, { on }, today) {
 
 function* aboutSlips(tables, child, draft) {
   const meant = swappedBack(draft);
-  if (meant) {
-    const words = {
-      id: `Berat dan panjang tertukar? Mungkin berat ${kg(meant.weight_g).id} dan panjang ${cm(meant.length_mm).id}.`,
-      en: `Weight and length swapped? Perhaps ${kg(meant.weight_g).en} and ${cm(meant.length_mm).en} are meant.`,
-    };
-    for (const field of ["length_mm", "weight_g"]) {
-      yield { rule: "swapped", field, severity: severityOf(tables, field, draft[field]), values: { value: draft[field], meant }, words };
-    }
+  for (const field of meant ? ["weight_g", "length_mm"] : []) {
+    const likely = written(field, meant[field]);
+    const { id, en } = NAMES[field];
+    yield { rule: "swapped", field, severity: severityOf(tables, field, draft[field]), values: { value: draft[field] }, proposal: meant[field], words: {
+      id: `Berat dan panjang tertukar? ${id} mungkin ${likely.id}.`,
+      en: `Weight and length swapped? ${en} is perhaps ${likely.en}.`,
+    } };
   }
   for (const field of MEASURES) {
     if (draft[field] != null) yield* aboutSlip(tables, child, draft.on, field, draft[field]);
@@ -126,14 +126,14 @@ function* aboutSlip(tables, child, on, field, value) {
   const typed = written(field, value);
   if (meant !== null) {
     const likely = written(field, meant);
-    yield { rule: "slip", field, severity, values: { value, meant: { [field]: meant } }, words: {
+    yield { rule: "slip", field, severity, values: { value }, proposal: meant, words: {
       id: `${id} ${typed.id}? Mungkin maksudnya ${likely.id}.`,
       en: `${en} ${typed.en}? Perhaps ${likely.en} is meant.`,
     } };
   } else if (severity === "refused") {
     const [least, greatest] = tables.ranges[field];
     const [from, to] = [written(field, least), written(field, greatest)];
-    yield { rule: "out_of_range", field, severity, values: { value, least, greatest }, words: {
+    yield { rule: "out_of_range", field, severity, values: { value, least, greatest }, proposal: null, words: {
       id: `${id} ${typed.id} tidak mungkin untuk balita (${from.id} sampai ${to.id}). Periksa lagi.`,
       en: `${en} ${typed.en} is impossible under five (${from.en} to ${to.en}). Check it.`,
     } };
@@ -180,7 +180,7 @@ function* aboutPosition(child, { on, length_mm, position }) {
   });
 }
 
-const look = (rule, field, values, words) => ({ rule, field, severity: "look", values, words });
+const look = (rule, field, values, words) => ({ rule, field, severity: "look", values, proposal: null, words });
 
 const written = (field, value) => (field === "weight_g" ? kg(value) : cm(value));
 

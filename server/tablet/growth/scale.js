@@ -22,7 +22,7 @@ const STRETCH = 0.25;
  * @property {(age_days: number) => number} x
  * @property {(value: number) => number} y of grams or millimetres
  * @property {(value: number) => number} pinned y, kept inside the plot
- * @property {(points: Array) => Array} visible the points between the edges, in order of age
+ * @property {(points: Array) => Array} visible the points between the edges
  * @property {Array<{x: number, month: number, labelled: boolean}>} months
  * @property {Array<{y: number, value: number}>} values in the unit of the axis (kg, cm)
  */
@@ -47,7 +47,7 @@ export function scaleOf(tables, sex, points, kind, options) {
   return {
     width, height, left, top, right, bottom, fromDay, toDay, x, y,
     pinned: (value) => Math.min(Math.max(y(value), top), bottom),
-    visible: (all) => all.filter(({ age_days }) => age_days >= fromDay && age_days <= toDay).sort((a, b) => a.age_days - b.age_days),
+    visible: (all) => all.filter(({ age_days }) => age_days >= fromDay && age_days <= toDay),
     months: months(from, to, x),
     values: values(low, high, kind, (value) => y(value * kind.unit), bottom - top),
   };
