@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
@@ -201,8 +201,8 @@ def test_waiting_version_takes_over_when_no_window_is_open(server: Server, conte
     server.offer(new)
     page.evaluate("lookForNewer()")
     told_of_newer(page)
-    page.goto("about:blank")
-    page.wait_for_timeout(500)
+    page.goto("/masuk")  # of this server, but none of the app's windows
+    until(page, "navigator.serviceWorker.getRegistration('/tablet-app/').then((one) => !one.waiting)")
     page.goto("/tablet-app/")
     assert shown(page) == new.version
 
@@ -238,10 +238,34 @@ def test_first_version_that_fails_midway_leaves_nothing_behind(
     server.offer(replace(cut, files={name: one for name, one in cut.files.items() if name != "icon-512.png"}))
     page = context.new_page()
     page.goto("/tablet-app/")
+    page.evaluate("window.kept")
     until(page, "navigator.serviceWorker.getRegistration().then((one) => !one?.active && !one?.installing)")
-    page.wait_for_timeout(300)
+    assert "/tablet-app/icon-512.png" in server.asked
     assert kept(page) == {}
     assert shown(page) == cut.version  # usable while there is a line
+
+
+def test_first_load_sends_no_module_twice_and_a_later_start_sends_none(
+    server: Server, context: BrowserContext
+) -> None:
+    sent: list[str] = []
+
+    def note(response: Response) -> Response:
+        if response.status_code == 200:
+            sent.append(request.path.removeprefix("/tablet-app/") or "index.html")
+        return response
+
+    server.app.after_request(note)
+    page = opened(context)
+    until(page, "caches.keys().then((names) => names.length === 1)")
+    assert sorted(set(sent)) == sorted(version().files)
+    twice = sorted(name for name in set(sent) if sent.count(name) > 1)
+    assert twice == ["index.html"]  # as the page itself, and under its own name
+    sent.clear()
+    page.reload()
+    page.evaluate("lookForNewer()")
+    assert shown(page) == version().version
+    assert sent == []  # not even the worker: it has not changed
 
 
 def test_page_accepts_no_script_but_by_the_apps_own_policy(server: Server, context: BrowserContext) -> None:
