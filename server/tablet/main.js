@@ -1,5 +1,76 @@
-/* The app's beginning. */
+// The beginning: the tables, the device, and what has to be seen to before anybody types a PIN.
 
-import { keepUpToDate } from "./updates.js";
+import { App } from "./app.js";
+import { readTables } from "./growth/tables.js";
+import { h, notice } from "./parts/dom.js";
+import { Device } from "./store/device.js";
+import { Line } from "./sync/line.js";
+import { rescue } from "./parts/rescue.js";
+import { keepUpToDate, lookForNewer } from "./updates.js";
+import { practiceDevice } from "./parts/practice.js";
+import { APP } from "./version.js";
 
-await keepUpToDate(() => {});
+const PRACTICE = "latihan";
+
+/** Another window of the app writes already: two would overtake each other. */
+async function onlyWindow() {
+  if (!navigator.locks) return true; // the database refuses the second writer anyway
+  return new Promise((resolve) => {
+    navigator.locks.request("posyandu", { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock ? new Promise(() => {}) : undefined;
+    });
+  });
+}
+
+/** Bytes used, by calendar month: cadres pay for them. */
+function counter(device) {
+  return (bytes) => {
+    const month = new Date().toISOString().slice(0, 7);
+    const held = device.facts.usage || {};
+    device.facts.usage = { [month]: (held[month] || 0) + bytes };
+  };
+}
+
+async function start(root) {
+  const practising = new URLSearchParams(location.search).has(PRACTICE);
+  const tables = readTables(await (await fetch("growth.json")).json());
+  if (practising) {
+    const device = await practiceDevice();
+    const app = new App(root, device, tables, null, APP);
+    listen(app);
+    await app.enter(device.tablet);
+    return;
+  }
+  const device = await Device.open();
+  const app = new App(root, device, tables, new Line("", counter(device)), APP);
+  listen(app);
+  if (navigator.storage && navigator.storage.persist) device.persisted = await navigator.storage.persist();
+  app.draw();
+  keepUpToDate(() => {
+    app.newer = true;
+    app.tell();
+  }).catch((error) => console.warn(error));
+  if (device.isEnrolled) await rescue(app);
+}
+
+function listen(app) {
+  window.addEventListener("hashchange", () => app.draw());
+  window.addEventListener("online", () => {
+    app.sendSoon(1000);
+    lookForNewer().catch(() => {});
+  });
+  for (const sign of ["pointerdown", "keydown"]) window.addEventListener(sign, () => (app.touched = Date.now()), { passive: true });
+  window.addEventListener("unhandledrejection", (event) => app.failed(event.reason));
+}
+
+const root = document.getElementById("app");
+if (await onlyWindow()) {
+  start(root).catch((error) => {
+    console.error(error);
+    const words = "Aplikasi tidak dapat dibuka. Tutup lalu buka lagi. / The app cannot open. Close it and open it again.";
+    root.prepend(notice("bad", h("p", {}, words), h("p", { class: "fine" }, String(error))));
+  });
+} else {
+  root.append(notice("look", h("p", {}, "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.")));
+}

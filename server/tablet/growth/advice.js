@@ -9,6 +9,7 @@ import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
 
 /** More reasons than these are not told to a mother; they all stand in the flags. */
 const MOST_REASONS = 3;
+const MONTHS_OF_FIVE_YEARS = 60;
 const HEAVY = ["overweight", "above_orange_line"];
 const MEASURE_AGAIN = [
   "implausible", "length_shrank", "weight_jumped", "copied", "position_unlikely", "measured_before_birth",
@@ -41,6 +42,10 @@ const SAY = {
   tell_midwife: { id: "Sampaikan kepada bidan atau petugas puskesmas.", en: "Tell the midwife or the health centre's staff." },
   praise: { id: "Ibu sudah merawat dengan baik; teruskan.", en: "You are caring well; keep it up." },
   next_month: { id: "Datang lagi ke posyandu bulan depan.", en: "Come to the posyandu again next month." },
+  over_five: {
+    id: "Umur sudah 5 tahun: pertumbuhan tidak dinilai lagi di sini. Jika ada keluhan, periksakan ke puskesmas.",
+    en: "Five years old: growth is no longer scored here. If anything worries you, see the health centre.",
+  },
   ask_birth_date: { id: "Tanyakan tanggal lahir; lihat Buku KIA atau akta.", en: "Ask for the birth date; see the Buku KIA or certificate." },
   ask_sex: { id: "Lengkapi jenis kelamin anak.", en: "Fill in the child's sex." },
   invite: { id: "Ajak datang, atau kunjungi rumahnya.", en: "Invite the family, or visit them at home." },
@@ -116,7 +121,7 @@ function* care(about, has, age_months) {
   // told to hurry, a mother need not hear about snacks
   const words = about === "today" ? null : feeding(age_months);
   if (words) yield words;
-  if (age_months === null || age_months < 59) yield SAY.next_month;
+  yield age_months === null || age_months < MONTHS_OF_FIVE_YEARS ? SAY.next_month : SAY.over_five;
 }
 
 /** The gain of the newest visit's month: of two weighings in it only one has a code. */

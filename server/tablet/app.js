@@ -1,0 +1,149 @@
+// The app around the screens: which one is shown, what is opened and locked, the one day that everything is dated by.
+
+import { Model } from "./parts/model.js";
+import { h, notice, refill } from "./parts/dom.js";
+import { frame } from "./parts/frame.js";
+import { SCREENS } from "./screens/all.js";
+import { Engine } from "./sync/engine.js";
+import { clock } from "./sync/bytes.js";
+import { say, speak } from "./words/words.js";
+
+const AFTER_SAVING_MS = 5000; // then what was saved is sent, if there is a line
+const TICK_MS = 15000;
+
+/** The day as this place has it. @param {Date} [now] */
+export const localDay = (now = new Date()) =>
+  [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
+
+export class App {
+  /** @param {HTMLElement} root @param {import("./store/device.js").Device} device @param {object} tables
+   * @param {import("./sync/line.js").Line|null} line null: nothing may ever be sent (practice) @param {string} name and version */
+  constructor(root, device, tables, line, name) {
+    Object.assign(this, { root, device, tables, line, name, tablet: null, engine: null, model: null, newer: false });
+    this.day = localDay();
+    this.watchers = new Set();
+    this.touched = Date.now();
+    speak(device.settings.language);
+  }
+
+  get isPractice() {
+    return !this.line;
+  }
+
+  // -- opening and locking ---------------------------------------------------------------------------
+
+  /** Somebody unlocked the tablet. @param {import("./store/tablet.js").Tablet} tablet */
+  async enter(tablet) {
+    this.tablet = tablet;
+    this.model = new Model(tablet.replica, this.tables);
+    tablet.listen((ids) => this.#changed(ids));
+    const session = await tablet.desk("session");
+    this.session = session && session.day === localDay() ? session : { day: localDay(), date: localDay(), here: [] };
+    this.day = this.session.date;
+    this.touched = Date.now();
+    if (this.line) {
+      this.engine = new Engine(tablet, this.line, this.device.facts.name || "tablet");
+      this.engine.listen(() => this.tell());
+      await tablet.tidy();
+    }
+    this.ticking = setInterval(() => this.#tick(), TICK_MS);
+    if (!location.hash || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
+    this.draw();
+    this.sendSoon(0);
+  }
+
+  /** Forget everything that was decrypted: the page loads itself anew. */
+  async lock() {
+    if (this.engine) this.engine.stop();
+    location.hash = "#/buka";
+    location.reload();
+  }
+
+  #tick() {
+    const idle = Date.now() - this.touched;
+    if (!this.isPractice && idle > this.device.settings.lockMinutes * 60000) this.lock();
+  }
+
+  // -- the day's list ----------------------------------------------------------------------------------
+
+  /** Keep who is here, and the day that is being recorded. @param {object} changes */
+  async keepSession(changes) {
+    this.session = { ...this.session, ...changes };
+    this.day = this.session.date;
+    await this.tablet.putDesk("session", this.session);
+    this.model.growth.clear();
+    this.tell();
+  }
+
+  // -- sending -----------------------------------------------------------------------------------------
+
+  sendSoon(ms = AFTER_SAVING_MS) {
+    clearTimeout(this.sending);
+    if (!this.engine || !navigator.onLine) return;
+    this.sending = setTimeout(() => this.engine.sync(), ms);
+  }
+
+  /** Whatever was just saved: renew the sealed copy that can be handed over without a PIN, and send when there is a line. */
+  async saved() {
+    this.sendSoon();
+    if (!this.engine) return;
+    const text = await this.engine.letters();
+    const upTo = this.tablet.replica.head()[0];
+    await this.device.database.commit([["letters", "mine", text ? { text, upTo, at: clock() } : undefined]]);
+  }
+
+  /** Changes since the last copy outside the browser's storage. */
+  uncopied() {
+    const copied = this.device.facts.copied || 0;
+    return this.tablet.replica.waiting().filter(({ counter }) => counter > copied).length;
+  }
+
+  // -- screens -----------------------------------------------------------------------------------------
+
+  /** Be told of every change while this screen is shown. @param {() => void} watcher */
+  watch(watcher) {
+    this.watchers.add(watcher);
+  }
+
+  tell() {
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  #changed(ids) {
+    this.model.forget(ids);
+    this.tell();
+  }
+
+  go(hash) {
+    if (location.hash === hash) this.draw();
+    else location.hash = hash;
+  }
+
+  /** Draw the screen that the address names. */
+  draw() {
+    this.watchers.clear();
+    const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
+    const gate = !this.tablet && (this.device.cadres.length ? "buka" : "daftar");
+    const screen = SCREENS[gate || name] || SCREENS[this.tablet ? "hari-ini" : "buka"];
+    Promise.resolve(screen(this, ...rest)).then((shown) => this.#show(shown)).catch((error) => this.failed(error));
+  }
+
+  #show(shown) {
+    refill(this.root, frame(this, shown));
+    window.scrollTo(0, 0);
+    const heading = this.root.querySelector("h1");
+    if (heading) heading.focus();
+    document.title = `${shown.title} · Posyandu`;
+  }
+
+  /** Something went wrong that nobody foresaw: say so, and that nothing that was saved is lost. @param {Error} error */
+  failed(error) {
+    console.error(error);
+    const text = say(
+      "Terjadi kesalahan di aplikasi. Yang sudah tersimpan tetap aman. Muat ulang aplikasi.",
+      "Something went wrong in the app. What was saved is safe. Load the app again.",
+    );
+    this.root.prepend(notice("bad", h("p", {}, text), h("p", { class: "fine" }, `${error.name}: ${error.message}`),
+      h("button", { onclick: () => location.reload() }, say("Muat ulang", "Load again"))));
+  }
+}

@@ -1,0 +1,28 @@
+// The server does not know this enrolment any more, or will not renew it by itself: a new code, and everything is sent anew.
+
+import { field, h, notice, refill } from "./dom.js";
+import { lineWords, tidyCode } from "../screens/enrol.js";
+import { say } from "../words/words.js";
+
+/** @param {import("../app.js").App} app */
+export function afresh(app) {
+  const code = h("input", { autocomplete: "off", autocapitalize: "characters", placeholder: "XXXX-XXXX-XX" });
+  const told = h("div", {});
+  const submit = async (event) => {
+    event.preventDefault();
+    const tidy = tidyCode(code.value);
+    if (!tidy) {
+      refill(told, notice("bad", say("Kode terdiri dari 10 huruf dan angka.", "The code has 10 letters and digits.")));
+      return;
+    }
+    try {
+      await app.engine.enrolAfresh(tidy);
+      app.engine.sync();
+    } catch (error) {
+      refill(told, notice("bad", lineWords(error)));
+    }
+  };
+  return h("form", { class: "card look", onsubmit: submit },
+    h("p", {}, say("Server tidak mengenal tablet ini lagi. Minta kode baru dari puskesmas; semua yang tersimpan di sini dikirim ulang, tidak ada yang hilang.", "The server does not know this tablet any more. Ask the health centre for a new code; everything saved here is sent again, nothing is lost.")),
+    field(say("Kode pendaftaran", "Enrolment code"), code), told, h("button", { class: "main", type: "submit" }, say("Daftar ulang", "Enrol again")));
+}

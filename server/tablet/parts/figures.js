@@ -1,0 +1,30 @@
+// Figures as they are typed, and as records hold them: whole grams and millimetres. Text is read digit by digit, so no binary
+// fraction ever decides a gram.
+
+import { isIndonesian } from "../words/words.js";
+
+/** @typedef {{name: string, register: string, digits: number, id: string, en: string, unit: string}} Figure */
+
+/** What is read from a scale, a board or a tape. `digits`: decimals of the unit on the screen that the record's unit is. */
+export const FIGURES = {
+  weight_g: { register: "weight", digits: 3, id: "Berat", en: "Weight", unit: "kg" },
+  length_mm: { register: "length", digits: 1, id: "Panjang / tinggi", en: "Length / height", unit: "cm" },
+  muac_mm: { register: "muac", digits: 1, id: "LiLA", en: "Arm", unit: "cm" },
+  head_mm: { register: "head", digits: 1, id: "Kepala", en: "Head", unit: "cm" },
+};
+
+/** @param {string} text such as "9,5" @param {number} digits @returns {number|null|undefined} null: empty; undefined: no figure */
+export function toUnits(text, digits) {
+  if (!text) return null;
+  const parts = /^(\d{1,6})(?:[.,](\d*))?$/.exec(text.trim());
+  if (!parts || (parts[2] || "").length > digits) return undefined;
+  return Number(parts[1] + (parts[2] || "").padEnd(digits, "0"));
+}
+
+/** @param {number|null} units @param {number} digits @returns {string} as it would be typed */
+export function toText(units, digits) {
+  if (units === null || units === undefined) return "";
+  const whole = String(units).padStart(digits + 1, "0");
+  const fraction = whole.slice(-digits).replace(/0+$/, "");
+  return whole.slice(0, -digits) + (fraction ? (isIndonesian() ? "," : ".") + fraction : "");
+}

@@ -1,0 +1,95 @@
+// What stands around every screen: where one is, whether everything was sent, and the four places to go.
+
+import { dayWords, say } from "../words/words.js";
+import { h, notice, refill } from "./dom.js";
+import { takeOver } from "../updates.js";
+
+const PLACES = [
+  ["hari-ini", "☰", "Hari ini", "Today"],
+  ["pertanyaan", "?", "Pertanyaan", "Questions"],
+  ["kirim", "⇅", "Kirim", "Send"],
+  ["lainnya", "⋯", "Lainnya", "More"],
+];
+
+/** @param {import("../app.js").App} app
+ * @param {{title: string, body: any, place?: string, back?: string, bare?: boolean}} shown `bare`: without the four places */
+export function frame(app, { title, body, place, back, bare }) {
+  const heading = h("h1", { tabindex: "-1" }, title);
+  if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
+  const link = back ? h("a", { class: "back", href: back, "aria-label": say("Kembali", "Back") }, "‹") : null;
+  return [
+    app.isPractice ? h("p", { class: "practice" }, say("LATIHAN – anak karangan, tidak pernah dikirim", "PRACTICE – made-up children, never sent")) : null,
+    h("header", { class: "top" }, link, h("div", { class: "where" }, heading, h("p", {}, place_(app))), badge(app)),
+    newer(app),
+    clockTrouble(app),
+    h("main", { id: "main", class: bare ? "bare" : null }, body),
+    bare ? null : bar(app, place),
+  ];
+}
+
+const place_ = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day)}`;
+
+/** Whether everything was sent, always in sight. */
+function badge(app) {
+  const element = h("a", { class: "badge", href: "#/kirim" });
+  const fill = () => {
+    const [tone, sign, words] = sent(app);
+    element.className = `badge ${tone}`;
+    refill(element, h("span", { "aria-hidden": "true" }, sign), " ", words);
+  };
+  fill();
+  app.watch(fill);
+  return element;
+}
+
+function sent(app) {
+  if (app.isPractice) return ["calm", "✎", say("Latihan", "Practice")];
+  const { phase, answered, of } = app.engine.status;
+  const waiting = app.tablet.replica.waiting().length;
+  if (phase === "running" && of) return ["calm", "⇅", say(`${answered} dari ${of}`, `${answered} of ${of}`)];
+  if (!waiting) return ["good", "✓", say("Terkirim", "All sent")];
+  return ["look", "●", say(`${waiting} menunggu`, `${waiting} waiting`)];
+}
+
+function bar(app, place) {
+  const element = h("nav", { class: "bar", "aria-label": say("Menu", "Menu") });
+  const fill = () => {
+    const questions = countQuestions(app);
+    refill(element, PLACES.map(([name, sign, id, en]) =>
+      h("a", { href: `#/${name}`, "aria-current": name === place ? "page" : null },
+        h("span", { class: "sign", "aria-hidden": "true" }, sign), h("span", {}, say(id, en)),
+        name === "pertanyaan" && questions ? h("b", { class: "count" }, String(questions)) : null)));
+  };
+  fill();
+  app.watch(fill);
+  return element;
+}
+
+/** How many questions wait for an answer on this tablet. @param {import("../app.js").App} app */
+export function countQuestions(app) {
+  const { model, tablet } = app;
+  const children = model.children();
+  const tasks = children.reduce((sum, child) => sum + model.openTasks(child, tablet.cadre.author).length, 0);
+  const disputes = children.reduce((sum, child) => sum + model.disputes(child).length, 0);
+  return tasks + disputes + tablet.replica.inQuestion().length;
+}
+
+function newer(app) {
+  if (!app.newer) return null;
+  const words = say("Versi baru aplikasi sudah siap.", "A new version of the app is ready.");
+  return notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now")));
+}
+
+const TROUBLE_SECONDS = 600;
+
+/** A wrong clock changes ages; it is said where the day is shown. */
+function clockTrouble(app) {
+  const { offset = 0 } = app.device.facts.contact || {};
+  if (app.isPractice || Math.abs(offset) < TROUBLE_SECONDS) return null;
+  const hours = Math.round(Math.abs(offset) / 360) / 10;
+  const words = say(
+    `Jam tablet selisih ${hours} jam dari server. Nyalakan tanggal dan waktu otomatis, dan periksa tanggal di atas.`,
+    `The tablet's clock is ${hours} hours off. Switch on automatic date and time, and check the day above.`,
+  );
+  return notice("look", h("p", {}, words));
+}

@@ -1,0 +1,74 @@
+// Files with sealed letters or receipts, picked and handed out. Nobody on this tablet can read a letter; that is the point.
+
+import { letterName, readFile } from "../sync/sealed.js";
+import { deliver } from "../sync/engine.js";
+import { LineLost } from "../sync/line.js";
+import { say } from "../words/words.js";
+import { field, h, notice, refill } from "./dom.js";
+
+/** Hand a file out: through the share sheet where there is one, else as a download.
+ * @param {string} name @param {string} text @returns {Promise<boolean>} whether it was handed out */
+export async function handOut(name, text) {
+  const file = new File([text], name, { type: "application/octet-stream" });
+  if (navigator.canShare && navigator.canShare({ files: [file] }) && navigator.maxTouchPoints) {
+    try {
+      await navigator.share({ files: [file], title: name });
+      return true;
+    } catch (error) {
+      if (error.name === "AbortError") return false;
+    }
+  }
+  const url = URL.createObjectURL(file);
+  const link = h("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+  return true;
+}
+
+/** Take a file in: letters to deliver, receipts for this tablet. @param {import("../app.js").App} app */
+export function letterPicker(app) {
+  const input = h("input", { type: "file", accept: ".posyandu,.receipts,.json,.txt,application/octet-stream", multiple: true });
+  const told = h("div", { "aria-live": "polite" });
+  input.addEventListener("change", async () => {
+    const texts = await Promise.all([...input.files].map((file) => file.text()));
+    input.value = "";
+    refill(told, await taken(app, texts.join("\n")));
+  });
+  return h("div", {}, field(say("Buka berkas salinan, titipan atau tanda terima", "Open a file of copies, letters or receipts"), input,
+    say("Isinya hanya terbaca oleh server.", "Only the server can read what is in it.")), told);
+}
+
+async function taken(app, text) {
+  const { letters, receipts, spoiled } = readFile(text);
+  const { database } = app.device;
+  const puts = await Promise.all(letters.map(async (letter) => ["carried", await letterName(letter), { letter }]));
+  const known = new Set((await database.all("carried")).map(([name]) => name));
+  await database.commit(puts.filter(([, name]) => !known.has(name)));
+  const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
+  const words = [
+    letters.length && say(`${letters.length} surat diterima.`, `${letters.length} letters taken.`),
+    receipts.length && say(`${ours} dari ${receipts.length} tanda terima untuk tablet ini.`, `${ours} of ${receipts.length} receipts were for this tablet.`),
+    spoiled && say(`${spoiled} baris rusak; minta berkasnya sekali lagi.`, `${spoiled} lines are spoiled; ask for the file again.`),
+  ].filter(Boolean);
+  const tone = spoiled || !(letters.length || receipts.length) ? "look" : "good";
+  const sent = letters.length ? await deliveredWords(app) : null;
+  return [notice(tone, words.join(" ") || say("Berkas ini kosong atau bukan milik Posyandu.", "This file is empty or is not of this app.")), sent];
+}
+
+/** Deliver what lies here, and say how it went. @param {import("../app.js").App} app */
+export async function deliveredWords(app) {
+  try {
+    await deliver(app.device.database, app.line);
+    if (app.engine) app.engine.sync();
+  } catch (error) {
+    if (!(error instanceof LineLost)) throw error;
+    return notice("look", say("Belum ada sinyal; dikirim sendiri begitu ada.", "No signal yet; sent by itself as soon as there is one."));
+  }
+  const all = (await app.device.database.all("carried")).map(([, held]) => held);
+  const problems = all.filter(({ answer }) => answer && answer.problem).length;
+  const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
+  return notice(problems ? "look" : "good", say(`${taken_} surat sudah diterima server.`, `${taken_} letters were received by the server.`),
+    problems ? say(` ${problems} tidak dapat dibaca server; minta berkasnya sekali lagi dari tablet asalnya.`, ` ${problems} could not be read by the server; ask the tablet that made them for the file again.`) : "");
+}

@@ -1,0 +1,96 @@
+// Children as the screens show them: records of the replica, flat, with what growth says of them; worked out when asked for,
+// kept until the child changes.
+
+import { assess } from "../growth/assess.js";
+import { monthNumber, monthsCompleted } from "../growth/calendar.js";
+import { disputed, value } from "../sync/states.js";
+import { plain } from "../words/words.js";
+
+const TAKEN = ["weight", "length", "muac", "head", "services", "note"];
+
+/** A measurement, flat. @returns {object} */
+function measurement({ place, state }) {
+  const [on, source] = place.split("/");
+  const of = Object.assign({}, ...TAKEN.slice(0, 4).map((register) => value(state, register)));
+  const { weight_g = null, oedema = null, length_mm = null, position = null, muac_mm = null, head_mm = null } = of;
+  const figures = { on, source, weight_g, oedema, length_mm, position, muac_mm, head_mm };
+  return { ...figures, services: value(state, "services"), note: value(state, "note").text || "", state };
+}
+
+/** A follow-up, flat. */
+function followUp({ place, state }) {
+  const result = state.set.result === undefined ? null : value(state, "result");
+  return { task: place, ...value(state, "task"), result, note: value(state, "note").text || "", state, known: "task" in state.set };
+}
+
+/** @typedef {{id: string, state: object|null, name: string, sex: string|null, born_on: string|null, mother: string,
+ *   measurements: object[], tasks: object[], search: string}} Child */
+
+export class Model {
+  /** @param {import("../sync/replica.js").Replica} replica @param {object} tables of growth */
+  constructor(replica, tables) {
+    Object.assign(this, { replica, tables, known: new Map(), growth: new Map() });
+  }
+
+  /** Forget what was worked out of some children. @param {Iterable<string>|null} ids null: of all */
+  forget(ids) {
+    for (const cache of [this.known, this.growth]) ids ? [...ids].forEach((id) => cache.delete(id)) : cache.clear();
+  }
+
+  /** @param {string} id @returns {Child} */
+  child(id) {
+    if (!this.known.has(id)) this.known.set(id, this.#flat(this.replica.child(id)));
+    return this.known.get(id);
+  }
+
+  #flat({ id, state, measurements, follow_ups }) {
+    const { name = "", sex = null, born_on = null } = value(state, "identity");
+    const parents = value(state, "parents");
+    const mother = parents.mother || "";
+    const taken = measurements.filter((one) => !one.state.removed).map(measurement);
+    const tasks = follow_ups.filter((one) => !one.state.removed).map(followUp);
+    const search = plain(`${name} ${mother} ${parents.father || ""}`);
+    return { id, state, name, sex, born_on, mother, parents, measurements: taken, tasks, search };
+  }
+
+  /** All children of the post by name; who was removed or turned out to be another is not among them. @returns {Child[]} */
+  children() {
+    const all = this.replica.children().map((id) => this.child(id));
+    const present = all.filter(({ state }) => state && !state.removed && !value(state, "same_as").child);
+    return present.sort((one, other) => one.name.localeCompare(other.name, "id"));
+  }
+
+  /** What growth says of a child as of a day. @param {Child} child @param {string} today */
+  assessment(child, today) {
+    const held = this.growth.get(child.id);
+    if (held && held.today === today) return held.found;
+    const found = assess(this.tables, child, child.measurements, today);
+    this.growth.set(child.id, { today, found });
+    return found;
+  }
+
+  /** What is to be done for a child and not done. @param {Child} child @param {string} author */
+  openTasks(child, author) {
+    return child.tasks.filter(({ result, known, assigned_to }) => known && !result && (!assigned_to || assigned_to === author));
+  }
+
+  /** Whatever of a child two people wrote differently: [record kind, place, registers]. @param {Child} child */
+  disputes(child) {
+    const found = [];
+    const look = (kind, place, state) => {
+      const registers = disputed(state);
+      if (registers.length || (state && state.removal_contested)) found.push({ kind, place, state, registers });
+    };
+    look("child", "", child.state);
+    for (const one of child.measurements) look("measurement", `${one.on}/${one.source}`, one.state);
+    for (const one of child.tasks) look("follow_up", one.task, one.state);
+    return found;
+  }
+}
+
+/** Whether somebody measured the child on a day, or in the calendar month of it. @param {Child} child @param {string} day */
+export const measuredOn = (child, day) => child.measurements.some(({ on }) => on === day);
+export const measuredInMonth = (child, day) => child.measurements.some(({ on }) => monthNumber(on) === monthNumber(day));
+
+/** Whether a child comes to the posyandu: under five, or of unknown age. */
+export const isExpected = ({ born_on }, day) => !born_on || monthsCompleted(born_on, day) < 60;

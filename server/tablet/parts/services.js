@@ -1,0 +1,38 @@
+// What else is given or asked at a posyandu: only what fits the child's age and the month is offered.
+
+import { monthsCompleted } from "../growth/calendar.js";
+import { say } from "../words/words.js";
+import { choice, h } from "./dom.js";
+
+const VITAMIN_MONTHS = ["02", "08"];
+const yesNo = () => [[true, say("Ya", "Yes")], [false, say("Tidak", "No")]];
+
+/** Services by age in completed months (Permenkes 2/2020 and Buku KIA 2023: vitamin A blue 6-11, red 12-59 months). */
+const SERVICES = [
+  ["exclusive_breastfeeding", 0, 5, "ASI saja (6 bulan pertama)", "Breast milk only", yesNo],
+  ["vitamin_a", 6, 11, "Vitamin A", "Vitamin A", () => [["blue", say("Kapsul biru", "Blue capsule")]]],
+  ["vitamin_a", 12, 59, "Vitamin A", "Vitamin A", () => [["red", say("Kapsul merah", "Red capsule")]]],
+  ["deworming", 12, 59, "Obat cacing", "Deworming", yesNo],
+  ["immunised", 0, 59, "Imunisasi hari ini", "Immunised today", yesNo],
+  ["mbg", 6, 59, "Menerima MBG", "Receives MBG (free meals)", yesNo],
+  ["mother_class", 0, 59, "Ibu ikut kelas ibu balita", "Mother attends the mothers' class", yesNo],
+  ["kpsp", 3, 59, "KPSP (perkembangan)", "KPSP (development)", () => [["S", say("Sesuai", "On track")], ["M", say("Meragukan", "Doubtful")], ["P", say("Penyimpangan", "Deviant")]]],
+];
+
+/** @param {object} child @param {string} on @param {{services: object}} draft @param {() => void} changed */
+export function services(child, on, draft, changed) {
+  const months = monthsCompleted(child.born_on, on);
+  const fitting = SERVICES.filter(([, from, to]) => months === null || (months >= from && months <= to));
+  const offered = fitting.filter(([name], at) => fitting.findIndex(([other]) => other === name) === at);
+  const vitamin = VITAMIN_MONTHS.includes(on.slice(5, 7)) && offered.some(([name]) => name === "vitamin_a");
+  const put = (name) => (given) => {
+    draft.services = { ...draft.services, [name]: given };
+    if (given === null) delete draft.services[name];
+    changed();
+  };
+  return h("details", { class: "services", open: vitamin }, h("summary", {}, say("Pelayanan", "Services"), vitamin ? h("b", {}, say(" · bulan vitamin A", " · vitamin A month")) : null),
+    offered.map(([name, , , id, en, options]) => {
+      const held = draft.services[name];
+      return choice(say(id, en), options(), held === undefined ? null : held, put(name), { none: true });
+    }));
+}

@@ -1,0 +1,22 @@
+// How a child stands, in a sign, a colour and a word: never in colour alone.
+
+import { advice } from "../growth/advice.js";
+import { say, told } from "../words/words.js";
+import { h } from "./dom.js";
+
+/** What is unsettled about a child on this tablet: waiting to be sent, or a question. @param {import("../app.js").App} app */
+export function marks(app, child) {
+  const entries = app.tablet.replica.ofChild.get(child.id) || [];
+  const asked = entries.some((entry) => entry.outcome === "quarantined") || app.model.disputes(child).length > 0;
+  return { waiting: entries.some(({ outcome }) => !outcome), asked };
+}
+
+/** A small sign beside a name. @param {import("../app.js").App} app @param {object} child */
+export function standing(app, child) {
+  const { tone, sign, headline } = advice(app.tables, child, app.model.assessment(child, app.day), app.day);
+  const { waiting, asked } = marks(app, child);
+  return h("span", { class: "standing" },
+    asked ? h("b", { class: "asked", title: say("ada pertanyaan", "a question") }, "?", h("span", { class: "unseen" }, say(" ada pertanyaan", " a question"))) : null,
+    waiting && !app.isPractice ? h("b", { class: "unsent", title: say("menunggu", "waiting") }, "●", h("span", { class: "unseen" }, say(" menunggu dikirim", " waiting to be sent"))) : null,
+    child.measurements.length ? h("b", { class: `tone ${tone}`, title: told(headline) }, sign, h("span", { class: "unseen" }, ` ${told(headline)}`)) : null);
+}

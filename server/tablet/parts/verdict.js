@@ -1,0 +1,41 @@
+// How the child is doing with what was just typed, while the mother still stands there. A screening, never a diagnosis.
+
+import { advice } from "../growth/advice.js";
+import { assess } from "../growth/assess.js";
+import { say, told } from "../words/words.js";
+import { h } from "./dom.js";
+
+/** The assessment as if a measurement stood in the record. @param {import("../app.js").App} app */
+export function assessedWith(app, child, draft) {
+  const others = child.measurements.filter(({ on, source }) => on !== draft.on || source !== draft.source);
+  const empty = !draft.weight_g && !draft.length_mm && !draft.muac_mm && !draft.head_mm && !draft.oedema;
+  return empty ? null : assess(app.tables, child, [...others, draft], app.day > draft.on ? app.day : draft.on);
+}
+
+/** A short verdict, or nothing while nothing was typed. @param {import("../app.js").App} app */
+export function verdict(app, child, draft) {
+  const assessment = assessedWith(app, child, draft);
+  return assessment ? verdictOf(app, child, assessment, false) : null;
+}
+
+/** @param {import("../app.js").App} app @param {boolean} whole with what to tell the mother */
+export function verdictOf(app, child, assessment, whole) {
+  const { tone, sign, headline, say: sentences } = advice(app.tables, child, assessment, app.day);
+  const visit = assessment.visits[assessment.visits.length - 1];
+  const statuses = visit ? ["waz", "haz", "whz", "muac"].map((index) => status(app, visit, index)).filter(Boolean) : [];
+  return h("section", { class: `verdict ${tone}` },
+    h("p", { class: "headline" }, h("b", { class: "sign", "aria-hidden": "true" }, sign), " ", told(headline)),
+    statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
+    whole ? h("div", {}, h("h2", {}, say("Sampaikan kepada ibu", "Tell the mother")), h("ul", {}, sentences.map((words) => h("li", {}, told(words))))) : null,
+    whole ? h("p", { class: "fine" }, told(app.tables.note)) : null);
+}
+
+const INDICES = { waz: ["BB/U", "WAZ"], haz: ["TB/U", "HAZ"], whz: ["BB/TB", "WHZ"], muac: ["LiLA", "MUAC"] };
+
+function status(app, visit, index) {
+  const code = visit.status[index];
+  if (code === null || code === undefined) return null;
+  const score = index === "muac" ? null : visit.scores[index].z;
+  const z = score === null ? "" : ` (${score.toFixed(2).replace(".", say(",", ".")).replace("-", "−")})`;
+  return h("li", {}, h("b", {}, say(...INDICES[index])), " ", told(app.tables.labels[code]), h("span", { class: "fine" }, z));
+}

@@ -1,0 +1,32 @@
+// The screens by their names in the address.
+
+import { child } from "./child.js";
+import { cadres } from "./cadres.js";
+import { copies } from "./copies.js";
+import { edit } from "./edit.js";
+import { enrol } from "./enrol.js";
+import { help } from "./help.js";
+import { measure } from "./measure.js";
+import { more } from "./more.js";
+import { questions } from "./questions.js";
+import { result } from "./result.js";
+import { send } from "./send.js";
+import { today } from "./today.js";
+import { unlock } from "./unlock.js";
+
+export const SCREENS = {
+  daftar: enrol,
+  buka: unlock,
+  "hari-ini": today,
+  anak: child,
+  ubah: edit,
+  baru: edit,
+  ukur: measure,
+  hasil: result,
+  pertanyaan: questions,
+  kirim: send,
+  lainnya: more,
+  salinan: copies,
+  kader: cadres,
+  bantuan: help,
+};

@@ -1,0 +1,36 @@
+// Who may unlock this tablet. Whoever is signed in may let another cadre in, or give one who forgot it a new PIN.
+
+import { field, h, notice, refill } from "../parts/dom.js";
+import { pinFields } from "../parts/pins.js";
+import { say } from "../words/words.js";
+
+/** @param {import("../app.js").App} app */
+export function cadres(app) {
+  const { device, tablet } = app;
+  const name = h("input", { autocomplete: "off", maxlength: "60", list: "known-cadres" });
+  const pins = pinFields();
+  const told = h("div", { "aria-live": "polite" });
+  const submit = async (event) => {
+    event.preventDefault();
+    const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama kader.", "Write the cadre's name.");
+    if (trouble) {
+      refill(told, notice("bad", trouble));
+      return;
+    }
+    await tablet.turn(() => device.admit(name.value.trim(), pins.value(), tablet.vault.dataKey));
+    app.draw();
+  };
+  const dismiss = (author) => async () => {
+    await tablet.turn(() => device.dismiss(author));
+    app.draw();
+  };
+  const people = device.cadres.map((one) => h("li", {}, h("strong", {}, one.name), one.author === tablet.cadre.author ? ` (${say("Anda", "you")})`
+    : h("button", { class: "plain", onclick: dismiss(one.author) }, say("Keluarkan", "Take off"))));
+  const body = [
+    h("ul", { class: "people" }, people),
+    h("h2", {}, say("Tambah kader, atau PIN baru", "Add a cadre, or give a new PIN")),
+    h("form", { onsubmit: submit }, field(say("Nama kader", "Cadre's name"), name, say("Nama yang sudah ada mendapat PIN baru.", "A name that is there already gets a new PIN.")),
+      h("datalist", { id: "known-cadres" }, device.cadres.map((one) => h("option", { value: one.name }))), pins.fields, told, h("button", { class: "main", type: "submit" }, say("Simpan", "Save"))),
+  ];
+  return { title: say("Kader", "Cadres"), body, back: "#/lainnya", place: "lainnya" };
+}

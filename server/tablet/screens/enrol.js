@@ -1,0 +1,107 @@
+// The first minutes of a tablet: the code from the health centre, then the first cadre's name and PIN. Needs a line, once.
+
+import { field, h, notice, refill } from "../parts/dom.js";
+import { pinFields } from "../parts/pins.js";
+import { letterPicker } from "../parts/letters.js";
+import { LineLost, Refused } from "../sync/line.js";
+import { say, titleOf } from "../words/words.js";
+
+const CODE_SHAPE = /^[0-9A-Z]{4}-?[0-9A-Z]{4}-?[0-9A-Z]{2}$/;
+
+/** The code as typed or scanned, in the form in which the health centre gave it. @param {string} text */
+export function tidyCode(text) {
+  const signs = text.toUpperCase().replace(/[^0-9A-Z]/g, "");
+  return CODE_SHAPE.test(signs) ? `${signs.slice(0, 4)}-${signs.slice(4, 8)}-${signs.slice(8)}` : null;
+}
+
+/** What went wrong with a request, in words that say what to do. @param {Error} error */
+export function lineWords(error) {
+  if (error instanceof LineLost) {
+    return say("Tidak ada sinyal ke server. Coba lagi di tempat yang ada sinyal.", "The server cannot be reached. Try again where there is a signal.");
+  }
+  return error instanceof Refused && error.title ? titleOf(error) : String(error);
+}
+
+/** @param {import("../app.js").App} app */
+export function enrol(app) {
+  const { device } = app;
+  if (device.isEnrolled && !device.cadres.length) return firstCadre(app);
+  const scanned = location.pathname.endsWith("/daftar") ? location.hash.slice(1) : "";
+  const code = h("input", { value: scanned.startsWith("/") ? "" : scanned, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", placeholder: "XXXX-XXXX-XX" });
+  const name = h("input", { value: device.facts.name || say("Tablet 1", "Tablet 1"), maxlength: "40" });
+  const told = h("div", {});
+  const button = h("button", { class: "main", type: "submit" }, say("Daftarkan tablet ini", "Enrol this tablet"));
+  const submit = async (event) => {
+    event.preventDefault();
+    const tidy = tidyCode(code.value);
+    if (!tidy) {
+      refill(told, notice("bad", say("Kode terdiri dari 10 huruf dan angka, seperti 7K3M-Q2PW-XA. Lihat kertas dari puskesmas.",
+        "The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre.")));
+      return;
+    }
+    button.disabled = true;
+    refill(told, notice("calm", say("Menghubungi server …", "Asking the server …")));
+    try {
+      await device.enrol(app.line, tidy, app.name, name.value.trim() || "Tablet");
+      history.replaceState(null, "", new URL("./", location.href.split("#")[0].replace(/daftar$/, "")));
+      app.draw();
+    } catch (error) {
+      button.disabled = false;
+      refill(told, notice("bad", lineWords(error)));
+    }
+  };
+  const form = h("form", { onsubmit: submit }, field(say("Kode pendaftaran", "Enrolment code"), code,
+    say("Dari puskesmas; berlaku 7 hari, sekali pakai.", "From the health centre; valid for 7 days, once.")),
+    field(say("Nama tablet", "Name of the tablet"), name), told, button);
+  const body = [wiped(app), form, others(app)];
+  return { title: say("Daftarkan tablet", "Enrol the tablet"), body };
+}
+
+const WIPED = {
+  revoked: ["Tablet ini dicabut oleh puskesmas. Data anak di dalamnya sudah dihapus.", "The health centre revoked this tablet. The children's data on it was wiped."],
+  forlorn: ["Tablet ini terlalu lama tanpa kontak dengan server. Data anak di dalamnya sudah dihapus.", "This tablet was without contact for too long. The children's data on it was wiped."],
+  forgotten: ["Semua data di tablet ini sudah dihapus.", "Everything on this tablet was wiped."],
+};
+
+function wiped({ device }) {
+  const { why } = device.facts.wiped || {};
+  if (!why) return null;
+  const sealed = say("Yang belum terkirim tersimpan tersegel dan dikirim begitu ada sinyal.", "What was not sent is kept sealed and is sent as soon as there is a signal.");
+  return notice("look", h("p", {}, say(...WIPED[why])), h("p", {}, sealed));
+}
+
+function others(app) {
+  return h("details", {}, h("summary", {}, say("Punya berkas salinan atau titipan?", "Do you have a file with a copy or letters?")), letterPicker(app),
+    h("p", {}, h("a", { href: "?latihan" }, say("Coba dulu dengan anak karangan (latihan)", "Try it first with made-up children (practice)"))));
+}
+
+function firstCadre(app) {
+  const name = h("input", { autocomplete: "off", maxlength: "60", required: true });
+  const pins = pinFields();
+  const told = h("div", {});
+  const button = h("button", { class: "main", type: "submit" }, say("Mulai", "Begin"));
+  const submit = async (event) => {
+    event.preventDefault();
+    const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama Anda.", "Write your name.");
+    if (trouble) {
+      refill(told, notice("bad", trouble));
+      return;
+    }
+    button.disabled = true;
+    await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+  };
+  const body = h("form", { onsubmit: submit },
+    notice("good", say(`Terdaftar untuk ${app.device.facts.tablet.post.name}.`, `Enrolled for ${app.device.facts.tablet.post.name}.`)),
+    persistence(app),
+    field(say("Nama Anda", "Your name"), name), pins.fields, told, button);
+  return { title: say("Kader pertama", "The first cadre"), body };
+}
+
+/** Say plainly when the browser would not promise to keep what is stored. @param {import("../app.js").App} app */
+export function persistence({ device }) {
+  if (device.persisted !== false) return null;
+  return notice("look", say(
+    "Peramban ini tidak berjanji menyimpan data bila memori penuh. Pasang aplikasi ke layar utama, dan simpan salinan tersegel setelah setiap posyandu.",
+    "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
+  ));
+}

@@ -1,0 +1,178 @@
+// The scale, the board, the tape: what is read is typed, looked at while it is typed, and saved. Nothing is ever blocked but
+// what no record can hold.
+
+import { monthsCompleted } from "../growth/calendar.js";
+import { warnings } from "../growth/checks.js";
+import { choice, field, h, notice, refill } from "../parts/dom.js";
+import { FIGURES, toText, toUnits } from "../parts/figures.js";
+import { pad } from "../parts/pad.js";
+import { services } from "../parts/services.js";
+import { verdict } from "../parts/verdict.js";
+import { equal } from "../sync/bytes.js";
+import { siblings, value } from "../sync/states.js";
+import { ageWords, cm, dayWords, kg, say, sexWord, told } from "../words/words.js";
+
+const STANDING_FROM_MONTHS = 24;
+const OEDEMA = [["n", "Tidak", "No"], ["1", "+", "+"], ["2", "++", "++"], ["3", "+++", "+++"]];
+
+/** @param {import("../app.js").App} app @param {string} id of the child @param {string} [on] day, today's if left out */
+export async function measure(app, id, on = app.day) {
+  const child = app.model.child(id);
+  const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
+  const state = app.tablet.replica.view(form);
+  const draft = await begun(app, child, form, state, on);
+  const said = h("div", { class: "said", "aria-live": "polite" });
+  const inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
+    h("input", { name, type: "text", autocomplete: "off", value: draft.text[name] !== undefined ? draft.text[name] : toText(draft.figures[name], digits) }));
+  const changed = () => {
+    for (const input of inputs) {
+      draft.text[input.name] = input.value;
+      draft.figures[input.name] = toUnits(input.value, FIGURES[input.name].digits);
+    }
+    look();
+    keep(app, draft);
+  };
+  const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Simpan", "Save"));
+  const look = () => {
+    const found = troubles(app, child, draft, on);
+    save.disabled = found.some(({ severity }) => severity === "refused");
+    const sound = measured(draft.figures, found.filter(({ severity }) => severity === "refused").map((one) => one.field));
+    refill(said, found.map((one) => warning(one, inputs, changed)), verdict(app, child, { on, source: "cadre", ...sound }));
+  };
+  const saveIt = async () => {
+    const set = registers(draft, state);
+    if (!Object.keys(set).length) {
+      refill(said, notice("look", say("Belum ada yang diisi.", "Nothing was filled in yet.")));
+      return;
+    }
+    save.disabled = true;
+    try {
+      await app.tablet.write(form, set);
+    } catch (error) {
+      save.disabled = false;
+      refill(said, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      return;
+    }
+    await app.tablet.putDesk("draft", null);
+    app.saved().catch((error) => console.warn(error));
+    app.go(`#/hasil/${id}/${on}`);
+  };
+  look();
+  const body = [
+    before(app, child, on), state && state.set.weight ? already(on) : null,
+    h("form", { class: "figures", onsubmit: (event) => event.preventDefault() }, inputs.map((input) => line(input, draft, child, on, changed))),
+    said,
+    choice(say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"), OEDEMA.map(([code, idWord, en]) => [code, say(idWord, en)]), draft.figures.oedema, (code) => {
+      draft.figures.oedema = code;
+      changed();
+    }, { none: true }),
+    services(child, on, draft, changed),
+    field(say("Catatan", "Note"), h("textarea", { rows: "2", maxlength: "500", value: draft.note, oninput: (event) => {
+      draft.note = event.target.value;
+      changed();
+    } })),
+    pad(inputs, changed, save),
+  ];
+  return { title: child.name || say("(tanpa nama)", "(no name)"), body, back: `#/anak/${id}`, bare: true };
+}
+
+const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };
+
+/** A draft from what was typed before the tablet was locked or died, else from what the record holds. */
+async function begun(app, child, form, state, on) {
+  const kept = await app.tablet.desk("draft");
+  if (kept && kept.id === form.id) {
+    Object.assign(form, { context: kept.context }); // what its author had in view when the form was opened
+    return kept;
+  }
+  const figures = { ...BLANK, ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))) };
+  const months = monthsCompleted(child.born_on, on);
+  if (!figures.position) figures.position = months !== null && months < STANDING_FROM_MONTHS ? "lying" : "standing";
+  const note = value(state, "note").text || "";
+  return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
+}
+
+function keep(app, draft) {
+  clearTimeout(app.keeping);
+  app.keeping = setTimeout(() => app.tablet.putDesk("draft", draft).catch((error) => console.warn(error)), 400);
+}
+
+/** What cannot be read as a figure, or that no record can hold, takes no part in looking. */
+const measured = (figures, refused = []) =>
+  Object.fromEntries(Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]));
+
+function troubles(app, child, draft, on) {
+  const unread = Object.keys(FIGURES).filter((name) => draft.figures[name] === undefined).map((name) => ({
+    rule: "not_a_figure", field: name, severity: "refused", values: {},
+    words: { id: `${FIGURES[name].id}: tulis angka dengan paling banyak ${FIGURES[name].digits} angka di belakang koma.`, en: `${FIGURES[name].en}: a figure with at most ${FIGURES[name].digits} decimals.` },
+  }));
+  const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
+  return [...unread, ...warnings(app.tables, child, earlier, { on, source: "cadre", ...measured(draft.figures) }, app.day)];
+}
+
+function warning({ severity, field: name, proposal, words }, inputs, changed) {
+  const input = inputs.find((one) => one.name === name);
+  const use = () => {
+    input.value = toText(proposal, FIGURES[name].digits);
+    changed();
+  };
+  const meant = input && proposal !== undefined && proposal !== null;
+  return notice(severity === "refused" ? "bad" : "look", h("p", {}, told(words)),
+    meant ? h("button", { type: "button", onclick: use }, say("Pakai ", "Use "), `${toText(proposal, FIGURES[name].digits)} ${FIGURES[name].unit}`) : null);
+}
+
+/** One figure's line: its name, what was read last time, the field; for the length, how the child lies or stands. */
+function line(input, draft, child, on, changed) {
+  const { id, en, unit } = FIGURES[input.name];
+  const label = input.name === "length_mm" ? lengthWord(draft.figures.position) : say(id, en);
+  const last = [...child.measurements].reverse().find((one) => one.on < on && one[input.name] !== null);
+  const hint = last ? say("lalu ", "last ") + (unit === "kg" ? kg(last[input.name]) : cm(last[input.name])) : null;
+  const named = field(`${label} (${unit})`, input, hint);
+  if (input.name !== "length_mm") return named;
+  const options = [["lying", say("Telentang", "Lying")], ["standing", say("Berdiri", "Standing")]];
+  return [named, choice(say("Cara mengukur", "How it was measured"), options, draft.figures.position, (position) => {
+    draft.figures.position = position;
+    named.querySelector("label").textContent = `${lengthWord(position)} (${unit})`;
+    changed();
+  })];
+}
+
+const lengthWord = (position) => (position === "lying" ? say("Panjang", "Length") : say("Tinggi", "Height"));
+
+function before(app, child, on) {
+  const words = `${ageWords(child.born_on, on)} · ${sexWord(child.sex)} · ${dayWords(on)}`;
+  return h("p", { class: "hint" }, words);
+}
+
+const already = (on) => notice("calm", say(`Sudah diukur pada ${dayWords(on)}. Mengubah angka berarti memperbaiki catatan itu.`, `Measured on ${dayWords(on)} already. Changing a figure corrects that record.`));
+
+/** The registers that differ from what stands, whole; where two values stand, what is typed settles it.
+ * @returns {object} */
+function registers({ figures, services: given, note }, state) {
+  const wanted = {
+    weight: { weight_g: figures.weight_g, oedema: figures.oedema },
+    length: { length_mm: figures.length_mm, position: figures.length_mm === null ? null : figures.position },
+    muac: { muac_mm: figures.muac_mm },
+    head: { head_mm: figures.head_mm },
+    services: given,
+  };
+  if (note.trim()) wanted.note = { text: note.trim() };
+  const says = (register) => Object.values(register).some((held) => held !== null && held !== undefined);
+  const differs = ([name, register]) => {
+    const held = siblings(state, name);
+    if (held.length === 1) return !equal(held[0].value, register) && (says(register) || name !== "weight");
+    return says(register);
+  };
+  return Object.fromEntries(Object.entries(wanted).filter(differs));
+}
+
+/** Why something could not be saved, and what to do. @param {Error} error */
+export function failure(error) {
+  const words = {
+    Full: ["memori tablet penuh. Hapus foto atau aplikasi lain, lalu simpan lagi.", "the tablet's memory is full. Delete photos or other apps, then save again."],
+    Stale: ["aplikasi terbuka di dua jendela. Tutup yang satu, muat ulang, lalu simpan lagi.", "the app is open in two windows. Close one, load again, then save again."],
+    Unavailable: ["penyimpanan tablet tidak dapat dipakai. Tutup aplikasi, buka lagi, dan catat di kertas dahulu.", "the tablet's storage cannot be used. Close the app, open it again, and write on paper meanwhile."],
+  };
+  const found = words[error.constructor.name];
+  return found ? say(...found) : String(error);
+}

@@ -1,0 +1,43 @@
+// After saving: the word "saved", how the child is doing, what to tell the mother, the KMS; and the next child.
+
+import { kms } from "../growth/chart.js";
+import { h, notice } from "../parts/dom.js";
+import { isExpected, measuredInMonth } from "../parts/model.js";
+import { verdictOf } from "../parts/verdict.js";
+import { monthsCompleted } from "../growth/calendar.js";
+import { cm, kg, say } from "../words/words.js";
+
+/** @param {import("../app.js").App} app @param {string} id @param {string} on */
+export function result(app, id, on) {
+  const child = app.model.child(id);
+  const assessment = app.model.assessment(child, app.day);
+  const taken = child.measurements.find((one) => one.on === on && one.source === "cadre");
+  const next = nextChild(app, id);
+  const figures = taken ? [taken.weight_g && kg(taken.weight_g), taken.length_mm && cm(taken.length_mm), taken.muac_mm && `${say("LiLA", "arm")} ${cm(taken.muac_mm)}`].filter(Boolean).join(" · ") : "";
+  const body = [
+    notice("good", h("p", { class: "saved" }, h("b", { "aria-hidden": "true" }, "✓ "), say("Tersimpan di tablet ini", "Saved on this tablet")), h("p", {}, figures)),
+    verdictOf(app, child, assessment, true),
+    chart(app, child, assessment),
+    h("div", { class: "actions" },
+      h("a", { class: "button", href: `#/ukur/${id}/${on}` }, say("Perbaiki", "Correct")),
+      next ? h("a", { class: "button main", href: `#/ukur/${next.id}` }, say("Berikutnya: ", "Next: "), next.name) : h("a", { class: "button main", href: "#/hari-ini" }, say("Kembali ke daftar", "Back to the list"))),
+  ];
+  return { title: child.name, body, back: "#/hari-ini" };
+}
+
+function nextChild(app, id) {
+  const { model, session, day } = app;
+  const here = session.here.map((one) => model.child(one)).filter((child) => child.state);
+  const rest = [...here, ...model.children().filter((child) => isExpected(child, day))];
+  return rest.find((child) => child.id !== id && !measuredInMonth(child, day));
+}
+
+/** The KMS around the child's age. @param {import("../app.js").App} app */
+export function chart(app, child, assessment) {
+  if (!child.born_on || !child.sex) return null;
+  const points = assessment.visits.filter(({ measurement }) => measurement.weight_g);
+  const months = Math.max(monthsCompleted(child.born_on, app.day), 0);
+  const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 48), 0);
+  return h("figure", { class: `kms ${child.sex === "F" ? "girl" : "boy"}` }, kms(app.tables, child, points, { from, to: Math.min(from + 24, 60), width: 360, height: 300 }),
+    h("figcaption", {}, say("Grafik KMS: berat badan menurut umur", "KMS chart: weight for age")));
+}

@@ -1,0 +1,60 @@
+// Who are you? A name and a PIN; then everything is decrypted. After a few wrong PINs one has to wait.
+
+import { h, notice, refill } from "../parts/dom.js";
+import { WrongPin, PIN_DIGITS } from "../store/vault.js";
+import { say } from "../words/words.js";
+
+const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "⌫", "0"];
+
+/** @param {import("../app.js").App} app */
+export function unlock(app) {
+  const { device } = app;
+  let chosen = device.cadres.length === 1 ? device.cadres[0].author : null;
+  const body = h("div", { class: "unlock" });
+  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => draw((chosen = null))) : names());
+  const names = () => [
+    h("p", { class: "hint" }, say("Siapa yang mencatat sekarang?", "Who is recording now?")),
+    h("ul", { class: "people" }, device.cadres.map(({ author, name }) =>
+      h("li", {}, h("button", { onclick: () => draw((chosen = author)) }, name)))),
+  ];
+  draw();
+  return { title: device.facts.tablet.post.name, body };
+}
+
+function pinPad(app, author, back) {
+  const { device } = app;
+  const { name } = device.cadres.find((one) => one.author === author);
+  let pin = "";
+  const dots = h("p", { class: "dots", role: "status", "aria-label": say("Angka yang sudah diketik", "Digits typed") });
+  const told = h("div", {});
+  const show = () => refill(dots, [...Array(PIN_DIGITS).keys()].map((at) => (at < pin.length ? "●" : "○")).join(" "));
+  const press = async (key) => {
+    if (key === "⌫") pin = pin.slice(0, -1);
+    else if (pin.length < PIN_DIGITS) pin += key;
+    show();
+    if (pin.length === PIN_DIGITS) await tryIt();
+  };
+  const tryIt = async () => {
+    const wait = device.waitMs(Date.now());
+    const typed = pin;
+    pin = "";
+    if (wait) {
+      show();
+      refill(told, notice("bad", say(`Terlalu banyak PIN salah. Tunggu ${Math.ceil(wait / 1000)} detik.`, `Too many wrong PINs. Wait ${Math.ceil(wait / 1000)} seconds.`)));
+      return;
+    }
+    refill(told, notice("calm", say("Membuka …", "Opening …")));
+    try {
+      await app.enter(await device.unlock(author, typed));
+    } catch (error) {
+      if (!(error instanceof WrongPin)) throw error;
+      show();
+      refill(told, notice("bad", say("PIN salah. Lupa? Kader lain dapat memberi PIN baru di Lainnya › Kader.", "Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.")));
+    }
+  };
+  const keys = KEYS.map((key) => h("button", { type: "button", onclick: () => press(key), "aria-label": key === "⌫" ? say("Hapus", "Delete") : null }, key));
+  const pad = h("div", { class: "pad", onkeydown: (event) => /^\d$/.test(event.key) && press(event.key) }, keys);
+  show();
+  const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Bukan saya", "Not me")) : null;
+  return [h("p", { class: "who" }, name), dots, told, pad, other];
+}

@@ -1,0 +1,113 @@
+// The only module that touches IndexedDB. A promise here resolves when the *transaction* has completed, never when a request
+// succeeded: "saved" on the screen means exactly that.
+
+const VERSION = 1;
+
+/** The stores, each with keys of its own (see tablet.js for what lies in them). */
+export const STORES = ["facts", "log", "past", "held", "pending", "letters", "carried", "desk"];
+
+/** The data was changed by another window meanwhile. Nothing was stored. */
+export class Stale extends Error {}
+/** The device has no room left. Nothing was stored. */
+export class Full extends Error {}
+/** The browser took the storage away, or will not give any. */
+export class Unavailable extends Error {}
+
+const problems = { QuotaExceededError: Full };
+
+function failed(error) {
+  const Kind = (error && problems[error.name]) || Unavailable;
+  return new Kind(error ? `${error.name}: ${error.message}` : "the transaction was given up");
+}
+
+export class Database {
+  /** @param {IDBDatabase} idb */
+  constructor(idb) {
+    this.idb = idb;
+  }
+
+  /** @param {string} name @returns {Promise<Database>} */
+  static open(name) {
+    return new Promise((resolve, reject) => {
+      const request = indexedDB.open(name, VERSION);
+      request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
+      request.onsuccess = () => resolve(new Database(request.result));
+      request.onerror = () => reject(failed(request.error));
+      request.onblocked = () => reject(new Unavailable("another window holds an older version open"));
+    });
+  }
+
+  /** @param {string} name */
+  static remove(name) {
+    return new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name);
+      request.onsuccess = () => resolve();
+      request.onerror = () => reject(failed(request.error));
+    });
+  }
+
+  close() {
+    this.idb.close();
+  }
+
+  /** Everything in a store, as [key, value] in order of the keys. @param {string} store @returns {Promise<Array<[any, any]>>} */
+  async all(store) {
+    const [keys, values] = await this.#transaction([store], "readonly", (open) => {
+      const held = open.objectStore(store);
+      return [held.getAllKeys(), held.getAll()];
+    });
+    return keys.result.map((key, at) => [key, values.result[at]]);
+  }
+
+  /** @param {string} store @param {any} key */
+  async get(store, key) {
+    const [request] = await this.#transaction([store], "readonly", (open) => [open.objectStore(store).get(key)]);
+    return request.result;
+  }
+
+  /** Store and delete in one transaction, if nobody else did meanwhile.
+   * @param {Array<[string, any, any]>} puts store, key and value; `undefined` deletes the key
+   * @param {{clear?: string[], expect?: number|null}} [how] stores to empty first; the revision that must still be there
+   * @returns {Promise<void>} when the transaction has completed; else rejects with Stale, Full or Unavailable */
+  async commit(puts, { clear = [], expect = null } = {}) {
+    let stale = false;
+    const write = (open) => {
+      for (const store of clear) open.objectStore(store).clear();
+      for (const [store, key, value] of puts) {
+        const held = open.objectStore(store);
+        value === undefined ? held.delete(key) : held.put(value, key);
+      }
+      if (expect !== null) open.objectStore("facts").put(expect + 1, "revision");
+      return [];
+    };
+    const checked = (open) => {
+      if (expect === null) return write(open);
+      const request = open.objectStore("facts").get("revision");
+      request.onsuccess = () => {
+        stale = (request.result || 0) !== expect;
+        stale ? open.abort() : write(open);
+      };
+      return [];
+    };
+    try {
+      await this.#transaction(STORES, "readwrite", checked);
+    } catch (error) {
+      throw stale ? new Stale("another window has written meanwhile") : error;
+    }
+  }
+
+  #transaction(stores, mode, work) {
+    return new Promise((resolve, reject) => {
+      let open;
+      try {
+        open = this.idb.transaction(stores, mode, { durability: "strict" });
+      } catch (error) {
+        reject(failed(error));
+        return;
+      }
+      const requests = work(open);
+      open.oncomplete = () => resolve(requests);
+      open.onabort = () => reject(failed(open.error));
+    });
+  }
+}

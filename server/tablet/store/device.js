@@ -1,0 +1,170 @@
+// What this device knows of itself before anybody has typed a PIN: its enrolment, who may unlock it, its keys. Nothing of a
+// child is among it. Facts lie in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`,
+// `enrolling` (a request whose answer has not come), `tries` (wrong PINs).
+
+import { gzip, unbase64url } from "../sync/bytes.js";
+import { newKeys, publicKey, sign } from "../sync/chain.js";
+import { newFacts } from "../sync/replica.js";
+import { Database, STORES } from "./database.js";
+import { Tablet } from "./tablet.js";
+import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlock } from "./vault.js";
+
+const FREE_TRIES = 5;
+const FIRST_WAIT_MS = 30000;
+const LONGEST_WAIT_MS = 900000;
+const DAY_MS = 86400000;
+
+/** After how many days without contact what can be read is wiped. */
+export const DAYS_WITHOUT_CONTACT = 60;
+
+export class Device {
+  /** @param {string} name @param {Database} database @param {object} facts */
+  constructor(name, database, facts) {
+    Object.assign(this, { name, database, facts });
+  }
+
+  /** @param {string} [name] of the database @returns {Promise<Device>} */
+  static async open(name = "posyandu") {
+    const database = await Database.open(name);
+    return new Device(name, database, Object.fromEntries(await database.all("facts")));
+  }
+
+  /** @param {Array<[string, any, any]>} puts @param {string[]} [clear] */
+  async commit(puts, clear = []) {
+    const revision = this.facts.revision || 0;
+    await this.database.commit(puts, { clear, expect: revision });
+    this.facts.revision = revision + 1;
+  }
+
+  /** Store facts. @param {object} facts by name; undefined takes one away */
+  async note(facts) {
+    await this.commit(Object.entries(facts).map(([name, value]) => ["facts", name, value]));
+    Object.assign(this.facts, facts);
+  }
+
+  get isEnrolled() {
+    return Boolean(this.facts.tablet);
+  }
+
+  get cadres() {
+    return this.facts.cadres || [];
+  }
+
+  get settings() {
+    return { language: "id", lockMinutes: 5, ...this.facts.settings };
+  }
+
+  // -- enrolling -----------------------------------------------------------------------------------
+
+  /** Exchange a code for an enrolment. Interrupted, it asks the same when called again with the same code.
+   * @param {import("../sync/line.js").Line} line @param {string} code @param {string} app @param {string} name of the device */
+  async enrol(line, code, app, name) {
+    const { keys, welcome } = await this.askToEnrol(line, code, app, name);
+    const held = { signing: keys, device: await newDeviceKey() };
+    await this.note({ tablet: newFacts(welcome, app), keys: held, enrolling: undefined, name, contact: contacted(welcome) });
+  }
+
+  /** @returns {Promise<{keys: CryptoKeyPair, welcome: object}>} */
+  async askToEnrol(line, code, app, device) {
+    let { enrolling } = this.facts;
+    if (!enrolling || enrolling.code !== code) {
+      enrolling = { code, keys: await newKeys() };
+      await this.note({ enrolling });
+    }
+    const request = { code, public_key: await publicKey(enrolling.keys), app, device };
+    return { keys: enrolling.keys, welcome: await line.send("/api/v1/enrol", request) };
+  }
+
+  /** @param {object} message @returns {Promise<string>} */
+  signature(message) {
+    return sign(this.facts.keys.signing, message);
+  }
+
+  /** An envelope `{name: message, signature}`, packed. @param {string} name @param {object} message @param {CryptoKeyPair} [keys] */
+  async signed(name, message, keys = this.facts.keys.signing) {
+    return gzip(JSON.stringify({ [name]: message, signature: await sign(keys, message) }));
+  }
+
+  /** The bytes of a pending batch. @param {{body: string}} pending */
+  bytes({ body }) {
+    return unbase64url(body);
+  }
+
+  // -- people --------------------------------------------------------------------------------------
+
+  /** Let the first cadre in; makes the key that everything is encrypted with. @returns {Promise<Tablet>} */
+  async begin(name, pin) {
+    const dataKey = await newDataKey();
+    const cadre = await this.admit(name, pin, dataKey);
+    return Tablet.open(this, new Vault(dataKey), cadre);
+  }
+
+  /** Let a cadre in, or give one a new PIN. @param {string} name @param {string} pin @param {CryptoKey} dataKey */
+  async admit(name, pin, dataKey) {
+    const lock = await lockFor(this.facts.keys.device, dataKey, pin);
+    const known = this.cadres.find((one) => one.name === name);
+    const cadre = { name, author: known ? known.author : authorOf(name, this.cadres), lock };
+    await this.note({ cadres: [...this.cadres.filter((one) => one.name !== name), cadre] });
+    return cadre;
+  }
+
+  /** @param {string} author */
+  async dismiss(author) {
+    await this.note({ cadres: this.cadres.filter((one) => one.author !== author) });
+  }
+
+  /** How long nobody may try a PIN, in milliseconds. @param {number} now */
+  waitMs(now) {
+    const { count = 0, at = 0 } = this.facts.tries || {};
+    if (count < FREE_TRIES) return 0;
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** (count - FREE_TRIES), LONGEST_WAIT_MS);
+    return Math.min(Math.max(at + wait - now, 0), wait); // a clock set back does not lock for ever
+  }
+
+  /** @param {string} author @param {string} pin @returns {Promise<Tablet>} rejects with WrongPin */
+  async unlock(author, pin) {
+    const cadre = this.cadres.find((one) => one.author === author);
+    const { count = 0 } = this.facts.tries || {};
+    try {
+      const dataKey = await unlock(this.facts.keys.device, cadre.lock, pin);
+      if (count) await this.note({ tries: undefined });
+      return await Tablet.open(this, new Vault(dataKey), cadre);
+    } catch (error) {
+      if (error instanceof WrongPin) await this.note({ tries: { count: count + 1, at: Date.now() } });
+      throw error;
+    }
+  }
+
+  // -- forgetting ----------------------------------------------------------------------------------
+
+  /** Whether it was so long without contact that what can be read should go. @param {number} now */
+  isForlorn(now) {
+    const { at } = this.facts.contact || {};
+    return Boolean(at) && this.isEnrolled && now - Date.parse(at) > DAYS_WITHOUT_CONTACT * DAY_MS;
+  }
+
+  /** Wipe everything but sealed letters, which only the server can read. @param {string} why shown to whoever opens it next */
+  async wipe(why) {
+    const facts = { revision: (this.facts.revision || 0) + 1, wiped: { why, at: new Date().toISOString() } };
+    const keep = { settings: this.facts.settings };
+    const puts = Object.entries({ ...facts, ...keep }).filter(([, value]) => value).map(([name, value]) => ["facts", name, value]);
+    await this.database.commit(puts, { clear: STORES.filter((store) => store !== "letters" && store !== "carried") });
+    this.facts = Object.fromEntries(puts.map(([, name, value]) => [name, value]));
+  }
+}
+
+/** When the server was heard, and how far the tablet's clock is ahead of it, in seconds. @param {{server_time: string}} answer */
+export function contacted({ server_time }) {
+  const now = new Date();
+  return { at: now.toISOString(), offset: Math.round((now.getTime() - Date.parse(server_time)) / 1000) };
+}
+
+/** A name as authors are written: "Bu Sri Contoh" -> "kader.bu-sri-contoh"; the same on every tablet. */
+function authorOf(name, cadres) {
+  const plain = name.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
+  const taken = new Set(cadres.map(({ author }) => author));
+  const base = `kader.${plain || "tanpa-nama"}`;
+  let author = base;
+  for (let number = 2; taken.has(author); number += 1) author = `${base}.${number}`;
+  return author;
+}

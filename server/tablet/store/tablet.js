@@ -1,0 +1,121 @@
+// An unlocked tablet: the replica in memory, everything of it encrypted in the database, one writer at a time.
+//
+// A change is applied to memory only after its transaction has completed, so nothing is ever shown as saved that is not.
+
+import { base64url, clock } from "../sync/bytes.js";
+import { Replica } from "../sync/replica.js";
+
+const KEPT_DAYS = 90; // acknowledged changes, for a server that was restored
+const DAY_MS = 86400000;
+
+export class Tablet {
+  /** @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault @param {Replica} replica
+   * @param {{author: string, name: string}} cadre who unlocked it */
+  constructor(device, vault, replica, cadre) {
+    Object.assign(this, { device, vault, replica, cadre });
+    this.listeners = new Set();
+    this.queue = Promise.resolve();
+  }
+
+  /** Decrypt everything. @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault */
+  static async open(device, vault, cadre) {
+    const { database } = device;
+    const boxes = async (store) =>
+      Promise.all((await database.all(store)).map(async ([key, box]) => [key, await vault.open(`${store}/${key}`, box)]));
+    const [log, held, pending, past] = await Promise.all(["log", "held", "pending", "past"].map(boxes));
+    const stored = {
+      facts: device.facts.tablet,
+      log: log.map(([, entry]) => entry),
+      held: new Map(held),
+      pending: pending.length ? pending[0][1] : null,
+      past: past.length ? past[0][1] : [],
+    };
+    return new Tablet(device, vault, new Replica(stored), cadre);
+  }
+
+  /** Work that reads and then writes, one after the other. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  turn(work) {
+    const done = this.queue.then(work);
+    this.queue = done.catch(() => {});
+    return done;
+  }
+
+  /** Be told after every change, of the children that it touched; null: perhaps all. @param {(ids: Set<string>|null) => void} listener */
+  listen(listener) {
+    this.listeners.add(listener);
+  }
+
+  // -- writing -------------------------------------------------------------------------------------
+
+  /** Save a form. When this resolves it is on the disk, numbered and chained. @param {object} form as opened by the replica
+   * @param {object} set registers, whole */
+  async write(form, set) {
+    return this.turn(async () => {
+      await this.commit(await this.replica.write(form, set, this.cadre.author));
+    });
+  }
+
+  /** Store a delta in one transaction, then apply it. @param {import("../sync/replica.js").Delta|null} delta
+   * @param {Array<[string, any, any]>} [others] more to store with it */
+  async commit(delta, others = []) {
+    if (!delta) return;
+    const puts = [...(await this.#puts(delta)), ...others];
+    const clear = [...(delta.clear ? ["held"] : []), ...(delta.renumbered ? ["log"] : [])];
+    await this.device.commit(puts, clear);
+    this.replica.apply(delta);
+    this.device.facts.tablet = this.replica.facts;
+    const ids = delta.clear || delta.renumbered ? null : touched(delta);
+    for (const listener of this.listeners) listener(ids);
+  }
+
+  async #puts({ facts, log = [], forget = [], held, pending, past }) {
+    const sealed = async (store, key, value) => [store, key, value ? await this.vault.seal(`${store}/${key}`, value) : undefined];
+    return Promise.all([
+      ...log.map((entry) => sealed("log", entry.counter, entry)),
+      ...[...(held || [])].map(([id, child]) => sealed("held", id, child)),
+      ...(pending !== undefined ? [sealed("pending", 1, pending)] : []),
+      ...(past ? [sealed("past", 1, past)] : []),
+      ...forget.map((counter) => ["log", counter, undefined]),
+      ...(facts ? [["facts", "tablet", { ...this.replica.facts, ...facts }]] : []),
+    ]);
+  }
+
+  /** Drop what is older than the 90 days for which a restored server may ask. */
+  async tidy() {
+    const before = clock(new Date(Date.now() - KEPT_DAYS * DAY_MS));
+    await this.turn(async () => this.commit(this.replica.forgetting(before)));
+  }
+
+  // -- sending -------------------------------------------------------------------------------------
+
+  /** The bytes to send: those that had no answer yet, or a new batch, stored before they are sent. @param {number} most changes
+   * @returns {Promise<import("../sync/replica.js").Pending>} */
+  async pending(most) {
+    return this.turn(async () => {
+      if (!this.replica.pending) {
+        const batch = this.replica.nextBatch(most);
+        const body = base64url(await this.device.signed("batch", batch));
+        await this.commit({ pending: { id: batch.batch, first: batch.first, count: batch.changes.length, body } });
+      }
+      return this.replica.pending;
+    });
+  }
+
+  // -- what lies on the desk: drafts and the day's list, encrypted, never synced ---------------------
+
+  /** @param {string} name */
+  async desk(name) {
+    const box = await this.device.database.get("desk", name);
+    return box ? this.vault.open(`desk/${name}`, box) : null;
+  }
+
+  /** @param {string} name @param {any} value null takes it away */
+  async putDesk(name, value) {
+    const box = value === null ? undefined : await this.vault.seal(`desk/${name}`, value);
+    await this.device.database.commit([["desk", name, box]]);
+  }
+}
+
+/** @param {import("../sync/replica.js").Delta} delta @returns {Set<string>} ids of the children of whom something changes */
+const touched = ({ log = [], held = new Map() }) =>
+  new Set([...held.keys(), ...log.map(({ change }) => change.key.child || change.id)]);

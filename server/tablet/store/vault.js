@@ -1,0 +1,90 @@
+// What lies on the tablet is encrypted with one data key, which is wrapped once for each cadre by the PIN (ADR 0015).
+//
+// A PIN alone has too little in it. What wraps is made of the PIN, stretched, and of a device key that no script can read: the
+// PIN cannot be tried against a copy of the database elsewhere unless that key was dug out of the browser's profile, too.
+
+import { joined, random, utf8 } from "../sync/bytes.js";
+
+const GCM = "AES-GCM";
+const LEAST_ROUNDS = 100000;
+const MOST_ROUNDS = 1000000;
+const UNLOCK_MS = 600; // what unlocking may cost on this device
+export const PIN_DIGITS = 6;
+
+/** The PIN does not open this cadre's key. */
+export class WrongPin extends Error {}
+
+/** @returns {Promise<CryptoKey>} made once on a device; stays in its database */
+export const newDeviceKey = () => crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+
+/** @returns {Promise<CryptoKey>} what everything is encrypted with */
+export const newDataKey = () => crypto.subtle.generateKey({ name: GCM, length: 256 }, true, ["encrypt", "decrypt"]);
+
+/** Say why a PIN is too easy, or null. @param {string} pin @returns {"length"|"easy"|null} */
+export function weakness(pin) {
+  if (!/^\d{6}$/.test(pin)) return "length";
+  const steps = new Set(pin.slice(1).split("").map((digit, at) => (digit - pin[at] + 10) % 10));
+  const halves = pin.slice(0, 3) === pin.slice(3) || pin.slice(0, 2).repeat(3) === pin;
+  return (steps.size === 1 && [0, 1, 9].includes([...steps][0])) || halves ? "easy" : null;
+}
+
+async function stretched(pin, salt, rounds) {
+  const secret = await crypto.subtle.importKey("raw", utf8(pin), "PBKDF2", false, ["deriveBits"]);
+  const how = { name: "PBKDF2", hash: "SHA-256", salt, iterations: rounds };
+  return new Uint8Array(await crypto.subtle.deriveBits(how, secret, 256));
+}
+
+/** How many rounds this device does in the time that unlocking may cost. @returns {Promise<number>} */
+async function affordable() {
+  const from = performance.now();
+  await stretched("000000", random(16), LEAST_ROUNDS);
+  const rounds = Math.round((LEAST_ROUNDS * UNLOCK_MS) / Math.max(performance.now() - from, 1));
+  return Math.min(Math.max(rounds, LEAST_ROUNDS), MOST_ROUNDS);
+}
+
+async function wrappingKey(deviceKey, pin, salt, rounds) {
+  const bits = await crypto.subtle.sign("HMAC", deviceKey, joined(utf8("posyandu-pin/1"), await stretched(pin, salt, rounds)));
+  return crypto.subtle.importKey("raw", bits, GCM, false, ["wrapKey", "unwrapKey"]);
+}
+
+/** @typedef {{salt: Uint8Array, rounds: number, iv: Uint8Array, wrapped: ArrayBuffer}} Lock */
+
+/** Wrap the data key for one cadre. @param {CryptoKey} deviceKey @param {CryptoKey} dataKey @param {string} pin @returns {Promise<Lock>} */
+export async function lockFor(deviceKey, dataKey, pin) {
+  const salt = random(16);
+  const rounds = await affordable();
+  const iv = random(12);
+  const key = await wrappingKey(deviceKey, pin, salt, rounds);
+  return { salt, rounds, iv, wrapped: await crypto.subtle.wrapKey("raw", dataKey, key, { name: GCM, iv }) };
+}
+
+/** @param {CryptoKey} deviceKey @param {Lock} lock @param {string} pin @returns {Promise<CryptoKey>} rejects with WrongPin */
+export async function unlock(deviceKey, { salt, rounds, iv, wrapped }, pin) {
+  const key = await wrappingKey(deviceKey, pin, salt, rounds);
+  try {
+    return await crypto.subtle.unwrapKey("raw", wrapped, key, { name: GCM, iv }, GCM, true, ["encrypt", "decrypt"]);
+  } catch {
+    throw new WrongPin();
+  }
+}
+
+/** Encrypts values for their place: a box moved to another key does not open. */
+export class Vault {
+  /** @param {CryptoKey} dataKey */
+  constructor(dataKey) {
+    this.dataKey = dataKey;
+  }
+
+  /** @param {string} place such as "held/<child>" @param {any} value JSON */
+  async seal(place, value) {
+    const iv = random(12);
+    const how = { name: GCM, iv, additionalData: utf8(place) };
+    return { iv, data: await crypto.subtle.encrypt(how, this.dataKey, utf8(JSON.stringify(value))) };
+  }
+
+  /** @param {string} place @param {{iv: Uint8Array, data: ArrayBuffer}} box */
+  async open(place, { iv, data }) {
+    const how = { name: GCM, iv, additionalData: utf8(place) };
+    return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt(how, this.dataKey, data)));
+  }
+}

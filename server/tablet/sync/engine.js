@@ -1,0 +1,226 @@
+// Sync: everything that waits goes up, everything that changed comes down, until both are quiet; again and again, patiently.
+//
+// Nothing here decides what a change means: the replica does. This file knows requests, repetition, and what to do when the
+// server says that this device must enrol again, was revoked, or that the app is too old.
+
+import { newKeys, publicKey } from "./chain.js";
+import { LineLost, Refused } from "./line.js";
+import { openReceipt, seal } from "./sealed.js";
+import { contacted } from "../store/device.js";
+
+const FIRST_SIZE = 25; // changes of the first batch on a line that nothing is known of
+const LARGEST_SIZE = 200;
+const QUICK_MS = 4000; // a batch answered within this may be followed by a larger one
+const FIRST_PAUSE_MS = 2000;
+const LONGEST_PAUSE_MS = 300000;
+const NOTHING_HELD = new Set([400, 409, 413, 415, 422]); // made anew, the batch may be taken
+const MOST_LETTERS = 50;
+
+/** @typedef {{phase: "idle"|"running"|"waiting", answered: number, of: number, problem: object|null, nextAt: number}} Status */
+
+export class Engine {
+  /** @param {import("../store/tablet.js").Tablet} tablet @param {import("./line.js").Line} line @param {string} device its name */
+  constructor(tablet, line, device) {
+    Object.assign(this, { tablet, line, device, size: FIRST_SIZE, pause: FIRST_PAUSE_MS, running: null, timer: 0 });
+    /** @type {Status} */
+    this.status = { phase: "idle", answered: 0, of: 0, problem: null, nextAt: 0 };
+    this.listeners = new Set();
+  }
+
+  /** @param {(status: Status) => void} listener */
+  listen(listener) {
+    this.listeners.add(listener);
+  }
+
+  #tell(changes) {
+    this.status = { ...this.status, ...changes };
+    for (const listener of this.listeners) listener(this.status);
+  }
+
+  /** Sync now; joins a sync that is under way. @returns {Promise<Status>} */
+  sync() {
+    this.running = this.running || this.#run().finally(() => (this.running = null));
+    return this.running;
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.stopped = true;
+  }
+
+  async #run() {
+    clearTimeout(this.timer);
+    this.#tell({ phase: "running", problem: null, answered: 0, of: this.#waiting(), nextAt: 0 });
+    try {
+      await this.#exchange();
+      await this.deliver();
+      this.pause = FIRST_PAUSE_MS;
+      this.#tell({ phase: "idle" });
+    } catch (error) {
+      this.#troubled(error);
+    }
+    return this.status;
+  }
+
+  #troubled(error) {
+    if (error instanceof LineLost) {
+      const pause = Math.max(this.pause * (0.5 + Math.random() / 2), error.seconds * 1000);
+      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+      this.#tell({ phase: "waiting", problem: { code: "line-lost" }, nextAt: Date.now() + pause });
+      if (!this.stopped) this.timer = setTimeout(() => this.sync(), pause);
+    } else if (error instanceof Refused) {
+      this.#tell({ phase: "idle", problem: error });
+    } else {
+      this.#tell({ phase: "idle", problem: { code: "internal", title: String(error) } });
+      throw error;
+    }
+  }
+
+  /** Children with something that waits: what progress is counted in. */
+  #waiting() {
+    return new Set(this.tablet.replica.waiting().map(({ change }) => change.key.child || change.id)).size;
+  }
+
+  async #exchange() {
+    const { tablet } = this;
+    let again = 0;
+    for (let more = true; more; ) {
+      const pending = await tablet.pending(this.size);
+      const from = Date.now();
+      try {
+        const answer = await this.line.post("/api/v1/sync", tablet.device.bytes(pending));
+        again = 0;
+        this.size = Date.now() - from < QUICK_MS ? Math.min(this.size * 2, LARGEST_SIZE) : Math.max(this.size >> 1, 5);
+        more = await this.#take(answer, pending);
+      } catch (error) {
+        again += 1;
+        this.size = Math.max(this.size >> 1, 5);
+        const spoiled = error instanceof Refused && NOTHING_HELD.has(error.status) && again < 3;
+        if (!spoiled) throw error;
+        await tablet.turn(() => tablet.commit({ pending: null }));
+      }
+    }
+  }
+
+  /** @returns {Promise<boolean>} whether another round trip would bring more */
+  async #take(answer, pending) {
+    if (!isAnswer(answer, pending)) throw new LineLost("not an answer to this batch");
+    const { tablet } = this;
+    const { delta, event } = await tablet.turn(async () => {
+      const taken = await tablet.replica.receive(answer);
+      await tablet.commit(taken.delta);
+      return taken;
+    });
+    const { device } = tablet;
+    await tablet.turn(() => device.note({ contact: contacted(answer), usage: device.facts.usage }));
+    this.#tell({ answered: Math.max(this.status.of - this.#waiting(), 0) });
+    if (isRevoked(answer.receipt)) throw new Refused(403, { code: "tablet-revoked" });
+    if (event === "new_epoch_required") await this.#enrolAgain();
+    const { facts } = tablet.replica;
+    return event === "new_epoch_required" || facts.more || facts.sent < tablet.replica.head()[0] || Boolean(delta.facts.more);
+  }
+
+  // -- enrolling again -----------------------------------------------------------------------------
+
+  async #enrolAgain() {
+    const { tablet, device } = this;
+    const { facts } = tablet.device;
+    let again = facts.enrolling;
+    if (!again || !again.request) {
+      const keys = await newKeys();
+      const { tablet: id, app } = tablet.replica.facts;
+      const request = { tablet: id, public_key: await publicKey(keys), app, device, ...tablet.replica.kept() };
+      again = { keys, request };
+      await tablet.turn(() => tablet.device.note({ enrolling: again }));
+    }
+    const welcome = await this.line.post("/api/v1/enrol/again", await tablet.device.signed("request", again.request));
+    await this.#renumber(welcome, welcome.common, again.keys);
+  }
+
+  /** With a new code, where the server knows nothing of this device any more, or will not renew it by itself. */
+  async enrolAfresh(code) {
+    const { tablet } = this;
+    const { app } = tablet.replica.facts;
+    const { keys, welcome } = await tablet.turn(() => tablet.device.askToEnrol(this.line, code, app, this.device));
+    await this.#renumber(welcome, null, keys);
+  }
+
+  #renumber(welcome, common, signing) {
+    const { tablet } = this;
+    return tablet.turn(async () => {
+      const keys = { ...tablet.device.facts.keys, signing };
+      const delta = await tablet.replica.renumbered(welcome, common);
+      await tablet.commit(delta, [["facts", "keys", keys], ["facts", "enrolling", undefined]]);
+      Object.assign(tablet.device.facts, { keys, enrolling: undefined });
+    });
+  }
+
+  // -- letters ---------------------------------------------------------------------------------------
+
+  /** What is not acknowledged, sealed: lines of a file that anybody may carry. The slips are kept for the receipts.
+   * @returns {Promise<string>} "" when everything is acknowledged */
+  async letters() {
+    const { tablet } = this;
+    return tablet.turn(async () => {
+      const lines = [];
+      const slips = (await tablet.desk("slips")) || [];
+      for (const batch of tablet.replica.carriedBatches()) {
+        const signature = await tablet.device.signature(batch);
+        const { letter, slip } = await seal({ batch, signature }, tablet.replica.facts.sealing);
+        lines.push(JSON.stringify(letter));
+        slips.push(slip);
+      }
+      if (lines.length) await tablet.putDesk("slips", slips.slice(-200));
+      return lines.map((line) => `${line}\n`).join("");
+    });
+  }
+
+  /** Take receipts that came back by another way. @param {Array<object>} receipts @returns {Promise<number>} how many were ours */
+  async takeReceipts(receipts) {
+    const { tablet } = this;
+    return tablet.turn(async () => {
+      const slips = new Map(((await tablet.desk("slips")) || []).map((slip) => [slip.name, slip]));
+      let taken = 0;
+      for (const answer of receipts) {
+        const slip = slips.get(answer.sealed_receipt.letter);
+        if (!slip) continue;
+        const receipt = await openReceipt(answer, slip);
+        await tablet.commit(receipt.batch === slip.batch ? tablet.replica.receiveCarried(receipt) : null);
+        slips.delete(slip.name);
+        taken += 1;
+      }
+      if (taken) await tablet.putDesk("slips", [...slips.values()]);
+      return taken;
+    });
+  }
+
+  /** Bring the letters of others that lie here to the server, and keep its receipts for them. */
+  async deliver() {
+    await deliver(this.tablet.device.database, this.line);
+  }
+}
+
+/** Bring all letters that lie on a device to the server; needs no PIN, for nobody here can read them.
+ * @param {import("../store/database.js").Database} database @param {import("./line.js").Line} line */
+export async function deliver(database, line) {
+  const waiting = (await database.all("carried")).filter(([, { answer }]) => !answer);
+  for (let at = 0; at < waiting.length; at += MOST_LETTERS) {
+    const some = waiting.slice(at, at + MOST_LETTERS);
+    const { answers } = await line.send("/api/v1/carried", { letters: some.map(([, { letter }]) => letter) });
+    await database.commit(some.map(([name, held], place) => ["carried", name, { ...held, answer: answers[place] }]));
+  }
+}
+
+/** Whether what came is an answer to this batch: a captive portal, a proxy or a fault must not reach the replica. */
+function isAnswer(answer, { id, first, count }) {
+  const { protocol, receipt, pull, incarnation, token } = answer || {};
+  if (protocol !== 1 || !receipt || !pull || typeof incarnation !== "string" || typeof token !== "string") return false;
+  if (receipt.batch !== id || !Array.isArray(receipt.items) || !(receipt.wanted >= 1)) return false;
+  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups) return false;
+  const counters = receipt.status === "accepted" ? count : 0;
+  if (receipt.status === "gap" && receipt.wanted >= first) return false;
+  return receipt.items.length === counters && receipt.items.every(([counter], at) => counter === first + at);
+}
+
+const isRevoked = ({ items }) =>
+  items.some(([, , reasons]) => (reasons || []).some(({ code }) => code === "tablet-revoked"));

@@ -1,0 +1,79 @@
+// HTTP to the server: JSON both ways, and whether a failure is worth another try. Keeps count of the bytes: cadres pay for them.
+
+import { clock, gzip } from "./bytes.js";
+
+const HEADERS_BYTES = 900; // about what request and response headers weigh
+const TIMEOUT_MS = 60000;
+const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** No answer came, or one that promises to be better later. */
+export class LineLost extends Error {
+  /** @param {string} why @param {number} [seconds] how long the server asks to wait */
+  constructor(why, seconds = 0) {
+    super(why);
+    this.seconds = seconds;
+  }
+}
+
+/** The server refused a request as a whole; `code`, `title` and `title_en` as it said. */
+export class Refused extends Error {
+  constructor(status, { code = "unknown", title = "", title_en = "", reasons = [] }) {
+    super(`${status} ${code}`);
+    Object.assign(this, { status, code, title, title_en, reasons });
+  }
+}
+
+export class Line {
+  /** @param {string} [origin] @param {(bytes: number) => void} [count] is told what each exchange weighed */
+  constructor(origin = "", count = () => {}) {
+    Object.assign(this, { origin, count });
+  }
+
+  /** @param {string} path @param {Uint8Array} packed gzip of JSON */
+  post(path, packed) {
+    const headers = { "Content-Type": "application/json", "Content-Encoding": "gzip", "Tablet-Clock": clock() };
+    return this.#ask(path, { method: "POST", body: packed, headers }, packed.length);
+  }
+
+  /** @param {string} path @param {object} message */
+  async send(path, message) {
+    return this.post(path, await gzip(JSON.stringify(message)));
+  }
+
+  /** @param {string} path */
+  get(path) {
+    return this.#ask(path, {}, 0);
+  }
+
+  async #ask(path, how, sent) {
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => giveUp.abort(), TIMEOUT_MS);
+    const options = { ...how, signal: giveUp.signal, cache: "no-store", credentials: "omit", redirect: "error" };
+    try {
+      const answer = await fetch(this.origin + path, options);
+      const text = await answer.text();
+      this.count(sent + HEADERS_BYTES + (Number(answer.headers.get("Content-Length")) || text.length));
+      return told(answer, text);
+    } catch (error) {
+      throw error instanceof Refused || error instanceof LineLost ? error : new LineLost(String(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** A captive portal answers 200 with a page: only JSON of ours is an answer. */
+function told(answer, text) {
+  if (TEMPORARY.has(answer.status)) {
+    throw new LineLost(`HTTP ${answer.status}`, Number(answer.headers.get("Retry-After")) || 0);
+  }
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new LineLost("not an answer of this server");
+  }
+  if (!answer.ok && !(body && body.code)) throw new LineLost(`HTTP ${answer.status}`);
+  if (!answer.ok) throw new Refused(answer.status, body);
+  return body;
+}

@@ -1,0 +1,337 @@
+// A tablet without I/O: what it holds, shows and sends, and what it makes of an answer (docs/protocol.md).
+//
+// Nothing here changes the replica but `apply`. Every other method works out a *delta*; the caller stores it in one
+// transaction and applies it only then, so what is shown is never more than what is stored.
+//
+// - A change's context is what stood in view when its form was opened, own unsent changes included.
+// - A batch once made is sent again, the same bytes, until it is answered; a change is acknowledged only by a receipt.
+// - Acknowledged changes are kept 90 days, for a server that was restored from a backup.
+
+import { canonical, clock, idOf, newId, nonce, utf8 } from "./bytes.js";
+import { link, tagOf } from "./chain.js";
+import { inNewNames, newestKept } from "./renumber.js";
+import { view } from "./states.js";
+
+const ROOM_FOR_THE_REST = 2048; // bytes of a batch beside its changes
+const MOST_DAYS = 31; // of the tally; the server takes 400
+
+/** @typedef {{counter: number, hash: string, change: object, outcome?: string, reasons?: object[], at?: string,
+ *   settled?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
+ * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object}}} Held of a child
+ * @typedef {{id: string, first: number, count: number, message: object}} Pending
+ * @typedef {{kind: string, id: string, key: object, context: object}} Form
+ * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
+ *   pending?: Pending|null, past?: object[], renumbered?: boolean}} Delta */
+
+/** What a tablet knows of itself when it is new. */
+export const newFacts = (welcome, app) => ({
+  tablet: welcome.tablet,
+  district: welcome.district,
+  post: welcome.post,
+  limits: welcome.limits,
+  sealing: welcome.sealing,
+  app,
+  incarnation: "",
+  token: "",
+  cursor: 0,
+  more: true,
+  sent: 0, // counter of the newest change up to which all are acknowledged
+  forgotten: 0,
+  forgottenHash: "",
+});
+
+/** Where a record hangs: the child, and the place among its measurements or follow-ups. */
+const placeOf = ({ measured_on, source, task }) => task || `${measured_on}/${source}`;
+const childOf = ({ kind, id, key }) => (kind === "child" ? id : key.child);
+const nobody = () => ({ child: null, measurements: {}, follow_ups: {} });
+const DRAWERS = { measurement: "measurements", follow_up: "follow_ups" };
+
+export class Replica {
+  /** @param {{facts: object, log?: Entry[], held?: Map<string, Held>, pending?: Pending|null, past?: object[]}} stored */
+  constructor({ facts, log = [], held = new Map(), pending = null, past = [] }) {
+    Object.assign(this, { facts, log, held, pending, past });
+    this.#index();
+  }
+
+  #index() {
+    this.ofRecord = new Map();
+    this.ofChild = new Map();
+    for (const entry of this.log) this.#note(entry);
+  }
+
+  #note(entry) {
+    for (const [index, key] of [[this.ofRecord, entry.change.id], [this.ofChild, childOf(entry.change)]]) {
+      if (!index.has(key)) index.set(key, []);
+      index.get(key).push(entry);
+    }
+  }
+
+  // -- what it shows -------------------------------------------------------------------------------
+
+  #pulled({ kind, id, key }) {
+    const held = this.held.get(kind === "child" ? id : key.child);
+    if (!held) return null;
+    return kind === "child" ? held.child : held[DRAWERS[kind]][placeOf(key)] || null;
+  }
+
+  /** The published state of a record as this tablet knows it, or null. @param {{kind: string, id: string, key: object}} ref */
+  view(ref) {
+    return view(this.facts.tablet, this.#pulled(ref), this.ofRecord.get(ref.id) || []);
+  }
+
+  /** Ids of the children that this tablet shows. @returns {string[]} */
+  children() {
+    const own = [...this.ofChild].filter(([, entries]) => entries.some(({ settled }) => !settled)).map(([id]) => id);
+    return [...new Set([...this.held.keys(), ...own])];
+  }
+
+  /** All of a child that is shown: its state, and its measurements and follow-ups with their states.
+   * @param {string} id @returns {{id: string, state: object|null, measurements: object[], follow_ups: object[]}} */
+  child(id) {
+    const held = this.held.get(id) || nobody();
+    const shown = { id, state: this.view({ kind: "child", id, key: {} }), measurements: [], follow_ups: [] };
+    const own = this.ofChild.get(id) || [];
+    for (const [kind, drawer] of Object.entries(DRAWERS)) {
+      const keys = new Map(Object.keys(held[drawer]).map((place) => [place, null]));
+      const mine = own.filter(({ change }) => change.kind === kind);
+      for (const { change, settled } of mine) if (!settled || keys.has(placeOf(change.key))) keys.set(placeOf(change.key), change);
+      for (const [place, change] of keys) {
+        const entries = change ? this.ofRecord.get(change.id) : [];
+        const state = view(this.facts.tablet, held[drawer][place] || null, entries);
+        if (state) shown[drawer].push({ place, state });
+      }
+      shown[drawer].sort((one, other) => (one.place < other.place ? -1 : 1));
+    }
+    return shown;
+  }
+
+  /** Changes that the server has not answered. @returns {Entry[]} */
+  waiting() {
+    return this.log.filter(({ outcome }) => !outcome);
+  }
+
+  /** Changes that were set aside and that no later change of their record corrects. @returns {Entry[]} */
+  inQuestion() {
+    return this.log.filter((entry) => {
+      const entries = this.ofRecord.get(entry.change.id);
+      return entry.outcome === "quarantined" && entries[entries.length - 1] === entry;
+    });
+  }
+
+  // -- writing -------------------------------------------------------------------------------------
+
+  /** Open a form: what its author has in view from now on. @returns {Promise<Form>} */
+  async open(kind, key, id) {
+    const ref = { kind, id: id || (await idOf(kind, key)), key };
+    const state = this.view(ref);
+    return { ...ref, context: state ? state.vector : {} };
+  }
+
+  /** Number and chain the next change. @param {Form} form @param {object} set registers, whole @param {string} author
+   * @returns {Promise<Delta>} */
+  async write({ kind, id, key, context }, set, author) {
+    const { app } = this.facts;
+    const written = { author, recorded_at: clock(), nonce: nonce(), app, schema: 1 };
+    return { log: [await this.#linked({ kind, id, key, context, set, ...written }, this.head())] };
+  }
+
+  async #linked(change, [counter, previous], tablet = this.facts.tablet) {
+    const { hash } = await link(tablet, counter + 1, previous, change);
+    return { counter: counter + 1, hash, change };
+  }
+
+  /** Counter and hash of the newest change. @returns {[number, string]} */
+  head() {
+    const newest = this.log[this.log.length - 1];
+    return newest ? [newest.counter, newest.hash] : [this.facts.forgotten, this.facts.forgottenHash];
+  }
+
+  // -- sending -------------------------------------------------------------------------------------
+
+  /** Of each day of which something waits, how many measurements were written; several changes of one count once. */
+  #tally() {
+    const open = new Set(this.waiting().map(({ change }) => change.key.measured_on).filter(Boolean));
+    const days = new Map(this.log.map(({ change }) => [change.id, change.key.measured_on]));
+    const counts = {};
+    for (const day of days.values()) if (open.has(day)) counts[day] = (counts[day] || 0) + 1;
+    return Object.fromEntries(Object.entries(counts).sort().slice(-MOST_DAYS));
+  }
+
+  /** A batch of what is not acknowledged after `done`, within limits. */
+  #batch(done, most, carried) {
+    const { tablet, district, app, incarnation, token, cursor, limits, forgotten, forgottenHash } = this.facts;
+    const rest = this.log.slice(done - forgotten, done - forgotten + Math.min(most, limits.changes));
+    const changes = [];
+    let size = ROOM_FOR_THE_REST;
+    for (const { change } of rest) {
+      size += utf8(canonical(change)).length + 1;
+      if (changes.length && size > limits.bytes) break;
+      changes.push(change);
+    }
+    const before = this.log[done - forgotten - 1];
+    const previous = changes.length ? (before ? before.hash : forgottenHash) : "";
+    const [counter, hash] = this.head();
+    const named = { protocol: 1, district, tablet, batch: newId(), sent_at: clock(), app, incarnation, cursor };
+    const chain = { head: [counter, tagOf(hash)], first: done + 1, previous, changes };
+    return { ...named, token: carried ? "" : token, carried, tally: this.#tally(), ...chain };
+  }
+
+  /** The next batch to sign and store before it is sent; of no changes when all are acknowledged. @param {number} most */
+  nextBatch(most) {
+    return this.#batch(this.facts.sent, most, false);
+  }
+
+  /** Everything that is not acknowledged, as batches for somebody else to carry, in order. @returns {object[]} */
+  carriedBatches() {
+    const batches = [];
+    for (let done = this.facts.sent; done < this.head()[0]; done += batches[batches.length - 1].changes.length) {
+      batches.push(this.#batch(done, this.facts.limits.changes, true));
+    }
+    return batches;
+  }
+
+  // -- what it makes of an answer ------------------------------------------------------------------
+
+  /** @param {object} answer to the pending batch, its shape already looked at
+   * @returns {Promise<{delta: Delta, event: "accepted"|"gap"|"restored"|"new_epoch_required"}>} */
+  async receive(answer) {
+    const { receipt, incarnation, token, pull } = answer;
+    const restored = this.facts.incarnation !== "" && this.facts.incarnation !== incarnation;
+    const settled = this.#settled(receipt);
+    const facts = { ...settled.facts, incarnation, token };
+    const delta = { ...settled, facts, pending: null };
+    if (settled.event === "new_epoch_required") return { delta, event: settled.event };
+    if (restored) return { delta: { ...delta, facts: { ...facts, cursor: 0, more: true } }, event: "restored" };
+    if (this.#isForeign(pull)) return { delta, event: "new_epoch_required" };
+    return { delta: this.#taken(delta, pull), event: settled.event };
+  }
+
+  /** Take the receipt of a batch that somebody carried. @param {object} receipt @returns {Delta|null} null: it tells nothing */
+  receiveCarried(receipt) {
+    if (receipt.status !== "accepted") return null; // a gap: one before it was not delivered; else the next contact tells
+    const { log, facts } = this.#settled(receipt);
+    return { log, facts };
+  }
+
+  #settled({ status, wanted, items }) {
+    const { forgotten, sent } = this.facts;
+    if (status === "new_epoch_required" || (status === "gap" && wanted <= forgotten)) {
+      return { event: "new_epoch_required", log: [], facts: {} };
+    }
+    if (status === "gap") {
+      const again = this.log.slice(wanted - forgotten - 1).map(({ counter, hash, change }) => ({ counter, hash, change }));
+      return { event: "gap", log: again, facts: { sent: wanted - 1 } };
+    }
+    const log = [];
+    for (const [counter, outcome, reasons] of items.filter(([number]) => number > forgotten)) {
+      const held = this.log[counter - forgotten - 1];
+      const told = held.outcome && outcome === "duplicate" ? held : { ...held, outcome, reasons };
+      log.push({ ...told, at: clock(), settled: false });
+    }
+    const answered = new Set(log.map(({ counter }) => counter));
+    let done = sent;
+    while (done < this.head()[0] && (answered.has(done + 1) || this.log[done - forgotten].outcome)) done += 1;
+    return { event: "accepted", log, facts: { sent: done } };
+  }
+
+  /** Whether a pulled state names a change of this enrolment that is not in its log: then a second device wrote it. */
+  #isForeign({ children, measurements, follow_ups }) {
+    const states = [...children, ...[].concat(...Object.values(measurements), ...Object.values(follow_ups))];
+    const { tablet, forgotten } = this.facts;
+    return states.some(({ vector }) => {
+      const entry = vector[tablet];
+      if (!entry || entry[0] <= forgotten) return false;
+      const mine = this.log[entry[0] - forgotten - 1];
+      return !mine || tagOf(mine.hash) !== entry[1];
+    });
+  }
+
+  #taken(delta, { children, measurements, follow_ups, left, cursor, more }) {
+    const clear = this.facts.cursor === 0;
+    const held = new Map();
+    const of = (id) => {
+      const known = (!clear && this.held.get(id)) || nobody();
+      if (!held.has(id)) held.set(id, { ...known, measurements: { ...known.measurements }, follow_ups: { ...known.follow_ups } });
+      return held.get(id);
+    };
+    for (const { id, ...state } of children) of(id).child = state;
+    for (const [id, states] of Object.entries(measurements)) {
+      for (const state of states) of(id).measurements[`${state.on}/${state.source}`] = state;
+    }
+    for (const [id, states] of Object.entries(follow_ups)) for (const state of states) of(id).follow_ups[state.task] = state;
+    for (const id of left) held.set(id, null);
+    const log = more ? delta.log : this.#settling(delta.log);
+    return { ...delta, log, held, clear, facts: { ...delta.facts, cursor, more } };
+  }
+
+  /** At the end of a pull, what is acknowledged is shown by what was pulled. */
+  #settling(changed) {
+    const latest = new Map(changed.map((entry) => [entry.counter, entry]));
+    const entries = this.log.map((entry) => latest.get(entry.counter) || entry);
+    const settling = entries.filter(({ outcome, settled }) => outcome && !settled);
+    const others = changed.filter(({ outcome }) => !outcome);
+    return [...others, ...settling.map((entry) => ({ ...entry, settled: true }))];
+  }
+
+  // -- new enrolments ------------------------------------------------------------------------------
+
+  /** Counter of the oldest change kept, and the tags from there on. */
+  kept() {
+    return { first: this.facts.forgotten + 1, tags: this.log.map(({ hash }) => tagOf(hash)).slice(-10000) };
+  }
+
+  /** Number again what the server does not hold.
+   * @param {object} welcome @param {number|null} common up to which the server's chain equals this log; null where it knows
+   *   nothing of this device any more: then everything that is kept is numbered again @returns {Promise<Delta>} */
+  async renumbered(welcome, common) {
+    const { tablet: old, forgotten } = this.facts;
+    const stay = common === null ? 0 : Math.max(common - forgotten, 0);
+    const kept = this.log.slice(0, stay);
+    const mine = ({ counter, hash, change }) => ({ actor: old, counter, hash, change });
+    const again = [...(common === null ? this.past : []), ...this.log.slice(stay).map(mine)];
+    const log = [];
+    const names = new Map();
+    for (const { actor, counter, hash, change } of again) {
+      const renamed = names.get(change.id) || [];
+      const last = newestKept(kept, change.id, this.#pulled(change), old, forgotten);
+      const context = inNewNames(change, welcome.tablet, renamed, old, last);
+      const head = log.length ? [log.length, log[log.length - 1].hash] : [0, ""];
+      log.push(await this.#linked({ ...change, context }, head, welcome.tablet));
+      const now = [log.length, tagOf(log[log.length - 1].hash)];
+      names.set(change.id, [...renamed, { actor, was: [counter, tagOf(hash)], now }]);
+    }
+    const past = common === null ? [] : [...this.past, ...kept.map((entry) => ({ ...mine(entry), at: entry.at }))];
+    return { facts: newFacts(welcome, this.facts.app), log, pending: null, past, renumbered: true };
+  }
+
+  /** Drop what was acknowledged before a time and is shown by the pull. @param {string} before @returns {Delta|null} */
+  forgetting(before) {
+    const old = ({ at, settled }) => settled && at && at < before;
+    let count = 0;
+    while (count < this.log.length - 1 && old(this.log[count])) count += 1;
+    const past = this.past.filter(({ at }) => at && at >= before);
+    if (!count && past.length === this.past.length) return null;
+    const forget = this.log.slice(0, count);
+    const newest = forget[count - 1];
+    const facts = newest ? { forgotten: newest.counter, forgottenHash: newest.hash } : {};
+    return { facts, forget: forget.map(({ counter }) => counter), past };
+  }
+
+  // -- the only place where it changes -------------------------------------------------------------
+
+  /** Take in what was stored. @param {Delta} delta */
+  apply({ facts = {}, log = [], forget = [], held, clear, pending, past, renumbered }) {
+    if (renumbered) this.log = [];
+    this.facts = { ...this.facts, ...facts };
+    this.log.splice(0, forget.length);
+    for (const entry of log) {
+      const at = entry.counter - this.facts.forgotten - 1;
+      if (at >= 0) this.log[at] = entry;
+    }
+    if (clear) this.held.clear();
+    for (const [id, child] of held || []) child ? this.held.set(id, child) : this.held.delete(id);
+    if (pending !== undefined) this.pending = pending;
+    if (past) this.past = past;
+    this.#index();
+  }
+}
