@@ -6,10 +6,13 @@ import { frame } from "./parts/frame.js";
 import { SCREENS } from "./screens/all.js";
 import { Engine } from "./sync/engine.js";
 import { clock } from "./sync/bytes.js";
+import { takeOver } from "./updates.js";
 import { say, speak } from "./words/words.js";
 
 const AFTER_SAVING_MS = 5000; // then what was saved is sent, if there is a line
+const COPY_AFTER_MS = 1500; // then the sealed copy is renewed
 const TICK_MS = 15000;
+const TRY_EVERY_MS = 600000; // "online" does not come on every device
 
 /** The day as this place has it. @param {Date} [now] */
 export const localDay = (now = new Date()) =>
@@ -47,21 +50,30 @@ export class App {
       await tablet.tidy();
     }
     this.ticking = setInterval(() => this.#tick(), TICK_MS);
-    if (!location.hash || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
+    if (!location.hash.startsWith("#/") || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
     this.draw();
     this.sendSoon(0);
   }
 
-  /** Forget everything that was decrypted: the page loads itself anew. */
-  async lock() {
+  /** Forget everything that was decrypted: the page loads itself anew, and comes back to this place when unlocked. */
+  lock() {
     if (this.engine) this.engine.stop();
-    location.hash = "#/buka";
+    if (this.newer) takeOver();
     location.reload();
   }
 
+  /** A newer version is here and waits: at once while nothing is open, else when somebody says so or the tablet locks. */
+  renewable() {
+    if (!this.tablet) return takeOver();
+    this.newer = true;
+    return this.tell();
+  }
+
   #tick() {
+    if (this.isPractice) return;
     const idle = Date.now() - this.touched;
-    if (!this.isPractice && idle > this.device.settings.lockMinutes * 60000) this.lock();
+    if (idle > this.device.settings.lockMinutes * 60000) this.lock();
+    else if (Date.now() - this.tried > TRY_EVERY_MS && this.tablet.replica.waiting().length) this.sendSoon(0);
   }
 
   // -- the day's list ----------------------------------------------------------------------------------
@@ -79,17 +91,22 @@ export class App {
 
   sendSoon(ms = AFTER_SAVING_MS) {
     clearTimeout(this.sending);
+    this.tried = Date.now();
     if (!this.engine || !navigator.onLine) return;
     this.sending = setTimeout(() => this.engine.sync(), ms);
   }
 
-  /** Whatever was just saved: renew the sealed copy that can be handed over without a PIN, and send when there is a line. */
-  async saved() {
+  /** Whatever was just saved: renew the sealed copy, and send when there is a line. */
+  saved() {
     this.sendSoon();
-    if (!this.engine) return;
+    clearTimeout(this.copying);
+    if (this.engine) this.copying = setTimeout(() => this.#copy().catch((error) => console.warn(error)), COPY_AFTER_MS);
+  }
+
+  /** Keep what waits, sealed to the server, beside what the PIN opens: it can be handed over without one. */
+  async #copy() {
     const text = await this.engine.letters();
-    const upTo = this.tablet.replica.head()[0];
-    await this.device.database.commit([["letters", "mine", text ? { text, upTo, at: clock() } : undefined]]);
+    await this.device.database.commit([["letters", "mine", text ? { text, at: clock() } : undefined]]);
   }
 
   /** Changes since the last copy outside the browser's storage. */

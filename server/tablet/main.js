@@ -11,15 +11,16 @@ import { practiceDevice } from "./parts/practice.js";
 import { APP } from "./version.js";
 
 const PRACTICE = "latihan";
+const PATIENCE_MS = 3000;
 
 /** Another window of the app writes already: two would overtake each other. */
 async function onlyWindow() {
   if (!navigator.locks) return true; // the database refuses the second writer anyway
   return new Promise((resolve) => {
-    navigator.locks.request("posyandu", { ifAvailable: true }, (lock) => {
-      resolve(lock !== null);
-      return lock ? new Promise(() => {}) : undefined;
-    });
+    const patience = new AbortController();
+    setTimeout(() => patience.abort(), PATIENCE_MS); // a page that loads itself anew may still hold the lock for a moment
+    const held = () => new Promise(() => resolve(true)); // as long as the window lives
+    navigator.locks.request("posyandu", { signal: patience.signal }, held).catch(() => resolve(false));
   });
 }
 
@@ -47,10 +48,7 @@ async function start(root) {
   listen(app);
   if (navigator.storage && navigator.storage.persist) device.persisted = await navigator.storage.persist();
   app.draw();
-  keepUpToDate(() => {
-    app.newer = true;
-    app.tell();
-  }).catch((error) => console.warn(error));
+  keepUpToDate(() => app.renewable()).catch((error) => console.warn(error));
   if (device.isEnrolled) await rescue(app);
 }
 

@@ -73,7 +73,7 @@ function taskForm(app, child, task) {
 async function written(app, form, set, place) {
   try {
     await app.tablet.write(form, set);
-    app.saved().catch((error) => console.warn(error));
+    app.saved();
     app.draw();
   } catch (error) {
     refill(place, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), String(error)));

@@ -19,7 +19,7 @@ export function frame(app, { title, body, place, back, bare }) {
   const link = back ? h("a", { class: "back", href: back, "aria-label": say("Kembali", "Back") }, "‹") : null;
   return [
     app.isPractice ? h("p", { class: "practice" }, say("LATIHAN – anak karangan, tidak pernah dikirim", "PRACTICE – made-up children, never sent")) : null,
-    h("header", { class: "top" }, link, h("div", { class: "where" }, heading, h("p", {}, place_(app))), badge(app)),
+    h("header", { class: "top" }, link, h("div", { class: "where" }, heading, h("p", {}, whereabouts(app))), badge(app)),
     newer(app),
     clockTrouble(app),
     h("main", { id: "main", class: bare ? "bare" : null }, body),
@@ -27,7 +27,7 @@ export function frame(app, { title, body, place, back, bare }) {
   ];
 }
 
-const place_ = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day)}`;
+const whereabouts = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day)}`;
 
 /** Whether everything was sent, always in sight. */
 function badge(app) {
@@ -75,9 +75,13 @@ export function countQuestions(app) {
 }
 
 function newer(app) {
-  if (!app.newer) return null;
+  const element = h("div", {});
   const words = say("Versi baru aplikasi sudah siap.", "A new version of the app is ready.");
-  return notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now")));
+  const fill = () => app.newer && !element.firstChild && refill(element,
+    notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now"))));
+  fill();
+  app.watch(fill);
+  return element;
 }
 
 const TROUBLE_SECONDS = 600;

@@ -4,7 +4,7 @@ import { h } from "../parts/dom.js";
 import { asked } from "../parts/asking.js";
 import { verdictOf } from "../parts/verdict.js";
 import { marks } from "../parts/standing.js";
-import { chart } from "./result.js";
+import { chart, lengths } from "./result.js";
 import { value } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, motherWords, say, sexWord } from "../words/words.js";
 
@@ -21,6 +21,7 @@ export function child(app, id) {
     asked(app, one),
     one.measurements.length ? verdictOf(app, one, assessment, true) : null,
     chart(app, one, assessment),
+    lengths(app, one, assessment),
     measurements(app, one, assessment),
     about(one),
   ];

@@ -1,6 +1,6 @@
 // Sealed copies: what was not sent yet, outside the browser's storage; and letters of other tablets, carried to a line.
 
-import { field, h, notice, refill } from "../parts/dom.js";
+import { h, notice, refill } from "../parts/dom.js";
 import { deliveredWords, handOut, letterPicker } from "../parts/letters.js";
 import { say } from "../words/words.js";
 
@@ -9,7 +9,7 @@ export async function copies(app) {
   const told = h("div", { "aria-live": "polite" });
   const waiting = app.tablet.replica.waiting().length;
   const copy = async () => {
-    const text = await app.engine.letters();
+    const text = await app.engine.letters(true);
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;

@@ -41,7 +41,7 @@ export async function edit(app, id) {
       return;
     }
     if (isNew) await app.keepSession({ here: [...app.session.here, form.id] });
-    app.saved().catch((error) => console.warn(error));
+    app.saved();
     app.go(isNew ? `#/ukur/${form.id}` : `#/anak/${form.id}`);
   };
   const more = h("details", {}, h("summary", {}, say("Data lain (boleh menyusul)", "More (may follow)")), inputs.more);
@@ -152,7 +152,7 @@ function remove(app, form, state) {
       return;
     }
     await app.tablet.write(form, { removed: { reason: reason.value.trim() } });
-    app.saved().catch((error) => console.warn(error));
+    app.saved();
     app.go("#/hari-ini");
   };
   if (!state) return null;

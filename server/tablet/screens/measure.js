@@ -54,7 +54,7 @@ export async function measure(app, id, on = app.day) {
       return;
     }
     await app.tablet.putDesk("draft", null);
-    app.saved().catch((error) => console.warn(error));
+    app.saved();
     app.go(`#/hasil/${id}/${on}`);
   };
   look();
@@ -141,7 +141,7 @@ const lengthWord = (position) => (position === "lying" ? say("Panjang", "Length"
 
 function before(app, child, on) {
   const words = `${ageWords(child.born_on, on)} · ${sexWord(child.sex)} · ${dayWords(on)}`;
-  return h("p", { class: "hint" }, words);
+  return h("p", { class: "hint" }, words, " · ", h("a", { href: "#/bantuan" }, say("cara mengukur", "how to measure")));
 }
 
 const already = (on) => notice("calm", say(`Sudah diukur pada ${dayWords(on)}. Mengubah angka berarti memperbaiki catatan itu.`, `Measured on ${dayWords(on)} already. Changing a figure corrects that record.`));

@@ -1,12 +1,12 @@
 // Settings, and what this tablet knows of itself.
 
-import { choice, field, h, notice } from "../parts/dom.js";
+import { choice, h } from "../parts/dom.js";
+import { room, storage } from "../parts/room.js";
 import { persistence } from "./enrol.js";
 import { decimal, say, speak, timeWords } from "../words/words.js";
 
 const MINUTES = [2, 5, 10, 15];
 const CLOCK_TROUBLE_SECONDS = 600;
-const NEARLY_FULL = 0.8;
 
 /** @param {import("../app.js").App} app */
 export async function more(app) {
@@ -46,15 +46,6 @@ async function facts(app) {
     [say("Penyimpanan", "Storage"), estimate ? `${decimal(estimate.usage / 1e6, 1)} MB ${device.persisted ? say("(dijaga peramban)", "(kept by the browser)") : say("(tidak dijamin peramban)", "(not promised by the browser)")}` : "–"],
     [say("Versi aplikasi", "App version"), app.name], [say("Nomor tablet", "Tablet id"), tablet.replica.facts.tablet],
   ];
-}
-
-const storage = async () => (navigator.storage && navigator.storage.estimate ? navigator.storage.estimate() : null);
-
-/** Told before it hurts: the browser's room is nearly used up. */
-async function room() {
-  const estimate = await storage();
-  if (!estimate || !estimate.quota || estimate.usage / estimate.quota < NEARLY_FULL) return null;
-  return notice("bad", say("Memori tablet hampir penuh. Hapus foto atau aplikasi lain sebelum posyandu berikutnya.", "The tablet's memory is nearly full. Delete photos or other apps before the next posyandu."));
 }
 
 function offsetWords(offset) {

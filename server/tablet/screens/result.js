@@ -1,11 +1,11 @@
 // After saving: the word "saved", how the child is doing, what to tell the mother, the KMS; and the next child.
 
-import { kms } from "../growth/chart.js";
+import { kms, lengthChart } from "../growth/chart.js";
 import { h, notice } from "../parts/dom.js";
 import { isExpected, measuredInMonth } from "../parts/model.js";
 import { verdictOf } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
-import { cm, kg, say } from "../words/words.js";
+import { cm, isIndonesian, kg, say } from "../words/words.js";
 
 /** @param {import("../app.js").App} app @param {string} id @param {string} on */
 export function result(app, id, on) {
@@ -33,11 +33,17 @@ function nextChild(app, id) {
 }
 
 /** The KMS around the child's age. @param {import("../app.js").App} app */
-export function chart(app, child, assessment) {
+export const chart = (app, child, assessment) =>
+  drawn(app, child, assessment, kms, say("Grafik KMS: berat badan menurut umur", "KMS chart: weight for age"));
+
+/** The same for length or height. */
+export const lengths = (app, child, assessment) =>
+  drawn(app, child, assessment, lengthChart, say("Panjang atau tinggi badan menurut umur", "Length or height for age"));
+
+function drawn(app, child, { visits }, draw, title) {
   if (!child.born_on || !child.sex) return null;
-  const points = assessment.visits.filter(({ measurement }) => measurement.weight_g);
   const months = Math.max(monthsCompleted(child.born_on, app.day), 0);
-  const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 48), 0);
-  return h("figure", { class: `kms ${child.sex === "F" ? "girl" : "boy"}` }, kms(app.tables, child, points, { from, to: Math.min(from + 24, 60), width: 360, height: 300 }),
-    h("figcaption", {}, say("Grafik KMS: berat badan menurut umur", "KMS chart: weight for age")));
+  const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
+  const words = { title, language: isIndonesian() ? "id" : "en" };
+  return h("figure", {}, draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words }), h("figcaption", {}, title));
 }

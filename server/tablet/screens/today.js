@@ -1,6 +1,7 @@
 // The list of the day: who is here, who is missing, who comes next; found by a letter or two of a name.
 
 import { field, h, notice, refill } from "../parts/dom.js";
+import { room } from "../parts/room.js";
 import { standing } from "../parts/standing.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
 import { ageWords, dayWords, motherWords, plain, say, sexWord } from "../words/words.js";
@@ -13,7 +14,7 @@ const VIEWS = [
 ];
 
 /** @param {import("../app.js").App} app */
-export function today(app) {
+export async function today(app) {
   const list = h("ul", { class: "children" });
   const counts = h("div", { class: "tabs", role: "group", "aria-label": say("Saring daftar", "Filter the list") });
   const next = h("button", { class: "main", onclick: () => app.go(`#/ukur/${next.dataset.child}`) });
@@ -36,7 +37,7 @@ export function today(app) {
   draw();
   app.watch(draw);
   const body = [
-    dayChooser(app), copyOffer(app), search, counts, list,
+    await room(), dayChooser(app), copyOffer(app), search, counts, list,
     h("div", { class: "actions" }, h("a", { class: "button", href: "#/baru" }, say("+ Anak baru", "+ New child")), next),
   ];
   return { title: say("Hari ini", "Today"), body, place: "hari-ini" };

@@ -157,9 +157,10 @@ export class Engine {
 
   // -- letters ---------------------------------------------------------------------------------------
 
-  /** What is not acknowledged, sealed: lines of a file that anybody may carry. The slips are kept for the receipts.
+  /** What is not acknowledged, sealed: lines of a file that anybody may carry.
+   * @param {boolean} [expecting] keep the slips with which the receipts are opened
    * @returns {Promise<string>} "" when everything is acknowledged */
-  async letters() {
+  async letters(expecting = false) {
     const { tablet } = this;
     return tablet.turn(async () => {
       const lines = [];
@@ -170,7 +171,7 @@ export class Engine {
         lines.push(JSON.stringify(letter));
         slips.push(slip);
       }
-      if (lines.length) await tablet.putDesk("slips", slips.slice(-200));
+      if (expecting && lines.length) await tablet.putDesk("slips", slips.slice(-200));
       return lines.map((line) => `${line}\n`).join("");
     });
   }
