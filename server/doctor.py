@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session, aliased
 
 from server import audit, clocks, ledger, migrations, persons
 from server.assessment import derive
+from server.audit import checkpoints, verification
 from server.config import Settings
 from server.db import Database, Writes, among
 from server.hub import Hub
@@ -67,6 +68,10 @@ LEAST_FREE_BYTES: Final = 256 << 20
 OLDEST_POSTGRESQL: Final = (15, 0)
 SCHEDULER_HOURS: Final = 3
 """The busiest job runs every hour, and all of them when the server starts."""
+CHECKPOINT_HOURS: Final = 24
+"""One is signed every hour, and when the server starts."""
+QUICK_TAIL: Final = 100_000
+"""Entries since the newest checkpoint that a quick look recomputes."""
 NOT_FOLDED: Final = frozenset({"state", "position", "person_id"})
 """Columns that a record's own changes do not decide; sealed twice, a state is not the same bytes."""
 BY_CALENDAR: Final = "not_seen"
@@ -134,6 +139,13 @@ WORDS: Final[Mapping[str, Words]] = {
         (
             "jangan ubah apa pun: simpan cadangan sekarang sebagai bukti dan laporkan ke dinas",
             "change nothing: keep a backup of this as evidence, and report it to the supervisor",
+        ),
+    ),
+    "checkpoint": Words(
+        ("titik periksa catatan audit baru ditandatangani", "a checkpoint of the log was signed lately"),
+        (
+            "jalankan 'posyandu-sync serve' dan biarkan hidup, atau 'posyandu-sync audit checkpoint'",
+            "run 'posyandu-sync serve' and leave it running, or 'posyandu-sync audit checkpoint'",
         ),
     ),
     "ledger": Words(
@@ -261,7 +273,8 @@ def examine(settings: Settings, *, now: datetime, quick: bool, progress: Progres
     Parameters
     ----------
     now : aware; what "lately" means
-    quick : count the ledger instead of hashing it, and open and fold SAMPLE children instead of all
+    quick : count the ledger instead of hashing it, verify the log from its newest checkpoint on, and open and fold SAMPLE
+        children instead of all
     progress : told often what is being looked at, how much of it is done, of how much
     """
     yield _place(settings)
@@ -418,10 +431,32 @@ def _chunks_of_children(patient: _Patient, what: str) -> Iterator[list[str]]:
 
 
 def _log(patient: _Patient, notes: _Notes) -> None:
+    """Recompute the log; a quick look takes what was written since the newest checkpoint."""
     with patient.reading() as session:
-        notes.looked_at, broken = audit.verify(session, patient.district)
+        if patient.quick:
+            tail = verification.verify_tail(session, patient.district, QUICK_TAIL)
+            notes.looked_at, broken = tail.entries, tail.broken
+        else:
+            keys = patient.hub.vault.checkpoint_keys()
+            notes.looked_at, broken = audit.verify(session, patient.district, keys=keys)
     for one in broken:
-        notes.wrong(f"{one.stream}: entry {one.number} was {one.what}")
+        notes.wrong(one.words())
+
+
+def _checkpoint(patient: _Patient, notes: _Notes) -> None:
+    """Ask how old the newest checkpoint is, and whether a key of ours has signed it."""
+    with patient.reading() as session:
+        newest = checkpoints.newest(session, patient.district)
+        installation = session.get_one(Installation, patient.district)
+    notes.looked_at = 1
+    since = max(
+        filter(None, [newest and newest.at, _made_at(installation.incarnation), installation.created_at])
+    )
+    if since < patient.now - timedelta(hours=CHECKPOINT_HOURS):
+        notes.wrong(since.astimezone(UTC).isoformat(timespec="minutes"))
+    keys = patient.hub.vault.checkpoint_keys()
+    if newest is not None and not checkpoints.is_signed(newest.statement, newest.signatures, keys):
+        notes.wrong(f"{newest.number}: no signature of this key file")
 
 
 # -- the ledger -----------------------------------------------------------------------------------
@@ -843,6 +878,7 @@ def _tablets(patient: _Patient, notes: _Notes) -> None:
 _DATA: Final[Mapping[str, Callable[[_Patient, _Notes], None]]] = {
     "sealed": _sealed,
     "log": _log,
+    "checkpoint": _checkpoint,
     "ledger": _ledger,
     "batches": _batches,
     "states": _states,

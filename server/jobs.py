@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from server import audit
 from server.accounts.limits import forget_old
 from server.assessment import assess, months_back
+from server.audit import checkpoints, verification
 from server.config import Settings
 from server.db import upsert
 from server.hub import Hub
@@ -38,6 +39,10 @@ LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
 CHECKPOINT_PATIENCE_MS: Final = 250
 """How long a checkpoint waits for readers: nobody can write meanwhile, and there is another in five minutes."""
+LONGEST_TAIL: Final = 2_000_000
+"""Entries that are recomputed before a checkpoint is signed; an hour has a few hundred, a log that was never signed all."""
+LOG_BROKEN: Final = "log-broken"
+"""The notice for each stream of the log, or checkpoint, that does not verify."""
 LEAD_SECONDS: Final = 5
 """How often the leader asks whether it still leads."""
 
@@ -183,6 +188,44 @@ def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
     return result
 
 
+def sign_log(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Sign a checkpoint of the log; not of one whose newest entries do not verify, which raises a notice instead."""
+    with hub.database.reading() as session:
+        tail = verification.verify_tail(session, hub.district, LONGEST_TAIL)
+    with hub.database.transaction() as session:
+        if tail.broken:
+            result = _tell_broken(session, hub, tail.broken, now) | {"entries": tail.entries}
+        else:
+            made = checkpoints.make(session, hub, now, actor="job:sign-log")
+            result = {"checkpoint": made.number, "entries": made.statement["entries"], "broken": 0}
+        _ran(session, hub, "sign-log", result, now)
+    return result
+
+
+def verify_log(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Recompute the whole log and every checkpoint; raise a notice for what does not fit, and take down the others'."""
+    with hub.database.reading() as session:
+        entries, broken = audit.verify(session, hub.district, keys=hub.vault.checkpoint_keys())
+    with hub.database.transaction() as session:
+        _take_down(session, hub, LOG_BROKEN, {one.stream for one in broken})
+        result = _tell_broken(session, hub, broken, now) | {"entries": entries}
+        _ran(session, hub, "verify-log", result, now)
+    return result
+
+
+def _tell_broken(session: Session, hub: Hub, broken: Sequence[audit.Broken], now: datetime) -> dict[str, Any]:
+    known = _raised(session, hub, LOG_BROKEN)
+    rows = []
+    for one in broken:
+        details = orjson.dumps({"number": one.number, "what": one.what, "until": one.until}).decode()
+        row = {"district": hub.district, "kind": LOG_BROKEN, "subject": one.stream}
+        if one.stream not in known:  # as it was first found
+            rows.append({**row, "details": details, "raised_at": now})
+            known.add(one.stream)
+    upsert(session, table(Notice), rows)
+    return {"broken": len(broken)}
+
+
 def checkpoint_wal(hub: Hub, _now: datetime) -> Mapping[str, Any]:
     """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever.
 
@@ -237,6 +280,8 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         ),
         "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
         "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
+        "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
+        "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
         "checkpoint-wal": Job(checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True),
     }
 

@@ -659,6 +659,37 @@ class AuditEntry(Base):
     hash: Mapped[str] = mapped_column(Text)
 
 
+class AuditCheckpoint(Base):
+    """A signed statement of how far the log had come. `statement` and `signatures` are canonical JSON, as they are exported.
+
+    `peaks` (JSON) are the roots of the perfect subtrees over all leaves so far: what the next one goes on from.
+    """
+
+    __tablename__ = "audit_checkpoint"
+    __table_args__ = _args()
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Count, primary_key=True)
+    statement: Mapped[str] = mapped_column(Text)
+    signatures: Mapped[str] = mapped_column(Text)
+    peaks: Mapped[str] = mapped_column(Text)
+
+
+class AuditLeaf(Base):
+    """A leaf of the log's Merkle tree: the head of a stream that had moved when a checkpoint was made. In the order of
+    checkpoints, and of the streams' names within one, they are all leaves."""
+
+    __tablename__ = "audit_leaf"
+    __table_args__ = _args(
+        _refers("audit_checkpoint", "checkpoint", to=("number",)),
+        Index("ix_audit_leaf_stream", "district", "stream", "entries"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    checkpoint: Mapped[int] = mapped_column(Count, primary_key=True)
+    stream: Mapped[str] = mapped_column(Text, primary_key=True)
+    entries: Mapped[int] = mapped_column(Count)
+    hash: Mapped[str] = mapped_column(Text)
+
+
 class JobRun(Base):
     """The newest run of a scheduled job."""
 

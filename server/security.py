@@ -5,7 +5,8 @@ Keys: a key file holds numbered master keys. A district's key is derived from a 
 district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows included. NIKs are found
 by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to a public key (HPKE); its
 private half follows from the master key, so it is in every copy of the key file and is renewed with the master key, older
-ones staying usable. Nothing here logs, and no plaintext leaves but as a return value.
+ones staying usable. So does the key that signs checkpoints of the log (Ed25519). Nothing here logs, and no plaintext
+leaves but as a return value.
 """
 
 import base64
@@ -23,7 +24,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -123,6 +124,22 @@ class Vault:
         sealing = {version: _sealing_key(master, district) for version, master in keys.masters.items()}
         self._sealing = {key_id(key.public_key()): key for key in sealing.values()}
         self._sealing_public = sealing[keys.newest].public_key()
+        signing = {
+            version: _checkpoint_key(master, district)
+            for version, master in sorted(keys.masters.items(), reverse=True)
+        }
+        self._signing = {checkpoint_key_id(_raw_public(key)): key for key in signing.values()}
+
+    def checkpoint_keys(self) -> dict[str, str]:
+        """Give the public keys of checkpoints by id, 32 bytes in base64url each; the newest first."""
+        return {id_: base64url(_raw_public(key)) for id_, key in self._signing.items()}
+
+    def sign_checkpoint(self, message: bytes) -> dict[str, str]:
+        """Sign (Ed25519, RFC 8032) with the key of every master key that is held: signature by the key's id, in base64url.
+
+        Whoever noted an older public key can so still check what is signed after a rotation.
+        """
+        return {id_: base64url(key.sign(message)) for id_, key in self._signing.items()}
 
     def sealing_key(self) -> dict[str, Any]:
         """Give the public key to seal to, and its id: what every tablet is told."""
@@ -197,6 +214,29 @@ def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
     drawn = HKDF(SHA256(), 48, salt=None, info=f"posyandu-sync/sealing/{district}".encode()).derive(master)
     order = ec.SECP256R1().group_order
     return ec.derive_private_key(int.from_bytes(drawn, "big") % (order - 1) + 1, ec.SECP256R1())
+
+
+def _checkpoint_key(master: bytes, district: str) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(_derive(master, f"checkpoint/{district}"))
+
+
+def _raw_public(key: ed25519.Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def checkpoint_key_id(public: bytes) -> str:
+    """Name a checkpoint key by its 32 public bytes: 11 characters, 64 bits of their SHA-256."""
+    return base64url(sha256(public)[:8])
+
+
+def checkpoint_signature_fits(public: str, message: bytes, signature: str) -> bool:
+    """Check a signature that `Vault.sign_checkpoint` made; False too where key or signature are none."""
+    try:
+        key = ed25519.Ed25519PublicKey.from_public_bytes(unbase64(public))
+        key.verify(unbase64(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def key_id(key: ec.EllipticCurvePublicKey) -> str:

@@ -70,7 +70,7 @@ def test_altered_entry_is_named(logged: District, change: str) -> None:
 
 def test_removed_entry_is_named(logged: District) -> None:
     tamper(logged, f"DELETE FROM audit_entry {ENTRY} 3")
-    assert logged.broken_log() == [audit.Broken(STREAM, 3, "removed or inserted")]
+    assert logged.broken_log() == [audit.Broken(STREAM, 3, "removed")]
 
 
 def test_removed_entry_is_named_when_the_rest_is_numbered_again(logged: District) -> None:
@@ -81,7 +81,7 @@ def test_removed_entry_is_named_when_the_rest_is_numbered_again(logged: District
         f"UPDATE audit_entry SET number = 4 {ENTRY} 5",
         f"UPDATE audit_stream SET entries = 4 WHERE stream = '{STREAM}'",
     )
-    assert logged.broken_log() == [audit.Broken(STREAM, 3, "altered")]
+    assert logged.broken_log() == [audit.Broken(STREAM, 3, "removed")]
 
 
 def copy_of(number: int, new: int) -> str:
@@ -99,12 +99,46 @@ def test_inserted_entry_is_named(logged: District) -> None:
         copy_of(3, 4),
         f"UPDATE audit_stream SET entries = 6 WHERE stream = '{STREAM}'",
     )
-    assert logged.broken_log() == [audit.Broken(STREAM, 4, "altered")]
+    assert logged.broken_log() == [audit.Broken(STREAM, 4, "inserted")]
 
 
 def test_entry_inserted_at_the_end_is_named(logged: District) -> None:
     tamper(logged, copy_of(5, 6))
-    assert logged.broken_log() == [audit.Broken(STREAM, 6, "removed or inserted")]
+    assert logged.broken_log() == [audit.Broken(STREAM, 6, "altered")]
+
+
+def test_entries_of_a_stream_without_a_head_are_named(logged: District) -> None:
+    tamper(
+        logged,
+        *off(logged),
+        f"DELETE FROM audit_stream WHERE stream = '{STREAM}'",
+    )
+    assert logged.broken_log() == [audit.Broken(STREAM, 1, "inserted")]
+
+
+def off(district: District) -> list[str]:
+    """Switch foreign keys off for a connection, as an intruder would."""
+    return (
+        ["PRAGMA foreign_keys = OFF"]
+        if district.hub.database.is_sqlite
+        else ["SET session_replication_role = replica"]
+    )
+
+
+@pytest.mark.parametrize(("one", "other"), [(2, 3), (2, 5), (1, 4)])
+def test_reordered_entries_are_named(logged: District, one: int, other: int) -> None:
+    tamper(
+        logged,
+        f"UPDATE audit_entry SET number = 100 {ENTRY} {one}",
+        f"UPDATE audit_entry SET number = {one} {ENTRY} {other}",
+        f"UPDATE audit_entry SET number = {other} {ENTRY} 100",
+    )
+    assert logged.broken_log() == [audit.Broken(STREAM, one, "reordered")]
+
+
+def test_details_written_otherwise_are_no_alteration(logged: District) -> None:
+    tamper(logged, f"UPDATE audit_entry SET details = '{{ \"number\":  3 }}' {ENTRY} 3")
+    assert logged.broken_log() == []
 
 
 def test_cut_off_end_is_named(logged: District) -> None:

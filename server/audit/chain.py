@@ -1,12 +1,11 @@
-"""The log that supervisors trust: append-only streams, each entry hashed over the one before it.
+"""Writing the log: append-only streams, each entry hashed over the one before it.
 
 One stream a post, one for the office. `append` is the only writer, in the transaction of what it tells of; the
 database layer refuses to commit a change of data without it. Details never hold a person's data: ids, counts and codes only.
+They are stored in canonical form, so that whoever verifies a long log hashes what is stored.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.db import mark_audited
 from server.models import AuditEntry, AuditStream, table
-from sync_protocol import ProtocolError, digest
+from sync_protocol import canonical, digest
 
 OFFICE = "office"
 
@@ -45,14 +44,14 @@ def append(
     actor : "tablet:<id>", "account:<id>", "job:<name>" or "operator"
     details : JSON values, whole numbers only; no personal data
     """
-    given = {"the_district": district, "the_stream": stream}
-    head = session.connection().execute(_head(), given).one_or_none()
+    head = lock_head(session, district, stream)
     number, previous = (head.entries + 1, head.head_hash) if head else (1, "")
     at = now.astimezone(UTC)
     details = dict(details or {})
     hash_ = entry_hash(district, stream, number, at, actor, action, details, previous)
     row = {"entries": number, "head_hash": hash_}
     if head:
+        given = {"the_district": district, "the_stream": stream}
         session.connection().execute(_move_head(), {**given, **row})
     else:
         session.connection().execute(
@@ -65,11 +64,17 @@ def append(
         "at": at,
         "actor": actor,
         "action": action,
-        "details": json.dumps(details, sort_keys=True),
+        "details": canonical(details).decode(),
         "hash": hash_,
     }
     session.connection().execute(insert(table(AuditEntry)), [entry])
     mark_audited(session)
+
+
+def lock_head(session: Session, district: str, stream: str) -> Any:
+    """Give `entries` and `head_hash` of a stream, locked until the transaction ends; None if there is no such stream yet."""
+    given = {"the_district": district, "the_stream": stream}
+    return session.connection().execute(_head(), given).one_or_none()
 
 
 @cache
@@ -110,72 +115,3 @@ def entry_hash(
             "previous": previous,
         }
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The first entry of a stream that does not fit the one before it, or the head that does not fit the last entry."""
-
-    stream: str
-    number: int
-    what: str
-
-
-def verify(session: Session, district: str) -> tuple[int, list[Broken]]:
-    """Recompute every stream of a district.
-
-    Returns
-    -------
-    (entries read, first break of each broken stream)
-    """
-    count, broken = 0, []
-    heads = session.execute(
-        select(AuditStream.stream, AuditStream.entries, AuditStream.head_hash)
-        .where(AuditStream.district == district)
-        .order_by(AuditStream.stream)
-    ).all()
-    for stream, entries, head_hash in heads:
-        read, found = _verify_stream(session, district, stream, entries, head_hash)
-        count += read
-        broken += [found] if found else []
-    return count, broken
-
-
-def _verify_stream(
-    session: Session, district: str, stream: str, entries: int, head_hash: str
-) -> tuple[int, Broken | None]:
-    previous, number = "", 0
-    statement = (
-        select(
-            AuditEntry.number,
-            AuditEntry.at,
-            AuditEntry.actor,
-            AuditEntry.action,
-            AuditEntry.details,
-            AuditEntry.hash,
-        )
-        .where(AuditEntry.district == district, AuditEntry.stream == stream)
-        .order_by(AuditEntry.number)
-        .execution_options(yield_per=1000)
-    )
-    with session.execute(statement) as rows:
-        for row in rows:
-            number += 1
-            if row.number != number or number > entries:
-                return number, Broken(stream, number, "removed or inserted")
-            if not _fits(district, stream, row, previous):
-                return number, Broken(stream, number, "altered")
-            previous = row.hash
-    if number != entries or previous != head_hash:
-        return number, Broken(stream, number + 1, "cut off")
-    return number, None
-
-
-def _fits(district: str, stream: str, row: Any, previous: str) -> bool:
-    """Say whether an entry has the hash that it should; details that are no longer ours have none."""
-    try:
-        details = json.loads(row.details)
-        made = entry_hash(district, stream, row.number, row.at, row.actor, row.action, details, previous)
-    except (ValueError, TypeError, ProtocolError):
-        return False
-    return bool(made == row.hash)

@@ -1,0 +1,300 @@
+"""Signed checkpoints: how far every stream had come, in one statement that somebody keeps elsewhere.
+
+The tree's leaves are the heads of the streams that had moved since the checkpoint before, so the tree only ever grows and
+what RFC 9162 proves of such trees holds between any two checkpoints (docs/adr/0016). A statement also names the digest of
+*all* heads, which the downloaded file carries: with it alone a log can be checked, without the tree.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from server.audit.chain import OFFICE, append, lock_head
+from server.audit.merkle import Growing, leaf_hash
+from server.hub import Hub
+from server.models import AuditCheckpoint, AuditLeaf, AuditStream, Installation, table
+from server.security import base64url, checkpoint_key_id, checkpoint_signature_fits, unbase64
+from sync_protocol import ProtocolError, canonical, digest
+
+VERSION: Final = 1
+KIND: Final = "posyandu-sync.checkpoint"
+LARGEST_FILE: Final = 64 << 20
+"""Bytes of a checkpoint's file; 200 bytes a stream."""
+
+
+class NotACheckpoint(ValueError):
+    """What was given is no checkpoint, or one that was altered. The text says why, in Indonesian and English."""
+
+
+class LogTurnedBack(RuntimeError):
+    """The log is shorter than its newest checkpoint says: nothing is signed that hides it."""
+
+
+class Head(NamedTuple):
+    """How far a stream had come, and the hash of its newest entry."""
+
+    stream: str
+    entries: int
+    hash: str
+
+    def leaf(self) -> bytes:
+        """Give the hash of this head as a leaf of the tree."""
+        return leaf_hash(canonical(list(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A statement, its signatures by key, and the leaves that it added to the tree."""
+
+    statement: Mapping[str, Any]
+    signatures: Mapping[str, str]
+    leaves: tuple[Head, ...]
+
+    @property
+    def number(self) -> int:
+        return int(self.statement["number"])
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.statement["at"])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint as somebody keeps it: with all heads, and the public keys that signed it."""
+
+    statement: Mapping[str, Any]
+    signatures: Mapping[str, str]
+    public_keys: Mapping[str, str]
+    heads: tuple[Head, ...]
+
+    @property
+    def number(self) -> int:
+        return int(self.statement["number"])
+
+    def file(self) -> bytes:
+        """Write it as the file that is downloaded."""
+        content = {
+            "kind": KIND,
+            "statement": self.statement,
+            "signatures": self.signatures,
+            "public_keys": self.public_keys,
+            "heads": [list(head) for head in self.heads],
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def heads_digest(heads: Iterable[Head]) -> str:
+    """Give the digest of all heads, by the names of their streams."""
+    return digest([list(head) for head in sorted(heads)])
+
+
+# -- making one -----------------------------------------------------------------------------------
+
+
+def make(session: Session, hub: Hub, now: datetime, *, actor: str) -> Checkpoint:
+    """Sign how far the log has come, store it, and log it (which the next one covers).
+
+    The office's stream is locked first, so two of these never meet; entries that are being written elsewhere meanwhile
+    belong to the next one.
+
+    Raises
+    ------
+    LogTurnedBack
+        A stream is shorter than the last checkpoint says, or gone.
+    """
+    district = hub.district
+    lock_head(session, district, OFFICE)
+    before = _newest_row(session, district)
+    heads, moved = _heads(session, district)
+    tree = _tree_after(before)
+    for head in moved:
+        tree.add(head.leaf())
+    statement = {
+        "v": VERSION,
+        "district": district,
+        "at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "incarnation": session.get_one(Installation, district).incarnation,
+        "number": before.number + 1 if before else 1,
+        "streams": len(heads),
+        "entries": sum(head.entries for head in heads),
+        "leaves": tree.size,
+        "root": base64url(tree.root()),
+        "heads": heads_digest(heads),
+        "keys": sorted(hub.vault.checkpoint_keys()),
+        "previous": digest(json.loads(before.statement)) if before else "",
+    }
+    made = Checkpoint(statement, hub.vault.sign_checkpoint(canonical(statement)), tuple(moved))
+    _store(session, district, made, tree)
+    details = {"checkpoint": made.number, "root": statement["root"], "entries": statement["entries"]}
+    append(session, district, OFFICE, "checkpoint.signed", actor=actor, now=now, details=details)
+    return made
+
+
+def _newest_row(session: Session, district: str) -> Any:
+    c = table(AuditCheckpoint).c
+    newest = select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)
+    return session.connection().execute(newest.order_by(c.number.desc()).limit(1)).one_or_none()
+
+
+def _heads(session: Session, district: str) -> tuple[list[Head], list[Head]]:
+    """Give the heads of all streams, and of those that have moved since they were last a leaf; both by name."""
+    c, leaf = table(AuditStream).c, table(AuditLeaf).c
+    last = (
+        select(func.max(leaf.entries))
+        .where(leaf.district == c.district, leaf.stream == c.stream)
+        .scalar_subquery()
+    )
+    query = select(c.stream, c.entries, c.head_hash, last.label("last")).where(c.district == district)
+    rows = session.connection().execute(query).all()
+    shorter = sorted(row.stream for row in rows if row.entries < (row.last or 0))
+    known = select(func.count(leaf.stream.distinct())).where(leaf.district == district)
+    gone = session.connection().execute(known).scalar_one() - sum(row.last is not None for row in rows)
+    if shorter or gone:
+        raise LogTurnedBack(f"shorter than the last checkpoint: {', '.join(shorter) or gone}")
+    heads = sorted(Head(row.stream, row.entries, row.head_hash) for row in rows)
+    still = {row.stream for row in rows if row.entries == row.last}
+    return heads, [head for head in heads if head.stream not in still]
+
+
+def _tree_after(before: Any) -> Growing:
+    if before is None:
+        return Growing()
+    peaks = [unbase64(peak) for peak in json.loads(before.peaks)]
+    return Growing(json.loads(before.statement)["leaves"], peaks)
+
+
+def peaks_text(tree: Growing) -> str:
+    """Write a tree's peaks as they are stored."""
+    return canonical([base64url(peak) for peak in tree.peaks]).decode()
+
+
+def _store(session: Session, district: str, made: Checkpoint, tree: Growing) -> None:
+    row = {
+        "district": district,
+        "number": made.number,
+        "statement": canonical(dict(made.statement)).decode(),
+        "signatures": canonical(dict(made.signatures)).decode(),
+        "peaks": peaks_text(tree),
+    }
+    session.connection().execute(insert(table(AuditCheckpoint)), [row])
+    leaves = [{"district": district, "checkpoint": made.number, **head._asdict()} for head in made.leaves]
+    session.connection().execute(insert(table(AuditLeaf)), leaves)
+
+
+# -- reading them ---------------------------------------------------------------------------------
+
+
+def newest(session: Session, district: str) -> Checkpoint | None:
+    """Give the newest checkpoint, without its leaves; None if there is none."""
+    row = _newest_row(session, district)
+    return Checkpoint(json.loads(row.statement), json.loads(row.signatures), ()) if row else None
+
+
+def kept(session: Session, hub: Hub, number: int | None = None) -> Kept | None:
+    """Give a checkpoint, the newest unless told, as the file that somebody keeps; None if there is none."""
+    c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
+    query = select(c.number, c.statement, c.signatures).where(c.district == hub.district)
+    if number is not None:
+        query = query.where(c.number == number)
+    row = session.connection().execute(query.order_by(c.number.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    furthest = (
+        select(leaf.stream, func.max(leaf.entries).label("entries"))
+        .where(leaf.district == hub.district, leaf.checkpoint <= row.number)
+        .group_by(leaf.stream)
+        .subquery()
+    )
+    same = (leaf.stream == furthest.c.stream) & (leaf.entries == furthest.c.entries)
+    found = select(leaf.stream, leaf.entries, leaf.hash).join(furthest, same)
+    heads = session.connection().execute(found.where(leaf.district == hub.district))
+    return Kept(
+        json.loads(row.statement),
+        json.loads(row.signatures),
+        hub.vault.checkpoint_keys(),
+        tuple(sorted(Head(*each) for each in heads)),
+    )
+
+
+def listed(session: Session, district: str, limit: int) -> list[Checkpoint]:
+    """Give the newest checkpoints, without their leaves."""
+    c = table(AuditCheckpoint).c
+    query = select(c.statement, c.signatures).where(c.district == district)
+    rows = session.connection().execute(query.order_by(c.number.desc()).limit(limit))
+    return [Checkpoint(json.loads(row.statement), json.loads(row.signatures), ()) for row in rows]
+
+
+def read_kept(raw: bytes) -> Kept:
+    """Read the file of a checkpoint, and check that it is in itself what was signed.
+
+    Raises
+    ------
+    NotACheckpoint
+        It is none, or was altered.
+    """
+    try:
+        content = json.loads(raw)
+        if content["kind"] != KIND:
+            raise NotACheckpoint(f"jenis {content['kind']!r} / its kind is {content['kind']!r}, not {KIND}")
+        found = Kept(
+            dict(content["statement"]),
+            {str(key): str(value) for key, value in content["signatures"].items()},
+            {str(key): str(value) for key, value in content["public_keys"].items()},
+            tuple(Head(str(s), int(n), str(h)) for s, n, h in content["heads"]),
+        )
+        _refuse_altered(found)
+    except (ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
+        if isinstance(error, NotACheckpoint):
+            raise
+        raise NotACheckpoint("bukan berkas titik periksa / this is not the file of a checkpoint") from error
+    return found
+
+
+def _refuse_altered(found: Kept) -> None:
+    for id_, public in found.public_keys.items():
+        if checkpoint_key_id(unbase64(public)) != id_:
+            raise NotACheckpoint(f"kunci {id_} diubah / key {id_} was altered")
+    if heads_digest(found.heads) != found.statement["heads"]:
+        raise NotACheckpoint("daftar ujung aliran diubah / its list of heads was altered")
+    if not is_signed(found.statement, found.signatures, found.public_keys):
+        raise NotACheckpoint("tanda tangan tidak cocok / its signature does not fit")
+    int(found.statement["number"])
+
+
+def is_signed(
+    statement: Mapping[str, Any], signatures: Mapping[str, str], keys: Mapping[str, str]
+) -> bool | None:
+    """Say whether the keys that the statement names have signed it, as far as they are known.
+
+    Returns
+    -------
+    bool or None : None where no key of the statement is among `keys`
+    """
+    if set(signatures) != set(statement["keys"]):
+        return False
+    known = [id_ for id_ in signatures if id_ in keys]
+    message = canonical(dict(statement))
+    if not all(checkpoint_signature_fits(keys[id_], message, signatures[id_]) for id_ in known):
+        return False
+    return True if known else None
+
+
+def stored(session: Session, district: str) -> Iterable[tuple[Any, Sequence[Head]]]:
+    """Give every row of a checkpoint with its leaves, in order; a number of leaves without a row comes with None."""
+    c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
+    rows = session.connection().execute(
+        select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)
+    )
+    by_number = {row.number: row for row in rows}
+    leaves: dict[int, list[Head]] = {}
+    found = select(leaf.checkpoint, leaf.stream, leaf.entries, leaf.hash).where(leaf.district == district)
+    for number, *head in session.connection().execute(found):
+        leaves.setdefault(number, []).append(Head(*head))
+    for number in sorted(by_number.keys() | leaves.keys()):
+        yield by_number.get(number), sorted(leaves.get(number, ()))

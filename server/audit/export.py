@@ -1,0 +1,250 @@
+"""The log as a file: JSON lines that a stranger can verify in another language, offline (docs/audit.md has the format).
+
+Lines come in this order, so that one pass with little memory is enough: what it is, public keys, checkpoints with their
+leaves, heads of the streams, entries stream by stream, and an end with a digest of everything before it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server.audit.checkpoints import Head, Kept, stored
+from server.audit.verification import Broken, check_checkpoints, entries_of, follow, heads_of
+from server.hub import Hub
+from server.models import AuditCheckpoint, AuditStream, Installation, table
+from sync_protocol import ProtocolError, canonical
+
+VERSION: Final = 1
+KIND: Final = "posyandu-sync.log"
+EXPORT: Final = "export"
+"""The name under which a broken file is told, where a stream's name stands else; its numbers are lines."""
+LONGEST_LINE: Final = 64 << 20
+ENTRY: Final = ("stream", "number", "at", "actor", "action", "details", "hash")
+_SORTED: Final = orjson.OPT_SORT_KEYS
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, ProtocolError)
+
+
+class NotAnExport(ValueError):
+    """The file does not begin as an export of the log does. The text says so in Indonesian and English."""
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def lines(session: Session, hub: Hub, now: datetime) -> Iterator[bytes]:
+    """Write the whole log of a district as it is in this snapshot, a line at a time."""
+    taken, hashed = 0, sha256()
+    for content in _content(session, hub, now):
+        line = orjson.dumps(content, option=_SORTED) + b"\n"
+        hashed.update(line)
+        taken += 1
+        yield line
+    yield orjson.dumps({"kind": "end", "lines": taken, "sha256": hashed.hexdigest()}) + b"\n"
+
+
+def _content(session: Session, hub: Hub, now: datetime) -> Iterator[dict[str, Any]]:
+    district, s, c = hub.district, table(AuditStream).c, table(AuditCheckpoint).c
+    counted = select(func.count(), func.coalesce(func.sum(s.entries), 0)).where(s.district == district)
+    streams, entries = session.connection().execute(counted).one()
+    signed = select(func.count()).where(c.district == district)
+    yield {
+        "kind": KIND,
+        "v": VERSION,
+        "district": district,
+        "incarnation": session.get_one(Installation, district).incarnation,
+        "exported_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "streams": streams,
+        "entries": int(entries),
+        "checkpoints": session.connection().execute(signed).scalar_one(),
+    }
+    for id_, public in hub.vault.checkpoint_keys().items():
+        yield {"kind": "key", "key": id_, "public_key": public}
+    for row, leaves in stored(session, district):
+        if row is not None:
+            yield {
+                "kind": "checkpoint",
+                "statement": _json(row.statement),
+                "signatures": _json(row.signatures),
+                "leaves": [list(leaf) for leaf in leaves],
+            }
+    for head in heads_of(session, district):
+        yield {"kind": "head", "head": list(head)}
+    for row in entries_of(session, district):
+        entry = dict(zip(ENTRY, row, strict=True))
+        yield {"kind": "entry", **entry, "details": _json(entry["details"])}
+
+
+def _json(text: str) -> Any:
+    """Read stored JSON; what is none is exported as the text that it is, and fits no hash."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
+# -- verifying ------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    number: Any
+    statement: str
+    signatures: str
+    peaks: None
+
+
+@dataclass(slots=True)
+class Verified:
+    """What came of verifying an export.
+
+    Parameters
+    ----------
+    about : its first line
+    keys : the public keys that it brings; who signed is known only where these are compared with keys noted elsewhere
+    """
+
+    about: Mapping[str, Any]
+    keys: dict[str, str] = field(default_factory=dict)
+    checkpoints: int = 0
+    entries: int = 0
+    broken: list[Broken] = field(default_factory=list)
+
+
+def verify_export(raw: Iterable[bytes], *, kept: Kept | None = None) -> Verified:
+    """Recompute an exported log, in one pass, without a database.
+
+    Parameters
+    ----------
+    raw : the file's lines
+    kept : a checkpoint that somebody kept elsewhere; its public keys count then, and those of the file do not
+
+    Raises
+    ------
+    NotAnExport
+        The file is none, or of a version that is not known here.
+    """
+    reader = _Reader(iter(raw))
+    about = reader.first()
+    found = Verified(about)
+    heads: dict[str, Head] = {}
+    checkpoints: list[tuple[_Row, list[Head]]] = []
+    try:
+        for content in reader.until("entry"):
+            _take(content, found, heads, checkpoints)
+    except _UNREADABLE:
+        reader.broken = reader.broken or Broken(EXPORT, reader.number, "altered")
+    keys = kept.public_keys if kept else found.keys
+    checked = check_checkpoints(checkpoints, about["district"], keys)
+    found.checkpoints = len(checked.digests)
+    if len(checkpoints) < about["checkpoints"] and not checked.broken:
+        checked.broken.append(Broken("checkpoint", len(checkpoints) + 1, "cut off"))
+    marks, broken = checked.against(kept)
+    found.entries, streams = follow(about["district"], heads, marks, reader.entries())
+    if len(heads) != about["streams"] and not streams:
+        broken.append(Broken(EXPORT, 1, "altered"))
+    found.broken = [*streams, *broken, *([reader.broken] if reader.broken else [])]
+    return found
+
+
+def _take(
+    content: Mapping[str, Any],
+    found: Verified,
+    heads: dict[str, Head],
+    checkpoints: list[tuple[_Row, list[Head]]],
+) -> None:
+    """Take a line that is no entry."""
+    if content["kind"] == "key":
+        found.keys[content["key"]] = content["public_key"]
+    elif content["kind"] == "head":
+        head = Head(*content["head"])
+        heads[head.stream] = head
+    elif content["kind"] == "checkpoint":
+        statement, signatures = canonical(content["statement"]), canonical(content["signatures"])
+        row = _Row(content["statement"]["number"], statement.decode(), signatures.decode(), None)
+        checkpoints.append((row, sorted(Head(*leaf) for leaf in content["leaves"])))
+    else:
+        raise ValueError(content["kind"])
+
+
+class _Reader:
+    """The lines of an export, counted and digested as they are read."""
+
+    def __init__(self, raw: Iterator[bytes]) -> None:
+        self._raw, self._hashed = raw, sha256()
+        self._waiting: Any = None
+        self._ended = False
+        self.number = 0
+        self.broken: Broken | None = None
+
+    def first(self) -> dict[str, Any]:
+        """Give what the file says of itself."""
+        line = next(self._raw, b"")
+        about: Any = None
+        try:
+            about = orjson.loads(line)
+            known = about["kind"] == KIND and about["v"] == VERSION
+            _ = about["district"] + "", about["streams"] + 0, about["entries"] + 0, about["checkpoints"] + 0
+        except _UNREADABLE:
+            known = False
+        if not known:
+            raise NotAnExport(
+                f"bukan ekspor catatan audit versi {VERSION} / not an export of the log, version {VERSION}"
+            )
+        self.number = 1
+        self._hashed.update(line)
+        return dict(about)
+
+    def _contents(self) -> Iterator[dict[str, Any]]:
+        for line in self._raw:
+            self.number += 1
+            try:
+                content = orjson.loads(line)
+                if content["kind"] == "end":
+                    same = (content["lines"], content["sha256"]) == (
+                        self.number - 1,
+                        self._hashed.hexdigest(),
+                    )
+                    self.broken = None if same else Broken(EXPORT, self.number, "altered")
+                    self._ended = True
+                    return
+            except _UNREADABLE:
+                self.broken = Broken(EXPORT, self.number, "altered")
+                self._ended = True
+                return
+            self._hashed.update(line)
+            yield content
+
+    def until(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Give lines up to the first of a kind, which waits for `entries`."""
+        for content in self._contents():
+            if content["kind"] == kind:
+                self._waiting = content
+                return
+            yield content
+
+    def entries(self) -> Iterator[tuple[Any, ...]]:
+        """Give the entries that are left; then say whether the file has its end."""
+        if self._waiting is not None:
+            yield from self._entry(self._waiting)
+        if not self._ended:
+            for content in self._contents():
+                yield from self._entry(content)
+        if not self._ended:
+            self.broken = Broken(EXPORT, self.number + 1, "cut off")
+
+    def _entry(self, content: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        try:
+            stream, number, at, actor, action, details, hash_ = map(content.__getitem__, ENTRY)
+            text = orjson.dumps(details, option=_SORTED).decode()
+            for what in (stream, at, actor, action, hash_):
+                what + ""
+            number + 0
+        except _UNREADABLE:
+            self.broken = self.broken or Broken(EXPORT, self.number, "altered")
+            return
+        yield stream, number, at, actor, action, text, hash_

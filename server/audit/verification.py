@@ -1,0 +1,394 @@
+"""Recomputing the log: every hash, every checkpoint, and the first entry of each stream that does not fit.
+
+The same code reads a database and an export. It is told rows of entries in order, stream by stream, the heads that the
+streams are said to have, and the marks that checkpoints have set: (stream, number) -> hash. Rules kept here:
+- What a checkpoint says counts as far as the checkpoints hold together: from the first that does not, none does.
+- A checkpoint that somebody kept elsewhere goes before what is stored.
+- The fast way hashes the stored text. Where that does not fit, the content is read and written canonically, which decides.
+"""
+
+import json
+from binascii import b2a_base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Select, String, Text, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from server.audit.chain import entry_hash
+from server.audit.checkpoints import Head, Kept, is_signed, peaks_text, stored
+from server.audit.merkle import Growing
+from server.models import AuditEntry, AuditLeaf, AuditStream, table
+from server.security import base64url
+from sync_protocol import ProtocolError, canonical, digest
+
+CHECKPOINT: Final = "checkpoint"
+"""The name under which a broken checkpoint is told, where a stream's name stands else."""
+LOOKED_AHEAD: Final = 1000
+"""Rows after one that does not fit, among which the right one is looked for."""
+ROWS_AT_ONCE: Final = 5000
+AT_LENGTH: Final = 32
+"""Characters of a moment as it is hashed: 2026-03-05T02:00:00.000000+00:00."""
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ProtocolError)
+
+
+class Row(NamedTuple):
+    """An entry as it is stored or exported; `details` as JSON text."""
+
+    stream: str
+    number: int
+    at: str
+    actor: str
+    action: str
+    details: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first entry of a stream that does not fit, or the end that is not there.
+
+    Parameters
+    ----------
+    stream : its name; CHECKPOINT where a stored checkpoint is broken
+    number : of the first entry concerned
+    what : altered, removed, inserted, reordered, cut off; or rewritten: hashed anew, so that only a checkpoint shows it
+    until : of something rewritten, the entry at which the checkpoint shows it; the first altered one is not beyond
+    """
+
+    stream: str
+    number: int
+    what: str
+    until: int | None = None
+
+    def words(self) -> str:
+        """Say it in English."""
+        if self.until is not None:
+            return f"{self.stream}: entries {self.number} to {self.until} were {self.what}"
+        return f"{self.stream}: entry {self.number} was {self.what}"
+
+
+Marks = dict[str, dict[int, str]]
+"""What hash a stream's entry of a number must have, as checkpoints say."""
+
+
+# -- the database ---------------------------------------------------------------------------------
+
+
+def verify(
+    session: Session,
+    district: str,
+    *,
+    keys: Mapping[str, str] | None = None,
+    kept: Kept | None = None,
+) -> tuple[int, list[Broken]]:
+    """Recompute every stream and every checkpoint of a district.
+
+    Parameters
+    ----------
+    keys : public keys of checkpoints by id; without them signatures are not looked at
+    kept : a checkpoint that somebody kept elsewhere (`read_kept`)
+
+    Returns
+    -------
+    (entries read, first break of each broken stream, first broken checkpoint)
+    """
+    found = check_checkpoints(stored(session, district), district, keys or {})
+    heads = {head.stream: head for head in heads_of(session, district)}
+    marks, broken = found.against(kept)
+    count, streams = follow(district, heads, marks, entries_of(session, district))
+    return count, [*streams, *broken]
+
+
+def heads_of(session: Session, district: str) -> Iterator[Head]:
+    """Give how far every stream is said to go."""
+    c = table(AuditStream).c
+    rows = select(c.stream, c.entries, c.head_hash).where(c.district == district)
+    for row in session.connection().execute(rows):
+        yield Head(*row)
+
+
+def entries_of(session: Session, district: str) -> Iterator[Any]:
+    """Give every entry as the fields of a `Row`, stream by stream."""
+    c = table(AuditEntry).c
+    query = columns(session).where(c.district == district).order_by(c.stream, c.number)
+    with session.connection().execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as rows:
+        for some in rows.partitions():
+            yield from map(tuple, some)
+
+
+def columns(session: Session) -> Select[*tuple[Any, ...]]:
+    """Select entries, moments as the text that is hashed."""
+    c = table(AuditEntry).c
+    if session.get_bind().dialect.name == "sqlite":
+        at: Any = type_coerce(c.at, Text())
+    else:
+        at = func.to_char(func.timezone("UTC", c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"', type_=String())
+    return select(c.stream, c.number, at.label("at"), c.actor, c.action, c.details, c.hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What came of looking at what was written since the newest checkpoint.
+
+    Parameters
+    ----------
+    entries : looked at
+    left : entries that were not, because there are more than the limit
+    """
+
+    entries: int
+    left: int
+    broken: list[Broken]
+
+
+def verify_tail(session: Session, district: str, limit: int) -> Tail:
+    """Recompute what every stream has had since it was last a leaf: the time of an hour's entries, not of years.
+
+    What lies before is left to `verify`; that nobody cut a stream shorter than its leaf is looked at too.
+    """
+    c, leaf = table(AuditEntry).c, table(AuditLeaf).c
+    heads = {head.stream: head for head in heads_of(session, district)}
+    s, other = table(AuditStream).c, table(AuditLeaf).alias()
+    furthest = (
+        select(func.max(other.c.entries))
+        .where(other.c.district == s.district, other.c.stream == s.stream)
+        .correlate(table(AuditStream))
+        .scalar_subquery()
+    )
+    last = (
+        select(leaf.stream, leaf.entries, leaf.hash)
+        .join(table(AuditStream), (s.district == leaf.district) & (s.stream == leaf.stream))
+        .where(leaf.district == district, leaf.entries == furthest)
+    )
+    starts = {row.stream: Head(*row) for row in session.connection().execute(last)}
+    count, broken = 0, []
+    for stream, head in sorted(heads.items()):
+        start = starts.get(stream, Head(stream, 0, ""))
+        if head.entries == start.entries and head.hash == start.hash:
+            continue
+        new = columns(session).where(c.district == district, c.stream == stream, c.number > start.entries)
+        rows = session.connection().execute(new.order_by(c.number).limit(limit - count))
+        reached, found = _follow(district, iter(map(tuple, rows)), {}, start)
+        count += reached.entries - start.entries
+        if found is None and (head.entries < start.entries or count < limit):
+            found = _at_the_end(reached, head, {})
+        broken += [found] if found else []
+        if count >= limit:
+            break
+    whole = sum(head.entries - starts.get(name, Head(name, 0, "")).entries for name, head in heads.items())
+    return Tail(count, max(0, whole - count) if count >= limit else 0, broken)
+
+
+# -- checkpoints ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the stored checkpoints come to: marks, and the digest of each statement, as far as they hold together."""
+
+    marks: Marks = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+
+    def against(self, kept: Kept | None) -> tuple[Marks, list[Broken]]:
+        """Hold a checkpoint that was kept elsewhere against those that are stored; what it says goes before."""
+        if kept is None:
+            return self.marks, self.broken
+        broken = list(self.broken)
+        for head in kept.heads:
+            self.marks.setdefault(head.stream, {})[head.entries] = head.hash
+        if not broken and kept.number not in self.digests:
+            broken.append(Broken(CHECKPOINT, len(self.digests) + 1, "cut off"))
+        elif kept.number in self.digests and self.digests[kept.number] != digest(dict(kept.statement)):
+            broken.insert(0, Broken(CHECKPOINT, kept.number, "altered"))
+        return self.marks, broken[:1]
+
+
+def check_checkpoints(
+    rows: Iterable[tuple[Any, Sequence[Head]]], district: str, keys: Mapping[str, str]
+) -> Checked:
+    """Recompute tree, heads, numbers, links and signatures of checkpoints in order, up to the first that does not hold.
+
+    Parameters
+    ----------
+    rows : of each checkpoint its row as stored (without `peaks` in an export; None for one that is gone), and its leaves
+    """
+    checked, state, unsigned = Checked(), _State(), 0
+    for number, (row, leaves) in enumerate(rows, 1):
+        what = "removed" if row is None or row.number != number else ""
+        signed: bool | None = None
+        if not what:
+            try:
+                signed = state.takes(row, leaves, district, keys)
+                what = "" if signed is not False else "altered"
+            except _UNREADABLE:
+                what = "altered"
+        if what:
+            checked.broken.append(Broken(CHECKPOINT, number, what))
+            break
+        unsigned = 0 if signed else unsigned + 1
+        for head in leaves:
+            checked.marks.setdefault(head.stream, {})[head.entries] = head.hash
+        checked.digests[number] = state.previous
+    if keys and unsigned and not checked.broken:
+        # nobody whose key is known signed these, nor any later one that would vouch for them
+        checked.broken.append(Broken(CHECKPOINT, len(checked.digests) - unsigned + 1, "altered"))
+    return checked
+
+
+@dataclass(slots=True)
+class _State:
+    """How far the checkpoints have been recomputed."""
+
+    tree: Growing = field(default_factory=Growing)
+    heads: dict[str, Head] = field(default_factory=dict)
+    number: int = 0
+    at: str = ""
+    previous: str = ""
+
+    def takes(self, row: Any, leaves: Sequence[Head], district: str, keys: Mapping[str, str]) -> bool | None:
+        """Go on by a checkpoint; False where it does not follow, None where it does and nobody known has signed it."""
+        statement, signatures = json.loads(row.statement), json.loads(row.signatures)
+        for head in leaves:
+            before = self.heads.get(head.stream)
+            if before is not None and head.entries <= before.entries:
+                return False
+            self.tree.add(head.leaf())
+            self.heads[head.stream] = head
+        wanted = {
+            "district": district,
+            "number": self.number + 1,
+            "streams": len(self.heads),
+            "entries": sum(head.entries for head in self.heads.values()),
+            "leaves": self.tree.size,
+            "root": base64url(self.tree.root()),
+            "previous": self.previous,
+        }
+        as_stored = (canonical(statement).decode(), canonical(signatures).decode())
+        if (
+            as_stored != (row.statement, row.signatures)
+            or row.peaks not in (None, peaks_text(self.tree))
+            or any(statement[name] != value for name, value in wanted.items())
+            or statement["at"] < self.at
+        ):
+            return False
+        self.number, self.at, self.previous = self.number + 1, statement["at"], digest(statement)
+        signed = is_signed(statement, signatures, keys)
+        return None if not keys else signed
+
+
+# -- streams --------------------------------------------------------------------------------------
+
+
+def follow(
+    district: str, heads: Mapping[str, Head], marks: Marks, rows: Iterable[Any]
+) -> tuple[int, list[Broken]]:
+    """Recompute streams.
+
+    Parameters
+    ----------
+    heads : how far each stream is said to go
+    rows : entries as `Row`s, stream by stream, by number
+
+    Returns
+    -------
+    (entries read, first break of each broken stream)
+    """
+    count, broken, seen = 0, [], set()
+    for stream, some in groupby(rows, key=itemgetter(0)):
+        if stream in seen:  # an export that was shuffled
+            number = next(iter(some))[1]
+            broken.append(Broken(stream, number, "reordered"))
+            continue
+        seen.add(stream)
+        known = marks.get(stream, {})
+        reached, found = _follow(district, some, known, Head(stream, 0, ""))
+        found = found or _at_the_end(reached, heads.get(stream), known)
+        count += reached.entries
+        broken += [found] if found else []
+    for stream in sorted((heads.keys() | marks.keys()) - seen):
+        broken.append(Broken(stream, 1, "cut off"))
+    return count, sorted(broken, key=lambda one: (one.stream, one.number))
+
+
+def _follow(
+    district: str, rows: Iterator[Any], marks: Mapping[int, str], start: Head
+) -> tuple[Head, Broken | None]:
+    """Recompute a stream's hashes from a point on, as far as they fit; give how far that was and what comes first behind."""
+    stream = start.stream
+    number, previous, marked = start.entries, start.hash, start.entries
+    middle = f',"district":{_quoted(district)},"number":'
+    end = f'","stream":{_quoted(stream)}}}'
+    for row in rows:
+        _, got, at, actor, action, details, hash_ = row
+        number += 1
+        raw = (
+            f'{{"action":{_quoted(action)},"actor":{_quoted(actor)},"at":"{at}"'
+            f',"details":{details}{middle}{number},"previous":"{previous}{end}'
+        )
+        made = b2a_base64(sha256(raw.encode("utf-8", "replace")).digest(), newline=False)[:43]
+        same = made.translate(_URL_SAFE).decode() == hash_ and len(at) == AT_LENGTH
+        if got != number or not (same or _hash(district, row, number, previous) == hash_):
+            what = _what(district, number, previous, [row, *islice(rows, LOOKED_AHEAD)])
+            return Head(stream, number - 1, previous), Broken(stream, number, what)
+        previous = hash_
+        mark = marks.get(number)
+        if mark is not None:
+            if mark != previous:
+                return Head(stream, number, previous), Broken(stream, marked + 1, "rewritten", number)
+            marked = number
+    return Head(stream, number, previous), None
+
+
+def _at_the_end(reached: Head, head: Head | None, marks: Mapping[int, str]) -> Broken | None:
+    """Compare where a stream ends with where it should; every hash up to there fits."""
+    stream, number, _ = reached
+    if max(marks, default=0) > number:
+        return Broken(stream, number + 1, "cut off")
+    if head is None or head.entries < number:
+        return Broken(stream, (head.entries if head else 0) + 1, "inserted")
+    return None if head == reached else Broken(stream, number + 1, "cut off")
+
+
+def _what(district: str, number: int, previous: str, rows: Sequence[Any]) -> str:
+    """Say what was done to the first entry that does not fit, from what comes after it; "altered" where nothing tells."""
+    first, later = rows[0], rows[1:]
+    if first[1] < number:
+        return "inserted"
+    if first[1] > number:
+        return "reordered" if any(row[1] == number for row in later) else "removed"
+    hashes = {row[6] for row in rows}
+    right = next((row for row in later if _hash(district, row, number, previous) in hashes), None)
+    if right is not None:
+        own = _hash(district, right, number, previous)
+        for before, row in zip([right, *later], later, strict=False):
+            link = own if before in (first, right) else before[6]
+            if _hash(district, first, row[1], link or "") in hashes:
+                return "reordered"
+        return "inserted"
+    if later and _hash(district, later[0], number + 2, first[6]) == later[0][6]:
+        return "removed"  # and the rest numbered anew
+    return "altered"
+
+
+def _hash(district: str, row: Any, number: int, previous: str) -> str | None:
+    """Give the hash that an entry's content has at a place; None where it is no content of ours."""
+    stream, _, at, actor, action, details, _ = row
+    try:
+        moment = datetime.fromisoformat(at)
+        return entry_hash(*(district, stream, number, moment, actor, action), json.loads(details), previous)
+    except _UNREADABLE:
+        return None
+
+
+@lru_cache(4096)
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
