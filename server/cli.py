@@ -962,6 +962,120 @@ def import_batch(data: Path | None, files: tuple[Path, ...], apply: bool, form: 
     sys.exit(NEEDS_ATTENTION if done.needs_attention else 0)
 
 
+@import_.command("sigizi")
+@_data_option
+@_format_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--apply", is_flag=True, help="Take it; without this only say what would happen.")
+@click.option("--rows", is_flag=True, help="Tell of every row, not only of those that need somebody.")
+@click.option("--post", help="The post (name or id) of all rows, for a sheet that names none.")
+@click.option(
+    "--add-posts", is_flag=True, help="First add posyandu that the file names and that are not here."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 16), help="Processes that share a long file; else one a processor."
+)
+def import_sigizi(
+    data: Path | None,
+    file: Path,
+    form: str,
+    apply: bool,
+    rows: bool,
+    post: str | None,
+    add_posts: bool,
+    workers: int | None,
+) -> None:
+    """Take a sheet of Sigizi/e-PPGBM: the export (Daftar Balita), or the measurement or identity template.
+
+    XLSX, CSV, or HTML that calls itself .xls. A file that was cut short goes on where it stopped; taken again it changes
+    nothing. The exit code is 1 when a row was refused or waits for a person.
+    """
+    from server.interchange.runs import FEW_TO_SHARE, Options, import_sheet
+    from server.interchange.sheets import Unreadable
+    from server.interchange.telling import as_text, concerning
+
+    hub = _hub(data)
+    accounts: list[Any] = []
+    progress = _slowly()
+    with _told():
+        try:
+            with hub.database.reading() as session:
+                post_id = _post_id(session, hub, post) if post else ""
+            content = file.read_bytes()
+            shared = len(content) > FEW_TO_SHARE
+            report = import_sheet(
+                hub,
+                content,
+                Options(post_id=post_id, add_posts=add_posts, scope=hub.district),
+                apply=apply,
+                actor=OPERATOR,
+                now=datetime.now(UTC),
+                tell=lambda done, total: progress("baris / rows", done, total),
+                each=lambda found: accounts.extend(found if rows else concerning(found)),
+                workers=(workers or os.cpu_count() or 1) if shared else 0,
+            )
+        except Unreadable as error:
+            _wrong_use(str(error))
+    text = as_text(report, sorted(accounts, key=lambda account: int(account["row"])), form)
+    click.echo(text, nl=not text.endswith("\n"))
+    if report.resumed_rows:
+        click.echo(f"Dilanjutkan setelah / went on after: {report.resumed_rows:,} baris / rows", err=True)
+    if report.counts["ask"]:
+        click.echo("Putuskan dengan / decide with: posyandu-sync import cases, import decide", err=True)
+    if not apply:
+        click.echo(
+            "Belum ada yang disimpan: ulangi dengan --apply / Nothing is stored yet: add --apply", err=True
+        )
+    sys.exit(NEEDS_ATTENTION if report.needs_attention else 0)
+
+
+@import_.command("cases")
+@_data_option
+@_format_option
+@click.option("--decided", is_flag=True, help="Those that were decided, instead of those that wait.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+def import_cases(data: Path | None, form: str, decided: bool, limit: int) -> None:
+    """List the rows of imported files that a person must decide about, with whom they may mean. What is listed is logged."""
+    from server.interchange import cases
+    from server.interchange.telling import cases_text
+    from server.review import Scope
+
+    hub = _hub(data)
+    scope = Scope.whole_district(hub, shows_names=True)
+    with _told():
+        with hub.database.reading() as session:
+            status = "decided" if decided else "open"
+            shown, total = cases.cases(session, hub, scope, status=status, limit=limit)
+        with hub.database.transaction() as session:
+            cases.log_listed(session, hub, OPERATOR, len(shown), datetime.now(UTC))
+    text = cases_text(shown, form)
+    if text:
+        click.echo(text, nl=not text.endswith("\n"))
+    click.echo(f"{len(shown)} dari / of {total}", err=True)
+
+
+@import_.command("decide")
+@_data_option
+@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.argument("decision", type=click.Choice(["child", "new", "theirs", "skip"]))
+@click.option("--child", type=click.UUID, help="With 'child': whom the row is about.")
+def import_decide(data: Path | None, case_id: UUID, decision: str, child: UUID | None) -> None:
+    """Decide about a row of a file: it is this child, a new one, its values hold, or it is left out."""
+    from server.interchange import cases
+    from server.review import Scope
+
+    def work(hub: Any, session: Any, now: datetime) -> str:
+        scope = Scope.whole_district(hub, shows_names=True)
+        who = str(child) if child else None
+        return cases.decide(
+            session, hub, scope, str(case_id), decision, child_id=who, author=OPERATOR, now=now
+        )
+
+    outcome = _change(data, work)
+    click.echo(outcome)
+    sys.exit(NEEDS_ATTENTION if outcome == "ask" else 0)
+
+
 # -- operations -----------------------------------------------------------------------------------
 
 

@@ -109,6 +109,16 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Akun sendiri tidak dapat dinonaktifkan atau diatur ulang di sini. Minta admin lain melakukannya.",
         "Your own account cannot be disabled or reset here. Ask another administrator to do it.",
     ),
+    "import-case-decided": ProblemKind(
+        409,
+        "Baris ini sudah diputuskan. Muat ulang daftarnya.",
+        "This row was decided already. Load the list again.",
+    ),
+    "sheet-unreadable": ProblemKind(
+        422,
+        "Berkas tidak dapat dibaca: {reason}.",
+        "The file cannot be read: {reason}.",
+    ),
     "not-allowed": ProblemKind(
         403,
         "Peran Anda tidak mencakup halaman ini. Hubungi admin bila seharusnya mencakup.",

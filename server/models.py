@@ -698,3 +698,73 @@ class JobRun(Base):
     job: Mapped[str] = mapped_column(Text, primary_key=True)
     ran_at: Mapped[datetime] = mapped_column(Moment)
     result: Mapped[str] = mapped_column(Text)
+
+
+class ImportRun(Base):
+    """One file that was brought in from elsewhere: how far it came, and what became of its rows.
+
+    `digest` is of the file and the options, so that a file which was cut short goes on where it stopped. `counts` (JSON): rows
+    by outcome. `sealed` is the file itself, kept for a page between looking and applying; None otherwise. `state`: waiting (a
+    page shows it), running, done.
+    """
+
+    __tablename__ = "import_run"
+    __table_args__ = _args(Index("ix_import_run_digest", "district", "digest"))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    scope_kind: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(Text)
+    chunks: Mapped[int] = mapped_column(Integer)
+    counts: Mapped[str] = mapped_column(Text)
+    started_by: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class ImportChunk(Base):
+    """Rows of a file that were taken in one transaction. `sealed`: what each row held and what became of it, packed."""
+
+    __tablename__ = "import_chunk"
+    __table_args__ = _args(_refers("import_run", "run_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    run_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    rows: Mapped[int] = mapped_column(Integer)
+    counts: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ImportCase(Base):
+    """A row of somebody's file that a person must decide about: whose it is, or which values hold.
+
+    `id` follows from what the row says, so the same row again is the same case, open or decided. `who` follows from what it
+    says of the child alone: what was decided about it holds for the child's other rows. `sealed`: the row, under the
+    district's key. `candidates` (JSON): children here whom it may mean, with scores and reasons in codes. `decision`: child
+    (that is who it is), new, theirs (the file's values hold) or skip.
+    """
+
+    __tablename__ = "import_case"
+    __table_args__ = _args(
+        _refers("import_run", "run_id", to=("id",)),
+        Index("ix_import_case_open", "district", "status", "post_id"),
+        Index("ix_import_case_who", "district", "who"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[str] = mapped_column(Id)
+    row: Mapped[int] = mapped_column(Integer)
+    question: Mapped[str] = mapped_column(Text)
+    post_id: Mapped[str] = mapped_column(Id)
+    who: Mapped[str] = mapped_column(Id)
+    candidates: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[str] = mapped_column(Text)
+    decision: Mapped[str | None] = mapped_column(Text)
+    child_id: Mapped[str | None] = mapped_column(Id)
+    found_at: Mapped[datetime] = mapped_column(Moment)
+    decided_by: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -37,7 +37,6 @@ from sync_protocol import (
     Outcome,
     VersionVector,
     chain,
-    digest,
     follow_up_id,
     hub_actor,
     measurement_id,
@@ -107,8 +106,7 @@ def write(
     author: str,
     now: datetime,
     details: Mapping[str, Any] | None = None,
-    new_at: str | Mapping[str, str] | None = None,
-    many: bool = False,
+    new_at: str | None = None,
 ) -> list[Written]:
     """Make changes of known children, in a writing transaction: all of them or, if one is refused, none.
 
@@ -118,9 +116,7 @@ def write(
     action : dotted word for the log, such as "conflict.settled"
     author : "account:<id>" or "operator"
     details : for the log beside the changes' dots; no personal data
-    new_at : the post of a child that is not there yet, or of each such child by id, whose edits then name it, too; without
-        it such a child is unknown
-    many : hundreds of children at once, from a file: the log then counts them and holds one digest over the changes' hashes
+    new_at : the post of a child that is not there yet, whose own change had been set aside; else such a child is unknown
 
     Raises
     ------
@@ -128,38 +124,97 @@ def write(
         `record-unknown` for a child that is not there, `change-invalid` with every reason (among them those that only
         the state can give: a post that does not exist, a measurement before birth).
     """
+    at = dict.fromkeys({edit.child_id for edit in edits}, new_at) if new_at is not None else {}
+    planned = plan(session, hub, edits, author=author, now=now, new_at=at, lock=True)
+    dots = [[w.dot.actor, w.dot.counter] for w in planned.written]
+    planned.carry_out(session, hub, action, {**(details or {}), "dots": dots}, author=author, now=now)
+    return planned.written
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Changes that were worked out and are not written yet, and what that was worked out from.
+
+    `heads` are the streams' ends of all posts concerned, `told` the children of each post whose log is to tell of it. As
+    with a tablet's upload (`sync.Plan`), equal ends mean that nothing has changed since.
+    """
+
+    heads: Mapping[str, int]
+    writes: Writes
+    written: list[Written]
+    told: Mapping[str, Sequence[str]]
+
+    def still_stands(self, session: Session, hub: Hub) -> bool:
+        """Lock the posts, and say whether they are as they were."""
+        given = {"district": hub.district, "posts": list(self.heads), "children": []}
+        return heads_of(session, given, lock=True) == self.heads
+
+    def carry_out(
+        self,
+        session: Session,
+        hub: Hub,
+        action: str,
+        details: Mapping[str, Any],
+        *,
+        author: str,
+        now: datetime,
+        name_children: bool = True,
+    ) -> None:
+        """Write everything, and log it at every post concerned, with the children's ids or only how many they are."""
+        self.writes.apply(session)
+        for post_id, ids in sorted(self.told.items()):
+            told = {**details, "children": sorted(ids) if name_children else len(ids)}
+            stream = audit.post_stream(post_id)
+            audit.append(session, hub.district, stream, action, actor=author, now=now, details=told)
+
+
+def plan(
+    session: Session,
+    hub: Hub,
+    edits: Sequence[Edit],
+    *,
+    author: str,
+    now: datetime,
+    new_at: Mapping[str, str],
+    lock: bool,
+) -> Planned:
+    """Work out what some edits come to; only reads (and, asked to, locks).
+
+    Parameters
+    ----------
+    edits, author : as for `write`
+    new_at : the posts of children that are not there yet, by id
+    lock : False on a snapshot: then `still_stands` must be asked before it is carried out
+
+    Raises
+    ------
+    Problem
+        as `write`.
+    Moved
+        Without the lock: a child changed its post meanwhile.
+    """
     district = hub.district
     children = sorted({edit.child_id for edit in edits})
-    homes = _homes(session, district, children)
-    arriving = dict.fromkeys(children, new_at) if isinstance(new_at, str) else dict(new_at or {})
-    homes = {child_id: arriving[child_id] for child_id in children if child_id in arriving} | homes
-    if homes.keys() != set(children):
+    homes = {**new_at, **_homes(session, district, children)}
+    if not homes.keys() >= set(children):
         raise Problem("record-unknown")
-    posts = sorted(set(arriving.values()))
     linked = [edit.registers["same_as"]["child"] for edit in edits if "same_as" in edit.registers]
     kin = persons.kin(session, district, children, [child_id for child_id in linked if child_id])
+    posts = sorted(set(new_at.values()))
     # all at once, in order: what would be locked later could wait for one who waits for this
-    heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=True)
+    heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=lock)
     last = _last_of(session, district, edits)
     arrivals = [_arrival(hub, edit, last.get(hub_actor(edit.record_id)), author, now) for edit in edits]
     _refuse(arrivals)
-    home = homes[children[0]]
-    _, touched = load(session, hub, home, arrivals, now, lock=True)
+    heads, touched = load(session, hub, homes[children[0]], arrivals, now, lock=lock)
     judge(arrivals, touched)
     _refuse(arrivals)
     writes = Writes()
     fresh = save(session, writes, hub, None, arrivals, touched, now)
-    found = duplicates.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
+    found = duplicates.search(session, hub, writes, touched, arrivals, fresh, now, lock=lock)
     derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
-    writes.apply(session)
-    told_of: dict[str, Any] = {"dots": [[a.link.dot.actor, a.link.dot.counter] for a in arrivals]}
-    if many:
-        told_of = {"changes": len(arrivals), "digest": digest([a.link.hash for a in arrivals])}
-    for post_id, ids in sorted(touched.posts_told().items()):
-        told = {**(details or {}), "children": len(ids) if many else sorted(ids), **told_of}
-        stream = audit.post_stream(post_id)
-        audit.append(session, district, stream, action, actor=author, now=now, details=told)
-    return [Written(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
+    written = [Written(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
+    return Planned({**heads, **found.heads}, writes, written, touched.posts_told())
 
 
 def decide(hub: Hub, work: Callable[[Session], Decided]) -> Decided:

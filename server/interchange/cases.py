@@ -1,0 +1,317 @@
+"""Rows that a person must decide about: listed with whom they may mean, decided, and taken then like any other row.
+
+Rules kept here:
+- Scope is a condition of the query: a question about a post of others is neither found nor counted.
+- Who is shown names is logged by the caller (`log_listed`) before they are shown.
+- What is decided about whom a row speaks of holds for that child's other rows, in this file and in later ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.orm import Session
+
+from server import audit, office
+from server.errors import Problem
+from server.hub import Hub
+from server.interchange.matching import Foreseen
+from server.interchange.refusals import QUESTIONS
+from server.interchange.runs import DECIDED, OPEN, case_purpose, decisions, unpacked, write_planned
+from server.interchange.sigizi import Reader, Row, layout_of
+from server.interchange.taking import ASK, Account, take
+from server.models import Child, HealthPost, ImportCase
+from server.places import UUID_TEXT
+from server.review import Scope
+from server.review.scope import name_of, posts_within, within
+
+CHILD, NEW, THEIRS, SKIP = "child", "new", "theirs", "skip"
+ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "several": (CHILD, NEW, SKIP),
+    "alike": (CHILD, NEW, SKIP),
+    "identity-differs": (CHILD, NEW, SKIP),
+    "nik-shared": (CHILD, NEW, SKIP),
+    "values-differ": (THEIRS, SKIP),
+    "removed": (NEW, SKIP),
+}
+"""What may be answered to each question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A child here whom a row may mean; `likeness` in percent. The name is None for who may not see it."""
+
+    child_id: str
+    likeness: int
+    name: str | None
+    sex: str | None
+    born_on: str | None
+    post: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row, and what is asked about it. `said` is what the row says, in its own columns; None for who may see no names."""
+
+    id: str
+    run_id: str
+    row: int
+    question: str
+    post_id: str
+    post: str
+    said: Mapping[str, str] | None
+    candidates: tuple[Candidate, ...]
+    status: str
+    decision: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    found_at: datetime
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What may be answered."""
+        return ANSWERS[self.question]
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        words = QUESTIONS[self.question]
+        return {
+            "id": self.id,
+            "run": self.run_id,
+            "row": self.row,
+            "question": self.question,
+            "question_words": {"id": words.id, "en": words.en},
+            "answers": list(self.answers),
+            "post": {"id": self.post_id, "name": self.post},
+            "said": dict(self.said) if self.said is not None else None,
+            "candidates": [
+                {
+                    "child": c.child_id,
+                    "likeness": c.likeness,
+                    "name": c.name,
+                    "sex": c.sex,
+                    "born_on": c.born_on,
+                    "post": c.post,
+                }
+                for c in self.candidates
+            ],
+            "status": self.status,
+            "decision": self.decision,
+            "decided_by": self.decided_by,
+            "decided_at": self.decided_at.isoformat() if self.decided_at else None,
+            "found_at": self.found_at.isoformat(),
+        }
+
+
+SHOWN: Final = (
+    *("Nama", "nama_anak", "NIK", "JK", "jenis_kelamin", "Tgl Lahir", "tgl_lahir", "Nama Ortu", "nama_ortu"),
+    *("Tanggal Pengukuran", "TANGGALUKUR", "Berat", "BERAT", "Tinggi", "TINGGI", "Cara Ukur", "LiLA", "LILA"),
+)
+"""The columns of a row that are shown beside the question."""
+
+
+def cases(
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    *,
+    status: str = OPEN,
+    run_id: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[list[Case], int]:
+    """List the rows that wait for a person (or were decided), oldest first, with how many there are."""
+    where = [_mine(hub, scope), ImportCase.status == status]
+    if run_id is not None:
+        where.append(ImportCase.run_id == run_id)
+    total = session.execute(select(func.count()).select_from(ImportCase).where(*where)).scalar_one()
+    rows = session.scalars(
+        select(ImportCase)
+        .where(*where)
+        .order_by(ImportCase.found_at, ImportCase.row, ImportCase.id)
+        .limit(limit)
+        .offset(offset)
+    ).all()
+    return _shown(session, hub, scope, rows), total
+
+
+def case(session: Session, hub: Hub, scope: Scope, case_id: str) -> Case:
+    """Give one of them.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope.
+    """
+    return _shown(session, hub, scope, [_stored(session, hub, scope, case_id)])[0]
+
+
+def log_listed(session: Session, hub: Hub, actor: str, count: int, now: datetime) -> None:
+    """Log that somebody was shown rows of a file, names and all."""
+    audit.append(
+        session,
+        hub.district,
+        audit.OFFICE,
+        "import-cases.viewed",
+        actor=actor,
+        now=now,
+        details={"rows": count},
+    )
+
+
+def decide(
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    case_id: str,
+    decision: str,
+    *,
+    child_id: str | None = None,
+    author: str,
+    now: datetime,
+) -> str:
+    """Decide about a row, and take it accordingly, in a writing transaction.
+
+    Parameters
+    ----------
+    decision : one of ANSWERS for its question; `child` with whom it is
+
+    Returns
+    -------
+    str : what became of the row (`taking.OUTCOMES`); `ask` where a further question arises, such as values that differ
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope or for a child that is; `request-malformed` for an answer that does not fit;
+        `case-decided` for what was decided already; `change-invalid`.
+    """
+    stored = _stored(session, hub, scope, case_id, lock=True)
+    if stored.status != OPEN:
+        raise Problem("import-case-decided")
+    if decision not in ANSWERS[stored.question] or (decision == CHILD) != (child_id is not None):
+        allowed = ", ".join(ANSWERS[stored.question])
+        raise Problem(
+            "request-malformed", reason=f"decision is one of {allowed}; child is given with 'child' alone"
+        )
+    if child_id is not None and not _is_mine(session, hub, scope, child_id):
+        raise Problem("record-unknown")
+    values = {"status": DECIDED, "decision": decision, "decided_by": author, "decided_at": now}
+    if child_id is not None:
+        values["child_id"] = child_id
+    _change(session, hub, case_id, values)
+    account = _taken(session, hub, stored, author, now)
+    if account.outcome == ASK:  # whose it is, is settled now; what else is asked is asked on
+        candidates = orjson.dumps(account.candidates).decode()
+        _change(
+            session,
+            hub,
+            case_id,
+            {"status": OPEN, "question": account.question or "values-differ", "candidates": candidates},
+        )
+    details = {"case": case_id, "decision": decision, "outcome": account.outcome}
+    audit.append(
+        session, hub.district, audit.OFFICE, "import-case.decided", actor=author, now=now, details=details
+    )
+    return account.outcome
+
+
+def _taken(session: Session, hub: Hub, stored: ImportCase, author: str, now: datetime) -> Account:
+    """Take the row of a question, as it came."""
+    row, _ = _row(hub, stored, now)
+    decided = decisions(session, hub)
+    taken = take(session, hub, [(row, stored.post_id)], decided, Foreseen(), dry=False)
+    if taken.edits:
+        planned = office.plan(
+            session, hub, taken.edits, author=author, now=now, new_at=taken.new_at, lock=True
+        )
+        write_planned(session, hub, planned, stored.run_id, author=author, now=now)
+    return taken.accounts[0]
+
+
+def _row(hub: Hub, stored: ImportCase, now: datetime) -> tuple[Row, Mapping[str, str]]:
+    """Read the row of a question again; give it, and its cells as text by heading."""
+    held = orjson.loads(hub.vault.unseal_for_district(stored.sealed, case_purpose(hub, stored.id)))
+    layout = layout_of(held["kind"], held["headings"])
+    number, cells = unpacked(orjson.dumps(held["row"]))
+    row = Reader(layout, hub.settings.today(now)).read(number, cells)
+    said = {heading: str(cell) for heading, cell in zip(layout.headings, cells, strict=False) if cell != ""}
+    return row, said
+
+
+def _mine(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+    own = select(HealthPost.id).where(posts_within(hub, scope))
+    return and_(ImportCase.district == hub.district, ImportCase.post_id.in_(own))
+
+
+def _stored(session: Session, hub: Hub, scope: Scope, case_id: str, *, lock: bool = False) -> ImportCase:
+    if not UUID_TEXT.fullmatch(case_id):
+        raise Problem("record-unknown")
+    query = select(ImportCase).where(_mine(hub, scope), ImportCase.id == case_id)
+    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if found is None:
+        raise Problem("record-unknown")
+    return found
+
+
+def _change(session: Session, hub: Hub, case_id: str, values: Mapping[str, Any]) -> None:
+    mine = (ImportCase.district == hub.district, ImportCase.id == case_id)
+    session.execute(
+        update(ImportCase).where(*mine).values(**values).execution_options(synchronize_session=False)
+    )
+
+
+def _is_mine(session: Session, hub: Hub, scope: Scope, child_id: str) -> bool:
+    if not UUID_TEXT.fullmatch(child_id):
+        return False
+    return session.scalar(select(Child.id).where(within(hub, scope), Child.id == child_id)) is not None
+
+
+def _shown(session: Session, hub: Hub, scope: Scope, rows: Sequence[ImportCase]) -> list[Case]:
+    """Put questions as they are shown, with whom they may mean."""
+    wanted = {child_id for row in rows for child_id, _ in orjson.loads(row.candidates)}
+    found = session.execute(
+        select(
+            Child.id.label("child_id"),
+            *(Child.sex, Child.born_on, Child.state, Child.wrapped_key, Child.key_version),
+            HealthPost.name.label("post"),
+        )
+        .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
+        .where(within(hub, scope), Child.id.in_(wanted))
+    )
+    children = {row.child_id: row for row in found}
+    posts = {
+        row.id: row.name
+        for row in session.execute(
+            select(HealthPost.id, HealthPost.name).where(
+                HealthPost.district == hub.district, HealthPost.id.in_({row.post_id for row in rows})
+            )
+        )
+    }
+    return [_case(hub, scope, row, children, posts[row.post_id]) for row in rows]
+
+
+def _case(hub: Hub, scope: Scope, row: ImportCase, children: Mapping[str, Any], post: str) -> Case:
+    said = None
+    if scope.shows_names:
+        _, cells = _row(hub, row, row.found_at)
+        said = {heading: cells[heading] for heading in SHOWN if heading in cells}
+    candidates = tuple(
+        Candidate(
+            child_id,
+            percent,
+            name_of(hub, child) if scope.shows_names else None,
+            child.sex,
+            child.born_on.isoformat() if child.born_on else None,
+            child.post,
+        )
+        for child_id, percent in orjson.loads(row.candidates)
+        if (child := children.get(child_id))
+    )
+    return Case(
+        *(row.id, row.run_id, row.row, row.question, row.post_id, post, said, candidates, row.status),
+        *(row.decision, row.decided_by, row.decided_at, row.found_at),
+    )

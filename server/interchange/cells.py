@@ -1,0 +1,262 @@
+"""One cell of somebody's sheet -> what it means, or the rule that it breaks. Pure; hides how people and Excel write things.
+
+Rules kept here:
+- Nothing is guessed where two readings are possible: the cell is refused with its rule and remedy. Where only one
+  reading can be true (a weight of 9500 in a column of kilograms is in grams) it is read, and noted.
+- "-" and "" are blank everywhere in Sigizi; blank is never an error here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final, TypeVar
+
+from server.interchange.sheets import Cell
+from server.interchange.sheets.moments import ZERO
+
+Word = TypeVar("Word")
+
+BLANK: Final = frozenset(("", "-", "–", "—", "'"))
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}(?:[.,][0-9]{1,15})?\Z", re.ASCII)
+_AGE: Final = re.compile(
+    r"\s*(?:([0-9]{1,2})\s*(?:tahun|thn|th))?[\s,-]*(?:([0-9]{1,3})\s*(?:bulan|bln|bl))?[\s,-]*(?:([0-9]{1,3})\s*(?:hari|hr))?\s*\Z",
+    re.IGNORECASE,
+)
+_ISO: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})(?:[T ][0-9:.]{5,15}Z?)?\Z", re.ASCII)
+_PARTED: Final = re.compile(
+    r"([0-9]{1,2})[-/. ]([0-9]{1,2}|[A-Za-z]{3,9})[-/. ]([0-9]{4}|[0-9]{2})(?: [0-9:.]{4,12})?\Z", re.ASCII
+)
+_SERIAL: Final = re.compile(r"[0-9]{5}(?:\.[0-9]+)?\Z", re.ASCII)
+_MONTHS: Final = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("jan", "januari", "january"),
+            ("feb", "peb", "februari", "pebruari", "february"),
+            ("mar", "maret", "march"),
+            ("apr", "april"),
+            ("mei", "may"),
+            ("jun", "juni", "june"),
+            ("jul", "juli", "july"),
+            ("agu", "ags", "agt", "agust", "agustus", "aug", "august"),
+            ("sep", "sept", "september"),
+            ("okt", "oktober", "oct", "october"),
+            ("nov", "nop", "november", "nopember"),
+            ("des", "desember", "dec", "december"),
+        ),
+        1,
+    )
+    for name in names
+}
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2099, 12, 31)
+"""Serial numbers outside are no dates: 9500 in a date's column is somebody's weight."""
+
+
+class Wrong(ValueError):
+    """A cell cannot be read: `args[0]` is the rule, a key of `refusals.RULES`."""
+
+    @property
+    def rule(self) -> str:
+        return str(self.args[0])
+
+
+def is_blank(cell: Cell) -> bool:
+    """Say whether a cell says nothing."""
+    return isinstance(cell, str) and cell.strip() in BLANK
+
+
+def text(cell: Cell) -> str:
+    """Give a cell as one line of text; "" for a blank one."""
+    if isinstance(cell, str):
+        plain = " ".join(cell.split()).removeprefix("'")
+        return "" if plain in BLANK else plain
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    return cell.isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in whole small units (grams, millimetres), and the note that its reading is worth, if any."""
+
+    whole: int
+    note: str = ""
+
+
+def number(cell: Cell) -> Decimal | None:
+    """Read a number, with a decimal comma or point; None if blank.
+
+    Raises
+    ------
+    Wrong
+        `excel-date`, `excel-time` (Excel took 9.5 for a day or an hour), `not-number`.
+    """
+    if isinstance(cell, datetime):
+        raise Wrong("excel-date")
+    if isinstance(cell, time):
+        raise Wrong("excel-time")
+    if isinstance(cell, float):
+        if cell != cell or abs(cell) > 1e9:
+            raise Wrong("not-number")
+        return Decimal(repr(round(cell, 6)))
+    plain = text(cell)
+    if not plain:
+        return None
+    if not _NUMBER.match(plain):
+        raise Wrong(
+            "excel-date"
+            if _ISO.match(plain) or _PARTED.match(plain)
+            else "excel-time"
+            if re.match(r"[0-9]{1,2}:[0-9]{2}", plain)
+            else "not-number"
+        )
+    return Decimal(plain.replace(",", "."))
+
+
+def _rounded(value: Decimal) -> int:
+    return int(value.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def grams(cell: Cell, low: int = 500, high: int = 40_000) -> Number | None:
+    """Read kilograms as grams. What can only be grams (500 and more: no child weighs so many kilograms) is read as grams.
+
+    Parameters
+    ----------
+    low, high : grams; what lies outside is left to the schema to refuse, with its own words
+    """
+    value = number(cell)
+    if value is None:
+        return None
+    if low <= value <= high and value >= 300:
+        return Number(_rounded(value), "read-as-grams")
+    return Number(_rounded(value * 1000))
+
+
+def millimetres(cell: Cell) -> Number | None:
+    """Read centimetres as millimetres."""
+    value = number(cell)
+    return None if value is None else Number(_rounded(value * 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date, and the note that its reading is worth, if any. `other` is it with day and month changed over, where the cell
+    could be read so, too."""
+
+    day: date
+    note: str = ""
+    other: date | None = None
+
+
+def day(cell: Cell) -> Day | None:
+    """Read a date: ISO, day/month/year with 4 or 2 digits, with a month's name, Excel's serial number; None if blank.
+
+    Two digits of a year are of this century: everybody here is a child.
+
+    Raises
+    ------
+    Wrong
+        `not-date`.
+    """
+    if isinstance(cell, datetime):
+        found = cell.date()
+        return Day(found, other=_changed_over(found))
+    if isinstance(cell, time):
+        raise Wrong("not-date")
+    if isinstance(cell, float):
+        return Day(_serial(cell), "date-from-serial")
+    plain = text(cell)
+    if not plain:
+        return None
+    if iso := _ISO.match(plain):
+        return Day(_date(int(iso[1]), int(iso[2]), int(iso[3])))
+    if _SERIAL.match(plain):
+        return Day(_serial(float(plain)), "date-from-serial")
+    if not (parted := _PARTED.match(plain)):
+        raise Wrong("not-date")
+    return _parted(parted[1], parted[2], parted[3])
+
+
+def _parted(first: str, second: str, last: str) -> Day:
+    year, note = (int(last), "") if len(last) == 4 else (2000 + int(last), "two-digit-year")
+    if not second.isdigit():
+        month = _MONTHS.get(second.lower())
+        if month is None:
+            raise Wrong("not-date")
+        return Day(_date(year, month, int(first)), note)
+    one, two = int(first), int(second)
+    if two > 12 >= one:
+        return Day(_date(year, one, two), "month-first")
+    found = _date(year, two, one)
+    return Day(found, note, _changed_over(found))
+
+
+def _changed_over(found: date) -> date | None:
+    return date(found.year, found.day, found.month) if found.day <= 12 and found.day != found.month else None
+
+
+def _date(year: int, month: int, day_: int) -> date:
+    try:
+        return date(year, month, day_)
+    except ValueError:
+        raise Wrong("not-date") from None
+
+
+def _serial(serial: float) -> date:
+    if not 0 < serial < 100_000:
+        raise Wrong("not-date")
+    found = (ZERO + timedelta(days=int(serial))).date()
+    if not FIRST_DAY <= found <= LAST_DAY:
+        raise Wrong("not-date")
+    return found
+
+
+def age(cell: Cell) -> tuple[int, int] | None:
+    """Read an age such as "2 Tahun - 3 Bulan - 12 Hari" as (completed months, days beyond them); None if it is none."""
+    plain = text(cell)
+    found = _AGE.match(plain) if plain else None
+    if not found or not any(found.groups()):
+        return None
+    years, months, days = (int(part or 0) for part in found.groups())
+    return years * 12 + months, days
+
+
+def age_on(born_on: date, on: date) -> tuple[int, int]:
+    """Give an age as (completed calendar months, days beyond them); negative months before birth."""
+    months = (on.year - born_on.year) * 12 + on.month - born_on.month - (on.day < born_on.day)
+    year, month = divmod(born_on.year * 12 + born_on.month - 1 + months, 12)
+    for back in range(4):  # born on the 31st: the month is full on the last day that there is
+        try:
+            full = date(year, month + 1, born_on.day - back)
+            break
+        except ValueError:
+            continue
+    else:  # pragma: no cover  # every month has a 28th
+        raise AssertionError("unreachable")
+    return months, (on - full).days
+
+
+SEXES: Final = {
+    "l": "M",
+    "lk": "M",
+    "laki-laki": "M",
+    "laki laki": "M",
+    "laki": "M",
+    "p": "F",
+    "pr": "F",
+    "perempuan": "F",
+}
+POSITIONS: Final = {"terlentang": "lying", "telentang": "lying", "baring": "lying", "berdiri": "standing"}
+ANSWERS: Final = {"ya": True, "y": True, "tidak": False, "tdk": False, "t": False}
+
+
+def choice(cell: Cell, words: Mapping[str, Word], rule: str) -> Word | None:
+    """Read one of some words, whatever their letter case; None if blank."""
+    plain = text(cell).casefold()
+    if not plain:
+        return None
+    if plain not in words:
+        raise Wrong(rule)
+    return words[plain]

@@ -1,0 +1,666 @@
+"""A file of Sigizi, start to finish: read, put in order, and taken chunk by chunk; a dry run the same way, without writing.
+
+    rows -> by village, posyandu and child, in chunks -> each read, matched and written in ONE transaction, with its accounts
+
+Rules kept here:
+- The order and the chunks follow from the file alone. A chunk that is written is in the table, so a run that was killed
+  goes on after its last one; and what is taken again changes nothing, whatever is written or not.
+- A chunk is of one village where it can be: whom a row may mean is looked for there, and its posts alone are locked.
+- Rows are kept as they came, sealed, with what became of each.
+"""
+
+import multiprocessing
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from server import audit, office
+from server.config import Settings
+from server.db import among, upsert
+from server.hub import Hub
+from server.interchange import beside
+from server.interchange.beside import Beside
+from server.interchange.gazetteer import UNKNOWN, Gazetteer, add_missing, post_name
+from server.interchange.matching import Foreseen, made_id
+from server.interchange.refusals import RULES, Refusal
+from server.interchange.sheets import Cell, Cells, Limits, Unreadable, read_rows
+from server.interchange.sigizi import Layout, Reader, Row, find_layout, plain
+from server.interchange.taking import OUTCOMES, Account, Taken, take
+from server.merging import Moved, heads_of
+from server.models import ImportCase, ImportChunk, ImportRun, Region, table
+from server.places import new_id
+from server.security import base64url, sha256
+from sync_protocol import digest
+
+CHUNK_ROWS, FEW_ROWS = 1000, 300
+"""At most so many rows in one transaction; villages are put together up to the second number."""
+FEW_TO_SHARE: Final = 512 * 1024
+"""Bytes of a file up to which starting other processes costs more than they save."""
+SIGIZI: Final = "sigizi"
+WAITING, RUNNING, DONE = "waiting", "running", "done"
+OPEN, DECIDED = "open", "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a file is to be taken.
+
+    Parameters
+    ----------
+    post_id : the post of all rows, for sheets that name none; "" to go by the rows
+    add_posts : posyandu that are not here are added first
+    scope_kind, scope : whose import it is; rows of other posts are refused
+    allowed : the posts of that scope, None for all
+    """
+
+    post_id: str = ""
+    add_posts: bool = False
+    scope_kind: str = "district"
+    scope: str = ""
+    allowed: frozenset[str] | None = None
+
+    def key(self) -> str:
+        """Name what the chunks' content depends on."""
+        return f"{SIGIZI}/{self.post_id}/{self.add_posts:d}/{self.scope_kind}/{self.scope}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a file, or would: rows by outcome, their scores beside ours, posts that were added, how many rows a
+    killed run had taken before."""
+
+    run_id: str = ""
+    kind: str = ""
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    how: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    scores: dict[str, Beside] = field(default_factory=dict)
+    posts_missing: Counter[tuple[str, str]] = field(default_factory=Counter)
+    posts_added: int = 0
+    resumed_rows: int = 0
+
+    @property
+    def needs_attention(self) -> bool:
+        """Say whether a row was refused or waits for a person."""
+        return bool(self.counts["refused"] or self.counts["ask"])
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {
+            "run": self.run_id or None,
+            "kind": self.kind,
+            "rows": self.rows,
+            "outcomes": {outcome: self.counts[outcome] for outcome in OUTCOMES},
+            "matched_by": dict(sorted(self.how.items())),
+            "questions": dict(sorted(self.questions.items())),
+            "rules": dict(sorted(self.rules.items())),
+            "notes": dict(sorted(self.notes.items())),
+            "scores": {index: found.wire() for index, found in self.scores.items()},
+            "posts_missing": [
+                {"post": post, "village": village, "rows": count}
+                for (post, village), count in self.posts_missing.most_common()
+            ],
+            "posts_added": self.posts_added,
+            "resumed_rows": self.resumed_rows,
+        }
+
+    def merge(self, other: "Report") -> None:
+        """Add what another process counted."""
+        for name in ("counts", "how", "questions", "rules", "notes", "posts_missing"):
+            getattr(self, name).update(getattr(other, name))
+        for index, found in other.scores.items():
+            self.scores.setdefault(index, Beside()).merge(found)
+
+    def add(self, accounts: Sequence[Account]) -> None:
+        """Count a chunk's rows."""
+        self.rows += len(accounts)
+        for account in accounts:
+            self.counts[account.outcome] += 1
+            if account.how:
+                self.how[account.how] += 1
+            if account.question:
+                self.questions[account.question] += 1
+            self.rules.update({refusal.rule for refusal in account.row.refusals})
+            self.notes.update(set(account.row.notes))
+            if any(refusal.rule == "post-unknown" for refusal in account.row.refusals):
+                self.posts_missing[account.row.post, account.row.village] += 1
+
+
+Tell = Callable[[int, int], object]
+"""Told how many rows are done, of how many."""
+Each = Callable[[Sequence[Mapping[str, Any]]], object]
+"""Told the accounts of rows (`Account.wire`), some at a time."""
+Packed = Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A file's rows in the order in which they are taken, packed: some half kilobyte each.
+
+    Parameters
+    ----------
+    chunks : (first row, row after the last) of each, by place in `rows`
+    tasks : numbers of chunks that must be taken one after another, as they hold parts of one village; the last task holds
+        the rows whose NIK stands in several places of the file, and comes after all others
+    """
+
+    layout: Layout
+    rows: Packed
+    chunks: Sequence[tuple[int, int]]
+    tasks: Sequence[Sequence[int]]
+
+
+def open_sheet(content: bytes, limits: Limits | None = None) -> Sheet:
+    """Read a file and put its rows in order: by village, posyandu, child and number.
+
+    Raises
+    ------
+    Unreadable
+        It is no sheet of Sigizi, or more than the limits allow.
+    """
+    rows = read_rows(content, limits)
+    layout = find_layout(rows)
+    keyed: list[tuple[tuple[str, ...], tuple[str, ...], int, bytes]] = []
+    spelled: dict[str, str] = {}
+    places_of: dict[str, tuple[str, ...]] = {}
+    wandering = set()
+    for number, cells in rows:
+        names = [str(layout.cell(cells, what)) for what in ("subdistrict", "village")]
+        place = tuple(spelled.get(name) or spelled.setdefault(name, plain(name)) for name in names)
+        nik = str(layout.cell(cells, "nik"))
+        if len(nik) >= 16 and nik.isdigit() and places_of.setdefault(nik, place) != place:
+            wandering.add(nik)
+        rest = (nik, *(str(layout.cell(cells, what)) for what in ("name", "born_on")))
+        keyed.append((place, rest, number, _packed(number, cells)))
+    if not keyed:
+        raise Unreadable("tidak ada baris di bawah judul / there is no row under the headings")
+    if wandering:
+        keyed = [((_LAST,), *one[1:]) if one[1][0] in wandering else one for one in keyed]
+    keyed.sort(key=lambda one: one[:3])
+    places = [place for place, *_ in keyed]
+    chunks = _chunks(places)
+    return Sheet(layout, [packed for *_, packed in keyed], chunks, _tasks(places, chunks))
+
+
+_LAST: Final = "~"
+"""Comes after every name in plain form."""
+
+
+def _chunks(places: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Cut rows in order into chunks: whole villages where they fit."""
+    ends = [at for at in range(1, len(places)) if places[at] != places[at - 1]] + [len(places)]
+    chunks: list[tuple[int, int]] = []
+    start = 0
+    for place, end in enumerate(ends):
+        while end - start > CHUNK_ROWS:
+            chunks.append((start, start + CHUNK_ROWS))
+            start += CHUNK_ROWS
+        following = ends[place + 1] if place + 1 < len(ends) else None
+        if following is None or following - start > FEW_ROWS or places[end] == (_LAST,):
+            chunks.append((start, end))
+            start = end
+    return chunks
+
+
+def _tasks(places: Sequence[tuple[str, ...]], chunks: Sequence[tuple[int, int]]) -> list[list[int]]:
+    tasks: list[list[int]] = []
+    for number, (low, _) in enumerate(chunks):
+        if low and places[low] == places[low - 1]:
+            tasks[-1].append(number)
+        else:
+            tasks.append([number])
+    if places[-1] != (_LAST,):
+        tasks.append([])
+    return tasks
+
+
+def _packed(number: int, cells: Cells) -> bytes:
+    return orjson.dumps([number, [_plain_cell(cell) for cell in cells]])
+
+
+def _plain_cell(cell: Cell) -> Any:
+    if isinstance(cell, datetime):
+        return {"at": cell.isoformat()}
+    if isinstance(cell, time):
+        return {"time": cell.isoformat()}
+    return cell if cell == cell else ""  # no NaN in JSON
+
+
+def unpacked(packed: bytes) -> tuple[int, list[Cell]]:
+    """Give a packed row back: its number and cells."""
+    number, cells = orjson.loads(packed)
+    return number, [_cell(cell) for cell in cells]
+
+
+def _cell(plain_: Any) -> Cell:
+    if isinstance(plain_, dict):
+        return datetime.fromisoformat(plain_["at"]) if "at" in plain_ else time.fromisoformat(plain_["time"])
+    return float(plain_) if isinstance(plain_, int | float) else str(plain_)
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def import_sheet(
+    hub: Hub,
+    content: bytes,
+    options: Options,
+    *,
+    apply: bool,
+    actor: str,
+    now: datetime,
+    tell: Tell | None = None,
+    each: Each | None = None,
+    limits: Limits | None = None,
+    run_id: str | None = None,
+    workers: int = 0,
+) -> Report:
+    """Take a file, or only say what would become of it.
+
+    Parameters
+    ----------
+    content : the file
+    actor : "account:<id>" or "operator"
+    tell, each : told as rows are done
+    run_id : a waiting run that is to be taken now; else one that was cut short, or a new one
+    workers : processes that share the work; 0 to do it here
+
+    Raises
+    ------
+    Unreadable
+        It is no sheet of Sigizi, or more than the limits allow.
+    """
+    sheet = open_sheet(content, limits)
+    report = Report(kind=sheet.layout.kind, rows=len(sheet.rows))
+    run = _Run(hub, sheet.layout, options, actor, now, dry=not apply)
+    done: Mapping[int, int] = {}
+    if apply:
+        file = base64url(sha256(content + options.key().encode()))
+        done = run.begin(file, run_id, sheet)
+        report.run_id = run.id
+        if options.add_posts:
+            report.posts_added = run.add_posts(sheet)
+    finished = report.resumed_rows = sum(done.values())
+    left = [[number for number in task if number not in done] for task in sheet.tasks]
+    for found, accounts in _results(run, sheet, left, workers):
+        report.merge(found)
+        if each:
+            each(accounts)
+        finished += found.rows
+        if tell:
+            tell(finished, len(sheet.rows))
+    if apply:
+        report.counts = run.end()
+    return report
+
+
+Result = tuple[Report, list[dict[str, Any]]]
+Task = list[tuple[int, Packed]]
+
+
+def _results(run: "_Run", sheet: Sheet, left: Sequence[Sequence[int]], workers: int) -> Iterator[Result]:
+    """Do the tasks, here or in processes beside this one; the last one when all others are done."""
+    tasks: list[Task] = [[(n, sheet.rows[slice(*sheet.chunks[n])]) for n in task] for task in left]
+    *many, last = tasks
+    many = [task for task in many if task]
+    run.look()
+    if workers < 2 or len(many) < 2:
+        for task in many:
+            yield run.task(task)
+    else:
+        given = (run.hub.settings, sheet.layout, run.options, run.actor, run.now, run.dry, run.id)
+        # a forked process would share this one's connections
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _open_worker, given) as pool:
+            yield from pool.map(_in_worker, many)
+    if last:
+        yield run.task(last)
+
+
+_WORKER: "list[_Run]" = []
+
+
+def _open_worker(
+    settings: Settings,
+    layout: Layout,
+    options: Options,
+    actor: str,
+    now: datetime,
+    dry: bool,
+    run_id: str,
+) -> None:
+    run = _Run(Hub.open(settings), layout, options, actor, now, dry=dry)
+    run.id = run_id
+    run.look()
+    _WORKER.append(run)
+
+
+def _in_worker(task: Task) -> Result:
+    return _WORKER[0].task(task)
+
+
+class _Run:
+    """A file on its way through."""
+
+    def __init__(
+        self, hub: Hub, layout: Layout, options: Options, actor: str, now: datetime, *, dry: bool
+    ) -> None:
+        self.hub, self.options, self.actor, self.now, self.dry, self.id = hub, options, actor, now, dry, ""
+        self._layout, self._foreseen = layout, Foreseen()
+        self._gazetteer: Gazetteer | None = None
+        self._reader = Reader(layout, hub.settings.today(now))
+
+    def begin(self, file: str, run_id: str | None, sheet: Sheet) -> Mapping[int, int]:
+        """Find the run that is to go on, or make one; give the rows of each of its chunks that are written."""
+        hub, c = self.hub, table(ImportRun).c
+        with hub.database.transaction() as session:
+            own = (c.district == hub.district, c.digest == file, c.kind == SIGIZI, c.state != DONE)
+            wanted = c.id == run_id if run_id else c.state == RUNNING
+            found = session.execute(select(c.id).where(*own, wanted).order_by(c.started_at).limit(1)).scalar()
+            self.id = str(found or run_id or new_id())
+            if found is None:
+                row = run_row(hub, self.id, file, RUNNING, self.options, self.actor, self.now)
+                session.execute(insert(table(ImportRun)), [row])
+            mine = (c.district == hub.district, c.id == self.id)
+            changes = {"state": RUNNING, "chunks": len(sheet.chunks)}
+            session.execute(update(table(ImportRun)).where(*mine).values(**changes))
+            self._log(session, "import.started", {"run": self.id, "rows": len(sheet.rows), "file": file})
+            k = table(ImportChunk).c
+            chunks = session.execute(
+                select(k.number, k.rows).where(k.district == hub.district, k.run_id == self.id)
+            )
+            return {row.number: row.rows for row in chunks}
+
+    def add_posts(self, sheet: Sheet) -> int:
+        """Add the posts that rows name and that are not here."""
+        with self.hub.database.transaction() as session:
+            rows = (self._reader.read(*unpacked(packed)) for packed in self._first_of_each_post(sheet))
+            added = add_missing(session, self.hub, rows, actor=self.actor, now=self.now)
+            self._log(session, "import.posts-added", {"run": self.id, **added})
+        return added["posts"]
+
+    def _first_of_each_post(self, sheet: Sheet) -> Iterator[bytes]:
+        layout, seen = self._layout, set()
+        for packed in sheet.rows:
+            cells = unpacked(packed)[1]
+            place = tuple(
+                str(layout.cell(cells, what)) for what in ("subdistrict", "centre", "village", "post")
+            )
+            if place not in seen:
+                seen.add(place)
+                yield packed
+
+    def look(self) -> None:
+        """Learn what posts there are."""
+        hub = self.hub
+        with hub.database.reading() as session:
+            self._gazetteer = Gazetteer(session, hub)
+            name = session.scalar(
+                select(Region.name).where(Region.district == hub.district, Region.code == hub.district)
+            )
+        self._reader = Reader(self._layout, hub.settings.today(self.now), plain(name) if name else None)
+
+    def task(self, task: Task) -> Result:
+        """Take some chunks, one after another, or say what would become of them."""
+        report, accounts = Report(), list[dict[str, Any]]()
+        for number, rows in task:
+            read = self._read(rows)
+            beside.compare([row for row, _ in read if not row.refusals], report.scores)
+            taken = self._foresee(read) if self.dry else self._apply(number, rows, read)
+            report.add(taken.accounts)
+            accounts += [account.wire() for account in taken.accounts]
+        return report, accounts
+
+    def _foresee(self, read: Sequence[tuple[Row, str]]) -> Taken:
+        with self.hub.database.reading() as session:
+            return self._taken(session, read)
+
+    def _apply(self, number: int, rows: Packed, read: Sequence[tuple[Row, str]]) -> Taken:
+        """Take a chunk: worked out on a snapshot and written under the locks if that still stands there, as a tablet's
+        upload is; else worked out under the locks."""
+        hub = self.hub
+        found: tuple[Taken, office.Planned | None] | None = None
+        for attempt in range(office.ATTEMPTS):
+            try:
+                if found is None and attempt < office.ATTEMPTS - 1:
+                    with hub.database.reading() as session:
+                        found = self._plan(session, read, lock=False)
+                with hub.database.transaction() as session:
+                    if found is None or (found[1] and not found[1].still_stands(session, hub)):
+                        found = self._plan(session, read, lock=True)
+                    taken, planned = found
+                    self._write(session, number, rows, taken, planned)
+                    return taken
+            except (IntegrityError, OperationalError, Moved):
+                found = None
+                if attempt == office.ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _plan(
+        self, session: Session, read: Sequence[tuple[Row, str]], *, lock: bool
+    ) -> tuple[Taken, office.Planned | None]:
+        """Work out what rows change, and what is to be written for it; None where it is nothing."""
+        rows = [(_copy(row), post_id) for row, post_id in read]
+        if lock:
+            posts = sorted({post_id for _, post_id in rows if post_id})
+            heads_of(session, {"district": self.hub.district, "posts": posts, "children": []}, lock=True)
+        taken = self._taken(session, rows)
+        if not taken.edits:
+            return taken, None
+        planned = office.plan(
+            session, self.hub, taken.edits, author=self.actor, now=self.now, new_at=taken.new_at, lock=lock
+        )
+        return taken, planned
+
+    def _write(
+        self, session: Session, number: int, rows: Packed, taken: Taken, planned: office.Planned | None
+    ) -> None:
+        if planned:
+            write_planned(session, self.hub, planned, self.id, author=self.actor, now=self.now)
+        self._keep(session, number, rows, taken)
+
+    def _read(self, packed: Packed) -> list[tuple[Row, str]]:
+        """Read the rows of a chunk and find the post of each."""
+        rows = [self._reader.read(*unpacked(one)) for one in packed]
+        return [(row, self._post_of(row)) for row in rows]
+
+    def _post_of(self, row: Row) -> str:
+        """Give the post that a row belongs to; where there is none, the row is refused."""
+        options = self.options
+        post_id, why = options.post_id, ""
+        if not post_id and row.kind == "measurement":
+            return ""  # its child says where it belongs
+        if not post_id:
+            assert self._gazetteer is not None  # noqa: S101  # `look` came before
+            post_id, why = self._gazetteer.find(row)
+            if why == UNKNOWN and options.add_posts and self.dry and self._gazetteer.may_be_added(row):
+                return made_id(self.hub, "import/post", plain(row.village), post_name(row.post))
+        if not why and options.allowed is not None and post_id not in options.allowed:
+            why, post_id = "out-of-scope", ""
+        if why:
+            heading = self._layout.heading("post") or "Posyandu"
+            row.refusals.append(Refusal(heading, row.post[:40] or None, why, *RULES[why]))
+        return post_id
+
+    def _taken(self, session: Session, rows: Sequence[tuple[Row, str]]) -> Taken:
+        decided = decisions(session, self.hub)
+        return take(
+            session, self.hub, rows, decided, self._foreseen, dry=self.dry, allowed=self.options.allowed
+        )
+
+    def _keep(self, session: Session, number: int, rows: Packed, taken: Taken) -> None:
+        """Store what the rows held and what became of each, and the questions that they raise."""
+        hub, counts = self.hub, taken.counts()
+        kept = [
+            [orjson.Fragment(packed), account.wire()]
+            for packed, account in zip(rows, taken.accounts, strict=True)
+        ]
+        row = {
+            "district": hub.district,
+            "run_id": self.id,
+            "number": number,
+            "rows": len(rows),
+            "counts": orjson.dumps(counts, option=orjson.OPT_SORT_KEYS).decode(),
+            "sealed": hub.vault.seal_for_district(
+                zlib.compress(orjson.dumps(kept), 1), chunk_purpose(hub, self.id, number)
+            ),
+        }
+        session.execute(insert(table(ImportChunk)), [row])
+        keep_cases(session, hub, self._layout, taken, self.id, self.now)
+        self._log(session, "import.taken", {"run": self.id, "chunk": number, "rows": dict(counts)})
+
+    def end(self) -> Counter[str]:
+        """Close the run; count all of its chunks, those of an earlier, killed start too."""
+        hub, c = self.hub, table(ImportRun).c
+        with hub.database.transaction() as session:
+            counts = chunk_counts(session, hub, self.id)
+            told = orjson.dumps(counts, option=orjson.OPT_SORT_KEYS).decode()
+            values = {"state": DONE, "counts": told, "finished_at": self.now, "sealed": None}
+            mine = (c.district == hub.district, c.id == self.id)
+            session.execute(update(table(ImportRun)).where(*mine).values(**values))
+            self._log(session, "import.finished", {"run": self.id, "rows": dict(counts)})
+        return counts
+
+    def _log(self, session: Session, action: str, details: Mapping[str, Any]) -> None:
+        district, actor, now = self.hub.district, self.actor, self.now
+        audit.append(session, district, audit.OFFICE, action, actor=actor, now=now, details=details)
+
+
+def run_row(
+    hub: Hub, run_id: str, file: str, state: str, options: Options, actor: str, now: datetime
+) -> dict[str, Any]:
+    """Give the row of a new run."""
+    return {
+        "district": hub.district,
+        "id": run_id,
+        "kind": SIGIZI,
+        "digest": file,
+        "state": state,
+        "scope_kind": options.scope_kind,
+        "scope": options.scope or hub.district,
+        "chunks": 0,
+        "counts": "{}",
+        "started_by": actor,
+        "started_at": now,
+        "finished_at": None,
+        "sealed": None,
+    }
+
+
+def chunk_purpose(hub: Hub, run_id: str, number: int) -> str:
+    """Name what a chunk's seal is bound to."""
+    return f"import/{hub.district}/{run_id}/{number}"
+
+
+def case_purpose(hub: Hub, case_id: str) -> str:
+    """Name what a question's seal is bound to."""
+    return f"import-case/{hub.district}/{case_id}"
+
+
+def chunk_counts(session: Session, hub: Hub, run_id: str) -> Counter[str]:
+    """Count the rows of a run by outcome, from its chunks."""
+    c = table(ImportChunk).c
+    counts: Counter[str] = Counter()
+    for text in session.scalars(select(c.counts).where(c.district == hub.district, c.run_id == run_id)):
+        counts.update(orjson.loads(text))
+    return counts
+
+
+def write_planned(
+    session: Session, hub: Hub, planned: office.Planned, run_id: str, *, author: str, now: datetime
+) -> None:
+    """Write what rows come to. The log counts the children, and holds one digest over the changes' hashes: the ids of
+    hundreds of them would be repeated at every post."""
+    told = {
+        "run": run_id,
+        "changes": len(planned.written),
+        "digest": digest([written.hash for written in planned.written]),
+    }
+    planned.carry_out(session, hub, "import.applied", told, author=author, now=now, name_children=False)
+
+
+def _copy(row: Row) -> Row:
+    """Give a row that may be worked on again: a transaction may have to be tried twice."""
+    return Row(
+        row.number,
+        row.kind,
+        row.raw,
+        *(row.name, row.nik, row.nik_known, row.sex, row.born_on, row.birth_order, row.mother, row.father),
+        *(row.village, row.subdistrict, row.centre, row.post, row.measured_on),
+        child=dict(row.child),
+        measured=dict(row.measured),
+        scores=row.scores,
+        statuses=row.statuses,
+        refusals=list(row.refusals),
+        notes=list(row.notes),
+    )
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+def decisions(session: Session, hub: Hub) -> dict[str, tuple[str, str | None]]:
+    """Load what people have decided about single rows: (decision, child) by case."""
+    c = table(ImportCase).c
+    rows = session.execute(
+        select(c.id, c.decision, c.child_id).where(c.district == hub.district, c.status == DECIDED)
+    )
+    return {row.id: (row.decision, row.child_id) for row in rows}
+
+
+def keep_cases(session: Session, hub: Hub, layout: Layout, taken: Taken, run_id: str, now: datetime) -> None:
+    """Store the questions that rows raise; one that is there stays as it is, open or decided."""
+    asked = {account.case_id: account for account in taken.cases()}
+    if not asked:
+        return
+    given = {"district": hub.district, "among": sorted(asked)}
+    known = set(session.connection().execute(_known_cases(), given).scalars())
+    rows = []
+    for case_id, account in sorted(asked.items()):
+        if case_id in known:
+            continue
+        held = {
+            "kind": layout.kind,
+            "headings": layout.headings,
+            "row": orjson.Fragment(_packed(account.row.number, account.row.raw)),
+        }
+        rows.append(
+            {
+                "district": hub.district,
+                "id": case_id,
+                "run_id": run_id,
+                "row": account.row.number,
+                "question": account.question,
+                "post_id": account.post_id,
+                "who": account.who,
+                "candidates": orjson.dumps(account.candidates).decode(),
+                "sealed": hub.vault.seal_for_district(orjson.dumps(held), case_purpose(hub, case_id)),
+                "status": OPEN,
+                "decision": None,
+                "child_id": None,
+                "found_at": now,
+                "decided_by": None,
+                "decided_at": None,
+            }
+        )
+    upsert(session, table(ImportCase), rows)
+
+
+@cache
+def _known_cases() -> Any:
+    c = table(ImportCase).c
+    return select(c.id).where(c.district == bindparam("district"), among(c.id))

@@ -1,0 +1,227 @@
+"""A spreadsheet as it came, whatever it calls itself -> rows of cells, one after another. Hides the file formats.
+
+Rules kept here:
+- What a file is, its first bytes say, never its name: `.xls` from Sigizi is HTML more often than not.
+- Nothing is believed: the sizes that a zip announces, references outside the sheet, entities. What a file may
+  cost is bounded (`Limits`) and checked while it is read, so a small file cannot grow into a large one.
+- A cell keeps what kind of thing it was: a number that the sheet shows as a date comes as a moment, or a 9.5 that
+  Excel took for the ninth of May could not be told from a date.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from html.parser import HTMLParser
+from typing import Final
+
+from server.interchange.sheets.opc import read_xlsx
+
+Cell = str | float | datetime | time
+"""As it was in the sheet; "" for an empty one. Whole numbers are floats too, as they are to a spreadsheet."""
+Cells = Sequence[Cell]
+
+DELIMITERS: Final = ";,\t"
+_BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+
+
+class Unreadable(ValueError):
+    """A file is no sheet, or more than we take. The text says why and what to do, in both languages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is taken.
+
+    Parameters
+    ----------
+    bytes : of the file; `unpacked_bytes` : of what a zip holds, all parts together
+    rows, columns : of the sheet; `cell` : characters of one cell
+    """
+
+    bytes: int = 128 * 1024 * 1024
+    unpacked_bytes: int = 1024 * 1024 * 1024
+    rows: int = 500_000
+    columns: int = 256
+    cell: int = 4_096
+
+
+def read_rows(content: bytes, limits: Limits | None = None) -> Iterator[tuple[int, Cells]]:
+    """Give the rows of the first sheet with their numbers, as a spreadsheet counts them from 1; empty rows are left out.
+
+    Parameters
+    ----------
+    content : a file: XLSX, HTML (what many a `.xls` is), or text with `;`, `,` or tabs between the cells
+
+    Raises
+    ------
+    Unreadable
+        No sheet, a broken one, or more than the limits allow; raised while rows are taken, too.
+    """
+    limits = limits or Limits()
+    if len(content) > limits.bytes:
+        raise Unreadable(
+            f"berkas lebih dari {limits.bytes >> 20} MiB: pecah menjadi beberapa berkas"
+            f" / the file is larger than {limits.bytes >> 20} MiB: split it"
+        )
+    return _bounded(_rows(content, limits), limits)
+
+
+def _rows(content: bytes, limits: Limits) -> Iterator[tuple[int, Cells]]:
+    if content.startswith(b"PK\x03\x04"):
+        return read_xlsx(content, limits.unpacked_bytes, limits.columns, Unreadable)
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise Unreadable(
+            "berkas .xls lama (biner): buka di Excel, lalu simpan sebagai .xlsx"
+            " / an old binary .xls: open it in a spreadsheet program and save it as .xlsx"
+        )
+    text = _text(content)
+    start = text[:512].lstrip().lower()
+    if start.startswith("<?xml") and "<workbook" in text[:4096].lower():
+        raise Unreadable(
+            "berkas “XML Spreadsheet 2003”: simpan sebagai .xlsx / an “XML Spreadsheet 2003” file: save it as .xlsx"
+        )
+    if start.startswith("<"):
+        return _html(text)
+    return _delimited(text, limits)
+
+
+def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tuple[int, Cells]]:
+    """Pass rows on, and stop at what is too much; blanks at a row's end are no cells."""
+    count = 0
+    for number, cells in rows:
+        width = len(cells)
+        while width and cells[width - 1] == "":
+            width -= 1
+        if not width:
+            continue
+        count += 1
+        if count > limits.rows or width > limits.columns:
+            raise Unreadable(
+                f"lebih dari {limits.rows:,} baris atau {limits.columns} kolom: pecah menjadi beberapa berkas"
+                f" / more than {limits.rows:,} rows or {limits.columns} columns: split the file"
+            )
+        if any(isinstance(cell, str) and len(cell) > limits.cell for cell in cells[:width]):
+            raise Unreadable(
+                f"baris {number}: satu sel lebih dari {limits.cell:,} huruf"
+                f" / row {number}: a cell of more than {limits.cell:,} characters"
+            )
+        yield number, cells[:width]
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def _text(content: bytes) -> str:
+    """Decode: by its byte order mark, else UTF-8, else what Windows writes in Indonesia (1252)."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    if b"\x00" in content[:4096]:
+        raise Unreadable("bukan lembar kerja: berkas biner / not a sheet: a binary file")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _delimited(text: str, limits: Limits) -> Iterator[tuple[int, Cells]]:
+    """Read rows of text; the delimiter is whichever the first lines have most of."""
+    head = "\n".join(text[:20_000].splitlines()[:20])
+    hinted = re.match(r"sep=(.)\r?\n", text)  # Excel's own hint stands in the first line
+    delimiter = hinted[1] if hinted else max(DELIMITERS, key=head.count)
+    csv.field_size_limit(max(csv.field_size_limit(), limits.cell + 1))
+    reader = csv.reader(_lines(text), delimiter=delimiter)
+    number = 0
+    try:
+        for number, cells in enumerate(reader, 1):
+            if not (hinted and number == 1):
+                yield number, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise Unreadable(
+            f"setelah baris {number}: tanda kutip tidak ditutup, atau sel terlalu panjang"
+            f" / after row {number}: a quotation mark that is never closed, or a cell too long ({error})"
+        ) from error
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+# -- HTML -----------------------------------------------------------------------------------------
+
+
+class _Table(HTMLParser):
+    """Takes the rows out of HTML as they are closed; a table within a cell is part of the cell's text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.done: list[list[str]] = []
+        self._row: list[str] | None = None
+        self._cell: list[str] | None = None
+        self._span, self._hidden = 1, 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style"):
+            self._hidden += 1
+        elif tag == "tr":
+            self._close_row()
+            self._row = []
+        elif tag in ("td", "th"):
+            self._close_cell()
+            if self._row is None:
+                self._row = []
+            span = dict(attrs).get("colspan") or "1"
+            self._cell, self._span = [], min(int(span), 256) if span.isascii() and span.isdigit() else 1
+        elif tag == "br" and self._cell is not None:
+            self._cell.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._hidden = max(0, self._hidden - 1)
+        elif tag in ("td", "th"):
+            self._close_cell()
+        elif tag in ("tr", "table"):
+            self._close_row()
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None and not self._hidden:
+            self._cell.append(data)
+
+    def end(self) -> None:
+        """Close what the file left open."""
+        self._close_row()
+
+    def _close_cell(self) -> None:
+        if self._cell is not None and self._row is not None:
+            self._row.append(" ".join("".join(self._cell).split()))
+            self._row += [""] * (self._span - 1)
+        self._cell = None
+
+    def _close_row(self) -> None:
+        self._close_cell()
+        if self._row is not None:
+            self.done.append(self._row)
+        self._row = None
+
+
+def _html(text: str) -> Iterator[tuple[int, Cells]]:
+    table, number = _Table(), 0
+    for start in range(0, len(text), 65_536):
+        table.feed(text[start : start + 65_536])
+        for row in table.done:
+            number += 1
+            yield number, row
+        table.done = []
+    table.close()
+    table.end()
+    for row in table.done:
+        number += 1
+        yield number, row
+    if not number:
+        raise Unreadable("tidak ada tabel di dalam berkas HTML ini / there is no table in this HTML file")

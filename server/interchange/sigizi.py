@@ -1,0 +1,667 @@
+"""Sigizi/e-PPGBM's sheets, both ways: which columns there are, what a row says, and how a row is written.
+
+Sources: reference/domain.md section 3.1 (the export "Daftar Balita") and 3.2 (the import templates). Columns are found by
+their headings, never by place: title rows stand above them, `Pukesmas` is spelled so in the real file, and versions differ.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import islice
+from typing import Any, Final
+
+from schemas import check_against_birth, check_change
+from server.interchange import cells
+from server.interchange.refusals import Refusal, refusal, shown
+from server.interchange.sheets import Cell, Cells, Unreadable
+from sync_protocol import SCHEMA, measurement_id
+
+EXPORT: Final = (
+    *("No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec"),
+    *("Pukesmas", "Desa/Kel", "Posyandu", "RT", "RW", "Alamat", "Usia Saat Ukur", "Tanggal Pengukuran"),
+    *("Berat", "Tinggi", "Cara Ukur", "LiLA", "BB/U", "ZS BB/U", "TB/U", "ZS TB/U", "BB/TB", "ZS BB/TB"),
+    *(
+        "Naik Berat Badan",
+        "PMT Diterima (kg)",
+        "Jml Vit A",
+        "KPSP",
+        "KIA",
+        "Kelas Ibu Balita",
+        "MBG",
+        "Detail",
+    ),
+)
+MEASUREMENT: Final = (
+    *("No", "NIK", "nama_anak", "TANGGALUKUR", "BERAT", "TINGGI", "LILA", "lingkar_kepala", "Pitting_edema"),
+    *("CARAUKUR", "vita", *(f"asi_bulan_{month}" for month in range(7)), "kelas_ibu_balita", "mbg"),
+)
+IDENTITY: Final = (
+    *(
+        "No",
+        "anak_ke",
+        "tgl_lahir",
+        "jenis_kelamin",
+        "nomor_KK",
+        "NIK",
+        "nama_anak",
+        "usia_hamil",
+        "berat_lahir",
+    ),
+    *(
+        "panjang_lahir",
+        "lingkar_kepala_lahir",
+        "kia",
+        "kia_bayi_kecil",
+        "imd",
+        "nama_ortu",
+        "nik_ortu",
+        "hp_ortu",
+    ),
+    *("alamat", "rt", "rw", "hapus", "pindah"),
+)
+PMT: Final = (
+    *(
+        "nik",
+        "nama",
+        "tanggal_pemberian_pertama",
+        "siklus_ke",
+        "jenis_pmt",
+        "sumber_anggaran",
+        "mitra",
+        "mitra_lain",
+    ),
+    *("pmt_sesuai_juknis", "alasan_pemberian", "minggu_ke", "tanggal_pemantauan"),
+    *(
+        *(f"hari_{day}" for day in range(1, 8)),
+        "bb",
+        "tb",
+        "cara_ukur",
+        "pemantauan_kesehatan",
+        "tindak_lanjut",
+    ),
+)
+MPASI: Final = (
+    *("NIK", "Nama", "tgl_monitoring", "asi", "sereal", "kacang", "susu", "daging/unggas", "telur"),
+    *("buah_sayur_vita", "buah_sayur_lain", "dapat_intervensi"),
+)
+HEADER_WITHIN: Final = 15
+"""Title rows may stand above the headings; among so many rows they are looked for."""
+
+_COLUMNS: Final[Mapping[str, str]] = {
+    "nik": "nik",
+    "nama": "name",
+    "namaanak": "name",
+    "namabalita": "name",
+    "jk": "sex",
+    "jeniskelamin": "sex",
+    "tgllahir": "born_on",
+    "tanggallahir": "born_on",
+    "anakke": "birth_order",
+    "bblahir": "birth_weight",
+    "beratlahir": "birth_weight",
+    "tblahir": "birth_length",
+    "pblahir": "birth_length",
+    "panjanglahir": "birth_length",
+    "usiahamil": "gestation",
+    "namaortu": "parents",
+    "namaorangtua": "parents",
+    "hportu": "phone",
+    "prov": "province",
+    "provinsi": "province",
+    "kabkota": "regency",
+    "kec": "subdistrict",
+    "kecamatan": "subdistrict",
+    "pukesmas": "centre",
+    "puskesmas": "centre",
+    "desakel": "village",
+    "desakelurahan": "village",
+    "posyandu": "post",
+    "rt": "rt",
+    "rw": "rw",
+    "alamat": "address",
+    "usiasaatukur": "age",
+    "tanggalpengukuran": "measured_on",
+    "tanggalukur": "measured_on",
+    "tglukur": "measured_on",
+    "berat": "weight",
+    "tinggi": "length",
+    "caraukur": "position",
+    "lila": "muac",
+    "lingkarkepala": "head",
+    "pittingedema": "oedema",
+    "bbu": "waz_status",
+    "zsbbu": "waz",
+    "tbu": "haz_status",
+    "zstbu": "haz",
+    "bbtb": "whz_status",
+    "zsbbtb": "whz",
+    "jmlvita": "vitamin_a_count",
+    "vita": "vitamin_a",
+    "kpsp": "kpsp",
+    "kia": "kia",
+    "kelasibubalita": "mother_class",
+    "mbg": "mbg",
+    **{f"asibulan{month}": f"breastfed_{month}" for month in range(7)},
+}
+"""Heading in its plain form -> what it is; a heading that is not here is kept with the raw row and otherwise left alone."""
+
+PERSONAL: Final = frozenset(("nik", "name", "parents", "phone", "address"))
+_MASKED: Final = re.compile(r"[0-9]{2,}[*xX#•.]{2,}[0-9]*\Z")
+_SCIENTIFIC: Final = re.compile(r"([0-9])[.,]([0-9]{1,14})[eE]\+?15\Z")
+
+
+def plain(heading: Cell) -> str:
+    """Give a heading in its plain form: small letters and digits alone."""
+    return re.sub(r"[^a-z0-9]", "", str(heading).casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which sheet it is, and what stands where.
+
+    Parameters
+    ----------
+    kind : "export" (Daftar Balita), "measurement" or "identity" (import templates)
+    row : number of the heading row
+    headings : as they are written; `at` : what is where in a row
+    """
+
+    kind: str
+    row: int
+    headings: tuple[str, ...]
+    at: Mapping[str, int]
+
+    def heading(self, what: str) -> str:
+        """Give the heading of a column as the file spells it; "" for one that it lacks."""
+        at = self.at.get(what)
+        return self.headings[at] if at is not None else ""
+
+    def cell(self, row: Cells, what: str) -> Cell:
+        """Give a row's cell; "" where there is none."""
+        at = self.at.get(what)
+        return row[at] if at is not None and at < len(row) else ""
+
+
+_KINDS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    ("export", frozenset(("nik", "name", "sex", "born_on", "measured_on", "weight"))),
+    ("measurement", frozenset(("nik", "name", "measured_on", "weight"))),
+    ("identity", frozenset(("nik", "name", "sex", "born_on"))),
+)
+
+
+def find_layout(rows: Iterator[tuple[int, Cells]]) -> Layout:
+    """Take rows up to the heading row and say what sheet it is.
+
+    Raises
+    ------
+    Unreadable
+        There is no heading row among the first HEADER_WITHIN, or it is of a sheet that is not imported.
+    """
+    for number, row in islice(rows, HEADER_WITHIN):
+        names = [plain(cell) for cell in row]
+        if "nik" not in names:
+            continue
+        at = _places(row)
+        for kind, wanted in _KINDS:
+            if wanted <= at.keys():
+                return Layout(kind, number, tuple(str(cell) for cell in row), at)
+        raise Unreadable(_missing(names, at))
+    raise Unreadable(
+        f"tidak ada baris judul dengan kolom NIK dalam {HEADER_WITHIN} baris pertama: apakah ini berkas Sigizi?"
+        f" / no heading row with a NIK column among the first {HEADER_WITHIN} rows: is this a file of Sigizi?"
+    )
+
+
+def layout_of(kind: str, headings: Sequence[str]) -> Layout:
+    """Give a layout that was found before back, of its headings."""
+    return Layout(kind, 0, tuple(headings), _places(headings))
+
+
+def _places(headings: Cells) -> dict[str, int]:
+    """Say what is where, by the headings."""
+    at: dict[str, int] = {}
+    for place, heading in enumerate(headings):
+        what = _COLUMNS.get(plain(heading))
+        if what is not None and what in at:
+            raise Unreadable(f"kolom {heading} ada dua kali / the column {heading} is there twice")
+        if what is not None:
+            at[what] = place
+    return at
+
+
+def _missing(names: Sequence[str], at: Mapping[str, int]) -> str:
+    if "tanggalpemberianpertama" in names or "tglmonitoring" in names:
+        return (
+            "templat PMT dan MP-ASI hanya dibuat di sini, tidak diimpor"
+            " / the PMT and MP-ASI templates are written here, not imported"
+        )
+    words = {
+        "sex": "JK",
+        "born_on": "Tgl Lahir",
+        "name": "Nama",
+        "measured_on": "Tanggal Pengukuran",
+        "weight": "Berat",
+    }
+    missing = ", ".join(word for what, word in words.items() if what not in at)
+    return f"kolom tidak ada: {missing} / missing columns: {missing}"
+
+
+@dataclass(slots=True)
+class Row:
+    """What a row says, as far as it could be read.
+
+    `refusals` are why it cannot be taken, `notes` what is worth knowing. Of what names places only text is here. `nik` is
+    whole and valid, or ""; `nik_known` are the digits of a masked one, "?" for each that is hidden. `scores` are theirs: a
+    number, "outlier" or None.
+    """
+
+    number: int
+    kind: str
+    raw: Cells = ()
+    name: str = ""
+    nik: str = ""
+    nik_known: str = ""
+    sex: str | None = None
+    born_on: date | None = None
+    birth_order: int | None = None
+    mother: str = ""
+    father: str = ""
+    village: str = ""
+    subdistrict: str = ""
+    centre: str = ""
+    post: str = ""
+    measured_on: date | None = None
+    child: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: dict[str, float | str | None] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def day(self) -> str:
+        return self.measured_on.isoformat() if self.measured_on else ""
+
+
+class Reader:
+    """Reads rows of one sheet.
+
+    Parameters
+    ----------
+    today : the day it is in the district; what is dated after it cannot have happened
+    regency : its name in plain form, None not to ask
+    """
+
+    def __init__(self, layout: Layout, today: date, regency: str | None = None) -> None:
+        self._layout, self._today, self._regency = layout, today, regency
+
+    def read(self, number: int, raw: Cells) -> Row:
+        """Read a row; what is wrong with it is told in its refusals."""
+        row = Row(number, self._layout.kind, raw)
+        self._places(row)
+        self._person(row)
+        if self._layout.kind != "identity":
+            self._measurement(row)
+            self._theirs(row)
+        if self._layout.kind != "measurement":
+            self._dates(row)
+        if not row.refusals:
+            self._checked(row)
+        return row
+
+    # -- cells ------------------------------------------------------------------------------------
+
+    def _cell(self, row: Row, what: str) -> Cell:
+        return self._layout.cell(row.raw, what)
+
+    def _refuse(self, row: Row, what: str, rule: str) -> None:
+        cell = self._cell(row, what)
+        row.refusals.append(refusal(self._layout.heading(what), cell, rule, personal=what in PERSONAL))
+
+    def _number(self, row: Row, what: str, read: Any) -> int | None:
+        """Read a number in small units; a slip is refused."""
+        try:
+            found = read(self._cell(row, what))
+        except cells.Wrong as wrong:
+            self._refuse(row, what, wrong.rule)
+            return None
+        if found is None:
+            return None
+        if found.note:
+            row.notes.append(found.note)
+        whole: int = found.whole
+        return whole
+
+    def _choice(self, row: Row, what: str, words: Mapping[str, Any], rule: str) -> Any:
+        try:
+            return cells.choice(self._cell(row, what), words, rule)
+        except cells.Wrong as wrong:
+            self._refuse(row, what, wrong.rule)
+            return None
+
+    def _aside(self, row: Row, what: str, words: Mapping[str, Any]) -> Any:
+        """Read one of some words in a column that nothing hangs on: what is not known is left out, and noted."""
+        try:
+            return cells.choice(self._cell(row, what), words, "ignored")
+        except cells.Wrong:
+            row.notes.append("ignored")
+            return None
+
+    def _day(self, row: Row, what: str) -> cells.Day | None:
+        try:
+            found = cells.day(self._cell(row, what))
+        except cells.Wrong as wrong:
+            self._refuse(row, what, wrong.rule)
+            return None
+        if found is None:
+            self._refuse(row, what, "missing")
+        elif found.note:
+            row.notes.append(found.note)
+        return found
+
+    # -- places and persons -----------------------------------------------------------------------
+
+    def _places(self, row: Row) -> None:
+        for what in ("village", "subdistrict", "centre", "post"):
+            setattr(row, what, cells.text(self._cell(row, what)))
+        regency = plain(cells.text(self._cell(row, "regency")))
+        if self._regency and regency and self._regency not in regency:
+            self._refuse(row, "regency", "other-district")
+
+    def _person(self, row: Row) -> None:
+        row.name = cells.text(self._cell(row, "name"))
+        if not row.name:
+            self._refuse(row, "name", "missing")
+        self._nik(row)
+        if self._layout.kind == "measurement":
+            return
+        row.sex = self._choice(row, "sex", cells.SEXES, "not-sex")
+        if row.sex is None and cells.is_blank(self._cell(row, "sex")):
+            self._refuse(row, "sex", "missing")
+        order = self._number(row, "birth_order", _whole)
+        row.birth_order = order
+        self._parents(row)
+        self._birth(row)
+        self._home(row)
+        kia = self._aside(row, "kia", cells.ANSWERS)
+        if kia is not None:  # the Buku KIA holds the KMS, so who has the one has the other
+            row.child["books"] = {"kia": kia, "kms": kia}
+
+    def _nik(self, row: Row) -> None:
+        """Read a NIK: whole, masked, or rounded by Excel to 15 digits."""
+        cell = self._cell(row, "nik")
+        if isinstance(cell, float):
+            digits = f"{cell:.0f}"
+            if len(digits) == 16:
+                row.nik_known, note = digits[:15] + "?", "nik-rounded"
+            else:
+                note = "nik-unusable"
+            row.notes.append(note)
+            return
+        text = cells.text(cell).replace(" ", "")
+        if not text:
+            return
+        scientific = _SCIENTIFIC.match(text)
+        if scientific:
+            row.nik_known = (scientific[1] + scientific[2]).ljust(16, "?")
+            row.notes.append("nik-rounded")
+        elif _MASKED.match(text):
+            known = re.sub("[^0-9]", "?", text)
+            row.nik_known = known if len(known) == 16 else re.match("[0-9]*", known)[0].ljust(16, "?")  # type: ignore[index]  # matches ""
+            row.notes.append("nik-masked")
+        elif re.fullmatch("[0-9]{16}", text):
+            row.nik = text  # the schemas say whether it can be one
+        else:
+            row.notes.append("nik-unusable")
+
+    def _parents(self, row: Row) -> None:
+        """Read `AYAH / IBU`, in this order."""
+        father, slash, mother = (
+            part.strip() for part in cells.text(self._cell(row, "parents")).partition("/")
+        )
+        named = {"father": father, "mother": mother} if slash else {"mother": father}
+        named = {role: name for role, name in named.items() if name and name not in cells.BLANK}
+        if not slash and named:
+            row.notes.append("one-parent")
+        row.mother, row.father = named.get("mother", ""), named.get("father", "")
+        phone = re.sub(r"[\s().-]", "", cells.text(self._cell(row, "phone")))
+        if re.fullmatch(r"\+?[0-9]{8,16}", phone):
+            named["phone"] = phone
+        if named:
+            row.child["parents"] = named
+
+    def _birth(self, row: Row) -> None:
+        weight = self._number(row, "birth_weight", _birth_weight)
+        length = self._number(row, "birth_length", cells.millimetres)
+        weeks = self._number(row, "gestation", _whole)
+        given = {"weight_g": weight, "length_mm": length, "gestation_weeks": weeks}
+        # 0 stands for "not known" in many files; no child was ever born so
+        given = {name: value for name, value in given.items() if value}
+        if given:
+            row.child["birth"] = given
+
+    def _home(self, row: Row) -> None:
+        home = {}
+        address = cells.text(self._cell(row, "address"))
+        if address:
+            home["address"] = address[:200].strip()
+        for what in ("rt", "rw"):
+            text = cells.text(self._cell(row, what))
+            if re.fullmatch("[0-9]{1,3}", text):
+                home[what] = text
+            elif text:
+                row.notes.append("home-unknown")
+        if home:
+            row.child["home"] = home
+
+    # -- measurement ------------------------------------------------------------------------------
+
+    def _measurement(self, row: Row) -> None:
+        weight = self._number(row, "weight", cells.grams)
+        oedema = self._choice(row, "oedema", _OEDEMA, "not-oedema")
+        length = self._number(row, "length", cells.millimetres)
+        position = self._choice(row, "position", cells.POSITIONS, "not-position")
+        muac = self._number(row, "muac", cells.millimetres)
+        head = self._number(row, "head", cells.millimetres)
+        # 0 stands for "not measured" in many files
+        if weight or oedema:
+            row.measured["weight"] = {"weight_g": weight or None, "oedema": oedema}
+        if length:
+            row.measured["length"] = {"length_mm": length, "position": position}
+        if muac:
+            row.measured["muac"] = {"muac_mm": muac}
+        if head:
+            row.measured["head"] = {"head_mm": head}
+        if not row.measured and not row.refusals:
+            self._refuse(row, "weight", "nothing-measured")
+
+    def _services(self, row: Row) -> None:
+        """Read what was given on the day; the capsule's colour follows from the age (domain.md: February and August)."""
+        given: dict[str, Any] = {
+            "mother_class": self._aside(row, "mother_class", cells.ANSWERS),
+            "mbg": self._aside(row, "mbg", cells.ANSWERS),
+            "kpsp": self._aside(row, "kpsp", _KPSP),
+        }
+        on, born_on = row.measured_on, row.born_on
+        if on is not None and born_on is not None:
+            months = cells.age_on(born_on, on)[0]
+            capsule = self._aside(row, "vitamin_a", cells.ANSWERS) or (
+                on.month in (2, 8) and cells.text(self._cell(row, "vitamin_a_count")) == "1"
+            )
+            if capsule and months >= 6:
+                given["vitamin_a"] = "blue" if months < 12 else "red"
+            if 0 <= months <= 6:
+                given["exclusive_breastfeeding"] = self._aside(row, f"breastfed_{months}", cells.ANSWERS)
+        given = {name: value for name, value in given.items() if value is not None}
+        if given:
+            row.measured["services"] = given
+
+    def _theirs(self, row: Row) -> None:
+        """Read their z-scores and categories, to be held beside ours; nothing of them is stored as ours."""
+        for index in ("waz", "haz", "whz"):
+            cell = self._cell(row, index)
+            if cells.text(cell).casefold() == "outlier":
+                row.scores[index] = "outlier"
+                continue
+            try:
+                value = cells.number(cell)
+            except cells.Wrong:
+                row.notes.append("ignored")
+                continue
+            row.scores[index] = None if value is None else float(value)
+            row.statuses[index] = cells.text(self._cell(row, f"{index}_status"))
+
+    # -- what only the row as a whole can tell ----------------------------------------------------
+
+    def _dates(self, row: Row) -> None:
+        """Read the dates; where day and month of one were changed over by Excel, the age in the file tells."""
+        born = self._day(row, "born_on")
+        row.born_on = born.day if born else None
+        if self._layout.kind == "export":
+            measured = self._day(row, "measured_on")
+            row.measured_on = measured.day if measured else None
+            if born and measured:
+                self._by_age(row, born, measured)
+        if row.born_on:
+            row.child["identity"] = {
+                "name": row.name[:120].strip(),
+                "sex": row.sex,
+                "born_on": row.born_on.isoformat(),
+                "birth_order": row.birth_order,
+            }
+            if row.nik and not _encodes(row.nik, row.born_on):
+                row.notes.append("nik-other-date")
+        if row.nik:
+            row.child["nik"] = {"nik": row.nik}
+        if self._layout.kind == "export":
+            self._services(row)
+
+    def _by_age(self, row: Row, born: cells.Day, measured: cells.Day) -> None:
+        told = cells.age(self._cell(row, "age"))
+        if told is None or _fits(told, born.day, measured.day):
+            return
+        others = [
+            (b, m)
+            for b in (born.day, born.other)
+            for m in (measured.day, measured.other)
+            if b and m and (b, m) != (born.day, measured.day) and m <= self._today and _fits(told, b, m)
+        ]
+        if len(others) == 1:
+            row.born_on, row.measured_on = others[0]
+            row.notes.append("days-changed-over")
+        else:
+            row.notes.append("age-differs")
+
+    def _checked(self, row: Row) -> None:
+        """Ask the schemas, which alone say what is valid; their reasons name our columns."""
+        if self._layout.kind == "measurement":
+            measured = self._day(row, "measured_on")
+            row.measured_on = measured.day if measured else None
+            self._services(row)
+        today = self._today
+        for kind, registers, key in (
+            ("child", row.child, {}),
+            ("measurement", row.measured, {"child": _SOMEBODY, "measured_on": row.day, "source": "cadre"}),
+        ):
+            if not registers or row.refusals:
+                continue
+            found = check_change(probe(kind, registers, key), today=today)
+            for reason in found:
+                what = _COLUMN_OF.get(reason.path, "")
+                if reason.path.startswith("set.nik"):
+                    row.nik = ""
+                    registers.pop("nik", None)
+                    row.notes.append("nik-unusable")
+                    continue
+                # an aside of a row is no reason to refuse it
+                if reason.path.startswith(("set.parents", "set.home", "set.birth", "set.services")):
+                    registers.pop(reason.path.split(".")[1], None)
+                    row.notes.append("ignored")
+                    continue
+                personal = what in PERSONAL
+                value = None if personal else shown(self._cell(row, what))
+                row.refusals.append(
+                    Refusal(
+                        self._layout.heading(what) or reason.path, value, reason.code, reason.id, reason.en
+                    )
+                )
+        if row.measured_on and row.born_on and not row.refusals:
+            early = check_against_birth(row.day, row.born_on.isoformat())
+            if early:
+                self._refuse(row, "measured_on", "born-after")
+
+
+_SOMEBODY: Final = "01900000-0000-7000-8000-000000000000"
+_COLUMN_OF: Final[Mapping[str, str]] = {
+    "set.identity.name": "name",
+    "set.identity.born_on": "born_on",
+    "set.identity.birth_order": "birth_order",
+    "key.measured_on": "measured_on",
+    "set.weight.weight_g": "weight",
+    "set.weight.oedema": "oedema",
+    "set.length.length_mm": "length",
+    "set.length.position": "position",
+    "set.muac.muac_mm": "muac",
+    "set.head.head_mm": "head",
+}
+_OEDEMA: Final = {
+    "tidak": "n",
+    "0": "n",
+    "n": "n",
+    "1": "1",
+    "2": "2",
+    "3": "3",
+    "+1": "1",
+    "+2": "2",
+    "+3": "3",
+}
+_KPSP: Final = {"s": "S", "sesuai": "S", "m": "M", "meragukan": "M", "p": "P", "penyimpangan": "P"}
+
+
+def probe(kind: str, registers: Mapping[str, Any], key: Mapping[str, str]) -> dict[str, Any]:
+    """Give a change of these registers as it would travel, to be asked whether it is valid."""
+    record_id = _SOMEBODY
+    if kind == "measurement":
+        record_id = measurement_id(key["child"], key["measured_on"], key["source"])
+    return {
+        "kind": kind,
+        "id": record_id,
+        "key": dict(key),
+        "context": {},
+        "set": dict(registers),
+        "author": "operator",
+        "recorded_at": "2026-01-01T00:00:00Z",
+        "nonce": "A" * 22,
+        "app": "posyandu-sync",
+        "schema": SCHEMA,
+    }
+
+
+def _encodes(nik: str, born_on: date) -> bool:
+    """Say whether a NIK holds a birth date (the day of girls 40 higher); years have two digits."""
+    day = int(nik[6:8])
+    return (day - 40 if day > 40 else day, int(nik[8:10]), int(nik[10:12])) == (
+        born_on.day,
+        born_on.month,
+        born_on.year % 100,
+    )
+
+
+def _fits(told: tuple[int, int], born_on: date, on: date) -> bool:
+    """Say whether an age is that of two dates, give or take two days: how the ministry counts days is not published."""
+    months, days = cells.age_on(born_on, on)
+    return abs((months - told[0]) * 30.4375 + days - told[1]) <= 2.5
+
+
+def _whole(cell: Cell) -> cells.Number | None:
+    value = cells.number(cell)
+    if value is None:
+        return None
+    if value != int(value):
+        raise cells.Wrong("not-whole")
+    return cells.Number(int(value))
+
+
+def _birth_weight(cell: Cell) -> cells.Number | None:
+    return cells.grams(cell, 300, 7000)

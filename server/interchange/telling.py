@@ -1,0 +1,147 @@
+"""What became of a file, as text: a summary in both languages, and its rows as a table, CSV or JSON."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from server.interchange.cases import Case
+from server.interchange.refusals import QUESTIONS, words_of
+from server.interchange.runs import Report
+from server.interchange.sheets.writing import spreadsheet_safe
+from server.interchange.taking import ASK, OUTCOMES, REFUSED
+
+COLUMNS: Final = (
+    "row",
+    "outcome",
+    "how",
+    "child",
+    "post",
+    "measured_on",
+    "column",
+    "value",
+    "rule",
+    "id",
+    "en",
+)
+OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "new": ("anak baru", "new child"),
+    "added": ("pengukuran baru dari anak yang dikenal", "new measurement of a known child"),
+    "filled": ("melengkapi yang kosong", "filled what was missing"),
+    "unchanged": ("sudah ada, tidak berubah", "already here, unchanged"),
+    "ask": ("menunggu keputusan orang", "a person must decide"),
+    "refused": ("ditolak", "refused"),
+    "skipped": ("dilewati menurut keputusan", "left out, as was decided"),
+}
+
+
+def concerning(accounts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Give the rows that need somebody: refused, or a question."""
+    return [account for account in accounts if account["outcome"] in (REFUSED, ASK)]
+
+
+def lines_of(account: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give a row's account as lines of COLUMNS: one for each reason, question or note, at least one."""
+    own = {name: account[name] for name in ("row", "outcome", "how", "child", "post", "measured_on")}
+    told = [
+        {name: refusal[name] for name in ("column", "value", "rule", "id", "en")}
+        for refusal in account["refusals"]
+    ]
+    codes = ([account["question"]] if account["question"] else []) + account["notes"]
+    for code in codes:
+        words = words_of(code)
+        told.append({"column": "", "value": account["case"], "rule": code, "id": words.id, "en": words.en})
+    return [{**own, **one} for one in told] or [{**own, **dict.fromkeys(COLUMNS[6:])}]
+
+
+def as_text(report: Report, accounts: Sequence[Mapping[str, Any]], form: str) -> str:
+    """Write a report with some of its rows as `table`, `csv` (rows alone) or `json`."""
+    if form == "json":
+        whole = {"summary": report.wire(), "rows": list(accounts)}
+        return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
+    lines = [line for account in accounts for line in lines_of(account)]
+    if form == "csv":
+        return _csv(COLUMNS, lines)
+    shown = [_summary(report)]
+    for line in lines:
+        if line["rule"]:
+            column = f", kolom {line['column']}" if line["column"] else ""
+            value = f": {_plain(line['value'])!r}" if line["value"] else ""
+            place = f"baris {line['row']}{column}{value}"
+            shown.append(f"{place} [{line['outcome']}, {line['rule']}] {line['id']} / {line['en']}")
+        else:
+            by = f" ({line['how']})" if line["how"] else ""
+            shown.append(f"baris {line['row']} [{line['outcome']}{by}]")
+    return "\n".join(shown)
+
+
+def _summary(report: Report) -> str:
+    width = len(f"{report.rows:,}")
+    lines = [f"{report.rows:>{width},}  baris / rows"]
+    for outcome in OUTCOMES:
+        count = report.counts[outcome]
+        if count:
+            indonesian, english = OUTCOME_WORDS[outcome]
+            lines.append(f"{count:>{width},}  {indonesian} / {english}")
+    if report.posts_added:
+        lines.append(f"{report.posts_added:>{width},}  posyandu ditambahkan / posts added")
+    for (post, village), count in report.posts_missing.most_common(20):
+        lines.append(
+            f"{count:>{width},}  baris posyandu yang belum ada / rows of a post that is not here: {post}, {village}"
+        )
+    for index, found in report.scores.items():
+        if found.compared:
+            largest = f"{found.largest[0][0]:+.2f} (baris {found.largest[0][1]})" if found.largest else "-"
+            lines.append(
+                f"skor-z {index}: {found.compared:,} dibandingkan / compared, {found.far:,} beda > 0,3 / apart,"
+                f" {found.categories:,} kategori lain / other category, terbesar / largest {largest}"
+            )
+    return "\n".join(_plain(line) for line in lines)
+
+
+def cases_text(cases: Sequence[Case], form: str) -> str:
+    """Write the rows that wait for a person as `table`, `csv` or `json`."""
+    if form == "json":
+        return orjson.dumps([case.wire() for case in cases], option=orjson.OPT_INDENT_2).decode()
+    columns = ("case", "row", "question", "post", "answers", "candidates", "said")
+    lines = [
+        {
+            "case": case.id,
+            "row": case.row,
+            "question": case.question,
+            "post": case.post,
+            "answers": " ".join(case.answers),
+            "candidates": " ".join(f"{c.child_id}={c.likeness}%" for c in case.candidates),
+            "said": "; ".join(f"{name}: {value}" for name, value in (case.said or {}).items()),
+        }
+        for case in cases
+    ]
+    if form == "csv":
+        return _csv(columns, lines)
+    shown = []
+    for case, line in zip(cases, lines, strict=True):
+        words = QUESTIONS[case.question]
+        shown.append(f"{case.id}  baris {case.row}, {case.post}: {words.id} / {words.en}")
+        shown.append(f"    {line['said']}")
+        for c in case.candidates:
+            shown.append(
+                f"    {c.likeness:>3} %  {c.child_id}  {c.name or '-'}, {c.sex or '?'}, {c.born_on or '?'}, {c.post}"
+            )
+        shown.append(f"    jawaban / answers: {line['answers']}")
+    return "\n".join(_plain(line) for line in shown)
+
+
+def _csv(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow(["" if line[name] is None else spreadsheet_safe(str(line[name])) for name in columns])
+    return text.getvalue()
+
+
+def _plain(value: object) -> str:
+    """Leave nothing in a text that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(value))
