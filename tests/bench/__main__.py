@@ -1,14 +1,15 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit."""
 
 import sys
 
-from tests.bench import bench_growth, bench_pages, bench_schemas, bench_sync
+from tests.bench import bench_audit, bench_growth, bench_pages, bench_schemas, bench_sync
 
 RUNS = {
     "growth": bench_growth.main,
     "schemas": bench_schemas.main,
     "sync": bench_sync.main,
     "pages": bench_pages.main,
+    "audit": bench_audit.main,
 }
 
 
