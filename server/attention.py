@@ -37,7 +37,7 @@ TAKE: Final = "take"
 
 COLUMNS: Final = (
     *("child_id", "post_id", "born_on", "urgency", "red_flags", "place"),
-    *("status", "assigned_to", "due_on"),
+    *("rules", "status", "assigned_to", "due_on"),
 )
 
 
@@ -142,10 +142,17 @@ def _row(flags: Sequence[Raised], work: Iterable[Facts]) -> tuple[Any, ...] | No
         min(urgencies, default=NO_FLAG),
         urgencies.count(RED),
         place(flags),
+        rules_text(flag.rule for flag in flags),
         WAITING if tasks else TAKEN if open_ else CLOSED if seen else NEW,
         next(reversed(takes or charge), None),
         min(due, default=None),
     )
+
+
+def rules_text(rules: Iterable[str]) -> str:
+    """Write down which rules stand, each once and between spaces, so that one is found and people of one set are counted
+    without a look at their flags."""
+    return "".join(f" {rule}" for rule in sorted(set(rules))) + " "
 
 
 def place(flags: Sequence[Raised]) -> float:

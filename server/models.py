@@ -424,8 +424,9 @@ class Attention(Base):
 
     `child_id` is the person's head. `urgency` 1 to 4 is that of the most urgent flag, 5 where no flag stands but work is
     open; `red_flags` counts those of urgency 1. `place` orders the queue: urgency, red flags, gravest flag, worst score
-    (`attention.place`). `status`: new, taken (somebody has charge), waiting (a task is open), closed (with what was on the
-    screen then). `due_on`: of the task that is due first.
+    (`attention.place`). `rules` are those of its flags, as `attention.rules_text` writes them. `status`: new, taken
+    (somebody has charge), waiting (a task is open), closed (with what was on the screen then). `due_on`: of the task that
+    is due first.
     """
 
     __tablename__ = "attention"
@@ -441,6 +442,7 @@ class Attention(Base):
     urgency: Mapped[int] = mapped_column(Integer)
     red_flags: Mapped[int] = mapped_column(Integer)
     place: Mapped[float] = mapped_column(Real)
+    rules: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     assigned_to: Mapped[str | None] = mapped_column(Text)
     due_on: Mapped[date | None] = mapped_column(Day)

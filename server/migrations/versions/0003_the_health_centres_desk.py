@@ -78,6 +78,7 @@ def _attention(sqlite: bool) -> None:
         sa.Column("urgency", sa.Integer(), nullable=False),
         sa.Column("red_flags", sa.Integer(), nullable=False),
         sa.Column("place", REAL, nullable=False),
+        sa.Column("rules", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("assigned_to", sa.Text(), nullable=True),
         sa.Column("due_on", models.Day(), nullable=True),
@@ -98,10 +99,16 @@ def _attention(sqlite: bool) -> None:
         f"MIN(f.urgency) * 1000000.0 + (49 - {reds}) * 10000.0"
         f" + MIN(CASE f.rule {ranks} ELSE {len(_RULES)} END) * 100.0 + 99.99 - {worst}"
     )
+    each = (
+        "SELECT DISTINCT o.rule AS rule FROM flag o WHERE o.district = f.district AND o.child_id = f.child_id"
+    )
+    joined = "group_concat(rule, ' ')" if sqlite else "string_agg(rule, ' ' ORDER BY rule COLLATE \"C\")"
+    # as `attention.rules_text`
+    rules = f"' ' || (SELECT {joined} FROM ({each} ORDER BY rule) AS of_child) || ' '"  # noqa: S608  # our own words
     rounded = f"ROUND(CAST({place} AS {'REAL' if sqlite else 'numeric'}), 2)"
     op.execute(  # every child who is flagged now; nothing was decided about anybody before this release
-        "INSERT INTO attention (district, child_id, post_id, born_on, urgency, red_flags, place, status)"  # noqa: S608  # our own words
-        f" SELECT f.district, f.child_id, c.post_id, c.born_on, MIN(f.urgency), {reds}, {rounded}, 'new'"
+        "INSERT INTO attention (district, child_id, post_id, born_on, urgency, red_flags, place, rules, status)"  # noqa: S608  # our own words
+        f" SELECT f.district, f.child_id, c.post_id, c.born_on, MIN(f.urgency), {reds}, {rounded}, {rules}, 'new'"
         " FROM flag f JOIN child c ON c.district = f.district AND c.id = f.child_id"
         " GROUP BY f.district, f.child_id, c.post_id, c.born_on"
     )
