@@ -1,8 +1,7 @@
 // The scale, the board, the tape: what is read is typed, looked at while it is typed, and saved. Nothing is ever blocked but
 // what no record can hold.
 
-import { monthsCompleted } from "../growth/calendar.js";
-import { warnings } from "../growth/checks.js";
+import { usualPosition, warnings } from "../growth/checks.js";
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
 import { pad } from "../parts/pad.js";
@@ -12,7 +11,6 @@ import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, say, sexWord, told } from "../words/words.js";
 
-const STANDING_FROM_MONTHS = 24;
 const OEDEMA = [["n", "Tidak", "No"], ["1", "+", "+"], ["2", "++", "++"], ["3", "+++", "+++"]];
 
 /** @param {import("../app.js").App} app @param {string} id of the child @param {string} [on] day, today's if left out */
@@ -86,8 +84,7 @@ async function begun(app, child, form, state, on) {
     return kept;
   }
   const figures = { ...BLANK, ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))) };
-  const months = monthsCompleted(child.born_on, on);
-  if (!figures.position) figures.position = months !== null && months < STANDING_FROM_MONTHS ? "lying" : "standing";
+  if (!figures.position) figures.position = usualPosition(child, on);
   const note = value(state, "note").text || "";
   return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
 }
