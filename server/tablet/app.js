@@ -38,6 +38,8 @@ export class App {
   /** Somebody unlocked the tablet. @param {import("./store/tablet.js").Tablet} tablet */
   async enter(tablet) {
     this.tablet = tablet;
+    const { app } = tablet.replica.facts;
+    if (this.line && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
     this.model = new Model(tablet.replica, this.tables);
     tablet.listen((ids) => this.#changed(ids));
     const session = await tablet.desk("session");

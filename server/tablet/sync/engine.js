@@ -13,7 +13,9 @@ const LARGEST_SIZE = 200;
 const QUICK_MS = 4000; // a batch answered within this may be followed by a larger one
 const FIRST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 300000;
-const NOTHING_HELD = new Set([400, 409, 413, 415, 422]); // made anew, the batch may be taken
+const TOO_OLD = 426; // the app: the batch names it, so it is made anew after the update
+const NOTHING_HELD = new Set([400, 409, 413, 415, 422, TOO_OLD]); // made anew, the batch may be taken
+const MOST_AGAIN = 3;
 const MOST_LETTERS = 50;
 
 /** @typedef {{phase: "idle"|"running"|"waiting", answered: number, of: number, problem: object|null, nextAt: number}} Status */
@@ -95,9 +97,9 @@ export class Engine {
       } catch (error) {
         again += 1;
         this.size = Math.max(this.size >> 1, 5);
-        const spoiled = error instanceof Refused && NOTHING_HELD.has(error.status) && again < 3;
-        if (!spoiled) throw error;
-        await tablet.turn(() => tablet.commit({ pending: null }));
+        const refused = error instanceof Refused && NOTHING_HELD.has(error.status);
+        if (refused) await tablet.turn(() => tablet.commit({ pending: null }));
+        if (!refused || error.status === TOO_OLD || again === MOST_AGAIN) throw error;
       }
     }
   }
