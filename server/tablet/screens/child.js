@@ -16,7 +16,7 @@ export function child(app, id) {
   const { waiting } = marks(app, one);
   const body = [
     h("p", { class: "hint" }, `${ageWords(one.born_on, app.day)} · ${sexWord(one.sex)} · ${say("lahir", "born")} ${dayWords(one.born_on)}`,
-      one.mother ? ` · ${motherWords(one.mother)}` : "", waiting ? h("b", { class: "unsent" }, ` ● ${say("menunggu dikirim", "waiting to be sent")}`) : null),
+      one.mother ? ` · ${motherWords(one.mother)}` : "", waiting && !app.isPractice ? h("b", { class: "unsent" }, ` ● ${say("menunggu dikirim", "waiting to be sent")}`) : null),
     h("div", { class: "actions still" }, h("a", { class: "button main", href: `#/ukur/${id}` }, say("Ukur", "Measure")), h("a", { class: "button", href: `#/ubah/${id}` }, say("Ubah data", "Edit"))),
     asked(app, one),
     one.measurements.length ? verdictOf(app, one, assessment, true) : null,
