@@ -25,7 +25,7 @@ from server.interchange.sigizi import Reader, Row, layout_of
 from server.interchange.taking import ASK, Account, take
 from server.models import Child, HealthPost, ImportCase
 from server.places import UUID_TEXT
-from server.review import Scope
+from server.review import Scope, mask_nik
 from server.review.scope import name_of, posts_within, within
 
 CHILD, NEW, THEIRS, SKIP = "child", "new", "theirs", "skip"
@@ -54,7 +54,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row, and what is asked about it. `said` is what the row says, in its own columns; None for who may see no names."""
+    """A row, and what is asked about it. `said` is what the row says, in its own columns, its NIK masked; None for who may
+    see no names."""
 
     id: str
     run_id: str
@@ -299,6 +300,8 @@ def _case(hub: Hub, scope: Scope, row: ImportCase, children: Mapping[str, Any], 
     if scope.shows_names:
         _, cells = _row(hub, row, row.found_at)
         said = {heading: cells[heading] for heading in SHOWN if heading in cells}
+        if "NIK" in said:
+            said["NIK"] = mask_nik(said["NIK"]) or ""
     candidates = tuple(
         Candidate(
             child_id,

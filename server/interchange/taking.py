@@ -250,7 +250,9 @@ class _Work:
         earlier = self._measured.get(key)
         if earlier is not None:
             return self._again(row, key, earlier)
-        state = self._stored.get(key)
+        state = self._stored.get((*key, SOURCE))
+        if state is None and self._confirmed(row, key):
+            return "", False
         if state is None or state.removed:
             context = state.vector if state else NOTHING_SEEN
             registers = row.measured | ({"removed": {"reason": None}} if state else {})
@@ -267,6 +269,11 @@ class _Work:
             return "", False
         self._edit(row, child_id, changes, state.vector)
         return FILLED, False
+
+    def _confirmed(self, row: Row, key: tuple[str, str]) -> bool:
+        """Say whether these are the health centre's own figures of that day, which come back."""
+        state = self._stored.get((*key, "staff"))
+        return state is not None and not state.removed and _compared(row.measured, state) == ({}, {})
 
     def _again(self, row: Row, key: tuple[str, str], earlier: tuple[Edit | None, Row]) -> tuple[str, bool]:
         """Hold a row beside an earlier one of the same child and day in this file."""
@@ -358,8 +365,8 @@ def _compared(
 
 def _measurements(
     session: Session, hub: Hub, child_ids: set[str], days: Sequence[date]
-) -> dict[tuple[str, str], RecordState]:
-    """Load the cadres' measurements of some children between the first and last of some days, by child and day."""
+) -> dict[tuple[str, str, str], RecordState]:
+    """Load the measurements of some children between the first and last of some days, by child, day and source."""
     if not child_ids or not days:
         return {}
     given = {
@@ -381,21 +388,22 @@ def _measurements(
         if row.sealed and row.child_id not in keys:
             continue
         on = row.measured_on.isoformat()
-        record_id = measurement_id(row.child_id, on, SOURCE)
+        record_id = measurement_id(row.child_id, on, row.source)
         wire = row.state
         if row.sealed:
             wire = ledger.read_measurement(hub.district, record_id, row, keys[row.child_id])
-        key = {"child": row.child_id, "measured_on": on, "source": SOURCE}
-        found[row.child_id, on] = RecordState.from_wire("measurement", record_id, key, orjson.loads(wire))
+        key = {"child": row.child_id, "measured_on": on, "source": row.source}
+        found[row.child_id, on, row.source] = RecordState.from_wire(
+            "measurement", record_id, key, orjson.loads(wire)
+        )
     return found
 
 
 @cache
 def _between() -> Any:
     c = table(Measurement).c
-    return select(c.child_id, c.measured_on, c.state, c.sealed).where(
+    return select(c.child_id, c.measured_on, c.source, c.state, c.sealed).where(
         c.district == bindparam("district"),
         among(c.child_id),
-        c.source == SOURCE,
         c.measured_on.between(bindparam("first"), bindparam("last")),
     )

@@ -290,6 +290,20 @@ def test_values_that_differ_are_never_written_over(installed: District) -> None:
     assert report.counts["unchanged"] == 1
 
 
+def test_figures_of_the_health_centre_that_come_back_change_nothing(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    mine = tablet.register_child(identity=identity(name="Anak Contoh Satu"), nik={"nik": nik(1)})
+    tablet.measure(mine, "2026-03-05", source="staff", weight_g=9600, length_mm=765)
+    tablet.sync_until_quiet()
+    report, _ = taken(
+        on_sqlite,
+        xlsx([row(LiLA="-", Nama_Ortu="-", Alamat="-", RT="-", BB_Lahir="-", TB_Lahir="-", KIA="-")]),
+    )
+    assert report.counts == Counter(unchanged=1)
+    other, _ = taken(on_sqlite, xlsx([row(Berat="9.9", LiLA="-")]))
+    assert other.counts["added"] == 1
+
+
 def test_row_that_was_left_out_stays_left_out(on_sqlite: District) -> None:
     taken(on_sqlite, xlsx([row()]))
     other = xlsx([row(Berat="9.8")])
