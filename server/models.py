@@ -705,9 +705,9 @@ class JobRun(Base):
 class ImportRun(Base):
     """One file that was brought in from elsewhere: how far it came, and what became of its rows.
 
-    `digest` is of the file and the options, so that a file which was cut short goes on where it stopped. `counts` (JSON): rows
-    by outcome. `sealed` is the file itself, kept for a page between looking and applying; None otherwise. `state`: waiting (a
-    page shows it), running, done.
+    `digest` is of the file and the options, so that a file which was cut short goes on where it stopped. `counts`
+    (JSON): rows by outcome. `sealed` is the file itself, kept between looking and applying; None otherwise. `state`:
+    waiting (a page shows it), running, done.
     """
 
     __tablename__ = "import_run"

@@ -263,7 +263,12 @@ def test_failing_job_is_logged_and_raises_nothing(
 
 def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> None:
     scheduler = jobs.scheduled(installed.hub)
-    expected = {*AUDITED, "sign-log", "verify-log", *(["checkpoint-wal"] if installed.hub.settings.is_sqlite else [])}
+    expected = {
+        *AUDITED,
+        "sign-log",
+        "verify-log",
+        *(["checkpoint-wal"] if installed.hub.settings.is_sqlite else []),
+    }
     entries = {job.id: job for job in scheduler.get_jobs()}
     assert entries.keys() == expected
     for job in entries.values():
