@@ -144,7 +144,9 @@ export class App {
     const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
     const gate = !this.tablet && (this.device.cadres.length ? "buka" : "daftar");
     const screen = SCREENS[gate || name] || SCREENS[this.tablet ? "hari-ini" : "buka"];
-    Promise.resolve(screen(this, ...rest)).then((shown) => this.#show(shown)).catch((error) => this.failed(error));
+    Promise.resolve(screen(this, ...rest))
+      .then((shown) => this.#show(shown))
+      .catch((error) => this.failed(error));
   }
 
   #show(shown) {
@@ -162,7 +164,13 @@ export class App {
       "Terjadi kesalahan di aplikasi. Yang sudah tersimpan tetap aman. Muat ulang aplikasi.",
       "Something went wrong in the app. What was saved is safe. Load the app again.",
     );
-    this.root.prepend(notice("bad", h("p", {}, text), h("p", { class: "fine" }, `${error.name}: ${error.message}`),
-      h("button", { onclick: () => location.reload() }, say("Muat ulang", "Load again"))));
+    this.root.prepend(
+      notice(
+        "bad",
+        h("p", {}, text),
+        h("p", { class: "fine" }, `${error.name}: ${error.message}`),
+        h("button", { onclick: () => location.reload() }, say("Muat ulang", "Load again")),
+      ),
+    );
   }
 }

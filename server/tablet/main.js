@@ -58,7 +58,8 @@ function listen(app) {
     app.sendSoon(1000);
     lookForNewer().catch(() => {});
   });
-  for (const sign of ["pointerdown", "keydown"]) window.addEventListener(sign, () => (app.touched = Date.now()), { passive: true });
+  for (const sign of ["pointerdown", "keydown"])
+    window.addEventListener(sign, () => (app.touched = Date.now()), { passive: true });
   window.addEventListener("unhandledrejection", (event) => app.failed(event.reason));
 }
 
@@ -66,9 +67,12 @@ const root = document.getElementById("app");
 if (await onlyWindow()) {
   start(root).catch((error) => {
     console.error(error);
-    const words = "Aplikasi tidak dapat dibuka. Tutup lalu buka lagi. / The app cannot open. Close it and open it again.";
+    const words =
+      "Aplikasi tidak dapat dibuka. Tutup lalu buka lagi. / The app cannot open. Close it and open it again.";
     root.prepend(notice("bad", h("p", {}, words), h("p", { class: "fine" }, String(error))));
   });
 } else {
-  root.append(notice("look", h("p", {}, "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.")));
+  root.append(
+    notice("look", h("p", {}, "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.")),
+  );
 }

@@ -12,16 +12,27 @@ const MOST_REASONS = 3;
 const MONTHS_OF_FIVE_YEARS = 60;
 const HEAVY = ["overweight", "above_orange_line"];
 const MEASURE_AGAIN = [
-  "implausible", "length_shrank", "weight_jumped", "copied", "position_unlikely", "measured_before_birth",
+  "implausible",
+  "length_shrank",
+  "weight_jumped",
+  "copied",
+  "position_unlikely",
+  "measured_before_birth",
 ];
 
 const HEADLINES = {
   today: { id: "Bawa ke puskesmas hari ini", en: "Take to the health centre today" },
   this_week: { id: "Rujuk ke puskesmas minggu ini", en: "Refer to the health centre this week" },
-  two_t: { id: "Berat dua bulan tidak naik cukup (2T): rujuk ke puskesmas", en: "Too little gain two months running (2T): refer" },
+  two_t: {
+    id: "Berat dua bulan tidak naik cukup (2T): rujuk ke puskesmas",
+    en: "Too little gain two months running (2T): refer",
+  },
   not_gaining: { id: "Berat belum naik cukup bulan ini (T)", en: "Not enough gain this month (T)" },
   measure_again: { id: "Ukur sekali lagi", en: "Measure once more" },
-  heavy: { id: "Lebih berat dari seharusnya: tunjukkan kepada bidan", en: "Heavier than it should be: show the midwife" },
+  heavy: {
+    id: "Lebih berat dari seharusnya: tunjukkan kepada bidan",
+    en: "Heavier than it should be: show the midwife",
+  },
   not_seen: { id: "Bulan ini dan bulan lalu tidak diukur", en: "Not measured this month or last" },
   unknown: { id: "Belum dapat dinilai", en: "Cannot be judged yet" },
   N: { id: "Berat naik, tumbuh baik (N)", en: "Gaining weight, growing well (N)" },
@@ -39,17 +50,26 @@ const SAY = {
     id: "Minta diperiksa di puskesmas minggu ini, dengan membawa Buku KIA, supaya diukur ulang dan dicari sebabnya.",
     en: "Have the child seen at the health centre this week, with the Buku KIA, to measure again and find the cause.",
   },
-  tell_midwife: { id: "Sampaikan kepada bidan atau petugas puskesmas.", en: "Tell the midwife or the health centre's staff." },
+  tell_midwife: {
+    id: "Sampaikan kepada bidan atau petugas puskesmas.",
+    en: "Tell the midwife or the health centre's staff.",
+  },
   praise: { id: "Ibu sudah merawat dengan baik; teruskan.", en: "You are caring well; keep it up." },
   next_month: { id: "Datang lagi ke posyandu bulan depan.", en: "Come to the posyandu again next month." },
   over_five: {
     id: "Umur sudah 5 tahun: pertumbuhan tidak dinilai lagi di sini. Jika ada keluhan, periksakan ke puskesmas.",
     en: "Five years old: growth is no longer scored here. If anything worries you, see the health centre.",
   },
-  ask_birth_date: { id: "Tanyakan tanggal lahir; lihat Buku KIA atau akta.", en: "Ask for the birth date; see the Buku KIA or certificate." },
+  ask_birth_date: {
+    id: "Tanyakan tanggal lahir; lihat Buku KIA atau akta.",
+    en: "Ask for the birth date; see the Buku KIA or certificate.",
+  },
   ask_sex: { id: "Lengkapi jenis kelamin anak.", en: "Fill in the child's sex." },
   invite: { id: "Ajak datang, atau kunjungi rumahnya.", en: "Invite the family, or visit them at home." },
-  mend: { id: "Periksa angka dan tanggalnya, lalu ukur ulang sebelum anak pulang.", en: "Check the figures and dates, and measure again before the child leaves." },
+  mend: {
+    id: "Periksa angka dan tanggalnya, lalu ukur ulang sebelum anak pulang.",
+    en: "Check the figures and dates, and measure again before the child leaves.",
+  },
 };
 
 /**
@@ -112,7 +132,8 @@ function* actions(about, has, age_months) {
   if (has("birth_date_unknown")) yield SAY.ask_birth_date;
   if (has("sex_unknown")) yield SAY.ask_sex;
   // who is measured again may have gained after all, and who is heavy need not catch up
-  if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY)) yield catchingUp(age_months);
+  if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY))
+    yield catchingUp(age_months);
   if (about === "not_gaining" || about === "heavy") yield SAY.tell_midwife;
 }
 

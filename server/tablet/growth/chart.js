@@ -15,14 +15,47 @@ import { FIRST_STANDING_DAY } from "./zscores.js";
 /** By chart: table, whole units of a point in one unit of the table, the highest z shown, lines drawn, and zones from the lowest up. */
 const KINDS = {
   weight: {
-    table: "wfa", unit: 1000, top: 2, grid: [1, 2, 5], write: kg, pieces: [[0, 1856]],
-    lines: [[-3, "red"], [-2, "low"], [0, "median"], [1, "orange"]],
-    zones: [[-Infinity, -3, "below-red"], [-3, -2, "low"], [-2, 1, "normal"], [1, Infinity, "above-orange"]],
+    table: "wfa",
+    unit: 1000,
+    top: 2,
+    grid: [1, 2, 5],
+    write: kg,
+    pieces: [[0, 1856]],
+    lines: [
+      [-3, "red"],
+      [-2, "low"],
+      [0, "median"],
+      [1, "orange"],
+    ],
+    zones: [
+      [-Infinity, -3, "below-red"],
+      [-3, -2, "low"],
+      [-2, 1, "normal"],
+      [1, Infinity, "above-orange"],
+    ],
   },
   length: {
-    table: "lhfa", unit: 10, top: 3, grid: [5, 10, 20], write: cm, pieces: [[0, FIRST_STANDING_DAY - 1], [FIRST_STANDING_DAY, 1856]],
-    lines: [[-3, "red"], [-2, "low"], [0, "median"], [3, "orange"]],
-    zones: [[-Infinity, -3, "below-red"], [-3, -2, "low"], [-2, 3, "normal"], [3, Infinity, "above-orange"]],
+    table: "lhfa",
+    unit: 10,
+    top: 3,
+    grid: [5, 10, 20],
+    write: cm,
+    pieces: [
+      [0, FIRST_STANDING_DAY - 1],
+      [FIRST_STANDING_DAY, 1856],
+    ],
+    lines: [
+      [-3, "red"],
+      [-2, "low"],
+      [0, "median"],
+      [3, "orange"],
+    ],
+    zones: [
+      [-Infinity, -3, "below-red"],
+      [-3, -2, "low"],
+      [-2, 3, "normal"],
+      [3, Infinity, "above-orange"],
+    ],
   },
 };
 const WORDS = {
@@ -83,37 +116,53 @@ function drawn(tables, { sex }, points, options, which) {
   const newest = points[points.length - 1];
   const desc = words.desc || (newest ? spoken(kind, newest, language) : "");
   const looks = { M: "kms-boy", F: "kms-girl" }[sex] || "kms-unknown";
-  return node("svg", {
-    class: `kms-chart ${looks}`, role: "img", "aria-label": words.title, viewBox: `0 0 ${scale.width} ${scale.height}`,
-    width: scale.width, height: scale.height,
-  }, [
-    node("title", {}, [words.title]),
-    node("desc", {}, [desc]),
-    node("rect", { class: "kms-card", x: 0, y: 0, width: scale.width, height: scale.height }),
-    ...(sex ? [...zones(tables, sex, kind, scale), ...grid(scale, language), ...lines(tables, sex, kind, scale)] : grid(scale, language)),
-    ...axes(scale, words),
-    ...track(inside, scale),
-    ...inside.map((point) => dot(point, kind, scale, language)),
-  ]);
+  return node(
+    "svg",
+    {
+      class: `kms-chart ${looks}`,
+      role: "img",
+      "aria-label": words.title,
+      viewBox: `0 0 ${scale.width} ${scale.height}`,
+      width: scale.width,
+      height: scale.height,
+    },
+    [
+      node("title", {}, [words.title]),
+      node("desc", {}, [desc]),
+      node("rect", { class: "kms-card", x: 0, y: 0, width: scale.width, height: scale.height }),
+      ...(sex
+        ? [...zones(tables, sex, kind, scale), ...grid(scale, language), ...lines(tables, sex, kind, scale)]
+        : grid(scale, language)),
+      ...axes(scale, words),
+      ...track(inside, scale),
+      ...inside.map((point) => dot(point, kind, scale, language)),
+    ],
+  );
 }
 
 function spoken(kind, { age_days, value }, language) {
   const months = Math.floor(age_days / 30.4375);
   const written = kind.write(value)[language];
-  return language === "en" ? `Newest point: ${written} at ${months} months` : `Titik terbaru: ${written} pada umur ${months} bulan`;
+  return language === "en"
+    ? `Newest point: ${written} at ${months} months`
+    : `Titik terbaru: ${written} pada umur ${months} bulan`;
 }
 
 function grid(scale, language) {
   const text = (value) => (language === "en" ? String(value) : String(value).replace(".", ","));
   return [
-    ...scale.months.map(({ x, month, labelled }) => node("g", { class: labelled ? "kms-major" : "kms-minor" }, [
-      node("line", { class: "kms-grid", x1: x, x2: x, y1: scale.top, y2: scale.bottom }),
-      ...(labelled ? [node("text", { class: "kms-label kms-month", x, y: scale.bottom + 14 }, [String(month)])] : []),
-    ])),
-    ...scale.values.map(({ y, value }) => node("g", { class: "kms-major" }, [
-      node("line", { class: "kms-grid", x1: scale.left, x2: scale.right, y1: y, y2: y }),
-      node("text", { class: "kms-label kms-value", x: scale.left - 5, y: y + 4 }, [text(value)]),
-    ])),
+    ...scale.months.map(({ x, month, labelled }) =>
+      node("g", { class: labelled ? "kms-major" : "kms-minor" }, [
+        node("line", { class: "kms-grid", x1: x, x2: x, y1: scale.top, y2: scale.bottom }),
+        ...(labelled ? [node("text", { class: "kms-label kms-month", x, y: scale.bottom + 14 }, [String(month)])] : []),
+      ]),
+    ),
+    ...scale.values.map(({ y, value }) =>
+      node("g", { class: "kms-major" }, [
+        node("line", { class: "kms-grid", x1: scale.left, x2: scale.right, y1: y, y2: y }),
+        node("text", { class: "kms-label kms-value", x: scale.left - 5, y: y + 4 }, [text(value)]),
+      ]),
+    ),
   ];
 }
 
@@ -132,8 +181,11 @@ function track(points, scale) {
     const before = points[at];
     const apart = point.age_days - before.age_days > 62;
     return node("line", {
-      class: apart ? "kms-track kms-gap" : "kms-track", x1: scale.x(before.age_days), y1: scale.pinned(before.value),
-      x2: scale.x(point.age_days), y2: scale.pinned(point.value),
+      class: apart ? "kms-track kms-gap" : "kms-track",
+      x1: scale.x(before.age_days),
+      y1: scale.pinned(before.value),
+      x2: scale.x(point.age_days),
+      y2: scale.pinned(point.value),
     });
   });
 }
@@ -147,8 +199,14 @@ function dot(point, kind, scale, language) {
   return node("g", { class: `kms-fresh${pinned}` }, [
     node("circle", { class: "kms-halo", cx: x, cy: y, r: 11 }),
     node("circle", { class: "kms-dot", cx: x, cy: y, r: 6 }),
-    node("text", { class: leftward ? "kms-said kms-leftward" : "kms-said", x: x + (leftward ? -14 : 14), y: high ? y + 20 : y - 10 }, [
-      kind.write(point.value)[language],
-    ]),
+    node(
+      "text",
+      {
+        class: leftward ? "kms-said kms-leftward" : "kms-said",
+        x: x + (leftward ? -14 : 14),
+        y: high ? y + 20 : y - 10,
+      },
+      [kind.write(point.value)[language]],
+    ),
   ]);
 }

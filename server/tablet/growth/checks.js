@@ -13,14 +13,28 @@ import { FIRST_STANDING_DAY, LAST_SCORED_DAY } from "./zscores.js";
 
 const NAMES = {
   weight_g: { id: "Berat", en: "Weight", again: { id: "timbang sekali lagi", en: "weigh once more" } },
-  length_mm: { id: "Panjang/tinggi", en: "Length or height", again: { id: "ukur sekali lagi", en: "measure once more" } },
+  length_mm: {
+    id: "Panjang/tinggi",
+    en: "Length or height",
+    again: { id: "ukur sekali lagi", en: "measure once more" },
+  },
   muac_mm: { id: "LiLA", en: "Arm (MUAC)", again: { id: "ukur sekali lagi", en: "measure once more" } },
   head_mm: { id: "Lingkar kepala", en: "Head", again: { id: "ukur sekali lagi", en: "measure once more" } },
 };
 /** Which field a score beyond the WHO's limits is asked of; in this order, as weight and length share whz and baz. */
-const FIELD_OF = { haz: "length_mm", waz: "weight_g", hcz: "head_mm", acz: "muac_mm", whz: "weight_g", baz: "weight_g" };
+const FIELD_OF = {
+  haz: "length_mm",
+  waz: "weight_g",
+  hcz: "head_mm",
+  acz: "muac_mm",
+  whz: "weight_g",
+  baz: "weight_g",
+};
 const FIELD_OF_ODDITY = {
-  measured_before_birth: "on", position_unlikely: "position", length_shrank: "length_mm", weight_jumped: "weight_g",
+  measured_before_birth: "on",
+  position_unlikely: "position",
+  length_shrank: "length_mm",
+  weight_jumped: "weight_g",
   copied: "weight_g",
 };
 const POSITIONS = {
@@ -65,7 +79,10 @@ export function warnings(tables, child, measurements, draft, today) {
     const explained = asked.has("length_mm") && (values.index === "whz" || values.index === "baz");
     return !explained && !asked.has(field) && asked.add(field);
   });
-  return [...first.filter(({ severity }) => severity === "refused"), ...first.filter(({ severity }) => severity === "look")];
+  return [
+    ...first.filter(({ severity }) => severity === "refused"),
+    ...first.filter(({ severity }) => severity === "look"),
+  ];
 }
 
 /**
@@ -90,17 +107,27 @@ function upTo(tables, child, measurements, draft) {
 
 function* aboutDates(child, { on }, today) {
   if (on > today) {
-    yield look("in_future", "on", { on, today }, {
-      id: "Tanggal ukur sesudah hari ini; periksa tanggalnya.",
-      en: "The date of measuring is after today; check it.",
-    });
+    yield look(
+      "in_future",
+      "on",
+      { on, today },
+      {
+        id: "Tanggal ukur sesudah hari ini; periksa tanggalnya.",
+        en: "The date of measuring is after today; check it.",
+      },
+    );
   }
   const age_days = ageDays(child.born_on, on);
   if (age_days > LAST_SCORED_DAY) {
-    yield look("over_five", "on", { on, age_days }, {
-      id: "Umur sudah 5 tahun; tidak dinilai lagi. Periksa tanggal lahir dan tanggal ukur.",
-      en: "Five years old by now: no longer scored. Check the dates of birth and of measuring.",
-    });
+    yield look(
+      "over_five",
+      "on",
+      { on, age_days },
+      {
+        id: "Umur sudah 5 tahun; tidak dinilai lagi. Periksa tanggal lahir dan tanggal ukur.",
+        en: "Five years old by now: no longer scored. Check the dates of birth and of measuring.",
+      },
+    );
   }
 }
 
@@ -109,10 +136,17 @@ function* aboutSlips(tables, child, draft) {
   for (const field of meant ? ["weight_g", "length_mm"] : []) {
     const likely = written(field, meant[field]);
     const { id, en } = NAMES[field];
-    yield { rule: "swapped", field, severity: severityOf(tables, field, draft[field]), values: { value: draft[field] }, proposal: meant[field], words: {
-      id: `Berat dan panjang tertukar? ${id} mungkin ${likely.id}.`,
-      en: `Weight and length swapped? ${en} is perhaps ${likely.en}.`,
-    } };
+    yield {
+      rule: "swapped",
+      field,
+      severity: severityOf(tables, field, draft[field]),
+      values: { value: draft[field] },
+      proposal: meant[field],
+      words: {
+        id: `Berat dan panjang tertukar? ${id} mungkin ${likely.id}.`,
+        en: `Weight and length swapped? ${en} is perhaps ${likely.en}.`,
+      },
+    };
   }
   for (const field of MEASURES) {
     if (draft[field] != null) yield* aboutSlip(tables, child, draft.on, field, draft[field]);
@@ -126,17 +160,31 @@ function* aboutSlip(tables, child, on, field, value) {
   const typed = written(field, value);
   if (meant !== null) {
     const likely = written(field, meant);
-    yield { rule: "slip", field, severity, values: { value }, proposal: meant, words: {
-      id: `${id} ${typed.id}? Mungkin maksudnya ${likely.id}.`,
-      en: `${en} ${typed.en}? Perhaps ${likely.en} is meant.`,
-    } };
+    yield {
+      rule: "slip",
+      field,
+      severity,
+      values: { value },
+      proposal: meant,
+      words: {
+        id: `${id} ${typed.id}? Mungkin maksudnya ${likely.id}.`,
+        en: `${en} ${typed.en}? Perhaps ${likely.en} is meant.`,
+      },
+    };
   } else if (severity === "refused") {
     const [least, greatest] = tables.ranges[field];
     const [from, to] = [written(field, least), written(field, greatest)];
-    yield { rule: "out_of_range", field, severity, values: { value, least, greatest }, proposal: null, words: {
-      id: `${id} ${typed.id} tidak mungkin untuk balita (${from.id} sampai ${to.id}). Periksa lagi.`,
-      en: `${en} ${typed.en} is impossible under five (${from.en} to ${to.en}). Check it.`,
-    } };
+    yield {
+      rule: "out_of_range",
+      field,
+      severity,
+      values: { value, least, greatest },
+      proposal: null,
+      words: {
+        id: `${id} ${typed.id} tidak mungkin untuk balita (${from.id} sampai ${to.id}). Periksa lagi.`,
+        en: `${en} ${typed.en} is impossible under five (${from.en} to ${to.en}). Check it.`,
+      },
+    };
   }
 }
 
@@ -162,11 +210,19 @@ function* aboutLimits({ measurement, scores }) {
     if (!scores[index].implausible) continue;
     const { id, en, again } = NAMES[field];
     const value = written(field, measurement[field]);
-    const kind = index === "whz" || index === "baz" ? { id: "panjang/tingginya", en: "the length" } : { id: "umurnya", en: "the age" };
-    yield look("implausible", field, { index, z: scores[index].z, value: measurement[field] }, {
-      id: `${id} ${value.id} sangat tidak biasa untuk ${kind.id}; ${again.id}.`,
-      en: `${en} ${value.en} is most unusual for ${kind.en}; ${again.en}.`,
-    });
+    const kind =
+      index === "whz" || index === "baz"
+        ? { id: "panjang/tingginya", en: "the length" }
+        : { id: "umurnya", en: "the age" };
+    yield look(
+      "implausible",
+      field,
+      { index, z: scores[index].z, value: measurement[field] },
+      {
+        id: `${id} ${value.id} sangat tidak biasa untuk ${kind.id}; ${again.id}.`,
+        en: `${en} ${value.en} is most unusual for ${kind.en}; ${again.en}.`,
+      },
+    );
   }
 }
 
@@ -174,10 +230,15 @@ function* aboutPosition(child, { on, length_mm, position }) {
   const usual = usualPosition(child, on);
   if (length_mm == null || !position || !usual || position === usual) return;
   const [was, is] = [POSITIONS[usual], POSITIONS[position]];
-  yield look("position_unusual", "position", { position, usual }, {
-    id: `Anak seumur ini biasanya diukur ${was.id}. Benar diukur ${is.id}?`,
-    en: `At this age children are usually measured ${was.en}. Was it ${is.en}?`,
-  });
+  yield look(
+    "position_unusual",
+    "position",
+    { position, usual },
+    {
+      id: `Anak seumur ini biasanya diukur ${was.id}. Benar diukur ${is.id}?`,
+      en: `At this age children are usually measured ${was.en}. Was it ${is.en}?`,
+    },
+  );
 }
 
 const look = (rule, field, values, words) => ({ rule, field, severity: "look", values, proposal: null, words });

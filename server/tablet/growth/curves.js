@@ -36,11 +36,18 @@ function curve(tables, sex, kind, scale, days, z) {
  * @returns {SVGElement[]}
  */
 export function zones(tables, sex, kind, scale) {
-  return kind.pieces.map((piece) => daysOf(piece, scale)).filter((days) => days.length > 1).flatMap((days) =>
-    kind.zones.map(([low, high, name]) => {
-      const edge = (z) => curve(tables, sex, kind, scale, days, z);
-      return node("polygon", { class: `kms-zone kms-${name}`, points: joined([...edge(low), ...edge(high).reverse()]) });
-    }));
+  return kind.pieces
+    .map((piece) => daysOf(piece, scale))
+    .filter((days) => days.length > 1)
+    .flatMap((days) =>
+      kind.zones.map(([low, high, name]) => {
+        const edge = (z) => curve(tables, sex, kind, scale, days, z);
+        return node("polygon", {
+          class: `kms-zone kms-${name}`,
+          points: joined([...edge(low), ...edge(high).reverse()]),
+        });
+      }),
+    );
 }
 
 /**
@@ -52,9 +59,18 @@ export function zones(tables, sex, kind, scale) {
  * @returns {SVGElement[]}
  */
 export function lines(tables, sex, kind, scale) {
-  return kind.pieces.map((piece) => daysOf(piece, scale)).filter((days) => days.length > 1).flatMap((days) =>
-    kind.lines.map(([z, name]) =>
-      node("polyline", { class: `kms-line kms-${name}-line`, "data-z": z, points: joined(curve(tables, sex, kind, scale, days, z)) })));
+  return kind.pieces
+    .map((piece) => daysOf(piece, scale))
+    .filter((days) => days.length > 1)
+    .flatMap((days) =>
+      kind.lines.map(([z, name]) =>
+        node("polyline", {
+          class: `kms-line kms-${name}-line`,
+          "data-z": z,
+          points: joined(curve(tables, sex, kind, scale, days, z)),
+        }),
+      ),
+    );
 }
 
 const joined = (corners) => corners.map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join(" ");

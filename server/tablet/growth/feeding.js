@@ -4,16 +4,31 @@
  */
 
 const BY_AGE = [
-  { below: 6, id: "Beri ASI saja, siang dan malam, kapan pun bayi mau; belum perlu air putih atau makanan lain.",
-    en: "Breast milk alone, day and night, whenever the baby wants it; no water or other food yet." },
-  { below: 9, id: "Teruskan ASI. Beri makanan lumat 2–3 kali sehari dan 1–2 kali selingan, tiap hari dengan telur, ikan, ayam, atau hati.",
-    en: "Go on breastfeeding. Mashed food 2–3 times a day and 1–2 snacks, every day with egg, fish, chicken or liver." },
-  { below: 12, id: "Teruskan ASI. Beri makanan cincang 3–4 kali sehari dan 1–2 kali selingan, tiap hari dengan telur, ikan, ayam, atau hati.",
-    en: "Go on breastfeeding. Chopped food 3–4 times a day and 1–2 snacks, every day with egg, fish, chicken or liver." },
-  { below: 24, id: "Teruskan ASI sampai 2 tahun. Beri makanan keluarga 3–4 kali sehari dan 1–2 kali selingan, tiap hari dengan lauk hewani.",
-    en: "Breastfeed until 2 years. Family food 3–4 times a day and 1–2 snacks, every day with egg, fish or meat." },
-  { below: 60, id: "Beri makanan keluarga 3 kali sehari dan 2 kali selingan, tiap hari dengan sayur, buah, dan lauk hewani.",
-    en: "Family food 3 times a day and 2 snacks, every day with vegetables, fruit, and egg, fish or meat." },
+  {
+    below: 6,
+    id: "Beri ASI saja, siang dan malam, kapan pun bayi mau; belum perlu air putih atau makanan lain.",
+    en: "Breast milk alone, day and night, whenever the baby wants it; no water or other food yet.",
+  },
+  {
+    below: 9,
+    id: "Teruskan ASI. Beri makanan lumat 2–3 kali sehari dan 1–2 kali selingan, tiap hari dengan telur, ikan, ayam, atau hati.",
+    en: "Go on breastfeeding. Mashed food 2–3 times a day and 1–2 snacks, every day with egg, fish, chicken or liver.",
+  },
+  {
+    below: 12,
+    id: "Teruskan ASI. Beri makanan cincang 3–4 kali sehari dan 1–2 kali selingan, tiap hari dengan telur, ikan, ayam, atau hati.",
+    en: "Go on breastfeeding. Chopped food 3–4 times a day and 1–2 snacks, every day with egg, fish, chicken or liver.",
+  },
+  {
+    below: 24,
+    id: "Teruskan ASI sampai 2 tahun. Beri makanan keluarga 3–4 kali sehari dan 1–2 kali selingan, tiap hari dengan lauk hewani.",
+    en: "Breastfeed until 2 years. Family food 3–4 times a day and 1–2 snacks, every day with egg, fish or meat.",
+  },
+  {
+    below: 60,
+    id: "Beri makanan keluarga 3 kali sehari dan 2 kali selingan, tiap hari dengan sayur, buah, dan lauk hewani.",
+    en: "Family food 3 times a day and 2 snacks, every day with vegetables, fruit, and egg, fish or meat.",
+  },
 ];
 
 /**

@@ -12,9 +12,26 @@ import { INDICES } from "./zscores.js";
 
 /** By index the rules below a limit, of which the first that holds counts, and the rule above one. */
 const GROWTH_RULES = {
-  haz: { below: [["severely_stunted", -3], ["stunted", -2]] },
-  waz: { below: [["below_red_line", -3], ["underweight", -2]], above: ["above_orange_line", 1] },
-  whz: { below: [["severely_wasted", -3], ["wasted", -2]], above: ["overweight", 2] },
+  haz: {
+    below: [
+      ["severely_stunted", -3],
+      ["stunted", -2],
+    ],
+  },
+  waz: {
+    below: [
+      ["below_red_line", -3],
+      ["underweight", -2],
+    ],
+    above: ["above_orange_line", 1],
+  },
+  whz: {
+    below: [
+      ["severely_wasted", -3],
+      ["wasted", -2],
+    ],
+    above: ["overweight", 2],
+  },
 };
 
 /**

@@ -51,7 +51,8 @@ function shrinkage(visits) {
   if (!before) return null;
   const after = visits[visits.length - 1];
   const change_mm = roundHalfEven((after.scores.lenhei_cm - before.scores.lenhei_cm) * 10);
-  const stoodUp = before.age_days !== null && before.age_days < FIRST_STANDING_DAY && after.age_days >= FIRST_STANDING_DAY;
+  const stoodUp =
+    before.age_days !== null && before.age_days < FIRST_STANDING_DAY && after.age_days >= FIRST_STANDING_DAY;
   return change_mm < -(stoodUp ? SHRINKS_AT_STANDING_MM : SHRINKS_MM) ? change_mm : null;
 }
 
@@ -69,7 +70,9 @@ function isCopy(visits) {
   if (!before) return false;
   const after = visits[visits.length - 1];
   const same = (part) => after.measurement[part] === before.measurement[part];
-  return monthsApart(before, after) === 1 && same("weight_g") && after.measurement.length_mm != null && same("length_mm");
+  return (
+    monthsApart(before, after) === 1 && same("weight_g") && after.measurement.length_mm != null && same("length_mm")
+  );
 }
 
 const monthsApart = (before, after) => monthNumber(after.on) - monthNumber(before.on);

@@ -45,7 +45,16 @@ export function scaleOf(tables, sex, points, kind, options) {
   const x = (age_days) => left + ((age_days - fromDay) / (toDay - fromDay)) * (right - left);
   const y = (value) => bottom - ((value / kind.unit - low) / (high - low)) * (bottom - top);
   return {
-    width, height, left, top, right, bottom, fromDay, toDay, x, y,
+    width,
+    height,
+    left,
+    top,
+    right,
+    bottom,
+    fromDay,
+    toDay,
+    x,
+    y,
     pinned: (value) => Math.min(Math.max(y(value), top), bottom),
     visible: (all) => all.filter(({ age_days }) => age_days >= fromDay && age_days <= toDay),
     months: months(from, to, x),
@@ -64,7 +73,9 @@ function heights(tables, sex, kind, points, fromDay, toDay) {
   const at = (day, z) => valueOnLine(tables, kind.table, sex, Math.min(Math.max(Math.round(day), 0), 1856), z);
   const [lowest, highest] = [at(fromDay, -3), at(toDay, kind.top)];
   const [room, stretch] = [(highest - lowest) * ROOM, (highest - lowest) * STRETCH];
-  const seen = points.filter(({ age_days }) => age_days >= fromDay && age_days <= toDay).map(({ value }) => value / kind.unit);
+  const seen = points
+    .filter(({ age_days }) => age_days >= fromDay && age_days <= toDay)
+    .map(({ value }) => value / kind.unit);
   const low = Math.max(lowest - stretch, Math.min(lowest, ...seen));
   const high = Math.min(highest + stretch, Math.max(highest, ...seen));
   return [Math.max(0, low - room), high + room];

@@ -16,7 +16,14 @@ export const LAST_SCORED_DAY = 1826;
 
 /** Why a score is undefined; where several hold, the last of these is told. */
 export const REASONS = [
-  "defined", "value_missing", "no_sex", "no_age", "age_out_of_range", "length_out_of_range", "oedema", "value_refused",
+  "defined",
+  "value_missing",
+  "no_sex",
+  "no_age",
+  "age_out_of_range",
+  "length_out_of_range",
+  "oedema",
+  "value_refused",
 ];
 const [, MISSING, NO_SEX, NO_AGE, AGE_RANGE, LENGTH_RANGE, OEDEMA, REFUSED] = REASONS.keys();
 

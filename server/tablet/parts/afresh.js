@@ -22,7 +22,19 @@ export function afresh(app) {
       refill(told, notice("bad", lineWords(error)));
     }
   };
-  return h("form", { class: "card look", onsubmit: submit },
-    h("p", {}, say("Server tidak mengenal tablet ini lagi. Minta kode baru dari puskesmas; semua yang tersimpan di sini dikirim ulang, tidak ada yang hilang.", "The server does not know this tablet any more. Ask the health centre for a new code; everything saved here is sent again, nothing is lost.")),
-    field(say("Kode pendaftaran", "Enrolment code"), code), told, h("button", { class: "main", type: "submit" }, say("Daftar ulang", "Enrol again")));
+  return h(
+    "form",
+    { class: "card look", onsubmit: submit },
+    h(
+      "p",
+      {},
+      say(
+        "Server tidak mengenal tablet ini lagi. Minta kode baru dari puskesmas; semua yang tersimpan di sini dikirim ulang, tidak ada yang hilang.",
+        "The server does not know this tablet any more. Ask the health centre for a new code; everything saved here is sent again, nothing is lost.",
+      ),
+    ),
+    field(say("Kode pendaftaran", "Enrolment code"), code),
+    told,
+    h("button", { class: "main", type: "submit" }, say("Daftar ulang", "Enrol again")),
+  );
 }

@@ -41,13 +41,32 @@ export function asked(app, child) {
 
 function taskCard(app, child, task) {
   const card = h("section", { class: "card look" });
-  const due = task.due_on ? h("p", { class: "hint" }, `${say("Paling lambat", "At the latest")} ${dayWords(task.due_on)}`) : null;
+  const due = task.due_on
+    ? h("p", { class: "hint" }, `${say("Paling lambat", "At the latest")} ${dayWords(task.due_on)}`)
+    : null;
   const rule = task.reason ? app.tables.rules[task.reason] : null;
   const title = ACTIONS[task.action] ? say(...ACTIONS[task.action]) : task.action;
-  const intro = [h("h2", {}, say("Dari puskesmas: ", "From the health centre: "), title), rule ? h("p", {}, told(rule)) : null, task.note ? h("p", {}, task.note) : null, due];
-  const remeasure = task.action === "remeasure" ? h("a", { class: "button main", href: `#/ukur/${child.id}` }, say("Ukur sekarang", "Measure now")) : null;
+  const intro = [
+    h("h2", {}, say("Dari puskesmas: ", "From the health centre: "), title),
+    rule ? h("p", {}, told(rule)) : null,
+    task.note ? h("p", {}, task.note) : null,
+    due,
+  ];
+  const remeasure =
+    task.action === "remeasure"
+      ? h("a", { class: "button main", href: `#/ukur/${child.id}` }, say("Ukur sekarang", "Measure now"))
+      : null;
   if (WORK_OF_STAFF.includes(task.action)) return refill(card, intro);
-  return refill(card, intro, h("div", { class: "actions still" }, remeasure, h("button", { onclick: () => refill(card, intro, taskForm(app, child, task)) }, say("Jawab", "Answer"))));
+  return refill(
+    card,
+    intro,
+    h(
+      "div",
+      { class: "actions still" },
+      remeasure,
+      h("button", { onclick: () => refill(card, intro, taskForm(app, child, task)) }, say("Jawab", "Answer")),
+    ),
+  );
 }
 
 function taskForm(app, child, task) {
@@ -56,17 +75,34 @@ function taskForm(app, child, task) {
   let days = null;
   const note = h("textarea", { rows: "2", maxlength: "500" });
   const opened = app.tablet.replica.open("follow_up", { child: child.id, task: task.task });
-  const eaten = task.action === "pmt_week"
-    ? choice(say("Berapa hari makanan dihabiskan?", "On how many days was the food eaten?"), [...Array(8).keys()].map((day) => [day, String(day)]), null, (chosen) => (days = chosen), { none: true })
-    : null;
+  const eaten =
+    task.action === "pmt_week"
+      ? choice(
+          say("Berapa hari makanan dihabiskan?", "On how many days was the food eaten?"),
+          [...Array(8).keys()].map((day) => [day, String(day)]),
+          null,
+          (chosen) => (days = chosen),
+          { none: true },
+        )
+      : null;
   const told_ = h("div", {});
   const save = async () => {
     const result = { done_on: app.day, outcome, ...(days === null ? {} : { days_eaten: days }) };
     const set = { result, ...(note.value.trim() ? { note: { text: note.value.trim() } } : {}) };
     await written(app, await opened, set, told_);
   };
-  return [choice(say("Bagaimana hasilnya?", "What came of it?"), offered.map((code) => [code, say(...OUTCOMES[code])]), outcome, (code) => (outcome = code)),
-    eaten, field(say("Catatan", "Note"), note), told_, h("button", { class: "main", onclick: save }, say("Simpan jawaban", "Save the answer"))];
+  return [
+    choice(
+      say("Bagaimana hasilnya?", "What came of it?"),
+      offered.map((code) => [code, say(...OUTCOMES[code])]),
+      outcome,
+      (code) => (outcome = code),
+    ),
+    eaten,
+    field(say("Catatan", "Note"), note),
+    told_,
+    h("button", { class: "main", onclick: save }, say("Simpan jawaban", "Save the answer")),
+  ];
 }
 
 /** Save an answer and draw the screen again. */
@@ -83,10 +119,25 @@ async function written(app, form, set, place) {
 // -- what two people wrote differently ---------------------------------------------------------------
 
 const REGISTERS = {
-  identity: ["Nama, jenis kelamin, tanggal lahir", "Name, sex, birth date"], nik: ["NIK", "NIK"], parents: ["Orang tua", "Parents"], home: ["Alamat", "Address"],
-  post: ["Posyandu", "Post"], birth: ["Data lahir", "Birth"], books: ["Buku KIA", "Books"], family: ["Keluarga berisiko", "Family at risk"], consent: ["Persetujuan", "Consent"],
-  same_as: ["Anak yang sama", "The same child"], removed: ["Penghapusan", "Removal"], weight: ["Berat badan", "Weight"], length: ["Panjang/tinggi", "Length/height"],
-  muac: ["LiLA", "Arm"], head: ["Lingkar kepala", "Head"], services: ["Pelayanan", "Services"], note: ["Catatan", "Note"], task: ["Tugas", "Task"], result: ["Hasil", "Result"],
+  identity: ["Nama, jenis kelamin, tanggal lahir", "Name, sex, birth date"],
+  nik: ["NIK", "NIK"],
+  parents: ["Orang tua", "Parents"],
+  home: ["Alamat", "Address"],
+  post: ["Posyandu", "Post"],
+  birth: ["Data lahir", "Birth"],
+  books: ["Buku KIA", "Books"],
+  family: ["Keluarga berisiko", "Family at risk"],
+  consent: ["Persetujuan", "Consent"],
+  same_as: ["Anak yang sama", "The same child"],
+  removed: ["Penghapusan", "Removal"],
+  weight: ["Berat badan", "Weight"],
+  length: ["Panjang/tinggi", "Length/height"],
+  muac: ["LiLA", "Arm"],
+  head: ["Lingkar kepala", "Head"],
+  services: ["Pelayanan", "Services"],
+  note: ["Catatan", "Note"],
+  task: ["Tugas", "Task"],
+  result: ["Hasil", "Result"],
 };
 
 function disputeCard(app, child, { kind, place, state, registers }) {
@@ -95,14 +146,48 @@ function disputeCard(app, child, { kind, place, state, registers }) {
   const opened = app.tablet.replica.open(kind, key, kind === "child" ? child.id : undefined);
   const use = (register, value) => async () => written(app, await opened, { [register]: value }, told_);
   const when = kind === "measurement" ? ` · ${dayWords(place.split("/")[0])}` : "";
-  const values = registers.map((register) => [h("h3", {}, say(...REGISTERS[register])),
-    siblings(state, register).map(({ value, dots }) => h("div", { class: "value" }, h("span", {}, valueWords(register, value)), h("span", { class: "hint" }, whose(app, dots)),
-      h("button", { onclick: use(register, value) }, say("Yang ini benar", "This one is right"))))]);
-  const contested = state.removal_contested && !registers.includes("removed")
-    ? [h("p", {}, say("Seseorang menghapus data ini, orang lain mengubahnya.", "Somebody removed this, somebody else changed it.")), h("button", { onclick: use("removed", { reason: null }) }, say("Pertahankan", "Keep it"))]
-    : null;
-  return h("section", { class: "card look" }, h("h2", {}, say("Dicatat berbeda oleh dua tablet", "Recorded differently by two tablets"), when), values, contested,
-    h("p", { class: "hint" }, say("Nilai yang lain tetap tersimpan di riwayat. Puskesmas juga dapat memutuskan.", "The other value stays in the history. The health centre may decide, too.")), told_);
+  const values = registers.map((register) => [
+    h("h3", {}, say(...REGISTERS[register])),
+    siblings(state, register).map(({ value, dots }) =>
+      h(
+        "div",
+        { class: "value" },
+        h("span", {}, valueWords(register, value)),
+        h("span", { class: "hint" }, whose(app, dots)),
+        h("button", { onclick: use(register, value) }, say("Yang ini benar", "This one is right")),
+      ),
+    ),
+  ]);
+  const contested =
+    state.removal_contested && !registers.includes("removed")
+      ? [
+          h(
+            "p",
+            {},
+            say(
+              "Seseorang menghapus data ini, orang lain mengubahnya.",
+              "Somebody removed this, somebody else changed it.",
+            ),
+          ),
+          h("button", { onclick: use("removed", { reason: null }) }, say("Pertahankan", "Keep it")),
+        ]
+      : null;
+  return h(
+    "section",
+    { class: "card look" },
+    h("h2", {}, say("Dicatat berbeda oleh dua tablet", "Recorded differently by two tablets"), when),
+    values,
+    contested,
+    h(
+      "p",
+      { class: "hint" },
+      say(
+        "Nilai yang lain tetap tersimpan di riwayat. Puskesmas juga dapat memutuskan.",
+        "The other value stays in the history. The health centre may decide, too.",
+      ),
+    ),
+    told_,
+  );
 }
 
 function keyOf(kind, child, place) {
@@ -111,25 +196,51 @@ function keyOf(kind, child, place) {
 }
 
 const whose = (app, dots) =>
-  (dots || []).some(([actor]) => actor === app.tablet.replica.facts.tablet) ? say("ditulis di tablet ini", "written on this tablet") : say("ditulis di tempat lain", "written elsewhere");
+  (dots || []).some(([actor]) => actor === app.tablet.replica.facts.tablet)
+    ? say("ditulis di tablet ini", "written on this tablet")
+    : say("ditulis di tempat lain", "written elsewhere");
 
 /** A register's value in words. @param {string} register @param {object} value */
 export function valueWords(register, value) {
   const { weight_g, oedema, length_mm, position, muac_mm, head_mm } = value;
-  if (register === "weight") return [kg(weight_g), oedema && oedema !== "n" ? say(` edema ${oedema}`, ` oedema ${oedema}`) : ""].join("");
-  if (register === "length") return `${cm(length_mm)} ${position === "lying" ? say("telentang", "lying") : position === "standing" ? say("berdiri", "standing") : ""}`;
+  if (register === "weight")
+    return [kg(weight_g), oedema && oedema !== "n" ? say(` edema ${oedema}`, ` oedema ${oedema}`) : ""].join("");
+  if (register === "length")
+    return `${cm(length_mm)} ${position === "lying" ? say("telentang", "lying") : position === "standing" ? say("berdiri", "standing") : ""}`;
   if (register === "muac") return cm(muac_mm);
   if (register === "head") return cm(head_mm);
-  if (register === "identity") return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
-  if (register === "removed") return value.reason ? `${say("dihapus: ", "removed: ")}${value.reason}` : say("dipertahankan", "kept");
-  return Object.entries(value).filter(([, held]) => held !== null && held !== "").map(([, held]) => (held === true ? say("ya", "yes") : held === false ? say("tidak", "no") : String(held))).join(", ") || "–";
+  if (register === "identity")
+    return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
+  if (register === "removed")
+    return value.reason ? `${say("dihapus: ", "removed: ")}${value.reason}` : say("dipertahankan", "kept");
+  return (
+    Object.entries(value)
+      .filter(([, held]) => held !== null && held !== "")
+      .map(([, held]) => (held === true ? say("ya", "yes") : held === false ? say("tidak", "no") : String(held)))
+      .join(", ") || "–"
+  );
 }
 
 // -- what was set aside ------------------------------------------------------------------------------
 
 function asideCard(child, { change, reasons }) {
-  const mend = change.kind === "measurement" ? `#/ukur/${child.id}/${change.key.measured_on}` : `#/ubah/${change.kind === "child" ? change.id : child.id}`;
-  const words = Object.entries(change.set).map(([register, value]) => h("p", {}, h("b", {}, say(...(REGISTERS[register] || [register, register]))), " ", valueWords(register, value)));
-  return h("section", { class: "card bad" }, h("h2", {}, say("Disisihkan server; perlu diperbaiki", "Set aside by the server; to be corrected")), words,
-    h("ul", {}, (reasons || []).map((reason) => h("li", {}, told(reason)))), h("a", { class: "button main", href: mend }, say("Perbaiki", "Correct")));
+  const mend =
+    change.kind === "measurement"
+      ? `#/ukur/${child.id}/${change.key.measured_on}`
+      : `#/ubah/${change.kind === "child" ? change.id : child.id}`;
+  const words = Object.entries(change.set).map(([register, value]) =>
+    h("p", {}, h("b", {}, say(...(REGISTERS[register] || [register, register]))), " ", valueWords(register, value)),
+  );
+  return h(
+    "section",
+    { class: "card bad" },
+    h("h2", {}, say("Disisihkan server; perlu diperbaiki", "Set aside by the server; to be corrected")),
+    words,
+    h(
+      "ul",
+      {},
+      (reasons || []).map((reason) => h("li", {}, told(reason))),
+    ),
+    h("a", { class: "button main", href: mend }, say("Perbaiki", "Correct")),
+  );
 }

@@ -26,7 +26,9 @@ function filled(element, props, children) {
 
 /** Put other children into an element. @param {Element} element @param {...any} children */
 export function refill(element, ...children) {
-  element.replaceChildren(...children.flat(4).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(4).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -48,15 +50,20 @@ export function field(label, control, hint = null) {
 export function choice(label, options, chosen, choose, { none = false, kind = "choice" } = {}) {
   const name = newDomId();
   const buttons = options.map(([value, face]) =>
-    h("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => press(value) }, face));
+    h("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => press(value) }, face),
+  );
   let now = chosen;
   const press = (value) => {
     now = none && value === now ? null : value;
     buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(options[at][0] === now)));
     choose(now);
   };
-  return h("div", { class: `field ${kind}`, role: "group", "aria-labelledby": name }, h("span", { id: name, class: "label" }, label),
-    h("div", { class: "buttons" }, buttons));
+  return h(
+    "div",
+    { class: `field ${kind}`, role: "group", "aria-labelledby": name },
+    h("span", { id: name, class: "label" }, label),
+    h("div", { class: "buttons" }, buttons),
+  );
 }
 
 /** A message that is read out when it appears. @param {"good"|"bad"|"look"|"calm"} tone @param {...any} children */

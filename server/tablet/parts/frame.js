@@ -18,8 +18,20 @@ export function frame(app, { title, body, place, back, bare }) {
   if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
   const link = back ? h("a", { class: "back", href: back, "aria-label": say("Kembali", "Back") }, "‹") : null;
   return [
-    app.isPractice ? h("p", { class: "practice" }, say("LATIHAN – anak karangan, tidak pernah dikirim", "PRACTICE – made-up children, never sent")) : null,
-    h("header", { class: "top" }, link, h("div", { class: "where" }, heading, h("p", {}, whereabouts(app))), badge(app)),
+    app.isPractice
+      ? h(
+          "p",
+          { class: "practice" },
+          say("LATIHAN – anak karangan, tidak pernah dikirim", "PRACTICE – made-up children, never sent"),
+        )
+      : null,
+    h(
+      "header",
+      { class: "top" },
+      link,
+      h("div", { class: "where" }, heading, h("p", {}, whereabouts(app))),
+      badge(app),
+    ),
     newer(app),
     clockTrouble(app),
     h("main", { id: "main", class: bare ? "bare" : null }, body),
@@ -55,10 +67,18 @@ function bar(app, place) {
   const element = h("nav", { class: "bar", "aria-label": say("Menu", "Menu") });
   const fill = () => {
     const questions = countQuestions(app);
-    refill(element, PLACES.map(([name, sign, id, en]) =>
-      h("a", { href: `#/${name}`, "aria-current": name === place ? "page" : null },
-        h("span", { class: "sign", "aria-hidden": "true" }, sign), h("span", {}, say(id, en)),
-        name === "pertanyaan" && questions ? h("b", { class: "count" }, String(questions)) : null)));
+    refill(
+      element,
+      PLACES.map(([name, sign, id, en]) =>
+        h(
+          "a",
+          { href: `#/${name}`, "aria-current": name === place ? "page" : null },
+          h("span", { class: "sign", "aria-hidden": "true" }, sign),
+          h("span", {}, say(id, en)),
+          name === "pertanyaan" && questions ? h("b", { class: "count" }, String(questions)) : null,
+        ),
+      ),
+    );
   };
   fill();
   app.watch(fill);
@@ -77,8 +97,17 @@ export function countQuestions(app) {
 function newer(app) {
   const element = h("div", {});
   const words = say("Versi baru aplikasi sudah siap.", "A new version of the app is ready.");
-  const fill = () => app.newer && !element.firstChild && refill(element,
-    notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now"))));
+  const fill = () =>
+    app.newer &&
+    !element.firstChild &&
+    refill(
+      element,
+      notice(
+        "calm",
+        h("p", {}, words),
+        h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now")),
+      ),
+    );
   fill();
   app.watch(fill);
   return element;

@@ -29,15 +29,27 @@ export async function handOut(name, text) {
 
 /** Take a file in: letters to deliver, receipts for this tablet. @param {import("../app.js").App} app */
 export function letterPicker(app) {
-  const input = h("input", { type: "file", accept: ".posyandu,.receipts,.json,.txt,application/octet-stream", multiple: true });
+  const input = h("input", {
+    type: "file",
+    accept: ".posyandu,.receipts,.json,.txt,application/octet-stream",
+    multiple: true,
+  });
   const told = h("div", { "aria-live": "polite" });
   input.addEventListener("change", async () => {
     const texts = await Promise.all([...input.files].map((file) => file.text()));
     input.value = "";
     refill(told, await taken(app, texts.join("\n")));
   });
-  return h("div", {}, field(say("Buka berkas salinan, titipan atau tanda terima", "Open a file of copies, letters or receipts"), input,
-    say("Isinya hanya terbaca oleh server.", "Only the server can read what is in it.")), told);
+  return h(
+    "div",
+    {},
+    field(
+      say("Buka berkas salinan, titipan atau tanda terima", "Open a file of copies, letters or receipts"),
+      input,
+      say("Isinya hanya terbaca oleh server.", "Only the server can read what is in it."),
+    ),
+    told,
+  );
 }
 
 async function taken(app, text) {
@@ -49,12 +61,27 @@ async function taken(app, text) {
   const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
   const words = [
     letters.length && say(`${letters.length} surat diterima.`, `${letters.length} letters taken.`),
-    receipts.length && say(`${ours} dari ${receipts.length} tanda terima untuk tablet ini.`, `${ours} of ${receipts.length} receipts were for this tablet.`),
-    spoiled && say(`${spoiled} baris rusak; minta berkasnya sekali lagi.`, `${spoiled} lines are spoiled; ask for the file again.`),
+    receipts.length &&
+      say(
+        `${ours} dari ${receipts.length} tanda terima untuk tablet ini.`,
+        `${ours} of ${receipts.length} receipts were for this tablet.`,
+      ),
+    spoiled &&
+      say(
+        `${spoiled} baris rusak; minta berkasnya sekali lagi.`,
+        `${spoiled} lines are spoiled; ask for the file again.`,
+      ),
   ].filter(Boolean);
   const tone = spoiled || !(letters.length || receipts.length) ? "look" : "good";
   const sent = letters.length ? await deliveredWords(app) : null;
-  return [notice(tone, words.join(" ") || say("Berkas ini kosong atau bukan milik Posyandu.", "This file is empty or is not of this app.")), sent];
+  return [
+    notice(
+      tone,
+      words.join(" ") ||
+        say("Berkas ini kosong atau bukan milik Posyandu.", "This file is empty or is not of this app."),
+    ),
+    sent,
+  ];
 }
 
 /** Deliver what lies here, and say how it went. @param {import("../app.js").App} app */
@@ -64,11 +91,22 @@ export async function deliveredWords(app) {
     if (app.engine) app.engine.sync();
   } catch (error) {
     if (!(error instanceof LineLost)) throw error;
-    return notice("look", say("Belum ada sinyal; dikirim sendiri begitu ada.", "No signal yet; sent by itself as soon as there is one."));
+    return notice(
+      "look",
+      say("Belum ada sinyal; dikirim sendiri begitu ada.", "No signal yet; sent by itself as soon as there is one."),
+    );
   }
   const all = (await app.device.database.all("carried")).map(([, held]) => held);
   const problems = all.filter(({ answer }) => answer && answer.problem).length;
   const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
-  return notice(problems ? "look" : "good", say(`${taken_} surat sudah diterima server.`, `${taken_} letters were received by the server.`),
-    problems ? say(` ${problems} tidak dapat dibaca server; minta berkasnya sekali lagi dari tablet asalnya.`, ` ${problems} could not be read by the server; ask the tablet that made them for the file again.`) : "");
+  return notice(
+    problems ? "look" : "good",
+    say(`${taken_} surat sudah diterima server.`, `${taken_} letters were received by the server.`),
+    problems
+      ? say(
+          ` ${problems} tidak dapat dibaca server; minta berkasnya sekali lagi dari tablet asalnya.`,
+          ` ${problems} could not be read by the server; ask the tablet that made them for the file again.`,
+        )
+      : "",
+  );
 }

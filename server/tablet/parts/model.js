@@ -20,7 +20,14 @@ function measurement({ place, state }) {
 /** A follow-up, flat. */
 function followUp({ place, state }) {
   const result = state.set.result === undefined ? null : value(state, "result");
-  return { task: place, ...value(state, "task"), result, note: value(state, "note").text || "", state, known: "task" in state.set };
+  return {
+    task: place,
+    ...value(state, "task"),
+    result,
+    note: value(state, "note").text || "",
+    state,
+    known: "task" in state.set,
+  };
 }
 
 /** @typedef {{id: string, state: object|null, name: string, sex: string|null, born_on: string|null, mother: string,
@@ -71,7 +78,9 @@ export class Model {
 
   /** What is to be done for a child and not done. @param {Child} child @param {string} author */
   openTasks(child, author) {
-    return child.tasks.filter(({ result, known, assigned_to }) => known && !result && (!assigned_to || assigned_to === author));
+    return child.tasks.filter(
+      ({ result, known, assigned_to }) => known && !result && (!assigned_to || assigned_to === author),
+    );
   }
 
   /** Whatever of a child two people wrote differently: [record kind, place, registers]. @param {Child} child */
@@ -90,7 +99,8 @@ export class Model {
 
 /** Whether somebody measured the child on a day, or in the calendar month of it. @param {Child} child @param {string} day */
 export const measuredOn = (child, day) => child.measurements.some(({ on }) => on === day);
-export const measuredInMonth = (child, day) => child.measurements.some(({ on }) => monthNumber(on) === monthNumber(day));
+export const measuredInMonth = (child, day) =>
+  child.measurements.some(({ on }) => monthNumber(on) === monthNumber(day));
 
 /** Whether a child comes to the posyandu: under five, or of unknown age. */
 export const isExpected = ({ born_on }, day) => !born_on || monthsCompleted(born_on, day) < 60;

@@ -24,9 +24,33 @@ export function pad(inputs, changed, save) {
   };
   const next = () => inputs[(at + 1) % inputs.length].focus();
   const named = { "⌫": say("Hapus angka", "Delete a digit"), [comma]: say("Koma", "Decimal point") };
-  const key = (face) => h("button", { type: "button", tabindex: "-1", "aria-label": named[face] || null, onmousedown: stay, onclick: () => press(face) }, face);
-  const forward = h("button", { type: "button", tabindex: "-1", class: "next", onmousedown: stay, onclick: next, "aria-label": say("Isian berikutnya", "Next field") }, "›");
-  const keys = ["1", "2", "3", "⌫", "4", "5", "6", forward, "7", "8", "9", save, comma, "0"].map((face) => (typeof face === "string" ? key(face) : face));
+  const key = (face) =>
+    h(
+      "button",
+      {
+        type: "button",
+        tabindex: "-1",
+        "aria-label": named[face] || null,
+        onmousedown: stay,
+        onclick: () => press(face),
+      },
+      face,
+    );
+  const forward = h(
+    "button",
+    {
+      type: "button",
+      tabindex: "-1",
+      class: "next",
+      onmousedown: stay,
+      onclick: next,
+      "aria-label": say("Isian berikutnya", "Next field"),
+    },
+    "›",
+  );
+  const keys = ["1", "2", "3", "⌫", "4", "5", "6", forward, "7", "8", "9", save, comma, "0"].map((face) =>
+    typeof face === "string" ? key(face) : face,
+  );
   return h("div", { class: "pad docked", role: "group", "aria-label": say("Angka", "Digits") }, keys);
 }
 

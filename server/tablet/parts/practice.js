@@ -29,7 +29,11 @@ export async function practiceDevice() {
   const device = await Device.open(NAME);
   const post = { id: newId(), name: say("Posyandu Latihan", "Practice post") };
   const welcome = { tablet: newId(), district: "00.00", post, limits: { changes: 200, bytes: 262144 }, sealing: null };
-  await device.note({ tablet: { ...newFacts(welcome, "latihan"), more: false }, keys: { signing: await newKeys(), device: await newDeviceKey() }, name: say("Latihan", "Practice") });
+  await device.note({
+    tablet: { ...newFacts(welcome, "latihan"), more: false },
+    keys: { signing: await newKeys(), device: await newDeviceKey() },
+    name: say("Latihan", "Practice"),
+  });
   const tablet = await device.begin(say("Kader Latihan", "Practice cadre"), "000000");
   for (const child of CHILDREN) await madeUp(tablet, post, child);
   return Object.assign(device, { tablet });
@@ -38,7 +42,11 @@ export async function practiceDevice() {
 async function madeUp(tablet, post, [name, sex, days, weights, lengths]) {
   const born_on = daysAgo(days);
   const form = await tablet.replica.open("child", {}, newId());
-  await tablet.write(form, { post: { post: post.id }, identity: { name, sex, born_on, birth_order: null }, parents: { mother: say("Ibu Karangan", "Made-up mother") } });
+  await tablet.write(form, {
+    post: { post: post.id },
+    identity: { name, sex, born_on, birth_order: null },
+    parents: { mother: say("Ibu Karangan", "Made-up mother") },
+  });
   for (const [at, weight_g] of weights.entries()) {
     const measured_on = daysAgo(30 * (weights.length - at));
     const opened = await tablet.replica.open("measurement", { child: form.id, measured_on, source: "cadre" });

@@ -9,7 +9,9 @@ export async function postOwnLetters(database) {
   const mine = await database.get("letters", "mine");
   if (!mine) return;
   const letters = readFile(mine.text).letters;
-  const puts = await Promise.all(letters.map(async (letter) => ["carried", await letterName(letter), { letter, mine: true }]));
+  const puts = await Promise.all(
+    letters.map(async (letter) => ["carried", await letterName(letter), { letter, mine: true }]),
+  );
   await database.commit([...puts, ["letters", "mine", undefined]]);
 }
 

@@ -5,7 +5,10 @@ import { say } from "../words/words.js";
 import { choice, h } from "./dom.js";
 
 const VITAMIN_MONTHS = ["02", "08"];
-const yesNo = () => [[true, say("Ya", "Yes")], [false, say("Tidak", "No")]];
+const yesNo = () => [
+  [true, say("Ya", "Yes")],
+  [false, say("Tidak", "No")],
+];
 
 /** Services by age in completed months (Permenkes 2/2020 and Buku KIA 2023: vitamin A blue 6-11, red 12-59 months). */
 const SERVICES = [
@@ -16,7 +19,18 @@ const SERVICES = [
   ["immunised", 0, 59, "Imunisasi hari ini", "Immunised today", yesNo],
   ["mbg", 6, 59, "Menerima MBG", "Receives MBG (free meals)", yesNo],
   ["mother_class", 0, 59, "Ibu ikut kelas ibu balita", "Mother attends the mothers' class", yesNo],
-  ["kpsp", 3, 59, "KPSP (perkembangan)", "KPSP (development)", () => [["S", say("Sesuai", "On track")], ["M", say("Meragukan", "Doubtful")], ["P", say("Penyimpangan", "Deviant")]]],
+  [
+    "kpsp",
+    3,
+    59,
+    "KPSP (perkembangan)",
+    "KPSP (development)",
+    () => [
+      ["S", say("Sesuai", "On track")],
+      ["M", say("Meragukan", "Doubtful")],
+      ["P", say("Penyimpangan", "Deviant")],
+    ],
+  ],
 ];
 
 /** @param {object} child @param {string} on @param {{services: object}} draft @param {() => void} changed */
@@ -30,9 +44,18 @@ export function services(child, on, draft, changed) {
     if (given === null) delete draft.services[name];
     changed();
   };
-  return h("details", { class: "services", open: vitamin }, h("summary", {}, say("Pelayanan", "Services"), vitamin ? h("b", {}, say(" · bulan vitamin A", " · vitamin A month")) : null),
+  return h(
+    "details",
+    { class: "services", open: vitamin },
+    h(
+      "summary",
+      {},
+      say("Pelayanan", "Services"),
+      vitamin ? h("b", {}, say(" · bulan vitamin A", " · vitamin A month")) : null,
+    ),
     offered.map(([name, , , id, en, options]) => {
       const held = draft.services[name];
       return choice(say(id, en), options(), held === undefined ? null : held, put(name), { none: true });
-    }));
+    }),
+  );
 }

@@ -15,8 +15,32 @@ export function marks(app, child) {
 export function standing(app, child) {
   const { tone, sign, headline } = advice(app.tables, child, app.model.assessment(child, app.day), app.day);
   const { waiting, asked } = marks(app, child);
-  return h("span", { class: "standing" },
-    asked ? h("b", { class: "asked", title: say("ada pertanyaan", "a question") }, "?", h("span", { class: "unseen" }, say(" ada pertanyaan", " a question"))) : null,
-    waiting && !app.isPractice ? h("b", { class: "unsent", title: say("menunggu", "waiting") }, "●", h("span", { class: "unseen" }, say(" menunggu dikirim", " waiting to be sent"))) : null,
-    child.measurements.length ? h("b", { class: `tone ${tone}`, title: told(headline) }, sign, h("span", { class: "unseen" }, ` ${told(headline)}`)) : null);
+  return h(
+    "span",
+    { class: "standing" },
+    asked
+      ? h(
+          "b",
+          { class: "asked", title: say("ada pertanyaan", "a question") },
+          "?",
+          h("span", { class: "unseen" }, say(" ada pertanyaan", " a question")),
+        )
+      : null,
+    waiting && !app.isPractice
+      ? h(
+          "b",
+          { class: "unsent", title: say("menunggu", "waiting") },
+          "●",
+          h("span", { class: "unseen" }, say(" menunggu dikirim", " waiting to be sent")),
+        )
+      : null,
+    child.measurements.length
+      ? h(
+          "b",
+          { class: `tone ${tone}`, title: told(headline) },
+          sign,
+          h("span", { class: "unseen" }, ` ${told(headline)}`),
+        )
+      : null,
+  );
 }

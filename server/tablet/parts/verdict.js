@@ -23,11 +23,25 @@ export function verdictOf(app, child, assessment, whole) {
   const { tone, sign, headline, say: sentences } = advice(app.tables, child, assessment, app.day);
   const visit = assessment.visits[assessment.visits.length - 1];
   const statuses = visit ? ["waz", "haz", "whz", "muac"].map((index) => status(app, visit, index)).filter(Boolean) : [];
-  return h("section", { class: `verdict ${tone}` },
+  return h(
+    "section",
+    { class: `verdict ${tone}` },
     h("p", { class: "headline" }, h("b", { class: "sign", "aria-hidden": "true" }, sign), " ", told(headline)),
     statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
-    whole ? h("div", {}, h("h2", {}, say("Sampaikan kepada ibu", "Tell the mother")), h("ul", {}, sentences.map((words) => h("li", {}, told(words))))) : null,
-    whole ? h("p", { class: "fine" }, told(app.tables.note)) : null);
+    whole
+      ? h(
+          "div",
+          {},
+          h("h2", {}, say("Sampaikan kepada ibu", "Tell the mother")),
+          h(
+            "ul",
+            {},
+            sentences.map((words) => h("li", {}, told(words))),
+          ),
+        )
+      : null,
+    whole ? h("p", { class: "fine" }, told(app.tables.note)) : null,
+  );
 }
 
 const INDICES = { waz: ["BB/U", "WAZ"], haz: ["TB/U", "HAZ"], whz: ["BB/TB", "WHZ"], muac: ["LiLA", "MUAC"] };
@@ -37,5 +51,12 @@ function status(app, visit, index) {
   if (code === null || code === undefined) return null;
   const score = index === "muac" ? null : visit.scores[index].z;
   const z = score === null ? "" : ` (${score.toFixed(2).replace(".", say(",", ".")).replace("-", "−")})`;
-  return h("li", {}, h("b", {}, say(...INDICES[index])), " ", told(app.tables.labels[code]), h("span", { class: "fine" }, z));
+  return h(
+    "li",
+    {},
+    h("b", {}, say(...INDICES[index])),
+    " ",
+    told(app.tables.labels[code]),
+    h("span", { class: "fine" }, z),
+  );
 }

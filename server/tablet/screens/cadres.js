@@ -24,13 +24,36 @@ export function cadres(app) {
     await tablet.turn(() => device.dismiss(author));
     app.draw();
   };
-  const people = device.cadres.map((one) => h("li", {}, h("strong", {}, one.name), one.author === tablet.cadre.author ? ` (${say("Anda", "you")})`
-    : h("button", { class: "plain", onclick: dismiss(one.author) }, say("Keluarkan", "Take off"))));
+  const people = device.cadres.map((one) =>
+    h(
+      "li",
+      {},
+      h("strong", {}, one.name),
+      one.author === tablet.cadre.author
+        ? ` (${say("Anda", "you")})`
+        : h("button", { class: "plain", onclick: dismiss(one.author) }, say("Keluarkan", "Take off")),
+    ),
+  );
   const body = [
     h("ul", { class: "people" }, people),
     h("h2", {}, say("Tambah kader, atau PIN baru", "Add a cadre, or give a new PIN")),
-    h("form", { onsubmit: submit }, field(say("Nama kader", "Cadre's name"), name, say("Nama yang sudah ada mendapat PIN baru.", "A name that is there already gets a new PIN.")),
-      h("datalist", { id: "known-cadres" }, device.cadres.map((one) => h("option", { value: one.name }))), pins.fields, told, h("button", { class: "main", type: "submit" }, say("Simpan", "Save"))),
+    h(
+      "form",
+      { onsubmit: submit },
+      field(
+        say("Nama kader", "Cadre's name"),
+        name,
+        say("Nama yang sudah ada mendapat PIN baru.", "A name that is there already gets a new PIN."),
+      ),
+      h(
+        "datalist",
+        { id: "known-cadres" },
+        device.cadres.map((one) => h("option", { value: one.name })),
+      ),
+      pins.fields,
+      told,
+      h("button", { class: "main", type: "submit" }, say("Simpan", "Save")),
+    ),
   ];
   return { title: say("Kader", "Cadres"), body, back: "#/lainnya", place: "lainnya" };
 }

@@ -14,13 +14,45 @@ export async function copies(app) {
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;
     await app.tablet.turn(() => app.device.note({ copied: upTo }));
-    refill(told, notice("good", say(`Salinan ${name} disimpan. Bila tablet ini rusak atau kosong, buka berkas itu di tablet mana pun yang ada sinyal.`, `The copy ${name} was kept. If this tablet breaks or is emptied, open that file on any tablet with a signal.`)));
+    refill(
+      told,
+      notice(
+        "good",
+        say(
+          `Salinan ${name} disimpan. Bila tablet ini rusak atau kosong, buka berkas itu di tablet mana pun yang ada sinyal.`,
+          `The copy ${name} was kept. If this tablet breaks or is emptied, open that file on any tablet with a signal.`,
+        ),
+      ),
+    );
   };
   const body = [
-    h("p", {}, say("Salinan tersegel memuat semua yang belum diterima server. Hanya server yang dapat membacanya. Simpan di kartu memori atau titipkan kepada siapa pun yang pergi ke tempat bersinyal.",
-      "A sealed copy holds all that the server has not received. Only the server can read it. Keep it on a memory card, or hand it to anybody who travels to where there is a signal.")),
-    h("p", {}, h("b", {}, waiting ? say(`${waiting} catatan belum diterima server.`, `${waiting} records were not received by the server yet.`) : say("Semua sudah diterima server; tidak perlu salinan.", "Everything was received by the server; no copy is needed."))),
-    h("button", { class: "main", disabled: !waiting || app.isPractice, onclick: copy }, say("Simpan salinan tersegel", "Keep a sealed copy")),
+    h(
+      "p",
+      {},
+      say(
+        "Salinan tersegel memuat semua yang belum diterima server. Hanya server yang dapat membacanya. Simpan di kartu memori atau titipkan kepada siapa pun yang pergi ke tempat bersinyal.",
+        "A sealed copy holds all that the server has not received. Only the server can read it. Keep it on a memory card, or hand it to anybody who travels to where there is a signal.",
+      ),
+    ),
+    h(
+      "p",
+      {},
+      h(
+        "b",
+        {},
+        waiting
+          ? say(`${waiting} catatan belum diterima server.`, `${waiting} records were not received by the server yet.`)
+          : say(
+              "Semua sudah diterima server; tidak perlu salinan.",
+              "Everything was received by the server; no copy is needed.",
+            ),
+      ),
+    ),
+    h(
+      "button",
+      { class: "main", disabled: !waiting || app.isPractice, onclick: copy },
+      say("Simpan salinan tersegel", "Keep a sealed copy"),
+    ),
     told,
     h("h2", {}, say("Titipan dari tablet lain", "Letters from other tablets")),
     app.isPractice ? null : letterPicker(app),
@@ -33,21 +65,51 @@ async function carried(app) {
   const { database } = app.device;
   const all = await database.all("carried");
   const told = h("div", { "aria-live": "polite" });
-  if (!all.length) return h("p", { class: "empty" }, say("Tidak ada titipan di tablet ini.", "This tablet carries no letters."));
+  if (!all.length)
+    return h("p", { class: "empty" }, say("Tidak ada titipan di tablet ini.", "This tablet carries no letters."));
   const waiting = all.filter(([, { answer }]) => !answer);
   const answered = all.filter(([, { answer }]) => answer && answer.sealed_receipt);
   const give = async () => {
     const text = answered.map(([, { answer }]) => `${JSON.stringify(answer)}\n`).join("");
-    if (await handOut(`tanda-terima-${app.day}.receipts`, text)) refill(told, notice("good", say("Bawa berkas ini kembali ke tablet asalnya.", "Bring this file back to the tablets it came from.")));
+    if (await handOut(`tanda-terima-${app.day}.receipts`, text))
+      refill(
+        told,
+        notice(
+          "good",
+          say("Bawa berkas ini kembali ke tablet asalnya.", "Bring this file back to the tablets it came from."),
+        ),
+      );
   };
   const forget = async () => {
     await database.commit(answered.map(([name]) => ["carried", name, undefined]));
     app.draw();
   };
   return [
-    h("p", {}, say(`${all.length} surat: ${waiting.length} menunggu sinyal, ${answered.length} sudah diterima server.`, `${all.length} letters: ${waiting.length} wait for a signal, ${answered.length} were received by the server.`)),
-    waiting.length ? h("button", { onclick: async () => refill(told, await deliveredWords(app)) }, say("Kirim titipan", "Deliver the letters")) : null,
-    answered.length ? [h("button", { onclick: give }, say("Simpan tanda terima", "Keep the receipts")), h("button", { class: "plain", onclick: forget }, say("Lupakan yang sudah diterima", "Forget what was received"))] : null,
+    h(
+      "p",
+      {},
+      say(
+        `${all.length} surat: ${waiting.length} menunggu sinyal, ${answered.length} sudah diterima server.`,
+        `${all.length} letters: ${waiting.length} wait for a signal, ${answered.length} were received by the server.`,
+      ),
+    ),
+    waiting.length
+      ? h(
+          "button",
+          { onclick: async () => refill(told, await deliveredWords(app)) },
+          say("Kirim titipan", "Deliver the letters"),
+        )
+      : null,
+    answered.length
+      ? [
+          h("button", { onclick: give }, say("Simpan tanda terima", "Keep the receipts")),
+          h(
+            "button",
+            { class: "plain", onclick: forget },
+            say("Lupakan yang sudah diterima", "Forget what was received"),
+          ),
+        ]
+      : null,
     told,
   ];
 }

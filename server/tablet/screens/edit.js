@@ -8,7 +8,10 @@ import { isExpected } from "../parts/model.js";
 import { motherWords, plain, say } from "../words/words.js";
 import { failure } from "./measure.js";
 
-const SEX = [["M", "Laki-laki", "Boy"], ["F", "Perempuan", "Girl"]];
+const SEX = [
+  ["M", "Laki-laki", "Boy"],
+  ["F", "Perempuan", "Girl"],
+];
 
 /** @param {import("../app.js").App} app @param {string} [id] none: a new child */
 export async function edit(app, id) {
@@ -16,7 +19,14 @@ export async function edit(app, id) {
   const form = await app.tablet.replica.open("child", {}, id || newId());
   const state = app.tablet.replica.view(form);
   const of = (register) => ({ ...value(state, register) });
-  const held = { identity: { name: "", sex: null, born_on: null, birth_order: null, ...of("identity") }, parents: of("parents"), nik: of("nik"), home: of("home"), birth: of("birth"), consent: of("consent") };
+  const held = {
+    identity: { name: "", sex: null, born_on: null, birth_order: null, ...of("identity") },
+    parents: of("parents"),
+    nik: of("nik"),
+    home: of("home"),
+    birth: of("birth"),
+    consent: of("consent"),
+  };
   const inputs = fields(held, app);
   const told = h("div", { "aria-live": "polite" });
   const alike = h("div", { "aria-live": "polite" });
@@ -45,33 +55,93 @@ export async function edit(app, id) {
     app.go(isNew ? `#/ukur/${form.id}` : `#/anak/${form.id}`);
   };
   const more = h("details", {}, h("summary", {}, say("Data lain (boleh menyusul)", "More (may follow)")), inputs.more);
-  const body = h("form", { onsubmit: save, novalidate: true }, inputs.first, alike, more, isNew ? null : remove(app, form, state), told,
-    h("div", { class: "actions" }, h("button", { class: "main", type: "submit" }, isNew ? say("Simpan, lalu ukur", "Save, then measure") : say("Simpan", "Save"))));
-  return { title: isNew ? say("Anak baru", "New child") : say("Ubah data", "Edit"), body, back: isNew ? "#/hari-ini" : `#/anak/${id}` };
+  const body = h(
+    "form",
+    { onsubmit: save, novalidate: true },
+    inputs.first,
+    alike,
+    more,
+    isNew ? null : remove(app, form, state),
+    told,
+    h(
+      "div",
+      { class: "actions" },
+      h(
+        "button",
+        { class: "main", type: "submit" },
+        isNew ? say("Simpan, lalu ukur", "Save, then measure") : say("Simpan", "Save"),
+      ),
+    ),
+  );
+  return {
+    title: isNew ? say("Anak baru", "New child") : say("Ubah data", "Edit"),
+    body,
+    back: isNew ? "#/hari-ini" : `#/anak/${id}`,
+  };
 }
 
 /** The controls; choices write into `held` at once, the others are read when saving. */
 function fields({ identity, parents, nik, home, birth, consent }, app) {
   const text = (held, props = {}) => h("input", { value: held || "", autocomplete: "off", ...props });
-  const born = text(identity.born_on, { type: "date", max: app.day, onchange: () => (identity.born_on = born.value || null) });
+  const born = text(identity.born_on, {
+    type: "date",
+    max: app.day,
+    onchange: () => (identity.born_on = born.value || null),
+  });
   const controls = {
-    name: text(identity.name, { maxlength: "120" }), born, mother: text(parents.mother, { maxlength: "120" }),
-    father: text(parents.father, { maxlength: "120" }), phone: text(parents.phone, { inputmode: "tel", maxlength: "17" }), nik: text(nik.nik, { inputmode: "numeric", maxlength: "16" }),
-    address: text(home.address, { maxlength: "200" }), rt: text(home.rt, { inputmode: "numeric", maxlength: "3" }), rw: text(home.rw, { inputmode: "numeric", maxlength: "3" }),
-    weight: text(toText(birth.weight_g, 3), { inputmode: "decimal" }), length: text(toText(birth.length_mm, 1), { inputmode: "decimal" }), order: text(identity.birth_order, { inputmode: "numeric", maxlength: "2" }),
+    name: text(identity.name, { maxlength: "120" }),
+    born,
+    mother: text(parents.mother, { maxlength: "120" }),
+    father: text(parents.father, { maxlength: "120" }),
+    phone: text(parents.phone, { inputmode: "tel", maxlength: "17" }),
+    nik: text(nik.nik, { inputmode: "numeric", maxlength: "16" }),
+    address: text(home.address, { maxlength: "200" }),
+    rt: text(home.rt, { inputmode: "numeric", maxlength: "3" }),
+    rw: text(home.rw, { inputmode: "numeric", maxlength: "3" }),
+    weight: text(toText(birth.weight_g, 3), { inputmode: "decimal" }),
+    length: text(toText(birth.length_mm, 1), { inputmode: "decimal" }),
+    order: text(identity.birth_order, { inputmode: "numeric", maxlength: "2" }),
   };
   const first = [
     field(say("Nama anak", "Child's name"), controls.name),
-    choice(say("Jenis kelamin", "Sex"), SEX.map(([code, id, en]) => [code, say(id, en)]), identity.sex, (sex) => (identity.sex = sex)),
-    field(say("Tanggal lahir", "Birth date"), born, say("Lihat Buku KIA atau akta. Kosongkan bila tidak diketahui.", "See the KIA book or the birth certificate. Leave empty if not known.")),
+    choice(
+      say("Jenis kelamin", "Sex"),
+      SEX.map(([code, id, en]) => [code, say(id, en)]),
+      identity.sex,
+      (sex) => (identity.sex = sex),
+    ),
+    field(
+      say("Tanggal lahir", "Birth date"),
+      born,
+      say(
+        "Lihat Buku KIA atau akta. Kosongkan bila tidak diketahui.",
+        "See the KIA book or the birth certificate. Leave empty if not known.",
+      ),
+    ),
     field(say("Nama ibu", "Mother's name"), controls.mother),
   ];
   const more = [
-    field("NIK", controls.nik, say("16 angka di KK atau KIA.", "16 digits, on the family card.")), field(say("Nama ayah", "Father's name"), controls.father), field(say("Telepon", "Phone"), controls.phone),
-    field(say("Alamat", "Address"), controls.address), field("RT", controls.rt), field("RW", controls.rw),
-    field(say("Berat lahir (kg)", "Birth weight (kg)"), controls.weight), field(say("Panjang lahir (cm)", "Birth length (cm)"), controls.length), field(say("Anak ke", "Birth order"), controls.order),
-    choice(say("Orang tua setuju datanya dicatat dan dikirim ke puskesmas", "The parents agree that the data is kept and sent to the health centre"), [[true, say("Ya", "Yes")], [false, say("Tidak", "No")]],
-      consent.given === undefined ? null : consent.given, (given) => (consent.given = given)),
+    field("NIK", controls.nik, say("16 angka di KK atau KIA.", "16 digits, on the family card.")),
+    field(say("Nama ayah", "Father's name"), controls.father),
+    field(say("Telepon", "Phone"), controls.phone),
+    field(say("Alamat", "Address"), controls.address),
+    field("RT", controls.rt),
+    field("RW", controls.rw),
+    field(say("Berat lahir (kg)", "Birth weight (kg)"), controls.weight),
+    field(say("Panjang lahir (cm)", "Birth length (cm)"), controls.length),
+    field(say("Anak ke", "Birth order"), controls.order),
+    choice(
+      say(
+        "Orang tua setuju datanya dicatat dan dikirim ke puskesmas",
+        "The parents agree that the data is kept and sent to the health centre",
+      ),
+      [
+        [true, say("Ya", "Yes")],
+        [false, say("Tidak", "No")],
+      ],
+      consent.given === undefined ? null : consent.given,
+      (given) => (consent.given = given),
+    ),
   ];
   return { ...controls, first, more };
 }
@@ -82,7 +152,11 @@ function read({ identity, parents, nik, home, birth }, inputs, app) {
   identity.name = inputs.name.value.trim();
   identity.born_on = inputs.born.value || null;
   identity.birth_order = words(inputs.order) && Number(words(inputs.order));
-  Object.assign(parents, { mother: words(inputs.mother), father: words(inputs.father), phone: words(inputs.phone) && words(inputs.phone).replace(/[\s-]/g, "") });
+  Object.assign(parents, {
+    mother: words(inputs.mother),
+    father: words(inputs.father),
+    phone: words(inputs.phone) && words(inputs.phone).replace(/[\s-]/g, ""),
+  });
   Object.assign(nik, { nik: words(inputs.nik) && words(inputs.nik).replace(/\s/g, "") });
   Object.assign(home, { address: words(inputs.address), rt: words(inputs.rt), rw: words(inputs.rw) });
   Object.assign(birth, { weight_g: toUnits(inputs.weight.value, 3), length_mm: toUnits(inputs.length.value, 1) });
@@ -94,12 +168,36 @@ function trouble({ identity, parents, nik, home, birth }, app) {
   const within = (held, least, most) => held === null || (Number.isInteger(held) && held >= least && held <= most);
   const checks = [
     [identity.name, say("Nama anak belum diisi.", "The child's name is missing.")],
-    [identity.born_on === null || identity.born_on <= app.day, say(`Tanggal lahir ${identity.born_on} sesudah tanggal posyandu. Periksa tahunnya.`, `The birth date ${identity.born_on} is after the posyandu day. Check the year.`)],
-    [!nik.nik || isNik(nik.nik), say(`NIK ${nik.nik} bukan NIK yang benar: 16 angka, dengan tanggal lahir di dalamnya. Periksa KK, atau kosongkan.`, `${nik.nik} is no NIK: 16 digits with a birth date in them. See the family card, or leave it empty.`)],
-    [!parents.phone || /^\+?\d{8,16}$/.test(parents.phone), say(`Telepon ${parents.phone}: 8 sampai 16 angka.`, `Phone ${parents.phone}: 8 to 16 digits.`)],
-    [[home.rt, home.rw].every((part) => !part || /^\d{1,3}$/.test(part)), say("RT dan RW paling banyak 3 angka.", "RT and RW have at most 3 digits.")],
-    [within(birth.weight_g, 300, 7000), say("Berat lahir antara 0,3 dan 7 kg.", "Birth weight is between 0.3 and 7 kg.")],
-    [within(birth.length_mm, 200, 650), say("Panjang lahir antara 20 dan 65 cm.", "Birth length is between 20 and 65 cm.")],
+    [
+      identity.born_on === null || identity.born_on <= app.day,
+      say(
+        `Tanggal lahir ${identity.born_on} sesudah tanggal posyandu. Periksa tahunnya.`,
+        `The birth date ${identity.born_on} is after the posyandu day. Check the year.`,
+      ),
+    ],
+    [
+      !nik.nik || isNik(nik.nik),
+      say(
+        `NIK ${nik.nik} bukan NIK yang benar: 16 angka, dengan tanggal lahir di dalamnya. Periksa KK, atau kosongkan.`,
+        `${nik.nik} is no NIK: 16 digits with a birth date in them. See the family card, or leave it empty.`,
+      ),
+    ],
+    [
+      !parents.phone || /^\+?\d{8,16}$/.test(parents.phone),
+      say(`Telepon ${parents.phone}: 8 sampai 16 angka.`, `Phone ${parents.phone}: 8 to 16 digits.`),
+    ],
+    [
+      [home.rt, home.rw].every((part) => !part || /^\d{1,3}$/.test(part)),
+      say("RT dan RW paling banyak 3 angka.", "RT and RW have at most 3 digits."),
+    ],
+    [
+      within(birth.weight_g, 300, 7000),
+      say("Berat lahir antara 0,3 dan 7 kg.", "Birth weight is between 0.3 and 7 kg."),
+    ],
+    [
+      within(birth.length_mm, 200, 650),
+      say("Panjang lahir antara 20 dan 65 cm.", "Birth length is between 20 and 65 cm."),
+    ],
     [within(identity.birth_order, 1, 20), say("Anak ke: angka 1 sampai 20.", "Birth order: 1 to 20.")],
   ];
   const failed = checks.find(([right]) => !right);
@@ -119,32 +217,71 @@ function changed(held, state, app, isNew) {
   const { given } = held.consent;
   const told = given !== undefined && given !== value(state, "consent").given;
   const consent = told ? { given, by: held.parents.mother || null, on: app.day, method: "lisan" } : null;
-  const wanted = { identity: held.identity, nik: held.nik, parents: held.parents, home: { village: null, ...held.home }, birth: { gestation_weeks: null, ...held.birth }, ...(consent ? { consent } : {}) };
+  const wanted = {
+    identity: held.identity,
+    nik: held.nik,
+    parents: held.parents,
+    home: { village: null, ...held.home },
+    birth: { gestation_weeks: null, ...held.birth },
+    ...(consent ? { consent } : {}),
+  };
   const says = (register) => Object.values(register).some((one) => one !== null && one !== undefined && one !== "");
   const full = (register) => Object.fromEntries(Object.entries(register).filter(([, one]) => one !== undefined));
   const set = isNew ? { post: { post: app.tablet.replica.facts.post.id } } : {};
   for (const [name, register] of Object.entries(wanted)) {
     const standing = siblings(state, name);
-    const same = standing.length === 1 ? equal(emptied(standing[0].value), emptied(register)) : !standing.length && !says(register);
+    const same =
+      standing.length === 1
+        ? equal(emptied(standing[0].value), emptied(register))
+        : !standing.length && !says(register);
     if (!same) set[name] = full(register);
   }
   return set;
 }
 
 /** Left out and null say the same. */
-const emptied = (register) => Object.fromEntries(Object.entries(register).filter(([, one]) => one !== null && one !== undefined));
+const emptied = (register) =>
+  Object.fromEntries(Object.entries(register).filter(([, one]) => one !== null && one !== undefined));
 
 /** Children on the list who may be the one that is being written down. */
 function similar(app, name, born_on) {
   const typed = plain(name).trim();
   if (typed.length < 3) return null;
-  const near = app.model.children().filter((child) => isExpected(child, app.day) && plain(child.name).startsWith(typed.slice(0, 12)) && (!born_on || !child.born_on || born_on === child.born_on));
-  return near.length ? notice("look", h("p", {}, say("Sudah ada di daftar? ", "On the list already? ")), near.slice(0, 3).map((child) => h("p", {}, h("a", { href: `#/anak/${child.id}` }, `${child.name}${child.mother ? ` – ${motherWords(child.mother)}` : ""}`)))) : null;
+  const near = app.model
+    .children()
+    .filter(
+      (child) =>
+        isExpected(child, app.day) &&
+        plain(child.name).startsWith(typed.slice(0, 12)) &&
+        (!born_on || !child.born_on || born_on === child.born_on),
+    );
+  return near.length
+    ? notice(
+        "look",
+        h("p", {}, say("Sudah ada di daftar? ", "On the list already? ")),
+        near
+          .slice(0, 3)
+          .map((child) =>
+            h(
+              "p",
+              {},
+              h(
+                "a",
+                { href: `#/anak/${child.id}` },
+                `${child.name}${child.mother ? ` – ${motherWords(child.mother)}` : ""}`,
+              ),
+            ),
+          ),
+      )
+    : null;
 }
 
 /** Take a child off the list, with a reason: a removal is a change, too, and can be taken back. */
 function remove(app, form, state) {
-  const reason = h("input", { maxlength: "200", placeholder: say("mis. pindah, salah daftar, meninggal", "e.g. moved, entered by mistake, died") });
+  const reason = h("input", {
+    maxlength: "200",
+    placeholder: say("mis. pindah, salah daftar, meninggal", "e.g. moved, entered by mistake, died"),
+  });
   const told = h("div", {});
   const submit = async () => {
     if (!reason.value.trim()) {
@@ -156,6 +293,12 @@ function remove(app, form, state) {
     app.go("#/hari-ini");
   };
   if (!state) return null;
-  return h("details", {}, h("summary", {}, say("Keluarkan dari daftar", "Take off the list")), field(say("Alasan", "Reason"), reason), told,
-    h("button", { type: "button", class: "danger", onclick: submit }, say("Keluarkan", "Take off")));
+  return h(
+    "details",
+    {},
+    h("summary", {}, say("Keluarkan dari daftar", "Take off the list")),
+    field(say("Alasan", "Reason"), reason),
+    told,
+    h("button", { type: "button", class: "danger", onclick: submit }, say("Keluarkan", "Take off")),
+  );
 }

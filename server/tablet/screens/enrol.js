@@ -17,7 +17,10 @@ export function tidyCode(text) {
 /** What went wrong with a request, in words that say what to do. @param {Error} error */
 export function lineWords(error) {
   if (error instanceof LineLost) {
-    return say("Tidak ada sinyal ke server. Coba lagi di tempat yang ada sinyal.", "The server cannot be reached. Try again where there is a signal.");
+    return say(
+      "Tidak ada sinyal ke server. Coba lagi di tempat yang ada sinyal.",
+      "The server cannot be reached. Try again where there is a signal.",
+    );
   }
   return error instanceof Refused && error.title ? titleOf(error) : String(error);
 }
@@ -27,7 +30,13 @@ export function enrol(app) {
   const { device } = app;
   if (device.isEnrolled && !device.cadres.length) return firstCadre(app);
   const scanned = location.pathname.endsWith("/daftar") ? location.hash.slice(1) : "";
-  const code = h("input", { value: scanned.startsWith("/") ? "" : scanned, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", placeholder: "XXXX-XXXX-XX" });
+  const code = h("input", {
+    value: scanned.startsWith("/") ? "" : scanned,
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    placeholder: "XXXX-XXXX-XX",
+  });
   const name = h("input", { value: device.facts.name || say("Tablet 1", "Tablet 1"), maxlength: "40" });
   const told = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Daftarkan tablet ini", "Enrol this tablet"));
@@ -35,8 +44,16 @@ export function enrol(app) {
     event.preventDefault();
     const tidy = tidyCode(code.value);
     if (!tidy) {
-      refill(told, notice("bad", say("Kode terdiri dari 10 huruf dan angka, seperti 7K3M-Q2PW-XA. Lihat kertas dari puskesmas.",
-        "The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre.")));
+      refill(
+        told,
+        notice(
+          "bad",
+          say(
+            "Kode terdiri dari 10 huruf dan angka, seperti 7K3M-Q2PW-XA. Lihat kertas dari puskesmas.",
+            "The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre.",
+          ),
+        ),
+      );
       return;
     }
     button.disabled = true;
@@ -50,29 +67,60 @@ export function enrol(app) {
       refill(told, notice("bad", lineWords(error)));
     }
   };
-  const form = h("form", { onsubmit: submit }, field(say("Kode pendaftaran", "Enrolment code"), code,
-    say("Dari puskesmas; berlaku 7 hari, sekali pakai.", "From the health centre; valid for 7 days, once.")),
-    field(say("Nama tablet", "Name of the tablet"), name), told, button);
+  const form = h(
+    "form",
+    { onsubmit: submit },
+    field(
+      say("Kode pendaftaran", "Enrolment code"),
+      code,
+      say("Dari puskesmas; berlaku 7 hari, sekali pakai.", "From the health centre; valid for 7 days, once."),
+    ),
+    field(say("Nama tablet", "Name of the tablet"), name),
+    told,
+    button,
+  );
   const body = [wiped(app), form, others(app)];
   return { title: say("Daftarkan tablet", "Enrol the tablet"), body };
 }
 
 const WIPED = {
-  revoked: ["Tablet ini dicabut oleh puskesmas. Data anak di dalamnya sudah dihapus.", "The health centre revoked this tablet. The children's data on it was wiped."],
-  forlorn: ["Tablet ini terlalu lama tanpa kontak dengan server. Data anak di dalamnya sudah dihapus.", "This tablet was without contact for too long. The children's data on it was wiped."],
+  revoked: [
+    "Tablet ini dicabut oleh puskesmas. Data anak di dalamnya sudah dihapus.",
+    "The health centre revoked this tablet. The children's data on it was wiped.",
+  ],
+  forlorn: [
+    "Tablet ini terlalu lama tanpa kontak dengan server. Data anak di dalamnya sudah dihapus.",
+    "This tablet was without contact for too long. The children's data on it was wiped.",
+  ],
   forgotten: ["Semua data di tablet ini sudah dihapus.", "Everything on this tablet was wiped."],
 };
 
 function wiped({ device }) {
   const { why } = device.facts.wiped || {};
   if (!why) return null;
-  const sealed = say("Yang belum terkirim tersimpan tersegel dan dikirim begitu ada sinyal.", "What was not sent is kept sealed and is sent as soon as there is a signal.");
+  const sealed = say(
+    "Yang belum terkirim tersimpan tersegel dan dikirim begitu ada sinyal.",
+    "What was not sent is kept sealed and is sent as soon as there is a signal.",
+  );
   return notice("look", h("p", {}, say(...WIPED[why])), h("p", {}, sealed));
 }
 
 function others(app) {
-  return h("details", {}, h("summary", {}, say("Punya berkas salinan atau titipan?", "Do you have a file with a copy or letters?")), letterPicker(app),
-    h("p", {}, h("a", { href: "?latihan" }, say("Coba dulu dengan anak karangan (latihan)", "Try it first with made-up children (practice)"))));
+  return h(
+    "details",
+    {},
+    h("summary", {}, say("Punya berkas salinan atau titipan?", "Do you have a file with a copy or letters?")),
+    letterPicker(app),
+    h(
+      "p",
+      {},
+      h(
+        "a",
+        { href: "?latihan" },
+        say("Coba dulu dengan anak karangan (latihan)", "Try it first with made-up children (practice)"),
+      ),
+    ),
+  );
 }
 
 function firstCadre(app) {
@@ -90,18 +138,33 @@ function firstCadre(app) {
     button.disabled = true;
     await app.enter(await app.device.begin(name.value.trim(), pins.value()));
   };
-  const body = h("form", { onsubmit: submit },
-    notice("good", say(`Terdaftar untuk ${app.device.facts.tablet.post.name}.`, `Enrolled for ${app.device.facts.tablet.post.name}.`)),
+  const body = h(
+    "form",
+    { onsubmit: submit },
+    notice(
+      "good",
+      say(
+        `Terdaftar untuk ${app.device.facts.tablet.post.name}.`,
+        `Enrolled for ${app.device.facts.tablet.post.name}.`,
+      ),
+    ),
     persistence(app),
-    field(say("Nama Anda", "Your name"), name), pins.fields, told, button);
+    field(say("Nama Anda", "Your name"), name),
+    pins.fields,
+    told,
+    button,
+  );
   return { title: say("Kader pertama", "The first cadre"), body };
 }
 
 /** Say plainly when the browser would not promise to keep what is stored. @param {import("../app.js").App} app */
 export function persistence({ device }) {
   if (device.persisted !== false) return null;
-  return notice("look", say(
-    "Peramban ini tidak berjanji menyimpan data bila memori penuh. Pasang aplikasi ke layar utama, dan simpan salinan tersegel setelah setiap posyandu.",
-    "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
-  ));
+  return notice(
+    "look",
+    say(
+      "Peramban ini tidak berjanji menyimpan data bila memori penuh. Pasang aplikasi ke layar utama, dan simpan salinan tersegel setelah setiap posyandu.",
+      "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
+    ),
+  );
 }

@@ -4,37 +4,126 @@ import { h, svg } from "../parts/dom.js";
 import { say } from "../words/words.js";
 
 /** Strokes of a small picture, 120 by 80. */
-const drawing = (label, ...shapes) => svg("svg", { viewBox: "0 0 120 80", role: "img", "aria-label": label, class: "drawing" }, shapes);
+const drawing = (label, ...shapes) =>
+  svg("svg", { viewBox: "0 0 120 80", role: "img", "aria-label": label, class: "drawing" }, shapes);
 const path = (d, kind = "line") => svg("path", { d, class: kind });
 const head = (cx, cy, r = 7) => svg("circle", { cx, cy, r, class: "person" });
 
 const PICTURES = {
-  weight: () => drawing(say("Anak di atas timbangan, tanpa alas kaki", "A child on the scale, barefoot"), path("M35 70h50v6h-50z", "tool"), head(60, 16), path("M60 23v26M60 30l-12 10M60 30l12 10M60 49l-8 20M60 49l8 20", "person")),
-  lying: () => drawing(say("Bayi telentang di papan panjang; dua orang memegang", "A baby lying on the board; two people hold it"), path("M8 58h104v6H8zM8 30h6v28H8z", "tool"), head(24, 49, 8), path("M32 50h44M76 50h22M98 42v16", "person"), path("M100 36v22", "tool")),
-  standing: () => drawing(say("Anak berdiri tegak pada tiang; tumit, pantat dan kepala menempel", "A child stands straight; heels, buttocks and head touch"), path("M44 4h6v72h-6zM44 6h34", "tool"), head(60, 16), path("M58 23v28M58 30l6 14M58 51v25", "person")),
-  muac: () => drawing(say("Pita LiLA di tengah lengan kiri atas", "The tape around the middle of the left upper arm"), path("M14 14c18-4 36 0 48 10l22 22M14 44c14-4 26-2 34 6l22 22M84 46l22 8M70 72l20-2", "person"), path("M44 14c8 4 8 28-2 34M52 17c8 6 8 28-1 36", "tool")),
-  oedema: () => drawing(say("Tekan punggung kaki 3 detik; bekas lekuk di kedua kaki berarti bengkak", "Press the foot for 3 seconds; a dent on both feet is oedema"), path("M20 20v30c0 10 30 8 60 12v10H16V50", "person"), path("M60 14v34M54 42l6 8 6-8", "tool")),
+  weight: () =>
+    drawing(
+      say("Anak di atas timbangan, tanpa alas kaki", "A child on the scale, barefoot"),
+      path("M35 70h50v6h-50z", "tool"),
+      head(60, 16),
+      path("M60 23v26M60 30l-12 10M60 30l12 10M60 49l-8 20M60 49l8 20", "person"),
+    ),
+  lying: () =>
+    drawing(
+      say("Bayi telentang di papan panjang; dua orang memegang", "A baby lying on the board; two people hold it"),
+      path("M8 58h104v6H8zM8 30h6v28H8z", "tool"),
+      head(24, 49, 8),
+      path("M32 50h44M76 50h22M98 42v16", "person"),
+      path("M100 36v22", "tool"),
+    ),
+  standing: () =>
+    drawing(
+      say(
+        "Anak berdiri tegak pada tiang; tumit, pantat dan kepala menempel",
+        "A child stands straight; heels, buttocks and head touch",
+      ),
+      path("M44 4h6v72h-6zM44 6h34", "tool"),
+      head(60, 16),
+      path("M58 23v28M58 30l6 14M58 51v25", "person"),
+    ),
+  muac: () =>
+    drawing(
+      say("Pita LiLA di tengah lengan kiri atas", "The tape around the middle of the left upper arm"),
+      path("M14 14c18-4 36 0 48 10l22 22M14 44c14-4 26-2 34 6l22 22M84 46l22 8M70 72l20-2", "person"),
+      path("M44 14c8 4 8 28-2 34M52 17c8 6 8 28-1 36", "tool"),
+    ),
+  oedema: () =>
+    drawing(
+      say(
+        "Tekan punggung kaki 3 detik; bekas lekuk di kedua kaki berarti bengkak",
+        "Press the foot for 3 seconds; a dent on both feet is oedema",
+      ),
+      path("M20 20v30c0 10 30 8 60 12v10H16V50", "person"),
+      path("M60 14v34M54 42l6 8 6-8", "tool"),
+    ),
 };
 
 const STEPS = [
-  ["weight", "Berat badan", "Weight", "Timbangan di lantai datar, angka nol. Baju tipis, tanpa alas kaki. Baca sampai 0,1 kg atau lebih halus.", "Scale on a flat floor, at zero. Light clothes, no shoes. Read to 0.1 kg or finer."],
-  ["lying", "Panjang badan (di bawah 2 tahun)", "Length (under 2 years)", "Telentang, kepala menempel papan, lutut lurus, telapak kaki tegak. Dua orang. Baca sampai 0,1 cm.", "Lying, head against the board, knees straight, feet upright. Two people. Read to 0.1 cm."],
-  ["standing", "Tinggi badan (2 tahun ke atas)", "Height (2 years and over)", "Berdiri, tumit, pantat, punggung dan kepala menempel. Pandangan lurus. Baca sampai 0,1 cm.", "Standing; heels, buttocks, back and head touch. Looking straight ahead. Read to 0.1 cm."],
-  ["muac", "LiLA (6 bulan ke atas)", "Arm (6 months and over)", "Tengah lengan kiri atas, lengan lemas. Pita menempel, tidak menekan.", "Middle of the left upper arm, arm relaxed. The tape touches and does not press."],
-  ["oedema", "Bengkak kedua kaki", "Oedema of both feet", "Tekan kedua punggung kaki 3 detik. Lekuk di kedua kaki: hari ini juga ke puskesmas.", "Press both feet for 3 seconds. A dent in both: to the health centre today."],
+  [
+    "weight",
+    "Berat badan",
+    "Weight",
+    "Timbangan di lantai datar, angka nol. Baju tipis, tanpa alas kaki. Baca sampai 0,1 kg atau lebih halus.",
+    "Scale on a flat floor, at zero. Light clothes, no shoes. Read to 0.1 kg or finer.",
+  ],
+  [
+    "lying",
+    "Panjang badan (di bawah 2 tahun)",
+    "Length (under 2 years)",
+    "Telentang, kepala menempel papan, lutut lurus, telapak kaki tegak. Dua orang. Baca sampai 0,1 cm.",
+    "Lying, head against the board, knees straight, feet upright. Two people. Read to 0.1 cm.",
+  ],
+  [
+    "standing",
+    "Tinggi badan (2 tahun ke atas)",
+    "Height (2 years and over)",
+    "Berdiri, tumit, pantat, punggung dan kepala menempel. Pandangan lurus. Baca sampai 0,1 cm.",
+    "Standing; heels, buttocks, back and head touch. Looking straight ahead. Read to 0.1 cm.",
+  ],
+  [
+    "muac",
+    "LiLA (6 bulan ke atas)",
+    "Arm (6 months and over)",
+    "Tengah lengan kiri atas, lengan lemas. Pita menempel, tidak menekan.",
+    "Middle of the left upper arm, arm relaxed. The tape touches and does not press.",
+  ],
+  [
+    "oedema",
+    "Bengkak kedua kaki",
+    "Oedema of both feet",
+    "Tekan kedua punggung kaki 3 detik. Lekuk di kedua kaki: hari ini juga ke puskesmas.",
+    "Press both feet for 3 seconds. A dent in both: to the health centre today.",
+  ],
 ];
 
 const SIGNS = [
-  ["●", "Tersimpan di tablet, menunggu dikirim", "Saved on the tablet, waiting to be sent"], ["✓", "Diterima server", "Received by the server"], ["?", "Ada pertanyaan yang perlu jawaban", "A question needs an answer"],
-  ["N", "Berat naik cukup", "Adequate gain"], ["T", "Berat tidak naik cukup", "No adequate gain"], ["O", "Bulan lalu tidak ditimbang", "Not weighed last month"], ["B", "Pertama kali ditimbang", "Weighed for the first time"],
+  ["●", "Tersimpan di tablet, menunggu dikirim", "Saved on the tablet, waiting to be sent"],
+  ["✓", "Diterima server", "Received by the server"],
+  ["?", "Ada pertanyaan yang perlu jawaban", "A question needs an answer"],
+  ["N", "Berat naik cukup", "Adequate gain"],
+  ["T", "Berat tidak naik cukup", "No adequate gain"],
+  ["O", "Bulan lalu tidak ditimbang", "Not weighed last month"],
+  ["B", "Pertama kali ditimbang", "Weighed for the first time"],
 ];
 
 export function help() {
   const body = [
-    STEPS.map(([picture, id, en, idWords, enWords]) => h("section", { class: "step" }, PICTURES[picture](), h("div", {}, h("h2", {}, say(id, en)), h("p", {}, say(idWords, enWords))))),
+    STEPS.map(([picture, id, en, idWords, enWords]) =>
+      h(
+        "section",
+        { class: "step" },
+        PICTURES[picture](),
+        h("div", {}, h("h2", {}, say(id, en)), h("p", {}, say(idWords, enWords))),
+      ),
+    ),
     h("h2", {}, say("Arti tanda", "What the signs mean")),
-    h("dl", { class: "signs" }, SIGNS.map(([sign, id, en]) => [h("dt", {}, sign), h("dd", {}, say(id, en))])),
-    h("p", { class: "fine" }, say("Aplikasi ini menapis, tidak mendiagnosis. Yang memutuskan adalah tenaga kesehatan.", "This app screens, it does not diagnose. Health workers decide.")),
+    h(
+      "dl",
+      { class: "signs" },
+      SIGNS.map(([sign, id, en]) => [h("dt", {}, sign), h("dd", {}, say(id, en))]),
+    ),
+    h(
+      "p",
+      { class: "fine" },
+      say(
+        "Aplikasi ini menapis, tidak mendiagnosis. Yang memutuskan adalah tenaga kesehatan.",
+        "This app screens, it does not diagnose. Health workers decide.",
+      ),
+    ),
   ];
   return { title: say("Bantuan", "Help"), body, back: "#/lainnya", place: "lainnya" };
 }

@@ -11,7 +11,12 @@ import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, say, sexWord, told } from "../words/words.js";
 
-const OEDEMA = [["n", "Tidak", "No"], ["1", "+", "+"], ["2", "++", "++"], ["3", "+++", "+++"]];
+const OEDEMA = [
+  ["n", "Tidak", "No"],
+  ["1", "+", "+"],
+  ["2", "++", "++"],
+  ["3", "+++", "+++"],
+];
 
 /** @param {import("../app.js").App} app @param {string} id of the child @param {string} [on] day, today's if left out */
 export async function measure(app, id, on = app.day) {
@@ -21,7 +26,13 @@ export async function measure(app, id, on = app.day) {
   const draft = await begun(app, child, form, state, on);
   const said = h("div", { class: "said", "aria-live": "polite" });
   const inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
-    h("input", { name, type: "text", autocomplete: "off", value: draft.text[name] !== undefined ? draft.text[name] : toText(draft.figures[name], digits) }));
+    h("input", {
+      name,
+      type: "text",
+      autocomplete: "off",
+      value: draft.text[name] !== undefined ? draft.text[name] : toText(draft.figures[name], digits),
+    }),
+  );
   const changed = () => {
     for (const input of inputs) {
       draft.text[input.name] = input.value;
@@ -34,8 +45,15 @@ export async function measure(app, id, on = app.day) {
   const look = () => {
     const found = troubles(app, child, draft, on);
     save.disabled = found.some(({ severity }) => severity === "refused");
-    const sound = measured(draft.figures, found.filter(({ severity }) => severity === "refused").map((one) => one.field));
-    refill(said, found.map((one) => warning(one, inputs, changed)), verdict(app, child, { on, source: "cadre", ...sound }));
+    const sound = measured(
+      draft.figures,
+      found.filter(({ severity }) => severity === "refused").map((one) => one.field),
+    );
+    refill(
+      said,
+      found.map((one) => warning(one, inputs, changed)),
+      verdict(app, child, { on, source: "cadre", ...sound }),
+    );
   };
   const saveIt = async () => {
     const set = registers(draft, state);
@@ -57,18 +75,37 @@ export async function measure(app, id, on = app.day) {
   };
   look();
   const body = [
-    before(app, child, on), state && state.set.weight ? already(on) : null,
-    h("form", { class: "figures", onsubmit: (event) => event.preventDefault() }, inputs.map((input) => line(input, draft, child, on, changed))),
+    before(app, child, on),
+    state && state.set.weight ? already(on) : null,
+    h(
+      "form",
+      { class: "figures", onsubmit: (event) => event.preventDefault() },
+      inputs.map((input) => line(input, draft, child, on, changed)),
+    ),
     said,
-    choice(say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"), OEDEMA.map(([code, idWord, en]) => [code, say(idWord, en)]), draft.figures.oedema, (code) => {
-      draft.figures.oedema = code;
-      changed();
-    }, { none: true }),
+    choice(
+      say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"),
+      OEDEMA.map(([code, idWord, en]) => [code, say(idWord, en)]),
+      draft.figures.oedema,
+      (code) => {
+        draft.figures.oedema = code;
+        changed();
+      },
+      { none: true },
+    ),
     services(child, on, draft, changed),
-    field(say("Catatan", "Note"), h("textarea", { rows: "2", maxlength: "500", value: draft.note, oninput: (event) => {
-      draft.note = event.target.value;
-      changed();
-    } })),
+    field(
+      say("Catatan", "Note"),
+      h("textarea", {
+        rows: "2",
+        maxlength: "500",
+        value: draft.note,
+        oninput: (event) => {
+          draft.note = event.target.value;
+          changed();
+        },
+      }),
+    ),
     pad(inputs, changed, save),
   ];
   return { title: child.name || say("(tanpa nama)", "(no name)"), body, back: `#/anak/${id}`, bare: true };
@@ -83,7 +120,10 @@ async function begun(app, child, form, state, on) {
     Object.assign(form, { context: kept.context }); // what its author had in view when the form was opened
     return kept;
   }
-  const figures = { ...BLANK, ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))) };
+  const figures = {
+    ...BLANK,
+    ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))),
+  };
   if (!figures.position) figures.position = usualPosition(child, on);
   const note = value(state, "note").text || "";
   return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
@@ -96,15 +136,28 @@ function keep(app, draft) {
 
 /** What cannot be read as a figure, or that no record can hold, takes no part in looking. */
 const measured = (figures, refused = []) =>
-  Object.fromEntries(Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]));
+  Object.fromEntries(
+    Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
+  );
 
 function troubles(app, child, draft, on) {
-  const unread = Object.keys(FIGURES).filter((name) => draft.figures[name] === undefined).map((name) => ({
-    rule: "not_a_figure", field: name, severity: "refused", values: {},
-    words: { id: `${FIGURES[name].id}: tulis angka dengan paling banyak ${FIGURES[name].digits} angka di belakang koma.`, en: `${FIGURES[name].en}: a figure with at most ${FIGURES[name].digits} decimals.` },
-  }));
+  const unread = Object.keys(FIGURES)
+    .filter((name) => draft.figures[name] === undefined)
+    .map((name) => ({
+      rule: "not_a_figure",
+      field: name,
+      severity: "refused",
+      values: {},
+      words: {
+        id: `${FIGURES[name].id}: tulis angka dengan paling banyak ${FIGURES[name].digits} angka di belakang koma.`,
+        en: `${FIGURES[name].en}: a figure with at most ${FIGURES[name].digits} decimals.`,
+      },
+    }));
   const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
-  return [...unread, ...warnings(app.tables, child, earlier, { on, source: "cadre", ...measured(draft.figures) }, app.day)];
+  return [
+    ...unread,
+    ...warnings(app.tables, child, earlier, { on, source: "cadre", ...measured(draft.figures) }, app.day),
+  ];
 }
 
 function warning({ severity, field: name, proposal, words }, inputs, changed) {
@@ -114,8 +167,18 @@ function warning({ severity, field: name, proposal, words }, inputs, changed) {
     changed();
   };
   const meant = input && proposal !== undefined && proposal !== null;
-  return notice(severity === "refused" ? "bad" : "look", h("p", {}, told(words)),
-    meant ? h("button", { type: "button", onclick: use }, say("Pakai ", "Use "), `${toText(proposal, FIGURES[name].digits)} ${FIGURES[name].unit}`) : null);
+  return notice(
+    severity === "refused" ? "bad" : "look",
+    h("p", {}, told(words)),
+    meant
+      ? h(
+          "button",
+          { type: "button", onclick: use },
+          say("Pakai ", "Use "),
+          `${toText(proposal, FIGURES[name].digits)} ${FIGURES[name].unit}`,
+        )
+      : null,
+  );
 }
 
 /** One figure's line: its name, what was read last time, the field; for the length, how the child lies or stands. */
@@ -126,12 +189,18 @@ function line(input, draft, child, on, changed) {
   const hint = last ? say("lalu ", "last ") + (unit === "kg" ? kg(last[input.name]) : cm(last[input.name])) : null;
   const named = field(`${label} (${unit})`, input, hint);
   if (input.name !== "length_mm") return named;
-  const options = [["lying", say("Telentang", "Lying")], ["standing", say("Berdiri", "Standing")]];
-  return [named, choice(say("Cara mengukur", "How it was measured"), options, draft.figures.position, (position) => {
-    draft.figures.position = position;
-    named.querySelector("label").textContent = `${lengthWord(position)} (${unit})`;
-    changed();
-  })];
+  const options = [
+    ["lying", say("Telentang", "Lying")],
+    ["standing", say("Berdiri", "Standing")],
+  ];
+  return [
+    named,
+    choice(say("Cara mengukur", "How it was measured"), options, draft.figures.position, (position) => {
+      draft.figures.position = position;
+      named.querySelector("label").textContent = `${lengthWord(position)} (${unit})`;
+      changed();
+    }),
+  ];
 }
 
 const lengthWord = (position) => (position === "lying" ? say("Panjang", "Length") : say("Tinggi", "Height"));
@@ -141,7 +210,14 @@ function before(app, child, on) {
   return h("p", { class: "hint" }, words, " · ", h("a", { href: "#/bantuan" }, say("cara mengukur", "how to measure")));
 }
 
-const already = (on) => notice("calm", say(`Sudah diukur pada ${dayWords(on)}. Mengubah angka berarti memperbaiki catatan itu.`, `Measured on ${dayWords(on)} already. Changing a figure corrects that record.`));
+const already = (on) =>
+  notice(
+    "calm",
+    say(
+      `Sudah diukur pada ${dayWords(on)}. Mengubah angka berarti memperbaiki catatan itu.`,
+      `Measured on ${dayWords(on)} already. Changing a figure corrects that record.`,
+    ),
+  );
 
 /** The registers that differ from what stands, whole; where two values stand, what is typed settles it.
  * @returns {object} */
@@ -166,9 +242,18 @@ function registers({ figures, services: given, note }, state) {
 /** Why something could not be saved, and what to do. @param {Error} error */
 export function failure(error) {
   const words = {
-    Full: ["memori tablet penuh. Hapus foto atau aplikasi lain, lalu simpan lagi.", "the tablet's memory is full. Delete photos or other apps, then save again."],
-    Stale: ["aplikasi terbuka di dua jendela. Tutup yang satu, muat ulang, lalu simpan lagi.", "the app is open in two windows. Close one, load again, then save again."],
-    Unavailable: ["penyimpanan tablet tidak dapat dipakai. Tutup aplikasi, buka lagi, dan catat di kertas dahulu.", "the tablet's storage cannot be used. Close the app, open it again, and write on paper meanwhile."],
+    Full: [
+      "memori tablet penuh. Hapus foto atau aplikasi lain, lalu simpan lagi.",
+      "the tablet's memory is full. Delete photos or other apps, then save again.",
+    ],
+    Stale: [
+      "aplikasi terbuka di dua jendela. Tutup yang satu, muat ulang, lalu simpan lagi.",
+      "the app is open in two windows. Close one, load again, then save again.",
+    ],
+    Unavailable: [
+      "penyimpanan tablet tidak dapat dipakai. Tutup aplikasi, buka lagi, dan catat di kertas dahulu.",
+      "the tablet's storage cannot be used. Close the app, open it again, and write on paper meanwhile.",
+    ],
   };
   const found = words[error.constructor.name];
   return found ? say(...found) : String(error);

@@ -7,13 +7,34 @@ import { say } from "../words/words.js";
 /** @param {import("../app.js").App} app */
 export function questions(app) {
   const seen = new Set();
-  const ofChildren = app.model.children().map((child) => [child, asked(app, child)]).filter(([, cards]) => cards.length);
+  const ofChildren = app.model
+    .children()
+    .map((child) => [child, asked(app, child)])
+    .filter(([, cards]) => cards.length);
   ofChildren.forEach(([{ id }]) => seen.add(id));
-  const orphans = app.tablet.replica.inQuestion().map(({ change }) => change.key.child || change.id).filter((id) => !seen.has(id));
+  const orphans = app.tablet.replica
+    .inQuestion()
+    .map(({ change }) => change.key.child || change.id)
+    .filter((id) => !seen.has(id));
   const strays = [...new Set(orphans)].map((id) => app.model.child(id)).map((child) => [child, asked(app, child)]);
   const all = [...ofChildren, ...strays];
   const body = all.length
-    ? all.map(([child, cards]) => h("section", {}, h("h2", {}, h("a", { href: `#/anak/${child.id}` }, child.name || say("(tanpa nama)", "(no name)"))), cards))
-    : h("p", { class: "empty" }, h("b", { "aria-hidden": "true" }, "✓ "), say("Tidak ada pertanyaan. Tugas dari puskesmas muncul di sini setelah sinkronisasi.", "No questions. Tasks from the health centre appear here after syncing."));
+    ? all.map(([child, cards]) =>
+        h(
+          "section",
+          {},
+          h("h2", {}, h("a", { href: `#/anak/${child.id}` }, child.name || say("(tanpa nama)", "(no name)"))),
+          cards,
+        ),
+      )
+    : h(
+        "p",
+        { class: "empty" },
+        h("b", { "aria-hidden": "true" }, "✓ "),
+        say(
+          "Tidak ada pertanyaan. Tugas dari puskesmas muncul di sini setelah sinkronisasi.",
+          "No questions. Tasks from the health centre appear here after syncing.",
+        ),
+      );
   return { title: say("Pertanyaan", "Questions"), body, place: "pertanyaan" };
 }

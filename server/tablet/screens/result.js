@@ -13,14 +13,36 @@ export function result(app, id, on) {
   const assessment = app.model.assessment(child, app.day);
   const taken = child.measurements.find((one) => one.on === on && one.source === "cadre");
   const next = nextChild(app, id);
-  const figures = taken ? [taken.weight_g && kg(taken.weight_g), taken.length_mm && cm(taken.length_mm), taken.muac_mm && `${say("LiLA", "arm")} ${cm(taken.muac_mm)}`].filter(Boolean).join(" · ") : "";
+  const figures = taken
+    ? [
+        taken.weight_g && kg(taken.weight_g),
+        taken.length_mm && cm(taken.length_mm),
+        taken.muac_mm && `${say("LiLA", "arm")} ${cm(taken.muac_mm)}`,
+      ]
+        .filter(Boolean)
+        .join(" · ")
+    : "";
   const body = [
-    notice("good", h("p", { class: "saved" }, h("b", { "aria-hidden": "true" }, "✓ "), say("Tersimpan di tablet ini", "Saved on this tablet")), h("p", {}, figures)),
+    notice(
+      "good",
+      h(
+        "p",
+        { class: "saved" },
+        h("b", { "aria-hidden": "true" }, "✓ "),
+        say("Tersimpan di tablet ini", "Saved on this tablet"),
+      ),
+      h("p", {}, figures),
+    ),
     verdictOf(app, child, assessment, true),
     chart(app, child, assessment),
-    h("div", { class: "actions" },
+    h(
+      "div",
+      { class: "actions" },
       h("a", { class: "button", href: `#/ukur/${id}/${on}` }, say("Perbaiki", "Correct")),
-      next ? h("a", { class: "button main", href: `#/ukur/${next.id}` }, say("Berikutnya: ", "Next: "), next.name) : h("a", { class: "button main", href: "#/hari-ini" }, say("Kembali ke daftar", "Back to the list"))),
+      next
+        ? h("a", { class: "button main", href: `#/ukur/${next.id}` }, say("Berikutnya: ", "Next: "), next.name)
+        : h("a", { class: "button main", href: "#/hari-ini" }, say("Kembali ke daftar", "Back to the list")),
+    ),
   ];
   return { title: child.name, body, back: "#/hari-ini" };
 }
@@ -45,5 +67,10 @@ function drawn(app, child, { visits }, draw, title) {
   const months = Math.max(monthsCompleted(child.born_on, app.day), 0);
   const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
   const words = { title, language: isIndonesian() ? "id" : "en" };
-  return h("figure", {}, draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words }), h("figcaption", {}, title));
+  return h(
+    "figure",
+    {},
+    draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words }),
+    h("figcaption", {}, title),
+  );
 }

@@ -9,7 +9,12 @@ import { lookForNewer } from "../updates.js";
 
 /** @param {import("../app.js").App} app */
 export function send(app) {
-  if (app.isPractice) return { title: say("Kirim", "Send"), body: h("p", { class: "empty" }, say("Dalam latihan tidak ada yang dikirim.", "In practice nothing is sent.")), place: "kirim" };
+  if (app.isPractice)
+    return {
+      title: say("Kirim", "Send"),
+      body: h("p", { class: "empty" }, say("Dalam latihan tidak ada yang dikirim.", "In practice nothing is sent.")),
+      place: "kirim",
+    };
   const state = h("div", {});
   const list = h("div", {});
   const button = h("button", { class: "main", onclick: () => app.engine.sync() }, say("Kirim sekarang", "Send now"));
@@ -20,22 +25,61 @@ export function send(app) {
   };
   draw();
   app.watch(draw);
-  const body = [state, button, list, h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Salinan tersegel dan titipan", "Sealed copies and letters")))];
+  const body = [
+    state,
+    button,
+    list,
+    h(
+      "p",
+      {},
+      h("a", { class: "button", href: "#/salinan" }, say("Salinan tersegel dan titipan", "Sealed copies and letters")),
+    ),
+  ];
   return { title: say("Kirim", "Send"), body, place: "kirim" };
 }
 
 function stateOf(app) {
   const { phase, answered, of, problem, nextAt } = app.engine.status;
   const { contact } = app.device.facts;
-  const last = h("p", { class: "hint" }, say("Terakhir terhubung: ", "Last contact: "), contact ? timeWords(contact.at) : say("belum pernah", "never"));
+  const last = h(
+    "p",
+    { class: "hint" },
+    say("Terakhir terhubung: ", "Last contact: "),
+    contact ? timeWords(contact.at) : say("belum pernah", "never"),
+  );
   if (phase === "running") {
-    return [notice("calm", h("p", {}, of ? say(`Mengirim: ${answered} dari ${of} anak`, `Sending: ${answered} of ${of} children`) : say("Mengambil kabar terbaru …", "Fetching what is new …")),
-      h("progress", { max: String(Math.max(of, 1)), value: of ? String(answered) : null, "aria-label": say("Kemajuan", "Progress") }),
-      h("p", { class: "hint" }, say("Boleh terus mencatat.", "You may go on recording."))), last];
+    return [
+      notice(
+        "calm",
+        h(
+          "p",
+          {},
+          of
+            ? say(`Mengirim: ${answered} dari ${of} anak`, `Sending: ${answered} of ${of} children`)
+            : say("Mengambil kabar terbaru …", "Fetching what is new …"),
+        ),
+        h("progress", {
+          max: String(Math.max(of, 1)),
+          value: of ? String(answered) : null,
+          "aria-label": say("Kemajuan", "Progress"),
+        }),
+        h("p", { class: "hint" }, say("Boleh terus mencatat.", "You may go on recording.")),
+      ),
+      last,
+    ];
   }
   if (phase === "waiting") {
     const seconds = Math.max(Math.round((nextAt - Date.now()) / 1000), 0);
-    return [notice("look", say(`Tidak ada sinyal ke server. Semua tersimpan di tablet ini; dicoba lagi sendiri dalam ${seconds} detik.`, `The server cannot be reached. Everything is saved on this tablet; it tries again by itself in ${seconds} seconds.`)), last];
+    return [
+      notice(
+        "look",
+        say(
+          `Tidak ada sinyal ke server. Semua tersimpan di tablet ini; dicoba lagi sendiri dalam ${seconds} detik.`,
+          `The server cannot be reached. Everything is saved on this tablet; it tries again by itself in ${seconds} seconds.`,
+        ),
+      ),
+      last,
+    ];
   }
   return [problem ? problemOf(app, problem) : null, last];
 }
@@ -43,11 +87,28 @@ function stateOf(app) {
 function problemOf(app, problem) {
   if (problem.code === "tablet-revoked") {
     const wipe = () => giveUp(app, "revoked");
-    return notice("bad", h("p", {}, say("Tablet ini dicabut oleh puskesmas. Yang belum terkirim sudah diserahkan dan akan diperiksa.", "The health centre revoked this tablet. What was not sent was handed over and will be looked at.")), h("button", { onclick: wipe }, say("Hapus data di tablet ini", "Wipe this tablet")));
+    return notice(
+      "bad",
+      h(
+        "p",
+        {},
+        say(
+          "Tablet ini dicabut oleh puskesmas. Yang belum terkirim sudah diserahkan dan akan diperiksa.",
+          "The health centre revoked this tablet. What was not sent was handed over and will be looked at.",
+        ),
+      ),
+      h("button", { onclick: wipe }, say("Hapus data di tablet ini", "Wipe this tablet")),
+    );
   }
   if (problem.code === "app-too-old") {
     lookForNewer().catch(() => {});
-    return notice("look", say("Aplikasi ini terlalu lama bagi server. Versi baru sedang diambil; tidak ada yang hilang.", "This app is too old for the server. The new version is being fetched; nothing is lost."));
+    return notice(
+      "look",
+      say(
+        "Aplikasi ini terlalu lama bagi server. Versi baru sedang diambil; tidak ada yang hilang.",
+        "This app is too old for the server. The new version is being fetched; nothing is lost.",
+      ),
+    );
   }
   if (problem.code === "tablet-unknown" || problem.code === "too-many-enrolments") return afresh(app);
   return notice("bad", titleOf(problem) || problem.code);
@@ -57,9 +118,34 @@ function problemOf(app, problem) {
 function children(app) {
   const all = app.model.children().map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);
-  const words = ({ waiting, asked }) => [waiting && say("menunggu", "waiting"), asked && say("perlu jawaban Anda", "needs your answer")].filter(Boolean).join(" · ");
+  const words = ({ waiting, asked }) =>
+    [waiting && say("menunggu", "waiting"), asked && say("perlu jawaban Anda", "needs your answer")]
+      .filter(Boolean)
+      .join(" · ");
   const received = all.length - open.length;
-  return [h("h2", {}, say("Per anak", "Child by child")),
-    h("ul", { class: "children plain" }, open.map(([child, mark]) => h("li", {}, h("a", { href: mark.asked ? "#/pertanyaan" : `#/anak/${child.id}` }, h("strong", {}, child.name), h("span", {}, words(mark))))),
-      h("li", { class: "done" }, h("b", { "aria-hidden": "true" }, "✓ "), say(`${received} anak: semua diterima server`, `${received} children: everything was received by the server`)))];
+  return [
+    h("h2", {}, say("Per anak", "Child by child")),
+    h(
+      "ul",
+      { class: "children plain" },
+      open.map(([child, mark]) =>
+        h(
+          "li",
+          {},
+          h(
+            "a",
+            { href: mark.asked ? "#/pertanyaan" : `#/anak/${child.id}` },
+            h("strong", {}, child.name),
+            h("span", {}, words(mark)),
+          ),
+        ),
+      ),
+      h(
+        "li",
+        { class: "done" },
+        h("b", { "aria-hidden": "true" }, "✓ "),
+        say(`${received} anak: semua diterima server`, `${received} children: everything was received by the server`),
+      ),
+    ),
+  ];
 }

@@ -14,8 +14,13 @@ export function unlock(app) {
   const draw = () => refill(body, chosen ? pinPad(app, chosen, () => draw((chosen = null))) : names());
   const names = () => [
     h("p", { class: "hint" }, say("Siapa yang mencatat sekarang?", "Who is recording now?")),
-    h("ul", { class: "people" }, device.cadres.map(({ author, name }) =>
-      h("li", {}, h("button", { onclick: () => draw((chosen = author)) }, name)))),
+    h(
+      "ul",
+      { class: "people" },
+      device.cadres.map(({ author, name }) =>
+        h("li", {}, h("button", { onclick: () => draw((chosen = author)) }, name)),
+      ),
+    ),
   ];
   draw();
   return { title: device.facts.tablet.post.name, body };
@@ -40,7 +45,16 @@ function pinPad(app, author, back) {
     pin = "";
     if (wait) {
       show();
-      refill(told, notice("bad", say(`Terlalu banyak PIN salah. Tunggu ${Math.ceil(wait / 1000)} detik.`, `Too many wrong PINs. Wait ${Math.ceil(wait / 1000)} seconds.`)));
+      refill(
+        told,
+        notice(
+          "bad",
+          say(
+            `Terlalu banyak PIN salah. Tunggu ${Math.ceil(wait / 1000)} detik.`,
+            `Too many wrong PINs. Wait ${Math.ceil(wait / 1000)} seconds.`,
+          ),
+        ),
+      );
       return;
     }
     refill(told, notice("calm", say("Membuka …", "Opening …")));
@@ -49,12 +63,28 @@ function pinPad(app, author, back) {
     } catch (error) {
       if (!(error instanceof WrongPin)) throw error;
       show();
-      refill(told, notice("bad", say("PIN salah. Lupa? Kader lain dapat memberi PIN baru di Lainnya › Kader.", "Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.")));
+      refill(
+        told,
+        notice(
+          "bad",
+          say(
+            "PIN salah. Lupa? Kader lain dapat memberi PIN baru di Lainnya › Kader.",
+            "Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.",
+          ),
+        ),
+      );
     }
   };
-  const keys = KEYS.map((key) => h("button", { type: "button", onclick: () => press(key), "aria-label": key === "⌫" ? say("Hapus", "Delete") : null }, key));
+  const keys = KEYS.map((key) =>
+    h(
+      "button",
+      { type: "button", onclick: () => press(key), "aria-label": key === "⌫" ? say("Hapus", "Delete") : null },
+      key,
+    ),
+  );
   const pad = h("div", { class: "pad", onkeydown: (event) => /^\d$/.test(event.key) && press(event.key) }, keys);
   show();
-  const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Bukan saya", "Not me")) : null;
+  const other =
+    device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Bukan saya", "Not me")) : null;
   return [h("p", { class: "who" }, name), dots, told, pad, other];
 }

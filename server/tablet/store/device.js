@@ -61,7 +61,13 @@ export class Device {
   async enrol(line, code, app, name) {
     const { keys, welcome } = await this.askToEnrol(line, code, app, name);
     const held = { signing: keys, device: await newDeviceKey() };
-    await this.note({ tablet: newFacts(welcome, app), keys: held, enrolling: undefined, name, contact: contacted(welcome) });
+    await this.note({
+      tablet: newFacts(welcome, app),
+      keys: held,
+      enrolling: undefined,
+      name,
+      contact: contacted(welcome),
+    });
   }
 
   /** @returns {Promise<{keys: CryptoKeyPair, welcome: object}>} */
@@ -147,7 +153,9 @@ export class Device {
   async wipe(why) {
     const facts = { revision: (this.facts.revision || 0) + 1, wiped: { why, at: new Date().toISOString() } };
     const keep = { settings: this.facts.settings };
-    const puts = Object.entries({ ...facts, ...keep }).filter(([, value]) => value).map(([name, value]) => ["facts", name, value]);
+    const puts = Object.entries({ ...facts, ...keep })
+      .filter(([, value]) => value)
+      .map(([name, value]) => ["facts", name, value]);
     await this.database.commit(puts, { clear: STORES.filter((store) => store !== "letters" && store !== "carried") });
     this.facts = Object.fromEntries(puts.map(([, name, value]) => [name, value]));
   }
@@ -161,7 +169,12 @@ export function contacted({ server_time }) {
 
 /** A name as authors are written: "Bu Sri Contoh" -> "kader.bu-sri-contoh"; the same on every tablet. */
 function authorOf(name, cadres) {
-  const plain = name.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
+  const plain = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 40);
   const taken = new Set(cadres.map(({ author }) => author));
   const base = `kader.${plain || "tanpa-nama"}`;
   let author = base;

@@ -21,7 +21,9 @@ export class Tablet {
   static async open(device, vault, cadre) {
     const { database } = device;
     const boxes = async (store) =>
-      Promise.all((await database.all(store)).map(async ([key, box]) => [key, await vault.open(`${store}/${key}`, box)]));
+      Promise.all(
+        (await database.all(store)).map(async ([key, box]) => [key, await vault.open(`${store}/${key}`, box)]),
+      );
     const [log, held, pending, past] = await Promise.all(["log", "held", "pending", "past"].map(boxes));
     const stored = {
       facts: device.facts.tablet,
@@ -69,7 +71,11 @@ export class Tablet {
   }
 
   async #puts({ facts, log = [], forget = [], held, pending, past }) {
-    const sealed = async (store, key, value) => [store, key, value ? await this.vault.seal(`${store}/${key}`, value) : undefined];
+    const sealed = async (store, key, value) => [
+      store,
+      key,
+      value ? await this.vault.seal(`${store}/${key}`, value) : undefined,
+    ];
     return Promise.all([
       ...log.map((entry) => sealed("log", entry.counter, entry)),
       ...[...(held || [])].map(([id, child]) => sealed("held", id, child)),

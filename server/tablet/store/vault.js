@@ -23,7 +23,12 @@ export const newDataKey = () => crypto.subtle.generateKey({ name: GCM, length: 2
 /** Say why a PIN is too easy, or null. @param {string} pin @returns {"length"|"easy"|null} */
 export function weakness(pin) {
   if (!/^\d{6}$/.test(pin)) return "length";
-  const steps = new Set(pin.slice(1).split("").map((digit, at) => (digit - pin[at] + 10) % 10));
+  const steps = new Set(
+    pin
+      .slice(1)
+      .split("")
+      .map((digit, at) => (digit - pin[at] + 10) % 10),
+  );
   const halves = pin.slice(0, 3) === pin.slice(3) || pin.slice(0, 2).repeat(3) === pin;
   return (steps.size === 1 && [0, 1, 9].includes([...steps][0])) || halves ? "easy" : null;
 }
@@ -43,7 +48,11 @@ async function affordable() {
 }
 
 async function wrappingKey(deviceKey, pin, salt, rounds) {
-  const bits = await crypto.subtle.sign("HMAC", deviceKey, joined(utf8("posyandu-pin/1"), await stretched(pin, salt, rounds)));
+  const bits = await crypto.subtle.sign(
+    "HMAC",
+    deviceKey,
+    joined(utf8("posyandu-pin/1"), await stretched(pin, salt, rounds)),
+  );
   return crypto.subtle.importKey("raw", bits, GCM, false, ["wrapKey", "unwrapKey"]);
 }
 

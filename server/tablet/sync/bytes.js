@@ -38,7 +38,9 @@ export const joined = (...parts) => {
 export function canonical(value) {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const members = Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
+  const members = Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
   return `{${members.join(",")}}`;
 }
 
@@ -75,7 +77,10 @@ export function newId() {
  * @param {"measurement"|"follow_up"} kind @param {{[part: string]: string}} key */
 export async function idOf(kind, key) {
   const [namespace, parts] = NAMED[kind];
-  const space = namespace.replace(/-/g, "").match(/../g).map((pair) => parseInt(pair, 16));
+  const space = namespace
+    .replace(/-/g, "")
+    .match(/../g)
+    .map((pair) => parseInt(pair, 16));
   const name = utf8(parts.map((part) => key[part]).join("/"));
   return uuid(new Uint8Array(await crypto.subtle.digest("SHA-1", joined(space, name))), 5);
 }

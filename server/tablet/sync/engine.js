@@ -86,7 +86,7 @@ export class Engine {
   async #exchange() {
     const { tablet } = this;
     let again = 0;
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const pending = await tablet.pending(this.size);
       const from = Date.now();
       try {
@@ -119,7 +119,9 @@ export class Engine {
     if (isRevoked(answer.receipt)) throw new Refused(403, { code: "tablet-revoked" });
     if (event === "new_epoch_required") await this.#enrolAgain();
     const { facts } = tablet.replica;
-    return event === "new_epoch_required" || facts.more || facts.sent < tablet.replica.head()[0] || Boolean(delta.facts.more);
+    return (
+      event === "new_epoch_required" || facts.more || facts.sent < tablet.replica.head()[0] || Boolean(delta.facts.more)
+    );
   }
 
   // -- enrolling again -----------------------------------------------------------------------------
@@ -152,7 +154,10 @@ export class Engine {
     return tablet.turn(async () => {
       const keys = { ...tablet.device.facts.keys, signing };
       const delta = await tablet.replica.renumbered(welcome, common);
-      await tablet.commit(delta, [["facts", "keys", keys], ["facts", "enrolling", undefined]]);
+      await tablet.commit(delta, [
+        ["facts", "keys", keys],
+        ["facts", "enrolling", undefined],
+      ]);
       Object.assign(tablet.device.facts, { keys, enrolling: undefined });
     });
   }
@@ -219,7 +224,8 @@ function isAnswer(answer, { id, first, count }) {
   const { protocol, receipt, pull, incarnation, token } = answer || {};
   if (protocol !== 1 || !receipt || !pull || typeof incarnation !== "string" || typeof token !== "string") return false;
   if (receipt.batch !== id || !Array.isArray(receipt.items) || !(receipt.wanted >= 1)) return false;
-  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups) return false;
+  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups)
+    return false;
   const counters = receipt.status === "accepted" ? count : 0;
   if (receipt.status === "gap" && receipt.wanted >= first) return false;
   return receipt.items.length === counters && receipt.items.every(([counter], at) => counter === first + at);

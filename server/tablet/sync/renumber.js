@@ -17,10 +17,12 @@ export function inNewNames(change, tablet, renamed, old, kept) {
   const actors = new Set(named.map(({ actor }) => actor));
   const context = Object.fromEntries(Object.entries(change.context).filter(([actor]) => !actors.has(actor)));
   const newest = named[named.length - 1].now;
-  const sawAll = renamed.filter(({ now }) => now[0] <= newest[0]).every(({ actor, was }) => {
-    const entry = change.context[actor];
-    return entry && entry[0] >= was[0];
-  });
+  const sawAll = renamed
+    .filter(({ now }) => now[0] <= newest[0])
+    .every(({ actor, was }) => {
+      const entry = change.context[actor];
+      return entry && entry[0] >= was[0];
+    });
   if (sawAll) context[tablet] = newest; // a new name claims everything numbered before it
   if (actors.has(old) && kept) context[old] = kept;
   return context;

@@ -60,7 +60,10 @@ export class Replica {
   }
 
   #note(entry) {
-    for (const [index, key] of [[this.ofRecord, entry.change.id], [this.ofChild, childOf(entry.change)]]) {
+    for (const [index, key] of [
+      [this.ofRecord, entry.change.id],
+      [this.ofChild, childOf(entry.change)],
+    ]) {
       if (!index.has(key)) index.set(key, []);
       index.get(key).push(entry);
     }
@@ -94,7 +97,8 @@ export class Replica {
     for (const [kind, drawer] of Object.entries(DRAWERS)) {
       const keys = new Map(Object.keys(held[drawer]).map((place) => [place, null]));
       const mine = own.filter(({ change }) => change.kind === kind);
-      for (const { change, settled } of mine) if (!settled || keys.has(placeOf(change.key))) keys.set(placeOf(change.key), change);
+      for (const { change, settled } of mine)
+        if (!settled || keys.has(placeOf(change.key))) keys.set(placeOf(change.key), change);
       for (const [place, change] of keys) {
         const entries = change ? this.ofRecord.get(change.id) : [];
         const state = view(this.facts.tablet, held[drawer][place] || null, entries);
@@ -150,7 +154,11 @@ export class Replica {
 
   /** Of each day of which something waits, how many measurements were written; several changes of one count once. */
   #tally() {
-    const open = new Set(this.waiting().map(({ change }) => change.key.measured_on).filter(Boolean));
+    const open = new Set(
+      this.waiting()
+        .map(({ change }) => change.key.measured_on)
+        .filter(Boolean),
+    );
     const days = new Map(this.log.map(({ change }) => [change.id, change.key.measured_on]));
     const counts = {};
     for (const day of days.values()) if (open.has(day)) counts[day] = (counts[day] || 0) + 1;
@@ -219,7 +227,9 @@ export class Replica {
       return { event: "new_epoch_required", log: [], facts: {} };
     }
     if (status === "gap") {
-      const again = this.log.slice(wanted - forgotten - 1).map(({ counter, hash, change }) => ({ counter, hash, change }));
+      const again = this.log
+        .slice(wanted - forgotten - 1)
+        .map(({ counter, hash, change }) => ({ counter, hash, change }));
       return { event: "gap", log: again, facts: { sent: wanted - 1 } };
     }
     const log = [];
@@ -251,14 +261,16 @@ export class Replica {
     const held = new Map();
     const of = (id) => {
       const known = (!clear && this.held.get(id)) || nobody();
-      if (!held.has(id)) held.set(id, { ...known, measurements: { ...known.measurements }, follow_ups: { ...known.follow_ups } });
+      if (!held.has(id))
+        held.set(id, { ...known, measurements: { ...known.measurements }, follow_ups: { ...known.follow_ups } });
       return held.get(id);
     };
     for (const { id, ...state } of children) of(id).child = state;
     for (const [id, states] of Object.entries(measurements)) {
       for (const state of states) of(id).measurements[`${state.on}/${state.source}`] = state;
     }
-    for (const [id, states] of Object.entries(follow_ups)) for (const state of states) of(id).follow_ups[state.task] = state;
+    for (const [id, states] of Object.entries(follow_ups))
+      for (const state of states) of(id).follow_ups[state.task] = state;
     for (const id of left) held.set(id, null);
     const log = more ? delta.log : this.#settling(delta.log);
     return { ...delta, log, held, clear, facts: { ...delta.facts, cursor, more } };

@@ -22,7 +22,9 @@ async function encapsulated(publicKey) {
   const ephemeral = await crypto.subtle.generateKey(P256, false, ["deriveBits"]);
   const enc = new Uint8Array(await crypto.subtle.exportKey("raw", ephemeral.publicKey));
   const recipient = new Uint8Array(await crypto.subtle.exportKey("raw", server));
-  const shared = new Uint8Array(await crypto.subtle.deriveBits({ name: "ECDH", public: server }, ephemeral.privateKey, 256));
+  const shared = new Uint8Array(
+    await crypto.subtle.deriveBits({ name: "ECDH", public: server }, ephemeral.privateKey, 256),
+  );
   const none = new Uint8Array(32);
   const eae = await extract(KEM, none, "eae_prk", shared);
   const secret = await expand(KEM, eae, "shared_secret", joined(enc, recipient), 32);

@@ -8,8 +8,12 @@ import { tagOf } from "./chain.js";
 const MARKS = ["removed", "removal_contested", "incomplete"];
 
 const byDot = ([one, first], [other, second]) => (one === other ? first - second : one < other ? -1 : 1);
-const vectorDots = (vector) => Object.entries(vector).map(([actor, [counter]]) => [actor, counter]).sort(byDot);
-const mapped = (object, change) => Object.fromEntries(Object.entries(object).map(([name, held]) => [name, change(held)]));
+const vectorDots = (vector) =>
+  Object.entries(vector)
+    .map(([actor, [counter]]) => [actor, counter])
+    .sort(byDot);
+const mapped = (object, change) =>
+  Object.fromEntries(Object.entries(object).map(([name, held]) => [name, change(held)]));
 
 function opened(state) {
   const dots = vectorDots(state.vector);
@@ -37,12 +41,14 @@ function gathered(values) {
 }
 
 /** Whether a change's context covers a dot, as far as a vector can tell: others' entries must name what is held. */
-const covering = (state, tablet, context) => ([actor, number]) => {
-  const entry = context[actor];
-  if (!entry || entry[0] < number) return false;
-  const held = state.vector[actor];
-  return actor === tablet || (held && held[0] > entry[0]) || equal(held || null, entry);
-};
+const covering =
+  (state, tablet, context) =>
+  ([actor, number]) => {
+    const entry = context[actor];
+    if (!entry || entry[0] < number) return false;
+    const held = state.vector[actor];
+    return actor === tablet || (held && held[0] > entry[0]) || equal(held || null, entry);
+  };
 
 function lay(state, tablet, { counter, hash, change }) {
   const covers = covering(state, tablet, change.context);
@@ -92,4 +98,5 @@ export function value(state, register) {
 }
 
 /** The registers of which several values are live. @param {object|null} state @returns {string[]} */
-export const disputed = (state) => Object.keys(state ? state.set : {}).filter((name) => siblings(state, name).length > 1);
+export const disputed = (state) =>
+  Object.keys(state ? state.set : {}).filter((name) => siblings(state, name).length > 1);

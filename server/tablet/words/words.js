@@ -23,10 +23,14 @@ export const isIndonesian = () => language === "id";
 
 /** A decimal as it is written here: 9,5 in Indonesian. @param {number} value @param {number} least digits @param {number} most */
 export const decimal = (value, least = 1, most = least) =>
-  new Intl.NumberFormat(language === "en" ? "en" : "id-ID", { minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
+  new Intl.NumberFormat(language === "en" ? "en" : "id-ID", {
+    minimumFractionDigits: least,
+    maximumFractionDigits: most,
+  }).format(value);
 
 /** @param {number|null} weight_g */
-export const kg = (weight_g) => (weight_g === null || weight_g === undefined ? "–" : `${decimal(weight_g / 1000, 1, 3)} kg`);
+export const kg = (weight_g) =>
+  weight_g === null || weight_g === undefined ? "–" : `${decimal(weight_g / 1000, 1, 3)} kg`;
 
 /** @param {number|null} mm */
 export const cm = (mm) => (mm === null || mm === undefined ? "–" : `${decimal(mm / 10)} cm`);
@@ -34,13 +38,19 @@ export const cm = (mm) => (mm === null || mm === undefined ? "–" : `${decimal(
 /** @param {string|null} day ISO @param {object} [how] of Intl */
 export function dayWords(day, how = { day: "numeric", month: "long", year: "numeric" }) {
   if (!day) return say("belum diketahui", "not known");
-  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", { timeZone: "UTC", ...how }).format(new Date(`${day}T00:00:00Z`));
+  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", { timeZone: "UTC", ...how }).format(
+    new Date(`${day}T00:00:00Z`),
+  );
 }
 
 /** @param {string} instant ISO */
 export const timeWords = (instant) =>
-  new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
-    .format(new Date(instant));
+  new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  }).format(new Date(instant));
 
 /** An age in the words of the KMS. @param {string|null} born_on @param {string} on */
 export function ageWords(born_on, on) {
@@ -61,4 +71,8 @@ export const sexWord = (sex) =>
 export const motherWords = (name) => (/^(ibu|bu|ny)\b/i.test(name) ? name : `${say("Ibu", "Mother")} ${name}`);
 
 /** A name as it is searched: without case and accents. */
-export const plain = (text) => (text || "").normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+export const plain = (text) =>
+  (text || "")
+    .normalize("NFD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .toLowerCase();
