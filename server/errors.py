@@ -139,6 +139,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Kode pendaftaran salah, sudah dipakai, atau kedaluwarsa. Minta kode baru dari puskesmas.",
         "The enrolment code is wrong, used or expired. Ask the health centre for a new one.",
     ),
+    "enrolment-code-over": ProblemKind(
+        409,
+        "Kode ini sudah dipakai, dibatalkan, atau kedaluwarsa. Muat ulang daftar tablet.",
+        "This code was used, cancelled or has expired. Load the list of tablets again.",
+    ),
     "record-unknown": ProblemKind(
         404,
         "Data tidak ditemukan dalam wilayah kerja Anda.",

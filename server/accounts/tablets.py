@@ -56,6 +56,20 @@ def make_enrolment_code(
     return code
 
 
+def end_enrolment_code(session: Session, hub: Hub, digest: str, *, actor: str, now: datetime) -> bool:
+    """End a code by its digest; False when a device was quicker, or time."""
+    code = session.get(EnrolmentCode, (hub.district, digest), with_for_update=True, populate_existing=True)
+    if code is None or code.used_at is not None or code.expires_at < now:
+        return False
+    code.expires_at = now - timedelta(seconds=1)
+    details = {"post": code.post_id, "tablet_name": code.tablet_name}
+    stream = audit.post_stream(code.post_id)
+    audit.append(
+        session, hub.district, stream, "tablet.code-cancelled", actor=actor, now=now, details=details
+    )
+    return True
+
+
 def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> Tablet:
     """Exchange a code for a new tablet. The same device with the same code, its answer lost, is the same tablet.
 

@@ -14,7 +14,7 @@ from server import accounts
 from server.accounts import CODE_DAYS
 from server.errors import Problem
 from server.hub import Hub
-from server.models import HealthCentre, HealthPost, Notice, Tablet
+from server.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet
 from server.places import UUID_TEXT
 from server.review import quarantine
 from server.review.scope import Scope, posts_within
@@ -69,6 +69,22 @@ class Code:
     post_name: str
     tablet_name: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCode:
+    """A code that nobody has used yet, without the code itself."""
+
+    digest: str
+    post_id: str
+    post_name: str
+    tablet_name: str
+    expires_at: datetime
+
+    @property
+    def handle(self) -> str:
+        """Give what names it in a form: too short a piece of its digest to find the code by."""
+        return self.digest[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +269,44 @@ def make_code(
     called = str(name).strip()
     code = accounts.make_enrolment_code(session, hub, found.id, called, actor=actor, now=now)
     return Code(code, found.id, found.name, called, now + timedelta(days=CODE_DAYS))
+
+
+def open_codes(
+    session: Session, hub: Hub, scope: Scope, now: datetime, *, post_id: str | None = None
+) -> list[OpenCode]:
+    """Give the codes in scope that a device could still enrol with, the one that ends first in front."""
+    query = (
+        select(
+            EnrolmentCode.code_digest,
+            HealthPost.id,
+            HealthPost.name,
+            EnrolmentCode.tablet_name,
+            EnrolmentCode.expires_at,
+        )
+        .join(
+            HealthPost,
+            and_(HealthPost.district == EnrolmentCode.district, HealthPost.id == EnrolmentCode.post_id),
+        )
+        .where(EnrolmentCode.district == hub.district, posts_within(hub, scope))
+        .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at >= now)
+        .order_by(EnrolmentCode.expires_at, EnrolmentCode.code_digest)
+    )
+    if post_id is not None:
+        query = query.where(EnrolmentCode.post_id == post_id)
+    return [OpenCode(*row) for row in session.execute(query)]
+
+
+def cancel_code(session: Session, hub: Hub, scope: Scope, handle: str, *, actor: str, now: datetime) -> None:
+    """End a code before anybody used it, one that was read by the wrong person for instance.
+
+    Raises
+    ------
+    Problem
+        `enrolment-code-over` when no such code is open in scope: it was used, cancelled or has expired.
+    """
+    code = next((code for code in open_codes(session, hub, scope, now) if code.handle == handle), None)
+    if code is None or not accounts.end_enrolment_code(session, hub, code.digest, actor=actor, now=now):
+        raise Problem("enrolment-code-over")
 
 
 def known_posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, str]]:

@@ -336,6 +336,11 @@ def all_tablets() -> str:
     post_id = _id("pos")
     with hub().database.reading() as session:
         found = tablets.tablets(session, hub(), _scope(), post_id=post_id)
+        codes = (
+            tablets.open_codes(session, hub(), _scope(), _now(), post_id=post_id)
+            if person().may("manage_tablets")
+            else []
+        )
     groups = {
         "perhatian": [tablet for tablet in found if troubled(tablet)],
         "aktif": [tablet for tablet in found if tablet.state == "active"],
@@ -353,6 +358,8 @@ def all_tablets() -> str:
         number=number,
         pages=max(1, -(-len(listed) // PAGE_ROWS)),
         troubles=tablets.WARNINGS,
+        codes=codes,
+        cancelled=request.args.get("dibatalkan") == "1",
         now=_now(),
     )
 
@@ -401,6 +408,15 @@ def enrol_as_json() -> Answer:
         expires_at=code.expires_at.isoformat(timespec="seconds"),
     )
     return answer, 201  # type: ignore[return-value]  # Flask takes a response with a status
+
+
+@bp.post("/tablet/kode/<handle>/batal")
+@permitted("manage_tablets")
+def cancel_code(handle: str) -> Answer:
+    """End a code that nobody has used."""
+    with hub().database.transaction() as session:
+        tablets.cancel_code(session, hub(), _scope(), handle, actor=_acting(), now=_now())
+    return redirect(url_for("posts.all_tablets", pos=_id("pos"), dibatalkan=1), 303)
 
 
 def _made(asked: Mapping[str, Any]) -> dict[str, Any]:

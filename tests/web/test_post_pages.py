@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from server.accounts import Person
 from server.app import create_app
 from server.review.tablets import ENROL_PATH
+from server.security import SigningKey
 from server.web.digit_chart import BOTTOM, TOP, digit_chart
 from tests.server._district import District
 from tests.web._clinic import csrf_token, sign_in
@@ -171,6 +172,25 @@ def test_a_code_is_shown_once_and_enrols_a_device(client: FlaskClient, posyandu:
     assert "<svg" in page
     assert code not in client.get("/tablet").text
     assert actions(posyandu)[-1] == "tablet.code-made"
+
+
+@pytest.mark.usefixtures("staff")
+def test_a_code_that_nobody_used_is_cancelled(client: FlaskClient, posyandu: Posyandu) -> None:
+    made = post_json(client, "/api/v1/tablets/codes", post=posyandu.post, name="Tablet salah").get_json()
+    page = client.get("/tablet").text
+    assert made["code"] not in page
+    addresses = re.findall(r'action="(/tablet/kode/[^"]+)"', page)
+    called = re.findall(r"Batalkan kode<span class=\"unseen\"> ([^<]+)<", page)
+    address = addresses[called.index("Tablet salah")]
+    form = {"csrf_token": csrf_token(client, "/tablet/daftar")}
+    after = client.post(address, data=form, headers={"Referer": "http://localhost/"}, follow_redirects=True)
+    assert "Kode dibatalkan" in after.text
+    assert "Tablet salah" not in after.text
+    assert actions(posyandu)[-1] == "tablet.code-cancelled"
+    device = {"code": made["code"], "public_key": SigningKey().jwk(), "app": "uji/1", "device": "uji"}
+    assert client.post("/api/v1/enrol", json=device).get_json()["code"] == "enrolment-code-invalid"
+    again = client.post(address, data=form, headers={"Referer": "http://localhost/"})
+    assert again.status_code == 409
 
 
 @pytest.mark.usefixtures("staff")

@@ -140,6 +140,7 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /tablet/daftar": "manage_tablets",
     "POST /tablet/daftar": "manage_tablets",
     "POST /api/v1/tablets/codes": "manage_tablets",
+    "POST /tablet/kode/<handle>/batal": "manage_tablets",
     "GET /tablet/<tablet_id>/cabut": "revoke_tablets",
     "POST /tablet/<tablet_id>/cabut": "revoke_tablets",
     "POST /api/v1/tablets/<tablet_id>/revoke": "revoke_tablets",
@@ -249,6 +250,7 @@ def world(sqlite_databases: Databases) -> Iterator[World]:
             "decision": "take",
             "sign_in_id": "01900000-0000-7000-8000-00000000ffff",
             "token": "tidak-ada",
+            "handle": "no-such-",
             "code": "id",
             "filename": "style.css",
         }
