@@ -1,6 +1,6 @@
 // The app around the screens: which one is shown, what is opened and locked, the one day that everything is dated by.
 
-import { Model } from "./parts/model.js";
+import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
 import { frame } from "./parts/frame.js";
 import { SCREENS } from "./screens/all.js";
@@ -14,18 +14,36 @@ const COPY_AFTER_MS = 1500; // then the sealed copy is renewed
 const TICK_MS = 15000;
 const TRY_EVERY_MS = 600000; // "online" does not come on every device
 
-/** The day as this place has it. @param {Date} [now] */
-export const localDay = (now = new Date()) =>
-  [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
+/** A day's list: the day of the tablet, the date that is recorded, and who is here. */
+const newSession = () => ({ day: localDay(), date: localDay(), here: [] });
 
 export class App {
-  /** @param {HTMLElement} root @param {import("./store/device.js").Device} device @param {object} tables
-   * @param {import("./sync/line.js").Line|null} line null: nothing may ever be sent (practice) @param {string} name and version */
+  /** @param {HTMLElement} root @param {import("./store/device.js").Device} device @param {object} tables of growth
+   * @param {import("./sync/line.js").Line|null} line null: nothing may ever be sent (practice)
+   * @param {string} name and version of the app */
   constructor(root, device, tables, line, name) {
-    Object.assign(this, { root, device, tables, line, name, tablet: null, engine: null, model: null, newer: false });
-    this.day = localDay();
+    this.root = root;
+    this.device = device;
+    this.tables = tables;
+    this.line = line;
+    this.name = name;
+    /** @type {import("./store/tablet.js").Tablet|null} null: locked */
+    this.tablet = null;
+    /** @type {Engine|null} */
+    this.engine = null;
+    /** @type {Model|null} */
+    this.model = null;
+    this.newer = false; // a newer version of the app is here and waits
+    this.day = localDay(); // the day that is recorded
+    this.session = newSession();
+    this.searched = "";
+    this.view = "due"; // of the day's list
     this.watchers = new Set();
     this.touched = Date.now();
+    this.tried = 0; // when it was last asked to send
+    this.sending = 0; // timers
+    this.copying = 0;
+    this.keeping = 0;
     speak(device.settings.language);
   }
 
@@ -43,7 +61,7 @@ export class App {
     this.model = new Model(tablet.replica, this.tables);
     tablet.listen((ids) => this.#changed(ids));
     const session = await tablet.desk("session");
-    this.session = session && session.day === localDay() ? session : { day: localDay(), date: localDay(), here: [] };
+    this.session = session && session.day === localDay() ? session : newSession();
     this.day = this.session.date;
     this.touched = Date.now();
     if (this.line) {
@@ -51,7 +69,7 @@ export class App {
       this.engine.listen(() => this.tell());
       await tablet.tidy();
     }
-    this.ticking = setInterval(() => this.#tick(), TICK_MS);
+    setInterval(() => this.#tick(), TICK_MS);
     if (!location.hash.startsWith("#/") || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
     this.draw();
     this.sendSoon(0);

@@ -2,8 +2,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @param {string} tag @param {object} [props] attributes, `on…` listeners, booleans; null and false leave one out
- * @param {...any} children nodes, text, arrays of these; null and false are left out @returns {HTMLElement} */
+/** @param {object} [props] attributes, `on…` listeners, booleans; null and false leave one out
+ * @param {...any} children nodes, text, arrays of these; null and false are left out
+ * @template {keyof HTMLElementTagNameMap} Tag @param {Tag} tag @returns {HTMLElementTagNameMap[Tag]} */
 export function h(tag, props = {}, ...children) {
   return filled(document.createElement(tag), props, children);
 }

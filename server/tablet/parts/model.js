@@ -3,6 +3,7 @@
 
 import { assess } from "../growth/assess.js";
 import { monthNumber, monthsCompleted } from "../growth/calendar.js";
+import { madeAt } from "../sync/bytes.js";
 import { disputed, value } from "../sync/states.js";
 import { plain } from "../words/words.js";
 
@@ -31,12 +32,27 @@ function followUp({ place, state }) {
 }
 
 /** @typedef {{id: string, state: object|null, name: string, sex: string|null, born_on: string|null, mother: string,
- *   measurements: object[], tasks: object[], search: string}} Child */
+ *   known_since: string|null, measurements: object[], tasks: object[], search: string}} Child */
+
+/** The day as this place has it. @param {Date} [now] */
+export const localDay = (now = new Date()) =>
+  [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
+
+/** The day on which a child was registered: who was never measured is missed from a month later on. The server counts from
+ * when it heard of the child, which no tablet knows. @param {string} id @returns {string|null} */
+function sinceWhen(id) {
+  const at = madeAt(id);
+  return at && localDay(at);
+}
 
 export class Model {
   /** @param {import("../sync/replica.js").Replica} replica @param {object} tables of growth */
   constructor(replica, tables) {
-    Object.assign(this, { replica, tables, known: new Map(), growth: new Map() });
+    this.replica = replica;
+    this.tables = tables;
+    /** @type {Map<string, Child>} */
+    this.known = new Map();
+    this.growth = new Map();
   }
 
   /** Forget what was worked out of some children. @param {Iterable<string>|null} ids null: of all */
@@ -57,7 +73,8 @@ export class Model {
     const taken = measurements.filter((one) => !one.state.removed).map(measurement);
     const tasks = follow_ups.filter((one) => !one.state.removed).map(followUp);
     const search = plain(`${name} ${mother} ${parents.father || ""}`);
-    return { id, state, name, sex, born_on, mother, parents, measurements: taken, tasks, search };
+    const known_since = sinceWhen(id);
+    return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, search };
   }
 
   /** All children of the post by name; who was removed or turned out to be another is not among them. @returns {Child[]} */

@@ -22,18 +22,18 @@ export async function today(app) {
     type: "search",
     placeholder: say("Cari nama anak atau ibu", "Find a child or mother"),
     "aria-label": say("Cari", "Find"),
-    value: app.searched || "",
+    value: app.searched,
     autocomplete: "off",
   });
   const draw = () => {
     const groups = grouped(app);
-    const view = app.view || "due";
+    const { view } = app;
     refill(
       counts,
       VIEWS.map(([name, id, en]) =>
         h(
           "button",
-          { "aria-pressed": String(name === view), onclick: () => draw((app.view = name)) },
+          { "aria-pressed": String(name === view), onclick: () => put({ view: name }) },
           say(id, en),
           " ",
           h("b", {}, String(groups[name].length)),
@@ -52,7 +52,11 @@ export async function today(app) {
       refill(next, say("Berikutnya: ", "Next: "), first.name);
     }
   };
-  search.addEventListener("input", () => draw((app.searched = search.value.trim())));
+  const put = (changes) => {
+    Object.assign(app, changes);
+    draw();
+  };
+  search.addEventListener("input", () => put({ searched: search.value.trim() }));
   draw();
   app.watch(draw);
   const body = [

@@ -11,15 +11,17 @@ export function unlock(app) {
   const { device } = app;
   let chosen = device.cadres.length === 1 ? device.cadres[0].author : null;
   const body = h("div", { class: "unlock" });
-  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => draw((chosen = null))) : names());
+  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => choose(null)) : names());
+  const choose = (author) => {
+    chosen = author;
+    draw();
+  };
   const names = () => [
     h("p", { class: "hint" }, say("Siapa yang mencatat sekarang?", "Who is recording now?")),
     h(
       "ul",
       { class: "people" },
-      device.cadres.map(({ author, name }) =>
-        h("li", {}, h("button", { onclick: () => draw((chosen = author)) }, name)),
-      ),
+      device.cadres.map(({ author, name }) => h("li", {}, h("button", { onclick: () => choose(author) }, name))),
     ),
   ];
   draw();

@@ -20,7 +20,11 @@ export const DAYS_WITHOUT_CONTACT = 60;
 export class Device {
   /** @param {string} name @param {Database} database @param {object} facts */
   constructor(name, database, facts) {
-    Object.assign(this, { name, database, facts });
+    this.name = name;
+    this.database = database;
+    this.facts = facts;
+    /** @type {boolean|undefined} whether the browser promised to keep what is stored; undefined: it was not asked */
+    this.persisted = undefined;
   }
 
   /** @param {string} [name] of the database @returns {Promise<Device>} */

@@ -12,7 +12,10 @@ export class Tablet {
   /** @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault @param {Replica} replica
    * @param {{author: string, name: string}} cadre who unlocked it */
   constructor(device, vault, replica, cadre) {
-    Object.assign(this, { device, vault, replica, cadre });
+    this.device = device;
+    this.vault = vault;
+    this.replica = replica;
+    this.cadre = cadre;
     this.listeners = new Set();
     this.queue = Promise.resolve();
   }

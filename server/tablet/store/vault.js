@@ -27,7 +27,7 @@ export function weakness(pin) {
     pin
       .slice(1)
       .split("")
-      .map((digit, at) => (digit - pin[at] + 10) % 10),
+      .map((digit, at) => (Number(digit) - Number(pin[at]) + 10) % 10),
   );
   const halves = pin.slice(0, 3) === pin.slice(3) || pin.slice(0, 2).repeat(3) === pin;
   return (steps.size === 1 && [0, 1, 9].includes([...steps][0])) || halves ? "easy" : null;

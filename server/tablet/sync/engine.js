@@ -23,7 +23,15 @@ const MOST_LETTERS = 50;
 export class Engine {
   /** @param {import("../store/tablet.js").Tablet} tablet @param {import("./line.js").Line} line @param {string} device its name */
   constructor(tablet, line, device) {
-    Object.assign(this, { tablet, line, device, size: FIRST_SIZE, pause: FIRST_PAUSE_MS, running: null, timer: 0 });
+    this.tablet = tablet;
+    this.line = line;
+    this.device = device;
+    this.size = FIRST_SIZE;
+    this.pause = FIRST_PAUSE_MS;
+    /** @type {Promise<Status>|null} */
+    this.running = null;
+    this.timer = 0;
+    this.stopped = false;
     /** @type {Status} */
     this.status = { phase: "idle", answered: 0, of: 0, problem: null, nextAt: 0 };
     this.listeners = new Set();

@@ -19,14 +19,19 @@ export class LineLost extends Error {
 export class Refused extends Error {
   constructor(status, { code = "unknown", title = "", title_en = "", reasons = [] }) {
     super(`${status} ${code}`);
-    Object.assign(this, { status, code, title, title_en, reasons });
+    this.status = status;
+    this.code = code;
+    this.title = title;
+    this.title_en = title_en;
+    this.reasons = reasons;
   }
 }
 
 export class Line {
   /** @param {string} [origin] @param {(bytes: number) => void} [count] is told what each exchange weighed */
   constructor(origin = "", count = () => {}) {
-    Object.assign(this, { origin, count });
+    this.origin = origin;
+    this.count = count;
   }
 
   /** @param {string} path @param {Uint8Array} packed gzip of JSON */

@@ -13,12 +13,13 @@ import { inNewNames, newestKept } from "./renumber.js";
 import { view } from "./states.js";
 
 const ROOM_FOR_THE_REST = 2048; // bytes of a batch beside its changes
+const MOST_TAGS = 10000;
 const MOST_DAYS = 31; // of the tally; the server takes 400
 
 /** @typedef {{counter: number, hash: string, change: object, outcome?: string, reasons?: object[], at?: string,
  *   settled?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object}}} Held of a child
- * @typedef {{id: string, first: number, count: number, message: object}} Pending
+ * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
  *   pending?: Pending|null, past?: object[], renumbered?: boolean}} Delta */
@@ -49,7 +50,11 @@ const DRAWERS = { measurement: "measurements", follow_up: "follow_ups" };
 export class Replica {
   /** @param {{facts: object, log?: Entry[], held?: Map<string, Held>, pending?: Pending|null, past?: object[]}} stored */
   constructor({ facts, log = [], held = new Map(), pending = null, past = [] }) {
-    Object.assign(this, { facts, log, held, pending, past });
+    this.facts = facts;
+    this.log = log;
+    this.held = held;
+    this.pending = pending;
+    this.past = past;
     this.#index();
   }
 
@@ -287,9 +292,10 @@ export class Replica {
 
   // -- new enrolments ------------------------------------------------------------------------------
 
-  /** Counter of the oldest change kept, and the tags from there on. */
+  /** Tags of the newest changes that are kept, and the counter of the first of them. */
   kept() {
-    return { first: this.facts.forgotten + 1, tags: this.log.map(({ hash }) => tagOf(hash)).slice(-10000) };
+    const kept = this.log.slice(-MOST_TAGS);
+    return { first: this.head()[0] - kept.length + 1, tags: kept.map(({ hash }) => tagOf(hash)) };
   }
 
   /** Number again what the server does not hold.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from server.growth.zscores import DAYS_PER_MONTH, curve
-from tests.tablet.growth._modules import TABLET, Modules
+from tests.tablet._modules import TABLET, Modules
 
 pytestmark = pytest.mark.browser
 

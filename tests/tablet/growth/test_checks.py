@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.tablet.growth._modules import Modules
+from tests.tablet._modules import Modules
 from tests.tablet.growth._timelines import random_cases
 
 pytestmark = pytest.mark.browser

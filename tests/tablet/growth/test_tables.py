@@ -13,7 +13,7 @@ from server.growth.status import LABELS, SCREENING_NOTE
 from server.growth.weight_gain import GainReason, kbm_g
 from server.growth.zscores import Reason
 from server.web.growth_file import growth_file
-from tests.tablet.growth._modules import Modules
+from tests.tablet._modules import Modules
 
 pytestmark = pytest.mark.browser
 KIBIBYTE = 1024

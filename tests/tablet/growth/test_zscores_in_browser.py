@@ -7,7 +7,7 @@ import pytest
 
 from server.growth.zscores import INDICATORS, zscores
 from tests.growth.golden import SCORE_COLUMNS, Golden, golden
-from tests.tablet.growth._modules import Modules
+from tests.tablet._modules import Modules
 
 pytestmark = pytest.mark.browser
 SEX = (None, "M", "F")

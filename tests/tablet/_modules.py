@@ -1,8 +1,9 @@
-"""The tablet's growth modules, run where they will run: in Chromium, from files as they lie, on an origin of their own.
+"""The tablet's modules, run where they will run: in Chromium, from files as they lie, on an origin of their own.
 
-`Modules.call` takes an expression of JavaScript that sees the modules by name (`zscores.rawScores`), the unpacked tables
-(`tables`) and what it is given (`given`), and answers what it evaluates to. Values go as JSON text both ways: a number
-that JSON writes and reads comes back as the same double, and thousands of rows cost nothing.
+`Modules.call` takes an expression of JavaScript that sees the modules of one directory by name (`zscores.rawScores`), the
+unpacked growth tables (`tables`, in growth) and what it is given (`given`), and answers what it evaluates to, awaited.
+Values go as JSON text both ways: a number that JSON writes and reads comes back as the same double, and thousands of rows
+cost nothing.
 """
 
 import json
@@ -14,46 +15,48 @@ from playwright.sync_api import Browser, Page, Route
 
 from server.web.growth_file import growth_file
 
-TABLET: Final = Path(__file__).resolve().parents[3] / "server" / "tablet"
-MODULES: Final = sorted(path.stem for path in (TABLET / "growth").glob("*.js"))
-ORIGIN: Final = "http://tablet.test"
+TABLET: Final = Path(__file__).resolve().parents[2] / "server" / "tablet"
+ORIGIN: Final = "https://tablet.test"
+"""Nothing listens there: every request is answered here. https, for WebCrypto asks for it."""
 TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 """As strict as the server's: a module that needs an inline style or script fails here."""
 
-_OPEN: Final = """async (names) => {
-  const found = await Promise.all(names.map((name) => import(`/growth/${name}.js`)));
+_OPEN: Final = """async ([directory, names]) => {
+  const found = await Promise.all(names.map((name) => import(`/${directory}/${name}.js`)));
   window.modules = Object.fromEntries(names.map((name, at) => [name, found[at]]));
-  window.tables = modules.tables.readTables(await (await fetch('/growth.json')).json());
+  const { tables } = modules;
+  if (tables) window.tables = tables.readTables(await (await fetch('/growth.json')).json());
 }"""
 
 
 @dataclass(frozen=True)
 class Modules:
-    """A page that has all modules loaded; `failures` are the errors that the page told."""
+    """A page that has all modules of a directory loaded; `failures` are the errors that the page told."""
 
     page: Page
+    names: list[str]
     failures: list[str]
 
     @classmethod
-    def opened(cls, browser: Browser) -> "Modules":
+    def opened(cls, browser: Browser, directory: str) -> "Modules":
         """Open a page of an origin that serves the tablet's files and the growth file."""
         page = browser.new_page(viewport={"width": 360, "height": 640}, device_scale_factor=2)
+        names = sorted(path.stem for path in (TABLET / directory).glob("*.js"))
         failures: list[str] = []
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.on("console", lambda said: failures.append(said.text) if said.type == "error" else None)
         page.route(f"{ORIGIN}/**", _serve)
         page.goto(ORIGIN)
-        page.evaluate(_OPEN, MODULES)
-        return cls(page, failures)
+        page.evaluate(_OPEN, [directory, names])
+        return cls(page, names, failures)
 
     def call(self, expression: str, given: Any = None) -> Any:
         """Evaluate an expression in the page and answer what it gives."""
-        names = ", ".join(MODULES)
         # the modules are destructured but for `tables`, which names the unpacked tables
-        scope = names.replace("tables", "tables: packed")
-        script = f"(text) => {{ const {{ {scope} }} = window.modules; const given = JSON.parse(text);"
-        script += f" return JSON.stringify({expression}); }}"
+        scope = ", ".join(self.names).replace("tables", "tables: packed")
+        script = f"async (text) => {{ const {{ {scope} }} = window.modules; const given = JSON.parse(text);"
+        script += f" return JSON.stringify(await ({expression})); }}"
         answer = self.page.evaluate(script, json.dumps(given, allow_nan=False))
         assert self.failures == []
         return json.loads(answer)

@@ -1,0 +1,215 @@
+"""The tablet's modules pass every test vector of the protocol that is meant for a client."""
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas import parse_envelope
+from server.security import signature_fits
+from sync_protocol import FIRST_PREVIOUS, canonical, chain, follow_up_id, measurement_id
+from tests.builders import CHILD, FOLLOW_UP_KEY, MEASUREMENT_KEY
+from tests.schemas import _examples as examples
+from tests.tablet._modules import Modules
+from tests.vectors._make import DIRECTORY
+
+pytestmark = pytest.mark.browser
+
+
+def vectors(name: str) -> Any:
+    return json.loads((DIRECTORY / name).read_text(encoding="utf-8"))
+
+
+def test_values_have_the_canonical_bytes_and_digests(modules: Modules) -> None:
+    cases = vectors("canonical.json")
+    found = modules.call(
+        "Promise.all(given.map(async ({value}) => [bytes.canonical(value), await bytes.digest(value)]))",
+        cases,
+    )
+    assert found == [[case["canonical"], case["digest"]] for case in cases]
+
+
+def test_changes_have_their_hashes_when_they_are_chained(modules: Modules) -> None:
+    cases = vectors("chains.json")
+    found = modules.call(
+        """Promise.all(given.map(async ({tablet, first, previous, changes}) => {
+          const links = [];
+          for (const [at, change] of changes.entries()) {
+            const before = links.length ? links[links.length - 1].hash : previous;
+            const { content, hash } = await chain.link(tablet, first + at, before, change);
+            links.push({ content, hash, tag: chain.tagOf(hash) });
+          }
+          return links;
+        }))""",
+        cases,
+    )
+    assert found == [case["links"] for case in cases]
+
+
+def test_canonical_bytes_fit_the_signatures(modules: Modules) -> None:
+    """The app only signs: what it signs must be the bytes that these signatures are over."""
+    held = vectors("signatures.json")
+    fits = modules.call(
+        """(async () => {
+          const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+          const key = await crypto.subtle.importKey('jwk', given.public_key, ecdsa, false, ['verify']);
+          return Promise.all(given.cases.map(({batch, signature}) => crypto.subtle.verify(
+            ecdsa, key, bytes.unbase64url(signature), bytes.utf8(bytes.canonical(batch)))));
+        })()""",
+        held,
+    )
+    assert fits == [case["fits"] for case in held["cases"]]
+
+
+def test_unsent_changes_are_laid_over_the_pulled_state(modules: Modules) -> None:
+    cases = vectors("views.json")
+    shown = modules.call(
+        "given.map(({tablet, pulled, unsent}) => states.view(tablet, pulled, unsent))", cases
+    )
+    assert shown == [case["shown"] for case in cases]
+
+
+def test_tablet_makes_of_every_receipt_what_the_vectors_say(modules: Modules) -> None:
+    cases = vectors("receipts.json")
+    replica = examples.tablet()
+    given = {
+        "cases": cases,
+        "tablet": replica.tablet_id,
+        "log": [
+            {"counter": entry.change.dot.counter, "hash": entry.change.hash, "change": entry.change.wire()}
+            for entry in replica.log
+        ],
+    }
+    found = modules.call(
+        """Promise.all(given.cases.map(async ({sent, receipt}) => {
+          const { tablet, log } = given;
+          const limits = { changes: 200, bytes: 262144 };
+          const facts = replica.newFacts({ tablet, district: '64.02', post: {}, limits, sealing: null }, 'contoh 0.1');
+          const one = new replica.Replica({ facts, log: log.map((entry) => ({ ...entry })) });
+          const batch = one.nextBatch(sent.changes);
+          const pull = { cursor: 0, more: false, children: [], measurements: {}, follow_ups: {}, left: [] };
+          const { delta, event } = await one.receive({ incarnation: 'i', token: 't', receipt, pull });
+          one.apply(delta);
+          const { first, changes, token } = one.nextBatch(200);
+          const counters = (entries) => entries.map(({counter}) => counter);
+          return {
+            sent: { first: batch.first, changes: batch.changes.length },
+            event,
+            waiting: counters(one.waiting()),
+            in_question: counters(one.inQuestion()),
+            next: { first, changes: changes.length, token },
+          };
+        }))""",
+        given,
+    )
+    names = {"Answered": "accepted", "Resending": "gap", "NewEpochRequired": "new_epoch_required"}
+    wanted = [
+        {name: case[name] for name in ("sent", "waiting", "in_question", "next")}
+        | {"event": names[case["event"]]}
+        for case in cases
+    ]
+    assert found == wanted
+
+
+def test_records_are_named_by_their_keys(modules: Modules) -> None:
+    found = modules.call(
+        "Promise.all([bytes.idOf('measurement', given.m), bytes.idOf('follow_up', given.f)])",
+        {"m": MEASUREMENT_KEY, "f": FOLLOW_UP_KEY},
+    )
+    assert found == [
+        measurement_id(CHILD, MEASUREMENT_KEY["measured_on"], "cadre"),
+        follow_up_id(CHILD, FOLLOW_UP_KEY["task"]),
+    ]
+
+
+def test_numbers_and_text_have_the_same_bytes_as_the_servers(modules: Modules) -> None:
+    """Beside the vectors: names as people have them, every kind of number that a record holds."""
+    texts = [
+        "",
+        "Nur'aini",
+        "Siti \u201cAi\u201d",
+        "\u00e9\u0301",
+        "\U0001f476\U0001f3fd",
+        "\u2028\u2029\ufeff",
+        "\x00\x1f\x7f\x80",
+    ]
+    values = [
+        {text: at for at, text in enumerate(texts)},
+        texts,
+        [2**53 - 1, -(2**53) + 1, 0.1, 1e21, 1e-7, -0.5, 123456.789, 5e-324, 1.7976931348623157e308],
+        {"a": {"b": [{"c": None}, [], {}]}, "B": True, "_": False, "10": 1, "9": 2},
+    ]
+    assert modules.call("given.map(bytes.canonical)", values) == [
+        canonical(value).decode() for value in values
+    ]
+
+
+def test_ids_are_of_version_7_and_tell_when_they_were_made(modules: Modules) -> None:
+    found = modules.call(
+        """(() => {
+          const before = Date.now();
+          const ids = Array.from({ length: 1000 }, bytes.newId);
+          const made = ids.map((id) => bytes.madeAt(id).getTime());
+          return { ids, sound: made.every((at) => at >= before && at <= Date.now()) };
+        })()"""
+    )
+    assert found["sound"]
+    assert len(set(found["ids"])) == 1000
+    assert all(id_[14] == "7" and id_[19] in "89ab" and len(id_) == 36 for id_ in found["ids"])
+    other_kinds = ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01", "00000000-0000-4000-8000-000000000000"]
+    assert modules.call("given.map(bytes.madeAt)", other_kinds) == [None, None]
+
+
+def test_server_verifies_chain_and_signature_of_a_batch_made_in_the_browser(modules: Modules) -> None:
+    made = modules.call(
+        """(async () => {
+          const { child, key } = given;
+          const keys = await chain.newKeys();
+          const limits = { changes: 200, bytes: 262144 };
+          const welcome = { tablet: bytes.newId(), district: '64.02', post: { id: bytes.newId() }, limits, sealing: null };
+          const one = new replica.Replica({ facts: replica.newFacts(welcome, 'contoh 0.1') });
+          const save = async (form, set) => one.apply(await one.write(form, set, 'kader.contoh'));
+          const identity = { name: 'Si "A\u00e9" \ud83d\udc76', sex: 'F', born_on: '2025-01-31', birth_order: null };
+          await save(await one.open('child', {}, child), { identity });
+          for (const weight_g of [8100, 8200, 8300]) {
+            await save(await one.open('measurement', key), { weight: { weight_g, oedema: 'n' } });
+          }
+          const batch = one.nextBatch(200);
+          return {
+            batch,
+            signature: await chain.sign(keys, batch),
+            public_key: await chain.publicKey(keys),
+            hashes: one.log.map(({ hash }) => hash),
+            exportable: keys.privateKey.extractable,
+          };
+        })()""",
+        {"child": CHILD, "key": MEASUREMENT_KEY},
+    )
+    envelope = parse_envelope({"batch": made["batch"], "signature": made["signature"]})
+    batch = made["batch"]
+    assert made["exportable"] is False
+    assert signature_fits(made["public_key"], canonical(envelope.batch), envelope.signature)
+    altered = {**batch, "cursor": 1}
+    assert not signature_fits(made["public_key"], canonical(altered), envelope.signature)
+    links = chain(batch["tablet"], 1, FIRST_PREVIOUS, batch["changes"])
+    assert [link.hash for link in links] == made["hashes"]
+    assert batch["head"] == [4, made["hashes"][-1][:16]]
+    # the author had her own earlier changes in view
+    assert batch["changes"][3]["context"] == {batch["tablet"]: [3, made["hashes"][2][:16]]}
+    assert len({change["nonce"] for change in batch["changes"]}) == 4
+
+
+def test_tags_of_what_is_kept_are_numbered_from_the_first_of_them(modules: Modules) -> None:
+    """The protocol takes the newest 10,000 tags; the counter beside them is that of the first."""
+    found = modules.call(
+        """(() => {
+          const entry = (_, at) => ({ counter: at + 6, hash: `h${at + 6}`, change: { id: 'x', key: {} } });
+          const log = Array.from({ length: 10003 }, entry);
+          const fresh = replica.newFacts({ tablet: 't' }, 'contoh');
+          const facts = { ...fresh, forgotten: 5, forgottenHash: 'h5' };
+          const { first, tags } = new replica.Replica({ facts, log }).kept();
+          const none = new replica.Replica({ facts, log: [] }).kept();
+          return [first, tags.length, tags[0], tags[9999], none];
+        })()"""
+    )
+    assert found == [9, 10000, "h9", "h10008", {"first": 6, "tags": []}]
