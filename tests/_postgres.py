@@ -1,8 +1,8 @@
 """A real PostgreSQL for the tests: the one that TEST_DATABASE_URL names, else a private one.
 
 Hides where the binaries come from, that PostgreSQL refuses to run as root, and how a server is started and
-surely stopped. The private server listens on loopback with a random password, keeps its data in a temporary
-directory, and gives up durability (fsync and its kin): a test database has no morning after, and starting
+surely stopped. The private server listens on loopback with a random password, keeps its data in memory where there
+is enough, and gives up durability (fsync and its kin): a test database has no morning after, and starting
 takes half a second.
 """
 
@@ -19,19 +19,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
 
+from tests._memory import quick_directory
+
 __all__ = ["create_database", "drop_database", "postgres_server"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _NOT_DURABLE = (
-    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=2GB"),
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=256MB"),
     "file_copy_method=clone",  # a copy of a template takes a third of the time
 )
 
@@ -60,11 +62,13 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
     account = _account()
     home = Path(tempfile.mkdtemp(prefix="posyandu-pg-"))
     try:
-        if account is not None:
-            os.chown(home, account.pw_uid, account.pw_gid)
-        binaries = _runnable(_binaries(), home, account)
-        with _running(binaries, home, account, () if durable else _NOT_DURABLE) as url:
-            yield url
+        with nullcontext(home) if durable else quick_directory() as data:
+            for directory in {home, data}:
+                if account is not None:
+                    os.chown(directory, account.pw_uid, account.pw_gid)
+            binaries = _runnable(_binaries(), home, account)
+            with _running(binaries, data, account, () if durable else _NOT_DURABLE) as url:
+                yield url
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
 from server.hub import Hub
+from tests._memory import quick_directory
 from tests._postgres import postgres_server
 from tests.server._district import Clock, Databases, District, FakeTablet
 
@@ -23,9 +24,10 @@ ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+def sqlite_databases() -> Iterator[Databases]:
     """Give the maker of SQLite files."""
-    return Databases(tmp_path_factory.mktemp("sqlite"), None)
+    with quick_directory() as directory:
+        yield Databases(directory, None)
 
 
 @pytest.fixture(scope="session")
