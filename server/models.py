@@ -419,6 +419,156 @@ class FollowUp(Base):
     sealed: Mapped[int] = mapped_column(Integer)
 
 
+class Delivery(Base):
+    """An aid to a child, or through it to its family, merged: promised (`aid`), and brought (`delivered`). A column in which
+    live values differ is None; `state` has them all.
+
+    `delivery` is what its id is made from beside the child. `menu`, `funds`, `reaches`, `outcome`: words of `schemas`.
+    `given`: whether anybody has told that it came, in conflict or not. `outcome`: what whoever verified it found.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_delivery_stream", "district", "post_id", "position"),
+        Index("ix_delivery_donor", "district", "donor_id"),
+        _few("ix_delivery_conflicts", "post_id", where="conflicts <> ''"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    delivery: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id)
+    position: Mapped[int] = mapped_column(Count)
+    removed: Mapped[bool] = mapped_column(Truth)
+    conflicts: Mapped[str] = mapped_column(Text)
+    menu: Mapped[str | None] = mapped_column(Text)
+    funds: Mapped[str | None] = mapped_column(Text)
+    reaches: Mapped[str | None] = mapped_column(Text)
+    donor_id: Mapped[str | None] = mapped_column(Id)
+    commitment_id: Mapped[str | None] = mapped_column(Id)
+    starts_on: Mapped[date | None] = mapped_column(Day)
+    ends_on: Mapped[date | None] = mapped_column(Day)
+    given: Mapped[int] = mapped_column(Integer)
+    given_on: Mapped[date | None] = mapped_column(Day)
+    quantity: Mapped[int | None] = mapped_column(Integer)
+    value_rp: Mapped[int | None] = mapped_column(Count)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[int] = mapped_column(Integer)
+
+
+class Donor(Base):
+    """Who gives: one of the five kinds of pentahelix. `authority` supervises a company: centre, province or regency.
+
+    `named`: it agreed to be named. `contact` (person, phone, address, legal identity) is sealed under the district's key.
+    `columns` (JSON): how the headers of its sheets were mapped the last time.
+    """
+
+    __tablename__ = "donor"
+    __table_args__ = _args()
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    authority: Mapped[str | None] = mapped_column(Text)
+    named: Mapped[bool] = mapped_column(Truth)
+    contact: Mapped[bytes | None] = mapped_column(LargeBinary)
+    columns: Mapped[str | None] = mapped_column(Text)
+    made_by: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Commitment(Base):
+    """What a donor has promised: a menu, for how many children or families, how long, and where (a region's code)."""
+
+    __tablename__ = "commitment"
+    __table_args__ = _args(_refers("donor", "donor_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    donor_id: Mapped[str] = mapped_column(Id)
+    menu: Mapped[str] = mapped_column(Text)
+    funds: Mapped[str] = mapped_column(Text)
+    region_code: Mapped[str] = mapped_column(Text)
+    places: Mapped[int] = mapped_column(Integer)
+    value_rp: Mapped[int] = mapped_column(Count)
+    starts_on: Mapped[date] = mapped_column(Day)
+    months: Mapped[int] = mapped_column(Integer)
+    closed_at: Mapped[datetime | None] = mapped_column(Moment)
+    made_by: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class CsrSheet(Base):
+    """A sheet of a company or an agency that was brought in. `reported_to`: the authority that it was made for.
+
+    `sealed` is the file between looking and taking, None after that: its rows keep what they held. `state`: waiting, taken.
+    """
+
+    __tablename__ = "csr_sheet"
+    __table_args__ = _args(
+        _refers("donor", "donor_id", to=("id",)), Index("ix_csr_sheet_digest", "district", "digest")
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    donor_id: Mapped[str | None] = mapped_column(Id)
+    reported_to: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    counts: Mapped[str] = mapped_column(Text)
+    brought_by: Mapped[str] = mapped_column(Text)
+    brought_at: Mapped[datetime] = mapped_column(Moment)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class AidActivity(Base):
+    """Something that a donor does for a place: recorded by hand (a delivery to a village), or a row of a sheet.
+
+    `category`: specific, sensitive, disaster or other; `category_by` the rule or the account that said so. `status`: open (a
+    person must look), matched, refused (unusable) or dropped. `reasons` (JSON): why, in codes. `child_id` where it is
+    one child's (or its family's). `same_as` ("activity/<id>" or "delivery/<child>/<delivery>") names what it doubles: then
+    it does not count; `same_by` the rule or the account that said so, or that it is apart. `sealed`: the row as it came,
+    under the district's key.
+    """
+
+    __tablename__ = "aid_activity"
+    __table_args__ = _args(
+        _refers("donor", "donor_id", to=("id",)),
+        _refers("csr_sheet", "sheet_id", to=("id",)),
+        Index("ix_aid_activity_sheet", "district", "sheet_id", "row"),
+        Index("ix_aid_activity_place", "district", "village_code", "starts_on"),
+        _few("ix_aid_activity_open", "donor_id", where="status = 'open'"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    donor_id: Mapped[str | None] = mapped_column(Id)
+    sheet_id: Mapped[str | None] = mapped_column(Id)
+    row: Mapped[int | None] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(Text)
+    reasons: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(Text)
+    category_by: Mapped[str] = mapped_column(Text)
+    menu: Mapped[str] = mapped_column(Text)
+    funds: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    reported_to: Mapped[str | None] = mapped_column(Text)
+    village_code: Mapped[str | None] = mapped_column(Text)
+    child_id: Mapped[str | None] = mapped_column(Id)
+    commitment_id: Mapped[str | None] = mapped_column(Id)
+    starts_on: Mapped[date | None] = mapped_column(Day)
+    ends_on: Mapped[date | None] = mapped_column(Day)
+    reached: Mapped[int | None] = mapped_column(Integer)
+    value_rp: Mapped[int | None] = mapped_column(Count)
+    evidence: Mapped[str | None] = mapped_column(Text)
+    same_as: Mapped[str | None] = mapped_column(Text)
+    same_by: Mapped[str | None] = mapped_column(Text)
+    verified_by: Mapped[str | None] = mapped_column(Text)
+    verified_at: Mapped[datetime | None] = mapped_column(Moment)
+    made_by: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class Attention(Base):
     """A person who needs a second look, or for whom something is to be done: a row of the queue, derived like flags.
 

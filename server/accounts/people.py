@@ -26,6 +26,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.models import (
     Account,
+    Donor,
     HealthCentre,
     HealthPost,
     Invitation,
@@ -263,6 +264,9 @@ def place_name(session: Session, hub: Hub, scope_kind: str, scope: str) -> str |
         level = {"village": "village", "subdistrict": "district"}[scope_kind]  # as `regions` calls them
         region = session.get(Region, (hub.district, scope))
         return region.name if region and region.level == level else None
+    if scope_kind == "donor" and UUID_TEXT.fullmatch(scope):
+        donor = session.get(Donor, (hub.district, scope))
+        return donor.name if donor else None
     return None
 
 
@@ -307,6 +311,9 @@ def places_to_give(session: Session, hub: Hub, manager: Person, role: str) -> li
         found += [Place("health_centre", row.id, row.name, "") for row in rows]
     if whole:
         found += _regions(session, hub, kinds)
+    if whole and "donor" in kinds:
+        donors = select(Donor).where(Donor.district == hub.district).order_by(Donor.name)
+        found += [Place("donor", donor.id, donor.name, "") for donor in session.scalars(donors)]
     if "post" in kinds:
         ordered = posts.order_by(HealthCentre.name, HealthPost.name)
         found += [Place("post", post.id, post.name, centre) for post, centre in session.execute(ordered)]

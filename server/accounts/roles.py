@@ -44,14 +44,14 @@ ROLES: Final[Mapping[str, Words]] = {
     "tpps": Words(
         "TPPS",
         "TPPS (stunting task team)",
-        "Akan melihat angka gabungan wilayahnya. Tidak pernah melihat data seorang anak.",
-        "Will see figures of the area as a whole. Never sees a single child.",
+        "Melihat angka gabungan wilayahnya, mencatat dan membagi bantuan. Tidak pernah melihat data seorang anak.",
+        "Sees figures of the area as a whole, records aid and assigns it. Never sees a single child.",
     ),
     "donor": Words(
         "Donatur",
         "Donor",
-        "Akan melihat kemajuan program yang didanainya, tanpa data seorang anak.",
-        "Will see the progress of what they fund, without any child's record.",
+        "Melihat kemajuan program yang didanainya, tanpa data seorang anak.",
+        "Sees the progress of what they fund, without any child's record.",
     ),
     "administrator": Words(
         "Administrator",
@@ -67,6 +67,7 @@ SCOPE_KINDS: Final[Mapping[str, Words]] = {
     "village": Words("Desa/kelurahan", "Village"),
     "subdistrict": Words("Kecamatan", "Subdistrict"),
     "district": Words("Kabupaten/kota", "District"),
+    "donor": Words("Bantuan satu donatur", "The aid of one donor"),
 }
 """In the order in which they are offered: what is given most comes first."""
 SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -74,10 +75,10 @@ SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "staff": ("post", "village", "health_centre", "subdistrict", "district"),
     "supervisor": ("health_centre", "subdistrict", "district"),
     "tpps": ("village", "subdistrict", "district"),
-    "donor": ("none",),
+    "donor": ("none", "donor"),
     "administrator": ("health_centre", "district"),
 }
-"""The kinds of scope that each role may be given. A donor has none until what they fund is known here."""
+"""The kinds of scope that each role may be given. A donor's account has none until the donor is in the register of aid."""
 
 _DESK: Final = frozenset({"staff", "supervisor"})
 _OFFICE: Final = _DESK | {"administrator"}
@@ -91,6 +92,9 @@ PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
     "manage_tablets": frozenset({"staff", "administrator"}),  # make a code with which a device enrols
     "manage_people": frozenset({"administrator"}),
     "audit": frozenset({"supervisor"}),
+    "see_figures": _DESK | {"tpps"},  # of an area as a whole
+    "manage_aid": _DESK | {"tpps"},  # donors, commitments, sheets, overlap and gap, and who is to get what
+    "see_own_aid": frozenset({"donor"}),
 }
 WITH_SECOND_FACTOR: Final = frozenset({"staff", "supervisor", "tpps", "donor", "administrator"})
 """Who must have a second factor. A cadre may."""

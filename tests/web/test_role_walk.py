@@ -16,11 +16,11 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from server import accounts, places
+from server import accounts, audit, places
 from server.accounts import Person
 from server.accounts.roles import PERMISSIONS, SCOPES_OF
 from server.app import create_app
-from server.models import Account
+from server.models import Account, Donor
 from sync_protocol import measurement_id
 from tests.server._district import DISTRICT, Databases, District
 from tests.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in
@@ -185,6 +185,7 @@ def areas(clinic: Clinic, away: str) -> tuple[dict[str, str], dict[str, str]]:
         "subdistrict": "64.02.06",
         "district": DISTRICT,
         "none": "",
+        "donor": donor_of(clinic),
     }
     outside = {
         "post": away,
@@ -193,6 +194,18 @@ def areas(clinic: Clinic, away: str) -> tuple[dict[str, str], dict[str, str]]:
         "subdistrict": OTHER_SUBDISTRICT,
     }
     return inside, outside
+
+
+def donor_of(clinic: Clinic) -> str:
+    """Put a donor into the register of aid."""
+    district, donor_id = clinic.district, clinic.district.new_id()
+    with district.hub.database.transaction() as session:
+        made = {"made_by": "operator", "made_at": district.clock.now}
+        session.add(
+            Donor(district=DISTRICT, id=donor_id, kind="business", name="PT Contoh", named=True, **made)
+        )
+        audit.append(session, DISTRICT, audit.OFFICE, "test", actor="operator", now=district.clock.now)
+    return donor_id
 
 
 def populated(world: World, away: str) -> World:
