@@ -26,7 +26,7 @@ from server.hub import Hub
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "tablet_app")
+NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
 """Blueprints that know nobody by a cookie."""
 BEFORE: Final = frozenset(
     {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people_pages.invitation"}
@@ -106,6 +106,14 @@ def this_session() -> SignedIn:
     return known
 
 
+ANYBODY, PERSON = "anybody", "signed-in"
+
+
+def needs(view: Callable[..., Any]) -> str:
+    """Say what a view's guard asks for: a permission of the table, `PERSON` or `ANYBODY`."""
+    return str(getattr(view, "needs", ANYBODY))
+
+
 def signed_in(view: Callable[P, R]) -> Callable[P, R]:
     """Let only people in: others are shown the way to sign in, programs are told 401."""
 
@@ -113,6 +121,7 @@ def signed_in(view: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         return view(*args, **kwargs) if g.get("person") is not None else _stranger()
 
+    guarded.__dict__["needs"] = PERSON
     return guarded
 
 
@@ -135,6 +144,7 @@ def permitted(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 raise Problem("not-allowed")
             return view(*args, **kwargs)
 
+        guarded.__dict__["needs"] = permission
         return guarded
 
     return guard

@@ -21,6 +21,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.review import Scope
 from server.web.bodies import read_json
+from server.web.gate import signed_in
 
 bp = Blueprint("staff_api", __name__, url_prefix="/api/v1")
 
@@ -88,10 +89,9 @@ def whole(name: str, low: int, high: int, default: int) -> int:
 
 
 @bp.get("/session")
+@signed_in
 def session_of() -> Response:
     """Tell a program who it is signed in as, and the CSRF token for its POSTs."""
-    if g.get("person") is None:
-        raise Problem("sign-in-required")
     who = person()
     return jsonify(
         account=who.account_id,
