@@ -28,7 +28,7 @@ from psycopg import sql
 
 from tests._memory import quick_directory
 
-__all__ = ["create_database", "drop_database", "postgres_server"]
+__all__ = ["create_database", "drop_database", "postgres_server", "program"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -71,6 +71,12 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
                 yield url
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def program(name: str) -> Path:
+    """Give a client program of the PostgreSQL at hand, such as pg_dump."""
+    found = shutil.which(name) if os.environ.get("TEST_DATABASE_URL") else None
+    return Path(found) if found else _binaries() / name
 
 
 def create_database(admin_url: str, name: str, template: str | None = None) -> str:

@@ -62,7 +62,10 @@ def _person() -> Person:
 
 
 def _here() -> str:
-    """Give this page's own address, to come back to; the front page where going back would repeat something."""
+    """Give this page's own address, to come back to; the front page where going back would repeat something, and from a
+    page that tells of an error: what somebody typed into an address, a NIK perhaps, is not to be seen there again."""
+    if g.get("problem"):
+        return "/"
     if request.method != "GET" or request.endpoint in (None, "pages.sign_in", "pages.choose_language"):
         return safe_path(request.args.get("next"))
     return safe_path(request.full_path.rstrip("?"))
