@@ -920,3 +920,42 @@ class ImportCase(Base):
     found_at: Mapped[datetime] = mapped_column(Moment)
     decided_by: Mapped[str | None] = mapped_column(Text)
     decided_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Figures(Base):
+    """What there is of an area in a month, in whole numbers: `counts` (JSON by name, without zeros).
+
+    `month` is its first day. `area_kind` is post, village, subdistrict, district or health_centre, `area` the id or code: ""
+    for the district itself, and for the village of posts of which none is known. `hidden` are the names that are not told
+    outside the health service, because the number is small or would give a small one away.
+    """
+
+    __tablename__ = "figures"
+    __table_args__ = _args(Index("ix_figures_area", "district", "area_kind", "area", "month"))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    month: Mapped[date] = mapped_column(Day, primary_key=True)
+    area_kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    area: Mapped[str] = mapped_column(Text, primary_key=True)
+    counts: Mapped[str] = mapped_column(Text)
+    hidden: Mapped[str] = mapped_column(Text)
+
+
+class FiguresPost(Base):
+    """How far a post is in the figures: where its stream was when it was counted, and the last month that was counted."""
+
+    __tablename__ = "figures_post"
+    __table_args__ = _args(_refers("health_post", "post_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    position: Mapped[int] = mapped_column(Count)
+    month: Mapped[date] = mapped_column(Day)
+    counted_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class FiguresMonth(Base):
+    """A month whose sums by area have to be made anew."""
+
+    __tablename__ = "figures_month"
+    __table_args__ = _args()
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    month: Mapped[date] = mapped_column(Day, primary_key=True)

@@ -1,0 +1,319 @@
+"""The rows of some posts' children -> the columns that are counted. Of a child's sealed state only books and family are
+looked at, of a measurement's only its services.
+"""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import orjson
+from sqlalchemy import LargeBinary, Text, bindparam, case, cast, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from server import ledger
+from server.db import among
+from server.hub import Hub
+from server.models import Assessment, Child, FollowUp, Measurement, table
+from server.reports.counting import (
+    CADRE,
+    CODES,
+    HELP_KINDS,
+    STAFF,
+    Helps,
+    Persons,
+    Scores,
+    Visits,
+    month_number,
+)
+from sync_protocol import RecordState, measurement_id
+
+NEVER: Final = -1_000_000
+"""Before any month."""
+ALWAYS: Final = 1_000_000
+SEX: Final = {"M": 1, "F": 2, None: 0}
+SOURCES: Final = {"cadre": CADRE, "staff": STAFF}
+SERVICES_KEY: Final = b'"services"'
+_SEEN_BY: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
+_LOOKED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
+"""Outcomes of those that mean that the health centre (or the hospital) saw the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What some posts' figures are counted from. `earliest`: the first month of which there is anything."""
+
+    persons: Persons
+    visits: Visits
+    scores: Scores
+    helps: Helps
+    earliest: int
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """Give the first and the last day of a day's month."""
+    return day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def load(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> Loaded:
+    """Load the persons whose head belongs to some posts, with all of everybody who is linked to them.
+
+    Parameters
+    ----------
+    posts : in the order in which they are numbered
+    """
+    members = _members(session, hub, posts)
+    heads = sorted({row.person_id for row in members})
+    number = {head: place for place, head in enumerate(heads)}
+    place_of = {row.id: number[row.person_id] for row in members}
+    ids = sorted(place_of)
+    given = {"district": hub.district, "among": ids}
+    keys = _Keys(hub, {row.id: row for row in members})
+    visits = _visits(session, hub, given, place_of, keys)
+    scores = _scores(session, given, place_of)
+    helps = _helps(session, hub, given, place_of, now)
+    persons = _persons(hub, members, {post: place for place, post in enumerate(posts)}, number, visits, keys)
+    return Loaded(persons, visits, scores, helps, int(persons.since.min()) if len(heads) else ALWAYS)
+
+
+class _Keys:
+    """The children's keys, unwrapped when one is wanted; None for a person who was erased."""
+
+    def __init__(self, hub: Hub, rows: Mapping[str, Any]) -> None:
+        self._hub, self._rows, self._known = hub, rows, dict[str, Any]()
+
+    def of(self, child_id: str) -> Any:
+        row = self._rows[child_id]
+        if row.wrapped_key is None:
+            return None
+        if child_id not in self._known:
+            self._known[child_id] = self._hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
+        return self._known[child_id]
+
+
+def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
+    child, head = table(Child).alias("member").c, table(Child).alias("head").c
+    query = (
+        select(
+            child.id,
+            child.person_id,
+            head.post_id,
+            child.sex,
+            child.born_on,
+            child.registered,
+            child.removed,
+            child.first_seen_at,
+            child.state,
+            child.wrapped_key,
+            child.key_version,
+        )
+        .where(
+            head.district == bindparam("district"),
+            among(head.post_id),
+            head.id == head.person_id,
+            child.district == head.district,
+            child.person_id == head.id,
+        )
+        .order_by(child.id)
+    )
+    given = {"district": hub.district, "among": list(posts)}
+    return session.connection().execute(query, given).all()
+
+
+def _persons(
+    hub: Hub,
+    members: Sequence[Any],
+    post_number: Mapping[str, int],
+    number: Mapping[str, int],
+    visits: Visits,
+    keys: _Keys,
+) -> Persons:
+    count = len(number)
+    post, sex = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    born: list[date | None] = [None] * count
+    registered, book = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    since, risk = np.full(count, ALWAYS), np.full(count, NEVER)
+    for row in members:
+        place = number[row.person_id]
+        seen = row.first_seen_at if row.first_seen_at.tzinfo else row.first_seen_at.replace(tzinfo=UTC)
+        since[place] = min(since[place], int(month_number(np.datetime64(hub.settings.today(seen)))))
+        if row.id == row.person_id:  # the head speaks for the person
+            post[place], sex[place] = post_number[row.post_id], SEX[row.sex]
+            born[place], registered[place] = row.born_on, bool(row.registered) and not row.removed
+        holds, until = _home(hub, row, keys)
+        if not row.removed:
+            book[place] |= holds
+            risk[place] = max(risk[place], until)
+    if len(visits.person):
+        np.minimum.at(since, visits.person, month_number(visits.day))
+    return Persons(post, sex, np.array(born, "datetime64[D]"), since, registered, book, risk)
+
+
+def _home(hub: Hub, row: Any, keys: _Keys) -> tuple[bool, int]:
+    """Say whether a book is held, and until which month the family is at risk; any live value of several counts."""
+    key = keys.of(row.id) if row.state is not None else None
+    if key is None:
+        return False, NEVER
+    wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
+    registers = RecordState.from_wire("child", row.id, {}, wire).registers
+    holds = any(s.value.get("kia") or s.value.get("kms") for s in registers.get("books", ()))
+    until = NEVER
+    for sibling in registers.get("family", ()):
+        if sibling.value.get("krs"):
+            last = sibling.value.get("valid_until")
+            until = max(until, int(month_number(np.datetime64(last))) if last else ALWAYS)
+    return holds, until
+
+
+def _visits(
+    session: Session, hub: Hub, given: Mapping[str, Any], place_of: Mapping[str, int], keys: _Keys
+) -> Visits:
+    m = table(Measurement).c
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    mark = literal(SERVICES_KEY, LargeBinary())
+    told = func.instr(m.state, mark) > 0 if sqlite else func.position(mark.op("IN")(m.state)) > 0
+    query = select(
+        cast(m.child_id, Text()),
+        cast(m.measured_on, Text()),
+        m.source,
+        m.weight_g,
+        m.length_mm,
+        m.muac_mm,
+        m.oedema,
+        m.length_position,
+        m.conflicts,
+        m.sealed,
+        case((or_(m.sealed != ledger.PLAIN, told), m.state)),
+    ).where(m.district == bindparam("district"), among(m.child_id), ~m.removed)
+    rows = session.connection().execute(query, given).all()
+    columns = list(zip(*rows, strict=True)) or [()] * 11
+    person = np.array([place_of[child] for child in columns[0]], np.int64)
+    day = np.array(columns[1], "datetime64[D]")
+    source = np.array([SOURCES[name] for name in columns[2]], np.int64)
+    order = np.lexsort((source, day.astype(np.int64), person))
+    services = {
+        place: found
+        for place, row in enumerate(order.tolist())
+        if columns[10][row] is not None and (found := _services(hub, rows[row], keys))
+    }
+    return Visits(
+        person[order],
+        day[order],
+        source[order],
+        _whole(columns[3])[order],
+        _whole(columns[4])[order],
+        _whole(columns[5])[order],
+        np.array([grade is not None and grade != "n" for grade in columns[6]], np.bool_)[order],
+        np.array([position is not None for position in columns[7]], np.bool_)[order],
+        np.array([bool(marks) for marks in columns[8]], np.bool_)[order],
+        services,
+    )
+
+
+def _services(hub: Hub, row: Any, keys: _Keys) -> Mapping[str, Any]:
+    """Give what a child was given; where tablets disagree, whatever any of them told."""
+    child_id, on, source, *_, sealed, state = row
+    if sealed:
+        key = keys.of(child_id)
+        if key is None:
+            return {}
+        stored = _Stored(state, sealed)
+        state = ledger.read_measurement(hub.district, measurement_id(child_id, on, source), stored, key)
+    if SERVICES_KEY not in state:
+        return {}
+    registers = RecordState.from_wire("measurement", "", {}, orjson.loads(state)).registers
+    found: dict[str, Any] = {}
+    for sibling in registers.get("services", ()):
+        found |= {name: value for name, value in sibling.value.items() if value or found.get(name) is None}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    state: bytes
+    sealed: int
+
+
+def _whole(values: Sequence[int | None]) -> Any:
+    return np.array([value or 0 for value in values], np.int64)
+
+
+def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, int]) -> Scores:
+    a = table(Assessment).c
+    query = select(
+        cast(a.child_id, Text()),
+        cast(a.measured_on, Text()),
+        a.source,
+        a.haz,
+        a.waz,
+        a.whz,
+        a.gain_code,
+        case((a.reasons.contains('"gain":"conflict"'), 1), else_=0),
+    ).where(a.district == bindparam("district"), among(a.child_id))
+    columns = list(zip(*session.connection().execute(query, given).all(), strict=True)) or [()] * 8
+    person = np.array([place_of[child] for child in columns[0]], np.int64)
+    day = np.array(columns[1], "datetime64[D]")
+    source = np.array([SOURCES[name] for name in columns[2]], np.int64)
+    order = np.lexsort((source, day.astype(np.int64), person))
+    code = {letter: place for place, letter in enumerate(CODES)} | {None: -1}
+    return Scores(
+        person[order],
+        day[order],
+        source[order],
+        {
+            index: np.array(values, np.float64)[order]
+            for index, values in zip(("haz", "waz", "whz"), columns[3:6], strict=True)
+        },
+        np.array([code[letter] for letter in columns[6]], np.int64)[order],
+        np.array(columns[7], np.bool_)[order],
+    )
+
+
+def _helps(
+    session: Session,
+    hub: Hub,
+    given: Mapping[str, Any],
+    place_of: Mapping[str, int],
+    now: datetime,
+) -> Helps:
+    """Read follow-ups as what was done when: from the day on which one was made, planned or done until it was done.
+
+    An open course of food goes on, as far as this month.
+    """
+    f = table(FollowUp).c
+    query = select(
+        cast(f.child_id, Text()), cast(f.task, Text()), f.action, f.due_on, f.resulted, f.done_on, f.outcome
+    ).where(f.district == bindparam("district"), among(f.child_id), ~f.removed, f.action.is_not(None))
+    found: list[tuple[int, date, date, int]] = []
+    today = month_of(hub.settings.today(now))[
+        1
+    ]  # figures change with the records and the month, not with every day
+    for child_id, task, action, due_on, resulted, done_on, outcome in session.connection().execute(
+        query, given
+    ):
+        place, made = place_of[child_id], _made_on(hub, task, today)
+        days = [day for day in (made, due_on, done_on) if day is not None] or [today]
+        first = min(days)
+        last = done_on or (today if action == "pmt" and not resulted else max(days))
+        found.append((place, first, max(first, last), HELP_KINDS.index("taken")))
+        if action == "pmt" and outcome != "cancelled":
+            found.append((place, first, max(first, last), HELP_KINDS.index("pmt")))
+        if action in _SEEN_BY and outcome in _LOOKED and done_on is not None:
+            found.append((place, done_on, done_on, HELP_KINDS.index("seen")))
+    columns = list(zip(*found, strict=True)) or [()] * 4
+    return Helps(
+        np.array(columns[0], np.int64),
+        np.array(columns[1], "datetime64[D]"),
+        np.array(columns[2], "datetime64[D]"),
+        np.array(columns[3], np.int64),
+    )
+
+
+def _made_on(hub: Hub, task: str, today: date) -> date | None:
+    """Read from a task's id (UUIDv7) on which day it was made; None where the maker's clock was in the future."""
+    milliseconds = UUID(task).int >> 80
+    made = hub.settings.today(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    return made if made <= today else None

@@ -1,0 +1,367 @@
+"""Figures kept up: which posts must be counted again, their rows, and the sums of areas by month.
+
+A refresh has two halves, each in short transactions of its own, so that uploads hardly wait:
+
+    posts   a post whose stream has moved on (or whose figures end with an older month) is counted on a snapshot; then those
+            of its rows that differ are written, and in the same transaction the months that they are of become due
+    months  of each month that is due the sums by village, kecamatan, kabupaten and puskesmas are made anew, and it is said
+            which cells are hidden outside the health service
+
+What one cut short was doing is due still. A count from nothing is the same with every post and every month due.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.db import among, remove, upsert
+from server.hub import Hub
+from server.models import Child, Figures, FiguresMonth, FiguresPost, HealthPost, Installation, table
+from server.reports.counting import GROUPS, as_rows, count, month_number
+from server.reports.loading import load, month_of
+from server.reports.small import hidden
+
+CHUNK: Final = 20
+"""Posts that are counted together: some 1,500 children."""
+MOST_MONTHS: Final = 120
+POST, VILLAGE, SUBDISTRICT, DISTRICT, CENTRE = "post", "village", "subdistrict", "district", "health_centre"
+KINDS: Final = (POST, VILLAGE, SUBDISTRICT, DISTRICT, CENTRE)
+NOWHERE: Final = ""
+"""The village of posts whose village is not known, and its kecamatan."""
+NOT_CHILDREN: Final = ("posts", "posts.reporting", "sessions")
+"""Numbers that are not of children, and hide nobody."""
+_GROUPED: Final = tuple(f".{group}" for group in GROUPS)
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did: posts counted, rows of posts and of areas written, months added up."""
+
+    posts: int = 0
+    rows: int = 0
+    months: int = 0
+    sums: int = 0
+
+
+def refresh(hub: Hub, now: datetime, *, actor: str, from_nothing: bool = False) -> Refreshed:
+    """Bring the figures up to date.
+
+    Parameters
+    ----------
+    actor : for the log
+    from_nothing : count every post and add up every month, whatever was counted before
+    """
+    if from_nothing:
+        _forget(hub, actor, now)
+    posts = rows = months = sums = 0
+    for chunk in _chunks(due_posts(hub, now), hub):
+        posts, rows = posts + len(chunk), rows + _count(hub, chunk, actor, now)
+    for month in _due_months(hub):
+        months, sums = months + 1, sums + _add_up(hub, month, actor, now)
+    return Refreshed(posts, rows, months, sums)
+
+
+def due_posts(hub: Hub, now: datetime) -> list[str]:
+    """Give the posts that must be counted again: their streams moved on, or a month began."""
+    month = month_of(hub.settings.today(now))[0]
+    post, done = table(HealthPost).c, table(FiguresPost).c
+    query = (
+        select(post.id, post.head_position, done.position, done.month)
+        .select_from(
+            table(HealthPost).outerjoin(
+                table(FiguresPost), (done.district == post.district) & (done.post_id == post.id)
+            )
+        )
+        .where(post.district == hub.district)
+        .order_by(post.id)
+    )
+    with hub.database.reading() as session:
+        rows = session.connection().execute(query).all()
+    return [row.id for row in rows if row.position != row.head_position or row.month != month]
+
+
+def _chunks(posts: Sequence[str], hub: Hub) -> Iterable[list[str]]:
+    """Give the posts some at a time, each with those where the heads of its linked children are: what is measured of a child
+    moves the stream of its own post, and counts at its head's."""
+    for start in range(0, len(posts), CHUNK):
+        some = list(posts[start : start + CHUNK])
+        child, head = table(Child).alias("member").c, table(Child).alias("head").c
+        query = (
+            select(head.post_id)
+            .distinct()
+            .where(
+                child.district == bindparam("district"),
+                among(child.post_id),
+                child.person_id != child.id,
+                head.district == child.district,
+                head.id == child.person_id,
+            )
+        )
+        with hub.database.reading() as session:
+            heads = session.connection().execute(query, {"district": hub.district, "among": some}).scalars()
+            yield sorted({*some, *heads})
+
+
+def _count(hub: Hub, posts: Sequence[str], actor: str, now: datetime) -> int:
+    """Count some posts on a snapshot, then write what differs; give how many rows that was."""
+    month = month_of(hub.settings.today(now))[0]
+    with hub.database.reading() as session:
+        positions = _positions(session, hub, posts)
+        wanted = _figures(session, hub, posts, now)
+    with hub.database.transaction() as session:
+        _lock(session, hub)
+        done = table(FiguresPost).c
+        known = session.connection().execute(
+            select(done.post_id, done.position).where(
+                done.district == bindparam("district"), among(done.post_id)
+            ),
+            {"district": hub.district, "among": list(posts)},
+        )
+        newer = {row.post_id for row in known if row.position > positions[row.post_id]}
+        posts = [post for post in posts if post not in newer]  # another refresh has seen more than this one
+        stored = _stored(session, hub, posts)
+        changed = [
+            _row(hub, POST, post, at, text, "")
+            for post in posts
+            for at, text in wanted[post].items()
+            if stored.get((post, at)) != text
+        ]
+        gone = [
+            {"district": hub.district, "month": at, "area_kind": POST, "area": post}
+            for post, at in stored
+            if at not in wanted[post]
+        ]
+        upsert(session, table(Figures), changed)
+        remove(session, table(Figures), gone)
+        _make_due(session, hub, {row["month"] for row in (*changed, *gone)})
+        upsert(
+            session,
+            table(FiguresPost),
+            [
+                {
+                    "district": hub.district,
+                    "post_id": post,
+                    "position": positions[post],
+                    "month": month,
+                    "counted_at": now,
+                }
+                for post in posts
+            ],
+        )
+        _log(
+            session,
+            hub,
+            "figures.counted",
+            actor,
+            now,
+            {"posts": len(posts), "rows": len(changed) + len(gone)},
+        )
+    return len(changed) + len(gone)
+
+
+def _positions(session: Session, hub: Hub, posts: Sequence[str]) -> dict[str, int]:
+    c = table(HealthPost).c
+    query = select(c.id, c.head_position).where(c.district == bindparam("district"), among(c.id))
+    rows = session.connection().execute(query, {"district": hub.district, "among": list(posts)})
+    return {row.id: row.head_position for row in rows}
+
+
+def _figures(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> dict[str, dict[date, str]]:
+    """Count some posts: by post and month, as it is stored."""
+    last = int(month_number(np.datetime64(hub.settings.today(now))))
+    loaded = load(session, hub, posts, now)
+    first = min(max(loaded.earliest, last - MOST_MONTHS + 1), last)
+    counted = count(
+        len(posts),
+        loaded.persons,
+        loaded.visits,
+        loaded.scores,
+        loaded.helps,
+        first_month=first,
+        last_month=last,
+    )
+    found = as_rows(counted)
+    return {
+        post: {_first_day(month): written(numbers) for month, numbers in by_month.items()}
+        for post, by_month in zip(posts, found, strict=True)
+    }
+
+
+def _first_day(month: int) -> date:
+    return date(1970 + month // 12, month % 12 + 1, 1)
+
+
+def written(numbers: Counts) -> str:
+    """Write numbers as they are stored: JSON in order of name, without zeros."""
+    return orjson.dumps({name: numbers[name] for name in sorted(numbers) if numbers[name]}).decode()
+
+
+def _stored(session: Session, hub: Hub, posts: Sequence[str]) -> dict[tuple[str, date], str]:
+    c = table(Figures).c
+    query = select(c.area, c.month, c.counts).where(
+        c.district == hub.district, c.area_kind == POST, c.area.in_(posts)
+    )
+    return {(row.area, row.month): row.counts for row in session.connection().execute(query)}
+
+
+def _row(hub: Hub, kind: str, area: str, month: date, counts: str, hide: str) -> dict[str, Any]:
+    return {
+        "district": hub.district,
+        "month": month,
+        "area_kind": kind,
+        "area": area,
+        "counts": counts,
+        "hidden": hide,
+    }
+
+
+def _make_due(session: Session, hub: Hub, months: Iterable[date]) -> None:
+    upsert(session, table(FiguresMonth), [{"district": hub.district, "month": at} for at in sorted(months)])
+
+
+def _lock(session: Session, hub: Hub) -> None:
+    """Let one refresh write at a time: sums that two made at once would each lack what the other wrote."""
+    c = table(Installation).c
+    session.execute(select(c.district).where(c.district == hub.district).with_for_update(key_share=True))
+
+
+def _log(
+    session: Session, hub: Hub, action: str, actor: str, now: datetime, details: Mapping[str, Any]
+) -> None:
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+
+
+def _forget(hub: Hub, actor: str, now: datetime) -> None:
+    """Make every post due, and every month that there are figures of."""
+    with hub.database.transaction() as session:
+        _lock(session, hub)
+        months = session.scalars(
+            select(Figures.month).where(Figures.district == hub.district).distinct()
+        ).all()
+        _make_due(session, hub, months)
+        session.execute(delete(table(FiguresPost)).where(FiguresPost.district == hub.district))
+        _log(session, hub, "figures.due", actor, now, {"months": len(months)})
+
+
+# -- sums of areas --------------------------------------------------------------------------------
+
+
+def _due_months(hub: Hub) -> list[date]:
+    with hub.database.reading() as session:
+        return sorted(
+            session.scalars(select(FiguresMonth.month).where(FiguresMonth.district == hub.district))
+        )
+
+
+def _add_up(hub: Hub, month: date, actor: str, now: datetime) -> int:
+    """Make a month's sums anew and write what differs; give how many rows that was."""
+    with hub.database.transaction() as session:
+        _lock(session, hub)
+        places = _places(session, hub)
+        c = table(Figures).c
+        rows = session.connection().execute(
+            select(c.area_kind, c.area, c.counts, c.hidden).where(
+                c.district == hub.district, c.month == month
+            )
+        )
+        stored = {(row.area_kind, row.area): (row.counts, row.hidden) for row in rows}
+        of_posts = {area: orjson.loads(text) for (kind, area), (text, _) in stored.items() if kind == POST}
+        wanted = sums_of(of_posts, places)
+        changed = [
+            _row(hub, kind, area, month, *cell)
+            for (kind, area), cell in wanted.items()
+            if stored.get((kind, area)) != cell
+        ]
+        gone = [
+            {"district": hub.district, "month": month, "area_kind": kind, "area": area}
+            for kind, area in stored.keys() - wanted.keys()
+        ]
+        upsert(session, table(Figures), changed)
+        remove(session, table(Figures), gone)
+        remove(session, table(FiguresMonth), [{"district": hub.district, "month": month}])
+        details = {"month": month.isoformat()[:7], "rows": len(changed) + len(gone)}
+        _log(session, hub, "figures.added-up", actor, now, details)
+    return len(changed) + len(gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a post lies."""
+
+    village: str
+    subdistrict: str
+    centre: str
+
+
+def _places(session: Session, hub: Hub) -> dict[str, Place]:
+    c = table(HealthPost).c
+    rows = session.connection().execute(
+        select(c.id, c.village_code, c.health_centre_id).where(c.district == hub.district)
+    )
+    return {
+        row.id: Place(
+            row.village_code or NOWHERE,
+            row.village_code.rpartition(".")[0] if row.village_code else NOWHERE,
+            row.health_centre_id,
+        )
+        for row in rows
+    }
+
+
+def sums_of(
+    of_posts: Mapping[str, Counts], places: Mapping[str, Place]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Add up a month: what is stored of every area, posts among them; counts, and the names of what is hidden."""
+    sums: dict[tuple[str, str], Counter[str]] = {(POST, post): Counter(c) for post, c in of_posts.items()}
+    parts: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for post, counts in of_posts.items():
+        place = places[post]
+        line = [(POST, post), (VILLAGE, place.village), (SUBDISTRICT, place.subdistrict), (DISTRICT, "")]
+        for part, whole in pairwise(line):
+            parts.setdefault(whole, set()).add(part)
+        for area in (*line[1:], (CENTRE, place.centre)):
+            sums.setdefault(area, Counter()).update(counts)
+    told = _hidden(sums, parts)
+    return {area: (written(counts), told.get(area, "")) for area, counts in sums.items()}
+
+
+def _hidden(
+    sums: Mapping[tuple[str, str], Counter[str]], parts: Mapping[tuple[str, str], set[tuple[str, str]]]
+) -> dict[tuple[str, str], str]:
+    """Name what is hidden of each area outside the health service, which sees posts, villages and so on, no puskesmas, and
+    nothing by sex and age."""
+    areas = sorted(area for area in sums if area[0] != CENTRE)
+    names = sorted({name for area in areas for name in sums[area] if is_of_children(name)})
+    number = {area: place for place, area in enumerate(areas)}
+    values = np.array([[sums[area][name] for name in names] for area in areas], np.int64).reshape(
+        len(areas), len(names)
+    )
+    # in order: what is hidden must not depend on the order of rows
+    tree = {number[whole]: sorted(number[part] for part in parts[whole]) for whole in sorted(parts)}
+    cells = hidden(values, names, tree)
+    return {
+        area: " ".join(name for name, hide in zip(names, row, strict=True) if hide)
+        for area, row in zip(areas, cells.tolist(), strict=True)
+        if any(row)
+    }
+
+
+def is_of_children(name: str) -> bool:
+    """Say whether a number counts children (or what was done for them) and is shown outside the health service at all."""
+    return (
+        name not in NOT_CHILDREN
+        and not name.endswith(_GROUPED)
+        and not name.startswith("spread.")
+        and not name.endswith(".change")
+    )
