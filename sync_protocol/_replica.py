@@ -331,7 +331,9 @@ class Replica:
         self.pending = None
         self.token = answer["token"]
         if self.incarnation and self.incarnation != answer["incarnation"]:
-            self.cursor = 0  # the server was restored: what it knew since may be gone, so pull from the start
+            # The server was restored: what it knew since may be gone, so pull from the start; and forget nothing until that
+            # is done, for the view may show it from nowhere else.
+            self.cursor, self.pulled_at = 0, ""
             self.incarnation = answer["incarnation"]
             return [self._settle(receipt, received_at)]
         self.incarnation = answer["incarnation"]

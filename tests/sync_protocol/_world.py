@@ -558,7 +558,15 @@ def random_history(
     carriers : single changes are also brought by other people, in any order
     steps : how many things happen
     """
-    rng, world = random.Random(seed), World(server)
+    world = World(server)
+    live_through(world, random.Random(seed), faults=faults, carriers=carriers, steps=steps)
+    return world
+
+
+def live_through(
+    world: World, rng: random.Random, *, faults: bool = True, carriers: bool = True, steps: int = 120
+) -> None:
+    """Let one random history happen to a world, then sync until quiet; parameters as above."""
     backups: list[Device] = []
     for _ in range(steps):
         device, ref, dice = rng.choice(world.devices), rng.choice(REFS[:3]), rng.random()
@@ -583,7 +591,6 @@ def random_history(
         elif faults and dice >= 0.92:
             _go_wrong(rng, world, device, backups)
     world.settle()
-    return world
 
 
 def _go_wrong(rng: random.Random, world: World, device: Device, backups: list[Device]) -> None:

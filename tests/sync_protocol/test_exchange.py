@@ -568,6 +568,23 @@ def test_child_goes_with_all_that_is_its_own_when_it_left_the_post() -> None:
     assert reader.replica.base == {}
 
 
+def test_forget_keeps_everything_while_a_restored_server_is_pulled_from_again() -> None:
+    world = World()
+    device = world.devices[0]
+    world.edit(device, BABY, HOME)
+    first = world.edit(device, REF, weight(8200))
+    world.edit(device, TODO, task())
+    world.sync(device)
+    world.server_backup = world.server.saved()
+    world.restore_server()
+    world.sync(device)
+    world.sync(device, page=1)  # and the line is lost: the second record shows from nowhere but the log
+    assert device.replica.forget("9") == 0
+    assert weights(device) == [first.registers["weight"]["weight_g"]]
+    world.sync(device)
+    assert device.replica.forget("9") == 2
+
+
 def test_forget_drops_only_what_was_acknowledged_before_that_day() -> None:
     world = World()
     device = world.devices[0]

@@ -211,10 +211,10 @@ export class Replica {
     const { receipt, incarnation, token, pull } = answer;
     const restored = this.facts.incarnation !== "" && this.facts.incarnation !== incarnation;
     const settled = this.#settled(receipt);
-    const facts = { ...settled.facts, incarnation, token };
-    const delta = { ...settled, facts, pending: null };
+    const again = restored ? { cursor: 0, more: true } : {};
+    const delta = { ...settled, facts: { ...settled.facts, incarnation, token, ...again }, pending: null };
     if (settled.event === "new_epoch_required") return { delta, event: settled.event };
-    if (restored) return { delta: { ...delta, facts: { ...facts, cursor: 0, more: true } }, event: "restored" };
+    if (restored) return { delta: { ...delta, log: this.#unsettled(delta.log) }, event: "restored" };
     if (this.#isForeign(pull)) return { delta, event: "new_epoch_required" };
     return { delta: this.#taken(delta, pull), event: settled.event };
   }
@@ -279,6 +279,13 @@ export class Replica {
     for (const id of left) held.set(id, null);
     const log = more ? delta.log : this.#settling(delta.log);
     return { ...delta, log, held, clear, facts: { ...delta.facts, cursor, more } };
+  }
+
+  /** Everything is pulled again from the start: until its end, own changes are shown from the log as before. */
+  #unsettled(changed) {
+    const told = new Set(changed.map(({ counter }) => counter));
+    const others = this.log.filter(({ counter, settled }) => settled && !told.has(counter));
+    return [...changed, ...others.map((entry) => ({ ...entry, settled: false }))];
   }
 
   /** At the end of a pull, what is acknowledged is shown by what was pulled. */
