@@ -62,14 +62,14 @@ export async function measure(app, id, on = app.day) {
       return;
     }
     save.disabled = true;
+    clearTimeout(app.keeping); // else the draft would come back after it was saved, with a context that is gone
     try {
-      await app.tablet.write(form, set);
+      await app.tablet.write(form, set, [["desk", "draft", undefined]]);
     } catch (error) {
       save.disabled = false;
       refill(said, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
       return;
     }
-    await app.tablet.putDesk("draft", null);
     app.saved();
     app.go(`#/hasil/${id}/${on}`);
   };

@@ -53,10 +53,10 @@ export class Tablet {
   // -- writing -------------------------------------------------------------------------------------
 
   /** Save a form. When this resolves it is on the disk, numbered and chained. @param {object} form as opened by the replica
-   * @param {object} set registers, whole */
-  async write(form, set) {
+   * @param {object} set registers, whole @param {Array<[string, any, any]>} [others] more to store with it */
+  async write(form, set, others = []) {
     return this.turn(async () => {
-      await this.commit(await this.replica.write(form, set, this.cadre.author));
+      await this.commit(await this.replica.write(form, set, this.cadre.author), others);
     });
   }
 
