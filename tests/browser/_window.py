@@ -6,7 +6,7 @@ the directory that SCREENSHOTS names), axe's opinion (WCAG 2.2, levels A and AA)
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.web._clinic import PASSWORD
 
 DESK, PHONE = 1280, 360
 HEIGHT: Final = 800
+SIZES: Final = ((PHONE, HEIGHT), (DESK, HEIGHT))
 RULES: Final = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations"],
@@ -86,15 +87,20 @@ class Window:
         self.complaints.clear()
 
     def look(self, name: str) -> None:
-        """Look at the page at both widths: keep a picture, ask axe, and see that nothing hangs over the edge."""
-        for width in (PHONE, DESK):
-            self.page.set_viewport_size({"width": width, "height": HEIGHT})
-            self.page.screenshot(path=self.pictures / f"{name}-{width}.png", full_page=True)
-            found = Axe().run(self.page, options=RULES)
-            assert found.violations_count == 0, found.generate_report()
-            over = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert over <= 0, f"{name} is {over} px too wide at {width}"
+        """Look at the page at both widths; the console must have been silent."""
+        look_at(self.page, self.pictures / name, SIZES)
         assert self.complaints == []
+
+
+def look_at(page: Page, picture: Path, sizes: Sequence[tuple[int, int]], *, full_page: bool = True) -> None:
+    """Look at a page at some widths and heights: keep a picture, ask axe, and see that nothing hangs over the edge."""
+    for width, height in sizes:
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=f"{picture}-{width}.png", full_page=full_page)
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, found.generate_report()
+        over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert over <= 0, f"{picture.name} is {over} px too wide at {width}"
 
 
 def pictures_directory(fallback: Path) -> Path:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests._chromium import launch_options
 from tests.browser._window import pictures_directory
+
+expect.set_options(timeout=20_000)  # a browser among many on a small machine
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,35 @@ class Cutter(_Proxy):
             hang_up(line, rudely=self.rudely)
 
 
+class Planned(_Proxy):
+    """Cuts the next requests that a browser makes of one path, as planned; everything else passes whole.
+
+    `cuts` are what is left of the plan: `("up", 0.5)` loses half of a request, `("down", 0.9)` the last tenth of an answer.
+    `made` counts what was cut.
+    """
+
+    def __init__(self, server_port: int, path: str) -> None:
+        super().__init__(server_port)
+        self._path = f"{path} ".encode()
+        self.cuts: list[tuple[str, float]] = []
+        self.made = 0
+
+    def _serve(self, line: socket.socket) -> None:
+        with suppress(Incomplete):  # a browser opens connections that it never uses
+            request = read_message(line)
+            is_meant = request.split(b" ", 1)[1].startswith(self._path)
+            where, part = self.cuts.pop(0) if is_meant and self.cuts else ("", 1.0)
+            self.made += bool(where)
+            upstream = self._to_server()
+            try:
+                upstream.sendall(request[: int(len(request) * part)] if where == "up" else request)
+                answer = b"" if where == "up" else read_message(upstream)
+                with suppress(OSError):  # the browser was killed meanwhile
+                    line.sendall(answer[: int(len(answer) * part)])
+            finally:
+                hang_up(upstream, rudely=False)
+
+
 HOLD_SECONDS: Final = 0.3
 """The longest that one waits for others to overtake it: perhaps there are none."""
 MOST_OVERTAKE = 6

@@ -1,0 +1,342 @@
+"""A tablet in cadres' hands, for the stories of the tablet app: a Chromium with a profile of its own, so that what was saved
+survives a killed browser, and a line that can be cut.
+
+Hides how Chromium is started, killed and found among the processes, what the screens' controls are called, and how what
+lies in the browser's database is read: by the app's own modules, in a second opening of it, so it is what is on the disk.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import BrowserContext, BrowserType, ConsoleMessage, Locator, Page, expect
+
+from server import accounts
+from tests._chromium import launch_options
+from tests.browser._window import look_at
+from tests.faults._running import command_of, descendants, is_alive, kill_all, wait_until
+from tests.server._district import District
+
+APP: Final = "/tablet-app/"
+HAND, DESK = (360, 740), (1280, 800)
+CADRE, PIN = "Bu Kader Contoh", "274951"
+TELL_OF_POLICY: Final = """addEventListener("securitypolicyviolation", (event) =>
+    console.error("policy", event.violatedDirective, event.blockedURI, event.sample));"""
+NO_LINE: Final = "Failed to load resource"
+OPENED: Final = """
+    const { Device } = await import("/tablet-app/store/device.js");
+    const device = await Device.open();
+    const { author } = device.cadres.find((one) => one.name === cadre);
+    const tablet = await device.unlock(author, pin);
+    try { return await read(tablet, device); } finally { device.database.close(); }
+"""
+SHOWN: Final = """({ replica }) => {
+    const found = {};
+    for (const id of replica.children()) {
+        const { state, measurements, follow_ups } = replica.child(id);
+        found[id] = { child: state, measurements, follow_ups };
+    }
+    return found;
+}"""
+RAW: Final = """async () => {
+    const text = (held) => JSON.stringify(held, (_, value) =>
+        value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? new TextDecoder("latin1").decode(value) : value);
+    const { Database, STORES } = await import("/tablet-app/store/database.js");
+    const database = await Database.open("posyandu");
+    const all = await Promise.all(STORES.map((store) => database.all(store)));
+    database.close();
+    return text(all);
+}"""
+CACHED: Final = """async () => Promise.all((await caches.keys()).map(async (name) => {
+    const cache = await caches.open(name);
+    return Promise.all((await cache.keys()).map(async (one) => [one.url, await (await cache.match(one)).text()]));
+}))"""
+
+
+@dataclass
+class Tablet:
+    """A tablet: its browser, and what is done with it. `complaints`: what its console says of errors and of policy."""
+
+    chromium: BrowserType
+    url: str
+    profile: Path
+    pictures: Path
+    cadre: str = CADRE
+    pin: str = PIN
+    complaints: list[str] = field(default_factory=list)
+
+    context: BrowserContext = field(init=False)
+    page: Page = field(init=False)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, chromium: BrowserType, url: str, profile: Path, pictures: Path) -> Iterator["Tablet"]:
+        """Switch a new tablet on; afterwards nothing but a missing line may stand in its console."""
+        tablet = cls(chromium, url, profile, pictures)
+        tablet.switch_on()
+        try:
+            yield tablet
+        finally:
+            tablet.context.close()
+        assert tablet.complaints == []
+
+    # -- the device -----------------------------------------------------------------------------------
+
+    def switch_on(self, *, line: bool = True) -> None:
+        """Start the browser with what its profile holds, with or without a line, and open the app."""
+        width, height = HAND
+        self.context = self.chromium.launch_persistent_context(
+            self.profile,
+            base_url=self.url,
+            viewport={"width": width, "height": height},
+            has_touch=True,
+            offline=not line,
+            timezone_id="Asia/Makassar",
+            locale="id-ID",
+            **launch_options(),
+        )
+        self.context.add_init_script(TELL_OF_POLICY)
+        self.page = self.context.pages[0]
+        self._listen(self.page)
+        self.page.goto(APP)
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(NO_LINE):
+            self.complaints.append(message.text)
+
+    def switch_off(self) -> None:
+        """Close the browser as one does in peace."""
+        self.context.close()
+
+    def kill(self) -> None:
+        """Kill every process of the browser at once: a flat battery."""
+        named = f"--user-data-dir={self.profile}"
+        main = [pid for pid in descendants(os.getpid()) if named in command_of(pid)]
+        pids = sorted({one for pid in main for one in (pid, *descendants(pid))})
+        assert main
+        with self.context.expect_event("close"):
+            kill_all(pids)
+        wait_until(lambda: not any(map(is_alive, pids)), "a killed browser is gone")
+
+    def copied(self, profile: Path) -> "Tablet":
+        """Give another tablet with a copy of this one's profile; this one must be switched off."""
+        shutil.copytree(self.profile, profile, ignore=shutil.ignore_patterns("Singleton*"))
+        return Tablet(self.chromium, self.url, profile, self.pictures, self.cadre, self.pin)
+
+    def set_line(self, *, there: bool) -> None:
+        self.context.set_offline(not there)
+
+    def make_slow(self, bytes_a_second: int, latency_ms: int) -> None:
+        """Let the line be as slow as a phone's upriver, from now on until the browser is started again."""
+        how = {"offline": False, "latency": latency_ms}
+        rates = {"downloadThroughput": bytes_a_second, "uploadThroughput": bytes_a_second}
+        self.context.new_cdp_session(self.page).send("Network.emulateNetworkConditions", {**how, **rates})
+
+    # -- before a PIN ---------------------------------------------------------------------------------
+
+    def enrol(self, code: str) -> None:
+        """Enrol with the health centre's code, and let the first cadre in."""
+        self.page.get_by_label("Kode pendaftaran").fill(code)
+        self.page.get_by_role("button", name="Daftarkan tablet ini").click()
+        self.let_in_first_cadre()
+
+    def enrol_by_link(self, code: str) -> None:
+        """Do what scanning the QR code does."""
+        self.page.goto(f"{APP}daftar#{code}")
+        self.page.get_by_role("button", name="Daftarkan tablet ini").click()
+        self.let_in_first_cadre()
+
+    def let_in_first_cadre(self) -> None:
+        self.page.get_by_label("Nama Anda").fill(self.cadre)
+        self.page.get_by_label("PIN", exact=True).fill(self.pin)
+        self.page.get_by_label("PIN sekali lagi").fill(self.pin)
+        self.page.get_by_role("button", name="Mulai").click()
+        self.expect_title("Hari ini")
+
+    def unlock(self, cadre: str | None = None, pin: str | None = None) -> None:
+        """Pick a name, where there are several, and type a PIN."""
+        name = cadre or self.cadre
+        who = self.page.get_by_role("button", name=name, exact=True)
+        expect(who.or_(self.page.locator(".who", has_text=name))).to_be_visible()
+        if who.is_visible():
+            who.click()
+        for digit in pin or self.pin:
+            self.page.locator(".pad").get_by_role("button", name=digit, exact=True).click()
+
+    def lock(self) -> None:
+        self.go("lainnya")
+        self.page.get_by_role("button", name="Kunci tablet").click()
+        expect(self.page.locator(".unlock")).to_be_visible()
+
+    # -- the screens ----------------------------------------------------------------------------------
+
+    def go(self, screen: str) -> None:
+        """Go to a screen by its address, without loading the app anew."""
+        self.page.evaluate("(hash) => { location.hash = hash; }", f"#/{screen}")
+
+    def expect_title(self, title: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(title)
+
+    @property
+    def badge(self) -> Locator:
+        return self.page.locator("header .badge")
+
+    def find(self, name: str) -> Locator:
+        """Search the day's list for a child; give its row."""
+        if "hari-ini" not in self.page.url:
+            self.go("hari-ini")
+        self.page.get_by_role("searchbox").fill(name)
+        return self.page.locator("ul.children > li").filter(has=self.page.get_by_text(name, exact=True))
+
+    def open(self, name: str) -> None:
+        """Open a child's own page from the list."""
+        self.find(name).get_by_role("link", name=f"Lihat {name}").click()
+        self.expect_title(name)
+
+    def begin(self, name: str) -> None:
+        """Open a child's form for the day."""
+        self.find(name).locator("a").first.click()
+        self.expect_title(name)
+
+    def correct(self, name: str) -> None:
+        """Open the form of the day again, of a child that was measured."""
+        self.open(name)
+        self.page.get_by_role("link", name="Ukur", exact=True).click()
+        expect(self.page.get_by_text("Sudah diukur pada")).to_be_visible()
+
+    def type(self, weight: str, length: str | None = None, **others: str) -> None:
+        """Type figures into the open form, as a keyboard would; `muac_mm` and `head_mm` by their names."""
+        figures = {"weight_g": weight, **({"length_mm": length} if length else {}), **others}
+        for name, text in figures.items():
+            self.page.locator(f"input[name={name}]").fill(text)
+
+    def tap(self, field: str, keys: str) -> None:
+        """Type a figure with the number pad."""
+        self.page.locator(f"input[name={field}]").focus()
+        for key in keys:
+            name = {",": "Koma", "⌫": "Hapus angka"}.get(key, key)
+            self.page.locator(".pad").get_by_role("button", name=name, exact=True).click()
+
+    def save(self) -> None:
+        """Save the open form, and see that it says so."""
+        self.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(self.page.locator(".saved")).to_have_text("✓ Tersimpan di tablet ini")
+
+    def measure(self, name: str, weight: str, length: str | None = None, **others: str) -> None:
+        self.begin(name)
+        self.type(weight, length, **others)
+        self.save()
+
+    def add_child(self, name: str, born_on: str, *, boy: bool, mother: str) -> None:
+        """Write a new child down; leaves its form for the day open."""
+        self.go("baru")
+        self.page.get_by_label("Nama anak").fill(name)
+        self.page.get_by_role("button", name="Laki-laki" if boy else "Perempuan").click()
+        self.page.get_by_label("Tanggal lahir").fill(born_on)
+        self.page.get_by_label("Nama ibu").fill(mother)
+        self.page.get_by_role("button", name="Simpan, lalu ukur").click()
+        self.expect_title(name)
+
+    def add_cadre(self, name: str, pin: str) -> None:
+        self.go("kader")
+        self.page.get_by_label("Nama kader").fill(name)
+        self.page.get_by_label("PIN", exact=True).fill(pin)
+        self.page.get_by_label("PIN sekali lagi").fill(pin)
+        self.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(self.page.get_by_role("listitem").filter(has_text=name)).to_be_visible()
+
+    def sync(self) -> None:
+        """Tap "send now" and wait until everything was sent."""
+        self.go("kirim")
+        self.page.get_by_role("button", name="Kirim sekarang").click()
+        expect(self.page.locator(".notice.calm")).to_have_count(0)
+        expect(self.badge).to_have_text("✓ Terkirim", timeout=30_000)
+
+    def take_file(self, button: str, target: Path) -> Path:
+        """Tap a button that hands a file out; keep it."""
+        with self.page.expect_download() as taken:
+            self.page.get_by_role("button", name=button).click()
+        taken.value.save_as(target)
+        return target
+
+    def give_file(self, path: Path) -> None:
+        """Open a file with copies, letters or receipts."""
+        self.page.get_by_label("Buka berkas salinan").set_input_files(path)
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    def look(self, name: str) -> None:
+        """Look at the screen in the hand and on a desk: keep pictures, ask axe, see that nothing hangs over the edge."""
+        look_at(self.page, self.pictures / f"tablet-{name}", (DESK, HAND), full_page=False)
+
+    def read(self, what: str, cadre: str | None = None, pin: str | None = None) -> Any:
+        """Give what a function of (tablet, device) finds in a second opening of the database: what is on the disk."""
+        body = f"async ([cadre, pin]) => {{ const read = {what}; {OPENED} }}"
+        return self.page.evaluate(body, [cadre or self.cadre, pin or self.pin])
+
+    def shown(self) -> dict[str, Any]:
+        """Give what the tablet shows of every record, by the record's kind, child and place."""
+        found: dict[str, Any] = {}
+        for child, of in self.read(SHOWN).items():
+            if of["child"]:
+                found[f"child {child}"] = of["child"]
+            for kind in ("measurements", "follow_ups"):
+                found |= {f"{kind} {child} {one['place']}": one["state"] for one in of[kind]}
+        return {name: bare(state) for name, state in found.items()}
+
+    def log(self) -> list[tuple[int, str]]:
+        """Give the numbers of the changes that are kept, and what became of each."""
+        found = self.read(
+            "({ replica }) => replica.log.map(({ counter, outcome }) => [counter, outcome || 'waiting'])"
+        )
+        return [(counter, outcome) for counter, outcome in found]
+
+    def draft(self) -> Any:
+        """Give what was typed and not saved, as far as it is on the disk; an empty one if nothing is."""
+        return self.read("(tablet) => tablet.desk('draft')") or {"text": {}}
+
+    def raw(self) -> str:
+        """Give everything in the database as it lies there, without any key, as text."""
+        return str(self.page.evaluate(RAW))
+
+    def cached(self) -> dict[str, str]:
+        """Give everything that the caches of the app's origin hold, by address."""
+        return {url: text for cache in self.page.evaluate(CACHED) for url, text in cache}
+
+
+def bare(state: dict[str, Any]) -> dict[str, Any]:
+    """Give a state without what names its record beside the child."""
+    return {member: value for member, value in state.items() if member not in ("id", "on", "source", "task")}
+
+
+def held(district: District, post: int = 0) -> dict[str, Any]:
+    """Give what the server's tables hold of a post's records, named as `Tablet.shown` names them."""
+    found = {}
+    for (kind, record), (of_post, state) in district.stored().items():
+        key = state.key
+        if of_post != district.posts[post]:
+            continue
+        name = {
+            "child": f"child {record}",
+            "measurement": f"measurements {key.get('child')} {key.get('measured_on')}/{key.get('source')}",
+            "follow_up": f"follow_ups {key.get('child')} {key.get('task')}",
+        }[kind]
+        found[name] = bare(json.loads(json.dumps(state.wire())))
+    return found
+
+
+def code_for(district: District, name: str = "Tablet 1", post: int = 0) -> str:
+    """Make a code with which a tablet enrols, as the health centre does."""
+    with district.hub.database.transaction() as session:
+        return accounts.make_enrolment_code(
+            session, district.hub, district.posts[post], name, actor="operator", now=district.clock.now
+        )
