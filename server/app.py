@@ -15,6 +15,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.logs import start_logging
 from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
+    audit_pages,
     care_pages,
     carried_api,
     child_pages,
@@ -95,6 +96,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         care_pages.bp,
         people_pages.bp,
         post_pages.bp,
+        audit_pages.bp,
         staff_api.bp,
     ):
         app.register_blueprint(blueprint)

@@ -37,6 +37,15 @@ ENTRIES: Final[list[Entry]] = [
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
     ),
     Entry(
+        "oversight.overview",
+        N_("Supervision"),
+        "audit",
+        also=(
+            *("oversight.all_batches", "oversight.one_batch", "oversight.unusual", "oversight.complete"),
+            *("oversight.history", "oversight.the_log", "oversight.verify_now"),
+        ),
+    ),
+    Entry(
         "people_pages.people",
         N_("People"),
         "manage_people",

@@ -1,0 +1,117 @@
+"""How complete a month is, by village and subdistrict: which posts reported, what they say they have, what is here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.completeness import Counters, Day, PostLine, completeness
+from server.hub import Hub
+from server.models import HealthPost, Region
+from server.oversight.syncs import csv_line
+from server.review import Scope, spreadsheet_safe
+from server.review.scope import posts_within
+
+COLUMNS: Final = (
+    *("level", "code", "name", "posts", "reported", "children", "weighed", "stored", "in_quarantine"),
+    *("not_arrived", "changes_missing", "receipts_agree"),
+)
+SUBDISTRICT_PARTS: Final = 3
+"""Parts of a subdistrict's Kemendagri code: 64.02.06."""
+
+
+@dataclass(slots=True)
+class Area:
+    """A subdistrict or a village. A post `reported` if one of its tablets told of a measurement in the month.
+
+    `silent` are the posts that did not. `parts` are a subdistrict's villages.
+    """
+
+    code: str
+    name: str
+    posts: list[PostLine] = field(default_factory=list)
+    reported: int = 0
+    silent: list[PostLine] = field(default_factory=list)
+    day: Day = field(default_factory=Day)
+    parts: list["Area"] = field(default_factory=list)
+
+    @property
+    def children(self) -> int:
+        return sum(post.children for post in self.posts)
+
+    @property
+    def counters(self) -> Counters:
+        return sum((post.counters() for post in self.posts), Counters())
+
+    @property
+    def agrees(self) -> bool:
+        """Whether receipts and ledger agree for all of its tablets."""
+        return not any(tablet.doubtful for post in self.posts for tablet in post.tablets)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.silent and not self.day.not_arrived and not self.counters.missing and self.agrees
+
+    def takes(self, post: PostLine, day: Day) -> None:
+        self.posts.append(post)
+        self.day = self.day + day
+        if day.weighed:
+            self.reported += 1
+        else:
+            self.silent.append(post)
+
+
+def areas(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> tuple[Area, ...]:
+    """Give the subdistricts in scope, each with its villages; posts of which no village is known come under ""."""
+    report = completeness(session, hub, scope, first, last)
+    villages = {
+        row.id: row.village_code or ""
+        for row in session.execute(
+            select(HealthPost.id, HealthPost.village_code).where(posts_within(hub, scope))
+        )
+    }
+    found: dict[str, Area] = {}
+    for post in report.posts:
+        village = villages[post.id]
+        code = ".".join(village.split(".")[:SUBDISTRICT_PARTS])
+        day = sum(report.days([post]).values(), Day())
+        whole = found.setdefault(code, Area(code, ""))
+        part = next((one for one in whole.parts if one.code == village), None)
+        if part is None:
+            part = Area(village, "")
+            whole.parts.append(part)
+        whole.takes(post, day)
+        part.takes(post, day)
+    _name(session, hub, found.values())
+    for whole in found.values():
+        whole.parts.sort(key=lambda part: (part.name, part.code))
+    return tuple(sorted(found.values(), key=lambda whole: (whole.name == "", whole.name, whole.code)))
+
+
+def _name(session: Session, hub: Hub, found: Iterable[Area]) -> None:
+    named = [area for whole in found for area in (whole, *whole.parts)]
+    rows = session.execute(
+        select(Region.code, Region.name).where(
+            Region.district == hub.district, Region.code.in_(sorted({area.code for area in named}))
+        )
+    )
+    names = {row.code: row.name for row in rows}
+    for area in named:
+        area.name = names.get(area.code, "")
+
+
+def as_csv(found: Sequence[Area]) -> Iterator[str]:
+    """Write areas as CSV, header first; no text is taken for a formula by a spreadsheet."""
+    yield csv_line(COLUMNS)
+    for whole in found:
+        for level, area in (("subdistrict", whole), *(("village", part) for part in whole.parts)):
+            day = area.day
+            row = [
+                *(level, area.code, area.name, len(area.posts), area.reported, area.children, day.weighed),
+                *(day.stored, day.in_quarantine, day.not_arrived, area.counters.missing),
+                "yes" if area.agrees else "no",
+            ]
+            yield csv_line([spreadsheet_safe(value) for value in row])
