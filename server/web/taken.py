@@ -30,6 +30,7 @@ from server.carried import MOST_LETTERS
 from server.flags import RULES
 from server.review import AGES, STATUSES, duplicates, quality, quarantine
 from server.review.child import KINDS
+from server.web.audit_pages import GROUP_WORDS
 from server.web.child_pages import CHARTS, FILTERS
 from server.web.desk_pages import OUTER, STATES
 
@@ -96,6 +97,8 @@ PERIOD: Final[Fields] = {
     "bulan": _one_of(quality.PERIODS),
     "gabungan": _one_of(("pos", "puskesmas")),
 }
+MONTH: Final[Fields] = {"bulan": shaped(r"20[0-9]{2}-(0[1-9]|1[0-2])", "not-date", Need.ABSENT)}
+UPLOADS: Final[Fields] = {**MONTH, "hari": MAYBE_DAY, "pos": MAYBE_ID, "tablet": MAYBE_ID}
 TASK: Final[Fields] = {"task": ID, "due_on": MAYBE_DAY, "assigned_to": WORDS, "reason": WORDS, "note": WORDS}
 PERSON: Final[Fields] = {"username": TEXT, "name": TEXT}
 MEASURED: Final[Fields] = dict.fromkeys(
@@ -233,6 +236,17 @@ TAKEN: Final[Mapping[str, Taken]] = {
     ),
     "GET /anak/<uuid:child_id>/pindah": Taken({"cari": WORDS, "dari": MAYBE_ID}),
     "POST /anak/<uuid:child_id>/pindah": Taken({"cari": WORDS}, form={"dari": TEXT, "ke": TEXT}),
+    # supervision
+    "GET /audit": Taken({**MONTH, "per": _one_of(GROUP_WORDS)}),
+    "GET /audit.csv": Taken({**MONTH, "per": _one_of(GROUP_WORDS)}),
+    "GET /audit/kiriman": Taken({**UPLOADS, **PAGE}),
+    "GET /audit/kiriman.csv": Taken(UPLOADS),
+    "GET /audit/pola": Taken(MONTH),
+    "GET /audit/kelengkapan": Taken(MONTH),
+    "GET /audit/kelengkapan.csv": Taken(MONTH),
+    "GET /audit/riwayat/<uuid:child_id>/<uuid:record_id>": Taken({"nilai": TICK}),
+    "POST /audit/catatan/periksa": Taken(form={"titik": WORDS}),
+    "GET /audit/titik-periksa.json": Taken({"nomor": whole(1, 999_999_999, Need.ABSENT)}),
     # posts and tablets
     "GET /pos": Taken({"puskesmas": MAYBE_ID, "cari": WORDS, **PAGE}),
     "GET /pos/<post_id>": Taken(PERIOD),
