@@ -35,6 +35,7 @@ export async function keepUpToDate(tell) {
   if (!workers) return false;
   let kept = workers.controller !== null;
   workers.addEventListener("controllerchange", () => {
+    if (!workers.controller) return; // the browser threw the app away: what is on the screen is all there is
     if (kept) location.reload(); // the files on the screen are of the version before
     kept = true;
   });
