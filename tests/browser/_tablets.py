@@ -11,16 +11,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import BrowserContext, BrowserType, ConsoleMessage, Locator, Page, expect
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Locator, Page, expect
 
 from server import accounts
+from server.app import create_app
 from tests._chromium import launch_options
-from tests.browser._window import look_at
+from tests.browser._window import look_at, served
 from tests.faults._running import command_of, descendants, is_alive, kill_all, wait_until
-from tests.server._district import District
+from tests.server._district import Databases, District, FakeTablet
+from tests.web._posts import measured
 
 APP: Final = "/tablet-app/"
 HAND, DESK = (360, 740), (1280, 800)
@@ -35,6 +39,12 @@ OPENED: Final = """
     const tablet = await device.unlock(author, pin);
     try { return await read(tablet, device); } finally { device.database.close(); }
 """
+ENROLMENT: Final = """async () => {
+    const { Device } = await import("/tablet-app/store/device.js");
+    const device = await Device.open();
+    device.database.close();
+    return device.facts.tablet?.tablet || "";
+}"""
 SHOWN: Final = """({ replica }) => {
     const found = {};
     for (const id of replica.children()) {
@@ -131,6 +141,19 @@ class Tablet:
         """Give another tablet with a copy of this one's profile; this one must be switched off."""
         shutil.copytree(self.profile, profile, ignore=shutil.ignore_patterns("Singleton*"))
         return Tablet(self.chromium, self.url, profile, self.pictures, self.cadre, self.pin)
+
+    def forget_storage(self) -> None:
+        """Let the browser take everything that it keeps for the app, as it does when the device is full."""
+        what = {"origin": self.url, "storageTypes": "all"}
+        self.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", what)
+
+    def set_room(self, bytes_left: int | None) -> None:
+        """Let the browser grant so little; None: as much as before."""
+        what: dict[str, Any] = {"origin": self.url}
+        if bytes_left is not None:
+            used = self.page.evaluate("navigator.storage.estimate().then(({ usage }) => usage)")
+            what["quotaSize"] = used + bytes_left
+        self.context.new_cdp_session(self.page).send("Storage.overrideQuotaForOrigin", what)
 
     def set_line(self, *, there: bool) -> None:
         self.context.set_offline(not there)
@@ -283,6 +306,11 @@ class Tablet:
         body = f"async ([cadre, pin]) => {{ const read = {what}; {OPENED} }}"
         return self.page.evaluate(body, [cadre or self.cadre, pin or self.pin])
 
+    @property
+    def id(self) -> str:
+        """Of its enrolment."""
+        return str(self.page.evaluate(ENROLMENT))
+
     def shown(self) -> dict[str, Any]:
         """Give what the tablet shows of every record, by the record's kind, child and place."""
         found: dict[str, Any] = {}
@@ -340,3 +368,62 @@ def code_for(district: District, name: str = "Tablet 1", post: int = 0) -> str:
         return accounts.make_enrolment_code(
             session, district.hub, district.posts[post], name, actor="operator", now=district.clock.now
         )
+
+
+@dataclass
+class Site:
+    """A served district of a post with children, and tablets of it. `profiles` is where these keep what they hold."""
+
+    district: District
+    app: Flask
+    url: str
+    chromium: BrowserType
+    profiles: Path
+    pictures: Path
+    hand: FakeTablet
+    """With which children are registered."""
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, databases: Databases, browser: Browser, profiles: Path, pictures: Path
+    ) -> Iterator["Site"]:
+        with District.opened(databases, cookie_secure=False) as district:
+            district.clock.now = datetime.now(UTC) - timedelta(minutes=5)
+            app = create_app(district.hub.settings, district.hub)
+            with served(district, app) as url:
+                yield cls(district, app, url, browser.browser_type, profiles, pictures, district.tablet())
+
+    @property
+    def today(self) -> date:
+        return self.district.hub.settings.today(self.district.clock.now)
+
+    def children(self, *names: str) -> list[str]:
+        """Register made-up children of eight months and more, measured last month; give their ids."""
+        days = [self.today - timedelta(days=31)]
+        found = [
+            measured(self.hand, number, self.today, days, name=name) for number, name in enumerate(names)
+        ]
+        self.hand.sync_until_quiet()
+        return found
+
+    @contextmanager
+    def tablet(self, name: str, *, enrolled: bool = True) -> Iterator[Tablet]:
+        """Switch on a new tablet, and enrol it."""
+        with Tablet.opened(self.chromium, self.url, self.profiles / name, self.pictures) as tablet:
+            if enrolled:
+                tablet.enrol(code_for(self.district, name))
+                expect(tablet.badge).to_have_text("✓ Terkirim")
+            yield tablet
+
+    def measurements(self) -> int:
+        return self.district.counts()["measurement"]
+
+    def check_agreement(self, *tablets: Tablet) -> None:
+        """Check that each tablet, once it has synced, holds just what the server holds."""
+        self.district.check_agreement()
+        for tablet in tablets:
+            tablet.sync()
+        expected = held(self.district)
+        for tablet in tablets:
+            assert tablet.shown() == expected

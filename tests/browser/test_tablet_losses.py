@@ -1,0 +1,96 @@
+"""What was measured comes to the server although the tablet loses its storage or never sees a line, over each kind of
+database: by the sealed copy, by another tablet that carries it; nothing is doubled by either.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser._tablets import Site, code_for
+from tests.conftest import ENGINES
+from tests.server._district import Databases
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def site(
+    request: pytest.FixtureRequest, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
+    with Site.opened(databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
+        yield opened
+
+
+def test_storage_cleared_in_mid_morning_comes_back_from_sealed_copy(site: Site, tmp_path: Path) -> None:
+    site.children("Anak Hilang 1", "Anak Hilang 2", "Anak Hilang 3")
+    before = site.measurements()
+    with site.tablet("lost") as tablet:
+        tablet.set_line(there=False)
+        tablet.measure("Anak Hilang 1", "9,1", "70,5")
+        tablet.measure("Anak Hilang 2", "9,4", "72,5")
+        tablet.go("salinan")
+        copy = tablet.take_file("Simpan salinan tersegel", tmp_path / "copy.posyandu")
+        tablet.look("copies")
+        assert b"Anak Hilang" not in copy.read_bytes()
+        tablet.begin("Anak Hilang 3")
+        tablet.type("9,6")
+        tablet.forget_storage()
+        tablet.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan")
+        tablet.look("storage-gone")
+
+        tablet.set_line(there=True)
+        tablet.page.reload()
+        tablet.enrol(code_for(site.district, "again"))
+        expect(tablet.badge).to_have_text("✓ Terkirim")
+        assert site.measurements() == before
+        tablet.go("salinan")
+        tablet.give_file(copy)
+        expect(tablet.page.get_by_text("1 surat sudah diterima server.")).to_be_visible()
+        tablet.measure("Anak Hilang 3", "9,6")
+        site.check_agreement(tablet)
+        assert site.measurements() == before + 3
+
+        changes = site.district.counts()["change"]
+        with site.tablet("other") as other:
+            other.go("salinan")
+            other.give_file(copy)
+            expect(other.page.get_by_text("1 surat sudah diterima server.")).to_be_visible()
+            site.check_agreement(tablet, other)
+        assert site.district.counts()["change"] == changes
+
+
+def test_tablet_that_never_sees_a_line_hands_its_month_to_another(site: Site, tmp_path: Path) -> None:
+    names = [f"Anak Hulu {number}" for number in range(4)]
+    site.children(*names)
+    before = site.measurements()
+    with site.tablet("upriver") as upriver, site.tablet("messenger") as messenger:
+        upriver.set_line(there=False)
+        for name in names[:3]:
+            upriver.measure(name, "9,3", "71,5")
+        upriver.go("salinan")
+        letters = upriver.take_file("Simpan salinan tersegel", tmp_path / "month.posyandu")
+
+        messenger.set_line(there=False)  # the file is handed over upriver, too
+        messenger.go("salinan")
+        messenger.give_file(letters)
+        expect(messenger.page.get_by_text("Belum ada sinyal")).to_be_visible()
+        messenger.set_line(there=True)
+        messenger.sync()
+        assert site.measurements() == before + 3
+        messenger.go("salinan")
+        receipts = messenger.take_file("Simpan tanda terima", tmp_path / "back.receipts")
+        messenger.look("carried")
+
+        upriver.give_file(receipts)
+        expect(upriver.page.get_by_text("1 dari 1 tanda terima untuk tablet ini.")).to_be_visible()
+        expect(upriver.badge).to_have_text("✓ Terkirim")
+        assert upriver.log() == [(1, "applied"), (2, "applied"), (3, "applied")]
+        upriver.measure(names[3], "9,9")
+        assert upriver.log()[3:] == [(4, "waiting")]
+        upriver.set_line(there=True)  # one day, after all
+        site.check_agreement(upriver, messenger)
+        assert site.measurements() == before + 4
