@@ -62,6 +62,14 @@ RAW: Final = """async () => {
     database.close();
     return text(all);
 }"""
+COUNTS: Final = """async () => {
+    const { Database, STORES } = await import("/tablet-app/store/database.js");
+    const database = await Database.open("posyandu");
+    const count = async (store) => [store, (await database.all(store)).length];
+    const counts = Object.fromEntries(await Promise.all(STORES.map(count)));
+    database.close();
+    return counts;
+}"""
 CACHED: Final = """async () => Promise.all((await caches.keys()).map(async (name) => {
     const cache = await caches.open(name);
     return Promise.all((await cache.keys()).map(async (one) => [one.url, await (await cache.match(one)).text()]));
@@ -86,16 +94,22 @@ class Tablet:
     @classmethod
     @contextmanager
     def opened(cls, chromium: BrowserType, url: str, profile: Path, pictures: Path) -> Iterator["Tablet"]:
-        """Switch a new tablet on; afterwards nothing but a missing line may stand in its console."""
+        """Give a new tablet, switched on."""
         tablet = cls(chromium, url, profile, pictures)
-        tablet.switch_on()
-        try:
+        with tablet.on():
             yield tablet
-        finally:
-            tablet.context.close()
-        assert tablet.complaints == []
 
     # -- the device -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Switch it on, and off again; nothing but a missing line may then stand in its console."""
+        self.switch_on()
+        try:
+            yield
+        finally:
+            self.context.close()
+        assert self.complaints == []
 
     def switch_on(self, *, line: bool = True) -> None:
         """Start the browser with what its profile holds, with or without a line, and open the app."""
@@ -332,6 +346,11 @@ class Tablet:
         """Give what was typed and not saved, as far as it is on the disk; an empty one if nothing is."""
         return self.read("(tablet) => tablet.desk('draft')") or {"text": {}}
 
+    def counts(self) -> dict[str, int]:
+        """Count what lies in each store of the database."""
+        found: dict[str, int] = self.page.evaluate(COUNTS)
+        return found
+
     def raw(self) -> str:
         """Give everything in the database as it lies there, without any key, as text."""
         return str(self.page.evaluate(RAW))
@@ -412,9 +431,13 @@ class Site:
         """Switch on a new tablet, and enrol it."""
         with Tablet.opened(self.chromium, self.url, self.profiles / name, self.pictures) as tablet:
             if enrolled:
-                tablet.enrol(code_for(self.district, name))
-                expect(tablet.badge).to_have_text("✓ Terkirim")
+                self.enrol(tablet)
             yield tablet
+
+    def enrol(self, tablet: Tablet) -> None:
+        """Enrol a tablet with a new code, and wait until the post's children are on it."""
+        tablet.enrol(code_for(self.district, tablet.profile.name))
+        expect(tablet.page.locator("ul.children > li:not(.empty)").first).to_be_visible()
 
     def measurements(self) -> int:
         return self.district.counts()["measurement"]
