@@ -23,6 +23,8 @@ from server.web import (  # noqa: F401  # their routes stand on the blueprint of
     desk_pages,
     duplicates_api,
     gate,
+    interchange_api,
+    interchange_pages,
     observed,
     office_api,
     openapi,
@@ -97,6 +99,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         people_pages.bp,
         post_pages.bp,
         audit_pages.bp,
+        interchange_pages.bp,
         staff_api.bp,
     ):
         app.register_blueprint(blueprint)

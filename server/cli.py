@@ -1135,9 +1135,9 @@ def _leave(
         _wrong_use(f"{first or ''} {last or ''}: write days like 2026-03-01".strip())
     with _told():
         with hub.database.reading() as session:
-            post_id = _post_id(session, hub, post) if post else None
+            area = Scope("post", _post_id(session, hub, post), shows_names=False) if post else None
         scope = Scope.whole_district(hub, shows_names=shows_names)
-        wanted = Wanted(scope, *days, full_nik=full_nik, post_id=post_id)
+        wanted = Wanted(scope, *days, full_nik=full_nik, area=area)
         with hub.database.transaction() as session:
             log_export(session, hub, wanted, form, actor=OPERATOR, now=now)
         try:

@@ -114,6 +114,21 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Baris ini sudah diputuskan. Muat ulang daftarnya.",
         "This row was decided already. Load the list again.",
     ),
+    "import-run-closed": ProblemKind(
+        409,
+        "Berkas ini sudah diterapkan atau dibuang. Muat ulang halamannya.",
+        "This file was applied or discarded already. Load the page again.",
+    ),
+    "days-unfit": ProblemKind(
+        422,
+        "Hari terakhir harus sama atau sesudah hari pertama, paling lama {years} tahun.",
+        "The last day is the first or after it, at most {years} years.",
+    ),
+    "export-too-large": ProblemKind(
+        422,
+        "Terlalu banyak pengukuran untuk halaman ini ({count}, paling banyak {limit}): pilih rentang yang lebih pendek.",
+        "Too many measurements for this page ({count}, at most {limit}): choose fewer days.",
+    ),
     "sheet-unreadable": ProblemKind(
         422,
         "Berkas tidak dapat dibaca: {reason}.",

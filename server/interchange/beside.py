@@ -112,6 +112,7 @@ def compare(rows: Sequence[Row], told: dict[str, Beside]) -> None:
             found.categories += other
             if abs(apart) > FAR or other:
                 row.notes.append("score-differs")
+                row.apart.append((index, float(theirs), round(z[place], 2)))
             apart_by.append((apart, row.number))
         found.keep_largest(apart_by)
 

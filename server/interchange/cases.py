@@ -6,6 +6,7 @@ Rules kept here:
 - What is decided about whom a row speaks of holds for that child's other rows, in this file and in later ones.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,11 +23,11 @@ from server.interchange.matching import Foreseen
 from server.interchange.refusals import QUESTIONS
 from server.interchange.runs import DECIDED, OPEN, case_purpose, decisions, unpacked, write_planned
 from server.interchange.sigizi import Reader, Row, layout_of
-from server.interchange.taking import ASK, Account, take
+from server.interchange.taking import ASK, SOURCE, Account, compared, measurements, take
 from server.models import Child, HealthPost, ImportCase
 from server.places import UUID_TEXT
 from server.review import Scope, mask_nik
-from server.review.scope import name_of, posts_within, within
+from server.review.scope import name_of, posts_within, state_of, within
 
 CHILD, NEW, THEIRS, SKIP = "child", "new", "theirs", "skip"
 ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -42,20 +43,35 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A child here whom a row may mean; `likeness` in percent. The name is None for who may not see it."""
+    """A child here whom a row may mean; `likeness` in percent. Names are None for who may not see them."""
 
     child_id: str
     likeness: int
     name: str | None
+    parents: str | None
     sex: str | None
     born_on: str | None
     post: str
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A value of the day that is another here: `field` of a measurement as on the wire ("removed": it was removed here),
+    what the file has, and what is here (several while that is in conflict)."""
+
+    field: str
+    theirs: Any
+    ours: tuple[Any, ...]
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {"field": self.field, "theirs": self.theirs, "ours": list(self.ours)}
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A row, and what is asked about it. `said` is what the row says, in its own columns, its NIK masked; None for who may
-    see no names."""
+    see no names. `differences` are there where values differ."""
 
     id: str
     run_id: str
@@ -65,6 +81,7 @@ class Case:
     post: str
     said: Mapping[str, str] | None
     candidates: tuple[Candidate, ...]
+    differences: tuple[Difference, ...]
     status: str
     decision: str | None
     decided_by: str | None
@@ -93,12 +110,14 @@ class Case:
                     "child": c.child_id,
                     "likeness": c.likeness,
                     "name": c.name,
+                    "parents": c.parents,
                     "sex": c.sex,
                     "born_on": c.born_on,
                     "post": c.post,
                 }
                 for c in self.candidates
             ],
+            "differences": [difference.wire() for difference in self.differences],
             "status": self.status,
             "decision": self.decision,
             "decided_by": self.decided_by,
@@ -121,6 +140,7 @@ def cases(
     *,
     status: str = OPEN,
     run_id: str | None = None,
+    question: str | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> tuple[list[Case], int]:
@@ -128,6 +148,8 @@ def cases(
     where = [_mine(hub, scope), ImportCase.status == status]
     if run_id is not None:
         where.append(ImportCase.run_id == run_id)
+    if question is not None:
+        where.append(ImportCase.question == question)
     total = session.execute(select(func.count()).select_from(ImportCase).where(*where)).scalar_one()
     rows = session.scalars(
         select(ImportCase)
@@ -139,15 +161,15 @@ def cases(
     return _shown(session, hub, scope, rows), total
 
 
-def case(session: Session, hub: Hub, scope: Scope, case_id: str) -> Case:
-    """Give one of them.
-
-    Raises
-    ------
-    Problem
-        `record-unknown` outside the scope.
-    """
-    return _shown(session, hub, scope, [_stored(session, hub, scope, case_id)])[0]
+def waiting(session: Session, hub: Hub, scope: Scope, run_id: str | None = None) -> Counter[str]:
+    """Count the rows that wait for a person by what is asked."""
+    where = [_mine(hub, scope), ImportCase.status == OPEN]
+    if run_id is not None:
+        where.append(ImportCase.run_id == run_id)
+    rows = session.execute(
+        select(ImportCase.question, func.count()).where(*where).group_by(ImportCase.question)
+    )
+    return Counter({row[0]: row[1] for row in rows})
 
 
 def log_listed(session: Session, hub: Hub, actor: str, count: int, now: datetime) -> None:
@@ -292,13 +314,56 @@ def _shown(session: Session, hub: Hub, scope: Scope, rows: Sequence[ImportCase])
             )
         )
     }
-    return [_case(hub, scope, row, children, posts[row.post_id]) for row in rows]
+    read = {row.id: _row(hub, row, row.found_at) for row in rows}
+    differing = {
+        row.id: (child_id, read[row.id][0])
+        for row in rows
+        if row.question == "values-differ"
+        for child_id, _ in orjson.loads(row.candidates)[:1]
+        if child_id in children
+    }
+    told = _differences(session, hub, differing)
+    return [
+        _case(hub, scope, row, read[row.id][1], children, told.get(row.id, ()), posts[row.post_id])
+        for row in rows
+    ]
 
 
-def _case(hub: Hub, scope: Scope, row: ImportCase, children: Mapping[str, Any], post: str) -> Case:
+def _differences(
+    session: Session, hub: Hub, asked: Mapping[str, tuple[str, Row]]
+) -> dict[str, tuple[Difference, ...]]:
+    """Hold rows beside what is here of their child and day, by case."""
+    days = [row.measured_on for _, row in asked.values() if row.measured_on]
+    stored = measurements(session, hub, {child_id for child_id, _ in asked.values()}, days)
+    found: dict[str, tuple[Difference, ...]] = {}
+    for case_id, (child_id, row) in asked.items():
+        state = stored.get((child_id, row.day, SOURCE))
+        if state is None:
+            continue
+        if state.removed:
+            found[case_id] = (Difference("removed", None, ()),)
+            continue
+        found[case_id] = tuple(
+            Difference(name, row.measured[register][name], ours)
+            for register in compared(row.measured, state)[1]
+            for name in row.measured[register]
+            if (ours := tuple(sibling.value.get(name) for sibling in state.registers[register]))
+            and row.measured[register][name] not in (None, *ours)
+        )
+    return found
+
+
+def _case(
+    hub: Hub,
+    scope: Scope,
+    row: ImportCase,
+    cells: Mapping[str, str],
+    children: Mapping[str, Any],
+    differences: tuple[Difference, ...],
+    post: str,
+) -> Case:
     said = None
     if scope.shows_names:
-        _, cells = _row(hub, row, row.found_at)
         said = {heading: cells[heading] for heading in SHOWN if heading in cells}
         if "NIK" in said:
             said["NIK"] = mask_nik(said["NIK"]) or ""
@@ -306,7 +371,7 @@ def _case(hub: Hub, scope: Scope, row: ImportCase, children: Mapping[str, Any], 
         Candidate(
             child_id,
             percent,
-            name_of(hub, child) if scope.shows_names else None,
+            *(_names(hub, child) if scope.shows_names else (None, None)),
             child.sex,
             child.born_on.isoformat() if child.born_on else None,
             child.post,
@@ -315,6 +380,18 @@ def _case(hub: Hub, scope: Scope, row: ImportCase, children: Mapping[str, Any], 
         if (child := children.get(child_id))
     )
     return Case(
-        *(row.id, row.run_id, row.row, row.question, row.post_id, post, said, candidates, row.status),
-        *(row.decision, row.decided_by, row.decided_at, row.found_at),
+        *(row.id, row.run_id, row.row, row.question, row.post_id, post, said, candidates, differences),
+        *(row.status, row.decision, row.decided_by, row.decided_at, row.found_at),
     )
+
+
+def _names(hub: Hub, child: Any) -> tuple[str | None, str | None]:
+    """Unseal a child's name and its parents', in the file's form `AYAH / IBU`."""
+    if child.state is None or child.wrapped_key is None:
+        return None, None
+    state = state_of(hub, child.child_id, child)
+    parents = [
+        f"{sibling.value.get('father') or '-'} / {sibling.value.get('mother') or '-'}"
+        for sibling in state.registers.get("parents", ())
+    ]
+    return name_of(hub, child), "; ".join(dict.fromkeys(parents)) or None

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from server.hub import Hub
 from server.interchange.cells import age_on
 from server.interchange.leaving import LeavingVisit, PostPlace, Wanted, children_of, places_of, visits
+from server.review import Scope
 
 ELEMENTS: Final = ("S", "K", "D", "N", "T", "O", "B")
 UNDER_MONTHS: Final = 60
@@ -76,7 +77,7 @@ def counts(session: Session, hub: Hub, wanted: Wanted) -> dict[str, tuple[PostPl
             seen[child.person_id] = seen.get(child.person_id, False) or holds
         count["S"], count["K"] = len(seen), sum(seen.values())
         last: dict[str, LeavingVisit] = {}
-        for visit in visits(session, hub, replace(wanted, post_id=place.id)):
+        for visit in visits(session, hub, replace(wanted, area=Scope("post", place.id, shows_names=False))):
             if visit.weight_g is not None and visit.child.person_id in seen:
                 earlier = last.get(visit.child.person_id)
                 if earlier is None or earlier.measured_on <= visit.measured_on:

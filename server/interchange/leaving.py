@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from server import audit, ledger
@@ -34,14 +34,19 @@ class Wanted:
     ----------
     first, last : days of measuring, both included
     full_nik : NIKs are whole, not masked
-    post_id : only this post; None for all in scope
+    area : only the posts of this area that are in scope, too; None for all in scope
     """
 
     scope: Scope
     first: date
     last: date
     full_nik: bool = False
-    post_id: str | None = None
+    area: Scope | None = None
+
+    def posts(self, hub: Hub) -> ColumnElement[bool]:
+        """Give the condition on HealthPost that holds for the posts whose children are to leave."""
+        own = posts_within(hub, self.scope)
+        return and_(own, posts_within(hub, self.area)) if self.area else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class PostPlace:
 
     id: str
     name: str
+    centre_id: str
     centre: str
     village_code: str
     village: str
@@ -125,7 +131,7 @@ def log_export(session: Session, hub: Hub, wanted: Wanted, form: str, *, actor: 
     details = {
         "form": form,
         "scope": f"{wanted.scope.kind} {wanted.scope.id}",
-        "post": wanted.post_id,
+        "area": f"{wanted.area.kind} {wanted.area.id}" if wanted.area else None,
         "first": wanted.first.isoformat(),
         "last": wanted.last.isoformat(),
         "names": wanted.scope.shows_names,
@@ -137,20 +143,21 @@ def log_export(session: Session, hub: Hub, wanted: Wanted, form: str, *, actor: 
 def places_of(session: Session, hub: Hub, wanted: Wanted) -> list[PostPlace]:
     """Give the posts that are wanted, with the names of what they lie in."""
     names = {r.code: r.name for r in session.scalars(select(Region).where(Region.district == hub.district))}
-    where = [posts_within(hub, wanted.scope)]
-    if wanted.post_id is not None:
-        where.append(HealthPost.id == wanted.post_id)
     same = and_(HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id)
     rows = session.execute(
-        select(HealthPost.id, HealthPost.name, HealthPost.village_code, HealthCentre.name.label("centre"))
+        select(
+            *(HealthPost.id, HealthPost.name, HealthPost.village_code, HealthPost.health_centre_id),
+            HealthCentre.name.label("centre"),
+        )
         .join(HealthCentre, same)
-        .where(*where)
+        .where(wanted.posts(hub))
         .order_by(HealthPost.village_code, HealthPost.name, HealthPost.id)
     )
     return [
         PostPlace(
             row.id,
             row.name,
+            row.health_centre_id,
             row.centre,
             code := row.village_code or "",
             names.get(code, ""),
@@ -160,6 +167,30 @@ def places_of(session: Session, hub: Hub, wanted: Wanted) -> list[PostPlace]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of somebody's area that may be chosen: `kind` and `id` as of a `Scope`; `under` is what it lies in."""
+
+    kind: str
+    id: str
+    name: str
+    under: str
+
+
+def areas(session: Session, hub: Hub, scope: Scope) -> list[Area]:
+    """List the parts of somebody's area that hold posts: health centres, subdistricts, villages, posts."""
+    places = places_of(session, hub, Wanted(scope, date.min, date.max))
+    kinds = (
+        [Area("health_centre", place.centre_id, place.centre, "") for place in places],
+        [Area("subdistrict", place.village_code[:8], place.subdistrict, "") for place in places],
+        [Area("village", place.village_code, place.village, place.subdistrict) for place in places],
+        [Area("post", place.id, place.name, place.centre) for place in places],
+    )
+    found = [area for areas in kinds for area in dict.fromkeys(areas) if area.id]
+    order = ("health_centre", "subdistrict", "village", "post")
+    return sorted(found, key=lambda area: (order.index(area.kind), area.under, area.name, area.id))
 
 
 def children_of(session: Session, hub: Hub, wanted: Wanted, place: PostPlace) -> list[LeavingChild]:
@@ -297,11 +328,13 @@ def weeks(session: Session, hub: Hub, wanted: Wanted) -> Iterator[LeavingWeek]:
             .order_by(FollowUp.child_id, FollowUp.course, FollowUp.week, FollowUp.task)
         ).all()
         keys = _keys(session, hub, [row.child_id for row in rows if row.sealed])
-        told = {(row.child_id, row.task): _follow_up(hub, row, keys) for row in rows}
+        told = {
+            (row.child_id, row.task): _follow_up(hub, row, keys) for row in rows if row.child_id in children
+        }
         for (child_id, _), registers in told.items():
             task, result = registers.get("task", {}), registers.get("result", {})
             done = result.get("done_on", "")
-            if task.get("action") != "pmt_week" or child_id not in children:
+            if task.get("action") != "pmt_week":
                 continue
             if not wanted.first.isoformat() <= done <= wanted.last.isoformat():
                 continue

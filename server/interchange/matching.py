@@ -97,6 +97,11 @@ def who(hub: Hub, row: Row) -> str:
     return made_id(hub, "import/child", *said)
 
 
+def _again(hub: Hub, own_id: str) -> str:
+    """Name the child that a row is of since a person said so, where the one of its own name was removed here."""
+    return made_id(hub, "import/again", own_id)
+
+
 def registration_of(row: Row, child_id: str, post_id: str) -> Registration:
     """Read a row as a registration, to be compared with others."""
     identity = (row.name, row.sex, row.born_on, row.birth_order)
@@ -129,6 +134,7 @@ class Register:
         wanted = {child_id for ids in self._by_nik.values() for child_id in ids}
         wanted |= set(names.values())
         wanted |= {child_id for _, child_id, _ in self._decided.values() if child_id}
+        wanted |= {_again(hub, own_id) for own_id, (kind, *_) in self._decided.items() if kind == "new"}
         self._known = _loaded(session, hub, wanted)
         # names are unsealed only of those whom nothing surer has found
         unsure = [row for row, _ in rows if not self._surely(row)]
@@ -149,9 +155,7 @@ class Register:
         own_id = self._names[row.number]
         decision = self._decided.get(own_id)
         if decision:
-            kind, child_id, question = decision
-            doubted = kind == "new" and question in ("nik-shared", "identity-differs")
-            return Match(DECIDED, child_id if kind == "child" and child_id else own_id, nik_doubted=doubted)
+            return self._as_decided(own_id, *decision)
         if row.nik in self._shared:
             return Match("", own_id, "nik-shared", self._bearers(row))
         if row.nik and (found := self._nik(row, own_id)):
@@ -166,6 +170,18 @@ class Register:
         if row.kind == "measurement":
             return Match("", own_id, "child-unknown")
         return self._name(row, own_id, post_id)
+
+    def _as_decided(self, own_id: str, kind: str, child_id: str | None, question: str) -> Match:
+        if kind == "child" and child_id:
+            return Match(DECIDED, child_id)
+        known = self._known.get(own_id)
+        if (
+            known is not None and known.removed
+        ):  # what was removed or erased stays so: a new child is another record
+            if question != "removed":
+                return Match("", own_id, "removed", ((own_id, 100),))
+            return Match(DECIDED, _again(self._hub, own_id))
+        return Match(DECIDED, own_id, nik_doubted=question in ("nik-shared", "identity-differs"))
 
     def foresee(self, row: Row, post_id: str, child_id: str) -> None:
         """Remember that a dry run would have made a child of a row."""

@@ -20,13 +20,14 @@ from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import audit, office
 from server.config import Settings
 from server.db import among, upsert
+from server.errors import Problem
 from server.hub import Hub
 from server.interchange import beside
 from server.interchange.beside import Beside
@@ -77,7 +78,7 @@ class Options:
 @dataclass(slots=True)
 class Report:
     """What became of a file, or would: rows by outcome, their scores beside ours, posts that were added, how many rows a
-    killed run had taken before."""
+    run that was cut short had taken before, and how many are done by now."""
 
     run_id: str = ""
     kind: str = ""
@@ -91,6 +92,12 @@ class Report:
     posts_missing: Counter[tuple[str, str]] = field(default_factory=Counter)
     posts_added: int = 0
     resumed_rows: int = 0
+    rows_done: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Say whether all rows are done: else it was told to stop, and goes on where it stopped."""
+        return self.rows_done == self.rows
 
     @property
     def needs_attention(self) -> bool:
@@ -115,6 +122,7 @@ class Report:
             ],
             "posts_added": self.posts_added,
             "resumed_rows": self.resumed_rows,
+            "rows_done": self.rows_done,
         }
 
     def merge(self, other: "Report") -> None:
@@ -267,6 +275,7 @@ def import_sheet(
     limits: Limits | None = None,
     run_id: str | None = None,
     workers: int = 0,
+    enough: Callable[[], bool] | None = None,
 ) -> Report:
     """Take a file, or only say what would become of it.
 
@@ -277,11 +286,14 @@ def import_sheet(
     tell, each : told as rows are done
     run_id : a waiting run that is to be taken now; else one that was cut short, or a new one
     workers : processes that share the work; 0 to do it here
+    enough : asked after each chunk that is done here; True stops, and the same call goes on later
 
     Raises
     ------
     Unreadable
         It is no sheet of Sigizi, or more than the limits allow.
+    Problem
+        `import-run-closed`: the run that is to be taken is done, or was thrown away.
     """
     sheet = open_sheet(content, limits)
     report = Report(kind=sheet.layout.kind, rows=len(sheet.rows))
@@ -302,8 +314,11 @@ def import_sheet(
         finished += found.rows
         if tell:
             tell(finished, len(sheet.rows))
+        if enough and enough():
+            break
+    report.rows_done = finished
     if apply:
-        report.counts = run.end()
+        report.counts = run.end() if report.whole else run.counts()
     return report
 
 
@@ -318,8 +333,8 @@ def _results(run: "_Run", sheet: Sheet, left: Sequence[Sequence[int]], workers: 
     many = [task for task in many if task]
     run.look()
     if workers < 2 or len(many) < 2:
-        for task in many:
-            yield run.task(task)
+        for chunk in (chunk for task in many for chunk in task):
+            yield run.task([chunk])
     else:
         given = (run.hub.settings, sheet.layout, run.options, run.actor, run.now, run.dry, run.id)
         # a forked process would share this one's connections
@@ -367,10 +382,12 @@ class _Run:
         """Find the run that is to go on, or make one; give the rows of each of its chunks that are written."""
         hub, c = self.hub, table(ImportRun).c
         with hub.database.transaction() as session:
-            own = (c.district == hub.district, c.digest == file, c.kind == SIGIZI, c.state != DONE)
-            wanted = c.id == run_id if run_id else c.state == RUNNING
+            own = (c.district == hub.district, c.digest == file, c.kind == SIGIZI)
+            wanted = and_(c.id == run_id, c.state.in_((WAITING, RUNNING))) if run_id else c.state == RUNNING
             found = session.execute(select(c.id).where(*own, wanted).order_by(c.started_at).limit(1)).scalar()
-            self.id = str(found or run_id or new_id())
+            if run_id and found is None:
+                raise Problem("import-run-closed")
+            self.id = str(found or new_id())
             if found is None:
                 row = run_row(hub, self.id, file, RUNNING, self.options, self.actor, self.now)
                 session.execute(insert(table(ImportRun)), [row])
@@ -439,6 +456,8 @@ class _Run:
                     with hub.database.reading() as session:
                         found = self._plan(session, read, lock=False)
                 with hub.database.transaction() as session:
+                    if self._is_kept(session, number):
+                        return Taken()  # somebody else who takes this very run was faster
                     if found is None or (found[1] and not found[1].still_stands(session, hub)):
                         found = self._plan(session, read, lock=True)
                     taken, planned = found
@@ -522,6 +541,16 @@ class _Run:
         session.execute(insert(table(ImportChunk)), [row])
         keep_cases(session, hub, self._layout, taken, self.id, self.now)
         self._log(session, "import.taken", {"run": self.id, "chunk": number, "rows": dict(counts)})
+
+    def _is_kept(self, session: Session, number: int) -> bool:
+        c = table(ImportChunk).c
+        mine = (c.district == self.hub.district, c.run_id == self.id, c.number == number)
+        return session.execute(select(c.number).where(*mine)).first() is not None
+
+    def counts(self) -> Counter[str]:
+        """Count the rows that were taken so far, those of an earlier, cut start too."""
+        with self.hub.database.reading() as session:
+            return chunk_counts(session, self.hub, self.id)
 
     def end(self) -> Counter[str]:
         """Close the run; count all of its chunks, those of an earlier, killed start too."""
@@ -607,6 +636,7 @@ def _copy(row: Row) -> Row:
         statuses=row.statuses,
         refusals=list(row.refusals),
         notes=list(row.notes),
+        apart=row.apart,
     )
 
 

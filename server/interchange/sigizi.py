@@ -253,7 +253,7 @@ class Row:
 
     `refusals` are why it cannot be taken, `notes` what is worth knowing. Of what names places only text is here. `nik` is
     whole and valid, or ""; `nik_known` are the digits of a masked one, "?" for each that is hidden. `scores` are theirs: a
-    number, "outlier" or None.
+    number, "outlier" or None; `apart` are those that differ from ours: (index, theirs, ours).
     """
 
     number: int
@@ -278,6 +278,7 @@ class Row:
     statuses: dict[str, str] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    apart: list[tuple[str, float, float]] = field(default_factory=list)
 
     @property
     def day(self) -> str:

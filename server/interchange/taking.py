@@ -69,6 +69,9 @@ class Account:
             "case": self.case_id if self.outcome == ASK else None,
             "notes": list(dict.fromkeys(self.row.notes)),
             "refusals": [refusal.wire() for refusal in self.row.refusals],
+            "apart": [
+                {"index": index, "theirs": theirs, "ours": ours} for index, theirs, ours in self.row.apart
+            ],
         }
 
 
@@ -147,7 +150,7 @@ class _Work:
         )
         present = {m.child_id for m in self._matches.values() if m.how and self.register.known(m.child_id)}
         days = [row.measured_on for row, _ in good if row.measured_on]
-        self._stored = _measurements(session, hub, present, days)
+        self._stored = measurements(session, hub, present, days)
         self._children: dict[str, Edit] = {}
         self._measured: dict[tuple[str, str], tuple[Edit | None, Row]] = {}
         self.taken = Taken()
@@ -260,7 +263,7 @@ class _Work:
                 return "", True  # somebody removed it here: a person decides whether it comes back
             self._edit(row, child_id, registers, context)
             return ADDED, False
-        missing, other = _compared(row.measured, state)
+        missing, other = compared(row.measured, state)
         if other and not theirs:
             return "", True
         changes = missing | (other if theirs else {})
@@ -273,7 +276,7 @@ class _Work:
     def _confirmed(self, row: Row, key: tuple[str, str]) -> bool:
         """Say whether these are the health centre's own figures of that day, which come back."""
         state = self._stored.get((*key, "staff"))
-        return state is not None and not state.removed and _compared(row.measured, state) == ({}, {})
+        return state is not None and not state.removed and compared(row.measured, state) == ({}, {})
 
     def _again(self, row: Row, key: tuple[str, str], earlier: tuple[Edit | None, Row]) -> tuple[str, bool]:
         """Hold a row beside an earlier one of the same child and day in this file."""
@@ -340,7 +343,7 @@ def _has_nik(state: RecordState) -> bool:
     return any(sibling.value.get("nik") for sibling in state.registers.get("nik", ()))
 
 
-def _compared(
+def compared(
     measured: Mapping[str, Mapping[str, Any]], state: RecordState
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Hold a row's values beside those here: (registers that are missing here, registers that differ, as the file has them).
@@ -363,7 +366,7 @@ def _compared(
     return missing, other
 
 
-def _measurements(
+def measurements(
     session: Session, hub: Hub, child_ids: set[str], days: Sequence[date]
 ) -> dict[tuple[str, str, str], RecordState]:
     """Load the measurements of some children between the first and last of some days, by child, day and source."""

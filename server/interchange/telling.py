@@ -2,13 +2,14 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from server.interchange.cases import Case
-from server.interchange.refusals import QUESTIONS, words_of
+from server.interchange.refusals import QUESTIONS, RULES, Words, words_of
 from server.interchange.runs import Report
 from server.interchange.sheets.writing import spreadsheet_safe
 from server.interchange.taking import ASK, OUTCOMES, REFUSED
@@ -42,6 +43,50 @@ def concerning(accounts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     return [account for account in accounts if account["outcome"] in (REFUSED, ASK)]
 
 
+NEEDS, ALL = "needs", "all"
+
+
+def chosen(accounts: Sequence[Mapping[str, Any]], which: str) -> list[Mapping[str, Any]]:
+    """Give the rows of a choice: NEEDS, ALL, an outcome, or a note, question or rule by its name."""
+    if which == ALL:
+        return list(accounts)
+    if which == NEEDS:
+        return concerning(accounts)
+    return [account for account in accounts if which == account["outcome"] or which in _codes(account)]
+
+
+def _codes(account: Mapping[str, Any]) -> set[str]:
+    return {account["question"], *account["notes"], *(refusal["rule"] for refusal in account["refusals"])}
+
+
+class Why(NamedTuple):
+    """Why some rows need somebody: the rule or question, the column as the file spells it, the words, how many rows."""
+
+    code: str
+    column: str
+    words: Words
+    rows: int
+
+
+def reasons(accounts: Sequence[Mapping[str, Any]]) -> list[Why]:
+    """Count why rows need somebody, most first."""
+    counted: Counter[tuple[str, str]] = Counter()
+    words: dict[str, Words] = {}
+    for account in concerning(accounts):
+        for refusal in account["refusals"]:
+            # the schemas' own rules are not in our table: their words come with the refusal
+            words.setdefault(refusal["rule"], Words(refusal["id"], refusal["en"]))
+        counted.update({(refusal["rule"], refusal["column"]) for refusal in account["refusals"]})
+        counted.update([(account["question"], "")] if account["question"] else [])
+    known = {**words, **RULES, **QUESTIONS}
+    return [Why(code, column, known[code], rows) for (code, column), rows in counted.most_common()]
+
+
+def notes(accounts: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Count what is worth knowing of the rows, most first."""
+    return Counter(note for account in accounts for note in account["notes"]).most_common()
+
+
 def lines_of(account: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give a row's account as lines of COLUMNS: one for each reason, question or note, at least one."""
     own = {name: account[name] for name in ("row", "outcome", "how", "child", "post", "measured_on")}
@@ -63,7 +108,7 @@ def as_text(report: Report, accounts: Sequence[Mapping[str, Any]], form: str) ->
         return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
     lines = [line for account in accounts for line in lines_of(account)]
     if form == "csv":
-        return _csv(COLUMNS, lines)
+        return as_csv(accounts)
     shown = [_summary(report)]
     for line in lines:
         if line["rule"]:
@@ -75,6 +120,11 @@ def as_text(report: Report, accounts: Sequence[Mapping[str, Any]], form: str) ->
             by = f" ({line['how']})" if line["how"] else ""
             shown.append(f"baris {line['row']} [{line['outcome']}{by}]")
     return "\n".join(shown)
+
+
+def as_csv(accounts: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows as CSV of COLUMNS."""
+    return _csv(COLUMNS, [line for account in accounts for line in lines_of(account)])
 
 
 def _summary(report: Report) -> str:

@@ -153,7 +153,7 @@ def _one_of(name: str, choices: Mapping[str, str], default: str) -> str:
     return given
 
 
-def _paged(total: int, number: int) -> dict[str, int]:
+def paged(total: int, number: int) -> dict[str, int]:
     """Give what the foot of a list shows."""
     first = (number - 1) * PAGE_ROWS
     return {
@@ -199,7 +199,7 @@ def disputes() -> str:
     with hub().database.reading() as session:
         posts = conflicts.posts(session, hub(), scope())
     return render_template(
-        "desk_disputes.html", found=found, posts=posts, post_id=post_id, paged=_paged(total, number)
+        "desk_disputes.html", found=found, posts=posts, post_id=post_id, paged=paged(total, number)
     )
 
 
@@ -419,7 +419,7 @@ def pairs() -> str:
         speaks=WHY,
         states=OUTER,
         status=status,
-        paged=_paged(total, number),
+        paged=paged(total, number),
     )
 
 
@@ -565,7 +565,7 @@ def cases() -> str:
         found=found,
         states=STATES,
         state=state,
-        paged=_paged(total, number),
+        paged=paged(total, number),
         names=_names([case.decision.by for case in found if case.decision]),
         dismissals=quarantine.DISMISSALS,
     )

@@ -46,6 +46,15 @@ ENTRIES: Final[list[Entry]] = [
         ),
     ),
     Entry(
+        "interchange.home",
+        N_("Import and export"),
+        "decide",
+        also=(
+            *("interchange.one_run", "interchange.rows", "interchange.decide_row"),
+            *("interchange.upload", "interchange.take_away"),
+        ),
+    ),
+    Entry(
         "people_pages.people",
         N_("People"),
         "manage_people",

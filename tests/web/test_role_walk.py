@@ -24,6 +24,7 @@ from server.app import create_app
 from server.audit import checkpoints
 from server.models import Account, Donor
 from sync_protocol import measurement_id
+from tests.interchange._files import row, xlsx
 from tests.server._district import DISTRICT, Databases, District
 from tests.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in
 
@@ -145,6 +146,22 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /audit/catatan/periksa": "audit",
     "GET /audit/titik-periksa.json": "audit",
     "GET /audit/catatan.jsonl": "audit",  # of the whole district: OF_ALL
+    # the formats of others
+    "GET /pertukaran": "decide",
+    "POST /pertukaran/unggah": "decide",
+    "GET /pertukaran/berkas/<uuid:run_id>": "decide",
+    "POST /pertukaran/berkas/<uuid:run_id>": "decide",
+    "GET /pertukaran/berkas/<uuid:run_id>/baris.csv": "decide",
+    "GET /pertukaran/baris": "decide",
+    "POST /pertukaran/baris/<uuid:case_id>": "decide",
+    "POST /pertukaran/ekspor": "decide",
+    "GET /api/v1/imports": "decide",
+    "POST /api/v1/imports": "decide",
+    "GET /api/v1/imports/<uuid:run_id>": "decide",
+    "POST /api/v1/imports/<uuid:run_id>/<any(apply, look, discard):action>": "decide",
+    "GET /api/v1/import-cases": "decide",
+    "POST /api/v1/import-cases/<uuid:case_id>/decide": "decide",
+    "POST /api/v1/exports": "decide",
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
@@ -294,12 +311,24 @@ def opened(databases: Databases) -> Iterator[World]:
             "handle": "no-such-",
             "code": "id",
             "filename": "style.css",
+            "action": "apply",
         }
         made = populated(World(clinic, app, fill), away)
         desk = made.inside["staff.district.in"]
         plan = {"task": fill["task"], "action": "refer_puskesmas", "due_on": "2030-01-01"}
         assert ask(desk, f"/api/v1/children/{child}/plan", plan).status_code == 200
+        fill["run_id"], fill["case_id"] = imported(made.inside["staff.post.in"], NAME)
         yield made
+
+
+def imported(client: FlaskClient, name: str) -> tuple[str, str]:
+    """Bring and apply a file with a row that may mean several children; give the ids of the run and of the question."""
+    token = client.get("/api/v1/session").get_json()["csrf_token"]
+    content = xlsx([row(NIK="", Nama=name, Nama_Ortu="-", Tanggal_Pengukuran="2026-01-20")])
+    brought = client.post("/api/v1/imports", data=content, headers={"X-CSRFToken": token})
+    run_id = brought.get_json()["run"]["id"]
+    assert ask(client, f"/api/v1/imports/{run_id}/apply").get_json()["outcomes"]["ask"] == 1
+    return run_id, client.get("/api/v1/import-cases").get_json()["cases"][0]["id"]
 
 
 def ask(client: FlaskClient, path: str, body: Mapping[str, Any] | None = None) -> TestResponse:
