@@ -60,8 +60,8 @@ RULES: Final[Mapping[str, Words]] = {
         "no weight, length, arm or head circumference in this row",
     ),
     "post-unknown": Words(
-        "posyandu ini belum ada di sini: tambahkan dahulu, atau ulangi dengan --add-posts",
-        "this posyandu is not here yet: add it first, or repeat with --add-posts",
+        "posyandu ini belum ada di sini: tambahkan dahulu, atau impor lagi dengan pilihan menambahkan posyandu",
+        "this posyandu is not here yet: add it first, or import again with posyandu added",
     ),
     "post-unclear": Words(
         "posyandu tidak dapat ditentukan: nama ini ada di beberapa desa, atau desa di baris ini tidak dikenal",

@@ -49,7 +49,7 @@ def ask(client: FlaskClient, path: str, body: Any = None, *, content: bytes | No
     """Ask the API."""
     token = client.get("/api/v1/session").get_json()["csrf_token"]
     given = {"data": content} if content is not None else {"json": body or {}}
-    return client.post(f"/api/v1{path}", headers={"X-CSRFToken": token}, **given)  # type: ignore[arg-type]
+    return client.post(f"/api/v1{path}", headers={"X-CSRFToken": token}, **given)
 
 
 def brought(client: FlaskClient, content: bytes, name: str = "balita.xlsx", **form: str) -> str:
