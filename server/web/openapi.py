@@ -23,7 +23,7 @@ from schemas.receipt import AnswerSchema, EnrolAnswerSchema, ItemField, Publishe
 from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Strict, Text, Whole
 from server.errors import PROBLEMS
 from server.web.gate import ANYBODY, needs
-from server.web.taken import TAKEN, Taken
+from server.web.taken import BODY, TAKEN, Taken
 
 bp = Blueprint("openapi", __name__)
 
@@ -40,6 +40,7 @@ ANSWERS: Final[Mapping[str, type[Schema]]] = {
     "POST /api/v1/enrol": EnrolAnswerSchema,
 }
 CREATED: Final = ("POST /api/v1/people", "POST /api/v1/tablets/codes")
+SENDS_FILES: Final = ("POST /api/v1/exports",)
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFUSALS: Final[Mapping[str, str]] = {
@@ -198,6 +199,8 @@ def _summary(view: Any) -> str:
 
 
 def _body(converter: Any, rule: Rule, taken: Taken) -> dict[str, Any]:
+    if taken.file == BODY:
+        return {"application/octet-stream": {"schema": {}}}
     if isinstance(taken.json, type):
         return {"application/json": {"schema": converter.resolve_nested_schema(taken.json)}}
     if taken.json is not None or rule.rule.startswith("/api/"):
@@ -206,6 +209,9 @@ def _body(converter: Any, rule: Rule, taken: Taken) -> dict[str, Any]:
     form = converter.schema2jsonschema(Strict.from_dict(dict(taken.form)))
     form["properties"]["csrf_token"] = {"type": "string"}
     form["additionalProperties"] = taken.more_fields
+    if taken.file:
+        form["properties"][taken.file] = {}
+        return {"multipart/form-data": {"schema": form}}
     return {"application/x-www-form-urlencoded": {"schema": form}}
 
 
@@ -214,10 +220,10 @@ def _responses(converter: Any, named: str, rule: Rule) -> dict[str, Any]:
     page = {"text/html": {"schema": {"type": "string"}}}
     ending = rule.rule[-4:]
     if rule.rule.startswith("/api/"):
-        schema: Any = {"type": "object"}
+        schema: Any = {} if named in SENDS_FILES else {"type": "object"}
         if named in ANSWERS:
             schema = converter.resolve_nested_schema(ANSWERS[named])
-        content: dict[str, Any] = {"application/json": {"schema": schema}}
+        content: dict[str, Any] = {"*/*" if named in SENDS_FILES else "application/json": {"schema": schema}}
         refused: dict[str, Any] = PROBLEM
     else:
         content = {FILES[ending]: {"schema": {}}} if ending in FILES else {"*/*": {"schema": {}}}

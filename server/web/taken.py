@@ -13,6 +13,7 @@ from marshmallow import Schema, fields
 from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, SealedLetterSchema
 from schemas.strict import (
     Day,
+    Flag,
     Json,
     ListOf,
     Need,
@@ -28,6 +29,11 @@ from schemas.strict import (
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.carried import MOST_LETTERS
 from server.flags import RULES
+from server.interchange.cases import ANSWERS
+from server.interchange.outgoing import FORMS
+from server.interchange.refusals import QUESTIONS
+from server.interchange.runs import DECIDED, OPEN
+from server.interchange.taking import OUTCOMES
 from server.review import AGES, STATUSES, duplicates, quality, quarantine
 from server.review.child import KINDS
 from server.web.audit_pages import GROUP_WORDS
@@ -35,6 +41,9 @@ from server.web.child_pages import CHARTS, FILTERS
 from server.web.desk_pages import OUTER, STATES
 
 Fields = Mapping[str, fields.Field[Any]]
+
+
+BODY: Final = "body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,14 @@ class Taken:
     form : the fields of a form
     more_fields : a form has fields beside these, named after the registers that are shown
     json : the members of a JSON object, or the schema of a message; None where no JSON is taken
+    file : a file comes: the name of its field in the form, or BODY where the body is the file
     """
 
     address: Fields = field(default_factory=dict)
     form: Fields = field(default_factory=dict)
     more_fields: bool = False
     json: Fields | type[Schema] | None = None
+    file: str = ""
 
 
 class LettersSchema(Strict):
@@ -64,6 +75,7 @@ class LettersSchema(Strict):
 TEXT, ID, WORDS = Text(), uuid(), Text(Need.ABSENT)
 MAYBE_ID, MAYBE_DAY, JSON = uuid(Need.ABSENT), Day(Need.ABSENT), Json(Need.OPTIONAL)
 VECTOR, VECTORS = Object(), Object()
+DECISIONS: Final = dict.fromkeys(answer for answers in ANSWERS.values() for answer in answers)
 TICK = choice("1", need=Need.ABSENT)
 NEXT: Final[Fields] = {"next": WORDS}
 PAGE: Final[Fields] = {"hal": whole(1, 100_000, Need.ABSENT)}
@@ -71,6 +83,8 @@ ROWS: Final[Fields] = {
     "limit": whole(1, 200, Need.ABSENT),
     "offset": whole(0, 10_000_000, Need.ABSENT),
 }
+WHICH: Final = shaped(r"[a-z0-9-]{1,40}", "not-choice", Need.ABSENT)
+"""Rows of a file: needs, all, an outcome, or why."""
 NOTHING: Final = Taken(json={})
 NO_FIELDS: Final = Taken(form={})
 
@@ -236,6 +250,52 @@ TAKEN: Final[Mapping[str, Taken]] = {
     ),
     "GET /anak/<uuid:child_id>/pindah": Taken({"cari": WORDS, "dari": MAYBE_ID}),
     "POST /anak/<uuid:child_id>/pindah": Taken({"cari": WORDS}, form={"dari": TEXT, "ke": TEXT}),
+    # the formats of others
+    "POST /pertukaran/unggah": Taken(form={"pos": WORDS, "tambah_pos": _one_of(("ya",))}, file="berkas"),
+    "GET /pertukaran/berkas/<uuid:run_id>": Taken({"tampil": WHICH, "lanjut": TICK, **PAGE}),
+    "POST /pertukaran/berkas/<uuid:run_id>": Taken(form={"tindakan": choice("terapkan", "lihat", "buang")}),
+    "GET /pertukaran/berkas/<uuid:run_id>/baris.csv": Taken({"tampil": WHICH}),
+    "GET /pertukaran/baris": Taken(
+        {"pertanyaan": _one_of(QUESTIONS), "berkas": MAYBE_ID, "hasil": _one_of(OUTCOMES), **PAGE}
+    ),
+    "POST /pertukaran/baris/<uuid:case_id>": Taken(
+        {"pertanyaan": _one_of(QUESTIONS), "berkas": MAYBE_ID, **PAGE}, form={"jawaban": TEXT}
+    ),
+    "POST /pertukaran/ekspor": Taken(
+        form={
+            "bentuk": choice(*FORMS),
+            **dict.fromkeys(("dari", "sampai"), Day()),
+            "wilayah": WORDS,
+            "jenis": _one_of(("xlsx", "csv")),
+            **dict.fromkeys(("tanpa_nama", "nik"), _one_of(("ya",))),
+        }
+    ),
+    "POST /api/v1/imports": Taken({"post": MAYBE_ID, "add_posts": TICK, "rows": WHICH, **ROWS}, file=BODY),
+    "GET /api/v1/imports/<uuid:run_id>": Taken({"rows": WHICH, **ROWS}),
+    "POST /api/v1/imports/<uuid:run_id>/<any(apply, look, discard):action>": Taken(
+        {"rows": WHICH, **ROWS}, json={}
+    ),
+    "GET /api/v1/import-cases": Taken(
+        {
+            "status": _one_of((OPEN, DECIDED)),
+            "import": MAYBE_ID,
+            "question": _one_of(QUESTIONS),
+            **ROWS,
+        }
+    ),
+    "POST /api/v1/import-cases/<uuid:case_id>/decide": Taken(
+        json={"decision": choice(*DECISIONS), "child": uuid(Need.OPTIONAL)}
+    ),
+    "POST /api/v1/exports": Taken(
+        json={
+            "form": choice(*FORMS),
+            **dict.fromkeys(("first", "last"), Day()),
+            "area": Object(Need.ABSENT),
+            "anonymous": Flag(Need.ABSENT),
+            "file": choice("xlsx", "csv", need=Need.ABSENT),
+            "full_nik": Flag(Need.ABSENT),
+        }
+    ),
     # supervision
     "GET /audit": Taken({**MONTH, "per": _one_of(GROUP_WORDS)}),
     "GET /audit.csv": Taken({**MONTH, "per": _one_of(GROUP_WORDS)}),

@@ -53,7 +53,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
     databases: Databases = request.getfixturevalue(f"{request.param}_databases")
     with District.opened(databases, cookie_secure=False) as district:
         clinic = Clinic.opened(district)
-        parents = {"mother": "Ibu Sini", "father": "Bapak Sini", "phone": None}
+        parents: dict[str, object] = {"mother": "Ibu Sini", "father": "Bapak Sini", "phone": None}
         clinic.child("Anak Mirip Contoh", parents=parents)
         username = clinic.person("staff", "district", DISTRICT).username
         with served(district) as url, Window.opened(browser, url, pictures) as window:
