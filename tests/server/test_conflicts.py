@@ -344,7 +344,7 @@ def test_settling_is_logged_with_its_reason_and_without_values(installed: Distri
     settle(installed, shown, set={"identity": {"value": identity(name=f"{NAME} Ketiga")}})
     (row,) = installed.rows(text("SELECT details FROM audit_entry WHERE action = 'conflict.settled'"))
     assert '"reason":"measured-again"' in row.details
-    assert '"registers": ["identity"]' in row.details
+    assert '"registers":["identity"]' in row.details
     assert NAME not in str(installed.rows(select(table(AuditEntry))))
 
 
