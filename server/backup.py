@@ -42,9 +42,10 @@ from server import audit, migrations
 from server.config import Settings
 from server.db import Database
 from server.hub import Hub
+from server.keyfile import load_keys
 from server.models import Base, Child, Installation, SignIn, table
 from server.places import new_id
-from server.security import KeyUnusable, Vault, load_keys
+from server.security import KeyUnusable, Vault
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -714,7 +715,7 @@ def _keys_missing(session: Session, settings: Settings) -> bool:
     """Say whether there is no key file, and refuse one that does not open what is in the database."""
     if not settings.key_file.exists():
         return True
-    vault = Vault(load_keys(settings.key_file, create=False), settings.district)
+    vault = Vault(load_keys(settings.key_file, create=False, command=settings.key_command), settings.district)
     mine = (Child.district == settings.district, Child.wrapped_key.is_not(None))
     for key_version in session.scalars(select(Child.key_version).where(*mine).distinct()).all():
         query = select(Child.id, Child.wrapped_key).where(*mine, Child.key_version == key_version).limit(1)

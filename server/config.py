@@ -37,6 +37,7 @@ class Settings:
     data_dir : holds the SQLite file, the keys and the lock; made if absent
     database_url : SQLAlchemy URL; SQLite in `data_dir` unless set
     key_file : master keys (0600); in `data_dir` unless set
+    key_command : wraps and unwraps the key file (`keyfile`), a program and its arguments; "" for a plain file
     district : Kemendagri code of the kabupaten/kota that this installation serves
     time_zone : of the district; decides what "today" is (never UTC: 01:00 in Kukar is yesterday there)
     max_body_bytes, max_inflated_bytes, max_depth, max_changes : limits of one upload, before and after gunzip
@@ -69,6 +70,7 @@ class Settings:
     log_level: str = "INFO"
     guideline_file: Path | None = None
     oldest_app: str = ""
+    key_command: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{2}\.\d{2}", self.district):
@@ -118,7 +120,7 @@ class Settings:
             others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
         if environ.get("POSYANDU_GUIDELINE"):
             others["guideline_file"] = Path(environ["POSYANDU_GUIDELINE"])
-        for name in ("district", "time_zone", "log_level", "oldest_app"):
+        for name in ("district", "time_zone", "log_level", "oldest_app", "key_command"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
         for name, most in MOST.items():
@@ -168,7 +170,7 @@ class Settings:
     @staticmethod
     def environment_without_place() -> dict[str, str]:
         """Give the environment less what says where the data are, for a command that was told."""
-        place = ("POSYANDU_DATA", "DATABASE_URL", "POSYANDU_KEY_FILE")
+        place = ("POSYANDU_DATA", "DATABASE_URL", "POSYANDU_KEY_FILE", "POSYANDU_KEY_COMMAND")
         return {name: value for name, value in os.environ.items() if name not in place}
 
     def child_environment(self, **others: str) -> dict[str, str]:
@@ -181,6 +183,7 @@ class Settings:
             "POSYANDU_TIME_ZONE": self.time_zone,
             "POSYANDU_LOG_LEVEL": self.log_level,
             "POSYANDU_OLDEST_APP": self.oldest_app,
+            "POSYANDU_KEY_COMMAND": self.key_command,
             "POSYANDU_MAX_BODY_BYTES": str(self.max_body_bytes),
             "POSYANDU_MAX_CHANGES": str(self.max_changes),
             "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),

@@ -31,6 +31,7 @@ from server.audit import checkpoints, verification
 from server.config import Settings
 from server.db import Database, Writes, among
 from server.hub import Hub
+from server.keyfile import load_keys
 from server.models import (
     Attention,
     Batch,
@@ -45,7 +46,7 @@ from server.models import (
     Tablet,
     table,
 )
-from server.security import KeyUnusable, load_keys
+from server.security import KeyUnusable
 from sync_protocol import (
     KEYS,
     Dot,
@@ -345,7 +346,7 @@ def _is_writable(directory: Any) -> bool:
 def _key_file(settings: Settings) -> tuple[Check, bool]:
     notes, usable = _Notes(1), False
     try:
-        load_keys(settings.key_file, create=False)
+        load_keys(settings.key_file, create=False, command=settings.key_command)
         usable = True
         mode = settings.key_file.stat().st_mode & 0o777
         if mode & 0o077:

@@ -159,6 +159,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Kode ini sudah dipakai, dibatalkan, atau kedaluwarsa. Muat ulang daftar tablet.",
         "This code was used, cancelled or has expired. Load the list of tablets again.",
     ),
+    "key-in-use": ProblemKind(
+        409,
+        "Kunci {version} masih dipakai ({rows} baris), atau kunci yang lebih baru belum berumur sehari."
+        " Jalankan 'key rotate' dan tunggu sehari.",
+        "Key {version} is still in use ({rows} rows), or a newer key is less than a day old."
+        " Run 'key rotate' and wait a day.",
+    ),
     "record-unknown": ProblemKind(
         404,
         "Data tidak ditemukan dalam wilayah kerja Anda.",

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from server.config import Settings
 from server.db import Database
-from server.security import Keys, Vault, load_keys
+from server.keyfile import KeyFile
+from server.security import Keys, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +30,7 @@ class Hub:
         KeyUnusable
             There is no usable key file and `create_keys` is False.
         """
-        keys = load_keys(settings.key_file, create=create_keys)
-        return cls(settings, Database(settings.database_url), keys, Vault(keys, settings.district))
+        file = KeyFile(settings.key_file, settings.key_command)
+        keys = file.read(create=create_keys)
+        vault = Vault(keys, settings.district, file.renewed)
+        return cls(settings, Database(settings.database_url), keys, vault)

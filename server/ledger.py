@@ -180,13 +180,14 @@ def _changes() -> Select[*tuple[Any, ...]]:
 def read_change(district: str, row: Any, child: Subject) -> Change:
     """Give the change of a ledger row (with `header`, `content`, `sealed`, `hash`, `actor`, `counter`)."""
     content = (
-        row.content if row.sealed == PLAIN else unseal(child.key, row.content, _bound(district, row.hash))
+        row.content if row.sealed == PLAIN else unseal(child.key, row.content, bound_to(district, row.hash))
     )
     wire = {**orjson.loads(row.header), **orjson.loads(content)}
     return Change.from_wire(Dot(row.actor, row.counter), wire, row.hash)
 
 
-def _bound(district: str, hash_: str) -> str:
+def bound_to(district: str, hash_: str) -> str:
+    """Name what the seal of a change's content is bound to."""
     return f"change/{district}/{hash_}"
 
 
@@ -212,10 +213,10 @@ def change_row(
         plain = orjson.dumps(
             link.wire
         )  # whole, since it may lack fields or have ones that the header overwrites
-        sealed, stored = UNDER_DISTRICT, vault.seal_for_district(plain, _bound(district, link.hash))
+        sealed, stored = UNDER_DISTRICT, vault.seal_for_district(plain, bound_to(district, link.hash))
         header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
     elif is_personal(change.kind, change.registers) and subject:
-        sealed, stored = UNDER_CHILD, seal(subject.key, orjson.dumps(content), _bound(district, link.hash))
+        sealed, stored = UNDER_CHILD, seal(subject.key, orjson.dumps(content), bound_to(district, link.hash))
     else:
         sealed, stored = PLAIN, orjson.dumps(content)
     return {
@@ -239,7 +240,7 @@ def change_row(
 
 def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
     """Give back a quarantined change as it came: its wire object, whatever it holds."""
-    wire: dict[str, Any] = orjson.loads(vault.unseal_for_district(row.content, _bound(district, row.hash)))
+    wire: dict[str, Any] = orjson.loads(vault.unseal_for_district(row.content, bound_to(district, row.hash)))
     return wire
 
 

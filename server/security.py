@@ -1,24 +1,22 @@
 """All cryptography, and the only importer of `cryptography`.
 
-Keys: a key file holds numbered master keys. A district's key is derived from a master key (HKDF, the district's code in
-`info`), so a version is one line in a file however many districts there are. Each child has a random key, wrapped by its
-district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows included. NIKs are found
-by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to a public key (HPKE); its
-private half follows from the master key, so it is in every copy of the key file and is renewed with the master key, older
-ones staying usable. So does the key that signs checkpoints of the log (Ed25519). Nothing here logs, and no plaintext
-leaves but as a return value.
+Keys: a key file (`keyfile`) holds numbered master keys. A district's key is derived from a master key (HKDF, the
+district's code in `info`), so a version is one line in a file however many districts there are. Each child has a random
+key, wrapped by its district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows
+included. NIKs are found by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to
+a public key (HPKE); its private half follows from the master key, so it is in every copy of the key file and is renewed
+with the master key, older ones staying usable. So does the key that signs checkpoints of the log (Ed25519). Nothing here
+logs, and no plaintext leaves but as a return value.
 """
 
 import base64
 import hashlib
 import hmac
-import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -32,6 +30,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NONCE_BYTES = 12
+VERSION_BYTES = 2
+"""In front of what is sealed for the district: under which version of the master key."""
 KEY_BYTES = 32
 REPLY_KEY_BYTES = 16
 ENCAPSULATED_BYTES = 65
@@ -56,98 +56,103 @@ class Keys:
         return max(self.masters)
 
 
-def load_keys(path: Path, *, create: bool) -> Keys:
-    """Read a key file.
-
-    Parameters
-    ----------
-    path : JSON, mode 0600
-    create : make one with fresh keys if there is none (only for a new installation)
-
-    Raises
-    ------
-    KeyUnusable
-        No file and `create` is False, or a file that is not a key file.
-    """
-    if not path.exists():
-        if not create:
-            raise KeyUnusable(f"there is no key file {path}: restore it from your backup of the keys")
-        _write_keys(path, {1: secrets.token_bytes(KEY_BYTES)})
-    try:
-        content = json.loads(path.read_text())
-        masters = {int(version): base64.b64decode(key) for version, key in content["masters"].items()}
-        keys = Keys(masters, base64.b64decode(content["index_key"]), content["session_secret"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KeyUnusable(f"{path} is not a key file: restore it from your backup of the keys") from error
-    whole = all(len(key) == KEY_BYTES for key in (*masters.values(), keys.index_key))
-    if not (masters and whole and keys.session_secret):
-        raise KeyUnusable(f"{path} holds no usable master key: restore it from your backup of the keys")
-    return keys
-
-
-def _write_keys(path: Path, masters: Mapping[int, bytes]) -> None:
-    content = {
-        "masters": {str(version): base64.b64encode(key).decode() for version, key in masters.items()},
-        "index_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
-        "session_secret": secrets.token_urlsafe(48),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(part, path)  # never replaces keys that another process has just made
-    except FileExistsError:
-        pass
-    finally:
-        part.unlink()
-
-
 ChildKey = AESGCM
 """A child's key, unwrapped and ready; other rooms pass it on and never look inside."""
 
 
-class Vault:
-    """Seals and opens what is personal in one district."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What follows from one state of the key file, for one district."""
 
-    def __init__(self, keys: Keys, district: str) -> None:
-        self._district = district
-        self._newest = keys.newest
-        self._index_key = keys.index_key
-        self._wrapping = {
+    newest: int
+    wrapping: Mapping[int, AESGCM]
+    sealing: Mapping[str, ec.EllipticCurvePrivateKey]
+    sealing_public: ec.EllipticCurvePublicKey
+    signing: Mapping[str, ed25519.Ed25519PrivateKey]
+
+    @classmethod
+    def of(cls, keys: Keys, district: str) -> "_Opened":
+        wrapping = {
             version: AESGCM(_derive(master, f"district/{district}"))
             for version, master in keys.masters.items()
         }
         sealing = {version: _sealing_key(master, district) for version, master in keys.masters.items()}
-        self._sealing = {key_id(key.public_key()): key for key in sealing.values()}
-        self._sealing_public = sealing[keys.newest].public_key()
-        signing = {
-            version: _checkpoint_key(master, district)
-            for version, master in sorted(keys.masters.items(), reverse=True)
-        }
-        self._signing = {checkpoint_key_id(_raw_public(key)): key for key in signing.values()}
+        signing = [
+            _checkpoint_key(master, district) for _, master in sorted(keys.masters.items(), reverse=True)
+        ]
+        return cls(
+            keys.newest,
+            wrapping,
+            {key_id(key.public_key()): key for key in sealing.values()},
+            sealing[keys.newest].public_key(),
+            {checkpoint_key_id(_raw_public(key)): key for key in signing},
+        )
+
+
+class Vault:
+    """Seals and opens what is personal in one district.
+
+    Parameters
+    ----------
+    renewed : gives the keys if the key file has changed since it was asked last, else None: so a process that has long been
+        at work follows a rotation. It is asked before anything is sealed, and where a key is missing
+    """
+
+    def __init__(self, keys: Keys, district: str, renewed: Callable[[], Keys | None] = lambda: None) -> None:
+        self._district = district
+        self._index_key = keys.index_key
+        self._opened = _Opened.of(keys, district)
+        self._renewed = renewed
+
+    def _latest(self) -> _Opened:
+        """Give the keys as the key file has them now."""
+        keys = self._renewed()
+        if keys is not None:
+            self._opened = _Opened.of(keys, self._district)
+        return self._opened
+
+    def _of_version(self, version: int) -> AESGCM:
+        """Give the district's key of a version.
+
+        Raises
+        ------
+        KeyUnusable
+            Its master key is not in the key file.
+        """
+        found = self._opened.wrapping.get(version) or self._latest().wrapping.get(version)
+        if found is None:
+            raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
+        return found
+
+    @property
+    def versions(self) -> list[int]:
+        """The versions of all master keys that are held."""
+        return sorted(self._latest().wrapping)
+
+    @property
+    def newest(self) -> int:
+        """The version under which everything is sealed from now on."""
+        return self._latest().newest
 
     def checkpoint_keys(self) -> dict[str, str]:
         """Give the public keys of checkpoints by id, 32 bytes in base64url each; the newest first."""
-        return {id_: base64url(_raw_public(key)) for id_, key in self._signing.items()}
+        return {id_: base64url(_raw_public(key)) for id_, key in self._latest().signing.items()}
 
     def sign_checkpoint(self, message: bytes) -> dict[str, str]:
         """Sign (Ed25519, RFC 8032) with the key of every master key that is held: signature by the key's id, in base64url.
 
         Whoever noted an older public key can so still check what is signed after a rotation.
         """
-        return {id_: base64url(key.sign(message)) for id_, key in self._signing.items()}
+        return {id_: base64url(key.sign(message)) for id_, key in self._latest().signing.items()}
 
     def sealing_key(self) -> dict[str, Any]:
         """Give the public key to seal to, and its id: what every tablet is told."""
-        return {"key": key_id(self._sealing_public), "public_key": jwk_of(self._sealing_public)}
+        public = self._latest().sealing_public
+        return {"key": key_id(public), "public_key": jwk_of(public)}
 
     def holds(self, sealing_key_id: str) -> bool:
         """Say whether something was sealed to a key of this installation, the newest or an older one."""
-        return sealing_key_id in self._sealing
+        return sealing_key_id in self._opened.sealing or sealing_key_id in self._latest().sealing
 
     def open_sealed(self, sealing_key_id: str, sealed: bytes, purpose: str) -> bytes:
         """Open what `seal_to` sealed to a key of this installation.
@@ -157,18 +162,28 @@ class Vault:
         KeyUnusable
             Of another installation, cut short, altered, or sealed for another purpose.
         """
-        if sealing_key_id not in self._sealing:
+        if not self.holds(sealing_key_id):
             raise KeyUnusable(f"sealed to key {sealing_key_id}, which is not of this installation")
         try:
-            return _HPKE.decrypt(sealed, self._sealing[sealing_key_id], info=purpose.encode())
+            return _HPKE.decrypt(sealed, self._opened.sealing[sealing_key_id], info=purpose.encode())
         except InvalidTag as error:
             raise KeyUnusable(f"{purpose}: cut short, altered, or sealed to another key") from error
 
     def new_child_key(self, child_id: str) -> tuple[bytes, int, ChildKey]:
         """Make a child's key: wrapped for storing, the version that wrapped it, and ready for use."""
         key = secrets.token_bytes(KEY_BYTES)
-        wrapped = seal(self._wrapping[self._newest], key, f"key/{self._district}/{child_id}")
-        return wrapped, self._newest, AESGCM(key)
+        return *self._wrapped(child_id, key), AESGCM(key)
+
+    def rewrapped(self, child_id: str, wrapped: bytes, version: int) -> tuple[bytes, int]:
+        """Wrap a child's key anew, under the newest version."""
+        return self._wrapped(child_id, unseal(self._of_version(version), wrapped, self._bound(child_id)))
+
+    def _wrapped(self, child_id: str, key: bytes) -> tuple[bytes, int]:
+        latest = self._latest()
+        return seal(latest.wrapping[latest.newest], key, self._bound(child_id)), latest.newest
+
+    def _bound(self, child_id: str) -> str:
+        return f"key/{self._district}/{child_id}"
 
     def child_key(self, child_id: str, wrapped: bytes | None, version: int) -> ChildKey:
         """Unwrap a child's key.
@@ -180,20 +195,17 @@ class Vault:
         """
         if wrapped is None:
             raise KeyUnusable(f"the key of child {child_id} was destroyed: the person was erased")
-        if version not in self._wrapping:
-            raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
-        return AESGCM(unseal(self._wrapping[version], wrapped, f"key/{self._district}/{child_id}"))
+        return AESGCM(unseal(self._of_version(version), wrapped, self._bound(child_id)))
 
     def seal_for_district(self, plain: bytes, purpose: str) -> bytes:
         """Seal what belongs to no known child, such as a quarantined change; the key's version leads."""
-        return self._newest.to_bytes(2, "big") + seal(self._wrapping[self._newest], plain, purpose)
+        latest = self._latest()
+        return version_prefix(latest.newest) + seal(latest.wrapping[latest.newest], plain, purpose)
 
     def unseal_for_district(self, sealed: bytes, purpose: str) -> bytes:
         """Open what `seal_for_district` sealed."""
-        version = int.from_bytes(sealed[:2], "big")
-        if version not in self._wrapping:
-            raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
-        return unseal(self._wrapping[version], sealed[2:], purpose)
+        version = int.from_bytes(sealed[:VERSION_BYTES], "big")
+        return unseal(self._of_version(version), sealed[VERSION_BYTES:], purpose)
 
     def blind(self, value: str) -> bytes:
         """Give the blind index of a NIK: equal for equal NIKs in every district, and nothing else to be learned."""
@@ -203,6 +215,11 @@ class Vault:
         """Give a keyed digest of something short, an address or a code, that a table must find and not tell."""
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
+
+
+def version_prefix(version: int) -> bytes:
+    """Give the bytes with which everything begins that was sealed for the district under a version."""
+    return version.to_bytes(VERSION_BYTES, "big")
 
 
 def _derive(master: bytes, purpose: str) -> bytes:

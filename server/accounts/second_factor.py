@@ -79,7 +79,8 @@ def _pending(hub: Hub, signed_in: SignedIn) -> str:
     return f"totp-pending/{hub.district}/{signed_in.id}"
 
 
-def _purpose(hub: Hub, account_id: str) -> str:
+def purpose(hub: Hub, account_id: str) -> str:
+    """Name what a secret's seal is bound to."""
     return f"totp/{hub.district}/{account_id}"
 
 
@@ -98,7 +99,7 @@ def set_up(
     if step is None:
         return None
     account = own_account(session, hub, signed_in.person)
-    account.totp_sealed = hub.vault.seal_for_district(secret.text.encode(), _purpose(hub, account.id))
+    account.totp_sealed = hub.vault.seal_for_district(secret.text.encode(), purpose(hub, account.id))
     account.totp_step = step
     session.flush()
     codes = _new_codes(session, hub, account)
@@ -154,7 +155,7 @@ def pass_second_factor(
 def _uses_app(session: Session, hub: Hub, account: Account, given: str, now: datetime) -> bool:
     if account.totp_sealed is None:
         return False
-    text = hub.vault.unseal_for_district(account.totp_sealed, _purpose(hub, account.id)).decode()
+    text = hub.vault.unseal_for_district(account.totp_sealed, purpose(hub, account.id)).decode()
     step = _step_of(text, _digits(given), now, after=account.totp_step)
     if step is None:
         return False

@@ -25,6 +25,7 @@ from werkzeug.test import TestResponse
 from schemas import check_sealed_receipt
 from server import cli
 from server.carried import MOST_BYTES, MOST_LETTERS, foresee, letters_of
+from server.keyfile import load_keys
 from server.sealing import PURPOSE, Slip, open_receipt
 from server.security import (
     Keys,
@@ -32,7 +33,6 @@ from server.security import (
     SigningKey,
     Vault,
     base64url,
-    load_keys,
     seal_to,
     unbase64,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from server.keyfile import load_keys
 from server.security import (
     Keys,
     KeyUnusable,
@@ -16,7 +17,6 @@ from server.security import (
     Vault,
     base64url,
     hash_password,
-    load_keys,
     password_fits,
     public_key,
     seal,
@@ -182,7 +182,7 @@ def test_garbage_is_no_key_file_and_is_left_alone(tmp_path: Path, content: str) 
 
 def test_keys_are_the_same_for_processes_that_start_together(tmp_path: Path) -> None:
     code = (
-        "import sys, hashlib; from pathlib import Path; from server.security import load_keys; "
+        "import sys, hashlib; from pathlib import Path; from server.keyfile import load_keys; "
         "print(hashlib.sha256(repr(load_keys(Path(sys.argv[1]), create=True)).encode()).hexdigest())"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keys.json")]
