@@ -17,6 +17,8 @@ from schemas.fast import surely_valid
 from schemas.records import (
     ChildKey,
     ChildRegisters,
+    DeliveryKey,
+    DeliveryRegisters,
     FollowUpKey,
     FollowUpRegisters,
     MeasurementKey,
@@ -116,11 +118,20 @@ class FollowUpChange(KeyedChange):
     set = Part(FollowUpRegisters, Need.VALUE, SOMETHING)
 
 
+class DeliveryChange(KeyedChange):
+    """A change of an aid to a child."""
+
+    keyed = "delivery"
+    key = Part(DeliveryKey)
+    set = Part(DeliveryRegisters, Need.VALUE, SOMETHING)
+
+
 UNKNOWN_KIND: Final = ChangeSchema()
 SCHEMAS: Final[Mapping[str, ChangeSchema]] = {
     "child": ChildChange(),
     "measurement": MeasurementChange(),
     "follow_up": FollowUpChange(),
+    "delivery": DeliveryChange(),
 }
 TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
 
@@ -177,6 +188,8 @@ def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:
         ("key.measured_on", _inside(wire, "key", "measured_on")),
         ("set.identity.born_on", _inside(wire, "set", "identity", "born_on")),
         ("set.result.done_on", _inside(wire, "set", "result", "done_on")),
+        ("set.delivered.given_on", _inside(wire, "set", "delivered", "given_on")),
+        ("set.verified.verified_on", _inside(wire, "set", "verified", "verified_on")),
     )
     return [
         reason(path, "date-in-future", value, last)

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, validate
 
 from schemas.batch import DISTRICT, HASH, KEY_ID
 from schemas.change import ContextField
-from schemas.records import ChildRegisters, FollowUpRegisters, MeasurementRegisters
+from schemas.records import ChildRegisters, DeliveryRegisters, FollowUpRegisters, MeasurementRegisters
 from schemas.strict import (
     UUID,
     Flag,
@@ -152,6 +152,13 @@ class FollowUpStateSchema(StateSchema):
     set = Part(_published(FollowUpRegisters))
 
 
+class DeliveryStateSchema(StateSchema):
+    """An aid to a child as the server holds it; its id follows from its child and delivery."""
+
+    delivery = uuid()
+    set = Part(_published(DeliveryRegisters))
+
+
 class PullSchema(Strict):
     """What changed at the post since the cursor that the batch named, and the cursor to name next."""
 
@@ -160,6 +167,7 @@ class PullSchema(Strict):
     children = ListOf(Part(ChildStateSchema), 0, MANY)
     measurements = MapOf(uuid(), ListOf(Part(MeasurementStateSchema), 1, MANY), MANY)
     follow_ups = MapOf(uuid(), ListOf(Part(FollowUpStateSchema), 1, MANY), MANY)
+    deliveries = MapOf(uuid(), ListOf(Part(DeliveryStateSchema), 1, MANY), MANY)
     left = ListOf(uuid(), 0, MANY)
 
 

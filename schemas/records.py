@@ -1,4 +1,4 @@
-"""The registers of child, measurement and follow-up: their fields, units and ranges, one schema for each register.
+"""The registers of child, measurement, follow-up and delivery: their fields, units and ranges, one schema for each register.
 
 A register is what merges as a whole (design section 3), so a change that sets one sends all of it; a field
 marked OPTIONAL may be left out or null, which says the same: not known. Ranges are the hard limits of what
@@ -221,6 +221,60 @@ class Result(Strict):
     covers = ListOf(shaped("[a-z_]{1,40}/[a-z0-9/-]{0,40}", "not-flag"), 0, MOST_COVERED, OPTIONAL)
 
 
+# -- registers of a delivery -----------------------------------------------------------------------
+
+MENUS: Final = ("food", "insurance", "counselling", "latrine", "water", "housing", "other")
+"""What may be given: the menu of Genting (domain.md section 6.2), and what is none of it."""
+FUNDS: Final = ("dak", "apbd", "village", "genting", "csr", "partner")
+"""Who pays. Food of `dak`, `apbd` or `village` is PMT of the state; of `genting`, aid of a foster parent."""
+MOST_RP: Final = 10**12
+
+
+class Aid(Strict):
+    """What a child, or through it its family, is to get: of which menu, paid by whom, from when until when.
+
+    `donor` and `commitment` are those of the office's register, null where whoever writes does not know them. `ends_on`
+    null: it is given once.
+    """
+
+    menu = choice(*MENUS)
+    funds = choice(*FUNDS)
+    reaches = choice("child", "family")
+    starts_on = day()
+    ends_on = day(NULLABLE)
+    donor = uuid(OPTIONAL)
+    commitment = uuid(OPTIONAL)
+
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse an aid that ends before it begins."""
+        starts_on, ends_on = value.get("starts_on"), value.get("ends_on")
+        if starts_on and ends_on and ends_on < starts_on:
+            raise ValidationError("ends-before-start")
+
+
+class Delivered(Strict):
+    """That it came: when, how much (portions, packets, sessions, pieces, months of contributions) and what it was worth."""
+
+    given_on = day()
+    quantity = whole(1, 100_000, OPTIONAL)
+    unit = choice("portion", "packet", "session", "piece", "month", need=OPTIONAL)
+    value_rp = whole(0, MOST_RP, OPTIONAL)
+
+
+class Evidence(Strict):
+    """What shows it: a photo, a signature, a receipt or a list that somebody keeps, and where."""
+
+    what = choice("photo", "signature", "receipt", "list", "seen")
+    where = words(200, OPTIONAL)
+
+
+class Verified(Strict):
+    """What somebody found who went to see, or asked the family; the change's author is who."""
+
+    verified_on = day()
+    outcome = choice("received", "partly", "not_received")
+
+
 # -- what the records are made of ------------------------------------------------------------------
 
 
@@ -243,6 +297,13 @@ class FollowUpKey(Strict):
 
     child = uuid()
     task = uuid()
+
+
+class DeliveryKey(Strict):
+    """What a delivery's id is made from: the child, and an id made where it is first written down."""
+
+    child = uuid()
+    delivery = uuid()
 
 
 class ChildRegisters(Strict):
@@ -278,5 +339,16 @@ class FollowUpRegisters(Strict):
 
     task = Part(Task, ABSENT)
     result = Part(Result, ABSENT)
+    note = Part(Note, ABSENT)
+    removed = Part(Removed, ABSENT)
+
+
+class DeliveryRegisters(Strict):
+    """The registers that a change of a delivery may set."""
+
+    aid = Part(Aid, ABSENT)
+    delivered = Part(Delivered, ABSENT)
+    evidence = Part(Evidence, ABSENT)
+    verified = Part(Verified, ABSENT)
     note = Part(Note, ABSENT)
     removed = Part(Removed, ABSENT)

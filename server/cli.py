@@ -519,7 +519,7 @@ def conflict_list(data: Path | None, form: str, post: str | None) -> None:
 
 @conflict.command("show")
 @_data_option
-@click.argument("kind", type=click.Choice(["child", "measurement", "follow_up"]))
+@click.argument("kind", type=click.Choice(["child", "measurement", "follow_up", "delivery"]))
 @click.argument("record", type=click.UUID)
 def conflict_show(data: Path | None, kind: str, record: UUID) -> None:
     """Print a record in conflict: every value, who gave it, and the context; keep it for `conflict settle`."""

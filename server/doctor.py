@@ -37,6 +37,7 @@ from server.models import (
     Batch,
     ChangeRow,
     Child,
+    Delivery,
     Departure,
     FollowUp,
     HealthPost,
@@ -672,7 +673,7 @@ def _compare(patient: _Patient, session: Session, ids: list[str]) -> Iterator[st
     made = _folded(session, district, held)
     for subject in held.values():
         yield from _compare_child(district, subject, made.pop(subject.id, None))
-    for kind, model in (("measurement", Measurement), ("follow_up", FollowUp)):
+    for kind, model in (("measurement", Measurement), ("follow_up", FollowUp), ("delivery", Delivery)):
         c = table(model).c
         query = select(table(model)).where(c.district == district, among(c.child_id))
         for row in session.connection().execute(query, {"among": list(held)}).mappings():
@@ -727,7 +728,7 @@ def _compare_child(district: str, subject: ledger.Subject, made: _Made | None) -
 def _compare_keyed(
     district: str, subject: ledger.Subject, kind: str, row: Mapping[Any, Any], made: dict[str, _Made]
 ) -> Iterator[str]:
-    """Compare a measurement or follow-up with what the ledger says of it, which is taken out of `made`."""
+    """Compare a measurement, follow-up or delivery with what the ledger says of it, which is taken out of `made`."""
     key = {"child": row["child_id"], **{name: _keyed(row, name) for name in KEYS[kind][1:]}}
     record_id = id_of(kind, key)
     name, of_ledger = f"{kind} {record_id}", made.pop(record_id, None)
@@ -742,7 +743,7 @@ def _compare_keyed(
     if kind == "measurement":
         wanted = ledger.measurement_row(district, subject, state, row["position"], clock_days)
     else:
-        wanted = ledger.follow_up_row(district, subject, state, row["position"])
+        wanted = ledger.KEYED_ROWS[kind](district, subject, state, row["position"])
     yield from _columns(name, row, wanted)
 
 
@@ -778,7 +779,9 @@ def _streams(patient: _Patient, notes: _Notes) -> None:
             ).all()
         )
         notes.looked_at = len(heads)
-        given = [_positions(patient, table(model)) for model in (Child, Measurement, FollowUp, Departure)]
+        given = [
+            _positions(patient, table(model)) for model in (Child, Measurement, FollowUp, Delivery, Departure)
+        ]
         given[0] = given[0].where(Child.state.is_not(None))  # a child that is not registered is not published
         every = union_all(*given).subquery()
         counted = select(every.c.post_id, every.c.position, func.count().label("times"))

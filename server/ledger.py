@@ -1,8 +1,9 @@
 """How records lie in the tables: ledger rows and merged states, sealed where they hold a person's data.
 
-Sealed are: everything of a child but the sex and birth date that scores need, the note of a measurement or follow-up and
-why one was removed, and a quarantined change whatever it holds. A sealed value is bound to its row, so that moved to another
-it does not open. The header of a change stays plain and chained, so the ledger can be verified after a person was erased.
+Sealed are: everything of a child but the sex and birth date that scores need; the note of a measurement, follow-up or
+delivery, its evidence, and why one was removed; and a quarantined change whatever it holds. A sealed value is bound to its
+row, so that moved to another it does not open. The header of a change stays plain and chained, so the ledger can be verified
+after a person was erased.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
     "child": None,
     "measurement": frozenset({"note", "removed"}),
     "follow_up": frozenset({"note", "removed"}),
+    "delivery": frozenset({"evidence", "note", "removed"}),
 }
 """By kind: the registers that hold a person's data; None for all of them."""
 
@@ -339,6 +341,38 @@ def follow_up_row(district: str, subject: Subject, state: RecordState, position:
     }
 
 
+def delivery_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
+    """Give the row of an aid to a child: columns of what its live values agree on, the state with all of them."""
+    aid, delivered = _agreed(state, "aid"), _agreed(state, "delivered")
+    days = {name: aid.get(name) for name in ("starts_on", "ends_on")} | {
+        "given_on": delivered.get("given_on")
+    }
+    return {
+        "district": district,
+        "child_id": subject.id,
+        "delivery": state.key["delivery"],
+        "post_id": subject.post_id,
+        "position": position,
+        "removed": state.removed,
+        "conflicts": _conflicts(state),
+        "menu": aid.get("menu"),
+        "funds": aid.get("funds"),
+        "reaches": aid.get("reaches"),
+        "donor_id": aid.get("donor"),
+        "commitment_id": aid.get("commitment"),
+        **{name: date.fromisoformat(day) if day else None for name, day in days.items()},
+        "given": int("delivered" in state.registers),
+        "quantity": delivered.get("quantity"),
+        "value_rp": delivered.get("value_rp"),
+        "outcome": _agreed(state, "verified").get("outcome"),
+        **_sealed_state(district, subject, state, {"delivery": state.key["delivery"]}),
+    }
+
+
+KEYED_ROWS: Final = {"follow_up": follow_up_row, "delivery": delivery_row}
+"""The rows of records that hang on a child and are no measurements."""
+
+
 def _agreed(state: RecordState, register: str) -> dict[str, Any]:
     """Give the fields of a register that are the same in all its live values."""
     first, *others = [sibling.value for sibling in state.registers.get(register, ())] or [{}]
@@ -358,7 +392,7 @@ def _sealed_state(
 
 
 def read_keyed(district: str, kind: str, record_id: str, row: Any, key: ChildKey) -> bytes:
-    """Give the state of a measurement or follow-up (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
+    """Give a keyed record's state (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
     stored: bytes = row.state
     return unseal(key, stored, f"{kind}/{district}/{record_id}") if row.sealed else stored
 

@@ -23,6 +23,7 @@ from server.hub import Hub
 from server.models import (
     ChangeRow,
     Child,
+    Delivery,
     Departure,
     FollowUp,
     HealthPost,
@@ -267,7 +268,7 @@ def save(
     district, positions = hub.district, touched.posts
     children: list[dict[str, Any]] = []
     born: list[dict[str, Any]] = []
-    measurements, follow_ups = [], []
+    measurements, follow_ups, deliveries = [], [], []
     measured = {state.key.get("child") for state in touched.states.values()}
     regrouped = _regroup(touched, measured) if touched.linked else frozenset()
     for subject in touched.subjects.values():
@@ -286,12 +287,16 @@ def save(
         elif state.kind == "follow_up":
             subject = touched.subjects[state.key["child"]]
             follow_ups.append(ledger.follow_up_row(district, subject, state, positions.next(subject.post_id)))
+        elif state.kind == "delivery":
+            subject = touched.subjects[state.key["child"]]
+            deliveries.append(ledger.delivery_row(district, subject, state, positions.next(subject.post_id)))
     # never an upsert: of two posts that make one child at once, the second must run again and see the first
     writes.insert(table(Child), born)
     writes.upsert(table(Child), children)
     write = writes.upsert if touched.held_before else writes.insert
     write(table(Measurement), measurements)
     write(table(FollowUp), follow_ups)
+    write(table(Delivery), deliveries)
     _move(session, writes, district, touched, positions)
     _tell_persons(writes, district, touched, regrouped)
     positions.save(writes, district)
@@ -367,7 +372,11 @@ def _move(session: Session, writes: Writes, district: str, touched: Touched, pos
     """Carry all of a moved child into its new post's stream, and tell the old post's."""
     for child_id, old_post in touched.moved_from.items():
         post_id = touched.subjects[child_id].post_id
-        for model, *names in ((Measurement, "measured_on", "source"), (FollowUp, "task")):
+        for model, *names in (
+            (Measurement, "measured_on", "source"),
+            (FollowUp, "task"),
+            (Delivery, "delivery"),
+        ):
             c = table(model).c
             mine = c.district == district, c.child_id == child_id
             for row in session.execute(select(*(c[name] for name in names)).where(*mine)).mappings():

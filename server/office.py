@@ -37,6 +37,7 @@ from sync_protocol import (
     Outcome,
     VersionVector,
     chain,
+    delivery_id,
     follow_up_id,
     hub_actor,
     measurement_id,
@@ -82,6 +83,17 @@ class Edit:
     ) -> "Edit":
         key = {"child": child_id, "task": task}
         return cls("follow_up", follow_up_id(child_id, task), key, registers, context)
+
+    @classmethod
+    def of_delivery(
+        cls,
+        child_id: str,
+        delivery: str,
+        registers: Mapping[str, Json],
+        context: VersionVector = NOTHING_SEEN,
+    ) -> "Edit":
+        key = {"child": child_id, "delivery": delivery}
+        return cls("delivery", delivery_id(child_id, delivery), key, registers, context)
 
     @property
     def child_id(self) -> str:

@@ -36,6 +36,7 @@ from server.models import (
     Batch,
     ChangeRow,
     Child,
+    Delivery,
     Departure,
     FollowUp,
     HealthPost,
@@ -57,6 +58,7 @@ from sync_protocol import (
     ReceiptStatus,
     canonical,
     chain,
+    delivery_id,
     follow_up_id,
     measurement_id,
 )
@@ -586,6 +588,7 @@ def nothing(cursor: int) -> dict[str, Any]:
         "children": [],
         "measurements": {},
         "follow_ups": {},
+        "deliveries": {},
         "left": [],
     }
 
@@ -599,8 +602,8 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
 
     Returns
     -------
-    dict : `children`, `measurements` and `follow_ups` (both by child) as wire fragments, ids of children that `left`, the
-        next `cursor`, and whether there is `more`
+    dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
+        that `left`, the next `cursor`, and whether there is `more`
     """
     found = _changed(session, hub, post_id, cursor)
     page: dict[str, Any] = nothing(cursor)
@@ -622,7 +625,7 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
     return page
 
 
-_BY_CHILD: Final = {"measurement": "measurements", "follow_up": "follow_ups"}
+_BY_CHILD: Final = {"measurement": "measurements", "follow_up": "follow_ups", "delivery": "deliveries"}
 
 
 def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tuple[int, str, str, bytes]]:
@@ -643,7 +646,8 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
             found.append((row.position, "child", row.id, wire))
     measured = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
     followed = following(FollowUp, "child_id", "task", "state", "sealed")
-    missing = {row.child_id for row in (*measured, *followed) if row.sealed} - keys.keys()
+    aided = following(Delivery, "child_id", "delivery", "state", "sealed")
+    missing = {row.child_id for row in (*measured, *followed, *aided) if row.sealed} - keys.keys()
     if missing:
         keys.update(
             {s.id: s.key for s in ledger.subjects(session, hub.vault, district, sorted(missing)).values()}
@@ -660,6 +664,12 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
             record_id = follow_up_id(row.child_id, row.task)
             wire = ledger.read_keyed(district, "follow_up", record_id, row, keys[row.child_id])
         found.append((row.position, "follow_up", row.child_id, wire))
+    for row in aided:
+        wire = row.state
+        if row.sealed:
+            record_id = delivery_id(row.child_id, row.delivery)
+            wire = ledger.read_keyed(district, "delivery", record_id, row, keys[row.child_id])
+        found.append((row.position, "delivery", row.child_id, wire))
     found += [(row.position, "left", row.child_id, b"") for row in following(Departure, "child_id")]
     found.sort(key=lambda item: item[0])
     return found[:PULL_ROWS]

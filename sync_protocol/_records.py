@@ -39,6 +39,7 @@ REGISTERS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "removed"]),
     "follow_up": frozenset(["task", "result", "note", "removed"]),
+    "delivery": frozenset(["aid", "delivered", "evidence", "verified", "note", "removed"]),
 }
 """Record kinds, and the groups of fields that merge as a whole (design section 3)."""
 
@@ -46,12 +47,14 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "child": (),
     "measurement": ("child", "measured_on", "source"),
     "follow_up": ("child", "task"),
+    "delivery": ("child", "delivery"),
 }
 """What the id of a record is made from, in order; a child's is made where the child is first written down."""
 
 _NAMESPACES: Final = {
     "measurement": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01"),
     "follow_up": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02"),
+    "delivery": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a03"),
 }
 
 
@@ -86,6 +89,16 @@ def follow_up_id(child_id: str, task: str) -> str:
     child_id, task : UUIDs as lower-case text; `task` is made where the follow-up is first written down
     """
     return id_of("follow_up", {"child": child_id, "task": task})
+
+
+def delivery_id(child_id: str, delivery: str) -> str:
+    """Give the id of an aid to a child: what was promised, and what came.
+
+    Parameters
+    ----------
+    child_id, delivery : UUIDs as lower-case text; `delivery` is made where the aid is first written down
+    """
+    return id_of("delivery", {"child": child_id, "delivery": delivery})
 
 
 def hub_actor(record_id: str) -> str:

@@ -146,6 +146,11 @@ class Replica:
         key = {"child": child_id, "task": task}
         return self._open("follow_up", id_of("follow_up", key), key)
 
+    def open_delivery(self, child_id: str, delivery: str) -> Form:
+        """Open an aid to a child; `delivery` is its UUID, a new UUIDv7 for a new one."""
+        key = {"child": child_id, "delivery": delivery}
+        return self._open("delivery", id_of("delivery", key), key)
+
     def _open(self, kind: str, id_: str, key: Mapping[str, str]) -> Form:
         state = self.view((kind, id_))
         return Form(kind, id_, key, state.vector if state else NOTHING_SEEN)
@@ -388,7 +393,8 @@ class Replica:
         Such a state must not be taken: the view would hold the clone's changes for this device's own of the same
         numbers and hide those, and their author would then overwrite them unseen.
         """
-        of_children = (*pull["measurements"].values(), *pull["follow_ups"].values())
+        drawers = (pull[name].values() for name in ("measurements", "follow_ups", "deliveries"))
+        of_children = (rows for drawer in drawers for rows in drawer)
         rows = [*pull["children"], *(row for rows in of_children for row in rows)]
         entries = [row["vector"][self.tablet_id] for row in rows if self.tablet_id in row["vector"]]
         return not all(self._wrote(Entry(*entry)) for entry in entries)
@@ -412,6 +418,10 @@ class Replica:
                 refs.append(self._lay("measurement", key, row))
         for child_id, rows in pull["follow_ups"].items():
             refs += [self._lay("follow_up", {"child": child_id, "task": row["task"]}, row) for row in rows]
+        for child_id, rows in pull["deliveries"].items():
+            refs += [
+                self._lay("delivery", {"child": child_id, "delivery": row["delivery"]}, row) for row in rows
+            ]
         left = set(pull["left"])
         if left:
             gone = [r for r, s in self.base.items() if r[1] in left or s.key.get("child") in left]

@@ -23,7 +23,7 @@ from schemas.words import reason
 from server import audit, ledger, office
 from server.errors import Problem
 from server.hub import Hub
-from server.models import ChangeRow, Child, FollowUp, HealthPost, Measurement, Tablet
+from server.models import ChangeRow, Child, Delivery, FollowUp, HealthPost, Measurement, Tablet
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
@@ -237,6 +237,7 @@ def conflicts(
         *session.execute(_children(hub, scope, post_id)),
         *session.execute(_measurements(hub, scope, post_id)),
         *session.execute(_follow_ups(hub, scope, post_id)),
+        *session.execute(_deliveries(hub, scope, post_id)),
     ]
     rows.sort(key=_place)
     shown = rows[offset:] if limit is None else rows[offset : offset + limit]
@@ -244,7 +245,13 @@ def conflicts(
 
 
 def _place(row: Any) -> tuple[str, str, date, str, str]:
-    return row.post_name, row.child_id, row.measured_on or date.min, row.source or "", row.task or ""
+    return (
+        row.post_name,
+        row.child_id,
+        row.measured_on or date.min,
+        row.source or "",
+        row.task or row.delivery or "",
+    )
 
 
 def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Dispute:
@@ -325,7 +332,7 @@ def aftermath(session: Session, hub: Hub, scope: Scope, kind: str, record_id: st
 def posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, int]]:
     """Give the posts that have records in conflict, by name: (id, name, how many)."""
     counted: Counter[tuple[str, str]] = Counter()
-    for query in (_children, _measurements, _follow_ups):
+    for query in (_children, _measurements, _follow_ups, _deliveries):
         shown = query(hub, scope, None).with_only_columns(HealthPost.id, HealthPost.name, func.count())
         for post_id, name, count in session.execute(shown.group_by(HealthPost.id, HealthPost.name)):
             counted[name, post_id] += count
@@ -387,6 +394,7 @@ def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any,
             literal(None).label("measured_on"),
             literal(None).label("source"),
             literal(None).label("task"),
+            literal(None).label("delivery"),
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(Child.district == hub.district, Child.conflicts != _SETTLED, Child.removed.is_(False))
@@ -403,6 +411,7 @@ def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[
             Measurement.measured_on,
             Measurement.source,
             literal(None).label("task"),
+            literal(None).label("delivery"),
         )
         .join(Child, and_(Child.district == Measurement.district, Child.id == Measurement.child_id))
         .join(
@@ -423,6 +432,7 @@ def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[An
             literal(None).label("measured_on"),
             literal(None).label("source"),
             FollowUp.task,
+            literal(None).label("delivery"),
         )
         .join(Child, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
         .join(
@@ -435,7 +445,30 @@ def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[An
     return query if post_id is None else query.where(FollowUp.post_id == post_id)
 
 
+def _deliveries(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            *_SHOWN,
+            Delivery.conflicts,
+            literal(None).label("measured_on"),
+            literal(None).label("source"),
+            literal(None).label("task"),
+            Delivery.delivery,
+        )
+        .join(Child, and_(Child.district == Delivery.district, Child.id == Delivery.child_id))
+        .join(
+            HealthPost,
+            and_(HealthPost.district == Delivery.district, HealthPost.id == Delivery.post_id),
+        )
+        .where(Delivery.district == hub.district, Delivery.conflicts != _SETTLED)
+        .where(Delivery.removed.is_(False), Child.wrapped_key.is_not(None), posts_within(hub, scope))
+    )
+    return query if post_id is None else query.where(Delivery.post_id == post_id)
+
+
 def _kind(row: Any) -> str:
+    if row.delivery is not None:
+        return "delivery"
     if row.task is not None:
         return "follow_up"
     return "child" if row.measured_on is None else "measurement"
@@ -443,6 +476,8 @@ def _kind(row: Any) -> str:
 
 def _key(row: Any) -> dict[str, str]:
     """Give the key of a record, of which its id is made; a child's own is empty."""
+    if row.delivery is not None:
+        return {"child": row.child_id, "delivery": row.delivery}
     if row.task is not None:
         return {"child": row.child_id, "task": row.task}
     if row.measured_on is None:
@@ -465,7 +500,7 @@ def _disputed(hub: Hub, scope: Scope, row: Any) -> Disputed:
         row.post_name,
         row.measured_on,
         row.source,
-        row.task,
+        row.task or row.delivery,
         tuple(dict.fromkeys(word for word in words if word != "incomplete")),
         "incomplete" in words,
     )
@@ -489,7 +524,7 @@ def _find(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -
     if kind == "child":
         return session.execute(_children(hub, scope, None).where(Child.id == record_id)).one_or_none()
     # an id that is made of a key is a digest of what finds it: it is looked for among the few that are in conflict
-    found = {"measurement": _measurements, "follow_up": _follow_ups}.get(kind)
+    found = {"measurement": _measurements, "follow_up": _follow_ups, "delivery": _deliveries}.get(kind)
     rows = session.execute(found(hub, scope, None)).all() if found else []
     return next((row for row in rows if _record_id(row) == record_id), None)
 

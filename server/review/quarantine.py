@@ -32,6 +32,7 @@ from server.merging import heads_of
 from server.models import (
     ChangeRow,
     Child,
+    Delivery,
     FollowUp,
     HealthPost,
     Measurement,
@@ -58,7 +59,6 @@ from sync_protocol import (
     VersionVector,
     canonical,
     fold,
-    follow_up_id,
     id_of,
     measurement_id,
 )
@@ -452,8 +452,8 @@ def _record_now(session: Session, hub: Hub, case: Case, row: Any) -> Json | None
     if case.kind == "child":
         stored = ledger.read_child(hub.district, row.stored_child_id, row.state, key) if row.state else None
         return orjson.loads(stored) if stored else None
-    if case.kind == "follow_up":
-        return _follow_up_now(session, hub, case, key)
+    if case.kind in _HANGING:
+        return _hanging_now(session, hub, case, key)
     if not (case.child_id and case.measured_on and case.source):
         return None
     where = (
@@ -467,15 +467,21 @@ def _record_now(session: Session, hub: Hub, case: Case, row: Any) -> Json | None
     return orjson.loads(ledger.read_measurement(hub.district, record_id, found, key)) if found else None
 
 
-def _follow_up_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Json | None:
-    """Give the state of a follow-up; its task stands in the change alone, so it is looked for among the child's few."""
-    theirs = select(FollowUp.task, FollowUp.state, FollowUp.sealed).where(
-        FollowUp.district == hub.district, FollowUp.child_id == case.child_id
+_HANGING: Final[Mapping[str, Any]] = {"follow_up": FollowUp.task, "delivery": Delivery.delivery}
+"""Kinds of records of which one part of the key stands in the change alone, and where the table has it."""
+
+
+def _hanging_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Json | None:
+    """Give the state of a follow-up or delivery: it is looked for among the child's few."""
+    kind, named = case.kind or "", _HANGING[case.kind or ""]
+    model = named.class_
+    theirs = select(named.label("named"), model.state, model.sealed).where(
+        model.district == hub.district, model.child_id == case.child_id
     )
     for found in session.execute(theirs):
-        record_id = follow_up_id(case.child_id or "", found.task)
+        record_id = id_of(kind, {"child": case.child_id or "", named.key: found.named})
         if record_id == case.record_id:
-            state: Json = orjson.loads(ledger.read_keyed(hub.district, "follow_up", record_id, found, key))
+            state: Json = orjson.loads(ledger.read_keyed(hub.district, kind, record_id, found, key))
             return state
     return None
 
@@ -688,7 +694,7 @@ def _has_records(session: Session, hub: Hub, child_id: str) -> bool:
             .where(model.district == hub.district, model.child_id == child_id, model.removed.is_(False))
             .limit(1)
         ).first()
-        for model in (Measurement, FollowUp)
+        for model in (Measurement, FollowUp, Delivery)
     )
 
 

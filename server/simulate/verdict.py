@@ -17,7 +17,18 @@ from sqlalchemy.orm import Session
 from server import audit, ledger
 from server.growth.zscores import FEMALE, MALE, zscores
 from server.hub import Hub
-from server.models import Assessment, Batch, ChangeRow, Child, Flag, FollowUp, Measurement, Notice, Tablet
+from server.models import (
+    Assessment,
+    Batch,
+    ChangeRow,
+    Child,
+    Delivery,
+    Flag,
+    FollowUp,
+    Measurement,
+    Notice,
+    Tablet,
+)
 from server.simulate.device import Refusal
 from server.simulate.fleet import SOURCE, Case, Fleet, Sharing
 from server.simulate.line import Cut
@@ -143,7 +154,7 @@ def _held(session: Session, hub: Hub, post_ids: set[str]) -> dict[str, dict[Ref,
                 wire = orjson.loads(ledger.read_child(hub.district, child.id, child.state, keys[child.id]))
                 held[child.post_id]["child", child.id] = RecordState.from_wire("child", child.id, {}, wire)
         rows: list[tuple[str, Any]] = []
-        for kind, model in (("measurement", Measurement), ("follow_up", FollowUp)):
+        for kind, model in (("measurement", Measurement), ("follow_up", FollowUp), ("delivery", Delivery)):
             theirs = select(model).where(model.district == hub.district, model.post_id.in_(some))
             rows += [(kind, row) for row in session.scalars(theirs)]
         elsewhere = sorted({row.child_id for _, row in rows} - keys.keys())  # only where the tables disagree

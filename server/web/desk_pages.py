@@ -74,6 +74,7 @@ KINDS: Final[Mapping[str, str]] = {
     "child": N_("Registration"),
     "measurement": N_("Measurement"),
     "follow_up": N_("Follow-up"),
+    "delivery": N_("Aid"),
 }
 
 Found = TypeVar("Found")

@@ -55,6 +55,7 @@ _PULL: Final = {
     "children": [{"id": str, **_STATE}],
     "measurements": MapOf([{"on": str, "source": str, **_STATE}]),
     "follow_ups": MapOf([{"task": str, **_STATE}]),
+    "deliveries": MapOf([{"delivery": str, **_STATE}]),
     "left": [str],
 }
 _ANSWER: Final = {

@@ -351,6 +351,11 @@ class Client:
         with self.store.looking() as replica:
             return replica.open_follow_up(child_id, task)
 
+    def open_delivery(self, child_id: str, delivery: str) -> Form:
+        """Open an aid to a child (`new_id()` names a new one)."""
+        with self.store.looking() as replica:
+            return replica.open_delivery(child_id, delivery)
+
     def view(self, ref: Ref) -> RecordState | None:
         """Give a record as this tablet knows it, its own unsent changes included; None if it knows of none."""
         with self.store.looking() as replica:

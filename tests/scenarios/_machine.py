@@ -52,6 +52,7 @@ from sync_protocol import (
     Replica,
     VersionVector,
     canonical,
+    delivery_id,
     fold,
     follow_up_id,
     measurement_id,
@@ -793,6 +794,10 @@ def pulled_states(pull: Json) -> Iterator[RecordState]:
         for row in rows:
             key = {"child": child_id, "task": row["task"]}
             yield RecordState.from_wire("follow_up", follow_up_id(child_id, row["task"]), key, row)
+    for child_id, rows in pull["deliveries"].items():
+        for row in rows:
+            key = {"child": child_id, "delivery": row["delivery"]}
+            yield RecordState.from_wire("delivery", delivery_id(child_id, row["delivery"]), key, row)
 
 
 def together(tasks: Sequence[Callable[[], None]], failures: list[BaseException]) -> None:

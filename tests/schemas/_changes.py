@@ -18,6 +18,7 @@ KEY_OF: dict[str, dict[str, str]] = {
     "child": {},
     "measurement": {"child": CHILD, "measured_on": "2026-05-04", "source": "cadre"},
     "follow_up": {"child": CHILD, "task": TASK},
+    "delivery": {"child": CHILD, "delivery": TASK},
 }
 """By kind of record, the key of the one that these changes are of."""
 
@@ -59,6 +60,17 @@ REGISTERS: dict[str, dict[str, dict[str, Any]]] = {
             "covers": ["wasted/2026-05-04/cadre", "not_seen/0123456789ab"],
         },
         "note": {"text": "Makan lahap."},
+        "removed": {"reason": None},
+    },
+    "delivery": {
+        "aid": {
+            "menu": "food", "funds": "genting", "reaches": "child", "starts_on": "2026-05-04",
+            "ends_on": "2027-01-31", "donor": POST, "commitment": TASK,
+        },
+        "delivered": {"given_on": "2026-05-04", "quantity": 30, "unit": "portion", "value_rp": 450_000},
+        "evidence": {"what": "signature", "where": "buku bantuan posyandu"},
+        "verified": {"verified_on": "2026-05-04", "outcome": "received"},
+        "note": {"text": "Diterima ibu."},
         "removed": {"reason": None},
     },
 }  # fmt: skip
@@ -136,6 +148,8 @@ def valid_changes(draw: st.DrawFn) -> dict[str, Any]:
         change["key"] = {"child": CHILD, "measured_on": day, "source": source}
     if kind == "follow_up":
         change["key"] = {"child": CHILD, "task": str(draw(st.uuids()))}
+    if kind == "delivery":
+        change["key"] = {"child": CHILD, "delivery": str(draw(st.uuids()))}
     if change["key"]:
         change["id"] = id_of(kind, change["key"])
     return change

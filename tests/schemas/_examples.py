@@ -32,6 +32,7 @@ from sync_protocol import (
     Replica,
     canonical,
     change_hash,
+    delivery_id,
     fold,
     follow_up_id,
     hub_actor,
@@ -164,6 +165,38 @@ def task_of_the_centre() -> Change:
     return Change.from_wire(dot, wire, change_hash(dot, "", wire))
 
 
+def aid_of_the_centre() -> Change:
+    """Give an aid that the office has promised: the first change of the hub to a delivery."""
+    record_id = delivery_id(CHILD, TASK)
+    aid = {"menu": "food", "funds": "genting", "reaches": "child", "donor": POST}
+    wire = {
+        "kind": "delivery",
+        "id": record_id,
+        "key": {"child": CHILD, "delivery": TASK},
+        "context": NOTHING_SEEN.wire(),
+        "set": {"aid": {**aid, "starts_on": "2026-01-12", "ends_on": "2026-07-11"}},
+        "author": "account:019bf000-0000-7000-8000-000000000007",
+        "recorded_at": "2026-01-06T02:50:00Z",
+        "nonce": base64url(hashlib.sha256(b"nonce aid").digest()[:16]),
+        "app": "hub",
+        "schema": 1,
+    }
+    dot = Dot(hub_actor(record_id), 1)
+    return Change.from_wire(dot, wire, change_hash(dot, "", wire))
+
+
+def aid_brought_by_the_tablet(replica: Replica) -> Change:
+    """Let a tablet that has pulled the promise tell that it came."""
+    delivered = {"given_on": "2026-01-12", "quantity": 30, "unit": "portion", "value_rp": 450_000}
+    return replica.write(
+        replica.open_delivery(CHILD, TASK),
+        {"delivered": delivered, "evidence": {"what": "signature"}},
+        author="kader.contoh",
+        recorded_at="2026-01-12T02:30:00Z",
+        nonce=base64url(hashlib.sha256(b"nonce brought").digest()[:16]),
+    )
+
+
 def result_of_the_tablet(replica: Replica) -> Change:
     """Let a tablet that has pulled the task tell what came of it."""
     return replica.write(
@@ -218,6 +251,7 @@ def answer(replica: Replica) -> dict[str, Any]:
             "children": [{"id": CHILD, **child.wire()}],
             "measurements": {CHILD: [row]},
             "follow_ups": {CHILD: [{"task": TASK, **fold(History((task_of_the_centre(),))).wire()}]},
+            "deliveries": {CHILD: [{"delivery": TASK, **fold(History((aid_of_the_centre(),))).wire()}]},
             "left": [],
         },
     }
@@ -252,6 +286,7 @@ def examples() -> dict[str, Any]:
         "change-child.json": replica.log[0].change.wire(),
         "change-measurement.json": replica.log[1].change.wire(),
         "change-follow-up.json": result_of_the_tablet(sender).wire(),
+        "change-delivery.json": aid_brought_by_the_tablet(sender).wire(),
         "refused-change.json": {
             "change": refused,
             "today": TODAY.isoformat(),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.change import SCHEMAS
-from schemas.records import ACTIONS, MOST_COVERED, OUTCOMES
+from schemas.records import ACTIONS, FUNDS, MENUS, MOST_COVERED, OUTCOMES
 from schemas.strict import Flag, Part, Whole
 from sync_protocol import REGISTERS as PROTOCOL_REGISTERS
 from tests.schemas._changes import REGISTERS, found, make_change, setting
@@ -21,6 +21,8 @@ RANGES = [
     ("measurement", "head", "head_mm", 250, 650),
     ("follow_up", "task", "week", 1, 52),
     ("follow_up", "result", "days_eaten", 0, 7),
+    ("delivery", "delivered", "quantity", 1, 100_000),
+    ("delivery", "delivered", "value_rp", 0, 10**12),
 ]
 
 LENGTHS = [
@@ -37,6 +39,9 @@ LENGTHS = [
     ("measurement", "removed", "reason", 200),
     ("follow_up", "note", "text", 500),
     ("follow_up", "removed", "reason", 200),
+    ("delivery", "evidence", "where", 200),
+    ("delivery", "note", "text", 500),
+    ("delivery", "removed", "reason", 200),
 ]
 
 CHOICES = [
@@ -48,6 +53,12 @@ CHOICES = [
     ("follow_up", "task", "action", list(ACTIONS)),
     ("follow_up", "task", "funds", ["dak", "apbd", "village", "partner"]),
     ("follow_up", "result", "outcome", list(OUTCOMES)),
+    ("delivery", "aid", "menu", list(MENUS)),
+    ("delivery", "aid", "funds", list(FUNDS)),
+    ("delivery", "aid", "reaches", ["child", "family"]),
+    ("delivery", "delivered", "unit", ["portion", "packet", "session", "piece", "month"]),
+    ("delivery", "evidence", "what", ["photo", "signature", "receipt", "list", "seen"]),
+    ("delivery", "verified", "outcome", ["received", "partly", "not_received"]),
 ]
 
 SHAPES = [
@@ -123,6 +134,9 @@ NULLABLE_FIELDS = {
     "removed": "reason",
     "task": "reason due_on assigned_to course week funds",
     "result": "days_eaten covers",
+    "aid": "ends_on donor commitment",
+    "delivered": "quantity unit value_rp",
+    "evidence": "where",
     "weight": "weight_g oedema",
     "length": "length_mm position",
     "services": "vitamin_a exclusive_breastfeeding mbg mother_class kpsp deworming immunised",
@@ -133,8 +147,9 @@ NULLABLE = {f"{register}.{name}" for register, names in NULLABLE_FIELDS.items() 
 OPTIONAL = {
     name
     for name in NULLABLE
-    if name.split(".")[0] in ("parents", "home", "birth", "family", "consent", "services", "result")
-} | {"task.course", "task.week", "task.funds"}
+    if name.split(".")[0]
+    in ("parents", "home", "birth", "family", "consent", "services", "result", "delivered", "evidence")
+} | {"task.course", "task.week", "task.funds", "aid.donor", "aid.commitment"}
 
 FIELDS = [
     (kind, register, name)

@@ -28,7 +28,18 @@ from server.config import Settings
 from server.db import Database
 from server.hub import Hub
 from server.migrations import migrate
-from server.models import Attention, Base, ChangeRow, Child, Flag, FollowUp, Installation, Measurement, table
+from server.models import (
+    Attention,
+    Base,
+    ChangeRow,
+    Child,
+    Delivery,
+    Flag,
+    FollowUp,
+    Installation,
+    Measurement,
+    table,
+)
 from server.security import SigningKey, base64url
 from sync_protocol import (
     Answered,
@@ -42,6 +53,7 @@ from sync_protocol import (
     RecordState,
     Replica,
     canonical,
+    delivery_id,
     fold,
     follow_up_id,
     measurement_id,
@@ -310,6 +322,13 @@ class District:
                 state = RecordState.from_wire("follow_up", record_id, key, orjson.loads(stored))
                 assert todo.post_id == children[todo.child_id].post_id
                 found["follow_up", record_id] = (todo.post_id, state)
+            for aid in session.scalars(select(Delivery)):
+                key = {"child": aid.child_id, "delivery": aid.delivery}
+                record_id = delivery_id(aid.child_id, aid.delivery)
+                stored = ledger.read_keyed(DISTRICT, "delivery", record_id, aid, keys[aid.child_id].key)
+                state = RecordState.from_wire("delivery", record_id, key, orjson.loads(stored))
+                assert aid.post_id == children[aid.child_id].post_id
+                found["delivery", record_id] = (aid.post_id, state)
         return found
 
     def check_agreement(self, *tablets: "FakeTablet") -> None:

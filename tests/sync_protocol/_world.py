@@ -168,10 +168,14 @@ class ServerModel:
         children: list[Json] = []
         measurements: dict[str, list[Json]] = {}
         follow_ups: dict[str, list[Json]] = {}
+        deliveries: dict[str, list[Json]] = {}
         for _, ref in news[:page]:
             state = self.states[ref]
             if ref[0] == "child":
                 children.append({"id": ref[1], **state.wire()})
+            elif ref[0] == "delivery":
+                row = {"delivery": state.key["delivery"], **state.wire()}
+                deliveries.setdefault(state.key["child"], []).append(row)
             elif ref[0] == "follow_up":
                 row = {"task": state.key["task"], **state.wire()}
                 follow_ups.setdefault(state.key["child"], []).append(row)
@@ -184,6 +188,7 @@ class ServerModel:
             "children": children,
             "measurements": measurements,
             "follow_ups": follow_ups,
+            "deliveries": deliveries,
             "left": [],
         }
 

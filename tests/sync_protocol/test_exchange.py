@@ -666,7 +666,8 @@ def acknowledge(tablet: Replica) -> None:
     batch = tablet.next_batch("b", AT)
     counters = range(batch["first"], batch["first"] + len(batch["changes"]))
     receipt = Receipt("b", ReceiptStatus.ACCEPTED, 1, tuple(Item(n, Outcome.APPLIED) for n in counters))
-    pull = {"cursor": 0, "more": False, "children": [], "measurements": {}, "follow_ups": {}, "left": []}
+    pull = {"cursor": 0, "more": False, "children": [], "measurements": {}, "follow_ups": {}}
+    pull |= {"deliveries": {}, "left": []}
     tablet.receive({"incarnation": "i", "token": "", "receipt": receipt.wire(), "pull": pull}, AT)
 
 

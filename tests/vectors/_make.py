@@ -349,7 +349,7 @@ def receipt_cases() -> Iterator[dict[str, Any]]:
         replica = tablet()
         sent = replica.next_batch("b", "2026-01-06T03:00:00Z", max_changes=most)
         pull: dict[str, Any] = {"cursor": 0, "more": False, "children": [], "measurements": {}}
-        pull |= {"follow_ups": {}, "left": []}
+        pull |= {"follow_ups": {}, "deliveries": {}, "left": []}
         answer = {"incarnation": "i", "token": "t", "receipt": receipt.wire(), "pull": pull}
         events = replica.receive(answer, "2026-01-06T03:00:01Z")
         following = replica.next_batch("c", "2026-01-06T03:00:02Z")

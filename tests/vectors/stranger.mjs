@@ -9,6 +9,7 @@
 const NAMESPACES = { // of the ids of records that are named by their keys, and the parts of these keys
   measurement: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01", ["child", "measured_on", "source"]],
   follow_up: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02", ["child", "task"]],
+  delivery: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a03", ["child", "delivery"]],
 };
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const APP = "asing 0.1";
@@ -210,13 +211,13 @@ export class Problem extends Error {
 }
 
 /** The records of a pull, by their ids. */
-async function recordsOf({ children, measurements, follow_ups }) {
+async function recordsOf({ children, measurements, follow_ups, deliveries }) {
   const records = children.map(({ id, ...state }) => [id, { child: id, state }]);
-  for (const [kind, byChild] of [["measurement", measurements], ["follow_up", follow_ups]]) {
+  for (const [kind, byChild] of [["measurement", measurements], ["follow_up", follow_ups], ["delivery", deliveries]]) {
     for (const [child, states] of Object.entries(byChild)) {
       for (const state of states) {
-        const { on: measured_on, source, task } = state;
-        records.push([await idOf(kind, { child, measured_on, source, task }), { child, state }]);
+        const { on: measured_on, source, task, delivery } = state;
+        records.push([await idOf(kind, { child, measured_on, source, task, delivery }), { child, state }]);
       }
     }
   }
@@ -452,7 +453,7 @@ const FOUND = {
   "receipts.json": async ({ sent, receipt }) => {
     const tablet = new Tablet("", null, { tablet: "", district: "", post: {}, limits: { changes: 200, bytes: 262144 } });
     for (const { kind, id, key } of RECORDS) await tablet.append({ kind, id, key, context: {}, set: {} });
-    const pull = { children: [], measurements: {}, follow_ups: {}, left: [], cursor: 0, more: false };
+    const pull = { children: [], measurements: {}, follow_ups: {}, deliveries: {}, left: [], cursor: 0, more: false };
     await tablet.receive({ incarnation: "i", token: "t", receipt, pull });
     const { first, changes, token } = tablet.nextBatch();
     const in_question = tablet.inQuestion();

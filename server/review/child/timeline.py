@@ -230,6 +230,8 @@ def _kind(change: Change, begun: set[str]) -> tuple[str, str]:
         return (MEASURED if change.kind == "measurement" else RECORD), "removed" if removed else "put_back"
     if change.kind == "measurement":
         return MEASURED, "measured"
+    if change.kind == "delivery":
+        return CARE, next((name for name in ("verified", "delivered", "aid") if name in names), "note")
     if change.kind == "follow_up":
         return CARE, "result" if "result" in names else "task" if "task" in names else "note"
     first = change.record_id not in begun

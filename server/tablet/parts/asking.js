@@ -192,7 +192,7 @@ function disputeCard(app, child, { kind, place, state, registers }) {
 
 function keyOf(kind, child, place) {
   const [measured_on, source] = place.split("/");
-  return { child: {}, measurement: { child, measured_on, source }, follow_up: { child, task: place } }[kind];
+  return { child: {}, measurement: { child, measured_on, source }, follow_up: { child, task: place }, delivery: { child, delivery: place } }[kind];
 }
 
 const whose = (app, dots) =>

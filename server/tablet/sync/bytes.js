@@ -6,6 +6,7 @@
 const NAMED = {
   measurement: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01", ["child", "measured_on", "source"]],
   follow_up: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02", ["child", "task"]],
+  delivery: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a03", ["child", "delivery"]],
 };
 
 /** @param {string} text @returns {Uint8Array} */
@@ -66,7 +67,7 @@ function uuid(bytes, version) {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** A UUIDv7, for a child, a task or a batch. */
+/** A UUIDv7, for a child, a task, an aid or a batch. */
 export function newId() {
   const bytes = random(16);
   for (let at = 5, left = Date.now(); at >= 0; at -= 1, left = Math.floor(left / 256)) bytes[at] = left % 256;
@@ -77,7 +78,7 @@ export function newId() {
 export const madeAt = (id) => (id[14] === "7" ? new Date(parseInt(id.replace(/-/g, "").slice(0, 12), 16)) : null);
 
 /** The id of a record that is named by its key: the same on every tablet.
- * @param {"measurement"|"follow_up"} kind @param {{[part: string]: string}} key */
+ * @param {"measurement"|"follow_up"|"delivery"} kind @param {{[part: string]: string}} key */
 export async function idOf(kind, key) {
   const [namespace, parts] = NAMED[kind];
   const space = namespace

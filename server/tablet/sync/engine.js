@@ -232,7 +232,7 @@ function isAnswer(answer, { id, first, count }) {
   const { protocol, receipt, pull, incarnation, token } = answer || {};
   if (protocol !== 1 || !receipt || !pull || typeof incarnation !== "string" || typeof token !== "string") return false;
   if (receipt.batch !== id || !Array.isArray(receipt.items) || !(receipt.wanted >= 1)) return false;
-  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups)
+  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups || !pull.deliveries)
     return false;
   const counters = receipt.status === "accepted" ? count : 0;
   if (receipt.status === "gap" && receipt.wanted >= first) return false;

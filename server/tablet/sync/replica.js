@@ -18,7 +18,8 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
 
 /** @typedef {{counter: number, hash: string, change: object, outcome?: string, reasons?: object[], at?: string,
  *   settled?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
- * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object}}} Held of a child
+ * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
+ *   deliveries: {[delivery: string]: object}}} Held of a child
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
@@ -41,11 +42,11 @@ export const newFacts = (welcome, app) => ({
   forgottenHash: "",
 });
 
-/** Where a record hangs: the child, and the place among its measurements or follow-ups. */
-const placeOf = ({ measured_on, source, task }) => task || `${measured_on}/${source}`;
+/** Where a record hangs: the child, and the place among its measurements, follow-ups or deliveries. */
+const placeOf = ({ measured_on, source, task, delivery }) => task || delivery || `${measured_on}/${source}`;
 const childOf = ({ kind, id, key }) => (kind === "child" ? id : key.child);
-const nobody = () => ({ child: null, measurements: {}, follow_ups: {} });
-const DRAWERS = { measurement: "measurements", follow_up: "follow_ups" };
+const nobody = () => ({ child: null, measurements: {}, follow_ups: {}, deliveries: {} });
+const DRAWERS = { measurement: "measurements", follow_up: "follow_ups", delivery: "deliveries" };
 
 export class Replica {
   /** @param {{facts: object, log?: Entry[], held?: Map<string, Held>, pending?: Pending|null, past?: object[]}} stored */
@@ -79,7 +80,7 @@ export class Replica {
   #pulled({ kind, id, key }) {
     const held = this.held.get(kind === "child" ? id : key.child);
     if (!held) return null;
-    return kind === "child" ? held.child : held[DRAWERS[kind]][placeOf(key)] || null;
+    return kind === "child" ? held.child : (held[DRAWERS[kind]] || {})[placeOf(key)] || null;
   }
 
   /** The published state of a record as this tablet knows it, or null. @param {{kind: string, id: string, key: object}} ref */
@@ -93,11 +94,12 @@ export class Replica {
     return [...new Set([...this.held.keys(), ...own])];
   }
 
-  /** All of a child that is shown: its state, and its measurements and follow-ups with their states.
-   * @param {string} id @returns {{id: string, state: object|null, measurements: object[], follow_ups: object[]}} */
+  /** All of a child that is shown: its state, and its measurements, follow-ups and deliveries with their states.
+   * @param {string} id @returns {{id: string, state: object|null, measurements: object[], follow_ups: object[],
+   *   deliveries: object[]}} */
   child(id) {
-    const held = this.held.get(id) || nobody();
-    const shown = { id, state: this.view({ kind: "child", id, key: {} }), measurements: [], follow_ups: [] };
+    const held = { ...nobody(), ...this.held.get(id) };
+    const shown = { id, state: this.view({ kind: "child", id, key: {} }), measurements: [], follow_ups: [], deliveries: [] };
     const own = this.ofChild.get(id) || [];
     for (const [kind, drawer] of Object.entries(DRAWERS)) {
       const keys = new Map(Object.keys(held[drawer]).map((place) => [place, null]));
@@ -250,8 +252,9 @@ export class Replica {
   }
 
   /** Whether a pulled state names a change of this enrolment that is not in its log: then a second device wrote it. */
-  #isForeign({ children, measurements, follow_ups }) {
-    const states = [...children, ...[].concat(...Object.values(measurements), ...Object.values(follow_ups))];
+  #isForeign({ children, measurements, follow_ups, deliveries }) {
+    const keyed = [measurements, follow_ups, deliveries].flatMap((drawer) => Object.values(drawer));
+    const states = [...children, ...keyed.flat()];
     const { tablet, forgotten } = this.facts;
     return states.some(({ vector }) => {
       const entry = vector[tablet];
@@ -261,13 +264,13 @@ export class Replica {
     });
   }
 
-  #taken(delta, { children, measurements, follow_ups, left, cursor, more }) {
+  #taken(delta, { children, measurements, follow_ups, deliveries, left, cursor, more }) {
     const clear = this.facts.cursor === 0;
     const held = new Map();
     const of = (id) => {
       const known = (!clear && this.held.get(id)) || nobody();
-      if (!held.has(id))
-        held.set(id, { ...known, measurements: { ...known.measurements }, follow_ups: { ...known.follow_ups } });
+      const copy = Object.fromEntries(Object.values(DRAWERS).map((drawer) => [drawer, { ...known[drawer] }]));
+      if (!held.has(id)) held.set(id, { ...known, ...copy });
       return held.get(id);
     };
     for (const { id, ...state } of children) of(id).child = state;
@@ -276,6 +279,7 @@ export class Replica {
     }
     for (const [id, states] of Object.entries(follow_ups))
       for (const state of states) of(id).follow_ups[state.task] = state;
+    for (const [id, states] of Object.entries(deliveries)) for (const state of states) of(id).deliveries[state.delivery] = state;
     for (const id of left) held.set(id, null);
     const log = more ? delta.log : this.#settling(delta.log);
     return { ...delta, log, held, clear, facts: { ...delta.facts, cursor, more } };
