@@ -15,6 +15,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.logs import start_logging
 from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
+    aid_pages,
     audit_pages,
     care_pages,
     carried_api,
@@ -96,6 +97,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         pages.bp,
         desk_pages.bp,
         care_pages.bp,
+        aid_pages.bp,
         people_pages.bp,
         post_pages.bp,
         audit_pages.bp,

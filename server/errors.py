@@ -222,6 +222,11 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "This release cannot be taken back: what it made was changed or built upon since ({registers}). "
         "Mend it on the child's page or on a tablet.",
     ),
+    "aid-moved-on": ProblemKind(
+        409,
+        "Kekurangan atau komitmen ini sudah berubah sejak halaman dibuka; tidak ada yang ditugaskan. Lihat usul yang baru.",
+        "The gap or the commitment has changed since the page was opened; nothing was assigned. Look at the new proposals.",
+    ),
     "batch-id-reused": ProblemKind(
         409,
         "Nomor kiriman {batch} sudah dipakai untuk isi yang lain. Beri nomor baru (UUIDv7), lalu kirim ulang.",

@@ -266,6 +266,7 @@ def child_row(
         "person_id": subject.person_id,
         "same_as": (state.value("same_as") or {}).get("child") if state else None,
         "clock_days": clock_days,
+        "krs_until": _krs_until(state),
         "sex": sexes.pop() if len(sexes) == 1 else None,
         "born_on": date.fromisoformat(born_on) if born_on else None,
         "state": seal(subject.key, _dumped(wire), f"child/{district}/{subject.id}") if wire else None,
@@ -273,6 +274,13 @@ def child_row(
         "key_version": subject.key_version,
         "first_seen_at": subject.first_seen_at,
     }
+
+
+def _krs_until(state: RecordState | None) -> date | None:
+    """Give the last day on which a family counts as at risk: of several who differ, the latest; without an end, for ever."""
+    families = [s.value for s in state.registers.get("family", ())] if state else []
+    ends = [f.get("valid_until") or date.max.isoformat() for f in families if f["krs"]]
+    return date.fromisoformat(max(ends)) if ends else None
 
 
 def _dumped(wire: Json) -> bytes:

@@ -322,7 +322,8 @@ class Child(Base):
     `sex` and `born_on` are None while unknown or in conflict; everything else about the person is in the sealed `state`.
     `same_as` is the child that this one was linked to, None while that is in conflict. `person_id` is the same for children
     who were linked, and its own id for one who was not (`persons`). `clock_days` is by
-    how many days a wrong tablet clock may have moved the birth date, 0 nearly always.
+    how many days a wrong tablet clock may have moved the birth date, 0 nearly always. `krs_until`: the last day on which
+    the family counts as at risk of stunting (KRS), None where it does not or nobody says.
     """
 
     __tablename__ = "child"
@@ -344,6 +345,7 @@ class Child(Base):
     person_id: Mapped[str] = mapped_column(Id)
     same_as: Mapped[str | None] = mapped_column(Id)
     clock_days: Mapped[int] = mapped_column(Integer, default=0)
+    krs_until: Mapped[date | None] = mapped_column(Day)
     sex: Mapped[str | None] = mapped_column(Text)
     born_on: Mapped[date | None] = mapped_column(Day)
     state: Mapped[bytes | None] = mapped_column(LargeBinary)

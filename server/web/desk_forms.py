@@ -15,6 +15,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from server.aid.words import EVIDENCE, FUNDS, MENUS, REACHES, UNITS, VERDICTS
 from server.review.care import ACTIONS, OUTCOMES
 from server.web.words import (
     N_,
@@ -125,6 +126,27 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("done_on", "day", N_("Done on")),
         Field("outcome", "choice", N_("Outcome"), OUTCOMES),
         Field("days_eaten", "whole", N_("Days on which the food was eaten"), low=0, high=7),
+    ),
+    "aid": (
+        Field("menu", "choice", N_("What is given"), MENUS),
+        Field("funds", "choice", N_("Who pays"), FUNDS),
+        Field("reaches", "choice", N_("For whom"), REACHES),
+        Field("starts_on", "day", N_("From")),
+        Field("ends_on", "day", N_("Until")),
+    ),
+    "delivered": (
+        Field("given_on", "day", N_("Given on")),
+        Field("quantity", "whole", N_("How much"), low=1, high=100_000),
+        Field("unit", "choice", N_("Unit"), UNITS),
+        Field("value_rp", "whole", N_("Value (Rp)"), low=0, high=10**12),
+    ),
+    "evidence": (
+        Field("what", "choice", N_("Evidence"), EVIDENCE),
+        Field("where", "text", N_("Where it is kept")),
+    ),
+    "verified": (
+        Field("verified_on", "day", N_("Verified on")),
+        Field("outcome", "choice", N_("What was found"), VERDICTS),
     ),
 }
 """In the order of a form. What is not here (a link, who has charge of a task) is kept as it came."""

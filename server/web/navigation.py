@@ -34,6 +34,13 @@ ENTRIES: Final[list[Entry]] = [
     ),
     Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
+        "aid.overview",
+        N_("Aid"),
+        "manage_aid",
+        also=("aid.donors", "aid.activities", "aid.all_sheets", "aid.one_sheet", "aid.child_aid"),
+    ),
+    Entry("aid.own", N_("My aid"), "see_own_aid"),
+    Entry(
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
     ),
     Entry(

@@ -130,4 +130,8 @@ def front() -> AnyResponse:
     who = _person()
     if who.may("manage_people"):
         return redirect(url_for("people_pages.people"))
-    return redirect(url_for("pages.queue" if who.may("see_children") else "people_pages.welcome"))
+    if who.may("see_children"):
+        return redirect(url_for("pages.queue"))
+    ends = {"manage_aid": "aid.overview", "see_own_aid": "aid.own"}
+    end = next((end for permission, end in ends.items() if who.may(permission)), "people_pages.welcome")
+    return redirect(url_for(end))

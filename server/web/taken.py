@@ -307,6 +307,45 @@ TAKEN: Final[Mapping[str, Taken]] = {
     "GET /audit/riwayat/<uuid:child_id>/<uuid:record_id>": Taken({"nilai": TICK}),
     "POST /audit/catatan/periksa": Taken(form={"titik": WORDS}),
     "GET /audit/titik-periksa.json": Taken({"nomor": whole(1, 999_999_999, Need.ABSENT)}),
+    # aid
+    "GET /bantuan": Taken({"wilayah": WORDS, "dari": MAYBE_DAY, "sampai": MAYBE_DAY}),
+    "POST /bantuan/tugaskan": Taken(form=dict.fromkeys(("komitmen", "desa", "kebutuhan", "lihat"), TEXT)),
+    "POST /bantuan/donatur": Taken(
+        form=dict.fromkeys(
+            (
+                *("apa", "name", "kind", "authority", "named", "person", "phone", "address", "legal_id"),
+                *("donor", "menu", "funds", "region", "places", "value_rp", "starts_on", "months"),
+            ),
+            WORDS,
+        )
+    ),
+    "POST /bantuan/kegiatan": Taken(
+        form=dict.fromkeys(
+            (
+                *("donor", "title", "menu", "funds", "village", "starts_on", "ends_on", "value_rp"),
+                *("reached", "evidence"),
+            ),
+            WORDS,
+        )
+    ),
+    "POST /bantuan/kegiatan/<uuid:activity_id>": Taken(
+        form={
+            **dict.fromkeys(("category", "menu", "village"), WORDS),
+            "do": _one_of(("apart", "drop", "restore", "verify")),
+        }
+    ),
+    "POST /bantuan/lembar": Taken(form=dict.fromkeys(("donatur", "kepada"), WORDS), file="berkas"),
+    "GET /bantuan/lembar/<uuid:sheet_id>": Taken({"hanya": WORDS}),
+    "POST /bantuan/lembar/<uuid:sheet_id>": Taken(form={"ambil": TICK}, more_fields=True),
+    "POST /anak/<child_id>/bantuan": Taken(
+        form=dict.fromkeys(
+            (
+                *("delivery", "context", "do", "menu", "funds", "reaches", "donor", "starts_on", "ends_on"),
+                *("given_on", "quantity", "unit", "value_rp", "what", "where", "outcome"),
+            ),
+            WORDS,
+        )
+    ),
     # posts and tablets
     "GET /pos": Taken({"puskesmas": MAYBE_ID, "cari": WORDS, **PAGE}),
     "GET /pos/<post_id>": Taken(PERIOD),

@@ -630,11 +630,11 @@ def test_every_register_that_can_be_corrected_has_fields() -> None:
 
 
 def test_limits_beside_a_field_are_those_of_the_schema() -> None:
-    from schemas.records import ChildRegisters, FollowUpRegisters, MeasurementRegisters
+    from schemas.records import ChildRegisters, DeliveryRegisters, FollowUpRegisters, MeasurementRegisters
 
     parts = {
         name: part
-        for registers in (ChildRegisters, MeasurementRegisters, FollowUpRegisters)
+        for registers in (ChildRegisters, MeasurementRegisters, FollowUpRegisters, DeliveryRegisters)
         for name, part in registers().fields.items()
     }
     for register, several in FIELDS.items():

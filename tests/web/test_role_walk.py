@@ -20,9 +20,10 @@ from werkzeug.test import TestResponse
 from server import accounts, audit, places
 from server.accounts import Person
 from server.accounts.roles import PERMISSIONS, SCOPES_OF
+from server.aid import sheets
 from server.app import create_app
 from server.audit import checkpoints
-from server.models import Account, Donor
+from server.models import Account, AidActivity, CsrSheet, Donor
 from sync_protocol import measurement_id
 from tests.interchange._files import row, xlsx
 from tests.server._district import DISTRICT, Databases, District
@@ -162,6 +163,21 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /api/v1/import-cases": "decide",
     "POST /api/v1/import-cases/<uuid:case_id>/decide": "decide",
     "POST /api/v1/exports": "decide",
+    # aid
+    "GET /bantuan": "manage_aid",
+    "POST /bantuan/tugaskan": "manage_aid",
+    "GET /bantuan/donatur": "manage_aid",
+    "POST /bantuan/donatur": "manage_aid",
+    "GET /bantuan/kegiatan": "manage_aid",
+    "POST /bantuan/kegiatan": "manage_aid",
+    "POST /bantuan/kegiatan/<uuid:activity_id>": "manage_aid",
+    "GET /bantuan/lembar": "manage_aid",
+    "POST /bantuan/lembar": "manage_aid",
+    "GET /bantuan/lembar/<uuid:sheet_id>": "manage_aid",
+    "POST /bantuan/lembar/<uuid:sheet_id>": "manage_aid",
+    "GET /anak/<child_id>/bantuan": "decide",
+    "POST /anak/<child_id>/bantuan": "decide",
+    "GET /bantuan-saya": "see_own_aid",
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
@@ -244,6 +260,21 @@ def donor_of(clinic: Clinic) -> str:
     return donor_id
 
 
+def a_sheet(clinic: Clinic) -> dict[str, str]:
+    """Take in a company's sheet with one row, of the first post's village; give the ids of both."""
+    district, now = clinic.district, clinic.district.clock.now
+    csv = b"Kegiatan;Desa;Tanggal\nPemberian makanan tambahan;64.02.06.1001;5/3/2026\n"
+    told = {"reported_to": "regency", "donor_id": None, "author": "operator", "now": now}
+    with district.hub.database.transaction() as session:
+        sheet_id = sheets.bring(session, district.hub, csv, name="csr.csv", **told)  # type: ignore[arg-type]
+        sheet = session.get_one(CsrSheet, (DISTRICT, sheet_id))
+        mapping = {"title": "Kegiatan", "village": "Desa", "starts": "Tanggal"}
+        sheets.take(session, district.hub, sheet, mapping, author="operator", now=now)
+    with district.hub.database.reading() as session:
+        (activity,) = session.scalars(select(AidActivity.id))
+    return {"sheet_id": sheet_id, "activity_id": activity}
+
+
 def populated(world: World, away: str) -> World:
     """Add and sign in somebody of every role for every area that the role may have, one that holds the child and one not."""
     hub, now = world.clinic.district.hub, world.clinic.district.clock.now
@@ -301,6 +332,7 @@ def opened(databases: Databases) -> Iterator[World]:
             "counter": str(case),
             "tablet_id": clinic.first.id,
             "batch_id": clinic.first.answers[-1]["receipt"]["batch"],
+            **a_sheet(clinic),
             "post_id": district.posts[0],
             "account_id": target.account_id,
             "task": district.new_id(),

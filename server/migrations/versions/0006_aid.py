@@ -35,6 +35,7 @@ _SHAPES = (
 
 
 def upgrade() -> None:
+    op.add_column("child", sa.Column("krs_until", models.Day(), nullable=True))
     op.create_table(
         "donor",
         sa.Column("district", sa.Text(), nullable=False),
@@ -180,3 +181,4 @@ def _few(name: str, table: str, column: str, condition: str) -> None:
 def downgrade() -> None:
     for name in ("delivery", "aid_activity", "csr_sheet", "commitment", "donor"):
         op.drop_table(name)
+    op.drop_column("child", "krs_until")

@@ -87,7 +87,7 @@ def test_tablet_makes_of_every_receipt_what_the_vectors_say(modules: Modules) ->
           const facts = replica.newFacts({ tablet, district: '64.02', post: {}, limits, sealing: null }, 'contoh 0.1');
           const one = new replica.Replica({ facts, log: log.map((entry) => ({ ...entry })) });
           const batch = one.nextBatch(sent.changes);
-          const pull = { cursor: 0, more: false, children: [], measurements: {}, follow_ups: {}, left: [] };
+          const pull = { cursor: 0, more: false, children: [], measurements: {}, follow_ups: {}, deliveries: {}, left: [] };
           const { delta, event } = await one.receive({ incarnation: 'i', token: 't', receipt, pull });
           one.apply(delta);
           const { first, changes, token } = one.nextBatch(200);

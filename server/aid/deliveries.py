@@ -1,0 +1,135 @@
+"""What a child got and is to get, as its page shows it; writing down that it came, and verifying it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server import audit, ledger, office
+from server.errors import Problem
+from server.hub import Hub
+from server.models import Delivery, Donor
+from server.office import Edit
+from server.places import UUID_TEXT, new_id
+from server.review import care
+from server.review.scope import Scope
+from sync_protocol import NOTHING_SEEN, RecordState, VersionVector, delivery_id
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An aid of a child. A register in conflict is None here and named in `conflicts`; `context` is passed back."""
+
+    child_id: str
+    delivery: str
+    aid: Mapping[str, Any] | None
+    delivered: Mapping[str, Any] | None
+    evidence: Mapping[str, Any] | None
+    verified: Mapping[str, Any] | None
+    note: str
+    donor: str | None
+    conflicts: tuple[str, ...]
+    context: str
+
+    @property
+    def late(self) -> bool:
+        return self.delivered is None
+
+
+def of_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> list[Given]:
+    """Give the aid of a child and of its linked records, the newest first."""
+    group = care.find(session, hub, scope, child_id).group
+    query = (
+        select(Delivery, Donor.name)
+        .outerjoin(Donor, (Donor.district == Delivery.district) & (Donor.id == Delivery.donor_id))
+        .where(Delivery.district == hub.district, Delivery.child_id.in_(group), ~Delivery.removed)
+        .order_by(Delivery.starts_on.desc(), Delivery.delivery)
+    )
+    rows = session.execute(query).all()
+    subjects = ledger.subjects(session, hub.vault, hub.district, sorted(group))
+    return [_given(hub, subjects[row.child_id].key, row, donor, scope) for row, donor in rows]
+
+
+def _given(hub: Hub, key: Any, row: Delivery, donor: str | None, scope: Scope) -> Given:
+    record_id = delivery_id(row.child_id, row.delivery)
+    wire = orjson.loads(ledger.read_keyed(hub.district, "delivery", record_id, row, key))
+    state = RecordState.from_wire("delivery", record_id, {}, wire)
+    return Given(
+        *(row.child_id, row.delivery, state.value("aid"), state.value("delivered")),
+        state.value("evidence") if scope.shows_names else None,
+        state.value("verified"),
+        (state.value("note") or {}).get("text", "") if scope.shows_names else "",
+        donor,
+        state.conflicts,
+        orjson.dumps(state.vector.wire(), default=tuple).decode(),
+    )
+
+
+def record(
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    child_id: str,
+    asked: Mapping[str, Any],
+    *,
+    author: str,
+    now: datetime,
+) -> None:
+    """Write down an aid: a new one, or that one which was promised came, or that it was verified.
+
+    Parameters
+    ----------
+    asked : the registers, as in a change; `delivery` and `context` of one that is on the screen, or a new `delivery` that
+        the form carries, so that sending it twice writes one
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for a child or delivery beyond the scope, `change-invalid` with every reason.
+    """
+    subject = care.find(session, hub, scope, child_id)
+    delivery = str(asked.get("delivery") or new_id())
+    if not UUID_TEXT.fullmatch(delivery):
+        raise Problem("record-unknown")
+    registers = {
+        name: asked[name] for name in ("aid", "delivered", "evidence", "verified", "note") if asked.get(name)
+    }
+    if not registers:
+        raise Problem("request-malformed", reason="nothing to write down")
+    try:
+        context = (
+            VersionVector.from_wire(orjson.loads(asked["context"])) if asked.get("context") else NOTHING_SEEN
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Problem("request-malformed", reason="the context is not what the page gave") from error
+    held = set(session.scalars(_whose(hub, delivery)))
+    if held and held.isdisjoint(subject.group):
+        raise Problem("record-unknown")
+    if held and not asked.get("context"):
+        return  # the same form again
+    whose = next(iter(held), child_id)
+    edit = Edit.of_delivery(whose, delivery, registers, context)
+    action = (
+        "aid.verified"
+        if "verified" in registers
+        else "aid.delivered"
+        if "delivered" in registers
+        else "aid.promised"
+    )
+    office.write(session, hub, [edit], action, author=author, now=now)
+
+
+def _whose(hub: Hub, delivery: str) -> Any:
+    return select(Delivery.child_id).where(Delivery.district == hub.district, Delivery.delivery == delivery)
+
+
+def log_viewed(session: Session, hub: Hub, child_id: str, actor: str, now: datetime, scope: Scope) -> None:
+    """Log that somebody looked at a child's aid."""
+    stream = audit.post_stream(care.find(session, hub, scope, child_id).post_id)
+    audit.append(
+        session, hub.district, stream, "aid.viewed", actor=actor, now=now, details={"child": child_id}
+    )

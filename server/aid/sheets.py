@@ -1,0 +1,438 @@
+"""A sheet of a company or an agency, from the file to activities: looked at first, then taken, every row accounted for.
+
+Rules kept here:
+- Columns are mapped by a person and remembered for the company. The file is sealed until it is taken; after that every row
+  keeps what it held, sealed, beside what was read and why it was not.
+- Nothing counts twice: a row that repeats another of the same company (the same place, time and menu, and the same sum or
+  nearly the same words), or a delivery that is known here, names what it doubles (`same_as`). A person may say it is apart.
+- A row about one child (by NIK) becomes a delivery of the child, which its cadre sees. A name alone is never enough.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from rapidfuzz.fuzz import token_set_ratio
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from server import audit, office
+from server.aid.area import Area
+from server.aid.reading import Sheet, Told, guess, open_sheet, read
+from server.aid.rules import Class, rules
+from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING
+from server.errors import Problem
+from server.hub import Hub
+from server.interchange.gazetteer import village_name
+from server.interchange.sheets import Unreadable
+from server.interchange.sigizi import plain
+from server.models import AidActivity, CsrSheet, Delivery, Donor, HealthPost, NikIndex, Region
+from server.office import Edit
+from server.places import UUID_TEXT, new_id
+
+NEARLY_THE_SAME_WORDS: Final = 90
+SAME_SUM: Final = 0.02
+DAYS_BESIDE: Final = 31
+REPORTED_TWICE, DELIVERY_KNOWN, DELIVERY_MADE = "reported-twice", "delivery-known", "delivery-made"
+
+
+def bring(
+    session: Session,
+    hub: Hub,
+    content: bytes,
+    *,
+    name: str,
+    reported_to: str,
+    donor_id: str | None,
+    author: str,
+    now: datetime,
+) -> str:
+    """Keep a file, sealed, until somebody has looked at it; the same file again is the same sheet.
+
+    Raises
+    ------
+    Problem
+        `sheet-unreadable`, `request-malformed` for an authority or a donor that is none.
+    """
+    if reported_to not in AUTHORITIES:
+        raise Problem("request-malformed", reason="reported_to is centre, province or regency")
+    if donor_id is not None and session.get(Donor, (hub.district, donor_id)) is None:
+        raise Problem("record-unknown")
+    try:
+        open_sheet(content)
+    except Unreadable as error:
+        raise Problem("sheet-unreadable", reason=str(error)) from error
+    digest = hashlib.sha256(content + reported_to.encode() + (donor_id or "").encode()).hexdigest()
+    known = session.scalar(
+        select(CsrSheet.id).where(CsrSheet.district == hub.district, CsrSheet.digest == digest)
+    )
+    if known is not None:
+        return known
+    sheet_id = new_id()
+    session.add(
+        CsrSheet(
+            district=hub.district,
+            id=sheet_id,
+            donor_id=donor_id,
+            reported_to=reported_to,
+            name=" ".join(name.split())[:120] or "?",
+            digest=digest,
+            state="waiting",
+            counts="{}",
+            brought_by=author,
+            brought_at=now,
+            sealed=hub.vault.seal_for_district(content, _bound(hub, sheet_id)),
+        )
+    )
+    _log(session, hub, "csr.brought", author, now, sheet=sheet_id, reported_to=reported_to)
+    return sheet_id
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A waiting sheet as it would be taken: its headers, the mapping, every row with what it was found to be, its village's
+    code ("" where it has none) and why it is open."""
+
+    headers: tuple[str, ...]
+    mapping: Mapping[str, str]
+    rows: tuple[tuple[Told, Class, str, tuple[str, ...]], ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return Counter(_status(told, why) for told, _, _, why in self.rows)
+
+
+def look(session: Session, hub: Hub, sheet: CsrSheet, chosen: Mapping[str, str] | None = None) -> Look:
+    """Read a waiting sheet with a mapping; without one, with that of the company's last sheet or a guess."""
+    opened = _opened(hub, sheet)
+    donor = session.get(Donor, (hub.district, sheet.donor_id)) if sheet.donor_id else None
+    kept: dict[str, str] = orjson.loads(donor.columns) if donor and donor.columns else {}
+    mapping = guess(opened.headers, kept) if chosen is None else _checked(chosen, opened.headers)
+    villages = _Villages(session, hub)
+    rows = []
+    for told in read(opened, mapping):
+        found = rules().classify(told.title, told.sector)
+        code, why = villages.find(told.village, told.subdistrict)
+        wanted = found.category in FOR_STUNTING
+        rows.append((told, found, code, (why,) if why and wanted and not told.refused else ()))
+    return Look(opened.headers, mapping, tuple(rows))
+
+
+def take(
+    session: Session, hub: Hub, sheet: CsrSheet, chosen: Mapping[str, str], *, author: str, now: datetime
+) -> Mapping[str, int]:
+    """Make activities of all rows of a waiting sheet, and remember its mapping. Taking it again changes nothing.
+
+    Returns
+    -------
+    dict : rows by status, and how many double something (`same`)
+    """
+    if sheet.state != "waiting":
+        counts: dict[str, int] = orjson.loads(sheet.counts)
+        return counts
+    shown = look(session, hub, sheet, chosen)
+    donor = session.get(Donor, (hub.district, sheet.donor_id)) if sheet.donor_id else None
+    if donor is not None:
+        donor.columns = orjson.dumps(dict(shown.mapping)).decode()
+    made = [_activity(hub, sheet, row, author, now) for row in shown.rows]
+    _companies(session, hub, sheet, made, [told for told, *_ in shown.rows])
+    niks = _children(session, hub, [told.nik for told, *_ in shown.rows])
+    for row, (told, *_) in zip(made, shown.rows, strict=True):
+        row.child_id = niks.get(told.nik)
+        if told.nik and row.child_id is None:
+            _note(row, "beneficiary-unknown")
+        elif told.beneficiary and row.child_id is None:
+            _note(row, "beneficiary-unmatched")
+    counted = [row for row in made if row.status in ("taken", "open")]
+    _find_doubles(session, hub, counted)
+    session.add_all(made)
+    session.flush()
+    _give_to_children(session, hub, [row for row in counted if row.child_id and not row.same_as], author, now)
+    counts = dict(Counter(row.status for row in made), same=sum(row.same_as is not None for row in made))
+    sheet.state, sheet.counts, sheet.sealed = "taken", orjson.dumps(counts).decode(), None
+    _log(session, hub, "csr.taken", author, now, sheet=sheet.id, rules=rules().version, **counts)
+    return counts
+
+
+def find(session: Session, hub: Hub, area: Area, sheet_id: str, author: str) -> CsrSheet:
+    """Find a sheet: that one brought oneself, or of which a row lies in one's area.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`.
+    """
+    sheet = session.get(CsrSheet, (hub.district, sheet_id)) if UUID_TEXT.fullmatch(sheet_id) else None
+    if sheet is None or not (
+        area.whole or sheet.brought_by == author or rows_of(session, hub, area, sheet_id)
+    ):
+        raise Problem("record-unknown")
+    return sheet
+
+
+def sheets(session: Session, hub: Hub, area: Area, author: str) -> list[CsrSheet]:
+    """List the sheets that somebody may see, the newest first."""
+    mine = select(AidActivity.sheet_id).where(AidActivity.district == hub.district, area.of_activities())
+    query = (
+        select(CsrSheet)
+        .where(CsrSheet.district == hub.district)
+        .order_by(CsrSheet.brought_at.desc(), CsrSheet.id)
+    )
+    if not area.whole:
+        query = query.where((CsrSheet.brought_by == author) | CsrSheet.id.in_(mine))
+    return list(session.scalars(query.limit(200)))
+
+
+def rows_of(session: Session, hub: Hub, area: Area, sheet_id: str) -> list[AidActivity]:
+    """Give the rows of a taken sheet that lie in an area, in the sheet's order."""
+    query = select(AidActivity).where(
+        AidActivity.district == hub.district, AidActivity.sheet_id == sheet_id, area.of_activities()
+    )
+    return list(session.scalars(query.order_by(AidActivity.row)))
+
+
+def raw_of(hub: Hub, row: AidActivity) -> dict[str, str]:
+    """Unseal what a row of a sheet held, by header."""
+    if row.sealed is None:
+        return {}
+    raw: dict[str, str] = orjson.loads(hub.vault.unseal_for_district(row.sealed, _row_bound(hub, row.id)))
+    return raw
+
+
+# -- of one row -----------------------------------------------------------------------------------
+
+
+def _status(told: Told, why: Sequence[str]) -> str:
+    return "refused" if told.refused else "open" if why else "taken"
+
+
+def _activity(
+    hub: Hub, sheet: CsrSheet, row: tuple[Told, Class, str, tuple[str, ...]], author: str, now: datetime
+) -> AidActivity:
+    told, found, village, why = row
+    activity_id = new_id()
+    return AidActivity(
+        district=hub.district,
+        id=activity_id,
+        donor_id=sheet.donor_id,
+        sheet_id=sheet.id,
+        row=told.number,
+        status=_status(told, why),
+        reasons=orjson.dumps([*told.reasons, *why]).decode(),
+        category=found.category,
+        category_by=found.by if not found.word else f"{found.by}: {found.word}",
+        menu=found.menu,
+        funds="csr",
+        title=told.title,
+        reported_to=sheet.reported_to,
+        village_code=village or None,
+        starts_on=told.starts_on,
+        ends_on=told.ends_on,
+        reached=told.reached,
+        value_rp=told.value_rp,
+        evidence=told.evidence or None,
+        made_by=author,
+        made_at=now,
+        sealed=hub.vault.seal_for_district(orjson.dumps(dict(told.raw)), _row_bound(hub, activity_id)),
+    )
+
+
+def _note(row: AidActivity, why: str) -> None:
+    row.reasons = orjson.dumps([*orjson.loads(row.reasons), why]).decode()
+
+
+def _companies(
+    session: Session, hub: Hub, sheet: CsrSheet, made: Sequence[AidActivity], told: Sequence[Told]
+) -> None:
+    """In a sheet of an agency each row names its company; one that is not in the register waits for a person."""
+    if sheet.donor_id is not None:
+        return
+    names = {
+        plain(name): id_
+        for id_, name in session.execute(select(Donor.id, Donor.name).where(Donor.district == hub.district))
+    }
+    for row, each in zip(made, told, strict=True):
+        row.donor_id = names.get(plain(each.company)) if each.company else None
+        if row.donor_id is None:
+            _note(row, "company-unknown")
+            row.status = "open" if row.status == "taken" else row.status
+
+
+class _Villages:
+    """The district's villages by name, whatever the spelling."""
+
+    def __init__(self, session: Session, hub: Hub) -> None:
+        rows = session.execute(select(Region.code, Region.name).where(Region.district == hub.district)).all()
+        names = {row.code: row.name for row in rows}
+        self._by_name: dict[str, list[tuple[str, str]]] = {}
+        self._codes = {code for code in names if code.count(".") == 3}
+        for code in self._codes:
+            upper = plain(names.get(code.rpartition(".")[0], ""))
+            self._by_name.setdefault(village_name(names[code]), []).append((upper, code))
+
+    def find(self, village: str, subdistrict: str) -> tuple[str, str]:
+        """Give the code of a village, or "" and why not."""
+        if not village:
+            return "", "village-missing"
+        if village in self._codes:
+            return village, ""
+        upper = plain(subdistrict)
+        found = [
+            code for up, code in self._by_name.get(village_name(village), []) if not upper or up == upper
+        ]
+        if len(found) == 1:
+            return found[0], ""
+        return "", "village-unclear" if found else "village-unknown"
+
+
+def _children(session: Session, hub: Hub, niks: Iterable[str]) -> dict[str, str]:
+    """Find the children of some NIKs; a NIK that several bear is nobody's."""
+    blinds = {hub.vault.blind(nik): nik for nik in niks if nik}
+    if not blinds:
+        return {}
+    found: dict[str, list[str]] = {}
+    query = select(NikIndex.blind, NikIndex.child_id).where(
+        NikIndex.district == hub.district, NikIndex.blind.in_(list(blinds))
+    )
+    for blind, child_id in session.execute(query):
+        found.setdefault(blinds[blind], []).append(child_id)
+    return {nik: ids[0] for nik, ids in found.items() if len(ids) == 1}
+
+
+# -- what counts once -----------------------------------------------------------------------------
+
+
+def _find_doubles(session: Session, hub: Hub, rows: Sequence[AidActivity]) -> None:
+    """Name what each row doubles: a delivery that is known here, or an activity that was reported before."""
+    asked = [row for row in rows if row.donor_id and row.starts_on and row.category in FOR_STUNTING]
+    if not asked:
+        return
+    donors = {row.donor_id for row in asked}
+    before = list(
+        session.scalars(
+            select(AidActivity).where(
+                AidActivity.district == hub.district,
+                AidActivity.donor_id.in_(donors),
+                AidActivity.status.in_(("taken", "open")),
+                AidActivity.same_as.is_(None),
+            )
+        )
+    )
+    given = _deliveries(session, hub, donors)
+    used: set[str] = set()
+    for row in asked:
+        known = _known_delivery(row, given, used)
+        if known:
+            row.same_as, row.same_by = known, DELIVERY_KNOWN
+            used.add(known)
+            continue
+        twin = next((other for other in before if is_same(row, other)), None)
+        if twin is not None:
+            row.same_as, row.same_by = f"activity/{twin.id}", REPORTED_TWICE
+        before.append(row)
+
+
+def is_same(one: AidActivity, other: AidActivity) -> bool:
+    """Say whether two reports of one company are of the same thing: of another authority or another sheet, at the same place
+    and time, of the same menu, with the same sum or nearly the same words."""
+    if one.sheet_id == other.sheet_id and one.reported_to == other.reported_to:
+        return False
+    if (one.donor_id, one.menu, one.village_code) != (other.donor_id, other.menu, other.village_code):
+        return False
+    if not (one.starts_on and one.ends_on and other.starts_on and other.ends_on):
+        return False
+    if one.starts_on > other.ends_on or other.starts_on > one.ends_on:
+        return False
+    if one.value_rp and other.value_rp:
+        return abs(one.value_rp - other.value_rp) <= SAME_SUM * max(one.value_rp, other.value_rp)
+    return token_set_ratio(plain(one.title), plain(other.title)) >= NEARLY_THE_SAME_WORDS
+
+
+def _deliveries(session: Session, hub: Hub, donors: Iterable[str | None]) -> list[Any]:
+    same_post = and_(HealthPost.district == Delivery.district, HealthPost.id == Delivery.post_id)
+    query = (
+        select(
+            *(Delivery.child_id, Delivery.delivery, Delivery.donor_id, Delivery.menu, Delivery.value_rp),
+            *(Delivery.given_on, Delivery.starts_on, HealthPost.village_code),
+        )
+        .join(HealthPost, same_post)
+        .where(Delivery.district == hub.district, Delivery.donor_id.in_(list(donors)), ~Delivery.removed)
+        .order_by(Delivery.starts_on, Delivery.delivery)
+    )
+    return list(session.execute(query))
+
+
+def _known_delivery(row: AidActivity, given: Sequence[Any], used: set[str]) -> str | None:
+    """Find the delivery that a row tells again: of the same company, menu and village, within a month, to the same child or
+    of the same sum."""
+    assert row.starts_on is not None  # noqa: S101  # asked for rows with a day alone
+    beside = timedelta(DAYS_BESIDE)
+    first, last = row.starts_on - beside, (row.ends_on or row.starts_on) + beside
+    for one in given:
+        on: date | None = one.given_on or one.starts_on
+        name = f"delivery/{one.child_id}/{one.delivery}"
+        if name in used or on is None or not first <= on <= last:
+            continue
+        if (one.donor_id, one.menu) != (row.donor_id, row.menu):
+            continue
+        if row.child_id is not None:
+            if row.child_id == one.child_id:
+                return name
+        elif one.village_code == row.village_code and row.value_rp and one.value_rp == row.value_rp:
+            return name
+    return None
+
+
+def _give_to_children(
+    session: Session, hub: Hub, rows: Sequence[AidActivity], author: str, now: datetime
+) -> None:
+    """Write a delivery for each row that is one child's; the row names it, and does not count beside it."""
+    edits = []
+    for row in rows:
+        if row.category not in FOR_STUNTING or row.starts_on is None or row.child_id is None:
+            continue
+        if row.starts_on > hub.settings.today(now):
+            continue
+        delivery = new_id()
+        aid = {
+            "menu": row.menu,
+            "funds": row.funds,
+            "reaches": "child" if row.menu == "food" else "family",
+            "starts_on": row.starts_on.isoformat(),
+            "ends_on": row.ends_on.isoformat() if row.ends_on and row.ends_on != row.starts_on else None,
+            "donor": row.donor_id,
+        }
+        delivered = {"given_on": row.starts_on.isoformat(), "value_rp": row.value_rp}
+        edits.append(Edit.of_delivery(row.child_id, delivery, {"aid": aid, "delivered": delivered}))
+        row.same_as, row.same_by = f"delivery/{row.child_id}/{delivery}", DELIVERY_MADE
+    if edits:
+        office.write(session, hub, edits, "aid.reported", author=author, now=now)
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+def _opened(hub: Hub, sheet: CsrSheet) -> Sheet:
+    if sheet.sealed is None:
+        raise Problem("record-unknown")
+    return open_sheet(hub.vault.unseal_for_district(sheet.sealed, _bound(hub, sheet.id)))
+
+
+def _checked(chosen: Mapping[str, str], headers: Sequence[str]) -> dict[str, str]:
+    return {name: header for name, header in chosen.items() if name in FIELDS and header in headers}
+
+
+def _bound(hub: Hub, sheet_id: str) -> str:
+    return f"csr/{hub.district}/{sheet_id}"
+
+
+def _row_bound(hub: Hub, activity_id: str) -> str:
+    return f"activity/{hub.district}/{activity_id}"
+
+
+def _log(session: Session, hub: Hub, action: str, author: str, now: datetime, **details: Any) -> None:
+    audit.append(session, hub.district, audit.OFFICE, action, actor=author, now=now, details=details)

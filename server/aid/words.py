@@ -1,0 +1,113 @@
+"""The codes of aid, in both languages. Those of a delivery are `schemas`'; here they have words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+Words = Mapping[str, tuple[str, str]]
+
+MENUS: Final[Words] = {
+    "food": ("Makanan tambahan", "Food"),
+    "insurance": ("Iuran BPJS", "Health insurance"),
+    "counselling": ("Penyuluhan", "Counselling"),
+    "latrine": ("Jamban", "Latrine"),
+    "water": ("Air bersih", "Clean water"),
+    "housing": ("Rumah layak huni", "Decent housing"),
+    "other": ("Lainnya", "Other"),
+}
+FUNDS: Final[Words] = {
+    "genting": ("Genting (orang tua asuh)", "Genting (foster parents)"),
+    "csr": ("CSR/TJSL perusahaan", "CSR of a company"),
+    "dak": ("DAK nonfisik (PMT negara)", "DAK (state PMT)"),
+    "apbd": ("APBD (PMT negara)", "Regional budget (state PMT)"),
+    "village": ("Dana desa", "Village fund"),
+    "partner": ("Mitra lain", "Another partner"),
+}
+STATE: Final = frozenset({"dak", "apbd", "village"})
+"""Funds of the state: food paid by them is PMT, whoever else feeds the child."""
+DONOR_KINDS: Final[Words] = {
+    "government": ("Pemerintah", "Government"),
+    "business": ("Dunia usaha", "Business"),
+    "community": ("Masyarakat", "Community"),
+    "academia": ("Akademisi", "Academia"),
+    "media": ("Media", "Media"),
+}
+AUTHORITIES: Final[Words] = {
+    "centre": ("Pusat", "Centre"),
+    "province": ("Provinsi", "Province"),
+    "regency": ("Kabupaten", "Regency"),
+}
+CATEGORIES: Final[Words] = {
+    "specific": ("Spesifik stunting", "Stunting-specific"),
+    "sensitive": ("Sensitif stunting", "Stunting-sensitive"),
+    "disaster": ("Bencana", "Disaster"),
+    "other": ("Lain", "Other"),
+}
+FOR_STUNTING: Final = ("specific", "sensitive")
+STATUSES: Final[Words] = {
+    "taken": ("Tercatat", "Recorded"),
+    "open": ("Perlu dilihat", "To be looked at"),
+    "refused": ("Ditolak", "Refused"),
+    "dropped": ("Dikeluarkan", "Left out"),
+}
+REACHES: Final[Words] = {"child": ("Anak", "The child"), "family": ("Keluarga", "The family")}
+UNITS: Final[Words] = {
+    "portion": ("porsi", "portions"),
+    "packet": ("paket", "packets"),
+    "session": ("kali pertemuan", "sessions"),
+    "piece": ("unit", "pieces"),
+    "month": ("bulan", "months"),
+}
+EVIDENCE: Final[Words] = {
+    "photo": ("Foto", "Photo"),
+    "signature": ("Tanda tangan", "Signature"),
+    "receipt": ("Kuitansi", "Receipt"),
+    "list": ("Daftar hadir", "List of who came"),
+    "seen": ("Dilihat sendiri", "Seen"),
+}
+VERDICTS: Final[Words] = {
+    "received": ("Diterima", "Received"),
+    "partly": ("Diterima sebagian", "Partly received"),
+    "not_received": ("Tidak diterima", "Not received"),
+}
+NEEDS: Final[Words] = {
+    "stunted": ("Pendek", "Stunted"),
+    "wasted": ("Gizi kurang", "Wasted"),
+    "two_t": ("2T", "2T"),
+    "krs": ("Keluarga risiko stunting", "Family at risk"),
+}
+"""Why somebody needs aid, the gravest first; a child is counted once, under its first reason."""
+FIELDS: Final[Words] = {
+    "title": ("Kegiatan", "Activity"),
+    "sector": ("Bidang", "Sector"),
+    "company": ("Perusahaan", "Company"),
+    "village": ("Desa/kelurahan", "Village"),
+    "subdistrict": ("Kecamatan", "Subdistrict"),
+    "starts": ("Tanggal mulai", "From"),
+    "ends": ("Tanggal selesai", "Until"),
+    "value": ("Nilai (Rp)", "Value (Rp)"),
+    "reached": ("Jumlah penerima", "How many reached"),
+    "beneficiary": ("Nama penerima", "Name of who received"),
+    "nik": ("NIK penerima", "NIK of who received"),
+    "evidence": ("Bukti", "Evidence"),
+}
+"""What a column of a company's sheet may mean."""
+REASONS: Final[Words] = {
+    "no-title": ("Kegiatan kosong: isi nama kegiatannya.", "No activity: write what it was."),
+    "no-date": ("Tanggal mulai kosong: isi tanggal atau bulannya.", "No day: write the day or month it began."),
+    "not-date": ("Tanggal tidak terbaca: tulis seperti 5/3/2026 atau Maret 2026.",
+                 "The day cannot be read: write it like 5/3/2026 or March 2026."),
+    "not-rupiah": ("Nilai tidak terbaca: tulis rupiah bulat, seperti 2.700.000.",
+                   "The value cannot be read: write whole rupiah, like 2,700,000."),
+    "not-count": ("Jumlah penerima bukan bilangan bulat.", "How many were reached is no whole number."),
+    "ends-before-start": ("Selesai sebelum mulai: periksa kedua tanggalnya.", "It ends before it begins: check both days."),
+    "village-missing": ("Desa kosong: pilih desanya.", "No village: choose it."),
+    "village-unknown": ("Desa tidak dikenal di kabupaten ini: pilih desanya.",
+                        "No such village in this regency: choose it."),
+    "village-unclear": ("Ada beberapa desa dengan nama ini: pilih desanya.", "Several villages are called so: choose one."),
+    "beneficiary-unknown": ("Anak dengan NIK itu belum terdaftar di sini; dihitung untuk desanya.",
+                            "No child with that NIK is registered here; it counts for the village."),
+    "beneficiary-unmatched": ("Penerima ditulis dengan nama saja; dihitung untuk desanya sampai dicocokkan.",
+                              "Who received it is given by name only; it counts for the village until matched."),
+    "company-unknown": ("Perusahaan belum ada di daftar donatur: tambahkan dulu.",
+                        "The company is not in the register of donors: add it first."),
+}  # fmt: skip

@@ -1,0 +1,448 @@
+"""Aid: the gap and who could close it, donors and commitments, companies' sheets, a child's aid, and a donor's own page.
+
+Rules kept here:
+- What is worked out stands in `server.aid`; here forms become what that room is asked.
+- Who sees no child (TPPS) sees how many have nothing, by village and need, and assigns so many; never whom. How many are
+  helped is told from five on. A donor sees its own aid alone.
+- Every form works without JavaScript; sent twice, it has the effect of once.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import audit, office
+from server.aid import area as places
+from server.aid import deliveries, need, progress, register, sheets
+from server.aid import words as codes
+from server.aid.area import Area
+from server.aid.rules import rules
+from server.errors import Problem
+from server.models import AidActivity, Donor
+from server.places import new_id
+from server.reports.small import FEWEST
+from server.review import Scope
+from server.web import words
+from server.web.gate import permitted, person
+from server.web.pages import hub
+from server.web.staff_api import acting
+from server.web.words import N_
+
+bp = Blueprint("aid", __name__)
+Answer = str | AnyResponse | tuple[str, int]
+
+MOST_ROWS: Final = 200
+TABLES: Final[Mapping[str, codes.Words]] = {
+    "menu": codes.MENUS,
+    "funds": codes.FUNDS,
+    "kind": codes.DONOR_KINDS,
+    "authority": codes.AUTHORITIES,
+    "category": codes.CATEGORIES,
+    "status": codes.STATUSES,
+    "reaches": codes.REACHES,
+    "unit": codes.UNITS,
+    "evidence": codes.EVIDENCE,
+    "verdict": codes.VERDICTS,
+    "need": codes.NEEDS,
+    "field": codes.FIELDS,
+    "reason": codes.REASONS,
+}
+NEAR: Final = {
+    "village": N_("for this village"),
+    "subdistrict": N_("for this subdistrict"),
+    "district": N_("anywhere"),
+}
+SAME_BY: Final = {
+    sheets.REPORTED_TWICE: N_("Reported to another authority too"),
+    sheets.DELIVERY_KNOWN: N_("Is a delivery that is known here"),
+    sheets.DELIVERY_MADE: N_("Became a delivery of the child"),
+}
+
+
+@bp.app_context_processor
+def _in_templates() -> dict[str, Any]:
+    return {"aid_words": TABLES, "aid_of_child": _of_child}
+
+
+@bp.app_template_filter("told_of")
+def told_of(pair: tuple[str, str] | None) -> str:
+    """Give a code's words in the reader's language; nothing for a code that is not known."""
+    return pair[words.language() == "en"] if pair else "?"
+
+
+@bp.app_template_filter("rupiah")
+def rupiah(value: int | None) -> str:
+    """Write a sum: Rp 2.700.000."""
+    if value is None:
+        return "–"
+    text = f"{value:,}"
+    return f"Rp\N{NO-BREAK SPACE}{text if words.language() == 'en' else text.replace(',', '.')}"
+
+
+@bp.app_template_filter("few")
+def few(count: int) -> str:
+    """Write a number of children for who sees none of them: 1 to 4 are "fewer than 5"."""
+    if person().may("see_children") or not 0 < count < FEWEST:
+        return str(count)
+    return f"<\N{NO-BREAK SPACE}{FEWEST}"
+
+
+def _day(name: str, otherwise: date) -> date:
+    """Read a day of the address."""
+    try:
+        return date.fromisoformat(request.args.get(name) or otherwise.isoformat())
+    except ValueError as error:
+        raise Problem("request-malformed", reason=name) from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _today() -> date:
+    return hub().settings.today(_now())
+
+
+# -- the gap --------------------------------------------------------------------------------------
+
+
+@bp.get("/bantuan")
+@permitted("manage_aid")
+def overview() -> Answer:
+    """Show who has nothing, where aid goes twice or where nobody needs it, and what could close the gap."""
+    today = _today()
+    first, last = sorted((_day("dari", today.replace(day=1)), _day("sampai", today)))
+    with hub().database.reading() as session:
+        whole = Area.of(session, hub(), person())
+        area = whole.narrowed(hub(), request.args.get("wilayah", ""))
+        names = places.names_of(session, hub())
+        shown = need.standing(session, hub(), area, first, last, today)
+        donors = {donor.id: donor.name for donor in register.donors(session, hub())}
+        page = render_template(
+            "aid_gap.html",
+            shown=shown,
+            names=names,
+            donors=donors | {"state": words.told("the state"), "pmt": words.told("a PMT course")},
+            regions=_regions_of(whole, names),
+            chosen=request.args.get("wilayah", ""),
+            first=first,
+            last=last,
+            near=NEAR,
+            same_by=SAME_BY,
+        )
+    details = {"lacking": shown.lacking, "villages": shown.lacking_places}
+    _log("aid.gap_viewed", details)
+    return page
+
+
+def _regions_of(area: Area, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List the subdistricts and villages of an area, to choose from."""
+    upper = sorted({code.rpartition(".")[0] for code in area.villages})
+    found: list[tuple[str, str]] = []
+    for code in upper:
+        found.append((code, names.get(code, code)))
+        found += [(v, f"  {names[v].partition(',')[0]}") for v in area.villages if v.startswith(f"{code}.")]
+    return found
+
+
+@bp.post("/bantuan/tugaskan")
+@permitted("manage_aid")
+def assign() -> Answer:
+    """Promise a commitment to those whom a proposal counted."""
+    form = request.form
+
+    def work(session: Session) -> int:
+        area = Area.of(session, hub(), person())
+        wanted = (form.get(name, "") for name in ("komitmen", "desa", "kebutuhan", "lihat"))
+        return need.assign(session, hub(), area, *wanted, author=acting(), now=_now())
+
+    count = office.decide(hub(), work)
+    flash(words.told("Assigned to %(count)d. Health centre and cadres see it at each child.", count=count))
+    return redirect(url_for("aid.overview"))
+
+
+# -- donors and commitments -----------------------------------------------------------------------
+
+
+@bp.route("/bantuan/donatur", methods=["GET", "POST"])
+@permitted("manage_aid")
+def donors() -> Answer:
+    """List donors and what they promised; add a donor or a commitment."""
+    problem = None
+    if request.method == "POST":
+        typed, now = request.form.to_dict(), _now()
+        try:
+            with hub().database.transaction() as session:
+                if typed.get("apa") == "komitmen":
+                    area = Area.of(session, hub(), person())
+                    register.add_commitment(session, hub(), area, typed, author=acting(), now=now)
+                else:
+                    register.add_donor(session, hub(), typed, author=acting(), now=now)
+        except Problem as refused:
+            if refused.code != "change-invalid":
+                raise
+            problem = refused
+        else:
+            flash(words.told("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        page = render_template(
+            "aid_donors.html",
+            donors=register.donors(session, hub()),
+            promises=register.promises(session, hub()),
+            names=names,
+            regions=([(hub().district, names.get(hub().district, hub().district))] if area.whole else [])
+            + _regions_of(area, names),
+            problem=problem.body() if problem else None,
+            typed=request.form,
+            today=_today(),
+        )
+    return (page, problem.kind.status) if problem else page
+
+
+@bp.route("/bantuan/kegiatan", methods=["GET", "POST"])
+@permitted("manage_aid")
+def activities() -> Answer:
+    """List what was done for villages and not brought in with a sheet; write one down."""
+    problem = None
+    if request.method == "POST":
+        try:
+            with hub().database.transaction() as session:
+                area = Area.of(session, hub(), person())
+                register.add_activity(
+                    session, hub(), area, request.form.to_dict(), author=acting(), now=_now()
+                )
+        except Problem as refused:
+            if refused.code != "change-invalid":
+                raise
+            problem = refused
+        else:
+            flash(words.told("Saved."))
+            return redirect(url_for("aid.activities"))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        rows = session.scalars(
+            select(AidActivity)
+            .where(
+                AidActivity.district == hub().district, AidActivity.sheet_id.is_(None), area.of_activities()
+            )
+            .order_by(AidActivity.starts_on.desc(), AidActivity.id)
+            .limit(MOST_ROWS)
+        ).all()
+        page = render_template(
+            "aid_activities.html",
+            rows=rows,
+            names=names,
+            villages=places.choices(names, area.villages),
+            donors=register.donors(session, hub()),
+            problem=problem.body() if problem else None,
+            typed=request.form,
+            today=_today(),
+        )
+    return (page, problem.kind.status) if problem else page
+
+
+# -- sheets ---------------------------------------------------------------------------------------
+
+
+@bp.route("/bantuan/lembar", methods=["GET", "POST"])
+@permitted("manage_aid")
+def all_sheets() -> Answer:
+    """List the sheets that came in; bring one in."""
+    problem = None
+    if request.method == "POST":
+        file = request.files.get("berkas")
+        content = file.read() if file else b""
+        try:
+            with hub().database.transaction() as session:
+                sheet_id = sheets.bring(
+                    *(session, hub(), content),
+                    name=(file.filename or "") if file else "",
+                    reported_to=request.form.get("kepada", ""),
+                    donor_id=request.form.get("donatur") or None,
+                    author=acting(),
+                    now=_now(),
+                )
+        except Problem as refused:
+            if refused.code != "sheet-unreadable":
+                raise
+            problem = refused
+        else:
+            return redirect(url_for("aid.one_sheet", sheet_id=sheet_id))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        found = sheets.sheets(session, hub(), area, acting())
+        page = render_template(
+            "aid_sheets.html",
+            sheets=[(sheet, orjson.loads(sheet.counts)) for sheet in found],
+            donors=register.donors(session, hub()),
+            names={donor.id: donor.name for donor in register.donors(session, hub())},
+            problem=problem.body() if problem else None,
+        )
+    return (page, problem.kind.status) if problem else page
+
+
+@bp.route("/bantuan/lembar/<uuid:sheet_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def one_sheet(sheet_id: object) -> Answer:
+    """Show a sheet: how it would be read, or what became of its rows; take it."""
+    if request.method == "POST" and request.form.get("ambil"):
+        chosen = {name: request.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
+
+        def work(session: Session) -> Mapping[str, int]:
+            area = Area.of(session, hub(), person())
+            sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
+            return sheets.take(session, hub(), sheet, chosen, author=acting(), now=_now())
+
+        office.decide(hub(), work)
+        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
+        names = places.names_of(session, hub())
+        donor = session.get(Donor, (hub().district, sheet.donor_id)) if sheet.donor_id else None
+        common = {"sheet": sheet, "donor": donor, "names": names, "rules": rules()}
+        if sheet.state == "waiting":
+            asked = {name: request.values.get(f"kolom_{name}", "") for name in codes.FIELDS}
+            look = sheets.look(session, hub(), sheet, asked if any(asked.values()) else None)
+            page = render_template("aid_look.html", look=look, most=MOST_ROWS, **common)
+        else:
+            rows = sheets.rows_of(session, hub(), area, sheet.id)
+            shown = [row for row in rows if request.args.get("hanya") in (None, "", row.status)]
+            raw = {row.id: _raw(row) for row in shown[:MOST_ROWS]}
+            page = render_template(
+                "aid_rows.html",
+                rows=shown[:MOST_ROWS],
+                count=len(shown),
+                raw=raw,
+                counts=orjson.loads(sheet.counts),
+                reasons={row.id: orjson.loads(row.reasons) for row in shown[:MOST_ROWS]},
+                villages=places.choices(names, area.villages),
+                same_by=SAME_BY,
+                only=request.args.get("hanya", ""),
+                **common,
+            )
+    _log("csr.viewed", {"sheet": str(sheet_id)})
+    return page
+
+
+def _raw(row: AidActivity) -> Mapping[str, str]:
+    """Give a row as it came to who may know names: it may name a child."""
+    return sheets.raw_of(hub(), row) if person().may("see_names") else {}
+
+
+@bp.post("/bantuan/kegiatan/<uuid:activity_id>")
+@permitted("manage_aid")
+def decide_activity(activity_id: object) -> Answer:
+    """Overrule what was made of an activity."""
+    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("category", "menu", "village")}
+    typed |= {name: request.form.get("do") == name for name in ("apart", "drop", "restore", "verify")}
+    with hub().database.transaction() as session:
+        area = Area.of(session, hub(), person())
+        row = register.decide(session, hub(), area, str(activity_id), typed, author=acting(), now=_now())
+        sheet_id = row.sheet_id
+    flash(words.told("Saved."))
+    if sheet_id:
+        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id, _anchor=f"b{row.row}"))
+    return redirect(url_for("aid.activities"))
+
+
+# -- a child's aid --------------------------------------------------------------------------------
+
+
+@bp.route("/anak/<child_id>/bantuan", methods=["GET", "POST"])
+@permitted("decide")
+def child_aid(child_id: str) -> Answer:
+    """Show a child's aid; write down one, that it came, or that it was verified."""
+    problem, scope = None, Scope.of(person())
+    if request.method == "POST":
+        try:
+            asked = _aid_asked(request.form)
+            office.decide(
+                hub(),
+                lambda session: deliveries.record(
+                    session, hub(), scope, child_id, asked, author=acting(), now=_now()
+                ),
+            )
+        except Problem as refused:
+            if refused.code != "change-invalid":
+                raise
+            problem = refused
+        else:
+            flash(words.told("Saved."))
+            return redirect(url_for("aid.child_aid", child_id=child_id))
+    with hub().database.reading() as session:
+        given = deliveries.of_child(session, hub(), scope, child_id)
+        page = render_template(
+            "aid_child.html",
+            child_id=child_id,
+            given=given,
+            donors=register.donors(session, hub()),
+            new_id=new_id(),
+            problem=problem.body() if problem else None,
+            typed=request.form,
+            today=_today(),
+        )
+    with hub().database.transaction() as session:
+        deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope)
+    return (page, problem.kind.status) if problem else page
+
+
+def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read a form of a child's aid into registers; what is not whole goes as it was typed, for the schema to refuse."""
+
+    def whole(name: str) -> Any:
+        text = form.get(name, "").replace(".", "").strip()
+        return (int(text) if text.isascii() and text.isdigit() else text) if text else None
+
+    asked: dict[str, Any] = {"delivery": form.get("delivery"), "context": form.get("context")}
+    if form.get("do") == "verify":
+        return asked | {"verified": {"verified_on": _today().isoformat(), "outcome": form.get("outcome", "")}}
+    if form.get("menu"):
+        aid = {name: form.get(name, "") for name in ("menu", "funds", "reaches", "starts_on")}
+        asked["aid"] = aid | {"ends_on": form.get("ends_on") or None, "donor": form.get("donor") or None}
+    if form.get("given_on"):
+        asked["delivered"] = {
+            "given_on": form["given_on"],
+            "quantity": whole("quantity"),
+            "unit": form.get("unit") or None,
+            "value_rp": whole("value_rp"),
+        }
+    if form.get("what"):
+        asked["evidence"] = {"what": form["what"], "where": places.text_of(form.get("where"), 200) or None}
+    return asked
+
+
+def _of_child(child_id: str) -> list[deliveries.Given]:
+    """Give a child's aid for its page, in the scope of who asks."""
+    with hub().database.reading() as session:
+        return deliveries.of_child(session, hub(), Scope.of(person()), child_id)
+
+
+# -- the donor ------------------------------------------------------------------------------------
+
+
+@bp.get("/bantuan-saya")
+@permitted("see_own_aid")
+def own() -> Answer:
+    """Show a donor what it funds and what of it came."""
+    with hub().database.reading() as session:
+        mine = progress.own(session, hub(), person())
+        names = places.names_of(session, hub())
+        return render_template("aid_own.html", own=mine, names=names)
+
+
+def _log(action: str, details: Mapping[str, Any]) -> None:
+    with hub().database.transaction() as session:
+        audit.append(
+            session, hub().district, audit.OFFICE, action, actor=acting(), now=_now(), details=details
+        )
