@@ -257,7 +257,7 @@ def test_release_names_its_author_and_the_original_in_the_log(installed: Distric
         text("SELECT actor, details FROM audit_entry WHERE action = 'quarantine.released'")
     )
     assert row.actor == "account:uji"
-    assert f'"original": ["{tablet.id}", 2]' in row.details
+    assert f'"original":["{tablet.id}",2]' in row.details
     assert released.dot.actor in row.details
     assert '"weight' not in row.details
 

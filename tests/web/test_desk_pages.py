@@ -252,7 +252,7 @@ def test_identity_and_nik_in_conflict_are_shown_whole_and_settled_together(small
     form = {f"pilih-{name}": radios(page, f"pilih-{name}")[0] for name in ("identity", "nik")}
     assert small.post(path, form, alasan="seen-on-a-document").status_code == 303
     (row,) = small.district.rows(text("SELECT details FROM audit_entry WHERE action = 'conflict.settled'"))
-    assert '"registers": ["identity", "nik"]' in row.details
+    assert '"registers":["identity","nik"]' in row.details
 
 
 def test_incomplete_record_names_the_tablet_it_waits_for(small: Desk) -> None:
