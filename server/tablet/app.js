@@ -3,6 +3,7 @@
 import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
 import { frame } from "./parts/frame.js";
+import { hasRoom } from "./parts/room.js";
 import { SCREENS } from "./screens/all.js";
 import { Engine } from "./sync/engine.js";
 import { clock } from "./sync/bytes.js";
@@ -34,6 +35,7 @@ export class App {
     /** @type {Model|null} */
     this.model = null;
     this.newer = false; // a newer version of the app is here and waits
+    this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
     this.session = newSession();
     this.searched = "";
@@ -67,6 +69,7 @@ export class App {
     if (this.line) {
       this.engine = new Engine(tablet, this.line, this.device.facts.name || "tablet");
       this.engine.listen(() => this.tell());
+      this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
     }
     setInterval(() => this.#tick(), TICK_MS);

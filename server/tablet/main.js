@@ -37,7 +37,7 @@ async function start(root) {
   const practising = new URLSearchParams(location.search).has(PRACTICE);
   const tables = readTables(await (await fetch("growth.json")).json());
   if (practising) {
-    const device = await practiceDevice();
+    const device = await practiceDevice((await Device.open()).settings);
     const app = new App(root, device, tables, null, APP);
     listen(app);
     await app.enter(device.tablet);

@@ -6,7 +6,7 @@ import { newDeviceKey } from "../store/vault.js";
 import { newKeys } from "../sync/chain.js";
 import { newId } from "../sync/bytes.js";
 import { newFacts } from "../sync/replica.js";
-import { say } from "../words/words.js";
+import { say, speak } from "../words/words.js";
 
 const NAME = "posyandu-latihan";
 const DAY_MS = 86400000;
@@ -23,13 +23,16 @@ const CHILDREN = [
   ["Samudra Contoh", "M", 45, [3600], [520]],
 ];
 
-/** A device that begins anew each time. @returns {Promise<Device & {tablet: import("../store/tablet.js").Tablet}>} */
-export async function practiceDevice() {
+/** A device that begins anew each time. @param {object} settings of the real one, its language among them
+ * @returns {Promise<Device & {tablet: import("../store/tablet.js").Tablet}>} */
+export async function practiceDevice(settings) {
+  speak(settings.language);
   await Database.remove(NAME);
   const device = await Device.open(NAME);
   const post = { id: newId(), name: say("Posyandu Latihan", "Practice post") };
   const welcome = { tablet: newId(), district: "00.00", post, limits: { changes: 200, bytes: 262144 }, sealing: null };
   await device.note({
+    settings,
     tablet: { ...newFacts(welcome, "latihan"), more: false },
     keys: { signing: await newKeys(), device: await newDeviceKey() },
     name: say("Latihan", "Practice"),
@@ -45,7 +48,7 @@ async function madeUp(tablet, post, [name, sex, days, weights, lengths]) {
   await tablet.write(form, {
     post: { post: post.id },
     identity: { name, sex, born_on, birth_order: null },
-    parents: { mother: say("Ibu Karangan", "Made-up mother") },
+    parents: { mother: say("Ibu Karangan", "Sari (made up)") },
   });
   for (const [at, weight_g] of weights.entries()) {
     const measured_on = daysAgo(30 * (weights.length - at));

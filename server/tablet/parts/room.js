@@ -1,18 +1,34 @@
 // How much room the browser gives: told before it hurts.
 
 import { say } from "../words/words.js";
+import { Full } from "../store/database.js";
 import { notice } from "./dom.js";
 
 const NEARLY_FULL = 0.8;
+const RESERVE_BYTES = 2000000;
 
 /** Bytes used and granted, where the browser tells. @returns {Promise<{usage: number, quota: number}|null>} */
 export const storage = async () =>
   navigator.storage && navigator.storage.estimate ? navigator.storage.estimate() : null;
 
-/** A warning when the room is nearly used up, else nothing. */
-export async function room() {
-  const estimate = await storage();
-  if (!estimate || !estimate.quota || estimate.usage / estimate.quota < NEARLY_FULL) return null;
+/** Whether the browser still takes more than a posyandu day needs: found by writing it. What `estimate` grants says nothing of
+ * it in newer Chromes, which name the same 10 GiB on a full device.
+ * @param {import("../store/database.js").Database} database @returns {Promise<boolean>} */
+export async function hasRoom(database) {
+  try {
+    await database.commit([["desk", "reserve", new Uint8Array(RESERVE_BYTES)]]);
+    await database.commit([["desk", "reserve", undefined]]);
+    return true;
+  } catch (error) {
+    if (error instanceof Full) return false;
+    throw error;
+  }
+}
+
+/** A warning when the room is nearly used up, else nothing. @param {import("../app.js").App} app */
+export async function room(app) {
+  const { usage = 0, quota = 0 } = (await storage()) || {};
+  if (!app.isFull && usage <= quota * NEARLY_FULL) return null;
   return notice(
     "bad",
     say(

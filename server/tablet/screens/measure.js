@@ -76,13 +76,13 @@ export async function measure(app, id, on = app.day) {
   look();
   const body = [
     before(app, child, on),
-    state && state.set.weight ? already(on) : null,
     h(
       "form",
       { class: "figures", onsubmit: (event) => event.preventDefault() },
       inputs.map((input) => line(input, draft, child, on, changed)),
     ),
     said,
+    state && state.set.weight ? already(on) : null,
     choice(
       say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"),
       OEDEMA.map(([code, idWord, en]) => [code, say(idWord, en)]),

@@ -12,6 +12,10 @@ const CLOCK_TROUBLE_SECONDS = 600;
 export async function more(app) {
   const { device } = app;
   const put = (changes) => app.tablet.turn(() => device.note({ settings: { ...device.settings, ...changes } }));
+  const handOver = () => {
+    location.hash = "#/hari-ini"; // whoever comes next begins with the list
+    app.lock();
+  };
   const links = [
     ["#/kader", say("Kader dan PIN", "Cadres and PINs")],
     ["#/salinan", say("Salinan tersegel dan titipan", "Sealed copies and letters")],
@@ -20,7 +24,7 @@ export async function more(app) {
   const body = [
     app.isPractice
       ? h("p", {}, h("a", { class: "button main", href: "./" }, say("Selesai latihan", "End the practice")))
-      : h("button", { class: "main", onclick: () => app.lock() }, say("Kunci tablet", "Lock the tablet")),
+      : h("button", { class: "main", onclick: handOver }, say("Kunci tablet", "Lock the tablet")),
     h(
       "ul",
       { class: "links" },
@@ -54,7 +58,7 @@ export async function more(app) {
     ),
     h("h2", {}, say("Tentang tablet ini", "About this tablet")),
     persistence(app),
-    await room(),
+    await room(app),
     h(
       "dl",
       {},

@@ -60,7 +60,7 @@ export async function today(app) {
   draw();
   app.watch(draw);
   const body = [
-    await room(),
+    await room(app),
     dayChooser(app),
     copyOffer(app),
     search,
