@@ -8,7 +8,7 @@ lies in the browser's database is read: by the app's own modules, in a second op
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -161,13 +161,22 @@ class Tablet:
         what = {"origin": self.url, "storageTypes": "all"}
         self.context.new_cdp_session(self.page).send("Storage.clearDataForOrigin", what)
 
-    def set_room(self, bytes_left: int | None) -> None:
-        """Let the browser grant so little; None: as much as before."""
-        what: dict[str, Any] = {"origin": self.url}
-        if bytes_left is not None:
-            used = self.page.evaluate("navigator.storage.estimate().then(({ usage }) => usage)")
-            what["quotaSize"] = used + bytes_left
+    def set_room(self, quota_bytes: int | None) -> None:
+        """Let the browser grant the app so much; None: what it usually does."""
+        what = {"origin": self.url} | ({} if quota_bytes is None else {"quotaSize": quota_bytes})
         self.context.new_cdp_session(self.page).send("Storage.overrideQuotaForOrigin", what)
+
+    def stop_clock(self) -> None:
+        """From now on time passes only by `pass_time`, for timers too."""
+        self.page.clock.install()
+
+    def pass_time(self, *, seconds: int) -> None:
+        self.page.clock.run_for(seconds * 1000)
+
+    def forgive(self, told: str) -> None:
+        """Take back what the console said of something that was asked for."""
+        assert any(told in complaint for complaint in self.complaints)
+        self.complaints.clear()
 
     def set_line(self, *, there: bool) -> None:
         self.context.set_offline(not there)
@@ -311,9 +320,9 @@ class Tablet:
 
     # -- looking --------------------------------------------------------------------------------------
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, sizes: Sequence[tuple[int, int]] = (DESK, HAND)) -> None:
         """Look at the screen in the hand and on a desk: keep pictures, ask axe, see that nothing hangs over the edge."""
-        look_at(self.page, self.pictures / f"tablet-{name}", (DESK, HAND), full_page=False)
+        look_at(self.page, self.pictures / f"tablet-{name}", sizes, full_page=False)
 
     def read(self, what: str, cadre: str | None = None, pin: str | None = None) -> Any:
         """Give what a function of (tablet, device) finds in a second opening of the database: what is on the disk."""
@@ -450,3 +459,10 @@ class Site:
         expected = held(self.district)
         for tablet in tablets:
             assert tablet.shown() == expected
+
+
+def revoke(site: Site, tablet: Tablet) -> None:
+    """Revoke a tablet, as the health centre does."""
+    district = site.district
+    with district.hub.database.transaction() as session:
+        accounts.revoke_tablet(session, district.hub, tablet.id, actor="operator", now=district.clock.now)

@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
-from server import accounts, office
+from server import office
 from server.review import Scope, moves
 from server.web.tablet_app import TabletApp, found_in, packaged
-from tests.browser._tablets import Site, Tablet, held
+from tests.browser._tablets import Site, Tablet, held, revoke
 from tests.faults._running import wait_until
 from tests.server._district import Databases
 
@@ -72,12 +72,6 @@ def test_restored_server_is_told_again_what_it_lost(site: Site) -> None:
         tablet.sync()
         assert held(site.district) == everything
         site.check_agreement(tablet)
-
-
-def revoke(site: Site, tablet: Tablet) -> None:
-    district = site.district
-    with district.hub.database.transaction() as session:
-        accounts.revoke_tablet(session, district.hub, tablet.id, actor="operator", now=district.clock.now)
 
 
 def set_aside(site: Site) -> int:

@@ -1,0 +1,197 @@
+"""Many hands and little room: wrong PINs cost time, a tablet that nobody touches locks itself and keeps what was typed, a
+full device is told of before anything is lost. And every screen, in both languages, as axe sees it.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser._tablets import APP, CADRE, DESK, HAND, Site, Tablet, code_for, revoke
+from tests.server._district import Databases
+
+pytestmark = pytest.mark.browser
+
+WRONG = "385027"
+
+
+@pytest.fixture(scope="module")
+def site(
+    sqlite_databases: Databases,
+    browser: Browser,
+    pictures: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
+        opened.children("Anak Contoh 1", "Anak Contoh 2", "Anak Contoh 3")
+        yield opened
+
+
+def test_wrong_pins_cost_time_and_a_reload_does_not_help(site: Site) -> None:
+    with site.tablet("pins") as tablet:
+        tablet.lock()
+        tablet.stop_clock()
+        for _ in range(5):
+            tablet.unlock(pin=WRONG)
+            expect(tablet.page.get_by_text("PIN salah.")).to_be_visible()
+            tablet.page.locator(".unlock .notice").evaluate("(told) => told.remove()")
+        tablet.unlock()
+        expect(tablet.page.get_by_role("alert")).to_have_text(re.compile(r"Tunggu \d+ detik"))
+        tablet.page.reload()
+        tablet.unlock()
+        expect(tablet.page.get_by_role("alert")).to_have_text(re.compile(r"Tunggu \d+ detik"))
+        tablet.look("too-many-pins")
+        tablet.pass_time(seconds=31)
+        tablet.unlock()
+        tablet.expect_title("Hari ini")
+
+
+def test_tablet_that_nobody_touches_locks_itself_and_keeps_the_draft(site: Site) -> None:
+    with site.tablet("idle") as tablet:
+        tablet.stop_clock()
+        tablet.page.reload()
+        tablet.unlock()
+        tablet.begin("Anak Contoh 1")
+        tablet.type("9,1", "70,4")
+        tablet.page.get_by_label("Catatan").fill("Rewel")
+        tablet.pass_time(seconds=1)
+        tablet.pass_time(seconds=5 * 60)
+        expect(tablet.page.locator(".unlock")).to_be_visible()
+        expect(tablet.page.get_by_text("Anak Contoh 1")).to_have_count(0)
+        tablet.unlock()
+        tablet.expect_title("Anak Contoh 1")
+        expect(tablet.page.locator("input[name=weight_g]")).to_have_value("9,1")
+        expect(tablet.page.locator("input[name=length_mm]")).to_have_value("70,4")
+        expect(tablet.page.get_by_label("Catatan")).to_have_value("Rewel")
+        tablet.save()
+        site.check_agreement(tablet)
+
+
+def test_full_device_is_told_of_and_nothing_is_called_saved(site: Site) -> None:
+    with site.tablet("full") as tablet:
+        tablet.switch_off()
+        tablet.switch_on(line=False)
+        tablet.set_room(1)  # the browser asks itself once, and then believes it for half a minute
+        tablet.unlock()
+        expect(tablet.page.get_by_text("Memori tablet hampir penuh.")).to_be_visible()  # before it hurts
+        tablet.begin("Anak Contoh 2")
+        with tablet.page.expect_console_message(lambda told: "QuotaExceeded" in told.text):  # not even a draft
+            tablet.type("9,4")
+        tablet.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan: memori tablet penuh")
+        tablet.look("full")
+        assert tablet.log() == []
+        tablet.set_room(None)
+        tablet.measure("Anak Contoh 2", "9,4")
+        assert tablet.log() == [(1, "waiting")]
+        tablet.forgive("QuotaExceeded")
+
+
+# -- every screen ---------------------------------------------------------------------------------
+
+SCREENS = {
+    "hari-ini": "list",
+    "anak/{child}": "child-in-dispute",
+    "ubah/{child}": "edit",
+    "baru": "new",
+    "ukur/{child}": "form",
+    "hasil/{child}/{today}": "result-of-day",
+    "pertanyaan": "all-questions",
+    "kirim": "send",
+    "salinan": "copies-and-letters",
+    "lainnya": "more",
+    "kader": "cadres",
+    "bantuan": "help",
+}
+WORDS = {
+    "id": {
+        "more": "Lainnya",
+        "lock": "Kunci tablet",
+        "code": "Kode pendaftaran",
+        "enrol": "Daftarkan tablet ini",
+    },
+    "en": {"more": "More", "lock": "Lock the tablet", "code": "Enrolment code", "enrol": "Enrol this tablet"},
+}
+
+
+def test_every_screen_pleases_axe_in_both_languages(site: Site) -> None:
+    child = busy_child(site)
+    with site.tablet("screens", enrolled=False) as tablet:
+        tablet.look("enrol")
+        look_at_first_cadre(site, tablet, "id")
+        tablet.let_in_first_cadre()
+        tablet.add_cadre("Bu Lain Contoh", "580316")
+        put_aside(site, tablet, child)
+        look_at_all(site, tablet, "id", child)
+        tablet.page.get_by_role("button", name="English").click()
+        look_at_all(site, tablet, "en", child)
+
+        revoke(site, tablet)
+        tablet.page.reload()
+        expect(tablet.page.get_by_text("The health centre revoked this tablet.")).to_be_visible()
+        tablet.look("enrol-en", (HAND,))
+        look_at_first_cadre(site, tablet, "en")
+
+
+def busy_child(site: Site) -> str:
+    """Give a child of whom two tablets wrote differently today, and of whom the health centre asks something."""
+    (child,) = site.children("Anak Ramai")
+    rival = site.district.tablet(0, "Tablet lain")
+    rival.sync_until_quiet()
+    for fake, weight_g in ((site.hand, 9100), (rival, 9700)):
+        fake.measure(child, site.today.isoformat(), weight_g=weight_g)
+    site.hand.set_task(child, action="pmt_week", reason="stunted", due_on=site.today.isoformat())
+    site.hand.sync_until_quiet()
+    rival.sync_until_quiet()
+    return child
+
+
+def put_aside(site: Site, tablet: Tablet, child: str) -> None:
+    """Let the server set a measurement aside, for it bears a day that has not come."""
+    expect(tablet.find("Anak Ramai")).to_be_visible()
+    tablet.go(f"ukur/{child}/{site.today + timedelta(days=40)}")
+    tablet.type("9,9")
+    tablet.save()
+    tablet.sync()
+    expect(tablet.page.locator("nav .count")).to_have_text("3")
+
+
+def look_at_first_cadre(site: Site, tablet: Tablet, language: str) -> None:
+    tablet.page.get_by_label(WORDS[language]["code"]).fill(code_for(site.district, "screens"))
+    tablet.page.get_by_role("button", name=WORDS[language]["enrol"]).click()
+    expect(tablet.page.locator("input[type=password]")).to_have_count(2)
+    tablet.look(f"first-cadre-{language}", (HAND,))
+
+
+def look_at_all(site: Site, tablet: Tablet, language: str, child: str) -> None:
+    """Look at each screen, at one with warnings, at the two before a PIN, and at practice; ends in the place for more."""
+    page, words = tablet.page, WORDS[language]
+    sizes = (DESK, HAND) if language == "id" else (HAND,)
+    for address, name in SCREENS.items():
+        tablet.go("kosong")
+        tablet.go(address.format(child=child, today=site.today))
+        page.wait_for_url(f"**/#/{address.format(child=child, today=site.today)}")
+        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        tablet.look(f"{name}-{language}", sizes)
+    tablet.go(f"ukur/{child}")
+    tablet.type("95", "7")
+    expect(page.locator(".said .notice").first).to_be_visible()
+    tablet.look(f"warned-{language}", sizes)
+
+    tablet.go("lainnya")
+    page.get_by_role("button", name=words["lock"]).click()
+    expect(page.get_by_role("button", name=CADRE)).to_be_visible()
+    tablet.look(f"names-{language}", sizes)
+    page.get_by_role("button", name=CADRE).click()
+    tablet.look(f"pin-{language}", sizes)
+    page.goto(f"{APP}?latihan")
+    expect(page.locator(".practice")).to_be_visible()
+    tablet.look(f"practice-{language}", sizes)
+    page.goto(APP)
+    tablet.unlock()
+    expect(page.get_by_role("searchbox")).to_be_visible()
+    tablet.go("lainnya")
+    expect(page.get_by_role("heading", level=1)).to_have_text(words["more"])
