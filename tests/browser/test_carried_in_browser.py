@@ -1,19 +1,16 @@
 """The client code of docs/carried.md in a real Chromium: WebCrypto seals, the server opens, WebCrypto opens the receipt."""
 
 import re
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
-from playwright.sync_api import Page, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, Page
 
-from server.app import create_app
 from sync_protocol import Receipt
-from tests._chromium import launch_options
+from tests.browser._window import served
 from tests.server._district import District
 
 pytestmark = pytest.mark.browser
@@ -32,29 +29,14 @@ async (envelope) => {
 """
 
 
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Say nothing: the application logs its own lines."""
-
-
 @pytest.fixture
-def page(on_sqlite: District) -> Iterator[Page]:
+def page(on_sqlite: District, browser: Browser) -> Iterator[Page]:
     """Open a page of the served district in Chromium."""
-    app = create_app(on_sqlite.hub.settings, on_sqlite.hub)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(**launch_options())
-            opened = browser.new_page()
-            opened.goto(f"http://127.0.0.1:{server.server_port}/healthz")
-            yield opened
-            browser.close()
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(on_sqlite) as url:
+        opened = browser.new_page()
+        opened.goto(f"{url}/healthz")
+        yield opened
+        opened.close()
 
 
 def documented() -> str:

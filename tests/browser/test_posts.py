@@ -2,84 +2,40 @@
 lose a tablet. Every page is looked at by axe, at a desk and on a phone, and kept as a picture.
 """
 
-import os
 import re
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import orjson
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, Page, expect
 
-from server.app import create_app
 from server.security import SigningKey
-from tests._chromium import launch_options
+from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
-from tests.web._clinic import PASSWORD
 from tests.web._posts import CHILDREN, Posyandu, open_posyandu
 
 pytestmark = pytest.mark.browser
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Say nothing: the application logs its own lines."""
-
 
 @dataclass
 class Desk:
-    """A served posyandu and a browser of somebody who is signed in, at one of two widths."""
+    """A served posyandu and the window of somebody who is signed in."""
 
     posyandu: Posyandu
     url: str
-    page: Page
-    pictures: Path
-    complaints: list[str] = field(default_factory=list)
+    window: Window
 
-    def listen(self) -> None:
-        def note(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                self.complaints.append(message.text)
-
-        self.page.on("console", note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+    @property
+    def page(self) -> Page:
+        return self.window.page
 
     def look(self, name: str) -> None:
-        """Look at the page at both widths: keep a picture, ask axe, and see that nothing hangs over the edge."""
-        for width in (1280, 360):
-            self.page.set_viewport_size({"width": width, "height": 800})
-            self.page.screenshot(path=self.pictures / f"{name}-{width}.png", full_page=True)
-            found = Axe().run(self.page, options={**RULES, "resultTypes": ["violations"]})
-            assert found.violations_count == 0, found.generate_report()
-            assert self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
-        self.page.set_viewport_size({"width": 1280, "height": 800})
-        assert self.complaints == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(**launch_options())
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give where pictures are kept: the directory that SCREENSHOTS names, else a temporary one."""
-    named = os.environ.get("SCREENSHOTS")
-    directory = Path(named) if named else tmp_path_factory.mktemp("pictures")
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
+        self.window.look(name)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -89,26 +45,9 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
     with District.opened(databases, cookie_secure=False) as district:
         posyandu = open_posyandu(district)
         username = posyandu.clinic.person().username
-        app = create_app(district.hub.settings, district.hub)
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        context = browser.new_context(base_url=f"http://127.0.0.1:{server.server_port}")
-        try:
-            page = context.new_page()
-            opened = Desk(posyandu, f"http://127.0.0.1:{server.server_port}", page, pictures)
-            opened.listen()
-            page.goto("/masuk")
-            page.get_by_label("Nama pengguna").fill(username)
-            page.get_by_label("Kata sandi").fill(PASSWORD)
-            page.get_by_role("button", name="Masuk").click()
-            page.wait_for_url("**/antrean")
-            yield opened
-        finally:
-            context.close()
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with served(district) as url, Window.opened(browser, url, pictures) as window:
+            window.sign_in(username)
+            yield Desk(posyandu, url, window)
 
 
 def test_staff_read_how_well_a_post_measures(desk: Desk) -> None:
@@ -141,10 +80,10 @@ def test_staff_print_the_list_of_a_posyandu_day(desk: Desk) -> None:
     expect(page.get_by_role("columnheader", name="Vitamin A")).to_be_visible()
     desk.look("daftar")
     page.emulate_media(media="print")
-    page.screenshot(path=desk.pictures / "daftar-cetak.png", full_page=True)
+    page.screenshot(path=desk.window.pictures / "daftar-cetak.png", full_page=True)
     expect(page.get_by_role("button", name="Tampilkan")).to_be_hidden()
     sheet = page.pdf(prefer_css_page_size=True)
-    (desk.pictures / "daftar.pdf").write_bytes(sheet)
+    (desk.window.pictures / "daftar.pdf").write_bytes(sheet)
     page.emulate_media(media="screen")
     sizes = {tuple(map(round, map(float, box.split()))) for box in _boxes(sheet)}
     assert sizes == {(0, 0, 842, 595)}  # A4, lying

@@ -5,21 +5,17 @@ server's tables hold, member by member.
 """
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, Page
 
 from server import accounts, office
-from server.app import create_app
 from server.office import Edit
-from tests._chromium import launch_options
+from tests.browser._window import served
 from tests.server._district import District, to_do, what_came
 from tests.vectors._make import DIRECTORY
 
@@ -32,34 +28,6 @@ async (source) => {
   window.tablets = {};
 }
 """
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Say nothing: the application logs its own lines."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(**launch_options())
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def served(district: District) -> Iterator[str]:
-    """Serve a district over real HTTP; give its origin."""
-    app = create_app(district.hub.settings, district.hub)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Strangers:

@@ -78,7 +78,9 @@ def test_full_device_is_told_of_and_nothing_is_called_saved(site: Site) -> None:
         tablet.unlock()
         expect(tablet.page.get_by_text("Memori tablet hampir penuh.")).to_be_visible()  # before it hurts
         tablet.begin("Anak Contoh 2")
-        with tablet.page.expect_console_message(lambda told: "QuotaExceeded" in told.text):  # not even a draft
+        with tablet.page.expect_console_message(
+            lambda told: "QuotaExceeded" in told.text
+        ):  # not even a draft
             tablet.type("9,4")
         tablet.page.get_by_role("button", name="Simpan", exact=True).click()
         expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan: memori tablet penuh")
