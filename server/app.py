@@ -23,6 +23,7 @@ from server.web import (  # noqa: F401  # their routes stand on the blueprint of
     completeness_api,
     desk_pages,
     duplicates_api,
+    figure_pages,
     gate,
     interchange_api,
     interchange_pages,
@@ -102,6 +103,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         post_pages.bp,
         audit_pages.bp,
         interchange_pages.bp,
+        figure_pages.bp,
         staff_api.bp,
     ):
         app.register_blueprint(blueprint)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from sqlalchemy import Connection, create_engine, delete, func, or_, select, tex
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, reports
 from server.accounts.limits import forget_old
 from server.assessment import assess, months_back
 from server.audit import checkpoints, verification
@@ -173,6 +173,16 @@ def _take_down(session: Session, hub: Hub, kind: str, standing: Collection[str])
         )
 
 
+def figures(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Count what has news since it was counted; where there is none, nothing is written, in the log neither."""
+    result = asdict(reports.refresh(hub, now, actor="job:figures"))
+    if not any(result.values()):
+        return result
+    with hub.database.transaction() as session:
+        _ran(session, hub, "figures", result, now)
+    return result
+
+
 def ended_sign_ins(hub: Hub, now: datetime) -> Mapping[str, Any]:
     """Forget sessions that have ended, and counters of failed tries whose time is over."""
     idle = timedelta(minutes=hub.settings.idle_minutes)
@@ -279,6 +289,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
             unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
         ),
         "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
+        "figures": Job(figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
         "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),

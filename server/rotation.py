@@ -126,9 +126,7 @@ def rotate(
                 progress("keys", sum(moved.values()), max(left, sum(moved.values())))
         with hub.database.transaction() as session:
             told: dict[str, Any] = {"version": newest, "rows": dict(moved)}
-            audit.append(
-                session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=told
-            )
+            audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=told)
     return newest, moved
 
 

@@ -16,6 +16,28 @@ Rules kept here:
 - A child counts where it belongs **now**: who moves takes its past months along, as its measurements do.
 """
 
-from server.reports.rollup import Refreshed, due_posts, refresh
+from server.reports.areas import BELOW, Area, Reader, above, area, own_area, parts
+from server.reports.reading import Numbers, State, comparison, month, months_there_are, state, total, trend
+from server.reports.rollup import KINDS, Refreshed, due_posts, refresh
 
-__all__ = ["Refreshed", "due_posts", "refresh"]
+__all__ = [
+    "BELOW",
+    "KINDS",
+    "Area",
+    "Numbers",
+    "Reader",
+    "Refreshed",
+    "State",
+    "above",
+    "area",
+    "comparison",
+    "due_posts",
+    "month",
+    "months_there_are",
+    "own_area",
+    "parts",
+    "refresh",
+    "state",
+    "total",
+    "trend",
+]

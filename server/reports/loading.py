@@ -3,7 +3,7 @@ looked at, of a measurement's only its services.
 """
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from server import ledger
 from server.db import among
 from server.hub import Hub
-from server.models import Assessment, Child, FollowUp, Measurement, table
+from server.models import Assessment, Child, Delivery, FollowUp, Measurement, table
 from server.reports.counting import (
     CADRE,
     CODES,
@@ -36,6 +36,9 @@ NEVER: Final = -1_000_000
 ALWAYS: Final = 1_000_000
 SEX: Final = {"M": 1, "F": 2, None: 0}
 SOURCES: Final = {"cadre": CADRE, "staff": STAFF}
+FOOD: Final = "food"
+STATE_FUNDS: Final = frozenset({"dak", "apbd", "village"})
+"""Who pays for PMT; food of anybody else is aid."""
 SERVICES_KEY: Final = b'"services"'
 _SEEN_BY: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
 _LOOKED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
@@ -303,6 +306,7 @@ def _helps(
             found.append((place, first, max(first, last), HELP_KINDS.index("pmt")))
         if action in _SEEN_BY and outcome in _LOOKED and done_on is not None:
             found.append((place, done_on, done_on, HELP_KINDS.index("seen")))
+    found += _deliveries(session, given, place_of)
     columns = list(zip(*found, strict=True)) or [()] * 4
     return Helps(
         np.array(columns[0], np.int64),
@@ -310,6 +314,26 @@ def _helps(
         np.array(columns[2], "datetime64[D]"),
         np.array(columns[3], np.int64),
     )
+
+
+def _deliveries(
+    session: Session, given: Mapping[str, Any], place_of: Mapping[str, int]
+) -> Iterator[tuple[int, date, date, int]]:
+    """Read aid that came, from the day on which it began until it ends. Food paid by the state is PMT; what whoever went to see
+    did not find is none."""
+    d = table(Delivery).c
+    query = select(
+        cast(d.child_id, Text()), d.menu, d.funds, d.starts_on, d.ends_on, d.given_on, d.outcome
+    ).where(d.district == bindparam("district"), among(d.child_id), ~d.removed, d.given != 0)
+    for child_id, menu, funds, starts_on, ends_on, given_on, outcome in session.connection().execute(
+        query, given
+    ):
+        days = [day for day in (starts_on, given_on, ends_on) if day is not None]
+        if outcome == "not_received" or not days:
+            continue
+        food = menu == FOOD
+        kind = "pmt" if food and funds in STATE_FUNDS else "aid_food" if food else "aid_other"
+        yield place_of[child_id], min(days), max(days), HELP_KINDS.index(kind)
 
 
 def _made_on(hub: Hub, task: str, today: date) -> date | None:

@@ -28,7 +28,7 @@ from server.hub import Hub
 from server.models import Child, Figures, FiguresMonth, FiguresPost, HealthPost, Installation, table
 from server.reports.counting import GROUPS, as_rows, count, month_number
 from server.reports.loading import load, month_of
-from server.reports.small import hidden
+from server.reports.small import OB, hidden
 
 CHUNK: Final = 20
 """Posts that are counted together: some 1,500 children."""
@@ -54,18 +54,21 @@ class Refreshed:
     sums: int = 0
 
 
-def refresh(hub: Hub, now: datetime, *, actor: str, from_nothing: bool = False) -> Refreshed:
+def refresh(
+    hub: Hub, now: datetime, *, actor: str, from_nothing: bool = False, most: int | None = None
+) -> Refreshed:
     """Bring the figures up to date.
 
     Parameters
     ----------
     actor : for the log
+    most : so many posts at most; the others are due still
     from_nothing : count every post and add up every month, whatever was counted before
     """
     if from_nothing:
         _forget(hub, actor, now)
     posts = rows = months = sums = 0
-    for chunk in _chunks(due_posts(hub, now), hub):
+    for chunk in _chunks(due_posts(hub, now)[:most], hub):
         posts, rows = posts + len(chunk), rows + _count(hub, chunk, actor, now)
     for month in _due_months(hub):
         months, sums = months + 1, sums + _add_up(hub, month, actor, now)
@@ -342,9 +345,9 @@ def _hidden(
     """Name what is hidden of each area outside the health service, which sees posts, villages and so on, no puskesmas, and
     nothing by sex and age."""
     areas = sorted(area for area in sums if area[0] != CENTRE)
-    names = sorted({name for area in areas for name in sums[area] if is_of_children(name)})
+    names = sorted({OB, *(name for area in areas for name in sums[area] if is_of_children(name))})
     number = {area: place for place, area in enumerate(areas)}
-    values = np.array([[sums[area][name] for name in names] for area in areas], np.int64).reshape(
+    values = np.array([[number_of(sums[area], name) for name in names] for area in areas], np.int64).reshape(
         len(areas), len(names)
     )
     # in order: what is hidden must not depend on the order of rows
@@ -357,10 +360,15 @@ def _hidden(
     }
 
 
+def number_of(counts: Counts, name: str) -> int:
+    """Give a number that was counted; OB is O and B together."""
+    return counts.get("O", 0) + counts.get("B", 0) if name == OB else counts.get(name, 0)
+
+
 def is_of_children(name: str) -> bool:
     """Say whether a number counts children (or what was done for them) and is shown outside the health service at all."""
     return (
-        name not in NOT_CHILDREN
+        name not in (*NOT_CHILDREN, "O", "B")
         and not name.endswith(_GROUPED)
         and not name.startswith("spread.")
         and not name.endswith(".change")

@@ -1,11 +1,14 @@
 """Which numbers are too small to be told outside the health service, and which others must be hidden with them. Pure.
 
 Of children, 1 to 4 are hidden: who knows a village knows whom they are. A hidden number must not follow from those that are
-shown, so more is hidden until in every sum that a reader can make
+shown, so more is hidden until
 - a shown total stands over no hidden part, or over at least two that make five or more together;
 - a hidden total stands over at least one hidden part.
-Sums are those of an area over its areas, for each number, and D = N + T + O + B, for each area. Of what may be hidden the
-smallest goes first. Zeros are shown. The same cells are hidden wherever an area is shown: alone, and beside its neighbours.
+That is asked of every number, area over areas. Within an area D = N + T + OB (O and B are told together, for B is small
+nearly everywhere): whoever hides D hides N, and whoever hides any of D, N, T and OB hides T and OB. So what is hidden of T
+can always be more or less by as much as OB, and what is hidden of N or D by as much as T: no equation tells.
+Of what may be hidden the smallest goes first. Zeros are shown, unless one goes with T. The same cells are hidden wherever an
+area is shown: alone, and beside its neighbours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +19,8 @@ import numpy.typing as npt
 
 FEWEST: Final = 5
 """From here on a number of children may be told."""
-EQUATIONS: Final[Mapping[str, tuple[str, ...]]] = {"D": ("N", "T", "O", "B")}
-"""What adds up within one area."""
+OB: Final = "OB"
+"""O and B together."""
 _MOST: Final = np.iinfo(np.int64).max
 
 Integers = npt.NDArray[np.int64]
@@ -35,36 +38,28 @@ def hidden(values: Integers, names: Sequence[str], parts: Mapping[int, Sequence[
     hide: Truths = (values > 0) & (values < FEWEST)
     groups = [(whole, np.array(of, np.int64)) for whole, of in parts.items() if of]
     column = {name: place for place, name in enumerate(names)}
-    sums = [
-        (column[total], np.array([column[part] for part in of], np.int64))
-        for total, of in EQUATIONS.items()
-        if total in column and all(part in column for part in of)
-    ]
-    changed = True
-    while changed:
-        changed = False
-        for whole, of in groups:
-            changed |= _cover(values[of], hide, (of[:, None], np.arange(values.shape[1])[None, :]), whole)
-        for total, of in sums:
-            turned = hide.T
-            changed |= _cover(values.T[of], turned, (of[:, None], np.arange(values.shape[0])[None, :]), total)
-    return hide
-
-
-def _cover(parts: Integers, hide: Truths, place: tuple[Integers, Integers], whole: int) -> bool:
-    """Hide more in one family of sums until none of them tells; `hide` is changed in place.
-
-    Parameters
-    ----------
-    parts : shape (parts, sums)
-    place : where in `hide` the parts stand; the totals are its row `whole`
-    """
-    changed = False
+    told = [column[name] for name in ("D", "N", "T", OB) if name in column]
     while True:
-        inner = hide[place]
+        before = int(hide.sum())
+        for whole, of in groups:
+            _cover(values, hide, of, whole)
+        if len(told) == 4:
+            d, n, t, ob = told
+            hide[:, n] |= hide[:, d]
+            hide[:, t] |= hide[:, n] | hide[:, ob]
+            hide[:, ob] |= hide[:, t]
+        if int(hide.sum()) == before:
+            return hide
+
+
+def _cover(values: Integers, hide: Truths, of: Integers, whole: int) -> None:
+    """Hide more of some parts, or of their total, until the one does not tell the other; `hide` is changed in place."""
+    parts = values[of]
+    while True:
+        inner = hide[of]
         count, told = inner.sum(axis=0), np.where(inner, parts, 0).sum(axis=0)
         under_shown = ~hide[whole] & (count > 0) & ((count == 1) | (told < FEWEST))
-        under_hidden = hide[whole] & (count == 0)
+        under_hidden = hide[whole] & (count == 0) & (values[whole] > 0)
         wanting = np.flatnonzero(under_shown | under_hidden)
         open_ = np.where(~inner[:, wanting] & (parts[:, wanting] > 0), parts[:, wanting], _MOST)
         smallest = open_.argmin(axis=0)
@@ -72,7 +67,6 @@ def _cover(parts: Integers, hide: Truths, place: tuple[Integers, Integers], whol
         # nothing is left to hide among the parts: then the total must go, which a hidden one has done already
         total_too = wanting[~there & ~hide[whole, wanting]]
         if not there.any() and not len(total_too):
-            return changed
-        changed = True
-        hide[place[0][smallest[there], 0], wanting[there]] = True
+            return
+        hide[of[smallest[there]], wanting[there]] = True
         hide[whole, total_too] = True

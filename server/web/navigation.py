@@ -32,6 +32,7 @@ ENTRIES: Final[list[Entry]] = [
             *("desk.cases", "desk.case", "desk.decide_case", "desk.move", "desk.send_away"),
         ),
     ),
+    Entry("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
     Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
         "aid.overview",

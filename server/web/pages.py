@@ -132,6 +132,6 @@ def front() -> AnyResponse:
         return redirect(url_for("people_pages.people"))
     if who.may("see_children"):
         return redirect(url_for("pages.queue"))
-    ends = {"manage_aid": "aid.overview", "see_own_aid": "aid.own"}
+    ends = {"see_figures": "figures.own", "manage_aid": "aid.overview", "see_own_aid": "aid.own"}
     end = next((end for permission, end in ends.items() if who.may(permission)), "people_pages.welcome")
     return redirect(url_for(end))

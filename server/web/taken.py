@@ -34,11 +34,15 @@ from server.interchange.outgoing import FORMS
 from server.interchange.refusals import QUESTIONS
 from server.interchange.runs import DECIDED, OPEN
 from server.interchange.taking import OUTCOMES
+from server.reports import KINDS as KINDS_OF_AREA
+from server.reports.measures import CHARTED
 from server.review import AGES, STATUSES, duplicates, quality, quarantine
 from server.review.child import KINDS
 from server.web.audit_pages import GROUP_WORDS
 from server.web.child_pages import CHARTS, FILTERS
 from server.web.desk_pages import OUTER, STATES
+from server.web.figure_pages import FORMS as MONEV_FORMS
+from server.web.figure_pages import MOST_MONTHS, PATHS
 
 Fields = Mapping[str, fields.Field[Any]]
 
@@ -76,6 +80,7 @@ TEXT, ID, WORDS = Text(), uuid(), Text(Need.ABSENT)
 MAYBE_ID, MAYBE_DAY, JSON = uuid(Need.ABSENT), Day(Need.ABSENT), Json(Need.OPTIONAL)
 VECTOR, VECTORS = Object(), Object()
 DECISIONS: Final = dict.fromkeys(answer for answers in ANSWERS.values() for answer in answers)
+THE_MONTH = shaped("[0-9]{4}-[0-9]{2}", "not-date", Need.ABSENT)
 TICK = choice("1", need=Need.ABSENT)
 NEXT: Final[Fields] = {"next": WORDS}
 PAGE: Final[Fields] = {"hal": whole(1, 100_000, Need.ABSENT)}
@@ -345,6 +350,30 @@ TAKEN: Final[Mapping[str, Taken]] = {
             ),
             WORDS,
         )
+    ),
+    # figures
+    "GET /angka/<area_kind>/<area>": Taken(
+        {"bulan": THE_MONTH, "ukuran": _one_of(CHARTED), "menurut": _one_of(PATHS)}
+    ),
+    "GET /angka/<area_kind>/<area>/csv": Taken(
+        {
+            "bulan": THE_MONTH,
+            "isi": _one_of(("wilayah", "bulan")),
+            "menurut": _one_of(PATHS),
+            "jumlah": whole(1, MOST_MONTHS, Need.ABSENT),
+        }
+    ),
+    "GET /angka/<area_kind>/<area>/monev": Taken(
+        {"dari": THE_MONTH, "sampai": THE_MONTH, "bentuk": _one_of(MONEV_FORMS)}
+    ),
+    "POST /angka/hitung": Taken(form={"area_kind": _one_of(PATHS), "area": WORDS}),
+    "GET /api/v1/figures": Taken(
+        {
+            "kind": _one_of(KINDS_OF_AREA),
+            "area": WORDS,
+            "month": THE_MONTH,
+            "months": whole(1, 120, Need.ABSENT),
+        }
     ),
     # posts and tablets
     "GET /pos": Taken({"puskesmas": MAYBE_ID, "cari": WORDS, **PAGE}),

@@ -178,6 +178,13 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /anak/<child_id>/bantuan": "decide",
     "POST /anak/<child_id>/bantuan": "decide",
     "GET /bantuan-saya": "see_own_aid",
+    # figures
+    "GET /angka": "see_figures",
+    "GET /angka/<area_kind>/<area>": "see_figures",
+    "GET /angka/<area_kind>/<area>/csv": "see_figures",
+    "GET /angka/<area_kind>/<area>/monev": "see_figures",
+    "POST /angka/hitung": "see_figures",
+    "GET /api/v1/figures": "see_figures",
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
@@ -342,6 +349,8 @@ def opened(databases: Databases) -> Iterator[World]:
             "token": "tidak-ada",
             "handle": "no-such-",
             "code": "id",
+            "area_kind": "pos",
+            "area": district.posts[0],
             "filename": "style.css",
             "action": "apply",
         }

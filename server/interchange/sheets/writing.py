@@ -13,6 +13,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import IO, Final
@@ -73,31 +74,54 @@ def _text(value: Value) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Iterable[Sequence[Value]]
+    widths: Sequence[int] = (16,)
+
+
 def write_xlsx(
     target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]], *, sheet: str = "Sheet1"
 ) -> int:
     """Write a workbook of one sheet (ECMA-376, transitional) with bold headings that stay; give the number of rows."""
-    letters = [_letters(column) for column in range(max(len(headings), 1))]
-    count = 0
+    return write_workbook(target, [Leaf(sheet, headings, rows)])
+
+
+def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
+    """Write a workbook of several sheets with titles that differ; give the number of rows of all together."""
+    total = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as parts:
-        for name, content in _parts(sheet):
+        for name, content in _parts([leaf.title for leaf in leaves]):
             parts.writestr(_entry(name), content)
-        with parts.open(_entry("xl/worksheets/sheet1.xml"), "w", force_zip64=True) as part:
-            part.write(_sheet_head(len(letters)).encode())
-            part.write(_row(1, letters, headings, _BOLD))
-            for count, row in enumerate(rows, 1):
-                part.write(_row(count + 1, letters, row, _TEXT))
-            part.write(b"</sheetData></worksheet>")
-    return count
+        for number, leaf in enumerate(leaves, 1):
+            letters, count = [_letters(column) for column in range(max(len(leaf.headings), 1))], 0
+            with parts.open(_entry(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as part:
+                part.write(_sheet_head(len(letters), leaf.widths).encode())
+                part.write(_row(1, letters, leaf.headings, _BOLD))
+                for count, row in enumerate(leaf.rows, 1):
+                    part.write(_row(count + 1, letters, row, _TEXT))
+                part.write(b"</sheetData></worksheet>")
+            total += count
+    return total
 
 
-def _sheet_head(columns: int) -> str:
+def _sheet_head(columns: int, widths: Sequence[int]) -> str:
     pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+    each = [
+        f'<col min="{number}" max="{number}" width="{width}" customWidth="1"/>'
+        for number, width in enumerate(widths[:-1][: columns - 1], 1)
+    ]
+    last = widths[min(len(each), len(widths) - 1)]
+    rest = f'<col min="{len(each) + 1}" max="{columns}" width="{last}" customWidth="1"/>'
     return (
         f'{_HEAD}<worksheet xmlns="{_MAIN}">'
         f'<sheetViews><sheetView workbookViewId="0">{pane}</sheetView></sheetViews>'
         '<sheetFormatPr defaultRowHeight="15"/>'
-        f'<cols><col min="1" max="{columns}" width="16" customWidth="1"/></cols><sheetData>'
+        f"<cols>{''.join(each)}{rest}</cols><sheetData>"
     )
 
 
@@ -135,15 +159,26 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _parts(sheet: str) -> Iterable[tuple[str, str]]:
-    title = escape(sheet[:31], {'"': "&quot;"})
+def _parts(titles: Sequence[str]) -> Iterable[tuple[str, str]]:
+    numbers = range(1, len(titles) + 1)
+    sheets = "".join(
+        f'<sheet name="{escape(title[:31], {chr(34): "&quot;"})}" sheetId="{number}" r:id="rId{number}"/>'
+        for number, title in zip(numbers, titles, strict=True)
+    )
+    kinds = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{number}.xml" ContentType="{_KINDS}.worksheet+xml"/>'
+        for number in numbers
+    )
+    relations = "".join(
+        f'<Relationship Id="rId{number}" Type="{_RELATIONS}/worksheet" Target="worksheets/sheet{number}.xml"/>'
+        for number in numbers
+    )
     yield (
         "[Content_Types].xml",
         f'{_HEAD}<Types xmlns="{_PACKAGE}/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{_KINDS}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_KINDS}.worksheet+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{_KINDS}.sheet.main+xml"/>{kinds}'
         f'<Override PartName="/xl/styles.xml" ContentType="{_KINDS}.styles+xml"/></Types>',
     )
     yield (
@@ -153,13 +188,11 @@ def _parts(sheet: str) -> Iterable[tuple[str, str]]:
     )
     yield (
         "xl/workbook.xml",
-        f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><sheets><sheet name="{title}" sheetId="1" r:id="rId1"/>'
-        "</sheets></workbook>",
+        f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><sheets>{sheets}</sheets></workbook>',
     )
     yield (
         "xl/_rels/workbook.xml.rels",
-        f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="rId1" '
-        f'Type="{_RELATIONS}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" '
-        f'Type="{_RELATIONS}/styles" Target="styles.xml"/></Relationships>',
+        f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">{relations}'
+        f'<Relationship Id="rId{len(titles) + 1}" Type="{_RELATIONS}/styles" Target="styles.xml"/></Relationships>',
     )
     yield "xl/styles.xml", _STYLES

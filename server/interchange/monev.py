@@ -1,0 +1,487 @@
+"""The Monev report of an area and a period, as PDF and XLSX, with a sheet of the eight convergence actions.
+
+Hides typesetting (Typst, whose template lies beside this file) and sheets. What is typeset is given as data, never markup.
+The data fill what they can of the eight actions; what nobody here can know is named, and never made up.
+
+Source of the actions: slides of the home ministry on the eight convergence actions (a revision has been under way since
+2025, so they are words in one table).
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+import typst
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from sqlalchemy.orm import Session
+
+from server import reports
+from server.growth.status import SCREENING_NOTE
+from server.hub import Hub
+from server.interchange.sheets.writing import Leaf, Value, write_csv, write_workbook
+from server.reports import Area, Numbers, Reader, State, reading
+from server.reports.measures import (
+    CODES,
+    FOUND,
+    FUNNEL,
+    INDICES,
+    KINDS,
+    MOVES_ALONG,
+    NO_SURVEY,
+    NUMBERS,
+    SECTIONS,
+    SHARES,
+    SKDN,
+    Named,
+    Share,
+)
+from server.reports.small import OB
+
+TEMPLATE: Final = Path(__file__).parent / "monev.typ"
+MOST_MONTHS: Final = 24
+HIDDEN: Final = "··"
+RATIOS: Final = ("D/S", "K/S", "N/D", "N/D'", "2T/D", "BGM/D")
+COMPARED: Final = ("D/S", "N/D", "indicated.stunted", "indicated.wasted", "reporting")
+KIND_WORDS: Final = {
+    "post": Named("Posyandu", "Posyandu"),
+    "village": Named("Desa/kelurahan", "Village"),
+    "subdistrict": Named("Kecamatan", "Subdistrict"),
+    "district": Named("Kabupaten/kota", "Regency"),
+    "health_centre": Named("Puskesmas", "Health centre"),
+}
+WORDS: Final = {
+    "title": Named("Laporan Monev Percepatan Penurunan Stunting", "Monitoring Report on Stunting Reduction"),
+    "period": Named("Periode", "Period"),
+    "made": Named("Dibuat", "Made"),
+    "summary": Named("Ringkasan bulan terakhir", "The last month in short"),
+    "months": Named("SKDN per bulan", "SKDN by month"),
+    "month": Named("Bulan", "Month"),
+    "growth": Named("Status gizi bulan terakhir", "Nutritional status in the last month"),
+    "finding": Named("Temuan", "Finding"),
+    "compared": Named("Perbandingan wilayah, bulan terakhir", "Areas side by side, last month"),
+    "area": Named("Wilayah", "Area"),
+    "funnel": Named("Dari ditandai sampai dibantu, bulan terakhir", "From flagged to helped, last month"),
+    "number": Named("Jumlah", "Number"),
+    "share": Named("Persen", "Per cent"),
+    "actions": Named("Delapan aksi konvergensi", "The eight convergence actions"),
+    "action": Named("Aksi", "Action"),
+    "filled": Named("Terisi dari data", "Filled from the data"),
+    "lacking": Named("Tidak dapat diisi dari sistem ini", "What this system cannot fill"),
+    "hidden": Named(
+        "Angka di bawah lima disembunyikan (··), beserta angka lain yang dapat mengungkapnya.",
+        "Numbers below five are hidden (··), with others that would give them away.",
+    ),
+    "waiting": Named("Posyandu dengan data yang belum dihitung", "Posyandu with news not counted yet"),
+    "none": Named("tidak ada data", "no data"),
+    "chart": Named("D/S dan terindikasi stunting per bulan", "D/S and indicated stunting by month"),
+    "what": Named("Yang dihitung", "What is counted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One of the eight: its name, what of it the data tell (numbers and shares), and what nobody here can know."""
+
+    name: Named
+    numbers: tuple[str, ...]
+    shares: tuple[str, ...]
+    lacking: Named
+
+
+ACTIONS: Final = (
+    Action(
+        Named("1. Analisis situasi", "1. Situation analysis"),
+        ("S", "krs", "funnel.flagged"),
+        ("D/S", "indicated.stunted", "confirmed.stunted", "indicated.wasted"),
+        Named(
+            "Penyebab tidak langsung per desa (air minum, sanitasi, pola asuh); prevalensi survei.",
+            "Indirect causes by village (water, sanitation, care); survey prevalence.",
+        ),
+    ),
+    Action(
+        Named("2. Rencana kegiatan", "2. Plan of activities"),
+        ("aid.needing", "funnel.flagged"),
+        ("aid_reach",),
+        Named(
+            "Kegiatan, pagu, dan sumber dana perangkat daerah (Renja, RKPD, APBDes).",
+            "Activities, ceilings and funds of the agencies (work plans, village budgets).",
+        ),
+    ),
+    Action(
+        Named("3. Rembuk stunting", "3. Stunting forum"),
+        ("S", "D"),
+        ("D/S",),
+        Named(
+            "Tanggal, peserta, komitmen, dan berita acaranya.",
+            "Its date, participants, commitments and minutes.",
+        ),
+    ),
+    Action(
+        Named(
+            "4. Peraturan bupati tentang kewenangan desa", "4. Regent's regulation on the role of villages"
+        ),
+        (),
+        (),
+        Named(
+            "Nomor dan isi peraturan; anggaran desa.",
+            "Number and content of the regulation; village budgets.",
+        ),
+    ),
+    Action(
+        Named("5. Pembinaan pelaku dan pemerintahan desa", "5. Coaching of actors and village government"),
+        ("posts", "posts.reporting", "sessions"),
+        ("reporting", "flagged", "length_05"),
+        Named(
+            "Pelatihan dan honor kader dan KPM, kegiatan pembinaan.",
+            "Training and pay of cadres and village workers, coaching visits.",
+        ),
+    ),
+    Action(
+        Named("6. Sistem manajemen data", "6. Data management system"),
+        ("visits", "visits.staff", "visits.disputed"),
+        ("no_birth_date", "no_position", "disputed"),
+        Named(
+            "Data di luar posyandu: ibu hamil, remaja, air dan sanitasi.",
+            "Data beyond posyandu: pregnancy, teenagers, water.",
+        ),
+    ),
+    Action(
+        Named("7. Pengukuran dan publikasi angka stunting", "7. Measurement and publication"),
+        ("S", "D", "indicated.haz", "indicated.stunted", "confirmed.haz", "confirmed.stunted"),
+        ("D/S", "indicated.stunted", "confirmed.stunted"),
+        Named(
+            "Bukti publikasi. Angka ini dari posyandu, bukan SSGI/SKI.",
+            "Proof of publication. These are figures of posyandu, not of a survey.",
+        ),
+    ),
+    Action(
+        Named("8. Reviu kinerja tahunan", "8. Annual review"),
+        ("funnel.flagged", "funnel.taken", "funnel.seen", "funnel.helped", "aid"),
+        ("N/D", "aid_reach", "after3", "after6"),
+        Named(
+            "Realisasi anggaran, kinerja perangkat daerah lain.", "Spending, performance of other agencies."
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Monev:
+    """What a report tells. `months`: oldest first; `parts`: the areas that the area is made of, in the last month."""
+
+    area: Area
+    first: date
+    last: date
+    months: Sequence[tuple[date, Numbers]]
+    parts: Sequence[tuple[Area, Numbers]]
+    state: State
+    sees_small: bool
+    made_at: datetime
+    zone: ZoneInfo
+
+    @property
+    def newest(self) -> Numbers:
+        return self.months[-1][1]
+
+
+def gather(
+    session: Session, hub: Hub, reader: Reader, area: Area, first: date, last: date, *, now: datetime
+) -> Monev:
+    """Read what a report tells.
+
+    Parameters
+    ----------
+    first, last : first days of the first and the last month, at most MOST_MONTHS apart
+    """
+    count = (last.year - first.year) * 12 + last.month - first.month + 1
+    below = reports.BELOW.get(area.kind)
+    parts = reports.parts(session, hub, reader, area, below) if below else []
+    return Monev(
+        area,
+        first,
+        last,
+        reports.trend(session, hub, reader, area, last, count),
+        reports.comparison(session, hub, reader, parts, last),
+        reports.state(session, hub),
+        reader.sees_small,
+        now,
+        ZoneInfo(hub.settings.time_zone),
+    )
+
+
+class _Words:
+    """Words and numbers in one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def say(self, named: Any) -> str:
+        return str(named.en if self.language == "en" else named.id)
+
+    def month(self, month: date) -> str:
+        return str(format_date(month, "MMM y", locale=self.language))
+
+    def number(self, value: int | None) -> str:
+        return HIDDEN if value is None else str(format_decimal(value, locale=self.language))
+
+    def share(self, numbers: Numbers, share: Share) -> str:
+        over, value = numbers.over(share), numbers.share(share)
+        if over == 0:
+            return "–"
+        if value is None:
+            return HIDDEN
+        return f"{format_decimal(value * 100, '0.0', locale=self.language)} %"
+
+    def whole(self, numbers: Numbers, share: Share) -> str:
+        """Write a share with its two numbers."""
+        made_of = f"{self.number(numbers[share.part])}/{self.number(numbers.over(share))}"
+        return f"{self.share(numbers, share)} ({made_of})"
+
+
+# -- PDF ------------------------------------------------------------------------------------------
+
+
+def pdf(found: Monev, language: str) -> bytes:
+    """Typeset a report.
+
+    Parameters
+    ----------
+    language : "id" or "en"
+    """
+    content: bytes = typst.compile(
+        TEMPLATE.read_bytes(),
+        sys_inputs={"report": orjson.dumps(_data(found, _Words(language))).decode()},
+        timestamp=int(found.made_at.timestamp()),
+    )
+    return content
+
+
+def _data(found: Monev, words: _Words) -> dict[str, Any]:
+    """Give what the template typesets: words, texts and rows, all of them text, and the heights of the drawing."""
+    say, newest = words.say, found.newest
+    made = format_datetime(found.made_at, "d MMMM y HH.mm", tzinfo=found.zone, locale=words.language)
+    notes = [say(NO_SURVEY), say(MOVES_ALONG), say(SCREENING_NOTE)]
+    if not found.sees_small:
+        notes.append(say(WORDS["hidden"]))
+    if found.state.waiting:
+        notes.append(f"{say(WORDS['waiting'])}: {found.state.waiting}")
+    return {
+        "language": words.language,
+        "words": {name: say(named) for name, named in WORDS.items()},
+        "area": f"{say(KIND_WORDS[found.area.kind])} {found.area.name}",
+        "period": f"{words.month(found.first)} – {words.month(found.last)}",
+        "made": made,
+        "notes": notes,
+        "summary": [
+            *([say(NUMBERS[name]), words.number(newest[name])] for name in SKDN),
+            *([say(SHARES[code]), words.whole(newest, SHARES[code])] for code in RATIOS),
+        ],
+        "month_heads": [*SKDN[:3], *_codes(found), "D/S", "N/D"],
+        "months": [
+            [
+                words.month(month),
+                *(words.number(numbers[name]) for name in (*SKDN[:3], *_codes(found))),
+                *(words.share(numbers, SHARES[code]) for code in ("D/S", "N/D")),
+            ]
+            for month, numbers in found.months
+        ],
+        "chart": [
+            [words.month(month), numbers.share(SHARES["D/S"]), numbers.share(SHARES["indicated.stunted"])]
+            for month, numbers in found.months
+        ],
+        "chart_names": [say(SHARES["D/S"]), say(SHARES["indicated.stunted"])],
+        "growth_heads": [say(kind) for kind in KINDS.values()],
+        "growth": [
+            [say(FOUND[name]), *(words.whole(newest, SHARES[f"{kind}.{name}"]) for kind in KINDS)]
+            for _, names in INDICES.values()
+            for name in names
+        ],
+        "part_heads": ["S", "D", *(say(SHARES[code]) for code in COMPARED)],
+        "parts": [
+            [
+                area.name,
+                words.number(numbers["S"]),
+                words.number(numbers["D"]),
+                *(words.share(numbers, SHARES[code]) for code in COMPARED),
+            ]
+            for area, numbers in found.parts
+        ],
+        "funnel": [[say(NUMBERS[name]), words.number(newest[name])] for name in FUNNEL],
+        "sections": [
+            [say(name), [[say(SHARES[code]), words.whole(newest, SHARES[code])] for code in codes]]
+            for name, codes in SECTIONS.values()
+        ],
+        "actions": [
+            [say(action.name), _filled(action, newest, words), say(action.lacking)] for action in ACTIONS
+        ],
+    }
+
+
+def _codes(found: Monev) -> tuple[str, ...]:
+    """Name the codes of a month; outside the health service O and B are told together."""
+    return CODES if found.sees_small else ("N", "T", OB)
+
+
+def _filled(action: Action, numbers: Numbers, words: _Words) -> list[str]:
+    said = [f"{words.say(_name(name))}: {words.number(numbers[name])}" for name in action.numbers]
+    return said + [f"{words.say(SHARES[c])}: {words.whole(numbers, SHARES[c])}" for c in action.shares]
+
+
+def _name(number: str) -> Any:
+    """Name a number; of a denominator that has no name of its own, say what is counted in it."""
+    if number in NUMBERS:
+        return NUMBERS[number]
+    kind, _, what = number.partition(".")
+    measured = FOUND.get(what) or Named(f"diukur ({what.upper()})", f"measured ({what.upper()})")
+    return Named(f"{KINDS[kind].id}: {measured.id}", f"{KINDS[kind].en}: {measured.en}")
+
+
+# -- XLSX -----------------------------------------------------------------------------------------
+
+
+def xlsx(found: Monev, language: str) -> bytes:
+    """Write a report as a workbook; numbers are numbers, what is hidden is ··, a share stands in per cent."""
+    words, target = _Words(language), io.BytesIO()
+    write_workbook(target, list(_leaves(found, words)))
+    return target.getvalue()
+
+
+def _leaves(found: Monev, words: _Words) -> Sequence[Leaf]:
+    say = words.say
+    both = (say(WORDS["number"]), say(WORDS["what"]), say(WORDS["share"]))
+    about: list[list[Value]] = [
+        [say(KIND_WORDS[found.area.kind]), found.area.name],
+        [say(WORDS["period"]), f"{found.first.isoformat()[:7]} – {found.last.isoformat()[:7]}"],
+        [say(WORDS["made"]), found.made_at.astimezone(found.zone).strftime("%Y-%m-%d %H:%M")],
+        [say(WORDS["waiting"]), found.state.waiting],
+        ["", say(NO_SURVEY)],
+        ["", say(MOVES_ALONG)],
+        ["", say(SCREENING_NOTE)],
+        ["", "" if found.sees_small else say(WORDS["hidden"])],
+    ]
+    growth: list[list[Value]] = []
+    for kind, kind_name in KINDS.items():
+        for index, names in INDICES.values():
+            for name in names:
+                growth.append(
+                    [
+                        say(kind_name),
+                        say(index),
+                        say(FOUND[name]),
+                        *_parts_of(found.newest, SHARES[f"{kind}.{name}"]),
+                    ]
+                )
+    shares: list[list[Value]] = [
+        [say(section), say(SHARES[code]), *_parts_of(found.newest, SHARES[code])]
+        for section, codes in SECTIONS.values()
+        for code in codes
+    ]
+    funnel: list[list[Value]] = [
+        [say(NUMBERS[name]), _cell(found.newest[name])]
+        for name in (*FUNNEL, "aid.needing", "aid.reaching", "aid", "pmt")
+    ]
+    actions: list[list[Value]] = [
+        [say(action.name), "; ".join(_filled(action, found.newest, words)), say(action.lacking)]
+        for action in ACTIONS
+    ]
+    heads = [NUMBERS[name] for name in (*SKDN[:3], *_codes(found), "two_t")]
+    return [
+        Leaf(say(WORDS["title"])[:13], (say(WORDS["title"]), ""), about, (34, 90)),
+        Leaf("SKDN", (say(WORDS["month"]), *map(say, heads), *RATIOS), _months(found), (12, 14)),
+        Leaf(say(WORDS["area"]), (say(WORDS["area"]), *map(say, heads), *RATIOS), _areas(found), (28, 14)),
+        Leaf(
+            say(WORDS["growth"]),
+            (say(WORDS["growth"]), "", say(WORDS["finding"]), *both),
+            growth,
+            (16, 30, 48, 10, 16, 10),
+        ),
+        Leaf(say(WORDS["finding"]), ("", say(WORDS["finding"]), *both), shares, (30, 56, 10, 16, 10)),
+        Leaf(say(WORDS["funnel"])[:31], (say(WORDS["funnel"]), say(WORDS["number"])), funnel, (48, 12)),
+        Leaf(
+            say(WORDS["actions"]),
+            (say(WORDS["action"]), say(WORDS["filled"]), say(WORDS["lacking"])),
+            actions,
+            (40, 90, 70),
+        ),
+    ]
+
+
+def _cell(value: int | None) -> Value:
+    return HIDDEN if value is None else value
+
+
+def _parts_of(numbers: Numbers, share: Share) -> list[Value]:
+    """Give numerator, denominator and per cent of a share."""
+    value = numbers.share(share)
+    return [
+        _cell(numbers[share.part]),
+        _cell(numbers.over(share)),
+        None if value is None else round(value * 100, 1),
+    ]
+
+
+def _months(found: Monev) -> list[list[Value]]:
+    return [[month.isoformat()[:7], *_line(found, numbers)] for month, numbers in found.months]
+
+
+def _areas(found: Monev) -> list[list[Value]]:
+    return [
+        [area.name, *_line(found, numbers)] for area, numbers in [*found.parts, (found.area, found.newest)]
+    ]
+
+
+def _line(found: Monev, numbers: Numbers) -> list[Value]:
+    counted = [_cell(numbers[name]) for name in (*SKDN[:3], *_codes(found), "two_t")]
+    shares = [numbers.share(SHARES[code]) for code in RATIOS]
+    return [*counted, *(None if share is None else round(share * 100, 1) for share in shares)]
+
+
+# -- for who operates the installation ------------------------------------------------------------
+
+SHOWN: Final = ("S", "K", "D", "N", "T", "O", "B")
+
+
+def text_of(hub: Hub, reader: Reader, area: Area, last: date, *, months: int, parts: bool, form: str) -> str:
+    """Write an area's months, or its parts in the last month, as table, csv or json."""
+    with hub.database.reading() as session:
+        if parts:
+            below = reports.BELOW.get(area.kind)
+            here = reports.parts(session, hub, reader, area, below) if below else []
+            several = [(one.name, n) for one, n in reports.comparison(session, hub, reader, here, last)]
+        else:
+            found = reports.trend(session, hub, reader, area, last, months)
+            several = [(month.isoformat()[:7], numbers) for month, numbers in found]
+    if form == "csv":
+        into = io.BytesIO()
+        write_csv(into, ("area" if parts else "month", *reading.HEADINGS), reading.rows_of(several))
+        return into.getvalue().decode("utf-8-sig")
+    if form == "json":
+        rows = [
+            {"of": name, **{number: numbers[number] for number in reading.COLUMNS}}
+            for name, numbers in several
+        ]
+        return orjson.dumps({"area": area.code, "rows": rows}, option=orjson.OPT_INDENT_2).decode()
+    words = _Words("id")
+    shares = ("D/S", "N/D", "indicated.stunted", "confirmed.stunted")
+    cells = [
+        ["", *SHOWN, *shares],
+        *(
+            [
+                name,
+                *(words.number(numbers[number]) for number in SHOWN),
+                *(words.share(numbers, SHARES[code]) for code in shares),
+            ]
+            for name, numbers in several
+        ),
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in cells
+    )

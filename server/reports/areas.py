@@ -1,0 +1,203 @@
+"""Areas of figures, and who may see which: posyandu, desa, kecamatan, kabupaten, puskesmas.
+
+Rules kept here:
+- Scope is a condition of the query. An area outside it is not found, and not named.
+- Outside the health service nobody sees a puskesmas: its posts cut across the villages, and two ways of adding up the same
+  children would give small numbers away (`small`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, false, select
+from sqlalchemy.orm import Session
+
+from server.accounts import Person
+from server.errors import Problem
+from server.hub import Hub
+from server.models import HealthCentre, HealthPost, Region
+from server.places import UUID_TEXT
+from server.reports.rollup import CENTRE, DISTRICT, NOWHERE, POST, SUBDISTRICT, VILLAGE
+
+BELOW: Final = {DISTRICT: SUBDISTRICT, SUBDISTRICT: VILLAGE, VILLAGE: POST, CENTRE: POST}
+"""What an area is compared by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An area: `kind` and `id` as in the figures; `code` as addresses name it (where the district has a code too)."""
+
+    kind: str
+    id: str
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who reads figures.
+
+    Parameters
+    ----------
+    kind, id : of the area that they may see, with all below it
+    sees_small : of the health service, who see the children themselves; from all others small numbers are hidden
+    """
+
+    kind: str
+    id: str
+    sees_small: bool
+
+    @classmethod
+    def of(cls, person: Person) -> "Reader":
+        return cls(person.scope_kind, person.scope, person.may("see_children"))
+
+    @classmethod
+    def operator(cls, hub: Hub, *, sees_small: bool = True) -> "Reader":
+        """Give who operates the installation."""
+        return cls(DISTRICT, hub.district, sees_small)
+
+
+def own_area(session: Session, hub: Hub, reader: Reader) -> Area:
+    """Give the area that somebody's figures begin with.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for who has none.
+    """
+    return area(session, hub, reader, reader.kind, reader.id)
+
+
+def area(session: Session, hub: Hub, reader: Reader, kind: str, code: str) -> Area:
+    """Find an area in somebody's scope.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside it.
+    """
+    found = {one.code: one for one in _areas(session, hub, reader, kind, code=code)}
+    if code not in found:
+        raise Problem("record-unknown")
+    return found[code]
+
+
+def parts(session: Session, hub: Hub, reader: Reader, whole: Area, kind: str) -> Sequence[Area]:
+    """Give the areas of a kind within an area of somebody's scope, by name."""
+    return _areas(session, hub, reader, kind, whole=whole)
+
+
+def above(session: Session, hub: Hub, reader: Reader, one: Area) -> Sequence[Area]:
+    """Give the areas in somebody's scope that an area lies in, the largest first."""
+    codes = []
+    village = one.code if one.kind == VILLAGE else None
+    if one.kind == POST:
+        query = select(HealthPost.village_code, HealthPost.health_centre_id).where(
+            HealthPost.district == hub.district, HealthPost.id == one.id
+        )
+        village, centre = session.execute(query).one()
+        if reader.kind == CENTRE:
+            codes.append((CENTRE, centre))
+        elif village:
+            codes.append((VILLAGE, village))
+    if village:
+        codes.append((SUBDISTRICT, village.rpartition(".")[0]))
+    if one.kind != DISTRICT:
+        codes.append((DISTRICT, hub.district))
+    found = []
+    for kind, code in reversed(codes):
+        found += [a for a in _areas(session, hub, reader, kind, code=code) if a.code == code]
+    return found
+
+
+def _areas(
+    session: Session,
+    hub: Hub,
+    reader: Reader,
+    kind: str,
+    *,
+    code: str | None = None,
+    whole: Area | None = None,
+) -> list[Area]:
+    within = _posts_of(hub, reader.kind, reader.id)
+    if whole is not None:
+        within = and_(within, _posts_of(hub, whole.kind, whole.code))
+    if kind == POST:
+        query = select(HealthPost.id, HealthPost.name).where(within)
+        if code is not None:
+            if not UUID_TEXT.fullmatch(code):
+                return []
+            query = query.where(HealthPost.id == code)
+        return [
+            Area(POST, r.id, r.id, r.name)
+            for r in session.execute(query.order_by(HealthPost.name, HealthPost.id))
+        ]
+    if kind == CENTRE:
+        if not reader.sees_small or (code is not None and not UUID_TEXT.fullmatch(code)):
+            return []
+        if reader.kind not in (DISTRICT, CENTRE):
+            return []  # some of its posts may lie outside
+        mine = HealthCentre.id.in_(select(HealthPost.health_centre_id).where(within))
+        centres = select(HealthCentre.id, HealthCentre.name).where(
+            HealthCentre.district == hub.district, mine
+        )
+        if code is not None:
+            centres = centres.where(HealthCentre.id == code)
+        return [
+            Area(CENTRE, r.id, r.id, r.name) for r in session.execute(centres.order_by(HealthCentre.name))
+        ]
+    return _regions(session, hub, reader, kind, code, whole)
+
+
+_LEVELS: Final = (DISTRICT, SUBDISTRICT, VILLAGE)
+_LEVEL_OF: Final = {SUBDISTRICT: "district", VILLAGE: "village"}
+"""What the table of regions calls a kecamatan and a desa."""
+
+
+def _regions(
+    session: Session, hub: Hub, reader: Reader, kind: str, code: str | None, whole: Area | None
+) -> list[Area]:
+    """Find regions: only whole ones, for whose own area is that large."""
+    if kind not in _LEVELS or reader.kind not in _LEVELS:
+        return []
+    if _LEVELS.index(kind) < _LEVELS.index(reader.kind):
+        return []
+    if kind == DISTRICT:
+        name = session.scalar(
+            select(Region.name).where(Region.district == hub.district, Region.code == hub.district)
+        )
+        return [Area(DISTRICT, "", hub.district, name or hub.district)]
+    query = select(Region.code, Region.name).where(
+        Region.district == hub.district, Region.level == _LEVEL_OF[kind], *_under(reader.id)
+    )
+    if whole is not None:
+        query = query.where(*_under(whole.code))
+    if code is not None:
+        query = query.where(Region.code == code)
+    found = [
+        Area(kind, r.code, r.code, r.name) for r in session.execute(query.order_by(Region.name, Region.code))
+    ]
+    if kind == SUBDISTRICT and code is None:
+        found.append(Area(SUBDISTRICT, NOWHERE, NOWHERE, "–"))
+    return found
+
+
+def _under(code: str) -> list[ColumnElement[bool]]:
+    return [(Region.code == code) | Region.code.startswith(f"{code}.", autoescape=True)]
+
+
+def _posts_of(hub: Hub, kind: str, code: str) -> ColumnElement[bool]:
+    """Give the condition on HealthPost that holds for those in an area; an unknown kind holds for nobody."""
+    own = HealthPost.district == hub.district
+    if kind == DISTRICT and code == hub.district:
+        return own
+    if kind == POST and code:
+        return and_(own, HealthPost.id == code)
+    if kind == CENTRE and code:
+        return and_(own, HealthPost.health_centre_id == code)
+    if kind == VILLAGE and code:
+        return and_(own, HealthPost.village_code == code)
+    if kind == SUBDISTRICT and code:
+        return and_(own, HealthPost.village_code.startswith(f"{code}.", autoescape=True))
+    return false()
