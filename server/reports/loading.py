@@ -319,8 +319,8 @@ def _helps(
 def _deliveries(
     session: Session, given: Mapping[str, Any], place_of: Mapping[str, int]
 ) -> Iterator[tuple[int, date, date, int]]:
-    """Read aid that came, from the day on which it began until it ends. Food paid by the state is PMT; what whoever went to see
-    did not find is none."""
+    """Read aid that came, from the day on which it began until it ends. Food that the state pays for is PMT; what somebody
+    went to see and did not find is none."""
     d = table(Delivery).c
     query = select(
         cast(d.child_id, Text()), d.menu, d.funds, d.starts_on, d.ends_on, d.given_on, d.outcome
