@@ -169,6 +169,7 @@ class PullSchema(Strict):
     follow_ups = MapOf(uuid(), ListOf(Part(FollowUpStateSchema), 1, MANY), MANY)
     deliveries = MapOf(uuid(), ListOf(Part(DeliveryStateSchema), 1, MANY), MANY)
     left = ListOf(uuid(), 0, MANY)
+    erased = ListOf(uuid(), 1, MANY, need=Need.ABSENT)
 
 
 class AnswerSchema(Strict):

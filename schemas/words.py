@@ -175,6 +175,18 @@ WORDS: Final[Mapping[str, Words]] = {
         "bukan posyandu yang dikenal server", "is not a post that the server knows",
         "Pilih posyandu dari daftar.", "Choose the post from the list.",
     ),
+    "child-erased": Words(
+        "adalah anak yang datanya sudah dihapus atas permintaan orang tua",
+        "is a child whose data was erased at a parent's request",
+        "Tidak ada yang disimpan. Bila anak datang lagi dan orang tua setuju, daftarkan sebagai anak baru.",
+        "Nothing of it is kept. If the child comes again and the parents agree, register a new child.",
+    ),
+    "child-restricted": Words(
+        "adalah anak yang datanya sedang tidak boleh diolah, atas permintaan orang tua",
+        "is a child whose data may not be processed for now, at a parent's request",
+        "Jangan mengukur atau mencatat dulu: hubungi puskesmas.",
+        "Do not measure or write for now: call the health centre.",
+    ),
     "tablet-revoked": Words(
         "dikirim oleh tablet yang izinnya sudah dicabut", "was sent by a tablet that has been revoked",
         "Data Anda aman dan menunggu diperiksa petugas: hubungi puskesmas.",
@@ -472,7 +484,10 @@ def _label(path: str) -> Label:
 
 
 NOBODYS_FAULT: Final = frozenset(
-    {"schema-too-new", "post-unknown", "tablet-revoked", "not-on-screen", "not-in-conflict", "in-conflict"}
+    {
+        *("schema-too-new", "post-unknown", "tablet-revoked", "child-erased", "child-restricted"),
+        *("not-on-screen", "not-in-conflict", "in-conflict"),
+    }
 )
 """What is no fault of the app, though no person filled the field in: its own remedy is told."""
 

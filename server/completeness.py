@@ -574,6 +574,7 @@ def _set_aside(
             ChangeRow.district == hub.district,
             ChangeRow.actor.in_(tablets),
             ChangeRow.outcome == QUARANTINED,
+            ChangeRow.sealed == ledger.UNDER_DISTRICT,  # not of a child who was erased
         )
         .order_by(ChangeRow.actor, ChangeRow.counter)
     )

@@ -159,6 +159,18 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "Kode ini sudah dipakai, dibatalkan, atau kedaluwarsa. Muat ulang daftar tablet.",
         "This code was used, cancelled or has expired. Load the list of tablets again.",
     ),
+    "retention-holds": ProblemKind(
+        409,
+        "Data anak ini sudah menjadi rekam medis puskesmas dan wajib disimpan sampai {until}."
+        " Tawarkan pembatasan pengolahan.",
+        "This record is part of the health centre's medical records and must be kept until {until}."
+        " Offer restriction instead.",
+    ),
+    "second-person-needed": ProblemKind(
+        409,
+        "Penghapusan harus disetujui orang lain, bukan yang menerima atau mengusulkannya. Mintalah pengawas menyetujuinya.",
+        "Another person must agree to an erasure, not who received or proposed it. Ask a supervisor to agree.",
+    ),
     "key-in-use": ProblemKind(
         409,
         "Kunci {version} masih dipakai ({rows} baris), atau kunci yang lebih baru belum berumur sehari."

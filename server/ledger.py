@@ -3,7 +3,8 @@
 Sealed are: everything of a child but the sex and birth date that scores need; the note of a measurement, follow-up or
 delivery, its evidence, and why one was removed; and a quarantined change whatever it holds. A sealed value is bound to its
 row, so that moved to another it does not open. The header of a change stays plain and chained, so the ledger can be verified
-after a person was erased.
+after a person was erased. Of an erased child nothing is ever kept again: a change that still comes is
+taken, and stored without its content.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,8 @@ from server.models import ChangeRow, Child, table
 from server.security import ChildKey, Vault, seal, unseal
 from sync_protocol import Change, Dot, History, Json, Link, Outcome, RecordState, header_of
 
-PLAIN, UNDER_CHILD, UNDER_DISTRICT = 0, 1, 2
+PLAIN, UNDER_CHILD, UNDER_DISTRICT, ERASED = 0, 1, 2, 3
+"""How a change's content lies in its row; ERASED: it was taken out when the person was erased, and only its hash is left."""
 PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
     "child": None,
     "measurement": frozenset({"note", "removed"}),
@@ -58,6 +60,16 @@ class Subject:
     @property
     def stored(self) -> bool:
         return self.row is not None
+
+    @property
+    def erased(self) -> bool:
+        """Whether the person was erased: there is no key any more."""
+        return self.wrapped_key is None
+
+    @property
+    def restricted(self) -> bool:
+        """Whether a parent has had the processing of the child's data restricted."""
+        return self.row is not None and self.row["restricted_at"] is not None
 
     @property
     def key(self) -> ChildKey:
@@ -122,7 +134,7 @@ def histories(
     for row in rows:
         known = found.get(row.record_id, History(()))
         dot = Dot(row.actor, row.counter)
-        if row.outcome == Outcome.QUARANTINED.value:
+        if row.outcome == Outcome.QUARANTINED.value or row.sealed == ERASED:
             found[row.record_id] = History(known.changes, (*known.quarantined, (dot, row.hash[:16])))
         else:
             found[row.record_id] = known.with_change(read_change(district, row, children[row.child_id]))
@@ -211,7 +223,10 @@ def change_row(
     """Give the ledger row of a change taken; of a quarantined one (`change` is None) everything is sealed but its place."""
     header = header_of(link.dot, link.previous, link.wire, link.content)
     content = {"nonce": link.wire.get("nonce"), "set": link.wire.get("set")}
-    if change is None:
+    if subject is not None and subject.erased:
+        sealed, stored = ERASED, b""
+        header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
+    elif change is None:
         plain = orjson.dumps(
             link.wire
         )  # whole, since it may lack fields or have ones that the header overwrites

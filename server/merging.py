@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
@@ -33,6 +33,14 @@ from server.models import (
 )
 from server.places import UUID_TEXT
 from sync_protocol import TAG_LENGTH, Change, Dot, History, Json, Link, Outcome, RecordState, fold, outcome_of
+
+
+OF_A_CHILD: Final[tuple[tuple[Any, *tuple[str, ...]], ...]] = (
+    (Measurement, "measured_on", "source"),
+    (FollowUp, "task"),
+    (Delivery, "delivery"),
+)
+"""The records beside a child's own: the table of each, and what names a row beside its child."""
 
 
 @dataclass(slots=True)
@@ -89,12 +97,14 @@ class Positions:
         self._heads[post_id] += 1
         return self._heads[post_id]
 
+    def moved(self) -> dict[str, int]:
+        """Give the new heads of the streams that moved on."""
+        return {post_id: head for post_id, head in self._heads.items() if head != self._before[post_id]}
+
     def save(self, writes: Writes, district: str) -> None:
         """Write the new heads of the streams."""
-        for post_id, head in self._heads.items():
-            if head != self._before[post_id]:
-                key = {"district": district, "id": post_id}
-                writes.set(table(HealthPost), key, {"head_position": head})
+        for post_id, head in self.moved().items():
+            writes.set(table(HealthPost), {"district": district, "id": post_id}, {"head_position": head})
 
 
 @dataclass(slots=True)
@@ -233,6 +243,11 @@ def _set_aside(arrival: Arrival, touched: Touched) -> None:
 
 def _against_state(change: Change, touched: Touched) -> list[Reason]:
     """Give the reasons that only the state can give."""
+    subject = touched.subjects[change.key.get("child", change.record_id)]
+    if subject.erased:
+        return [reason("id", "child-erased", None)]
+    if subject.restricted:
+        return [reason("id", "child-restricted", None)]
     if change.kind == "child":
         post = change.registers.get("post", {}).get("post")
         return [reason("set.post.post", "post-unknown", post)] if post and post not in touched.posts else []
@@ -372,11 +387,7 @@ def _move(session: Session, writes: Writes, district: str, touched: Touched, pos
     """Carry all of a moved child into its new post's stream, and tell the old post's."""
     for child_id, old_post in touched.moved_from.items():
         post_id = touched.subjects[child_id].post_id
-        for model, *names in (
-            (Measurement, "measured_on", "source"),
-            (FollowUp, "task"),
-            (Delivery, "delivery"),
-        ):
+        for model, *names in OF_A_CHILD:
             c = table(model).c
             mine = c.district == district, c.child_id == child_id
             for row in session.execute(select(*(c[name] for name in names)).where(*mine)).mappings():

@@ -323,7 +323,9 @@ class Child(Base):
     `same_as` is the child that this one was linked to, None while that is in conflict. `person_id` is the same for children
     who were linked, and its own id for one who was not (`persons`). `clock_days` is by
     how many days a wrong tablet clock may have moved the birth date, 0 nearly always. `krs_until`: the last day on which
-    the family counts as at risk of stunting (KRS), None where it does not or nobody says.
+    the family counts as at risk of stunting (KRS), None where it does not or nobody says. Since
+    `restricted_at` nobody but who looks after the parents' rights sees or uses it. Without `wrapped_key` the person was
+    erased (`rights.erasing`).
     """
 
     __tablename__ = "child"
@@ -334,6 +336,7 @@ class Child(Base):
         Index("ix_child_born_on", "district", "born_on", "sex"),
         Index("ix_child_same_as", "district", "same_as"),
         _few("ix_child_conflicts", "post_id", where="conflicts <> ''"),
+        _few("ix_child_restricted", "id", where="restricted_at IS NOT NULL"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -352,6 +355,7 @@ class Child(Base):
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     key_version: Mapped[int] = mapped_column(Integer)
     first_seen_at: Mapped[datetime] = mapped_column(Moment)
+    restricted_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class Measurement(Base):
@@ -961,3 +965,45 @@ class FiguresMonth(Base):
     __table_args__ = _args()
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     month: Mapped[date] = mapped_column(Day, primary_key=True)
+
+
+class RightsRequest(Base):
+    """What a parent asked for a child: to see, correct, restrict or erase what is held.
+
+    `asked` is sealed with the child's key: who asked, how to reach them, and what they said. `relation` is the word for who
+    they are to the child. `due_at` is when the answer is due by law. `status`: open, waiting (for a second person's
+    agreement), done, refused, withdrawn; `outcome` a code of why.
+    """
+
+    __tablename__ = "rights_request"
+    __table_args__ = _args(
+        _refers("child", "child_id", to=("id",)),
+        Index("ix_rights_request_child", "district", "child_id"),
+        _few("ix_rights_request_due", "due_at", where="status IN ('open', 'waiting')"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id)
+    kind: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    relation: Mapped[str] = mapped_column(Text)
+    asked: Mapped[bytes | None] = mapped_column(LargeBinary)
+    asked_at: Mapped[datetime] = mapped_column(Moment)
+    due_at: Mapped[datetime] = mapped_column(Moment)
+    received_by: Mapped[str] = mapped_column(Text)
+    proposed_by: Mapped[str | None] = mapped_column(Text)
+    decided_by: Mapped[str | None] = mapped_column(Text)
+    decided_at: Mapped[datetime | None] = mapped_column(Moment)
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+
+class Erasure(Base):
+    """A child who was erased, when, and by whose agreement: what has to be done again after an older backup was put back."""
+
+    __tablename__ = "erasure"
+    __table_args__ = _args(_refers("child", "child_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    child_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(Moment)
+    proposed_by: Mapped[str] = mapped_column(Text)
+    agreed_by: Mapped[str] = mapped_column(Text)

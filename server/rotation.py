@@ -22,8 +22,18 @@ from server import audit, keyfile, ledger
 from server.accounts import second_factor
 from server.errors import Problem
 from server.hub import Hub
-from server.interchange import runs
-from server.models import Account, AuditEntry, ChangeRow, Child, HealthPost, ImportCase, ImportChunk, table
+from server.interchange import desk, runs
+from server.models import (
+    Account,
+    AuditEntry,
+    ChangeRow,
+    Child,
+    HealthPost,
+    ImportCase,
+    ImportChunk,
+    ImportRun,
+    table,
+)
 from server.security import VERSION_BYTES, version_prefix
 
 CHUNK: Final = 500
@@ -65,6 +75,13 @@ PLACES: Final = (
         "sealed",
         ("run_id", "number"),
         lambda hub, row: runs.chunk_purpose(hub, row.run_id, row.number),
+    ),
+    _Place(
+        table(ImportRun),
+        "sealed",
+        ("id",),
+        lambda hub, row: desk.file_purpose(hub, row.id),
+        table(ImportRun).c.sealed.is_not(None),
     ),
     _Place(table(ImportCase), "sealed", ("id",), lambda hub, row: runs.case_purpose(hub, row.id)),
 )

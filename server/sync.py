@@ -27,7 +27,7 @@ from schemas import Reason, check_change, parse_envelope
 from schemas.words import reason
 from server import audit, clocks, duplicates, ledger
 from server.assessment import derive
-from server.db import Writes
+from server.db import Writes, among
 from server.errors import Problem
 from server.hub import Hub
 from server.merging import Arrival, Moved, Touched, heads_of, judge, load, save
@@ -603,7 +603,8 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
     Returns
     -------
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
-        that `left`, the next `cursor`, and whether there is `more`
+        that `left`, of whom those whose persons were `erased` (left out if nobody was), the next `cursor`, and whether
+        there is `more`
     """
     found = _changed(session, hub, post_id, cursor)
     page: dict[str, Any] = nothing(cursor)
@@ -616,8 +617,10 @@ def pull(session: Session, hub: Hub, post_id: str, cursor: int) -> dict[str, Any
         page["cursor"] = position
         if kind == "child":
             page["children"].append(orjson.Fragment(fragment))
-        elif kind == "left":
+        elif kind in ("left", "erased"):
             page["left"].append(child_id)
+            if kind == "erased":
+                page.setdefault("erased", []).append(child_id)
         else:
             page[_BY_CHILD[kind]].setdefault(child_id, []).append(orjson.Fragment(fragment))
     else:
@@ -639,8 +642,13 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
 
     found: list[tuple[int, str, str, bytes]] = []
     keys: dict[str, ChildKey] = {}
-    for row in following(Child, "id", "state", "wrapped_key", "key_version"):
-        if row.state is not None:
+    gone: dict[str, str] = {}
+    """Who is here, but not for tablets: "erased", or "left" while a parent has it restricted."""
+    for row in following(Child, "id", "state", "wrapped_key", "key_version", "restricted_at"):
+        if row.wrapped_key is None or row.restricted_at is not None:
+            gone[row.id] = "erased" if row.wrapped_key is None else "left"
+            found.append((row.position, gone[row.id], row.id, b""))
+        elif row.state is not None:
             keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
             wire = ledger.read_child(district, row.id, row.state, keys[row.id])
             found.append((row.position, "child", row.id, wire))
@@ -670,21 +678,48 @@ def _changed(session: Session, hub: Hub, post_id: str, cursor: int) -> list[tupl
             record_id = delivery_id(row.child_id, row.delivery)
             wire = ledger.read_keyed(district, "delivery", record_id, row, keys[row.child_id])
         found.append((row.position, "delivery", row.child_id, wire))
-    found += [(row.position, "left", row.child_id, b"") for row in following(Departure, "child_id")]
+    departed = following(Departure, "child_id")
+    erased = _erased(session, district, [row.child_id for row in departed])
+    found += [
+        (row.position, "erased" if row.child_id in erased else "left", row.child_id, b"") for row in departed
+    ]
     found.sort(key=lambda item: item[0])
     return found[:PULL_ROWS]
 
 
+def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[str]:
+    """Say which children's persons were erased."""
+    if not child_ids:
+        return set()
+    given = {"district": district, "among": list(child_ids)}
+    return set(session.connection().execute(_without_key(), given).scalars())
+
+
+@cache
+def _without_key() -> Select[*tuple[Any, ...]]:
+    c = table(Child).c
+    return select(c.id).where(c.district == bindparam("district"), among(c.id), c.wrapped_key.is_(None))
+
+
 @cache
 def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
-    """Select what a post's stream holds after a position, of one table."""
-    c = table(model).c
+    """Select what a post's stream holds after a position, of one table; of children who are not for tablets, only that."""
+    c, child = table(model).c, table(Child).c
+    shown: list[Any] = []
+    if model in (Measurement, FollowUp, Delivery):
+        hidden = select(child.id).where(
+            child.district == bindparam("district"),
+            child.post_id == bindparam("post"),
+            child.restricted_at.is_not(None),
+        )
+        shown = [c.child_id.not_in(hidden), c.sealed != ledger.ERASED]
     return (
         select(c.position, *(c[name] for name in names))
         .where(
             c.district == bindparam("district"),
             c.post_id == bindparam("post"),
             c.position > bindparam("cursor"),
+            *shown,
         )
         .order_by(c.position)
         .limit(PULL_ROWS)

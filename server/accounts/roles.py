@@ -86,6 +86,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
     "see_children": _OFFICE | {"cadre"},
     "see_names": _DESK | {"cadre"},
     "decide": _DESK,
+    "agree_to_erase": frozenset({"supervisor"}),  # to what somebody else proposed
     "see_completeness": _OFFICE,
     "see_tablets": _OFFICE,
     "revoke_tablets": _OFFICE,

@@ -277,7 +277,9 @@ def _sealed(hub: Hub, run_id: str, asked: Mapping[str, Any], found: Foreseen, co
     """Seal a file with how it is to be taken and what would become of it."""
     told = {"at": found.at.isoformat(), "report": dict(found.report), "accounts": found.accounts}
     head = zlib.compress(orjson.dumps({**asked, "foreseen": told}), 1)
-    return hub.vault.seal_for_district(len(head).to_bytes(4, "big") + head + content, _purpose(hub, run_id))
+    return hub.vault.seal_for_district(
+        len(head).to_bytes(4, "big") + head + content, file_purpose(hub, run_id)
+    )
 
 
 def _kept(session: Session, hub: Hub, run: RunView) -> tuple[dict[str, Any], Foreseen, bytes]:
@@ -285,7 +287,7 @@ def _kept(session: Session, hub: Hub, run: RunView) -> tuple[dict[str, Any], For
     stored = session.get(ImportRun, (hub.district, run.id))
     if stored is None or stored.sealed is None:
         raise Problem("import-run-closed")
-    whole = hub.vault.unseal_for_district(stored.sealed, _purpose(hub, run.id))
+    whole = hub.vault.unseal_for_district(stored.sealed, file_purpose(hub, run.id))
     end = 4 + int.from_bytes(whole[:4], "big")
     asked = orjson.loads(zlib.decompress(whole[4:end]))
     told = asked.pop("foreseen")
@@ -361,7 +363,8 @@ def _view(session: Session, hub: Hub, run: Any) -> RunView:
     )
 
 
-def _purpose(hub: Hub, run_id: str) -> str:
+def file_purpose(hub: Hub, run_id: str) -> str:
+    """Name what the seal of a file that waits is bound to."""
     return f"import-file/{hub.district}/{run_id}"
 
 

@@ -20,7 +20,7 @@ from server import audit, ledger
 from server.hub import Hub
 from server.models import Assessment, Child, FollowUp, HealthCentre, HealthPost, Measurement, Region
 from server.review import Scope
-from server.review.scope import posts_within, state_of
+from server.review.scope import in_use, posts_within, state_of
 from sync_protocol import RecordState, follow_up_id, measurement_id
 
 INDICES: Final = ("waz", "haz", "whz", "baz", "hcz", "acz")
@@ -204,7 +204,7 @@ def children_of(session: Session, hub: Hub, wanted: Wanted, place: PostPlace) ->
             Child.post_id == place.id,
             Child.registered,
             ~Child.removed,
-            Child.wrapped_key.is_not(None),
+            in_use(),
         )
     )
     found = [_child(hub, wanted, place, row) for row in rows]

@@ -12,7 +12,7 @@ Rules kept here:
 import multiprocessing
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -607,6 +607,24 @@ def chunk_counts(session: Session, hub: Hub, run_id: str) -> Counter[str]:
     for text in session.scalars(select(c.counts).where(c.district == hub.district, c.run_id == run_id)):
         counts.update(orjson.loads(text))
     return counts
+
+
+def forget_children(session: Session, hub: Hub, child_ids: Collection[str]) -> None:
+    """Take some children's rows out of what is kept of imported files; that there was a row, and its number, stays."""
+    c = table(ImportChunk).c
+    for key in session.execute(select(c.run_id, c.number).where(c.district == hub.district)).all():
+        mine = c.district == hub.district, c.run_id == key.run_id, c.number == key.number
+        purpose = chunk_purpose(hub, key.run_id, key.number)
+        sealed = session.execute(select(c.sealed).where(*mine)).scalar_one()
+        kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
+        theirs = [told.get("child") in child_ids for _, told in kept]
+        if any(theirs):
+            left = [
+                [None, {**told, "child": None, "refusals": [], "apart": []}] if gone else [held, told]
+                for gone, (held, told) in zip(theirs, kept, strict=True)
+            ]
+            anew = hub.vault.seal_for_district(zlib.compress(orjson.dumps(left), 1), purpose)
+            session.execute(update(table(ImportChunk)).where(*mine).values(sealed=anew))
 
 
 def write_planned(

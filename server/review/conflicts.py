@@ -27,7 +27,7 @@ from server.models import ChangeRow, Child, Delivery, FollowUp, HealthPost, Meas
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
-from server.review.scope import Scope, name_of, posts_within
+from server.review.scope import Scope, in_use, name_of, posts_within
 from sync_protocol import (
     REGISTERS,
     SCHEMA,
@@ -304,7 +304,7 @@ def aftermath(session: Session, hub: Hub, scope: Scope, kind: str, record_id: st
         select(*_SHOWN)
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(Child.district == hub.district, Child.id == first.child_id, posts_within(hub, scope))
-        .where(Child.wrapped_key.is_not(None))
+        .where(in_use())
     )
     row = session.execute(child).one_or_none()
     if row is None:
@@ -398,7 +398,7 @@ def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any,
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(Child.district == hub.district, Child.conflicts != _SETTLED, Child.removed.is_(False))
-        .where(Child.wrapped_key.is_not(None), posts_within(hub, scope))
+        .where(in_use(), posts_within(hub, scope))
     )
     return query if post_id is None else query.where(Child.post_id == post_id)
 
@@ -419,7 +419,7 @@ def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[
             and_(HealthPost.district == Measurement.district, HealthPost.id == Measurement.post_id),
         )
         .where(Measurement.district == hub.district, Measurement.conflicts != _SETTLED)
-        .where(Measurement.removed.is_(False), Child.wrapped_key.is_not(None), posts_within(hub, scope))
+        .where(Measurement.removed.is_(False), in_use(), posts_within(hub, scope))
     )
     return query if post_id is None else query.where(Measurement.post_id == post_id)
 
@@ -440,7 +440,7 @@ def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[An
             and_(HealthPost.district == FollowUp.district, HealthPost.id == FollowUp.post_id),
         )
         .where(FollowUp.district == hub.district, FollowUp.conflicts != _SETTLED)
-        .where(FollowUp.removed.is_(False), Child.wrapped_key.is_not(None), posts_within(hub, scope))
+        .where(FollowUp.removed.is_(False), in_use(), posts_within(hub, scope))
     )
     return query if post_id is None else query.where(FollowUp.post_id == post_id)
 

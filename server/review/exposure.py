@@ -30,7 +30,7 @@ from server.hub import Hub
 from server.models import ChangeRow, Child, Departure, HealthPost, Tablet
 from server.places import UUID_TEXT
 from server.review.flagged import spreadsheet_safe
-from server.review.scope import Scope, name_of, within
+from server.review.scope import Scope, name_of, reach
 from server.review.tablets import Enrolment, tablets
 from sync_protocol import Outcome
 
@@ -205,7 +205,7 @@ def _candidates(
             Child.conflicts,
             Child.id.in_(left).label("departed"),
             Child.id.in_(wrote).label("written"),
-            within(hub, scope).label("in_scope"),
+            reach(hub, scope).label("in_scope"),
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(

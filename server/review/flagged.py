@@ -27,7 +27,16 @@ from server.assessment import months_back
 from server.attention import CLOSED, NEW, TAKEN, WAITING, rules_text
 from server.hub import Hub
 from server.models import Assessment, Attention, Child, HealthPost, Region
-from server.review.scope import RULE_ORDER, RaisedFlag, Scope, age_in_months, flags_of, name_of, posts_within
+from server.review.scope import (
+    RULE_ORDER,
+    RaisedFlag,
+    Scope,
+    age_in_months,
+    flags_of,
+    name_of,
+    not_restricted,
+    posts_within,
+)
 
 PAGE_ROWS: Final = 500
 """Rows fetched at a time when the whole queue is asked for."""
@@ -197,7 +206,10 @@ def _named(item: tuple[tuple[str, str, str | None], int]) -> tuple[str, str]:
 
 def _conditions(hub: Hub, scope: Scope, chosen: Filter, today: date) -> list[ColumnElement[bool]]:
     """Give the conditions on Attention that a filter and a scope make; an unknown scope holds for nobody."""
-    where: list[ColumnElement[bool]] = [Attention.district == hub.district]
+    where: list[ColumnElement[bool]] = [
+        Attention.district == hub.district,
+        not_restricted(hub, Attention.child_id),
+    ]
     if scope.kind == "post":
         where.append(Attention.post_id == scope.id)
     elif (scope.kind, scope.id) != ("district", hub.district):

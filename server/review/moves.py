@@ -25,7 +25,7 @@ from server.models import Child, HealthCentre, HealthPost, Region
 from server.office import Edit
 from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
-from server.review.scope import Scope, name_of, posts_within, state_of, within
+from server.review.scope import Scope, in_use, name_of, posts_within, state_of, within
 from sync_protocol import Change, Dot, Json, Outcome, fold, hub_actor
 
 MOST_POSTS: Final = 200
@@ -214,7 +214,7 @@ def _visible(session: Session, hub: Hub, scope: Scope, child_id: str, author: st
         Child.state,
         Child.wrapped_key,
         Child.key_version,
-    ).where(Child.district == hub.district, Child.id == child_id, Child.wrapped_key.is_not(None))
+    ).where(Child.district == hub.district, Child.id == child_id, in_use())
     if row := session.execute(query.where(within(hub, scope))).one_or_none():
         return row, True
     row, last = session.execute(query).one_or_none(), _last(session, hub, child_id)

@@ -21,7 +21,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.models import Attention, Child, HealthCentre, HealthPost, Measurement, Region, Tablet
 from server.places import UUID_TEXT
-from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, posts_within
+from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, in_use, name_of, posts_within
 from sync_protocol import RecordState, measurement_id
 
 LEAVES_AT_MONTHS: Final = 60
@@ -412,7 +412,7 @@ def _vitamin_a(session: Session, hub: Hub, post_id: str, day: date) -> dict[str,
             Measurement.post_id == post_id,
             Measurement.measured_on.between(day.replace(day=1), day),
             ~Measurement.removed,
-            Child.wrapped_key.is_not(None),
+            in_use(),
         )
         .order_by(Measurement.measured_on)
     )

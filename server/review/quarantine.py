@@ -42,7 +42,7 @@ from server.models import (
 )
 from server.office import Edit
 from server.places import UUID_TEXT
-from server.review.scope import Scope, name_of, posts_within
+from server.review.scope import Scope, in_use, name_of, posts_within
 from server.security import ChildKey
 from sync_protocol import (
     KEYS,
@@ -336,7 +336,7 @@ def _selected(hub: Hub, scope: Scope, post_id: str | None = None) -> Select[*tup
         )
         # written out: SQLite takes a partial index only for a condition that it can read
         .where(ChangeRow.district == district, ChangeRow.outcome == literal_column("'quarantined'"))
-        .where(posts_within(hub, scope), or_(Child.id.is_(None), Child.wrapped_key.is_not(None)))
+        .where(posts_within(hub, scope), or_(Child.id.is_(None), in_use()))
     )
     return query if post_id is None else query.where(HealthPost.id == post_id)
 
@@ -800,7 +800,7 @@ def _in_reach(session: Session, hub: Hub, scope: Scope, row: Any, child_id: str)
     known = (
         select(Child.id)
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
-        .where(Child.district == hub.district, Child.id == child_id, Child.wrapped_key.is_not(None))
+        .where(Child.district == hub.district, Child.id == child_id, in_use())
         .where(posts_within(hub, scope))
     )
     if session.execute(known).one_or_none() is None:

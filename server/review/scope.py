@@ -7,7 +7,7 @@ of this room.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from sqlalchemy import ColumnElement, and_, false, select
@@ -65,13 +65,32 @@ class RaisedFlag:
 
 
 def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
-    """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody."""
+    """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody.
+
+    Children whose parents have had processing restricted are in nobody's scope but that of `rights`, which asks `reach`.
+    """
+    return and_(reach(hub, scope), Child.restricted_at.is_(None))
+
+
+def reach(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+    """Give the condition on Child that holds for those in scope, restricted ones too."""
     own = Child.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
         return own
     if scope.kind == "post":
         return and_(own, Child.post_id == scope.id)
     return and_(own, Child.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
+
+
+def in_use() -> ColumnElement[bool]:
+    """Give the condition on Child that holds for who was not erased and may be processed."""
+    return and_(Child.wrapped_key.is_not(None), Child.restricted_at.is_(None))
+
+
+def not_restricted(hub: Hub, child_id: Any) -> ColumnElement[bool]:
+    """Give the condition on a column of children's ids that none is restricted, for a query without Child."""
+    mine = Child.district == hub.district, Child.restricted_at.is_not(None)
+    return cast(ColumnElement[bool], child_id.not_in(select(Child.id).where(*mine)))
 
 
 def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from server import audit, ledger, persons
@@ -22,7 +22,7 @@ from server.review.child.courses import Course, courses
 from server.review.child.history import Recorded, Value, held, values_of
 from server.review.child.timeline import HIDDEN, NAMELESS, Event, Story, masked, timeline
 from server.review.child.visits import Visit, measured
-from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, state_of, within
+from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, reach, state_of, within
 from sync_protocol import Dot, Json, RecordState
 
 RUNS: Final = ("haz", "waz", "whz")
@@ -117,7 +117,14 @@ class ChildView:
 
 
 def child_view(
-    session: Session, hub: Hub, scope: Scope, child_id: str, today: date, *, whole_nik: bool = False
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    child_id: str,
+    today: date,
+    *,
+    whole_nik: bool = False,
+    restricted: bool = False,
 ) -> ChildView:
     """Give everything about a child: its record, conflicts with who wrote what, measurements newest first, flags, follow-up,
     and what happened. The number of statements depends on what kinds of things there are, never on how many.
@@ -125,6 +132,7 @@ def child_view(
     Parameters
     ----------
     whole_nik : the NIK unmasked; whoever asks must log it (`log_nik_unmasked`)
+    restricted : also a child whose parents have had processing restricted (for `rights` alone)
 
     Raises
     ------
@@ -134,7 +142,7 @@ def child_view(
     """
     if whole_nik and not scope.shows_names:
         raise Problem("not-allowed")
-    row = _find_child(session, hub, scope, child_id)
+    row = _find_child(session, hub, reach(hub, scope) if restricted else within(hub, scope), child_id)
     state = state_of(hub, child_id, row) if row.state is not None else None
     group = persons.group_of(session, hub.district, [child_id])
     subjects = ledger.subjects(session, hub.vault, hub.district, group)
@@ -169,7 +177,7 @@ def child_view(
     )
 
 
-def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
+def _find_child(session: Session, hub: Hub, in_scope: ColumnElement[bool], child_id: str) -> Any:
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
     row = session.execute(
@@ -193,7 +201,7 @@ def _find_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> Any:
             HealthCentre,
             and_(HealthCentre.district == Child.district, HealthCentre.id == HealthPost.health_centre_id),
         )
-        .where(Child.id == child_id, Child.wrapped_key.is_not(None), within(hub, scope))
+        .where(Child.id == child_id, Child.wrapped_key.is_not(None), in_scope)
     ).one_or_none()
     if row is None:
         raise Problem("record-unknown")

@@ -1,0 +1,44 @@
+"""The rights of a child's parents under UU 27/2022 (PDP): to see, correct, restrict and erase what is held, in time.
+
+`requests` keeps what was asked and when the answer is due, `restricting` stops and resumes processing, `erasing` destroys a
+person for good, `access` gives everything that is held and who read it, as JSON and on paper. docs/privacy.md says why.
+
+Rules kept here: every step is in the log; who asked and what they said is sealed with the child's key; nobody erases alone.
+"""
+
+from server.rights.access import Report, as_pdf, gather, log_given
+from server.rights.erasing import erase_again, hold_until
+from server.rights.requests import (
+    DAYS,
+    KINDS,
+    OUTCOMES,
+    RELATIONS,
+    Asked,
+    agree,
+    answer,
+    of_child,
+    open_requests,
+    receive,
+)
+from server.rights.restricting import lift, restrict
+
+__all__ = [
+    "DAYS",
+    "KINDS",
+    "OUTCOMES",
+    "RELATIONS",
+    "Asked",
+    "Report",
+    "agree",
+    "answer",
+    "as_pdf",
+    "erase_again",
+    "gather",
+    "hold_until",
+    "lift",
+    "log_given",
+    "of_child",
+    "open_requests",
+    "receive",
+    "restrict",
+]

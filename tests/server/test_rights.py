@@ -1,0 +1,271 @@
+"""What parents may ask: seen, corrected, restricted and erased in time, by whom, and what is then nowhere to be found."""
+
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from server import office, rights
+from server.doctor import examine
+from server.errors import Problem
+from server.models import Assessment, Attention, Child, Erasure, Flag, FollowUp, NikIndex
+from server.review import Scope, search
+from server.review.child import child_view
+from tests.interchange._files import row as sheet_row
+from tests.interchange._files import xlsx
+from tests.interchange._office import taken
+from tests.server._district import District, FakeTablet, identity
+from tests.server.test_privacy import PLANTED, everything, plant, words
+
+ONE, OTHER = "account:satu", "account:dua"
+MOTHER = {
+    "relation": "mother",
+    "by": "Ibu Pemohon Rahasia",
+    "contact": "+6281377788",
+    "words": "Mohon, rahasia",
+}
+
+
+def whole(district: District) -> Scope:
+    return Scope.whole_district(district.hub, shows_names=True)
+
+
+def do(district: District, work: Any) -> Any:
+    return office.decide(district.hub, work)
+
+
+def ask(district: District, child: str, kind: str) -> str:
+    """Write down what a mother asks; give the request."""
+    hub, now = district.hub, district.clock.now
+    request: str = do(
+        district,
+        lambda s: rights.receive(
+            s, hub, whole(district), child, {**MOTHER, "kind": kind}, author=ONE, now=now
+        ),
+    )
+    return request
+
+
+def answer(district: District, request: str, outcome: str = "done", author: str = ONE) -> str:
+    hub, now = district.hub, district.clock.now
+    status: str = do(
+        district, lambda s: rights.answer(s, hub, whole(district), request, outcome, author=author, now=now)
+    )
+    return status
+
+
+def agree(district: District, request: str, author: str = OTHER) -> None:
+    hub, now = district.hub, district.clock.now
+    do(district, lambda s: rights.agree(s, hub, whole(district), request, author=author, now=now))
+
+
+def erased(district: District, child: str) -> None:
+    request = ask(district, child, "erasure")
+    assert answer(district, request) == "waiting"
+    agree(district, request)
+
+
+def ailments(district: District) -> list[str]:
+    """Give what doctor finds wrong with the data."""
+    checks = examine(district.hub.settings, now=district.clock.now, quick=False, progress=lambda *_: None)
+    ours = ("sealed", "changes", "states", "assessments", "positions", "log", "receipts")
+    return [f"{c.name}: {c.found}" for c in checks if not c.is_ok and c.name in ours]
+
+
+@pytest.fixture
+def tablet(installed: District) -> FakeTablet:
+    return installed.tablet()
+
+
+@pytest.fixture
+def child(tablet: FakeTablet) -> str:
+    """Give a child with everything that can be written about one, on its post's tablet."""
+    child = plant(tablet)
+    tablet.sync_until_quiet()
+    return child
+
+
+def seen(district: District, child: str) -> bool:
+    """Say whether the office can open the child's page."""
+    with district.hub.database.reading() as session:
+        try:
+            child_view(
+                session, district.hub, whole(district), child, district.hub.settings.today(district.clock.now)
+            )
+        except Problem:
+            return False
+    return True
+
+
+# -- the clock ------------------------------------------------------------------------------------
+
+
+def test_a_request_is_due_in_three_times_24_hours_and_told_late_after(
+    installed: District, child: str
+) -> None:
+    request, now = ask(installed, child, "correction"), installed.clock.now
+    with installed.hub.database.reading() as session:
+        (found,) = rights.open_requests(session, installed.hub, whole(installed))
+    assert found.due_at - now == timedelta(hours=72)
+    assert (found.is_overdue(now + timedelta(hours=72)), found.hours_left(now)) == (False, 72)
+    assert found.is_overdue(now + timedelta(hours=72, seconds=1))
+    assert (found.by, found.words) == (MOTHER["by"], MOTHER["words"])
+    assert answer(installed, request, "data-right") == "refused"
+    with pytest.raises(Problem) as again:
+        answer(installed, request)
+    assert again.value.code == "already-decided"
+    assert installed.actions(f"post/{installed.posts[0]}")[-2:] == ["rights.requested", "rights.answered"]
+
+
+def test_a_wrong_request_is_refused_with_every_reason(installed: District, child: str) -> None:
+    hub, now = installed.hub, installed.clock.now
+    with pytest.raises(Problem) as refused:
+        do(
+            installed,
+            lambda s: rights.receive(s, hub, whole(installed), child, {"kind": "x"}, author=ONE, now=now),
+        )
+    assert [reason["path"] for reason in refused.value.details["reasons"]] == ["kind", "relation", "by"]
+
+
+# -- seeing ---------------------------------------------------------------------------------------
+
+
+def test_access_gives_everything_and_who_read_it(installed: District, child: str) -> None:
+    ask(installed, child, "access")
+    with installed.hub.database.reading() as session:
+        report = rights.gather(session, installed.hub, whole(installed), child, installed.clock.now)
+    told = orjson.dumps(report.wire()).decode()
+    missing = [
+        PLANTED[name]
+        for name in ("name", "mother", "phone", "address", "nik", "note", "consent")
+        if PLANTED[name] not in told
+    ]
+    assert missing == []
+    assert {entry["action"] for entry in report.readers} >= {"rights.requested"}
+    for language in ("id", "en"):
+        assert rights.as_pdf(report, installed.hub, "Petugas Contoh", language).startswith(b"%PDF-")
+
+
+# -- restricting ----------------------------------------------------------------------------------
+
+
+def test_restricted_child_is_nowhere_but_under_rights_and_comes_back(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    other = tablet.register_child(identity=identity(name="Anak Lain"))
+    tablet.sync_until_quiet()
+    before = installed.stored()
+    assert answer(installed, ask(installed, child, "restriction")) == "done"
+    tablet.sync_until_quiet()
+    assert {ref[1] for ref in tablet.shown() if ref[0] == "child"} == {other}
+    assert all(child not in (state.key.get("child"), ref[1]) for ref, state in tablet.replica.base.items())
+    assert not seen(installed, child)
+    with installed.hub.database.reading() as session:
+        today = installed.hub.settings.today(installed.clock.now)
+        found = search.search(session, installed.hub, whole(installed), PLANTED["name"], today=today)
+        assert [hit.child_id for hit in found.found if hit.child_id == child] == []
+        rights.gather(session, installed.hub, whole(installed), child, installed.clock.now)
+    tablet.measure(child, "2026-03-04", weight_g=9100)
+    tablet.sync()
+    assert tablet.reasons(len(tablet.replica.log)) == ["child-restricted"]
+    assert answer(installed, ask(installed, child, "lifting")) == "done"
+    tablet.sync_until_quiet()
+    assert seen(installed, child)
+    assert len(installed.stored()) == len(before)
+    installed.check_agreement(tablet)
+
+
+# -- erasing --------------------------------------------------------------------------------------
+
+
+def test_erasing_takes_two_people(installed: District, child: str) -> None:
+    request = ask(installed, child, "erasure")
+    with pytest.raises(Problem) as early:
+        agree(installed, request)
+    assert early.value.code == "already-decided"
+    answer(installed, request, author=OTHER)
+    for author in (ONE, OTHER):
+        with pytest.raises(Problem) as alone:
+            agree(installed, request, author)
+        assert alone.value.code == "second-person-needed"
+    agree(installed, request, "account:tiga")
+    assert not seen(installed, child)
+
+
+def test_medical_record_is_kept_25_years_after_the_last_visit(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    tablet.measure(child, "2026-03-04", "staff", weight_g=9100)
+    tablet.sync_until_quiet()
+    with pytest.raises(Problem) as held:
+        answer(installed, ask(installed, child, "erasure"))
+    assert (held.value.code, held.value.details["until"]) == ("retention-holds", "2051-03-04")
+
+
+def test_nothing_of_an_erased_child_is_left_and_everything_goes_on(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    """Every word, every value, in every table; and sync, pages, jobs, doctor and the log as if nothing were."""
+    second = installed.tablet(1)
+    taken(installed, xlsx([sheet_row(NIK=PLANTED["nik"], Nama=PLANTED["name"], Tgl_Lahir="2025-01-10")]))
+    other = tablet.register_child(identity=identity(name="Anak Lain"))
+    tablet.measure(other, weight_g=9000)
+    installed.settle(tablet, second)
+    erased(installed, child)
+    mine = [*words(), *(text.encode() for text in (MOTHER["by"], MOTHER["contact"]))]
+    assert [
+        p for p, value in everything(installed.hub.database.engine) for word in mine if word in value
+    ] == []
+    (row,) = installed.rows(
+        select(Child.wrapped_key, Child.state, Child.sex, Child.born_on).where(Child.id == child)
+    )
+    assert tuple(row) == (None, None, None, None)
+    for model in (FollowUp, Assessment, Flag, Attention, NikIndex):
+        assert installed.rows(select(model.child_id).where(model.child_id == child)) == []
+    tablet.sync_until_quiet()
+    second.sync_until_quiet()
+    assert {ref[1] for ref in tablet.shown() if ref[0] == "child"} == {other}
+    assert any(child in answered["pull"].get("erased", ()) for answered in tablet.answers)
+    tablet.measure(child, "2026-03-04", weight_g=9100, note="Rahasia lagi")
+    tablet.edit_child(child, identity=identity(name="Putri Rahasia Contoh"))
+    tablet.measure(other, "2026-03-04", weight_g=9100)
+    tablet.sync()
+    assert tablet.outcomes()[-3:] == ["quarantined", "quarantined", "applied"]
+    assert [
+        p for p, value in everything(installed.hub.database.engine) for word in mine if word in value
+    ] == []
+    fresh = installed.tablet()
+    fresh.sync_until_quiet()
+    assert {ref[1] for ref in fresh.shown() if ref[0] == "child"} == {other}
+    assert installed.broken_log() == []
+    assert ailments(installed) == []
+
+
+def test_erased_again_after_an_older_backup_was_put_back(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    backup = installed.back_up()
+    erased(installed, child)
+    done = [
+        {"child_id": r.child_id, "proposed_by": r.proposed_by, "agreed_by": r.agreed_by}
+        for r in installed.rows(select(Erasure.child_id, Erasure.proposed_by, Erasure.agreed_by))
+    ]
+    installed.restore(backup)
+    assert seen(installed, child)
+    assert do(installed, lambda s: rights.erase_again(s, installed.hub, done, now=installed.clock.now)) == 1
+    assert not seen(installed, child)
+    assert (
+        do(
+            installed,
+            lambda s: (
+                rights.erase_again(s, installed.hub, done, now=installed.clock.now) or _note(s, installed)
+            ),
+        )
+        == 0
+    )
+
+
+def _note(session: Any, district: District) -> int:
+    return 0
