@@ -34,7 +34,6 @@ from server.models import (
 from server.places import UUID_TEXT
 from sync_protocol import TAG_LENGTH, Change, Dot, History, Json, Link, Outcome, RecordState, fold, outcome_of
 
-
 OF_A_CHILD: Final[tuple[tuple[Any, *tuple[str, ...]], ...]] = (
     (Measurement, "measured_on", "source"),
     (FollowUp, "task"),

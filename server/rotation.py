@@ -20,14 +20,18 @@ from sqlalchemy.orm import Session
 
 from server import audit, keyfile, ledger
 from server.accounts import second_factor
+from server.aid import register, sheets
 from server.errors import Problem
 from server.hub import Hub
 from server.interchange import desk, runs
 from server.models import (
     Account,
+    AidActivity,
     AuditEntry,
     ChangeRow,
     Child,
+    CsrSheet,
+    Donor,
     HealthPost,
     ImportCase,
     ImportChunk,
@@ -81,8 +85,10 @@ PLACES: Final = (
         "sealed",
         ("id",),
         lambda hub, row: desk.file_purpose(hub, row.id),
-        table(ImportRun).c.sealed.is_not(None),
     ),
+    _Place(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
+    _Place(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
+    _Place(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
     _Place(table(ImportCase), "sealed", ("id",), lambda hub, row: runs.case_purpose(hub, row.id)),
 )
 

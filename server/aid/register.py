@@ -60,7 +60,7 @@ def contact_of(hub: Hub, donor: Donor) -> dict[str, str]:
     if donor.contact is None:
         return {}
     found: dict[str, str] = orjson.loads(
-        hub.vault.unseal_for_district(donor.contact, f"donor/{hub.district}/{donor.id}")
+        hub.vault.unseal_for_district(donor.contact, contact_bound(hub, donor.id))
     )
     return found
 
@@ -90,7 +90,7 @@ def add_donor(session: Session, hub: Hub, asked: Mapping[str, Any], *, author: s
     contact = {part: typed for part in _CONTACT if (typed := text_of(asked.get(part), 200))}
     sealed = None
     if contact:
-        sealed = hub.vault.seal_for_district(orjson.dumps(contact), f"donor/{hub.district}/{donor_id}")
+        sealed = hub.vault.seal_for_district(orjson.dumps(contact), contact_bound(hub, donor_id))
     session.add(
         Donor(
             district=hub.district,
@@ -368,3 +368,8 @@ def _refuse(faults: Sequence[Reason]) -> None:
 
 def _log(session: Session, hub: Hub, action: str, author: str, now: datetime, **details: Any) -> None:
     audit.append(session, hub.district, audit.OFFICE, action, actor=author, now=now, details=details)
+
+
+def contact_bound(hub: Hub, donor_id: str) -> str:
+    """Name what the seal of a donor's contact is bound to."""
+    return f"donor/{hub.district}/{donor_id}"

@@ -85,7 +85,7 @@ def bring(
             counts="{}",
             brought_by=author,
             brought_at=now,
-            sealed=hub.vault.seal_for_district(content, _bound(hub, sheet_id)),
+            sealed=hub.vault.seal_for_district(content, file_bound(hub, sheet_id)),
         )
     )
     _log(session, hub, "csr.brought", author, now, sheet=sheet_id, reported_to=reported_to)
@@ -199,7 +199,7 @@ def raw_of(hub: Hub, row: AidActivity) -> dict[str, str]:
     """Unseal what a row of a sheet held, by header."""
     if row.sealed is None:
         return {}
-    raw: dict[str, str] = orjson.loads(hub.vault.unseal_for_district(row.sealed, _row_bound(hub, row.id)))
+    raw: dict[str, str] = orjson.loads(hub.vault.unseal_for_district(row.sealed, row_bound(hub, row.id)))
     return raw
 
 
@@ -237,7 +237,7 @@ def _activity(
         evidence=told.evidence or None,
         made_by=author,
         made_at=now,
-        sealed=hub.vault.seal_for_district(orjson.dumps(dict(told.raw)), _row_bound(hub, activity_id)),
+        sealed=hub.vault.seal_for_district(orjson.dumps(dict(told.raw)), row_bound(hub, activity_id)),
     )
 
 
@@ -419,18 +419,20 @@ def _give_to_children(
 def _opened(hub: Hub, sheet: CsrSheet) -> Sheet:
     if sheet.sealed is None:
         raise Problem("record-unknown")
-    return open_sheet(hub.vault.unseal_for_district(sheet.sealed, _bound(hub, sheet.id)))
+    return open_sheet(hub.vault.unseal_for_district(sheet.sealed, file_bound(hub, sheet.id)))
 
 
 def _checked(chosen: Mapping[str, str], headers: Sequence[str]) -> dict[str, str]:
     return {name: header for name, header in chosen.items() if name in FIELDS and header in headers}
 
 
-def _bound(hub: Hub, sheet_id: str) -> str:
+def file_bound(hub: Hub, sheet_id: str) -> str:
+    """Name what a sheet's seal is bound to."""
     return f"csr/{hub.district}/{sheet_id}"
 
 
-def _row_bound(hub: Hub, activity_id: str) -> str:
+def row_bound(hub: Hub, activity_id: str) -> str:
+    """Name what the seal of a sheet's row is bound to."""
     return f"activity/{hub.district}/{activity_id}"
 
 

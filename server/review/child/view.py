@@ -142,7 +142,7 @@ def child_view(
     """
     if whole_nik and not scope.shows_names:
         raise Problem("not-allowed")
-    row = _find_child(session, hub, reach(hub, scope) if restricted else within(hub, scope), child_id)
+    row = _find_child(session, reach(hub, scope) if restricted else within(hub, scope), child_id)
     state = state_of(hub, child_id, row) if row.state is not None else None
     group = persons.group_of(session, hub.district, [child_id])
     subjects = ledger.subjects(session, hub.vault, hub.district, group)
@@ -177,7 +177,7 @@ def child_view(
     )
 
 
-def _find_child(session: Session, hub: Hub, in_scope: ColumnElement[bool], child_id: str) -> Any:
+def _find_child(session: Session, in_scope: ColumnElement[bool], child_id: str) -> Any:
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
     row = session.execute(
