@@ -3,17 +3,19 @@
 import { h, notice, refill } from "../parts/dom.js";
 import { deliveredWords, handOut, letterPicker } from "../parts/letters.js";
 import { say } from "../words/words.js";
+import { failure } from "./measure.js";
 
 /** @param {import("../app.js").App} app */
 export async function copies(app) {
   const told = h("div", { "aria-live": "polite" });
   const waiting = app.tablet.replica.waiting().length;
   const copy = async () => {
-    const text = await app.engine.letters(true);
+    // Where nothing can be stored any more, what is in memory is sealed all the same; only its receipts will say nothing here.
+    const text = await app.engine.letters(true).catch(() => app.engine.letters());
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;
-    await app.tablet.turn(() => app.device.note({ copied: upTo }));
+    await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => console.warn(error));
     refill(
       told,
       notice(
@@ -56,7 +58,7 @@ export async function copies(app) {
     told,
     h("h2", {}, say("Titipan dari tablet lain", "Letters from other tablets")),
     app.isPractice ? null : letterPicker(app),
-    app.isPractice ? null : await carried(app),
+    app.isPractice ? null : await carried(app).catch((error) => notice("bad", failure(error))),
   ];
   return { title: say("Salinan dan titipan", "Copies and letters"), body, back: "#/kirim", place: "kirim" };
 }

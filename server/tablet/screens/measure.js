@@ -251,8 +251,8 @@ export function failure(error) {
       "the app is open in two windows. Close one, load again, then save again.",
     ],
     Unavailable: [
-      "penyimpanan tablet tidak dapat dipakai. Tutup aplikasi, buka lagi, dan catat di kertas dahulu.",
-      "the tablet's storage cannot be used. Close the app, open it again, and write on paper meanwhile.",
+      "penyimpanan tablet tidak dapat dipakai. Catat di kertas, simpan salinan tersegel (Kirim › Salinan tersegel), lalu tutup dan buka lagi aplikasi.",
+      "the tablet's storage cannot be used. Write on paper, keep a sealed copy (Send › Sealed copies), then close the app and open it again.",
     ],
   };
   const found = words[error.constructor.name];

@@ -179,7 +179,7 @@ export class Engine {
     const { tablet } = this;
     return tablet.turn(async () => {
       const lines = [];
-      const slips = (await tablet.desk("slips")) || [];
+      const slips = (expecting && (await tablet.desk("slips"))) || [];
       for (const batch of tablet.replica.carriedBatches()) {
         const signature = await tablet.device.signature(batch);
         const { letter, slip } = await seal({ batch, signature }, tablet.replica.facts.sealing);
