@@ -175,8 +175,7 @@ class Tablet:
 
     def forgive(self, told: str) -> None:
         """Take back what the console said of something that was asked for."""
-        assert any(told in complaint for complaint in self.complaints)
-        self.complaints.clear()
+        self.complaints[:] = [complaint for complaint in self.complaints if told not in complaint]
 
     def set_line(self, *, there: bool) -> None:
         self.context.set_offline(not there)
@@ -314,9 +313,9 @@ class Tablet:
         taken.value.save_as(target)
         return target
 
-    def give_file(self, path: Path) -> None:
-        """Open a file with copies, letters or receipts."""
-        self.page.get_by_label("Buka berkas salinan").set_input_files(path)
+    def give_files(self, *paths: Path) -> None:
+        """Open files with copies, letters or receipts."""
+        self.page.get_by_label("Buka berkas salinan").set_input_files(paths)
 
     # -- looking --------------------------------------------------------------------------------------
 
@@ -446,7 +445,7 @@ class Site:
     def enrol(self, tablet: Tablet) -> None:
         """Enrol a tablet with a new code, and wait until the post's children are on it."""
         tablet.enrol(code_for(self.district, tablet.profile.name))
-        expect(tablet.page.locator("ul.children > li:not(.empty)").first).to_be_visible()
+        expect(tablet.page.locator(".tabs b").last).not_to_have_text("0")
 
     def measurements(self) -> int:
         return self.district.counts()["measurement"]

@@ -25,7 +25,7 @@ def site(
 
 
 def test_storage_cleared_in_mid_morning_comes_back_from_sealed_copy(site: Site, tmp_path: Path) -> None:
-    site.children("Anak Hilang 1", "Anak Hilang 2", "Anak Hilang 3")
+    site.children(*(f"Anak Hilang {number}" for number in range(1, 5)))
     before = site.measurements()
     with site.tablet("lost") as tablet:
         tablet.set_line(there=False)
@@ -35,29 +35,36 @@ def test_storage_cleared_in_mid_morning_comes_back_from_sealed_copy(site: Site, 
         copy = tablet.take_file("Simpan salinan tersegel", tmp_path / "copy.posyandu")
         tablet.look("copies")
         assert b"Anak Hilang" not in copy.read_bytes()
+        tablet.measure("Anak Hilang 4", "9,8")
         tablet.begin("Anak Hilang 3")
         tablet.type("9,6")
         tablet.forget_storage()
         tablet.page.get_by_role("button", name="Simpan", exact=True).click()
         expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan")
         tablet.look("storage-gone")
+        tablet.go("salinan")  # what was saved is in memory still
+        last = tablet.take_file("Simpan salinan tersegel", tmp_path / "last.posyandu")
 
         tablet.set_line(there=True)
         tablet.page.reload()
         site.enrol(tablet)
         assert site.measurements() == before
         tablet.go("salinan")
-        tablet.give_file(copy)
+        tablet.give_files(copy)
         expect(tablet.page.get_by_text("1 surat sudah diterima server.")).to_be_visible()
+        assert site.measurements() == before + 2
+        tablet.give_files(last)
+        expect(tablet.page.get_by_text("2 surat sudah diterima server.")).to_be_visible()
         tablet.measure("Anak Hilang 3", "9,6")
         site.check_agreement(tablet)
-        assert site.measurements() == before + 3
+        assert site.measurements() == before + 4
+        tablet.forgive("InvalidStateError")
 
         changes = site.district.counts()["change"]
         with site.tablet("other") as other:
             other.go("salinan")
-            other.give_file(copy)
-            expect(other.page.get_by_text("1 surat sudah diterima server.")).to_be_visible()
+            other.give_files(copy, last)
+            expect(other.page.get_by_text("2 surat sudah diterima server.")).to_be_visible()
             site.check_agreement(tablet, other)
         assert site.district.counts()["change"] == changes
 
@@ -75,7 +82,7 @@ def test_tablet_that_never_sees_a_line_hands_its_month_to_another(site: Site, tm
 
         messenger.set_line(there=False)  # the file is handed over upriver, too
         messenger.go("salinan")
-        messenger.give_file(letters)
+        messenger.give_files(letters)
         expect(messenger.page.get_by_text("Belum ada sinyal")).to_be_visible()
         messenger.set_line(there=True)
         messenger.sync()
@@ -84,7 +91,7 @@ def test_tablet_that_never_sees_a_line_hands_its_month_to_another(site: Site, tm
         receipts = messenger.take_file("Simpan tanda terima", tmp_path / "back.receipts")
         messenger.look("carried")
 
-        upriver.give_file(receipts)
+        upriver.give_files(receipts)
         expect(upriver.page.get_by_text("1 dari 1 tanda terima untuk tablet ini.")).to_be_visible()
         expect(upriver.badge).to_have_text("✓ Terkirim")
         assert upriver.log() == [(1, "applied"), (2, "applied"), (3, "applied")]
