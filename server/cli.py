@@ -1142,6 +1142,47 @@ def import_sigizi(
     sys.exit(NEEDS_ATTENTION if report.needs_attention else 0)
 
 
+@import_.command("runs")
+@_data_option
+@_format_option
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
+def import_runs(data: Path | None, form: str, limit: int) -> None:
+    """List the newest files that were brought, here or on a page: how far each is, and its rows by outcome."""
+    from server.interchange import desk
+    from server.interchange.telling import runs_text
+    from server.review import Scope
+
+    hub = _hub(data)
+    with _told(), hub.database.reading() as session:
+        found = desk.runs(session, hub, Scope.whole_district(hub, shows_names=False), limit)
+    text = runs_text(found, form)
+    if text:
+        click.echo(text, nl=not text.endswith("\n"))
+
+
+@import_.command("rows")
+@_data_option
+@_format_option
+@click.argument("run_id", metavar="RUN", type=click.UUID)
+@click.option("--which", default="needs", show_default=True, help="needs, all, an outcome, or a rule.")
+def import_rows(data: Path | None, form: str, run_id: UUID, which: str) -> None:
+    """Say what became of the rows of a file that was brought, by number and without names."""
+    from server.errors import Problem
+    from server.interchange import desk
+    from server.interchange.telling import chosen, rows_text
+    from server.review import Scope
+
+    hub = _hub(data)
+    with _told(), hub.database.reading() as session:
+        try:
+            run = desk.run_of(session, hub, Scope.whole_district(hub, shows_names=False), str(run_id))
+        except Problem:
+            _wrong_use(f"there is no run {run_id}")
+        text = rows_text(chosen(desk.accounts(session, hub, run), which), form)
+    if text:
+        click.echo(text, nl=not text.endswith("\n"))
+
+
 @import_.command("cases")
 @_data_option
 @_format_option

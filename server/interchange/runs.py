@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -396,10 +396,13 @@ class _Run:
             session.execute(update(table(ImportRun)).where(*mine).values(**changes))
             self._log(session, "import.started", {"run": self.id, "rows": len(sheet.rows), "file": file})
             k = table(ImportChunk).c
-            chunks = session.execute(
-                select(k.number, k.rows).where(k.district == hub.district, k.run_id == self.id)
-            )
-            return {row.number: row.rows for row in chunks}
+            written = (k.district == hub.district, k.run_id == self.id)
+            rows = {row.number: row.rows for row in session.execute(select(k.number, k.rows).where(*written))}
+            sizes = {number: end - start for number, (start, end) in enumerate(sheet.chunks)}
+            if not rows.items() <= sizes.items():  # cut otherwise, by another version: all is taken again
+                session.execute(delete(table(ImportChunk)).where(*written))
+                return {}
+            return rows
 
     def add_posts(self, sheet: Sheet) -> int:
         """Add the posts that rows name and that are not here."""

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from server.interchange.cases import Case
+from server.interchange.desk import RunView
 from server.interchange.refusals import QUESTIONS, RULES, Words, words_of
 from server.interchange.runs import Report
 from server.interchange.sheets.writing import spreadsheet_safe
@@ -106,11 +107,21 @@ def as_text(report: Report, accounts: Sequence[Mapping[str, Any]], form: str) ->
     if form == "json":
         whole = {"summary": report.wire(), "rows": list(accounts)}
         return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
-    lines = [line for account in accounts for line in lines_of(account)]
     if form == "csv":
         return as_csv(accounts)
-    shown = [_summary(report)]
-    for line in lines:
+    return "\n".join([_summary(report), *_told(accounts)])
+
+
+def rows_text(accounts: Sequence[Mapping[str, Any]], form: str) -> str:
+    """Write some rows as `table`, `csv` or `json`."""
+    if form == "json":
+        return orjson.dumps(list(accounts), option=orjson.OPT_INDENT_2).decode()
+    return as_csv(accounts) if form == "csv" else "\n".join(_told(accounts))
+
+
+def _told(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
+    shown = []
+    for line in (line for account in accounts for line in lines_of(account)):
         if line["rule"]:
             column = f", kolom {line['column']}" if line["column"] else ""
             value = f": {_plain(line['value'])!r}" if line["value"] else ""
@@ -119,7 +130,7 @@ def as_text(report: Report, accounts: Sequence[Mapping[str, Any]], form: str) ->
         else:
             by = f" ({line['how']})" if line["how"] else ""
             shown.append(f"baris {line['row']} [{line['outcome']}{by}]")
-    return "\n".join(shown)
+    return shown
 
 
 def as_csv(accounts: Sequence[Mapping[str, Any]]) -> str:
@@ -149,6 +160,27 @@ def _summary(report: Report) -> str:
                 f" {found.categories:,} kategori lain / other category, terbesar / largest {largest}"
             )
     return "\n".join(_plain(line) for line in lines)
+
+
+def runs_text(runs: Sequence[RunView], form: str) -> str:
+    """Write files that were brought as `table`, `csv` or `json`."""
+    if form == "json":
+        return orjson.dumps([run.wire() for run in runs], option=orjson.OPT_INDENT_2).decode()
+    lines = [
+        {
+            "run": run.id,
+            "state": run.state,
+            "started_at": run.started_at.isoformat(timespec="minutes"),
+            "scope": f"{run.scope_kind} {run.scope}",
+            "rows_done": run.done,
+            "outcomes": " ".join(f"{name}={run.counts[name]}" for name in OUTCOMES if run.counts.get(name)),
+        }
+        for run in runs
+    ]
+    columns = ("run", "state", "started_at", "scope", "rows_done", "outcomes")
+    if form == "csv":
+        return _csv(columns, lines)
+    return "\n".join("  ".join(str(line[name]) for name in columns) for line in lines)
 
 
 def cases_text(cases: Sequence[Case], form: str) -> str:

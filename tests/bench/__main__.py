@@ -1,8 +1,8 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit, import."""
 
 import sys
 
-from tests.bench import bench_audit, bench_growth, bench_pages, bench_schemas, bench_sync
+from tests.bench import bench_audit, bench_growth, bench_import, bench_pages, bench_schemas, bench_sync
 
 RUNS = {
     "growth": bench_growth.main,
@@ -10,6 +10,7 @@ RUNS = {
     "sync": bench_sync.main,
     "pages": bench_pages.main,
     "audit": bench_audit.main,
+    "import": bench_import.main,
 }
 
 

@@ -1,4 +1,5 @@
-"""A Sigizi file of 100,000 rows into an empty district: looked at, taken, and taken again, with rows a second and memory.
+"""A Sigizi file of 100,000 rows into an empty district: looked at, taken, and taken again, with rows a second and memory,
+beside a bare read of the file's cells (the baseline), in one run.
 
 The file is an XLSX of the export's columns, rows shuffled, one made-up child a row over the villages of Kukar, some rows
 refused; every child is new, so each row makes two changes (child, measurement), each numbered, hashed, sealed, merged,
@@ -21,6 +22,7 @@ from server import places
 from server.config import Settings
 from server.hub import Hub
 from server.interchange.runs import Options, import_sheet
+from server.interchange.sheets import read_rows
 from server.interchange.sheets.writing import Value, write_xlsx
 from server.interchange.sigizi import EXPORT
 from server.migrations import migrate
@@ -35,7 +37,7 @@ SYLLABLES = ("ba", "da", "fi", "ga", "ha", "ki", "la", "ma", "na", "pu", "ra", "
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--step", nargs=3, metavar=("WHAT", "DIRECTORY", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -44,9 +46,9 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="posyandu-bench-"))
     try:
         _file(directory / "sigizi.xlsx", options.rows)
-        if options.database == "sqlite":
+        if options.database != "postgresql":
             _steps(directory, f"sqlite:///{directory / 'posyandu.db'}", options.rows)
-        else:
+        if options.database != "sqlite":
             with postgres_server(durable=True) as admin:
                 _steps(directory, create_database(admin, "bench"), options.rows)
     finally:
@@ -62,7 +64,7 @@ def _steps(directory: Path, url: str, rows: int) -> None:
     hub.database.dispose()
     size = (directory / "sigizi.xlsx").stat().st_size
     print(f"{rows:,} rows of {len(EXPORT)} columns, {size / 1e6:.1f} MB, on {url.split(':')[0]}")
-    for what in ("look", "take", "again"):
+    for what in ("bare", "look", "take", "again"):
         run(
             [sys.executable, "-m", "tests.bench.bench_import", "--step", what, str(directory), url],
             check=True,
@@ -77,8 +79,21 @@ def _step(what: str, directory: str, url: str) -> None:
     hub = Hub.open(_settings(Path(directory), url))
     content = (Path(directory) / "sigizi.xlsx").read_bytes()
     started = time.perf_counter()
+    if what == "bare":
+        rows = sum(1 for _ in read_rows(content))
+        seconds = time.perf_counter() - started
+        print(f"  bare: {seconds:6.1f} s  {rows / seconds:7,.0f} rows/s, the cells alone, one process")
+        return
+    told: list[int] = []
     report = import_sheet(
-        hub, content, Options(add_posts=True), apply=what != "look", actor="operator", now=NOW, workers=2
+        hub,
+        content,
+        Options(add_posts=True),
+        apply=what != "look",
+        actor="operator",
+        now=NOW,
+        workers=2,
+        tell=lambda done, _total: told.append(done),
     )
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -86,6 +101,7 @@ def _step(what: str, directory: str, url: str) -> None:
     counts = {outcome: count for outcome, count in sorted(report.counts.items()) if count}
     print(
         f"{what:>6}: {seconds:6.1f} s  {report.rows / seconds:7,.0f} rows/s  {memory:.0f} + {theirs:.0f} MiB  {counts}"
+        f"  progress told {len(told)} times"
     )
 
 

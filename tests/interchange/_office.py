@@ -22,7 +22,11 @@ def taken(
     def each(found: Any) -> None:
         accounts.update({account["row"]: account for account in found})
 
-    run = {name: options.pop(name) for name in ("workers", "tell", "run_id", "actor") if name in options}
+    run = {
+        name: options.pop(name)
+        for name in ("workers", "tell", "run_id", "actor", "enough")
+        if name in options
+    }
     report = import_sheet(
         district.hub,
         content,
