@@ -57,7 +57,7 @@ def readme() -> str:
 
 def documented_commands(text: str) -> list[list[str]]:
     """List what follows `posyandu-sync` in code, up to the first word that is no plain command name."""
-    words = re.compile(r"(?<![\w/.-])posyandu-sync ([a-z][a-z-]*(?: [a-z][a-z-]*)*)")
+    words = re.compile(r"(?<![\w/.-])posyandu-sync ([a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*)")
     return [found.split() for found in words.findall("\n".join(code(text)))]
 
 
