@@ -48,8 +48,8 @@ ENROLMENT: Final = """async () => {
 SHOWN: Final = """({ replica }) => {
     const found = {};
     for (const id of replica.children()) {
-        const { state, measurements, follow_ups } = replica.child(id);
-        found[id] = { child: state, measurements, follow_ups };
+        const { state, measurements, follow_ups, deliveries } = replica.child(id);
+        found[id] = { child: state, measurements, follow_ups, deliveries };
     }
     return found;
 }"""
@@ -339,7 +339,7 @@ class Tablet:
         for child, of in self.read(SHOWN).items():
             if of["child"]:
                 found[f"child {child}"] = of["child"]
-            for kind in ("measurements", "follow_ups"):
+            for kind in ("measurements", "follow_ups", "deliveries"):
                 found |= {f"{kind} {child} {one['place']}": one["state"] for one in of[kind]}
         return {name: bare(state) for name, state in found.items()}
 
@@ -370,7 +370,8 @@ class Tablet:
 
 def bare(state: dict[str, Any]) -> dict[str, Any]:
     """Give a state without what names its record beside the child."""
-    return {member: value for member, value in state.items() if member not in ("id", "on", "source", "task")}
+    names = ("id", "on", "source", "task", "delivery")
+    return {member: value for member, value in state.items() if member not in names}
 
 
 def held(district: District, post: int = 0) -> dict[str, Any]:
@@ -384,6 +385,7 @@ def held(district: District, post: int = 0) -> dict[str, Any]:
             "child": f"child {record}",
             "measurement": f"measurements {key.get('child')} {key.get('measured_on')}/{key.get('source')}",
             "follow_up": f"follow_ups {key.get('child')} {key.get('task')}",
+            "delivery": f"deliveries {key.get('child')} {key.get('delivery')}",
         }[kind]
         found[name] = bare(json.loads(json.dumps(state.wire())))
     return found

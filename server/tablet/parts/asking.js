@@ -138,6 +138,10 @@ const REGISTERS = {
   note: ["Catatan", "Note"],
   task: ["Tugas", "Task"],
   result: ["Hasil", "Result"],
+  aid: ["Bantuan", "Aid"],
+  delivered: ["Bantuan diberikan", "Aid given"],
+  evidence: ["Bukti", "Evidence"],
+  verified: ["Pemeriksaan", "Verification"],
 };
 
 function disputeCard(app, child, { kind, place, state, registers }) {
@@ -192,7 +196,12 @@ function disputeCard(app, child, { kind, place, state, registers }) {
 
 function keyOf(kind, child, place) {
   const [measured_on, source] = place.split("/");
-  return { child: {}, measurement: { child, measured_on, source }, follow_up: { child, task: place }, delivery: { child, delivery: place } }[kind];
+  return {
+    child: {},
+    measurement: { child, measured_on, source },
+    follow_up: { child, task: place },
+    delivery: { child, delivery: place },
+  }[kind];
 }
 
 const whose = (app, dots) =>

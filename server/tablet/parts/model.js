@@ -31,8 +31,15 @@ function followUp({ place, state }) {
   };
 }
 
+/** An aid, flat; `delivered` stands, empty, while two differ about it. */
+function aidOf({ place, state }) {
+  const delivered = state.set.delivered === undefined ? null : value(state, "delivered");
+  return { delivery: place, ...value(state, "aid"), delivered, note: value(state, "note").text || "", state };
+}
+
 /** @typedef {{id: string, state: object|null, name: string, sex: string|null, born_on: string|null, mother: string,
- *   known_since: string|null, measurements: object[], tasks: object[], search: string}} Child */
+ *   known_since: string|null, measurements: object[], tasks: object[], aid: object[],
+ *   search: string}} Child */
 
 /** The day as this place has it. @param {Date} [now] */
 export const localDay = (now = new Date()) =>
@@ -66,15 +73,16 @@ export class Model {
     return this.known.get(id);
   }
 
-  #flat({ id, state, measurements, follow_ups }) {
+  #flat({ id, state, measurements, follow_ups, deliveries }) {
     const { name = "", sex = null, born_on = null } = value(state, "identity");
     const parents = value(state, "parents");
     const mother = parents.mother || "";
     const taken = measurements.filter((one) => !one.state.removed).map(measurement);
     const tasks = follow_ups.filter((one) => !one.state.removed).map(followUp);
+    const aid = deliveries.filter((one) => !one.state.removed).map(aidOf);
     const search = plain(`${name} ${mother} ${parents.father || ""}`);
     const known_since = sinceWhen(id);
-    return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, search };
+    return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, aid, search };
   }
 
   /** All children of the post by name; who was removed or turned out to be another is not among them. @returns {Child[]} */
@@ -110,6 +118,7 @@ export class Model {
     look("child", "", child.state);
     for (const one of child.measurements) look("measurement", `${one.on}/${one.source}`, one.state);
     for (const one of child.tasks) look("follow_up", one.task, one.state);
+    for (const one of child.aid) look("delivery", one.delivery, one.state);
     return found;
   }
 }

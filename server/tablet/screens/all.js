@@ -1,5 +1,6 @@
 // The screens by their names in the address.
 
+import { aid } from "./aid.js";
 import { child } from "./child.js";
 import { cadres } from "./cadres.js";
 import { copies } from "./copies.js";
@@ -29,4 +30,5 @@ export const SCREENS = {
   salinan: copies,
   kader: cadres,
   bantuan: help,
+  "bantuan-anak": aid,
 };

@@ -34,6 +34,7 @@ export function child(app, id) {
       { class: "actions still" },
       h("a", { class: "button main", href: `#/ukur/${id}` }, say("Ukur", "Measure")),
       h("a", { class: "button", href: `#/ubah/${id}` }, say("Ubah data", "Edit")),
+      h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
     asked(app, one),
     one.measurements.length ? verdictOf(app, one, assessment, true) : null,
@@ -43,6 +44,13 @@ export function child(app, id) {
     about(one),
   ];
   return { title: one.name || say("(tanpa nama)", "(no name)"), body, back: "#/hari-ini" };
+}
+
+/** How many aids a child has, and whether one was promised and has not come. */
+function aidWords({ aid }) {
+  const waiting = aid.filter(({ delivered }) => !delivered).length;
+  if (waiting) return say(`Bantuan (${waiting} belum diberikan)`, `Aid (${waiting} not given yet)`);
+  return aid.length ? say(`Bantuan (${aid.length})`, `Aid (${aid.length})`) : say("Bantuan", "Aid");
 }
 
 function measurements(app, one, assessment) {
