@@ -20,6 +20,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.models import AidActivity, Commitment, Delivery, Donor, Region
 from server.places import UUID_TEXT, new_id
+from server.review.scope import Scope
 
 MOST_PLACES, MOST_MONTHS, MOST_RP = 100_000, 60, 10**13
 _CONTACT = ("person", "phone", "address", "legal_id")
@@ -145,6 +146,12 @@ def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Pr
         )
         for c, name in session.execute(rows)
     ]
+
+
+def whole_district(session: Session, hub: Hub) -> Area:
+    """Give the area of who operates the installation."""
+    scope = Scope.whole_district(hub, shows_names=False)
+    return Area.within(session, hub, scope, sees_children=False)
 
 
 def add_commitment(

@@ -15,6 +15,7 @@ from shlex import quote
 
 from server import accounts
 from server.config import Settings
+from server.demo import giving
 from server.demo.directory import NotADemo, incarnation_in, mark, room_for_demo
 from server.demo.stage import SignIn, Tell, add_people, close, play, set_stage
 from server.demo.story import plan_demo
@@ -128,8 +129,10 @@ def make_demo(
         try:
             stage = set_stage(hub, story)
             mark(settings, incarnation_in(settings.data_dir / "posyandu.db"))
-            sign_ins = add_people(stage, story)
+            donor = giving.add_donor(stage, story)
+            sign_ins = add_people(stage, story, donor)
             outcomes = play(stage, story, tell)
+            giving.give(stage, story, donor, now)
             children, code = close(stage, now)
         finally:
             hub.database.dispose()

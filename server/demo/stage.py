@@ -95,8 +95,8 @@ def _enrol(session: Session, hub: Hub, post_id: str, post: int, tablet: int, now
     )
 
 
-def add_people(stage: Stage, story: Story) -> tuple[SignIn, ...]:
-    """Add somebody of each role, with passwords of this demo alone."""
+def add_people(stage: Stage, story: Story, donor: str) -> tuple[SignIn, ...]:
+    """Add somebody of each role, with passwords of this demo alone; the donor's is of the register of aid."""
     hub, first = stage.hub, story.posts[0].subdistrict
     centre = stage.health_centres[first]
     names = {region.code: region.name for region in regions()}
@@ -107,15 +107,15 @@ def add_people(stage: Stage, story: Story) -> tuple[SignIn, ...]:
         ("admin.contoh", "Administrator Contoh", "administrator", "district", hub.district),
         ("kader.contoh", "Kader Contoh", "cadre", "post", stage.posts[0]),
         ("tpps.contoh", "TPPS Desa Contoh", "tpps", "village", village),
-        ("donatur.contoh", "Donatur Contoh", "donor", "none", ""),
+        ("donatur.contoh", "Donatur Contoh", "donor", "donor", donor),
     )
     about = (
         (f"petugas gizi, Puskesmas {place} (contoh)", "nutrition officer of that health centre"),
         ("pengawas, dinas kesehatan, seluruh kabupaten", "supervisor, the whole district"),
         ("administrator, seluruh kabupaten", "administrator, the whole district"),
         (f"kader, {story.posts[0].name}", "cadre of that post"),
-        (f"TPPS desa {names.get(village or '', '')}", "TPPS of that village: no child, figures later"),
-        ("donatur: tanpa data anak", "donor: no child, figures later"),
+        (f"TPPS desa {names.get(village or '', '')}", "TPPS of that village: figures and aid, no child"),
+        ("donatur PT Batu Contoh: kemajuan yang didanainya", "donor: the progress of what it funds"),
     )
     sign_ins = []
     with hub.database.transaction() as session:

@@ -1,4 +1,4 @@
-"""A child's aid on the tablet, without a signal: what was promised is there, that it came is one tap, another is a few more."""
+"""A child's aid on the tablet, without a signal: what was promised is there, that it came is one tap."""
 
 from pathlib import Path
 

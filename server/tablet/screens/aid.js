@@ -23,6 +23,7 @@ const FUNDS = {
   apbd: ["PMT negara (APBD)", "State PMT (APBD)"],
   partner: ["Mitra lain", "Another partner"],
 };
+const LONG = { kind: "choice long" };
 const words = (table, code) => (table[code] ? say(...table[code]) : code || "?");
 const options = (table) => Object.keys(table).map((code) => [code, words(table, code)]);
 
@@ -94,8 +95,8 @@ function fresh(app, save) {
     "details",
     {},
     h("summary", {}, say("Catat bantuan yang diberikan hari ini", "Write down aid that was given today")),
-    choice(say("Bantuan apa?", "What was given?"), options(MENUS), null, (code) => (held.menu = code)),
-    choice(say("Dari mana?", "Who paid?"), options(FUNDS), null, (code) => (held.funds = code)),
+    choice(say("Bantuan apa?", "What was given?"), options(MENUS), null, (code) => (held.menu = code), LONG),
+    choice(say("Dari mana?", "Who paid?"), options(FUNDS), null, (code) => (held.funds = code), LONG),
     choice(
       say("Untuk siapa?", "For whom?"),
       [
