@@ -49,7 +49,7 @@ def give(stage: Stage, story: Story, donor: str, now: datetime) -> None:
         asked = {"donor": other, "menu": "latrine", "funds": "genting", "region": story.posts[0].village}
         asked |= {"places": 3, "value_rp": 4_000_000, "starts_on": today.isoformat(), "months": 12}
         register.add_commitment(session, hub, area, asked, author="operator", now=now)
-        edits = _food(stage, _in_need(session, stage), donor, commitment, begun)
+        edits = _food(_in_need(session, stage), donor, commitment, begun)
         office.write(session, hub, edits, "aid.assigned", author="operator", now=now)
         _sheet(session, stage, story, donor, now)
 
@@ -63,7 +63,7 @@ def _in_need(session: Session, stage: Stage) -> list[str]:
     return [child_id for _, child_id in sorted(stage.children.items()) if child_id in flagged]
 
 
-def _food(stage: Stage, needing: list[str], donor: str, commitment: str, begun: date) -> list[Edit]:
+def _food(needing: list[str], donor: str, commitment: str, begun: date) -> list[Edit]:
     edits = []
     for number, child_id in enumerate(needing[::EVERY][:PLACES]):
         aid = {
