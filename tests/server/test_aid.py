@@ -1,0 +1,340 @@
+"""Aid by its rules: sums and days as people write them, what a row is, what counts once, who lacks, what is proposed."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from server.accounts import Person
+from server.aid import need, progress, register, sheets
+from server.aid.area import Area
+from server.aid.need import Standing
+from server.aid.reading import guess, open_sheet, period, read, rupiah
+from server.aid.rules import rules
+from server.errors import Problem
+from server.interchange.cells import Wrong
+from server.models import AidActivity, CsrSheet, Delivery, Donor
+from server.review import Scope
+from tests.server._district import DISTRICT, District
+from tests.web._clinic import Clinic
+
+VILLAGE, SUBDISTRICT = "64.02.06.1001", "64.02.06"
+TODAY = date(2026, 3, 6)
+HEAD = "Kegiatan;Desa;Tanggal;Nilai;Jumlah Penerima;NIK\n"
+MAPPING = {
+    **{"title": "Kegiatan", "village": "Desa", "starts": "Tanggal"},
+    **{"value": "Nilai", "reached": "Jumlah Penerima", "nik": "NIK"},
+}
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "sum_"),
+    [
+        ("Rp 2.700.000,00", 2_700_000),
+        ("2,700,000", 2_700_000),
+        ("2,7 juta", 2_700_000),
+        ("Rp. 15.000,-", 15_000),
+        ("1.5 miliar", 1_500_000_000),
+        (2_700_000.0, 2_700_000),
+        ("", None),
+        ("-", None),
+    ],
+)
+def test_sum_is_read_as_people_write_it(written: str | float, sum_: int | None) -> None:
+    assert rupiah(written) == sum_
+
+
+@pytest.mark.parametrize("written", ["dua juta", "-5", "1.2.3", "1e9", float("nan"), "Rp 2.70.000"])
+def test_sum_that_is_none_is_refused(written: str | float) -> None:
+    with pytest.raises((Wrong, ArithmeticError)):
+        rupiah(written)
+
+
+@given(st.integers(0, 10**12))
+def test_sum_is_the_same_however_its_thousands_are_parted(value: int) -> None:
+    plain = f"{value:,}"
+    assert {rupiah(text) for text in (str(value), plain, plain.replace(",", "."), f"Rp {plain}")} == {value}
+
+
+def test_month_with_its_year_is_the_whole_month() -> None:
+    assert period("Februari 2026") == (date(2026, 2, 1), date(2026, 2, 28))
+    assert period("5/3/2026") == (date(2026, 3, 5),) * 2
+
+
+def test_columns_are_guessed_by_their_headers_and_what_was_chosen_goes_before() -> None:
+    headers = ("No", "Nama Kegiatan", "Bidang", "Lokasi Desa", "Tgl Mulai", "Anggaran", "Nama Penerima")
+    guessed = guess(headers, {})
+    assert (guessed["title"], guessed["village"], guessed["value"]) == (headers[1], headers[3], headers[5])
+    assert guessed["beneficiary"] == "Nama Penerima"
+    assert guess(headers, {"title": "Bidang"})["title"] == "Bidang"
+
+
+@pytest.mark.parametrize(
+    ("title", "category", "menu"),
+    [
+        ("Bantuan air bersih korban banjir", "disaster", "other"),
+        ("PMT PENYULUHAN balita", "specific", "food"),
+        ("Pembangunan 3 unit jamban", "sensitive", "latrine"),
+        ("Sumur bor", "sensitive", "water"),
+        ("Iuran BPJS keluarga", "sensitive", "insurance"),
+        ("Perbaikan jalan", "other", "other"),
+        ("Kegiatan KBM sekolah", "other", "other"),
+    ],
+)
+def test_rules_say_what_an_activity_is_and_by_which_word(title: str, category: str, menu: str) -> None:
+    found = rules().classify(title)
+    assert (found.category, found.menu) == (category, menu)
+    assert (found.word == "") == (category == "other")
+
+
+def test_every_row_is_accounted_for_with_its_reasons() -> None:
+    text = (
+        "Laporan TJSL;;\n"
+        + HEAD
+        + ";64.02.06.1001;5/3/2026;1;;\nPMT;X;kemarin;abc;banyak;\nPMT;X;1/3/2026;;;\n;;;9;;\n"
+    )
+    told = read(open_sheet(text.encode()), MAPPING)
+    assert [row.reasons for row in told] == [
+        ("no-title",),
+        ("not-date", "not-rupiah", "not-count"),
+        (),
+    ]
+    assert [row.number for row in told] == [3, 4, 5]
+
+
+# -- what counts once -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clinic(on_sqlite: District) -> Clinic:
+    return Clinic.opened(on_sqlite)
+
+
+def donor_of(district: District, name: str = "PT Contoh") -> str:
+    with district.hub.database.transaction() as session:
+        asked = {"name": name, "kind": "business"}
+        return register.add_donor(session, district.hub, asked, author="operator", now=district.clock.now)
+
+
+def taken(district: District, rows: str, donor: str | None, to: str = "regency") -> dict[str, int]:
+    now, hub = district.clock.now, district.hub
+    with hub.database.transaction() as session:
+        sheet_id = sheets.bring(
+            *(session, hub, (HEAD + rows).encode()),
+            name="csr.csv",
+            reported_to=to,
+            donor_id=donor,
+            author="operator",
+            now=now,
+        )
+        sheet = session.get_one(CsrSheet, (DISTRICT, sheet_id))
+        return dict(sheets.take(session, hub, sheet, MAPPING, author="operator", now=now))
+
+
+def activities(district: District) -> list[AidActivity]:
+    with district.hub.database.reading() as session:
+        return list(session.scalars(select(AidActivity).order_by(AidActivity.made_at, AidActivity.row)))
+
+
+def test_the_same_activity_reported_to_two_authorities_counts_once(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    assert taken(district, "PMT balita;Jahab;1/3/2026;9.000.000;20;\n", donor)["same"] == 0
+    again = "Makanan tambahan;Kel. Jahab;Maret 2026;9,0 juta;20;\nPMT balita;Jahab;1/6/2026;9.000.000;20;\n"
+    assert taken(district, again, donor, "province")["same"] == 1
+    assert taken(district, again, donor, "province")["same"] == 1  # the same file is the same sheet
+    rows = activities(district)
+    assert len(rows) == 3
+    first, second, third = rows
+    assert (second.same_as, second.same_by) == (f"activity/{first.id}", sheets.REPORTED_TWICE)
+    assert third.same_as is None
+    with district.hub.database.transaction() as session:
+        area = register.whole_district(session, district.hub)
+        apart = {"apart": True, "category": "other"}
+        now = district.clock.now
+        register.decide(session, district.hub, area, second.id, apart, author="account:x", now=now)
+    (decided,) = [row for row in activities(district) if row.id == second.id]
+    assert (decided.same_as, decided.category, decided.category_by) == (None, "other", "account:x")
+
+
+def test_row_with_a_nik_becomes_the_childs_delivery_and_does_not_count_beside_it(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    child = clinic.child("Anak Contoh", nik={"nik": "6402064101250001"})
+    counts = taken(district, "PMT;Jahab;1/3/2026;450.000;1;6402064101250001\n", donor)
+    (row,) = activities(district)
+    assert (counts["same"], row.same_by, row.child_id) == (1, sheets.DELIVERY_MADE, child)
+    (kept,) = district.rows(select(Delivery.child_id, Delivery.given, Delivery.value_rp, Delivery.funds))
+    assert tuple(kept) == (child, 1, 450_000, "csr")
+    assert b"6402064101250001" not in (row.sealed or b"")
+    clinic.first.sync_until_quiet()
+    assert [ref for ref in clinic.first.replica.base if ref[0] == "delivery"]
+
+
+def test_company_that_is_not_known_and_village_that_is_not_clear_wait_for_a_person(clinic: Clinic) -> None:
+    counts = taken(clinic.district, "PMT;Desa Antah;1/3/2026;;;\nBanjir;;1/3/2026;;;\n", None)
+    assert counts["open"] == 2  # of both nobody knows the company
+    assert [row.status for row in activities(clinic.district)] == ["open", "open"]
+
+
+# -- gap, overlap, proposals ----------------------------------------------------------------------
+
+
+def standing(district: District, days: int = 30) -> Standing:
+    with district.hub.database.reading() as session:
+        area = register.whole_district(session, district.hub)
+        first = TODAY - timedelta(days=days)
+        return need.standing(session, district.hub, area, first, TODAY, TODAY)
+
+
+def promise(district: District, donor: str, **fields: Any) -> str:
+    asked = {
+        **{"donor": donor, "menu": "food", "funds": "genting", "region": DISTRICT, "places": 9},
+        **{"value_rp": 2_700_000, "starts_on": "2026-03-01", "months": 6},
+    }
+    with district.hub.database.transaction() as session:
+        area = register.whole_district(session, district.hub)
+        now = district.clock.now
+        return register.add_commitment(
+            session, district.hub, area, asked | fields, author="operator", now=now
+        )
+
+
+def give(clinic: Clinic, child: str, **aid: Any) -> None:
+    held: dict[str, Any] = {
+        **{"menu": "food", "funds": "genting", "reaches": "child"},
+        **{"starts_on": "2026-03-01", "ends_on": "2026-08-31", **aid},
+    }
+    form = clinic.first.replica.open_delivery(child, clinic.district.new_id())
+    clinic.first.write(form, {"aid": held, "delivered": {"given_on": "2026-03-01"}})
+    clinic.first.sync_until_quiet()
+
+
+def test_who_is_in_need_and_has_nothing_lacks_and_krs_counts_while_it_holds(clinic: Clinic) -> None:
+    stunted = clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    clinic.child("Anak Risiko", family={"krs": True, "source": None, "valid_until": "2026-12-31"})
+    clinic.child("Anak Lewat", family={"krs": True, "source": None, "valid_until": "2026-03-05"})
+    clinic.child("Anak Sehat")
+    assert dict(standing(clinic.district).gap) == {"stunted": 1, "krs": 1}
+    give(clinic, stunted)
+    found = standing(clinic.district)
+    assert dict(found.gap) == {"krs": 1}
+    assert [(v.code, v.helped) for v in found.villages] == [(VILLAGE, 1)]
+
+
+def test_aid_that_ended_before_the_period_stands_no_more(clinic: Clinic) -> None:
+    child = clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    give(clinic, child, starts_on="2026-01-01", ends_on="2026-02-28")
+    assert standing(clinic.district, days=30).lacking == 0
+    assert standing(clinic.district, days=0).lacking == 1
+
+
+def test_the_same_menu_from_two_donors_at_once_is_an_overlap_and_another_menu_is_not(clinic: Clinic) -> None:
+    child = clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    give(clinic, child)
+    give(clinic, child, menu="latrine", funds="village")
+    assert standing(clinic.district).twice == ()
+    give(clinic, child, funds="apbd")
+    (found,) = standing(clinic.district).twice
+    assert (found.child_id, found.menu, found.sources) == (child, "food", ("genting", "state"))
+
+
+def test_narrowest_place_goes_first_then_the_menu_that_helps_most(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    far = promise(district, donor)
+    (found,) = standing(district).proposals
+    assert (found.promise.id, found.near) == (far, "district")
+    near = promise(district, donor, region=VILLAGE, menu="counselling", places=1)
+    (found,) = standing(district).proposals
+    assert (found.promise.id, found.near) == (near, "village")
+    food = promise(district, donor, region=VILLAGE, places=1)
+    (found,) = standing(district).proposals
+    assert found.promise.id == food
+    promise(district, donor, region="64.02.01")  # of another subdistrict: never
+    assert [p.promise.id for p in standing(district).proposals] == [food]
+
+
+def test_a_proposal_is_assigned_once_and_not_when_the_gap_has_moved_on(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    child = clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    commitment = promise(district, donor, places=1)
+    (proposal,) = standing(district).proposals
+    clinic.child("Anak Lain", haz=-3.4, waz=-1)  # in greater need: the one place is theirs now
+
+    def assign(seen: str) -> int:
+        with district.hub.database.transaction() as session:
+            area = register.whole_district(session, district.hub)
+            told = (commitment, VILLAGE, "stunted", seen)
+            now = district.clock.now
+            return need.assign(session, district.hub, area, *told, author="account:x", now=now)
+
+    with pytest.raises(Problem, match="aid-moved-on"):
+        assign(proposal.seen)
+    (proposal,) = standing(district).proposals
+    assert child not in proposal.children
+    assert assign(proposal.seen) == 1
+    with pytest.raises(Problem, match="aid-moved-on"):
+        assign(proposal.seen)
+    assert district.counts()["delivery"] == 1
+    assert standing(district).proposals == ()
+
+
+def test_aid_where_nobody_needs_it_is_told(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    taken(district, "PMT;Bukit Biru;1/3/2026;5 juta;9;\nPosko banjir;Jahab;1/3/2026;7 juta;9;\n", donor)
+    found = standing(district)
+    assert [(v.code, v.value_rp) for v in found.nobody_there] == [("64.02.06.1003", 5_000_000)]
+    assert found.relief == (1, 7_000_000)
+
+
+def test_companies_that_two_authorities_claim_are_told(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    taken(district, "PMT;Jahab;1/3/2026;5 juta;9;\n", donor)
+    taken(district, "Jamban;Jahab;1/3/2026;8 juta;9;\n", donor, "province")
+    assert standing(district).authorities == (("PT Contoh", ("province", "regency")),)
+
+
+def test_area_of_tpps_holds_its_villages_alone(clinic: Clinic) -> None:
+    clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    hub = clinic.district.hub
+    with hub.database.reading() as session:
+        for code, lacking in ((VILLAGE, 1), ("64.02.06.1003", 0)):
+            person = Person("", "t", "T", "tpps", "village", code)
+            area = Area.of(session, hub, person)
+            assert area.villages == (code,)
+            assert need.standing(session, hub, area, TODAY, TODAY, TODAY).lacking == lacking
+        with pytest.raises(Problem, match="not-allowed"):
+            Area.of(session, hub, Person("", "k", "K", "cadre", "post", clinic.district.posts[0]))
+        none = Area.within(session, hub, Scope("none", "", False), sees_children=False)
+        assert none.villages == ()
+
+
+# -- what a donor sees ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("children", "reached"), [(4, None), (5, 5)])
+def test_donor_sees_groups_of_five_or_more(clinic: Clinic, children: int, reached: int | None) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    commitment = promise(district, donor)
+    for number in range(children):
+        child = clinic.child(f"Anak {number}", days=())
+        give(clinic, child, donor=donor, commitment=commitment)
+    with district.hub.database.reading() as session:
+        person = Person("", "d", "D", "donor", "donor", donor)
+        own = progress.own(session, district.hub, person)
+        assert own is not None
+        (shown,) = own.progress
+        assert (shown.reached, shown.few) == (reached, reached is None)
+        stranger = Person("", "d", "D", "donor", "none", "")
+        assert progress.own(session, district.hub, stranger) is None
+        assert session.get(Donor, (DISTRICT, donor)) is not None
+
+
+def test_parts_and_rests_of_fewer_than_five_are_not_told() -> None:
+    told = {part: progress._part(part, 12) for part in range(13)}
+    assert {part for part, value in told.items() if value is not None} == {0, 5, 6, 7, 12}
