@@ -6,7 +6,7 @@ Values are unsealed for this only when they are asked for.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -68,14 +68,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a child: of which day and by whom for a measurement, and how many changes by how many devices.
+
+    `kind` is "" for one of which nothing is held but what was set aside.
+    """
+
+    id: str
+    kind: str
+    measured_on: date | None
+    source: str
+    changes: int
+    devices: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """A record's history. `lanes` are its actors: (id, name of the tablet; "" for the health centre's hub).
 
+    `records` are all of the child's, itself among them, the child's own first, then the newest measurement.
     `is_erased`: the child's key was destroyed. Who changed what when is still here and still chained; the values are gone.
     """
 
-    kind: str
-    record_id: str
+    record: Record
+    records: tuple[Record, ...]
     child_id: str
     post_id: str
     lanes: tuple[tuple[str, str], ...]
@@ -125,14 +141,37 @@ def lineage(
         history = ledger.histories(session, hub.district, {child_id: child}, {record_id: child_id})[record_id]
     ordered = _ordered(rows, found.headers)
     actors = list(dict.fromkeys(row.actor for row in ordered))
-    kind = next((row.kind for row in rows if row.kind), "")
+    records = _records(found)
     return Lineage(
-        *(kind, record_id, child_id, child.post_id),
+        next(record for record in records if record.id == record_id),
+        *(records, child_id, child.post_id),
         tuple((actor, found.tablets.get(actor, "")) for actor in actors),
         tuple(_steps(ordered, actors, found, history, values=values)),
         _live(history)[1],
         is_erased,
     )
+
+
+def _records(found: Held) -> tuple[Record, ...]:
+    """List a child's records."""
+    rows: dict[str, list[Any]] = {}
+    for row in found.rows:
+        if row.record_id is not None:
+            rows.setdefault(row.record_id, []).append(row)
+    records = []
+    for record_id, some in rows.items():
+        known = next((row for row in some if row.kind is not None), None)
+        key = found.headers[Dot(known.actor, known.counter)]["key"] if known else {}
+        on = key.get("measured_on")
+        records.append(
+            Record(
+                *(record_id, known.kind if known else "", date.fromisoformat(on) if on else None),
+                *(key.get("source", ""), len(some), len({row.actor for row in some})),
+            )
+        )
+    order = ("child", "measurement", "follow_up", "")
+    records.sort(key=lambda one: (order.index(one.kind), -(one.measured_on or date.min).toordinal(), one.id))
+    return tuple(records)
 
 
 def _steps(

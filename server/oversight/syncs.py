@@ -420,10 +420,10 @@ class Came:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A batch and everything in it."""
+    """A batch and everything in it; `sent_at` by the tablet's clock."""
 
     line: BatchLine
-    sent_at: str
+    sent_at: datetime
     digest: str
     changes: tuple[Came, ...]
 
@@ -446,7 +446,7 @@ def batch(session: Session, hub: Hub, scope: Scope, tablet_id: str, batch_id: st
     line = _batch_line(devices[tablet_id], row, ZoneInfo(hub.settings.time_zone))
     held = _held(session, hub, tablet_id, counters)
     changes = tuple(_came(tablet_id, item, held.get(item[0])) for item in items)
-    return Opened(line, row.sent_at, row.digest, changes)
+    return Opened(line, datetime.fromisoformat(row.sent_at), row.digest, changes)
 
 
 def _held(session: Session, hub: Hub, tablet_id: str, counters: Sequence[int]) -> dict[int, Any]:

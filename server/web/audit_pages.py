@@ -334,7 +334,7 @@ def history(child_id: Any, record_id: Any) -> str:
         "record.history-viewed",
         post_id=found.post_id,
         child=found.child_id,
-        record=found.record_id,
+        record=found.record.id,
         values=values,
     )
     return render_template(

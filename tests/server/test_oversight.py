@@ -303,6 +303,14 @@ def test_values_are_there_only_when_they_are_asked_for(month: Supervised) -> Non
     }
 
 
+def test_every_record_of_the_child_is_listed_beside(month: Supervised) -> None:
+    found = lineage_of(month)
+    child, newest, older = found.records
+    assert (child.kind, child.id, child.changes) == ("child", month.disputed[0], 1)
+    assert (newest, newest.measured_on, newest.devices) == (found.record, date.fromisoformat(MARCH), 3)
+    assert (older.source, older.changes) == ("cadre", 1)
+
+
 def test_history_outside_the_area_is_not_found(month: Supervised) -> None:
     with pytest.raises(Problem, match="record-unknown"):
         lineage_of(month, scope=of_post(month.district, 1))
