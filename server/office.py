@@ -138,7 +138,7 @@ def write(
     """
     at = dict.fromkeys({edit.child_id for edit in edits}, new_at) if new_at is not None else {}
     planned = plan(session, hub, edits, author=author, now=now, new_at=at, lock=True)
-    dots = [[w.dot.actor, w.dot.counter] for w in planned.written]
+    dots = [[w.dot.actor, w.dot.counter, w.hash] for w in planned.written]  # server.audit.anchors
     planned.carry_out(session, hub, action, {**(details or {}), "dots": dots}, author=author, now=now)
     return planned.written
 

@@ -426,6 +426,7 @@ def _close(
         "outcomes": dict(counts),
         "clock_offset_ms": offset_ms,
         **({"carried": True} if batch["carried"] else {}),
+        **({"chain": [new[-1].link.dot.counter, new[-1].link.hash]} if new else {}),  # server.audit.anchors
     }
     plan.entries = _entries(tablet, details, touched)
 

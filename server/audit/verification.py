@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Select, String, Text, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from server.audit.anchors import unheld
 from server.audit.chain import entry_hash
 from server.audit.checkpoints import Head, Kept, is_signed, peaks_text, stored
 from server.audit.merkle import Growing
@@ -30,6 +31,8 @@ from sync_protocol import ProtocolError, canonical, digest
 
 CHECKPOINT: Final = "checkpoint"
 """The name under which a broken checkpoint is told, where a stream's name stands else."""
+CHANGES: Final = "changes/"
+"""Before an actor's id: the name under which its broken chain in the ledger is told; its numbers are changes' counters."""
 LOOKED_AHEAD: Final = 1000
 """Rows after one that does not fit, among which the right one is looked for."""
 ROWS_AT_ONCE: Final = 5000
@@ -89,7 +92,7 @@ def verify(
     keys: Mapping[str, str] | None = None,
     kept: Kept | None = None,
 ) -> tuple[int, list[Broken]]:
-    """Recompute every stream and every checkpoint of a district.
+    """Recompute every stream and every checkpoint of a district, and hold the ledger against what the log says of it.
 
     Parameters
     ----------
@@ -98,13 +101,17 @@ def verify(
 
     Returns
     -------
-    (entries read, first break of each broken stream, first broken checkpoint)
+    (entries read, first break of each broken stream, first broken checkpoint, first of each actor's changes)
     """
     found = check_checkpoints(stored(session, district), district, keys or {})
     heads = {head.stream: head for head in heads_of(session, district)}
     marks, broken = found.against(kept)
     count, streams = follow(district, heads, marks, entries_of(session, district))
-    return count, [*streams, *broken]
+    changes = [
+        Broken(f"{CHANGES}{actor}", number, "rewritten" if until else "removed", until)
+        for actor, number, until in unheld(session, district)
+    ]
+    return count, [*streams, *broken, *changes]
 
 
 def heads_of(session: Session, district: str) -> Iterator[Head]:

@@ -402,11 +402,56 @@ def add_leaf(log: Log) -> Expected:
     return "checkpoint", number
 
 
+# -- changes ----------------------------------------------------------------------------------------
+
+
+def _changes(log: Log) -> list[dict[str, Any]]:
+    """Give the changes of a tablet, in order."""
+    rows = log.rows(
+        "SELECT actor, counter, hash, header FROM change WHERE district = :district ORDER BY actor, counter"
+    )
+    actor = log.rng.choice(sorted({row["actor"] for row in rows}))
+    return [row for row in rows if row["actor"] == actor]
+
+
+def rewrite_changes(log: Log) -> Expected:
+    """Rewrite a tablet's changes from one on, hash what follows anew, and let the tablet's row say so too."""
+    rows = _changes(log)
+    first = log.rng.randrange(len(rows))
+    previous = rows[first - 1]["hash"] if first else ""
+    for row in rows[first:]:
+        header = json.loads(row["header"]) | {"previous": previous, "author": "kader-lain"}
+        previous = digest(header)
+        log.do(
+            "UPDATE change SET hash = :hash, header = :header WHERE actor = :actor AND counter = :counter",
+            hash=previous,
+            header=json.dumps(header).encode(),
+            actor=row["actor"],
+            counter=row["counter"],
+        )
+    log.do("UPDATE tablet SET chain_hash = :hash WHERE id = :actor", hash=previous, actor=rows[0]["actor"])
+    return f"changes/{rows[0]['actor']}", rows[first]["counter"]
+
+
+def cut_changes(log: Log) -> Expected:
+    """Delete a tablet's last changes, and turn its row back."""
+    rows = _changes(log)
+    left = log.rng.randrange(len(rows))
+    given = {"actor": rows[0]["actor"], "left": left}
+    log.do("DELETE FROM change WHERE actor = :actor AND counter > :left", **given)
+    log.do(
+        "UPDATE tablet SET taken = :left, head_counter = :left, chain_hash = :hash WHERE id = :actor",
+        hash=rows[left - 1]["hash"] if left else "",
+        **given,
+    )
+    return f"changes/{rows[0]['actor']}", None
+
+
 ALTERATIONS: Final[tuple[Callable[[Log], Expected], ...]] = (
     *(edit_entry, edit_entry, delete_entries, delete_and_number_anew, insert_entry, swap_entries),
     *(move_entry, hide_entry, rewrite_tail, rewrite_tail, cut_tail, drop_stream, rewrite_everything),
     *(edit_head, drop_head, rename_stream, edit_checkpoint, drop_checkpoints, swap_checkpoints),
-    *(edit_leaf, drop_leaf, add_leaf),
+    *(edit_leaf, drop_leaf, add_leaf, rewrite_changes, cut_changes),
 )
 
 

@@ -399,13 +399,13 @@ def while_running(district: District, work: Callable[[], None]) -> bool:
 
 @pytest.mark.usefixtures("handlers")
 def test_scheduler_runs_its_first_jobs_at_once_until_told_to_stop(installed: District) -> None:
-    assert while_running(installed, lambda: wait_until(lambda: len(runs(installed)) >= 2, "two jobs"))
-    assert sorted(runs(installed)) == ["job:silent-tablets", "job:unmeasured-children"]
+    assert while_running(installed, lambda: wait_until(lambda: len(runs(installed)) >= 3, "three jobs"))
+    assert sorted(runs(installed)) == ["job:sign-log", "job:silent-tablets", "job:unmeasured-children"]
 
 
 @pytest.mark.usefixtures("handlers")
 def test_scheduler_finishes_the_job_that_runs_when_told_to_stop(on_sqlite: District) -> None:
-    """Both first jobs wait for the database's write lock, which is held until after the signal."""
+    """The first jobs wait for the database's write lock, which is held until after the signal."""
     path = sqlite_file(on_sqlite).with_name(f"{sqlite_file(on_sqlite).name}.write-lock")
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -416,7 +416,7 @@ def test_scheduler_finishes_the_job_that_runs_when_told_to_stop(on_sqlite: Distr
         release.start()
 
     assert while_running(on_sqlite, work)
-    assert len(runs(on_sqlite)) == 2
+    assert len(runs(on_sqlite)) == 3
     release.join()
 
 

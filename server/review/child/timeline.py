@@ -328,7 +328,10 @@ def _set_aside(
 def _deeds(logged: Sequence["_Entry"]) -> dict[Dot, "_Entry"]:
     """Find for each change that the health centre made what the log says of it."""
     return {
-        Dot(*dot): entry for entry in logged if entry.action in DEEDS for dot in entry.details.get("dots", ())
+        Dot(*dot[:2]): entry
+        for entry in logged
+        if entry.action in DEEDS
+        for dot in entry.details.get("dots", ())
     }
 
 
