@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 from uuid import UUID
@@ -861,6 +862,37 @@ def tablet_list(data: Path | None, form: str) -> None:
     click.echo(_looked(data, lambda hub, _: desk.list_tablets(hub, form)).rstrip("\n"))
 
 
+@tablet.command("whose-data")
+@_data_option
+@click.argument("tablet_id", type=click.UUID)
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
+    """List whose data was on a lost tablet, with names; that is logged."""
+    import json
+
+    from server import audit
+    from server.review import Scope, exposure
+
+    def look(hub: Any, now: datetime) -> str:
+        scope = Scope.whole_district(hub, shows_names=True)
+        with hub.database.reading() as session:
+            found = exposure.exposure(session, hub, scope, str(tablet_id))
+        details = {"tablet": found.tablet.id, "children": len(found.children), "names": True}
+        stream = audit.post_stream(found.tablet.post_id)
+        with hub.database.transaction() as session:
+            audit.append(
+                *(session, hub.district, stream, "tablet.exposure-exported"),
+                actor=OPERATOR,
+                now=now,
+                details=details,
+            )
+        if form == "json":
+            return json.dumps(found.wire(), ensure_ascii=False, indent=1)
+        return "".join(exposure.exposure_csv(found))
+
+    click.echo(_looked(data, look).rstrip("\r\n"))
+
+
 @tablet.command("revoke")
 @_data_option
 @click.argument("tablet_id", type=click.UUID)
@@ -1438,6 +1470,129 @@ def export_dhis2(data: Path | None, month: str, by: str, codes: Path | None, out
     _leave(data, output, "dhis2", write, first=f"{first}", last=f"{last}", post=None, shows_names=False)
 
 
+# -- parents' rights ------------------------------------------------------------------------------
+
+
+@main.group()
+def rights() -> None:
+    """The rights of children's parents: requests and when they are due, copies, erasures (docs/privacy.md)."""
+
+
+@rights.command("list")
+@_data_option
+def rights_list(data: Path | None) -> None:
+    """List requests that wait for an answer, the one that is due first in front; exits 1 if one is late."""
+    from server.review import Scope
+    from server.rights import open_requests
+
+    hub, now = _hub(data), datetime.now(UTC)
+    with _told(), hub.database.reading() as session:
+        found = open_requests(session, hub, Scope.whole_district(hub, shows_names=False))
+    for asked in found:
+        late = "TERLAMBAT/LATE" if asked.is_overdue(now) else f"{asked.hours_left(now)} h"
+        due = f"{asked.due_at:%Y-%m-%d %H:%M}Z"
+        click.echo(f"{due}\t{late}\t{asked.kind}\t{asked.status}\t{asked.child_id}\t{asked.post_name}")
+    sys.exit(NEEDS_ATTENTION if any(asked.is_overdue(now) for asked in found) else 0)
+
+
+@rights.command("export")
+@_data_option
+@click.argument("child", type=click.UUID)
+@click.option("--pdf", is_flag=True, help="As a PDF to hand over; else JSON.")
+@click.option("--language", type=click.Choice(["id", "en"]), default="id", show_default=True)
+@click.option("-o", "--output", default="-", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+def rights_export(data: Path | None, child: UUID, pdf: bool, language: str, output: Path) -> None:
+    """Write everything that is held of CHILD and who read it; that is logged."""
+    import json
+
+    from server import rights
+    from server.errors import Problem
+    from server.review import Scope
+
+    hub, now = _hub(data), datetime.now(UTC)
+    with _told():
+        try:
+            with hub.database.reading() as session:
+                scope = Scope.whole_district(hub, shows_names=True)
+                report = rights.gather(session, hub, scope, str(child), now)
+        except Problem as problem:
+            _refused(problem)
+        with hub.database.transaction() as session:
+            rights.log_given(session, hub, OPERATOR, report, "pdf" if pdf else "json", now)
+        text = json.dumps(report.wire(), ensure_ascii=False, indent=1).encode()
+        _write_whole(output, [rights.as_pdf(report, hub, OPERATOR, language) if pdf else text])
+
+
+@rights.command("erasures")
+@_data_option
+def rights_erasures(data: Path | None) -> None:
+    """Write who was erased (ids alone) as JSON: keep it with the copy of the keys, for 'rights erase-again'."""
+    import json
+
+    from server.rights import erased_so_far
+
+    hub = _hub(data)
+    with _told(), hub.database.reading() as session:
+        click.echo(json.dumps(erased_so_far(session, hub), indent=1))
+
+
+@rights.command("erase-again")
+@_data_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def rights_erase_again(data: Path | None, file: Path) -> None:
+    """Erase again those of FILE (of 'rights erasures') who came back with an older backup."""
+    import json
+
+    try:
+        listed = [
+            {name: str(one[name]) for name in ("child_id", "proposed_by", "agreed_by")}
+            for one in json.loads(file.read_bytes())
+        ]
+    except (ValueError, KeyError, TypeError):
+        _wrong_use(f"{file}: bukan daftar penghapusan / this is no list of erasures")
+    _erase_again(_hub(data), listed)
+
+
+def _erase_again(hub: Any, listed: list[dict[str, str]]) -> None:
+    from server.office import decide
+
+    with _told():
+        count = 0
+        for one in listed:
+            count += decide(hub, partial(_erased_once, hub, [one]))
+    click.echo(f"{count} anak dihapus lagi / children erased again", err=True)
+
+
+def _erased_once(hub: Any, listed: list[dict[str, str]], session: Any) -> int:
+    from server.rights import erase_again
+
+    return erase_again(session, hub, listed, now=datetime.now(UTC))
+
+
+def _erased_here(data: Path | None) -> list[dict[str, str]]:
+    """Give who was erased in the database that is about to be replaced, as far as it can be read."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from server.hub import Hub
+    from server.rights import erased_so_far
+    from server.security import KeyUnusable
+
+    settings = _settings(data)
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():  # looking would make it
+        return []
+    try:
+        hub = Hub.open(settings)
+    except (KeyUnusable, OSError):
+        return []
+    try:
+        with hub.database.reading() as session:
+            return erased_so_far(session, hub)
+    except SQLAlchemyError:  # nothing there yet, damaged, or of an older release
+        return []
+    finally:
+        hub.database.dispose()
+
+
 # -- keys -----------------------------------------------------------------------------------------
 
 
@@ -1566,6 +1721,7 @@ def restore(data: Path | None, file: Path | None, yes: bool, already: bool) -> N
         )
         return yes or click.confirm(asked, err=True)
 
+    erased = [] if file is None else _erased_here(data)
     with _told():
         try:
             if file is None:
@@ -1576,6 +1732,8 @@ def restore(data: Path | None, file: Path | None, yes: bool, already: bool) -> N
         except backups.BackupRefused as error:
             _wrong_use(str(error))
     _tell_restored(settings, done)
+    if erased and not done.keys_missing:
+        _erase_again(_hub(data), erased)
     sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
 
 

@@ -7,7 +7,7 @@ Rules kept here: every step is in the log; who asked and what they said is seale
 """
 
 from server.rights.access import Report, as_pdf, gather, log_given
-from server.rights.erasing import erase_again, hold_until
+from server.rights.erasing import erase_again, erased_so_far, hold_until
 from server.rights.requests import (
     DAYS,
     KINDS,
@@ -33,6 +33,7 @@ __all__ = [
     "answer",
     "as_pdf",
     "erase_again",
+    "erased_so_far",
     "gather",
     "hold_until",
     "lift",

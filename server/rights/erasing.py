@@ -217,6 +217,15 @@ def _named(found: Any) -> set[str]:
     return {text for part in parts for text in _named(part)}
 
 
+def erased_so_far(session: Session, hub: Hub) -> list[dict[str, str]]:
+    """Give who was erased here, for `erase_again`: ids, and who agreed; nothing of a person."""
+    c = table(Erasure).c
+    rows = session.execute(
+        select(c.child_id, c.proposed_by, c.agreed_by).where(c.district == hub.district).order_by(c.child_id)
+    )
+    return [{"child_id": r.child_id, "proposed_by": r.proposed_by, "agreed_by": r.agreed_by} for r in rows]
+
+
 def erase_again(session: Session, hub: Hub, erased: Sequence[Mapping[str, str]], *, now: datetime) -> int:
     """Erase those again who were erased after a backup was made that has now been put back; give how many there were."""
     c, count = table(Child).c, 0

@@ -33,6 +33,19 @@ ENTRIES: Final[list[Entry]] = [
         ),
     ),
     Entry("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
+    Entry(
+        "rights.all_requests",
+        N_("Parents’ rights"),
+        "decide",
+        also=(
+            "rights.of_child",
+            "rights.ask",
+            "rights.consent",
+            "rights.answer",
+            "rights.agree",
+            "rights.copy",
+        ),
+    ),
     Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
         "aid.overview",

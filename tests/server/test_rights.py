@@ -1,18 +1,24 @@
 """What parents may ask: seen, corrected, restricted and erased in time, by whom, and what is then nowhere to be found."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from server import office, rights
+from server.cli import main
 from server.doctor import examine
 from server.errors import Problem
-from server.models import Assessment, Attention, Child, Erasure, Flag, FollowUp, NikIndex
+from server.hub import Hub
+from server.models import Assessment, Attention, Child, Flag, FollowUp, NikIndex
 from server.review import Scope, search
 from server.review.child import child_view
+from tests.faults._running import environment
 from tests.interchange._files import row as sheet_row
 from tests.interchange._files import xlsx
 from tests.interchange._office import taken
@@ -248,10 +254,8 @@ def test_erased_again_after_an_older_backup_was_put_back(
 ) -> None:
     backup = installed.back_up()
     erased(installed, child)
-    done = [
-        {"child_id": r.child_id, "proposed_by": r.proposed_by, "agreed_by": r.agreed_by}
-        for r in installed.rows(select(Erasure.child_id, Erasure.proposed_by, Erasure.agreed_by))
-    ]
+    with installed.hub.database.reading() as session:
+        done = rights.erased_so_far(session, installed.hub)
     installed.restore(backup)
     assert seen(installed, child)
     assert do(installed, lambda s: rights.erase_again(s, installed.hub, done, now=installed.clock.now)) == 1
@@ -269,3 +273,49 @@ def test_erased_again_after_an_older_backup_was_put_back(
 
 def _note(session: Any, district: District) -> int:
     return 0
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+def run(district: District, *arguments: str) -> Result:
+    """Run a command as an operator does."""
+    return CliRunner().invoke(main, [*arguments], env=environment(district.hub.settings))
+
+
+def test_restore_erases_again_and_a_list_does_so_for_another_database(
+    installed: District, tablet: FakeTablet, child: str, tmp_path: Path
+) -> None:
+    installed.hub.database.dispose()
+    installed.hub = Hub.open(replace(installed.hub.settings, data_dir=tmp_path / "data"))
+    installed.hub.settings.data_dir.mkdir()
+    file, listed = tmp_path / "backup.zip", tmp_path / "erasures.json"
+    assert run(installed, "backup", str(file)).exit_code == 0
+    erased(installed, child)
+    listed.write_text(run(installed, "rights", "erasures").stdout)
+    installed.hub.database.dispose()
+    told = run(installed, "restore", str(file), "--yes")
+    assert (told.exit_code, "1 anak dihapus lagi" in told.stderr) == (0, True), told.stderr
+    assert not seen(installed, child)
+    assert "0 anak dihapus lagi" in run(installed, "rights", "erase-again", str(listed)).stderr
+    assert installed.broken_log() == []
+
+
+def test_commands_list_what_is_due_and_whose_data_was_on_a_tablet(
+    on_sqlite: District, tmp_path: Path
+) -> None:
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child(identity=identity(name="Anak Perintah Contoh"))
+    tablet.sync_until_quiet()
+    ask(on_sqlite, child, "access")  # in March 2026: long ago by the clock of the command
+    told = run(on_sqlite, "rights", "list")
+    assert (told.exit_code, "TERLAMBAT" in told.stdout, child in told.stdout) == (1, True, True)
+    copy = tmp_path / "salinan.json"
+    assert run(on_sqlite, "rights", "export", child, "-o", str(copy)).exit_code == 0
+    assert orjson.loads(copy.read_bytes())["child"]["name"] == "Anak Perintah Contoh"
+    lost = run(on_sqlite, "tablet", "whose-data", tablet.id)
+    assert "Anak Perintah Contoh" in lost.stdout
+    assert on_sqlite.actions(f"post/{on_sqlite.posts[0]}")[-2:] == [
+        "rights.access-given",
+        "tablet.exposure-exported",
+    ]

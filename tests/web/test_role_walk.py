@@ -17,13 +17,14 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from server import accounts, audit, places
+from server import accounts, audit, places, rights
 from server.accounts import Person
 from server.accounts.roles import PERMISSIONS, SCOPES_OF
 from server.aid import sheets
 from server.app import create_app
 from server.audit import checkpoints
 from server.models import Account, AidActivity, CsrSheet, Donor
+from server.review import Scope
 from sync_protocol import measurement_id
 from tests.interchange._files import row, xlsx
 from tests.server._district import DISTRICT, Databases, District
@@ -185,6 +186,14 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /angka/<area_kind>/<area>/monev": "see_figures",
     "POST /angka/hitung": "see_figures",
     "GET /api/v1/figures": "see_figures",
+    # parents' rights
+    "GET /hak": "decide",
+    "GET /anak/<child_id>/hak": "decide",
+    "POST /anak/<child_id>/hak": "decide",
+    "POST /anak/<child_id>/hak/persetujuan": "decide",
+    "GET /anak/<child_id>/hak/salinan.<any(pdf, json):paper>": "decide",
+    "POST /hak/<uuid:request_id>": "decide",
+    "POST /hak/<uuid:request_id>/setuju": "agree_to_erase",
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
@@ -353,7 +362,12 @@ def opened(databases: Databases) -> Iterator[World]:
             "area": district.posts[0],
             "filename": "style.css",
             "action": "apply",
+            "paper": "json",
         }
+        asked = {"kind": "correction", "relation": "mother", "by": NAME}
+        with hub.database.transaction() as session:
+            whole = Scope.whole_district(hub, shows_names=True)
+            fill["request_id"] = rights.receive(session, hub, whole, child, asked, author="operator", now=now)
         made = populated(World(clinic, app, fill), away)
         desk = made.inside["staff.district.in"]
         plan = {"task": fill["task"], "action": "refer_puskesmas", "due_on": "2030-01-01"}

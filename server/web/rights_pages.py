@@ -1,0 +1,218 @@
+"""The rights of a child's parents: what was asked and by when it is due, a child's page, consent, the copy to hand over.
+
+Whoever decides about children writes requests down and answers them; to erase, a supervisor agrees to what another proposed.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import office, rights
+from server.errors import Problem
+from server.office import Edit
+from server.review import Scope, care
+from server.review.scope import name_of, state_of
+from server.rights import requests
+from server.web.gate import hub, permitted, person
+from server.web.words import N_, language, told
+from sync_protocol import VersionVector
+
+bp = Blueprint("rights", __name__)
+
+Answer = AnyResponse | str | tuple[str, int]
+
+STATUSES: Final = {
+    "open": N_("open"),
+    "waiting": N_("waits for a supervisor's agreement"),
+    "done": N_("done"),
+    "refused": N_("refused"),
+    "withdrawn": N_("withdrawn"),
+}
+FIELDS: Final = ("kind", "relation", "by", "contact", "words")
+CONSENT: Final = ("by", "relation", "on", "method")
+FITTING: Final = {
+    requests.CORRECTION: ("done", "data-right", "not-entitled", "withdrawn"),
+    requests.ERASURE: ("done", "must-be-kept", "not-entitled", "withdrawn"),
+}
+"""Outcomes that are offered, by kind."""
+
+
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    other = int(language() == "en")
+    tables = {"kind": rights.KINDS, "relation": rights.RELATIONS, "outcome": rights.OUTCOMES}
+    said = {name: {code: pair[other] for code, pair in table.items()} for name, table in tables.items()}
+    return {"rights_words": {**said, "status": {code: told(words) for code, words in STATUSES.items()}}}
+
+
+def _scope() -> Scope:
+    return Scope.of(person())
+
+
+def _acting() -> str:
+    return f"account:{person().account_id}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# -- all requests, and one child's ----------------------------------------------------------------
+
+
+@bp.get("/hak")
+@permitted("decide")
+def all_requests() -> str:
+    """List the requests that wait for an answer, the one that is due first in front."""
+    with hub().database.reading() as session:
+        found = rights.open_requests(session, hub(), _scope())
+    return render_template("rights.html", requests=found, now=_now())
+
+
+@bp.get("/anak/<child_id>/hak")
+@permitted("decide")
+def of_child(child_id: str) -> str:
+    """Show what a child's parents have asked and agreed to, and the forms for more. Who looked is logged."""
+    page = _page(child_id)
+    with hub().database.transaction() as session:
+        row = requests.subject(session, hub(), _scope(), child_id)
+        requests.log_seen(session, hub(), person(), child_id, row.post_id, _now())
+    return page
+
+
+@bp.post("/anak/<child_id>/hak")
+@permitted("decide")
+def ask(child_id: str) -> Answer:
+    """Write down what a parent asks."""
+    typed = {name: request.form.get(name, "").strip() or None for name in FIELDS}
+    given = {name: value for name, value in typed.items() if value is not None}
+    try:
+        office.decide(
+            hub(),
+            lambda s: rights.receive(s, hub(), _scope(), child_id, given, author=_acting(), now=_now()),
+        )
+    except Problem as refused:
+        return _again(child_id, refused, typed)
+    flash(told(N_("The request is written down. The answer is due in 3×24 hours.")))
+    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+
+
+@bp.post("/anak/<child_id>/hak/persetujuan")
+@permitted("decide")
+def consent(child_id: str) -> Answer:
+    """Write down that a parent gives consent or takes it back."""
+    typed = {name: request.form.get(name, "").strip() or None for name in CONSENT}
+    try:
+        seen = VersionVector.from_wire(orjson.loads(request.form.get("context") or "{}"))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise Problem("request-malformed", reason="context") from error
+    register = {"given": request.form.get("given") == "1", **typed}
+    edit = Edit.of_child(child_id, {"consent": register}, seen)
+    now = _now()
+    try:
+        with hub().database.reading() as session:
+            requests.subject(session, hub(), _scope(), child_id)
+        office.decide(
+            hub(), lambda s: office.write(s, hub(), [edit], "consent.recorded", author=_acting(), now=now)
+        )
+    except Problem as refused:
+        return _again(child_id, refused, typed)
+    flash(told(N_("The consent is written down.")))
+    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+
+
+def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tuple[str, int]:
+    """Show the forms once more, with what was typed and what is wrong with it."""
+    if refused.code != "change-invalid":
+        raise refused
+    g.problem = refused.code
+    return _page(child_id, typed, refused.details["reasons"]), 422
+
+
+def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any = ()) -> str:
+    with hub().database.reading() as session:
+        row = requests.subject(session, hub(), _scope(), child_id)
+        asked = rights.of_child(session, hub(), _scope(), child_id)
+        until = rights.hold_until(session, hub(), child_id)
+        named = {
+            one for each in asked for one in (each.received_by, each.proposed_by, each.decided_by) if one
+        }
+        people = care.people(session, hub(), named)
+    state = state_of(hub(), child_id, row) if row.state is not None else None
+    return render_template(
+        "rights_child.html",
+        child_id=child_id,
+        name=name_of(hub(), row),
+        restricted_at=row.restricted_at,
+        consents=[sibling.value for sibling in state.registers.get("consent", ())] if state else [],
+        context=orjson.dumps(state.vector.wire(), default=tuple).decode() if state else "{}",
+        requests=asked,
+        people=people,
+        hold_until=until,
+        holds=until is not None and until > hub().settings.today(_now()),
+        fitting=lambda kind: FITTING.get(kind, ("done", "not-entitled", "withdrawn")),
+        typed=typed or {},
+        wrong=wrong,
+        now=_now(),
+        me=_acting(),
+        today=hub().settings.today(_now()),
+    )
+
+
+# -- answering ------------------------------------------------------------------------------------
+
+
+@bp.post("/hak/<uuid:request_id>")
+@permitted("decide")
+def answer(request_id: UUID) -> Answer:
+    """Do what was asked, or refuse it; an erasure is only proposed by this."""
+    id_, outcome = str(request_id), request.form.get("outcome", "")
+    with hub().database.reading() as session:
+        asked = requests.one(session, hub(), _scope(), id_)
+    status = office.decide(
+        hub(), lambda s: rights.answer(s, hub(), _scope(), id_, outcome, author=_acting(), now=_now())
+    )
+    if status == requests.WAITING:
+        flash(told(N_("Proposed. A supervisor who has not had it in hand must agree now.")))
+    else:
+        flash(told(N_("The request is answered.")))
+    return redirect(url_for("rights.of_child", child_id=asked.child_id), 303)
+
+
+@bp.post("/hak/<uuid:request_id>/setuju")
+@permitted("agree_to_erase")
+def agree(request_id: UUID) -> Answer:
+    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
+    office.decide(
+        hub(), lambda s: rights.agree(s, hub(), _scope(), str(request_id), author=_acting(), now=_now())
+    )
+    flash(told(N_("The child's data was erased. Tablets erase it with their next sync.")))
+    return redirect(url_for("rights.all_requests"), 303)
+
+
+# -- the copy to hand over ------------------------------------------------------------------------
+
+
+@bp.get("/anak/<child_id>/hak/salinan.<any(pdf, json):paper>")
+@permitted("decide")
+def copy(child_id: str, paper: str) -> Response:
+    """Give everything that is held of a child and who read it, to hand to a parent; that is logged."""
+    now, who = _now(), person()
+    with hub().database.reading() as session:
+        report = rights.gather(session, hub(), _scope(), child_id, now)
+    with hub().database.transaction() as session:
+        rights.log_given(session, hub(), _acting(), report, paper, now)
+    if paper == "pdf":
+        response = Response(
+            rights.as_pdf(report, hub(), who.display_name, language()), mimetype="application/pdf"
+        )
+    else:
+        response = Response(
+            orjson.dumps(report.wire(), option=orjson.OPT_INDENT_2), mimetype="application/json"
+        )
+    response.headers["Content-Disposition"] = f'attachment; filename="data-anak-{child_id[-8:]}.{paper}"'
+    return response
