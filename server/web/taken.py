@@ -387,6 +387,7 @@ TAKEN: Final[Mapping[str, Taken]] = {
     "GET /tablet": Taken({"tampil": WORDS, "pos": MAYBE_ID, **PAGE}),
     "GET /tablet/daftar": Taken({"pos": MAYBE_ID}),
     "POST /tablet/daftar": Taken({"pos": MAYBE_ID}, form={"post": ID, "name": TEXT}),
+    "POST /tablet/kode/<handle>/batal": Taken({"pos": MAYBE_ID}, form={}),
     "POST /api/v1/tablets/codes": Taken(json={"post": ID, "name": TEXT}),
     "GET /tablet/<tablet_id>/cabut": Taken({"hilang": TICK}),
     "POST /tablet/<tablet_id>/cabut": Taken(form={"lost": TICK}),
