@@ -175,7 +175,7 @@ export class App {
     window.scrollTo(0, 0);
     const heading = this.root.querySelector("h1");
     if (heading) heading.focus();
-    document.title = `${shown.title} · Posyandu`;
+    document.title = `${shown.tab || shown.title} · Posyandu`; // goes into the browser's history: never a child's name
   }
 
   /** Something went wrong that nobody foresaw: say so, and that nothing that was saved is lost. @param {Error} error */

@@ -6,7 +6,7 @@ import { say } from "../words/words.js";
 
 /** @param {import("../app.js").App} app */
 export function afresh(app) {
-  const code = h("input", { autocomplete: "off", autocapitalize: "characters", placeholder: "XXXX-XXXX-XX" });
+  const code = h("input", { autocapitalize: "characters", placeholder: "XXXX-XXXX-XX" });
   const told = h("div", {});
   const submit = async (event) => {
     event.preventDefault();

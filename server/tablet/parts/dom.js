@@ -2,11 +2,14 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** What is typed into these must not be kept by the browser, which would write it down beside the encrypted database. */
+const TYPED = new Set(["input", "textarea", "select"]);
+
 /** @param {object} [props] attributes, `on…` listeners, booleans; null and false leave one out
  * @param {...any} children nodes, text, arrays of these; null and false are left out
  * @template {keyof HTMLElementTagNameMap} Tag @param {Tag} tag @returns {HTMLElementTagNameMap[Tag]} */
 export function h(tag, props = {}, ...children) {
-  return filled(document.createElement(tag), props, children);
+  return filled(document.createElement(tag), TYPED.has(tag) ? { autocomplete: "off", ...props } : props, children);
 }
 
 /** The same for SVG. @returns {SVGElement} */

@@ -12,7 +12,8 @@ const PLACES = [
 ];
 
 /** @param {import("../app.js").App} app
- * @param {{title: string, body: any, place?: string, back?: string, bare?: boolean}} shown `bare`: without the four places */
+ * @param {{title: string, tab?: string, body: any, place?: string, back?: string, bare?: boolean}} shown `tab`: the page's
+ *   title where `title` names a child; `bare`: without the four places */
 export function frame(app, { title, body, place, back, bare }) {
   const heading = h("h1", { tabindex: "-1" }, title);
   if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];

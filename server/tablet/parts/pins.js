@@ -8,7 +8,6 @@ const input = () =>
   h("input", {
     type: "password",
     inputmode: "numeric",
-    autocomplete: "off",
     maxlength: String(PIN_DIGITS),
     pattern: "[0-9]*",
   });

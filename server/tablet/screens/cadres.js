@@ -7,7 +7,7 @@ import { say } from "../words/words.js";
 /** @param {import("../app.js").App} app */
 export function cadres(app) {
   const { device, tablet } = app;
-  const name = h("input", { autocomplete: "off", maxlength: "60", list: "known-cadres" });
+  const name = h("input", { maxlength: "60", list: "known-cadres" });
   const pins = pinFields();
   const told = h("div", { "aria-live": "polite" });
   const submit = async (event) => {

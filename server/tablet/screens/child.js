@@ -43,7 +43,7 @@ export function child(app, id) {
     measurements(app, one, assessment),
     about(one),
   ];
-  return { title: one.name || say("(tanpa nama)", "(no name)"), body, back: "#/hari-ini" };
+  return { title: one.name || say("(tanpa nama)", "(no name)"), tab: say("Anak", "Child"), body, back: "#/hari-ini" };
 }
 
 /** How many aids a child has, and whether one was promised and has not come. */

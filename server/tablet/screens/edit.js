@@ -82,7 +82,7 @@ export async function edit(app, id) {
 
 /** The controls; choices write into `held` at once, the others are read when saving. */
 function fields({ identity, parents, nik, home, birth, consent }, app) {
-  const text = (held, props = {}) => h("input", { value: held || "", autocomplete: "off", ...props });
+  const text = (held, props = {}) => h("input", { value: held || "", ...props });
   const born = text(identity.born_on, {
     type: "date",
     max: app.day,

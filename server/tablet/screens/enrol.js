@@ -32,7 +32,6 @@ export function enrol(app) {
   const scanned = location.pathname.endsWith("/daftar") ? location.hash.slice(1) : "";
   const code = h("input", {
     value: scanned.startsWith("/") ? "" : scanned,
-    autocomplete: "off",
     autocapitalize: "characters",
     spellcheck: "false",
     placeholder: "XXXX-XXXX-XX",
@@ -124,7 +123,7 @@ function others(app) {
 }
 
 function firstCadre(app) {
-  const name = h("input", { autocomplete: "off", maxlength: "60", required: true });
+  const name = h("input", { maxlength: "60", required: true });
   const pins = pinFields();
   const told = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Mulai", "Begin"));

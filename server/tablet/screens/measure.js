@@ -29,7 +29,6 @@ export async function measure(app, id, on = app.day) {
     h("input", {
       name,
       type: "text",
-      autocomplete: "off",
       value: draft.text[name] !== undefined ? draft.text[name] : toText(draft.figures[name], digits),
     }),
   );
@@ -108,7 +107,13 @@ export async function measure(app, id, on = app.day) {
     ),
     pad(inputs, changed, save),
   ];
-  return { title: child.name || say("(tanpa nama)", "(no name)"), body, back: `#/anak/${id}`, bare: true };
+  return {
+    title: child.name || say("(tanpa nama)", "(no name)"),
+    tab: say("Ukur", "Measure"),
+    body,
+    back: `#/anak/${id}`,
+    bare: true,
+  };
 }
 
 const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };

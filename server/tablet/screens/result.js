@@ -44,7 +44,7 @@ export function result(app, id, on) {
         : h("a", { class: "button main", href: "#/hari-ini" }, say("Kembali ke daftar", "Back to the list")),
     ),
   ];
-  return { title: child.name, body, back: "#/hari-ini" };
+  return { title: child.name, tab: say("Tersimpan", "Saved"), body, back: "#/hari-ini" };
 }
 
 function nextChild(app, id) {

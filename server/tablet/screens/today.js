@@ -23,7 +23,6 @@ export async function today(app) {
     placeholder: say("Cari nama anak atau ibu", "Find a child or mother"),
     "aria-label": say("Cari", "Find"),
     value: app.searched,
-    autocomplete: "off",
   });
   const draw = () => {
     const groups = grouped(app);
