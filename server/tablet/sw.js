@@ -40,8 +40,8 @@ async function keepAll() {
 async function keep(fresh, [name, integrity, tag]) {
   const older = await caches.match(new URL(name, HOME));
   if (older?.headers.get("ETag") === tag) return fresh.put(new URL(name, HOME), older);
-  const asked = new Request(new URL(name, HOME), { cache: "no-cache", credentials: "omit", integrity });
-  const answer = await fetch(asked);
+  const ask = (cache) => fetch(new Request(new URL(name, HOME), { cache, credentials: "omit", integrity }));
+  const answer = await ask("force-cache").catch(() => ask("no-cache")); // what the page has just fetched, if it is that
   if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
   return fresh.put(new URL(name, HOME), answer);
 }

@@ -1,8 +1,16 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit, import."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit, import, tablet."""
 
 import sys
 
-from tests.bench import bench_audit, bench_growth, bench_import, bench_pages, bench_schemas, bench_sync
+from tests.bench import (
+    bench_audit,
+    bench_growth,
+    bench_import,
+    bench_pages,
+    bench_schemas,
+    bench_sync,
+    bench_tablet,
+)
 
 RUNS = {
     "growth": bench_growth.main,
@@ -11,6 +19,7 @@ RUNS = {
     "pages": bench_pages.main,
     "audit": bench_audit.main,
     "import": bench_import.main,
+    "tablet": bench_tablet.main,
 }
 
 

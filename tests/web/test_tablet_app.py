@@ -62,6 +62,9 @@ def test_every_written_file_is_served_byte_for_byte_with_its_type(client: FlaskC
         answer = client.get(f"/tablet-app/{name}")
         assert answer.status_code == 200, name
         assert answer.content_type == MEDIA_TYPES[one.suffix]
+        if name == "index.html":
+            assert re.sub(rb'<link rel="modulepreload"[^>]*>\n', b"", answer.data) == one.read_bytes()
+            continue
         assert answer.data.endswith(one.read_bytes())  # the worker has its list before it
         assert name == "sw.js" or answer.data == one.read_bytes()
 
@@ -69,7 +72,15 @@ def test_every_written_file_is_served_byte_for_byte_with_its_type(client: FlaskC
 @pytest.mark.parametrize("path", ["/tablet-app/", ENROL_PATH, "/tablet-app/index.html"])
 def test_index_is_what_every_way_in_leads_to(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
-    assert (answer.status_code, answer.data) == (200, (SOURCES / "index.html").read_bytes())
+    assert answer.status_code == 200
+    assert answer.data.startswith((SOURCES / "index.html").read_bytes().partition(b"</head>")[0])
+
+
+def test_index_names_every_module_so_that_none_is_heard_of_late(client: FlaskClient) -> None:
+    named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', client.get("/tablet-app/").text)
+    written = {one.relative_to(SOURCES).as_posix() for one in SOURCES.rglob("*.js")}
+    assert set(named) == written - {"sw.js"} | {"version.js"}
+    assert len(named) == len(set(named))
 
 
 def test_growth_tables_are_served_as_json(client: FlaskClient) -> None:
