@@ -240,6 +240,8 @@ class _Words:
 
     def whole(self, numbers: Numbers, share: Share) -> str:
         """Write a share with its two numbers."""
+        if numbers.over(share) == 0:
+            return "–"
         made_of = f"{self.number(numbers[share.part])}/{self.number(numbers.over(share))}"
         return f"{self.share(numbers, share)} ({made_of})"
 

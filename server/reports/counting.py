@@ -314,21 +314,25 @@ def _arms(sheet: _Sheet, visits: Visits, month: Integers) -> Truths:
 
 
 def _services(sheet: _Sheet, visits: Visits, month: Integers) -> None:
-    asked = {name: sheet.truths() for name in (*SERVICES, "kpsp")}
-    given = {name: sheet.truths() for name in (*SERVICES, "vitamin_a", "kpsp_doubt", "kpsp_deviation")}
-    for row in sorted(visits.services):
-        at = int(month[row]) - sheet.first
-        if not 0 <= at < sheet.months:
-            continue
-        who, told = visits.person[row], visits.services[row]
-        for name in SERVICES:
-            if told.get(name) is not None:
-                asked[name][who, at] = True
-                given[name][who, at] |= bool(told[name])
-        given["vitamin_a"][who, at] |= told.get("vitamin_a") is not None
-        asked["kpsp"][who, at] |= told.get("kpsp") is not None
-        given["kpsp_doubt"][who, at] |= told.get("kpsp") == "M"
-        given["kpsp_deviation"][who, at] |= told.get("kpsp") == "P"
+    rows: dict[tuple[str, object], list[int]] = {}
+    for row, told in visits.services.items():
+        for what in told.items():
+            rows.setdefault(what, []).append(row)
+
+    def who(name: str, *answers: object) -> Truths:
+        """Say for whom a service was answered so in a month; without answers, for whom it was answered at all."""
+        found = sheet.truths()
+        for (service, answer), several in rows.items():
+            if service == name and answer is not None and (not answers or answer in answers):
+                at = month[several] - sheet.first
+                inside = (at >= 0) & (at < sheet.months)
+                found[visits.person[several][inside], at[inside]] = True
+        return found
+
+    asked = {name: who(name) for name in (*SERVICES, "kpsp")}
+    given = {name: who(name, True) for name in SERVICES}
+    given["vitamin_a"] = who("vitamin_a")
+    given["kpsp_doubt"], given["kpsp_deviation"] = who("kpsp", "M"), who("kpsp", "P")
     for name, (youngest, oldest) in SERVICES.items():
         fits = (sheet.age >= youngest) & (sheet.age <= oldest)
         sheet.add(f"asked.{name}", asked[name] & fits)

@@ -19,7 +19,7 @@ from server.models import Figures, FiguresPost, HealthPost, table
 from server.reports.areas import Area, Reader
 from server.reports.counting import GROUPS
 from server.reports.measures import SHARES, Share
-from server.reports.rollup import NOT_CHILDREN, is_of_children
+from server.reports.rollup import NOT_CHILDREN, is_of_children, number_of
 
 FEWEST_SCORES: Final = 30
 """From here on a spread says something."""
@@ -37,7 +37,7 @@ class Numbers:
         """Give a number; None if it is not told."""
         if name in self.hidden or not (self.sees_small or name in NOT_CHILDREN or is_of_children(name)):
             return None
-        return self.counts.get(name, 0)
+        return number_of(self.counts, name)
 
     def over(self, share: Share) -> int | None:
         """Give the denominator of a share."""

@@ -71,7 +71,7 @@ def refresh(
     for chunk in _chunks(due_posts(hub, now)[:most], hub):
         posts, rows = posts + len(chunk), rows + _count(hub, chunk, actor, now)
     for month in _due_months(hub):
-        months, sums = months + 1, sums + _add_up(hub, month, actor, now)
+        months, sums = months + 1, sums + add_up(hub, month, now, actor=actor)
     return Refreshed(posts, rows, months, sums)
 
 
@@ -267,7 +267,7 @@ def _due_months(hub: Hub) -> list[date]:
         )
 
 
-def _add_up(hub: Hub, month: date, actor: str, now: datetime) -> int:
+def add_up(hub: Hub, month: date, now: datetime, *, actor: str) -> int:
     """Make a month's sums anew and write what differs; give how many rows that was."""
     with hub.database.transaction() as session:
         _lock(session, hub)

@@ -1,9 +1,10 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, audit, import, tablet."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet."""
 
 import sys
 
 from tests.bench import (
     bench_audit,
+    bench_figures,
     bench_growth,
     bench_import,
     bench_pages,
@@ -17,6 +18,7 @@ RUNS = {
     "schemas": bench_schemas.main,
     "sync": bench_sync.main,
     "pages": bench_pages.main,
+    "figures": bench_figures.main,
     "audit": bench_audit.main,
     "import": bench_import.main,
     "tablet": bench_tablet.main,

@@ -75,6 +75,8 @@ def test_small_numbers_are_hidden_from_tpps_and_others_with_them(
     assert asked["numbers"]["B"] is None
     assert asked["shares"]["indicated.stunted"] is None
     assert asked["numbers"]["S"] == 9
+    december = client.get("/api/v1/figures?month=2025-12").get_json()["months"][0]["numbers"]
+    assert (december["D"], december["OB"], december["O"]) == (9, 9, None)
     # 7 and 2 make 9: the post of two is hidden, so the other must be
     posts = read_csv(client, f"/angka/desa/64.02.06.1001/csv?{MARCH}")
     assert [row["S"] for row in posts] == ["", "", "9"]
