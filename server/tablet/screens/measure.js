@@ -67,6 +67,7 @@ export async function measure(app, id, on = app.day) {
     } catch (error) {
       save.disabled = false;
       refill(said, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      said.scrollIntoView({ block: "center" }); // clear of the pad
       return;
     }
     app.saved();
