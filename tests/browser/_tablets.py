@@ -33,11 +33,11 @@ TELL_OF_POLICY: Final = """addEventListener("securitypolicyviolation", (event) =
     console.error("policy", event.violatedDirective, event.blockedURI, event.sample));"""
 NO_LINE: Final = "Failed to load resource"
 OPENED: Final = """
-    const { Device } = await import("/tablet-app/store/device.js");
+    const {{ Device }} = await import("/tablet-app/store/device.js");
     const device = await Device.open();
-    const { author } = device.cadres.find((one) => one.name === cadre);
+    const {{ author }} = device.cadres.find((one) => one.name === cadre);
     const tablet = await device.unlock(author, pin);
-    try { return await read(tablet, device); } finally { device.database.close(); }
+    try {{ return await ({})(tablet); }} finally {{ device.database.close(); }}
 """
 ENROLMENT: Final = """async () => {
     const { Device } = await import("/tablet-app/store/device.js");
@@ -58,17 +58,10 @@ RAW: Final = """async () => {
         value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? new TextDecoder("latin1").decode(value) : value);
     const { Database, STORES } = await import("/tablet-app/store/database.js");
     const database = await Database.open("posyandu");
-    const all = await Promise.all(STORES.map((store) => database.all(store)));
+    const all = async (store) => [store, (await database.all(store)).map(text)];
+    const found = Object.fromEntries(await Promise.all(STORES.map(all)));
     database.close();
-    return text(all);
-}"""
-COUNTS: Final = """async () => {
-    const { Database, STORES } = await import("/tablet-app/store/database.js");
-    const database = await Database.open("posyandu");
-    const count = async (store) => [store, (await database.all(store)).length];
-    const counts = Object.fromEntries(await Promise.all(STORES.map(count)));
-    database.close();
-    return counts;
+    return found;
 }"""
 CACHED: Final = """async () => Promise.all((await caches.keys()).map(async (name) => {
     const cache = await caches.open(name);
@@ -126,12 +119,9 @@ class Tablet:
         )
         self.context.add_init_script(TELL_OF_POLICY)
         self.page = self.context.pages[0]
-        self._listen(self.page)
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(APP)
-
-    def _listen(self, page: Page) -> None:
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(NO_LINE):
@@ -323,10 +313,11 @@ class Tablet:
         """Look at the screen in the hand and on a desk: keep pictures, ask axe, see that nothing hangs over the edge."""
         look_at(self.page, self.pictures / f"tablet-{name}", sizes, full_page=False)
 
-    def read(self, what: str, cadre: str | None = None, pin: str | None = None) -> Any:
-        """Give what a function of (tablet, device) finds in a second opening of the database: what is on the disk."""
-        body = f"async ([cadre, pin]) => {{ const read = {what}; {OPENED} }}"
-        return self.page.evaluate(body, [cadre or self.cadre, pin or self.pin])
+    def read(self, what: str) -> Any:
+        """Give what a function of an unlocked tablet finds in a second opening of the database: what is on the disk."""
+        return self.page.evaluate(
+            f"async ([cadre, pin]) => {{ {OPENED.format(what)} }}", [self.cadre, self.pin]
+        )
 
     @property
     def id(self) -> str:
@@ -354,14 +345,10 @@ class Tablet:
         """Give what was typed and not saved, as far as it is on the disk; an empty one if nothing is."""
         return self.read("(tablet) => tablet.desk('draft')") or {"text": {}}
 
-    def counts(self) -> dict[str, int]:
-        """Count what lies in each store of the database."""
-        found: dict[str, int] = self.page.evaluate(COUNTS)
+    def raw(self) -> dict[str, list[str]]:
+        """Give what lies in each store of the database, without any key, as text."""
+        found: dict[str, list[str]] = self.page.evaluate(RAW)
         return found
-
-    def raw(self) -> str:
-        """Give everything in the database as it lies there, without any key, as text."""
-        return str(self.page.evaluate(RAW))
 
     def cached(self) -> dict[str, str]:
         """Give everything that the caches of the app's origin hold, by address."""

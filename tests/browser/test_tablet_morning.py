@@ -236,7 +236,7 @@ def tells_nothing_without_a_pin(tablet: Tablet) -> None:
     """What lies in the caches and the database tells of nobody."""
     cached = tablet.cached()
     assert all(url.startswith(f"{tablet.url}/tablet-app/") for url in cached)
-    for text in (*cached.values(), tablet.raw()):
+    for text in (*cached.values(), *(row for rows in tablet.raw().values() for row in rows)):
         for word in ("Anak Contoh", "Anak Baru", "Kirana", "Dicatat saat"):
             assert word not in text
     assert tablet.page.evaluate("localStorage.length + sessionStorage.length") == 0
