@@ -230,10 +230,11 @@ def _serving(district: District) -> Iterator[int]:
 
 
 def _fill(district: District, post: int, children: int, months: int, today: date) -> None:
-    """Register children of nearly five years and measure them every month, each by a tablet that knows nobody else."""
+    """Register children of nearly five years and measure them every month."""
+    tablet = district.tablet(post)
     born = today - timedelta(days=MONTH_DAYS * MONTHS + 5)
     for number in range(children):
-        tablet, sex = district.tablet(post), "MF"[number % 2]
+        sex = "MF"[number % 2]
         name = f"{NAMES[number % len(NAMES)]} {chr(65 + number // len(NAMES))}{number:03d} (contoh)"
         about = identity(name=name, sex=sex, born_on=born.isoformat())
         child = tablet.register_child(identity=about, parents={"mother": f"Ibu {number:03d} (contoh)"})
@@ -249,6 +250,7 @@ def _fill(district: District, post: int, children: int, months: int, today: date
                 muac_mm=140 + number % 20,
             )
         tablet.sync_until_quiet()
+        tablet.replica.forget("9999")  # a view looks through all that is kept
 
 
 NAMES: Final = (
