@@ -251,6 +251,18 @@ def open_requests(session: Session, hub: Hub, scope: Scope) -> list[Asked]:
     return _asked(session, hub, scope, c.status.in_((OPEN, WAITING)))
 
 
+def due_times(session: Session, hub: Hub, scope: Scope) -> list[datetime]:
+    """Give when the answers to the requests in scope are due that wait for one; the first in front."""
+    r = RightsRequest
+    wanted = (
+        select(r.due_at)
+        .join(Child, and_(Child.district == r.district, Child.id == r.child_id))
+        .where(r.district == hub.district, r.status.in_((OPEN, WAITING)), reach(hub, scope))
+        .order_by(r.due_at)
+    )
+    return list(session.scalars(wanted))
+
+
 def of_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> list[Asked]:
     """Give everything that was ever asked for a child, the oldest first."""
     return _asked(session, hub, scope, RightsRequest.child_id == child_id)

@@ -30,22 +30,10 @@ ENTRIES: Final[list[Entry]] = [
             *("desk.disputes", "desk.dispute", "desk.settle"),
             *("desk.pairs", "desk.pair", "desk.decide_pair"),
             *("desk.cases", "desk.case", "desk.decide_case", "desk.move", "desk.send_away"),
+            *("rights.all_requests", "rights.of_child", "rights.ask", "rights.consent", "rights.answer"),
         ),
     ),
     Entry("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
-    Entry(
-        "rights.all_requests",
-        N_("Parents’ rights"),
-        "decide",
-        also=(
-            "rights.of_child",
-            "rights.ask",
-            "rights.consent",
-            "rights.answer",
-            "rights.agree",
-            "rights.copy",
-        ),
-    ),
     Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
     Entry(
         "aid.overview",

@@ -46,7 +46,17 @@ def _words() -> dict[str, Any]:
     other = int(language() == "en")
     tables = {"kind": rights.KINDS, "relation": rights.RELATIONS, "outcome": rights.OUTCOMES}
     said = {name: {code: pair[other] for code, pair in table.items()} for name, table in tables.items()}
-    return {"rights_words": {**said, "status": {code: told(words) for code, words in STATUSES.items()}}}
+    return {
+        "rights_waiting": _waiting,
+        "rights_words": {**said, "status": {code: told(words) for code, words in STATUSES.items()}},
+    }
+
+
+def _waiting() -> dict[str, int]:
+    """Count the requests that wait in the reader's area, and those that are late."""
+    with hub().database.reading() as session:
+        due = requests.due_times(session, hub(), _scope())
+    return {"requests": len(due), "late": sum(at < _now() for at in due)}
 
 
 def _scope() -> Scope:

@@ -39,6 +39,7 @@ def test_a_request_is_written_down_listed_and_answered(
     page = post(client, f"/anak/{child}/hak", **ASKED)
     assert "Permintaan dicatat" in page
     assert NAME in client.get("/hak").text
+    assert "1 permintaan orang tua" in client.get("/antrean").text
     assert "Minta salinan" in page
     assert "Sudah dilakukan" in post(client, request_of(client, child), outcome="done")
     assert NAME not in client.get("/hak").text

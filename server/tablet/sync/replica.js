@@ -6,6 +6,8 @@
 // - A change's context is what stood in view when its form was opened, own unsent changes included.
 // - A batch once made is sent again, the same bytes, until it is answered; a change is acknowledged only by a receipt.
 // - Acknowledged changes are kept 90 days, for a server that was restored from a backup.
+// - Of a child whose data was erased at a parent's request nothing stays but counters and hashes, which the chain needs. Should
+//   a restored server want such a change again, the device enrols anew and numbers what it still has.
 
 import { canonical, clock, idOf, newId, nonce, utf8 } from "./bytes.js";
 import { link, tagOf } from "./chain.js";
@@ -17,7 +19,7 @@ const MOST_TAGS = 10000;
 const MOST_DAYS = 31; // of the tally; the server takes 400
 
 /** @typedef {{counter: number, hash: string, change: object, outcome?: string, reasons?: object[], at?: string,
- *   settled?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
+ *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
  *   deliveries: {[delivery: string]: object}}} Held of a child
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
@@ -45,6 +47,14 @@ export const newFacts = (welcome, app) => ({
 /** Where a record hangs: the child, and the place among its measurements, follow-ups or deliveries. */
 const placeOf = ({ measured_on, source, task, delivery }) => task || delivery || `${measured_on}/${source}`;
 const childOf = ({ kind, id, key }) => (kind === "child" ? id : key.child);
+/** An entry without what was written. @param {Entry} entry @returns {Entry} */
+const emptied = ({ change: { kind, id, key, context }, ...entry }) => ({
+  ...entry,
+  change: { kind, id, key, context, set: {} },
+  settled: true,
+  erased: true,
+});
+const tellsOfErasure = (reasons) => (reasons || []).some(({ code }) => code === "child-erased");
 const nobody = () => ({ child: null, measurements: {}, follow_ups: {}, deliveries: {} });
 const DRAWERS = { measurement: "measurements", follow_up: "follow_ups", delivery: "deliveries" };
 
@@ -66,6 +76,7 @@ export class Replica {
   }
 
   #note(entry) {
+    if (entry.erased) return;
     for (const [index, key] of [
       [this.ofRecord, entry.change.id],
       [this.ofChild, childOf(entry.change)],
@@ -124,6 +135,7 @@ export class Replica {
   /** Changes that were set aside and that no later change of their record corrects. @returns {Entry[]} */
   inQuestion() {
     return this.log.filter((entry) => {
+      if (entry.erased) return false;
       const entries = this.ofRecord.get(entry.change.id);
       return entry.outcome === "quarantined" && entries[entries.length - 1] === entry;
     });
@@ -230,7 +242,8 @@ export class Replica {
 
   #settled({ status, wanted, items }) {
     const { forgotten, sent } = this.facts;
-    if (status === "new_epoch_required" || (status === "gap" && wanted <= forgotten)) {
+    const gone = () => wanted <= forgotten || this.log.slice(wanted - forgotten - 1).some(({ erased }) => erased);
+    if (status === "new_epoch_required" || (status === "gap" && gone())) {
       return { event: "new_epoch_required", log: [], facts: {} };
     }
     if (status === "gap") {
@@ -243,7 +256,8 @@ export class Replica {
     for (const [counter, outcome, reasons] of items.filter(([number]) => number > forgotten)) {
       const held = this.log[counter - forgotten - 1];
       const told = held.outcome && outcome === "duplicate" ? held : { ...held, outcome, reasons };
-      log.push({ ...told, at: clock(), settled: false });
+      const kept = { ...told, at: clock(), settled: false };
+      log.push(tellsOfErasure(reasons) || held.erased ? emptied(kept) : kept);
     }
     const answered = new Set(log.map(({ counter }) => counter));
     let done = sent;
@@ -264,7 +278,7 @@ export class Replica {
     });
   }
 
-  #taken(delta, { children, measurements, follow_ups, deliveries, left, cursor, more }) {
+  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], cursor, more }) {
     const clear = this.facts.cursor === 0;
     const held = new Map();
     const of = (id) => {
@@ -281,8 +295,19 @@ export class Replica {
       for (const state of states) of(id).follow_ups[state.task] = state;
     for (const [id, states] of Object.entries(deliveries)) for (const state of states) of(id).deliveries[state.delivery] = state;
     for (const id of left) held.set(id, null);
-    const log = more ? delta.log : this.#settling(delta.log);
-    return { ...delta, log, held, clear, facts: { ...delta.facts, cursor, more } };
+    const log = this.#erasing(more ? delta.log : this.#settling(delta.log), new Set(erased), delta.facts.sent);
+    const past = erased.length ? { past: this.past.filter(({ change }) => !erased.includes(childOf(change))) } : {};
+    return { ...delta, ...past, log, held, clear, facts: { ...delta.facts, cursor, more } };
+  }
+
+  /** Empty what is acknowledged, in order, of children whose data was erased. */
+  #erasing(changed, gone, sent) {
+    if (!gone.size) return changed;
+    const latest = new Map(changed.map((entry) => [entry.counter, entry]));
+    for (const entry of this.log)
+      if (entry.counter <= sent && gone.has(childOf(entry.change)))
+        latest.set(entry.counter, emptied(latest.get(entry.counter) || entry));
+    return [...latest.values()];
   }
 
   /** Everything is pulled again from the start: until its end, own changes are shown from the log as before. */
@@ -297,7 +322,7 @@ export class Replica {
     const latest = new Map(changed.map((entry) => [entry.counter, entry]));
     const entries = this.log.map((entry) => latest.get(entry.counter) || entry);
     const settling = entries.filter(({ outcome, settled }) => outcome && !settled);
-    const others = changed.filter(({ outcome }) => !outcome);
+    const others = changed.filter(({ outcome, erased }) => !outcome || erased);
     return [...others, ...settling.map((entry) => ({ ...entry, settled: true }))];
   }
 
@@ -316,8 +341,9 @@ export class Replica {
     const { tablet: old, forgotten } = this.facts;
     const stay = common === null ? 0 : Math.max(common - forgotten, 0);
     const kept = this.log.slice(0, stay);
+    const whole = ({ erased }) => !erased;
     const mine = ({ counter, hash, change }) => ({ actor: old, counter, hash, change });
-    const again = [...(common === null ? this.past : []), ...this.log.slice(stay).map(mine)];
+    const again = [...(common === null ? this.past : []), ...this.log.slice(stay).filter(whole).map(mine)];
     const log = [];
     const names = new Map();
     for (const { actor, counter, hash, change } of again) {
@@ -329,7 +355,7 @@ export class Replica {
       const now = [log.length, tagOf(log[log.length - 1].hash)];
       names.set(change.id, [...renamed, { actor, was: [counter, tagOf(hash)], now }]);
     }
-    const past = common === null ? [] : [...this.past, ...kept.map((entry) => ({ ...mine(entry), at: entry.at }))];
+    const past = common === null ? [] : [...this.past, ...kept.filter(whole).map((entry) => ({ ...mine(entry), at: entry.at }))];
     return { facts: newFacts(welcome, this.facts.app), log, pending: null, past, renumbered: true };
   }
 
