@@ -1,5 +1,5 @@
-"""Parents' rights in a real Chromium: a mother's request is written down, the child restricted, then erased by two people. Every
-page is looked at by axe, at a desk and on a phone, and kept as a picture.
+"""Parents' rights in a real Chromium: a mother's request is written down, the child restricted, then erased by two people.
+Every page is looked at by axe, at a desk and on a phone, and kept as a picture.
 """
 
 from pathlib import Path

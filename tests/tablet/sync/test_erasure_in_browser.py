@@ -1,4 +1,4 @@
-"""A child whose data was erased at a parent's request: nothing of it stays in the tablet's replica, and its chain goes on."""
+"""A child whose data was erased at a parent's request: nothing of it stays in the tablet's replica; its chain goes on."""
 
 from typing import Any
 
@@ -9,10 +9,12 @@ from tests.tablet._modules import Modules
 pytestmark = pytest.mark.browser
 
 LIFE = """(async () => {
-  const welcome = { tablet: given.tablet, district: '64.02', post: {}, limits: { changes: 200, bytes: 262144 }, sealing: null };
+  const limits = { changes: 200, bytes: 262144 };
+  const welcome = { tablet: given.tablet, district: '64.02', post: {}, limits, sealing: null };
   const one = new replica.Replica({ facts: replica.newFacts(welcome, 'posyandu-tablet 0.1.0') });
   const save = async (child, set) => one.apply(await one.write(await one.open('child', {}, child), set, 'kader'));
-  const pull = (told) => ({ cursor: 9, more: false, children: [], measurements: {}, follow_ups: {}, deliveries: {}, left: [], ...told });
+  const empty = { children: [], measurements: {}, follow_ups: {}, deliveries: {}, left: [] };
+  const pull = (told) => ({ cursor: 9, more: false, ...empty, ...told });
   const answer = (items, told) => ({ incarnation: 'i', token: 't', pull: pull(told),
     receipt: { status: 'accepted', wanted: 0, items } });
   const take = async (told) => { const { delta, event } = await one.receive(told); one.apply(delta); return event; };
