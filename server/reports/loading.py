@@ -112,6 +112,7 @@ def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
             child.state,
             child.wrapped_key,
             child.key_version,
+            child.restricted_at,
         )
         .where(
             head.district == bindparam("district"),
@@ -145,7 +146,7 @@ def _persons(
         since[place] = min(since[place], int(month_number(np.datetime64(hub.settings.today(seen)))))
         if row.id == row.person_id:  # the head speaks for the person
             post[place], sex[place] = post_number[row.post_id], SEX[row.sex]
-            born[place], registered[place] = row.born_on, bool(row.registered) and not row.removed
+            born[place], registered[place] = row.born_on, _counts(row)
         holds, until = _home(hub, row, keys)
         if not row.removed:
             book[place] |= holds
@@ -153,6 +154,12 @@ def _persons(
     if len(visits.person):
         np.minimum.at(since, visits.person, month_number(visits.day))
     return Persons(post, sex, np.array(born, "datetime64[D]"), since, registered, book, risk)
+
+
+def _counts(row: Any) -> bool:
+    """Say whether a child is on the register: not removed, not erased, and its data may be used."""
+    kept = row.wrapped_key is not None and row.restricted_at is None
+    return bool(row.registered) and not row.removed and kept
 
 
 def _home(hub: Hub, row: Any, keys: _Keys) -> tuple[bool, int]:

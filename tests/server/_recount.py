@@ -48,7 +48,7 @@ def recount(
     }
     found: dict[Key, Counter[str]] = {}
     for head in heads.values():
-        if not head.registered or head.removed:
+        if not head.registered or head.removed or head.restricted_at or not head.wrapped_key:
             continue
         mine = visits.get(head.id, [])
         began = min(hub.settings.today(_aware(member.first_seen_at)) for member in members[head.id])

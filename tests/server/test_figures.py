@@ -17,6 +17,7 @@ from server.errors import Problem
 from server.models import Child, Figures, FiguresPost, table
 from server.office import Edit
 from server.reports import small
+from server.rights import erasing, restricting
 from sync_protocol import NOTHING_SEEN, VersionVector, fold, follow_up_id, measurement_id
 from tests.server._district import DISTRICT, Databases, District, identity, measured, to_do, what_came
 from tests.server._recount import CALLED, SAYS, recount
@@ -178,6 +179,23 @@ class Scene:
             seen = self.seen(child, follow_up_id(child, task))
             self.write(Edit.of_follow_up(child, task, came, seen))
 
+    def give(self, a: int, b: int, c: int) -> None:
+        """Bring aid, or somebody who goes to see and finds none."""
+        if child := self.known(a):
+            aid = {
+                "menu": ("food", "latrine")[c % 2],
+                "funds": ("genting", "dak", "csr")[c % 3],
+                "reaches": "child",
+                "starts_on": self.day(b),
+                "ends_on": None,
+            }
+            registers: dict[str, Any] = {"aid": aid}
+            if c % 5:
+                registers["delivered"] = {"given_on": self.day(b)}
+            if c % 7 == 0:
+                registers["verified"] = {"verified_on": self.day(b), "outcome": "not_received"}
+            self.write(Edit.of_delivery(child, self.district.new_id(), registers, NOTHING_SEEN))
+
     def pass_time(self, _a: int, _b: int, c: int) -> None:
         self.district.clock.advance(days=c % 20)
 
@@ -210,7 +228,7 @@ class Scene:
 
 
 OFTEN = ("register", "measure", "measure", "measure", "measure", "correct", "correct", "send")
-SELDOM = ("remove", "name_anew", "strike", "move", "link", "plan", "answer", "pass_time", "count")
+SELDOM = ("remove", "name_anew", "strike", "move", "link", "plan", "answer", "give", "pass_time", "count")
 ACTS = st.tuples(
     st.sampled_from((*OFTEN, *OFTEN, *SELDOM)), st.integers(0, 40), st.integers(0, 70), st.integers(0, 90)
 )
@@ -356,6 +374,43 @@ def test_link_between_posts_counts_at_the_head_what_is_measured_of_the_other(ins
     found = figures_of(installed, head)
     assert (found["S"], found["D"]) == (1, 1)
     assert cells(installed)["district", "", "2026-03"][0]["S"] == 1
+
+
+def test_aid_that_came_counts_in_its_months_and_growth_after_it_is_compared(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child(None, family={"krs": True})
+    for on, weight_g in (("2025-11-05", 7400), ("2026-02-05", 8900)):
+        tablet.measure(child, on, weight_g=weight_g)
+    tablet.sync_until_quiet()
+    aid = {"menu": "food", "reaches": "child", "starts_on": "2025-11-10", "ends_on": "2026-01-20"}
+    scene = Scene(installed)
+    for funds in ("genting", "apbd"):
+        registers = {"aid": {**aid, "funds": funds}, "delivered": {"given_on": "2025-11-10"}}
+        scene.write(Edit.of_delivery(child, installed.new_id(), registers, NOTHING_SEEN))
+    found = figures_of(installed, month="2025-11")
+    assert (found["aid"], found["aid.food"], found["pmt"]) == (1, 1, 1)
+    assert (found["aid.needing"], found["aid.reaching"]) == (1, 1)
+    assert (found["after3.waz"], found["after3.waz.rose"]) == (1, 1)
+    assert "aid" not in figures_of(installed, month="2026-02")
+
+
+@pytest.mark.parametrize("right", ["restrict", "erase"])
+def test_who_was_restricted_or_erased_is_in_no_figure(right: str, on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    child, other = tablet.register_child(), tablet.register_child()
+    for each in (child, other):
+        tablet.measure(each, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert figures_of(on_sqlite)["D"] == 2
+    hub, now = on_sqlite.hub, on_sqlite.clock.now
+    with hub.database.transaction() as session:
+        if right == "restrict":
+            restricting.restrict(session, hub, child, actor="operator", now=now)
+        else:
+            erasing.erase(session, hub, child, proposed_by="a", agreed_by="b", now=now)
+    found = figures_of(on_sqlite)
+    assert (found["S"], found["D"]) == (1, 1)
+    assert plainly(cells(on_sqlite)) == from_the_rows(on_sqlite)
 
 
 # -- small numbers ----------------------------------------------------------------------------------------
