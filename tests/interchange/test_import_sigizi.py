@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from server.interchange import runs
 from server.interchange.sheets import Unreadable
-from server.interchange.sigizi import IDENTITY, MEASUREMENT
+from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT
 from server.models import Assessment, ImportChunk, ImportRun
 from tests.interchange._files import html, row, xlsx
 from tests.interchange._files import text as csv_text
@@ -137,6 +137,29 @@ def test_messy_file_has_every_row_accounted_for_with_row_column_and_rule(
     assert persons(on_sqlite) == 5
     on_sqlite.check_agreement()
     assert on_sqlite.broken_log() == []
+
+
+@pytest.mark.parametrize("spelled", ["Pukesmas", "Puskesmas", " PUSKESMAS "])
+def test_columns_are_found_by_their_headings_whatever_the_version_of_the_file(
+    on_sqlite: District, spelled: str
+) -> None:
+    """Older files have PMT, newer ones Kelas Ibu Balita and MBG; orders differ, and columns that nobody knows are there."""
+    newer = [name for name in EXPORT if name not in ("PMT Diterima (kg)", "Detail")]
+    older = [name for name in EXPORT if name not in ("Kelas Ibu Balita", "MBG")]
+    for headings, child in ((newer, "Baru"), (older, "Lama")):
+        shuffled = [*reversed(headings), "Kolom Lain"]
+        cells = row(NIK="", Nama=f"Anak {child}", Nama_Ortu=f"- / Ibu {child}", Berat="9,25") | {
+            spelled: "PUSKESMAS CONTOH",
+            "Kolom Lain": "dibiarkan",
+        }
+        content = xlsx([cells], [spelled if name == "Pukesmas" else name for name in shuffled])
+        report, accounts = taken(on_sqlite, content)
+        assert report.counts == Counter(new=1), accounts
+        assert weights(on_sqlite)[accounts[FIRST]["child"]] == [9250]
+    kept = on_sqlite.rows(select(ImportChunk.sealed, ImportChunk.run_id, ImportChunk.number))
+    for chunk in kept:
+        purpose = runs.chunk_purpose(on_sqlite.hub, chunk.run_id, chunk.number)
+        assert b"dibiarkan" in zlib.decompress(on_sqlite.hub.vault.unseal_for_district(chunk.sealed, purpose))
 
 
 def test_refusal_never_repeats_what_may_be_personal(on_sqlite: District) -> None:
