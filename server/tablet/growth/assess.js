@@ -7,7 +7,7 @@ import { ageDays, monthsCompleted } from "./calendar.js";
 import { flagsOf } from "./flags.js";
 import { gains } from "./gain.js";
 import { muacStatus, statusOf } from "./status.js";
-import { INDICES, scores } from "./zscores.js";
+import { INDICES, canScore, scores } from "./zscores.js";
 
 /** A thin arm is flagged though the age is unknown: the classes hold from 6 to 59 months. */
 const ASSUMED_MONTHS = 12;
@@ -92,28 +92,42 @@ export function isSwollen(grade) {
 export function visitOf(tables, child, measurement, gain) {
   const age_days = ageDays(child.born_on, measurement.on);
   const oedema = isSwollen(measurement.oedema);
-  const scored = scores(tables, { ...measurement, sex: child.sex, age_days, oedema });
   const months = child.born_on ? monthsCompleted(child.born_on, measurement.on) : ASSUMED_MONTHS;
-  const status = { muac: muacStatus(tables, measurement.muac_mm, months) };
-  for (const index of INDICES.slice(0, 4)) status[index] = statusOf(tables, index, scored[index].z, oedema);
+  let found = null;
+  // a list of 150 children looks at the newest visit of each: older ones are scored when somebody asks
+  const derived = () => (found ??= derivedOf(tables, { ...measurement, sex: child.sex, age_days, oedema }, months));
   return {
     on: measurement.on,
     source: measurement.source,
     measurement,
     age_days,
     age_months: age_days === null ? null : months,
-    scores: scored,
-    corrected_mm: scored.lenhei_cm === null ? null : Math.round(scored.lenhei_cm * 10),
+    get scores() {
+      return derived().scores;
+    },
+    get corrected_mm() {
+      return derived().corrected_mm;
+    },
     oedema,
-    status,
+    get status() {
+      return derived().status;
+    },
     gain,
   };
+}
+
+function derivedOf(tables, body, months) {
+  const scored = scores(tables, body);
+  const status = { muac: muacStatus(tables, body.muac_mm, months) };
+  for (const index of INDICES.slice(0, 4)) status[index] = statusOf(tables, index, scored[index].z, body.oedema);
+  return { scores: scored, corrected_mm: scored.lenhei_cm === null ? null : Math.round(scored.lenhei_cm * 10), status };
 }
 
 const key = ({ on, source }) => `${on}/${source}`;
 
 function latestOf(visits, index) {
-  const visit = [...visits].reverse().find(({ status }) => status[index] !== null);
+  const may = (visit) => visit.oedema || canScore(index, visit.measurement);
+  const visit = [...visits].reverse().find((one) => may(one) && one.status[index] !== null);
   if (!visit) return null;
   const [z, value] = index === "muac" ? [null, visit.measurement.muac_mm] : [visit.scores[index].z, null];
   return { code: visit.status[index], z, value, visit };

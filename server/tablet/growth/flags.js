@@ -8,7 +8,7 @@
 import { monthNumber } from "./calendar.js";
 import { oddities } from "./oddities.js";
 import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from "./status.js";
-import { INDICES } from "./zscores.js";
+import { INDICES, canScore } from "./zscores.js";
 
 /** By index the rules below a limit, of which the first that holds counts, and the rule above one. */
 const GROWTH_RULES = {
@@ -105,7 +105,7 @@ function firstOfMonthAfter(on) {
 
 function* aboutGrowth(visits) {
   for (const index of INDICES) {
-    const at = newest(visits, ({ scores }) => scores[index].z !== null);
+    const at = newest(visits, (visit) => canScore(index, visit.measurement) && visit.scores[index].z !== null);
     if (at < 0) continue;
     const { z, implausible } = visits[at].scores[index];
     const subject = subjectOf(visits[at]);
@@ -124,7 +124,7 @@ function* aboutGrowth(visits) {
 }
 
 function* aboutArms(visits) {
-  const at = newest(visits, ({ status }) => status.muac !== null);
+  const at = newest(visits, (visit) => canScore("muac", visit.measurement) && visit.status.muac !== null);
   if (at < 0) return;
   const { muac_mm } = visits[at].measurement;
   if (muac_mm >= MUAC_MODERATE_BELOW_MM) return;

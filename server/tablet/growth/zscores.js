@@ -10,6 +10,25 @@
 import { round2, zForAge, zForLength } from "./lms.js";
 
 export const INDICES = ["haz", "waz", "whz", "baz", "hcz", "acz"];
+/** What a status or a score of an index is made of. */
+const NEEDS = {
+  haz: ["length_mm"],
+  waz: ["weight_g"],
+  whz: ["weight_g", "length_mm"],
+  baz: ["weight_g", "length_mm"],
+  hcz: ["head_mm"],
+  acz: ["muac_mm"],
+  muac: ["muac_mm"],
+};
+
+/**
+ * Tell whether a measurement holds what an index is made of; without it there is no score.
+ * @param {string} index or "muac"
+ * @param {object} measurement
+ * @returns {boolean}
+ */
+export const canScore = (index, measurement) => NEEDS[index].every((part) => measurement[part] != null);
+
 export const DAYS_PER_MONTH = 30.4375;
 export const FIRST_STANDING_DAY = 731;
 export const LAST_SCORED_DAY = 1826;
