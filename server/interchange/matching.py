@@ -48,6 +48,7 @@ class Known:
     removed: bool
     state: RecordState | None
     registration: Registration | None
+    restricted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +363,6 @@ def _loaded(session: Session, hub: Hub, child_ids: Collection[str]) -> dict[str,
         registration = Registration.of(subject.post_id, state) if state else None
         removed = bool(row is not None and row["removed"]) or state is None
         found[subject.id] = Known(
-            subject.id, subject.post_id, subject.person_id, removed, state, registration
+            subject.id, subject.post_id, subject.person_id, removed, state, registration, subject.restricted
         )
     return found

@@ -71,6 +71,10 @@ RULES: Final[Mapping[str, Words]] = {
         "posyandu ini di luar wilayah Anda: minta petugas wilayah itu mengimpornya",
         "this posyandu is beyond your area: ask whoever is in charge there to import it",
     ),
+    "child-restricted": Words(
+        "data anak ini sedang tidak boleh diolah atas permintaan orang tua: lihat halaman Hak orang tua",
+        "this child's data may not be processed for now, at a parent's request: see the page of parents' rights",
+    ),
     "child-unknown": Words(
         "anak ini belum ada di sini, dan baris ini tidak memuat tanggal lahir: impor templat identitas dahulu",
         "this child is not here yet, and the row has no birth date: import the identity template first",

@@ -165,6 +165,8 @@ class _Work:
         beyond = "child-unknown" if match.question == "child-unknown" else ""
         if known is not None and self._allowed is not None and known.post_id not in self._allowed:
             beyond = "out-of-scope"
+        if known is not None and known.restricted:
+            beyond = "child-restricted"
         if beyond:
             row.refusals.append(Refusal("", None, beyond, *RULES[beyond]))
             self.taken.accounts.append(Account(row, REFUSED, post_id))
@@ -195,6 +197,8 @@ class _Work:
 
     def _may_see(self, child_id: str) -> bool:
         known = self.register.known(child_id)
+        if known is not None and known.restricted:
+            return False
         return self._allowed is None or (known is not None and known.post_id in self._allowed)
 
     def _apply(self, account: Account, *, theirs: bool) -> None:

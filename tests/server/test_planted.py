@@ -31,7 +31,7 @@ from tests.server.test_privacy import everything, plant, words
 from tests.web._clinic import Clinic, csrf_token, sign_in
 from tests.web.test_care_pages import fields
 
-WAYS = ("sync", "carried", "import", "desk", "office", "search", "address", "sign-in", "lines")
+WAYS = ("sync", "carried", "import", "desk", "office", "search", "address", "sign-in", "lines", "rights")
 
 
 def planted(way: str) -> dict[str, str]:
@@ -170,6 +170,17 @@ class Story:
             json={"to": mine["name"], "from": mine["nik"]},
         )
 
+    def by_rights(self) -> None:
+        """What a parent asks, well and badly filled in, and the copy that is handed over."""
+        mine, child = planted("rights"), self.children[1]
+        asked = {"kind": "correction", "relation": "mother", "by": mine["name"], "words": mine["nik"]}
+        for form in ({**asked, "contact": mine["phone"]}, dict.fromkeys(asked, mine["name"])):
+            self.client.post(
+                f"/anak/{child}/hak", data={**form, "csrf_token": csrf_token(self.client, "/akun")}
+            )
+        for paper in ("pdf", "json"):
+            assert self.client.get(f"/anak/{child}/hak/salinan.{paper}").status_code == 200
+
     def by_asking(self) -> None:
         """Searches, addresses and sign-ins with names in them."""
         for word in planted("search").values():
@@ -270,6 +281,7 @@ def test_no_planted_word_is_anywhere(
     story.by_import()
     story.by_the_desk()
     story.by_the_office()
+    story.by_rights()
     story.by_asking()
     story.by_the_command_line()
     places = list(held(story, tmp_path))

@@ -176,6 +176,9 @@ def test_restricted_child_is_nowhere_but_under_rights_and_comes_back(
     tablet.measure(child, "2026-03-04", weight_g=9100)
     tablet.sync()
     assert tablet.reasons(len(tablet.replica.log)) == ["child-restricted"]
+    sheet = xlsx([sheet_row(NIK=PLANTED["nik"], Nama=PLANTED["name"], Tgl_Lahir="2025-01-10")])
+    ((_, account),) = taken(installed, sheet)[1].items()
+    assert (account["outcome"], account["refusals"][0]["rule"]) == ("refused", "child-restricted")
     assert answer(installed, ask(installed, child, "lifting")) == "done"
     tablet.sync_until_quiet()
     assert seen(installed, child)
