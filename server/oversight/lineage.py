@@ -7,7 +7,7 @@ Values are unsealed for this only when they are asked for.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,6 +21,9 @@ from server.review import Scope
 from server.review.child.history import Held, held
 from server.review.scope import within
 from sync_protocol import Dot, History, VersionVector, fold
+
+KINDS: Final = ("child", "measurement", "follow_up", "delivery")
+"""In the order in which a child's records are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +172,10 @@ def _records(found: Held) -> tuple[Record, ...]:
                 *(key.get("source", ""), len(some), len({row.actor for row in some})),
             )
         )
-    order = ("child", "measurement", "follow_up", "")
-    records.sort(key=lambda one: (order.index(one.kind), -(one.measured_on or date.min).toordinal(), one.id))
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    records.sort(
+        key=lambda one: (order.get(one.kind, len(order)), -(one.measured_on or date.min).toordinal(), one.id)
+    )
     return tuple(records)
 
 

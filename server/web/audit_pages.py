@@ -82,6 +82,7 @@ KIND_WORDS: Final[Mapping[str, str]] = {
     "child": N_("Child"),
     "measurement": N_("Measurement"),
     "follow_up": N_("Follow-up"),
+    "delivery": N_("Aid"),
 }
 DECISION_WORDS: Final[Mapping[str, str]] = {
     "released": N_("corrected copy made"),

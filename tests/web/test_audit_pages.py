@@ -17,6 +17,9 @@ from server.app import create_app
 from server.audit import checkpoints
 from server.audit.checkpoints import read_kept
 from server.audit.export import verify_export
+from server.oversight import lineage
+from server.web import audit_pages
+from sync_protocol import REGISTERS, Outcome
 from tests.server._district import DISTRICT, District, sqlite_connection
 from tests.server._supervised import NAME, Supervised, supervised
 from tests.web._clinic import PASSWORD, csrf_token, sign_in
@@ -69,6 +72,11 @@ def last_entry(district: District, stream: str = "office") -> tuple[str, dict[st
 
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_every_kind_and_outcome_has_words() -> None:
+    assert set(audit_pages.KIND_WORDS) == set(lineage.KINDS) == set(REGISTERS)
+    assert set(audit_pages.OUTCOME_WORDS) == {outcome.value for outcome in Outcome}
 
 
 # -- syncs ------------------------------------------------------------------------------------------
