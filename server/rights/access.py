@@ -13,6 +13,7 @@ from babel.dates import format_date, format_datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
+from schemas.words import LABELS
 from server import audit
 from server.hub import Hub
 from server.models import Account, AuditEntry, HealthPost, table
@@ -53,6 +54,7 @@ LISTS: Final = (
     "tablet.exposure-exported",
 )
 MOST_LISTS: Final = 300
+YES_NO: Final = {True: ("ya", "yes"), False: ("tidak", "no")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def as_pdf(report: Report, hub: Hub, writer: str, language: str) -> bytes:
 
     view = report.view
     record = [
-        [register, _text({register: held.fields})]
+        [register, _text({register: held.fields}, other)]
         for register, several in view.values.items()
         for held in several
     ]
@@ -150,11 +152,13 @@ def as_pdf(report: Report, hub: Hub, writer: str, language: str) -> bytes:
         [
             day(visit.measured_on),
             visit.source,
-            _text({r: v.fields for r, held in visit.values.items() for v in held}),
+            _text({r: v.fields for r, held in visit.values.items() for v in held}, other),
         ]
         for visit in view.visits
     ]
-    events = [[moment(event.at), event.by or "", event.what, _text(event.values)] for event in view.events]
+    events = [
+        [moment(event.at), event.by or "", event.what, _text(event.values, other)] for event in view.events
+    ]
     data = {
         "language": language,
         "words": {name: pair[other] for name, pair in WORDS.items()},
@@ -179,14 +183,26 @@ def as_pdf(report: Report, hub: Hub, writer: str, language: str) -> bytes:
     )
 
 
-def _text(values: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """Write registers as one line, every field that is known by its name in the protocol."""
+def _text(values: Mapping[str, Mapping[str, Any] | None], other: int) -> str:
+    """Write registers as one line: every field that is known, by its name in a reader's language."""
     return "; ".join(
-        f"{register}.{name} = {value}"
+        f"{_named(register, name, other)}: {_plain(name, value, other)}"
         for register, fields in values.items()
         for name, value in (fields or {}).items()
         if value is not None
     )
+
+
+def _named(register: str, name: str, other: int) -> str:
+    found = LABELS.get(f"{register}.{name}") or LABELS.get(name)
+    return (found.en if other else found.id) if found else f"{register}.{name}"
+
+
+def _plain(name: str, value: Any, other: int) -> str:
+    if isinstance(value, bool):
+        return YES_NO[value][other]
+    unit = {"g": " g", "mm": " mm"}.get(name.rpartition("_")[2], "")
+    return f"{value}{unit}"
 
 
 def log_given(session: Session, hub: Hub, actor: str, report: Report, form: str, now: datetime) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 import orjson
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, select
 
 from server import keyfile, rotation, sync
 from server.cli import main
 from server.errors import Problem
 from server.hub import Hub
-from server.models import Child
+from server.models import Base, Child
 from server.security import KeyUnusable
 from tests.faults._running import (
     COMMAND,
@@ -84,6 +84,26 @@ def test_everything_is_under_the_new_key_and_reads_as_before(district: District)
     assert district.broken_log() == []
     tablet.sync_until_quiet()
     district.check_agreement(tablet)
+
+
+def test_every_sealed_column_is_known_to_the_rotation() -> None:
+    """A new column of bytes is under a child's key, in plain, or in `rotation.PLACES`: whoever adds one says which."""
+    under_a_child = {
+        "child.state",
+        "measurement.state",
+        "follow_up.state",
+        "delivery.state",
+        "rights_request.asked",
+    }
+    apart = {"batch.receipt", "change.header", "nik_index.blind", "child.wrapped_key"}
+    columns = {
+        f"{name}.{column.name}"
+        for name, one in Base.metadata.tables.items()
+        for column in one.columns
+        if isinstance(column.type, LargeBinary)
+    }
+    places = {f"{place.table.name}.{place.column}" for place in rotation.PLACES}
+    assert columns == under_a_child | apart | places
 
 
 def test_a_process_that_read_the_keys_before_seals_under_the_new_one(district: District) -> None:
