@@ -124,11 +124,13 @@ def test_person_is_invited_comes_in_and_is_shut_out(office: Office) -> None:
     expect(guest.page.get_by_role("heading", level=1)).to_have_text("Masuk")
 
 
-def test_donor_is_told_what_there_will_be(office: Office) -> None:
+def test_donor_whom_nobody_has_named_yet_is_told_what_to_do(office: Office) -> None:
     window = office.window()
     give_password(window, office.clinic.donor().username, PASSWORD)
     set_up(window)
     window.page.get_by_role("link", name="Sudah saya simpan").click()
+    expect(window.page.get_by_text("belum dihubungkan dengan donatur")).to_be_visible()
+    window.page.goto("/beranda")
     expect(window.page.get_by_role("heading", level=1)).to_contain_text("Selamat datang")
     window.look("people-welcome")
     window.page.get_by_role("main").get_by_role("link", name="Akun saya").click()
