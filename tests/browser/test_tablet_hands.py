@@ -98,6 +98,7 @@ SCREENS = {
     "hari-ini": "list",
     "anak/{child}": "child-in-dispute",
     "ubah/{child}": "edit",
+    "bantuan-anak/{child}": "aid",
     "baru": "new",
     "ukur/{child}": "form",
     "hasil/{child}/{today}": "result-of-day",
