@@ -1,0 +1,111 @@
+"""`make fuzz`: odd requests and odd uploads for as long as one likes, against a server as an operator runs it.
+
+Each round walks through every operation as every visitor and sends as many uploads, from a seed that is printed: `--seed`
+repeats it. It ends after `--minutes` or `--cases`, whichever comes first, and fails on a wrong answer, on a line that was
+lost, on stored data that is not what the ledger folds to, and on memory that still grows in the second half.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final
+
+import click
+import orjson
+
+from tests.faults._running import START_SECONDS, Server, descendants, running
+from tests.fuzz._batches import Uploads
+from tests.fuzz._routes import Answer, Line, Visitor, Walk
+from tests.fuzz.test_routes import VISITORS, good_bodies
+from tests.server._district import Databases
+from tests.web import test_role_walk
+from tests.web._clinic import PASSWORD
+
+UPLOADS_FOR_AN_OPERATION: Final = 12
+GROWTH_MIB: Final = 48
+"""More than the second half of a run may add to the memory of the server's processes together."""
+
+
+def http(server: Server, address: str) -> Line:
+    """Give a way to a running server, from one of this machine's own addresses."""
+
+    def ask(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        line = HTTPConnection("127.0.0.1", server.port, timeout=START_SECONDS, source_address=(address, 0))
+        try:
+            line.request(method, path, body, dict(headers))
+            got = line.getresponse()
+            return Answer(got.status, {n.lower(): v for n, v in got.getheaders()}, got.read())
+        finally:
+            line.close()
+
+    return ask
+
+
+def mebibytes(server: Server) -> float:
+    """Add up the memory that the server's processes hold, and share with nobody (PSS of /proc)."""
+    pages = 0
+    for pid in (server.process.pid, *descendants(server.process.pid)):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        pages += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return pages / 1024
+
+
+@click.command()
+@click.option("--minutes", default=10.0, show_default=True, help="The longest that it may take.")
+@click.option("--cases", default=10_000_000, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=64, show_default=True)
+def main(minutes: float, cases: int, seed: int) -> None:
+    """Send odd requests and uploads at length; exit 0 only if every answer was as it should be."""
+    ends = time.monotonic() + minutes * 60
+    with (
+        tempfile.TemporaryDirectory(prefix="posyandu-fuzz-") as home,
+        test_role_walk.opened(Databases(Path(home), None)) as world,
+    ):
+        settings = world.clinic.district.hub.settings
+        with running(settings, POSYANDU_SECOND_FACTOR="0", POSYANDU_LOG_LEVEL="CRITICAL") as server:
+            ok = walk(server, world, ends, cases, seed)
+        world.clinic.district.check_agreement()
+    sys.exit(0 if ok else 1)
+
+
+def walk(server: Server, world: test_role_walk.World, ends: float, cases: int, seed: int) -> bool:
+    """Go round until the time or the cases are over; say whether all was well."""
+    line, door = http(server, "127.0.0.2"), http(server, "127.0.0.3")
+    people = [Visitor(world.people[n].username, world.people[n].role, PASSWORD) for n in VISITORS]
+    described = orjson.loads(line("GET", "/api/openapi.json", {}, None).body)
+    known = {**world.fill, "from": world.fill["post_id"], "to": world.fill["post_id"]}
+    walked = Walk(described, line, door, [*people, Visitor("visitor", None)], known, good_bodies())
+    uploads = Uploads(world.clinic.district, line, random.Random(seed))
+    memory: list[float] = []
+    round_number = 0
+    while time.monotonic() < ends and walked.tally.asked + uploads.sent < cases:
+        for number, operation in enumerate(walked.operations()):
+            if time.monotonic() >= ends or walked.tally.asked + uploads.sent >= cases:
+                break
+            walked.go(operation, 3, seed + 1000 * round_number + number)
+            for _ in range(UPLOADS_FOR_AN_OPERATION):
+                uploads.one()
+            if number % 10 == 0:
+                memory.append(mebibytes(server))
+        round_number += 1
+        click.echo(f"round {round_number}, seed {seed}: {walked.tally.told()}\n  {uploads.told()}")
+        click.echo(f"  memory, MiB: {', '.join(f'{m:.0f}' for m in memory[-12:])}")
+    wrong = {**{str(k): v for k, v in walked.tally.wrong.items()}, **uploads.wrong}
+    for what, how in wrong.items():
+        click.echo(f"WRONG {what}: {how}")
+    middle = memory[len(memory) // 2 :]
+    grown = max(middle[-3:], default=0.0) - min(middle[:3], default=0.0)
+    click.echo(f"by role: {dict(walked.tally.by_role)}")
+    click.echo(f"memory: {memory[0]:.0f} MiB at first, {memory[-1]:.0f} at last, second half {grown:+.0f}")
+    return not wrong and grown < GROWTH_MIB
+
+
+if __name__ == "__main__":
+    main()
