@@ -15,7 +15,7 @@ SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench peers soak clean chromium
+.PHONY: help run test lint audit bench peers soak fuzz clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,11 +29,16 @@ test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and C
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
 	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
 
-lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of import
+lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of import, bandit, known weaknesses of what we pin
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m bandit --quiet --recursive -ll --skip B608,B104 server schemas sync_protocol wsgi.py
+	$(PY) -m tests.audit
+
+audit: $(VENV)/.installed-dev ## whether a weakness is known in anything that we pin; fails where nobody can be asked
+	$(PY) -m tests.audit
 
 bench: $(VENV)/.installed-dev ## timed runs, printed as tables
 	$(PY) -m tests.bench $(ARGS)
@@ -43,6 +48,9 @@ peers: $(VENV)/.installed-dev ## the loss test beside Kinto, which it installs (
 
 soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (up to an hour); ARGS='--kills 20'
 	$(PY) -m tests.faults.soak $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## odd requests and odd uploads to a server of its own, for 10 minutes; ARGS='--minutes 60 --seed 7'
+	$(PY) -m tests.fuzz $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (never data)
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis

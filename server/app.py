@@ -52,6 +52,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+SESSION_COOKIE = "posyandu"
 BY_STATUS = {
     404: "page-unknown",
     405: "method-not-allowed",
@@ -73,7 +75,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     hub = app.extensions["hub"] = hub or Hub.open(settings)
     app.config.update(
         SECRET_KEY=hub.keys.session_secret,
-        SESSION_COOKIE_NAME="posyandu",
+        SESSION_COOKIE_NAME=settings.cookie(SESSION_COOKIE),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.cookie_secure,
@@ -117,6 +119,8 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
 def _harden(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if gate.hub().settings.cookie_secure:  # over plain http a browser takes no notice of it
+        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response

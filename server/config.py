@@ -173,6 +173,12 @@ class Settings:
         place = ("POSYANDU_DATA", "DATABASE_URL", "POSYANDU_KEY_FILE", "POSYANDU_KEY_COMMAND")
         return {name: value for name, value in os.environ.items() if name not in place}
 
+    def cookie(self, name: str) -> str:
+        """Give the name under which a cookie is kept: with the prefix by which a browser takes it over https alone, for this
+        host and no other (RFC 6265bis, section 4.1.3.2), unless we are on plain http.
+        """
+        return f"__Host-{name}" if self.cookie_secure else name
+
     def child_environment(self, **others: str) -> dict[str, str]:
         """Give the environment in which a process of ours finds these same settings."""
         mine = {

@@ -79,7 +79,8 @@ def description(app: Flask) -> dict[str, Any]:
     converter.attribute_functions.remove(converter.field2pattern)  # _patterns knows ours
     converter.add_attribute_function(_patterns)
     converter.add_attribute_function(_made_of)
-    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "posyandu"})
+    cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
+    spec.components.security_scheme("session", cookie)
     spec.components.schema("Problem", _problem())
     for rule in sorted(app.url_map.iter_rules(), key=lambda one: one.rule):
         path, parameters = _path(rule)

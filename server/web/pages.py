@@ -113,7 +113,7 @@ def choose_language(code: str) -> AnyResponse:
         abort(404)
     response = redirect(safe_path(request.args.get("next")))
     response.set_cookie(
-        words.LANGUAGE_COOKIE,
+        hub().settings.cookie(words.LANGUAGE_COOKIE),
         code,
         max_age=COOKIE_DAYS * 86_400,
         secure=hub().settings.cookie_secure,

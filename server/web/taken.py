@@ -384,11 +384,12 @@ TAKEN: Final[Mapping[str, Taken]] = {
         {"months": _one_of(quality.PERIODS), "pool": _one_of((quality.POST, quality.CENTRE))}
     ),
     "GET /api/v1/completeness": Taken({"day": MAYBE_DAY, "month": WORDS, "post": MAYBE_ID}),
-    "GET /tablet": Taken({"tampil": WORDS, "pos": MAYBE_ID, **PAGE}),
+    "GET /tablet": Taken({"tampil": WORDS, "dibatalkan": TICK, "pos": MAYBE_ID, **PAGE}),
     "GET /tablet/daftar": Taken({"pos": MAYBE_ID}),
     "POST /tablet/daftar": Taken({"pos": MAYBE_ID}, form={"post": ID, "name": TEXT}),
     "POST /tablet/kode/<handle>/batal": Taken({"pos": MAYBE_ID}, form={}),
     "POST /api/v1/tablets/codes": Taken(json={"post": ID, "name": TEXT}),
+    "POST /tablet/kode/<handle>/batal": NO_FIELDS,
     "GET /tablet/<tablet_id>/cabut": Taken({"hilang": TICK}),
     "POST /tablet/<tablet_id>/cabut": Taken(form={"lost": TICK}),
     "POST /api/v1/tablets/<tablet_id>/revoke": NOTHING,

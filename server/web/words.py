@@ -207,7 +207,8 @@ def _in_every_template() -> dict[str, Any]:
 
 
 def _chosen() -> str:
-    chosen = request.cookies.get(LANGUAGE_COOKIE, "id")
+    hub: Hub = current_app.extensions["hub"]
+    chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), "id")
     return chosen if chosen in LANGUAGES else "id"
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import click
 import orjson
 
-from tests.faults._running import START_SECONDS, Server, descendants, running
+from tests.faults._running import LineLost, Server, descendants, start, wait_until
 from tests.fuzz._batches import Uploads
 from tests.fuzz._routes import Answer, Line, Visitor, Walk
 from tests.fuzz.test_routes import VISITORS, good_bodies
@@ -26,6 +26,7 @@ from tests.web import test_role_walk
 from tests.web._clinic import PASSWORD
 
 UPLOADS_FOR_AN_OPERATION: Final = 12
+PATIENCE_SECONDS: Final = 600.0
 GROWTH_MIB: Final = 48
 """More than the second half of a run may add to the memory of the server's processes together."""
 
@@ -34,7 +35,7 @@ def http(server: Server, address: str) -> Line:
     """Give a way to a running server, from one of this machine's own addresses."""
 
     def ask(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        line = HTTPConnection("127.0.0.1", server.port, timeout=START_SECONDS, source_address=(address, 0))
+        line = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS, source_address=(address, 0))
         try:
             line.request(method, path, body, dict(headers))
             got = line.getresponse()
@@ -43,6 +44,14 @@ def http(server: Server, address: str) -> Line:
             line.close()
 
     return ask
+
+
+def answers(server: Server) -> bool:
+    """Say whether a server that was started is ready; it may take long on a machine that has much to do."""
+    try:
+        return server.get("/readyz")[0] == 200
+    except LineLost:
+        return False
 
 
 def mebibytes(server: Server) -> float:
@@ -63,14 +72,17 @@ def mebibytes(server: Server) -> float:
 @click.option("--seed", default=64, show_default=True)
 def main(minutes: float, cases: int, seed: int) -> None:
     """Send odd requests and uploads at length; exit 0 only if every answer was as it should be."""
-    ends = time.monotonic() + minutes * 60
     with (
         tempfile.TemporaryDirectory(prefix="posyandu-fuzz-") as home,
         test_role_walk.opened(Databases(Path(home), None)) as world,
     ):
         settings = world.clinic.district.hub.settings
-        with running(settings, POSYANDU_SECOND_FACTOR="0", POSYANDU_LOG_LEVEL="CRITICAL") as server:
-            ok = walk(server, world, ends, cases, seed)
+        server = start(settings, POSYANDU_SECOND_FACTOR="0", POSYANDU_LOG_LEVEL="CRITICAL")
+        try:
+            wait_until(lambda: answers(server), "the server is ready", PATIENCE_SECONDS)
+            ok = walk(server, world, time.monotonic() + minutes * 60, cases, seed)
+        finally:
+            server.end()
         world.clinic.district.check_agreement()
     sys.exit(0 if ok else 1)
 

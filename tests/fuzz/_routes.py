@@ -65,7 +65,7 @@ class Visitor:
     token: str = ""
 
     def headers(self) -> dict[str, str]:
-        return {"Cookie": f"posyandu={self.cookie}", "X-CSRFToken": self.token} if self.cookie else {}
+        return {"Cookie": self.cookie, "X-CSRFToken": self.token} if self.cookie else {}
 
     def may(self, needs: str | None) -> bool:
         """Say whether the description lets this visitor in."""
@@ -98,7 +98,7 @@ class Visitor:
     def _keep(self, answer: Answer) -> Answer:
         """Keep the cookie of an answer, as a browser does."""
         if "posyandu=" in answer.headers.get("set-cookie", ""):
-            self.cookie = answer.headers["set-cookie"].split("posyandu=")[1].split(";")[0]
+            self.cookie = answer.headers["set-cookie"].partition(";")[0]
         return answer
 
 
@@ -199,7 +199,8 @@ class Walk:
     def go(self, operation: Any, cases: int, number: int) -> None:
         """Ask one operation as each visitor: `cases` cases in and beyond its description, drawn from a number."""
         for visitor in self.visitors:
-            visitor.come_in(self.door)
+            if not visitor.cookie:
+                visitor.come_in(self.door)
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             for case, rng in drawn(operation, mode, cases, number):
                 self._ask(operation, case, rng)
@@ -281,6 +282,11 @@ def wrong_with(operation: Any, visitor: Visitor, answer: Answer) -> Iterator[str
             told = orjson.loads(answer.body)
             if PROBLEMS[told["code"]].status != answer.status or told["status"] != answer.status:
                 yield "status and problem differ"
+    if (
+        answer.headers.get("content-type", "").startswith("text/")
+        and "charset=" not in answer.headers["content-type"]
+    ):
+        yield "text without its charset"
     if "content-security-policy" not in answer.headers or any(
         answer.headers.get(name) != value for name, value in HEADERS.items()
     ):

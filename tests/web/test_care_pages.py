@@ -184,7 +184,7 @@ def test_letter_is_made_of_a_referral_alone(client: FlaskClient, staff: Person, 
 
 
 def test_letter_in_english_when_that_is_chosen(client: FlaskClient, staff: Person, stunted: str) -> None:
-    client.set_cookie("bahasa", "en")
+    client.set_cookie("__Host-bahasa", "en")
     assert letter(client, stunted).data != b""
 
 

@@ -86,10 +86,10 @@ def test_form_without_its_token_is_refused(clinic: Clinic, client: FlaskClient) 
 def test_signing_out_ends_the_session_on_the_server(
     client: FlaskClient, staff: Person, clinic: Clinic
 ) -> None:
-    kept = client.get_cookie("posyandu")
+    kept = client.get_cookie("__Host-posyandu")
     assert kept is not None
     assert post_signed_in(client, "/keluar") == 302
-    client.set_cookie("posyandu", kept.value)
+    client.set_cookie("__Host-posyandu", kept.value)
     assert client.get("/antrean").status_code == 302
     assert clinic.district.actions("office")[-1] == "sign-in.ended"
 
@@ -335,7 +335,7 @@ def test_language_is_remembered(client: FlaskClient, staff: Person, clinic: Clin
     assert '<html lang="id">' in client.get(f"/anak/{child}").text
     led = client.get(f"/bahasa/en?next=/anak/{child}")
     assert (led.status_code, led.location) == (302, f"/anak/{child}")
-    cookie = client.get_cookie(LANGUAGE_COOKIE)
+    cookie = client.get_cookie(f"__Host-{LANGUAGE_COOKIE}")
     assert cookie is not None
     assert cookie.http_only
     page = client.get(f"/anak/{child}").text
@@ -352,7 +352,7 @@ def test_unknown_language_is_not_found(client: FlaskClient) -> None:
     ("language", "words"), [("id", "Alamat ini tidak ada."), ("en", "There is nothing at this address.")]
 )
 def test_problems_are_told_in_the_readers_language(client: FlaskClient, language: str, words: str) -> None:
-    client.set_cookie(LANGUAGE_COOKIE, language)
+    client.set_cookie(f"__Host-{LANGUAGE_COOKIE}", language)
     assert words in client.get("/tidak-ada").text
 
 

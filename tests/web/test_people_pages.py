@@ -106,7 +106,7 @@ def test_nothing_is_open_before_the_second_factor_is_set_up(clinic: Clinic, clie
 
 def test_setting_up_opens_everything_and_leads_on(clinic: Clinic, client: FlaskClient) -> None:
     sign_in(client, clinic.person())
-    before = client.get_cookie("posyandu")
+    before = client.get_cookie("__Host-posyandu")
     led = client.get("/antrean?urgensi=1")
     page = client.get(led.location).text
     assert 'role="img"' in page
@@ -118,7 +118,7 @@ def test_setting_up_opens_everything_and_leads_on(clinic: Clinic, client: FlaskC
     assert client.get("/antrean").status_code == 200
     assert before is not None
     thief = another(client)
-    thief.set_cookie("posyandu", before.value)
+    thief.set_cookie("__Host-posyandu", before.value)
     assert thief.get("/antrean").location.startswith("/masuk")
 
 

@@ -84,7 +84,7 @@ def test_templates_hold_no_words_of_their_own() -> None:
 @pytest.fixture
 def speaking(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """Give the application within a request in the language of the parameter."""
-    cookie = {"Cookie": f"{words.LANGUAGE_COOKIE}={request.param}"}
+    cookie = {"Cookie": f"__Host-{words.LANGUAGE_COOKIE}={request.param}"}
     with client.application.test_request_context("/masuk", headers=cookie):
         yield client.application
 
