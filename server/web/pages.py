@@ -86,6 +86,8 @@ def sign_in() -> AnyResponse | tuple[str, int]:
             token = accounts.sign_in(
                 session, hub(), username, password, datetime.now(UTC), address=address(), agent=browser()
             )
+            if token is not None and "signed_in" in g:  # who signs in anew leaves no session behind
+                accounts.sign_out(session, hub(), cookie["token"], this_session().person, datetime.now(UTC))
     except Problem as locked:
         token, problem = None, locked
     if token is None:
