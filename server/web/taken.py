@@ -205,6 +205,15 @@ TAKEN: Final[Mapping[str, Taken]] = {
     "GET /api/v1/children/<child_id>": Taken(),
     "GET /api/v1/children/<child_id>/timeline": Taken({"kind": _one_of(KINDS), **ROWS}),
     "POST /api/v1/children/<child_id>/nik": NOTHING,
+    # rights of the child's parents
+    "POST /anak/<child_id>/hak": Taken(
+        form=dict.fromkeys(("kind", "relation", "by", "contact", "words"), WORDS)
+    ),
+    "POST /anak/<child_id>/hak/persetujuan": Taken(
+        form=dict.fromkeys(("by", "relation", "on", "method", "given", "context"), WORDS)
+    ),
+    "POST /hak/<uuid:request_id>": Taken(form={"outcome": WORDS}),
+    "POST /hak/<uuid:request_id>/setuju": NO_FIELDS,
     # deciding
     "GET /anak/<child_id>/tindak/<form>": Taken(CARE),
     "POST /anak/<child_id>/tindak/<form>": Taken(form=CARE),
@@ -389,7 +398,6 @@ TAKEN: Final[Mapping[str, Taken]] = {
     "POST /tablet/daftar": Taken({"pos": MAYBE_ID}, form={"post": ID, "name": TEXT}),
     "POST /tablet/kode/<handle>/batal": Taken({"pos": MAYBE_ID}, form={}),
     "POST /api/v1/tablets/codes": Taken(json={"post": ID, "name": TEXT}),
-    "POST /tablet/kode/<handle>/batal": NO_FIELDS,
     "GET /tablet/<tablet_id>/cabut": Taken({"hilang": TICK}),
     "POST /tablet/<tablet_id>/cabut": Taken(form={"lost": TICK}),
     "POST /api/v1/tablets/<tablet_id>/revoke": NOTHING,

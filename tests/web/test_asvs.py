@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from server.accounts import second_factor
+from server.accounts.tablets import CODE_ALPHABET
 from server.models import Account
 from tests.server._district import District
 from tests.web.test_hardening import modules
@@ -70,7 +71,7 @@ def lines() -> Iterator[list[str]]:
 
 
 @cache
-def tests_of(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     """Give the names of a file's tests."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
@@ -108,8 +109,8 @@ def test_every_test_and_document_that_is_named_exists() -> None:
         if path.startswith("docs/"):
             assert id_.rpartition(".")[0] in WRITTEN_DOWN, id_
         else:
-            assert tests_of(ROOT / path), id_
-            assert not name or name in tests_of(ROOT / path), (id_, shown)
+            assert names_in(ROOT / path), id_
+            assert not name or name in names_in(ROOT / path), (id_, shown)
 
 
 def test_count_at_the_top_is_that_of_the_lines() -> None:
@@ -147,7 +148,7 @@ def test_password_fields_are_masked_and_take_what_a_manager_fills_in(client: Fla
 
 
 def test_recovery_codes_are_long_enough() -> None:
-    letters, length = len(second_factor.CODE_ALPHABET), second_factor._CODE_LETTERS
+    letters, length = len(CODE_ALPHABET), second_factor._CODE_LETTERS
     assert math.log2(letters) * length >= 45
 
 
