@@ -177,7 +177,9 @@ def test_story_is_refused_when_too_small() -> None:
 
 def test_counts_are_those_of_the_database(made: Demo, hub: Hub) -> None:
     with hub.database.reading() as session:
-        rows = session.execute(select(ChangeRow.outcome, func.count()).group_by(ChangeRow.outcome)).all()
+        of_tablets = ~ChangeRow.actor.startswith("hub:")  # beside them the office has promised aid
+        counted = select(ChangeRow.outcome, func.count()).where(of_tablets).group_by(ChangeRow.outcome)
+        rows = session.execute(counted).all()
         assert {row[0]: row[1] for row in rows} == made.outcomes
         assert session.scalar(select(func.count()).select_from(Child)) == made.children
         assert session.scalar(select(func.count()).select_from(Tablet)) == made.tablets == 4
