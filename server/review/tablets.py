@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from schemas.words import reason
@@ -22,6 +22,7 @@ from server.review.scope import Scope, posts_within
 ENROL_PATH: Final = "/tablet-app/daftar"
 """Where the tablet app takes a code, given behind "#": a browser does not send that part, so no log of a server holds it."""
 LONGEST_NAME: Final = 40
+HANDLE_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class OpenCode:
     @property
     def handle(self) -> str:
         """Give what names it in a form: too short a piece of its digest to find the code by."""
-        return self.digest[:8]
+        return self.digest[:HANDLE_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +303,20 @@ def cancel_code(session: Session, hub: Hub, scope: Scope, handle: str, *, actor:
     Raises
     ------
     Problem
-        `enrolment-code-over` when no such code is open in scope: it was used, cancelled or has expired.
+        `record-unknown` outside the scope; `enrolment-code-over` where it was used, cancelled or has expired.
     """
-    code = next((code for code in open_codes(session, hub, scope, now) if code.handle == handle), None)
-    if code is None or not accounts.end_enrolment_code(session, hub, code.digest, actor=actor, now=now):
+    digest = session.scalar(
+        select(EnrolmentCode.code_digest)
+        .join(
+            HealthPost,
+            and_(HealthPost.district == EnrolmentCode.district, HealthPost.id == EnrolmentCode.post_id),
+        )
+        .where(EnrolmentCode.district == hub.district, posts_within(hub, scope))
+        .where(func.substr(EnrolmentCode.code_digest, 1, HANDLE_LENGTH) == handle)
+    )
+    if digest is None:
+        raise Problem("record-unknown")
+    if not accounts.end_enrolment_code(session, hub, digest, actor=actor, now=now):
         raise Problem("enrolment-code-over")
 
 
