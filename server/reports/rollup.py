@@ -112,8 +112,10 @@ def _chunks(posts: Sequence[str], hub: Hub) -> Iterable[list[str]]:
             )
         )
         with hub.database.reading() as session:
-            heads = session.connection().execute(query, {"district": hub.district, "among": some}).scalars()
-            yield sorted({*some, *heads})
+            heads = (
+                session.connection().execute(query, {"district": hub.district, "among": some}).scalars().all()
+            )
+        yield sorted({*some, *heads})  # with no snapshot held open while they are counted
 
 
 def _count(hub: Hub, posts: Sequence[str], actor: str, now: datetime) -> int:
