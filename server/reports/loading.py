@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 import orjson
-from sqlalchemy import LargeBinary, Text, bindparam, case, cast, func, literal, or_, select
+from sqlalchemy import LargeBinary, Select, Text, bindparam, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from server import ledger
@@ -72,8 +72,7 @@ def load(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> Loa
     heads = sorted({row.person_id for row in members})
     number = {head: place for place, head in enumerate(heads)}
     place_of = {row.id: number[row.person_id] for row in members}
-    ids = sorted(place_of)
-    given = {"district": hub.district, "among": ids}
+    given = {"district": hub.district, "among": list(posts)}
     keys = _Keys(hub, {row.id: row for row in members})
     visits = _visits(session, hub, given, place_of, keys)
     scores = _scores(session, given, place_of)
@@ -97,31 +96,28 @@ class _Keys:
         return self._known[child_id]
 
 
-def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
+def _ids() -> Select[*tuple[Any, ...]]:
+    """Select the ids of all children whose figures are at some posts (`among`). Of thousands of rows each is looked up in
+    what this gives once; a list of ids as one parameter PostgreSQL would read again for every row."""
     child, head = table(Child).alias("member").c, table(Child).alias("head").c
+    return select(child.id).where(
+        head.district == bindparam("district"),
+        among(head.post_id),
+        head.id == head.person_id,
+        child.district == head.district,
+        child.person_id == head.id,
+    )
+
+
+def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
+    c = table(Child).c
     query = (
         select(
-            child.id,
-            child.person_id,
-            head.post_id,
-            child.sex,
-            child.born_on,
-            child.registered,
-            child.removed,
-            child.first_seen_at,
-            child.state,
-            child.wrapped_key,
-            child.key_version,
-            child.restricted_at,
+            *(c.id, c.person_id, c.post_id, c.sex, c.born_on, c.registered, c.removed, c.first_seen_at),
+            *(c.state, c.wrapped_key, c.key_version, c.restricted_at),
         )
-        .where(
-            head.district == bindparam("district"),
-            among(head.post_id),
-            head.id == head.person_id,
-            child.district == head.district,
-            child.person_id == head.id,
-        )
-        .order_by(child.id)
+        .where(c.district == bindparam("district"), c.id.in_(_ids()))
+        .order_by(c.id)
     )
     given = {"district": hub.district, "among": list(posts)}
     return session.connection().execute(query, given).all()
@@ -196,7 +192,7 @@ def _visits(
         m.conflicts,
         m.sealed,
         case((or_(m.sealed != ledger.PLAIN, told), m.state)),
-    ).where(m.district == bindparam("district"), among(m.child_id), ~m.removed)
+    ).where(m.district == bindparam("district"), m.child_id.in_(_ids()), ~m.removed)
     rows = session.connection().execute(query, given).all()
     columns = list(zip(*rows, strict=True)) or [()] * 11
     person = np.array([place_of[child] for child in columns[0]], np.int64)
@@ -267,7 +263,7 @@ def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, i
         a.whz,
         a.gain_code,
         case((a.reasons.contains('"gain":"conflict"'), 1), else_=0),
-    ).where(a.district == bindparam("district"), among(a.child_id))
+    ).where(a.district == bindparam("district"), a.child_id.in_(_ids()))
     columns = list(zip(*session.connection().execute(query, given).all(), strict=True)) or [()] * 8
     person = np.array([place_of[child] for child in columns[0]], np.int64)
     day = np.array(columns[1], "datetime64[D]")
@@ -301,7 +297,7 @@ def _helps(
     f = table(FollowUp).c
     query = select(
         cast(f.child_id, Text()), cast(f.task, Text()), f.action, f.due_on, f.resulted, f.done_on, f.outcome
-    ).where(f.district == bindparam("district"), among(f.child_id), ~f.removed, f.action.is_not(None))
+    ).where(f.district == bindparam("district"), f.child_id.in_(_ids()), ~f.removed, f.action.is_not(None))
     found: list[tuple[int, date, date, int]] = []
     today = month_of(hub.settings.today(now))[
         1
@@ -336,7 +332,7 @@ def _deliveries(
     d = table(Delivery).c
     query = select(
         cast(d.child_id, Text()), d.menu, d.funds, d.starts_on, d.ends_on, d.given_on, d.outcome
-    ).where(d.district == bindparam("district"), among(d.child_id), ~d.removed, d.given != 0)
+    ).where(d.district == bindparam("district"), d.child_id.in_(_ids()), ~d.removed, d.given != 0)
     for child_id, menu, funds, starts_on, ends_on, given_on, outcome in session.connection().execute(
         query, given
     ):
