@@ -31,7 +31,6 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
-    TypeDecorator,
     bindparam,
     create_engine,
     delete,
@@ -48,7 +47,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import NullType
+from sqlalchemy.types import NullType, UserDefinedType
 
 WRITING = "posyandu_writing"
 WRITES = re.compile(
@@ -197,15 +196,21 @@ def _refuse_unaudited(connection: Connection) -> None:
         raise UnauditedWrite("every change of data needs an audit entry in the same transaction")
 
 
-class _Ids(TypeDecorator[Any]):
+class _Ids(UserDefinedType[Any]):
     """A list of ids as one parameter, in text: an array where there are arrays, else JSON. The driver would look into every
-    element of a list for what has to be quoted; in a UUID, nothing has."""
+    element of a list for what has to be quoted; in a UUID, nothing has.
 
-    impl = Text
+    No text to PostgreSQL, though: a parameter without a type of its own is an array from the start. A text that is cast
+    to one would be read again for every row that the table is searched through.
+    """
+
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(list(value)) if dialect.name == "sqlite" else f"{{{','.join(value)}}}"
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Write the list down."""
+        if dialect.name == "sqlite":
+            return lambda ids: json.dumps(list(ids))
+        return lambda ids: f"{{{','.join(ids)}}}"
 
 
 class _Among(FunctionElement[bool]):
