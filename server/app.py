@@ -15,6 +15,7 @@ from server.errors import Problem
 from server.hub import Hub
 from server.logs import start_logging
 from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
+    aid_api,
     aid_pages,
     audit_pages,
     care_pages,

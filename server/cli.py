@@ -470,6 +470,84 @@ def _asked_of(
         return figures.area(session, hub, reader, kind or "post", code), last, reader
 
 
+@main.group()
+def aid() -> None:
+    """Donors and what they promised, and who in need has nothing."""
+
+
+@aid.command("gap")
+@_data_option
+@_format_option
+@click.option("--area", default="", help="Code of a desa or kecamatan; else the whole district.")
+@click.option("--month", help="Aid of this month, such as 2026-03; the present one if none is given.")
+def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
+    """Say by village who in need has no aid, and what could close the gap. What is shown is logged."""
+    from server.aid import need, register, telling
+    from server.aid.area import names_of
+
+    def look(hub: Any, now: datetime) -> str:
+        today = hub.settings.today(now)
+        first = _first_of(month) if month else today.replace(day=1)
+        last = min(need.months_on(first, 1), max(first, today))
+        with hub.database.reading() as session:
+            part = register.whole_district(session, hub).part(hub, area)
+            shown = need.standing(session, hub, part, first, last, today)
+            names = names_of(session, hub)
+        with hub.database.transaction() as session:
+            need.log_viewed(session, hub, shown, OPERATOR, now)
+        if form == "json":
+            told = telling.gap(shown, names, sees_children=True)
+            return telling.json_of({"first": first, "last": last, **told})
+        return telling.text_of(telling.GAP, telling.villages_of(shown, names, sees_children=True), form)
+
+    click.echo(_looked(data, look).rstrip("\n"))
+
+
+@aid.command("donors")
+@_data_option
+@_format_option
+def aid_donors(data: Path | None, form: str) -> None:
+    """List the donors."""
+    from server.aid import register, telling
+
+    def look(hub: Any, _now: datetime) -> str:
+        with hub.database.reading() as session:
+            rows = [telling.donor(donor) for donor in register.donors(session, hub)]
+        return telling.json_of(rows) if form == "json" else telling.text_of(telling.DONORS, rows, form)
+
+    click.echo(_looked(data, look).rstrip("\n"))
+
+
+@aid.command("commitments")
+@_data_option
+@_format_option
+def aid_commitments(data: Path | None, form: str) -> None:
+    """List what donors promised and how much of it is assigned and delivered."""
+    from server.aid import register, telling
+
+    def look(hub: Any, _now: datetime) -> str:
+        with hub.database.reading() as session:
+            rows = [telling.commitment(promise) for promise in register.promises(session, hub)]
+        return telling.json_of(rows) if form == "json" else telling.text_of(telling.COMMITMENTS, rows, form)
+
+    click.echo(_looked(data, look).rstrip("\n"))
+
+
+@aid.command("close")
+@_data_option
+@click.argument("commitment", type=click.UUID)
+@click.option("--reason", type=click.Choice(["fulfilled", "withdrawn", "ended", "mistaken"]), required=True)
+def aid_close(data: Path | None, commitment: UUID, reason: str) -> None:
+    """Close a commitment: nothing more is assigned of it; what was assigned stands."""
+    from server.aid import register
+
+    def work(hub: Any, session: Any, now: datetime) -> None:
+        area = register.whole_district(session, hub)
+        register.close(session, hub, area, str(commitment), reason, author=OPERATOR, now=now)
+
+    _change(data, work)
+
+
 # -- what the office decides ----------------------------------------------------------------------
 
 
@@ -939,6 +1017,7 @@ def user() -> None:
 @click.option("--health-centre", help="May see this health centre only (id).")
 @click.option("--village", help="May see this desa or kelurahan only (code).")
 @click.option("--subdistrict", help="May see this kecamatan only (code).")
+@click.option("--donor", help="With the role donor: the donor whose aid they see (name or id).")
 @click.option("--password", help="Asked for if not given.")
 @click.option("--invite", is_flag=True, help="Set no password: print a one-time link with which they set it.")
 def user_add(
@@ -982,6 +1061,8 @@ def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str
             return kind, _post_id(session, hub, wanted)
         if kind == "health_centre":
             return kind, _health_centre_id(session, hub, wanted)
+        if kind == "donor":
+            return kind, _donor_id(session, hub, wanted)
         return kind, wanted
     return ("none", "") if role == "donor" else ("district", hub.district)
 
@@ -1172,6 +1253,82 @@ def import_sigizi(
             "Belum ada yang disimpan: ulangi dengan --apply / Nothing is stored yet: add --apply", err=True
         )
     sys.exit(NEEDS_ATTENTION if report.needs_attention else 0)
+
+
+@import_.command("csr")
+@_data_option
+@_format_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--donor", help="The company whose sheet it is (name or id); without it each row names its own."
+)
+@click.option(
+    "--reported-to",
+    type=click.Choice(["centre", "province", "regency"]),
+    default="regency",
+    show_default=True,
+    help="The authority that it was made for.",
+)
+@click.option("--map", "columns", multiple=True, metavar="FIELD=HEADER", help="What a column means.")
+@click.option("--apply", is_flag=True, help="Take it; without this only say what would happen.")
+def import_csr(
+    data: Path | None,
+    file: Path,
+    form: str,
+    donor: str | None,
+    reported_to: str,
+    columns: tuple[str, ...],
+    apply: bool,
+) -> None:
+    """Take a company's CSR sheet: XLSX, CSV, or HTML that calls itself .xls. Taken again it changes nothing.
+
+    The exit code is 1 when a row was refused or waits for a person.
+    """
+    from server.aid import sheets, telling
+    from server.aid.words import FIELDS
+    from server.errors import Problem
+
+    chosen = {field: header for field, _, header in (one.partition("=") for one in columns)}
+    if not set(chosen) <= set(FIELDS):
+        _wrong_use(f"--map FIELD=HEADER; FIELD is one of {', '.join(FIELDS)}")
+    hub = _hub(data)
+    try:
+        with _told():
+            with hub.database.reading() as session:
+                donor_id = _donor_id(session, hub, donor) if donor else None
+            done = sheets.import_file(
+                *(hub, file.read_bytes()),
+                name=file.name,
+                reported_to=reported_to,
+                donor_id=donor_id,
+                columns=chosen,
+                apply=apply,
+                author=OPERATOR,
+                now=datetime.now(UTC),
+            )
+    except Problem as problem:
+        _refused(problem)
+    if form == "json":
+        text = telling.json_of({"counts": done.counts, "already": done.already, "rows": done.rows})
+    else:
+        text = telling.text_of(telling.ROWS, done.rows, form)
+    click.echo(text, nl=not text.endswith("\n"))
+    if done.already:
+        click.echo("Berkas ini sudah diambil / This file was taken before", err=True)
+    elif not apply:
+        click.echo(
+            "Belum ada yang disimpan: ulangi dengan --apply / Nothing is stored yet: add --apply", err=True
+        )
+    sys.exit(NEEDS_ATTENTION if done.counts.get("open") or done.counts.get("refused") else 0)
+
+
+def _donor_id(session: Any, hub: Any, wanted: str) -> str:
+    from server.aid import register
+
+    found = register.find_donor(session, hub, wanted)
+    if found is None:
+        _wrong_use(f"there is no donor {wanted!r}")
+    return found.id
 
 
 @import_.command("runs")

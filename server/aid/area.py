@@ -57,6 +57,19 @@ class Area:
         )
         return Area(inside, False, villages, self.sees_children)
 
+    def part(self, hub: Hub, code: str) -> "Area":
+        """Give the part of it that a program named; all of it for no code.
+
+        Raises
+        ------
+        Problem
+            `record-unknown`: the code is no village or subdistrict of it.
+        """
+        found = self.narrowed(hub, code)
+        if found is self and code and not (self.whole and code == hub.district):
+            raise Problem("record-unknown")
+        return found
+
     def holds(self, village_code: str | None) -> bool:
         """Say whether a village is in it; what has no village yet is everybody's who has the whole district."""
         return self.whole or (village_code is not None and village_code in self.villages)

@@ -22,7 +22,7 @@ from typing import Any, Final
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from server import office
+from server import audit, office
 from server.aid.area import Area
 from server.aid.register import Promise, promises
 from server.aid.rules import rules
@@ -171,6 +171,12 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
         _sum(counted, "other"),
         tuple(_proposals(people, promises(session, hub))),
     )
+
+
+def log_viewed(session: Session, hub: Hub, shown: Standing, actor: str, now: datetime) -> None:
+    """Log that somebody looked at the gap, and how wide it was."""
+    details = {"lacking": shown.lacking, "villages": shown.lacking_places}
+    audit.append(session, hub.district, audit.OFFICE, "aid.gap_viewed", actor=actor, now=now, details=details)
 
 
 def assign(

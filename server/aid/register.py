@@ -15,7 +15,7 @@ from schemas.words import Reason
 from server import audit
 from server.aid.area import Area, text_of
 from server.aid.rules import rules
-from server.aid.words import AUTHORITIES, CATEGORIES, DONOR_KINDS, FUNDS, MENUS
+from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.errors import Problem
 from server.hub import Hub
 from server.models import AidActivity, Commitment, Delivery, Donor, Region
@@ -23,6 +23,7 @@ from server.places import UUID_TEXT, new_id
 from server.review.scope import Scope
 
 MOST_PLACES, MOST_MONTHS, MOST_RP = 100_000, 60, 10**13
+MOST_ROWS = 200
 _CONTACT = ("person", "phone", "address", "legal_id")
 
 
@@ -54,6 +55,12 @@ def donors(session: Session, hub: Hub) -> list[Donor]:
     return list(
         session.scalars(select(Donor).where(Donor.district == hub.district).order_by(Donor.name, Donor.id))
     )
+
+
+def find_donor(session: Session, hub: Hub, wanted: str) -> Donor | None:
+    """Find a donor by id or, whatever its letter case, by name."""
+    plain = wanted.strip().casefold()
+    return next((d for d in donors(session, hub) if plain in (d.id, d.name.casefold())), None)
 
 
 def contact_of(hub: Hub, donor: Donor) -> dict[str, str]:
@@ -178,10 +185,7 @@ def add_commitment(
     if asked.get("funds") not in FUNDS:
         faults.append(_fault("funds", "Pilih sumber dananya.", "Choose who pays."))
     region = session.get(Region, (hub.district, str(asked.get("region") or "")))
-    inside = region and (
-        area.whole or any(v == region.code or v.startswith(f"{region.code}.") for v in area.villages)
-    )
-    if not inside:
+    if not (region and _reaches_into(area, region.code)):
         faults.append(_fault("region", "Pilih tempat di wilayah Anda.", "Choose a place within your area."))
     places = _whole(asked.get("places"), "places", 1, MOST_PLACES, faults)
     months = _whole(asked.get("months"), "months", 1, MOST_MONTHS, faults)
@@ -211,6 +215,47 @@ def add_commitment(
         session, hub, "commitment.made", author, now, commitment=commitment_id, donor=donor.id, places=places
     )
     return commitment_id
+
+
+def close(
+    session: Session, hub: Hub, area: Area, commitment_id: str, why: object, *, author: str, now: datetime
+) -> None:
+    """Close a commitment: nothing more is assigned of it; what was assigned stands. Closing it again changes nothing.
+
+    Parameters
+    ----------
+    why : one of CLOSINGS
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for one that goes to another area, `change-invalid`.
+    """
+    commitment = _get(session, Commitment, hub, commitment_id)
+    if commitment is None or not _reaches_into(area, commitment.region_code):
+        raise Problem("record-unknown")
+    if why not in CLOSINGS:
+        _refuse([_fault("reason", "Pilih alasannya.", "Choose the reason.")])
+    if commitment.closed_at is None:
+        commitment.closed_at = now
+        _log(session, hub, "commitment.closed", author, now, commitment=commitment_id, reason=why)
+
+
+def _reaches_into(area: Area, code: str) -> bool:
+    """Say whether a region is of an area or holds a village of it."""
+    return area.whole or any(v == code or v.startswith(f"{code}.") for v in area.villages)
+
+
+def activities(session: Session, hub: Hub, area: Area) -> list[AidActivity]:
+    """Give what was done for villages of an area and not brought in with a sheet, the newest first."""
+    return list(
+        session.scalars(
+            select(AidActivity)
+            .where(AidActivity.district == hub.district, AidActivity.sheet_id.is_(None), area.of_activities())
+            .order_by(AidActivity.starts_on.desc(), AidActivity.id)
+            .limit(MOST_ROWS)
+        )
+    )
 
 
 def add_activity(

@@ -20,11 +20,12 @@ from rapidfuzz.fuzz import token_set_ratio
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from schemas.words import Reason
 from server import audit, office
 from server.aid.area import Area
 from server.aid.reading import Sheet, Told, guess, open_sheet, read
 from server.aid.rules import Class, rules
-from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING
+from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING, REASONS
 from server.errors import Problem
 from server.hub import Hub
 from server.interchange.gazetteer import village_name
@@ -156,6 +157,111 @@ def take(
     sheet.state, sheet.counts, sheet.sealed = "taken", orjson.dumps(counts).decode(), None
     _log(session, hub, "csr.taken", author, now, sheet=sheet.id, rules=rules().version, **counts)
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file: rows by status, each row as `telling` has it, and whether it had been taken before."""
+
+    counts: Mapping[str, int]
+    rows: tuple[Mapping[str, Any], ...]
+    already: bool
+
+
+class _NotKept(Exception):
+    def __init__(self, done: Imported) -> None:
+        self.done = done
+
+
+def import_file(
+    hub: Hub,
+    content: bytes,
+    *,
+    name: str,
+    reported_to: str,
+    donor_id: str | None,
+    columns: Mapping[str, str],
+    apply: bool,
+    author: str,
+    now: datetime,
+) -> Imported:
+    """Bring a file and take it at once; without `apply` do the same, tell what came of it, and keep nothing.
+
+    Parameters
+    ----------
+    columns : by field the header that means it, where the guess or what is remembered is not to hold
+
+    Raises
+    ------
+    Problem
+        As `bring`; `change-invalid` for a header that is not there.
+    """
+
+    def work(session: Session) -> Imported:
+        sheet_id = bring(
+            *(session, hub, content),
+            name=name,
+            reported_to=reported_to,
+            donor_id=donor_id,
+            author=author,
+            now=now,
+        )
+        session.flush()
+        sheet = session.get_one(CsrSheet, (hub.district, sheet_id))
+        already = sheet.state != "waiting"
+        counts = take(session, hub, sheet, _mapping(session, hub, sheet, columns), author=author, now=now)
+        query = select(AidActivity).where(
+            AidActivity.district == hub.district, AidActivity.sheet_id == sheet_id
+        )
+        rows = tuple(_account(row) for row in session.scalars(query.order_by(AidActivity.row)))
+        done = Imported(counts, rows, already)
+        if not apply:
+            raise _NotKept(done)
+        return done
+
+    try:
+        return office.decide(hub, work)
+    except _NotKept as dry:
+        return dry.done
+
+
+def _mapping(session: Session, hub: Hub, sheet: CsrSheet, columns: Mapping[str, str]) -> dict[str, str]:
+    if sheet.state != "waiting":
+        return {}
+    shown = look(session, hub, sheet)
+    missing = [header for header in columns.values() if header not in shown.headers]
+    if missing:
+        there = ", ".join(shown.headers)
+        faults = [
+            Reason(
+                header,
+                "wrong-value",
+                None,
+                f"Tidak ada kolom itu; ada: {there}.",
+                f"No such column; there are: {there}.",
+            )
+            for header in missing
+        ]
+        raise Problem("change-invalid", reasons=[fault.wire() for fault in faults])
+    kept = {field: header for field, header in shown.mapping.items() if header not in columns.values()}
+    return kept | dict(columns)
+
+
+def _account(row: AidActivity) -> dict[str, Any]:
+    codes: list[str] = orjson.loads(row.reasons)
+    return {
+        "row": row.row,
+        "status": row.status,
+        "category": row.category,
+        "by": row.category_by,
+        "menu": row.menu,
+        "village": row.village_code,
+        "value_rp": row.value_rp,
+        "same": row.same_by if row.same_as else None,
+        "reasons": " ".join(codes),
+        "id": " ".join(REASONS[code][0] for code in codes),
+        "en": " ".join(REASONS[code][1] for code in codes),
+    }
 
 
 def find(session: Session, hub: Hub, area: Area, sheet_id: str, author: str) -> CsrSheet:

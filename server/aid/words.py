@@ -76,6 +76,13 @@ NEEDS: Final[Words] = {
     "krs": ("Keluarga risiko stunting", "Family at risk"),
 }
 """Why somebody needs aid, the gravest first; a child is counted once, under its first reason."""
+CLOSINGS: Final[Words] = {
+    "fulfilled": ("Terpenuhi", "Fulfilled"),
+    "withdrawn": ("Dibatalkan donatur", "Withdrawn by the donor"),
+    "ended": ("Waktunya habis", "Its time is over"),
+    "mistaken": ("Salah catat", "Written down by mistake"),
+}
+"""Why a commitment is closed: nothing more is assigned of it."""
 FIELDS: Final[Words] = {
     "title": ("Kegiatan", "Activity"),
     "sector": ("Bidang", "Sector"),

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import orjson
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -37,7 +36,7 @@ from server.web.words import N_
 bp = Blueprint("aid", __name__)
 Answer = str | AnyResponse | tuple[str, int]
 
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = register.MOST_ROWS
 TABLES: Final[Mapping[str, codes.Words]] = {
     "menu": codes.MENUS,
     "funds": codes.FUNDS,
@@ -50,6 +49,7 @@ TABLES: Final[Mapping[str, codes.Words]] = {
     "evidence": codes.EVIDENCE,
     "verdict": codes.VERDICTS,
     "need": codes.NEEDS,
+    "closing": codes.CLOSINGS,
     "field": codes.FIELDS,
     "reason": codes.REASONS,
 }
@@ -136,8 +136,8 @@ def overview() -> Answer:
             near=NEAR,
             same_by=SAME_BY,
         )
-    details = {"lacking": shown.lacking, "villages": shown.lacking_places}
-    _log("aid.gap_viewed", details)
+    with hub().database.transaction() as session:
+        need.log_viewed(session, hub(), shown, acting(), _now())
     return page
 
 
@@ -208,6 +208,17 @@ def donors() -> Answer:
     return (page, problem.kind.status) if problem else page
 
 
+@bp.post("/bantuan/komitmen/<uuid:commitment_id>/tutup")
+@permitted("manage_aid")
+def close_commitment(commitment_id: object) -> Answer:
+    """Close a commitment, with the reason."""
+    with hub().database.transaction() as session:
+        area, why = Area.of(session, hub(), person()), request.form.get("alasan", "")
+        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=_now())
+    flash(words.told("Closed."))
+    return redirect(url_for("aid.donors"))
+
+
 @bp.route("/bantuan/kegiatan", methods=["GET", "POST"])
 @permitted("manage_aid")
 def activities() -> Answer:
@@ -230,17 +241,9 @@ def activities() -> Answer:
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
         names = places.names_of(session, hub())
-        rows = session.scalars(
-            select(AidActivity)
-            .where(
-                AidActivity.district == hub().district, AidActivity.sheet_id.is_(None), area.of_activities()
-            )
-            .order_by(AidActivity.starts_on.desc(), AidActivity.id)
-            .limit(MOST_ROWS)
-        ).all()
         page = render_template(
             "aid_activities.html",
-            rows=rows,
+            rows=register.activities(session, hub(), area),
             names=names,
             villages=places.choices(names, area.villages),
             donors=register.donors(session, hub()),

@@ -39,7 +39,10 @@ ANSWERS: Final[Mapping[str, type[Schema]]] = {
     "POST /api/v1/sync": AnswerSchema,
     "POST /api/v1/enrol": EnrolAnswerSchema,
 }
-CREATED: Final = ("POST /api/v1/people", "POST /api/v1/tablets/codes")
+CREATED: Final = (
+    *("POST /api/v1/people", "POST /api/v1/tablets/codes", "POST /api/v1/aid/donors"),
+    *("POST /api/v1/aid/commitments", "POST /api/v1/aid/activities"),
+)
 SENDS_FILES: Final = ("POST /api/v1/exports",)
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -27,6 +27,9 @@ from schemas.strict import (
     whole,
 )
 from server.accounts.roles import ROLES, SCOPE_KINDS
+from server.aid.register import MOST_MONTHS as AID_MONTHS
+from server.aid.register import MOST_PLACES, MOST_RP
+from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.carried import MOST_LETTERS
 from server.flags import RULES
 from server.interchange.cases import ANSWERS
@@ -333,6 +336,7 @@ TAKEN: Final[Mapping[str, Taken]] = {
             WORDS,
         )
     ),
+    "POST /bantuan/komitmen/<uuid:commitment_id>/tutup": Taken(form={"alasan": _one_of(CLOSINGS)}),
     "POST /bantuan/kegiatan": Taken(
         form=dict.fromkeys(
             (
@@ -359,6 +363,42 @@ TAKEN: Final[Mapping[str, Taken]] = {
             ),
             WORDS,
         )
+    ),
+    "GET /api/v1/aid/gap": Taken({"area": WORDS, "first": MAYBE_DAY, "last": MAYBE_DAY}),
+    "POST /api/v1/aid/assign": Taken(json=dict.fromkeys(("commitment", "village", "need", "seen"), TEXT)),
+    "POST /api/v1/aid/donors": Taken(
+        json={
+            **{"name": TEXT, "kind": choice(*DONOR_KINDS), "authority": _one_of(AUTHORITIES)},
+            **{"named": Flag(Need.ABSENT)},
+            **dict.fromkeys(("person", "phone", "address", "legal_id"), WORDS),
+        }
+    ),
+    "POST /api/v1/aid/commitments": Taken(
+        json={
+            **{"donor": ID, "menu": choice(*MENUS), "funds": choice(*FUNDS), "region": TEXT},
+            **{"places": whole(1, MOST_PLACES), "value_rp": whole(0, MOST_RP, Need.ABSENT)},
+            **{"starts_on": Day(), "months": whole(1, AID_MONTHS)},
+        }
+    ),
+    "POST /api/v1/aid/commitments/<uuid:commitment_id>/close": Taken(json={"reason": choice(*CLOSINGS)}),
+    "POST /api/v1/aid/activities": Taken(
+        json={
+            **{"donor": MAYBE_ID, "title": TEXT, "menu": choice(*MENUS), "funds": choice(*FUNDS)},
+            **{"village": TEXT, "starts_on": Day(), "ends_on": MAYBE_DAY, "evidence": WORDS},
+            **{"value_rp": whole(0, MOST_RP, Need.ABSENT), "reached": whole(0, 1_000_000, Need.ABSENT)},
+        }
+    ),
+    "POST /api/v1/aid/activities/<uuid:activity_id>/decide": Taken(
+        json={
+            **{"category": _one_of(CATEGORIES), "menu": _one_of(MENUS), "village": WORDS},
+            "action": _one_of(("apart", "drop", "restore", "verify")),
+        }
+    ),
+    "POST /api/v1/children/<child_id>/aid": Taken(
+        json={
+            **{"delivery": ID, "context": VECTOR},
+            **dict.fromkeys(("aid", "delivered", "evidence", "verified", "note"), JSON),
+        }
     ),
     # figures
     "GET /angka/<area_kind>/<area>": Taken(

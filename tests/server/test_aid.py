@@ -1,9 +1,12 @@
 """Aid by its rules: sums and days as people write them, what a row is, what counts once, who lacks, what is proposed."""
 
+import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -14,9 +17,10 @@ from server.aid.area import Area
 from server.aid.need import Standing
 from server.aid.reading import guess, open_sheet, period, read, rupiah
 from server.aid.rules import rules
+from server.cli import main
 from server.errors import Problem
 from server.interchange.cells import Wrong
-from server.models import AidActivity, CsrSheet, Delivery, Donor
+from server.models import Account, AidActivity, CsrSheet, Delivery, Donor
 from server.review import Scope
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic
@@ -338,3 +342,100 @@ def test_donor_sees_groups_of_five_or_more(clinic: Clinic, children: int, reache
 def test_parts_and_rests_of_fewer_than_five_are_not_told() -> None:
     told = {part: progress._part(part, 12) for part in range(13)}
     assert {part for part, value in told.items() if value is not None} == {0, 5, 6, 7, 12}
+
+
+# -- closing, and the commands --------------------------------------------------------------------
+
+
+def test_closed_commitment_is_proposed_no_more_and_what_was_assigned_stands(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    commitment = promise(district, donor)
+
+    def close(why: str, area: Area | None = None) -> None:
+        with district.hub.database.transaction() as session:
+            whole = area or register.whole_district(session, district.hub)
+            now = district.clock.now
+            register.close(session, district.hub, whole, commitment, why, author="account:x", now=now)
+
+    with pytest.raises(Problem, match="change-invalid"):
+        close("bosan")
+    scope = Scope("village", "64.02.01.2001", shows_names=False)
+    elsewhere = Area(scope, False, ("99.01.01.2001",), sees_children=False)
+    with pytest.raises(Problem, match="record-unknown"):
+        close("ended", elsewhere)
+    assert len(standing(district).proposals) == 1
+    close("ended")
+    close("withdrawn")  # changes nothing
+    assert standing(district).proposals == ()
+    assert district.actions("office").count("commitment.closed") == 1
+
+
+@pytest.fixture
+def everywhere(installed: District) -> Clinic:
+    return Clinic.opened(installed)
+
+
+def command(district: District, *arguments: str) -> Result:
+    settings = district.hub.settings
+    env = {"DATABASE_URL": settings.database_url, "POSYANDU_KEY_FILE": str(settings.key_file)}
+    return CliRunner().invoke(main, list(arguments), env=env, catch_exceptions=False)
+
+
+def test_commands_take_a_sheet_and_tell_of_the_gap(everywhere: Clinic, tmp_path: Path) -> None:
+    district, donor = everywhere.district, donor_of(everywhere.district)
+    clinic, file = everywhere, tmp_path / "csr.csv"
+    clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+    child = clinic.child("Anak Contoh", nik={"nik": "6402064101250001"})
+    file.write_text(
+        "Apa;Desa;Tanggal;Nilai;NIK\n"
+        "PMT balita;Jahab;1/3/2026;450.000;6402064101250001\n=PMT;Desa Antah;1/3/2026;1;\n;Jahab;x;;\n"
+    )
+    taking = ("import", "csr", str(file), "--donor", "pt contoh", "--map", "title=Apa", "--format", "json")
+    before = district.counts()
+    dry = command(district, *taking)
+    assert (dry.exit_code, district.counts()) == (1, before)
+    assert "--apply" in dry.stderr
+    told = json.loads(dry.stdout)
+    assert told["counts"] == {"taken": 1, "open": 1, "refused": 1, "same": 1}
+    assert [row["reasons"] for row in told["rows"]] == ["", "village-unknown", "no-title not-date"]
+    done, again = (json.loads(command(district, *taking, "--apply").stdout) for _ in range(2))
+    assert (done["already"], again["already"]) == (False, True)
+    assert done["counts"] == again["counts"] == told["counts"]
+    assert [tuple(row) for row in district.rows(select(Delivery.child_id, Delivery.donor_id))] == [
+        (child, donor)
+    ]
+
+    commitment = promise(district, donor)
+    shown = json.loads(command(district, "aid", "gap", "--month", "2026-03", "--format", "json").stdout)
+    assert (shown["lacking"], shown["by_need"]["stunted"]) == (1, 1)
+    assert [(one["commitment"], one["count"]) for one in shown["proposals"]] == [(commitment, 1)]
+    told_csv = command(district, "aid", "gap", "--area", VILLAGE, "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[0] for line in told_csv] == ["code", VILLAGE]
+    assert command(district, "aid", "gap", "--area", "64.02.99").exit_code == 2
+    assert command(district, "aid", "close", commitment, "--reason", "ended").exit_code == 0
+    assert json.loads(command(district, "aid", "commitments", "--format", "json").stdout)[0]["closed"]
+    assert "PT Contoh" in command(district, "aid", "donors").stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--donor", "PT Tidak Ada"),
+        ("--map", "siapa=Apa"),
+        ("--map", "title=Tidak Ada"),
+    ],
+)
+def test_sheet_with_a_wrong_option_is_refused(clinic: Clinic, tmp_path: Path, wrong: tuple[str, str]) -> None:
+    file = tmp_path / "csr.csv"
+    file.write_text("Apa;Desa;Tanggal\nPMT;Jahab;1/3/2026\n")
+    result = command(clinic.district, "import", "csr", str(file), *wrong, "--apply")
+    assert (result.exit_code, activities(clinic.district)) == (2, [])
+
+
+def test_donors_account_is_added_with_the_donors_name(clinic: Clinic) -> None:
+    donor = donor_of(clinic.district)
+    adding = ("user", "add", "pt.contoh", "--name", "PT Contoh", "--password", "kata-sandi-uji-coba")
+    assert command(clinic.district, *adding, "--role", "donor", "--donor", "PT Contoh").exit_code == 0
+    (kept,) = clinic.district.rows(select(Account.scope_kind, Account.scope))
+    assert tuple(kept) == ("donor", donor)

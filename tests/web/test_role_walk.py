@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from server import accounts, audit, places, rights
 from server.accounts import Person
 from server.accounts.roles import PERMISSIONS, SCOPES_OF
-from server.aid import sheets
+from server.aid import register, sheets
 from server.app import create_app
 from server.audit import checkpoints
 from server.models import Account, AidActivity, CsrSheet, Donor
@@ -169,6 +169,7 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /bantuan/tugaskan": "manage_aid",
     "GET /bantuan/donatur": "manage_aid",
     "POST /bantuan/donatur": "manage_aid",
+    "POST /bantuan/komitmen/<uuid:commitment_id>/tutup": "manage_aid",
     "GET /bantuan/kegiatan": "manage_aid",
     "POST /bantuan/kegiatan": "manage_aid",
     "POST /bantuan/kegiatan/<uuid:activity_id>": "manage_aid",
@@ -179,6 +180,18 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /anak/<child_id>/bantuan": "decide",
     "POST /anak/<child_id>/bantuan": "decide",
     "GET /bantuan-saya": "see_own_aid",
+    "GET /api/v1/aid/gap": "manage_aid",
+    "POST /api/v1/aid/assign": "manage_aid",
+    "GET /api/v1/aid/donors": "manage_aid",
+    "POST /api/v1/aid/donors": "manage_aid",
+    "GET /api/v1/aid/commitments": "manage_aid",
+    "POST /api/v1/aid/commitments": "manage_aid",
+    "POST /api/v1/aid/commitments/<uuid:commitment_id>/close": "manage_aid",
+    "GET /api/v1/aid/activities": "manage_aid",
+    "POST /api/v1/aid/activities": "manage_aid",
+    "POST /api/v1/aid/activities/<uuid:activity_id>/decide": "manage_aid",
+    "GET /api/v1/children/<child_id>/aid": "decide",
+    "POST /api/v1/children/<child_id>/aid": "decide",
     # figures
     "GET /angka": "see_figures",
     "GET /angka/<area_kind>/<area>": "see_figures",
@@ -276,6 +289,17 @@ def donor_of(clinic: Clinic) -> str:
     return donor_id
 
 
+def a_commitment(clinic: Clinic) -> str:
+    """Write down what a donor promises to the first post's village."""
+    district, donor = clinic.district, donor_of(clinic)
+    asked = {"donor": donor, "menu": "food", "funds": "csr", "region": "64.02.06.1001", "places": 1}
+    asked |= {"months": 1, "starts_on": "2026-03-01"}
+    with district.hub.database.transaction() as session:
+        area = register.whole_district(session, district.hub)
+        now = district.clock.now
+        return register.add_commitment(session, district.hub, area, asked, author="operator", now=now)
+
+
 def a_sheet(clinic: Clinic) -> dict[str, str]:
     """Take in a company's sheet with one row, of the first post's village; give the ids of both."""
     district, now = clinic.district, clinic.district.clock.now
@@ -349,6 +373,7 @@ def opened(databases: Databases) -> Iterator[World]:
             "tablet_id": clinic.first.id,
             "batch_id": clinic.first.answers[-1]["receipt"]["batch"],
             **a_sheet(clinic),
+            "commitment_id": a_commitment(clinic),
             "post_id": district.posts[0],
             "account_id": target.account_id,
             "task": district.new_id(),
@@ -517,6 +542,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "/kembar/<uuid:one>/<uuid:other>": {"tindakan": "different"},
     "/karantina/<uuid:actor>/<int:counter>": {"tindakan": "dismiss", "alasan": "practice"},
     "/anak/<uuid:child_id>/pindah": {"dari": UNKNOWN, "ke": UNKNOWN},
+    "/api/v1/children/<child_id>/aid": {"delivery": UNKNOWN, "note": {"text": "x"}},
 }
 """Bodies that are well formed, where what is malformed is told before what is not found."""
 

@@ -1,0 +1,166 @@
+"""Gap, overlap, donors and what they promised, written for programs and for who operates the installation.
+
+Rules kept here:
+- Who sees no child (TPPS) is told what its page tells: exact numbers of who has nothing, the helped and promised from
+  five on (null: one to four), and of whom the same comes twice how many alone. Proposals never name a child.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from server.aid.deliveries import Given
+from server.aid.need import Standing
+from server.aid.register import Promise
+from server.aid.words import NEEDS
+from server.models import AidActivity, Donor
+from server.reports.small import FEWEST
+from server.review import spreadsheet_safe
+
+GAP: Final = ("code", "village", "lacking", *NEEDS, "promised", "helped", "value_rp", "activities")
+DONORS: Final = ("id", "name", "kind", "authority", "named")
+ROWS: Final = (
+    *("row", "status", "category", "by", "menu", "village", "value_rp", "same", "reasons", "id", "en"),
+)
+COMMITMENTS: Final = (
+    *("id", "donor", "menu", "funds", "region", "places", "assigned", "delivered", "left", "value_rp"),
+    *("starts_on", "months", "closed"),
+)
+
+
+def villages_of(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> list[dict[str, Any]]:
+    """Give one row for each village, the widest gap first."""
+
+    def few(count: int) -> int | None:
+        return count if sees_children or not 0 < count < FEWEST else None
+
+    return [
+        {
+            "code": village.code,
+            "village": names.get(village.code, ""),
+            "lacking": village.lacking,
+            **{need: village.gap[need] for need in NEEDS},
+            "promised": few(village.promised),
+            "helped": few(village.helped),
+            "value_rp": village.value_rp,
+            "activities": village.activities,
+        }
+        for village in shown.villages
+    ]
+
+
+def gap(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> dict[str, Any]:
+    """Give gap, overlap and proposals, as JSON has them."""
+    twice = len(shown.twice)
+    return {
+        "lacking": shown.lacking,
+        "by_need": {need: shown.gap[need] for need in NEEDS},
+        "villages": villages_of(shown, names, sees_children=sees_children),
+        "nobody_there": [village.code for village in shown.nobody_there],
+        "twice": twice if sees_children or not 0 < twice < FEWEST else None,
+        "twice_children": [
+            {"child": one.child_id, "village": one.village, "menu": one.menu, "sources": one.sources}
+            for one in shown.twice
+            if sees_children
+        ],
+        "reported_twice": [activity(row) for row in shown.reported],
+        "authorities": [{"company": name, "authorities": several} for name, several in shown.authorities],
+        "relief": {"activities": shown.relief[0], "value_rp": shown.relief[1]},
+        "other": {"activities": shown.other[0], "value_rp": shown.other[1]},
+        "proposals": [
+            {
+                "commitment": proposal.promise.id,
+                "donor": proposal.promise.donor,
+                "menu": proposal.promise.menu,
+                "village": proposal.village,
+                "need": proposal.need,
+                "count": len(proposal.children),
+                "near": proposal.near,
+                "seen": proposal.seen,
+            }
+            for proposal in shown.proposals
+        ],
+    }
+
+
+def donor(row: Donor) -> dict[str, Any]:
+    """Give a donor without how it is reached."""
+    return {name: getattr(row, name) for name in DONORS}
+
+
+def commitment(promise: Promise) -> dict[str, Any]:
+    """Give a commitment with how much of it is used."""
+    told = {name: getattr(promise, name) for name in COMMITMENTS if name not in ("region", "starts_on")}
+    return {
+        **told,
+        "donor_id": promise.donor_id,
+        "region": promise.region_code,
+        "starts_on": promise.starts_on.isoformat(),
+    }
+
+
+def given(one: Given) -> dict[str, Any]:
+    """Give an aid of a child, for who may decide about the child."""
+    return {
+        "child": one.child_id,
+        "delivery": one.delivery,
+        "aid": one.aid,
+        "delivered": one.delivered,
+        "evidence": one.evidence,
+        "verified": one.verified,
+        "note": one.note,
+        "donor": one.donor,
+        "conflicts": one.conflicts,
+        "context": orjson.loads(one.context),
+    }
+
+
+def activity(row: AidActivity) -> dict[str, Any]:
+    """Give what was done for a village; nothing of the row as it came, and no child."""
+    return {
+        "id": row.id,
+        "donor": row.donor_id,
+        "sheet": row.sheet_id,
+        "row": row.row,
+        "status": row.status,
+        "category": row.category,
+        "menu": row.menu,
+        "funds": row.funds,
+        "title": row.title,
+        "village": row.village_code,
+        "starts_on": row.starts_on.isoformat() if row.starts_on else None,
+        "ends_on": row.ends_on.isoformat() if row.ends_on else None,
+        "value_rp": row.value_rp,
+        "reached": row.reached,
+        "same_by": row.same_by if row.same_as else None,
+        "verified": row.verified_at is not None,
+    }
+
+
+def text_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], form: str) -> str:
+    """Write rows as CSV (no text is taken for a formula by a spreadsheet) or as a table for reading."""
+    if form == "csv":
+        into = io.StringIO()
+        writer = csv.writer(into, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([spreadsheet_safe(row[name]) for name in columns] for row in rows)
+        return into.getvalue()
+    cells = [list(columns), *([_cell(row[name]) for name in columns] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def json_of(value: object) -> str:
+    """Write JSON for reading."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def _cell(value: Any) -> str:
+    text = "–" if value is None else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,209 @@
+"""Aid as JSON, beside the pages and under the same rules: the gap, donors, commitments, activities, a child's aid.
+
+Each view reads what was sent, calls one function of `server.aid` in one transaction, and writes what came of it.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import orjson
+from flask import Response, jsonify, request
+
+from server import office
+from server.aid import deliveries, need, register, telling
+from server.aid.area import Area, names_of
+from server.errors import Problem
+from server.places import UUID_TEXT
+from server.web.gate import permitted
+from server.web.staff_api import acting, bp, hub, person, scope, sent, wrong_field
+
+DONOR: Final = ("name", "kind", "authority", "named", "person", "phone", "address", "legal_id")
+COMMITMENT: Final = ("donor", "menu", "funds", "region", "places", "value_rp", "starts_on", "months")
+ACTIVITY: Final = (
+    *(
+        "donor",
+        "title",
+        "menu",
+        "funds",
+        "village",
+        "starts_on",
+        "ends_on",
+        "value_rp",
+        "reached",
+        "evidence",
+    ),
+)
+DECISION: Final = ("category", "menu", "village", "action")
+ACTIONS: Final = ("apart", "drop", "restore", "verify")
+DELIVERY: Final = ("delivery", "context", "aid", "delivered", "evidence", "verified", "note")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _plain(allowed: Collection[str]) -> dict[str, Any]:
+    """Give what was sent where every member is a text, a whole number, true, false or null."""
+    asked = sent(allowed)
+    wrong = [n for n, value in asked.items() if not isinstance(value, str | int | None)]
+    if wrong:
+        raise Problem(
+            "change-invalid", reasons=[wrong_field(name, "not-text", asked[name]) for name in wrong]
+        )
+    return asked
+
+
+def _day(name: str, otherwise: date) -> date:
+    try:
+        return date.fromisoformat(request.args.get(name) or otherwise.isoformat())
+    except ValueError as error:
+        raise Problem("request-malformed", reason=f"{name}: 2026-03-01") from error
+
+
+@bp.get("/aid/gap")
+@permitted("manage_aid")
+def read_gap() -> Response:
+    """Say who in need has nothing, by village, where aid overlaps, and what could close the gap.
+
+    In the address: `area` (a code), `first` and `last` day. That it was shown is logged."""
+    now = _now()
+    today = hub().settings.today(now)
+    first, last = sorted((_day("first", today.replace(day=1)), _day("last", today)))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person()).part(hub(), request.args.get("area", ""))
+        shown = need.standing(session, hub(), area, first, last, today)
+        told = telling.gap(shown, names_of(session, hub()), sees_children=area.sees_children)
+    with hub().database.transaction() as session:
+        need.log_viewed(session, hub(), shown, acting(), now)
+    return jsonify(first=first.isoformat(), last=last.isoformat(), **told)
+
+
+@bp.post("/aid/assign")
+@permitted("manage_aid")
+def assign_aid() -> Response:
+    """Promise a commitment to those whom a proposal counted: `commitment`, `village`, `need`, `seen`, as the gap has."""
+    asked, who, now = _plain(("commitment", "village", "need", "seen")), acting(), _now()
+    wanted = [str(asked.get(name) or "") for name in ("commitment", "village", "need", "seen")]
+    count = office.decide(
+        hub(),
+        lambda session: need.assign(
+            session, hub(), Area.of(session, hub(), person()), *wanted, author=who, now=now
+        ),
+    )
+    return jsonify(assigned=count)
+
+
+@bp.get("/aid/donors")
+@permitted("manage_aid")
+def list_donors() -> Response:
+    """List the donors; how they are reached is not told."""
+    with hub().database.reading() as session:
+        return jsonify(donors=[telling.donor(donor) for donor in register.donors(session, hub())])
+
+
+@bp.post("/aid/donors")
+@permitted("manage_aid")
+def add_donor() -> tuple[Response, int]:
+    """Put a donor into the register: `name`, `kind`, `authority`, `named`, `person`, `phone`, `address`, `legal_id`."""
+    asked = _plain(DONOR)
+    with hub().database.transaction() as session:
+        donor_id = register.add_donor(session, hub(), asked, author=acting(), now=_now())
+    return jsonify(id=donor_id), 201
+
+
+@bp.get("/aid/commitments")
+@permitted("manage_aid")
+def list_commitments() -> Response:
+    """List what donors promised, how much of it is assigned and delivered."""
+    with hub().database.reading() as session:
+        return jsonify(commitments=[telling.commitment(one) for one in register.promises(session, hub())])
+
+
+@bp.post("/aid/commitments")
+@permitted("manage_aid")
+def add_commitment() -> tuple[Response, int]:
+    """Write down what a donor promises: `donor`, `menu`, `funds`, `region`, `places`, `value_rp`, `starts_on`, `months`."""
+    asked = _plain(COMMITMENT)
+    with hub().database.transaction() as session:
+        area = Area.of(session, hub(), person())
+        commitment_id = register.add_commitment(session, hub(), area, asked, author=acting(), now=_now())
+    return jsonify(id=commitment_id), 201
+
+
+@bp.post("/aid/commitments/<uuid:commitment_id>/close")
+@permitted("manage_aid")
+def close_aid_commitment(commitment_id: Any) -> Response:
+    """Close a commitment, so that nothing more is assigned of it: `reason` (fulfilled, withdrawn, ended, mistaken)."""
+    why = _plain(("reason",)).get("reason")
+    with hub().database.transaction() as session:
+        area = Area.of(session, hub(), person())
+        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=_now())
+    return jsonify(id=str(commitment_id), closed=True)
+
+
+@bp.get("/aid/activities")
+@permitted("manage_aid")
+def list_activities() -> Response:
+    """List what was done for villages, the newest first; rows of sheets are told on the sheet's page."""
+    with hub().database.reading() as session:
+        found = register.activities(session, hub(), Area.of(session, hub(), person()))
+        return jsonify(activities=[telling.activity(row) for row in found])
+
+
+@bp.post("/aid/activities")
+@permitted("manage_aid")
+def add_aid_activity() -> tuple[Response, int]:
+    """Write down what was done for a village: `donor`, `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`,
+    `value_rp`, `reached`, `evidence`."""
+    asked = _plain(ACTIVITY)
+    with hub().database.transaction() as session:
+        area = Area.of(session, hub(), person())
+        activity_id = register.add_activity(session, hub(), area, asked, author=acting(), now=_now())
+    return jsonify(id=activity_id), 201
+
+
+@bp.post("/aid/activities/<uuid:activity_id>/decide")
+@permitted("manage_aid")
+def decide_aid_activity(activity_id: Any) -> Response:
+    """Overrule what was made of an activity: `category`, `menu`, `village`; `action` (apart, drop, restore, verify)."""
+    asked = _plain(DECISION)
+    action = asked.pop("action", None)
+    if action is not None and action not in ACTIONS:
+        reasons = [wrong_field("action", "not-choice", action, ", ".join(ACTIONS))]
+        raise Problem("change-invalid", reasons=reasons)
+    if action is not None:
+        asked[str(action)] = True
+    with hub().database.transaction() as session:
+        area, who = Area.of(session, hub(), person()), acting()
+        row = register.decide(session, hub(), area, str(activity_id), asked, author=who, now=_now())
+        return jsonify(telling.activity(row))
+
+
+@bp.get("/children/<child_id>/aid")
+@permitted("decide")
+def read_child_aid(child_id: str) -> Response:
+    """Give a child's aid, each with its `context` to pass back. That it was shown is logged."""
+    with hub().database.reading() as session:
+        found = deliveries.of_child(session, hub(), scope(), child_id)
+    with hub().database.transaction() as session:
+        deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope())
+    return jsonify(child=child_id, aid=[telling.given(one) for one in found])
+
+
+@bp.post("/children/<child_id>/aid")
+@permitted("decide")
+def record_child_aid(child_id: str) -> Response:
+    """Write down an aid, that it came, or that it was verified: `delivery` (an id of your own for a new one, so that sending
+    it twice writes one), `aid`, `delivered`, `evidence`, `verified`, `note`, and the `context` that was read."""
+    asked, mine, who, now = sent(DELIVERY), scope(), acting(), _now()
+    delivery = asked.get("delivery")
+    if not isinstance(delivery, str) or not UUID_TEXT.fullmatch(delivery):
+        raise Problem("change-invalid", reasons=[wrong_field("delivery", "not-uuid", delivery)])
+    if asked.get("context") is not None:
+        asked["context"] = orjson.dumps(asked["context"])
+    office.decide(
+        hub(),
+        lambda session: deliveries.record(session, hub(), mine, child_id, asked, author=who, now=now),
+    )
+    return jsonify(child=child_id, delivery=delivery)
