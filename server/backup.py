@@ -40,7 +40,7 @@ from sqlalchemy.orm import Session
 
 from server import audit, migrations
 from server.config import Settings
-from server.db import Database
+from server.db import Database, make_private
 from server.hub import Hub
 from server.keyfile import load_keys
 from server.models import Base, Child, Installation, SignIn, table
@@ -756,6 +756,7 @@ def _restore_sqlite(
                 with database.transaction() as session:
                     incarnation = _renew(session, settings, now, _about(manifest))
                 database.dispose()
+                make_private(live)
                 _bring_in(prepared, live, progress)
     return Restored(manifest, incarnation, kept, keys_missing)
 

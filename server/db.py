@@ -134,6 +134,11 @@ class Database:
         self.engine.dispose()
 
 
+def make_private(file: Path) -> None:
+    """Make SQLite's file for its owner alone, unless it is there; its side files get the mode that it has."""
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
 def _engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(url, pool_size=8, max_overflow=8, hide_parameters=True)

@@ -6,6 +6,7 @@ is never taken for a damaged one. What a check rests on comes before it; where t
 is found is named by ids and codes, never by a person's data.
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -26,14 +27,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
 
 from server import audit, clocks, ledger, migrations, persons
+from server.accounts.roles import WITH_SECOND_FACTOR
 from server.assessment import derive
 from server.audit import checkpoints, verification
 from server.config import Settings
 from server.db import Database, Writes, among
+from server.demo.directory import is_demo
 from server.hub import Hub
 from server.keyfile import load_keys
 from server.models import (
+    Account,
     Attention,
+    AuditEntry,
     Batch,
     ChangeRow,
     Child,
@@ -44,6 +49,7 @@ from server.models import (
     Installation,
     JobRun,
     Measurement,
+    SignIn,
     Tablet,
     table,
 )
@@ -72,8 +78,16 @@ SCHEDULER_HOURS: Final = 3
 """The busiest job runs every hour, and all of them when the server starts."""
 CHECKPOINT_HOURS: Final = 24
 """One is signed every hour, and when the server starts."""
+BACKUP_HOURS: Final = 48
+"""One is made each night (docs/operations.md); a night may be missed."""
+CLOCK_SECONDS: Final = 60
+"""Several machines may serve one database, and their clocks are not one."""
 QUICK_TAIL: Final = 100_000
 """Entries since the newest checkpoint that a quick look recomputes."""
+ADJTIMEX_BYTES: Final = 512
+"""More than its structure has on any machine; all zero it asks, and sets nothing."""
+TIME_ERROR: Final = 5
+"""What adjtimex gives when nothing synchronises the clock."""
 NOT_FOLDED: Final = frozenset({"state", "position", "person_id"})
 """Columns that a record's own changes do not decide; sealed twice, a state is not the same bytes."""
 BY_CALENDAR: Final = "not_seen"
@@ -100,8 +114,8 @@ WORDS: Final[Mapping[str, Words]] = {
     "place": Words(
         ("tempat data dapat ditulis, ruang cukup", "the place can be written, room enough"),
         (
-            "beri hak tulis kepada pengguna server, atau kosongkan ruang disk",
-            "give the server's user the right to write, or make room on the disk",
+            "beri hak tulis kepada pengguna server saja (chmod 600 pada basis data), atau kosongkan ruang disk",
+            "give the server's user, and nobody else, the right (chmod 600 of the database), or make room on the disk",
         ),
     ),
     "keys": Words(
@@ -128,6 +142,27 @@ WORDS: Final[Mapping[str, Words]] = {
     "district": Words(
         ("wilayah terpasang", "the district is installed"),
         ("atur POSYANDU_DISTRICT, atau jalankan 'serve'", "set POSYANDU_DISTRICT, or run 'serve'"),
+    ),
+    "clock": Words(
+        ("jam server tidak mundur", "the server's clock has not gone back"),
+        (
+            "betulkan jam server dan nyalakan penyelarasan (timedatectl set-ntp true)",
+            "set the server's clock right and let it be synchronised (timedatectl set-ntp true)",
+        ),
+    ),
+    "second-factor": Words(
+        ("langkah kedua diminta dari semua kecuali kader", "a second factor is asked of all but cadres"),
+        (
+            "hapus POSYANDU_SECOND_FACTOR=0 dari lingkungan server, lalu jalankan ulang",
+            "take POSYANDU_SECOND_FACTOR=0 out of the server's environment, and restart it",
+        ),
+    ),
+    "backups": Words(
+        ("cadangan terakhir masih baru", "a backup was made lately"),
+        (
+            "jalankan 'posyandu-sync backup' tiap malam (cron), dan simpan di luar mesin ini",
+            "run 'posyandu-sync backup' each night (cron), and keep what it makes off this machine",
+        ),
     ),
     "sealed": Words(
         ("kunci membuka data {count} anak", "the keys open the data of {count} children"),
@@ -189,12 +224,16 @@ WORDS: Final[Mapping[str, Words]] = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What became of one check. `found` names what is wrong, at most MOST_KEPT; `problems` counts all of it."""
+    """What became of one check. `found` names what is wrong, at most MOST_KEPT; `problems` counts all of it.
+
+    `remark` (Indonesian, English) is what somebody should know although nothing is wrong.
+    """
 
     name: str
     looked_at: int
     problems: int
     found: Sequence[str]
+    remark: tuple[str, str] | None = None
 
     @property
     def is_ok(self) -> bool:
@@ -204,6 +243,8 @@ class Check:
         """Say it, or the remedy, in Indonesian and in English."""
         said = WORDS[self.name].ok if self.is_ok else WORDS[self.name].problem
         indonesian, english = (sentence.format(count=f"{self.looked_at:,}") for sentence in said)
+        if self.remark:
+            indonesian, english = f"{indonesian} ({self.remark[0]})", f"{english} ({self.remark[1]})"
         return indonesian, english
 
 
@@ -242,6 +283,7 @@ class _Notes:
     looked_at: int = 0
     problems: int = 0
     found: list[str] = field(default_factory=list)
+    remark: tuple[str, str] | None = None
 
     def wrong(self, what: str) -> None:
         self.problems += 1
@@ -249,7 +291,7 @@ class _Notes:
             self.found.append(what)
 
     def check(self, name: str) -> Check:
-        return Check(name, self.looked_at, self.problems, self.found)
+        return Check(name, self.looked_at, self.problems, self.found, self.remark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +379,8 @@ def _place(settings: Settings) -> Check:
             free = shutil.disk_usage(directory).free
             if free < needed:
                 notes.wrong(f"{directory}: {free >> 20} MiB free of {needed >> 20} MiB")
+    if file and file.exists() and (mode := file.stat().st_mode & 0o777) & 0o077:
+        notes.wrong(f"{file}: mode {mode:04o}")
     return notes.check("place")
 
 
@@ -397,6 +441,74 @@ _FOUNDATION: Final[Mapping[str, Callable[[Settings, Database, bool, _Notes], Non
     "schema": _is_newest,
     "district": _is_installed,
 }
+
+
+# -- how it is run --------------------------------------------------------------------------------
+
+
+def _clock(patient: _Patient, notes: _Notes) -> None:
+    """Compare the clock with the newest entry of the log, which every upload has too, and ask the system what sets it."""
+    notes.looked_at = 1
+    with patient.reading() as session:
+        query = select(func.max(AuditEntry.at)).where(AuditEntry.district == patient.district)
+        newest = session.execute(query).scalar()
+    if newest is not None and newest > patient.now + timedelta(seconds=CLOCK_SECONDS):
+        here, there = (
+            moment.astimezone(UTC).isoformat(timespec="seconds") for moment in (patient.now, newest)
+        )
+        notes.wrong(f"{here}, before the newest entry of the log, {there}")
+    if _is_synchronised() is False:
+        notes.remark = (
+            "sistem tidak diselaraskan dengan server waktu: cocokkan jamnya sendiri",
+            "the system is not synchronised with a time server: compare its clock yourself",
+        )
+
+
+def _is_synchronised() -> bool | None:
+    """Ask Linux whether something keeps its clock to the true time (adjtimex(2)); None where that cannot be read."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(ADJTIMEX_BYTES))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != TIME_ERROR
+
+
+def _second_factor(patient: _Patient, notes: _Notes) -> None:
+    """See that whoever must have a second factor is asked for it: by our environment, and by whom the server has let in."""
+    settings = patient.hub.settings
+    must = (Account.district == patient.district, Account.role.in_(WITH_SECOND_FACTOR))
+    bare = (*must, Account.disabled_at.is_(None), Account.totp_sealed.is_(None))
+    inside = (SignIn.district == Account.district) & (SignIn.account_id == Account.id)
+    with patient.reading() as session:
+        query = select(func.count()).select_from(Account).where(*must)
+        notes.looked_at = session.execute(query).scalar_one()
+        if is_demo(settings.data_dir):
+            return
+        let_in = select(Account.id).where(
+            *bare,
+            select(SignIn.id)
+            .where(inside, SignIn.passed_at.is_not(None), SignIn.expires_at > patient.now)
+            .exists(),
+        )
+        ids = session.scalars(let_in.order_by(Account.id)).all()
+    if notes.looked_at and not settings.second_factor:
+        notes.wrong("POSYANDU_SECOND_FACTOR=0")
+    for id_ in ids:
+        notes.wrong(f"account {id_}: signed in without one")
+
+
+def _backups(patient: _Patient, notes: _Notes) -> None:
+    """Ask the log when the last backup was made; a database that was just made or put back has its time still to come."""
+    notes.looked_at = 1
+    made = (AuditEntry.district == patient.district, AuditEntry.stream == audit.OFFICE)
+    with patient.reading() as session:
+        query = select(func.max(AuditEntry.at)).where(*made, AuditEntry.action == "backup.made")
+        last = session.execute(query).scalar()
+        installation = session.get_one(Installation, patient.district)
+    since = max(filter(None, [last, _made_at(installation.incarnation), installation.created_at]))
+    if since < patient.now - timedelta(hours=BACKUP_HOURS) and not is_demo(patient.hub.settings.data_dir):
+        since_when = "none" if last is None else last.astimezone(UTC).isoformat(timespec="minutes")
+        notes.wrong(f"newest: {since_when}")
 
 
 # -- keys and the log -----------------------------------------------------------------------------
@@ -882,6 +994,9 @@ def _tablets(patient: _Patient, notes: _Notes) -> None:
 
 
 _DATA: Final[Mapping[str, Callable[[_Patient, _Notes], None]]] = {
+    "clock": _clock,
+    "second-factor": _second_factor,
+    "backups": _backups,
     "sealed": _sealed,
     "log": _log,
     "checkpoint": _checkpoint,

@@ -45,7 +45,7 @@ def room_for_demo(settings: Settings) -> Iterator[None]:
     _refuse_elsewhere(settings)
     if place.exists() and not place.is_dir():
         raise NotADemo(f"{place} is a file: name a directory with --data")
-    if place.exists() and any(place.iterdir()) and not _is_demo(place):
+    if place.exists() and any(place.iterdir()) and not is_demo(place):
         raise NotADemo(
             f"{place} was not made by 'demo', or was put to another use since, and is left as it is:"
             " name another directory with --data, or remove it yourself"
@@ -85,7 +85,7 @@ def _lock(place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_demo(place: Path) -> bool:
+def is_demo(place: Path) -> bool:
     """Say whether the marker is ours and names the installation that lies beside it, if one does."""
     try:
         marker = orjson.loads((place / MARKER).read_bytes())

@@ -8,6 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
+from server.db import make_private
+
 HERE = Path(__file__).parent
 
 
@@ -28,6 +30,7 @@ def migrate(url: str) -> None:
     path = make_url(url).database
     if url.startswith("sqlite") and path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_private(Path(path))
     command.upgrade(_config(url), "head")
 
 

@@ -110,7 +110,7 @@ class Databases:
         if self.admin:
             return create_database(self.admin, self._name(), template=_database_of(url))
         new = self.empty()
-        shutil.copyfile(_file_of(url), _file_of(new))
+        shutil.copy(_file_of(url), _file_of(new))
         return new
 
     def replace(self, url: str, snapshot: str) -> None:
@@ -121,7 +121,7 @@ class Databases:
             return
         for ending in ("-wal", "-shm"):
             Path(f"{_file_of(url)}{ending}").unlink(missing_ok=True)
-        shutil.copyfile(_file_of(snapshot), _file_of(url))
+        shutil.copy(_file_of(snapshot), _file_of(url))
 
     def drop(self, url: str) -> None:
         """Remove a database."""

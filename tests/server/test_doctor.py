@@ -1,7 +1,11 @@
 """Doctor: content with a sound installation, and names each planted damage with its remedy."""
 
+import ctypes
 import json
 import os
+import shutil
+import struct
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +13,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
+from server import accounts
+from server.backup import backup
 from server.cli import main
-from server.doctor import WORDS, Check, as_json, as_line, examine
+from server.demo.directory import incarnation_in, mark
+from server.doctor import ADJTIMEX_BYTES, WORDS, Check, _is_synchronised, as_json, as_line, examine
 from server.hub import Hub
+from server.models import AuditEntry, Batch
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, District, FakeTablet, identity, sqlite_file
 
@@ -262,6 +270,14 @@ def test_key_file_that_others_can_read_is_found(on_sqlite: District) -> None:
         on_sqlite.hub.settings.key_file.chmod(0o600)
 
 
+def test_database_that_others_can_read_is_found(on_sqlite: District) -> None:
+    """Names in it are sealed; birth dates and weights are not."""
+    file = sqlite_file(on_sqlite)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o640)
+    assert problems(on_sqlite) == {"place": [f"{file}: mode 0640"]}
+
+
 def test_place_without_room_is_found(on_sqlite: District, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = os.statvfs(on_sqlite.hub.settings.data_dir)
     monkeypatch.setattr("server.doctor.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
@@ -309,6 +325,109 @@ def test_stopped_scheduler_is_found(installed: District) -> None:
     later = datetime.now(UTC) + timedelta(hours=4)
     checks = examine(installed.hub.settings, now=later, quick=True, progress=silent)
     assert [check.name for check in checks if not check.is_ok] == ["scheduler"]
+
+
+# -- how it is run --------------------------------------------------------------------------------
+
+
+def at(district: District, moment: datetime) -> dict[str, list[str]]:
+    """Give what is wrong at another moment, by check."""
+    checks = examine(district.hub.settings, now=moment, quick=True, progress=silent)
+    return {check.name: list(check.found) for check in checks if not check.is_ok}
+
+
+def test_clock_before_the_newest_entry_of_the_log_is_found(
+    installed: District, tablet_at_work: FakeTablet
+) -> None:
+    newest: datetime = installed.rows(select(func.max(AuditEntry.at)))[0][0]
+    assert newest >= installed.rows(select(func.max(Batch.received_at)))[0][0]
+    assert "clock" not in at(installed, newest - timedelta(seconds=50))
+    found = at(installed, newest - timedelta(seconds=70))["clock"]
+    assert len(found) == 1
+    assert newest.isoformat(timespec="seconds") in found[0]
+
+
+@pytest.mark.parametrize(("synchronised", "said"), [(True, False), (None, False), (False, True)])
+def test_clock_that_nothing_synchronises_is_remarked_and_no_problem(
+    on_sqlite: District, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, said: bool
+) -> None:
+    monkeypatch.setattr("server.doctor._is_synchronised", lambda: synchronised)
+    clock = checked(on_sqlite, quick=True)["clock"]
+    assert clock.is_ok
+    assert ("not synchronised with a time server" in as_line(clock)) == said
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or sys.maxsize < 2**32, reason="the structure is that of 64-bit Linux"
+)
+def test_system_is_asked_whether_its_clock_is_synchronised() -> None:
+    """What adjtimex gives is what it writes in `status`: STA_UNSYNC is 0x0040, STA_CLOCKERR 0x1000 (sys/timex.h)."""
+    told = ctypes.create_string_buffer(ADJTIMEX_BYTES)
+    if ctypes.CDLL(None).adjtimex(told) < 0:  # a sandbox may bar the call
+        assert _is_synchronised() is None
+    else:
+        (status,) = struct.unpack_from("i", told, 40)
+        assert _is_synchronised() == (status & 0x1040 == 0)
+
+
+def test_backup_that_is_old_or_was_never_made_is_found(installed: District, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    assert "backups" not in at(installed, now + timedelta(hours=47))
+    assert at(installed, now + timedelta(hours=49))["backups"] == ["newest: none"]
+    backup(installed.hub, tmp_path / "b.zip", force=False, now=now + timedelta(hours=24), progress=silent)
+    assert "backups" not in at(installed, now + timedelta(hours=71))
+    then = (now + timedelta(hours=24)).isoformat(timespec="minutes")
+    assert at(installed, now + timedelta(hours=73))["backups"] == [f"newest: {then}"]
+
+
+PASSWORD = "kuda-laut-hijau"
+
+
+def add(district: District, username: str, role: str = "staff", kind: str = "district") -> str:
+    scope = DISTRICT if kind == "district" else district.posts[0]
+    who = (username, "Orang Contoh", role, kind, scope, PASSWORD)
+    with district.hub.database.transaction() as session:
+        return accounts.add_account(session, district.hub, *who, actor="operator", now=district.clock.now)
+
+
+def test_server_that_asks_nobody_for_a_second_factor_is_found(installed: District) -> None:
+    settings = installed.hub.settings
+    assert not settings.second_factor
+    assert problems(installed) == {}  # there is nobody to ask
+    add(installed, "kader", "cadre", "post")
+    assert problems(installed) == {}  # cadres may do without
+    add(installed, "petugas")
+    assert problems(installed) == {"second-factor": ["POSYANDU_SECOND_FACTOR=0"]}
+    assert problems(installed, second_factor=True) == {}
+
+
+def test_who_was_let_in_without_a_second_factor_is_found_whatever_doctors_own_environment_says(
+    installed: District,
+) -> None:
+    account = add(installed, "petugas")
+    with installed.hub.database.transaction() as session:
+        assert accounts.sign_in(session, installed.hub, "petugas", PASSWORD, datetime.now(UTC))
+    found = problems(installed, second_factor=True)
+    assert found == {"second-factor": [f"account {account}: signed in without one"]}
+    strict = replace(installed.hub.settings, second_factor=True)
+    later = datetime.now(UTC) + timedelta(hours=2)  # the session has ended
+    assert [c.name for c in examine(strict, now=later, quick=True, progress=silent) if not c.is_ok] == []
+
+
+def test_demo_may_do_without_second_factor_and_backup(on_sqlite: District, tmp_path: Path) -> None:
+    file = tmp_path / "posyandu.db"
+    shutil.copy(sqlite_file(on_sqlite), file)
+    settings = replace(on_sqlite.hub.settings, data_dir=tmp_path, database_url=f"sqlite:///{file}")
+    later = datetime.now(UTC) + timedelta(days=9)
+
+    def found() -> set[str]:
+        return {c.name for c in examine(settings, now=later, quick=True, progress=silent) if not c.is_ok}
+
+    assert "backups" in found()
+    mark(settings, incarnation_in(file))
+    assert "backups" not in found()
+    mark(settings, "of another one")
+    assert "backups" in found()
 
 
 # -- said -----------------------------------------------------------------------------------------
