@@ -1,6 +1,7 @@
-"""docs/asvs.md claims nothing that is not shown: every requirement has its line, and every named test and document exists.
+"""docs/asvs.md and docs/threats.md claim nothing that is not shown: every requirement has its line, every threat its tests,
+and every named test and document exists.
 
-And the few tests that only its lines ask for.
+And the few tests that only their lines ask for.
 """
 
 import ast
@@ -19,7 +20,7 @@ from server.accounts import second_factor
 from server.accounts.tablets import CODE_ALPHABET
 from server.models import Account
 from tests.server._district import District
-from tests.web.test_hardening import modules
+from tests.web.test_hardening import imported, modules
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS: Final = {
@@ -100,17 +101,21 @@ def test_every_line_says_how_or_why_not() -> None:
         assert bool(shown) == (status == "met"), id_
 
 
+def named(shown: str) -> list[tuple[str, str]]:
+    """Give the tests, by file and name, and the documents (without a name) of a cell: code, with commas between."""
+    assert re.fullmatch(r"`[^`]+`(, `[^`]+`)*", shown), shown
+    parts = [one.partition("::") for one in re.findall("`([^`]+)`", shown)]
+    return [(path, name) for path, _, name in parts]
+
+
 def test_every_test_and_document_that_is_named_exists() -> None:
     for id_, _, _, _, _, shown in lines():
-        if not shown:
-            continue
-        path, _, name = shown.strip("`").partition("::")
-        assert (ROOT / path).is_file(), (id_, path)
-        if path.startswith("docs/"):
-            assert id_.rpartition(".")[0] in WRITTEN_DOWN, id_
-        else:
-            assert names_in(ROOT / path), id_
-            assert not name or name in names_in(ROOT / path), (id_, shown)
+        for path, name in named(shown) if shown else []:
+            if path.startswith("docs/"):
+                assert (ROOT / path).is_file(), (id_, path)
+                assert id_.rpartition(".")[0] in WRITTEN_DOWN, id_
+            else:
+                assert name in names_in(ROOT / path), (id_, path, name)
 
 
 def test_count_at_the_top_is_that_of_the_lines() -> None:
@@ -121,6 +126,35 @@ def test_count_at_the_top_is_that_of_the_lines() -> None:
     assert [int(n) for n in told.groups()] == [
         sum(status == what for _, status in mine) for what in ("met", "not met", "does not apply")
     ]
+
+
+# -- threats --------------------------------------------------------------------------------------
+
+
+def threats() -> dict[str, str]:
+    """Give what is written of each threat, by its heading."""
+    parts = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    return {heading: text for heading, _, text in (part.partition("\n") for part in parts)}
+
+
+def test_every_threat_says_what_stops_it_by_tests_that_exist_and_what_does_not() -> None:
+    assert len(threats()) == 9
+    for threat, text in threats().items():
+        for part in ("**Wanted**: ", "**What does not stop it**: ", "**Left**: "):
+            assert text.count(part) == 1, (threat, part)
+        rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+        assert len(rows) >= 3, threat
+        for what, shown in rows:
+            assert what.strip(), threat
+            for path, name in named(shown.strip()):
+                assert name in names_in(ROOT / path), (threat, path, name)
+
+
+def test_every_document_that_a_threat_leads_to_exists() -> None:
+    text = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    assert len(linked) > 8
+    assert [path for path in linked if not (ROOT / "docs" / path).is_file()] == []
 
 
 # -- tests that only its lines ask for ------------------------------------------------------------
@@ -164,3 +198,49 @@ def test_only_made_up_people_come_from_plain_chance() -> None:
 @pytest.mark.parametrize("status", ["met", "not met"])
 def test_table_is_honest_enough_to_have_both(status: str) -> None:
     assert any(cells[3] == status for cells in lines())
+
+
+def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
+    """`serve` starts its own processes, `keyfile` the operator's command, without a shell. `serve` and `doctor` ask the
+    system for something with numbers and bytes of ours. None of it takes anything that was sent.
+    """
+    processes, memory = {"subprocess", "pty", "asyncio.subprocess"}, {"ctypes", "cffi", "mmap"}
+    starting: set[str] = set()
+    handling: set[str] = set()
+    for path, tree in modules("server", "schemas", "sync_protocol"):
+        names = imported(tree)
+        starting |= {path} if names & processes else set()
+        handling |= {path} if names & memory else set()
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not [one for one in called if re.match(r"os\.(system|popen|exec|spawn|posix_spawn)", one)], (
+            path
+        )
+        shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
+        assert not shells, path
+    assert starting == {"server/serve.py", "server/keyfile.py"}
+    assert handling == {"server/serve.py", "server/doctor.py"}
+    compiled = [
+        path for ending in ("so", "pyd", "c", "pyx", "rs") for path in (ROOT / "server").rglob(f"*.{ending}")
+    ]
+    assert compiled == []
+
+
+def test_no_pattern_is_made_of_what_was_sent() -> None:
+    """A pattern is written down, or put together of constants; what else is put in is escaped."""
+
+    def put_in(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.escape":
+            return
+        if isinstance(node, ast.Name):
+            yield node.id
+        parts = [node.elt] if isinstance(node, ast.GeneratorExp) else ast.iter_child_nodes(node)
+        for part in parts:
+            yield from put_in(part)
+
+    found = 0
+    for path, tree in modules("server", "schemas", "sync_protocol"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and re.fullmatch(r"re\.(?!escape)[a-z]+", ast.unparse(node.func)):
+                found += 1
+                assert all(name.isupper() for name in put_in(node.args[0])), (path, ast.unparse(node))
+    assert found > 20

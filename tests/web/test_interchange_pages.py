@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.interchange._files import html, row, xlsx
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, csrf_token, sign_in
 
+ROOT = Path(__file__).resolve().parents[2]
 DIRTY = [
     row(),
     row(NIK="", Nama="Anak Koma", Nama_Ortu="- / Ibu Koma", Berat="9,25", ZS_BB_U="-2,9", BB_U="Kurang"),
@@ -80,6 +82,22 @@ def test_file_is_looked_at_and_nothing_is_stored(clinic: Clinic, office: FlaskCl
     assert "Skor-z berkas dan hitungan di sini" in page
     assert "Anak Koma" not in page  # no name is needed to say what is wrong
     assert children(clinic) == 0
+
+
+def test_file_that_was_brought_lies_in_no_file_afterwards(clinic: Clinic, office: FlaskClient) -> None:
+    """Nothing that was sent is put where anything is served from, or run: it is in the database, sealed."""
+    settings = clinic.district.hub.settings
+    places = (ROOT / "server", ROOT / "schemas", settings.data_dir)
+
+    def files() -> set[Path]:
+        there = {path for place in places for path in place.rglob("*") if path.is_file()}
+        return {path for path in there if path.suffix not in (".pyc", ".db") and "posyandu" not in path.name}
+
+    before = files()
+    marked = [row(Nama="<script>Anak Titipan</script>")]
+    assert office.get(brought(office, html(marked), "../../static/jahat.html")).status_code == 200
+    assert {path for path in files() - before if b"Anak Titipan" in path.read_bytes()} == set()
+    assert [path for path in files() - before if ROOT in path.parents or "jahat" in path.name] == []
 
 
 def test_applied_file_tells_what_became_of_its_rows_also_as_a_file(
