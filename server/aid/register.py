@@ -373,7 +373,7 @@ def decide(
     if asked.get("apart") and row.same_as:
         done["apart_from"], row.same_as, row.same_by = row.same_as, None, author
     if row.status == "open" and (row.village_code or row.category not in ("specific", "sensitive")):
-        row.status = "taken"
+        row.status = done["status"] = "taken"
     if asked.get("drop") and row.status != "refused":
         row.status = done["status"] = "dropped"
     if asked.get("restore") and row.status == "dropped":

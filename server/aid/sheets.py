@@ -5,13 +5,14 @@ Rules kept here:
   keeps what it held, sealed, beside what was read and why it was not.
 - Nothing counts twice: a row that repeats another of the same company (the same place, time and menu, and the same sum or
   nearly the same words), or a delivery that is known here, names what it doubles (`same_as`). A person may say it is apart.
-- A row about one child (by NIK) becomes a delivery of the child, which its cadre sees. A name alone is never enough.
+- A row about one child (by NIK) becomes a delivery of the child, which its cadre sees. A name alone is never enough: then a
+  person who may decide about children picks the child (`candidates`, `give`).
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from server.interchange.sigizi import plain
 from server.models import AidActivity, CsrSheet, Delivery, Donor, HealthPost, NikIndex, Region
 from server.office import Edit
 from server.places import UUID_TEXT, new_id
+from server.review import care, search
 
 NEARLY_THE_SAME_WORDS: Final = 90
 SAME_SUM: Final = 0.02
@@ -307,6 +309,93 @@ def raw_of(hub: Hub, row: AidActivity) -> dict[str, str]:
         return {}
     raw: dict[str, str] = orjson.loads(hub.vault.unseal_for_district(row.sealed, row_bound(hub, row.id)))
     return raw
+
+
+# -- a row with a name alone ----------------------------------------------------------------------
+
+UNMATCHED: Final = frozenset({"beneficiary-unmatched", "beneficiary-unknown"})
+
+
+def is_unmatched(row: AidActivity, today: date) -> bool:
+    """Say whether a row names somebody who received it, and no child is known for it yet."""
+    return UNMATCHED.intersection(orjson.loads(row.reasons)) != frozenset() and _may_be_given(row, today)
+
+
+def _may_be_given(row: AidActivity, today: date) -> bool:
+    usable = row.sheet_id is not None and row.status in ("taken", "open") and row.same_as is None
+    return usable and row.category in FOR_STUNTING and row.starts_on is not None and row.starts_on <= today
+
+
+def unmatched(
+    session: Session, hub: Hub, area: Area, activity_id: str, today: date, *, lock: bool = False
+) -> AidActivity:
+    """Find a row that may be given to a child.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`: there is none in the area, or it counts as something else already.
+    """
+    row = session.get(AidActivity, (hub.district, activity_id), with_for_update=lock)
+    if row is None or not area.holds(row.village_code) or not _may_be_given(row, today):
+        raise Problem("record-unknown")
+    return row
+
+
+def name_on(session: Session, hub: Hub, row: AidActivity) -> str:
+    """Give the name of who received it, as the sheet has it; "" where no column of names is known."""
+    raw = raw_of(hub, row)
+    donor = session.get(Donor, (hub.district, row.donor_id)) if row.donor_id else None
+    kept: dict[str, str] = orjson.loads(donor.columns) if donor and donor.columns else {}
+    return raw.get(guess(tuple(raw), kept).get("beneficiary", ""), "")
+
+
+def candidates(
+    session: Session, hub: Hub, area: Area, row: AidActivity, words: str, today: date
+) -> search.Search:
+    """Find children of a row's village (of the area, where it has none) by name or NIK, as `review.search` does."""
+    if row.village_code is None:
+        return search.search(session, hub, area.scope, words, today=today)
+    here = set(
+        session.scalars(
+            select(HealthPost.id).where(
+                HealthPost.district == hub.district, HealthPost.village_code == row.village_code
+            )
+        )
+    )
+    found = search.search(session, hub, area.narrowed(hub, row.village_code).scope, words, today=today)
+    return replace(found, found=tuple(child for child in found.found if child.post_id in here))
+
+
+def give(
+    session: Session, hub: Hub, area: Area, activity_id: str, child_id: str, *, author: str, now: datetime
+) -> AidActivity:
+    """Make a row the delivery of a child whom a person picked, or name the delivery that it tells again.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`: no such row, or the child is not of its village.
+    """
+    row = unmatched(session, hub, area, activity_id, hub.settings.today(now), lock=True)
+    post = session.get_one(HealthPost, (hub.district, care.find(session, hub, area.scope, child_id).post_id))
+    if row.village_code not in (None, post.village_code):
+        raise Problem("record-unknown")
+    row.child_id, row.village_code, row.status = child_id, post.village_code, "taken"
+    row.reasons = orjson.dumps([code for code in orjson.loads(row.reasons) if code not in UNMATCHED]).decode()
+    query = select(AidActivity.same_as).where(
+        AidActivity.district == hub.district,
+        AidActivity.sheet_id == row.sheet_id,
+        AidActivity.same_as.is_not(None),
+    )
+    told = {name for name in session.scalars(query) if name}
+    known = _known_delivery(row, _deliveries(session, hub, [row.donor_id]), told) if row.donor_id else None
+    if known is None:
+        _give_to_children(session, hub, [row], author, now)
+    else:
+        row.same_as, row.same_by = known, DELIVERY_KNOWN
+    _log(session, hub, "activity.decided", author, now, activity=activity_id, beneficiary=row.same_by)
+    return row
 
 
 # -- of one row -----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from server.errors import Problem
 from server.models import AidActivity, Donor
 from server.places import new_id
 from server.reports.small import FEWEST
-from server.review import Scope
+from server.review import Scope, search
 from server.web import words
 from server.web.gate import permitted, person
 from server.web.pages import hub
@@ -331,6 +331,7 @@ def one_sheet(sheet_id: object) -> Answer:
                 reasons={row.id: orjson.loads(row.reasons) for row in shown[:MOST_ROWS]},
                 villages=places.choices(names, area.villages),
                 same_by=SAME_BY,
+                unmatched={row.id for row in shown[:MOST_ROWS] if sheets.is_unmatched(row, _today())},
                 only=request.args.get("hanya", ""),
                 **common,
             )
@@ -357,6 +358,49 @@ def decide_activity(activity_id: object) -> Answer:
     if sheet_id:
         return redirect(url_for("aid.one_sheet", sheet_id=sheet_id, _anchor=f"b{row.row}"))
     return redirect(url_for("aid.activities"))
+
+
+@bp.route("/bantuan/kegiatan/<uuid:activity_id>/anak", methods=["GET", "POST"])
+@permitted("decide")
+def whose(activity_id: object) -> Answer:
+    """Find who received what a row tells of, where it gives a name alone, and make it that child's delivery."""
+    child_id = request.form.get("anak", "")
+    if child_id:
+        who, now = acting(), _now()
+
+        def work(session: Session) -> tuple[str | None, int | None]:
+            area = Area.of(session, hub(), person())
+            row = sheets.give(session, hub(), area, str(activity_id), child_id, author=who, now=now)
+            return row.sheet_id, row.row
+
+        sheet_id, number = office.decide(hub(), work)
+        flash(words.told("Saved. Health centre and cadres see it at the child."))
+        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id, _anchor=f"b{number}"))
+    done = problem = None
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        row = sheets.unmatched(session, hub(), area, str(activity_id), _today())
+        named = sheets.name_on(session, hub(), row)
+        typed = request.form.get("cari", named).strip()[:120]
+        try:
+            done = sheets.candidates(session, hub(), area, row, typed, _today()) if typed else None
+        except Problem as refused:
+            if refused.code not in ("search-too-short", "search-too-wide"):
+                raise
+            problem = refused
+        page = render_template(
+            "aid_whose.html",
+            row=row,
+            named=named,
+            typed=typed,
+            done=done,
+            problem=problem.body() if problem else None,
+            names=places.names_of(session, hub()),
+        )
+    if done is not None:
+        with hub().database.transaction() as session:
+            search.log_searched(session, hub(), acting(), done, _now())
+    return (page, problem.kind.status) if problem else page
 
 
 # -- a child's aid --------------------------------------------------------------------------------

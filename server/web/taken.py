@@ -352,6 +352,7 @@ TAKEN: Final[Mapping[str, Taken]] = {
             "do": _one_of(("apart", "drop", "restore", "verify")),
         }
     ),
+    "POST /bantuan/kegiatan/<uuid:activity_id>/anak": Taken(form={"cari": WORDS, "anak": MAYBE_ID}),
     "POST /bantuan/lembar": Taken(form=dict.fromkeys(("donatur", "kepada"), WORDS), file="berkas"),
     "GET /bantuan/lembar/<uuid:sheet_id>": Taken({"hanya": WORDS}),
     "POST /bantuan/lembar/<uuid:sheet_id>": Taken(form={"ambil": TICK}, more_fields=True),

@@ -173,6 +173,8 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /bantuan/kegiatan": "manage_aid",
     "POST /bantuan/kegiatan": "manage_aid",
     "POST /bantuan/kegiatan/<uuid:activity_id>": "manage_aid",
+    "GET /bantuan/kegiatan/<uuid:activity_id>/anak": "decide",
+    "POST /bantuan/kegiatan/<uuid:activity_id>/anak": "decide",
     "GET /bantuan/lembar": "manage_aid",
     "POST /bantuan/lembar": "manage_aid",
     "GET /bantuan/lembar/<uuid:sheet_id>": "manage_aid",

@@ -1,0 +1,145 @@
+"""Pages of aid as a browser meets them: closing a commitment, and finding who a row with a name alone is about."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from server.aid import register, sheets
+from server.app import create_app
+from server.models import AidActivity, CsrSheet, Delivery
+from tests.server._district import DISTRICT, District
+from tests.web._clinic import Clinic, csrf_token, sign_in
+
+NAME, VILLAGE = "Budi Contoh", "64.02.06.1001"
+MAPPING = {"title": "Kegiatan", "village": "Desa", "starts": "Tanggal", "beneficiary": "Nama Penerima"}
+
+
+class Office:
+    """A clinic with a donor, a commitment, and a sheet of which each row names somebody who received it."""
+
+    def __init__(self, district: District) -> None:
+        self.clinic, self.district, hub = Clinic.opened(district), district, district.hub
+        self.app: Flask = create_app(hub.settings, hub)
+        made: dict[str, Any] = {"author": "operator", "now": district.clock.now}
+        with hub.database.transaction() as session:
+            self.donor = register.add_donor(session, hub, {"name": "PT Contoh", "kind": "business"}, **made)
+            asked = {"donor": self.donor, "menu": "food", "funds": "csr", "region": DISTRICT}
+            asked |= {"places": "5", "starts_on": "2026-03-01", "months": "3"}
+            area = register.whole_district(session, hub)
+            self.commitment = register.add_commitment(session, hub, area, asked, **made)
+
+    def sheet(self, *rows: str) -> list[str]:
+        """Take a sheet of rows; give the activities' ids in order."""
+        made: dict[str, Any] = {"author": "operator", "now": self.district.clock.now}
+        content = "\n".join(("Kegiatan;Desa;Tanggal;Nama Penerima", *rows)).encode()
+        with self.district.hub.database.transaction() as session:
+            sheet_id = sheets.bring(
+                session,
+                self.district.hub,
+                content,
+                name="csr.csv",
+                reported_to="regency",
+                donor_id=self.donor,
+                **made,
+            )
+            sheet = session.get_one(CsrSheet, (DISTRICT, sheet_id))
+            sheets.take(session, self.district.hub, sheet, MAPPING, **made)
+        ids = select(AidActivity.id).where(AidActivity.sheet_id == sheet_id).order_by(AidActivity.row)
+        return [row.id for row in self.district.rows(ids)]
+
+    def row(self, activity_id: str) -> Any:
+        (found,) = self.district.rows(select(AidActivity.__table__).where(AidActivity.id == activity_id))
+        return found
+
+    def signed_in(self, role: str, kind: str, scope: str) -> FlaskClient:
+        client = self.app.test_client()
+        sign_in(client, self.clinic.person(role, kind, scope))
+        return client
+
+
+@pytest.fixture
+def everywhere(installed: District) -> Office:
+    return Office(installed)
+
+
+@pytest.fixture
+def office(on_sqlite: District) -> Office:
+    return Office(on_sqlite)
+
+
+def send(client: FlaskClient, path: str, **form: str) -> TestResponse:
+    return client.post(path, data={"csrf_token": csrf_token(client, "/bantuan/donatur"), **form})
+
+
+def test_commitment_is_closed_with_a_reason(office: Office) -> None:
+    tpps = office.signed_in("tpps", "district", DISTRICT)
+    path = f"/bantuan/komitmen/{office.commitment}/tutup"
+    assert "Tutup komitmen ini" in tpps.get("/bantuan/donatur").text
+    assert send(tpps, path, alasan="").status_code == 422
+    assert send(tpps, path, alasan="fulfilled").status_code == 302
+    page = tpps.get("/bantuan/donatur").text
+    assert ("Tutup komitmen ini" in page, "Ditutup" in page) == (False, True)
+    assert office.district.actions("office").count("commitment.closed") == 1
+
+
+def test_row_with_a_name_becomes_the_delivery_of_the_child_who_is_picked(everywhere: Office) -> None:
+    office, clinic = everywhere, everywhere.clinic
+    child = clinic.child(NAME)
+    stranger = clinic.child("Budi Lain", tablet=clinic.elsewhere)
+    (row,) = office.sheet(f"PMT balita;Jahab;1/3/2026;{NAME}")
+    staff = office.signed_in("staff", "district", DISTRICT)
+    path = f"/bantuan/kegiatan/{row}/anak"
+    assert path in staff.get(f"/bantuan/lembar/{office.row(row).sheet_id}").text
+    page = staff.get(path).text
+    assert (page.count(NAME) >= 2, child in page, stranger in page) == (True, True, False)
+    found = send(staff, path, cari="budi").text
+    assert (child in found, stranger in found) == (True, False)
+    assert "Tidak ada anak bernama itu" in send(staff, path, cari="orang asing").text
+    assert send(staff, path, cari="b").status_code == 400
+
+    assert send(staff, path, anak=stranger).status_code == 404  # of another village
+    assert send(staff, path, anak=child).status_code == 302
+    told = office.row(row)
+    assert (told.child_id, told.same_by, told.reasons) == (child, sheets.DELIVERY_MADE, "[]")
+    (kept,) = office.district.rows(select(Delivery.child_id, Delivery.donor_id, Delivery.given))
+    assert tuple(kept) == (child, office.donor, 1)
+    assert send(staff, path, anak=child).status_code == 404  # it counts already
+    clinic.first.sync_until_quiet()
+    assert [ref for ref in clinic.first.replica.base if ref[0] == "delivery"]
+    office.district.check_agreement(clinic.first)
+
+
+def test_picked_childs_delivery_that_is_known_is_named_and_not_written_again(office: Office) -> None:
+    child = office.clinic.child(NAME)
+    staff = office.signed_in("staff", "health_centre", office.clinic.centre)
+
+    def given(*rows: str) -> list[str]:
+        ids = office.sheet(*rows)
+        for row in ids:
+            assert send(staff, f"/bantuan/kegiatan/{row}/anak", anak=child).status_code == 302
+        return [office.row(row).same_by for row in ids]
+
+    rows = [f"PMT balita;Jahab;{day}/3/2026;{NAME}" for day in (1, 5)]
+    assert given(*rows) == [sheets.DELIVERY_MADE] * 2  # one sheet tells of two
+    assert given(*rows, "") == [sheets.DELIVERY_KNOWN] * 2  # another tells of the same two again
+    assert len(office.district.rows(select(Delivery.delivery))) == 2
+
+
+def test_tpps_is_not_led_to_children(office: Office) -> None:
+    office.clinic.child(NAME)
+    (row,) = office.sheet(f"PMT;Jahab;1/3/2026;{NAME}")
+    tpps = office.signed_in("tpps", "district", DISTRICT)
+    page = tpps.get(f"/bantuan/lembar/{office.row(row).sheet_id}").text
+    assert (NAME in page, "/anak" in page) == (False, False)
+    assert tpps.get(f"/bantuan/kegiatan/{row}/anak").status_code == 403
+
+
+@pytest.mark.parametrize("row", ["Banjir;Jahab;1/3/2026;X", "PMT;Jahab;1/3/2999;X", "PMT;Jahab;kemarin;X"])
+def test_row_that_can_be_no_childs_delivery_is_not_offered(office: Office, row: str) -> None:
+    (activity,) = office.sheet(row)
+    staff = office.signed_in("staff", "district", DISTRICT)
+    assert staff.get(f"/bantuan/kegiatan/{activity}/anak").status_code == 404
