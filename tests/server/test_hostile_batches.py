@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from server.app import create_app
 from server.assessment import MOST_CANDIDATES
-from server.models import Assessment
+from server.models import Assessment, Child
 from sync_protocol import measurement_id
 from tests.server._district import District, identity
 
@@ -107,3 +107,17 @@ def test_refusal_is_logged_when_the_tablet_it_claims_to_come_from_is_no_id(
     answer = http.post("/api/v1/sync", data=body, headers=headers)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "batch-malformed")
     assert installed.actions("office")[-1] == "batch.refused"
+
+
+def test_child_stays_where_it_is_when_a_tablet_that_never_saw_it_claims_it(installed: District) -> None:
+    """The app names a child's post when it registers it. Whoever knows no more than the id cannot have seen that: both stay,
+    and a person decides."""
+    tablet, stranger = installed.tablet(), installed.tablet(1)
+    child = tablet.register_child(post={"post": installed.posts[0]})
+    tablet.sync_until_quiet()
+    stranger.edit_child(child, post={"post": installed.posts[1]})
+    stranger.sync_until_quiet()
+    assert stranger.outcomes() == ["conflict"]
+    assert all(answer["pull"]["children"] == [] for answer in stranger.answers)
+    assert installed.rows(select(Child.post_id))[0][0] == installed.posts[0]
+    assert "conflict" in installed.flags(child)

@@ -79,6 +79,15 @@ def test_child_key_is_unwrapped_again() -> None:
     assert unseal(again, seal(key, b"x", "x"), "x") == b"x"
 
 
+def test_keys_are_as_long_as_the_inventory_says() -> None:
+    """docs/security.md: AES-256, P-256, Ed25519, each of 128 bits of strength or more."""
+    wrapped, _, key = vault().new_child_key(CHILD)
+    assert len(wrapped) - len(seal(key, b"", "x")) == 32
+    assert SigningKey().jwk()["crv"] == "P-256"
+    (public,) = vault().checkpoint_keys().values()
+    assert len(unbase64(public) or b"") == 32
+
+
 def test_child_key_is_of_no_use_to_another_child() -> None:
     wrapped, version, _ = vault().new_child_key(CHILD)
     with pytest.raises(KeyUnusable):

@@ -16,7 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from server.accounts import second_factor
+from server.accounts import Person, second_factor
 from server.accounts.tablets import CODE_ALPHABET
 from server.models import Account
 from tests.server._district import District
@@ -198,6 +198,11 @@ def test_only_made_up_people_come_from_plain_chance() -> None:
 @pytest.mark.parametrize("status", ["met", "not met"])
 def test_table_is_honest_enough_to_have_both(status: str) -> None:
     assert any(cells[3] == status for cells in lines())
+
+
+@pytest.mark.parametrize("path", ["/antrean", "/akun", "/hak", "/tablet", "/posyandu"])
+def test_signing_out_is_on_every_page(client: FlaskClient, staff: Person, path: str) -> None:
+    assert 'action="/keluar"' in client.get(path).text
 
 
 def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
