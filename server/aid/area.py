@@ -74,6 +74,16 @@ class Area:
         """Say whether a village is in it; what has no village yet is everybody's who has the whole district."""
         return self.whole or (village_code is not None and village_code in self.villages)
 
+    def reaches(self, code: str) -> bool:
+        """Say whether a region is a village of it or holds one."""
+        return self.whole or any(v == code or v.startswith(f"{code}.") for v in self.villages)
+
+    def covers(self, code: str) -> bool:
+        """Say whether a region lies in it as a whole."""
+        return (
+            self.whole or code in self.villages or (self.scope.kind, self.scope.id) == ("subdistrict", code)
+        )
+
     def of_activities(self) -> ColumnElement[bool]:
         """Give the condition on AidActivity that holds for those in it."""
         return true() if self.whole else AidActivity.village_code.in_(self.villages)

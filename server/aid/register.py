@@ -44,6 +44,7 @@ class Promise:
     starts_on: date
     months: int
     closed: bool
+    made_by: str
 
     @property
     def left(self) -> int:
@@ -150,6 +151,7 @@ def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Pr
             starts_on=c.starts_on,
             months=c.months,
             closed=c.closed_at is not None,
+            made_by=c.made_by,
         )
         for c, name in session.execute(rows)
     ]
@@ -185,7 +187,7 @@ def add_commitment(
     if asked.get("funds") not in FUNDS:
         faults.append(_fault("funds", "Pilih sumber dananya.", "Choose who pays."))
     region = session.get(Region, (hub.district, str(asked.get("region") or "")))
-    if not (region and _reaches_into(area, region.code)):
+    if not (region and area.reaches(region.code)):
         faults.append(_fault("region", "Pilih tempat di wilayah Anda.", "Choose a place within your area."))
     places = _whole(asked.get("places"), "places", 1, MOST_PLACES, faults)
     months = _whole(asked.get("months"), "months", 1, MOST_MONTHS, faults)
@@ -229,10 +231,10 @@ def close(
     Raises
     ------
     Problem
-        `record-unknown` for one that goes to another area, `change-invalid`.
+        `record-unknown` for one that is not `may_close`, `change-invalid`.
     """
     commitment = _get(session, Commitment, hub, commitment_id)
-    if commitment is None or not _reaches_into(area, commitment.region_code):
+    if commitment is None or not may_close(area, commitment.region_code, commitment.made_by, author):
         raise Problem("record-unknown")
     if why not in CLOSINGS:
         _refuse([_fault("reason", "Pilih alasannya.", "Choose the reason.")])
@@ -241,9 +243,9 @@ def close(
         _log(session, hub, "commitment.closed", author, now, commitment=commitment_id, reason=why)
 
 
-def _reaches_into(area: Area, code: str) -> bool:
-    """Say whether a region is of an area or holds a village of it."""
-    return area.whole or any(v == code or v.startswith(f"{code}.") for v in area.villages)
+def may_close(area: Area, region_code: str, made_by: str, who: str) -> bool:
+    """Say whether a commitment is somebody's to close: all of its place is theirs, or they wrote it down."""
+    return area.covers(region_code) or made_by == who
 
 
 def activities(session: Session, hub: Hub, area: Area) -> list[AidActivity]:

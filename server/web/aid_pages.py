@@ -194,10 +194,12 @@ def donors() -> Answer:
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
         names = places.names_of(session, hub())
+        promises = register.promises(session, hub())
         page = render_template(
             "aid_donors.html",
             donors=register.donors(session, hub()),
-            promises=register.promises(session, hub()),
+            promises=promises,
+            closable={p.id for p in promises if register.may_close(area, p.region_code, p.made_by, acting())},
             names=names,
             regions=([(hub().district, names.get(hub().district, hub().district))] if area.whole else [])
             + _regions_of(area, names),

@@ -39,7 +39,14 @@ ENTRIES: Final[list[Entry]] = [
         "aid.overview",
         N_("Aid"),
         "manage_aid",
-        also=("aid.donors", "aid.activities", "aid.all_sheets", "aid.one_sheet", "aid.child_aid"),
+        also=(
+            "aid.donors",
+            "aid.activities",
+            "aid.all_sheets",
+            "aid.one_sheet",
+            "aid.child_aid",
+            "aid.whose",
+        ),
     ),
     Entry("aid.own", N_("My aid"), "see_own_aid"),
     Entry(

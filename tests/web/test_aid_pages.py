@@ -86,6 +86,20 @@ def test_commitment_is_closed_with_a_reason(office: Office) -> None:
     assert office.district.actions("office").count("commitment.closed") == 1
 
 
+def test_commitment_is_closed_by_those_whose_place_it_is_or_who_wrote_it_down(office: Office) -> None:
+    upriver = office.signed_in("tpps", "village", "64.02.01.2001")
+    asked = {"apa": "komitmen", "donor": office.donor, "menu": "food", "funds": "csr", "region": VILLAGE}
+    asked |= {"places": "5", "starts_on": "2026-03-01", "months": "3"}
+    above = office.signed_in("tpps", "subdistrict", "64.02.06")
+    here = office.signed_in("tpps", "village", VILLAGE)
+    assert send(here, "/bantuan/donatur", **asked).status_code == 302
+    assert send(here, "/bantuan/donatur", **asked | {"region": "64.02.06"}).status_code == 302
+    offered = [who.get("/bantuan/donatur").text.count("Tutup komitmen ini") for who in (here, above, upriver)]
+    assert offered == [2, 2, 0]  # of three: the regency's is for none of them
+    refused = send(here, f"/bantuan/komitmen/{office.commitment}/tutup", alasan="ended")
+    assert refused.status_code == 404
+
+
 def test_row_with_a_name_becomes_the_delivery_of_the_child_who_is_picked(everywhere: Office) -> None:
     office, clinic = everywhere, everywhere.clinic
     child = clinic.child(NAME)
