@@ -196,7 +196,7 @@ def test_who_looked_or_took_the_list_is_logged(on_sqlite: District) -> None:
     stream = f"post/{on_sqlite.posts[0]}"
     assert on_sqlite.actions(stream)[-2:] == ["tablet.exposure-viewed", "tablet.exposure-exported"]
     (row, _) = on_sqlite.rows(text("SELECT details FROM audit_entry WHERE action LIKE 'tablet.exposure%'"))
-    assert row.details == f'{{"children": 1, "names": false, "tablet": "{tablet.id}"}}'
+    assert row.details == f'{{"children":1,"names":false,"tablet":"{tablet.id}"}}'
 
 
 def test_the_number_of_statements_does_not_grow_with_children(installed: District) -> None:

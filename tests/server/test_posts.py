@@ -163,7 +163,7 @@ def test_who_had_the_list_is_logged_without_a_name(on_sqlite: District) -> None:
     with on_sqlite.hub.database.transaction() as session:
         posts.log_roster(session, on_sqlite.hub, who, roster(on_sqlite), NOW)
     (row,) = on_sqlite.rows(text("SELECT details FROM audit_entry WHERE action = 'post.list-viewed'"))
-    assert row.details == '{"children": 1, "day": "2026-03-05", "names": true}'
+    assert row.details == '{"children":1,"day":"2026-03-05","names":true}'
 
 
 def test_the_number_of_statements_does_not_grow_with_children(installed: District) -> None:
