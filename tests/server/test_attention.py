@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, delete, insert, select
+from sqlalchemy import create_engine, delete, insert, inspect, select
 
 from schemas.records import Result, Task
 from server import attention, audit, migrations
@@ -409,11 +409,13 @@ def test_migration_gives_every_flagged_child_the_row_that_assessing_gives(
 
 
 def copied(district: District, url: str) -> None:
-    """Copy flags and what they refer to; none of these tables has changed its columns since."""
+    """Copy flags and what they refer to, in the columns that there were then."""
     needed = {"installation", "region", "health_centre", "health_post", "child", "flag"}
     engine = create_engine(url)
     with engine.begin() as connection:
         for one in Base.metadata.sorted_tables:
             if one.name in needed and (rows := district.rows(select(one))):
-                connection.execute(insert(one), [dict(row._mapping) for row in rows])
+                then = {column["name"] for column in inspect(connection).get_columns(one.name)}
+                kept = [{name: value for name, value in row._mapping.items() if name in then} for row in rows]
+                connection.execute(insert(one), kept)
     engine.dispose()
