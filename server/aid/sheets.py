@@ -63,7 +63,9 @@ def bring(
     """
     if reported_to not in AUTHORITIES:
         raise Problem("request-malformed", reason="reported_to is centre, province or regency")
-    if donor_id is not None and session.get(Donor, (hub.district, donor_id)) is None:
+    if donor_id is not None and not (
+        UUID_TEXT.fullmatch(donor_id) and session.get(Donor, (hub.district, donor_id))
+    ):
         raise Problem("record-unknown")
     try:
         open_sheet(content)
@@ -211,7 +213,7 @@ def import_file(
         session.flush()
         sheet = session.get_one(CsrSheet, (hub.district, sheet_id))
         already = sheet.state != "waiting"
-        counts = take(session, hub, sheet, _mapping(session, hub, sheet, columns), author=author, now=now)
+        counts = take(session, hub, sheet, mapping(session, hub, sheet, columns), author=author, now=now)
         query = select(AidActivity).where(
             AidActivity.district == hub.district, AidActivity.sheet_id == sheet_id
         )
@@ -227,7 +229,14 @@ def import_file(
         return dry.done
 
 
-def _mapping(session: Session, hub: Hub, sheet: CsrSheet, columns: Mapping[str, str]) -> dict[str, str]:
+def mapping(session: Session, hub: Hub, sheet: CsrSheet, columns: Mapping[str, str]) -> dict[str, str]:
+    """Give the mapping of a waiting sheet: what is remembered or guessed, where a person did not choose otherwise.
+
+    Raises
+    ------
+    Problem
+        `change-invalid` for a header that is not there.
+    """
     if sheet.state != "waiting":
         return {}
     shown = look(session, hub, sheet)
@@ -293,6 +302,11 @@ def sheets(session: Session, hub: Hub, area: Area, author: str) -> list[CsrSheet
     if not area.whole:
         query = query.where((CsrSheet.brought_by == author) | CsrSheet.id.in_(mine))
     return list(session.scalars(query.limit(200)))
+
+
+def log_viewed(session: Session, hub: Hub, sheet_id: str, actor: str, now: datetime) -> None:
+    """Log that somebody looked at a sheet."""
+    _log(session, hub, "csr.viewed", actor, now, sheet=sheet_id)
 
 
 def rows_of(session: Session, hub: Hub, area: Area, sheet_id: str) -> list[AidActivity]:

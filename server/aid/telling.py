@@ -15,8 +15,9 @@ import orjson
 from server.aid.deliveries import Given
 from server.aid.need import Standing
 from server.aid.register import Promise
+from server.aid.sheets import Look
 from server.aid.words import NEEDS
-from server.models import AidActivity, Donor
+from server.models import AidActivity, CsrSheet, Donor
 from server.reports.small import FEWEST
 from server.review import spreadsheet_safe
 
@@ -136,7 +137,45 @@ def activity(row: AidActivity) -> dict[str, Any]:
         "value_rp": row.value_rp,
         "reached": row.reached,
         "same_by": row.same_by if row.same_as else None,
+        "reasons": orjson.loads(row.reasons),
         "verified": row.verified_at is not None,
+    }
+
+
+def sheet(row: CsrSheet) -> dict[str, Any]:
+    """Give a sheet of a company or an agency."""
+    return {
+        "id": row.id,
+        "donor": row.donor_id,
+        "reported_to": row.reported_to,
+        "name": row.name,
+        "state": row.state,
+        "counts": orjson.loads(row.counts),
+        "brought_at": row.brought_at.isoformat(),
+    }
+
+
+def look(shown: Look) -> dict[str, Any]:
+    """Give a sheet as it would be taken; who received something is not told."""
+    return {
+        "headers": shown.headers,
+        "columns": shown.mapping,
+        "counts": shown.counts,
+        "rows": [
+            {
+                "row": told.number,
+                "title": told.title,
+                "category": found.category,
+                "menu": found.menu,
+                "village": village or None,
+                "starts_on": told.starts_on.isoformat() if told.starts_on else None,
+                "ends_on": told.ends_on.isoformat() if told.ends_on else None,
+                "value_rp": told.value_rp,
+                "reached": told.reached,
+                "reasons": [*told.reasons, *why],
+            }
+            for told, found, village, why in shown.rows
+        ],
     }
 
 

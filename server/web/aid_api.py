@@ -9,10 +9,13 @@ from typing import Any, Final
 
 import orjson
 from flask import Response, jsonify, request
+from sqlalchemy.orm import Session
 
 from server import office
-from server.aid import deliveries, need, register, telling
+from server.aid import deliveries, need, register, sheets, telling
 from server.aid.area import Area, names_of
+from server.aid.reading import LIMITS
+from server.aid.words import FIELDS
 from server.errors import Problem
 from server.places import UUID_TEXT
 from server.web.gate import permitted
@@ -178,6 +181,88 @@ def decide_aid_activity(activity_id: Any) -> Response:
         area, who = Area.of(session, hub(), person()), acting()
         row = register.decide(session, hub(), area, str(activity_id), asked, author=who, now=_now())
         return jsonify(telling.activity(row))
+
+
+@bp.post("/aid/activities/<uuid:activity_id>/child")
+@permitted("decide")
+def give_aid_activity(activity_id: Any) -> Response:
+    """Make a row of a sheet that gives a name alone the delivery of `child`, or name the one that it tells again."""
+    child, who, now = str(_plain(("child",)).get("child") or ""), acting(), _now()
+
+    def work(session: Session) -> dict[str, Any]:
+        area = Area.of(session, hub(), person())
+        row = sheets.give(session, hub(), area, str(activity_id), child, author=who, now=now)
+        return telling.activity(row)
+
+    return jsonify(office.decide(hub(), work))
+
+
+@bp.get("/aid/sheets")
+@permitted("manage_aid")
+def list_sheets() -> Response:
+    """List companies' sheets, the newest first."""
+    with hub().database.reading() as session:
+        found = sheets.sheets(session, hub(), Area.of(session, hub(), person()), acting())
+        return jsonify(sheets=[telling.sheet(one) for one in found])
+
+
+@bp.post("/aid/sheets")
+@permitted("manage_aid")
+def bring_sheet() -> tuple[Response, int]:
+    """Keep a company's sheet (the body as it is): `reported_to` (centre, province, regency), `donor`, `name`. What it would
+    become is told at its address."""
+    content = request.stream.read(LIMITS.bytes + 1)
+    if len(content) > LIMITS.bytes:
+        raise Problem("batch-too-large", limit=f"{LIMITS.bytes} bytes")
+    with hub().database.transaction() as session:
+        sheet_id = sheets.bring(
+            *(session, hub(), content),
+            name=request.args.get("name", ""),
+            reported_to=request.args.get("reported_to", ""),
+            donor_id=request.args.get("donor") or None,
+            author=acting(),
+            now=_now(),
+        )
+    return jsonify(id=sheet_id), 201
+
+
+@bp.get("/aid/sheets/<uuid:sheet_id>")
+@permitted("manage_aid")
+def read_sheet(sheet_id: Any) -> Response:
+    """Give a sheet: as it would be taken, with its headers and what they are held to mean, or what became of its rows.
+    Never a name. That it was shown is logged."""
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
+        told = telling.sheet(sheet)
+        if sheet.state == "waiting":
+            told |= telling.look(sheets.look(session, hub(), sheet))
+        else:
+            told["rows"] = [telling.activity(row) for row in sheets.rows_of(session, hub(), area, sheet.id)]
+    with hub().database.transaction() as session:
+        sheets.log_viewed(session, hub(), str(sheet_id), acting(), _now())
+    return jsonify(told)
+
+
+@bp.post("/aid/sheets/<uuid:sheet_id>/take")
+@permitted("manage_aid")
+def take_sheet(sheet_id: Any) -> Response:
+    """Make activities of a sheet's rows: `columns`, by field the header that means it; left out, as the sheet told. Taking
+    it again changes nothing."""
+    columns, who, now = sent(("columns",)).get("columns") or {}, acting(), _now()
+    if not isinstance(columns, dict) or not all(isinstance(one, str) for one in columns.values()):
+        raise Problem("change-invalid", reasons=[wrong_field("columns", "not-object", columns)])
+    if wrong := set(columns) - set(FIELDS):
+        reasons = [wrong_field(f"columns.{name}", "unknown-field", None) for name in sorted(wrong)]
+        raise Problem("change-invalid", reasons=reasons)
+
+    def work(session: Session) -> dict[str, int]:
+        area = Area.of(session, hub(), person())
+        sheet = sheets.find(session, hub(), area, str(sheet_id), who)
+        mapping = sheets.mapping(session, hub(), sheet, columns)
+        return dict(sheets.take(session, hub(), sheet, mapping, author=who, now=now))
+
+    return jsonify(id=str(sheet_id), counts=office.decide(hub(), work))
 
 
 @bp.get("/children/<child_id>/aid")

@@ -16,7 +16,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from server import audit, office
+from server import office
 from server.aid import area as places
 from server.aid import deliveries, need, progress, register, sheets
 from server.aid import words as codes
@@ -337,7 +337,8 @@ def one_sheet(sheet_id: object) -> Answer:
                 only=request.args.get("hanya", ""),
                 **common,
             )
-    _log("csr.viewed", {"sheet": str(sheet_id)})
+    with hub().database.transaction() as session:
+        sheets.log_viewed(session, hub(), str(sheet_id), acting(), _now())
     return page
 
 
@@ -488,10 +489,3 @@ def own() -> Answer:
         mine = progress.own(session, hub(), person())
         names = places.names_of(session, hub())
         return render_template("aid_own.html", own=mine, names=names)
-
-
-def _log(action: str, details: Mapping[str, Any]) -> None:
-    with hub().database.transaction() as session:
-        audit.append(
-            session, hub().district, audit.OFFICE, action, actor=acting(), now=_now(), details=details
-        )

@@ -395,6 +395,11 @@ TAKEN: Final[Mapping[str, Taken]] = {
             "action": _one_of(("apart", "drop", "restore", "verify")),
         }
     ),
+    "POST /api/v1/aid/activities/<uuid:activity_id>/child": Taken(json={"child": ID}),
+    "POST /api/v1/aid/sheets": Taken(
+        {"reported_to": choice(*AUTHORITIES), "donor": MAYBE_ID, "name": WORDS}, file=BODY
+    ),
+    "POST /api/v1/aid/sheets/<uuid:sheet_id>/take": Taken(json={"columns": Object(Need.ABSENT)}),
     "POST /api/v1/children/<child_id>/aid": Taken(
         json={
             **{"delivery": ID, "context": VECTOR},

@@ -152,3 +152,33 @@ def test_what_is_wrong_is_named(small: Office, path: str, asked: dict[str, Any],
     status, code, paths = refusal(small.post(path, **asked))
     assert (status, code) == (422, "change-invalid")
     assert paths == wrong
+
+
+def test_sheet_is_brought_looked_at_taken_and_a_row_given_to_a_child(small: Office) -> None:
+    child = small.clinic.child("Anak Contoh")
+    small.enter("staff", "district", DISTRICT)
+    token = {"X-CSRFToken": small.get("session")["csrf_token"]}
+    content = b"Apa;Desa;Tanggal;Nama Anak\nPMT balita;Jahab;1/3/2026;Anak Contoh\n"
+    wrong = small.client.post("/api/v1/aid/sheets?reported_to=camat", data=content, headers=token)
+    assert refusal(wrong)[:2] == (400, "request-malformed")
+    wrong = small.client.post("/api/v1/aid/sheets?reported_to=regency&donor=x", data=content, headers=token)
+    assert refusal(wrong)[:2] == (404, "record-unknown")
+    donor = small.post("aid/donors", name="PT Contoh", kind="business").get_json()["id"]
+    path = f"/api/v1/aid/sheets?reported_to=regency&donor={donor}"
+    brought = small.client.post(path, data=content, headers=token)
+    assert brought.status_code == 201, brought.text
+    at = f"aid/sheets/{brought.get_json()['id']}"
+    shown = small.get(at)
+    assert (shown["state"], shown["counts"]) == ("waiting", {"refused": 1})
+    assert "Anak Contoh" not in str(shown)
+    assert refusal(small.post(f"{at}/take", columns={"siapa": "Apa"}))[2] == ["columns.siapa"]
+    assert refusal(small.post(f"{at}/take", columns={"title": "Tidak Ada"}))[2] == ["Tidak Ada"]
+    for _ in range(2):
+        taken = small.post(f"{at}/take", columns={"title": "Apa"})
+        assert taken.get_json()["counts"] == {"taken": 1, "same": 0}
+    (row,) = small.get(at)["rows"]
+    assert row["reasons"] == ["beneficiary-unmatched"]
+    given = small.post(f"aid/activities/{row['id']}/child", child=child)
+    assert given.get_json()["same_by"] == "delivery-made"
+    assert len(small.get(f"children/{child}/aid")["aid"]) == 1
+    assert [one["state"] for one in small.get("aid/sheets")["sheets"]] == ["taken"]

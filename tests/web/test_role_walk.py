@@ -192,6 +192,11 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /api/v1/aid/activities": "manage_aid",
     "POST /api/v1/aid/activities": "manage_aid",
     "POST /api/v1/aid/activities/<uuid:activity_id>/decide": "manage_aid",
+    "POST /api/v1/aid/activities/<uuid:activity_id>/child": "decide",
+    "GET /api/v1/aid/sheets": "manage_aid",
+    "POST /api/v1/aid/sheets": "manage_aid",
+    "GET /api/v1/aid/sheets/<uuid:sheet_id>": "manage_aid",
+    "POST /api/v1/aid/sheets/<uuid:sheet_id>/take": "manage_aid",
     "GET /api/v1/children/<child_id>/aid": "decide",
     "POST /api/v1/children/<child_id>/aid": "decide",
     # figures
