@@ -115,5 +115,6 @@ def choices(names: dict[str, str], codes: Sequence[str]) -> list[tuple[str, str]
 
 
 def text_of(given: Any, most: int = 120) -> str:
-    """Give what was typed into a field as one line."""
-    return " ".join(str(given or "").split())[:most]
+    """Give what was typed into a field as one line, without what no database keeps."""
+    line = " ".join(str(given or "").split())
+    return "".join(letter for letter in line if letter.isprintable())[:most]

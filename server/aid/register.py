@@ -186,7 +186,7 @@ def add_commitment(
         faults.append(_fault("menu", "Pilih apa yang diberikan.", "Choose what is given."))
     if asked.get("funds") not in FUNDS:
         faults.append(_fault("funds", "Pilih sumber dananya.", "Choose who pays."))
-    region = session.get(Region, (hub.district, str(asked.get("region") or "")))
+    region = session.get(Region, (hub.district, text_of(asked.get("region"))))
     if not (region and area.reaches(region.code)):
         faults.append(_fault("region", "Pilih tempat di wilayah Anda.", "Choose a place within your area."))
     places = _whole(asked.get("places"), "places", 1, MOST_PLACES, faults)

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from schemas.words import Reason
 from server import audit, office
-from server.aid.area import Area
+from server.aid.area import Area, text_of
 from server.aid.reading import Sheet, Told, guess, open_sheet, read
 from server.aid.rules import Class, rules
 from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING, REASONS
@@ -84,7 +84,7 @@ def bring(
             id=sheet_id,
             donor_id=donor_id,
             reported_to=reported_to,
-            name=" ".join(name.split())[:120] or "?",
+            name=text_of(name) or "?",
             digest=digest,
             state="waiting",
             counts="{}",

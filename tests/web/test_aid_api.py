@@ -182,3 +182,26 @@ def test_sheet_is_brought_looked_at_taken_and_a_row_given_to_a_child(small: Offi
     assert given.get_json()["same_by"] == "delivery-made"
     assert len(small.get(f"children/{child}/aid")["aid"]) == 1
     assert [one["state"] for one in small.get("aid/sheets")["sheets"]] == ["taken"]
+
+
+def test_text_that_no_database_keeps_does_no_harm(office: Office) -> None:
+    office.enter("staff", "district", DISTRICT)
+    odd = "PT\x00Contoh"
+    for path, asked in (
+        ("aid/donors", {"name": "\x00", "kind": "business"}),
+        ("aid/commitments", {"region": odd}),
+        ("aid/activities", {"title": odd, "village": odd}),
+        ("aid/assign", {"commitment": odd}),
+        (f"aid/commitments/{UNKNOWN}/close", {"reason": odd}),
+    ):
+        assert 400 <= office.post(path, **asked).status_code < 500, path
+    office.post("aid/donors", name=odd, kind="business", phone=odd)
+    assert [donor["name"] for donor in office.get("aid/donors")["donors"]] == ["PTContoh"]
+    token = {"X-CSRFToken": office.get("session")["csrf_token"]}
+    content = b"Kegiatan;Desa;Tanggal;Bukti\nPMT\x00;Jah\x00ab;1/3/2026;\x00\n"
+    brought = office.client.post(
+        "/api/v1/aid/sheets?reported_to=regency&name=%00", data=content, headers=token
+    )
+    assert refusal(brought)[:2] == (422, "sheet-unreadable")
+    for path in ("aid/gap?area=a%00", "aid/gap?first=%00"):
+        assert 400 <= office.client.get(f"/api/v1/{path}").status_code < 500, path
