@@ -395,7 +395,7 @@ def _get(session: Session, model: Any, hub: Hub, id_: object) -> Any:
 
 def _whole(given: object, name: str, low: int, high: int, faults: list[Reason]) -> int:
     text = str(given or "0").replace(".", "").replace(" ", "")
-    if text.isascii() and text.isdigit() and low <= int(text[:15]) <= high:
+    if text.isascii() and text.isdigit() and len(text) <= 15 and low <= int(text) <= high:
         return int(text)
     faults.append(
         _fault(name, f"Isi bilangan bulat {low} sampai {high}.", f"Give a whole number from {low} to {high}.")

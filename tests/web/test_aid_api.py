@@ -139,6 +139,19 @@ def test_beyond_the_area_nothing_is_found(small: Office) -> None:
         ("aid/commitments", {"places": 2.5}, ["places"]),
         (
             "aid/commitments",
+            {
+                "value_rp": "0" * 15 + "9" * 30,
+                "menu": "food",
+                "funds": "csr",
+                "region": VILLAGE,
+                "places": 1,
+                "months": 1,
+                "starts_on": "2026-03-01",
+            },
+            ["donor", "value_rp"],
+        ),
+        (
+            "aid/commitments",
             {"places": 0},
             ["donor", "menu", "funds", "region", "places", "months", "starts_on"],
         ),
