@@ -25,7 +25,7 @@ run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed
 	$(VENV)/bin/posyandu-sync demo $(ARGS)
 
 test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
-	$(PY) -m pytest -n $(JOBS) $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
 	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
 
