@@ -14,7 +14,7 @@ from structlog.typing import EventDict
 
 
 def start_logging(level: str) -> None:
-    """Write log lines as JSON to standard error; times UTC."""
+    """Write log lines as JSON to standard error, each with its end in one piece, whatever other threads write; times UTC."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -23,7 +23,7 @@ def start_logging(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
 

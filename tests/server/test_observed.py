@@ -1,6 +1,8 @@
 """What operators see: one log line a request, with nothing personal in it whatever is sent; health, metrics, headers."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -54,6 +56,22 @@ def client(capsys: pytest.CaptureFixture[str], app: Flask) -> FlaskClient:
     """Give a test client of that application, whose log the test can read."""
     capsys.readouterr()
     return app.test_client()
+
+
+TALKERS = """
+import os, structlog
+from server.logs import start_logging
+start_logging("INFO")
+os.fork(), os.fork()
+for _ in range(2000): structlog.get_logger().info("said", text="x" * 200)
+"""
+
+
+def test_lines_of_processes_that_log_at_once_stay_whole() -> None:
+    """Workers share one standard error; unbuffered, as containers set it, each write goes out by itself."""
+    command = [sys.executable, "-u", "-c", TALKERS]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["said"] * 8000
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
