@@ -13,9 +13,17 @@ from sqlalchemy import select
 
 from server.accounts import revoke_tablet
 from server.models import ChangeRow, Tablet
-from sync_protocol import LocalProtocolError, NewEpochRequired, Outcome, RemoteProtocolError, measurement_id
+from sync_protocol import (
+    LocalProtocolError,
+    NewEpochRequired,
+    Outcome,
+    RemoteProtocolError,
+    delivery_id,
+    measurement_id,
+)
 from sync_protocol.client import Answer, Client, NotReached, Pace, Refused, new_id
 from tests.server._district import District
+from tests.server.test_deliveries import FOOD
 from tests.sync_protocol.client._hall import (
     APP,
     URL,
@@ -89,6 +97,18 @@ def test_two_tablets_show_the_same_when_both_have_synced(
         other.sync()
         report = tablet.sync()
         assert ("measurement", measurement_id(child, day(1), "cadre")) in report.pulled
+        check(on_sqlite, tablet, other)
+
+
+def test_aid_that_one_tablet_wrote_down_is_on_the_other(
+    on_sqlite: District, hall: Hall, tablet: Client, tmp_path: Path
+) -> None:
+    child, aid = new_id(), new_id()
+    with enrolled(on_sqlite, hall, tmp_path / "other.tablet") as other:
+        register(tablet, child)
+        tablet.write(tablet.open_delivery(child, aid), {"aid": FOOD}, author="kader-contoh")
+        assert tablet.sync().outcomes == {Outcome.APPLIED: 2}
+        assert ("delivery", delivery_id(child, aid)) in other.sync().pulled
         check(on_sqlite, tablet, other)
 
 
