@@ -19,10 +19,11 @@ from sync_protocol import (
     Outcome,
     RemoteProtocolError,
     delivery_id,
+    follow_up_id,
     measurement_id,
 )
 from sync_protocol.client import Answer, Client, NotReached, Pace, Refused, new_id
-from tests.server._district import District
+from tests.server._district import District, to_do
 from tests.server.test_deliveries import FOOD
 from tests.sync_protocol.client._hall import (
     APP,
@@ -100,15 +101,19 @@ def test_two_tablets_show_the_same_when_both_have_synced(
         check(on_sqlite, tablet, other)
 
 
-def test_aid_that_one_tablet_wrote_down_is_on_the_other(
+def test_aid_and_a_task_that_one_tablet_wrote_down_are_on_the_other(
     on_sqlite: District, hall: Hall, tablet: Client, tmp_path: Path
 ) -> None:
-    child, aid = new_id(), new_id()
+    child, aid, task = new_id(), new_id(), new_id()
     with enrolled(on_sqlite, hall, tmp_path / "other.tablet") as other:
         register(tablet, child)
         tablet.write(tablet.open_delivery(child, aid), {"aid": FOOD}, author="kader-contoh")
-        assert tablet.sync().outcomes == {Outcome.APPLIED: 2}
-        assert ("delivery", delivery_id(child, aid)) in other.sync().pulled
+        tablet.write(tablet.open_follow_up(child, task), {"task": to_do()}, author="kader-contoh")
+        assert tablet.sync().outcomes == {Outcome.APPLIED: 3}
+        pulled = other.sync().pulled
+        assert {("delivery", delivery_id(child, aid)), ("follow_up", follow_up_id(child, task))} <= set(
+            pulled
+        )
         check(on_sqlite, tablet, other)
 
 
