@@ -301,10 +301,10 @@ def change_run(run_id: Any) -> Answer:
 @permitted("decide")
 def rows() -> Answer:
     """List the rows that a person must decide about: `pertanyaan`, `berkas`, `hal`."""
-    return _rows()
+    return _rows(told=one_of("hasil", OUTCOMES))
 
 
-def _rows(problem: Problem | None = None) -> Answer:
+def _rows(problem: Problem | None = None, told: str | None = None) -> Answer:
     number = whole("hal", 1, 100_000, 1)
     question, run_id = one_of("pertanyaan", QUESTIONS), run_asked("berkas")
     with hub().database.reading() as session:
@@ -327,7 +327,7 @@ def _rows(problem: Problem | None = None) -> Answer:
         question=question,
         run_id=run_id,
         paged=paged(total, number),
-        told=request.args.get("hasil") if request.args.get("hasil") in OUTCOMES else None,
+        told=told,
         problem=problem.body() if problem else None,
     )
     if problem is None:
