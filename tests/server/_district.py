@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from sqlalchemy import select, text, update
+from sqlalchemy import QueuePool, select, text, update
 
 from schemas import check_answer, parse_enrolment, parse_enrolment_again
 from server import accounts, audit, ledger, places, sync
@@ -64,6 +65,8 @@ DISTRICT = "64.02"
 NOW = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
 """Ten in the morning in Kukar."""
 CENTRE, FIRST_POST, SECOND_POST = "Puskesmas Contoh", "Melati 1", "Anggrek 2"
+
+PATIENCE_SECONDS = 30.0
 
 Ref = tuple[str, str]
 
@@ -164,6 +167,14 @@ def _compile_once(database: Database) -> None:
         engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
 
+def _let_go(database: Database) -> None:
+    """Wait until no request is at work; whoever asked may be gone, and a connection in use would be left open for good."""
+    pool, deadline = cast(QueuePool, database.engine.pool), time.monotonic() + PATIENCE_SECONDS
+    while pool.checkedout() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pool.checkedout() == 0, "somebody keeps a session open"
+
+
 @dataclass
 class Clock:
     """The time of server and tablets; it stands still until a test lets it pass."""
@@ -195,12 +206,15 @@ class District:
         chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
         hub = Hub.open(Settings.for_data(databases.directory, **chosen))
         _compile_once(hub.database)
+        with hub.database.reading() as session:
+            found = {post.name: post.id for post in places.posts(session, DISTRICT)}
+        district = cls(hub, databases, (found[FIRST_POST], found[SECOND_POST]))
         try:
-            with hub.database.reading() as session:
-                found = {post.name: post.id for post in places.posts(session, DISTRICT)}
-            yield cls(hub, databases, (found[FIRST_POST], found[SECOND_POST]))
+            yield district
         finally:
-            hub.database.dispose()
+            for database in (hub.database, district.hub.database):  # a test may put a hub of its own in its place
+                _let_go(database)
+                database.dispose()
             databases.drop(url)
 
     def new_id(self) -> str:
