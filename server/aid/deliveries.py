@@ -69,6 +69,20 @@ def _given(hub: Hub, key: Any, row: Delivery, donor: str | None, scope: Scope) -
     )
 
 
+def named(session: Session, hub: Hub, scope: Scope, child_id: str, delivery: str) -> dict[str, str]:
+    """Give what `record` asks of a delivery that stands: its id, and as it stands now for `context`.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`: the child has none of that id.
+    """
+    for one in of_child(session, hub, scope, child_id):
+        if one.delivery == delivery:
+            return {"delivery": delivery, "context": one.context}
+    raise Problem("record-unknown")
+
+
 def record(
     session: Session,
     hub: Hub,

@@ -62,9 +62,14 @@ def own(session: Session, hub: Hub, person: Person) -> Own | None:
         raise Problem("not-allowed")
     if person.scope_kind != "donor" or not UUID_TEXT.fullmatch(person.scope):
         return None
-    donor = session.get(Donor, (hub.district, person.scope))
-    if donor is None:
+    if session.get(Donor, (hub.district, person.scope)) is None:
         return None
+    return of_donor(session, hub, person.scope)
+
+
+def of_donor(session: Session, hub: Hub, donor_id: str) -> Own:
+    """Give what one donor of the register funds."""
+    donor = session.get_one(Donor, (hub.district, donor_id))
     mine = promises(session, hub, donor.id)
     activities = session.scalars(
         select(AidActivity)

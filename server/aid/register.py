@@ -2,18 +2,18 @@
 was agreed is settled at a desk; what a family got is a delivery, which tablets write (`deliveries`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from schemas.words import Reason
 from server import audit
-from server.aid.area import Area, text_of
+from server.aid.area import Area
+from server.aid.asked import Asked
 from server.aid.rules import rules
 from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.errors import Problem
@@ -22,9 +22,18 @@ from server.models import AidActivity, Commitment, Delivery, Donor, Region
 from server.places import UUID_TEXT, new_id
 from server.review.scope import Scope
 
-MOST_PLACES, MOST_MONTHS, MOST_RP = 100_000, 60, 10**13
+MOST_PLACES, MOST_MONTHS, MOST_RP, MOST_REACHED = 100_000, 60, 10**13, 1_000_000
 MOST_ROWS = 200
-_CONTACT = ("person", "phone", "address", "legal_id")
+DONOR: Final = ("name", "kind", "authority", "named")
+CONTACT: Final = ("person", "phone", "address", "legal_id")
+"""What is kept of a donor: open, and sealed."""
+
+
+COMMITMENT: Final = {
+    **{"donor": "donor_id", "menu": "menu", "funds": "funds", "region": "region_code", "places": "places"},
+    **{"value_rp": "value_rp", "starts_on": "starts_on", "months": "months"},
+}
+"""What is asked about a commitment, and the column that keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,25 @@ def find_donor(session: Session, hub: Hub, wanted: str) -> Donor | None:
     return next((d for d in donors(session, hub) if plain in (d.id, d.name.casefold())), None)
 
 
+def donor_to_change(session: Session, hub: Hub, area: Area, donor_id: str, who: str) -> Donor:
+    """Find a donor that is somebody's to change: theirs is the whole district, or they wrote it down.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`.
+    """
+    donor: Donor | None = _get(session, Donor, hub, donor_id)
+    if donor is None or not may_change_donor(area, donor, who):
+        raise Problem("record-unknown")
+    return donor
+
+
+def may_change_donor(area: Area, donor: Donor, who: str) -> bool:
+    """Say whether a donor is somebody's to change, and its contact theirs to read."""
+    return area.whole or donor.made_by == who
+
+
 def contact_of(hub: Hub, donor: Donor) -> dict[str, str]:
     """Unseal how a donor is reached."""
     if donor.contact is None:
@@ -86,35 +114,89 @@ def add_donor(session: Session, hub: Hub, asked: Mapping[str, Any], *, author: s
     Problem
         `change-invalid` with every reason.
     """
-    name, kind, authority = text_of(asked.get("name")), asked.get("kind"), asked.get("authority") or None
-    faults = [] if name else [_fault("name", "Nama donatur kosong.", "The donor has no name.")]
-    if kind not in DONOR_KINDS:
-        faults.append(_fault("kind", "Pilih jenis donatur.", "Choose the kind of donor."))
-    if authority is not None and authority not in AUTHORITIES:
-        faults.append(_fault("authority", "Pilih pembinanya.", "Choose who supervises it."))
-    if name and name.casefold() in {donor.name.casefold() for donor in donors(session, hub)}:
-        faults.append(_fault("name", f"{name} sudah terdaftar.", f"{name} is in the register already."))
-    _refuse(faults)
+    told, contact = _told_of_donor(session, hub, asked)
     donor_id = new_id()
-    contact = {part: typed for part in _CONTACT if (typed := text_of(asked.get(part), 200))}
-    sealed = None
-    if contact:
-        sealed = hub.vault.seal_for_district(orjson.dumps(contact), contact_bound(hub, donor_id))
-    session.add(
-        Donor(
-            district=hub.district,
-            id=donor_id,
-            kind=str(kind),
-            name=name,
-            authority=authority,
-            named=bool(asked.get("named")),
-            contact=sealed,
-            made_by=author,
-            made_at=now,
-        )
-    )
-    _log(session, hub, "donor.added", author, now, donor=donor_id, kind=kind)
+    sealed = _sealed(hub, donor_id, contact)
+    made = {"district": hub.district, "id": donor_id, "made_by": author, "made_at": now}
+    session.add(Donor(**made, **told, contact=sealed))
+    _log(session, hub, "donor.added", author, now, donor=donor_id, kind=told["kind"])
     return donor_id
+
+
+def change_donor(
+    session: Session,
+    hub: Hub,
+    area: Area,
+    donor_id: str,
+    asked: Mapping[str, Any],
+    *,
+    author: str,
+    now: datetime,
+) -> None:
+    """Change what is known of a donor: of what `add_donor` takes, that which is given. The same again changes nothing.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for one that is not `may_change_donor`, `change-invalid` with every reason.
+    """
+    donor = donor_to_change(session, hub, area, donor_id, author)
+    known: dict[str, Any] = {name: getattr(donor, name) for name in DONOR} | contact_of(hub, donor)
+    told, contact = _told_of_donor(session, hub, {**known, **asked}, itself=donor.id)
+    changed = [name for name, value in told.items() if getattr(donor, name) != value]
+    for name in changed:
+        setattr(donor, name, told[name])
+    if contact != contact_of(hub, donor):
+        donor.contact = _sealed(hub, donor.id, contact)
+        changed.append("contact")
+    if changed:
+        _log(session, hub, "donor.changed", author, now, donor=donor_id, changed=changed)
+
+
+def log_donor_viewed(session: Session, hub: Hub, donor_id: str, actor: str, now: datetime) -> None:
+    """Log that somebody read how a donor is reached."""
+    _log(session, hub, "donor.viewed", actor, now, donor=donor_id)
+
+
+def _told_of_donor(
+    session: Session, hub: Hub, given: Mapping[str, Any], itself: str | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read what was told of a donor: its columns, and how it is reached."""
+    asked = Asked(given)
+    told = {
+        "name": asked.text("name"),
+        "kind": asked.choice("kind", DONOR_KINDS),
+        "authority": asked.choice("authority", AUTHORITIES) if asked.has("authority") else None,
+        "named": asked.truth("named"),
+    }
+    others = {donor.name.casefold() for donor in donors(session, hub) if donor.id != itself}
+    if str(told["name"]).casefold() in others:
+        asked.wrong(
+            *("name", "sudah ada dalam daftar donatur", "is in the register of donors already"),
+            *("Pakai atau ubah yang sudah ada.", "Use or change the one that is there."),
+        )
+    asked.refuse()
+    return told, {part: asked.raw(part) for part in CONTACT if asked.has(part)}
+
+
+def _sealed(hub: Hub, donor_id: str, contact: Mapping[str, str]) -> bytes | None:
+    if not contact:
+        return None
+    return hub.vault.seal_for_district(orjson.dumps(contact), contact_bound(hub, donor_id))
+
+
+def promise_to_change(session: Session, hub: Hub, area: Area, commitment_id: str, who: str) -> Promise:
+    """Find a commitment that is somebody's to change.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`.
+    """
+    for promise in promises(session, hub):
+        if promise.id == commitment_id and is_theirs(area, promise.region_code, promise.made_by, who):
+            return promise
+    raise Problem("record-unknown")
 
 
 def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Promise]:
@@ -170,53 +252,125 @@ def add_commitment(
 
     Parameters
     ----------
-    asked : `donor`, `menu`, `funds`, `region` (a code: where it may go), `places` (how many children or families),
-        `value_rp` (for each), `starts_on`, `months`
+    asked : `donor`, `menu`, `funds`, `region` (a code: where it may go, all of it in the area), `places` (how many children
+        or families), `value_rp` (for each), `starts_on`, `months`
 
     Raises
     ------
     Problem
         `change-invalid` with every reason.
     """
-    faults = []
-    donor = _get(session, Donor, hub, asked.get("donor"))
-    if donor is None:
-        faults.append(_fault("donor", "Pilih donaturnya.", "Choose the donor."))
-    if asked.get("menu") not in MENUS:
-        faults.append(_fault("menu", "Pilih apa yang diberikan.", "Choose what is given."))
-    if asked.get("funds") not in FUNDS:
-        faults.append(_fault("funds", "Pilih sumber dananya.", "Choose who pays."))
-    region = session.get(Region, (hub.district, text_of(asked.get("region"))))
-    if not (region and area.reaches(region.code)):
-        faults.append(_fault("region", "Pilih tempat di wilayah Anda.", "Choose a place within your area."))
-    places = _whole(asked.get("places"), "places", 1, MOST_PLACES, faults)
-    months = _whole(asked.get("months"), "months", 1, MOST_MONTHS, faults)
-    value = _whole(asked.get("value_rp") or 0, "value_rp", 0, MOST_RP, faults)
-    starts_on = _day(asked.get("starts_on"), "starts_on", faults)
-    _refuse(faults)
-    assert donor is not None  # noqa: S101  # refused else
-    assert region is not None  # noqa: S101
+    told = _told_of_commitment(session, hub, area, asked)
     commitment_id = new_id()
-    session.add(
-        Commitment(
-            district=hub.district,
-            id=commitment_id,
-            donor_id=donor.id,
-            menu=str(asked["menu"]),
-            funds=str(asked["funds"]),
-            region_code=region.code,
-            places=places,
-            value_rp=value,
-            starts_on=starts_on,
-            months=months,
-            made_by=author,
-            made_at=now,
-        )
-    )
-    _log(
-        session, hub, "commitment.made", author, now, commitment=commitment_id, donor=donor.id, places=places
-    )
+    made = {"district": hub.district, "id": commitment_id, "made_by": author, "made_at": now}
+    session.add(Commitment(**made, **told))
+    details = {"donor": told["donor_id"], "places": told["places"]}
+    _log(session, hub, "commitment.made", author, now, commitment=commitment_id, **details)
     return commitment_id
+
+
+def change_commitment(
+    session: Session,
+    hub: Hub,
+    area: Area,
+    commitment_id: str,
+    asked: Mapping[str, Any],
+    *,
+    author: str,
+    now: datetime,
+) -> None:
+    """Change what a donor promises: of what `add_commitment` takes, that which is given. What was assigned stands, so that
+    places never become fewer than that, and donor, menu and funds stay. The same again changes nothing.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for one that is not `is_theirs`, `change-invalid` with every reason.
+    """
+    commitment: Commitment | None = _get(session, Commitment, hub, commitment_id, lock=True)
+    if commitment is None or not is_theirs(area, commitment.region_code, commitment.made_by, author):
+        raise Problem("record-unknown")
+    known = {name: getattr(commitment, column) for name, column in COMMITMENT.items()}
+    assigned = next(p.assigned for p in promises(session, hub, commitment.donor_id) if p.id == commitment_id)
+    told = _told_of_commitment(session, hub, area, {**known, **asked}, commitment, assigned)
+    changed = {
+        column: [str(before), str(value)]
+        for column, value in told.items()
+        if (before := getattr(commitment, column)) != value
+    }
+    for column in changed:
+        setattr(commitment, column, told[column])
+    if changed:
+        _log(session, hub, "commitment.changed", author, now, commitment=commitment_id, changed=changed)
+
+
+def _told_of_commitment(
+    session: Session,
+    hub: Hub,
+    area: Area,
+    given: Mapping[str, Any],
+    known: Commitment | None = None,
+    assigned: int = 0,
+) -> dict[str, Any]:
+    """Read what was told of a commitment into its columns; `known` is as it stood, with how many are `assigned`."""
+    asked = Asked(given)
+    told: dict[str, Any] = {
+        "donor_id": _donor_of(session, hub, asked),
+        "menu": asked.choice("menu", MENUS),
+        "funds": asked.choice("funds", FUNDS),
+        "region_code": asked.text("region"),
+        "places": asked.whole("places", 1, MOST_PLACES),
+        "months": asked.whole("months", 1, MOST_MONTHS),
+        "value_rp": asked.whole("value_rp", 0, MOST_RP),
+        "starts_on": asked.day("starts_on"),
+    }
+    stays = known is not None and told["region_code"] == known.region_code
+    region = session.get(Region, (hub.district, told["region_code"]))
+    if asked.has("region") and not stays and not (region and area.covers(region.code)):
+        asked.wrong(
+            *("region", "bukan tempat yang seluruhnya di wilayah Anda"),
+            "is no place that lies within your area as a whole",
+            *("Pilih desa atau kecamatan di wilayah Anda.", "Choose a village or subdistrict of your area."),
+        )
+    if told["places"] < assigned:
+        asked.wrong(
+            *("places", f"kurang dari yang sudah dibagikan ({assigned})"),
+            f"is fewer than are assigned already ({assigned})",
+            *(f"Tulis {assigned} atau lebih; atau tutup komitmennya.",),
+            f"Write {assigned} or more; or close the commitment.",
+        )
+    for name in ("donor", "menu", "funds") if known is not None and assigned else ():
+        if told[COMMITMENT[name]] != getattr(known, COMMITMENT[name]):
+            asked.wrong(
+                *(
+                    name,
+                    "tidak dapat diubah: sudah ada yang dibagikan",
+                    "cannot change: some of it is assigned",
+                ),
+                "Tutup komitmen ini, lalu catat yang baru.",
+                "Close this commitment, then write down another.",
+            )
+    if known is not None and known.closed_at is not None:
+        asked.wrong(
+            *("commitment", "sudah ditutup", "is closed"),
+            *("Catat komitmen yang baru.", "Write down another commitment."),
+        )
+    asked.refuse()
+    return told
+
+
+def _donor_of(session: Session, hub: Hub, asked: Asked) -> str | None:
+    """Give the id of the donor that was named."""
+    donor = _get(session, Donor, hub, asked.raw("donor"))
+    if donor is None:
+        asked.wrong(
+            *("donor", "tidak ada dalam daftar donatur", "is not in the register of donors"),
+            *(
+                "Pilih donatur dari daftar, atau tambahkan dulu.",
+                "Choose a donor of the list, or add it first.",
+            ),
+        )
+    return donor.id if donor else None
 
 
 def close(
@@ -231,20 +385,21 @@ def close(
     Raises
     ------
     Problem
-        `record-unknown` for one that is not `may_close`, `change-invalid`.
+        `record-unknown` for one that is not `is_theirs`, `change-invalid`.
     """
     commitment = _get(session, Commitment, hub, commitment_id)
-    if commitment is None or not may_close(area, commitment.region_code, commitment.made_by, author):
+    if commitment is None or not is_theirs(area, commitment.region_code, commitment.made_by, author):
         raise Problem("record-unknown")
-    if why not in CLOSINGS:
-        _refuse([_fault("reason", "Pilih alasannya.", "Choose the reason.")])
+    asked = Asked({"reason": why})
+    asked.choice("reason", CLOSINGS)
+    asked.refuse()
     if commitment.closed_at is None:
         commitment.closed_at = now
         _log(session, hub, "commitment.closed", author, now, commitment=commitment_id, reason=why)
 
 
-def may_close(area: Area, region_code: str, made_by: str, who: str) -> bool:
-    """Say whether a commitment is somebody's to close: all of its place is theirs, or they wrote it down."""
+def is_theirs(area: Area, region_code: str, made_by: str, who: str) -> bool:
+    """Say whether a commitment is somebody's to change or close: all of its place is theirs, or they wrote it down."""
     return area.covers(region_code) or made_by == who
 
 
@@ -261,13 +416,13 @@ def activities(session: Session, hub: Hub, area: Area) -> list[AidActivity]:
 
 
 def add_activity(
-    session: Session, hub: Hub, area: Area, asked: Mapping[str, Any], *, author: str, now: datetime
+    session: Session, hub: Hub, area: Area, given: Mapping[str, Any], *, author: str, now: datetime
 ) -> str:
     """Write down what was done for a village: a delivery to all of it.
 
     Parameters
     ----------
-    asked : `donor` (may be empty), `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`, `value_rp`, `reached`,
+    given : `donor` (may be empty), `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`, `value_rp`, `reached`,
         `evidence`
 
     Raises
@@ -275,47 +430,41 @@ def add_activity(
     Problem
         `change-invalid` with every reason.
     """
-    faults: list[Reason] = []
-    title = text_of(asked.get("title"), 200)
-    if not title:
-        faults.append(_fault("title", "Tulis apa yang dilakukan.", "Write what was done."))
-    donor = _get(session, Donor, hub, asked.get("donor"))
-    if asked.get("donor") and donor is None:
-        faults.append(_fault("donor", "Pilih donaturnya.", "Choose the donor."))
-    if asked.get("menu") not in MENUS:
-        faults.append(_fault("menu", "Pilih apa yang diberikan.", "Choose what is given."))
-    if asked.get("funds") not in FUNDS:
-        faults.append(_fault("funds", "Pilih sumber dananya.", "Choose who pays."))
-    village = str(asked.get("village") or "")
-    if village not in area.villages:
-        faults.append(_fault("village", "Pilih desa di wilayah Anda.", "Choose a village within your area."))
-    starts_on = _day(asked.get("starts_on"), "starts_on", faults)
-    ends_on = _day(asked["ends_on"], "ends_on", faults) if asked.get("ends_on") else starts_on
-    if ends_on < starts_on:
-        faults.append(_fault("ends_on", "Selesai sebelum mulai.", "It ends before it begins."))
-    value = _whole(asked.get("value_rp") or 0, "value_rp", 0, MOST_RP, faults)
-    reached = _whole(asked["reached"], "reached", 0, 1_000_000, faults) if asked.get("reached") else None
-    _refuse(faults)
+    asked = Asked(given)
+    title = asked.text("title", 200)
+    donor_id = _donor_of(session, hub, asked) if asked.has("donor") else None
+    menu, funds = asked.choice("menu", MENUS), asked.choice("funds", FUNDS)
+    village = _village_of(area, asked)
+    starts_on = asked.day("starts_on")
+    ends_on = asked.day("ends_on") if asked.has("ends_on") else starts_on
+    if asked.has("starts_on") and ends_on < starts_on:
+        asked.wrong(
+            *("ends_on", "lebih awal dari mulainya", "is before it begins"),
+            *("Periksa kedua tanggalnya.", "Check both dates."),
+        )
+    value = asked.whole("value_rp", 0, MOST_RP)
+    reached = asked.whole("reached", 0, MOST_REACHED) if asked.has("reached") else None
+    asked.refuse()
     found = rules().classify(title)
     activity_id = new_id()
     session.add(
         AidActivity(
             district=hub.district,
             id=activity_id,
-            donor_id=donor.id if donor else None,
+            donor_id=donor_id,
             status="taken",
             reasons="[]",
             category=found.category,
             category_by=found.by,
-            menu=str(asked["menu"]),
-            funds=str(asked["funds"]),
+            menu=menu,
+            funds=funds,
             title=title,
             village_code=village,
             starts_on=starts_on,
             ends_on=ends_on,
             reached=reached,
             value_rp=value,
-            evidence=text_of(asked.get("evidence"), 200) or None,
+            evidence=asked.raw("evidence") or None,
             made_by=author,
             made_at=now,
         )
@@ -324,12 +473,25 @@ def add_activity(
     return activity_id
 
 
+def _village_of(area: Area, asked: Asked) -> str:
+    village = asked.text("village")
+    if village and village not in area.villages:
+        asked.wrong(
+            *("village", "bukan desa di wilayah Anda", "is no village of your area"),
+            *("Pilih desa dari daftar.", "Choose the village from the list."),
+        )
+    return village
+
+
+DECIDED: Final = {"category": CATEGORIES, "menu": MENUS}
+
+
 def decide(
     session: Session,
     hub: Hub,
     area: Area,
     activity_id: str,
-    asked: Mapping[str, Any],
+    given: Mapping[str, Any],
     *,
     author: str,
     now: datetime,
@@ -338,7 +500,7 @@ def decide(
 
     Parameters
     ----------
-    asked : any of `category`, `menu`, `village`; `apart` (it doubles nothing), `drop` (it does not count), `restore`,
+    given : any of `category`, `menu`, `village`; `apart` (it doubles nothing), `drop` (it does not count), `restore`,
         `verify`
 
     Raises
@@ -349,38 +511,25 @@ def decide(
     row: AidActivity | None = _get(session, AidActivity, hub, activity_id)
     if row is None or not area.holds(row.village_code):
         raise Problem("record-unknown")
-    faults = []
-    done: dict[str, Any] = {}
-    if category := asked.get("category"):
-        if category not in CATEGORIES:
-            faults.append(_fault("category", "Pilih golongannya.", "Choose the category."))
-        elif category != row.category:
-            row.category, row.category_by = category, author
-            done["category"] = category
-    if menu := asked.get("menu"):
-        if menu not in MENUS:
-            faults.append(_fault("menu", "Pilih apa yang diberikan.", "Choose what is given."))
-        elif menu != row.menu:
-            row.menu = menu
-            done["menu"] = menu
-    if village := asked.get("village"):
-        if village not in area.villages:
-            faults.append(
-                _fault("village", "Pilih desa di wilayah Anda.", "Choose a village within your area.")
-            )
-        elif village != row.village_code:
-            row.village_code = village
-            done["village"] = village
-    _refuse(faults)
-    if asked.get("apart") and row.same_as:
+    asked = Asked(given)
+    wanted = {name: asked.choice(name, DECIDED[name]) for name in DECIDED if asked.has(name)}
+    if asked.has("village"):
+        wanted["village_code"] = _village_of(area, asked)
+    asked.refuse()
+    done: dict[str, Any] = {name: code for name, code in wanted.items() if code != getattr(row, name)}
+    for name, code in done.items():
+        setattr(row, name, code)
+    if "category" in done:
+        row.category_by = author
+    if asked.truth("apart") and row.same_as:
         done["apart_from"], row.same_as, row.same_by = row.same_as, None, author
     if row.status == "open" and (row.village_code or row.category not in ("specific", "sensitive")):
         row.status = done["status"] = "taken"
-    if asked.get("drop") and row.status != "refused":
+    if asked.truth("drop") and row.status != "refused":
         row.status = done["status"] = "dropped"
-    if asked.get("restore") and row.status == "dropped":
+    if asked.truth("restore") and row.status == "dropped":
         row.status = done["status"] = "taken"
-    if asked.get("verify"):
+    if asked.truth("verify"):
         row.verified_by, row.verified_at = author, now
         done["verified"] = True
     if done:
@@ -388,36 +537,11 @@ def decide(
     return row
 
 
-def _get(session: Session, model: Any, hub: Hub, id_: object) -> Any:
+def _get(session: Session, model: Any, hub: Hub, id_: object, *, lock: bool = False) -> Any:
     text = str(id_ or "")
-    return session.get(model, (hub.district, text)) if UUID_TEXT.fullmatch(text) else None
-
-
-def _whole(given: object, name: str, low: int, high: int, faults: list[Reason]) -> int:
-    text = str(given or "0").replace(".", "").replace(" ", "")
-    if text.isascii() and text.isdigit() and len(text) <= 15 and low <= int(text) <= high:
-        return int(text)
-    faults.append(
-        _fault(name, f"Isi bilangan bulat {low} sampai {high}.", f"Give a whole number from {low} to {high}.")
-    )
-    return low
-
-
-def _day(given: object, name: str, faults: list[Reason]) -> date:
-    try:
-        return date.fromisoformat(str(given or ""))
-    except ValueError:
-        faults.append(_fault(name, "Isi tanggalnya.", "Give the day."))
-        return date.max
-
-
-def _fault(path: str, indonesian: str, english: str) -> Reason:
-    return Reason(path, "wrong-value", None, indonesian, english)
-
-
-def _refuse(faults: Sequence[Reason]) -> None:
-    if faults:
-        raise Problem("change-invalid", reasons=[fault.wire() for fault in faults])
+    if not UUID_TEXT.fullmatch(text):
+        return None
+    return session.get(model, (hub.district, text), with_for_update=lock)
 
 
 def _log(session: Session, hub: Hub, action: str, author: str, now: datetime, **details: Any) -> None:

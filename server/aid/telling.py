@@ -14,7 +14,8 @@ import orjson
 
 from server.aid.deliveries import Given
 from server.aid.need import Standing
-from server.aid.register import Promise
+from server.aid.progress import Own
+from server.aid.register import DONOR, Promise
 from server.aid.sheets import Look
 from server.aid.words import NEEDS
 from server.models import AidActivity, CsrSheet, Donor
@@ -22,14 +23,29 @@ from server.reports.small import FEWEST
 from server.review import spreadsheet_safe
 
 GAP: Final = ("code", "village", "lacking", *NEEDS, "promised", "helped", "value_rp", "activities")
-DONORS: Final = ("id", "name", "kind", "authority", "named")
+DONORS: Final = ("id", *DONOR)
 ROWS: Final = (
     *("row", "status", "category", "by", "menu", "village", "value_rp", "same", "reasons", "id", "en"),
 )
+ACTIVITIES: Final = (
+    *("id", "sheet", "row", "status", "category", "menu", "funds", "title", "village", "starts_on"),
+    *("ends_on", "value_rp", "reached", "same_by", "verified"),
+)
+OF_CHILD: Final = (
+    *("delivery", "menu", "funds", "donor", "starts_on", "ends_on", "given_on", "quantity", "unit"),
+    *("value_rp", "outcome", "conflicts"),
+)
+SHEETS: Final = ("id", "donor", "reported_to", "name", "state", "brought_at")
 COMMITMENTS: Final = (
     *("id", "donor", "menu", "funds", "region", "places", "assigned", "delivered", "left", "value_rp"),
     *("starts_on", "months", "closed"),
 )
+
+OWN_COMMITMENT: Final = (
+    *("id", "menu", "funds", "region", "places", "value_rp", "starts_on", "months", "closed"),
+)
+"""What a donor is told of its commitment: how many are assigned and delivered could be of fewer than five."""
+PROPOSALS: Final = ("commitment", "donor", "menu", "village", "need", "count", "near", "seen")
 
 
 def villages_of(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> list[dict[str, Any]]:
@@ -71,20 +87,25 @@ def gap(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> di
         "authorities": [{"company": name, "authorities": several} for name, several in shown.authorities],
         "relief": {"activities": shown.relief[0], "value_rp": shown.relief[1]},
         "other": {"activities": shown.other[0], "value_rp": shown.other[1]},
-        "proposals": [
-            {
-                "commitment": proposal.promise.id,
-                "donor": proposal.promise.donor,
-                "menu": proposal.promise.menu,
-                "village": proposal.village,
-                "need": proposal.need,
-                "count": len(proposal.children),
-                "near": proposal.near,
-                "seen": proposal.seen,
-            }
-            for proposal in shown.proposals
-        ],
+        "proposals": proposals(shown),
     }
+
+
+def proposals(shown: Standing) -> list[dict[str, Any]]:
+    """Give what could close the gap; `seen` is what assigning one asks for."""
+    return [
+        {
+            "commitment": proposal.promise.id,
+            "donor": proposal.promise.donor,
+            "menu": proposal.promise.menu,
+            "village": proposal.village,
+            "need": proposal.need,
+            "count": len(proposal.children),
+            "near": proposal.near,
+            "seen": proposal.seen,
+        }
+        for proposal in shown.proposals
+    ]
 
 
 def donor(row: Donor) -> dict[str, Any]:
@@ -103,6 +124,37 @@ def commitment(promise: Promise) -> dict[str, Any]:
     }
 
 
+def own(mine: Own) -> dict[str, Any]:
+    """Give a donor's page: never a child, a day of a delivery or a number of one to four."""
+    return {
+        "donor": donor(mine.donor),
+        "commitments": [
+            {
+                **{name: told[name] for name in OWN_COMMITMENT},
+                "reached": one.reached,
+                "verified": one.verified,
+                "given_rp": one.value_rp,
+                "growth": [
+                    {"months": growth.months, "measured": growth.measured, "not_fallen": growth.better}
+                    for growth in one.growth
+                ],
+            }
+            for one in mine.progress
+            for told in (commitment(one.promise),)
+        ],
+        "activities": [
+            {
+                "title": row.title,
+                "category": row.category,
+                "village": row.village_code,
+                "value_rp": row.value_rp,
+                "told_elsewhere": row.same_as is not None,
+            }
+            for row in mine.activities
+        ],
+    }
+
+
 def given(one: Given) -> dict[str, Any]:
     """Give an aid of a child, for who may decide about the child."""
     return {
@@ -117,6 +169,20 @@ def given(one: Given) -> dict[str, Any]:
         "conflicts": one.conflicts,
         "context": orjson.loads(one.context),
     }
+
+
+def of_child(one: Given) -> dict[str, Any]:
+    """Give an aid of a child as one row of a table."""
+    aid, came, verified = one.aid or {}, one.delivered or {}, one.verified or {}
+    told = {
+        "delivery": one.delivery,
+        **{name: aid.get(name) for name in ("menu", "funds", "starts_on", "ends_on")},
+        "donor": one.donor,
+        **{name: came.get(name) for name in ("given_on", "quantity", "unit", "value_rp")},
+        "outcome": verified.get("outcome"),
+        "conflicts": " ".join(one.conflicts),
+    }
+    return {name: told[name] for name in OF_CHILD}
 
 
 def activity(row: AidActivity) -> dict[str, Any]:
@@ -177,6 +243,11 @@ def look(shown: Look) -> dict[str, Any]:
             for told, found, village, why in shown.rows
         ],
     }
+
+
+def listed(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], form: str) -> str:
+    """Write rows as JSON, with all that they hold, or as CSV or a table of some columns."""
+    return json_of(rows) if form == "json" else text_of(columns, rows, form)
 
 
 def text_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], form: str) -> str:

@@ -83,6 +83,27 @@ CLOSINGS: Final[Words] = {
     "mistaken": ("Salah catat", "Written down by mistake"),
 }
 """Why a commitment is closed: nothing more is assigned of it."""
+ASKED: Final[Words] = {
+    "name": ("Nama", "Name"),
+    "kind": ("Jenis donatur", "Kind of donor"),
+    "authority": ("Pembina", "Who supervises it"),
+    "donor": ("Donatur", "Donor"),
+    "commitment": ("Komitmen", "Commitment"),
+    "menu": ("Jenis bantuan", "What is given"),
+    "funds": ("Sumber dana", "Who pays"),
+    "region": ("Tempat", "Where it may go"),
+    "places": ("Jumlah anak atau keluarga", "How many children or families"),
+    "value_rp": ("Nilai (Rp)", "Value (Rp)"),
+    "starts_on": ("Mulai", "From"),
+    "ends_on": ("Sampai", "Until"),
+    "months": ("Jumlah bulan", "How many months"),
+    "reason": ("Alasan", "Reason"),
+    "title": ("Kegiatan", "What was done"),
+    "village": ("Desa/kelurahan", "Village"),
+    "reached": ("Jumlah penerima", "How many reached"),
+    "category": ("Golongan", "Category"),
+}
+"""What the office is asked about, as a refusal names it."""
 FIELDS: Final[Words] = {
     "title": ("Kegiatan", "Activity"),
     "sector": ("Bidang", "Sector"),

@@ -12,7 +12,7 @@ from flask import Response, jsonify, request
 from sqlalchemy.orm import Session
 
 from server import office
-from server.aid import deliveries, need, register, sheets, telling
+from server.aid import deliveries, need, progress, register, sheets, telling
 from server.aid.area import Area, names_of
 from server.aid.reading import LIMITS
 from server.aid.words import FIELDS
@@ -21,8 +21,8 @@ from server.places import UUID_TEXT
 from server.web.gate import permitted
 from server.web.staff_api import acting, bp, hub, person, scope, sent, wrong_field
 
-DONOR: Final = ("name", "kind", "authority", "named", "person", "phone", "address", "legal_id")
-COMMITMENT: Final = ("donor", "menu", "funds", "region", "places", "value_rp", "starts_on", "months")
+DONOR: Final = (*register.DONOR, *register.CONTACT)
+COMMITMENT: Final = tuple(register.COMMITMENT)
 ACTIVITY: Final = (
     *(
         "donor",
@@ -115,6 +115,33 @@ def add_donor() -> tuple[Response, int]:
     return jsonify(id=donor_id), 201
 
 
+@bp.get("/aid/donors/<uuid:donor_id>")
+@permitted("manage_aid")
+def read_donor(donor_id: Any) -> Response:
+    """Give a donor with how it is reached, to who may change it. That it was shown is logged."""
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
+        told = telling.donor(donor) | {"contact": register.contact_of(hub(), donor)}
+    with hub().database.transaction() as session:
+        register.log_donor_viewed(session, hub(), str(donor_id), acting(), _now())
+    return jsonify(told)
+
+
+@bp.post("/aid/donors/<uuid:donor_id>")
+@permitted("manage_aid")
+def change_donor(donor_id: Any) -> Response:
+    """Change what is known of a donor: of what adding one takes, that which is sent."""
+    asked, who, now = _plain(DONOR), acting(), _now()
+
+    def work(session: Session) -> None:
+        area = Area.of(session, hub(), person())
+        register.change_donor(session, hub(), area, str(donor_id), asked, author=who, now=now)
+
+    office.decide(hub(), work)
+    return jsonify(id=str(donor_id))
+
+
 @bp.get("/aid/commitments")
 @permitted("manage_aid")
 def list_commitments() -> Response:
@@ -132,6 +159,20 @@ def add_commitment() -> tuple[Response, int]:
         area = Area.of(session, hub(), person())
         commitment_id = register.add_commitment(session, hub(), area, asked, author=acting(), now=_now())
     return jsonify(id=commitment_id), 201
+
+
+@bp.post("/aid/commitments/<uuid:commitment_id>")
+@permitted("manage_aid")
+def change_commitment(commitment_id: Any) -> Response:
+    """Change what a donor promises: of what writing one down takes, that which is sent. What was assigned stands."""
+    asked, who, now = _plain(COMMITMENT), acting(), _now()
+
+    def work(session: Session) -> None:
+        area = Area.of(session, hub(), person())
+        register.change_commitment(session, hub(), area, str(commitment_id), asked, author=who, now=now)
+
+    office.decide(hub(), work)
+    return jsonify(id=str(commitment_id))
 
 
 @bp.post("/aid/commitments/<uuid:commitment_id>/close")
@@ -292,3 +333,12 @@ def record_child_aid(child_id: str) -> Response:
         lambda session: deliveries.record(session, hub(), mine, child_id, asked, author=who, now=now),
     )
     return jsonify(child=child_id, delivery=delivery)
+
+
+@bp.get("/aid/own")
+@permitted("see_own_aid")
+def read_own_aid() -> Response:
+    """Tell a donor what it funds and what came of it, in groups of five or more: null where fewer would be told."""
+    with hub().database.reading() as session:
+        mine = progress.own(session, hub(), person())
+        return jsonify(telling.own(mine) if mine else {"donor": None, "commitments": [], "activities": []})

@@ -7,7 +7,7 @@ Rules kept here:
 - Every form works without JavaScript; sent twice, it has the effect of once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -105,6 +105,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _tried(work: Callable[[Session], object]) -> Problem | None:
+    """Do what a form asks; give what is wrong with what was typed, to be shown beside the form.
+
+    What comes of racing another is tried again, as `office.decide` does."""
+    try:
+        office.decide(hub(), work)
+    except Problem as refused:
+        if refused.code not in ("change-invalid", "sheet-unreadable"):
+            raise
+        return refused
+    return None
+
+
+def _page(template: str, problem: Problem | None, **shown: Any) -> Answer:
+    """Show a page with a form; with the answer's status where the form was refused."""
+    page = render_template(template, problem=problem.body() if problem else None, typed=request.form, **shown)
+    return (page, problem.kind.status) if problem else page
+
+
 def _today() -> date:
     return hub().settings.today(_now())
 
@@ -176,38 +195,101 @@ def donors() -> Answer:
     """List donors and what they promised; add a donor or a commitment."""
     problem = None
     if request.method == "POST":
-        typed, now = request.form.to_dict(), _now()
-        try:
-            with hub().database.transaction() as session:
-                if typed.get("apa") == "komitmen":
-                    area = Area.of(session, hub(), person())
-                    register.add_commitment(session, hub(), area, typed, author=acting(), now=now)
-                else:
-                    register.add_donor(session, hub(), typed, author=acting(), now=now)
-        except Problem as refused:
-            if refused.code != "change-invalid":
-                raise
-            problem = refused
-        else:
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> str:
+            if typed.get("apa") != "komitmen":
+                return register.add_donor(session, hub(), typed, author=who, now=now)
+            area = Area.of(session, hub(), person())
+            return register.add_commitment(session, hub(), area, typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
             flash(words.told("Saved."))
             return redirect(url_for("aid.donors"))
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
         names = places.names_of(session, hub())
-        promises = register.promises(session, hub())
-        page = render_template(
+        known, promises = register.donors(session, hub()), register.promises(session, hub())
+        return _page(
             "aid_donors.html",
-            donors=register.donors(session, hub()),
+            problem,
+            donors=known,
+            changeable={donor.id for donor in known if register.may_change_donor(area, donor, acting())},
             promises=promises,
-            closable={p.id for p in promises if register.may_close(area, p.region_code, p.made_by, acting())},
+            theirs={p.id for p in promises if register.is_theirs(area, p.region_code, p.made_by, acting())},
             names=names,
-            regions=([(hub().district, names.get(hub().district, hub().district))] if area.whole else [])
-            + _regions_of(area, names),
-            problem=problem.body() if problem else None,
-            typed=request.form,
+            regions=_promised_to(area, names),
             today=_today(),
         )
-    return (page, problem.kind.status) if problem else page
+
+
+def _promised_to(area: Area, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List where somebody may say that a commitment goes."""
+    whole = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
+    return whole + [region for region in _regions_of(area, names) if area.covers(region[0])]
+
+
+@bp.route("/bantuan/donatur/<uuid:donor_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def change_donor(donor_id: object) -> Answer:
+    """Show what is known of a donor, how it is reached too, and change it. That it was shown is logged."""
+    problem = None
+    if request.method == "POST":
+        typed: dict[str, Any] = request.form.to_dict() | {"named": bool(request.form.get("named"))}
+        who, now = acting(), _now()
+
+        def work(session: Session) -> None:
+            area = Area.of(session, hub(), person())
+            register.change_donor(session, hub(), area, str(donor_id), typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(words.told("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
+        known = {name: getattr(donor, name) for name in register.DONOR} | register.contact_of(hub(), donor)
+        page = _page("aid_change.html", problem, donor=donor, values=request.form or known)
+    with hub().database.transaction() as session:
+        register.log_donor_viewed(session, hub(), str(donor_id), acting(), _now())
+    return page
+
+
+@bp.route("/bantuan/komitmen/<uuid:commitment_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def change_commitment(commitment_id: object) -> Answer:
+    """Show a commitment, and change it: for how many, how long, where it may go."""
+    problem = None
+    if request.method == "POST":
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> None:
+            area = Area.of(session, hub(), person())
+            register.change_commitment(session, hub(), area, str(commitment_id), typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(words.told("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = Area.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        promise = register.promise_to_change(session, hub(), area, str(commitment_id), acting())
+        known = {name: getattr(promise, column) for name, column in register.COMMITMENT.items()}
+        regions = _promised_to(area, names)
+        if promise.region_code not in dict(regions):
+            regions.insert(0, (promise.region_code, names.get(promise.region_code, promise.region_code)))
+        return _page(
+            "aid_change.html",
+            problem,
+            promise=promise,
+            values=request.form or known,
+            donors=register.donors(session, hub()),
+            names=names,
+            regions=regions,
+        )
 
 
 @bp.post("/bantuan/komitmen/<uuid:commitment_id>/tutup")
@@ -227,33 +309,28 @@ def activities() -> Answer:
     """List what was done for villages and not brought in with a sheet; write one down."""
     problem = None
     if request.method == "POST":
-        try:
-            with hub().database.transaction() as session:
-                area = Area.of(session, hub(), person())
-                register.add_activity(
-                    session, hub(), area, request.form.to_dict(), author=acting(), now=_now()
-                )
-        except Problem as refused:
-            if refused.code != "change-invalid":
-                raise
-            problem = refused
-        else:
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> str:
+            area = Area.of(session, hub(), person())
+            return register.add_activity(session, hub(), area, typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
             flash(words.told("Saved."))
             return redirect(url_for("aid.activities"))
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
         names = places.names_of(session, hub())
-        page = render_template(
+        return _page(
             "aid_activities.html",
+            problem,
             rows=register.activities(session, hub(), area),
             names=names,
             villages=places.choices(names, area.villages),
             donors=register.donors(session, hub()),
-            problem=problem.body() if problem else None,
-            typed=request.form,
             today=_today(),
         )
-    return (page, problem.kind.status) if problem else page
 
 
 # -- sheets ---------------------------------------------------------------------------------------
@@ -265,35 +342,34 @@ def all_sheets() -> Answer:
     """List the sheets that came in; bring one in."""
     problem = None
     if request.method == "POST":
-        file = request.files.get("berkas")
+        file, form, who, now = request.files.get("berkas"), request.form, acting(), _now()
         content = file.read() if file else b""
-        try:
-            with hub().database.transaction() as session:
-                sheet_id = sheets.bring(
-                    *(session, hub(), content),
-                    name=(file.filename or "") if file else "",
-                    reported_to=request.form.get("kepada", ""),
-                    donor_id=request.form.get("donatur") or None,
-                    author=acting(),
-                    now=_now(),
-                )
-        except Problem as refused:
-            if refused.code != "sheet-unreadable":
-                raise
-            problem = refused
-        else:
-            return redirect(url_for("aid.one_sheet", sheet_id=sheet_id))
+        brought: list[str] = []
+
+        def work(session: Session) -> None:
+            sheet_id = sheets.bring(
+                *(session, hub(), content),
+                name=(file.filename or "") if file else "",
+                reported_to=form.get("kepada", ""),
+                donor_id=form.get("donatur") or None,
+                author=who,
+                now=now,
+            )
+            brought[:] = [sheet_id]
+
+        problem = _tried(work)
+        if not problem:
+            return redirect(url_for("aid.one_sheet", sheet_id=brought[0]))
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
-        found = sheets.sheets(session, hub(), area, acting())
-        page = render_template(
+        found, known = sheets.sheets(session, hub(), area, acting()), register.donors(session, hub())
+        return _page(
             "aid_sheets.html",
+            problem,
             sheets=[(sheet, orjson.loads(sheet.counts)) for sheet in found],
-            donors=register.donors(session, hub()),
-            names={donor.id: donor.name for donor in register.donors(session, hub())},
-            problem=problem.body() if problem else None,
+            donors=known,
+            names={donor.id: donor.name for donor in known},
         )
-    return (page, problem.kind.status) if problem else page
 
 
 @bp.route("/bantuan/lembar/<uuid:sheet_id>", methods=["GET", "POST"])
@@ -415,36 +491,27 @@ def child_aid(child_id: str) -> Answer:
     """Show a child's aid; write down one, that it came, or that it was verified."""
     problem, scope = None, Scope.of(person())
     if request.method == "POST":
-        try:
-            asked = _aid_asked(request.form)
-            office.decide(
-                hub(),
-                lambda session: deliveries.record(
-                    session, hub(), scope, child_id, asked, author=acting(), now=_now()
-                ),
-            )
-        except Problem as refused:
-            if refused.code != "change-invalid":
-                raise
-            problem = refused
-        else:
+        asked, who, now = _aid_asked(request.form), acting(), _now()
+        problem = _tried(
+            lambda session: deliveries.record(session, hub(), scope, child_id, asked, author=who, now=now)
+        )
+        if not problem:
             flash(words.told("Saved."))
             return redirect(url_for("aid.child_aid", child_id=child_id))
     with hub().database.reading() as session:
         given = deliveries.of_child(session, hub(), scope, child_id)
-        page = render_template(
+        page = _page(
             "aid_child.html",
+            problem,
             child_id=child_id,
             given=given,
             donors=register.donors(session, hub()),
             new_id=new_id(),
-            problem=problem.body() if problem else None,
-            typed=request.form,
             today=_today(),
         )
     with hub().database.transaction() as session:
         deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope)
-    return (page, problem.kind.status) if problem else page
+    return page
 
 
 def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from schemas.strict import (
     whole,
 )
 from server.accounts.roles import ROLES, SCOPE_KINDS
+from server.aid.register import COMMITMENT, CONTACT, DONOR, MOST_PLACES, MOST_REACHED, MOST_RP
 from server.aid.register import MOST_MONTHS as AID_MONTHS
-from server.aid.register import MOST_PLACES, MOST_RP
 from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.carried import MOST_LETTERS
 from server.flags import RULES
@@ -327,15 +327,9 @@ TAKEN: Final[Mapping[str, Taken]] = {
     # aid
     "GET /bantuan": Taken({"wilayah": WORDS, "dari": MAYBE_DAY, "sampai": MAYBE_DAY}),
     "POST /bantuan/tugaskan": Taken(form=dict.fromkeys(("komitmen", "desa", "kebutuhan", "lihat"), TEXT)),
-    "POST /bantuan/donatur": Taken(
-        form=dict.fromkeys(
-            (
-                *("apa", "name", "kind", "authority", "named", "person", "phone", "address", "legal_id"),
-                *("donor", "menu", "funds", "region", "places", "value_rp", "starts_on", "months"),
-            ),
-            WORDS,
-        )
-    ),
+    "POST /bantuan/donatur": Taken(form=dict.fromkeys(("apa", *DONOR, *CONTACT, *COMMITMENT), WORDS)),
+    "POST /bantuan/donatur/<uuid:donor_id>": Taken(form=dict.fromkeys((*DONOR, *CONTACT), WORDS)),
+    "POST /bantuan/komitmen/<uuid:commitment_id>": Taken(form=dict.fromkeys(COMMITMENT, WORDS)),
     "POST /bantuan/komitmen/<uuid:commitment_id>/tutup": Taken(form={"alasan": _one_of(CLOSINGS)}),
     "POST /bantuan/kegiatan": Taken(
         form=dict.fromkeys(
@@ -371,7 +365,21 @@ TAKEN: Final[Mapping[str, Taken]] = {
         json={
             **{"name": TEXT, "kind": choice(*DONOR_KINDS), "authority": _one_of(AUTHORITIES)},
             **{"named": Flag(Need.ABSENT)},
-            **dict.fromkeys(("person", "phone", "address", "legal_id"), WORDS),
+            **dict.fromkeys(CONTACT, WORDS),
+        }
+    ),
+    "POST /api/v1/aid/donors/<uuid:donor_id>": Taken(
+        json={
+            **{"name": WORDS, "kind": _one_of(DONOR_KINDS), "authority": _one_of(AUTHORITIES)},
+            **{"named": Flag(Need.ABSENT)},
+            **dict.fromkeys(CONTACT, WORDS),
+        }
+    ),
+    "POST /api/v1/aid/commitments/<uuid:commitment_id>": Taken(
+        json={
+            **{"donor": MAYBE_ID, "menu": _one_of(MENUS), "funds": _one_of(FUNDS), "region": WORDS},
+            **{"places": whole(1, MOST_PLACES, Need.ABSENT), "value_rp": whole(0, MOST_RP, Need.ABSENT)},
+            **{"starts_on": MAYBE_DAY, "months": whole(1, AID_MONTHS, Need.ABSENT)},
         }
     ),
     "POST /api/v1/aid/commitments": Taken(
@@ -386,7 +394,7 @@ TAKEN: Final[Mapping[str, Taken]] = {
         json={
             **{"donor": MAYBE_ID, "title": TEXT, "menu": choice(*MENUS), "funds": choice(*FUNDS)},
             **{"village": TEXT, "starts_on": Day(), "ends_on": MAYBE_DAY, "evidence": WORDS},
-            **{"value_rp": whole(0, MOST_RP, Need.ABSENT), "reached": whole(0, 1_000_000, Need.ABSENT)},
+            **{"value_rp": whole(0, MOST_RP, Need.ABSENT), "reached": whole(0, MOST_REACHED, Need.ABSENT)},
         }
     ),
     "POST /api/v1/aid/activities/<uuid:activity_id>/decide": Taken(

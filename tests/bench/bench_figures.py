@@ -1,5 +1,6 @@
 """How long figures take at the size of Kukar: counting five years of 60,000 children from nothing, what is counted after one
 upload and after a whole month's, and the pages; beside a plain recount of one month in SQL and of one month in Python.
+Then the pages of aid, with the aid of a regency (`tests.bench._aid`), and the supervisors' page of unusual patterns.
 
 The tables are filled directly: twice as many children as are under five at once, born evenly over ten years, each measured
 in five of six months of the sixty in which it was under five, with scores, and with services every fourth month. Then the
@@ -11,7 +12,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import orjson
-from sqlalchemy import text
+from flask.testing import FlaskClient
+from sqlalchemy import select, text
 
 from server import audit, ledger, places, reports
 from server.config import Settings
@@ -27,10 +29,10 @@ from server.db import Writes
 from server.growth import ENGINE_VERSION
 from server.hub import Hub
 from server.migrations import migrate
-from server.models import Assessment, Child, HealthPost, Measurement, table
+from server.models import Assessment, Child, CsrSheet, HealthPost, Measurement, table
 from server.reports import rollup
 from tests._postgres import create_database, postgres_server
-from tests.bench import bench_pages
+from tests.bench import _aid, bench_pages
 from tests.bench.bench_pages import CENTRES, CHILDREN, POSTS, timed
 from tests.server._recount import recount
 
@@ -50,6 +52,7 @@ def main() -> None:
         with filled(name, options.children) as (hub, area):
             print(f"-- {name}, {options.children:,} children under five, {MONTHS} months")
             report(hub, area)
+            report_aid(hub, area, options.children)
 
 
 @contextmanager
@@ -90,9 +93,8 @@ def fill(hub: Hub, children: int) -> dict[str, str]:
     for start in range(0, len(posts), 20):
         some = [post for post, _ in posts[start : start + 20]]
         _add(hub, some, round(2 * children * len(some) / len(posts)), rng, now)
+    _analyse(hub)
     with hub.database.engine.connect() as connection:
-        connection.execute(text("ANALYZE"))
-        connection.commit()
         village = connection.execute(
             text("SELECT village_code FROM health_post WHERE id = :post"), {"post": posts[0][0]}
         ).scalar_one()
@@ -103,6 +105,12 @@ def fill(hub: Hub, children: int) -> dict[str, str]:
         "puskesmas": posts[0][1],
         "pos": posts[0][0],
     }
+
+
+def _analyse(hub: Hub) -> None:
+    with hub.database.engine.connect() as connection:
+        connection.execute(text("ANALYZE"))
+        connection.commit()
 
 
 def _add(hub: Hub, posts: list[str], count: int, rng: Any, now: datetime) -> None:
@@ -227,7 +235,34 @@ def report(hub: Hub, area: dict[str, str]) -> None:
     same = {name: (kept[name], plain["district", "", month][name]) for name in "SDNTOB"}
     print(f"    both say: {same}{'' if all(a == b for a, b in same.values()) else '  DIFFERENT'}")
     client = bench_pages._signed_in(hub, "district", hub.district)
-    for path in pages(area):
+    _time(client, hub, pages(area))
+
+
+def report_aid(hub: Hub, area: dict[str, str], children: int) -> None:
+    """Fill in aid and a month's syncs, then time their pages as the regency's supervisor, its TPPS and a donor see them."""
+    now = datetime.now(UTC)
+    donor = _said("aid and a month's syncs filled in", lambda: _aid.fill(hub, children, CHILDREN, now))
+    _analyse(hub)
+    of_regency, today = area["kabupaten"], hub.settings.today(now)
+    year = f"dari={today - timedelta(365)}&sampai={today}"
+    supervisor = bench_pages._signed_in(hub, "district", of_regency, role="supervisor")
+    with hub.database.reading() as session:
+        sheet = session.scalars(select(CsrSheet.id).order_by(CsrSheet.id)).first()
+    of_all = ["/bantuan", f"/bantuan?{year}", f"/bantuan?wilayah={area['desa']}"]
+    desk = [f"/bantuan/lembar/{sheet}", "/audit", "/audit/pola", "/audit/kelengkapan"]
+    rest = ["/bantuan/donatur", "/bantuan/lembar", "/bantuan/kegiatan", "/api/v1/aid/gap"]
+    _time(supervisor, hub, [*of_all, *rest, *desk])
+    print("  -- TPPS of the regency, and of a village")
+    tpps = bench_pages._signed_in(hub, "district", of_regency, role="tpps")
+    _time(tpps, hub, [*of_all, *rest])
+    _time(bench_pages._signed_in(hub, "village", area["desa"], role="tpps"), hub, ["/bantuan"])
+    print("  -- a donor")
+    _time(bench_pages._signed_in(hub, "donor", donor, role="donor"), hub, ["/bantuan-saya"])
+
+
+def _time(client: FlaskClient, hub: Hub, paths: Iterable[str]) -> None:
+    """Time some pages, and print a line for each."""
+    for path in paths:
         seconds, cpu, statements, size = timed(client, hub, path)
         p50, p95 = statistics.median(seconds), sorted(seconds)[int(0.95 * len(seconds))]
         print(

@@ -495,14 +495,14 @@ def pages(kukar: Kukar) -> list[str]:
     ]
 
 
-def _signed_in(hub: Hub, scope_kind: str, scope: str) -> FlaskClient:
-    now = datetime.now(UTC)
+def _signed_in(hub: Hub, scope_kind: str, scope: str, role: str = "staff") -> FlaskClient:
+    now, username = datetime.now(UTC), f"{role}.{scope_kind}.bench"
     with hub.database.transaction() as session:
-        given = (session, hub, "petugas.bench", "Petugas Contoh", "staff", scope_kind, scope, PASSWORD)
+        given = (session, hub, username, "Petugas Contoh", role, scope_kind, scope, PASSWORD)
         accounts.add_account(*given, actor="bench", now=now)
     client = create_app(hub.settings, hub).test_client()
     token = client.get("/masuk").text.split('name="csrf_token" value="')[1].split('"')[0]
-    form = {"csrf_token": token, "username": "petugas.bench", "password": PASSWORD}
+    form = {"csrf_token": token, "username": username, "password": PASSWORD}
     answer = client.post("/masuk", data=form, headers={"Referer": "http://localhost/masuk"})
     if answer.status_code != 302:
         raise RuntimeError(f"signing in: {answer.status_code}")

@@ -1,5 +1,7 @@
 """Aid by its rules: sums and days as people write them, what a row is, what counts once, who lacks, what is proposed."""
 
+import csv
+import io
 import json
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ from tests.web._clinic import Clinic
 
 VILLAGE, SUBDISTRICT = "64.02.06.1001", "64.02.06"
 TODAY = date(2026, 3, 6)
+UNKNOWN = "01900000-0000-7000-8000-00000000ffff"
 HEAD = "Kegiatan;Desa;Tanggal;Nilai;Jumlah Penerima;NIK\n"
 MAPPING = {
     **{"title": "Kegiatan", "village": "Desa", "starts": "Tanggal"},
@@ -416,6 +419,90 @@ def test_commands_take_a_sheet_and_tell_of_the_gap(everywhere: Clinic, tmp_path:
     assert command(district, "aid", "close", commitment, "--reason", "ended").exit_code == 0
     assert json.loads(command(district, "aid", "commitments", "--format", "json").stdout)[0]["closed"]
     assert "PT Contoh" in command(district, "aid", "donors").stdout
+
+
+def test_everything_of_aid_is_done_by_commands(everywhere: Clinic, tmp_path: Path) -> None:
+    district, clinic = everywhere.district, everywhere
+    child = clinic.child("Anak Pendek", haz=-2.5, waz=-1)
+
+    def done(*arguments: str) -> str:
+        result = command(district, "aid", *arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    def listed(*arguments: str) -> Any:
+        return json.loads(done(*arguments, "--format", "json"))
+
+    donor = done("add-donor", "PT Contoh", "--kind", "business", "--phone", "0541000000")
+    done("change-donor", "pt contoh", "--authority", "province", "--named")
+    (told,) = listed("donors")
+    assert (told["id"], told["authority"], told["named"]) == (donor, "province", True)
+    with district.hub.database.reading() as session:
+        assert register.contact_of(district.hub, session.get_one(Donor, (DISTRICT, donor))) == {
+            "phone": "0541000000"
+        }
+    promised = ("--menu", "food", "--funds", "csr", "--region", SUBDISTRICT, "--places", "9")
+    commitment = done("add-commitment", donor, *promised, "--starts-on", "2026-03-01", "--months", "6")
+    done("change-commitment", commitment, "--places", "3", "--value-rp", "2.700.000")
+    (told,) = listed("commitments")
+    assert (told["places"], told["value_rp"], told["months"]) == (3, 2_700_000, 6)
+
+    (proposal,) = listed("proposals")
+    accepted = ("--village", proposal["village"], "--need", proposal["need"], "--seen", proposal["seen"])
+    assert done("assign", commitment, *accepted) == "1 assigned"
+    (aid,) = listed("child", child)
+    came = tmp_path / "came.json"
+    came.write_text('{"delivered": {"given_on": "2026-03-02", "value_rp": 450000}}')
+    done("record", child, str(came), "--delivery", aid["delivery"])
+    done("verify", child, aid["delivery"], "--outcome", "received", "--on", "2026-03-03")
+    (row,) = list(csv.DictReader(io.StringIO(done("child", child, "--format", "csv"))))
+    assert (row["given_on"], row["outcome"], row["donor"]) == ("2026-03-02", "received", "PT Contoh")
+    assert json.loads(done("progress", donor))["commitments"][0]["reached"] is None  # fewer than five
+
+    told_of = ("--menu", "water", "--funds", "csr", "--village", VILLAGE, "--starts-on", "2026-03-01")
+    well = done("add-activity", "Sumur bor", "--donor", "PT Contoh", *told_of, "--value-rp", "90000000")
+    done("decide", well, "--category", "other", "--action", "verify")
+    (told,) = listed("activities", "--area", VILLAGE)
+    assert (told["id"], told["category"], told["verified"]) == (well, "other", True)
+    taken(district, f"PMT balita;{VILLAGE};1/12/2025;1;;6402064101250001\n", donor)
+    (sheet,) = listed("sheets")
+    (told,) = listed("activities", "--sheet", sheet["id"])
+    assert (told["title"], told["reasons"]) == ("PMT balita", ["beneficiary-unknown"])
+    assert done("give", told["id"], child) == "delivery-made"
+    assert len(listed("child", child)) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            ("add-donor", "PT Contoh", "--kind", "toko"),
+            ("sudah ada dalam daftar", "(given as toko) must be one"),
+        ),
+        (("change-donor", "PT Tidak Ada", "--named"), ("there is no donor 'PT Tidak Ada'",)),
+        (("add-commitment", "PT Contoh", "--menu", "nasi"), ("Sumber dana belum diisi", "(tertulis nasi)")),
+        (("add-commitment", "PT Contoh", "--places", "-4", "--region", "64.99"), ("64.99", "1 to 100000")),
+        (("change-commitment", UNKNOWN, "--places", "3"), ("within your area",)),
+        (("add-activity", "Sumur", "--starts-on", "kemarin"), ("kemarin", "2026-03-01", "Fill it in")),
+        (
+            ("add-activity", "X", "--starts-on", "2026-03-02", "--ends-on", "2026-03-01"),
+            ("before it begins",),
+        ),
+        (("decide", UNKNOWN), ("nothing to decide",)),
+        (("assign", UNKNOWN, "--village", VILLAGE, "--need", "stunted", "--seen", "x"), ()),
+        (("verify", UNKNOWN, UNKNOWN, "--outcome", "received"), ("within your area",)),
+        (("activities", "--area", "64.99"), ("within your area",)),
+        (("progress", "siapa"), ("there is no donor",)),
+    ],
+)
+def test_command_says_in_both_languages_what_is_wrong(
+    clinic: Clinic, wrong: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    donor_of(clinic.district)
+    before = clinic.district.counts()
+    result = command(clinic.district, "aid", *wrong)
+    assert (result.exit_code, clinic.district.counts()) == (2, before)
+    assert all(text in result.stderr for text in says), result.stderr
 
 
 @pytest.mark.parametrize(

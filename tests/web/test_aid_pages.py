@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from server.aid import register, sheets
 from server.app import create_app
-from server.models import AidActivity, CsrSheet, Delivery
+from server.models import AidActivity, Commitment, CsrSheet, Delivery, Donor
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic, csrf_token, sign_in
 
@@ -93,11 +93,54 @@ def test_commitment_is_closed_by_those_whose_place_it_is_or_who_wrote_it_down(of
     above = office.signed_in("tpps", "subdistrict", "64.02.06")
     here = office.signed_in("tpps", "village", VILLAGE)
     assert send(here, "/bantuan/donatur", **asked).status_code == 302
-    assert send(here, "/bantuan/donatur", **asked | {"region": "64.02.06"}).status_code == 302
+    refused = send(here, "/bantuan/donatur", **asked | {"region": "64.02.06"})
+    assert (refused.status_code, "seluruhnya di wilayah Anda" in refused.text) == (422, True)
+    assert send(above, "/bantuan/donatur", **asked | {"region": "64.02.06"}).status_code == 302
     offered = [who.get("/bantuan/donatur").text.count("Tutup komitmen ini") for who in (here, above, upriver)]
-    assert offered == [2, 2, 0]  # of three: the regency's is for none of them
+    assert offered == [1, 2, 0]  # of three: the regency's is for none of them
     refused = send(here, f"/bantuan/komitmen/{office.commitment}/tutup", alasan="ended")
     assert refused.status_code == 404
+
+
+def test_donor_is_changed_by_who_wrote_it_down_or_has_the_district(office: Office) -> None:
+    path, here = f"/bantuan/donatur/{office.donor}", office.signed_in("tpps", "village", VILLAGE)
+    assert here.get(path).status_code == send(here, path, name="PT Lain").status_code == 404
+    tpps = office.signed_in("tpps", "district", DISTRICT)
+    told = {"name": "PT Contoh Baru", "kind": "business", "authority": "province", "phone": "0541000001"}
+    assert send(tpps, path, **told).status_code == 302
+    page = tpps.get(path).text
+    assert all(text in page for text in ("PT Contoh Baru", "0541000001"))
+    assert send(tpps, path, **told).status_code == 302  # sent again
+    refused = send(tpps, path, **told | {"kind": "toko"})
+    assert "Jenis donatur (tertulis toko) harus salah satu dari: government" in refused.text
+    assert [office.district.actions("office").count(f"donor.{what}") for what in ("changed", "viewed")] == [
+        1,
+        2,
+    ]
+    assert "0541000001" not in str(office.district.rows(select(Donor.__table__)))
+
+
+def test_commitment_is_changed_but_not_below_what_is_assigned(office: Office) -> None:
+    tpps = office.signed_in("tpps", "district", DISTRICT)
+    path = f"/bantuan/komitmen/{office.commitment}"
+    child = office.clinic.child(NAME)
+    aid = {"menu": "food", "funds": "csr", "reaches": "child", "starts_on": "2026-03-01", "ends_on": None}
+    form = office.clinic.first.replica.open_delivery(child, office.district.new_id())
+    office.clinic.first.write(form, {"aid": aid | {"donor": office.donor, "commitment": office.commitment}})
+    office.clinic.first.sync_until_quiet()
+    assert "1 tempat sudah dibagikan" in tpps.get(path).text
+    assert send(tpps, path, places="1", months="2", region=VILLAGE).status_code == 302
+    refused = send(tpps, path, places="0", menu="water").text
+    assert "Jumlah anak atau keluarga belum diisi" not in refused
+    assert "harus bilangan bulat 1 sampai 100000" in refused
+    assert "sudah ada yang dibagikan" in refused
+    (kept,) = office.district.rows(select(Commitment.__table__))
+    assert (kept.places, kept.months, kept.region_code, kept.menu) == (1, 2, VILLAGE, "food")
+    assert office.district.actions("office").count("commitment.changed") == 1
+    here = office.signed_in("tpps", "village", VILLAGE)
+    assert send(here, path, region="64.02.06").status_code == 422  # beyond the own area
+    assert send(tpps, f"{path}/tutup", alasan="ended").status_code == 302
+    assert "sudah ditutup" in send(tpps, path, months="3").text
 
 
 def test_row_with_a_name_becomes_the_delivery_of_the_child_who_is_picked(everywhere: Office) -> None:

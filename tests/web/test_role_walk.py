@@ -169,6 +169,10 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /bantuan/tugaskan": "manage_aid",
     "GET /bantuan/donatur": "manage_aid",
     "POST /bantuan/donatur": "manage_aid",
+    "GET /bantuan/donatur/<uuid:donor_id>": "manage_aid",
+    "POST /bantuan/donatur/<uuid:donor_id>": "manage_aid",
+    "GET /bantuan/komitmen/<uuid:commitment_id>": "manage_aid",
+    "POST /bantuan/komitmen/<uuid:commitment_id>": "manage_aid",
     "POST /bantuan/komitmen/<uuid:commitment_id>/tutup": "manage_aid",
     "GET /bantuan/kegiatan": "manage_aid",
     "POST /bantuan/kegiatan": "manage_aid",
@@ -186,6 +190,10 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /api/v1/aid/assign": "manage_aid",
     "GET /api/v1/aid/donors": "manage_aid",
     "POST /api/v1/aid/donors": "manage_aid",
+    "GET /api/v1/aid/donors/<uuid:donor_id>": "manage_aid",
+    "POST /api/v1/aid/donors/<uuid:donor_id>": "manage_aid",
+    "GET /api/v1/aid/own": "see_own_aid",
+    "POST /api/v1/aid/commitments/<uuid:commitment_id>": "manage_aid",
     "GET /api/v1/aid/commitments": "manage_aid",
     "POST /api/v1/aid/commitments": "manage_aid",
     "POST /api/v1/aid/commitments/<uuid:commitment_id>/close": "manage_aid",
@@ -238,6 +246,8 @@ OPEN_TO: Final[Mapping[str, str]] = {
 
 OF_ALL: Final = frozenset({"GET /audit/catatan.jsonl"})
 """Routes for those alone whose area is the whole district."""
+OF_WHOLE: Final = frozenset({"donor_id"})
+"""Parameters that name what is no place's: those whose area is the whole district find it, or who wrote it down."""
 NOT_HERE = ("sign_in_id", "token")
 """Parameters that name what is nobody's here: another person's session, an invitation that was not made."""
 NAME: Final = "Anak Sangat Rahasia"
@@ -381,6 +391,7 @@ def opened(databases: Databases) -> Iterator[World]:
             "batch_id": clinic.first.answers[-1]["receipt"]["batch"],
             **a_sheet(clinic),
             "commitment_id": a_commitment(clinic),
+            "donor_id": donor_of(clinic),
             "post_id": district.posts[0],
             "account_id": target.account_id,
             "task": district.new_id(),
@@ -496,7 +507,8 @@ def test_every_read_is_open_to_the_roles_of_the_table_within_their_area_alone(wo
             answer = client.get(address(world, rule))
             allowed = needs == SIGNED_IN or person.may(needs)
             allowed = allowed and (f"GET {rule.rule}" not in OF_ALL or person.scope_kind == "district")
-            wanted = {403} if not allowed else {200, 302} if inside or not rule.arguments else {404}
+            found = finds(rule, person, inside) or not rule.arguments
+            wanted = {403} if not allowed else {200, 302} if found else {404}
             if answer.status_code not in wanted or closed(answer):
                 wrong.append((name, rule.rule, answer.status_code))
             wrong += [
@@ -504,6 +516,11 @@ def test_every_read_is_open_to_the_roles_of_the_table_within_their_area_alone(wo
             ]
             world.tried += 1
     assert wrong == []
+
+
+def finds(rule: Rule, person: Person, inside: bool) -> bool:
+    """Say whether what a route is about is within somebody's area."""
+    return inside and (person.scope_kind == "district" or not OF_WHOLE & rule.arguments)
 
 
 def told(world: World, answer: TestResponse, rule: Rule, person: Person, inside: bool) -> list[str]:
@@ -526,7 +543,7 @@ def test_every_write_beyond_the_area_or_the_role_is_refused(world: World) -> Non
                 continue
             allowed = needs == SIGNED_IN or person.may(needs)
             names = set(rule.arguments) - {"form", "decision", "kind"}
-            if allowed and (not names or (inside and not names & set(NOT_HERE))):
+            if allowed and (not names or (finds(rule, person, inside) and not names & set(NOT_HERE))):
                 continue
             answer = ask(client, address(world, rule), BODIES.get(rule.rule))
             if answer.status_code != (404 if allowed else 403):
@@ -552,6 +569,28 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "/api/v1/children/<child_id>/aid": {"delivery": UNKNOWN, "note": {"text": "x"}},
 }
 """Bodies that are well formed, where what is malformed is told before what is not found."""
+
+
+def test_commitment_is_written_down_for_a_place_that_lies_in_the_own_area_as_a_whole(world: World) -> None:
+    village, subdistrict = "64.02.06.1001", "64.02.06"
+    here, there = {village, subdistrict}, {OTHER_VILLAGE, OTHER_SUBDISTRICT}
+    everywhere = here | there | {DISTRICT}
+    body: dict[str, Any] = {"donor": world.fill["donor_id"], "menu": "food", "funds": "csr"}
+    body |= {"places": 1, "months": 1, "starts_on": "2026-03-01"}
+    for name, person, client, inside in world.everybody():
+        if not person.may("manage_aid"):
+            continue
+        theirs = here if inside else there
+        if person.scope_kind == "district":
+            theirs = everywhere
+        elif person.scope_kind != "subdistrict":
+            theirs = theirs - {subdistrict, OTHER_SUBDISTRICT}
+        for region in sorted(everywhere):
+            answer = ask(client, "/api/v1/aid/commitments", body | {"region": region})
+            assert answer.status_code == (201 if region in theirs else 422), (name, region, answer.text)
+            if region not in theirs:
+                assert [reason["path"] for reason in answer.get_json()["reasons"]] == ["region"]
+            world.tried += 1
 
 
 def test_account_is_managed_by_who_manages_its_area_alone(world: World) -> None:
