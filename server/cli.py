@@ -702,11 +702,11 @@ def aid_progress(data: Path | None, donor: str) -> None:
     """Print as JSON what DONOR (name or id) is told of what it funds: groups of five or more, never a child."""
     from server.aid import progress, telling
 
-    def look(hub: Any, _now: datetime) -> str:
+    def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
-            return telling.json_of(
-                telling.own(progress.of_donor(session, hub, _donor_id(session, hub, donor)))
-            )
+            donor_id = _donor_id(session, hub, donor)
+            told = progress.of_donor(session, hub, donor_id, hub.settings.today(now))
+        return telling.json_of(telling.own(told))
 
     click.echo(_looked(data, look))
 

@@ -337,6 +337,7 @@ class Child(Base):
         Index("ix_child_same_as", "district", "same_as"),
         _few("ix_child_conflicts", "post_id", where="conflicts <> ''"),
         _few("ix_child_restricted", "id", where="restricted_at IS NOT NULL"),
+        _few("ix_child_krs", "krs_until", where="krs_until IS NOT NULL"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)

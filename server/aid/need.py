@@ -13,13 +13,13 @@ Rules kept here:
 """
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, literal_column, select
 from sqlalchemy.orm import Session
 
 from server import audit, office
@@ -33,7 +33,7 @@ from server.hub import Hub
 from server.models import AidActivity, Attention, Child, Delivery, Donor, Flag, FollowUp, HealthPost
 from server.office import Edit
 from server.places import new_id
-from server.review.scope import posts_within
+from server.review.scope import within
 
 NEED_OF: Final = {
     "severely_stunted": "stunted",
@@ -53,8 +53,7 @@ _ORDER: Final = {need: rank for rank, need in enumerate(NEEDS)}
 _LAST_PLACE: Final = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """Somebody who needs aid. `stands`: aid was brought and lasts; `promised`: it was not brought yet."""
 
     id: str
@@ -256,45 +255,51 @@ class Lasting:
     given_on: date | None
 
 
+def _village_of_post(session: Session, hub: Hub) -> dict[str, str | None]:
+    """Give the village of every post: in dicts, for joined to them a district's children are walked post by post."""
+    rows = session.execute(
+        select(HealthPost.id, HealthPost.village_code).where(HealthPost.district == hub.district)
+    )
+    return {row.id: row.village_code for row in rows}
+
+
 def _deliveries(session: Session, hub: Hub, area: Area) -> list[Lasting]:
-    here = and_(HealthPost.district == Delivery.district, HealthPost.id == Delivery.post_id)
-    whose = and_(Child.district == Delivery.district, Child.id == Delivery.child_id)
+    village = _village_of_post(session, hub)
     rows = session.execute(
         select(
-            *(Child.person_id, HealthPost.village_code, Delivery.menu, Delivery.funds, Delivery.donor_id),
+            *(Child.person_id, Child.post_id, Delivery.menu, Delivery.funds, Delivery.donor_id),
             *(Delivery.starts_on, Delivery.ends_on, Delivery.given, Delivery.given_on, Delivery.outcome),
             Delivery.value_rp,
         )
-        .join(HealthPost, here)
-        .join(Child, whose)
-        .where(Delivery.district == hub.district, ~Delivery.removed, posts_within(hub, area.scope))
+        .join(Child, and_(Child.district == Delivery.district, Child.id == Delivery.child_id))
+        .where(Delivery.district == hub.district, ~Delivery.removed, within(hub, area.scope))
     )
-    lasting = [_lasting(row) for row in rows if row.starts_on or row.given_on]
+    lasting = [_lasting(row, village[row.post_id]) for row in rows if row.starts_on or row.given_on]
     courses = session.execute(
-        select(Child.person_id, HealthPost.village_code, FollowUp.due_on)
-        .join(HealthPost, and_(HealthPost.district == FollowUp.district, HealthPost.id == FollowUp.post_id))
-        .join(Child, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
+        select(Child.person_id, Child.post_id)
+        .join(FollowUp, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
         .where(
-            *(FollowUp.district == hub.district, FollowUp.action == "pmt", FollowUp.resulted == 0),
-            *(~FollowUp.removed, posts_within(hub, area.scope)),
+            # a constant: the index of what is not done yet is for that alone
+            *(FollowUp.district == hub.district, FollowUp.resulted == literal_column("0")),
+            *(FollowUp.action == "pmt", ~FollowUp.removed, within(hub, area.scope)),
         )
     )
     # a PMT course of the state that runs is food, too: until somebody tells how it ended
     lasting += [
-        Lasting(row.person_id, row.village_code, "food", "pmt", date.min, date.max, True, False, 0, None)
+        Lasting(row.person_id, village[row.post_id], "food", "pmt", date.min, date.max, True, False, 0, None)
         for row in courses
     ]
     return lasting
 
 
-def _lasting(row: Any) -> Lasting:
+def _lasting(row: Any, village: str | None) -> Lasting:
     starts = row.starts_on or row.given_on
     ends = row.ends_on or (date.max if row.menu in BUILT else (row.given_on or starts) + ONCE)
     source = "state" if row.funds in STATE else row.donor_id or row.funds or "?"
     return Lasting(
         *(
             row.person_id,
-            row.village_code,
+            village,
             row.menu or "other",
             source,
             min(starts, row.given_on or starts),
@@ -317,15 +322,13 @@ def _people(
             continue
         (stands if one.given else promised).add(one.person_id)
     needs: dict[str, tuple[str | None, str, float]] = {}
-    whose = and_(Child.district == Flag.district, Child.id == Flag.child_id)
-    here = and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id)
+    village = _village_of_post(session, hub)
     ranked = and_(Attention.district == Child.district, Attention.child_id == Child.id)
-    inside = (Child.district == hub.district, ~Child.removed, posts_within(hub, area.scope))
+    inside = (~Child.removed, within(hub, area.scope))
     flagged = (
-        select(Child.id, HealthPost.village_code, Flag.rule, Attention.place)
+        select(Child.id, Child.post_id, Flag.rule, Attention.place)
         .select_from(Flag)
-        .join(Child, whose)
-        .join(HealthPost, here)
+        .join(Child, and_(Child.district == Flag.district, Child.id == Flag.child_id))
         .outerjoin(Attention, ranked)
         .where(*inside, Flag.district == hub.district, Flag.rule.in_(list(NEED_OF)))
     )
@@ -333,19 +336,15 @@ def _people(
         need = NEED_OF[row.rule]
         known = needs.get(row.id)
         if known is None or _ORDER[need] < _ORDER[known[1]]:
-            needs[row.id] = (row.village_code, need, _LAST_PLACE if row.place is None else row.place)
-    at_risk = (
-        select(Child.id, Child.person_id, HealthPost.village_code)
-        .join(HealthPost, here)
-        .where(
-            *inside, Child.krs_until >= today, (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST)
-        )
+            needs[row.id] = (village[row.post_id], need, _LAST_PLACE if row.place is None else row.place)
+    at_risk = select(Child.id, Child.person_id, Child.post_id).where(
+        *inside, Child.krs_until >= today, (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST)
     )
     for family in session.execute(at_risk):
-        needs.setdefault(family.person_id, (family.village_code, "krs", _LAST_PLACE))
+        needs.setdefault(family.person_id, (village[family.post_id], "krs", _LAST_PLACE))
     people = [
-        Person(id_, village, need, place, id_ in stands, id_ in promised)
-        for id_, (village, need, place) in needs.items()
+        Person(id_, where, need, place, id_ in stands, id_ in promised)
+        for id_, (where, need, place) in needs.items()
     ]
     return sorted(people, key=lambda p: (_ORDER[p.need], p.place, p.id))
 
@@ -449,24 +448,35 @@ def _proposals(people: Sequence[Person], commitments: Sequence[Promise]) -> list
     for promise in sorted(commitments, key=lambda p: (p.starts_on, p.id)):
         if promise.left:
             by_region[promise.region_code].append(promise)
+    fitting: dict[tuple[str, str], deque[tuple[Promise, str]]] = {}
     given: dict[tuple[str, str, str], tuple[Promise, str, list[str]]] = {}
-    fits = rules().fits
     for person in people:
         if person.stands or person.promised or not person.village:
             continue
-        order = fits[person.need]
-        for near, code in _around(person.village):
-            fitting = [p for p in by_region.get(code, ()) if left[p.id] and p.menu in order]
-            if fitting:
-                best = min(fitting, key=lambda p: order.index(p.menu))
-                left[best.id] -= 1
-                key = (best.id, person.village, person.need)
-                given.setdefault(key, (best, near, []))[2].append(person.id)
-                break
+        where = person.village, person.need
+        several = fitting.get(where)
+        if several is None:
+            several = fitting[where] = deque(_fitting(*where, by_region))
+        while several and not left[several[0][0].id]:
+            several.popleft()
+        if several:
+            best, near = several[0]
+            left[best.id] -= 1
+            given.setdefault((best.id, *where), (best, near, []))[2].append(person.id)
     return [
         Proposal(promise, village, need, tuple(sorted(ids)), near)
         for (_, village, need), (promise, near, ids) in given.items()
     ]
+
+
+def _fitting(
+    village: str, need: str, by_region: Mapping[str, Sequence[Promise]]
+) -> Iterator[tuple[Promise, str]]:
+    """Give the commitments that could help a need in a village, the best first, and how near the place of each is."""
+    order = rules().fits[need]
+    for near, code in _around(village):
+        here = [promise for promise in by_region.get(code, ()) if promise.menu in order]
+        yield from ((promise, near) for promise in sorted(here, key=lambda p: order.index(p.menu)))
 
 
 def _around(village: str) -> list[tuple[str, str]]:

@@ -3,9 +3,12 @@
 Rules kept here:
 - No child, no village of a child, no day of a single delivery: numbers by commitment, over everything that it reached.
 - Of fewer than five nothing is told but that it is few; of a group that is told, no part or rest of fewer than five.
+- How children grow is told of all whom the donor reached together, not by commitment, for two groups that differ in one
+  child would tell of it; and of five children more at a time, each when its days of measuring are over, for today's numbers
+  and tomorrow's would tell of one, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -27,10 +30,11 @@ AFTER: Final = {3: (60, 120), 6: (150, 210)}
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How those who were measured again grow. `measured` is None for fewer than five; `better`, whose length for age did not
-    fall, is None where it or its rest would be of fewer than five."""
+    """How those grow whose days of measuring so many months on are over: `of` children, a multiple of five. `measured`
+    again, and `better`, whose length for age did not fall, are None where they or their rest would be of fewer than five."""
 
     months: int
+    of: int
     measured: int | None
     better: int | None
 
@@ -44,7 +48,6 @@ class Progress:
     few: bool
     verified: int | None
     value_rp: int | None
-    growth: tuple[Growth, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,11 @@ class Own:
 
     donor: Donor
     progress: tuple[Progress, ...]
+    growth: tuple[Growth, ...]
     activities: tuple[AidActivity, ...]
 
 
-def own(session: Session, hub: Hub, person: Person) -> Own | None:
+def own(session: Session, hub: Hub, person: Person, today: date) -> Own | None:
     """Give what a donor funds; None for an account that belongs to no donor yet."""
     if not person.may("see_own_aid"):
         raise Problem("not-allowed")
@@ -64,10 +68,10 @@ def own(session: Session, hub: Hub, person: Person) -> Own | None:
         return None
     if session.get(Donor, (hub.district, person.scope)) is None:
         return None
-    return of_donor(session, hub, person.scope)
+    return of_donor(session, hub, person.scope, today)
 
 
-def of_donor(session: Session, hub: Hub, donor_id: str) -> Own:
+def of_donor(session: Session, hub: Hub, donor_id: str, today: date) -> Own:
     """Give what one donor of the register funds."""
     donor = session.get_one(Donor, (hub.district, donor_id))
     mine = promises(session, hub, donor.id)
@@ -81,7 +85,13 @@ def of_donor(session: Session, hub: Hub, donor_id: str) -> Own:
         .order_by(AidActivity.starts_on.desc(), AidActivity.id)
         .limit(200)
     )
-    return Own(donor, tuple(_progress(session, hub, promise) for promise in mine), tuple(activities))
+    by_promise: dict[str, list[Any]] = {promise.id: [] for promise in mine}
+    rows = _given(session, hub, list(by_promise))
+    for row in rows:
+        by_promise[row.commitment_id].append(row)
+    growth = _growth(session, hub, _first_days(rows), today)
+    told_of = tuple(_progress(promise, by_promise[promise.id]) for promise in mine)
+    return Own(donor, told_of, tuple(growth), tuple(activities))
 
 
 def told(count: int) -> int | None:
@@ -89,33 +99,35 @@ def told(count: int) -> int | None:
     return None if 0 < count < FEWEST else count
 
 
-def _progress(session: Session, hub: Hub, promise: Promise) -> Progress:
-    rows = session.execute(
-        select(
-            *(Child.person_id, Delivery.given_on, Delivery.outcome, Delivery.value_rp, Delivery.starts_on),
-        )
-        .join(Child, and_(Child.district == Delivery.district, Child.id == Delivery.child_id))
+def _given(session: Session, hub: Hub, commitments: Sequence[str]) -> Sequence[Any]:
+    """Give what came of some commitments."""
+    d = Delivery
+    return session.execute(
+        select(*(d.commitment_id, Child.person_id, d.given_on, d.outcome, d.value_rp, d.starts_on))
+        .join(Child, and_(Child.district == d.district, Child.id == d.child_id))
         .where(
-            *(Delivery.district == hub.district, Delivery.commitment_id == promise.id),
-            *(Delivery.given == 1, ~Delivery.removed),
+            *(d.district == hub.district, d.commitment_id.in_(commitments), d.given == 1, ~d.removed),
         )
     ).all()
+
+
+def _first_days(rows: Sequence[Any]) -> dict[str, date]:
+    """Give on which day each person first got something."""
     people: dict[str, date] = {}
     for row in rows:
         on = row.given_on or row.starts_on
         if on is not None:
             people[row.person_id] = min(on, people.get(row.person_id, on))
+    return people
+
+
+def _progress(promise: Promise, rows: Sequence[Any]) -> Progress:
+    people = _first_days(rows)
     if 0 < len(people) < FEWEST:
-        return Progress(promise, None, True, None, None, ())
+        return Progress(promise, None, True, None, None)
     verified = {row.person_id for row in rows if row.outcome == "received"}
-    return Progress(
-        promise,
-        len(people),
-        False,
-        _part(len(verified), len(people)),
-        sum(row.value_rp or 0 for row in rows),
-        tuple(_growth(session, hub, people)),
-    )
+    value = sum(row.value_rp or 0 for row in rows)
+    return Progress(promise, len(people), False, _part(len(verified), len(people)), value)
 
 
 def _part(part: int, whole: int) -> int | None:
@@ -123,9 +135,7 @@ def _part(part: int, whole: int) -> int | None:
     return part if told(part) is not None and told(whole - part) is not None else None
 
 
-def _growth(session: Session, hub: Hub, people: dict[str, date]) -> list[Growth]:
-    if not people:
-        return []
+def _growth(session: Session, hub: Hub, people: dict[str, date], today: date) -> list[Growth]:
     whose = and_(Child.district == Assessment.district, Child.id == Assessment.child_id)
     rows = session.execute(
         select(Child.person_id, Assessment.measured_on, Assessment.haz)
@@ -136,18 +146,28 @@ def _growth(session: Session, hub: Hub, people: dict[str, date]) -> list[Growth]
             Assessment.haz.is_not(None),
         )
         .order_by(Assessment.measured_on)
-    ).all()
+    )
     by: dict[str, list[Any]] = {}
-    for row in rows:
+    for row in rows if people else ():
         by.setdefault(row.person_id, []).append(row)
-    found = []
-    for months, (first, last) in AFTER.items():
-        pairs = [_pair(by.get(id_, ()), on, first, last) for id_, on in people.items()]
-        known = [pair for pair in pairs if pair is not None]
-        measured = told(len(known)) if len(known) in (0, len(people)) else _part(len(known), len(people))
-        better = _part(sum(after >= before for before, after in known), len(known)) if measured else None
-        found.append(Growth(months, measured, better))
-    return found
+    return [_told_growth(by, people, months, first, last, today) for months, (first, last) in AFTER.items()]
+
+
+def _told_growth(
+    by: Mapping[str, Sequence[Any]],
+    people: Mapping[str, date],
+    months: int,
+    first: int,
+    last: int,
+    today: date,
+) -> Growth:
+    over = sorted((on, id_) for id_, on in people.items() if on + timedelta(last) < today)
+    told_of = over[: len(over) // FEWEST * FEWEST]
+    pairs = [_pair(by.get(id_, ()), on, first, last) for on, id_ in told_of]
+    known = [pair for pair in pairs if pair is not None]
+    measured = _part(len(known), len(told_of))
+    better = _part(sum(after >= before for before, after in known), len(known)) if measured else None
+    return Growth(months, len(told_of), measured, better)
 
 
 def _pair(rows: Sequence[Any], on: date, first: int, last: int) -> tuple[float, float] | None:

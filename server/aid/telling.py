@@ -134,13 +134,13 @@ def own(mine: Own) -> dict[str, Any]:
                 "reached": one.reached,
                 "verified": one.verified,
                 "given_rp": one.value_rp,
-                "growth": [
-                    {"months": growth.months, "measured": growth.measured, "not_fallen": growth.better}
-                    for growth in one.growth
-                ],
             }
             for one in mine.progress
             for told in (commitment(one.promise),)
+        ],
+        "growth": [
+            {"months": one.months, "of": one.of, "measured": one.measured, "not_fallen": one.better}
+            for one in mine.growth
         ],
         "activities": [
             {

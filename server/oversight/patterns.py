@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, distinct, func, select
+from sqlalchemy import ColumnElement, and_, distinct, func, select
 from sqlalchemy.orm import Session, aliased
 
 from server.hub import Hub
 from server.models import Assessment, Child, HealthPost, Measurement
-from server.oversight.syncs import BatchLine, headers, listed
+from server.oversight.syncs import BatchLine, listed, saved_minutes
 from server.review import Scope
-from server.review.scope import posts_within
+from server.review.scope import reach
 
 NIGHT_FROM, NIGHT_TO = 22, 5
 """Hours of the tablet's own clock, in the district's zone: from 22:00 to before 05:00 no posyandu is open."""
@@ -33,6 +33,9 @@ FEWEST_IN_A_MINUTE: Final = 10
 """Measurements that one tablet saved within one minute: nobody weighs and measures a child in six seconds."""
 CLOCK_OFF_MS: Final = 3_600_000
 """An hour: what a wrong time zone does, and about what may move a day."""
+
+OLDEST: Final = timedelta(2200)
+"""Six years: nobody older is weighed at a posyandu, whatever is wrong with a birth date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,10 @@ def patterns(session: Session, hub: Hub, scope: Scope, first: date, last: date) 
     came = listed(session, hub, scope, first, last).batches
     by_id = {batch.tablet_id: batch for batch in came}
     zone = ZoneInfo(hub.settings.time_zone)
-    saved = [
-        (change.tablet_id, change.recorded_at.astimezone(zone))
-        for change in headers(session, hub, came)
-        if change.kind == "measurement" and change.recorded_at is not None
-    ]
+    saved = {
+        (tablet_id, minute.astimezone(zone)): count
+        for (tablet_id, minute), count in saved_minutes(session, hub, came).items()
+    }
     found = [
         *_at_night(by_id, saved),
         *_in_a_minute(by_id, saved),
@@ -127,36 +129,34 @@ def patterns(session: Session, hub: Hub, scope: Scope, first: date, last: date) 
     return sorted(found, key=lambda one: (order.index(one.code), -one.day.toordinal(), one.post_name))
 
 
-Saved = Sequence[tuple[str, datetime]]
-"""Tablets, and when one saved a measurement by its own clock, in the district's zone."""
+Saved = Mapping[tuple[str, datetime], int]
+"""How many measurements a tablet saved in a minute of its own clock, in the district's zone."""
 
 
 def _at_night(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]:
     nightly: Counter[tuple[str, date]] = Counter()
     daily: Counter[tuple[str, date]] = Counter()
-    for tablet_id, at in saved:
+    for (tablet_id, at), count in saved.items():
         # the hours after midnight belong to the evening before
         night = (at - timedelta(hours=NIGHT_TO)).date()
-        daily[tablet_id, night] += 1
+        daily[tablet_id, night] += count
         if at.hour >= NIGHT_FROM or at.hour < NIGHT_TO:
-            nightly[tablet_id, night] += 1
+            nightly[tablet_id, night] += count
     for (tablet_id, day), count in nightly.items():
         if count >= FEWEST_AT_NIGHT:
             yield _of_tablet("at_night", by_id[tablet_id], day, count, daily[tablet_id, day])
 
 
 def _in_a_minute(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]:
-    minutes: Counter[tuple[str, datetime]] = Counter()
     daily: Counter[tuple[str, date]] = Counter()
-    for tablet_id, at in saved:
-        minutes[tablet_id, at.replace(second=0, microsecond=0)] += 1
-        daily[tablet_id, at.date()] += 1
     most: Counter[tuple[str, date]] = Counter()
-    for (tablet_id, minute), count in minutes.items():
-        most[tablet_id, minute.date()] = max(most[tablet_id, minute.date()], count)
-    for (tablet_id, day), count in most.items():
+    for (tablet_id, minute), count in saved.items():
+        day = tablet_id, minute.date()
+        daily[day] += count
+        most[day] = max(most[day], count)
+    for (tablet_id, on), count in most.items():
         if count >= FEWEST_IN_A_MINUTE:
-            yield _of_tablet("in_a_minute", by_id[tablet_id], day, count, daily[tablet_id, day])
+            yield _of_tablet("in_a_minute", by_id[tablet_id], on, count, daily[tablet_id, on])
 
 
 def _sent_at_night(zone: ZoneInfo, came: Sequence[BatchLine]) -> Iterator[Pattern]:
@@ -201,27 +201,22 @@ def _same_gain(session: Session, hub: Hub, scope: Scope, first: date, last: date
     """Count by post and day the children with each gain; a day on which one gain has SAME_SHARE of them is told."""
     a = Assessment
     rows = session.execute(
-        select(
-            Child.post_id, HealthPost.name, a.measured_on, a.gain_g, func.count(a.child_id).label("children")
-        )
+        select(Child.post_id, a.measured_on, a.gain_g, func.count(a.child_id).label("children"))
         .join(Child, and_(Child.district == a.district, Child.id == a.child_id))
-        .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(
-            a.district == hub.district,
-            a.measured_on.between(first, last),
-            a.source == "cadre",
-            a.gain_g.is_not(None),
-            posts_within(hub, scope),
+            *(a.district == hub.district, a.measured_on.between(first, last), a.source == "cadre"),
+            *(a.gain_g.is_not(None), *_measurable(hub, scope, first)),
         )
-        .group_by(Child.post_id, HealthPost.name, a.measured_on, a.gain_g)
+        .group_by(Child.post_id, a.measured_on, a.gain_g)
     )
-    days: dict[tuple[str, str, date], Counter[int]] = {}
+    names = _names_of(session, hub)
+    days: dict[tuple[str, date], Counter[int]] = {}
     for row in rows:
-        days.setdefault((row.post_id, row.name, row.measured_on), Counter())[row.gain_g] += row.children
-    for (post_id, name, day), gains in days.items():
+        days.setdefault((row.post_id, row.measured_on), Counter())[row.gain_g] += row.children
+    for (post_id, day), gains in days.items():
         (gain, count), *_ = gains.most_common(1)
         if gains.total() >= FEWEST_IN_SESSION and count >= SAME_SHARE * gains.total():
-            yield Pattern("same_gain", post_id, name, day, count, gains.total(), value=gain)
+            yield Pattern("same_gain", post_id, names[post_id], day, count, gains.total(), value=gain)
 
 
 def _copied(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> Iterator[Pattern]:
@@ -238,18 +233,32 @@ def _copied(session: Session, hub: Hub, scope: Scope, first: date, last: date) -
     )
     rows = session.execute(
         select(
-            *(m.post_id, HealthPost.name, m.measured_on),
+            *(Child.post_id, m.measured_on),
             func.count(distinct(m.child_id)).label("of"),
             func.count(distinct(before.child_id)).label("copied"),
         )
-        .join(HealthPost, and_(HealthPost.district == m.district, HealthPost.id == m.post_id))
+        .join(Child, and_(Child.district == m.district, Child.id == m.child_id))
         .outerjoin(before, same)
         .where(
             *(m.district == hub.district, m.measured_on.between(first, last), m.source == "cadre"),
-            *(~m.removed, posts_within(hub, scope)),
+            *(~m.removed, *_measurable(hub, scope, first)),
         )
-        .group_by(m.post_id, HealthPost.name, m.measured_on)
+        .group_by(Child.post_id, m.measured_on)
     )
+    names = _names_of(session, hub)
     for row in rows:
         if row.copied >= FEWEST_COPIED:
-            yield Pattern("copied", row.post_id, row.name, row.measured_on, row.copied, row.of)
+            yield Pattern("copied", row.post_id, names[row.post_id], row.measured_on, row.copied, row.of)
+
+
+def _names_of(session: Session, hub: Hub) -> dict[str, str]:
+    """Give the name of every post."""
+    rows = session.execute(select(HealthPost.id, HealthPost.name).where(HealthPost.district == hub.district))
+    return {row.id: row.name for row in rows}
+
+
+def _measurable(hub: Hub, scope: Scope, first: date) -> tuple[ColumnElement[bool], ...]:
+    """Say who of a scope can have been measured since a day: each child's month is looked up then, and not every month that
+    was ever measured at a post."""
+    young = Child.born_on.is_(None) | (Child.born_on > first - OLDEST)
+    return reach(hub, scope), young

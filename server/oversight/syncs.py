@@ -371,6 +371,33 @@ class Header:
 
 def headers(session: Session, hub: Hub, batches: Iterable[BatchLine]) -> Iterator[Header]:
     """Read the headers of all changes that some batches brought."""
+    c = ChangeRow
+    columns = (c.counter, c.batch_id, c.kind, c.child_id, c.record_id, c.outcome, c.header)
+    for tablet_id, row in _brought(session, hub, batches, columns):
+        yield _header(tablet_id, row)
+
+
+def saved_minutes(
+    session: Session, hub: Hub, batches: Iterable[BatchLine]
+) -> Mapping[tuple[str, datetime], int]:
+    """Count the measurements that some batches brought, by tablet and the minute (UTC) in which its clock says they were
+    saved."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for tablet_id, row in _brought(
+        session, hub, batches, (ChangeRow.batch_id, ChangeRow.kind, ChangeRow.header)
+    ):
+        if row.kind == "measurement" and (at := orjson.loads(row.header).get("recorded_at")):
+            counted[tablet_id, at[:16]] += 1
+    return {
+        (tablet_id, datetime.fromisoformat(minute).replace(tzinfo=UTC)): count
+        for (tablet_id, minute), count in counted.items()
+    }
+
+
+def _brought(
+    session: Session, hub: Hub, batches: Iterable[BatchLine], columns: Sequence[Any]
+) -> Iterator[tuple[str, Any]]:
+    """Read the changes that some batches brought: the tablet, and some columns with `batch_id` among them."""
     ranges: dict[str, tuple[int, int]] = {}
     wanted = set()
     for batch in batches:
@@ -381,13 +408,11 @@ def headers(session: Session, hub: Hub, batches: Iterable[BatchLine]) -> Iterato
     c = ChangeRow
     for tablet_id, (low, high) in sorted(ranges.items()):
         rows = session.execute(
-            select(c.counter, c.batch_id, c.kind, c.child_id, c.record_id, c.outcome, c.header).where(
+            select(*columns).where(
                 c.district == hub.district, c.actor == tablet_id, c.counter.between(low, high)
             )
         )
-        for row in rows:
-            if row.batch_id in wanted:
-                yield _header(tablet_id, row)
+        yield from ((tablet_id, row) for row in rows if row.batch_id in wanted)
 
 
 def _header(tablet_id: str, row: Any) -> Header:

@@ -340,5 +340,7 @@ def record_child_aid(child_id: str) -> Response:
 def read_own_aid() -> Response:
     """Tell a donor what it funds and what came of it, in groups of five or more: null where fewer would be told."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person())
-        return jsonify(telling.own(mine) if mine else {"donor": None, "commitments": [], "activities": []})
+        mine = progress.own(session, hub(), person(), hub().settings.today(_now()))
+        return jsonify(
+            telling.own(mine) if mine else {"donor": None, "commitments": [], "growth": [], "activities": []}
+        )

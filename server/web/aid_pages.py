@@ -30,13 +30,14 @@ from server.review import Scope, search
 from server.web import words
 from server.web.gate import permitted, person
 from server.web.pages import hub
-from server.web.staff_api import acting
+from server.web.staff_api import acting, whole
 from server.web.words import N_
 
 bp = Blueprint("aid", __name__)
 Answer = str | AnyResponse | tuple[str, int]
 
 MOST_ROWS: Final = register.MOST_ROWS
+MOST_PROPOSALS, PAGE_ROWS = 40, 50
 TABLES: Final[Mapping[str, codes.Words]] = {
     "menu": codes.MENUS,
     "funds": codes.FUNDS,
@@ -138,8 +139,8 @@ def overview() -> Answer:
     today = _today()
     first, last = sorted((_day("dari", today.replace(day=1)), _day("sampai", today)))
     with hub().database.reading() as session:
-        whole = Area.of(session, hub(), person())
-        area = whole.narrowed(hub(), request.args.get("wilayah", ""))
+        own_area = Area.of(session, hub(), person())
+        area = own_area.narrowed(hub(), request.args.get("wilayah", ""))
         names = places.names_of(session, hub())
         shown = need.standing(session, hub(), area, first, last, today)
         donors = {donor.id: donor.name for donor in register.donors(session, hub())}
@@ -148,12 +149,13 @@ def overview() -> Answer:
             shown=shown,
             names=names,
             donors=donors | {"state": words.told("the state"), "pmt": words.told("a PMT course")},
-            regions=_regions_of(whole, names),
+            regions=_regions_of(own_area, names),
             chosen=request.args.get("wilayah", ""),
             first=first,
             last=last,
             near=NEAR,
             same_by=SAME_BY,
+            most_proposals=MOST_PROPOSALS,
         )
     with hub().database.transaction() as session:
         need.log_viewed(session, hub(), shown, acting(), _now())
@@ -226,8 +228,8 @@ def donors() -> Answer:
 
 def _promised_to(area: Area, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """List where somebody may say that a commitment goes."""
-    whole = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
-    return whole + [region for region in _regions_of(area, names) if area.covers(region[0])]
+    everywhere = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
+    return everywhere + [region for region in _regions_of(area, names) if area.covers(region[0])]
 
 
 @bp.route("/bantuan/donatur/<uuid:donor_id>", methods=["GET", "POST"])
@@ -397,20 +399,23 @@ def one_sheet(sheet_id: object) -> Answer:
             look = sheets.look(session, hub(), sheet, asked if any(asked.values()) else None)
             page = render_template("aid_look.html", look=look, most=MOST_ROWS, **common)
         else:
-            rows = sheets.rows_of(session, hub(), area, sheet.id)
-            shown = [row for row in rows if request.args.get("hanya") in (None, "", row.status)]
-            raw = {row.id: _raw(row) for row in shown[:MOST_ROWS]}
+            only, asked_row = request.args.get("hanya", ""), whole("baris", 0, 100_000, 0)
+            rows = [row for row in sheets.rows_of(session, hub(), area, sheet.id) if only in ("", row.status)]
+            at = next((at for at, row in enumerate(rows) if row.row == asked_row), 0)
+            number = whole("hal", 1, 100_000, at // PAGE_ROWS + 1)
+            shown = rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
             page = render_template(
                 "aid_rows.html",
-                rows=shown[:MOST_ROWS],
-                count=len(shown),
-                raw=raw,
+                rows=shown,
+                raw={row.id: _raw(row) for row in shown},
                 counts=orjson.loads(sheet.counts),
-                reasons={row.id: orjson.loads(row.reasons) for row in shown[:MOST_ROWS]},
+                reasons={row.id: orjson.loads(row.reasons) for row in shown},
                 villages=places.choices(names, area.villages),
                 same_by=SAME_BY,
-                unmatched={row.id for row in shown[:MOST_ROWS] if sheets.is_unmatched(row, _today())},
-                only=request.args.get("hanya", ""),
+                unmatched={row.id for row in shown if sheets.is_unmatched(row, _today())},
+                only=only,
+                number=number,
+                pages=max(1, -(-len(rows) // PAGE_ROWS)),
                 **common,
             )
     with hub().database.transaction() as session:
@@ -435,8 +440,13 @@ def decide_activity(activity_id: object) -> Answer:
         sheet_id = row.sheet_id
     flash(words.told("Saved."))
     if sheet_id:
-        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id, _anchor=f"b{row.row}"))
+        return redirect(_at_row(sheet_id, row.row))
     return redirect(url_for("aid.activities"))
+
+
+def _at_row(sheet_id: str | None, number: int | None) -> str:
+    """Give the address of a row on its sheet's page."""
+    return url_for("aid.one_sheet", sheet_id=sheet_id, baris=number, _anchor=f"b{number}")
 
 
 @bp.route("/bantuan/kegiatan/<uuid:activity_id>/anak", methods=["GET", "POST"])
@@ -454,7 +464,7 @@ def whose(activity_id: object) -> Answer:
 
         sheet_id, number = office.decide(hub(), work)
         flash(words.told("Saved. Health centre and cadres see it at the child."))
-        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id, _anchor=f"b{number}"))
+        return redirect(_at_row(sheet_id, number))
     done = problem = None
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person())
@@ -517,7 +527,7 @@ def child_aid(child_id: str) -> Answer:
 def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:
     """Read a form of a child's aid into registers; what is not whole goes as it was typed, for the schema to refuse."""
 
-    def whole(name: str) -> Any:
+    def count(name: str) -> Any:
         text = form.get(name, "").replace(".", "").strip()
         return (int(text) if text.isascii() and text.isdigit() else text) if text else None
 
@@ -530,9 +540,9 @@ def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:
     if form.get("given_on"):
         asked["delivered"] = {
             "given_on": form["given_on"],
-            "quantity": whole("quantity"),
+            "quantity": count("quantity"),
             "unit": form.get("unit") or None,
-            "value_rp": whole("value_rp"),
+            "value_rp": count("value_rp"),
         }
     if form.get("what"):
         asked["evidence"] = {"what": form["what"], "where": places.text_of(form.get("where"), 200) or None}
@@ -553,6 +563,6 @@ def _of_child(child_id: str) -> list[deliveries.Given]:
 def own() -> Answer:
     """Show a donor what it funds and what of it came."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person())
+        mine = progress.own(session, hub(), person(), _today())
         names = places.names_of(session, hub())
         return render_template("aid_own.html", own=mine, names=names)

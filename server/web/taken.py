@@ -348,7 +348,9 @@ TAKEN: Final[Mapping[str, Taken]] = {
     ),
     "POST /bantuan/kegiatan/<uuid:activity_id>/anak": Taken(form={"cari": WORDS, "anak": MAYBE_ID}),
     "POST /bantuan/lembar": Taken(form=dict.fromkeys(("donatur", "kepada"), WORDS), file="berkas"),
-    "GET /bantuan/lembar/<uuid:sheet_id>": Taken({"hanya": WORDS}),
+    "GET /bantuan/lembar/<uuid:sheet_id>": Taken(
+        {"hanya": WORDS, "baris": whole(0, 100_000, Need.ABSENT), **PAGE}
+    ),
     "POST /bantuan/lembar/<uuid:sheet_id>": Taken(form={"ambil": TICK}, more_fields=True),
     "POST /anak/<child_id>/bantuan": Taken(
         form=dict.fromkeys(

@@ -5,7 +5,7 @@ import io
 import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
@@ -333,13 +333,39 @@ def test_donor_sees_groups_of_five_or_more(clinic: Clinic, children: int, reache
         give(clinic, child, donor=donor, commitment=commitment)
     with district.hub.database.reading() as session:
         person = Person("", "d", "D", "donor", "donor", donor)
-        own = progress.own(session, district.hub, person)
+        own = progress.own(session, district.hub, person, TODAY)
         assert own is not None
         (shown,) = own.progress
         assert (shown.reached, shown.few) == (reached, reached is None)
         stranger = Person("", "d", "D", "donor", "none", "")
-        assert progress.own(session, district.hub, stranger) is None
+        assert progress.own(session, district.hub, stranger, TODAY) is None
         assert session.get(Donor, (DISTRICT, donor)) is not None
+
+
+def test_growth_is_told_of_five_children_more_at_a_time_when_their_days_are_over() -> None:
+    first = date(2026, 1, 1)
+    people = {f"anak-{n}": first + timedelta(n) for n in range(11)}
+    later = {id_: on + timedelta(90) for id_, on in people.items()}
+
+    class Row(NamedTuple):
+        measured_on: date
+        haz: float
+
+    def told(today: date, fell: str = "") -> progress.Growth:
+        by = {
+            id_: [Row(on, -2.0), Row(later[id_], -2.5 if id_ == fell else -1.5)] for id_, on in people.items()
+        }
+        return progress._told_growth(by, people, 3, *progress.AFTER[3], today)
+
+    over = first + timedelta(121)
+    assert [told(over + timedelta(n)).of for n in range(12)] == [0] * 4 + [5] * 5 + [10] * 3
+    assert {(told(over + timedelta(n)).measured, told(over + timedelta(n)).better) for n in range(4, 9)} == {
+        (5, 5)
+    }
+    one_fell = told(over + timedelta(20), fell="anak-3")
+    assert (one_fell.measured, one_fell.better) == (10, None)
+    # the eleventh, whose days are over but who makes no five, changes nothing
+    assert told(over + timedelta(20), fell="anak-10") == told(over + timedelta(20))
 
 
 def test_parts_and_rests_of_fewer_than_five_are_not_told() -> None:
