@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from server import ledger, places
 from server.aid import register, sheets
@@ -101,15 +101,11 @@ def _flags(hub: Hub, today: date, now: datetime) -> list[str]:
         born,
         rows,
     )
+    for child in sorted(posts_of)[:: round(1 / AT_RISK)]:
+        writes.set(
+            table(Child), {"district": hub.district, "id": child}, {"krs_until": today + timedelta(200)}
+        )
     bench_pages._write(hub, writes, now)
-    at_risk = sorted(posts_of)[:: round(1 / AT_RISK)]
-    with hub.database.engine.begin() as connection:
-        for start in range(0, len(at_risk), 5_000):
-            connection.execute(
-                update(table(Child))
-                .where(table(Child).c.id.in_(at_risk[start : start + 5_000]))
-                .values(krs_until=today + timedelta(200))
-            )
     return flagged
 
 

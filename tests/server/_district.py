@@ -212,7 +212,10 @@ class District:
         try:
             yield district
         finally:
-            for database in (hub.database, district.hub.database):  # a test may put a hub of its own in its place
+            for database in (
+                hub.database,
+                district.hub.database,
+            ):  # a test may put a hub of its own in its place
                 _let_go(database)
                 database.dispose()
             databases.drop(url)
