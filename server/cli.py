@@ -2100,14 +2100,15 @@ def key() -> None:
 @key.command("list")
 @_data_option
 def key_list(data: Path | None) -> None:
-    """List the versions of the master key, the newest last, and how many rows of each table are under each."""
+    """List the versions of the master key, the newest last: how many rows are under each, and its name in backups."""
     from server import rotation
 
     hub = _hub(data)
+    names = {version: name for name, version in hub.vault.backup_keys().items()}
     with _told(), hub.database.reading() as session:
         for version, counts in sorted(rotation.held(session, hub).items()):
             told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
-            click.echo(f"{version}\t{told or '-'}")
+            click.echo(f"{version}\t{told or '-'}\t{names.get(version, '-')}")
 
 
 @key.command("rotate")
@@ -2174,7 +2175,7 @@ def key_wrap(data: Path | None, undo: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace an older file of that name.")
 def backup(data: Path | None, file: Path, force: bool) -> None:
-    """Write everything but the keys into one FILE; the server may go on."""
+    """Write everything but the keys into one FILE, sealed; the server may go on."""
     from server.backup import BackupRefused
     from server.backup import backup as make
 
@@ -2184,15 +2185,12 @@ def backup(data: Path | None, file: Path, force: bool) -> None:
             made = make(hub, file, force=force, now=datetime.now(UTC), progress=_slowly())
         except BackupRefused as error:
             _wrong_use(str(error))
+    rows, size = made.manifest.total_rows, file.stat().st_size
+    click.echo(f"{file}: {rows:,} baris, {size:,} byte / {rows:,} rows, {size:,} bytes", err=True)
     click.echo(
-        f"{file}: {made.total_rows:,} baris, {file.stat().st_size:,} byte"
-        f" / {made.total_rows:,} rows, {file.stat().st_size:,} bytes",
-        err=True,
-    )
-    click.echo(
-        f"Kunci TIDAK ikut: simpan salinan {hub.settings.key_file} di tempat lain yang aman; tanpa kunci nama tidak terbaca."
-        f" / The keys are NOT inside: keep a copy of {hub.settings.key_file} in another safe place;"
-        " without them no name can be read.",
+        f"Kunci {made.key} TIDAK ikut: simpan salinan {hub.settings.key_file} di tempat lain yang aman; tanpa kunci itu"
+        f" cadangan tidak dapat dibuka. / Key {made.key} is NOT inside: keep a copy of {hub.settings.key_file}"
+        " in another safe place; without it nobody opens the backup.",
         err=True,
     )
 
@@ -2201,14 +2199,20 @@ def backup(data: Path | None, file: Path, force: bool) -> None:
 @_data_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--yes", is_flag=True, help="Do not ask before data that are here are replaced.")
+@click.option(
+    "--trial", is_flag=True, help="Prove it: restore it aside, look at everything, take it away again."
+)
+@click.option("--plain", is_flag=True, help="Take a file that is not sealed, of an older release.")
 @click.option("--already", is_flag=True, help="The database was put back by other means: only make it known.")
-def restore(data: Path | None, file: Path | None, yes: bool, already: bool) -> None:
+def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain: bool, already: bool) -> None:
     """Put a backup FILE back, whole or not at all; the server may go on. What was there is kept in a backup of its own."""
     from server import backup as backups
 
     if (file is None) != already:
         _wrong_use("give the FILE of a backup, or --already")
     settings, now = _settings(data), datetime.now(UTC)
+    if trial and file is not None:
+        _prove(settings, file, plain)
 
     def agreed(manifest: backups.Manifest) -> bool:
         asked = (
@@ -2224,13 +2228,35 @@ def restore(data: Path | None, file: Path | None, yes: bool, already: bool) -> N
                 incarnation = backups.mark_restored(settings, now=now)
                 click.echo(f"Inkarnasi baru / new incarnation: {incarnation}", err=True)
                 return
-            done = backups.restore(settings, file, now=now, agreed=agreed, progress=_slowly())
+            done = backups.restore(settings, file, plain=plain, now=now, agreed=agreed, progress=_slowly())
         except backups.BackupRefused as error:
             _wrong_use(str(error))
     _tell_restored(settings, done)
     if erased and not done.keys_missing:
         _erase_again(_hub(data), erased)
     sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
+
+
+def _prove(settings: Settings, file: Path, plain: bool) -> NoReturn:
+    from server.backup import BackupRefused, prove
+    from server.doctor import as_line
+
+    with _told():
+        try:
+            proof = prove(
+                settings, file, plain=plain, actor=OPERATOR, now=datetime.now(UTC), progress=_slowly()
+            )
+        except BackupRefused as error:
+            _wrong_use(str(error))
+    for check in proof.checks:
+        click.echo(as_line(check))
+    for table in proof.miscounted:
+        click.echo(f"problem  rows: {table}")
+    rows, made_at = proof.manifest.total_rows, proof.manifest.made_at
+    said = "TERBUKTI / PROVEN" if proof.is_proven else "TIDAK TERBUKTI / NOT PROVEN"
+    where = "" if proof.logged else " (di sini tidak ada catatan audit / there is no log here)"
+    click.echo(f"{said}: {file}, {made_at}, {rows:,} baris / rows, SHA-256 {proof.digest}{where}", err=True)
+    sys.exit(0 if proof.is_proven else NEEDS_ATTENTION)
 
 
 def _tell_restored(settings: Settings, done: Any) -> None:

@@ -19,6 +19,7 @@ MOST: Final = {
     "session_minutes": 527_040,  # a year
     "idle_minutes": 527_040,
     "proxies": 9,
+    "backup_keep": 3660,
 }
 """The whole numbers that an operator may set, and the largest of each."""
 TABLET_APP: Final = "posyandu-tablet"
@@ -48,6 +49,7 @@ class Settings:
     proxies : how many proxies of ours stand in front, each adding to X-Forwarded-For and X-Forwarded-Proto
     cookie_secure : False only for plain http on this machine
     guideline_file : due dates and lengths of courses; None for those that come with the server (`review.guideline`)
+    backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: the server makes none by itself
     oldest_app : the oldest version of our tablet app that is still served, such as 0.2.0; "" for every one
     """
 
@@ -71,6 +73,8 @@ class Settings:
     guideline_file: Path | None = None
     oldest_app: str = ""
     key_command: str = ""
+    backup_dir: Path | None = None
+    backup_keep: int = 30
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{2}\.\d{2}", self.district):
@@ -120,6 +124,8 @@ class Settings:
             others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
         if environ.get("POSYANDU_GUIDELINE"):
             others["guideline_file"] = Path(environ["POSYANDU_GUIDELINE"])
+        if environ.get("POSYANDU_BACKUP_DIR"):
+            others["backup_dir"] = Path(environ["POSYANDU_BACKUP_DIR"])
         for name in ("district", "time_zone", "log_level", "oldest_app", "key_command"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
@@ -198,7 +204,10 @@ class Settings:
             "POSYANDU_SECOND_FACTOR": "1" if self.second_factor else "0",
             "POSYANDU_PROXIES": str(self.proxies),
             "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
+            "POSYANDU_BACKUP_KEEP": str(self.backup_keep),
         }
+        if self.backup_dir is not None:
+            mine["POSYANDU_BACKUP_DIR"] = str(self.backup_dir)
         if self.guideline_file is not None:
             mine["POSYANDU_GUIDELINE"] = str(self.guideline_file)
         return {**os.environ, **mine, **others}

@@ -49,6 +49,7 @@ from server.models import (
     Installation,
     JobRun,
     Measurement,
+    Notice,
     SignIn,
     Tablet,
     table,
@@ -80,6 +81,8 @@ CHECKPOINT_HOURS: Final = 24
 """One is signed every hour, and when the server starts."""
 BACKUP_HOURS: Final = 48
 """One is made each night (docs/operations.md); a night may be missed."""
+PROOF_DAYS: Final = 35
+"""One is tried each month by hand, or each week by the server."""
 CLOCK_SECONDS: Final = 60
 """Several machines may serve one database, and their clocks are not one."""
 QUICK_TAIL: Final = 100_000
@@ -160,8 +163,15 @@ WORDS: Final[Mapping[str, Words]] = {
     "backups": Words(
         ("cadangan terakhir masih baru", "a backup was made lately"),
         (
-            "jalankan 'posyandu-sync backup' tiap malam (cron), dan simpan di luar mesin ini",
-            "run 'posyandu-sync backup' each night (cron), and keep what it makes off this machine",
+            "atur POSYANDU_BACKUP_DIR, atau jalankan 'posyandu-sync backup' tiap malam (cron), dan simpan di luar mesin ini",
+            "set POSYANDU_BACKUP_DIR, or run 'posyandu-sync backup' each night (cron), and keep copies off this machine",
+        ),
+    ),
+    "proof": Words(
+        ("cadangan terbukti dapat dipulihkan", "a backup was proven by restoring it"),
+        (
+            "jalankan 'posyandu-sync restore --trial' pada cadangan terbaru",
+            "run 'posyandu-sync restore --trial' on the newest backup",
         ),
     ),
     "sealed": Words(
@@ -500,15 +510,48 @@ def _second_factor(patient: _Patient, notes: _Notes) -> None:
 def _backups(patient: _Patient, notes: _Notes) -> None:
     """Ask the log when the last backup was made; a database that was just made or put back has its time still to come."""
     notes.looked_at = 1
-    made = (AuditEntry.district == patient.district, AuditEntry.stream == audit.OFFICE)
-    with patient.reading() as session:
-        query = select(func.max(AuditEntry.at)).where(*made, AuditEntry.action == "backup.made")
-        last = session.execute(query).scalar()
-        installation = session.get_one(Installation, patient.district)
-    since = max(filter(None, [last, _made_at(installation.incarnation), installation.created_at]))
-    if since < patient.now - timedelta(hours=BACKUP_HOURS) and not is_demo(patient.hub.settings.data_dir):
+    settings = patient.hub.settings
+    last, since = _last(patient, "backup.made")
+    if since < patient.now - timedelta(hours=BACKUP_HOURS) and not is_demo(settings.data_dir):
         since_when = "none" if last is None else last.astimezone(UTC).isoformat(timespec="minutes")
         notes.wrong(f"newest: {since_when}")
+    _standing(patient, notes, "backup-failed")
+    if settings.backup_dir is None:
+        return
+    if not (settings.backup_dir.is_dir() and _is_writable(settings.backup_dir)):
+        notes.wrong(f"{settings.backup_dir}: not writable")
+    else:
+        there = len(list(settings.backup_dir.glob("*.backup")))
+        notes.remark = f"{there} di {settings.backup_dir}", f"{there} in {settings.backup_dir}"
+
+
+def _proof(patient: _Patient, notes: _Notes) -> None:
+    """Ask the log when a backup was last restored aside, and found whole."""
+    notes.looked_at = 1
+    last, since = _last(patient, "backup.proven")
+    said = "" if last is None else last.astimezone(UTC).isoformat(timespec="minutes")
+    if since < patient.now - timedelta(days=PROOF_DAYS) and not is_demo(patient.hub.settings.data_dir):
+        notes.wrong(f"last: {said or 'never'}")
+    notes.remark = (f"terakhir {said}", f"last {said}") if said else ("belum pernah", "never yet")
+    _standing(patient, notes, "backup-unproven")
+
+
+def _last(patient: _Patient, action: str) -> tuple[datetime | None, datetime]:
+    """Give when the log last has something, and since when it is wanting: a new database has its time still to come."""
+    mine = (AuditEntry.district == patient.district, AuditEntry.stream == audit.OFFICE)
+    with patient.reading() as session:
+        query = select(func.max(AuditEntry.at)).where(*mine, AuditEntry.action == action)
+        last = session.execute(query).scalar()
+        installation = session.get_one(Installation, patient.district)
+    return last, max(filter(None, [last, _made_at(installation.incarnation), installation.created_at]))
+
+
+def _standing(patient: _Patient, notes: _Notes, kind: str) -> None:
+    """Tell of the notices of a kind that stand."""
+    query = select(Notice.details).where(Notice.district == patient.district, Notice.kind == kind)
+    with patient.reading() as session:
+        for details in session.scalars(query):
+            notes.wrong(orjson.loads(details)["said"])
 
 
 # -- keys and the log -----------------------------------------------------------------------------
@@ -997,6 +1040,7 @@ _DATA: Final[Mapping[str, Callable[[_Patient, _Notes], None]]] = {
     "clock": _clock,
     "second-factor": _second_factor,
     "backups": _backups,
+    "proof": _proof,
     "sealed": _sealed,
     "log": _log,
     "checkpoint": _checkpoint,

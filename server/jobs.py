@@ -24,7 +24,7 @@ from sqlalchemy import Connection, create_engine, delete, func, or_, select, tex
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from server import audit, reports
+from server import audit, backup, reports
 from server.accounts.limits import forget_old
 from server.assessment import assess, months_back
 from server.audit import checkpoints, verification
@@ -33,6 +33,7 @@ from server.db import upsert
 from server.hub import Hub
 from server.logs import start_logging
 from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, table
+from server.security import KeyUnusable
 
 CHUNK: Final = 500
 LEADER_LOCK: Final = 6_402_2027
@@ -43,6 +44,8 @@ LONGEST_TAIL: Final = 2_000_000
 """Entries that are recomputed before a checkpoint is signed; an hour has a few hundred, a log that was never signed all."""
 LOG_BROKEN: Final = "log-broken"
 """The notice for each stream of the log, or checkpoint, that does not verify."""
+BACKUP_FAILED, BACKUP_UNPROVEN = "backup-failed", "backup-unproven"
+"""The notices that stand until a backup was made, or proven, by itself."""
 LEAD_SECONDS: Final = 5
 """How often the leader asks whether it still leads."""
 
@@ -236,6 +239,49 @@ def _tell_broken(session: Session, hub: Hub, broken: Sequence[audit.Broken], now
     return {"broken": len(broken)}
 
 
+def back_up(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Make a backup where the operator wants one each night; a notice stands where that fails."""
+    with _noticed(hub, "back-up", BACKUP_FAILED, now):
+        made, deleted = backup.back_up_nightly(hub, actor="job:back-up", now=now)
+    result = {"rows": made.manifest.total_rows, "deleted": deleted}
+    with hub.database.transaction() as session:
+        _take_down(session, hub, BACKUP_FAILED, ())
+        _ran(session, hub, "back-up", result, now)
+    return result
+
+
+def prove_backup(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Prove the newest of those backups by restoring it aside; a notice stands where that fails."""
+    with _noticed(hub, "prove-backup", BACKUP_UNPROVEN, now):
+        proof = backup.prove_newest(hub, actor="job:prove-backup", now=now)
+    result = {"rows": proof.manifest.total_rows, "proven": proof.is_proven}
+    with hub.database.transaction() as session:
+        _take_down(session, hub, BACKUP_UNPROVEN, ())
+        if not proof.is_proven:
+            wrong = [check.name for check in proof.checks if not check.is_ok]
+            _raise_notice(session, hub, BACKUP_UNPROVEN, ", ".join([*wrong, *proof.miscounted]), now)
+        _ran(session, hub, "prove-backup", result, now)
+    return result
+
+
+@contextmanager
+def _noticed(hub: Hub, job: str, kind: str, now: datetime) -> Iterator[None]:
+    """Raise a notice, and log it, where something fails; what a database said may hold a row, and is not repeated."""
+    try:
+        yield
+    except (backup.BackupRefused, KeyUnusable, OSError, SQLAlchemyError) as error:
+        said = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+        with hub.database.transaction() as session:
+            _raise_notice(session, hub, kind, said, now)
+            _ran(session, hub, job, {"failed": type(error).__name__}, now)
+        raise
+
+
+def _raise_notice(session: Session, hub: Hub, kind: str, said: str, now: datetime) -> None:
+    row = {"district": hub.district, "kind": kind, "subject": hub.district, "raised_at": now}
+    upsert(session, table(Notice), [{**row, "details": orjson.dumps({"said": said}).decode()}])
+
+
 def checkpoint_wal(hub: Hub, _now: datetime) -> Mapping[str, Any]:
     """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever.
 
@@ -282,9 +328,14 @@ class Job:
 
 
 def timetable(settings: Settings) -> Mapping[str, Job]:
-    """Give every scheduled job by name; clock times are the district's."""
+    """Give every scheduled job by name; clock times are the district's. Backups are made where there is a place for them."""
     zone = settings.time_zone
+    backups = {
+        "back-up": Job(back_up, CronTrigger(hour=3, minute=10, timezone=zone)),
+        "prove-backup": Job(prove_backup, CronTrigger(day_of_week="sun", hour=3, minute=40, timezone=zone)),
+    }
     return {
+        **(backups if settings.backup_dir else {}),
         "unmeasured-children": Job(
             unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
         ),

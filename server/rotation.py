@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from server import audit, keyfile, ledger
 from server.accounts import second_factor
 from server.aid import register, sheets
+from server.audit import checkpoints
 from server.errors import Problem
 from server.hub import Hub
 from server.interchange import desk, runs
@@ -38,7 +39,7 @@ from server.models import (
     ImportRun,
     table,
 )
-from server.security import VERSION_BYTES, version_prefix
+from server.security import VERSION_BYTES, KeyUnusable, version_prefix
 
 CHUNK: Final = 500
 """Rows of one transaction: a few tens of milliseconds in which a post's uploads wait."""
@@ -235,18 +236,25 @@ def _sealed(hub: Hub, place: _Place, version: int, actor: str, now: datetime) ->
 
 def retire(hub: Hub, version: int, *, actor: str, now: datetime) -> None:
     """Take an old master key out of the key file. Backups, and letters that somebody still carries, from the time before the
-    rotation cannot be opened any more.
+    rotation cannot be opened any more. What it signed stays verifiable: its public half stands in the log.
 
     Raises
     ------
     Problem
         `key-in-use`: something is under it, or a newer key has come less than a day ago.
     KeyUnusable
-        It is the newest, or not there.
+        It is the newest, or not there; or it alone vouches for the log.
     """
     file = hub.settings.key_file
     with keyfile.changing(file):
+        before = hub.vault.checkpoint_keys()
         with hub.database.reading() as session:
+            signed = checkpoints.newest(session, hub.district)
+            if signed is not None and next(iter(before)) not in signed.signatures:
+                raise KeyUnusable(
+                    "no checkpoint of the log is signed with the newest key yet, which will vouch for the older ones:"
+                    " run 'posyandu-sync audit checkpoint' first"
+                )
             counts = held(session, hub).get(version, Counter())
             c = table(AuditEntry).c
             last = session.scalar(
@@ -258,7 +266,14 @@ def retire(hub: Hub, version: int, *, actor: str, now: datetime) -> None:
             raise Problem("key-in-use", version=version, rows=counts.total())
         keyfile.retire_master(file, hub.settings.key_command, version)
         with hub.database.transaction() as session:
-            details = {"version": version}
+            gone = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}
+            details = {"version": version, "checkpoint_keys": gone}
             audit.append(
-                session, hub.district, audit.OFFICE, "keys.retired", actor=actor, now=now, details=details
+                session,
+                hub.district,
+                audit.OFFICE,
+                checkpoints.RETIRED,
+                actor=actor,
+                now=now,
+                details=details,
             )

@@ -5,8 +5,9 @@ district's code in `info`), so a version is one line in a file however many dist
 key, wrapped by its district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows
 included. NIKs are found by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to
 a public key (HPKE); its private half follows from the master key, so it is in every copy of the key file and is renewed
-with the master key, older ones staying usable. So does the key that signs checkpoints of the log (Ed25519). Nothing here
-logs, and no plaintext leaves but as a return value.
+with the master key, older ones staying usable. So do the key that signs checkpoints of the log (Ed25519) and the one under
+which backups lie: a symmetric one, so that only who has the key file makes a backup that is believed. Nothing here logs,
+and no plaintext leaves but as a return value.
 """
 
 import base64
@@ -34,6 +35,8 @@ VERSION_BYTES = 2
 """In front of what is sealed for the district: under which version of the master key."""
 KEY_BYTES = 32
 REPLY_KEY_BYTES = 16
+TAG_BYTES = 16
+"""How much longer than its content a chunk of a sealed file is."""
 ENCAPSULATED_BYTES = 65
 """Length of HPKE's encapsulated key: an uncompressed point of P-256 (RFC 9180 section 7.1)."""
 _HPKE = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
@@ -69,6 +72,7 @@ class _Opened:
     sealing: Mapping[str, ec.EllipticCurvePrivateKey]
     sealing_public: ec.EllipticCurvePublicKey
     signing: Mapping[str, ed25519.Ed25519PrivateKey]
+    backups: Mapping[str, tuple[int, bytes]]
 
     @classmethod
     def of(cls, keys: Keys, district: str) -> "_Opened":
@@ -86,6 +90,10 @@ class _Opened:
             {key_id(key.public_key()): key for key in sealing.values()},
             sealing[keys.newest].public_key(),
             {checkpoint_key_id(_raw_public(key)): key for key in signing},
+            {
+                base64url(_derive(master, "backup/id")[:8]): (version, _derive(master, "backup"))
+                for version, master in sorted(keys.masters.items(), reverse=True)
+            },
         )
 
 
@@ -144,6 +152,31 @@ class Vault:
         Whoever noted an older public key can so still check what is signed after a rotation.
         """
         return {id_: base64url(key.sign(message)) for id_, key in self._latest().signing.items()}
+
+    def backup_keys(self) -> dict[str, int]:
+        """Give the keys that open backups, by a name that tells nothing of them: the version of each; the newest first."""
+        return {id_: version for id_, (version, _) in self._latest().backups.items()}
+
+    def backup_cipher(self, key: str, header: bytes) -> "FileCipher":
+        """Make what seals and opens one backup.
+
+        Parameters
+        ----------
+        key : one of `backup_keys`
+        header : what stands in clear before the chunks, whole, with something random in it: another header is another key
+
+        Raises
+        ------
+        KeyUnusable
+            The key is not in the key file.
+        """
+        found = self._opened.backups.get(key) or self._latest().backups.get(key)
+        if found is None:
+            raise KeyUnusable(
+                f"backup key {key} is not in the key file: restore it from your backup of the keys"
+            )
+        info = b"posyandu-sync/backup-file/" + header
+        return FileCipher(HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(found[1]))
 
     def sealing_key(self) -> dict[str, Any]:
         """Give the public key to seal to, and its id: what every tablet is told."""
@@ -215,6 +248,35 @@ class Vault:
         """Give a keyed digest of something short, an address or a code, that a table must find and not tell."""
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
+
+
+class FileCipher:
+    """Seals one file in chunks under a key that serves no other: AES-256-GCM, the nonce a chunk's number and whether it is
+    the last (STREAM, Hoang et al. 2015), so that none is moved, left out, repeated or added unnoticed."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = AESGCM(key)
+
+    def seal(self, number: int, plain: bytes, *, is_last: bool) -> bytes:
+        """Encrypt the chunk of a number, from 0; each number once."""
+        return self._key.encrypt(self._nonce(number, is_last), plain, None)
+
+    def open(self, number: int, sealed: bytes, *, is_last: bool) -> bytes:
+        """Decrypt what `seal` gave.
+
+        Raises
+        ------
+        KeyUnusable
+            Altered, of another place or file, or the end of a file that was cut short.
+        """
+        try:
+            return self._key.decrypt(self._nonce(number, is_last), sealed, None)
+        except InvalidTag as error:
+            raise KeyUnusable(f"chunk {number} was altered, moved or cut short") from error
+
+    @staticmethod
+    def _nonce(number: int, is_last: bool) -> bytes:
+        return number.to_bytes(NONCE_BYTES - 1, "big") + bytes([is_last])
 
 
 def version_prefix(version: int) -> bytes:

@@ -17,12 +17,14 @@ from sqlalchemy.orm import Session
 from server.audit.chain import OFFICE, append, lock_head
 from server.audit.merkle import Growing, leaf_hash
 from server.hub import Hub
-from server.models import AuditCheckpoint, AuditLeaf, AuditStream, Installation, table
+from server.models import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream, Installation, table
 from server.security import base64url, checkpoint_key_id, checkpoint_signature_fits, unbase64
 from sync_protocol import ProtocolError, canonical, digest
 
 VERSION: Final = 1
 KIND: Final = "posyandu-sync.checkpoint"
+RETIRED: Final = "keys.retired"
+"""The entry of the log in which a key's public half stays when the key itself is gone."""
 LARGEST_FILE: Final = 64 << 20
 """Bytes of a checkpoint's file; 200 bytes a stream."""
 
@@ -214,12 +216,23 @@ def kept(session: Session, hub: Hub, number: int | None = None) -> Kept | None:
     same = (leaf.stream == furthest.c.stream) & (leaf.entries == furthest.c.entries)
     found = select(leaf.stream, leaf.entries, leaf.hash).join(furthest, same)
     heads = session.connection().execute(found.where(leaf.district == hub.district))
+    statement = json.loads(row.statement)
     return Kept(
-        json.loads(row.statement),
+        statement,
         json.loads(row.signatures),
-        hub.vault.checkpoint_keys(),
+        {**_retired_keys(session, hub.district, statement["keys"]), **hub.vault.checkpoint_keys()},
         tuple(sorted(Head(*each) for each in heads)),
     )
+
+
+def _retired_keys(session: Session, district: str, wanted: Sequence[str]) -> dict[str, str]:
+    """Find the public halves of keys that are not held any more; that one is right, its own name says."""
+    c = table(AuditEntry).c
+    query = select(c.details).where(c.district == district, c.stream == OFFICE, c.action == RETIRED)
+    found: dict[str, str] = {}
+    for details in session.connection().execute(query).scalars():
+        found |= json.loads(details).get("checkpoint_keys", {})
+    return {id_: key for id_, key in found.items() if id_ in wanted}
 
 
 def listed(session: Session, district: str, limit: int) -> list[Checkpoint]:

@@ -30,6 +30,8 @@ def test_environment_is_read() -> None:
             "POSYANDU_IDLE_MINUTES": "20",
             "POSYANDU_PROXIES": "2",
             "POSYANDU_OLDEST_APP": "0.1.0",
+            "POSYANDU_BACKUP_DIR": "/backup",
+            "POSYANDU_BACKUP_KEEP": "7",
         }
     )
     assert (settings.database_url, settings.is_sqlite) == ("postgresql://u:p@db/posyandu", False)
@@ -38,6 +40,7 @@ def test_environment_is_read() -> None:
     assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
     assert (settings.second_factor, settings.idle_minutes, settings.proxies) == (False, 20, 2)
     assert settings.oldest_app == "0.1.0"
+    assert (settings.backup_dir, settings.backup_keep) == (Path("/backup"), 7)
 
 
 def test_empty_variables_say_nothing() -> None:

@@ -374,7 +374,7 @@ def test_backup_that_is_old_or_was_never_made_is_found(installed: District, tmp_
     now = datetime.now(UTC)
     assert "backups" not in at(installed, now + timedelta(hours=47))
     assert at(installed, now + timedelta(hours=49))["backups"] == ["newest: none"]
-    backup(installed.hub, tmp_path / "b.zip", force=False, now=now + timedelta(hours=24), progress=silent)
+    backup(installed.hub, tmp_path / "b.backup", force=False, now=now + timedelta(hours=24), progress=silent)
     assert "backups" not in at(installed, now + timedelta(hours=71))
     then = (now + timedelta(hours=24)).isoformat(timespec="minutes")
     assert at(installed, now + timedelta(hours=73))["backups"] == [f"newest: {then}"]

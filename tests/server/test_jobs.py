@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,6 +279,12 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
     for job in entries.values():
         assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
         assert str(job.trigger.timezone) == "Asia/Makassar"
+
+
+def test_backups_are_made_by_themselves_where_there_is_a_place_for_them(installed: District) -> None:
+    assert not {"back-up", "prove-backup"} & jobs.timetable(installed.hub.settings).keys()
+    placed = replace(installed.hub.settings, backup_dir=Path("/backup"))
+    assert {"back-up", "prove-backup"} <= jobs.timetable(placed).keys()
 
 
 def test_monthly_look_is_soon_after_the_districts_midnight(on_sqlite: District) -> None:

@@ -7,7 +7,6 @@ log, the metrics, and the pages of errors.
 """
 
 import subprocess
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from server.app import create_app
-from server.backup import backup
+from server.backup import Archive, backup, vault_of
 from server.cli import main
 from tests._postgres import program
 from tests.interchange._files import row, xlsx
@@ -253,13 +252,16 @@ def held(story: Story, tmp_path: Path) -> Iterator[tuple[str, bytes]]:
     """Give everything that a thief could hold, by where it was."""
     district = story.district
     yield from everything(district.hub.database.engine)
-    file = tmp_path / "cadangan.zip"
+    file = tmp_path / "cadangan.backup"
     backup(district.hub, file, force=False, now=district.clock.now, progress=lambda *_: None)
     yield "backup", file.read_bytes()
-    with zipfile.ZipFile(file) as archive:
-        for name in archive.namelist():
+    settings = district.hub.settings
+    with Archive.open(
+        file, settings.key_file, vault_of(settings)
+    ) as archive:  # and what is in it under the seal
+        for name in archive.manifest.members:
             yield "name in the backup", name.encode()
-            yield f"backup/{name}", archive.read(name)
+            yield f"backup/{name}", b"".join(archive.chunks(name))
     yield "names of files", "\n".join(str(path) for path in tmp_path.rglob("*")).encode()
     if district.hub.settings.is_sqlite:
         for path in sorted(sqlite_file(district).parent.glob(f"{sqlite_file(district).name}*")):

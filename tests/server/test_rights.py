@@ -292,7 +292,7 @@ def test_restore_erases_again_and_a_list_does_so_for_another_database(
     installed.hub.database.dispose()
     installed.hub = Hub.open(replace(installed.hub.settings, data_dir=tmp_path / "data"))
     installed.hub.settings.data_dir.mkdir()
-    file, listed = tmp_path / "backup.zip", tmp_path / "erasures.json"
+    file, listed = tmp_path / "a.backup", tmp_path / "erasures.json"
     assert run(installed, "backup", str(file)).exit_code == 0
     erased(installed, child)
     listed.write_text(run(installed, "rights", "erasures").stdout)

@@ -1,5 +1,6 @@
 """A new master key while the server works: no request is lost, a kill costs nothing, an old key goes when none needs it."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import LargeBinary, select
 
-from server import keyfile, rotation, sync
+from server import audit, keyfile, rotation, sync
+from server.audit import checkpoints, export
 from server.cli import main
 from server.errors import Problem
 from server.hub import Hub
@@ -237,6 +239,36 @@ def test_an_old_key_goes_only_when_nothing_is_under_it_and_a_day_has_passed(dist
     assert list(held(hub)) == [2]
     assert len(district.stored()) == 1
     assert district.actions("office")[-3:] == ["keys.added", "keys.rotated", "keys.retired"]
+
+
+def test_what_a_retired_key_signed_is_still_verified(district: District) -> None:
+    hub, now = district.hub, datetime.now(UTC)
+    kept: list[checkpoints.Kept] = []
+    again: list[checkpoints.Kept] = []
+    for some in (kept, again):
+        with hub.database.transaction() as session:
+            checkpoints.make(session, hub, now, actor="operator")
+        with hub.database.reading() as session:
+            newest = checkpoints.kept(session, hub)
+        assert newest is not None
+        some.append(newest)
+        if some is kept:
+            rotate(hub)
+            with pytest.raises(KeyUnusable, match="audit checkpoint"):
+                rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
+    rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
+    keys = hub.vault.checkpoint_keys()
+    assert len(keys) == 1
+    assert not keys.keys() & kept[0].signatures.keys()
+    with hub.database.reading() as session:
+        for one in (None, *kept, *again):
+            assert audit.verify(session, hub.district, keys=keys, kept=one)[1] == []
+        for number in (1, 2):  # taken again now: the old one's key is only in the log
+            taken_now = checkpoints.kept(session, hub, number)
+            assert taken_now is not None
+            assert checkpoints.read_kept(taken_now.file()).signatures == taken_now.signatures
+        exported = b"".join(export.lines(session, hub, now))
+    assert export.verify_export(io.BytesIO(exported), kept=kept[0]).broken == []
 
 
 # -- a key service --------------------------------------------------------------------------------

@@ -1,0 +1,205 @@
+"""What is in a backup, and reading it: a zip with `manifest.json` and the data (SQLite's own file, or PostgreSQL's COPY
+text, one member a table), sealed as a whole (`sealed`). Older releases made such zips in clear, which are still read."""
+
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from zipfile import BadZipFile, ZipFile
+
+from alembic.script import ScriptDirectory
+
+from server import migrations
+from server.backup.refusals import BackupRefused, Progress
+from server.backup.sealed import SealedReader, cipher_of, newer, read_header
+from server.config import Settings
+from server.security import Vault
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+SQLITE_MEMBER: Final = "posyandu.db"
+CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup says of itself.
+
+    Parameters
+    ----------
+    format : of the container; a newer one is refused
+    product, revision : who made it, and the revision of its schema
+    kind : "sqlite" or "postgresql"
+    district, incarnation : of the installation that made it
+    districts : every district in the data, with its incarnation
+    made_at : ISO moment, UTC
+    rows, columns : by table, in an order in which rows can be put back
+    members : size (`bytes`) and `sha256` of every other member of the zip
+    """
+
+    format: int
+    product: str
+    revision: str
+    kind: str
+    district: str
+    incarnation: str
+    districts: dict[str, str]
+    made_at: str
+    rows: dict[str, int]
+    columns: dict[str, list[str]]
+    members: dict[str, dict[str, Any]]
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of the data before it was compressed."""
+        return sum(member["bytes"] for member in self.members.values())
+
+
+class Archive:
+    """A backup file that is open for reading; `is_sealed` says whether it needed a key."""
+
+    def __init__(self, file: Path, zipped: ZipFile, manifest: Manifest, is_sealed: bool) -> None:
+        self._file, self._zip, self.manifest, self.is_sealed = file, zipped, manifest, is_sealed
+
+    @classmethod
+    @contextmanager
+    def open(cls, file: Path, key_file: Path, vault: Vault | None) -> Iterator["Archive"]:
+        """Open a backup and read its manifest.
+
+        Parameters
+        ----------
+        vault : the keys of `key_file`; None if there is none, which opens only what is in clear
+
+        Raises
+        ------
+        BackupRefused
+            It is no backup of ours, is cut short or altered, is of a newer release, or its key is not here.
+        """
+        with file.open("rb") as opened:
+            is_sealed = opened.read(2) != b"PK"
+            opened.seek(0)
+            inside = _unsealed(file, opened, key_file, vault) if is_sealed else opened
+            with _damage_told(file), ZipFile(inside) as zipped:
+                yield cls(file, zipped, _manifest_of(file, zipped), is_sealed)
+
+    def verify(self, progress: Progress) -> None:
+        """Read every member and compare size, checksum and count of rows with the manifest; BackupRefused if any differs."""
+        listed, wanted = set(self._zip.namelist()), {MANIFEST, *self.manifest.members}
+        if listed != wanted or len(self._zip.namelist()) != len(listed):
+            raise altered(self._file, "member list")
+        done, total = 0, self.manifest.total_bytes
+        for name in self.manifest.members:
+            lines = 0
+            for chunk in self.chunks(name):
+                lines += chunk.count(b"\n")
+                done += len(chunk)
+                progress("checking", done, total)
+            if self.manifest.kind == "postgresql" and lines != self.manifest.rows[_table_of(name)]:
+                raise altered(self._file, name)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Give a member piece by piece; after the last one its checksum was compared."""
+        sha256, size, said = hashlib.sha256(), 0, self.manifest.members[name]
+        with _damage_told(self._file), self._zip.open(name) as member:
+            while chunk := member.read(CHUNK_BYTES):
+                sha256.update(chunk)
+                size += len(chunk)
+                yield chunk
+        if size != said["bytes"] or sha256.hexdigest() != said["sha256"]:
+            raise altered(self._file, name)
+
+    def extract(self, name: str, target: Path, progress: Progress) -> None:
+        """Write a member to a file."""
+        done, total = 0, int(self.manifest.members[name]["bytes"])
+        with target.open("xb") as writing:
+            for chunk in self.chunks(name):
+                writing.write(chunk)
+                done += len(chunk)
+                progress("unpacking", done, total)
+
+
+def _unsealed(file: Path, opened: BinaryIO, key_file: Path, vault: Vault | None) -> io.BufferedReader:
+    header = read_header(file, opened)
+    return io.BufferedReader(SealedReader(file, opened, header, cipher_of(file, header, key_file, vault)))
+
+
+def member_of(name: str) -> str:
+    """Name the member that holds a table."""
+    return f"tables/{name}.copy"
+
+
+def _table_of(member: str) -> str:
+    return member.removeprefix("tables/").removesuffix(".copy")
+
+
+@contextmanager
+def _damage_told(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise BackupRefused(
+            f"{file} bukan cadangan yang utuh ({error}): ambil salinan yang lain",
+            f"{file} is not a whole backup ({error}): take another copy",
+        ) from error
+
+
+def altered(file: Path, what: str) -> BackupRefused:
+    """Refuse what does not fit its checksum."""
+    return BackupRefused(
+        f"{file} rusak atau diubah ({what} tidak cocok dengan checksum-nya): ambil salinan yang lain",
+        f"{file} is damaged or was altered ({what} does not fit its checksum): take another copy",
+    )
+
+
+def _manifest_of(file: Path, zipped: ZipFile) -> Manifest:
+    try:
+        said = json.loads(zipped.read(MANIFEST))
+        if isinstance(said["format"], int) and said["format"] > FORMAT:
+            raise newer(file, said)
+        manifest = Manifest(**said)
+        tables = {member_of(name) for name in manifest.rows}
+        whole = {SQLITE_MEMBER} if manifest.kind == "sqlite" else tables
+        if set(manifest.members) != whole or manifest.columns.keys() != manifest.rows.keys():
+            raise altered(file, MANIFEST)
+        _ = manifest.total_rows, manifest.total_bytes, manifest.districts[manifest.district]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackupRefused(
+            f"{file} bukan cadangan posyandu-sync",
+            f"{file} is not a backup of posyandu-sync",
+        ) from error
+    return manifest
+
+
+def refuse_unfit(settings: Settings, file: Path, manifest: Manifest) -> None:
+    """Refuse what is whole but does not belong here."""
+    if settings.district not in manifest.districts:
+        raise BackupRefused(
+            f"{file} adalah cadangan wilayah {manifest.district}, sedangkan di sini {settings.district}",
+            f"{file} is a backup of district {manifest.district}, and this is {settings.district}",
+        )
+    if manifest.kind != kind_of(settings):
+        raise BackupRefused(
+            f"{file} adalah cadangan {manifest.kind}, sedangkan di sini {kind_of(settings)}: pulihkan ke jenis yang sama",
+            f"{file} is a backup of {manifest.kind}, and this is {kind_of(settings)}: restore it to the same kind",
+        )
+    if manifest.revision not in known_revisions():
+        raise newer(file, asdict(manifest))
+
+
+def known_revisions() -> set[str]:
+    """Give every revision of the schema that this release can start from."""
+    return {script.revision for script in ScriptDirectory(str(migrations.HERE)).walk_revisions()}
+
+
+def kind_of(settings: Settings) -> str:
+    """Name the kind of database."""
+    return "sqlite" if settings.is_sqlite else "postgresql"

@@ -1,0 +1,92 @@
+"""What stands in the way of a backup or a restore, told in both languages with what to do; and one at a time."""
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from server.config import Settings
+
+MAKING, RESTORING = "backup.lock", "restore.lock"
+"""Held in the data directory by whoever makes a backup, and by whoever puts one back or tries to."""
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Progress = Callable[[str, int, int], None]
+"""Told often: what is being done, how much of it is done, of how much in all."""
+
+
+class BackupRefused(Exception):
+    """A backup that is not made, or not put back. Nothing was changed; the text says why and what to do."""
+
+    def __init__(self, indonesian: str, english: str) -> None:
+        super().__init__(f"{indonesian} / {english}")
+
+
+@contextmanager
+def alone(settings: Settings, lock: str) -> Iterator[None]:
+    """Let one at a time do what a lock stands for."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir / lock
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        lock_or_refuse(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock_or_refuse(descriptor: int, path: Path) -> None:
+    """Lock an open file for this process."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise busy(path) from None
+
+
+def busy(path: Path) -> BackupRefused:
+    """Say that somebody else is at it."""
+    return BackupRefused(
+        f"pencadangan atau pemulihan lain sedang memakai {path}: tunggu sampai selesai",
+        f"another backup or restore is using {path}: wait until it is done",
+    )
+
+
+@contextmanager
+def told_as_ours() -> Iterator[None]:
+    """Raise what a driver says, used without SQLAlchemy, as SQLAlchemy would: one kind of error for the caller."""
+    try:
+        yield
+    except (sqlite3.Error, psycopg.Error) as error:
+        raise OperationalError("backup", None, error) from error
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Refuse where a disk had no room left, ours or the database's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _no_room(error.strerror) from error
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if code not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE) and not isinstance(
+            error.orig, psycopg.errors.DiskFull
+        ):
+            raise
+        raise _no_room(str(error.orig).splitlines()[0]) from error
+
+
+def _no_room(said: str | None) -> BackupRefused:
+    return BackupRefused(
+        f"disk penuh ({said}): kosongkan ruang, lalu ulangi; tidak ada yang berubah",
+        f"the disk is full ({said}): make room, then do it again; nothing has changed",
+    )
