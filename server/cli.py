@@ -2208,7 +2208,7 @@ def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain:
     """Put a backup FILE back, whole or not at all; the server may go on. What was there is kept in a backup of its own."""
     from server import backup as backups
 
-    if (file is None) != already:
+    if (file is None) != already or (trial and already):
         _wrong_use("give the FILE of a backup, or --already")
     settings, now = _settings(data), datetime.now(UTC)
     if trial and file is not None:
