@@ -382,6 +382,8 @@ class Device:
             return self.client.open_child(change.record_id)
         if change.kind == "follow_up":
             return self.client.open_follow_up(key["child"], key["task"])
+        if change.kind == "delivery":
+            return self.client.open_delivery(key["child"], key["delivery"])
         return self.client.open_measurement(key["child"], key["measured_on"], key["source"])
 
 
