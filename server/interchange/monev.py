@@ -57,6 +57,7 @@ KIND_WORDS: Final = {
 }
 WORDS: Final = {
     "title": Named("Laporan Monev Percepatan Penurunan Stunting", "Monitoring Report on Stunting Reduction"),
+    "report": Named("Laporan Monev", "Monitoring Report"),
     "period": Named("Periode", "Period"),
     "made": Named("Dibuat", "Made"),
     "summary": Named("Ringkasan bulan terakhir", "The last month in short"),
@@ -64,6 +65,11 @@ WORDS: Final = {
     "month": Named("Bulan", "Month"),
     "growth": Named("Status gizi bulan terakhir", "Nutritional status in the last month"),
     "finding": Named("Temuan", "Finding"),
+    "section": Named("Bagian", "Section"),
+    "shares": Named("Layanan, mutu, bantuan", "Services, quality, aid"),
+    "helped": Named("Ditandai sampai dibantu", "Flagged to helped"),
+    "index": Named("Indeks", "Index"),
+    "by": Named("Dasar", "Basis"),
     "compared": Named("Perbandingan wilayah, bulan terakhir", "Areas side by side, last month"),
     "area": Named("Wilayah", "Area"),
     "funnel": Named("Dari ditandai sampai dibantu, bulan terakhir", "From flagged to helped, last month"),
@@ -389,28 +395,23 @@ def _leaves(found: Monev, words: _Words) -> Sequence[Leaf]:
         for name in (*FUNNEL, "aid.needing", "aid.reaching", "aid", "pmt")
     ]
     actions: list[list[Value]] = [
-        [say(action.name), "; ".join(_filled(action, found.newest, words)), say(action.lacking)]
+        [say(action.name), "\n".join(_filled(action, found.newest, words)), say(action.lacking)]
         for action in ACTIONS
     ]
     heads = [NUMBERS[name] for name in (*SKDN[:3], *_codes(found), "two_t")]
+    months, areas = ((say(WORDS[name]), *map(say, heads), *RATIOS) for name in ("month", "area"))
+    action = tuple(say(WORDS[name]) for name in ("action", "filled", "lacking"))
+    of_growth = (say(WORDS["by"]), say(WORDS["index"]), say(WORDS["finding"]), *both)
+    of_shares = (say(WORDS["section"]), say(WORDS["finding"]), *both)
+    of_funnel = (say(WORDS["funnel"]), say(WORDS["number"]))
     return [
-        Leaf(say(WORDS["title"])[:13], (say(WORDS["title"]), ""), about, (34, 90)),
-        Leaf("SKDN", (say(WORDS["month"]), *map(say, heads), *RATIOS), _months(found), (12, 14)),
-        Leaf(say(WORDS["area"]), (say(WORDS["area"]), *map(say, heads), *RATIOS), _areas(found), (28, 14)),
-        Leaf(
-            say(WORDS["growth"]),
-            (say(WORDS["growth"]), "", say(WORDS["finding"]), *both),
-            growth,
-            (16, 30, 48, 10, 16, 10),
-        ),
-        Leaf(say(WORDS["finding"]), ("", say(WORDS["finding"]), *both), shares, (30, 56, 10, 16, 10)),
-        Leaf(say(WORDS["funnel"])[:31], (say(WORDS["funnel"]), say(WORDS["number"])), funnel, (48, 12)),
-        Leaf(
-            say(WORDS["actions"]),
-            (say(WORDS["action"]), say(WORDS["filled"]), say(WORDS["lacking"])),
-            actions,
-            (40, 90, 70),
-        ),
+        Leaf(say(WORDS["report"]), (say(WORDS["title"]), ""), about, (48, 90), to_read=True),
+        Leaf("SKDN", months, _months(found), (12, 14), to_read=True),
+        Leaf(say(WORDS["area"]), areas, _areas(found), (28, 14), to_read=True),
+        Leaf(say(WORDS["growth"])[:31], of_growth, growth, (16, 16, 48, 10, 16, 10), to_read=True),
+        Leaf(say(WORDS["shares"]), of_shares, shares, (30, 56, 10, 16, 10), to_read=True),
+        Leaf(say(WORDS["helped"]), of_funnel, funnel, (48, 12), to_read=True),
+        Leaf(say(WORDS["actions"]), action, actions, (40, 70, 60), to_read=True),
     ]
 
 

@@ -14,6 +14,7 @@ LEFT, TOP, RIGHT, BOTTOM = 34, 12, 350, 160
 BAR_WIDTH: Final = 200
 """The width of a bar that is the whole."""
 STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
+NEAR_ALL: Final = 0.4
 LABELLED: Final = 6
 """At most so many months are named along the axis."""
 
@@ -76,5 +77,15 @@ def trend_chart(shares: Sequence[tuple[date, float | None]]) -> Trend:
 
 def bars(values: Sequence[float | None]) -> list[float | None]:
     """Give the widths of bars that are drawn one below another, the largest being the whole."""
-    most = max((value for value in values if value is not None), default=0) or 1
-    return [None if value is None else round(value / most * BAR_WIDTH, 1) for value in values]
+    return _widths(values, max((value for value in values if value is not None), default=0))
+
+
+def share_bars(shares: Sequence[float | None]) -> list[float | None]:
+    """Give the widths of bars of shares: the whole is 100 % where one comes near it, so that 82 % does not look like all;
+    else the largest, so that shares of some per cent can be told apart."""
+    most = max((share for share in shares if share is not None), default=0)
+    return _widths(shares, 1 if NEAR_ALL <= most <= 1 else most)
+
+
+def _widths(values: Sequence[float | None], whole: float) -> list[float | None]:
+    return [None if value is None else round(value / (whole or 1) * BAR_WIDTH, 1) for value in values]

@@ -37,7 +37,7 @@ from server.reports.measures import (
     SHARES,
     SKDN,
 )
-from server.web.figure_charts import BAR_WIDTH, bars, trend_chart
+from server.web.figure_charts import BAR_WIDTH, bars, share_bars, trend_chart
 from server.web.gate import hub, permitted, person
 from server.web.staff_api import whole
 from server.web.words import N_, label, language
@@ -176,7 +176,7 @@ def area(area_kind: str, area: str) -> str:
         trend=trend_chart([(month, one.share(share)) for month, one in months]),
         ranked=ranked,
         ranked_bars=dict(
-            zip((one.id for one, _ in ranked), bars([n.share(share) for _, n in ranked]), strict=True)
+            zip((one.id for one, _ in ranked), share_bars([n.share(share) for _, n in ranked]), strict=True)
         ),
         cascade=list(zip(SKDN, bars([numbers[name] for name in SKDN]), strict=True)),
         funnel=list(zip(FUNNEL, bars([numbers[name] for name in FUNNEL]), strict=True)),

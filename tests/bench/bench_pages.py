@@ -188,7 +188,7 @@ def _add_tablets(hub: Hub, posts: Sequence[str], tablets: Sequence[str], now: da
             "district": hub.district,
             "kind": "tablet-silent",
             "subject": tablet,
-            "details": "{}",
+            "details": orjson.dumps({"since": (now - timedelta(days=20)).date().isoformat()}).decode(),
             "raised_at": now,
         }
         for tablet, quiet in zip(tablets, silent, strict=True)

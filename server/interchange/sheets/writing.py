@@ -37,14 +37,20 @@ _STYLES: Final = (
     '<fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
-    '<cellXfs count="4"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
+    '<cellXfs count="6"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
     '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
     '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>'
-    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>'
+    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+    '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1" applyAlignment="1">'
+    '<alignment vertical="top" wrapText="1"/></xf>'
+    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1" applyAlignment="1">'
+    '<alignment vertical="top" wrapText="1"/></xf></cellXfs>'
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
 )
-_DAY, _BOLD, _TEXT = 1, 2, 3
+_DAY, _BOLD, _TEXT, _BOLD_LINES, _LINES = 1, 2, 3, 4, 5
 """Places in the list of cell styles above."""
+_PRINTED: Final = '<pageSetup paperSize="9" orientation="landscape" fitToWidth="1" fitToHeight="0"/>'
+"""On A4, as many pages long as it takes."""
 
 
 def spreadsheet_safe(text: str) -> str:
@@ -76,12 +82,16 @@ def _text(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow."""
+    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow.
+
+    One `to_read`, rather than to be taken in by a program, breaks long texts into lines and is printed as wide as a page.
+    """
 
     title: str
     headings: Sequence[str]
     rows: Iterable[Sequence[Value]]
     widths: Sequence[int] = (16,)
+    to_read: bool = False
 
 
 def write_xlsx(
@@ -100,16 +110,19 @@ def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
         for number, leaf in enumerate(leaves, 1):
             letters, count = [_letters(column) for column in range(max(len(leaf.headings), 1))], 0
             with parts.open(_entry(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as part:
-                part.write(_sheet_head(len(letters), leaf.widths).encode())
-                part.write(_row(1, letters, leaf.headings, _BOLD))
+                bold, plain = (_BOLD_LINES, _LINES) if leaf.to_read else (_BOLD, _TEXT)
+                part.write(_sheet_head(len(letters), leaf).encode())
+                part.write(_row(1, letters, leaf.headings, bold))
                 for count, row in enumerate(leaf.rows, 1):
-                    part.write(_row(count + 1, letters, row, _TEXT))
-                part.write(b"</sheetData></worksheet>")
+                    part.write(_row(count + 1, letters, row, plain))
+                part.write(f"</sheetData>{_PRINTED if leaf.to_read else ''}</worksheet>".encode())
             total += count
     return total
 
 
-def _sheet_head(columns: int, widths: Sequence[int]) -> str:
+def _sheet_head(columns: int, leaf: Leaf) -> str:
+    widths = leaf.widths
+    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if leaf.to_read else ""
     pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
     each = [
         f'<col min="{number}" max="{number}" width="{width}" customWidth="1"/>'
@@ -118,7 +131,7 @@ def _sheet_head(columns: int, widths: Sequence[int]) -> str:
     last = widths[min(len(each), len(widths) - 1)]
     rest = f'<col min="{len(each) + 1}" max="{columns}" width="{last}" customWidth="1"/>'
     return (
-        f'{_HEAD}<worksheet xmlns="{_MAIN}">'
+        f'{_HEAD}<worksheet xmlns="{_MAIN}">{fits}'
         f'<sheetViews><sheetView workbookViewId="0">{pane}</sheetView></sheetViews>'
         '<sheetFormatPr defaultRowHeight="15"/>'
         f"<cols>{''.join(each)}{rest}</cols><sheetData>"
