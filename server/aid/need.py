@@ -20,7 +20,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from server import audit, office
 from server.aid.area import Area
@@ -360,6 +360,7 @@ def _activities(session: Session, hub: Hub, area: Area, first: date, last: date)
         AidActivity.starts_on <= last,
         AidActivity.ends_on >= first,
     )
+    query = query.options(defer(AidActivity.sealed))  # the rows as they came: large, and not looked at here
     return list(session.scalars(query.order_by(AidActivity.starts_on, AidActivity.id)))
 
 
