@@ -14,6 +14,7 @@ from server import jobs, reports
 from server.accounts import Person
 from server.cli import main
 from server.interchange.sheets import read_rows
+from server.web.figure_charts import share_bars
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, csrf_token, sign_in
 
@@ -170,3 +171,9 @@ def test_commands_count_show_and_write(counted: Clinic, tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
     assert run(["reports", "show", "--month", "maret"]).exit_code == 2
     assert run(["reports", "monev", "--from", "2026-01", "--to", "2026-03", "monev.doc"]).exit_code == 2
+
+
+def test_shares_are_drawn_against_all_where_one_comes_near_it() -> None:
+    assert share_bars([0.82, None, 0.41]) == [164.0, None, 82.0]
+    assert share_bars([0.1, 0.05, 0.0]) == [200.0, 100.0, 0.0]
+    assert share_bars([None, 0.0]) == [None, 0.0]
