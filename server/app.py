@@ -85,6 +85,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         WTF_CSRF_SSL_STRICT=False,
     )
     observed.init_app(app)
+    app.before_request(_refuse_nameless_parts)  # before anything looks through a form's names
     csrf = CSRFProtect(app)
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
     csrf.exempt(carried_api.bp)
@@ -115,6 +116,12 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     _answer_errors(app)
     app.after_request(_harden)
     return app
+
+
+def _refuse_nameless_parts() -> None:
+    """Refuse a form with a part that has no name: none of ours has one, and libraries take for granted that each has."""
+    if request.mimetype == "multipart/form-data" and None in {*request.form, *request.files}:
+        raise Problem("request-malformed", reason='Content-Disposition: form-data; name="…"')
 
 
 def _harden(response: Response) -> Response:

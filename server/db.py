@@ -141,7 +141,13 @@ def make_private(file: Path) -> None:
 
 def _engine(url: str) -> Engine:
     if url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=8, max_overflow=8, hide_parameters=True)
+        engine = create_engine(
+            url,
+            pool_size=8,
+            max_overflow=8,
+            pool_use_lifo=True,  # each connection that was ever used keeps pages, up to `cache_size`: few should be
+            hide_parameters=True,
+        )
         event.listen(engine, "connect", _prepare_sqlite)
     else:
         engine = create_engine(

@@ -7,9 +7,11 @@ hands the answer back. Rules kept here:
 - A batch once made is sent again, the same bytes, until it is answered; a change leaves the outbox only on its receipt.
 - What the server publishes is laid under the tablet's own changes that it does not contain yet; the tablet never folds.
 - Acknowledged changes are kept (the caller forgets them after 90 days), for a server that was restored from a backup.
+- Of a child whose data was erased at a parent's request nothing stays but counters and hashes, which the chain needs. Should
+  a restored server want such a change again, the device enrols anew and numbers what it still has.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,6 +62,11 @@ class Logged:
     previous: str
     item: Item | None = None
     acknowledged_at: str | None = None
+
+    @property
+    def erased(self) -> bool:
+        """Say whether nothing is left of it but what the chain needs: whatever was written sets something."""
+        return not self.change.registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,7 @@ class Replica:
         for logged in self.log[max(seen - self.forgotten, 0) :]:
             change = logged.change
             refused = logged.item is not None and logged.item.outcome is Outcome.QUARANTINED
-            if (change.kind, change.record_id) == ref and not refused:
+            if (change.kind, change.record_id) == ref and not (refused or logged.erased):
                 state = _laid_over(state, change)
         return state
 
@@ -213,7 +220,8 @@ class Replica:
         asked = []
         for logged in reversed(self.log):
             ref = (logged.change.kind, logged.change.record_id)
-            if logged.item and logged.item.outcome is Outcome.QUARANTINED and ref not in later:
+            set_aside = logged.item is not None and logged.item.outcome is Outcome.QUARANTINED
+            if set_aside and ref not in later and not logged.erased:
                 asked.append(logged)
             later.add(ref)
         return asked[::-1]
@@ -366,7 +374,7 @@ class Replica:
     def _settle(self, receipt: Receipt, received_at: str) -> Event:
         if receipt.status is ReceiptStatus.NEW_EPOCH_REQUIRED:
             return NewEpochRequired(receipt.wanted)
-        if receipt.status is ReceiptStatus.GAP and receipt.wanted <= self.forgotten:
+        if receipt.status is ReceiptStatus.GAP and not self._keeps_from(receipt.wanted):
             # The server lost more than is kept here: what is left is numbered anew.
             return NewEpochRequired(receipt.wanted)
         if receipt.status is ReceiptStatus.GAP:
@@ -381,11 +389,26 @@ class Replica:
             if logged.item is None or item.outcome is not Outcome.DUPLICATE:
                 logged.item = item
             logged.acknowledged_at = received_at
+            if logged.erased or any(reason["code"] == "child-erased" for reason in item.reasons):
+                logged.change = _emptied(logged.change)
         while self.sent_up_to < self.forgotten + len(self.log) and (
             self.log[self.sent_up_to - self.forgotten].item is not None
         ):
             self.sent_up_to += 1
         return Answered(receipt)
+
+    def _keeps_from(self, counter: int) -> bool:
+        """Say whether every change from a counter on is here, and what was written in it."""
+        place = counter - self.forgotten - 1
+        return place >= 0 and not any(logged.erased for logged in self.log[place:])
+
+    def _erase(self, children: Collection[str]) -> None:
+        """Empty what the server has answered of children whose data was erased; what it has not, it will set aside."""
+        for logged in self.log[: max(self.sent_up_to - self.forgotten, 0)]:
+            if _child_of(logged.change.kind, logged.change.record_id, logged.change.key) in children:
+                logged.change = _emptied(logged.change)
+        wires = ((kept, kept["change"]) for kept in self.past)
+        self.past = [k for k, w in wires if _child_of(w["kind"], w["id"], w["key"]) not in children]
 
     def _continued_elsewhere(self, pull: Json) -> bool:
         """Say whether a pulled record names a change of this enrolment that is not in this log: a clone wrote it.
@@ -427,6 +450,8 @@ class Replica:
             gone = [r for r, s in self.base.items() if r[1] in left or s.key.get("child") in left]
             for ref in gone:
                 del self.base[ref]
+        if "erased" in pull:
+            self._erase(pull["erased"])
         self.cursor = pull["cursor"]
         if not pull["more"]:
             self.pulled_at = received_at
@@ -475,8 +500,9 @@ class Replica:
             stays, so that no context claims what its author did not see
         """
         place = max(common - self.forgotten, 0)
-        new = self._renumbered(tablet_id, [e.change for e in self.log[place:]], self.log[:place])
-        new.past = [*self.past, *(_kept(logged) for logged in self.log[:place])]
+        changes = [logged.change for logged in self.log[place:] if not logged.erased]
+        new = self._renumbered(tablet_id, changes, self.log[:place])
+        new.past = [*self.past, *(_kept(logged) for logged in self.log[:place] if not logged.erased)]
         return new
 
     def enrol_afresh(self, tablet_id: str) -> "Replica":
@@ -488,7 +514,8 @@ class Replica:
         tablet_id : the new enrolment
         """
         past = [Change.from_wire(Dot(k["actor"], k["counter"]), k["change"], k["hash"]) for k in self.past]
-        return self._renumbered(tablet_id, [*past, *(e.change for e in self.log)], [])
+        mine = [logged.change for logged in self.log if not logged.erased]
+        return self._renumbered(tablet_id, [*past, *mine], [])
 
     def _renumbered(self, tablet_id: str, changes: Sequence[Change], kept: Sequence[Logged]) -> "Replica":
         new = Replica(self.district, tablet_id, self.post_id, self.app, base=dict(self.base))
@@ -531,6 +558,16 @@ class Replica:
         if not before and published is not None and published.counter <= self.forgotten:
             return published
         return before[-1] if before else None
+
+
+def _child_of(kind: str, record_id: str, key: Mapping[str, str]) -> str:
+    """Give the child to whom a record belongs."""
+    return record_id if kind == "child" else key["child"]
+
+
+def _emptied(change: Change) -> Change:
+    """Give a change without what was written, by whom and when."""
+    return replace(change, registers={}, author="", recorded_at="", nonce="")
 
 
 def _kept(logged: Logged) -> dict[str, Any]:

@@ -252,6 +252,34 @@ def test_nothing_of_an_erased_child_is_left_and_everything_goes_on(
     assert ailments(installed) == []
 
 
+def test_nothing_of_an_erased_child_stays_on_a_tablet_but_what_its_chain_needs(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    """Not of what was sent, nor of what is written before the tablet hears of it; and the tablet goes on as before."""
+    mine = [word.decode() for word in words()]
+    other = tablet.register_child(identity=identity(name="Anak Lain"))
+    tablet.sync_until_quiet()
+    backup, hashes = installed.back_up(), [logged.change.hash for logged in tablet.replica.log]
+    erased(installed, child)
+    tablet.edit_child(child, identity=identity(name=PLANTED["name"]))
+    assert any(word in repr(tablet.replica) for word in mine)
+    tablet.sync_until_quiet()
+    assert [word for word in mine if word in repr(tablet.replica)] == []
+    assert "Anak Lain" in repr(tablet.replica)
+    assert [logged.change.hash for logged in tablet.replica.log][: len(hashes)] == hashes
+    assert tablet.outcomes()[-1] == "quarantined"
+    assert tablet.replica.in_question() == []
+    assert {ref[1] for ref in tablet.shown() if ref[0] == "child"} == {other}
+    tablet.measure(other, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert tablet.outcomes()[-1] == "applied"
+    installed.restore(backup)  # which wants what the tablet has no more
+    tablet.sync_until_quiet()
+    assert [word for word in mine if word in repr([e.change for e in tablet.replica.log])] == []
+    installed.settle(tablet)
+    assert tablet.state(other, "2026-03-05").registers
+
+
 def test_erased_again_after_an_older_backup_was_put_back(
     installed: District, tablet: FakeTablet, child: str
 ) -> None:

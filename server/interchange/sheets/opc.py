@@ -7,6 +7,7 @@ refuses every DOCTYPE.
 
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from io import BytesIO
@@ -24,7 +25,7 @@ _PREFIXED: Final = re.compile(rb"<[A-Za-z0-9_]+:(?:worksheet|sst|styleSheet|work
 """Nearly no file has its elements prefixed; some do, and asking of each name costs a third of the time."""
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 
-Refusal = Callable[[str], Exception]
+Refusal = type[ValueError]
 
 
 def read_xlsx(
@@ -40,7 +41,9 @@ def read_xlsx(
     try:
         with zipfile.ZipFile(BytesIO(content)) as parts:
             yield from _Workbook(parts, most_unpacked, most_columns, refusal).rows()
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except refusal:
+        raise
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise refusal(
             "berkas .xlsx rusak, terkunci sandi, atau terpotong: simpan ulang tanpa sandi"
             f" / a broken, password-protected or cut off .xlsx: save it again without a password ({type(error).__name__})"
@@ -167,6 +170,10 @@ class _Workbook:
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = text
         parser.StartDoctypeDeclHandler = self._doctype
+        if self._parts.getinfo(part).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise NotImplementedError(
+                "the others unpack without a bound, and no spreadsheet program writes them"
+            )
         with self._parts.open(part) as opened:
             first = True
             while block := self._block(opened):

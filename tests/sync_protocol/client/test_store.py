@@ -34,6 +34,26 @@ def test_everything_of_a_replica_is_found_again_when_the_file_is_reopened(
         assert again.store.facts == tablet.store.facts
 
 
+def test_what_was_erased_is_not_in_the_file_and_its_hashes_are(
+    hall: Hall, file: Path, tablet: Client
+) -> None:
+    child, other = new_id(), new_id()
+    register(tablet, child)
+    register(tablet, other)
+    tablet.sync()
+    measure(tablet, child, 1, weight_g=8765)
+    tablet.sync()
+    with tablet.store.changing():
+        tablet.replica._erase([child])
+    before = tablet.replica
+    assert [logged.erased for logged in before.log] == [True, False, True]
+    tablet.close()
+    with closing(sqlite3.connect(file)) as database:
+        assert [row for row in database.execute("SELECT wire FROM change") if "8765" in row[0]] == []
+    with reopened(hall, file) as again:
+        assert again.replica == before
+
+
 def test_every_field_of_a_replica_is_stored() -> None:
     of_tables = {"log", "base", "pending"}
     assert {field.name for field in fields(Replica)} == of_tables | set(_OF_REPLICA)

@@ -1,0 +1,68 @@
+"""No request leaves anything behind in the process that answers it, and a leak would be seen."""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from flask import Response
+
+from tests.fuzz._batches import SYNC
+from tests.fuzz._leaks import Asked, Kept, carried, left_behind
+from tests.fuzz._routes import Visitor
+from tests.fuzz.test_routes import wsgi
+from tests.server._district import Databases
+from tests.web import test_role_walk
+from tests.web._clinic import PASSWORD
+
+TIMES, UPLOADS = 4, 30
+WALKER: Final = "supervisor.district.in"
+
+
+@pytest.fixture(scope="module")
+def world(sqlite_databases: Databases) -> Iterator[test_role_walk.World]:
+    with test_role_walk.opened(sqlite_databases) as made:
+        yield made
+
+
+def pages(world: test_role_walk.World) -> list[Asked]:
+    """Ask for every page and list that there is, and for some that are not, as one who may see nearly all of them."""
+    who = world.people[WALKER]
+    visitor = Visitor(who.username, who.role, PASSWORD)
+    visitor.come_in(wsgi(world.app, "127.0.0.3"))
+    rules = [rule for method, rule in test_role_walk.routes(world.app) if method == "GET"]
+    paths = [test_role_walk.address(world, rule) for rule in rules if rule.arguments <= world.fill.keys()]
+    headers = visitor.headers()
+    return [("GET", path, headers, None) for path in (*paths, "/tidak-ada", "/api/v1/tidak-ada")]
+
+
+def replayed(world: test_role_walk.World, times: int = TIMES) -> Kept:
+    """Ask for everything several times over, with new uploads each time."""
+    line = wsgi(world.app, "127.0.0.2")
+    return left_behind(line, pages(world), carried(world.clinic.district.tablet(0), SYNC, times, UPLOADS))
+
+
+def test_requests_leave_nothing_behind(
+    world: test_role_walk.World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = replayed(world)
+    with capsys.disabled():
+        sys.stdout.write(f"\nleaks: {kept.blocks:+.2f} blocks a request, of {kept.asked}\n")
+    assert not kept.leaks, "\n".join((f"{kept.blocks:.2f} blocks a request", *kept.where))
+
+
+def test_leak_of_one_object_a_request_is_seen(
+    world: test_role_walk.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hoard: list[bytes] = []
+
+    def keep(response: Response) -> Response:
+        hoard.append(bytes(3000))
+        return response
+
+    hooks = world.app.after_request_funcs.setdefault(None, [])
+    monkeypatch.setitem(world.app.after_request_funcs, None, [*hooks, keep])
+    kept = replayed(world)
+    assert kept.leaks
+    assert kept.blocks > 0.9
+    assert any(__file__.rpartition("/")[2] in line for line in kept.where)
