@@ -49,7 +49,7 @@ peers: $(VENV)/.installed-dev ## the loss test beside Kinto, which it installs (
 soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (up to an hour); ARGS='--kills 20'
 	$(PY) -m tests.faults.soak $(ARGS)
 
-fuzz: $(VENV)/.installed-dev ## odd requests and odd uploads to a server of its own, for 10 minutes; ARGS='--minutes 60 --seed 7'
+fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes; ARGS='--minutes 60 --seed 7', ARGS='--bytes'
 	$(PY) -m tests.fuzz $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (never data)

@@ -243,7 +243,7 @@ class Schemas:
     def __init__(self) -> None:
         examples = [orjson.loads(file.read_bytes()) for file in sorted(EXAMPLES.glob("*.json"))]
         self._examples = [one for one in examples if isinstance(one, dict)]
-        self.known = sorted({text for one in self._examples for text in _texts(one)})
+        self.known: Sequence[str] = sorted({text for one in self._examples for text in _texts(one)})
 
     def seeds(self) -> list[bytes]:
         found = [one.get("change", one) for one in self._examples]

@@ -22,7 +22,7 @@ from tests.interchange import _files
 from tests.server._district import Databases
 
 TIMES = float(os.environ.get("FUZZ_TIMES", "1"))
-CASES = {"unpacking": 3000, "schemas": 2500, "sheets": 2000, "endpoint": 500, "forms": 120}
+CASES = {"unpacking": 3000, "schemas": 2500, "sheets": 2000, "endpoint": 400, "forms": 80}
 CAME_TO = {
     "unpacking": {"body-not-gzip", "body-not-json", "body-too-deep", "batch-too-large", "dict", "list"},
     "schemas": {"Envelope", "Letter", "Sealed", "EnrolRequest", "change: missing"},

@@ -84,6 +84,11 @@ def test_batch_is_taken_over_http_and_the_log_names_no_child(serving: tuple[Serv
     assert not any(word in said for word in ("Anak Contoh", child, tablet.id))
 
 
+def test_web_server_keeps_few_heaps(serving: tuple[Server, District]) -> None:
+    told = Path(f"/proc/{serving[0].master}/environ").read_bytes().split(b"\0")
+    assert b"MALLOC_ARENA_MAX=2" in told
+
+
 def test_metrics_count_over_all_workers(serving: tuple[Server, District]) -> None:
     server, _ = serving
     metric = 'posyandu_requests_total{method="GET",route="/healthz",status="200"}'
