@@ -22,7 +22,7 @@ from schemas.batch import (
     parse_letter,
     parse_sealed,
 )
-from schemas.change import check_against_birth, check_change
+from schemas.change import check_against_birth, check_change, check_registers
 from schemas.receipt import check_answer, check_enrol_answer, check_receipt, check_sealed_receipt
 from schemas.words import Reason
 
@@ -42,6 +42,7 @@ __all__ = [
     "check_change",
     "check_enrol_answer",
     "check_receipt",
+    "check_registers",
     "check_sealed_receipt",
     "parse_enrolment",
     "parse_enrolment_again",

@@ -134,6 +134,8 @@ SCHEMAS: Final[Mapping[str, ChangeSchema]] = {
     "delivery": DeliveryChange(),
 }
 TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
+REGISTERS_OF: Final = {kind: schema.fields["set"].schema for kind, schema in SCHEMAS.items()}  # type: ignore[attr-defined]  # a Part
+REGISTER_TESTS: Final = {kind: surely_valid(schema) for kind, schema in REGISTERS_OF.items()}
 
 
 def check_change(wire: object, *, today: date) -> list[Reason]:
@@ -157,6 +159,26 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
         return _beside(wire, today)
     return _asked(SCHEMAS[kind], wire, today)
+
+
+def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> list[Reason]:
+    """Give every reason why a change could not set some registers, before there is a change.
+
+    Parameters
+    ----------
+    kind : one of SCHEMAS
+    registers : those that it would set, by name
+    today : as for `check_change`, which alone says whether the change that is made of them is valid
+
+    Returns
+    -------
+    list of Reason, as `check_change` would give them; their paths begin with `set.`
+    """
+    wire = {"set": registers}
+    if REGISTER_TESTS[kind](registers):
+        return _too_late(wire, today)
+    found = reasons_of({"set": REGISTERS_OF[kind].validate(registers)}, wire)
+    return sorted([*found, *_too_late(wire, today)], key=lambda r: (r.path, r.code))
 
 
 def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:

@@ -1959,9 +1959,9 @@ def export_dhis2(data: Path | None, month: str, by: str, codes: Path | None, out
     except ValueError as error:
         _wrong_use(str(error))
 
-    def write(target: BinaryIO, session: Any, hub: Any, wanted: Any) -> int:
-        table = dhis2.codes(codes)
-        return dhis2.write_values(target, session, hub, wanted, by=by, now=datetime.now(UTC), table=table)
+    def write(target: BinaryIO, _: Any, hub: Any, wanted: Any) -> int:
+        now, table = datetime.now(UTC), dhis2.codes(codes)
+        return dhis2.write_values(target, hub, wanted, by=by, actor=OPERATOR, now=now, table=table)
 
     _leave(data, output, "dhis2", write, first=f"{first}", last=f"{last}", post=None, shows_names=False)
 

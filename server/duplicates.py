@@ -203,10 +203,11 @@ def _near(
     session: Session, district: str, touched: Touched, own: Collection[Registration]
 ) -> dict[str, set[str]]:
     """Give whom each child is to be compared with: in one upload, by NIK, and by date and sex in near posts."""
-    by_day: dict[date, list[Registration]] = {}
+    by_day: dict[date, list[tuple[str, set[str | None]]]] = {}
     for child in own:
+        sexes = {sex for _, sex, _, _ in child.identities}
         for day in child.born:
-            by_day.setdefault(day, []).append(child)
+            by_day.setdefault(day, []).append((child.child_id, sexes))
     found: dict[str, set[str]] = {child.child_id: set() for child in own}
 
     days = sorted(by_day)
@@ -216,10 +217,9 @@ def _near(
         return {*days[bisect_left(days, low) : bisect_right(days, high)], swapped(day) or day}
 
     def meet(sex: str | None, child_id: str, others: Iterable[date]) -> None:
-        for child in (child for other in others for child in by_day.get(other, ())):
-            sexes = {its_sex for _, its_sex, _, _ in child.identities}
-            if child.child_id != child_id and (sex is None or None in sexes or sex in sexes):
-                found[child.child_id].add(child_id)
+        for own_id, sexes in (one for other in others for one in by_day.get(other, ())):
+            if own_id != child_id and (sex is None or None in sexes or sex in sexes):
+                found[own_id].add(child_id)
 
     for child in own:
         for _, sex, born_on, _ in child.identities:

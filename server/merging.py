@@ -399,16 +399,15 @@ def _move(session: Session, writes: Writes, district: str, touched: Touched, pos
 
 def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touched) -> None:
     """Keep the blind index of the NIKs that a child's record holds now."""
-    for child_id in {a.change.record_id for a in new if a.change and "nik" in a.change.registers}:
+    gone: list[dict[str, Any]] = []
+    held: list[dict[str, Any]] = []
+    for child_id in sorted({a.change.record_id for a in new if a.change and "nik" in a.change.registers}):
         history = touched.histories[child_id].changes
         ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
         siblings = touched.states[child_id].registers["nik"]
         present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
-
-        def keys(blinds: set[bytes], child_id: str = child_id) -> list[dict[str, Any]]:
-            return [
-                {"blind": blind, "district": hub.district, "child_id": child_id} for blind in sorted(blinds)
-            ]
-
-        writes.remove(table(NikIndex), keys(ever - present))
-        writes.upsert(table(NikIndex), keys(present))
+        of_child = {"district": hub.district, "child_id": child_id}
+        gone += [{"blind": blind, **of_child} for blind in sorted(ever - present)]
+        held += [{"blind": blind, **of_child} for blind in sorted(present)]
+    writes.remove(table(NikIndex), gone)
+    writes.upsert(table(NikIndex), held)

@@ -216,7 +216,7 @@ def plan(
     # all at once, in order: what would be locked later could wait for one who waits for this
     heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=lock)
     last = _last_of(session, district, edits)
-    arrivals = [_arrival(hub, edit, last.get(hub_actor(edit.record_id)), author, now) for edit in edits]
+    arrivals = _arrivals(hub, edits, last, author, now)
     _refuse(arrivals)
     heads, touched = load(session, hub, homes[children[0]], arrivals, now, lock=lock)
     judge(arrivals, touched)
@@ -242,23 +242,31 @@ def decide(hub: Hub, work: Callable[[Session], Decided]) -> Decided:
         return work(session)
 
 
-def _arrival(hub: Hub, edit: Edit, last: tuple[int, str] | None, author: str, now: datetime) -> Arrival:
-    """Make the change of an edit; `last` is counter and hash of the hub's newest change to that record."""
-    counter, previous = (last[0] + 1, last[1]) if last else (1, FIRST_PREVIOUS)
-    wire = {
-        "kind": edit.kind,
-        "id": edit.record_id,
-        "key": dict(edit.key),
-        "context": edit.context.wire(),
-        "set": {name: dict(value) for name, value in edit.registers.items()},
-        "author": author,
-        "recorded_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "nonce": base64url(secrets.token_bytes(NONCE_BYTES)),
-        "app": f"posyandu-sync/{_version()}",
-        "schema": SCHEMA,
-    }
-    link: Link = chain(hub_actor(edit.record_id), counter, previous, [wire])[0]
-    return Arrival.of(link, check_change(wire, today=hub.settings.today(now)))
+def _arrivals(
+    hub: Hub, edits: Sequence[Edit], last: Mapping[str, tuple[int, str]], author: str, now: datetime
+) -> list[Arrival]:
+    """Make the changes of edits; `last` is counter and hash of the hub's newest change to a record, by actor. Every change
+    of the office is checked here, whatever its edit was made from."""
+    today, recorded_at = hub.settings.today(now), now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    arrivals = []
+    for edit in edits:
+        actor = hub_actor(edit.record_id)
+        counter, previous = last.get(actor, (0, FIRST_PREVIOUS))
+        wire = {
+            "kind": edit.kind,
+            "id": edit.record_id,
+            "key": dict(edit.key),
+            "context": edit.context.wire(),
+            "set": {name: dict(value) for name, value in edit.registers.items()},
+            "author": author,
+            "recorded_at": recorded_at,
+            "nonce": base64url(secrets.token_bytes(NONCE_BYTES)),
+            "app": f"posyandu-sync/{_version()}",
+            "schema": SCHEMA,
+        }
+        link: Link = chain(actor, counter + 1, previous, [wire])[0]
+        arrivals.append(Arrival.of(link, check_change(wire, today=today)))
+    return arrivals
 
 
 @cache

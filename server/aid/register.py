@@ -15,6 +15,7 @@ from server import audit
 from server.aid.area import Area
 from server.aid.asked import Asked
 from server.aid.rules import rules
+from server.aid.sheets import deliver
 from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.errors import Problem
 from server.hub import Hub
@@ -501,7 +502,7 @@ def decide(
     Parameters
     ----------
     given : any of `category`, `menu`, `village`; `apart` (it doubles nothing), `drop` (it does not count), `restore`,
-        `verify`
+        `verify`. A row that is one child's is written as its delivery as soon as it may be, whatever is asked
 
     Raises
     ------
@@ -532,6 +533,8 @@ def decide(
     if asked.truth("verify"):
         row.verified_by, row.verified_at = author, now
         done["verified"] = True
+    if deliver(session, hub, row, author, now, apart="apart_from" in done):
+        done["beneficiary"] = row.same_by
     if done:
         _log(session, hub, "activity.decided", author, now, activity=activity_id, **done)
     return row

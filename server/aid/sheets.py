@@ -32,7 +32,7 @@ from server.hub import Hub
 from server.interchange.gazetteer import village_name
 from server.interchange.sheets import Unreadable
 from server.interchange.sigizi import plain
-from server.models import AidActivity, CsrSheet, Delivery, Donor, HealthPost, NikIndex, Region
+from server.models import AidActivity, Child, CsrSheet, Delivery, Donor, HealthPost, NikIndex, Region
 from server.office import Edit
 from server.places import UUID_TEXT, new_id
 from server.review import care, search
@@ -340,6 +340,45 @@ def _may_be_given(row: AidActivity, today: date) -> bool:
     return usable and row.category in FOR_STUNTING and row.starts_on is not None and row.starts_on <= today
 
 
+def is_undelivered(row: AidActivity, today: date) -> bool:
+    """Say whether a row is one child's and no delivery is written of it yet: at first it was taken for something else, was
+    still to come, or doubled another row."""
+    return row.child_id is not None and _may_be_given(row, today)
+
+
+def deliver(
+    session: Session, hub: Hub, row: AidActivity, author: str, now: datetime, *, apart: bool = False
+) -> bool:
+    """Make a row that is one child's its delivery, if it may be one by now and is none yet; say whether it was.
+
+    Parameters
+    ----------
+    apart : a person said that it is none of those that are known
+    """
+    if not is_undelivered(row, hub.settings.today(now)):
+        return False
+    if apart:
+        _give_to_children(session, hub, [row], author, now)
+    else:
+        _become_delivery(session, hub, row, author, now)
+    return True
+
+
+def _become_delivery(session: Session, hub: Hub, row: AidActivity, author: str, now: datetime) -> None:
+    """Write the delivery of a row, or name the one that it tells again; two rows of a sheet are two."""
+    query = select(AidActivity.same_as).where(
+        AidActivity.district == hub.district,
+        AidActivity.sheet_id == row.sheet_id,
+        AidActivity.same_as.is_not(None),
+    )
+    told = {name for name in session.scalars(query) if name}
+    known = _known_delivery(row, _deliveries(session, hub, [row.donor_id]), told) if row.donor_id else None
+    if known is None:
+        _give_to_children(session, hub, [row], author, now)
+    else:
+        row.same_as, row.same_by = known, DELIVERY_KNOWN
+
+
 def unmatched(
     session: Session, hub: Hub, area: Area, activity_id: str, today: date, *, lock: bool = False
 ) -> AidActivity:
@@ -397,17 +436,7 @@ def give(
         raise Problem("record-unknown")
     row.child_id, row.village_code, row.status = child_id, post.village_code, "taken"
     row.reasons = orjson.dumps([code for code in orjson.loads(row.reasons) if code not in UNMATCHED]).decode()
-    query = select(AidActivity.same_as).where(
-        AidActivity.district == hub.district,
-        AidActivity.sheet_id == row.sheet_id,
-        AidActivity.same_as.is_not(None),
-    )
-    told = {name for name in session.scalars(query) if name}
-    known = _known_delivery(row, _deliveries(session, hub, [row.donor_id]), told) if row.donor_id else None
-    if known is None:
-        _give_to_children(session, hub, [row], author, now)
-    else:
-        row.same_as, row.same_by = known, DELIVERY_KNOWN
+    _become_delivery(session, hub, row, author, now)
     _log(session, hub, "activity.decided", author, now, activity=activity_id, beneficiary=row.same_by)
     return row
 
@@ -499,13 +528,20 @@ class _Villages:
 
 
 def _children(session: Session, hub: Hub, niks: Iterable[str]) -> dict[str, str]:
-    """Find the children of some NIKs; a NIK that several bear is nobody's."""
+    """Find the children of some NIKs; a NIK that several bear is nobody's, and of a restricted child nothing is written."""
     blinds = {hub.vault.blind(nik): nik for nik in niks if nik}
     if not blinds:
         return {}
     found: dict[str, list[str]] = {}
-    query = select(NikIndex.blind, NikIndex.child_id).where(
-        NikIndex.district == hub.district, NikIndex.blind.in_(list(blinds))
+    same_child = and_(Child.district == NikIndex.district, Child.id == NikIndex.child_id)
+    query = (
+        select(NikIndex.blind, NikIndex.child_id)
+        .join(Child, same_child)
+        .where(
+            NikIndex.district == hub.district,
+            NikIndex.blind.in_(list(blinds)),
+            Child.restricted_at.is_(None),
+        )
     )
     for blind, child_id in session.execute(query):
         found.setdefault(blinds[blind], []).append(child_id)

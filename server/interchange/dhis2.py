@@ -1,15 +1,12 @@
 """A month's SKDN counts as DHIS2's dataValueSets (JSON), by posyandu or by village. Codes are data: dhis2.toml.
 
-S are those registered and under five at the month's end, linked children as one; K of them hold a KMS or Buku KIA; D were
-weighed by a cadre in the month; N, T, O, B are judged from that month's last weighing. Who was weighed and
-cannot be judged (the first month of life, values in conflict) is in D alone, so D may exceed N + T + O + B.
+The counts are the figures that pages and reports show (`server.reports`), brought up to date first; nothing is counted here.
 """
 
 import tomllib
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
@@ -17,15 +14,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import orjson
-from sqlalchemy.orm import Session
 
+from server import reports
 from server.hub import Hub
-from server.interchange.cells import age_on
-from server.interchange.leaving import LeavingVisit, PostPlace, Wanted, children_of, places_of, visits
-from server.review import Scope
+from server.interchange.leaving import Wanted, places_of
 
 ELEMENTS: Final = ("S", "K", "D", "N", "T", "O", "B")
-UNDER_MONTHS: Final = 60
 
 
 @cache
@@ -60,40 +54,13 @@ def month_of(text: str) -> tuple[date, date]:
     return first, first.replace(day=monthrange(first.year, first.month)[1])
 
 
-def counts(session: Session, hub: Hub, wanted: Wanted) -> dict[str, tuple[PostPlace, Counter[str]]]:
-    """Count by post.
-
-    Parameters
-    ----------
-    wanted : its days are a whole month
-    """
-    found = {place.id: (place, Counter[str]()) for place in places_of(session, hub, wanted)}
-    for place, count in found.values():
-        seen: dict[str, bool] = {}
-        for child in children_of(session, hub, wanted, place):
-            if child.born_on is not None and not 0 <= age_on(child.born_on, wanted.last)[0] < UNDER_MONTHS:
-                continue
-            holds = bool(child.get("books", "kms") or child.get("books", "kia"))
-            seen[child.person_id] = seen.get(child.person_id, False) or holds
-        count["S"], count["K"] = len(seen), sum(seen.values())
-        last: dict[str, LeavingVisit] = {}
-        for visit in visits(session, hub, replace(wanted, area=Scope("post", place.id, shows_names=False))):
-            if visit.weight_g is not None and visit.child.person_id in seen:
-                earlier = last.get(visit.child.person_id)
-                if earlier is None or earlier.measured_on <= visit.measured_on:
-                    last[visit.child.person_id] = visit
-        count["D"] = len(last)
-        count.update(visit.gain for visit in last.values() if visit.gain)
-    return found
-
-
 def write_values(
     target: IO[bytes],
-    session: Session,
     hub: Hub,
     wanted: Wanted,
     *,
     by: str,
+    actor: str,
     now: datetime,
     table: Mapping[str, Any] | None = None,
 ) -> int:
@@ -101,15 +68,26 @@ def write_values(
 
     Parameters
     ----------
+    wanted : its posts; its first day lies in the month
     by : post or village; posts whose village is not known are left out of the latter
+    actor : for the log, of figures that are counted now
     """
     table = table or codes()
+    month = wanted.first.replace(day=1)
+    reports.refresh(hub, now, actor=actor)
     units: dict[str, Counter[str]] = {}
-    for place, count in counts(session, hub, wanted).values():
-        unit = place.id if by == "post" else place.village_code
-        if unit:
-            units.setdefault(unit, Counter()).update(count)
-    period, named = f"{wanted.first:%Y%m}", table.get("organisation_units", {})
+    with hub.database.reading() as session:
+        unit_of = {
+            place.id: place.id if by == "post" else place.village_code
+            for place in places_of(session, hub, wanted)
+        }
+        posts = [reports.Area("post", post_id, post_id, "") for post_id, unit in unit_of.items() if unit]
+        told = reports.comparison(session, hub, reports.Reader.operator(hub), posts, month)
+    for post in posts:
+        units.setdefault(unit_of[post.id], Counter())
+    for post, numbers in told:
+        units[unit_of[post.id]].update({name: numbers.counts.get(name, 0) for name in ELEMENTS})
+    period, named = f"{month:%Y%m}", table.get("organisation_units", {})
     values = [
         {
             "dataElement": table["data_elements"][element],

@@ -227,6 +227,8 @@ class Register:
     def _fit(self, row: Row) -> list[str]:
         """Give who was born near a row's date, or on it with day and month changed over, and may be of its sex."""
         assert row.born_on is not None  # noqa: S101  # asked for rows with a date alone
+        if not self._dates:
+            return []
         days = {row.born_on + timedelta(n) for n in range(-WINDOW_DAYS, WINDOW_DAYS + 1)}
         days.add(swapped(row.born_on) or row.born_on)
         near = (child for day in days for child in self._dates.get(day, ()))

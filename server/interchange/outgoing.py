@@ -58,9 +58,12 @@ def leave(hub: Hub, target: IO[bytes], asked: Leaving, wanted: Wanted, *, actor:
     """
     if asked.form == "codebook":
         return open_csv.write_codebook(target)
-    if asked.form == "dhis2":  # counts of a whole month, and no child's
+    if asked.form == "dhis2":  # figures of a whole month, and no child
         first, last = dhis2.month_of(f"{wanted.first:%Y-%m}")
         wanted = replace(wanted, first=first, last=last, scope=replace(wanted.scope, shows_names=False))
+        with hub.database.transaction() as session:
+            log_export(session, hub, wanted, asked.form, actor=actor, now=now)
+        return dhis2.write_values(target, hub, wanted, by="post", actor=actor, now=now)
     with hub.database.reading() as session:
         count = _count(session, hub, wanted)
     if count > MOST_VISITS:
@@ -78,8 +81,6 @@ def _write(
         return fhir.write_bundle(target, session, hub, wanted, now=now)
     if asked.form == "csv":
         return open_csv.write_data(target, session, hub, wanted)
-    if asked.form == "dhis2":
-        return dhis2.write_values(target, session, hub, wanted, by="post", now=now)
     sheet = asked.form.removeprefix("sigizi-")
     return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
 

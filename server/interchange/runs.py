@@ -14,9 +14,11 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from functools import cache
+from itertools import repeat
 from typing import Any, Final
 
 import orjson
@@ -240,6 +242,8 @@ def _packed(number: int, cells: Cells) -> bytes:
 
 
 def _plain_cell(cell: Cell) -> Any:
+    if type(cell) is str:
+        return cell
     if isinstance(cell, datetime):
         return {"at": cell.isoformat()}
     if isinstance(cell, time):
@@ -254,9 +258,11 @@ def unpacked(packed: bytes) -> tuple[int, list[Cell]]:
 
 
 def _cell(plain_: Any) -> Cell:
+    if type(plain_) is str:
+        return plain_
     if isinstance(plain_, dict):
         return datetime.fromisoformat(plain_["at"]) if "at" in plain_ else time.fromisoformat(plain_["time"])
-    return float(plain_) if isinstance(plain_, int | float) else str(plain_)
+    return float(plain_)
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -295,30 +301,31 @@ def import_sheet(
     Problem
         `import-run-closed`: the run that is to be taken is done, or was thrown away.
     """
-    sheet = open_sheet(content, limits)
-    report = Report(kind=sheet.layout.kind, rows=len(sheet.rows))
-    run = _Run(hub, sheet.layout, options, actor, now, dry=not apply)
-    done: Mapping[int, int] = {}
-    if apply:
-        file = base64url(sha256(content + options.key().encode()))
-        done = run.begin(file, run_id, sheet)
-        report.run_id = run.id
-        if options.add_posts:
-            report.posts_added = run.add_posts(sheet)
-    finished = report.resumed_rows = sum(done.values())
-    left = [[number for number in task if number not in done] for task in sheet.tasks]
-    for found, accounts in _results(run, sheet, left, workers):
-        report.merge(found)
-        if each:
-            each(accounts)
-        finished += found.rows
-        if tell:
-            tell(finished, len(sheet.rows))
-        if enough and enough():
-            break
-    report.rows_done = finished
-    if apply:
-        report.counts = run.end() if report.whole else run.counts()
+    with _processes(hub.settings, workers) as pool:  # they start while the file is read
+        sheet = open_sheet(content, limits)
+        report = Report(kind=sheet.layout.kind, rows=len(sheet.rows))
+        run = _Run(hub, sheet.layout, options, actor, now, dry=not apply)
+        done: Mapping[int, int] = {}
+        if apply:
+            file = base64url(sha256(content + options.key().encode()))
+            done = run.begin(file, run_id, sheet)
+            report.run_id = run.id
+            if options.add_posts:
+                report.posts_added = run.add_posts(sheet)
+        finished = report.resumed_rows = sum(done.values())
+        left = [[number for number in task if number not in done] for task in sheet.tasks]
+        for found, accounts in _results(run, sheet, left, pool):
+            report.merge(found)
+            if each:
+                each(accounts)
+            finished += found.rows
+            if tell:
+                tell(finished, len(sheet.rows))
+            if enough and enough():
+                break
+        report.rows_done = finished
+        if apply:
+            report.counts = run.end() if report.whole else run.counts()
     return report
 
 
@@ -326,44 +333,63 @@ Result = tuple[Report, list[dict[str, Any]]]
 Task = list[tuple[int, Packed]]
 
 
-def _results(run: "_Run", sheet: Sheet, left: Sequence[Sequence[int]], workers: int) -> Iterator[Result]:
+def _results(
+    run: "_Run", sheet: Sheet, left: Sequence[Sequence[int]], pool: ProcessPoolExecutor | None
+) -> Iterator[Result]:
     """Do the tasks, here or in processes beside this one; the last one when all others are done."""
     tasks: list[Task] = [[(n, sheet.rows[slice(*sheet.chunks[n])]) for n in task] for task in left]
     *many, last = tasks
     many = [task for task in many if task]
     run.look()
-    if workers < 2 or len(many) < 2:
+    if pool is None:
         for chunk in (chunk for task in many for chunk in task):
             yield run.task([chunk])
     else:
-        given = (run.hub.settings, sheet.layout, run.options, run.actor, run.now, run.dry, run.id)
-        # a forked process would share this one's connections
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _open_worker, given) as pool:
-            yield from pool.map(_in_worker, many)
+        given = _Given(sheet.layout, run.options, run.actor, run.now, run.dry, run.id)
+        yield from pool.map(_in_worker, repeat(given), many)
     if last:
         yield run.task(last)
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What another process must know of a run."""
+
+    layout: Layout
+    options: Options
+    actor: str
+    now: datetime
+    dry: bool
+    run_id: str
+
+
+@contextmanager
+def _processes(settings: Settings, workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Start processes that share the work; none for fewer than two."""
+    if workers < 2:
+        yield None
+        return
+    # a forked process would share this one's connections
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_worker, (settings,)) as pool:
+        pool.submit(int)  # the first work starts them
+        yield pool
+
+
+_HUB: list[Hub] = []
 _WORKER: "list[_Run]" = []
 
 
-def _open_worker(
-    settings: Settings,
-    layout: Layout,
-    options: Options,
-    actor: str,
-    now: datetime,
-    dry: bool,
-    run_id: str,
-) -> None:
-    run = _Run(Hub.open(settings), layout, options, actor, now, dry=dry)
-    run.id = run_id
-    run.look()
-    _WORKER.append(run)
+def _open_worker(settings: Settings) -> None:
+    _HUB.append(Hub.open(settings))
 
 
-def _in_worker(task: Task) -> Result:
+def _in_worker(given: _Given, task: Task) -> Result:
+    if not _WORKER:
+        run = _Run(_HUB[0], given.layout, given.options, given.actor, given.now, dry=given.dry)
+        run.id = given.run_id
+        run.look()
+        _WORKER.append(run)
     return _WORKER[0].task(task)
 
 

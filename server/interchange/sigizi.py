@@ -11,11 +11,10 @@ from datetime import date
 from itertools import islice
 from typing import Any, Final
 
-from schemas import check_against_birth, check_change
+from schemas import check_against_birth, check_registers
 from server.interchange import cells
 from server.interchange.refusals import Refusal, refusal, shown
 from server.interchange.sheets import Cell, Cells, Unreadable
-from sync_protocol import SCHEMA, measurement_id
 
 EXPORT: Final = (
     *("No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec"),
@@ -555,19 +554,16 @@ class Reader:
             row.notes.append("age-differs")
 
     def _checked(self, row: Row) -> None:
-        """Ask the schemas, which alone say what is valid; their reasons name our columns."""
+        """Ask the schemas, which alone say what is valid; their reasons name our columns. The change that comes of a row is
+        checked as a whole where it is made, as every change is (`office`)."""
         if self._layout.kind == "measurement":
             measured = self._day(row, "measured_on")
             row.measured_on = measured.day if measured else None
             self._services(row)
-        today = self._today
-        for kind, registers, key in (
-            ("child", row.child, {}),
-            ("measurement", row.measured, {"child": _SOMEBODY, "measured_on": row.day, "source": "cadre"}),
-        ):
+        for kind, registers in (("child", row.child), ("measurement", row.measured)):
             if not registers or row.refusals:
                 continue
-            found = check_change(probe(kind, registers, key), today=today)
+            found = check_registers(kind, registers, today=self._today)
             for reason in found:
                 what = _COLUMN_OF.get(reason.path, "")
                 if reason.path.startswith("set.nik"):
@@ -587,18 +583,18 @@ class Reader:
                         self._layout.heading(what) or reason.path, value, reason.code, reason.id, reason.en
                     )
                 )
+        if row.measured_on and row.measured_on > self._today and not row.refusals:
+            self._refuse(row, "measured_on", "date-in-future")
         if row.measured_on and row.born_on and not row.refusals:
             early = check_against_birth(row.day, row.born_on.isoformat())
             if early:
                 self._refuse(row, "measured_on", "born-after")
 
 
-_SOMEBODY: Final = "01900000-0000-7000-8000-000000000000"
 _COLUMN_OF: Final[Mapping[str, str]] = {
     "set.identity.name": "name",
     "set.identity.born_on": "born_on",
     "set.identity.birth_order": "birth_order",
-    "key.measured_on": "measured_on",
     "set.weight.weight_g": "weight",
     "set.weight.oedema": "oedema",
     "set.length.length_mm": "length",
@@ -618,25 +614,6 @@ _OEDEMA: Final = {
     "+3": "3",
 }
 _KPSP: Final = {"s": "S", "sesuai": "S", "m": "M", "meragukan": "M", "p": "P", "penyimpangan": "P"}
-
-
-def probe(kind: str, registers: Mapping[str, Any], key: Mapping[str, str]) -> dict[str, Any]:
-    """Give a change of these registers as it would travel, to be asked whether it is valid."""
-    record_id = _SOMEBODY
-    if kind == "measurement":
-        record_id = measurement_id(key["child"], key["measured_on"], key["source"])
-    return {
-        "kind": kind,
-        "id": record_id,
-        "key": dict(key),
-        "context": {},
-        "set": dict(registers),
-        "author": "operator",
-        "recorded_at": "2026-01-01T00:00:00Z",
-        "nonce": "A" * 22,
-        "app": "posyandu-sync",
-        "schema": SCHEMA,
-    }
 
 
 def _encodes(nik: str, born_on: date) -> bool:

@@ -177,13 +177,15 @@ class _Work:
         likeliest = self.register.known(candidates[0][0]) if candidates else None
         post_id = post_id or (likeliest.post_id if likeliest else "")
         account = Account(row, ASK, post_id, match.how, match.child_id, match.question, candidates, who=name)
-        account.case_id = case_id(self._hub, row, name)
+        if match.question or self._decided:  # naming it costs, and nearly no row is asked about
+            account.case_id = case_id(self._hub, row, name)
         decision = self._decided.get(account.case_id, ("", None))[0]
         if decision == "skip":
             account.outcome, account.question = SKIPPED, ""
         elif not match.question:
             self._apply(account, theirs=decision == "theirs")
         if account.outcome == ASK:
+            account.case_id = account.case_id or case_id(self._hub, row, name)
             account.how, account.child_id = (
                 "",
                 "" if account.question != "values-differ" else account.child_id,

@@ -218,10 +218,14 @@ def decide_aid_activity(activity_id: Any) -> Response:
         raise Problem("change-invalid", reasons=reasons)
     if action is not None:
         asked[str(action)] = True
-    with hub().database.transaction() as session:
-        area, who = Area.of(session, hub(), person()), acting()
-        row = register.decide(session, hub(), area, str(activity_id), asked, author=who, now=_now())
-        return jsonify(telling.activity(row))
+    who, now = acting(), _now()
+
+    def work(session: Session) -> dict[str, Any]:
+        area = Area.of(session, hub(), person())
+        row = register.decide(session, hub(), area, str(activity_id), asked, author=who, now=now)
+        return telling.activity(row)
+
+    return jsonify(office.decide(hub(), work))
 
 
 @bp.post("/aid/activities/<uuid:activity_id>/child")

@@ -413,6 +413,7 @@ def one_sheet(sheet_id: object) -> Answer:
                 villages=places.choices(names, area.villages),
                 same_by=SAME_BY,
                 unmatched={row.id for row in shown if sheets.is_unmatched(row, _today())},
+                undelivered={row.id for row in shown if sheets.is_undelivered(row, _today())},
                 only=only,
                 number=number,
                 pages=max(1, -(-len(rows) // PAGE_ROWS)),
@@ -434,13 +435,17 @@ def decide_activity(activity_id: object) -> Answer:
     """Overrule what was made of an activity."""
     typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("category", "menu", "village")}
     typed |= {name: request.form.get("do") == name for name in ("apart", "drop", "restore", "verify")}
-    with hub().database.transaction() as session:
+    who, now = acting(), _now()
+
+    def work(session: Session) -> tuple[str | None, int | None]:
         area = Area.of(session, hub(), person())
-        row = register.decide(session, hub(), area, str(activity_id), typed, author=acting(), now=_now())
-        sheet_id = row.sheet_id
+        row = register.decide(session, hub(), area, str(activity_id), typed, author=who, now=now)
+        return row.sheet_id, row.row
+
+    sheet_id, number = office.decide(hub(), work)
     flash(words.told("Saved."))
     if sheet_id:
-        return redirect(_at_row(sheet_id, row.row))
+        return redirect(_at_row(sheet_id, number))
     return redirect(url_for("aid.activities"))
 
 

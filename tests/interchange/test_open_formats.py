@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
+from server import reports
 from server.interchange import dhis2, fhir, open_csv
 from server.interchange.leaving import Wanted
+from server.interchange.monev import text_of
 from server.review import Scope
 from tests.interchange._files import row, xlsx
 from tests.interchange._office import WHOLE, taken
@@ -163,9 +165,8 @@ def counts(
     district: District, month: str, by: str = "post", scope: Scope = WHOLE
 ) -> dict[str, dict[str, int]]:
     target = io.BytesIO()
-    with district.hub.database.reading() as session:
-        days = dhis2.month_of(month)
-        dhis2.write_values(target, session, district.hub, Wanted(scope, *days), by=by, now=district.clock.now)
+    asked, now = Wanted(scope, *dhis2.month_of(month)), district.clock.now
+    dhis2.write_values(target, district.hub, asked, by=by, actor="test", now=now)
     told = json.loads(target.getvalue())
     assert {value["period"] for value in told["dataValues"]} <= {month.replace("-", "")}
     found: dict[str, dict[str, int]] = {}
@@ -181,8 +182,8 @@ def test_skdn_of_a_month_is_counted_by_village(full: District) -> None:
         "64.02.06.1001": {"S": 2, "K": 1, "D": 2, "N": 1, "T": 0, "O": 0, "B": 1},
         "64.02.06.1002": {"S": 1, "K": 1, "D": 1, "N": 0, "T": 0, "O": 0, "B": 1},
     }
-    assert counts(full, "2026-02", "village")["64.02.06.1001"] == {
-        "S": 2,
+    assert counts(full, "2026-02", "village")["64.02.06.1001"] == {  # who came in March was not on it yet
+        "S": 1,
         "K": 1,
         "D": 1,
         "N": 0,
@@ -195,6 +196,26 @@ def test_skdn_of_a_month_is_counted_by_village(full: District) -> None:
 def test_skdn_of_a_post_is_in_scope_alone(full: District) -> None:
     only = Scope("post", full.posts[0], shows_names=False)
     assert set(counts(full, "2026-03", scope=only)) == {full.posts[0]}
+
+
+def shown(district: District) -> dict[str, int]:
+    """Give what `reports show` says of the whole district in March, without counting anew."""
+    hub, march = district.hub, date(2026, 3, 1)
+    reader = reports.Reader.operator(hub)
+    with hub.database.reading() as session:
+        whole = reports.own_area(session, hub, reader)
+    (found,) = json.loads(text_of(hub, reader, whole, march, months=1, parts=False, form="json"))["rows"]
+    return {name: found[name] for name in dhis2.ELEMENTS}
+
+
+def test_skdn_is_what_the_figures_say_after_an_edit_too(installed: District) -> None:
+    taken(installed, xlsx(CHILDREN), add_posts=True)
+    before = counts(installed, "2026-03")
+    assert {name: sum(count[name] for count in before.values()) for name in "SKDNTOB"} == shown(installed)
+    taken(installed, xlsx([row(NIK="", Nama="Anak Baru", Tgl_Lahir="2025-06-01", Usia_Saat_Ukur="-")]))
+    after = counts(installed, "2026-03")
+    assert {name: sum(count[name] for count in after.values()) for name in "SKDNTOB"} == shown(installed)
+    assert sum(count["D"] for count in after.values()) == sum(count["D"] for count in before.values()) + 1
 
 
 @pytest.mark.parametrize("text", ["2026", "2026-13", "Maret 2026", "2026-03-05"])

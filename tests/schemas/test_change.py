@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas import check_against_birth, check_change
+from schemas import check_against_birth, check_change, check_registers
 from schemas.change import SCHEMAS
 from schemas.words import MAX_REASONS
 from sync_protocol import MAX_SAFE_INTEGER, id_of, measurement_id
@@ -295,3 +295,19 @@ def test_measurement_is_refused_when_it_is_dated_before_the_birth() -> None:
     assert refusal is not None
     assert (refusal.path, refusal.code) == ("key.measured_on", "before-birth")
     assert check_against_birth("2025-01-02", "2025-01-02") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers"),
+    [
+        ("measurement", {"weight": {"weight_g": 9300, "oedema": None}, "head": {"head_mm": 460}}),
+        ("measurement", {"weight": {"weight_g": 93_000}, "colour": {}, "length": []}),
+        ("child", {"identity": {"name": "", "sex": "L", "born_on": "2099-01-01", "birth_order": 0}}),
+    ],
+)
+def test_registers_are_refused_for_the_same_reasons_as_the_change_that_sets_them(
+    kind: str, registers: dict[str, Any]
+) -> None:
+    # on this day the key of the change is dated in the past
+    told = check_change(make_change(kind, set=registers), today=date(2026, 6, 30))
+    assert check_registers(kind, registers, today=date(2026, 6, 30)) == told

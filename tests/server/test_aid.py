@@ -24,6 +24,7 @@ from server.errors import Problem
 from server.interchange.cells import Wrong
 from server.models import Account, AidActivity, CsrSheet, Delivery, Donor
 from server.review import Scope
+from server.rights import restricting
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic
 
@@ -180,6 +181,56 @@ def test_row_with_a_nik_becomes_the_childs_delivery_and_does_not_count_beside_it
     assert b"6402064101250001" not in (row.sealed or b"")
     clinic.first.sync_until_quiet()
     assert [ref for ref in clinic.first.replica.base if ref[0] == "delivery"]
+
+
+def decided(district: District, activity_id: str, **asked: Any) -> AidActivity:
+    now = district.clock.now
+    with district.hub.database.transaction() as session:
+        area = register.whole_district(session, district.hub)
+        row = register.decide(session, district.hub, area, activity_id, asked, author="account:x", now=now)
+        session.expunge(row)
+        return row
+
+
+def test_matched_row_becomes_the_childs_delivery_once_it_may_be_one(everywhere: Clinic) -> None:
+    district, donor = everywhere.district, donor_of(everywhere.district)
+    child = everywhere.child("Anak Contoh", nik={"nik": "6402064101250001"})
+    rows = (
+        "Banjir;Jahab;1/3/2026;450.000;1;6402064101250001\nPMT;Jahab;20/3/2026;450.000;1;6402064101250001\n"
+    )
+    assert taken(district, rows, donor)["same"] == 0  # relief, and what is still to come
+    relief, later = activities(district)
+    assert (relief.child_id, later.child_id) == (child, child)
+    assert decided(district, later.id, verify=True).same_by is None
+    assert decided(district, relief.id, category="specific", menu="food").same_by == sheets.DELIVERY_MADE
+    assert not sheets.is_undelivered(later, date(2026, 3, 19))
+    assert sheets.is_undelivered(later, date(2026, 3, 20))
+    district.clock.advance(days=20)
+    assert [decided(district, later.id).same_by for _ in range(2)] == [sheets.DELIVERY_MADE] * 2
+    kept = district.rows(select(Delivery.child_id, Delivery.given_on).order_by(Delivery.given_on))
+    assert [tuple(one) for one in kept] == [(child, date(2026, 3, 1)), (child, date(2026, 3, 20))]
+
+
+def test_row_that_is_apart_from_another_is_the_childs_delivery(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    row = "PMT;Jahab;1/3/2026;450.000;1;6402064101250001\n"
+    taken(district, row, donor)
+    clinic.child("Anak Contoh", nik={"nik": "6402064101250001"})
+    taken(district, row, donor, "province")
+    _, again = activities(district)
+    assert again.same_by == sheets.REPORTED_TWICE
+    assert decided(district, again.id, apart=True).same_by == sheets.DELIVERY_MADE
+    assert len(district.rows(select(Delivery.delivery))) == 1
+
+
+def test_nothing_is_written_of_a_restricted_child_and_its_sheet_is_taken(clinic: Clinic) -> None:
+    district, donor = clinic.district, donor_of(clinic.district)
+    child = clinic.child("Anak Contoh", nik={"nik": "6402064101250001"})
+    with district.hub.database.transaction() as session:
+        restricting.restrict(session, district.hub, child, actor="operator", now=district.clock.now)
+    taken(district, "PMT;Jahab;1/3/2026;450.000;1;6402064101250001\n", donor)
+    (row,) = activities(district)
+    assert (row.status, row.child_id, row.same_as) == ("taken", None, None)
 
 
 def test_company_that_is_not_known_and_village_that_is_not_clear_wait_for_a_person(clinic: Clinic) -> None:

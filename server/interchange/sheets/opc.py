@@ -225,7 +225,7 @@ class _Sheet:
         self._zero = datetime(1904, 1, 1) if since_1904 else datetime(1899, 12, 30)  # noqa: DTZ001  # a sheet has no zone
         self._done: list[tuple[int, list[Any]]] = []
         self._number, self._row = 0, list[Any]()
-        self._kind, self._style, self._at = "n", 0, 0
+        self._kind, self._style, self._at = "n", "0", 0
         self._parts: list[str] | None = None
         self._letters: dict[str, int] = {}
 
@@ -236,7 +236,7 @@ class _Sheet:
 
     def start(self, name: str, given: dict[str, str]) -> None:
         if name == "c":
-            self._kind, self._style = given.get("t", "n"), _whole(given.get("s", "0"))
+            self._kind, self._style = given.get("t", "n"), given.get("s", "0")
             self._at = self._place(given.get("r"))
         elif name in ("v", "t"):
             self._parts = []
@@ -302,7 +302,8 @@ class _Sheet:
                 number_ = float(text)
             except ValueError:
                 return text.strip()
-            shown_as_date = 0 <= self._style < len(self._dates) and self._dates[self._style]
+            style = _whole(self._style)
+            shown_as_date = 0 <= style < len(self._dates) and self._dates[style]
             return moment_of(number_, self._zero) if shown_as_date else number_
         if kind == "b":
             return "ya" if text == "1" else "tidak"
