@@ -733,23 +733,24 @@ def test_backup_is_proven_where_nothing_is_installed(
     assert "ok       log" in result.stdout
 
 
+@pytest.mark.postgresql
 def test_trial_says_what_the_account_of_postgresql_needs(
-    databases: Databases, place: District, tmp_path: Path
+    postgresql_databases: Databases, tmp_path: Path
 ) -> None:
-    if place.hub.settings.is_sqlite:
-        return
-    back_up(place, tmp_path / "b.backup")
-    url = make_url(place.hub.settings.database_url)
     role = f"tamu_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(place.hub.settings.database_url, autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(sql.Identifier(role)))
-    try:
+    with District.opened(postgresql_databases) as place:
+        back_up(place, tmp_path / "b.backup")
+        url = make_url(place.hub.settings.database_url)
         guest = url.set(username=role, password="x").render_as_string(hide_password=False)
-        with pytest.raises(BackupRefused, match=f'GRANT CREATE ON DATABASE "{url.database}" TO "{role}"'):
-            proven(replace(place.hub.settings, database_url=guest), tmp_path / "b.backup")
-    finally:
         with psycopg.connect(place.hub.settings.database_url, autocommit=True) as owner:
-            owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(sql.Identifier(role)))
+            try:
+                with pytest.raises(
+                    BackupRefused, match=f'GRANT CREATE ON DATABASE "{url.database}" TO "{role}"'
+                ):
+                    proven(replace(place.hub.settings, database_url=guest), tmp_path / "b.backup")
+            finally:
+                owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 # -- by itself ------------------------------------------------------------------------------------
