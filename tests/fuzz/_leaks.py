@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from tests.fuzz._routes import Answer, Line
@@ -64,7 +65,7 @@ def left_behind(line: Line, asked: Sequence[Asked], uploads: Sequence[Sequence[A
         if number >= WARM - 1:
             counts.append(sys.getallocatedblocks())
     each = len(asked) + len(uploads[-1])
-    blocks = (counts[-1] - counts[0]) / (each * (len(counts) - 1))
+    blocks = min(after - before for before, after in pairwise(counts)) / each  # a leak grows every time
     kept = Kept(blocks, each * len(uploads))
     return Kept(kept.blocks, kept.asked, where(line, asked)) if kept.leaks else kept
 

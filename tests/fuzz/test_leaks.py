@@ -15,7 +15,7 @@ from tests.server._district import Databases
 from tests.web import test_role_walk
 from tests.web._clinic import PASSWORD
 
-TIMES, UPLOADS = 3, 30
+TIMES, UPLOADS = 4, 30
 WALKER: Final = "supervisor.district.in"
 
 
@@ -62,7 +62,7 @@ def test_leak_of_one_object_a_request_is_seen(
 
     hooks = world.app.after_request_funcs.setdefault(None, [])
     monkeypatch.setitem(world.app.after_request_funcs, None, [*hooks, keep])
-    kept = left_behind(wsgi(world.app, "127.0.0.2"), pages(world)[:30], [[]] * 3)
+    kept = left_behind(wsgi(world.app, "127.0.0.2"), pages(world)[:30], [[]] * 4)
     assert kept.leaks
     assert kept.blocks > 0.9
     assert any(__file__.rpartition("/")[2] in line for line in kept.where)
