@@ -13,13 +13,14 @@ Rules kept here:
 """
 
 import hashlib
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, literal_column, select
+from sqlalchemy import Select, and_, literal_column, select
 from sqlalchemy.orm import Session, defer
 
 from server import audit, office
@@ -28,12 +29,13 @@ from server.aid.register import Promise, promises
 from server.aid.rules import rules
 from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
+from server.attention import NO_FLAG
 from server.errors import Problem
 from server.hub import Hub
-from server.models import AidActivity, Attention, Child, Delivery, Donor, Flag, FollowUp, HealthPost
+from server.models import AidActivity, Attention, Child, Delivery, Donor, FollowUp, HealthPost
 from server.office import Edit
 from server.places import new_id
-from server.review.scope import within
+from server.review.scope import queue_within, within
 
 NEED_OF: Final = {
     "severely_stunted": "stunted",
@@ -239,8 +241,7 @@ def months_on(day: date, months: int) -> date:
 # -- who needs aid --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Lasting:
+class Lasting(NamedTuple):
     """A delivery with the days on which it stands."""
 
     person_id: str
@@ -265,7 +266,7 @@ def _village_of_post(session: Session, hub: Hub) -> dict[str, str | None]:
 
 def _deliveries(session: Session, hub: Hub, area: Area) -> list[Lasting]:
     village = _village_of_post(session, hub)
-    rows = session.execute(
+    rows = session.connection().execute(
         select(
             *(Child.person_id, Child.post_id, Delivery.menu, Delivery.funds, Delivery.donor_id),
             *(Delivery.starts_on, Delivery.ends_on, Delivery.given, Delivery.given_on, Delivery.outcome),
@@ -275,7 +276,7 @@ def _deliveries(session: Session, hub: Hub, area: Area) -> list[Lasting]:
         .where(Delivery.district == hub.district, ~Delivery.removed, within(hub, area.scope))
     )
     lasting = [_lasting(row, village[row.post_id]) for row in rows if row.starts_on or row.given_on]
-    courses = session.execute(
+    courses = session.connection().execute(
         select(Child.person_id, Child.post_id)
         .join(FollowUp, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
         .where(
@@ -323,30 +324,34 @@ def _people(
         (stands if one.given else promised).add(one.person_id)
     needs: dict[str, tuple[str | None, str, float]] = {}
     village = _village_of_post(session, hub)
-    ranked = and_(Attention.district == Child.district, Attention.child_id == Child.id)
-    inside = (~Child.removed, within(hub, area.scope))
-    flagged = (
-        select(Child.id, Child.post_id, Flag.rule, Attention.place)
-        .select_from(Flag)
-        .join(Child, and_(Child.district == Flag.district, Child.id == Flag.child_id))
-        .outerjoin(Attention, ranked)
-        .where(*inside, Flag.district == hub.district, Flag.rule.in_(list(NEED_OF)))
+    for row in session.connection().execute(_flagged(hub, area)):
+        if need := _need_of(row.rules):
+            needs[row.child_id] = (village[row.post_id], need, row.place)
+    at_risk = select(Child.person_id, Child.post_id).where(
+        *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
+        (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
-    for row in session.execute(flagged):
-        need = NEED_OF[row.rule]
-        known = needs.get(row.id)
-        if known is None or _ORDER[need] < _ORDER[known[1]]:
-            needs[row.id] = (village[row.post_id], need, _LAST_PLACE if row.place is None else row.place)
-    at_risk = select(Child.id, Child.person_id, Child.post_id).where(
-        *inside, Child.krs_until >= today, (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST)
-    )
-    for family in session.execute(at_risk):
+    for family in session.connection().execute(at_risk):
         needs.setdefault(family.person_id, (village[family.post_id], "krs", _LAST_PLACE))
     people = [
         Person(id_, where, need, place, id_ in stands, id_ in promised)
         for id_, (where, need, place) in needs.items()
     ]
     return sorted(people, key=lambda p: (_ORDER[p.need], p.place, p.id))
+
+
+def _flagged(hub: Hub, area: Area) -> Select[Any]:
+    """Ask for everybody whom a flag stands for: a row of the queue has the rules of all flags, and needs no look at them."""
+    rows = select(Attention.child_id, Attention.post_id, Attention.rules, Attention.place)
+    return rows.where(queue_within(hub, area.scope), Attention.urgency < NO_FLAG)
+
+
+@cache
+def _need_of(rules_text: str) -> str | None:
+    """Give the first need of those that the rules of somebody's flags call for; there are few sets of rules."""
+    return min(
+        (NEED_OF[rule] for rule in rules_text.split() if rule in NEED_OF), key=_ORDER.get, default=None
+    )
 
 
 # -- by village -----------------------------------------------------------------------------------
@@ -449,21 +454,21 @@ def _proposals(people: Sequence[Person], commitments: Sequence[Promise]) -> list
     for promise in sorted(commitments, key=lambda p: (p.starts_on, p.id)):
         if promise.left:
             by_region[promise.region_code].append(promise)
-    fitting: dict[tuple[str, str], deque[tuple[Promise, str]]] = {}
+    fitting: dict[tuple[str, str], Iterator[tuple[Promise, str]]] = {}
+    best: dict[tuple[str, str], tuple[Promise, str] | None] = {}
     given: dict[tuple[str, str, str], tuple[Promise, str, list[str]]] = {}
     for person in people:
         if person.stands or person.promised or not person.village:
             continue
         where = person.village, person.need
-        several = fitting.get(where)
-        if several is None:
-            several = fitting[where] = deque(_fitting(*where, by_region))
-        while several and not left[several[0][0].id]:
-            several.popleft()
-        if several:
-            best, near = several[0]
-            left[best.id] -= 1
-            given.setdefault((best.id, *where), (best, near, []))[2].append(person.id)
+        if where not in fitting:
+            fitting[where] = _fitting(*where, by_region, left)
+            best[where] = next(fitting[where], None)
+        while (found := best[where]) and not left[found[0].id]:
+            best[where] = next(fitting[where], None)
+        if found:
+            left[found[0].id] -= 1
+            given.setdefault((found[0].id, *where), (*found, []))[2].append(person.id)
     return [
         Proposal(promise, village, need, tuple(sorted(ids)), near)
         for (_, village, need), (promise, near, ids) in given.items()
@@ -471,13 +476,15 @@ def _proposals(people: Sequence[Person], commitments: Sequence[Promise]) -> list
 
 
 def _fitting(
-    village: str, need: str, by_region: Mapping[str, Sequence[Promise]]
+    village: str, need: str, by_region: Mapping[str, Sequence[Promise]], left: Mapping[str, int]
 ) -> Iterator[tuple[Promise, str]]:
-    """Give the commitments that could help a need in a village, the best first, and how near the place of each is."""
+    """Give the commitments with room left that could help a need in a village, the best first, and how near each one's
+    place is."""
     order = rules().fits[need]
     for near, code in _around(village):
-        here = [promise for promise in by_region.get(code, ()) if promise.menu in order]
-        yield from ((promise, near) for promise in sorted(here, key=lambda p: order.index(p.menu)))
+        here = [promise for promise in by_region.get(code, ()) if left[promise.id] and promise.menu in order]
+        for promise in sorted(here, key=lambda p: order.index(p.menu)):
+            yield promise, near
 
 
 def _around(village: str) -> list[tuple[str, str]]:

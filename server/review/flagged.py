@@ -34,8 +34,7 @@ from server.review.scope import (
     age_in_months,
     flags_of,
     name_of,
-    not_restricted,
-    posts_within,
+    queue_within,
 )
 
 PAGE_ROWS: Final = 500
@@ -206,14 +205,7 @@ def _named(item: tuple[tuple[str, str, str | None], int]) -> tuple[str, str]:
 
 def _conditions(hub: Hub, scope: Scope, chosen: Filter, today: date) -> list[ColumnElement[bool]]:
     """Give the conditions on Attention that a filter and a scope make; an unknown scope holds for nobody."""
-    where: list[ColumnElement[bool]] = [
-        Attention.district == hub.district,
-        not_restricted(hub, Attention.child_id),
-    ]
-    if scope.kind == "post":
-        where.append(Attention.post_id == scope.id)
-    elif (scope.kind, scope.id) != ("district", hub.district):
-        where.append(Attention.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
+    where = [queue_within(hub, scope)]
     if chosen.post_id:
         where.append(Attention.post_id == chosen.post_id)
     if chosen.village:

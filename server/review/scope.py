@@ -18,7 +18,7 @@ from server.accounts import Person
 from server.flags import RULES
 from server.growth.weight_gain import months_completed
 from server.hub import Hub
-from server.models import Child, Flag, HealthPost
+from server.models import Attention, Child, Flag, HealthPost
 from sync_protocol import RecordState
 
 RULE_ORDER: Final = {name: number for number, name in enumerate(RULES)}
@@ -80,6 +80,16 @@ def reach(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     if scope.kind == "post":
         return and_(own, Child.post_id == scope.id)
     return and_(own, Child.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
+
+
+def queue_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+    """Give the condition on Attention that holds for those in scope; an unknown scope holds for nobody."""
+    own = and_(Attention.district == hub.district, not_restricted(hub, Attention.child_id))
+    if scope.kind == "post":
+        return and_(own, Attention.post_id == scope.id)
+    if (scope.kind, scope.id) == ("district", hub.district):
+        return own
+    return and_(own, Attention.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
 
 
 def in_use() -> ColumnElement[bool]:
