@@ -64,5 +64,4 @@ def test_leak_of_one_object_a_request_is_seen(
     monkeypatch.setitem(world.app.after_request_funcs, None, [*hooks, keep])
     kept = left_behind(wsgi(world.app, "127.0.0.2"), pages(world)[:30], [[]] * 4)
     assert kept.leaks
-    assert kept.blocks > 0.9
     assert any(__file__.rpartition("/")[2] in line for line in kept.where)
