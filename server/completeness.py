@@ -16,8 +16,9 @@ import io
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
+from operator import add, attrgetter
 from typing import Any, Final
 
 import orjson
@@ -75,13 +76,15 @@ class Counters:
     quarantined_open: int = 0
 
     def __add__(self, other: "Counters") -> "Counters":
-        mine, others = asdict(self), asdict(other)
-        return Counters(**{name: mine[name] + others[name] for name in mine})
+        return Counters(*map(add, _COUNTERS(self), _COUNTERS(other)))
 
     @property
     def add_up(self) -> bool:
         once = self.applied + self.merged + self.superseded + self.conflict + self.quarantined
         return self.taken == once and self.received == once + self.duplicate
+
+
+_COUNTERS: Final = attrgetter(*(each.name for each in fields(Counters)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,7 @@ class Day:
     moved: int = 0
 
     def __add__(self, other: "Day") -> "Day":
-        mine, others = asdict(self), asdict(other)
-        return Day(**{name: mine[name] + others[name] for name in mine})
+        return Day(*map(add, _LOTS(self), _LOTS(other)))
 
     def words(self) -> dict[str, str]:
         """Say it in a sentence, in Indonesian and English; what is none is left out."""
@@ -119,6 +121,7 @@ class Day:
         }
 
 
+_LOTS: Final = attrgetter(*(each.name for each in fields(Day)))
 _WORDS: Final = (
     (
         "id",

@@ -36,15 +36,12 @@ class Area:
     reported: int = 0
     silent: list[PostLine] = field(default_factory=list)
     day: Day = field(default_factory=Day)
+    counters: Counters = field(default_factory=Counters)
     parts: list["Area"] = field(default_factory=list)
 
     @property
     def children(self) -> int:
         return sum(post.children for post in self.posts)
-
-    @property
-    def counters(self) -> Counters:
-        return sum((post.counters() for post in self.posts), Counters())
 
     @property
     def agrees(self) -> bool:
@@ -57,7 +54,8 @@ class Area:
 
     def takes(self, post: PostLine, day: Day) -> None:
         self.posts.append(post)
-        self.day = self.day + day
+        self.day += day
+        self.counters += post.counters()
         if day.weighed:
             self.reported += 1
         else:
