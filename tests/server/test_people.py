@@ -16,7 +16,7 @@ from server import accounts, audit, places
 from server.accounts import Person, limits, people, second_factor, sessions
 from server.accounts.passwords import password_faults
 from server.accounts.roles import PERMISSIONS, ROLES, SCOPE_KINDS, SCOPES_OF, WITH_SECOND_FACTOR
-from server.cli import _ROLES
+from server.cli.base import ROLES as CHOICES
 from server.errors import Problem
 from server.models import Account, Base, Invitation, RecoveryCode, SignIn, Tries, table
 from tests.server._district import DISTRICT, Databases, District
@@ -104,7 +104,7 @@ def last(district: District) -> str:
 
 
 def test_every_table_of_roles_speaks_of_the_same_roles() -> None:
-    assert set(SCOPES_OF) == set(ROLES) == set(_ROLES)
+    assert set(SCOPES_OF) == set(ROLES) == set(CHOICES)
     assert {kind for kinds in SCOPES_OF.values() for kind in kinds} == set(SCOPE_KINDS)
     assert {role for several in PERMISSIONS.values() for role in several} <= set(ROLES)
     assert set(ROLES) - WITH_SECOND_FACTOR == {"cadre"}
