@@ -340,7 +340,7 @@ def _people(
     return sorted(people, key=lambda p: (_ORDER[p.need], p.place, p.id))
 
 
-def _flagged(hub: Hub, area: Area) -> Select[Any]:
+def _flagged(hub: Hub, area: Area) -> Select[str, str, str, float]:
     """Ask for everybody whom a flag stands for: a row of the queue has the rules of all flags, and needs no look at them."""
     rows = select(Attention.child_id, Attention.post_id, Attention.rules, Attention.place)
     return rows.where(queue_within(hub, area.scope), Attention.urgency < NO_FLAG)
