@@ -349,9 +349,8 @@ def _flagged(hub: Hub, area: Area) -> Select[str, str, str, float]:
 @cache
 def _need_of(rules_text: str) -> str | None:
     """Give the first need of those that the rules of somebody's flags call for; there are few sets of rules."""
-    return min(
-        (NEED_OF[rule] for rule in rules_text.split() if rule in NEED_OF), key=_ORDER.get, default=None
-    )
+    needs = [NEED_OF[rule] for rule in rules_text.split() if rule in NEED_OF]
+    return min(needs, key=lambda need: _ORDER[need]) if needs else None
 
 
 # -- by village -----------------------------------------------------------------------------------
