@@ -97,11 +97,13 @@ def import_sigizi(
     XLSX, CSV, or HTML that calls itself .xls. A file that was cut short goes on where it stopped; taken again it changes
     nothing. The exit code is 1 when a row was refused or waits for a person.
     """
+    from server import collector
     from server.interchange.runs import FEW_TO_SHARE, Options, import_sheet
     from server.interchange.sheets import Unreadable
     from server.interchange.telling import as_text, concerning
 
     hub = open_hub(data)
+    collector.spare()
     accounts: list[Any] = []
     progress = slow_progress()
     with told_in_one_line():

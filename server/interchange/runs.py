@@ -26,7 +26,7 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from server import audit, office
+from server import audit, collector, office
 from server.config import Settings
 from server.db import among, upsert
 from server.errors import Problem
@@ -381,6 +381,7 @@ _WORKER: "list[_Run]" = []
 
 
 def _open_worker(settings: Settings) -> None:
+    collector.spare()
     _HUB.append(Hub.open(settings))
 
 

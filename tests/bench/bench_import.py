@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from subprocess import run
 
-from server import places
+from server import collector, places
 from server.config import Settings
 from server.hub import Hub
 from server.interchange.runs import Options, import_sheet
@@ -78,6 +78,7 @@ def _settings(directory: Path, url: str) -> Settings:
 def _step(what: str, directory: str, url: str) -> None:
     hub = Hub.open(_settings(Path(directory), url))
     content = (Path(directory) / "sigizi.xlsx").read_bytes()
+    collector.spare()  # as the command does
     started = time.perf_counter()
     if what == "bare":
         rows = sum(1 for _ in read_rows(content))
