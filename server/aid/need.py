@@ -322,28 +322,39 @@ def _people(
                 promised.add(one.person_id)  # it begins later
             continue
         (stands if one.given else promised).add(one.person_id)
-    needs: dict[str, tuple[str | None, str, float]] = {}
-    village = _village_of_post(session, hub)
-    for row in session.connection().execute(_flagged(hub, area)):
-        if need := _need_of(row.rules):
-            needs[row.child_id] = (village[row.post_id], need, row.place)
-    at_risk = select(Child.person_id, Child.post_id).where(
-        *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
-        (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
-    )
-    for family in session.connection().execute(at_risk):
-        needs.setdefault(family.person_id, (village[family.post_id], "krs", _LAST_PLACE))
-    people = [
-        Person(id_, where, need, place, id_ in stands, id_ in promised)
-        for id_, (where, need, place) in needs.items()
-    ]
-    return sorted(people, key=lambda p: (_ORDER[p.need], p.place, p.id))
+    village, connection = _village_of_post(session, hub), session.connection()
+    ordered: dict[str, list[Person]] = {need: [] for need in NEEDS}
+    known: set[str] = set()
+    for id_, post_id, rules_text, place in connection.execute(_flagged(hub, area)):
+        if need := _need_of(rules_text):
+            known.add(id_)
+            here = village[post_id]
+            ordered[need].append(Person(id_, here, need, place, id_ in stands, id_ in promised))
+    for id_, post_id in connection.execute(_at_risk(hub, area, today)):
+        if id_ not in known:
+            known.add(id_)
+            here = village[post_id]
+            ordered["krs"].append(Person(id_, here, "krs", _LAST_PLACE, id_ in stands, id_ in promised))
+    return [person for several in ordered.values() for person in several]
 
 
 def _flagged(hub: Hub, area: Area) -> Select[str, str, str, float]:
     """Ask for everybody whom a flag stands for: a row of the queue has the rules of all flags, and needs no look at them."""
     rows = select(Attention.child_id, Attention.post_id, Attention.rules, Attention.place)
-    return rows.where(queue_within(hub, area.scope), Attention.urgency < NO_FLAG)
+    inside = queue_within(hub, area.scope), Attention.urgency < NO_FLAG
+    return rows.where(*inside).order_by(Attention.place, Attention.child_id)
+
+
+def _at_risk(hub: Hub, area: Area, today: date) -> Select[str, str]:
+    """Ask for the families at risk: a row for each child, and one family may have several."""
+    return (
+        select(Child.person_id, Child.post_id)
+        .where(
+            *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
+            (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
+        )
+        .order_by(Child.person_id, Child.id)
+    )
 
 
 @cache
