@@ -38,6 +38,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     tuple_,
     update,
 )
@@ -70,6 +71,12 @@ CONNECT_SECONDS = 10
 UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
 """The one write that tells of no deed and needs no entry: when a session was last used, by which it ends when it is left
 alone. Logged, it would bury what people did under the minutes in which they read."""
+
+
+_GATE = 0x706F_7379
+_PASS, _PASS_ALONE = (text(f"SELECT pg_advisory_xact_lock{how}({_GATE})") for how in ("_shared", ""))
+"""On PostgreSQL every writing transaction passes a gate before it locks anything. So whoever wants to be alone waits for
+those inside, holds nothing that they wait for, and is not overtaken."""
 
 
 class UnauditedWrite(RuntimeError):
@@ -106,8 +113,13 @@ class Database:
             yield session
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, alone: bool = False) -> Iterator[Session]:
         """Open a writing session: commits on return, rolls back on any exception.
+
+        Parameters
+        ----------
+        alone : wait until no other one is open on this database, and let none begin before this one ends; on SQLite that is
+            always so
 
         Raises
         ------
@@ -115,6 +127,8 @@ class Database:
             Rows were written and `audit.append` was not called.
         """
         with self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            if not self.is_sqlite:
+                session.execute(_PASS_ALONE if alone else _PASS)
             yield session
 
     @contextmanager

@@ -395,7 +395,7 @@ def _writers_away(database: Database) -> Iterator[Session]:
     names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
-        with database.transaction() as session:
+        with database.transaction(alone=True) as session:
             session.execute(text(f"SET LOCAL lock_timeout = {LOCK_MS}"))
             try:
                 session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
