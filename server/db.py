@@ -78,6 +78,9 @@ _PASS, _PASS_ALONE = (text(f"SELECT pg_advisory_xact_lock{how}({_GATE})") for ho
 """On PostgreSQL every writing transaction passes a gate before it locks anything. So whoever wants to be alone waits for
 those inside, holds nothing that they wait for, and is not overtaken."""
 
+ALONE_SECONDS = 60
+"""Whoever wants to be alone gives up after that, for all others wait behind it."""
+
 
 class UnauditedWrite(RuntimeError):
     """A transaction would have changed data without an audit entry: a defect of ours, never of the user."""
@@ -125,10 +128,15 @@ class Database:
         ------
         UnauditedWrite
             Rows were written and `audit.append` was not called.
+        OperationalError
+            Somebody was inside for ALONE_SECONDS, on PostgreSQL.
         """
         with self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
-            if not self.is_sqlite:
-                session.execute(_PASS_ALONE if alone else _PASS)
+            if alone and not self.is_sqlite:
+                session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
+                session.execute(_PASS_ALONE)
+            elif not self.is_sqlite:
+                session.execute(_PASS)
             yield session
 
     @contextmanager

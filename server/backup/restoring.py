@@ -10,7 +10,6 @@ Rules kept here:
 
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -63,8 +62,6 @@ from server.security import KeyUnusable, Vault
 
 SCRATCH: Final = "posyandu_restoring"
 """A schema of PostgreSQL in which an older backup is brought up to date, out of everybody's way."""
-LOCK_MS, LOCK_SECONDS = 3000, 180
-"""How long one try for PostgreSQL's locks lasts (two who wait for one another get out of it so), and all tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +371,10 @@ def _restore_postgresql(
     with database_of(settings.database_url) as database:
         if older:
             _fill_scratch(settings.database_url, archive, progress)
-        with _writers_away(database) as session:
+        with database.transaction(alone=True) as session:
+            names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
+            # whoever is no server of this release, such as a person at the database, knows no gate
+            session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _keep(settings, vault, now, progress) if here.districts else None
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
@@ -387,27 +387,6 @@ def _restore_postgresql(
         with suppress(DBAPIError):  # the data are back; autovacuum would do this as well, later
             _tidy(database)
     return Restored(archive.manifest, incarnation, kept, keys_missing)
-
-
-@contextmanager
-def _writers_away(database: Database) -> Iterator[Session]:
-    """Open a writing transaction that nobody else's writing overlaps; others' reading does."""
-    names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        with database.transaction(alone=True) as session:
-            session.execute(text(f"SET LOCAL lock_timeout = {LOCK_MS}"))
-            try:
-                session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
-            except OperationalError:  # some writer waits for us while we wait for it, or is slow
-                if time.monotonic() > deadline:
-                    raise
-                session.rollback()
-            else:
-                session.execute(text("SET LOCAL lock_timeout = 0"))
-                yield session
-                return
-        time.sleep(0.1)
 
 
 def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Progress) -> None:

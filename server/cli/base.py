@@ -4,10 +4,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 from uuid import UUID
 
 import click
@@ -212,15 +212,19 @@ def slow_progress() -> Callable[[str, int, int], None]:
     return tell
 
 
-def write_whole(file: Path, pieces: Iterable[bytes]) -> int:
-    """Write to a file that takes its name only when it is whole, or to standard output; give the number of pieces."""
-    if str(file) == "-":
-        return sum(sys.stdout.buffer.write(piece) > 0 for piece in pieces)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write to, which takes its name only when it is whole: a failure costs no older one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as writing:
-            count = sum(writing.write(piece) > 0 for piece in pieces)
-        part.replace(file)
+            yield writing
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return count
+
+
+def write_whole(file: Path, pieces: Iterable[bytes]) -> int:
+    """Write to a whole file, or for "-" to standard output; give the number of pieces."""
+    with nullcontext(sys.stdout.buffer) if str(file) == "-" else whole_file(file) as writing:
+        return sum(writing.write(piece) > 0 for piece in pieces)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import click
 
-from server.cli.base import NEEDS_ATTENTION, main, os_words, wrong_use
+from server.cli.base import NEEDS_ATTENTION, main, os_words, whole_file, wrong_use
 
 
 @main.command()
@@ -67,13 +67,8 @@ def _writer(output: str, reading: BinaryIO) -> Iterator[BinaryIO]:
         with path.open("wb") as writing:
             yield writing
         return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as writing:
-            yield writing
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as writing:
+        yield writing
 
 
 def _is_input(output: str, reading: BinaryIO) -> bool:

@@ -1,6 +1,5 @@
 """`export …`: the files of others, written."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,16 @@ from typing import Any, BinaryIO
 
 import click
 
-from server.cli.base import OPERATOR, data_option, main, open_hub, post_named, told_in_one_line, wrong_use
+from server.cli.base import (
+    OPERATOR,
+    data_option,
+    main,
+    open_hub,
+    post_named,
+    told_in_one_line,
+    whole_file,
+    wrong_use,
+)
 
 
 @main.group("export")
@@ -93,13 +101,8 @@ def _new_file(output: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.write(whole.getvalue())
         return
     path = Path(output)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as writing:
-            yield writing
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as writing:
+        yield writing
 
 
 @export.command("sigizi")

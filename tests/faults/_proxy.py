@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -64,7 +65,7 @@ def hang_up(line: socket.socket, *, rudely: bool) -> None:
     line.close()
 
 
-class _Proxy:
+class _Proxy(ABC):
     """Listens on a port of its own and serves each connection by a thread."""
 
     def __init__(self, server_port: int) -> None:
@@ -109,8 +110,9 @@ class _Proxy:
         finally:
             line.close()
 
+    @abstractmethod
     def _serve(self, line: socket.socket) -> None:
-        raise NotImplementedError
+        """Pass on what comes over one connection."""
 
     def _to_server(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._server_port), SECONDS)

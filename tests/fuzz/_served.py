@@ -8,6 +8,7 @@ children in each, so ids in cases go on meaning something; for a tablet's id, wh
 import gc
 import gzip
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final
@@ -39,7 +40,7 @@ KINDS: Final = ("child", "child", "measurement", "measurement", "follow_up", "de
 GZIP: Final = {"Content-Encoding": "gzip"}
 
 
-class _Served:
+class _Served(ABC):
     """What both have in common: a district, replaced in time."""
 
     def __init__(self, databases: Databases) -> None:
@@ -52,9 +53,9 @@ class _Served:
         self.app = create_app(self.district.hub.settings, self.district.hub)
         self._begin()
 
+    @abstractmethod
     def _begin(self) -> None:
         """Set up a new district."""
-        raise NotImplementedError
 
     def _counted(self) -> None:
         """Go to the next district when this one has had its cases."""

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.orm import Session
 
 from server import audit
 from server.db import Database, UnauditedWrite, WriteWhileReading, remove, upsert
 from server.models import HealthCentre, JobRun, NikIndex, table
+from tests.faults._running import wait_until
 from tests.server._district import DISTRICT, Databases
 
 NOW = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
@@ -185,6 +186,52 @@ def test_remove_takes_the_named_rows_only(database: Database) -> None:
 def test_no_rows_need_no_log_entry(database: Database, write: Callable[..., None]) -> None:
     with database.transaction() as session:
         write(session, table(JobRun), [])
+
+
+# -- alone ------------------------------------------------------------------------------------------
+
+
+def test_who_wants_to_be_alone_waits_for_those_inside_and_is_not_overtaken(database: Database) -> None:
+    order: list[str] = []
+
+    def write(name: str, *, alone: bool) -> None:
+        with database.transaction(alone=alone) as session:
+            order.append(name)
+            log(session)
+
+    with ThreadPoolExecutor(2) as pool:
+        with database.transaction() as session:
+            first = pool.submit(write, "alone", alone=True)
+            wait_until(lambda: database.is_sqlite or waiting(database) == 1, "the one waits")
+            second = pool.submit(write, "later", alone=False)
+            wait_until(lambda: database.is_sqlite or waiting(database) == 2, "the other waits behind it")
+            order.append("inside")
+            log(session)
+        first.result()
+        second.result()
+    assert order[0] == "inside"
+    assert database.is_sqlite or order == ["inside", "alone", "later"]
+
+
+def waiting(database: Database) -> int:
+    """Count who waits at the gate of PostgreSQL."""
+    count = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with database.reading() as session:
+        return int(session.execute(count).scalar_one())
+
+
+@pytest.mark.postgresql
+def test_who_wants_to_be_alone_gives_up_when_somebody_stays_inside(
+    postgresql_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.db.ALONE_SECONDS", 1)
+    opened = Database(url := postgresql_databases.migrated())
+    with opened.transaction() as session:
+        log(session)
+        with pytest.raises(OperationalError, match="lock timeout"), opened.transaction(alone=True):
+            pass
+    opened.dispose()
+    postgresql_databases.drop(url)
 
 
 # -- SQLite alone -----------------------------------------------------------------------------------

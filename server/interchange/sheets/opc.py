@@ -171,9 +171,8 @@ class _Workbook:
         parser.CharacterDataHandler = text
         parser.StartDoctypeDeclHandler = self._doctype
         if self._parts.getinfo(part).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise NotImplementedError(
-                "the others unpack without a bound, and no spreadsheet program writes them"
-            )
+            # the others unpack without a bound, and no spreadsheet program writes them
+            raise zipfile.BadZipFile(part)
         with self._parts.open(part) as opened:
             first = True
             while block := self._block(opened):
