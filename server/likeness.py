@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any, Final
 
@@ -77,18 +77,25 @@ _SPELLING: Final = (
 """The spelling before 1972 and what is written either way: Soekarno, Djoko, Tjahaja, Aisjah."""
 
 
+_PARTS: Final = re.compile("[a-z0-9]+")
+_DOUBLED: Final = re.compile(r"(.)\1+")
+
+
+@lru_cache(maxsize=4096)  # the names of a chunk of rows, which are asked for thrice
 def words_of(name: str) -> tuple[str, ...]:
     """Give a name's parts in their normal form: no titles, no accents, today's spelling, double letters once."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("'", "")
-    parts = [part for part in re.split(r"[^a-z0-9]+", plain) if part and part not in _TITLES]
+    plain = name.casefold()
+    if not plain.isascii():
+        parted = unicodedata.normalize("NFKD", plain)
+        plain = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    parts = [part for part in _PARTS.findall(plain.replace("'", "")) if part not in _TITLES]
     return tuple(_normal(part) for part in parts)
 
 
 def _normal(part: str) -> str:
     for old, new in _SPELLING:
         part = part.replace(old, new)
-    part = re.sub(r"(.)\1+", r"\1", part)
+    part = _DOUBLED.sub(r"\1", part)
     part = _SHORT.get(part, part)
     return part[:-1] if len(part) > 4 and part.endswith("ah") else part
 

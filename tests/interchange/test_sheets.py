@@ -4,10 +4,13 @@ import io
 import resource
 import zipfile
 from datetime import date, time
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from server.interchange.sheets import Limits, Unreadable, read_rows
+from server.interchange.sheets import Limits, Unreadable, opc, read_rows
 from server.interchange.sheets.moments import moment_of
 from server.interchange.sheets.writing import spreadsheet_safe, write_csv, write_xlsx
 from tests.interchange import _files
@@ -19,7 +22,7 @@ def rows_of(content: bytes, **limits: int) -> list[list[object]]:
     return [list(cells) for _, cells in read_rows(content, Limits(**limits) if limits else None)]
 
 
-def workbook(sheet: str, **parts: str) -> bytes:
+def workbook(sheet: str | bytes, **parts: str) -> bytes:
     """Give a workbook with a sheet of one's own making, and other parts by path."""
     base = io.BytesIO()
     write_xlsx(base, HEADINGS, [])
@@ -58,6 +61,11 @@ def test_numbers_that_the_sheet_shows_as_time_come_as_time() -> None:
     assert rows_of(content) == [[time(9, 0), moment_of(46151), 9.5]]
 
 
+def test_number_that_is_none_is_text() -> None:
+    cells = "".join(f"<c><v>{text}</v></c>" for text in ("1e999", "NaN", "-inf", "1e3"))
+    assert rows_of(workbook(sheet(f"<row>{cells}</row>"))) == [["1e999", "NaN", "-inf", 1000.0]]
+
+
 def test_shared_strings_prefixes_and_rows_without_references_are_read() -> None:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     content = workbook(
@@ -68,6 +76,89 @@ def test_shared_strings_prefixes_and_rows_without_references_are_read() -> None:
         },
     )
     assert rows_of(content) == [["satu", "dua"]]
+
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "0",
+            "1",
+            "-3.5",
+            "1e3",
+            "satu",
+            "a > b",
+            "dua\n tiga",
+            "Ñ ü",
+            "&amp;",
+            "&#65;",
+            "<![CDATA[</row>]]>",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<&"), max_size=5),
+)
+CELLS = st.builds(
+    "<c{}{}{}>{}</c>".format,
+    st.sampled_from(["", ' r="A1"', ' r="C1"', ' r="AA7"']),
+    st.sampled_from(["", ' s="1"', ' s="99"']),
+    st.sampled_from(["", ' t="n"', ' t="str"', ' t="b"', ' t="s"', " t='s'", ' t="inlineStr" x="1"']),
+    st.one_of(
+        TEXTS.map("<v>{}</v>".format),
+        TEXTS.map("<f>A1+1</f><v>{}</v>".format),
+        TEXTS.map('<is><t xml:space="preserve">{}</t></is>'.format),
+        TEXTS.map("<is><r><t>{}</t></r><r><t>b</t></r></is>".format),
+        st.sampled_from(["", "<v/>", "<!-- <v>1</v> -->"]),
+    ),
+)
+ROWS = st.one_of(
+    st.builds(
+        "{}<row{}>{}</row>".format,
+        st.sampled_from(["", "\n", " "]),
+        st.sampled_from(["", ' r="2"', ' r="9" spans="1:3"', " r='4'", ' ht="15" r="5"']),
+        st.lists(st.one_of(CELLS, st.just('<c r="B1" s="1"/>')), max_size=4).map("".join),
+    ),
+    st.sampled_from(
+        [
+            '<row r="7"/>',
+            "<row/>",
+            "<!-- <row><c><v>1</v></c></row> -->",
+            "<row",
+            "</row>",
+            "<row><c></row>",
+            "x",
+            "&",
+        ]
+    ),
+)
+
+
+@given(rows=st.lists(ROWS, max_size=6).map("".join), block=st.sampled_from([7, 64, 1 << 18]))
+def test_rows_taken_out_before_expat_sees_them_are_what_it_would_have_read(rows: str, block: int) -> None:
+    strings = {"xl/sharedStrings.xml": "<sst><si><t>satu</t></si><si><t>dua</t></si></sst>"}
+
+    def read(content: bytes) -> object:
+        try:
+            return list(read_rows(content))
+        except Unreadable as refused:
+            return str(refused)
+
+    with patch.object(opc, "BLOCK", block):
+        # of UTF-16 nothing can be taken out: expat reads it alone
+        alone = read(workbook(sheet(rows).encode("utf-16"), **strings))
+        assert read(workbook(sheet(rows), **strings)) == alone
+
+
+def test_sheet_that_says_it_is_not_utf_8_is_read_as_it_says() -> None:
+    text = sheet('<row r="1"><c r="A1" t="str"><v>Ñ</v></c></row>' * 2)
+    declared = text.replace('version="1.0"', 'version="1.0" encoding="iso-8859-1"')
+    assert rows_of(workbook(declared.encode("iso-8859-1"))) == [["Ñ"], ["Ñ"]]
+
+
+def test_row_longer_than_is_waited_for_is_read() -> None:
+    row = '<row><c t="str"><v>' + "<!-- " + "a" * (2 << 20) + " -->b</v></c></row>"
+    plain = '<row><c t="str"><v>c</v></c></row>'
+    assert rows_of(workbook(sheet(plain + row + plain))) == [["c"], ["b"], ["c"]]
 
 
 @pytest.mark.parametrize("delimiter", [";", ",", "\t"])

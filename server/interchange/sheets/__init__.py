@@ -19,7 +19,8 @@ from typing import Final
 from server.interchange.sheets.opc import read_xlsx
 
 Cell = str | float | datetime | time
-"""As it was in the sheet; "" for an empty one. Whole numbers are floats too, as they are to a spreadsheet."""
+"""As it was in the sheet; "" for an empty one. Numbers are finite floats, whole ones too, as they are to a
+spreadsheet."""
 Cells = Sequence[Cell]
 
 DELIMITERS: Final = ";,\t"
