@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ move its cursor past a child that was committed between the two. SQLite's BEGIN 
 
 
 FEWEST_COPIED = 20
-"""Rows from which on PostgreSQL a COPY is cheaper than an INSERT each: there a statement costs a message and a result."""
+"""Rows from which they pass SQLAlchemy by: on PostgreSQL as a COPY, where each INSERT costs a message and a result."""
 
 CONNECT_SECONDS = 10
 """A database host that does not answer is given up, so that `/readyz` can say so."""
@@ -349,7 +349,7 @@ def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> No
     connection = session.connection()
     dialect, columns = connection.dialect.name, tuple(rows[0])
     if dialect == "sqlite" or len(rows) == 1:
-        connection.execute(_upsert(table, columns, dialect, many=False), list(rows))
+        _each(connection, _upsert(table, columns, dialect, many=False), table, rows)
     else:
         connection.execute(_upsert(table, columns, dialect, many=True), _by_column(rows))
 
@@ -365,6 +365,31 @@ def _upsert(table: Table, columns: tuple[str, ...], dialect: str, *, many: bool)
     if others:
         return statement.on_conflict_do_update(index_elements=keys, set_=others)
     return statement.on_conflict_do_nothing(index_elements=keys)
+
+
+def _each(connection: Connection, statement: Any, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows one by one. Many go to the driver as tuples: SQLAlchemy would make three copies of each on the way."""
+    if len(rows) < FEWEST_COPIED:
+        connection.execute(statement, list(rows))
+        return
+    text, parts = _prepared(statement, table, tuple(rows[0]), connection.dialect)
+    values = [tuple(bind(row[name]) if bind else row[name] for name, bind in parts) for row in rows]
+    connection.exec_driver_sql(text, values)
+
+
+@cache
+def _one(table: Table) -> Executable:
+    return insert(table)
+
+
+@lru_cache(maxsize=256)
+def _prepared(
+    statement: Any, table: Table, columns: tuple[str, ...], dialect: Dialect
+) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
+    """Give an insertion as the driver takes it: its text, and the columns in order, with what makes the driver's values."""
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    binds = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns}
+    return str(compiled), [(name, binds[name]) for name in compiled.positiontup]
 
 
 # On PostgreSQL many rows go as one array a column (`unnest`): one message and one plan, where an executemany sends, and the
@@ -395,10 +420,10 @@ def _insert_many(table: Table, columns: tuple[str, ...]) -> Executable:
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if connection.dialect.name == "sqlite" or len(rows) == 1:
-        connection.execute(insert(table), list(rows))
-        return
     columns = list(rows[0])
+    if connection.dialect.name == "sqlite" or len(rows) == 1:
+        _each(connection, _one(table), table, rows)
+        return
     if len(rows) < FEWEST_COPIED:
         connection.execute(_insert_many(table, tuple(columns)), _by_column(rows))
         return
