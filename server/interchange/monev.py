@@ -92,7 +92,8 @@ WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One of the eight: its name, what of it the data tell (numbers and shares), and what nobody here can know."""
+    """One of the eight: its name, what of it the data tell (shares, which show both their numbers, and numbers that are in none
+    of them), and what nobody here can know."""
 
     name: Named
     numbers: tuple[str, ...]
@@ -103,7 +104,7 @@ class Action:
 ACTIONS: Final = (
     Action(
         Named("1. Analisis situasi", "1. Situation analysis"),
-        ("S", "krs", "funnel.flagged"),
+        ("krs", "funnel.flagged"),
         ("D/S", "indicated.stunted", "confirmed.stunted", "indicated.wasted"),
         Named(
             "Penyebab tidak langsung per desa (air minum, sanitasi, pola asuh); prevalensi survei.",
@@ -112,7 +113,7 @@ ACTIONS: Final = (
     ),
     Action(
         Named("2. Rencana kegiatan", "2. Plan of activities"),
-        ("aid.needing", "funnel.flagged"),
+        ("funnel.flagged",),
         ("aid_reach",),
         Named(
             "Kegiatan, pagu, dan sumber dana perangkat daerah (Renja, RKPD, APBDes).",
@@ -121,7 +122,7 @@ ACTIONS: Final = (
     ),
     Action(
         Named("3. Rembuk stunting", "3. Stunting forum"),
-        ("S", "D"),
+        (),
         ("D/S",),
         Named(
             "Tanggal, peserta, komitmen, dan berita acaranya.",
@@ -141,7 +142,7 @@ ACTIONS: Final = (
     ),
     Action(
         Named("5. Pembinaan pelaku dan pemerintahan desa", "5. Coaching of actors and village government"),
-        ("posts", "posts.reporting", "sessions"),
+        ("sessions",),
         ("reporting", "flagged", "length_05"),
         Named(
             "Pelatihan dan honor kader dan KPM, kegiatan pembinaan.",
@@ -150,7 +151,7 @@ ACTIONS: Final = (
     ),
     Action(
         Named("6. Sistem manajemen data", "6. Data management system"),
-        ("visits", "visits.staff", "visits.disputed"),
+        ("visits.staff",),
         ("no_birth_date", "no_position", "disputed"),
         Named(
             "Data di luar posyandu: ibu hamil, remaja, air dan sanitasi.",
@@ -159,7 +160,7 @@ ACTIONS: Final = (
     ),
     Action(
         Named("7. Pengukuran dan publikasi angka stunting", "7. Measurement and publication"),
-        ("S", "D", "indicated.haz", "indicated.stunted", "confirmed.haz", "confirmed.stunted"),
+        (),
         ("D/S", "indicated.stunted", "confirmed.stunted"),
         Named(
             "Bukti publikasi. Angka ini dari posyandu, bukan SSGI/SKI.",

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from server import jobs, reports
 from server.accounts import Person
 from server.cli import main
+from server.interchange.monev import ACTIONS
 from server.interchange.sheets import read_rows
 from server.web.figure_charts import share_bars
 from tests.server._district import DISTRICT
@@ -177,3 +178,10 @@ def test_shares_are_drawn_against_all_where_one_comes_near_it() -> None:
     assert share_bars([0.82, None, 0.41]) == [164.0, None, 82.0]
     assert share_bars([0.1, 0.05, 0.0]) == [200.0, 100.0, 0.0]
     assert share_bars([None, 0.0]) == [None, 0.0]
+
+
+def test_no_convergence_action_tells_a_number_twice() -> None:
+    for action in ACTIONS:
+        shares = [reports.SHARES[code] for code in action.shares]
+        within = {number for share in shares for number in (share.part, *share.over)}
+        assert not within & set(action.numbers), action.name
