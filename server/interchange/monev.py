@@ -92,8 +92,7 @@ WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One of the eight: its name, what of it the data tell (shares, which show both their numbers, and numbers that are in none
-    of them), and what nobody here can know."""
+    """One of the eight: its name, what the data tell (numbers, shares with both of theirs), what nobody here can know."""
 
     name: Named
     numbers: tuple[str, ...]

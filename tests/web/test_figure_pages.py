@@ -15,6 +15,7 @@ from server.accounts import Person
 from server.cli import main
 from server.interchange.monev import ACTIONS
 from server.interchange.sheets import read_rows
+from server.reports.measures import SHARES
 from server.web.figure_charts import share_bars
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, csrf_token, sign_in
@@ -182,6 +183,6 @@ def test_shares_are_drawn_against_all_where_one_comes_near_it() -> None:
 
 def test_no_convergence_action_tells_a_number_twice() -> None:
     for action in ACTIONS:
-        shares = [reports.SHARES[code] for code in action.shares]
+        shares = [SHARES[code] for code in action.shares]
         within = {number for share in shares for number in (share.part, *share.over)}
         assert not within & set(action.numbers), action.name
