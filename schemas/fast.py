@@ -21,6 +21,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from schemas.strict import Json, ListOf, MapOf, Pair, Part, Strict
 
 Test = Callable[[Any], bool]
+Member = tuple[bool, tuple[Test, ...]]
+"""Of a value inside another: whether it may be null, and the tests that it must pass if it is not."""
 
 
 def surely_valid(schema: Schema) -> Test:
@@ -50,16 +52,20 @@ def _hooks(schema: Schema | type[Schema]) -> dict[str, Any]:
     return {tag: hooks for tag, hooks in schema._hooks.items() if hooks}
 
 
-def _object(members: Mapping[str, Test], required: frozenset[str], agree: Test | None) -> Test:
+def _object(members: Mapping[str, Member], required: frozenset[str], agree: Test | None) -> Test:
     member_of = members.get
 
-    def test(value: Any) -> bool:
+    def test(value: Any) -> bool:  # the loops stand here, flat, because each call less is felt
         if type(value) is not dict:
             return False
-        for name, member in value.items():
-            accepts = member_of(name)
-            if accepts is None or not accepts(member):
+        for name, inside in value.items():
+            member = member_of(name)
+            if member is None or (inside is None and not member[0]):
                 return False
+            if inside is not None:
+                for accepts in member[1]:
+                    if not accepts(inside):
+                        return False
         return required <= value.keys() and (agree is None or agree(value))
 
     return test
@@ -69,20 +75,19 @@ def _in_doubt(_: Any) -> bool:
     return False
 
 
-def _member(field: fields.Field[Any], name: str) -> Test:
-    """Test one field of an object, null included."""
-    if field.pre_load or field.post_load or field.data_key not in (None, name) or field.attribute:
-        return _in_doubt
-    test = _field(field)
-    if not field.allow_none:
-        return lambda value: value is not None and test(value)
-    return lambda value: value is None or test(value)
+def _member(field: fields.Field[Any], name: str) -> Member:
+    """Test one field of an object."""
+    known = not (field.pre_load or field.post_load or field.data_key not in (None, name) or field.attribute)
+    inside = _inside(field) if known else None
+    if inside is None:
+        return False, (_in_doubt,)
+    return bool(field.allow_none), (inside, *map(_validator, field.validators))
 
 
-def _field(field: fields.Field[Any]) -> Test:
-    """Test the value of a field that is there and not null."""
-    inside = _inside(field)
-    return _all([inside, *map(_validator, field.validators)]) if inside else _in_doubt
+def _whole(member: Member) -> Test:
+    """Make one test of a member's, null included."""
+    may_be_null, tests = member
+    return lambda value: may_be_null if value is None else all(test(value) for test in tests)
 
 
 def _inside(field: fields.Field[Any]) -> Test | None:
@@ -93,11 +98,11 @@ def _inside(field: fields.Field[Any]) -> Test | None:
     if type(field) is Part and not (field.only or field.exclude or field.many):
         return surely_valid(field.schema)
     if isinstance(field, Pair) and reads is Pair._deserialize:
-        return _pair(_member(field.first, ""), _member(field.second, ""))
+        return _pair(_whole(_member(field.first, "")), _whole(_member(field.second, "")))
     if isinstance(field, ListOf) and reads is ListOf._deserialize:
-        return _list(_member(field.member, ""))
+        return _list(_whole(_member(field.member, "")))
     if isinstance(field, MapOf) and reads is MapOf._deserialize:
-        return _map(_member(field.key, ""), _member(field.member, ""))
+        return _map(_whole(_member(field.key, "")), _whole(_member(field.member, "")))
     return None
 
 
@@ -113,20 +118,13 @@ def _map(key: Test, member: Test) -> Test:
     return lambda value: type(value) is dict and all(map(key, value)) and all(map(member, value.values()))
 
 
-def _all(tests: list[Test]) -> Test:
-    """Join tests; the short forms are the ones that every field of a weighing takes."""
-    if len(tests) == 1:
-        return tests[0]
-    if len(tests) == 2:
-        first, second = tests
-        return lambda value: first(value) and second(value)
-    return lambda value: all(test(value) for test in tests)
-
-
 def _validator(rule: Callable[[Any], Any]) -> Test:
     """Turn a validator into a test: the commonest by reading its parameters, any other by asking it."""
     if type(rule) is validate.Range and rule.min_inclusive and rule.max_inclusive:
         return _range(rule.min, rule.max)
+    if type(rule) is validate.Length and rule.equal is None:
+        fits = _range(rule.min, rule.max)
+        return lambda value: fits(len(value))
     if type(rule) is validate.OneOf:
         choices = rule.choices
         return lambda value: value in choices
@@ -138,7 +136,7 @@ def _validator(rule: Callable[[Any], Any]) -> Test:
 
 def _range(low: Any, high: Any) -> Test:
     if low is None:
-        return lambda value: bool(value <= high)
+        return lambda value: high is None or bool(value <= high)
     if high is None:
         return lambda value: bool(low <= value)
     return lambda value: bool(low <= value <= high)
