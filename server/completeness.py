@@ -152,7 +152,8 @@ _WORDS: Final = (
 
 @dataclass(slots=True)
 class Records:
-    """The records of one tablet and day, each in one of four lots, by what is best known of it."""
+    """The records of one tablet and day, each in one of four lots, by what is best known of it. `elsewhere`: the posts at
+    which children of them are now, other than the tablet's."""
 
     told: int = 0
     stored: set[str] = field(default_factory=set)
@@ -160,6 +161,7 @@ class Records:
     quarantined: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
 
     def held(self) -> set[str]:
         return self.stored | self.removed | self.quarantined | self.settled
@@ -249,7 +251,13 @@ class Report:
 
 
 def completeness(
-    session: Session, hub: Hub, scope: Scope, first: date, last: date, *, post_id: str | None = None
+    session: Session,
+    hub: Hub,
+    scope: Scope,
+    first: date,
+    last: date,
+    *,
+    only: Collection[str] | None = None,
 ) -> Report:
     """Say what is here and what is missing.
 
@@ -257,7 +265,7 @@ def completeness(
     ----------
     scope : of who asks
     first, last : days of measuring to be looked at, both included
-    post_id : only this post; one outside the scope is not found
+    only : these posts; one outside the scope is not found
     """
     posts = session.execute(
         select(HealthPost.id, HealthPost.name, HealthPost.health_centre_id, HealthCentre.name.label("centre"))
@@ -267,7 +275,7 @@ def completeness(
                 HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
             ),
         )
-        .where(posts_within(hub, scope), *([HealthPost.id == post_id] if post_id else []))
+        .where(posts_within(hub, scope), *([HealthPost.id.in_(only)] if only is not None else []))
         .order_by(HealthCentre.name, HealthPost.name, HealthPost.id)
     ).all()
     here = [post.id for post in posts]
@@ -500,8 +508,10 @@ def _days(
     for row, record_id in _written(session, hub, list(posts), first, last):
         records = of(row.actor, row.measured_on)
         (records.removed if row.removed else records.stored).add(record_id)
-        if not row.removed and row.post_id != posts[row.actor]:
-            records.moved.add(record_id)
+        if row.post_id != posts[row.actor]:
+            records.elsewhere.add(row.post_id)
+            if not row.removed:
+                records.moved.add(record_id)
     for tablet, day, record_id, lot in _set_aside(session, hub, list(posts), first, last):
         records = of(tablet, day)
         if record_id not in records.stored | records.removed | records.quarantined:

@@ -10,11 +10,12 @@ Rules kept here:
 
 import fcntl
 import json
+import operator
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    cast,
     create_engine,
     delete,
     event,
@@ -300,6 +302,43 @@ def among_pairs(one: ColumnElement[Any], other: ColumnElement[Any], name: str) -
     Each pair is one look into an index of both columns; two separate lists would be every one with every other.
     """
     return _AmongPairs(one, other, bindparam(name, type_=Text()))
+
+
+class _Strung(FunctionElement[str]):
+    name = "strung"
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_Strung, "sqlite")
+def _strung_sqlite(element: _Strung, compiler: SQLCompiler, **options: Any) -> str:
+    text_, *_ = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"group_concat({text_}, ';')"  # in the order in which the rows come
+
+
+@compiles(_Strung, "postgresql")
+def _strung_postgresql(element: _Strung, compiler: SQLCompiler, **options: Any) -> str:
+    text_, *order = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"string_agg({text_}, ';' ORDER BY {', '.join(order)})"
+
+
+def strung(
+    session: Session, query: Select[*tuple[Any, ...]], columns: Sequence[str], *order: str
+) -> list[str]:
+    """Give the rows of a query, each as its columns written one after the other.
+
+    For tens of thousands of rows that are short: to make an object of each takes three times as long as to find it.
+
+    Parameters
+    ----------
+    columns : names; ids and texts without ";", of which all but the last are of one length
+    order : names, of whatever the query selects
+    """
+    rows = query.order_by(*(query.selected_columns[name] for name in order)).subquery("rows")
+    first, *more = (cast(rows.c[name], Text()) for name in columns)
+    text_ = reduce(operator.add, more, first)
+    found: str | None = session.scalar(select(_Strung(text_, *(rows.c[name] for name in order))))
+    return found.split(";") if found else []
 
 
 def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:

@@ -33,6 +33,7 @@ from server.db import upsert
 from server.hub import Hub
 from server.logs import start_logging
 from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, table
+from server.oversight import months
 from server.security import KeyUnusable
 
 CHUNK: Final = 500
@@ -183,6 +184,15 @@ def figures(hub: Hub, now: datetime) -> Mapping[str, Any]:
         return result
     with hub.database.transaction() as session:
         _ran(session, hub, "figures", result, now)
+    return result
+
+
+def oversight(hub: Hub, now: datetime) -> Mapping[str, Any]:
+    """Work out what supervisors will ask of the posts that have news; where there is none, nothing is written."""
+    result = {"rows": months.refresh(hub, now, actor="job:oversight")}
+    if result["rows"]:
+        with hub.database.transaction() as session:
+            _ran(session, hub, "oversight", result, now)
     return result
 
 
@@ -341,6 +351,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         ),
         "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
         "figures": Job(figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "oversight": Job(oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
         "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),

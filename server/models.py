@@ -110,9 +110,9 @@ def _refers(table: str, *columns: str, to: tuple[str, ...]) -> ForeignKeyConstra
     return ForeignKeyConstraint(["district", *columns], [f"{table}.{name}" for name in ("district", *to)])
 
 
-def _few(name: str, column: str, *, where: str) -> Index:
-    """Index by district and a column the few rows for which a condition holds: it costs nothing for all the others."""
-    return Index(name, "district", column, sqlite_where=text(where), postgresql_where=text(where))
+def _few(name: str, *columns: str, where: str) -> Index:
+    """Index by district and some columns the few rows for which a condition holds: it costs nothing for all the others."""
+    return Index(name, "district", *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Installation(Base):
@@ -337,7 +337,20 @@ class Child(Base):
         Index("ix_child_same_as", "district", "same_as"),
         _few("ix_child_conflicts", "post_id", where="conflicts <> ''"),
         _few("ix_child_restricted", "id", where="restricted_at IS NOT NULL"),
-        _few("ix_child_krs", "krs_until", where="krs_until IS NOT NULL"),
+        _few(
+            *(
+                "ix_child_krs",
+                "krs_until",
+                "person_id",
+                "id",
+                "post_id",
+                "born_on",
+                "removed",
+                "restricted_at",
+            ),
+            where="krs_until IS NOT NULL",
+        ),
+        _few("ix_child_linked", "person_id", where="person_id <> id"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -589,7 +602,7 @@ class Attention(Base):
     __tablename__ = "attention"
     __table_args__ = _args(
         _refers("child", "child_id", to=("id",)),
-        Index("ix_attention_place", "district", "place", "child_id"),
+        Index("ix_attention_place", "district", "place", "child_id", "urgency", "post_id", "rules"),
         Index("ix_attention_post", "district", "post_id", "urgency", "status"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -966,6 +979,23 @@ class FiguresMonth(Base):
     __table_args__ = _args()
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     month: Mapped[date] = mapped_column(Day, primary_key=True)
+
+
+class PostMonth(Base):
+    """What a supervisor is told of a post in a month, worked out before it is asked (`oversight.months`).
+
+    `told` (JSON) holds while `state` is what there is now of all that it follows from; `others` (JSON) are the posts whose
+    streams it follows from beside its own.
+    """
+
+    __tablename__ = "post_month"
+    __table_args__ = _args(_refers("health_post", "post_id", to=("id",)))
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    month: Mapped[date] = mapped_column(Day, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    state: Mapped[str] = mapped_column(Text)
+    others: Mapped[str] = mapped_column(Text)
+    told: Mapped[str] = mapped_column(Text)
 
 
 class RightsRequest(Base):

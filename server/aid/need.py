@@ -14,13 +14,14 @@ Rules kept here:
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, and_, literal_column, select
+from sqlalchemy import Text, and_, cast, literal_column, or_, select
 from sqlalchemy.orm import Session, defer
 
 from server import audit, office
@@ -30,12 +31,13 @@ from server.aid.rules import rules
 from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
 from server.attention import NO_FLAG
+from server.db import strung
 from server.errors import Problem
 from server.hub import Hub
 from server.models import AidActivity, Attention, Child, Delivery, Donor, FollowUp, HealthPost
 from server.office import Edit
 from server.places import new_id
-from server.review.scope import queue_within, within
+from server.review.scope import queue_within, rows_within, within
 
 NEED_OF: Final = {
     "severely_stunted": "stunted",
@@ -51,19 +53,20 @@ NEED_OF: Final = {
 BUILT: Final = frozenset({"latrine", "water", "housing"})
 ONCE: Final = timedelta(30)
 OLDEST: Final = timedelta(1826)
+FIRST_DAY, LAST_DAY = date.min.isoformat(), date.max.isoformat()
+ID: Final = 36
+"""How long an id is."""
 _ORDER: Final = {need: rank for rank, need in enumerate(NEEDS)}
-_LAST_PLACE: Final = float("inf")
 
 
-class Person(NamedTuple):
-    """Somebody who needs aid. `stands`: aid was brought and lasts; `promised`: it was not brought yet."""
+@dataclass(frozen=True, slots=True)
+class Needing:
+    """Who needs aid. `helped`: how many by village whom aid was brought that lasts; `promised`: to whom it was not brought
+    yet. `lacking`: everybody else by need, in greatest need first: who, and in which village ("" where none is known)."""
 
-    id: str
-    village: str | None
-    need: str
-    place: float
-    stands: bool
-    promised: bool
+    helped: Counter[str] = field(default_factory=Counter)
+    promised: Counter[str] = field(default_factory=Counter)
+    lacking: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: {need: [] for need in NEEDS})
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ class Standing:
 
     Parameters
     ----------
+    gap : by need those who have nothing
     villages : those where somebody needs aid or something was given, the widest gap first
     nobody_there : those where aid for stunting goes and nobody needs it
     reported : activities that double another report or a delivery
@@ -125,6 +129,7 @@ class Standing:
     relief, other : activities that are not for stunting: how many, and Rp
     """
 
+    gap: Counter[str]
     villages: tuple[Village, ...]
     nobody_there: tuple[Village, ...]
     twice: tuple[Twice, ...]
@@ -136,15 +141,11 @@ class Standing:
 
     @property
     def lacking(self) -> int:
-        return sum(village.lacking for village in self.villages)
+        return self.gap.total()
 
     @property
     def lacking_places(self) -> int:
         return sum(village.lacking > 0 for village in self.villages)
-
-    @property
-    def gap(self) -> Counter[str]:
-        return sum((village.gap for village in self.villages), Counter())
 
 
 def standing(session: Session, hub: Hub, area: Area, first: date, last: date, today: date) -> Standing:
@@ -154,15 +155,17 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     ----------
     first, last : the period in which aid counts as standing and activities are counted
     """
-    lasting = _deliveries(session, hub, area)
-    people = _people(session, hub, area, lasting, first, last, today)
+    village = _village_of_post(session, hub)
+    lasting = _deliveries(session, hub, area, village, first, last, today)
+    needing = _needing(session, hub, area, village, lasting, first, last, today)
     activities = _activities(session, hub, area, first, last)
-    villages = _villages(people, lasting, activities, first, last)
+    villages = _villages(needing, lasting, activities, first, last)
     ordered = sorted(villages.values(), key=lambda v: (-v.lacking, v.code))
     for_stunting = [v for v in ordered if v.value_rp or v.activities]
     reported = [a for a in activities if a.same_by in (REPORTED_TWICE, DELIVERY_KNOWN) and a.same_as]
     counted = [a for a in activities if a.same_as is None and a.status == "taken"]
     return Standing(
+        Counter({need: len(people) for need, people in needing.lacking.items() if people}),
         tuple(ordered),
         tuple(v for v in for_stunting if not v.needing),
         tuple(_twice(lasting, first, last)),
@@ -170,7 +173,7 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
         tuple(_authorities(session, hub, activities)),
         _sum(counted, "disaster"),
         _sum(counted, "other"),
-        tuple(_proposals(people, promises(session, hub))),
+        tuple(_proposals(needing.lacking, promises(session, hub))),
     )
 
 
@@ -204,8 +207,10 @@ def assign(
         `aid-moved-on`: the gap or the commitment is not what it was; look again.
     """
     today = hub.settings.today(now)
-    people = _people(session, hub, area, _deliveries(session, hub, area), today, today, today)
-    proposals = _proposals(people, promises(session, hub))
+    villages = _village_of_post(session, hub)
+    lasting = _deliveries(session, hub, area, villages, today, today, today)
+    needing = _needing(session, hub, area, villages, lasting, today, today, today)
+    proposals = _proposals(needing.lacking, promises(session, hub))
     wanted = (commitment_id, village, need, seen)
     found = next((p for p in proposals if (p.promise.id, p.village, p.need, p.seen) == wanted), None)
     if found is None:
@@ -242,119 +247,163 @@ def months_on(day: date, months: int) -> date:
 
 
 class Lasting(NamedTuple):
-    """A delivery with the days on which it stands."""
+    """A delivery with the days on which it stands. Days are ISO text: there are thousands."""
 
     person_id: str
-    village: str | None
+    village: str
     menu: str
     source: str
-    starts: date
-    ends: date
+    starts: str
+    ends: str
     given: bool
     refused: bool
     value_rp: int
-    given_on: date | None
+    given_on: str | None
 
 
-def _village_of_post(session: Session, hub: Hub) -> dict[str, str | None]:
-    """Give the village of every post: in dicts, for joined to them a district's children are walked post by post."""
+def _village_of_post(session: Session, hub: Hub) -> dict[str, str]:
+    """Give the village of every post, "" where none is known: in dicts, for joined to them a district's children are walked
+    post by post."""
     rows = session.execute(
         select(HealthPost.id, HealthPost.village_code).where(HealthPost.district == hub.district)
     )
-    return {row.id: row.village_code for row in rows}
+    return {row.id: row.village_code or "" for row in rows}
 
 
-def _deliveries(session: Session, hub: Hub, area: Area) -> list[Lasting]:
-    village = _village_of_post(session, hub)
-    rows = session.connection().execute(
-        select(
-            *(Child.person_id, Child.post_id, Delivery.menu, Delivery.funds, Delivery.donor_id),
-            *(Delivery.starts_on, Delivery.ends_on, Delivery.given, Delivery.given_on, Delivery.outcome),
-            Delivery.value_rp,
-        )
-        .join(Child, and_(Child.district == Delivery.district, Child.id == Delivery.child_id))
-        .where(Delivery.district == hub.district, ~Delivery.removed, within(hub, area.scope))
+def _person_of(session: Session, hub: Hub) -> dict[str, str]:
+    """Give who they are of the children who were linked to another; everybody else is one's own person."""
+    rows = session.execute(
+        select(Child.id, Child.person_id).where(Child.district == hub.district, Child.person_id != Child.id)
     )
-    lasting = [_lasting(row, village[row.post_id]) for row in rows if row.starts_on or row.given_on]
+    return {row.id: row.person_id for row in rows}
+
+
+def _deliveries(
+    session: Session, hub: Hub, area: Area, village: Mapping[str, str], first: date, last: date, today: date
+) -> list[Lasting]:
+    """Give what stands in a period or later, and what was given in it; `village` by post."""
+    person, d, since = _person_of(session, hub), Delivery, min(first, today)
+    once = or_(d.menu.in_(sorted(BUILT)), d.given_on >= since - ONCE, d.starts_on >= since - ONCE)
+    lasts = or_(d.ends_on >= since, and_(d.ends_on.is_(None), once))
+    rows = (
+        session.connection()
+        .execute(
+            select(
+                *(d.child_id, d.post_id, d.menu, d.funds, d.donor_id, d.given, d.outcome, d.value_rp),
+                *(cast(day, Text()).label(day.key) for day in (d.starts_on, d.ends_on, d.given_on)),
+            ).where(
+                *(rows_within(hub, area.scope, d), ~d.removed),
+                or_(lasts, d.given_on.between(first, last)),
+                or_(d.starts_on.is_not(None), d.given_on.is_not(None)),
+            )
+        )
+        .all()
+    )  # not row by row: each would be asked for by itself
+    lasting = [_lasting(row, person.get(row.child_id, row.child_id), village[row.post_id]) for row in rows]
     courses = session.connection().execute(
-        select(Child.person_id, Child.post_id)
-        .join(FollowUp, and_(Child.district == FollowUp.district, Child.id == FollowUp.child_id))
-        .where(
+        select(FollowUp.child_id, FollowUp.post_id).where(
             # a constant: the index of what is not done yet is for that alone
-            *(FollowUp.district == hub.district, FollowUp.resulted == literal_column("0")),
-            *(FollowUp.action == "pmt", ~FollowUp.removed, within(hub, area.scope)),
+            *(rows_within(hub, area.scope, FollowUp), FollowUp.resulted == literal_column("0")),
+            *(FollowUp.action == "pmt", ~FollowUp.removed),
         )
     )
     # a PMT course of the state that runs is food, too: until somebody tells how it ended
     lasting += [
-        Lasting(row.person_id, village[row.post_id], "food", "pmt", date.min, date.max, True, False, 0, None)
+        Lasting(
+            person.get(row.child_id, row.child_id),
+            village[row.post_id],
+            menu="food",
+            source="pmt",
+            starts=FIRST_DAY,
+            ends=LAST_DAY,
+            given=True,
+            refused=False,
+            value_rp=0,
+            given_on=None,
+        )
         for row in courses
     ]
     return lasting
 
 
-def _lasting(row: Any, village: str | None) -> Lasting:
-    starts = row.starts_on or row.given_on
-    ends = row.ends_on or (date.max if row.menu in BUILT else (row.given_on or starts) + ONCE)
+def _lasting(row: Any, person_id: str, village: str) -> Lasting:
+    starts, given_on = row.starts_on or row.given_on, row.given_on
+    ends = row.ends_on or (LAST_DAY if row.menu in BUILT else _a_while_from(given_on or starts))
     source = "state" if row.funds in STATE else row.donor_id or row.funds or "?"
+    if given_on and given_on < starts:
+        starts = given_on
+    refused, value_rp = row.outcome == "not_received", row.value_rp or 0
     return Lasting(
-        *(
-            row.person_id,
-            village,
-            row.menu or "other",
-            source,
-            min(starts, row.given_on or starts),
-            ends,
-        ),
-        *(bool(row.given), row.outcome == "not_received", row.value_rp or 0, row.given_on),
+        person_id,
+        village,
+        row.menu or "other",
+        source,
+        starts,
+        ends,
+        bool(row.given),
+        refused,
+        value_rp,
+        given_on,
     )
 
 
-def _people(
-    session: Session, hub: Hub, area: Area, lasting: Iterable[Lasting], first: date, last: date, today: date
-) -> list[Person]:
-    """Give everybody who needs aid, in greatest need first."""
+@cache
+def _a_while_from(day: str) -> str:
+    return (date.fromisoformat(day) + ONCE).isoformat()
+
+
+def _needing(
+    session: Session,
+    hub: Hub,
+    area: Area,
+    village: Mapping[str, str],
+    lasting: Iterable[Lasting],
+    first: date,
+    last: date,
+    today: date,
+) -> Needing:
+    """Find everybody who needs aid; `village` by post."""
     stands: set[str] = set()
     promised: set[str] = set()
+    begin, end, now = first.isoformat(), last.isoformat(), today.isoformat()
     for one in lasting:
-        if one.refused or one.starts > last or one.ends < first:
-            if not one.given and not one.refused and one.ends >= today:
+        if one.refused or one.starts > end or one.ends < begin:
+            if not one.given and not one.refused and one.ends >= now:
                 promised.add(one.person_id)  # it begins later
             continue
         (stands if one.given else promised).add(one.person_id)
-    village, connection = _village_of_post(session, hub), session.connection()
-    ordered: dict[str, list[Person]] = {need: [] for need in NEEDS}
-    known: set[str] = set()
-    for id_, post_id, rules_text, place in connection.execute(_flagged(hub, area)):
-        if need := _need_of(rules_text):
-            known.add(id_)
-            here = village[post_id]
-            ordered[need].append(Person(id_, here, need, place, id_ in stands, id_ in promised))
-    for id_, post_id in connection.execute(_at_risk(hub, area, today)):
-        if id_ not in known:
-            known.add(id_)
-            here = village[post_id]
-            ordered["krs"].append(Person(id_, here, "krs", _LAST_PLACE, id_ in stands, id_ in promised))
-    return [person for several in ordered.values() for person in several]
+    aided, found = stands | promised, Needing()
+    people = _flagged(session, hub, area)
+    flagged = {id_ for several in people.values() for id_, _ in several}
+    people["krs"] = [one for one in _at_risk(session, hub, area, today) if one[0] not in flagged]
+    for need, several in people.items():
+        found.lacking[need] = [(id_, village[post_id]) for id_, post_id in several if id_ not in aided]
+        for id_, post_id in several if aided else ():
+            if id_ in aided:
+                (found.helped if id_ in stands else found.promised)[village[post_id]] += 1
+    return found
 
 
-def _flagged(hub: Hub, area: Area) -> Select[str, str, str, float]:
-    """Ask for everybody whom a flag stands for: a row of the queue has the rules of all flags, and needs no look at them."""
-    rows = select(Attention.child_id, Attention.post_id, Attention.rules, Attention.place)
-    inside = queue_within(hub, area.scope), Attention.urgency < NO_FLAG
-    return rows.where(*inside).order_by(Attention.place, Attention.child_id)
+def _flagged(session: Session, hub: Hub, area: Area) -> dict[str, list[tuple[str, str]]]:
+    """Give by need everybody for whom a flag calls for aid, in greatest need first: who, and at which post. A row of the
+    queue has the rules of all flags, and needs no look at them."""
+    a = Attention
+    query = select(a.child_id, a.post_id, a.rules, a.place)
+    query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
+    found: dict[str | None, list[tuple[str, str]]] = {need: [] for need in (*NEEDS, None)}
+    for row in strung(session, query, ("child_id", "post_id", "rules"), "place", "child_id"):
+        found[_need_of(row[2 * ID :])].append((row[:ID], row[ID : 2 * ID]))
+    return {need: people for need, people in found.items() if need is not None}
 
 
-def _at_risk(hub: Hub, area: Area, today: date) -> Select[str, str]:
-    """Ask for the families at risk: a row for each child, and one family may have several."""
-    return (
-        select(Child.person_id, Child.post_id)
-        .where(
-            *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
-            (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
-        )
-        .order_by(Child.person_id, Child.id)
+def _at_risk(session: Session, hub: Hub, area: Area, today: date) -> list[tuple[str, str]]:
+    """Give the families at risk: who, and at which post. Of one family that has several children, the first."""
+    query = select(Child.person_id, Child.post_id, Child.id).where(
+        *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
+        (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
+    rows = strung(session, query, ("person_id", "post_id"), "person_id", "id")
+    return list({row[:ID]: row[ID:] for row in reversed(rows)}.items())[::-1]
 
 
 @cache
@@ -380,7 +429,7 @@ def _activities(session: Session, hub: Hub, area: Area, first: date, last: date)
 
 
 def _villages(
-    people: Sequence[Person],
+    needing: Needing,
     lasting: Sequence[Lasting],
     activities: Sequence[AidActivity],
     first: date,
@@ -388,21 +437,21 @@ def _villages(
 ) -> dict[str, Village]:
     found: defaultdict[str, Village] = defaultdict(lambda: Village(""))
 
-    def at(code: str | None) -> Village:
-        village = found[code or ""]
-        village.code = code or ""
+    def at(code: str) -> Village:
+        village = found[code]
+        village.code = code
         return village
 
-    for person in people:
-        village = at(person.village)
-        if person.stands:
-            village.helped += 1
-        elif person.promised:
-            village.promised += 1
-        else:
-            village.gap[person.need] += 1
+    for code, count in needing.helped.items():
+        at(code).helped = count
+    for code, count in needing.promised.items():
+        at(code).promised = count
+    for need, people in needing.lacking.items():
+        for code, count in Counter(map(itemgetter(1), people)).items():
+            at(code).gap[need] = count
+    begin, end = first.isoformat(), last.isoformat()
     for one in lasting:
-        if one.given_on is not None and first <= one.given_on <= last and not one.refused:
+        if one.given_on is not None and begin <= one.given_on <= end and not one.refused:
             at(one.village).value_rp += one.value_rp
     for activity in activities:
         if activity.same_as is None and activity.village_code and activity.category in FOR_STUNTING:
@@ -420,11 +469,12 @@ def _sum(activities: Sequence[AidActivity], category: str) -> tuple[int, int]:
 def _twice(lasting: Sequence[Lasting], first: date, last: date) -> list[Twice]:
     """Find who gets one menu from several at once, in the period."""
     by: defaultdict[tuple[str, str], list[Lasting]] = defaultdict(list)
+    begin, end = first.isoformat(), last.isoformat()
     for one in lasting:
-        if not one.refused and one.starts <= last and one.ends >= first:
+        if not one.refused and one.starts <= end and one.ends >= begin:
             by[one.person_id, one.menu].append(one)
     found = []
-    for (person_id, menu), several in sorted(by.items()):
+    for (person_id, menu), several in sorted(item for item in by.items() if len(item[1]) > 1):
         sources = {
             source
             for n, one in enumerate(several)
@@ -433,7 +483,7 @@ def _twice(lasting: Sequence[Lasting], first: date, last: date) -> list[Twice]:
             for source in (one.source, other.source)
         }
         if sources:
-            found.append(Twice(person_id, several[0].village, menu, tuple(sorted(sources))))
+            found.append(Twice(person_id, several[0].village or None, menu, tuple(sorted(sources))))
     return found
 
 
@@ -457,44 +507,46 @@ def _authorities(
 # -- proposals ------------------------------------------------------------------------------------
 
 
-def _proposals(people: Sequence[Person], commitments: Sequence[Promise]) -> list[Proposal]:
+def _proposals(
+    lacking: Mapping[str, Sequence[tuple[str, str]]], commitments: Sequence[Promise]
+) -> list[Proposal]:
     """Give each who has nothing, in order of need, to the commitment that fits best and has room left."""
     left = {promise.id: promise.left for promise in commitments}
     by_region: defaultdict[str, list[Promise]] = defaultdict(list)
     for promise in sorted(commitments, key=lambda p: (p.starts_on, p.id)):
         if promise.left:
             by_region[promise.region_code].append(promise)
-    fitting: dict[tuple[str, str], Iterator[tuple[Promise, str]]] = {}
-    best: dict[tuple[str, str], tuple[Promise, str] | None] = {}
     given: dict[tuple[str, str, str], tuple[Promise, str, list[str]]] = {}
-    for person in people:
-        if person.stands or person.promised or not person.village:
-            continue
-        where = person.village, person.need
-        if where not in fitting:
-            fitting[where] = _fitting(*where, by_region, left)
-            best[where] = next(fitting[where], None)
-        while (found := best[where]) and not left[found[0].id]:
-            best[where] = next(fitting[where], None)
-        if found:
-            left[found[0].id] -= 1
-            given.setdefault((found[0].id, *where), (*found, []))[2].append(person.id)
+    for need, people in lacking.items():
+        fitting = {region: _fitting(need, promises) for region, promises in by_region.items()}
+        around = {
+            village: [(near, fitting[at]) for near, at in _around(village) if at in fitting]
+            if village
+            else []
+            for village in {village for _, village in people}
+        }
+        for person_id, village in people:
+            choices = around[village]
+            while choices:
+                near, choice = choices[0]
+                while choice and not left[choice[-1].id]:
+                    choice.pop()  # for all whom it is around
+                if choice:
+                    promise = choice[-1]
+                    left[promise.id] -= 1
+                    given.setdefault((promise.id, village, need), (promise, near, []))[2].append(person_id)
+                    break
+                choices.pop(0)
     return [
         Proposal(promise, village, need, tuple(sorted(ids)), near)
         for (_, village, need), (promise, near, ids) in given.items()
     ]
 
 
-def _fitting(
-    village: str, need: str, by_region: Mapping[str, Sequence[Promise]], left: Mapping[str, int]
-) -> Iterator[tuple[Promise, str]]:
-    """Give the commitments with room left that could help a need in a village, the best first, and how near each one's
-    place is."""
+def _fitting(need: str, promises: Iterable[Promise]) -> list[Promise]:
+    """Give the commitments for a region that could help a need, the best last."""
     order = rules().fits[need]
-    for near, code in _around(village):
-        here = [promise for promise in by_region.get(code, ()) if left[promise.id] and promise.menu in order]
-        for promise in sorted(here, key=lambda p: order.index(p.menu)):
-            yield promise, near
+    return sorted((p for p in promises if p.menu in order), key=lambda p: order.index(p.menu))[::-1]
 
 
 def _around(village: str) -> list[tuple[str, str]]:

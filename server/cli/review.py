@@ -64,7 +64,7 @@ def completeness(data: Path | None, post: str | None, day: str | None, month: st
     with told_in_one_line(), hub.database.reading() as session:
         post_id = post_named(session, hub, post) if post else None
         scope = Scope.whole_district(hub, shows_names=False)
-        report = look(session, hub, scope, first, last, post_id=post_id)
+        report = look(session, hub, scope, first, last, only=[post_id] if post_id else None)
     click.echo(text_of(report, form).rstrip("\n"))
     if not report.complete:
         changes, measured = report.missing, report.not_arrived

@@ -8,12 +8,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.completeness import Counters, Day, PostLine, completeness
+from server.completeness import Day
 from server.hub import Hub
-from server.models import HealthPost, Region
+from server.models import Region
+from server.oversight import months
+from server.oversight.months import Told
 from server.oversight.syncs import csv_line
 from server.review import Scope, spreadsheet_safe
-from server.review.scope import posts_within
 
 COLUMNS: Final = (
     *("level", "code", "name", "posts", "reported", "children", "weighed", "stored", "in_quarantine"),
@@ -27,62 +28,57 @@ SUBDISTRICT_PARTS: Final = 3
 class Area:
     """A subdistrict or a village. A post `reported` if one of its tablets told of a measurement in the month.
 
-    `silent` are the posts that did not. `parts` are a subdistrict's villages.
+    `silent` are the posts that did not. `missing`: changes that were announced and are not here. `parts` are a
+    subdistrict's villages.
     """
 
     code: str
     name: str
-    posts: list[PostLine] = field(default_factory=list)
-    reported: int = 0
-    silent: list[PostLine] = field(default_factory=list)
+    posts: list[Told] = field(default_factory=list)
+    silent: list[Told] = field(default_factory=list)
     day: Day = field(default_factory=Day)
-    counters: Counters = field(default_factory=Counters)
     parts: list["Area"] = field(default_factory=list)
+
+    @property
+    def reported(self) -> int:
+        return len(self.posts) - len(self.silent)
 
     @property
     def children(self) -> int:
         return sum(post.children for post in self.posts)
 
     @property
+    def missing(self) -> int:
+        return sum(post.missing for post in self.posts)
+
+    @property
     def agrees(self) -> bool:
         """Whether receipts and ledger agree for all of its tablets."""
-        return not any(tablet.doubtful for post in self.posts for tablet in post.tablets)
+        return all(post.agrees for post in self.posts)
 
     @property
     def is_complete(self) -> bool:
-        return not self.silent and not self.day.not_arrived and not self.counters.missing and self.agrees
+        return not self.silent and not self.day.not_arrived and not self.missing and self.agrees
 
-    def takes(self, post: PostLine, day: Day) -> None:
+    def takes(self, post: Told) -> None:
         self.posts.append(post)
-        self.day += day
-        self.counters += post.counters()
-        if day.weighed:
-            self.reported += 1
-        else:
+        self.day += post.day
+        if not post.day.weighed:
             self.silent.append(post)
 
 
-def areas(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> tuple[Area, ...]:
+def areas(session: Session, hub: Hub, scope: Scope, month: date) -> tuple[Area, ...]:
     """Give the subdistricts in scope, each with its villages; posts of which no village is known come under ""."""
-    report = completeness(session, hub, scope, first, last)
-    villages = {
-        row.id: row.village_code or ""
-        for row in session.execute(
-            select(HealthPost.id, HealthPost.village_code).where(posts_within(hub, scope))
-        )
-    }
     found: dict[str, Area] = {}
-    for post in report.posts:
-        village = villages[post.id]
-        code = ".".join(village.split(".")[:SUBDISTRICT_PARTS])
-        day = sum(report.days([post]).values(), Day())
+    parts: dict[str, Area] = {}
+    for post in months.told(session, hub, scope, month):
+        code = ".".join(post.village.split(".")[:SUBDISTRICT_PARTS])
         whole = found.setdefault(code, Area(code, ""))
-        part = next((one for one in whole.parts if one.code == village), None)
-        if part is None:
-            part = Area(village, "")
-            whole.parts.append(part)
-        whole.takes(post, day)
-        part.takes(post, day)
+        if post.village not in parts:
+            parts[post.village] = Area(post.village, "")
+            whole.parts.append(parts[post.village])
+        whole.takes(post)
+        parts[post.village].takes(post)
     _name(session, hub, found.values())
     for whole in found.values():
         whole.parts.sort(key=lambda part: (part.name, part.code))
@@ -109,7 +105,7 @@ def as_csv(found: Sequence[Area]) -> Iterator[str]:
             day = area.day
             row = [
                 *(level, area.code, area.name, len(area.posts), area.reported, area.children, day.weighed),
-                *(day.stored, day.in_quarantine, day.not_arrived, area.counters.missing),
+                *(day.stored, day.in_quarantine, day.not_arrived, area.missing),
                 "yes" if area.agrees else "no",
             ]
             yield csv_line([spreadsheet_safe(value) for value in row])

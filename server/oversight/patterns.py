@@ -5,7 +5,7 @@ ours: no published ones are known; they are set so that an ordinary posyandu day
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from server.hub import Hub
 from server.models import Assessment, Child, HealthPost, Measurement
-from server.oversight.syncs import BatchLine, listed, saved_minutes
+from server.oversight.syncs import BatchLine, saved_minutes, taken
 from server.review import Scope
 from server.review.scope import reach
 
@@ -108,26 +108,48 @@ class Pattern:
         return PATTERNS[self.code]
 
 
-def patterns(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> list[Pattern]:
-    """Find what somebody should look at: syncs that came, and days of measuring, from `first` to `last`."""
-    came = listed(session, hub, scope, first, last).batches
+def patterns(
+    session: Session, hub: Hub, scope: Scope, first: date, last: date, posts: Collection[str]
+) -> list[Pattern]:
+    """Find what somebody should look at: syncs that came, and days of measuring, from `first` to `last`.
+
+    Parameters
+    ----------
+    posts : of these, as far as they are in the scope
+    """
+    came = taken(session, hub, scope, first, last, posts)[::-1]
     by_id = {batch.tablet_id: batch for batch in came}
     zone = ZoneInfo(hub.settings.time_zone)
     saved = {
         (tablet_id, minute.astimezone(zone)): count
         for (tablet_id, minute), count in saved_minutes(session, hub, came).items()
     }
+    names = _names_of(session, hub)
+    theirs = _measurable(hub, scope, first, posts)
     found = [
         *_at_night(by_id, saved),
         *_in_a_minute(by_id, saved),
         *_sent_at_night(zone, came),
-        *_same_gain(session, hub, scope, first, last),
-        *_copied(session, hub, scope, first, last),
+        *_same_gain(session, hub, theirs, first, last, names),
+        *_copied(session, hub, theirs, first, last, names),
         *_clock_off(came),
     ]
-    order = list(PATTERNS)
-    return sorted(found, key=lambda one: (order.index(one.code), -one.day.toordinal(), one.post_name))
+    return in_order(found)
 
+
+def in_order(found: Iterable[Pattern]) -> list[Pattern]:
+    """Put patterns in the order in which they are shown: by what they are, then the newest day, then by post."""
+    order = list(PATTERNS)
+    return sorted(
+        found,
+        key=lambda one: (
+            *(order.index(one.code), -one.day.toordinal(), one.post_name, one.post_id),
+            *(one.tablet_name, one.tablet_id),
+        ),
+    )
+
+
+Conditions = tuple[ColumnElement[bool], ...]
 
 Saved = Mapping[tuple[str, datetime], int]
 """How many measurements a tablet saved in a minute of its own clock, in the district's zone."""
@@ -197,7 +219,9 @@ def _of_tablet(
     )
 
 
-def _same_gain(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> Iterator[Pattern]:
+def _same_gain(
+    session: Session, hub: Hub, theirs: Conditions, first: date, last: date, names: Mapping[str, str]
+) -> Iterator[Pattern]:
     """Count by post and day the children with each gain; a day on which one gain has SAME_SHARE of them is told."""
     a = Assessment
     rows = session.execute(
@@ -205,11 +229,10 @@ def _same_gain(session: Session, hub: Hub, scope: Scope, first: date, last: date
         .join(Child, and_(Child.district == a.district, Child.id == a.child_id))
         .where(
             *(a.district == hub.district, a.measured_on.between(first, last), a.source == "cadre"),
-            *(a.gain_g.is_not(None), *_measurable(hub, scope, first)),
+            *(a.gain_g.is_not(None), *theirs),
         )
         .group_by(Child.post_id, a.measured_on, a.gain_g)
     )
-    names = _names_of(session, hub)
     days: dict[tuple[str, date], Counter[int]] = {}
     for row in rows:
         days.setdefault((row.post_id, row.measured_on), Counter())[row.gain_g] += row.children
@@ -219,7 +242,9 @@ def _same_gain(session: Session, hub: Hub, scope: Scope, first: date, last: date
             yield Pattern("same_gain", post_id, names[post_id], day, count, gains.total(), value=gain)
 
 
-def _copied(session: Session, hub: Hub, scope: Scope, first: date, last: date) -> Iterator[Pattern]:
+def _copied(
+    session: Session, hub: Hub, theirs: Conditions, first: date, last: date, names: Mapping[str, str]
+) -> Iterator[Pattern]:
     """Count by post and day the children who have exactly the weight and length of the month before, of all measured.
 
     It is asked of the measurements, not of the flag of that name, which speaks of a child's newest measurement alone.
@@ -241,11 +266,10 @@ def _copied(session: Session, hub: Hub, scope: Scope, first: date, last: date) -
         .outerjoin(before, same)
         .where(
             *(m.district == hub.district, m.measured_on.between(first, last), m.source == "cadre"),
-            *(~m.removed, *_measurable(hub, scope, first)),
+            *(~m.removed, *theirs),
         )
         .group_by(Child.post_id, m.measured_on)
     )
-    names = _names_of(session, hub)
     for row in rows:
         if row.copied >= FEWEST_COPIED:
             yield Pattern("copied", row.post_id, names[row.post_id], row.measured_on, row.copied, row.of)
@@ -257,8 +281,8 @@ def _names_of(session: Session, hub: Hub) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
-def _measurable(hub: Hub, scope: Scope, first: date) -> tuple[ColumnElement[bool], ...]:
-    """Say who of a scope can have been measured since a day: each child's month is looked up then, and not every month that
-    was ever measured at a post."""
+def _measurable(hub: Hub, scope: Scope, first: date, posts: Collection[str]) -> Conditions:
+    """Say who of some posts can have been measured since a day: each child's month is looked up then, and not every month
+    that was ever measured at a post."""
     young = Child.born_on.is_(None) | (Child.born_on > first - OLDEST)
-    return reach(hub, scope), young
+    return reach(hub, scope), Child.post_id.in_(posts), young

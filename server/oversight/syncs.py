@@ -9,7 +9,7 @@ Rules kept here:
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -201,6 +201,15 @@ def listed(
         refusals = [one for one in refusals if one.tablet_id in wanted]
     taken = tuple(_batches(session, hub, wanted, first, last))
     return Listed(taken[::-1], tuple(refusals[::-1]))
+
+
+def taken(
+    session: Session, hub: Hub, scope: Scope, first: date, last: date, posts: Collection[str]
+) -> list[BatchLine]:
+    """Give the uploads of some days and posts that were taken, oldest first."""
+    devices = _devices(session, hub, scope)
+    wanted = {id_: device for id_, device in devices.items() if device.post_id in posts}
+    return list(_batches(session, hub, wanted, first, last))
 
 
 def _devices(session: Session, hub: Hub, scope: Scope) -> dict[str, _Device]:

@@ -18,7 +18,7 @@ from server.accounts import Person
 from server.flags import RULES
 from server.growth.weight_gain import months_completed
 from server.hub import Hub
-from server.models import Attention, Child, Flag, HealthPost
+from server.models import Attention, Child, Delivery, Flag, FollowUp, HealthPost
 from sync_protocol import RecordState
 
 RULE_ORDER: Final = {name: number for number, name in enumerate(RULES)}
@@ -84,12 +84,20 @@ def reach(hub: Hub, scope: Scope) -> ColumnElement[bool]:
 
 def queue_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on Attention that holds for those in scope; an unknown scope holds for nobody."""
-    own = and_(Attention.district == hub.district, not_restricted(hub, Attention.child_id))
+    return rows_within(hub, scope, Attention)
+
+
+def rows_within(
+    hub: Hub, scope: Scope, model: type[Attention] | type[Delivery] | type[FollowUp]
+) -> ColumnElement[bool]:
+    """Give the condition on what is kept of children, which has their post, that holds for those in scope: as `within` does,
+    without a look at each child."""
+    own = and_(model.district == hub.district, not_restricted(hub, model.child_id))
     if scope.kind == "post":
-        return and_(own, Attention.post_id == scope.id)
+        return and_(own, model.post_id == scope.id)
     if (scope.kind, scope.id) == ("district", hub.district):
         return own
-    return and_(own, Attention.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
+    return and_(own, model.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
 
 
 def in_use() -> ColumnElement[bool]:

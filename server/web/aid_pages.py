@@ -77,6 +77,12 @@ def told_of(pair: tuple[str, str] | None) -> str:
     return pair[words.language() == "en"] if pair else "?"
 
 
+@bp.app_template_filter("told_of_each")
+def told_of_each(table: codes.Words) -> list[tuple[str, str]]:
+    """Give each code of a table with its words in the reader's language."""
+    return [(code, told_of(pair)) for code, pair in table.items()]
+
+
 @bp.app_template_filter("rupiah")
 def rupiah(value: int | None) -> str:
     """Write a sum: Rp 2.700.000."""

@@ -28,7 +28,7 @@ from server.completeness import month_of
 from server.errors import Problem
 from server.hub import Hub
 from server.models import AuditStream, HealthPost, JobRun, Notice
-from server.oversight import areas, lineage, patterns, syncs
+from server.oversight import areas, lineage, months, patterns, syncs
 from server.oversight.syncs import AUTHOR, DAY, POST, TABLET
 from server.places import UUID_TEXT
 from server.review import Scope
@@ -286,9 +286,10 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
 @permitted("audit")
 def unusual() -> str:
     """Show what somebody should look at in a month's syncs."""
-    first, last = _month()
+    first, _ = _month()
     with hub().database.reading() as session:
-        found = patterns.patterns(session, hub(), _scope(), first, last)
+        told = months.told(session, hub(), _scope(), first)
+    found = patterns.in_order(one for post in told for one in post.patterns)
     kinds = [(words, [one for one in found if one.code == code]) for code, words in patterns.PATTERNS.items()]
     return render_template(
         "audit_patterns.html",
@@ -316,9 +317,9 @@ def complete_as_csv() -> Response:
 
 
 def _areas() -> tuple[tuple[areas.Area, ...], date]:
-    first, last = _month()
+    first, _ = _month()
     with hub().database.reading() as session:
-        return areas.areas(session, hub(), _scope(), first, last), first
+        return areas.areas(session, hub(), _scope(), first), first
 
 
 # -- one record -------------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ def show_completeness() -> Response:
     except ValueError as error:
         raise Problem("request-malformed", reason=str(error)) from error
     with hub().database.reading() as session:
-        report = completeness.completeness(session, hub(), scope(), first, last, post_id=post_id)
+        report = completeness.completeness(
+            session, hub(), scope(), first, last, only=[post_id] if post_id else None
+        )
     if post_id is not None and not report.posts:
         raise Problem("record-unknown")
     return Response(orjson.dumps(completeness.wire(report)), mimetype="application/json")

@@ -295,7 +295,7 @@ def _period(months: str, pool: str, pools: Mapping[str, str]) -> tuple[int, str]
 def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
     """Give the newest posyandu days of this month and the last, and what of each is here."""
     first = month_of(month_of(today)[0] - timedelta(days=1))[0]
-    report = completeness(session, hub(), _scope(), first, today, post_id=post_id)
+    report = completeness(session, hub(), _scope(), first, today, only=[post_id])
     return sorted(report.days().items(), reverse=True)[:DAYS_SHOWN]
 
 

@@ -341,7 +341,7 @@ def test_scope_is_in_the_query(installed: District) -> None:
     }
     for scope, names in seen.items():
         assert sorted(post.name for post in looked(installed, scope).posts) == sorted(names)
-    outside = looked(installed, Scope("post", installed.posts[1], False), post_id=installed.posts[0])
+    outside = looked(installed, Scope("post", installed.posts[1], False), only=[installed.posts[0]])
     assert outside.posts == []
 
 

@@ -224,7 +224,7 @@ def test_checkpoint_gives_up_soon_when_somebody_reads(on_sqlite: District) -> No
 # -- every job ------------------------------------------------------------------------------------
 
 AUDITED = ["unmeasured-children", "silent-tablets", "ended-sign-ins"]
-FIRST = {"figures", "sign-log", "silent-tablets", "unmeasured-children"}
+FIRST = {"figures", "oversight", "sign-log", "silent-tablets", "unmeasured-children"}
 """Jobs that run at the start as well."""
 
 
@@ -270,6 +270,7 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
     expected = {
         *AUDITED,
         "figures",
+        "oversight",
         "sign-log",
         "verify-log",
         *(["checkpoint-wal"] if installed.hub.settings.is_sqlite else []),

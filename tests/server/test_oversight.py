@@ -193,7 +193,7 @@ def test_the_file_of_uploads_has_what_was_refused(month: Supervised) -> None:
 def found_patterns(month: Supervised, first: date = FIRST, last: date = LAST) -> dict[str, patterns.Pattern]:
     district = month.district
     with district.hub.database.reading() as session:
-        found = patterns.patterns(session, district.hub, whole(district), first, last)
+        found = patterns.patterns(session, district.hub, whole(district), first, last, district.posts)
     assert len({one.code for one in found}) == len(found)  # each once, in this month
     return {one.code: one for one in found}
 
@@ -238,15 +238,15 @@ def test_every_pattern_says_in_both_languages_what_it_may_be() -> None:
 def in_areas(month: Supervised) -> tuple[areas.Area, ...]:
     district = month.district
     with district.hub.database.reading() as session:
-        return areas.areas(session, district.hub, whole(district), FIRST, LAST)
+        return areas.areas(session, district.hub, whole(district), FIRST)
 
 
 def test_a_subdistrict_is_the_sum_of_its_villages(month: Supervised) -> None:
     (tenggarong,) = in_areas(month)
     (village,) = tenggarong.parts
     assert (tenggarong.code, tenggarong.name, village.code) == ("64.02.06", "Tenggarong", "64.02.06.1001")
-    assert (tenggarong.day, tenggarong.counters) == (village.day, village.counters)
-    assert (tenggarong.reported, tenggarong.counters.missing) == (2, 2)
+    assert (tenggarong.day, tenggarong.missing) == (village.day, village.missing)
+    assert (tenggarong.reported, tenggarong.missing) == (2, 2)
     assert not tenggarong.is_complete
     rows = read_csv(areas.as_csv([tenggarong]))
     assert [(row["level"], row["changes_missing"]) for row in rows] == [
@@ -260,7 +260,7 @@ def test_a_post_that_told_of_no_measurement_is_named(on_sqlite: District) -> Non
     tablet.measure(tablet.register_child(), MARCH, weight_g=8000)
     tablet.sync_until_quiet()
     (area,) = in_areas(Supervised(on_sqlite, tablet, tablet, tablet, ("", "")))
-    assert (area.reported, [post.name for post in area.silent]) == (1, ["Anggrek 2"])
+    assert (area.reported, [post.post_name for post in area.silent]) == (1, ["Anggrek 2"])
     assert not area.is_complete
 
 
