@@ -10,12 +10,11 @@ Rules kept here:
 
 import fcntl
 import json
-import operator
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache, reduce
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -325,20 +324,19 @@ def _strung_postgresql(element: _Strung, compiler: SQLCompiler, **options: Any) 
 def strung(
     session: Session, query: Select[*tuple[Any, ...]], columns: Sequence[str], *order: str
 ) -> list[str]:
-    """Give the rows of a query, each as its columns written one after the other.
+    """Give some columns of a query, each as one text in which ";" ends every value.
 
-    For tens of thousands of rows that are short: to make an object of each takes three times as long as to find it.
+    For tens of thousands of rows: to make objects of each takes several times as long as to find it.
 
     Parameters
     ----------
-    columns : names; ids and texts without ";", of which all but the last are of one length
+    columns : names; ids and texts without ";"
     order : names, of whatever the query selects
     """
     rows = query.order_by(*(query.selected_columns[name] for name in order)).subquery("rows")
-    first, *more = (cast(rows.c[name], Text()) for name in columns)
-    text_ = reduce(operator.add, more, first)
-    found: str | None = session.scalar(select(_Strung(text_, *(rows.c[name] for name in order))))
-    return found.split(";") if found else []
+    by = [rows.c[name] for name in order]
+    found = session.execute(select(*(_Strung(cast(rows.c[name], Text()), *by) for name in columns))).one()
+    return [f"{text_};" if text_ else "" for text_ in found]
 
 
 def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:

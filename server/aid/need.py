@@ -14,14 +14,14 @@ Rules kept here:
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Text, and_, cast, literal_column, or_, select
+import numpy as np
+from sqlalchemy import ColumnElement, Text, and_, cast, literal_column, or_, select
 from sqlalchemy.orm import Session, defer
 
 from server import audit, office
@@ -59,14 +59,25 @@ ID: Final = 36
 _ORDER: Final = {need: rank for rank, need in enumerate(NEEDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Needing:
-    """Who needs aid. `helped`: how many by village whom aid was brought that lasts; `promised`: to whom it was not brought
-    yet. `lacking`: everybody else by need, in greatest need first: who, and in which village ("" where none is known)."""
+Ids = np.ndarray[Any, np.dtype[np.bytes_]]
+Numbers = np.ndarray[Any, np.dtype[np.intp]]
 
-    helped: Counter[str] = field(default_factory=Counter)
-    promised: Counter[str] = field(default_factory=Counter)
-    lacking: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: {need: [] for need in NEEDS})
+
+@dataclass(slots=True)
+class Needing:
+    """Who needs aid, in columns: a regency has 25,000.
+
+    Parameters
+    ----------
+    villages : their codes, "" for none; everything else names one by its place here
+    helped, promised : by village, to how many aid was brought that lasts, and to how many it was not brought yet
+    lacking : everybody else by need, in greatest need first: who, and in which village
+    """
+
+    villages: list[str]
+    helped: Numbers
+    promised: Numbers
+    lacking: dict[str, tuple[Ids, Numbers]]
 
 
 @dataclass(slots=True)
@@ -99,15 +110,25 @@ class Twice:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Proposal:
-    """A commitment that could cover a gap: so many of one need in one village. `seen` names exactly whom."""
+    """A commitment that could cover a gap: so many of one need in one village. `seen` names exactly whom: those of `ids` at
+    `places`."""
 
     promise: Promise
     village: str
     need: str
-    children: tuple[str, ...]
     near: str
+    ids: Ids
+    places: list[int]
+
+    @property
+    def count(self) -> int:
+        return len(self.places)
+
+    @property
+    def children(self) -> list[str]:
+        return sorted(self.ids[place].decode() for place in self.places)
 
     @property
     def seen(self) -> str:
@@ -162,10 +183,10 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     villages = _villages(needing, lasting, activities, first, last)
     ordered = sorted(villages.values(), key=lambda v: (-v.lacking, v.code))
     for_stunting = [v for v in ordered if v.value_rp or v.activities]
-    reported = [a for a in activities if a.same_by in (REPORTED_TWICE, DELIVERY_KNOWN) and a.same_as]
+    reported = _reported(session, hub, area, first, last)
     counted = [a for a in activities if a.same_as is None and a.status == "taken"]
     return Standing(
-        Counter({need: len(people) for need, people in needing.lacking.items() if people}),
+        Counter({need: len(ids) for need, (ids, _) in needing.lacking.items() if len(ids)}),
         tuple(ordered),
         tuple(v for v in for_stunting if not v.needing),
         tuple(_twice(lasting, first, last)),
@@ -173,7 +194,7 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
         tuple(_authorities(session, hub, activities)),
         _sum(counted, "disaster"),
         _sum(counted, "other"),
-        tuple(_proposals(needing.lacking, promises(session, hub))),
+        tuple(_proposals(needing, promises(session, hub))),
     )
 
 
@@ -210,7 +231,7 @@ def assign(
     villages = _village_of_post(session, hub)
     lasting = _deliveries(session, hub, area, villages, today, today, today)
     needing = _needing(session, hub, area, villages, lasting, today, today, today)
-    proposals = _proposals(needing.lacking, promises(session, hub))
+    proposals = _proposals(needing, promises(session, hub))
     wanted = (commitment_id, village, need, seen)
     found = next((p for p in proposals if (p.promise.id, p.village, p.need, p.seen) == wanted), None)
     if found is None:
@@ -299,7 +320,9 @@ def _deliveries(
         )
         .all()
     )  # not row by row: each would be asked for by itself
-    lasting = [_lasting(row, person.get(row.child_id, row.child_id), village[row.post_id]) for row in rows]
+    lasting = [
+        _lasting(person.get(child_id, child_id), village[post_id], *told) for child_id, post_id, *told in rows
+    ]
     courses = session.connection().execute(
         select(FollowUp.child_id, FollowUp.post_id).where(
             # a constant: the index of what is not done yet is for that alone
@@ -326,24 +349,28 @@ def _deliveries(
     return lasting
 
 
-def _lasting(row: Any, person_id: str, village: str) -> Lasting:
-    starts, given_on = row.starts_on or row.given_on, row.given_on
-    ends = row.ends_on or (LAST_DAY if row.menu in BUILT else _a_while_from(given_on or starts))
-    source = "state" if row.funds in STATE else row.donor_id or row.funds or "?"
-    if given_on and given_on < starts:
-        starts = given_on
-    refused, value_rp = row.outcome == "not_received", row.value_rp or 0
+def _lasting(
+    person_id: str,
+    village: str,
+    menu: str | None,
+    funds: str | None,
+    donor_id: str | None,
+    given: int,
+    outcome: str | None,
+    value_rp: int | None,
+    starts_on: str | None,
+    ends_on: str | None,
+    given_on: str | None,
+) -> Lasting:
+    begins = starts_on or given_on or LAST_DAY
+    ends = ends_on or (LAST_DAY if menu in BUILT else _a_while_from(given_on or begins))
+    source = "state" if funds in STATE else donor_id or funds or "?"
+    if given_on and given_on < begins:
+        begins = given_on
+    refused = outcome == "not_received"
     return Lasting(
-        person_id,
-        village,
-        row.menu or "other",
-        source,
-        starts,
-        ends,
-        bool(row.given),
-        refused,
-        value_rp,
-        given_on,
+        *(person_id, village, menu or "other", source, begins, ends, bool(given), refused),
+        *(value_rp or 0, given_on),
     )
 
 
@@ -372,66 +399,103 @@ def _needing(
                 promised.add(one.person_id)  # it begins later
             continue
         (stands if one.given else promised).add(one.person_id)
-    aided, found = stands | promised, Needing()
-    people = _flagged(session, hub, area)
-    flagged = {id_ for several in people.values() for id_, _ in several}
-    people["krs"] = [one for one in _at_risk(session, hub, area, today) if one[0] not in flagged]
-    for need, several in people.items():
-        found.lacking[need] = [(id_, village[post_id]) for id_, post_id in several if id_ not in aided]
-        for id_, post_id in several if aided else ():
-            if id_ in aided:
-                (found.helped if id_ in stands else found.promised)[village[post_id]] += 1
-    return found
+    codes = sorted(set(village.values()))
+    posts, lies = _sorted(village), {code: place for place, code in enumerate(codes)}
+    of_post = np.array([lies[code] for _, code in sorted(village.items())], np.intp)
+    helped, promised_to = np.zeros(len(codes), np.intp), np.zeros(len(codes), np.intp)
+    lacking, brought, pending = {}, _sorted(stands), _sorted(promised - stands)
+    for need, ids, at in _in_need(session, hub, area, today):
+        here = of_post[np.searchsorted(posts, at)]
+        has, waits = _among(ids, brought), _among(ids, pending)
+        helped += np.bincount(here[has], minlength=len(codes))
+        promised_to += np.bincount(here[waits], minlength=len(codes))
+        lacking[need] = ids[~(has | waits)], here[~(has | waits)]
+    return Needing(codes, helped, promised_to, lacking)
 
 
-def _flagged(session: Session, hub: Hub, area: Area) -> dict[str, list[tuple[str, str]]]:
-    """Give by need everybody for whom a flag calls for aid, in greatest need first: who, and at which post. A row of the
-    queue has the rules of all flags, and needs no look at them."""
+def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tuple[str, Ids, Ids]]:
+    """Give by need everybody who needs aid, in greatest need first: who, and at which post.
+
+    For whom a flag calls for aid: a row of the queue has the rules of all flags, and needs no look at them. Then families at
+    risk for whom none does; of one that has several children, the first.
+    """
     a = Attention
     query = select(a.child_id, a.post_id, a.rules, a.place)
     query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
-    found: dict[str | None, list[tuple[str, str]]] = {need: [] for need in (*NEEDS, None)}
-    for row in strung(session, query, ("child_id", "post_id", "rules"), "place", "child_id"):
-        found[_need_of(row[2 * ID :])].append((row[:ID], row[ID : 2 * ID]))
-    return {need: people for need, people in found.items() if need is not None}
-
-
-def _at_risk(session: Session, hub: Hub, area: Area, today: date) -> list[tuple[str, str]]:
-    """Give the families at risk: who, and at which post. Of one family that has several children, the first."""
-    query = select(Child.person_id, Child.post_id, Child.id).where(
+    names = ("child_id", "post_id", "rules")
+    flagged, posts, texts = strung(session, query, names, "place", "child_id")
+    ids, at = _ids(flagged), _ids(posts)
+    needs = np.fromiter(map(_need_of, texts.split(";")[:-1]), np.intp, len(ids))
+    for place, need in enumerate(NEEDS):
+        if need != "krs":
+            yield need, ids[needs == place], at[needs == place]
+    risks = select(Child.person_id, Child.post_id, Child.id).where(
         *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
         (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
-    rows = strung(session, query, ("person_id", "post_id"), "person_id", "id")
-    return list({row[:ID]: row[ID:] for row in reversed(rows)}.items())[::-1]
+    known = np.sort(ids[needs >= 0])
+    ids, at = map(_ids, strung(session, risks, ("person_id", "post_id"), "person_id", "id"))
+    wanted = ~_among(ids, known)
+    wanted[1:] &= ids[1:] != ids[:-1]
+    yield "krs", ids[wanted], at[wanted]
+
+
+def _ids(text: str) -> Ids:
+    """Read ids of a length, each ended by a sign."""
+    rows = np.frombuffer(text.encode(), [("id", f"S{ID}"), ("end", "S1")])
+    return np.ascontiguousarray(rows["id"])
+
+
+def _sorted(ids: Iterable[str]) -> Ids:
+    return np.sort(np.array(list(ids), f"S{ID}"))
+
+
+def _among(ids: Ids, some: Ids) -> Any:
+    """Say of each id whether it is among some, which are in order."""
+    if not len(some):
+        return np.zeros(len(ids), bool)
+    places = np.minimum(np.searchsorted(some, ids), len(some) - 1)
+    return some[places] == ids
 
 
 @cache
-def _need_of(rules_text: str) -> str | None:
-    """Give the first need of those that the rules of somebody's flags call for; there are few sets of rules."""
-    needs = [NEED_OF[rule] for rule in rules_text.split() if rule in NEED_OF]
-    return min(needs, key=lambda need: _ORDER[need]) if needs else None
+def _need_of(rules_text: str) -> int:
+    """Give the first need (its place) of those that the rules of somebody's flags call for, -1 for none; there are few sets
+    of rules."""
+    return min((_ORDER[NEED_OF[rule]] for rule in rules_text.split() if rule in NEED_OF), default=-1)
 
 
 # -- by village -----------------------------------------------------------------------------------
 
 
-def _activities(session: Session, hub: Hub, area: Area, first: date, last: date) -> list[AidActivity]:
-    query = select(AidActivity).where(
-        AidActivity.district == hub.district,
-        area.of_activities(),
-        AidActivity.status.in_(("taken", "open")),
-        AidActivity.starts_on <= last,
-        AidActivity.ends_on >= first,
-    )
-    query = query.options(defer(AidActivity.sealed))  # the rows as they came: large, and not looked at here
-    return list(session.scalars(query.order_by(AidActivity.starts_on, AidActivity.id)))
+def _activities(session: Session, hub: Hub, area: Area, first: date, last: date) -> Sequence[Any]:
+    """Give what is counted of activities, each by its few columns: an object of each costs more than all that is done with
+    them."""
+    a = AidActivity
+    columns = (a.status, a.category, a.value_rp, a.village_code, a.donor_id, a.reported_to, a.same_as)
+    query = select(*columns).where(*_in_period(hub, area, first, last)).order_by(a.starts_on, a.id)
+    return session.connection().execute(query).all()
+
+
+def _reported(session: Session, hub: Hub, area: Area, first: date, last: date) -> list[AidActivity]:
+    """Give the activities that double another report or a delivery."""
+    a = AidActivity
+    doubles = a.same_as.is_not(None), a.same_as != "", a.same_by.in_((REPORTED_TWICE, DELIVERY_KNOWN))
+    query = select(a).where(*_in_period(hub, area, first, last), *doubles).order_by(a.starts_on, a.id)
+    # the rows as they came are large, and not looked at here
+    return list(session.scalars(query.options(defer(a.sealed))))
+
+
+def _in_period(hub: Hub, area: Area, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
+    a = AidActivity
+    mine = a.district == hub.district, area.of_activities(), a.status.in_(("taken", "open"))
+    return (*mine, a.starts_on <= last, a.ends_on >= first)
 
 
 def _villages(
     needing: Needing,
     lasting: Sequence[Lasting],
-    activities: Sequence[AidActivity],
+    activities: Iterable[Any],
     first: date,
     last: date,
 ) -> dict[str, Village]:
@@ -442,13 +506,15 @@ def _villages(
         village.code = code
         return village
 
-    for code, count in needing.helped.items():
-        at(code).helped = count
-    for code, count in needing.promised.items():
-        at(code).promised = count
-    for need, people in needing.lacking.items():
-        for code, count in Counter(map(itemgetter(1), people)).items():
-            at(code).gap[need] = count
+    counts = {
+        need: np.bincount(at, minlength=len(needing.villages)) for need, (_, at) in needing.lacking.items()
+    }
+    for place, code in enumerate(needing.villages):
+        gap = {need: int(several[place]) for need, several in counts.items() if several[place]}
+        if gap or needing.helped[place] or needing.promised[place]:
+            village = at(code)
+            village.gap.update(gap)
+            village.helped, village.promised = int(needing.helped[place]), int(needing.promised[place])
     begin, end = first.isoformat(), last.isoformat()
     for one in lasting:
         if one.given_on is not None and begin <= one.given_on <= end and not one.refused:
@@ -461,7 +527,7 @@ def _villages(
     return found
 
 
-def _sum(activities: Sequence[AidActivity], category: str) -> tuple[int, int]:
+def _sum(activities: Iterable[Any], category: str) -> tuple[int, int]:
     mine = [a for a in activities if a.category == category]
     return len(mine), sum(a.value_rp or 0 for a in mine)
 
@@ -487,9 +553,7 @@ def _twice(lasting: Sequence[Lasting], first: date, last: date) -> list[Twice]:
     return found
 
 
-def _authorities(
-    session: Session, hub: Hub, activities: Sequence[AidActivity]
-) -> list[tuple[str, tuple[str, ...]]]:
+def _authorities(session: Session, hub: Hub, activities: Iterable[Any]) -> list[tuple[str, tuple[str, ...]]]:
     """Find companies whose activities went to several authorities, or to another than supervises them."""
     claimed: defaultdict[str, set[str]] = defaultdict(set)
     for activity in activities:
@@ -507,46 +571,77 @@ def _authorities(
 # -- proposals ------------------------------------------------------------------------------------
 
 
-def _proposals(
-    lacking: Mapping[str, Sequence[tuple[str, str]]], commitments: Sequence[Promise]
-) -> list[Proposal]:
+def _proposals(needing: Needing, commitments: Iterable[Promise]) -> list[Proposal]:
     """Give each who has nothing, in order of need, to the commitment that fits best and has room left."""
-    left = {promise.id: promise.left for promise in commitments}
-    by_region: defaultdict[str, list[Promise]] = defaultdict(list)
+    by_region: defaultdict[str, list[_Room]] = defaultdict(list)
     for promise in sorted(commitments, key=lambda p: (p.starts_on, p.id)):
         if promise.left:
-            by_region[promise.region_code].append(promise)
-    given: dict[tuple[str, str, str], tuple[Promise, str, list[str]]] = {}
-    for need, people in lacking.items():
-        fitting = {region: _fitting(need, promises) for region, promises in by_region.items()}
-        around = {
-            village: [(near, fitting[at]) for near, at in _around(village) if at in fitting]
-            if village
-            else []
-            for village in {village for _, village in people}
-        }
-        for person_id, village in people:
-            choices = around[village]
-            while choices:
-                near, choice = choices[0]
-                while choice and not left[choice[-1].id]:
-                    choice.pop()  # for all whom it is around
-                if choice:
-                    promise = choice[-1]
-                    left[promise.id] -= 1
-                    given.setdefault((promise.id, village, need), (promise, near, []))[2].append(person_id)
-                    break
-                choices.pop(0)
-    return [
-        Proposal(promise, village, need, tuple(sorted(ids)), near)
-        for (_, village, need), (promise, near, ids) in given.items()
-    ]
+            by_region[promise.region_code].append(_Room(promise, promise.left))
+    found: list[Proposal] = []
+    for need, (ids, villages) in needing.lacking.items():
+        fitting = {region: _fitting(need, rooms) for region, rooms in by_region.items()}
+        around = [
+            _Around([(near, fitting[at]) for near, at in _around(code) if code and at in fitting])
+            for code in needing.villages
+        ]
+        for place, village in enumerate(villages.tolist()):
+            here = around[village]
+            room = here.room
+            if room is None or not room.left:
+                room = here.next()
+                if room is None:
+                    continue
+                here.places = []
+                code = needing.villages[village]
+                found.append(Proposal(room.promise, code, need, here.near, ids, here.places))
+            room.left -= 1
+            here.places.append(place)
+    return found
 
 
-def _fitting(need: str, promises: Iterable[Promise]) -> list[Promise]:
+@dataclass(slots=True)
+class _Room:
+    """A commitment, and for how many it has room left."""
+
+    promise: Promise
+    left: int
+
+
+@dataclass(slots=True)
+class _Around:
+    """What could help those of one need in a village.
+
+    Parameters
+    ----------
+    choices : the commitments around it with how near their place is, the narrowest first, each place's best last. A place's
+        are one list for all whom it holds; what has no room left goes off it
+    near, room, places : the commitment that is used up now, and to whom it is given here
+    """
+
+    choices: list[tuple[str, list[_Room]]]
+    near: str = ""
+    room: _Room | None = None
+    places: list[int] = field(default_factory=list)
+
+    def next(self) -> _Room | None:
+        """Go on to the best that has room; None if there is none."""
+        self.room = None
+        while self.choices and self.room is None:
+            self.near, rooms = self.choices[0]
+            while rooms and not rooms[-1].left:
+                rooms.pop()
+            if rooms:
+                self.room = rooms[-1]
+            else:
+                self.choices.pop(0)
+        return self.room
+
+
+def _fitting(need: str, rooms: Iterable[_Room]) -> list[_Room]:
     """Give the commitments for a region that could help a need, the best last."""
     order = rules().fits[need]
-    return sorted((p for p in promises if p.menu in order), key=lambda p: order.index(p.menu))[::-1]
+    fit = [room for room in rooms if room.promise.menu in order]
+    return sorted(fit, key=lambda room: order.index(room.promise.menu))[::-1]
 
 
 def _around(village: str) -> list[tuple[str, str]]:

@@ -100,7 +100,7 @@ def proposals(shown: Standing) -> list[dict[str, Any]]:
             "menu": proposal.promise.menu,
             "village": proposal.village,
             "need": proposal.need,
-            "count": len(proposal.children),
+            "count": proposal.count,
             "near": proposal.near,
             "seen": proposal.seen,
         }
