@@ -36,6 +36,7 @@ from server.web import (  # noqa: F401  # their routes stand on the blueprint of
     people_pages,
     post_pages,
     queue_pages,
+    rights_api,
     rights_pages,
     staff_api,
     sync_api,

@@ -19,14 +19,13 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import orjson
 from sqlalchemy import Table, and_, func, select, text, tuple_, union_all
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
 
-from server import audit, clocks, ledger, migrations, persons
+from server import audit, clocks, ledger, migrations, persons, safekeeping
 from server.accounts.roles import WITH_SECOND_FACTOR
 from server.assessment import derive
 from server.audit import checkpoints, verification
@@ -49,7 +48,6 @@ from server.models import (
     Installation,
     JobRun,
     Measurement,
-    Notice,
     SignIn,
     Tablet,
     table,
@@ -79,10 +77,6 @@ SCHEDULER_HOURS: Final = 3
 """The busiest job runs every hour, and all of them when the server starts."""
 CHECKPOINT_HOURS: Final = 24
 """One is signed every hour, and when the server starts."""
-BACKUP_HOURS: Final = 48
-"""One is made each night (docs/operations.md); a night may be missed."""
-PROOF_DAYS: Final = 35
-"""One is tried each month by hand, or each week by the server."""
 CLOCK_SECONDS: Final = 60
 """Several machines may serve one database, and their clocks are not one."""
 QUICK_TAIL: Final = 100_000
@@ -511,11 +505,13 @@ def _backups(patient: _Patient, notes: _Notes) -> None:
     """Ask the log when the last backup was made; a database that was just made or put back has its time still to come."""
     notes.looked_at = 1
     settings = patient.hub.settings
-    last, since = _last(patient, "backup.made")
-    if since < patient.now - timedelta(hours=BACKUP_HOURS) and not is_demo(settings.data_dir):
-        since_when = "none" if last is None else last.astimezone(UTC).isoformat(timespec="minutes")
+    with patient.reading() as session:
+        kept = safekeeping.backups(session, patient.hub, patient.now)
+    if kept.is_late:
+        since_when = "none" if kept.last is None else kept.last.astimezone(UTC).isoformat(timespec="minutes")
         notes.wrong(f"newest: {since_when}")
-    _standing(patient, notes, "backup-failed")
+    for failure in kept.failures:
+        notes.wrong(failure.said)
     if settings.backup_dir is None:
         return
     if not (settings.backup_dir.is_dir() and _is_writable(settings.backup_dir)):
@@ -528,30 +524,14 @@ def _backups(patient: _Patient, notes: _Notes) -> None:
 def _proof(patient: _Patient, notes: _Notes) -> None:
     """Ask the log when a backup was last restored aside, and found whole."""
     notes.looked_at = 1
-    last, since = _last(patient, "backup.proven")
-    said = "" if last is None else last.astimezone(UTC).isoformat(timespec="minutes")
-    if since < patient.now - timedelta(days=PROOF_DAYS) and not is_demo(patient.hub.settings.data_dir):
+    with patient.reading() as session:
+        kept = safekeeping.proofs(session, patient.hub, patient.now)
+    said = "" if kept.last is None else kept.last.astimezone(UTC).isoformat(timespec="minutes")
+    if kept.is_late:
         notes.wrong(f"last: {said or 'never'}")
     notes.remark = (f"terakhir {said}", f"last {said}") if said else ("belum pernah", "never yet")
-    _standing(patient, notes, "backup-unproven")
-
-
-def _last(patient: _Patient, action: str) -> tuple[datetime | None, datetime]:
-    """Give when the log last has something, and since when it is wanting: a new database has its time still to come."""
-    mine = (AuditEntry.district == patient.district, AuditEntry.stream == audit.OFFICE)
-    with patient.reading() as session:
-        query = select(func.max(AuditEntry.at)).where(*mine, AuditEntry.action == action)
-        last = session.execute(query).scalar()
-        installation = session.get_one(Installation, patient.district)
-    return last, max(filter(None, [last, _made_at(installation.incarnation), installation.created_at]))
-
-
-def _standing(patient: _Patient, notes: _Notes, kind: str) -> None:
-    """Tell of the notices of a kind that stand."""
-    query = select(Notice.details).where(Notice.district == patient.district, Notice.kind == kind)
-    with patient.reading() as session:
-        for details in session.scalars(query):
-            notes.wrong(orjson.loads(details)["said"])
+    for failure in kept.failures:
+        notes.wrong(failure.said)
 
 
 # -- keys and the log -----------------------------------------------------------------------------
@@ -606,9 +586,7 @@ def _checkpoint(patient: _Patient, notes: _Notes) -> None:
         newest = checkpoints.newest(session, patient.district)
         installation = session.get_one(Installation, patient.district)
     notes.looked_at = 1
-    since = max(
-        filter(None, [newest and newest.at, _made_at(installation.incarnation), installation.created_at])
-    )
+    since = safekeeping.wanting_since(installation, newest.at if newest else None)
     if since < patient.now - timedelta(hours=CHECKPOINT_HOURS):
         notes.wrong(since.astimezone(UTC).isoformat(timespec="minutes"))
     keys = patient.hub.vault.checkpoint_keys()
@@ -802,12 +780,19 @@ def _states(patient: _Patient, notes: _Notes) -> None:
             for problem in _or_each(chunk, partial(_compare, patient, session)):
                 notes.wrong(problem)
     with patient.reading() as session:
-        query = select(Child.id, Child.person_id, Child.same_as, Child.registered, Child.removed)
+        query = select(
+            *(Child.id, Child.person_id, Child.same_as, Child.registered, Child.removed),
+            Child.wrapped_key.is_(None).label("erased"),
+        )
         rows = session.execute(query.where(Child.district == patient.district)).all()
-    nodes = {row.id: persons.Node(row.same_as, bool(row.registered), bool(row.removed)) for row in rows}
+    nodes = {
+        row.id: persons.Node(row.same_as, bool(row.registered), bool(row.removed))
+        for row in rows
+        if not row.erased
+    }
     together = persons.heads(nodes)
     for row in rows:
-        if row.person_id != together[row.id]:
+        if row.person_id != together.get(row.id, row.id):
             notes.wrong(f"child {row.id}: person_id differs")
 
 
@@ -1007,17 +992,9 @@ def _scheduler(patient: _Patient, notes: _Notes) -> None:
         last = session.execute(ran).scalar()
         installation = session.get_one(Installation, patient.district)
     notes.looked_at = 1
-    since = max(filter(None, [last, _made_at(installation.incarnation), installation.created_at]))
+    since = safekeeping.wanting_since(installation, last)
     if since < patient.now - timedelta(hours=SCHEDULER_HOURS):
         notes.wrong(since.astimezone(UTC).isoformat(timespec="minutes"))
-
-
-def _made_at(id_: str) -> datetime | None:
-    """Read when a UUIDv7 was made (RFC 9562, 5.7: milliseconds in its first 48 bits)."""
-    try:
-        return datetime.fromtimestamp((UUID(id_).int >> 80) / 1000, UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _tablets(patient: _Patient, notes: _Notes) -> None:

@@ -166,6 +166,16 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         "This record is part of the health centre's medical records and must be kept until {until}."
         " Offer restriction instead.",
     ),
+    "request-answered": ProblemKind(
+        409,
+        "Permintaan ini sudah dijawab ({outcome}). Jawaban itu tetap berlaku; muat ulang halamannya.",
+        "This request was answered before ({outcome}). That answer stands; load the page again.",
+    ),
+    "erasure-not-proposed": ProblemKind(
+        409,
+        "Belum ada yang mengusulkan penghapusan ini. Jawablah permintaannya lebih dahulu.",
+        "Nobody has proposed this erasure yet. Answer the request first.",
+    ),
     "second-person-needed": ProblemKind(
         409,
         "Penghapusan harus disetujui orang lain, bukan yang menerima atau mengusulkannya. Mintalah pengawas menyetujuinya.",

@@ -34,6 +34,7 @@ from server.hub import Hub
 from server.logs import start_logging
 from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, table
 from server.oversight import months
+from server.safekeeping import BACKUP_FAILED, BACKUP_UNPROVEN
 from server.security import KeyUnusable
 
 CHUNK: Final = 500
@@ -45,8 +46,6 @@ LONGEST_TAIL: Final = 2_000_000
 """Entries that are recomputed before a checkpoint is signed; an hour has a few hundred, a log that was never signed all."""
 LOG_BROKEN: Final = "log-broken"
 """The notice for each stream of the log, or checkpoint, that does not verify."""
-BACKUP_FAILED, BACKUP_UNPROVEN = "backup-failed", "backup-unproven"
-"""The notices that stand until a backup was made, or proven, by itself."""
 LEAD_SECONDS: Final = 5
 """How often the leader asks whether it still leads."""
 

@@ -348,9 +348,11 @@ def save(
 
 
 def _regroup(touched: Touched, measured: set[str | None]) -> frozenset[str]:
-    """Work out who is one person now; give all whose company changed."""
+    """Work out who is one person now; give all whose company changed. Who was erased is nobody's company."""
     nodes = {}
     for subject in touched.subjects.values():
+        if subject.erased:
+            continue
         state, row = touched.states.get(subject.id), subject.row
         if state is not None:
             link = (state.value("same_as") or {}).get("child")

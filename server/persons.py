@@ -3,7 +3,7 @@
 Rules kept here:
 - A link is the one live value of a child's `same_as`. While that is in conflict it links nobody: a person settles it first.
 - Links have no direction for reading: all who hang together, in chains, stars or rings, are one person.
-- A link to a child who is not here yet begins to hold when that child arrives.
+- A link to a child who is not here yet begins to hold when that child arrives. One to who was erased links nobody.
 - The head is the first of them by: not removed, registered, least id. `person_id` of all is the head's id, and one's own for
   a child who is linked to nobody. It is a function of the records as they stand, so no order of arrival matters.
 """

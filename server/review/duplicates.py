@@ -155,7 +155,7 @@ def _two(session: Session, hub: Hub, scope: Scope, one: str, other: str) -> dict
     if one == other or not (UUID_TEXT.fullmatch(one) and UUID_TEXT.fullmatch(other)):
         raise Problem("record-unknown")
     visible = session.scalar(select(func.count()).where(Child.id.in_((one, other)), within(hub, scope)))
-    sides = _sides(session, hub, scope, {one, other})
+    sides = _sides(session, hub, scope, {one, other})  # not who was erased
     if not visible or len(sides) < 2:
         raise Problem("record-unknown")
     return sides
@@ -183,7 +183,9 @@ def _sides(session: Session, hub: Hub, scope: Scope, child_ids: set[str]) -> dic
             measured.label("measurements"),
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
-        .where(Child.district == hub.district, Child.id.in_(sorted(child_ids)))
+        .where(
+            Child.district == hub.district, Child.id.in_(sorted(child_ids)), Child.wrapped_key.is_not(None)
+        )
     )
     return {row.child_id: _side(hub, scope, row) for row in rows}
 

@@ -1,15 +1,18 @@
 """The rights of a child's parents under UU 27/2022 (PDP): to see, correct, restrict and erase what is held, in time.
 
-`requests` keeps what was asked and when the answer is due, `restricting` stops and resumes processing, `erasing` destroys a
-person for good, `access` gives everything that is held and who read it, as JSON and on paper. docs/privacy.md says why.
+`requests` keeps what was asked and when the answer is due, `consenting` whether a parent agrees, `restricting` stops and
+resumes processing, `erasing` destroys a person for good, `access` gives everything that is held and who read it, as JSON and
+on paper, `standing` shows how a child stands with all that. docs/privacy.md says why.
 
 Rules kept here: every step is in the log; who asked and what they said is sealed with the child's key; nobody erases alone.
 """
 
 from server.rights.access import Report, as_pdf, gather, log_given
+from server.rights.consenting import consent
 from server.rights.erasing import erase_again, erased_so_far, hold_until
 from server.rights.requests import (
     DAYS,
+    FITTING,
     KINDS,
     OUTCOMES,
     RELATIONS,
@@ -21,17 +24,21 @@ from server.rights.requests import (
     receive,
 )
 from server.rights.restricting import lift, restrict
+from server.rights.standing import Standing, standing
 
 __all__ = [
     "DAYS",
+    "FITTING",
     "KINDS",
     "OUTCOMES",
     "RELATIONS",
     "Asked",
     "Report",
+    "Standing",
     "agree",
     "answer",
     "as_pdf",
+    "consent",
     "erase_again",
     "erased_so_far",
     "gather",
@@ -42,4 +49,5 @@ __all__ = [
     "open_requests",
     "receive",
     "restrict",
+    "standing",
 ]

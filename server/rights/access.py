@@ -78,7 +78,7 @@ class Report:
             "history": timeline_json(self.view.events),
             "readers": [dict(entry) for entry in self.readers],
             "lists": [dict(entry) for entry in self.lists],
-            "requests": [asked.wire() for asked in self.requests],
+            "requests": [asked.wire(self.made_at) for asked in self.requests],
         }
 
 

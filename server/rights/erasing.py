@@ -5,7 +5,8 @@ measurements, what was derived from them, follow-ups, open questions; the conten
 aside too; its rows in files that were imported. What stays has no person in it: ids, days, who wrote when, hashes; so the
 log, the ledger's chains and the counts of what posts sent still hold.
 
-The tablets of every post that may have it are told with their next sync.
+The tablets of every post that may have it are told with their next sync. Whoever only looked like the child stays, and is
+looked at anew; what else was asked for the child lapses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ import orjson
 from sqlalchemy import Text, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from server import ledger, persons
+from server import assessment, ledger, persons
 from server.db import upsert
 from server.errors import Problem
 from server.hub import Hub
@@ -46,6 +47,8 @@ from server.rights.restricting import locked, tell
 HOLD_YEARS: Final = 25
 """Permenkes 24/2022, article 39: medical records are kept at least so long after the last visit."""
 ERASED: Final = "rights.erased"
+LAPSED: Final = {"status": "refused", "outcome": "erased"}
+"""What becomes of other requests for the child."""
 _EMPTY: Final = (
     "weight_g",
     "oedema",
@@ -106,7 +109,9 @@ def erase(
     ids = [row["id"] for row in rows]
     told = _posts_that_may_have_it(session, hub, ids)
     rows, positions = locked(session, hub, child_id, *told)
+    alike = _paired_with(session, hub, ids)
     _empty(session, hub, ids)
+    _let_requests_lapse(session, hub, ids, agreed_by, now)
     _forget_imports(session, hub, set(ids))
     for row in rows:
         _destroy(session, hub, row, positions)
@@ -128,6 +133,7 @@ def erase(
     ]
     upsert(session, table(Erasure), erased)
     tell(session, hub, rows, positions, ERASED, agreed_by, now)
+    assessment.assess(session, hub, alike, now)
 
 
 def told_by_child(rows: Sequence[Mapping[Any, Any]], posts: Sequence[str]) -> dict[str, list[str]]:
@@ -143,6 +149,24 @@ def _posts_that_may_have_it(session: Session, hub: Hub, ids: Sequence[str]) -> l
     of_tablets = select(t.post_id).where(t.district == hub.district, cast(t.id, Text()).in_(wrote))
     mine = p.district == hub.district, or_(p.id.in_(left), p.id.in_(of_tablets))
     return list(session.scalars(select(p.id).where(*mine).order_by(p.id)))
+
+
+def _paired_with(session: Session, hub: Hub, ids: Sequence[str]) -> list[str]:
+    """Find the other children who may be the same as one of these: they are flagged for it."""
+    c = table(DuplicatePair).c
+    either = or_(c.child_id.in_(ids), c.other_id.in_(ids))
+    pairs = session.execute(select(c.child_id, c.other_id).where(c.district == hub.district, either))
+    return sorted({child_id for pair in pairs for child_id in pair} - set(ids))
+
+
+def _let_requests_lapse(
+    session: Session, hub: Hub, ids: Sequence[str], agreed_by: str, now: datetime
+) -> None:
+    """Close what else was asked: there is nothing left to do it to."""
+    c = table(RightsRequest).c
+    mine = c.district == hub.district, c.child_id.in_(ids), c.status.in_(("open", "waiting"))
+    values = {**LAPSED, "decided_by": agreed_by, "decided_at": now}
+    session.execute(update(table(RightsRequest)).where(*mine).values(**values))
 
 
 def _destroy(session: Session, hub: Hub, row: Mapping[Any, Any], positions: Positions) -> None:

@@ -63,7 +63,15 @@ OUTCOMES: Final[Mapping[str, Pair]] = {
         "Refused: the record must still be kept by law",
     ),
     "withdrawn": ("Dicabut oleh pemohon", "Withdrawn by who asked"),
+    "erased": ("Gugur: data anak sudah dihapus", "Lapsed: the child’s data was erased"),
 }
+_ALWAYS: Final = ("done", "not-entitled", "withdrawn")
+FITTING: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(KINDS, _ALWAYS),
+    CORRECTION: ("done", "data-right", "not-entitled", "withdrawn"),
+    ERASURE: ("done", "must-be-kept", "not-entitled", "withdrawn"),
+}
+"""The outcomes that a request can have, by kind."""
 OPEN, WAITING, DONE, REFUSED, WITHDRAWN = "open", "waiting", "done", "refused", "withdrawn"
 MOST_WORDS: Final = 1000
 
@@ -109,13 +117,15 @@ class Asked:
         """Give the whole hours until the answer is due; negative when it is late."""
         return int((self.due_at - now).total_seconds() // 3600)
 
-    def wire(self) -> dict[str, Any]:
-        """Write it as JSON."""
+    def wire(self, now: datetime) -> dict[str, Any]:
+        """Write it as JSON, with what is left of the time."""
         moments = {name: getattr(self, name) for name in ("asked_at", "due_at", "decided_at")}
         plain = ("id", "kind", "status", "relation", "by", "contact", "words", "received_by", "proposed_by")
         return {
             **{name: getattr(self, name) for name in (*plain, "decided_by", "outcome")},
             **{name: at.isoformat(timespec="seconds") if at else None for name, at in moments.items()},
+            "late": self.is_overdue(now),
+            "hours_left": self.hours_left(now) if self.is_open else None,
             "child": {"id": self.child_id, "name": self.name},
             "post": {"id": self.post_id, "name": self.post_name},
         }
@@ -169,7 +179,7 @@ def _check(asked: Mapping[str, Any]) -> None:
     found = []
     for name, choices in (("kind", KINDS), ("relation", RELATIONS)):
         value = asked.get(name)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             code = "missing" if value is None else "not-choice"
             found.append(reason(name, code, value, ", ".join(choices)).wire())
     for name, most in (("by", 120), ("contact", 120), ("words", MOST_WORDS)):
@@ -183,22 +193,22 @@ def _check(asked: Mapping[str, Any]) -> None:
 
 
 def answer(
-    session: Session, hub: Hub, scope: Scope, request_id: str, outcome: str, *, author: str, now: datetime
+    session: Session, hub: Hub, scope: Scope, request_id: str, outcome: Any, *, author: str, now: datetime
 ) -> str:
     """Do what was asked, or refuse it; give the request's status then. To erase, this only proposes it.
 
     Raises
     ------
     Problem
-        `record-unknown`; `already-decided`; `change-invalid` for an outcome that is none; `retention-holds`.
+        `record-unknown`; `request-answered`; `change-invalid` for an outcome that does not fit; `retention-holds`.
     """
-    if outcome not in OUTCOMES:
-        raise Problem(
-            "change-invalid", reasons=[reason("outcome", "not-choice", outcome, ", ".join(OUTCOMES)).wire()]
-        )
     row = _find(session, hub, scope, request_id)
-    if row.status not in (OPEN, WAITING):
-        raise Problem("already-decided")
+    if outcome not in FITTING[row.kind]:
+        choices = ", ".join(FITTING[row.kind])
+        raise Problem(
+            "change-invalid", reasons=[reason("outcome", "not-choice", outcome or None, choices).wire()]
+        )
+    _open_still(row)
     if outcome != "done":
         status = WITHDRAWN if outcome == "withdrawn" else REFUSED
         return _close(session, hub, row, status, outcome, author, now)
@@ -223,16 +233,22 @@ def agree(session: Session, hub: Hub, scope: Scope, request_id: str, *, author: 
     Raises
     ------
     Problem
-        `record-unknown`; `already-decided` unless it waits; `second-person-needed` for who proposed or received it;
-        `retention-holds`.
+        `record-unknown`; `request-answered`; `erasure-not-proposed`; `second-person-needed` for who proposed or received
+        it; `retention-holds`.
     """
     row = _find(session, hub, scope, request_id)
+    _open_still(row)
     if row.status != WAITING:
-        raise Problem("already-decided")
+        raise Problem("erasure-not-proposed")
     if author in (row.proposed_by, row.received_by):
         raise Problem("second-person-needed")
     _close(session, hub, row, DONE, "done", author, now)
     erasing.erase(session, hub, row.child_id, proposed_by=row.proposed_by, agreed_by=author, now=now)
+
+
+def _open_still(row: Any) -> None:
+    if row.status not in (OPEN, WAITING):
+        raise Problem("request-answered", outcome=row.outcome)
 
 
 def _close(
@@ -282,6 +298,12 @@ def one(session: Session, hub: Hub, scope: Scope, request_id: str) -> Asked:
     if not found:
         raise Problem("record-unknown")
     return found[0]
+
+
+def log_listed(session: Session, hub: Hub, actor: str, shown: int, now: datetime) -> None:
+    """Log that somebody was shown the requests that wait, names and all."""
+    details = {"requests": shown}
+    audit.append(session, hub.district, audit.OFFICE, "rights.listed", actor=actor, now=now, details=details)
 
 
 def log_seen(session: Session, hub: Hub, person: Person, child_id: str, post_id: str, now: datetime) -> None:
@@ -346,7 +368,17 @@ def _find(session: Session, hub: Hub, scope: Scope, request_id: str) -> Any:
     """Load a request in scope, locked until the transaction ends."""
     r = RightsRequest
     wanted = (
-        select(r.id, r.child_id, r.kind, r.status, r.due_at, r.proposed_by, r.received_by, Child.post_id)
+        select(
+            r.id,
+            r.child_id,
+            r.kind,
+            r.status,
+            r.due_at,
+            r.proposed_by,
+            r.received_by,
+            r.outcome,
+            Child.post_id,
+        )
         .join(Child, and_(Child.district == r.district, Child.id == r.child_id))
         .where(r.district == hub.district, r.id == request_id, reach(hub, scope))
         .with_for_update(of=table(RightsRequest))

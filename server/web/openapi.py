@@ -42,6 +42,7 @@ ANSWERS: Final[Mapping[str, type[Schema]]] = {
 CREATED: Final = (
     *("POST /api/v1/people", "POST /api/v1/tablets/codes", "POST /api/v1/aid/donors"),
     *("POST /api/v1/aid/commitments", "POST /api/v1/aid/activities", "POST /api/v1/aid/sheets"),
+    "POST /api/v1/children/<child_id>/rights",
 )
 SENDS_FILES: Final = ("POST /api/v1/exports",)
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}

@@ -15,7 +15,7 @@ from flask import session as cookie
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from server import audit
+from server import audit, safekeeping
 from server.accounts import PersonRefused, limits, second_factor, sessions
 from server.accounts import people as register
 from server.accounts.roles import ROLES, SCOPE_KINDS
@@ -43,7 +43,14 @@ STATES: Final = {"active": N_("Active"), "invited": N_("Invited"), "disabled": N
 
 @bp.app_context_processor
 def _words() -> dict[str, Any]:
-    return {"role_words": ROLES, "scope_words": SCOPE_KINDS, "state_words": STATES}
+    words = {"role_words": ROLES, "scope_words": SCOPE_KINDS, "state_words": STATES}
+    return {**words, "how_kept": _how_kept}
+
+
+def _how_kept() -> tuple[safekeeping.Kept, safekeeping.Kept]:
+    """Say how backups and their proofs stand."""
+    with hub().database.reading() as session:
+        return safekeeping.backups(session, hub(), _now()), safekeeping.proofs(session, hub(), _now())
 
 
 def _now() -> datetime:

@@ -13,13 +13,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import office, rights
 from server.errors import Problem
-from server.office import Edit
 from server.review import Scope, care
-from server.review.scope import name_of, state_of
 from server.rights import requests
 from server.web.gate import hub, permitted, person
 from server.web.words import N_, language, told
-from sync_protocol import VersionVector
 
 bp = Blueprint("rights", __name__)
 
@@ -34,11 +31,6 @@ STATUSES: Final = {
 }
 FIELDS: Final = ("kind", "relation", "by", "contact", "words")
 CONSENT: Final = ("by", "relation", "on", "method")
-FITTING: Final = {
-    requests.CORRECTION: ("done", "data-right", "not-entitled", "withdrawn"),
-    requests.ERASURE: ("done", "must-be-kept", "not-entitled", "withdrawn"),
-}
-"""Outcomes that are offered, by kind."""
 
 
 @bp.app_context_processor
@@ -80,6 +72,8 @@ def all_requests() -> str:
     """List the requests that wait for an answer, the one that is due first in front."""
     with hub().database.reading() as session:
         found = rights.open_requests(session, hub(), _scope())
+    with hub().database.transaction() as session:
+        requests.log_listed(session, hub(), _acting(), len(found), _now())
     return render_template("rights.html", requests=found, now=_now())
 
 
@@ -117,17 +111,14 @@ def consent(child_id: str) -> Answer:
     """Write down that a parent gives consent or takes it back."""
     typed = {name: request.form.get(name, "").strip() or None for name in CONSENT}
     try:
-        seen = VersionVector.from_wire(orjson.loads(request.form.get("context") or "{}"))
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        seen = orjson.loads(request.form.get("context") or "{}")
+    except orjson.JSONDecodeError as error:
         raise Problem("request-malformed", reason="context") from error
-    register = {"given": request.form.get("given") == "1", **typed}
-    edit = Edit.of_child(child_id, {"consent": register}, seen)
-    now = _now()
+    said = {"given": request.form.get("given") == "1", **typed}
     try:
-        with hub().database.reading() as session:
-            requests.subject(session, hub(), _scope(), child_id)
         office.decide(
-            hub(), lambda s: office.write(s, hub(), [edit], "consent.recorded", author=_acting(), now=now)
+            hub(),
+            lambda s: rights.consent(s, hub(), _scope(), child_id, said, seen, author=_acting(), now=_now()),
         )
     except Problem as refused:
         return _again(child_id, refused, typed)
@@ -145,31 +136,32 @@ def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tup
 
 def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any = ()) -> str:
     with hub().database.reading() as session:
-        row = requests.subject(session, hub(), _scope(), child_id)
-        asked = rights.of_child(session, hub(), _scope(), child_id)
-        until = rights.hold_until(session, hub(), child_id)
+        shown = rights.standing(session, hub(), _scope(), child_id)
         named = {
-            one for each in asked for one in (each.received_by, each.proposed_by, each.decided_by) if one
+            one
+            for each in shown.asked
+            for one in (each.received_by, each.proposed_by, each.decided_by)
+            if one
         }
         people = care.people(session, hub(), named)
-    state = state_of(hub(), child_id, row) if row.state is not None else None
+    today = hub().settings.today(_now())
     return render_template(
         "rights_child.html",
         child_id=child_id,
-        name=name_of(hub(), row),
-        restricted_at=row.restricted_at,
-        consents=[sibling.value for sibling in state.registers.get("consent", ())] if state else [],
-        context=orjson.dumps(state.vector.wire(), default=tuple).decode() if state else "{}",
-        requests=asked,
+        name=shown.name,
+        restricted_at=shown.restricted_at,
+        consents=shown.consents,
+        context=orjson.dumps(shown.context).decode(),
+        requests=shown.asked,
         people=people,
-        hold_until=until,
-        holds=until is not None and until > hub().settings.today(_now()),
-        fitting=lambda kind: FITTING.get(kind, ("done", "not-entitled", "withdrawn")),
+        hold_until=shown.hold_until,
+        holds=shown.holds(today),
+        fitting=rights.FITTING,
         typed=typed or {},
         wrong=wrong,
         now=_now(),
         me=_acting(),
-        today=hub().settings.today(_now()),
+        today=today,
     )
 
 

@@ -26,6 +26,7 @@ from schemas.strict import (
     uuid,
     whole,
 )
+from server import rights
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.aid.register import COMMITMENT, CONTACT, DONOR, MOST_PLACES, MOST_REACHED, MOST_RP
 from server.aid.register import MOST_MONTHS as AID_MONTHS
@@ -83,6 +84,7 @@ TEXT, ID, WORDS = Text(), uuid(), Text(Need.ABSENT)
 MAYBE_ID, MAYBE_DAY, JSON = uuid(Need.ABSENT), Day(Need.ABSENT), Json(Need.OPTIONAL)
 VECTOR, VECTORS = Object(), Object()
 DECISIONS: Final = dict.fromkeys(answer for answers in ANSWERS.values() for answer in answers)
+FITTING_ANY: Final = dict.fromkeys(one for outcomes in rights.FITTING.values() for one in outcomes)
 THE_MONTH = shaped("[0-9]{4}-[0-9]{2}", "not-date", Need.ABSENT)
 TICK = choice("1", need=Need.ABSENT)
 NEXT: Final[Fields] = {"next": WORDS}
@@ -217,6 +219,26 @@ TAKEN: Final[Mapping[str, Taken]] = {
     ),
     "POST /hak/<uuid:request_id>": Taken(form={"outcome": WORDS}),
     "POST /hak/<uuid:request_id>/setuju": NO_FIELDS,
+    "POST /api/v1/children/<child_id>/rights": Taken(
+        json={
+            "kind": choice(*rights.KINDS),
+            "relation": choice(*rights.RELATIONS),
+            "by": TEXT,
+            **dict.fromkeys(("contact", "words"), Text(Need.OPTIONAL)),
+        }
+    ),
+    "POST /api/v1/children/<child_id>/consent": Taken(
+        json={
+            "given": Flag(),
+            "by": TEXT,
+            "relation": choice(*rights.RELATIONS),
+            "on": Day(),
+            "method": Text(Need.OPTIONAL),
+            "context": Object(),
+        }
+    ),
+    "POST /api/v1/rights/<uuid:request_id>/answer": Taken(json={"outcome": choice(*FITTING_ANY)}),
+    "POST /api/v1/rights/<uuid:request_id>/agree": NOTHING,
     # deciding
     "GET /anak/<child_id>/tindak/<form>": Taken(CARE),
     "POST /anak/<child_id>/tindak/<form>": Taken(form=CARE),

@@ -46,7 +46,7 @@ def main(name: str, *arguments: str) -> None:
             rng = random.Random(seed)
             if rng.random() < 0.5:
                 return bytes(atheris.Mutate(case, most))
-            return another(rng, bytes(case), target.known)[:most]
+            return another(rng, bytes(case), target)[:most]
 
         def take(case: bytes) -> None:
             target.take(case)

@@ -8,7 +8,7 @@ page cache, with the heaps of threads, and with 64 MiB for each password, and hi
 import gc
 import sys
 import tracemalloc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -50,12 +50,18 @@ class Recorder:
         return self.line(method, path, headers, body)
 
 
-def left_behind(line: Line, asked: Sequence[Asked], uploads: Sequence[Sequence[Asked]]) -> Kept:
+def left_behind(
+    line: Line,
+    asked: Sequence[Asked],
+    uploads: Sequence[Sequence[Asked]],
+    tell: Callable[[str], object] = lambda _: None,
+) -> Kept:
     """Ask the same again and again, each time with new uploads of the same kind, and count what stays.
 
     Parameters
     ----------
     uploads : those of each time; so many times it is asked, WARM of them before it counts
+    tell : is told how far it has come, after each time
     """
     counts = []
     for number, new in enumerate(uploads):
@@ -64,6 +70,7 @@ def left_behind(line: Line, asked: Sequence[Asked], uploads: Sequence[Sequence[A
         gc.collect()
         if number >= WARM - 1:
             counts.append(sys.getallocatedblocks())
+        tell(f"leaks: asked {number + 1} of {len(uploads)} times, {sys.getallocatedblocks()} blocks live")
     each = len(asked) + len(uploads[-1])
     blocks = min(after - before for before, after in pairwise(counts)) / each  # a leak grows every time
     kept = Kept(blocks, each * len(uploads))

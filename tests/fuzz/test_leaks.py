@@ -1,7 +1,7 @@
 """No request leaves anything behind in the process that answers it, and a leak would be seen."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
@@ -36,10 +36,12 @@ def pages(world: test_role_walk.World) -> list[Asked]:
     return [("GET", path, headers, None) for path in (*paths, "/tidak-ada", "/api/v1/tidak-ada")]
 
 
-def replayed(world: test_role_walk.World, times: int = TIMES) -> Kept:
+def replayed(
+    world: test_role_walk.World, times: int = TIMES, tell: Callable[[str], object] = lambda _: None
+) -> Kept:
     """Ask for everything several times over, with new uploads each time."""
-    line = wsgi(world.app, "127.0.0.2")
-    return left_behind(line, pages(world), carried(world.clinic.district.tablet(0), SYNC, times, UPLOADS))
+    uploads = carried(world.clinic.district.tablet(0), SYNC, times, UPLOADS)
+    return left_behind(wsgi(world.app, "127.0.0.2"), pages(world), uploads, tell)
 
 
 def test_requests_leave_nothing_behind(

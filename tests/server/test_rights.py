@@ -121,7 +121,7 @@ def test_a_request_is_due_in_three_times_24_hours_and_told_late_after(
     assert answer(installed, request, "data-right") == "refused"
     with pytest.raises(Problem) as again:
         answer(installed, request)
-    assert again.value.code == "already-decided"
+    assert again.value.body()["code"] == "request-answered"
     assert installed.actions(f"post/{installed.posts[0]}")[-2:] == ["rights.requested", "rights.answered"]
 
 
@@ -193,7 +193,7 @@ def test_erasing_takes_two_people(installed: District, child: str) -> None:
     request = ask(installed, child, "erasure")
     with pytest.raises(Problem) as early:
         agree(installed, request)
-    assert early.value.code == "already-decided"
+    assert early.value.code == "erasure-not-proposed"
     answer(installed, request, author=OTHER)
     for author in (ONE, OTHER):
         with pytest.raises(Problem) as alone:

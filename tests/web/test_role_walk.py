@@ -222,6 +222,13 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /anak/<child_id>/hak/salinan.<any(pdf, json):paper>": "decide",
     "POST /hak/<uuid:request_id>": "decide",
     "POST /hak/<uuid:request_id>/setuju": "agree_to_erase",
+    "GET /api/v1/rights": "decide",
+    "GET /api/v1/children/<child_id>/rights": "decide",
+    "POST /api/v1/children/<child_id>/rights": "decide",
+    "POST /api/v1/children/<child_id>/consent": "decide",
+    "GET /api/v1/children/<child_id>/copy": "decide",
+    "POST /api/v1/rights/<uuid:request_id>/answer": "decide",
+    "POST /api/v1/rights/<uuid:request_id>/agree": "agree_to_erase",
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
