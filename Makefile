@@ -5,6 +5,9 @@ VENV ?= .venv
 JOBS ?= 2
 ARGS ?=
 
+# Tests start hundreds of processes of ours; each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Branch coverage in per cent: the pure rooms, and everything.
 FLOOR_PURE ?= 100
 FLOOR ?= 90

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile
 
-from alembic.script import ScriptDirectory
-
 from server import migrations
 from server.backup.refusals import BackupRefused, Progress
 from server.backup.sealed import SealedReader, cipher_of, newer, read_header
@@ -191,13 +189,8 @@ def refuse_unfit(settings: Settings, file: Path, manifest: Manifest) -> None:
             f"{file} adalah cadangan {manifest.kind}, sedangkan di sini {kind_of(settings)}: pulihkan ke jenis yang sama",
             f"{file} is a backup of {manifest.kind}, and this is {kind_of(settings)}: restore it to the same kind",
         )
-    if manifest.revision not in known_revisions():
+    if manifest.revision not in migrations.revisions():
         raise newer(file, asdict(manifest))
-
-
-def known_revisions() -> set[str]:
-    """Give every revision of the schema that this release can start from."""
-    return {script.revision for script in ScriptDirectory(str(migrations.HERE)).walk_revisions()}
 
 
 def kind_of(settings: Settings) -> str:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from alembic import command
 from sqlalchemy import create_engine, delete, inspect, make_url, select, text, update
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -29,7 +28,6 @@ from server.backup.archive import (
     Archive,
     Manifest,
     altered,
-    known_revisions,
     member_of,
     refuse_unfit,
 )
@@ -177,7 +175,7 @@ def contents(settings: Settings) -> Contents:
 
 def _refuse_here(here: Contents, manifest: Manifest | None) -> None:
     """Refuse a place whose data the backup does not stand for."""
-    if here.revision is not None and here.revision not in known_revisions():
+    if here.revision is not None and here.revision not in migrations.revisions():
         raise BackupRefused(
             "basis data di sini milik rilis yang lebih baru: pasang rilis itu dulu",
             "the database here is of a newer release: install that one first",
@@ -415,7 +413,7 @@ def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
         connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
     engine.dispose()
     scratch_url = within(url, SCRATCH)
-    command.upgrade(migrations._config(scratch_url), archive.manifest.revision)
+    migrations.upgrade(scratch_url, archive.manifest.revision)
     engine = create_engine(scratch_url)
     with engine.begin() as connection:
         driver: Any = connection.connection.dbapi_connection

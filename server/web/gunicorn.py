@@ -1,6 +1,8 @@
 """What gunicorn asks of us, worker by worker."""
 
+import gc
 import time
+from importlib import import_module
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # the library has no types
@@ -11,6 +13,13 @@ from server.config import metrics_directory
 from server.web.sync_api import taking_a_batch
 
 HEAD_START_SECONDS: Final = 0.004
+
+
+def on_starting(_server: Any) -> None:
+    """Load the code once, before there are workers: they share its memory and start at once. It opens nothing: databases and
+    keys are each worker's own."""
+    import_module("server.app")  # by its name: it lies above this room
+    gc.freeze()
 
 
 def post_worker_init(_worker: Any) -> None:

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from alembic import command
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, delete, insert, inspect, select
@@ -383,7 +382,7 @@ def test_flag_without_a_measurement_is_named_by_what_it_says() -> None:
 def at_0002(databases: Databases) -> Iterator[str]:
     """Give a database as the release before had it, without rows."""
     url = databases.empty()
-    command.upgrade(migrations._config(url), "0002")
+    migrations.upgrade(url, "0002")
     yield url
     databases.drop(url)
 

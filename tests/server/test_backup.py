@@ -23,7 +23,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from alembic import command
 from click.testing import CliRunner, Result
 from psycopg import sql
 from sqlalchemy import create_engine, func, make_url, select, text, update
@@ -352,7 +351,7 @@ def test_older_schema_is_brought_up_to_date(
 ) -> None:
     old = replace(place.hub.settings, database_url=databases.empty(), data_dir=tmp_path / "old")
     old.data_dir.mkdir()
-    command.upgrade(migrations._config(old.database_url), "0001")
+    migrations.upgrade(old.database_url, "0001")
     engine = create_engine(old.database_url)
     with engine.begin() as connection:
         row = {"d": DISTRICT, "i": place.new_id(), "at": "2026-03-05T02:00:00.000000+00:00"}

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Table, UniqueConstraint, create_engine, text
 
-from server.migrations import migrate, newest, present
+from server.migrations import _config, migrate, newest, present, revisions
 from server.models import CROSS_DISTRICT, Base
 from tests.server._district import Databases
 
@@ -72,6 +73,12 @@ def test_every_sqlite_table_is_strict(sqlite_databases: Databases) -> None:
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     migrate(database_url)
     assert present(database_url) == newest()
+
+
+def test_revisions_are_those_that_alembic_knows() -> None:
+    scripts = ScriptDirectory.from_config(_config(""))
+    assert revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert newest() == scripts.get_current_head()
 
 
 def test_empty_database_has_no_revision(databases: Databases) -> None:

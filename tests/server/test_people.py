@@ -449,7 +449,7 @@ def test_password_is_changed_only_by_who_knows_the_old_one(on_sqlite: District) 
     refused("too-many-tries", lambda: change(on_sqlite, token, PASSWORD, OTHER))
 
 
-def test_unknown_user_costs_what_a_wrong_password_costs(on_sqlite: District) -> None:
+def test_unknown_user_costs_what_a_wrong_password_costs(on_sqlite: District, in_earnest: None) -> None:
     """Argon2 is the cost: it must run once for either, and once for somebody who was invited and has no password."""
     add(on_sqlite)
     add(on_sqlite, "diundang", password=None)

@@ -247,9 +247,9 @@ def test_anything_else_is_no_base64url(text: str) -> None:
 # -- passwords and tokens ---------------------------------------------------------------------------
 
 
-def test_password_fits_its_hash_alone() -> None:
+def test_password_fits_its_hash_alone(in_earnest: None) -> None:
     stored = hash_password("kuda-laut-hijau")
-    assert stored.startswith("$argon2id$")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert password_fits(stored, "kuda-laut-hijau")
     assert not password_fits(stored, "Kuda-laut-hijau")
 

@@ -30,6 +30,8 @@ from tests.interchange._files import row, xlsx
 from tests.server._district import DISTRICT, Databases, District
 from tests.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in
 
+pytestmark = pytest.mark.uncounted  # every route, by everybody: each has tests of its own
+
 WORLD, WAY, SIGNED_IN = "the whole world", "whoever is about to sign in", "everybody who is signed in"
 
 OPEN_TO: Final[Mapping[str, str]] = {

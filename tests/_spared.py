@@ -1,0 +1,64 @@
+"""Work that every test would do anew and that proves nothing: to compile templates and addresses, and to pay Argon2's price.
+
+Each test of pages has an application of its own. In those of a child's page templates took a third of the processor,
+addresses a sixth and passwords a sixth (27 November 2026). Templates, addresses and Argon2id stay what they are in earnest.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import CodeType
+from typing import Any
+
+from argon2 import PasswordHasher
+from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
+
+from server import security
+
+__all__ = ["passwords_in_earnest", "spare_work"]
+
+IN_EARNEST = security._HASHER
+QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates, kept in this process."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+class _LateRule(Rule):
+    """A route whose writer of addresses is compiled when its first address is written; most write none in a test."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = cache(super()._compile_builder)
+        return lambda rule, /, **values: compiled(append_unknown)(rule, **values)
+
+
+def spare_work() -> None:
+    """Let all applications of this process share their templates, and hash passwords quickly."""
+    Flask.jinja_options = {"bytecode_cache": _Compiled()}
+    Flask.url_rule_class = _LateRule
+    security._HASHER = QUICK
+
+
+@contextmanager
+def passwords_in_earnest() -> Iterator[Any]:
+    """Hash as a server does, for tests of what that costs."""
+    security._nobodys_hash.cache_clear()
+    security._HASHER = IN_EARNEST
+    try:
+        yield
+    finally:
+        security._nobodys_hash.cache_clear()
+        security._HASHER = QUICK
