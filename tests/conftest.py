@@ -26,13 +26,13 @@ spare_work()
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
-UNCOUNTED = ("browser", "faults", "fuzz", "peers", "scenarios", "tablet")
-"""Rooms of stories: what they run is counted in the tests of its own room, if it is tested there at all."""
+UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
+"""Rooms of browsers and real servers: what they run is counted in the tests of its own room, if it is tested there at all."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count the lines that a test runs, unless it is a story, is marked `uncounted`, or runs on SQLite as well.
+    """Count the lines that a test runs, unless it is of those rooms, is marked `uncounted`, or runs on SQLite as well.
 
     Counting doubles the time of plain Python, and makes a page's test half as long again (27 November 2026).
     """

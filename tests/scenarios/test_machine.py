@@ -193,6 +193,7 @@ class TroubledPost(CalmPost):
 MACHINES: dict[str, type[CalmPost]] = {"calm": CalmPost, "troubled": TroubledPost}
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("machine", MACHINES)
 def test_nothing_is_lost_whatever_happens(
     databases: Databases, machine: str, record_property: Callable[[str, object], None]
@@ -288,6 +289,7 @@ def _believed(change: Change, held: dict[Dot, str]) -> Change:
     return replace(change, context=VersionVector(entries))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("room", "name", "broken"),
     [(sync, "_continuity", takes_holes), (merging, "fold", believes_counters)],
