@@ -25,9 +25,8 @@ spare_work()
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
-
 UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
-"""Rooms of browsers and real servers: what they run is counted in the tests of its own room, if it is tested there at all."""
+"""Rooms of browsers and real servers: what they run is counted in the tests of its own room."""
 
 
 @pytest.hookimpl(wrapper=True)
