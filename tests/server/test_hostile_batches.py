@@ -1,6 +1,7 @@
 """What a client gone wrong, or a hostile one with a tablet's key, must not be able to do."""
 
 import gzip
+from datetime import date
 
 import orjson
 import pytest
@@ -9,6 +10,8 @@ from sqlalchemy import select
 from server.app import create_app
 from server.assessment import MOST_CANDIDATES
 from server.models import Assessment, Child
+from server.review import Scope
+from server.review.child import child_view
 from sync_protocol import measurement_id
 from tests.server._district import District, identity
 
@@ -121,3 +124,25 @@ def test_child_stays_where_it_is_when_a_tablet_that_never_saw_it_claims_it(insta
     assert all(answer["pull"]["children"] == [] for answer in stranger.answers)
     assert installed.rows(select(Child.post_id))[0][0] == installed.posts[0]
     assert "conflict" in installed.flags(child)
+
+
+def test_child_whose_record_names_no_post_lies_with_who_sent_it_and_does_not_leave_unseen(
+    installed: District,
+) -> None:
+    """Whoever names a post first is believed, as of every register. Its first post is told, and the log has who did it."""
+    tablet, stranger = installed.tablet(), installed.tablet(1)
+    child = tablet.register_child()
+    tablet.sync_until_quiet()
+    assert tablet.state(child).value("post") is None
+    hub = installed.hub
+    with hub.database.reading() as session:
+        shown = child_view(
+            session, hub, Scope("post", installed.posts[0], shows_names=True), child, date(2026, 3, 5)
+        )
+    assert shown.post_id == installed.posts[0]
+    stranger.edit_child(child, post={"post": installed.posts[1]})
+    stranger.sync_until_quiet()
+    assert installed.rows(select(Child.post_id))[0][0] == installed.posts[1]
+    assert installed.actions(f"post/{installed.posts[0]}")[-1] == "batch.elsewhere"
+    tablet.sync_until_quiet()
+    assert ("child", child) not in tablet.shown()
