@@ -588,7 +588,7 @@ def _proposals(needing: Needing, commitments: Iterable[Promise]) -> list[Proposa
             here = around[village]
             room = here.room
             if room is None or not room.left:
-                room = here.next()
+                room = here.next() if here.choices else None
                 if room is None:
                     continue
                 here.places = []

@@ -30,6 +30,7 @@ from server.growth import ENGINE_VERSION
 from server.hub import Hub
 from server.migrations import migrate
 from server.models import Assessment, Child, CsrSheet, HealthPost, Measurement, table
+from server.oversight import months
 from server.reports import rollup
 from tests._postgres import create_database, postgres_server
 from tests.bench import _aid, bench_pages
@@ -243,6 +244,11 @@ def report_aid(hub: Hub, area: dict[str, str], children: int) -> None:
     now = datetime.now(UTC)
     donor = _said("aid and a month's syncs filled in", lambda: _aid.fill(hub, children, CHILDREN, now))
     _analyse(hub)
+    _said(
+        "what supervisors are told of the month, all posts worked out",
+        lambda: months.refresh(hub, now, actor="bench", months=1),
+    )
+    _said("and once more: nothing has news", lambda: months.refresh(hub, now, actor="bench", months=1))
     of_regency, today = area["kabupaten"], hub.settings.today(now)
     year = f"dari={today - timedelta(365)}&sampai={today}"
     supervisor = bench_pages._signed_in(hub, "district", of_regency, role="supervisor")
@@ -252,6 +258,9 @@ def report_aid(hub: Hub, area: dict[str, str], children: int) -> None:
     desk = [f"/bantuan/lembar/{sheet}", "/audit", "/audit/pola", "/audit/kelengkapan"]
     rest = ["/bantuan/donatur", "/bantuan/lembar", "/bantuan/kegiatan", "/api/v1/aid/gap"]
     _time(supervisor, hub, [*of_all, *rest, *desk])
+    _touch(hub, "WHERE id IN (SELECT id FROM health_post ORDER BY id LIMIT 10)")
+    print("  -- with news of ten posts that was not worked out yet")
+    _time(supervisor, hub, ["/audit/pola", "/audit/kelengkapan"])
     print("  -- TPPS of the regency, and of a village")
     tpps = bench_pages._signed_in(hub, "district", of_regency, role="tpps")
     _time(tpps, hub, [*of_all, *rest])
