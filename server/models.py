@@ -452,6 +452,9 @@ class Delivery(Base):
         _refers("child", "child_id", to=("id",)),
         Index("ix_delivery_stream", "district", "post_id", "position"),
         Index("ix_delivery_donor", "district", "donor_id"),
+        _few(
+            "ix_delivery_commitment", "commitment_id", "removed", "given", where="commitment_id IS NOT NULL"
+        ),
         _few("ix_delivery_conflicts", "post_id", where="conflicts <> ''"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)

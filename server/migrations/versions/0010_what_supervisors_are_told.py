@@ -15,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 AT_RISK = "krs_until IS NOT NULL"
+PROMISED = "commitment_id IS NOT NULL"
 PLACE = ["district", "place", "child_id"]
 ID = sa.Uuid(as_uuid=False).with_variant(sa.Text(), "sqlite")
 
@@ -23,6 +24,7 @@ _SHAPES = (
     ("child", "ix_child_linked", "500 500 2"),
     ("child", "ix_child_krs", "5000 5000 25 1 1 1 1 1 1"),
     ("attention", "ix_attention_place", "20000 20000 2 1 1 1 1"),
+    ("delivery", "ix_delivery_commitment", "5000 5000 30 30 20"),
 )
 """What SQLite's planner is to believe of sizes: that a district is no selection."""
 
@@ -45,10 +47,11 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
-    _index_few("ix_child_linked", "person_id", where="person_id <> id")
+    _index_few("delivery", "ix_delivery_commitment", "commitment_id", "removed", "given", where=PROMISED)
+    _index_few("child", "ix_child_linked", "person_id", where="person_id <> id")
     op.drop_index("ix_child_krs", "child")
     whole = "krs_until", "person_id", "id", "post_id", "born_on", "removed", "restricted_at"
-    _index_few("ix_child_krs", *whole, where=AT_RISK)
+    _index_few("child", "ix_child_krs", *whole, where=AT_RISK)
     op.drop_index("ix_attention_place", "attention")
     op.create_index("ix_attention_place", "attention", [*PLACE, "urgency", "post_id", "rules"])
     if op.get_bind().dialect.name == "sqlite":
@@ -57,15 +60,16 @@ def upgrade() -> None:
             op.get_bind().execute(statement, {"tbl": table, "idx": index, "stat": shape})
 
 
-def _index_few(name: str, *columns: str, where: str) -> None:
+def _index_few(table: str, name: str, *columns: str, where: str) -> None:
     holds = sa.text(where)
-    op.create_index(name, "child", ["district", *columns], sqlite_where=holds, postgresql_where=holds)
+    op.create_index(name, table, ["district", *columns], sqlite_where=holds, postgresql_where=holds)
 
 
 def downgrade() -> None:
     op.drop_index("ix_attention_place", "attention")
     op.create_index("ix_attention_place", "attention", PLACE)
     op.drop_index("ix_child_krs", "child")
-    _index_few("ix_child_krs", "krs_until", where=AT_RISK)
+    _index_few("child", "ix_child_krs", "krs_until", where=AT_RISK)
     op.drop_index("ix_child_linked", "child")
+    op.drop_index("ix_delivery_commitment", "delivery")
     op.drop_table("post_month")
