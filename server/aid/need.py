@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -306,20 +306,15 @@ def _deliveries(
     person, d, since = _person_of(session, hub), Delivery, min(first, today)
     once = or_(d.menu.in_(sorted(BUILT)), d.given_on >= since - ONCE, d.starts_on >= since - ONCE)
     lasts = or_(d.ends_on >= since, and_(d.ends_on.is_(None), once))
-    rows = (
-        session.connection()
-        .execute(
-            select(
-                *(d.child_id, d.post_id, d.menu, d.funds, d.donor_id, d.given, d.outcome, d.value_rp),
-                *(cast(day, Text()).label(day.key) for day in (d.starts_on, d.ends_on, d.given_on)),
-            ).where(
-                *(rows_within(hub, area.scope, d), ~d.removed),
-                or_(lasts, d.given_on.between(first, last)),
-                or_(d.starts_on.is_not(None), d.given_on.is_not(None)),
-            )
-        )
-        .all()
-    )  # not row by row: each would be asked for by itself
+    query = select(
+        *(d.child_id, d.post_id, d.menu, d.funds, d.donor_id, d.given, d.outcome, d.value_rp),
+        *(cast(day, Text()).label(day.key) for day in (d.starts_on, d.ends_on, d.given_on)),
+    ).where(
+        *(rows_within(hub, area.scope, d), ~d.removed),
+        or_(lasts, d.given_on.between(first, last)),
+        or_(d.starts_on.is_not(None), d.given_on.is_not(None)),
+    )
+    rows = session.connection().execute(query).all()  # at once: row by row, each would be asked for by itself
     lasting = [
         _lasting(person.get(child_id, child_id), village[post_id], *told) for child_id, post_id, *told in rows
     ]
@@ -374,7 +369,7 @@ def _lasting(
     )
 
 
-@cache
+@lru_cache(4096)
 def _a_while_from(day: str) -> str:
     return (date.fromisoformat(day) + ONCE).isoformat()
 
