@@ -56,6 +56,19 @@ WRITE_WITHOUT_END: Final = """(given) => {
     window.failure = null;
     write().catch((error) => (window.failure = String(error)));
 }"""
+ROUNDS: Final = """async ([pin, took]) => {
+    const { newDeviceKey, newDataKey, lockFor, unlock } = await import("/tablet-app/store/vault.js");
+    const device = await newDeviceKey();
+    const rounds = [];
+    for (const ms of took) {
+        const told = [0, ms];
+        performance.now = () => told.shift();
+        const lock = await lockFor(device, await newDataKey(), pin);
+        await unlock(device, lock, pin);
+        rounds.push(lock.rounds);
+    }
+    return rounds;
+}"""
 
 
 @pytest.fixture
@@ -176,6 +189,11 @@ def test_tablet_says_when_the_browser_does_not_promise_to_keep_what_is_stored(
 
 
 # -- the PIN ----------------------------------------------------------------------------------------------
+
+
+def test_pin_is_stretched_as_long_as_the_device_can_bear(tablet: Tablet) -> None:
+    took = [5000, 300, 1]  # milliseconds for 100,000 rounds
+    assert tablet.page.evaluate(ROUNDS, [tablet.pin, took]) == [100_000, 200_000, 1_000_000]
 
 
 def test_wrong_pins_cost_time_even_when_the_browser_is_killed_in_between(tablet: Tablet) -> None:
