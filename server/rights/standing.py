@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from server import persons
 from server.hub import Hub
 from server.review import Scope
 from server.review.scope import name_of, state_of
@@ -23,6 +24,7 @@ class Standing:
     consents : what stands in the register; several where tablets disagree, none where nobody wrote it down
     context : the child's vector, to pass back with a consent
     hold_until : the day until which the record must be kept, whether past or to come; None: there is no hold
+    linked : ids of those who are one person with it: they are restricted and erased with it
     """
 
     child_id: str
@@ -33,6 +35,7 @@ class Standing:
     context: Mapping[str, Any]
     asked: Sequence[Asked]
     hold_until: date | None
+    linked: Sequence[str]
 
     def holds(self, today: date) -> bool:
         """Say whether the record must still be kept."""
@@ -47,6 +50,7 @@ class Standing:
             "context": self.context,
             "requests": [one.wire(now) for one in self.asked],
             "hold_until": self.hold_until.isoformat() if self.hold_until else None,
+            "linked": list(self.linked),
         }
 
 
@@ -69,4 +73,5 @@ def standing(session: Session, hub: Hub, scope: Scope, child_id: str) -> Standin
         state.vector.wire() if state else {},
         requests.of_child(session, hub, scope, child_id),
         erasing.hold_until(session, hub, child_id),
+        sorted(persons.kin(session, hub.district, [child_id])),
     )

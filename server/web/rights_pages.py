@@ -156,6 +156,7 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
         people=people,
         hold_until=shown.hold_until,
         holds=shown.holds(today),
+        linked=len(shown.linked),
         fitting=rights.FITTING,
         typed=typed or {},
         wrong=wrong,

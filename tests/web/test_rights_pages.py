@@ -96,6 +96,11 @@ def test_erasing_takes_staff_and_a_supervisor(
     assert client.post(agreed, data={"csrf_token": token}).status_code == 403
     other = create_app(clinic.district.hub.settings, clinic.district.hub).test_client()
     sign_in(other, clinic.person("supervisor"))
-    assert "hapus selamanya" in other.get(f"/anak/{child}/hak").text
+    page = other.get(f"/anak/{child}/hak").text
+    assert "hapus selamanya" in page
+    assert "ikut dihapus" not in page
+    clinic.first.edit_child(clinic.child("Anak Tertaut"), same_as={"child": child})
+    clinic.first.sync_until_quiet()
+    assert "1 pendaftaran lain" in other.get(f"/anak/{child}/hak").text
     assert "Data anak sudah dihapus" in post(other, agreed)
     assert {other.get(f"/anak/{child}{end}").status_code for end in ("", "/hak")} == {404}
