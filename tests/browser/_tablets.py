@@ -31,9 +31,10 @@ HAND, DESK = (360, 740), (1280, 800)
 CADRE, PIN = "Bu Kader Contoh", "274951"
 TELL_OF_POLICY: Final = """addEventListener("securitypolicyviolation", (event) =>
     console.error("policy", event.violatedDirective, event.blockedURI, event.sample));"""
-SLOW_DEVICE: Final = "const now = performance.now.bind(performance); performance.now = () => 100 * now();"
-"""The app times one thing alone, what stretching a PIN costs: a slow device gets the fewest rounds, and unlocking in a test
-does not take half a second each time."""
+SLOW_DEVICE: Final = """const now = performance.now.bind(performance);
+    performance.now = () => (new Error().stack.includes("/vault.js") ? 100 : 1) * now();"""
+"""What stretching a PIN costs, as a slow device finds it: the PIN gets the fewest rounds, and no unlocking takes half a
+second. For the vault alone: by this clock Playwright's own goes on."""
 NO_LINE: Final = "Failed to load resource"
 OPENED: Final = """
     const {{ Device }} = await import("/tablet-app/store/device.js");
