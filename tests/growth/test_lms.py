@@ -1,13 +1,15 @@
 """The tables are the WHO's: what a slip of the pen, a lost row or a swapped file would break."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import server.growth
-from server.growth import lms
+from server.growth import lms, weight_gain
 from server.growth.lms import TableName
 
 TABLES = Path(server.growth.__file__).with_name("tables")
@@ -113,3 +115,22 @@ def test_tables_cannot_be_written_when_shared() -> None:
 def test_table_says_which_there_are_when_the_name_is_unknown() -> None:
     with pytest.raises(KeyError, match="lhfa"):
         lms.table("tsfa")
+
+
+@pytest.mark.parametrize(
+    ("read", "given"),
+    [(lms.table, ("wfl",)), (lms.table, ("wfa",)), (lms.length_tables, ()), (weight_gain._kbm_tables, ())],
+)
+def test_tables_are_the_same_when_they_are_read_anew(read: Any, given: tuple[str, ...]) -> None:
+    held = read(*given)
+    read.cache_clear()
+    again = read(*given)  # counted here, whichever test read it first
+    assert again is not held
+    np.testing.assert_equal(told(again), told(held))
+
+
+def told(found: Any) -> dict[str, Any]:
+    """Give a table's arrays by name."""
+    if isinstance(found, dict):
+        return found
+    return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
