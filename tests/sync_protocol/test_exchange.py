@@ -40,7 +40,7 @@ from tests.builders import (
 )
 from tests.sync_protocol._world import HEAVIEST_G, REFS, Device, Verdict, World
 
-BABY, REF, TODO = REFS[:3]
+BABY, REF, DUTY = REFS[:3]
 HOME = {"home": {"address": "Jalan Contoh 1"}}
 WRONG = weight(HEAVIEST_G + 1)
 
@@ -108,17 +108,17 @@ def test_form_of_a_measurement_names_one_record_for_child_day_and_source() -> No
 
 def test_form_of_a_follow_up_names_one_record_for_child_and_task() -> None:
     form = make_replica().open_follow_up(CHILD, TASK)
-    assert (form.kind, form.record_id, form.key) == (*TODO, FOLLOW_UP_KEY)
+    assert (form.kind, form.record_id, form.key) == (*DUTY, FOLLOW_UP_KEY)
     assert form.record_id == FOLLOW_UP
 
 
 def test_result_of_a_pulled_task_stands_beside_the_task() -> None:
     world = World()
-    world.open_page(TODO)
+    world.open_page(DUTY)
     world.save_page(task())
     world.sync(world.devices[0])
-    world.edit(world.devices[0], TODO, result())
-    view = world.devices[0].replica.view(TODO)
+    world.edit(world.devices[0], DUTY, result())
+    view = world.devices[0].replica.view(DUTY)
     assert view is not None
     assert (view.value("task"), view.value("result")) == (task()["task"], result()["result"])
     assert settled(world) == Verdict()
@@ -126,12 +126,12 @@ def test_result_of_a_pulled_task_stands_beside_the_task() -> None:
 
 def test_results_of_two_tablets_at_once_both_stay() -> None:
     world = World()
-    world.edit(world.devices[0], TODO, task())
+    world.edit(world.devices[0], DUTY, task())
     world.settle()
     for device, outcome in zip(world.devices, ("done", "not_reached"), strict=False):
-        world.edit(device, TODO, result(outcome))
+        world.edit(device, DUTY, result(outcome))
     assert settled(world) == Verdict()
-    assert {s.value["outcome"] for s in world.server.states[TODO].registers["result"]} == {
+    assert {s.value["outcome"] for s in world.server.states[DUTY].registers["result"]} == {
         "done",
         "not_reached",
     }
@@ -558,10 +558,10 @@ def test_child_goes_with_all_that_is_its_own_when_it_left_the_post() -> None:
     device, reader = world.devices[:2]
     world.edit(device, BABY, HOME)
     world.edit(device, REF, weight(8200))
-    world.edit(device, TODO, task())
+    world.edit(device, DUTY, task())
     world.sync(device)
     world.sync(reader)
-    assert reader.replica.base.keys() == {BABY, REF, TODO}
+    assert reader.replica.base.keys() == {BABY, REF, DUTY}
     answer = world.server.exchange(reader.replica.next_batch("batch", AT))
     answer["pull"]["left"] = [CHILD]
     assert reader.replica.receive(answer, AT)[1] == Pulled((), (CHILD,), False)
@@ -573,7 +573,7 @@ def test_forget_keeps_everything_while_a_restored_server_is_pulled_from_again() 
     device = world.devices[0]
     world.edit(device, BABY, HOME)
     first = world.edit(device, REF, weight(8200))
-    world.edit(device, TODO, task())
+    world.edit(device, DUTY, task())
     world.sync(device)
     world.server_backup = world.server.saved()
     world.restore_server()

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 from server.app import create_app
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic, sign_in
+from tests.web._program import read, refusal, send
 
 VILLAGE, SUBDISTRICT = "64.02.06.1001", "64.02.06"
 UNKNOWN = "01900000-0000-7000-8000-00000000ffff"
@@ -27,13 +28,10 @@ class Office:
         sign_in(self.client, self.clinic.person(role, kind, scope))
 
     def get(self, path: str) -> Any:
-        answer = self.client.get(f"/api/v1/{path}")
-        assert answer.status_code == 200, answer.text
-        return answer.get_json()
+        return read(self.client, path)
 
     def post(self, path: str, **asked: Any) -> TestResponse:
-        token = self.client.get("/api/v1/session").get_json()["csrf_token"]
-        return self.client.post(f"/api/v1/{path}", json=asked, headers={"X-CSRFToken": token})
+        return send(self.client, path, asked)
 
     def promise(self, region: str = DISTRICT) -> str:
         donor = self.post("aid/donors", name=f"PT Contoh {region}", kind="business", phone="0541000000")
@@ -52,11 +50,6 @@ def office(installed: District) -> Office:
 @pytest.fixture
 def small(on_sqlite: District) -> Office:
     return Office(on_sqlite)
-
-
-def refusal(answer: TestResponse) -> tuple[int, str, list[str]]:
-    told = answer.get_json()
-    return answer.status_code, told["code"], [reason["path"] for reason in told.get("reasons", [])]
 
 
 def test_gap_is_read_assigned_delivered_and_verified(office: Office) -> None:

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from server.app import create_app
 from tests.server._district import District
 from tests.web._clinic import Clinic, sign_in
+from tests.web._program import read, refusal, send
 
 NAME = "Anak Hak Contoh"
 MOTHER = {"relation": "mother", "by": "Ibu Contoh"}
@@ -31,14 +32,10 @@ class Office:
         return client
 
     def get(self, path: str, client: FlaskClient | None = None) -> Any:
-        answer = (client or self.staff).get(f"/api/v1/{path}")
-        assert answer.status_code == 200, answer.text
-        return answer.get_json()
+        return read(client or self.staff, path)
 
     def post(self, path: str, client: FlaskClient | None = None, /, **asked: Any) -> TestResponse:
-        client = client or self.staff
-        token = client.get("/api/v1/session").get_json()["csrf_token"]
-        return client.post(f"/api/v1/{path}", json=asked, headers={"X-CSRFToken": token})
+        return send(client or self.staff, path, asked)
 
     def ask(self, kind: str) -> str:
         made = self.post(f"children/{self.child}/rights", **MOTHER, kind=kind)
@@ -59,11 +56,6 @@ def office(installed: District) -> Office:
 @pytest.fixture
 def small(on_sqlite: District) -> Office:
     return Office(on_sqlite)
-
-
-def refusal(answer: TestResponse) -> tuple[int, str, list[str]]:
-    told = answer.get_json()
-    return answer.status_code, told["code"], [reason["path"] for reason in told.get("reasons", [])]
 
 
 def test_correction_is_asked_listed_with_its_clock_and_answered(office: Office) -> None:
