@@ -43,6 +43,7 @@ export class App {
     this.watchers = new Set();
     this.touched = Date.now();
     this.tried = 0; // when it was last asked to send
+    this.drawn = 0; // screens asked for; the last one is shown
     this.sending = 0; // timers
     this.copying = 0;
     this.keeping = 0;
@@ -57,7 +58,6 @@ export class App {
 
   /** Somebody unlocked the tablet. @param {import("./store/tablet.js").Tablet} tablet */
   async enter(tablet) {
-    this.tablet = tablet;
     const { app } = tablet.replica.facts;
     if (this.line && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
     this.model = new Model(tablet.replica, this.tables);
@@ -72,6 +72,7 @@ export class App {
       this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
     }
+    this.tablet = tablet; // no screen is shown before: it would be drawn anew, and lose what was typed
     setInterval(() => this.#tick(), TICK_MS);
     if (!location.hash.startsWith("#/") || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
     this.draw();
@@ -159,14 +160,15 @@ export class App {
     else location.hash = hash;
   }
 
-  /** Draw the screen that the address names. */
+  /** Draw the screen that the address names; one that is ready when another was asked for is not shown. */
   draw() {
     this.watchers.clear();
+    const turn = ++this.drawn;
     const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
     const gate = !this.tablet && (this.device.cadres.length ? "buka" : "daftar");
     const screen = SCREENS[gate || name] || SCREENS[this.tablet ? "hari-ini" : "buka"];
     Promise.resolve(screen(this, ...rest))
-      .then((shown) => this.#show(shown))
+      .then((shown) => turn === this.drawn && this.#show(shown))
       .catch((error) => this.failed(error));
   }
 

@@ -16,6 +16,18 @@ from tests.server._district import Databases
 pytestmark = pytest.mark.browser
 
 WRONG = "385027"
+HELD_UP = """async ([file, name, method]) => {
+    const { [name]: { prototype } } = await import(`/tablet-app/${file}`);
+    const whole = prototype[method];
+    const letGo = new Promise((resolve) => { window.letGo = resolve; });
+    prototype[method] = async function (...given) {
+        prototype[method] = whole;
+        document.body.dataset.heldUp = "yes";
+        await letGo;
+        return whole.apply(this, given);
+    };
+}"""
+"""Let a method of the app take until `letGo()`, once: a slow device. The body tells when it was called."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +80,31 @@ def test_tablet_that_nobody_touches_locks_itself_and_keeps_the_draft(site: Site)
         expect(tablet.page.get_by_label("Catatan")).to_have_value("Rewel")
         tablet.save()
         site.check_agreement(tablet)
+
+
+def test_slow_device_shows_the_screen_that_was_asked_for_last_and_draws_it_once(site: Site) -> None:
+    with site.tablet("slow") as tablet:
+        page = tablet.page
+        tablet.lock()
+        page.evaluate(HELD_UP, ["store/tablet.js", "Tablet", "tidy"])
+        tablet.unlock()
+        expect(page.locator("body[data-held-up]")).to_have_count(1)
+        page.locator("h1").evaluate("(heading) => { heading.dataset.old = 'yes'; }")
+        tablet.go("baru")
+        expect(page.locator("h1[data-old]")).to_have_count(0)
+        expect(page.locator(".unlock")).to_be_visible()  # nobody types into what is drawn anew
+        page.evaluate("letGo()")
+        page.get_by_label("Nama anak").fill("Anak Baru Contoh")
+        tablet.go("hari-ini")
+        tablet.expect_title("Hari ini")
+
+        page.evaluate(HELD_UP, ["sync/replica.js", "Replica", "open"])
+        tablet.go("baru")
+        tablet.go("lainnya")
+        tablet.expect_title("Lainnya")
+        page.evaluate("letGo()")
+        page.evaluate("new Promise((resolve) => setTimeout(resolve))")
+        tablet.expect_title("Lainnya")
 
 
 def test_full_device_is_told_of_and_nothing_is_called_saved(site: Site) -> None:
