@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from server import ledger
 from server.db import among
 from server.hub import Hub
-from server.interchange.matching import DECIDED, Foreseen, Match, Register, made_id, who
+from server.interchange.matching import DECIDED, Foreseen, Match, Register, made_id, names_of
 from server.interchange.refusals import RULES, Refusal
 from server.interchange.sigizi import Row
 from server.models import Measurement, table
@@ -143,7 +143,7 @@ class _Work:
     ) -> None:
         self._session, self._hub, self._decided, self._allowed = session, hub, decided, allowed
         good = [(row, post_id) for row, post_id in rows if not row.refusals]
-        self._who = {row.number: who(hub, row) for row, _ in good}
+        self._who = names_of(hub, (row for row, _ in good))
         self.register = Register(session, hub, good, self._who, foreseen)
         self._matches = _apart(
             {row.number: self.register.match(row, post_id) for row, post_id in good}, good, self._who
