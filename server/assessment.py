@@ -789,14 +789,17 @@ def _about_growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
     for index, rules in _GROWTH_RULES.items():
         indicator = getattr(scores, index)
         newest, lowest, highest, implausible = _newest(timelines, indicator.z, indicator.implausible == 1)
-        for number in np.flatnonzero(newest >= 0).tolist():
+        upper = _UPPER_RULES.get(index)
+        low = max((limit for _, limit in rules), default=-np.inf)
+        high = upper[1] if upper else np.inf
+        told = (newest >= 0) & ((lowest < low) | (highest > high) | implausible)
+        for number in np.flatnonzero(told).tolist():
             subject = timelines.rows.subject(newest[number])
             details = {"index": index, "z": _text(lowest[number])}
             rule = next((name for name, limit in rules if lowest[number] < limit), None)
             if rule:
                 yield Finding(number, rule, subject, details)
-            upper = _UPPER_RULES.get(index)
-            if upper and highest[number] > upper[1]:
+            if upper and highest[number] > high:
                 yield Finding(number, upper[0], subject, {**details, "z": _text(highest[number])})
             if implausible[number]:
                 yield Finding(number, "implausible", f"{subject}/{index}", details)

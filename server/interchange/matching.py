@@ -2,8 +2,8 @@
 
 Rules kept here, in this order:
 1. A person has decided it: about this row's child (`who`), in this file or an earlier one.
-2. A whole NIK that a child here bears: that child, unless name, birth date or sex speak against it. A NIK that several
-   children of the file are given is nobody's (it is often the mother's).
+2. A whole NIK that a child here bears, or one whom an earlier row makes: that child, unless name, birth date or sex speak
+   against it. A NIK that several children of the file are given is nobody's (it is often the mother's).
 3. A child that was made from such a row before: `own_id` follows from what the row says of the child.
 4. Name, birth date, sex **and** parent agree, with one child here alone. Name and birth date are not enough: twins share
    their date and their parents. What is alike and no more is a question.
@@ -144,6 +144,7 @@ class Register:
         foreseen: Foreseen,
     ) -> None:
         self._hub, self._names, self._foreseen = hub, names, foreseen
+        self._new_niks: dict[str, tuple[str, Registration]] = {}  # of rows of this chunk that make a child
         self._decided = _decided(session, hub, names.values())
         self._by_nik = _by_nik(session, hub, [row.nik for row, _ in rows if row.nik])
         self._near = _near(session, hub, {post_id for _, post_id in rows})
@@ -185,7 +186,10 @@ class Register:
             return Match("earlier", own_id)
         if row.kind == "measurement":
             return Match("", own_id, "child-unknown")
-        return self._name(row, own_id, post_id)
+        found = self._name(row, own_id, post_id)
+        if found.how == "new" and row.nik:
+            self._new_niks[row.nik] = (own_id, registration_of(row, own_id, post_id))
+        return found
 
     def _as_decided(self, own_id: str, kind: str, child_id: str | None, question: str) -> Match:
         if kind == "child" and child_id:
@@ -198,6 +202,10 @@ class Register:
                 return Match("", own_id, "removed", ((own_id, 100),))
             return Match(DECIDED, _again(self._hub, own_id))
         return Match(DECIDED, own_id, nik_doubted=question in ("nik-shared", "identity-differs"))
+
+    def foresees(self, child_id: str) -> bool:
+        """Say whether a dry run would have made a child in an earlier chunk."""
+        return child_id in self._foreseen.children
 
     def foresee(self, row: Row, post_id: str, child_id: str) -> None:
         """Remember that a dry run would have made a child of a row."""
@@ -230,12 +238,13 @@ class Register:
             if known.registration and _speaks_against(row, known.registration):
                 return Match("", own_id, "identity-differs", ((known.id, 100),))
             return Match("nik", known.id)
-        if row.nik in self._foreseen.niks:
-            child_id, registered = self._foreseen.niks[row.nik]
-            if _speaks_against(row, registered):
-                return Match("", own_id, "identity-differs", ((child_id, 100),))
-            return Match("nik", child_id)
-        return None
+        made = self._new_niks.get(row.nik) or self._foreseen.niks.get(row.nik)
+        if made is None:
+            return None
+        child_id, registered = made
+        if _speaks_against(row, registered):
+            return Match("", own_id, "identity-differs", ((child_id, 100),))
+        return Match("nik", child_id)
 
     # -- by name, birth date and parent -----------------------------------------------------------
 

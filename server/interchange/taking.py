@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from server import ledger
 from server.db import among
 from server.hub import Hub
-from server.interchange.matching import DECIDED, Foreseen, Match, Register, made_id, names_of
+from server.interchange.matching import Foreseen, Match, Register, made_id, names_of
 from server.interchange.refusals import RULES, Refusal
 from server.interchange.sigizi import Row
 from server.models import Measurement, table
@@ -218,7 +218,7 @@ class _Work:
         if known is not None and known.state is not None:
             filled = self._fill(row, known.state)
             account.outcome = ADDED if measured == ADDED else FILLED if filled or measured else UNCHANGED
-        elif child_id in self._children or account.how not in ("new", DECIDED):
+        elif child_id in self._children or self.register.foresees(child_id):
             account.outcome = ADDED if measured else UNCHANGED
         else:
             registers = {**row.child, "post": {"post": account.post_id}}

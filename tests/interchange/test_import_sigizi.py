@@ -294,6 +294,22 @@ def test_nik_that_two_children_share_is_nobodys_until_a_person_decides(on_sqlite
     assert report.counts["unchanged"] == 2
 
 
+def test_nik_with_two_names_that_are_alike_is_one_child_in_one_file_as_in_two(installed: District) -> None:
+    one = row(Nama="Kitata Matala", Nama_Ortu="Bapak Lagala / Ibu Radaya")
+    other = row(Nama="Kitato Matalo", Nama_Ortu="Bapak Finafi / Ibu Pubasa", Tanggal_Pengukuran="2026-02-06")
+    third = row(Nama="Kitata Matalu", Nama_Ortu="Bapak Finafi / Ibu Pubasa", JK="P")
+    content = xlsx([one, other, third])
+    dry, _ = taken(installed, content, apply=False)
+    report, accounts = taken(installed, content)
+    assert outcomes(accounts) == ["new", "added", "ask"]
+    assert accounts[FIRST + 2]["question"] == "identity-differs"
+    assert dry.counts == report.counts
+    assert list(children(installed).values()) == ["Kitata Matala"]
+    _, accounts = taken(installed, content)
+    assert outcomes(accounts) == ["unchanged", "unchanged", "ask"]
+    assert len(waiting(installed)) == 1
+
+
 def test_nik_with_another_birth_date_is_asked_about(on_sqlite: District) -> None:
     taken(on_sqlite, xlsx([row()]))
     _, accounts = taken(on_sqlite, xlsx([row(Tgl_Lahir="2024-01-10", Usia_Saat_Ukur="-")]))
