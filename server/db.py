@@ -24,6 +24,7 @@ from psycopg.types.string import TextLoader
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Dialect,
     Engine,
@@ -318,11 +319,15 @@ def _strung_sqlite(element: _Strung, compiler: SQLCompiler, **options: Any) -> s
 @compiles(_Strung, "postgresql")
 def _strung_postgresql(element: _Strung, compiler: SQLCompiler, **options: Any) -> str:
     text_, *order = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"string_agg({text_}, ';' ORDER BY {', '.join(order)})"
+    ordered = f" ORDER BY {', '.join(order)}" if order else ""
+    return f"string_agg({text_}, ';'{ordered})"
 
 
 def strung(
-    session: Session, query: Select[*tuple[Any, ...]], columns: Sequence[str], *order: str
+    session: Session,
+    query: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]],
+    columns: Sequence[str],
+    *order: str,
 ) -> list[str]:
     """Give some columns of a query, each as one text in which ";" ends every value.
 
@@ -330,8 +335,8 @@ def strung(
 
     Parameters
     ----------
-    columns : names; ids and texts without ";"
-    order : names, of whatever the query selects
+    columns : names; ids, numbers, days and texts without ";", none of them null
+    order : names, of whatever the query selects; without any, rows come as they are found
     """
     rows = query.order_by(*(query.selected_columns[name] for name in order)).subquery("rows")
     by = [rows.c[name] for name in order]

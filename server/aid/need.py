@@ -17,11 +17,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import ColumnElement, Text, and_, cast, literal_column, or_, select
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, defer
 
 from server import audit, office
@@ -31,10 +31,10 @@ from server.aid.rules import rules
 from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
 from server.attention import NO_FLAG
-from server.db import strung
+from server.db import among, strung
 from server.errors import Problem
 from server.hub import Hub
-from server.models import AidActivity, Attention, Child, Delivery, Donor, FollowUp, HealthPost
+from server.models import AidActivity, Attention, Child, Day, Delivery, Donor, FollowUp, HealthPost
 from server.office import Edit
 from server.places import new_id
 from server.review.scope import queue_within, rows_within, within
@@ -53,9 +53,8 @@ NEED_OF: Final = {
 BUILT: Final = frozenset({"latrine", "water", "housing"})
 ONCE: Final = timedelta(30)
 OLDEST: Final = timedelta(1826)
-FIRST_DAY, LAST_DAY = date.min.isoformat(), date.max.isoformat()
-ID: Final = 36
-"""How long an id is."""
+ID, DAY = 36, 10
+"""How long an id and a day are, as text."""
 _ORDER: Final = {need: rank for rank, need in enumerate(NEEDS)}
 
 
@@ -63,18 +62,50 @@ Ids = np.ndarray[Any, np.dtype[np.bytes_]]
 Numbers = np.ndarray[Any, np.dtype[np.intp]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The villages of a district's posts: `codes`, "" for none; whatever else is told names a village by its place there."""
+
+    codes: list[str]
+    posts: Ids
+    of_post: Numbers
+
+    def of(self, posts: Ids) -> Numbers:
+        """Give the village of each of some posts."""
+        return self.of_post[np.searchsorted(self.posts, posts)]
+
+    def count(self, villages: Numbers, weights: Numbers | None = None) -> Numbers:
+        """Give by village how many there are of it, or the sum of their weights."""
+        return np.bincount(villages, weights, len(self.codes)).astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Aid:
+    """What aid stands in a period, and what was given in it.
+
+    Parameters
+    ----------
+    people : who has some, or was promised some that was not brought yet; in order
+    brought : those of them who have some; in order
+    value_rp : what was given, by village
+    """
+
+    people: Ids
+    brought: Ids
+    value_rp: Numbers
+    twice: list["Twice"]
+
+
+@dataclass(frozen=True, slots=True)
 class Needing:
     """Who needs aid, in columns: a regency has 25,000.
 
     Parameters
     ----------
-    villages : their codes, "" for none; everything else names one by its place here
     helped, promised : by village, to how many aid was brought that lasts, and to how many it was not brought yet
     lacking : everybody else by need, in greatest need first: who, and in which village
     """
 
-    villages: list[str]
     helped: Numbers
     promised: Numbers
     lacking: dict[str, tuple[Ids, Numbers]]
@@ -128,12 +159,15 @@ class Proposal:
 
     @property
     def children(self) -> list[str]:
-        return sorted(self.ids[place].decode() for place in self.places)
+        return b"/".join(self._sorted()).decode().split("/")
 
     @property
     def seen(self) -> str:
-        text = "/".join((self.promise.id, self.village, self.need, *self.children))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        text = b"/".join((f"{self.promise.id}/{self.village}/{self.need}".encode(), *self._sorted()))
+        return hashlib.sha256(text).hexdigest()[:16]
+
+    def _sorted(self) -> list[bytes]:
+        return sorted(self.ids[self.places].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,25 +210,24 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     ----------
     first, last : the period in which aid counts as standing and activities are counted
     """
-    village = _village_of_post(session, hub)
-    lasting = _deliveries(session, hub, area, village, first, last, today)
-    needing = _needing(session, hub, area, village, lasting, first, last, today)
+    places = _places(session, hub)
+    aid = _aid(session, hub, area, places, first, last, today)
+    needing = _needing(session, hub, area, places, aid, today)
     activities = _activities(session, hub, area, first, last)
-    villages = _villages(needing, lasting, activities, first, last)
+    villages = _villages(places, needing, aid, activities)
     ordered = sorted(villages.values(), key=lambda v: (-v.lacking, v.code))
     for_stunting = [v for v in ordered if v.value_rp or v.activities]
-    reported = _reported(session, hub, area, first, last)
     counted = [a for a in activities if a.same_as is None and a.status == "taken"]
     return Standing(
         Counter({need: len(ids) for need, (ids, _) in needing.lacking.items() if len(ids)}),
         tuple(ordered),
         tuple(v for v in for_stunting if not v.needing),
-        tuple(_twice(lasting, first, last)),
-        tuple(reported),
+        tuple(aid.twice),
+        tuple(_reported(session, hub, activities)),
         tuple(_authorities(session, hub, activities)),
         _sum(counted, "disaster"),
         _sum(counted, "other"),
-        tuple(_proposals(needing, promises(session, hub))),
+        tuple(_proposals(places, needing, promises(session, hub))),
     )
 
 
@@ -228,10 +261,10 @@ def assign(
         `aid-moved-on`: the gap or the commitment is not what it was; look again.
     """
     today = hub.settings.today(now)
-    villages = _village_of_post(session, hub)
-    lasting = _deliveries(session, hub, area, villages, today, today, today)
-    needing = _needing(session, hub, area, villages, lasting, today, today, today)
-    proposals = _proposals(needing, promises(session, hub))
+    places = _places(session, hub)
+    standing_now = _aid(session, hub, area, places, today, today, today)
+    needing = _needing(session, hub, area, places, standing_now, today)
+    proposals = _proposals(places, needing, promises(session, hub))
     wanted = (commitment_id, village, need, seen)
     found = next((p for p in proposals if (p.promise.id, p.village, p.need, p.seen) == wanted), None)
     if found is None:
@@ -267,145 +300,92 @@ def months_on(day: date, months: int) -> date:
 # -- who needs aid --------------------------------------------------------------------------------
 
 
-class Lasting(NamedTuple):
-    """A delivery with the days on which it stands. Days are ISO text: there are thousands."""
-
-    person_id: str
-    village: str
-    menu: str
-    source: str
-    starts: str
-    ends: str
-    given: bool
-    refused: bool
-    value_rp: int
-    given_on: str | None
-
-
-def _village_of_post(session: Session, hub: Hub) -> dict[str, str]:
-    """Give the village of every post, "" where none is known: in dicts, for joined to them a district's children are walked
-    post by post."""
-    rows = session.execute(
+def _places(session: Session, hub: Hub) -> Places:
+    """Give the village of every post: joined to them, a district's children would be walked post by post."""
+    rows = session.connection().execute(
         select(HealthPost.id, HealthPost.village_code).where(HealthPost.district == hub.district)
     )
-    return {row.id: row.village_code or "" for row in rows}
+    village = {post_id: code or "" for post_id, code in rows.all()}
+    codes = sorted(set(village.values()))
+    at, posts = {code: place for place, code in enumerate(codes)}, sorted(village)
+    return Places(codes, np.array(posts, f"S{ID}"), np.array([at[village[post]] for post in posts], np.intp))
 
 
-def _person_of(session: Session, hub: Hub) -> dict[str, str]:
-    """Give who they are of the children who were linked to another; everybody else is one's own person."""
-    rows = session.execute(
+def _persons(session: Session, hub: Hub, children: Ids) -> Ids:
+    """Give who some children are: the head of those who were linked to another, everybody else oneself."""
+    rows = session.connection().execute(
         select(Child.id, Child.person_id).where(Child.district == hub.district, Child.person_id != Child.id)
     )
-    return {row.id: row.person_id for row in rows}
+    linked = np.array(sorted((child_id, head) for child_id, head in rows.all()), f"S{ID}")
+    if not len(linked):
+        return children
+    at, found = _find(children, np.ascontiguousarray(linked[:, 0]))
+    return np.where(found, linked[at, 1], children)
 
 
-def _deliveries(
-    session: Session, hub: Hub, area: Area, village: Mapping[str, str], first: date, last: date, today: date
-) -> list[Lasting]:
-    """Give what stands in a period or later, and what was given in it; `village` by post."""
-    person, d, since = _person_of(session, hub), Delivery, min(first, today)
-    once = or_(d.menu.in_(sorted(BUILT)), d.given_on >= since - ONCE, d.starts_on >= since - ONCE)
-    lasts = or_(d.ends_on >= since, and_(d.ends_on.is_(None), once))
-    query = select(
-        *(d.child_id, d.post_id, d.menu, d.funds, d.donor_id, d.given, d.outcome, d.value_rp),
-        *(cast(day, Text()).label(day.key) for day in (d.starts_on, d.ends_on, d.given_on)),
-    ).where(
-        *(rows_within(hub, area.scope, d), ~d.removed),
-        or_(lasts, d.given_on.between(first, last)),
-        or_(d.starts_on.is_not(None), d.given_on.is_not(None)),
+def _aid(session: Session, hub: Hub, area: Area, places: Places, first: date, last: date, today: date) -> Aid:
+    """Tell what aid stands in a period or begins later, and what was given in it."""
+    told = _lasting(session, hub, area, first, last, today)
+    people = _persons(session, hub, _fixed(told["child_id"], ID))
+    villages = places.of(_fixed(told["post_id"], ID))
+    # as text, days compare as days do
+    begins, ends = _fixed(told["begins"], DAY), _fixed(told["ends"], DAY)
+    given, once = _fixed(told["given"], 1) == b"1", _fixed(told["once"], 1) == b"1"
+
+    def lasts(day: date) -> Any:
+        return ends >= np.where(once, _iso(day - ONCE), _iso(day))
+
+    stands = (begins <= _iso(last)) & lasts(first)
+    later = ~stands & ~given & lasts(today)
+    return Aid(
+        *(np.unique(people[stands | later]), np.unique(people[stands & given])),
+        places.count(villages, np.array([int(value) for value in _split(told["value_rp"])])),
+        _twice(people, told, stands, [places.codes[village] for village in villages]),
     )
-    rows = session.connection().execute(query).all()  # at once: row by row, each would be asked for by itself
-    lasting = [
-        _lasting(person.get(child_id, child_id), village[post_id], *told) for child_id, post_id, *told in rows
-    ]
-    courses = session.connection().execute(
-        select(FollowUp.child_id, FollowUp.post_id).where(
-            # a constant: the index of what is not done yet is for that alone
-            *(rows_within(hub, area.scope, FollowUp), FollowUp.resulted == literal_column("0")),
-            *(FollowUp.action == "pmt", ~FollowUp.removed),
-        )
+
+
+def _lasting(session: Session, hub: Hub, area: Area, first: date, last: date, today: date) -> dict[str, str]:
+    """Give what stands in a period or later, and what was given in it, as columns: `once` is 1 where `ends` is the day on
+    which something was given that lasts for ONCE. What was found not received is none."""
+    d, f, since = Delivery, FollowUp, min(first, today) - ONCE
+    built = d.menu.in_(sorted(BUILT))
+    begins = case((d.given_on < d.starts_on, d.given_on), else_=func.coalesce(d.starts_on, d.given_on))
+    ends = func.coalesce(d.ends_on, case((built, literal(date.max, Day()))), d.given_on, d.starts_on)
+    donor = func.coalesce(cast(d.donor_id, Text()), d.funds, "?")
+    in_period = d.given_on.between(first, last)
+    given = select(
+        *(d.child_id, d.post_id, func.coalesce(d.menu, "other").label("menu")),
+        *(case((d.funds.in_(sorted(STATE)), "state"), else_=donor).label("source"), d.given),
+        *(begins.label("begins"), ends.label("ends")),
+        case((d.ends_on.is_not(None), 0), (built, 0), else_=1).label("once"),
+        case((in_period, func.coalesce(d.value_rp, 0)), else_=0).label("value_rp"),
+    ).where(
+        *(rows_within(hub, area.scope, d), ~d.removed, func.coalesce(d.outcome, "") != "not_received"),
+        *(or_(ends >= since, in_period), or_(d.starts_on.is_not(None), d.given_on.is_not(None))),
     )
     # a PMT course of the state that runs is food, too: until somebody tells how it ended
-    lasting += [
-        Lasting(
-            person.get(row.child_id, row.child_id),
-            village[row.post_id],
-            menu="food",
-            source="pmt",
-            starts=FIRST_DAY,
-            ends=LAST_DAY,
-            given=True,
-            refused=False,
-            value_rp=0,
-            given_on=None,
-        )
-        for row in courses
-    ]
-    return lasting
-
-
-def _lasting(
-    person_id: str,
-    village: str,
-    menu: str | None,
-    funds: str | None,
-    donor_id: str | None,
-    given: int,
-    outcome: str | None,
-    value_rp: int | None,
-    starts_on: str | None,
-    ends_on: str | None,
-    given_on: str | None,
-) -> Lasting:
-    begins = starts_on or given_on or LAST_DAY
-    ends = ends_on or (LAST_DAY if menu in BUILT else _a_while_from(given_on or begins))
-    source = "state" if funds in STATE else donor_id or funds or "?"
-    if given_on and given_on < begins:
-        begins = given_on
-    refused = outcome == "not_received"
-    return Lasting(
-        *(person_id, village, menu or "other", source, begins, ends, bool(given), refused),
-        *(value_rp or 0, given_on),
+    courses = select(
+        *(f.child_id, f.post_id, literal("food"), literal("pmt"), literal(1)),
+        *(literal(date.min, Day()), literal(date.max, Day()), literal(0), literal(0)),
+    ).where(
+        # a constant: the index of what is not done yet is for that alone
+        *(rows_within(hub, area.scope, f), f.resulted == literal_column("0")),
+        *(f.action == "pmt", ~f.removed),
     )
+    names = given.selected_columns.keys()
+    return dict(zip(names, strung(session, union_all(given, courses), names), strict=True))
 
 
-@lru_cache(4096)
-def _a_while_from(day: str) -> str:
-    return (date.fromisoformat(day) + ONCE).isoformat()
-
-
-def _needing(
-    session: Session,
-    hub: Hub,
-    area: Area,
-    village: Mapping[str, str],
-    lasting: Iterable[Lasting],
-    first: date,
-    last: date,
-    today: date,
-) -> Needing:
-    """Find everybody who needs aid; `village` by post."""
-    stands: set[str] = set()
-    promised: set[str] = set()
-    begin, end, now = first.isoformat(), last.isoformat(), today.isoformat()
-    for one in lasting:
-        if one.refused or one.starts > end or one.ends < begin:
-            if not one.given and not one.refused and one.ends >= now:
-                promised.add(one.person_id)  # it begins later
-            continue
-        (stands if one.given else promised).add(one.person_id)
-    codes = sorted(set(village.values()))
-    posts, lies = _sorted(village), {code: place for place, code in enumerate(codes)}
-    of_post = np.array([lies[code] for _, code in sorted(village.items())], np.intp)
-    helped, promised_to = np.zeros(len(codes), np.intp), np.zeros(len(codes), np.intp)
-    lacking, brought, pending = {}, _sorted(stands), _sorted(promised - stands)
-    for need, ids, at in _in_need(session, hub, area, today):
-        here = of_post[np.searchsorted(posts, at)]
-        has, waits = _among(ids, brought), _among(ids, pending)
-        helped += np.bincount(here[has], minlength=len(codes))
-        promised_to += np.bincount(here[waits], minlength=len(codes))
-        lacking[need] = ids[~(has | waits)], here[~(has | waits)]
-    return Needing(codes, helped, promised_to, lacking)
+def _needing(session: Session, hub: Hub, area: Area, places: Places, aid: Aid, today: date) -> Needing:
+    """Find everybody who needs aid."""
+    helped, promised = np.zeros(len(places.codes), np.intp), np.zeros(len(places.codes), np.intp)
+    lacking = {}
+    for need, ids, posts in _in_need(session, hub, area, today):
+        here, has, brought = places.of(posts), _among(ids, aid.people), _among(ids, aid.brought)
+        helped += places.count(here[brought])
+        promised += places.count(here[has & ~brought])
+        lacking[need] = ids[~has], here[~has]
+    return Needing(helped, promised, lacking)
 
 
 def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tuple[str, Ids, Ids]]:
@@ -419,8 +399,8 @@ def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tu
     query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
     names = ("child_id", "post_id", "rules")
     flagged, posts, texts = strung(session, query, names, "place", "child_id")
-    ids, at = _ids(flagged), _ids(posts)
-    needs = np.fromiter(map(_need_of, texts.split(";")[:-1]), np.intp, len(ids))
+    ids, at = _fixed(flagged, ID), _fixed(posts, ID)
+    needs = np.fromiter(map(_need_of, _split(texts)), np.intp, len(ids))
     for place, need in enumerate(NEEDS):
         if need != "krs":
             yield need, ids[needs == place], at[needs == place]
@@ -428,29 +408,43 @@ def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tu
         *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
         (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
-    known = np.sort(ids[needs >= 0])
-    ids, at = map(_ids, strung(session, risks, ("person_id", "post_id"), "person_id", "id"))
-    wanted = ~_among(ids, known)
-    wanted[1:] &= ids[1:] != ids[:-1]
-    yield "krs", ids[wanted], at[wanted]
+    columns = strung(session, risks, ("person_id", "post_id"), "person_id", "id")
+    people, at = (_fixed(column, ID) for column in columns)
+    wanted = np.ones(len(people), bool)
+    wanted[1:] = people[1:] != people[:-1]
+    people, at = people[wanted], at[wanted]
+    where, found = _find(ids[needs >= 0], people)
+    wanted = np.ones(len(people), bool)
+    wanted[where[found]] = False
+    yield "krs", people[wanted], at[wanted]
 
 
-def _ids(text: str) -> Ids:
-    """Read ids of a length, each ended by a sign."""
-    rows = np.frombuffer(text.encode(), [("id", f"S{ID}"), ("end", "S1")])
-    return np.ascontiguousarray(rows["id"])
+def _iso(day: date) -> bytes:
+    return day.isoformat().encode()
 
 
-def _sorted(ids: Iterable[str]) -> Ids:
-    return np.sort(np.array(list(ids), f"S{ID}"))
+def _fixed(text: str, size: int) -> Any:
+    """Read texts of one size, each ended by a sign."""
+    rows = np.frombuffer(text.encode(), [("text", f"S{size}"), ("end", "S1")])
+    return np.ascontiguousarray(rows["text"])
+
+
+def _split(text: str) -> list[str]:
+    """Read texts of any size, each ended by a sign."""
+    return text.split(";")[:-1]
+
+
+def _find(ids: Ids, some: Ids) -> tuple[Numbers, Any]:
+    """Give for each id its place among some, which are in order, and whether it is there."""
+    if not len(some):
+        return np.zeros(len(ids), np.intp), np.zeros(len(ids), bool)
+    places = np.minimum(np.searchsorted(some, ids), len(some) - 1)
+    return places, some[places] == ids
 
 
 def _among(ids: Ids, some: Ids) -> Any:
     """Say of each id whether it is among some, which are in order."""
-    if not len(some):
-        return np.zeros(len(ids), bool)
-    places = np.minimum(np.searchsorted(some, ids), len(some) - 1)
-    return some[places] == ids
+    return _find(ids, some)[1]
 
 
 @cache
@@ -467,18 +461,23 @@ def _activities(session: Session, hub: Hub, area: Area, first: date, last: date)
     """Give what is counted of activities, each by its few columns: an object of each costs more than all that is done with
     them."""
     a = AidActivity
-    columns = (a.status, a.category, a.value_rp, a.village_code, a.donor_id, a.reported_to, a.same_as)
-    query = select(*columns).where(*_in_period(hub, area, first, last)).order_by(a.starts_on, a.id)
-    return session.connection().execute(query).all()
+    columns = (a.id, a.status, a.category, a.value_rp, a.village_code, a.donor_id, a.reported_to)
+    query = select(*columns, a.same_as, a.same_by).where(*_in_period(hub, area, first, last))
+    return session.connection().execute(query.order_by(a.starts_on, a.id)).all()
 
 
-def _reported(session: Session, hub: Hub, area: Area, first: date, last: date) -> list[AidActivity]:
+def _reported(session: Session, hub: Hub, activities: Iterable[Any]) -> list[AidActivity]:
     """Give the activities that double another report or a delivery."""
-    a = AidActivity
-    doubles = a.same_as.is_not(None), a.same_as != "", a.same_by.in_((REPORTED_TWICE, DELIVERY_KNOWN))
-    query = select(a).where(*_in_period(hub, area, first, last), *doubles).order_by(a.starts_on, a.id)
+    a = AidActivity.__table__.c
+    doubles = [
+        one.id for one in activities if one.same_as and one.same_by in (REPORTED_TWICE, DELIVERY_KNOWN)
+    ]
+    if not doubles:
+        return []
+    query = select(AidActivity).where(AidActivity.district == hub.district, among(a.id, "doubles"))
+    query = query.order_by(AidActivity.starts_on, AidActivity.id)
     # the rows as they came are large, and not looked at here
-    return list(session.scalars(query.options(defer(a.sealed))))
+    return list(session.scalars(query.options(defer(AidActivity.sealed)), {"doubles": doubles}))
 
 
 def _in_period(hub: Hub, area: Area, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
@@ -487,36 +486,20 @@ def _in_period(hub: Hub, area: Area, first: date, last: date) -> tuple[ColumnEle
     return (*mine, a.starts_on <= last, a.ends_on >= first)
 
 
-def _villages(
-    needing: Needing,
-    lasting: Sequence[Lasting],
-    activities: Iterable[Any],
-    first: date,
-    last: date,
-) -> dict[str, Village]:
+def _villages(places: Places, needing: Needing, aid: Aid, activities: Iterable[Any]) -> dict[str, Village]:
+    """Tell of each village where somebody needs aid or something was given."""
+    counts = {need: places.count(villages).tolist() for need, (_, villages) in needing.lacking.items()}
     found: defaultdict[str, Village] = defaultdict(lambda: Village(""))
-
-    def at(code: str) -> Village:
-        village = found[code]
-        village.code = code
-        return village
-
-    counts = {
-        need: np.bincount(at, minlength=len(needing.villages)) for need, (_, at) in needing.lacking.items()
-    }
-    for place, code in enumerate(needing.villages):
-        gap = {need: int(several[place]) for need, several in counts.items() if several[place]}
-        if gap or needing.helped[place] or needing.promised[place]:
-            village = at(code)
-            village.gap.update(gap)
-            village.helped, village.promised = int(needing.helped[place]), int(needing.promised[place])
-    begin, end = first.isoformat(), last.isoformat()
-    for one in lasting:
-        if one.given_on is not None and begin <= one.given_on <= end and not one.refused:
-            at(one.village).value_rp += one.value_rp
+    of_people = zip(needing.helped.tolist(), needing.promised.tolist(), aid.value_rp.tolist(), strict=True)
+    for place, (helped, promised, value_rp) in enumerate(of_people):
+        gap = Counter({need: several[place] for need, several in counts.items() if several[place]})
+        if gap or helped or promised or value_rp:
+            code = places.codes[place]
+            found[code] = Village(code, gap, promised, helped, value_rp)
     for activity in activities:
         if activity.same_as is None and activity.village_code and activity.category in FOR_STUNTING:
-            village = at(activity.village_code)
+            village = found[activity.village_code]
+            village.code = activity.village_code
             village.value_rp += activity.value_rp or 0
             village.activities += 1
     return found
@@ -527,24 +510,29 @@ def _sum(activities: Iterable[Any], category: str) -> tuple[int, int]:
     return len(mine), sum(a.value_rp or 0 for a in mine)
 
 
-def _twice(lasting: Sequence[Lasting], first: date, last: date) -> list[Twice]:
-    """Find who gets one menu from several at once, in the period."""
-    by: defaultdict[tuple[str, str], list[Lasting]] = defaultdict(list)
-    begin, end = first.isoformat(), last.isoformat()
-    for one in lasting:
-        if not one.refused and one.starts <= end and one.ends >= begin:
-            by[one.person_id, one.menu].append(one)
+def _twice(people: Ids, told: Mapping[str, str], stands: Any, villages: Sequence[str]) -> list[Twice]:
+    """Find who gets one menu from several at once, of whom something stands."""
+    each = np.sort(people[stands])
+    several = each[1:][each[1:] == each[:-1]]
+    if not len(several):
+        return []
+    columns = [_split(told[name]) for name in ("menu", "source", "begins", "ends", "once")]
+    by: defaultdict[tuple[str, str], list[tuple[str, str, str, str]]] = defaultdict(list)
+    for row in np.flatnonzero(stands & _among(people, several)).tolist():
+        menu, source, begins, ends, once = (column[row] for column in columns)
+        ends = (date.fromisoformat(ends) + ONCE).isoformat() if once == "1" else ends
+        by[people[row].decode(), menu].append((source, begins, ends, villages[row]))
     found = []
-    for (person_id, menu), several in sorted(item for item in by.items() if len(item[1]) > 1):
+    for (person_id, menu), theirs in sorted(item for item in by.items() if len(item[1]) > 1):
         sources = {
             source
-            for n, one in enumerate(several)
-            for other in several[n + 1 :]
-            if one.source != other.source and one.starts <= other.ends and other.starts <= one.ends
-            for source in (one.source, other.source)
+            for n, (one, begins, ends, _) in enumerate(theirs)
+            for other, starts, stops, _ in theirs[n + 1 :]
+            if one != other and begins <= stops and starts <= ends
+            for source in (one, other)
         }
         if sources:
-            found.append(Twice(person_id, several[0].village or None, menu, tuple(sorted(sources))))
+            found.append(Twice(person_id, theirs[0][-1] or None, menu, tuple(sorted(sources))))
     return found
 
 
@@ -566,28 +554,28 @@ def _authorities(session: Session, hub: Hub, activities: Iterable[Any]) -> list[
 # -- proposals ------------------------------------------------------------------------------------
 
 
-def _proposals(needing: Needing, commitments: Iterable[Promise]) -> list[Proposal]:
+def _proposals(places: Places, needing: Needing, commitments: Iterable[Promise]) -> list[Proposal]:
     """Give each who has nothing, in order of need, to the commitment that fits best and has room left."""
     by_region: defaultdict[str, list[_Room]] = defaultdict(list)
     for promise in sorted(commitments, key=lambda p: (p.starts_on, p.id)):
         if promise.left:
             by_region[promise.region_code].append(_Room(promise, promise.left))
+    around = [_around(code) for code in places.codes]
     found: list[Proposal] = []
     for need, (ids, villages) in needing.lacking.items():
         fitting = {region: _fitting(need, rooms) for region, rooms in by_region.items()}
-        around = [
-            _Around([(near, fitting[at]) for near, at in _around(code) if code and at in fitting])
-            for code in needing.villages
+        could = [
+            _Around([(near, fitting[at]) for near, at in regions if at in fitting]) for regions in around
         ]
         for place, village in enumerate(villages.tolist()):
-            here = around[village]
+            here = could[village]
             room = here.room
             if room is None or not room.left:
                 room = here.next() if here.choices else None
                 if room is None:
                     continue
                 here.places = []
-                code = needing.villages[village]
+                code = places.codes[village]
                 found.append(Proposal(room.promise, code, need, here.near, ids, here.places))
             room.left -= 1
             here.places.append(place)
@@ -640,6 +628,8 @@ def _fitting(need: str, rooms: Iterable[_Room]) -> list[_Room]:
 
 
 def _around(village: str) -> list[tuple[str, str]]:
-    """Give the regions that hold a village, the narrowest first, and what each is."""
+    """Give the regions that hold a village, the narrowest first, and what each is; none where it is not known."""
+    if not village:
+        return []
     subdistrict = village.rpartition(".")[0]
     return [("village", village), ("subdistrict", subdistrict), ("district", subdistrict.rpartition(".")[0])]
