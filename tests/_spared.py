@@ -6,9 +6,8 @@ addresses a sixth and passwords a sixth (27 November 2026). Templates, addresses
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import CodeType
-from typing import Any
+from typing import Any, ClassVar
 
 from argon2 import PasswordHasher
 from flask import Flask
@@ -38,11 +37,35 @@ class _Compiled(BytecodeCache):
 
 
 class _LateRule(Rule):
-    """A route whose writer of addresses is compiled when its first address is written; most write none in a test."""
+    """A route that is taken apart once for all applications of this process, and whose writer of addresses is compiled when
+    its first address is written; most write none in a test."""
+
+    _apart: ClassVar[dict[tuple[Any, ...], tuple[Any, ...]]] = {}
+
+    def compile(self) -> None:
+        key = self.rule, self.subdomain, self.host, self.merge_slashes
+        if key not in self._apart:
+            super().compile()
+            self._apart[key] = (
+                self._parts,
+                self._trace,
+                self._converters,
+                self.arguments - set(self.defaults or ()),
+            )
+            return
+        self._parts, self._trace, self._converters, named = self._apart[key]
+        self.arguments |= named
+        self._build = self._compile_builder(False).__get__(self, None)
+        self._build_unknown = self._compile_builder(True).__get__(self, None)
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compiled = cache(super()._compile_builder)
-        return lambda rule, /, **values: compiled(append_unknown)(rule, **values)
+        return lambda rule, /, **values: rule._builder(append_unknown)(rule, **values)
+
+    def _builder(self, append_unknown: bool) -> Callable[..., tuple[str, str]]:
+        built: dict[bool, Callable[..., tuple[str, str]]] = self.__dict__.setdefault("_built", {})
+        if append_unknown not in built:
+            built[append_unknown] = super()._compile_builder(append_unknown)
+        return built[append_unknown]
 
 
 def spare_work() -> None:

@@ -2,16 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
 from server.hub import Hub
+from tests._chromium import launch_options
 from tests._memory import quick_directory
 from tests._postgres import postgres_server
 from tests._spared import passwords_in_earnest, spare_work
 from tests.server._district import Clock, Databases, District, FakeTablet
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Hypothesis draws the same examples every time, unless PROTOCOL_HISTORIES asks for a long search. It may be slow: on a
 # fresh machine it first works out Unicode's tables, while every other worker does the same.
@@ -66,6 +71,17 @@ def postgresql_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     """Give the maker of databases on one PostgreSQL that lives as long as the tests."""
     with postgres_server() as url:
         yield Databases(tmp_path_factory.mktemp("postgresql"), url)
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Give one Chromium for all tests of a process: starting it takes as long as many a test, and contexts share nothing."""
+    from playwright.sync_api import sync_playwright  # only here: most tests need no browser
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options())
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(params=ENGINES)

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import psycopg
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from server.cli import main
-from tests._chromium import chromium_path, launch_options
+from tests._chromium import chromium_path
 from tests._postgres import create_database, drop_database, postgres_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,13 +196,11 @@ def test_private_server_is_gone_when_the_test_that_used_it_fails(monkeypatch: py
 
 
 @pytest.mark.browser
-def test_chromium_runs_a_module_script() -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**launch_options())
-        page = browser.new_page()
-        page.set_content("<p></p><script type=module>document.querySelector('p').id = 'ran'</script>")
-        page.wait_for_selector("#ran", state="attached", timeout=10_000)
-        browser.close()
+def test_chromium_runs_a_module_script(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<p></p><script type=module>document.querySelector('p').id = 'ran'</script>")
+    page.wait_for_selector("#ran", state="attached", timeout=10_000)
+    page.close()
 
 
 def test_chromium_path_says_what_to_do_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

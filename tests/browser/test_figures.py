@@ -50,7 +50,9 @@ def clinic(request: pytest.FixtureRequest) -> Iterator[Served]:
 
 @pytest.fixture
 def window(clinic: Served, browser: Browser, pictures: Path) -> Iterator[Window]:
-    with Window.opened(browser, clinic.url, pictures) as opened:
+    with Window.opened(
+        browser, clinic.url, pictures, looks=clinic.clinic.district.hub.database.is_sqlite
+    ) as opened:
         yield opened
 
 

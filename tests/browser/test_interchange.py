@@ -56,7 +56,10 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
         parents: dict[str, object] = {"mother": "Ibu Sini", "father": "Bapak Sini", "phone": None}
         clinic.child("Anak Mirip Contoh", parents=parents)
         username = clinic.person("staff", "district", DISTRICT).username
-        with served(district) as url, Window.opened(browser, url, pictures) as window:
+        with (
+            served(district) as url,
+            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+        ):
             window.sign_in(username)
             yield Desk(clinic, window)
 

@@ -33,7 +33,11 @@ class Office:
     windows: ExitStack
 
     def window(self) -> Window:
-        return self.windows.enter_context(Window.opened(self.browser, self.url, self.pictures))
+        return self.windows.enter_context(
+            Window.opened(
+                self.browser, self.url, self.pictures, looks=self.clinic.district.hub.database.is_sqlite
+            )
+        )
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -45,7 +45,10 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
     with District.opened(databases, cookie_secure=False) as district:
         posyandu = open_posyandu(district)
         username = posyandu.clinic.person().username
-        with served(district) as url, Window.opened(browser, url, pictures) as window:
+        with (
+            served(district) as url,
+            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+        ):
             window.sign_in(username)
             yield Desk(posyandu, url, window)
 

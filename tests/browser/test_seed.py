@@ -94,8 +94,8 @@ def story(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> I
         )
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures) as tpps,
-            Window.opened(browser, url, pictures) as staff,
+            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as tpps,
+            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as staff,
         ):
             sign_in(tpps, users[0], "/bantuan")
             sign_in(staff, users[1], "/antrean")

@@ -39,7 +39,10 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
             who = ("pengawas", "Pengawas Contoh", "supervisor", "district", DISTRICT, PASSWORD)
             accounts.add_account(session, hub, *who, actor="operator", now=now)
             checkpoints.make(session, hub, now, actor="operator")
-        with served(district) as url, Window.opened(browser, url, pictures) as window:
+        with (
+            served(district) as url,
+            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+        ):
             window.sign_in("pengawas")
             yield Desk(month, window)
 

@@ -107,7 +107,7 @@ class Cadre(threading.Thread):
                 events = self.tablet.sync()
             except LineLost:
                 self.unanswered += 1
-                time.sleep(self.luck.uniform(0.01, 0.05))  # as a tablet would, if longer
+                time.sleep(self.luck.uniform(0.02, 0.2))  # as a tablet would, if longer
                 continue
             assert not any(isinstance(event, NewEpochRequired) for event in events)
             self.answered += 1
@@ -124,20 +124,23 @@ class Storm:
     system: PosyanduSync
     tablets: list[HttpTablet]
     known: dict[str, list[str]]
+    most_batches: int = MOST_BATCHES
     tally: Tally = field(default_factory=Tally)
     done: set[str] = field(default_factory=set)
     """The batches whose receipts were read back."""
 
     @classmethod
     @contextmanager
-    def raised(cls, district: District, postgres: Postgres | None, seed: int) -> Iterator["Storm"]:
+    def raised(
+        cls, district: District, postgres: Postgres | None, seed: int, most_batches: int = MOST_BATCHES
+    ) -> Iterator["Storm"]:
         """Start the server, and enrol the tablets: two at each of two posts."""
         district.clock.now = datetime.now(UTC)
         system = PosyanduSync(district)
         try:
             tablets = [http_tablet(district, number % 2, f"Tablet {number + 1}") for number in range(WRITERS)]
             known = {tablet.id: register_first(tablets[n % 2]) for n, tablet in enumerate(tablets)}
-            yield cls(district, postgres, random.Random(seed), system, tablets, known)
+            yield cls(district, postgres, random.Random(seed), system, tablets, known, most_batches)
         finally:
             system.server.end()
 
@@ -170,7 +173,7 @@ class Storm:
         self.check()
 
     def _kill_in_the_midst(self, kind: str, cadres: Sequence[Cadre]) -> None:
-        wanted = self.luck.randint(1, MOST_BATCHES)
+        wanted = self.luck.randint(1, self.most_batches)
         wait_until(
             lambda: any(c.failure for c in cadres) or sum(c.answered for c in cadres) >= wanted,
             f"{wanted} batches are answered",
