@@ -93,8 +93,8 @@ def names_of(hub: Hub, rows: Iterable[Row]) -> dict[int, str]:
     """Name the children that rows speak of (`who`), by row number: the same for all rows that say the same of a child.
 
     The name is the id that a new child will have. It begins with its village's eight digits, so that the children of a
-    chunk lie together in every table that is ordered by child: a chunk writes a third of the pages that it would write
-    under ids all over the district (docs/adr/0017). A NIK's rows from several villages are one child's, of the first.
+    chunk lie together in every table that is ordered by child, and writing them costs no more the more children there
+    are (docs/adr/0017). A NIK's rows from several villages are one child's, of the first.
     """
     places: dict[tuple[str, str], tuple[str, str]] = {}
     whole: dict[str, str] = {}
