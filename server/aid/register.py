@@ -2,7 +2,7 @@
 was agreed is settled at a desk; what a family got is a delivery, which tablets write (`deliveries`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -202,42 +202,28 @@ def promise_to_change(session: Session, hub: Hub, area: Area, commitment_id: str
 
 def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Promise]:
     """Give commitments with what became of each, the newest first."""
+    c, d = Commitment, Delivery
     query = (
-        select(
-            Delivery.commitment_id,
-            func.count().label("assigned"),
-            func.sum(Delivery.given).label("given"),
-        )
-        .where(Delivery.district == hub.district, Delivery.commitment_id.is_not(None), ~Delivery.removed)
-        .group_by(Delivery.commitment_id)
+        select(d.commitment_id, func.count(), func.sum(d.given))
+        .where(d.district == hub.district, d.commitment_id.is_not(None), ~d.removed)
+        .group_by(d.commitment_id)
     )
-    counted = {row.commitment_id: (row.assigned, int(row.given or 0)) for row in session.execute(query)}
+    used = {
+        of: (assigned, int(given or 0)) for of, assigned, given in session.connection().execute(query).all()
+    }
     rows = (
-        select(Commitment, Donor.name)
-        .join(Donor, (Donor.district == Commitment.district) & (Donor.id == Commitment.donor_id))
-        .where(Commitment.district == hub.district)
-        .order_by(Commitment.made_at.desc(), Commitment.id)
+        select(
+            *(c.id, c.donor_id, Donor.name, c.menu, c.funds, c.region_code, c.places),
+            *(c.value_rp, c.starts_on, c.months, c.closed_at.is_not(None), c.made_by),
+        )
+        .join(Donor, (Donor.district == c.district) & (Donor.id == c.donor_id))
+        .where(c.district == hub.district)
+        .order_by(c.made_at.desc(), c.id)
     )
     if donor_id is not None:
-        rows = rows.where(Commitment.donor_id == donor_id)
-    return [
-        Promise(
-            c.id,
-            c.donor_id,
-            name,
-            c.menu,
-            c.funds,
-            c.region_code,
-            c.places,
-            *counted.get(c.id, (0, 0)),
-            value_rp=c.value_rp,
-            starts_on=c.starts_on,
-            months=c.months,
-            closed=c.closed_at is not None,
-            made_by=c.made_by,
-        )
-        for c, name in session.execute(rows)
-    ]
+        rows = rows.where(c.donor_id == donor_id)
+    found: Sequence[Any] = session.connection().execute(rows).all()
+    return [Promise(*(*row[:7], *used.get(row[0], (0, 0)), *row[7:])) for row in found]
 
 
 def whole_district(session: Session, hub: Hub) -> Area:

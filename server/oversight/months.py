@@ -118,11 +118,10 @@ def refresh(hub: Hub, now: datetime, *, actor: str, months: int = MONTHS) -> int
 
 def _rows(session: Session, hub: Hub, month: date) -> Iterable[Any]:
     c = table(PostMonth).c
-    return session.connection().execute(
-        select(c.post_id, c.state, c.others, c.told).where(
-            c.district == hub.district, c.month == month.replace(day=1)
-        )
+    query = select(c.post_id, c.state, c.others, c.told).where(
+        c.district == hub.district, c.month == month.replace(day=1)
     )
+    return session.connection().execute(query).all()
 
 
 def _stale(hub: Hub, month: date) -> list[str]:
@@ -169,7 +168,7 @@ class _States:
             select(HealthPost.id, HealthPost.head_position).where(HealthPost.district == district)
         )
         self._common = f"{FORM}/{hub.settings.time_zone}"
-        self._heads: Mapping[str, int] = {row.id: row.head_position for row in heads}
+        self._heads: Mapping[str, int] = dict(heads.all())
         days = connection.execute(
             select(
                 *(TabletDay.tablet_id, func.count(), func.sum(TabletDay.measured)),
@@ -222,7 +221,7 @@ def _posts(session: Session, hub: Hub, scope: Scope) -> dict[str, _Post]:
         .where(posts_within(hub, scope))
         .order_by(HealthPost.name, HealthPost.id)
     )
-    return {row.id: _Post(row.id, row.name, row.village_code or "") for row in rows}
+    return {post_id: _Post(post_id, name, village or "") for post_id, name, village in rows.all()}
 
 
 def _worked_out(
@@ -273,7 +272,7 @@ def _kin(session: Session, hub: Hub) -> dict[str, set[str]]:
 
 def _names(session: Session, hub: Hub) -> dict[str, str]:
     rows = session.connection().execute(select(Tablet.id, Tablet.name).where(Tablet.district == hub.district))
-    return {row.id: row.name for row in rows}
+    return dict(rows.all())
 
 
 def _read(post: _Post, told: Mapping[str, Any], names: Mapping[str, str]) -> Told:

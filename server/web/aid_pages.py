@@ -95,7 +95,7 @@ def rupiah(value: int | None) -> str:
 @bp.app_template_filter("few")
 def few(count: int) -> str:
     """Write a number of children for who sees none of them: 1 to 4 are "fewer than 5"."""
-    if person().may("see_children") or not 0 < count < FEWEST:
+    if not 0 < count < FEWEST or person().may("see_children"):
         return str(count)
     return f"<\N{NO-BREAK SPACE}{FEWEST}"
 

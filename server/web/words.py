@@ -21,7 +21,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, has_app_context, request
 
 from server.flags import RULES
 from server.growth.status import LABELS, SCREENING_NOTE
@@ -132,13 +132,6 @@ class Label(Protocol):
     def en(self) -> str: ...
 
 
-class _Catalogues:
-    """Where Flask-Babel asks for translations."""
-
-    def get_translations(self) -> NullTranslations:
-        return _catalogue(language())
-
-
 @cache
 def _catalogue(code: str) -> NullTranslations:
     """Read a catalogue; English is what the code says."""
@@ -162,8 +155,12 @@ def _read(path: Path, code: str) -> Catalog:
 
 def init_app(app: Flask) -> None:
     """Give templates the catalogues and the filters below."""
-    babel = flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
-    babel.domain_instance = _Catalogues()
+    flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
+        lambda message: _catalogue(language()).gettext(message),
+        lambda one, several, count: _catalogue(language()).ngettext(one, several, count),
+        newstyle=True,
+    )
     app.jinja_env.filters.update(
         age=age,
         day=day,
@@ -213,9 +210,12 @@ def _chosen() -> str:
 
 
 def language() -> str:
-    """Give the code of the reader's language: id or en."""
-    locale = flask_babel.get_locale()
-    return str(locale.language) if locale else "id"
+    """Give the code of the reader's language: id or en. A page asks hundreds of times."""
+    if not has_app_context():
+        return "id"
+    if "language" not in g:
+        g.language = str(flask_babel.get_locale().language)
+    return str(g.language)
 
 
 def told(message: str, **values: Any) -> str:
