@@ -452,6 +452,10 @@ class Delivery(Base):
         _refers("child", "child_id", to=("id",)),
         Index("ix_delivery_stream", "district", "post_id", "position"),
         Index("ix_delivery_donor", "district", "donor_id"),
+        Index(
+            *("ix_delivery_standing", "district", "removed", "ends_on", "starts_on", "given_on", "given"),
+            *("outcome", "menu", "funds", "donor_id", "value_rp", "child_id", "post_id"),
+        ),
         _few(
             "ix_delivery_commitment", "commitment_id", "removed", "given", where="commitment_id IS NOT NULL"
         ),
