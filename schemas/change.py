@@ -206,23 +206,28 @@ def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
 def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:
     """Find dates of things that have happened which lie after today, in a change valid or not."""
     last = today.isoformat()
-    dates = (
-        ("key.measured_on", _inside(wire, "key", "measured_on")),
-        ("set.identity.born_on", _inside(wire, "set", "identity", "born_on")),
-        ("set.result.done_on", _inside(wire, "set", "result", "done_on")),
-        ("set.delivered.given_on", _inside(wire, "set", "delivered", "given_on")),
-        ("set.verified.verified_on", _inside(wire, "set", "verified", "verified_on")),
-    )
     return [
-        reason(path, "date-in-future", value, last)
-        for path, value in dates
-        if type(value) is str and value > last and Day.accepts(value)
+        reason(".".join(path), "date-in-future", value, last)
+        for path in _HAPPENED
+        if type(value := _inside(wire, *path)) is str and value > last and Day.accepts(value)
     ]
+
+
+_HAPPENED: Final = (
+    ("key", "measured_on"),
+    ("set", "identity", "born_on"),
+    ("set", "result", "done_on"),
+    ("set", "delivered", "given_on"),
+    ("set", "verified", "verified_on"),
+)
+"""Where a change tells the day of what has happened."""
 
 
 def _inside(value: Any, *path: str) -> Any:
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
     return value
 
 

@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any, Final
 
-from rapidfuzz.fuzz import ratio, token_sort_ratio
+from rapidfuzz.fuzz import ratio
 
 from sync_protocol import RecordState
 
@@ -100,7 +100,7 @@ def _normal(part: str) -> str:
     return part[:-1] if len(part) > 4 and part.endswith("ah") else part
 
 
-def likeness(one: Collection[str], other: Collection[str]) -> int:
+def likeness(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     """Compare two names in their normal form.
 
     Returns
@@ -108,17 +108,21 @@ def likeness(one: Collection[str], other: Collection[str]) -> int:
     int : percent; 85 for a short form (each of its parts is one of the other's), 0 where either is empty or their numbers
         differ (a nameless second child is Anak 2)
     """
-    numbers, its_numbers = _numbers(one), _numbers(other)
+    (numbers, text), (its_numbers, its_text) = _form(one), _form(other)
     if not one or not other or (numbers and its_numbers and numbers != its_numbers):
         return 0
-    alike = round(token_sort_ratio(" ".join(_telling(one)), " ".join(_telling(other))))
+    alike = round(ratio(text, its_text))
+    if len(one) == len(other):
+        return alike
     short, long = sorted((one, other), key=len)
-    left_out = len(short) < len(long) and all(any(ratio(s, w) >= 85 for w in long) for s in short)
+    left_out = all(any(ratio(s, w) >= 85 for w in long) for s in short)
     return max(alike, 85 if left_out else 0)
 
 
-def _numbers(parts: Collection[str]) -> list[str]:
-    return sorted(part for part in parts if part.isdigit())
+@lru_cache(maxsize=4096)  # a name is compared with everybody's near it
+def _form(parts: tuple[str, ...]) -> tuple[list[str], str]:
+    """Give a name's numbers, and what tells of it in order: what `token_sort_ratio` would make of it each time."""
+    return sorted(part for part in parts if part.isdigit()), " ".join(sorted(_telling(parts)))
 
 
 def _telling(parts: Collection[str]) -> list[str]:

@@ -58,8 +58,10 @@ class Arrival:
     @classmethod
     def of(cls, link: Link, reasons: list[Reason]) -> "Arrival":
         """Give a change as it arrives, with every reason why it cannot be applied."""
-        change = None if reasons else Change.from_wire(link.dot, link.wire, link.hash)
-        return cls(link, reasons, change, *_named(link.wire))
+        if reasons:
+            return cls(link, reasons, None, *_named(link.wire))
+        change = Change.from_wire(link.dot, link.wire, link.hash)
+        return cls(link, reasons, change, change.record_id, change.key.get("child", change.record_id))
 
     def unjudged(self) -> "Arrival":
         """Give a copy to be judged: an upload may have to be worked out more than once."""
@@ -67,7 +69,7 @@ class Arrival:
 
 
 def _named(wire: Json) -> tuple[str | None, str | None]:
-    """Give the record and the child that a change names, valid or not, as far as it names any."""
+    """Give the record and the child that a change names which is not valid, as far as it names any."""
     key = wire.get("key")
     record_id = wire.get("id")
     child_id = key["child"] if isinstance(key, Mapping) and "child" in key else record_id

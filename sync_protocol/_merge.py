@@ -82,8 +82,10 @@ def fold(history: History) -> RecordState:
     """
     if not history.changes:
         raise LocalProtocolError("no-changes", "a record without changes has no state")
-    held = history.held()
     first = history.changes[0]
+    if len(history.changes) == 1:
+        return _alone(first, history)
+    held = history.held()
     live = _live(history.changes, held)
     registers = {name: _siblings(live[name], name) for name in sorted(live)}
     removals = [c for c in live.get("removed", ()) if c.registers["removed"].get("reason") is not None]
@@ -97,6 +99,20 @@ def fold(history: History) -> RecordState:
         removed=bool(removals) and not uncovered,
         removal_contested=uncovered,
         incomplete=_incomplete(history.changes, held),
+    )
+
+
+def _alone(change: Change, history: History) -> RecordState:
+    """Give the state of a record of one change, as nearly every record is: all of its values are live."""
+    dots = (change.dot,)
+    return RecordState(
+        change.kind,
+        change.record_id,
+        change.key,
+        VersionVector({change.dot.actor: change.entry}),
+        {name: (Sibling(dots, change.registers[name]),) for name in sorted(change.registers)},
+        removed=change.registers.get("removed", {}).get("reason") is not None,
+        incomplete=bool(change.context.entries) and _incomplete(history.changes, history.held()),
     )
 
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.fuzz import token_sort_ratio
 from sqlalchemy import insert, select
 
 from server import audit, review, sync
@@ -89,6 +90,18 @@ def derived(district: District) -> list[Any]:
 )
 def test_names_are_alike_when_only_the_spelling_differs(one: str, other: str) -> None:
     assert likeness(words_of(one), words_of(other)) >= 95
+
+
+PARTS = st.text("abimnsu", min_size=1, max_size=6)
+SAME_NUMBER_OF_PARTS = st.integers(1, 4).flatmap(lambda count: st.tuples(*[st.tuples(*[PARTS] * count)] * 2))
+
+
+@given(SAME_NUMBER_OF_PARTS)
+def test_names_are_as_alike_as_their_parts_put_in_order(
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+) -> None:
+    one, other = names
+    assert likeness(one, other) == round(token_sort_ratio(" ".join(one), " ".join(other)))
 
 
 @pytest.mark.parametrize(
