@@ -23,7 +23,11 @@ from tests.server._district import Databases, District
 
 KILLS_PER_STORM = 25
 """Then a new installation begins: what is checked after each kill is all that it holds."""
-OTHERS = ("test_cuts.py", "test_meddling.py", "test_full_disk.py", "test_long_absence.py")
+OTHERS = (
+    *(f"tests/faults/test_{name}.py" for name in ("cuts", "meddling", "full_disk", "long_absence")),
+    *(f"tests/browser/test_tablet_{name}.py" for name in ("morning", "storage")),
+)
+AT_LENGTH = {"CUT_STEP": "1", "MORNING_CHILDREN": "60", "TABLET_KILLS": "40"}
 
 
 @contextmanager
@@ -51,10 +55,9 @@ def storm(engine: str, kills: int, seed: int, deadline: float) -> Tally:
 
 
 def other_faults() -> int:
-    """Run the other faults with a cut at every byte; give the exit status."""
-    files = [f"tests/faults/{name}" for name in OTHERS]
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *files]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "CUT_STEP": "1"}, check=False).returncode
+    """Run the other faults with a cut at every byte, and the tablets' at length; give the exit status."""
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *OTHERS]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **AT_LENGTH}, check=False).returncode
 
 
 @click.command()

@@ -25,7 +25,7 @@ from tests.faults._running import (
 )
 from tests.server._district import District
 
-STEP = int(os.environ.get("CUT_STEP", "5"))
+STEP = int(os.environ.get("CUT_STEP", "11"))
 """Odd, so that resets and farewells take turns."""
 EDGE = 8
 """Bytes on each side of a boundary that are all met."""
