@@ -350,7 +350,7 @@ class Child(Base):
             ),
             where="krs_until IS NOT NULL",
         ),
-        _few("ix_child_linked", "person_id", where="person_id <> id"),
+        _few("ix_child_linked", "person_id", "id", "post_id", where="person_id <> id"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[str] = mapped_column(Id, primary_key=True)

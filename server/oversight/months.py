@@ -23,12 +23,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from server import audit
 from server.completeness import Day, completeness, month_of
-from server.db import upsert
+from server.db import among, upsert
 from server.hub import Hub
 from server.models import (
     Batch,
@@ -254,15 +254,18 @@ def _worked_out(
 
 def _kin(session: Session, hub: Hub) -> dict[str, set[str]]:
     """Give, by post, where children are who are one person with a child of it: what is measured of them is of its child."""
-    member, head = aliased(Child), aliased(Child)
-    rows = session.execute(
-        select(member.person_id, member.post_id, head.post_id.label("head"))
-        .join(head, and_(head.district == member.district, head.id == member.person_id))
-        .where(member.district == hub.district, member.person_id != member.id)
+    linked = session.connection().execute(
+        select(Child.person_id, Child.post_id).where(
+            Child.district == hub.district, Child.person_id != Child.id
+        )
     )
     persons: dict[str, set[str]] = {}
-    for row in rows:
-        persons.setdefault(row.person_id, set()).update((row.post_id, row.head))
+    for person_id, post_id in linked.all():
+        persons.setdefault(person_id, set()).add(post_id)
+    c = table(Child).c
+    heads = select(c.id, c.post_id).where(c.district == hub.district, among(c.id))
+    for person_id, post_id in session.connection().execute(heads, {"among": list(persons)}).all():
+        persons[person_id].add(post_id)
     found: dict[str, set[str]] = {}
     for posts in persons.values():
         for post in posts:
