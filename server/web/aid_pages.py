@@ -37,7 +37,7 @@ bp = Blueprint("aid", __name__)
 Answer = str | AnyResponse | tuple[str, int]
 
 MOST_ROWS: Final = register.MOST_ROWS
-MOST_PROPOSALS, PAGE_ROWS = 40, 50
+MOST_PROPOSALS, MOST_VILLAGES, PAGE_ROWS = 40, 60, 50
 TABLES: Final[Mapping[str, codes.Words]] = {
     "menu": codes.MENUS,
     "funds": codes.FUNDS,
@@ -162,6 +162,7 @@ def overview() -> Answer:
             near=NEAR,
             same_by=SAME_BY,
             most_proposals=MOST_PROPOSALS,
+            most_villages=None if "semua" in request.args else MOST_VILLAGES,
         )
     with hub().database.transaction() as session:
         need.log_viewed(session, hub(), shown, acting(), _now())

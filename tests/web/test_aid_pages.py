@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from server.aid import register, sheets
 from server.app import create_app
 from server.models import AidActivity, Commitment, CsrSheet, Delivery, Donor
+from server.web import aid_pages
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic, csrf_token, sign_in
 
@@ -200,3 +201,21 @@ def test_row_that_can_be_no_childs_delivery_is_not_offered(office: Office, row: 
     (activity,) = office.sheet(row)
     staff = office.signed_in("staff", "district", DISTRICT)
     assert staff.get(f"/bantuan/kegiatan/{activity}/anak").status_code == 404
+
+
+def test_villages_with_the_widest_gap_are_shown_and_all_when_asked_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aid_pages, "MOST_VILLAGES", 1)
+    office.sheet("PMT balita;Jahab;1/3/2026;", "PMT balita;Loa Ipuh;1/3/2026;")
+    tpps = office.signed_in("supervisor", "district", DISTRICT)
+
+    def rows(page: str) -> int:
+        return page.count('<th role="rowheader"')
+
+    page = tpps.get("/bantuan?dari=2026-03-01&sampai=2026-03-31").text
+    assert rows(page) == 1
+    assert "Semua 2 desa" in page
+    page = tpps.get("/bantuan?dari=2026-03-01&sampai=2026-03-31&semua=ya").text
+    assert rows(page) == 2
+    assert "Semua 2 desa" not in page
