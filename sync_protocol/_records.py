@@ -8,7 +8,6 @@ person's data in it, has been destroyed; and the nonce keeps a destroyed name fr
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -67,12 +66,7 @@ def id_of(kind: str, key: Mapping[str, str]) -> str:
     kind : one of KEYS, but not "child"
     key : its parts as text
     """
-    return _id_of(kind, "/".join(key[name] for name in KEYS[kind]))
-
-
-@lru_cache(maxsize=4096)  # asked for where a change is made, where it is checked and where it is read
-def _id_of(kind: str, name: str) -> str:
-    return str(uuid5(_NAMESPACES[kind], name))
+    return str(uuid5(_NAMESPACES[kind], "/".join(key[name] for name in KEYS[kind])))
 
 
 def measurement_id(child_id: str, measured_on: str, source: str) -> str:
