@@ -2,6 +2,7 @@
 
 import zlib
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from sqlalchemy import select, text
 
 from server.interchange import runs
+from server.interchange.matching import names_of
 from server.interchange.sheets import Unreadable
-from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT
+from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, Row
 from server.models import Assessment, ImportChunk, ImportRun
 from tests.interchange._files import html, row, xlsx
 from tests.interchange._files import text as csv_text
@@ -308,6 +310,18 @@ def test_nik_with_two_names_that_are_alike_is_one_child_in_one_file_as_in_two(in
     _, accounts = taken(installed, content)
     assert outcomes(accounts) == ["unchanged", "unchanged", "ask"]
     assert len(waiting(installed)) == 1
+
+
+def test_names_of_one_villages_children_begin_alike_and_a_nik_is_one_name(on_sqlite: District) -> None:
+    def said(number: int, village: str, its_nik: str = "") -> Row:
+        return Row(number, "export", (), f"Anak {number}", its_nik, subdistrict="Tenggarong", village=village)
+
+    rows = [said(1, "Jahab"), said(2, "Jahab", nik(2)), said(3, "Loa Ipuh")]
+    rows.append(replace(rows[1], number=4, village="Loa Ipuh"))
+    names = names_of(on_sqlite.hub, rows)
+    assert names[1][:8] == names[2][:8] != names[3][:8]
+    assert len({names[1], names[2], names[3]}) == 3
+    assert names[4] == names[2]
 
 
 def test_nik_with_another_birth_date_is_asked_about(on_sqlite: District) -> None:
