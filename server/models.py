@@ -564,6 +564,18 @@ class AidActivity(Base):
         _refers("csr_sheet", "sheet_id", to=("id",)),
         Index("ix_aid_activity_sheet", "district", "sheet_id", "row"),
         Index("ix_aid_activity_place", "district", "village_code", "starts_on"),
+        Index(
+            *(
+                "ix_aid_activity_period",
+                "district",
+                "ends_on",
+                "starts_on",
+                "status",
+                "village_code",
+                "category",
+            ),
+            *("same_as", "value_rp", "donor_id", "reported_to"),
+        ),
         _few("ix_aid_activity_open", "donor_id", where="status = 'open'"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -31,7 +31,7 @@ from server.aid.rules import rules
 from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
 from server.attention import NO_FLAG
-from server.db import among, strung
+from server.db import strung
 from server.errors import Problem
 from server.hub import Hub
 from server.models import AidActivity, Attention, Child, Day, Delivery, Donor, FollowUp, HealthPost
@@ -60,6 +60,7 @@ _ORDER: Final = {need: rank for rank, need in enumerate(NEEDS)}
 
 Ids = np.ndarray[Any, np.dtype[np.bytes_]]
 Numbers = np.ndarray[Any, np.dtype[np.intp]]
+Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,12 @@ class Aid:
     Parameters
     ----------
     people : who has some, or was promised some that was not brought yet; in order
-    brought : those of them who have some; in order
+    brought : of each of them, whether it was brought
     value_rp : what was given, by village
     """
 
     people: Ids
-    brought: Ids
+    brought: Truths
     value_rp: Numbers
     twice: list["Twice"]
 
@@ -159,15 +160,15 @@ class Proposal:
 
     @property
     def children(self) -> list[str]:
-        return b"/".join(self._sorted()).decode().split("/")
+        return [child_id.decode() for child_id in self._in_order().tolist()]
 
     @property
     def seen(self) -> str:
-        text = b"/".join((f"{self.promise.id}/{self.village}/{self.need}".encode(), *self._sorted()))
+        text = f"{self.promise.id}/{self.village}/{self.need}/".encode() + self._in_order().tobytes()
         return hashlib.sha256(text).hexdigest()[:16]
 
-    def _sorted(self) -> list[bytes]:
-        return sorted(self.ids[self.places].tolist())
+    def _in_order(self) -> Ids:
+        return np.sort(self.ids[self.places])
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +218,15 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     villages = _villages(places, needing, aid, activities)
     ordered = sorted(villages.values(), key=lambda v: (-v.lacking, v.code))
     for_stunting = [v for v in ordered if v.value_rp or v.activities]
-    counted = [a for a in activities if a.same_as is None and a.status == "taken"]
     return Standing(
         Counter({need: len(ids) for need, (ids, _) in needing.lacking.items() if len(ids)}),
         tuple(ordered),
         tuple(v for v in for_stunting if not v.needing),
         tuple(aid.twice),
-        tuple(_reported(session, hub, activities)),
-        tuple(_authorities(session, hub, activities)),
-        _sum(counted, "disaster"),
-        _sum(counted, "other"),
+        tuple(_reported(session, hub, area, first, last)),
+        tuple(_authorities(session, hub, area, first, last)),
+        _sum(activities, "disaster"),
+        _sum(activities, "other"),
         tuple(_proposals(places, needing, promises(session, hub))),
     )
 
@@ -337,10 +337,14 @@ def _aid(session: Session, hub: Hub, area: Area, places: Places, first: date, la
 
     stands = (begins <= _iso(last)) & lasts(first)
     later = ~stands & ~given & lasts(today)
+    by_person = np.argsort(people, kind="stable")
+    having = by_person[(stands | later)[by_person]]
+    first_of = np.flatnonzero(_begins_anew(people[having]))
     return Aid(
-        *(np.unique(people[stands | later]), np.unique(people[stands & given])),
-        places.count(villages, np.array([int(value) for value in _split(told["value_rp"])])),
-        _twice(people, told, stands, [places.codes[village] for village in villages]),
+        people[having[first_of]],
+        np.logical_or.reduceat((stands & given)[having], first_of) if len(first_of) else np.zeros(0, bool),
+        places.count(villages, np.fromstring(told["value_rp"], np.int64, sep=";")),
+        _twice(people, by_person[stands[by_person]], told, places.codes, villages),
     )
 
 
@@ -381,7 +385,9 @@ def _needing(session: Session, hub: Hub, area: Area, places: Places, aid: Aid, t
     helped, promised = np.zeros(len(places.codes), np.intp), np.zeros(len(places.codes), np.intp)
     lacking = {}
     for need, ids, posts in _in_need(session, hub, area, today):
-        here, has, brought = places.of(posts), _among(ids, aid.people), _among(ids, aid.brought)
+        here, (at, has) = places.of(posts), _find(ids, aid.people)
+        brought = has.copy()
+        brought[has] = aid.brought[at[has]]
         helped += places.count(here[brought])
         promised += places.count(here[has & ~brought])
         lacking[need] = ids[~has], here[~has]
@@ -410,8 +416,7 @@ def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tu
     )
     columns = strung(session, risks, ("person_id", "post_id"), "person_id", "id")
     people, at = (_fixed(column, ID) for column in columns)
-    wanted = np.ones(len(people), bool)
-    wanted[1:] = people[1:] != people[:-1]
+    wanted = _begins_anew(people)
     people, at = people[wanted], at[wanted]
     where, found = _find(ids[needs >= 0], people)
     wanted = np.ones(len(people), bool)
@@ -442,9 +447,11 @@ def _find(ids: Ids, some: Ids) -> tuple[Numbers, Any]:
     return places, some[places] == ids
 
 
-def _among(ids: Ids, some: Ids) -> Any:
-    """Say of each id whether it is among some, which are in order."""
-    return _find(ids, some)[1]
+def _begins_anew(ids: Ids) -> Truths:
+    """Say of each of some ids, in order, whether it is another than the one before."""
+    anew = np.ones(len(ids), bool)
+    anew[1:] = ids[1:] != ids[:-1]
+    return anew
 
 
 @cache
@@ -458,26 +465,23 @@ def _need_of(rules_text: str) -> int:
 
 
 def _activities(session: Session, hub: Hub, area: Area, first: date, last: date) -> Sequence[Any]:
-    """Give what is counted of activities, each by its few columns: an object of each costs more than all that is done with
-    them."""
+    """Count the activities that double nothing, and their Rp, by village, category and status: a year has thousands."""
     a = AidActivity
-    columns = (a.id, a.status, a.category, a.value_rp, a.village_code, a.donor_id, a.reported_to)
-    query = select(*columns, a.same_as, a.same_by).where(*_in_period(hub, area, first, last))
-    return session.connection().execute(query.order_by(a.starts_on, a.id)).all()
+    by = func.coalesce(a.village_code, "").label("village"), a.category, a.status
+    query = select(
+        *by, func.count().label("activities"), func.sum(func.coalesce(a.value_rp, 0)).label("value_rp")
+    )
+    query = query.where(*_in_period(hub, area, first, last), a.same_as.is_(None)).group_by(*by)
+    return session.connection().execute(query).all()
 
 
-def _reported(session: Session, hub: Hub, activities: Iterable[Any]) -> list[AidActivity]:
+def _reported(session: Session, hub: Hub, area: Area, first: date, last: date) -> list[AidActivity]:
     """Give the activities that double another report or a delivery."""
-    a = AidActivity.__table__.c
-    doubles = [
-        one.id for one in activities if one.same_as and one.same_by in (REPORTED_TWICE, DELIVERY_KNOWN)
-    ]
-    if not doubles:
-        return []
-    query = select(AidActivity).where(AidActivity.district == hub.district, among(a.id, "doubles"))
-    query = query.order_by(AidActivity.starts_on, AidActivity.id)
+    a = AidActivity
+    doubled = a.same_as.is_not(None), a.same_by.in_((REPORTED_TWICE, DELIVERY_KNOWN))
+    query = select(a).where(*_in_period(hub, area, first, last), *doubled).order_by(a.starts_on, a.id)
     # the rows as they came are large, and not looked at here
-    return list(session.scalars(query.options(defer(AidActivity.sealed)), {"doubles": doubles}))
+    return list(session.scalars(query.options(defer(a.sealed))))
 
 
 def _in_period(hub: Hub, area: Area, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
@@ -496,32 +500,41 @@ def _villages(places: Places, needing: Needing, aid: Aid, activities: Iterable[A
         if gap or helped or promised or value_rp:
             code = places.codes[place]
             found[code] = Village(code, gap, promised, helped, value_rp)
-    for activity in activities:
-        if activity.same_as is None and activity.village_code and activity.category in FOR_STUNTING:
-            village = found[activity.village_code]
-            village.code = activity.village_code
-            village.value_rp += activity.value_rp or 0
-            village.activities += 1
+    for several in activities:
+        if several.village and several.category in FOR_STUNTING:
+            village = found[several.village]
+            village.code = several.village
+            village.value_rp += int(several.value_rp)
+            village.activities += several.activities
     return found
 
 
 def _sum(activities: Iterable[Any], category: str) -> tuple[int, int]:
-    mine = [a for a in activities if a.category == category]
-    return len(mine), sum(a.value_rp or 0 for a in mine)
+    mine = [several for several in activities if several.category == category and several.status == "taken"]
+    return sum(several.activities for several in mine), sum(int(several.value_rp) for several in mine)
 
 
-def _twice(people: Ids, told: Mapping[str, str], stands: Any, villages: Sequence[str]) -> list[Twice]:
-    """Find who gets one menu from several at once, of whom something stands."""
-    each = np.sort(people[stands])
-    several = each[1:][each[1:] == each[:-1]]
-    if not len(several):
+def _twice(
+    people: Ids, standing: Numbers, told: Mapping[str, str], codes: Sequence[str], villages: Numbers
+) -> list[Twice]:
+    """Find who gets one menu from several at once.
+
+    Parameters
+    ----------
+    people, villages : whose each row of `told` is, and where
+    standing : the rows of what stands, by person
+    """
+    first = _begins_anew(people[standing])
+    alone = first & np.append(first[1:], True)
+    rows = standing[~alone].tolist()
+    if not rows:
         return []
     columns = [_split(told[name]) for name in ("menu", "source", "begins", "ends", "once")]
-    by: defaultdict[tuple[str, str], list[tuple[str, str, str, str]]] = defaultdict(list)
-    for row in np.flatnonzero(stands & _among(people, several)).tolist():
+    by: defaultdict[tuple[str, str], list[tuple[str, str, str, int]]] = defaultdict(list)
+    for row in rows:
         menu, source, begins, ends, once = (column[row] for column in columns)
         ends = (date.fromisoformat(ends) + ONCE).isoformat() if once == "1" else ends
-        by[people[row].decode(), menu].append((source, begins, ends, villages[row]))
+        by[people[row].decode(), menu].append((source, begins, ends, row))
     found = []
     for (person_id, menu), theirs in sorted(item for item in by.items() if len(item[1]) > 1):
         sources = {
@@ -532,23 +545,25 @@ def _twice(people: Ids, told: Mapping[str, str], stands: Any, villages: Sequence
             for source in (one, other)
         }
         if sources:
-            found.append(Twice(person_id, theirs[0][-1] or None, menu, tuple(sorted(sources))))
+            village = codes[villages[theirs[0][-1]]]
+            found.append(Twice(person_id, village or None, menu, tuple(sorted(sources))))
     return found
 
 
-def _authorities(session: Session, hub: Hub, activities: Iterable[Any]) -> list[tuple[str, tuple[str, ...]]]:
+def _authorities(
+    session: Session, hub: Hub, area: Area, first: date, last: date
+) -> list[tuple[str, tuple[str, ...]]]:
     """Find companies whose activities went to several authorities, or to another than supervises them."""
-    claimed: defaultdict[str, set[str]] = defaultdict(set)
-    for activity in activities:
-        if activity.donor_id and activity.reported_to:
-            claimed[activity.donor_id].add(activity.reported_to)
-    rows = session.scalars(select(Donor).where(Donor.district == hub.district, Donor.id.in_(list(claimed))))
-    found = []
-    for donor in rows:
-        theirs = claimed[donor.id] | ({donor.authority} if donor.authority else set())
-        if len(theirs) > 1:
-            found.append((donor.name, tuple(sorted(theirs))))
-    return sorted(found)
+    a = AidActivity
+    told = select(a.donor_id, a.reported_to).where(*_in_period(hub, area, first, last)).distinct().subquery()
+    query = select(Donor.id, Donor.name, Donor.authority, told.c.reported_to)
+    query = query.join(told, told.c.donor_id == Donor.id).where(Donor.district == hub.district)
+    claimed: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for donor_id, name, *authorities in session.connection().execute(query).all():
+        claimed[name, donor_id].update(filter(None, authorities))
+    return [
+        (name, tuple(sorted(several))) for (name, _), several in sorted(claimed.items()) if len(several) > 1
+    ]
 
 
 # -- proposals ------------------------------------------------------------------------------------

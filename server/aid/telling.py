@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from server.aid.deliveries import Given
-from server.aid.need import Standing
+from server.aid.need import Proposal, Standing
 from server.aid.progress import Own
 from server.aid.register import DONOR, Promise
 from server.aid.sheets import Look
@@ -69,8 +69,10 @@ def villages_of(shown: Standing, names: Mapping[str, str], *, sees_children: boo
     ]
 
 
-def gap(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> dict[str, Any]:
-    """Give gap, overlap and proposals, as JSON has them."""
+def gap(
+    shown: Standing, names: Mapping[str, str], *, sees_children: bool, part: slice = slice(None)
+) -> dict[str, Any]:
+    """Give gap, overlap and proposals (`part` of them, and how many there are), as JSON has them."""
     twice = len(shown.twice)
     return {
         "lacking": shown.lacking,
@@ -87,11 +89,12 @@ def gap(shown: Standing, names: Mapping[str, str], *, sees_children: bool) -> di
         "authorities": [{"company": name, "authorities": several} for name, several in shown.authorities],
         "relief": {"activities": shown.relief[0], "value_rp": shown.relief[1]},
         "other": {"activities": shown.other[0], "value_rp": shown.other[1]},
-        "proposals": proposals(shown),
+        "proposals_in_all": len(shown.proposals),
+        "proposals": proposals(shown.proposals[part]),
     }
 
 
-def proposals(shown: Standing) -> list[dict[str, Any]]:
+def proposals(several: Iterable[Proposal]) -> list[dict[str, Any]]:
     """Give what could close the gap; `seen` is what assigning one asks for."""
     return [
         {
@@ -104,7 +107,7 @@ def proposals(shown: Standing) -> list[dict[str, Any]]:
             "near": proposal.near,
             "seen": proposal.seen,
         }
-        for proposal in shown.proposals
+        for proposal in several
     ]
 
 

@@ -71,7 +71,7 @@ def aid_proposals(data: Path | None, form: str, area: str) -> None:
             shown = need.standing(session, hub, part, today, today, today)
         with hub.database.transaction() as session:
             need.log_viewed(session, hub, shown, OPERATOR, now)
-        return telling.listed(telling.PROPOSALS, telling.proposals(shown), form)
+        return telling.listed(telling.PROPOSALS, telling.proposals(shown.proposals), form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 

@@ -19,7 +19,7 @@ from server.aid.words import FIELDS
 from server.errors import Problem
 from server.places import UUID_TEXT
 from server.web.gate import permitted
-from server.web.staff_api import acting, bp, hub, person, scope, sent, wrong_field
+from server.web.staff_api import MOST_ROWS, acting, bp, hub, person, scope, sent, whole, wrong_field
 
 DONOR: Final = (*register.DONOR, *register.CONTACT)
 COMMITMENT: Final = tuple(register.COMMITMENT)
@@ -69,19 +69,20 @@ def _day(name: str, otherwise: date) -> date:
 def read_gap() -> Response:
     """Say who in need has nothing, by village, where aid overlaps, and what could close the gap.
 
-    In the address: `area` (a code), `first` and `last` day. That it was shown is logged."""
+    In the address: `area` (a code), `first` and `last` day; `limit` and `offset` of the proposals, of which a regency has
+    thousands. That it was shown is logged."""
     now = _now()
     today = hub().settings.today(now)
     first, last = sorted((_day("first", today.replace(day=1)), _day("last", today)))
+    limit, offset = whole("limit", 1, MOST_ROWS, MOST_ROWS), whole("offset", 0, 10_000_000, 0)
     with hub().database.reading() as session:
         area = Area.of(session, hub(), person()).part(hub(), request.args.get("area", ""))
         shown = need.standing(session, hub(), area, first, last, today)
-        told = telling.gap(shown, names_of(session, hub()), sees_children=area.sees_children)
+        names, part = names_of(session, hub()), slice(offset, offset + limit)
+        told = telling.gap(shown, names, sees_children=area.sees_children, part=part)
     with hub().database.transaction() as session:
         need.log_viewed(session, hub(), shown, acting(), now)
-    # a regency's is a megabyte
-    body = orjson.dumps({"first": first.isoformat(), "last": last.isoformat(), **told})
-    return Response(body, mimetype="application/json")
+    return jsonify(first=first.isoformat(), last=last.isoformat(), limit=limit, offset=offset, **told)
 
 
 @bp.post("/aid/assign")

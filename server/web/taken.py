@@ -383,7 +383,7 @@ TAKEN: Final[Mapping[str, Taken]] = {
             WORDS,
         )
     ),
-    "GET /api/v1/aid/gap": Taken({"area": WORDS, "first": MAYBE_DAY, "last": MAYBE_DAY}),
+    "GET /api/v1/aid/gap": Taken({"area": WORDS, "first": MAYBE_DAY, "last": MAYBE_DAY, **ROWS}),
     "POST /api/v1/aid/assign": Taken(json=dict.fromkeys(("commitment", "village", "need", "seen"), TEXT)),
     "POST /api/v1/aid/donors": Taken(
         json={

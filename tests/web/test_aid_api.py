@@ -59,6 +59,9 @@ def test_gap_is_read_assigned_delivered_and_verified(office: Office) -> None:
     gap = office.get(f"aid/gap?area={VILLAGE}")
     assert (gap["lacking"], gap["villages"][0]["stunted"]) == (1, 1)
     (proposal,) = gap["proposals"]
+    assert (gap["proposals_in_all"], gap["limit"], gap["offset"]) == (1, 200, 0)
+    beyond = office.get(f"aid/gap?area={VILLAGE}&limit=1&offset=1")
+    assert (beyond["proposals_in_all"], beyond["proposals"], beyond["villages"]) == (1, [], gap["villages"])
     assert (proposal["commitment"], proposal["count"]) == (commitment, 1)
     named = {name: proposal[name] for name in ("commitment", "village", "need", "seen")}
     assert office.post("aid/assign", **named).get_json() == {"assigned": 1}
