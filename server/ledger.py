@@ -43,7 +43,7 @@ def is_personal(kind: str, registers: Iterable[str]) -> bool:
 class Subject:
     """A child as far as its row goes: where it belongs, its key, and its row as it is stored, if it is there yet.
 
-    `person_id` is whom the child's record is of: the same for children who were linked.
+    `person_id` is whom the child's record is of: the same for children who were linked. `opened` is the key, ready for use.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Subject:
     row: Mapping[Any, Any] | None = None
     born_on: str | None = None
     person_id: str = ""
+    opened: ChildKey | None = None
 
     @property
     def stored(self) -> bool:
@@ -73,8 +74,10 @@ class Subject:
 
     @property
     def key(self) -> ChildKey:
-        """The child's key, unwrapped when it is wanted: a batch of weights wants none."""
-        return self.vault.child_key(self.id, self.wrapped_key, self.key_version)
+        """The child's key, unwrapped when it is wanted, and once: a batch of weights wants none."""
+        if self.opened is None:
+            self.opened = self.vault.child_key(self.id, self.wrapped_key, self.key_version)
+        return self.opened
 
 
 def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[str]) -> dict[str, Subject]:
@@ -108,8 +111,8 @@ def _subjects() -> Select[*tuple[Any, ...]]:
 
 def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
     """Give a child that is heard of for the first time, with a key of its own."""
-    wrapped, version, _ = vault.new_child_key(child_id)
-    return Subject(child_id, post_id, vault, wrapped, version, False, now, person_id=child_id)
+    wrapped, version, key = vault.new_child_key(child_id)
+    return Subject(child_id, post_id, vault, wrapped, version, False, now, person_id=child_id, opened=key)
 
 
 def histories(

@@ -2,7 +2,7 @@
 was agreed is settled at a desk; what a family got is a delivery, which tablets write (`deliveries`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -209,12 +209,13 @@ def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Pr
         .group_by(d.commitment_id)
     )
     used = {
-        of: (assigned, int(given or 0)) for of, assigned, given in session.connection().execute(query).all()
+        of: {"assigned": assigned, "delivered": int(given or 0)}
+        for of, assigned, given in session.connection().execute(query).all()
     }
     rows = (
         select(
-            *(c.id, c.donor_id, Donor.name, c.menu, c.funds, c.region_code, c.places),
-            *(c.value_rp, c.starts_on, c.months, c.closed_at.is_not(None), c.made_by),
+            *(c.id, c.donor_id, Donor.name.label("donor"), c.menu, c.funds, c.region_code, c.places),
+            *(c.value_rp, c.starts_on, c.months, c.closed_at.is_not(None).label("closed"), c.made_by),
         )
         .join(Donor, (Donor.district == c.district) & (Donor.id == c.donor_id))
         .where(c.district == hub.district)
@@ -222,8 +223,9 @@ def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Pr
     )
     if donor_id is not None:
         rows = rows.where(c.donor_id == donor_id)
-    found: Sequence[Any] = session.connection().execute(rows).all()
-    return [Promise(*(*row[:7], *used.get(row[0], (0, 0)), *row[7:])) for row in found]
+    unused = {"assigned": 0, "delivered": 0}
+    found = session.connection().execute(rows).mappings()
+    return [Promise(**{**row, **used.get(row["id"], unused)}) for row in found]
 
 
 def whole_district(session: Session, hub: Hub) -> Area:

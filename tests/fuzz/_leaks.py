@@ -18,9 +18,8 @@ from tests.server._district import FakeTablet
 
 WARM: Final = 2
 """Times until everything is loaded that is loaded once."""
-MOST_BLOCKS: Final = 0.9
-"""That a request may leave behind: fewer than one object. Caches that are bounded but not yet full, and parts of the
-histograms of durations that are met for the first time, account for 0.2, and on a busy machine for 0.6."""
+MOST_BLOCKS: Final = 0.5
+"""That a request may leave behind: fewer than one object. Caches that are bounded but not yet full account for 0.2."""
 
 Asked = tuple[str, str, Mapping[str, str], bytes | None]
 

@@ -156,17 +156,6 @@ def _install(settings: Settings) -> None:
     hub.database.dispose()
 
 
-_COMPILED: dict[str, Any] = {}
-"""By kind of database the first engine, whose compiled statements the others use."""
-
-
-def _compile_once(database: Database) -> None:
-    """Let a database use what another of its kind has compiled: each engine would do it anew, a fifth of a test's time."""
-    first = _COMPILED.setdefault(database.engine.dialect.name, database.engine)
-    for engine in (database.engine, database._writing, database._reading):
-        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
-
-
 def _let_go(database: Database) -> None:
     """Wait until no request is at work; whoever asked may be gone, and a connection in use would be left open for good."""
     pool, deadline = cast(QueuePool, database.engine.pool), time.monotonic() + PATIENCE_SECONDS
@@ -205,7 +194,6 @@ class District:
         url, keys = databases.installed()
         chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
         hub = Hub.open(Settings.for_data(databases.directory, **chosen))
-        _compile_once(hub.database)
         with hub.database.reading() as session:
             found = {post.name: post.id for post in places.posts(session, DISTRICT)}
         district = cls(hub, databases, (found[FIRST_POST], found[SECOND_POST]))
