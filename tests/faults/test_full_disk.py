@@ -37,6 +37,7 @@ FRAME = 4096 + 24
 ROOMS = (0, 100, FRAME, 5 * FRAME + 2000, 40 * FRAME)
 """A commit writes its pages to the log one after another: none fits, a part of the first, one, some and a part, most."""
 MEBIBYTE = 1024 * 1024
+RECOVERY_SECONDS = 300.0
 
 
 def write_much(tablet: HttpTablet) -> None:
@@ -202,17 +203,23 @@ def let_go(postgres: Postgres, _: Path | None) -> None:
 
 
 def limit_postgresql(postgres: Postgres, most_bytes: str) -> None:
-    """Limit its files by a command that runs as whom it runs: nobody else may."""
+    """Limit its files: first the parent's, whose limit all have that it starts from then on, then theirs who are there."""
+    limit_process(postgres, postgres.pid, most_bytes)
+    for pid in descendants(postgres.pid):
+        limit_process(postgres, pid, most_bytes)
+
+
+def limit_process(postgres: Postgres, pid: int, most_bytes: str) -> None:
+    """Limit the files of one process by a command that runs as whom it runs: nobody else may."""
     ours = os.geteuid() == postgres.owner.st_uid
-    for pid in (postgres.pid, *descendants(postgres.pid)):
-        done = subprocess.run(
-            ["prlimit", f"--pid={pid}", f"--fsize={most_bytes}:unlimited"],
-            user=None if ours else postgres.owner.st_uid,
-            group=None if ours else postgres.owner.st_gid,
-            extra_groups=None if ours else [],
-            check=False,
-        )
-        assert done.returncode == 0 or not is_alive(pid)  # after a panic its processes come and go
+    done = subprocess.run(
+        ["prlimit", f"--pid={pid}", f"--fsize={most_bytes}:unlimited"],
+        user=None if ours else postgres.owner.st_uid,
+        group=None if ours else postgres.owner.st_gid,
+        extra_groups=None if ours else [],
+        check=False,
+    )
+    assert done.returncode == 0 or not is_alive(pid)  # after a panic its processes come and go
 
 
 def full_postgresql(
@@ -234,7 +241,8 @@ def full_postgresql(
             taken = make_full(postgres)
             fill_until_refused(tablet)
             make_room(postgres, taken)
-            wait_until(lambda: is_served(tablet, postgres), "PostgreSQL serves again")
+            # before it recovers it has every file of its written to the disk, which others may keep busy
+            wait_until(lambda: is_served(tablet, postgres), "PostgreSQL serves again", RECOVERY_SECONDS)
             district.hub.database.dispose()
             check_taken(district, tablet)
             assert "Anak Contoh" not in "\n".join(server.lines)
