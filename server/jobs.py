@@ -7,7 +7,6 @@ declared in code, safe to run twice, and never overlap with themselves. A leader
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,6 @@ from server.audit import checkpoints, verification
 from server.config import Settings
 from server.db import upsert
 from server.hub import Hub
-from server.logs import start_logging
 from server.models import Child, JobRun, Measurement, Notice, SignIn, Tablet, table
 from server.oversight import months
 from server.safekeeping import BACKUP_FAILED, BACKUP_UNPROVEN
@@ -482,9 +480,3 @@ def scheduled(hub: Hub) -> BackgroundScheduler:
             **first,
         )
     return scheduler
-
-
-if __name__ == "__main__":
-    chosen = Settings.from_env()
-    start_logging(chosen.log_level)
-    sys.exit(0 if run_scheduler(chosen) else 1)

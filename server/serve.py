@@ -1,19 +1,24 @@
-"""`serve`: migrate, then gunicorn and the scheduler as two children of one small parent.
+"""`serve`: migrate, then gunicorn and the scheduler as two children of one parent, forked: the code is loaded once for all.
 
 SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. A scheduler
 that dies is started again; if gunicorn dies, all end, so that whoever supervises us notices; if we are killed, they go too.
+The parent has one thread and nothing of the database open, so that a child inherits neither.
 """
 
 import ctypes
+import gc
+import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPConnection, HTTPException
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 import structlog
@@ -22,6 +27,7 @@ from sqlalchemy import select
 from server.config import Settings
 from server.db import Database
 from server.hub import Hub
+from server.jobs import run_scheduler
 from server.logs import start_logging
 from server.migrations import migrate
 from server.models import Installation
@@ -29,7 +35,7 @@ from server.places import install
 
 WORKERS: Final = 4
 THREADS: Final = 4
-HEAPS: Final = {"MALLOC_ARENA_MAX": "2"}
+HEAPS: Final = 2
 """For glibc, unless an operator says otherwise: else each thread of a worker gets a heap of its own, and what was freed
 in one is of no use to the others. With one lock around the interpreter, two heaps are seldom fought for."""
 GRACE_SECONDS: Final = 30
@@ -75,15 +81,18 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
     prepare(settings).database.dispose()
     start_logging(settings.log_level)
     stopped: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, lambda received, _frame: stopped.append(received))
     metrics = tempfile.mkdtemp(prefix="posyandu-metrics-")
-    environment = {**HEAPS, **settings.child_environment(PROMETHEUS_MULTIPROC_DIR=metrics)}
-    web = _start(_gunicorn(host, port), environment)
-    scheduler = _Scheduler(environment)
+    environment = settings.child_environment(PROMETHEUS_MULTIPROC_DIR=metrics)
+    _keep_few_heaps()
+    gc.collect()
+    gc.freeze()  # else the children's collectors would write to what they share
+    web = _start(WEB, environment, partial(_run_gunicorn, host, port))
+    scheduler = _Scheduler(environment, settings)
     try:
         announced = False
-        while not stopped and web.poll() is None:
+        while not stopped and web.exitcode is None:
             if not announced and _is_ready(host, port):
                 announced = True
                 when_ready(_address(host, port))
@@ -96,48 +105,86 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
             _end(child)
         shutil.rmtree(metrics, ignore_errors=True)
     if not stopped:
-        structlog.get_logger("posyandu.serve").error("web server ended", status=web.returncode)
+        structlog.get_logger("posyandu.serve").error("web server ended", status=web.exitcode)
     return 0 if stopped else 1
 
 
 class _Scheduler:
     """The scheduler's process, started again a while after it ended."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, environment: Mapping[str, str], settings: Settings) -> None:
+        self._start = partial(_start, JOBS, environment, partial(_schedule, settings))
         self._due: float | None = None
-        self.child = _start(_SCHEDULER, environment)
+        self.child = self._start()
 
     def keep(self) -> None:
         """Look whether it still runs, and start it again when that is due. Never waits."""
-        if self._due is None and self.child.poll() is not None:
+        if self._due is None and self.child.exitcode is not None:
             log = structlog.get_logger("posyandu.serve")
-            log.error("scheduler ended", status=self.child.returncode, again_in_seconds=RESTART_SECONDS)
+            log.error("scheduler ended", status=self.child.exitcode, again_in_seconds=RESTART_SECONDS)
             self._due = time.monotonic() + RESTART_SECONDS
         elif self._due is not None and time.monotonic() >= self._due:
-            self.child, self._due = _start(_SCHEDULER, self._environment), None
+            self.child, self._due = self._start(), None
 
 
-_SCHEDULER: Final = [sys.executable, "-m", "server.jobs"]
+# -- a child ---------------------------------------------------------------------------------------
+
+WEB, JOBS = "posyandu-web", "posyandu-jobs"
+"""What Linux calls the children (`ps -o comm`), in at most 15 letters: their command line is the parent's."""
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+_FORKING: Final = multiprocessing.get_context("fork")
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+_M_ARENA_MAX: Final = -8
 
 
-def _start(command: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    # preexec_fn is safe here: this process has one thread
-    return subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
+def _start(name: str, environment: Mapping[str, str], work: Callable[[], None]) -> BaseProcess:
+    """Fork a child for some work. What tells it to stop waits until it no longer has the parent's handlers."""
+    child = _FORKING.Process(name=name, target=_work, args=(name, environment, work))
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        child.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    return child
 
 
-def _end_with_parent() -> None:
-    """Ask Linux for a SIGTERM when the parent is gone, however it went: else nobody ends us, and the port stays taken."""
+def _work(name: str, environment: Mapping[str, str], work: Callable[[], None]) -> None:
+    """Take off the parent's handlers and put on the child's name and environment; then do its work.
+
+    Linux is asked for a SIGTERM when the parent is gone, however it went: else nobody ends us, and the port stays taken.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_NAME, name.encode())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    os.environ.update(environment)
+    work()
+
+
+def _keep_few_heaps() -> None:
+    """Keep this process and its children to HEAPS, where the C library is glibc."""
+    told = getattr(_LIBC, "mallopt", None)
+    if told is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        told(_M_ARENA_MAX, HEAPS)
+
+
+def _schedule(settings: Settings) -> None:
+    sys.exit(0 if run_scheduler(settings) else 1)
+
+
+def _run_gunicorn(host: str, port: int) -> None:
+    from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]  # the library has no types
+
+    sys.argv = _gunicorn(host, port)
+    run()
 
 
 def _gunicorn(host: str, port: int) -> list[str]:
     return [
-        sys.executable,
-        "-m",
         "gunicorn",
         f"--bind={_in_url(host)}:{port}",
         f"--workers={WORKERS}",
@@ -176,9 +223,8 @@ def _is_ready(host: str, port: int) -> bool:
         connection.close()
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    try:
-        child.wait(GRACE_SECONDS + 5)
-    except subprocess.TimeoutExpired:
+def _end(child: BaseProcess) -> None:
+    child.join(GRACE_SECONDS + 5)
+    if child.is_alive():
         child.kill()
-        child.wait()
+        child.join()

@@ -1,7 +1,10 @@
 """What gunicorn asks of us, worker by worker."""
 
 import gc
+import os
+import signal
 import time
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -20,10 +23,22 @@ def on_starting(_server: Any) -> None:
     keys are each worker's own."""
     import_module("server.app")  # by its name: it lies above this room
     gc.freeze()
+    keep_stop_for_workers()
+
+
+def keep_stop_for_workers() -> None:
+    """Let a SIGTERM that meets a worker just forked wait until the worker heeds it: until then it has the master's handlers,
+    which would swallow it, and a worker that was never told takes requests until it is killed."""
+    hold, release = (
+        partial(signal.pthread_sigmask, how, (signal.SIGTERM,))
+        for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK)
+    )
+    os.register_at_fork(before=hold, after_in_parent=release)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Let the garbage collector look less often at what a batch makes."""
+    """Heed SIGTERM from here on, and let the garbage collector look less often at what a batch makes."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     collector.spare()
 
 

@@ -50,6 +50,7 @@ from server.models import (
     table,
 )
 from server.security import SigningKey, base64url
+from server.serve import WEB
 from sync_protocol import NOTHING_SEEN, Form, Replica, canonical, measurement_id
 from tests._postgres import create_database, postgres_server
 
@@ -371,10 +372,10 @@ def _pull(hub: Hub, address: str) -> None:
 def _workers_memory(server: "subprocess.Popen[bytes]") -> str:
     """Read the resident memory of gunicorn's processes."""
     listing = subprocess.run(
-        ["ps", "-e", "-o", "pid=,ppid=,rss=,args="], capture_output=True, text=True, check=True
+        ["ps", "-e", "-o", "pid=,ppid=,rss=,comm="], capture_output=True, text=True, check=True
     ).stdout
     rows = [line.split(None, 3) for line in listing.splitlines()]
-    masters = {row[0] for row in rows if row[1] == str(server.pid) and "gunicorn" in row[3]}
+    masters = {row[0] for row in rows if row[1] == str(server.pid) and row[3] == WEB}
     return ", ".join(f"{int(row[2]) // 1024} MiB" for row in rows if row[1] in masters) + " a worker"
 
 

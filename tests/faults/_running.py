@@ -26,6 +26,7 @@ import orjson
 
 from server.config import Settings
 from server.security import SigningKey
+from server.serve import JOBS, WEB
 from sync_protocol import Replica
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
@@ -103,6 +104,14 @@ def command_of(pid: int) -> str:
         return ""
 
 
+def name_of(pid: int) -> str:
+    """Give what Linux calls a process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def kill_all(pids: list[int]) -> None:
     """Kill processes at once, as a power cut would."""
     for pid in pids:
@@ -140,22 +149,22 @@ class Server:
         self.seen.update(found)
         return found
 
-    def child(self, word: str) -> int:
-        """Give the parent's own child whose command has a word."""
+    def child(self, name: str) -> int:
+        """Give the parent's own child of a name."""
         found: int = wait_until(
-            lambda: next((p for p in children(self.process.pid) if word in command_of(p)), 0), word
+            lambda: next((p for p in children(self.process.pid) if name_of(p) == name), 0), name
         )
         return found
 
     @property
     def master(self) -> int:
         """Gunicorn's own process."""
-        return self.child("gunicorn")
+        return self.child(WEB)
 
     @property
     def scheduler(self) -> int:
         """The scheduler's process."""
-        return self.child("server.jobs")
+        return self.child(JOBS)
 
     def left_behind(self) -> list[int]:
         """List the processes that were seen and still run."""
@@ -256,10 +265,10 @@ def wait_until_ready(server: Server) -> None:
         return any(ready.fullmatch(line) for line in list(server.lines))
 
     wait_until(is_ready, "the server is ready")
-    for pid in server.pids:
-        for setting in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            if setting.startswith(b"PROMETHEUS_MULTIPROC_DIR="):
-                server.metrics.add(Path(setting.partition(b"=")[2].decode()))
+    for pid in server.pids:  # who answered that it is ready has counted that
+        for used in re.findall(r"/\S+\.db$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE):
+            if "/posyandu-metrics-" in used:
+                server.metrics.add(Path(used).parent)
     assert server.metrics
 
 

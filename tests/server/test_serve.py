@@ -6,8 +6,10 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +18,14 @@ import orjson
 import pytest
 
 from server.config import Settings
-from server.serve import _address, _gunicorn, _is_ready, prepare
+from server.serve import HEAPS, THREADS, WORKERS, _address, _gunicorn, _is_ready, prepare
 from tests.conftest import ENGINES
 from tests.faults._running import (
     COMMAND,
     START_SECONDS,
     HttpTablet,
     Server,
+    children,
     command_of,
     days_ago,
     descendants,
@@ -84,9 +87,28 @@ def test_batch_is_taken_over_http_and_the_log_names_no_child(serving: tuple[Serv
     assert not any(word in said for word in ("Anak Contoh", child, tablet.id))
 
 
-def test_web_server_keeps_few_heaps(serving: tuple[Server, District]) -> None:
-    told = Path(f"/proc/{serving[0].master}/environ").read_bytes().split(b"\0")
-    assert b"MALLOC_ARENA_MAX=2" in told
+def test_workers_keep_few_heaps(serving: tuple[Server, District]) -> None:
+    server, _ = serving
+    with ThreadPoolExecutor(WORKERS * THREADS) as many:
+        assert set(many.map(lambda _: server.get("/masuk")[0], range(200))) == {200}
+    assert max(heaps(worker) for worker in children(server.master)) == HEAPS
+
+
+def heaps(pid: int) -> int:
+    """Count the heaps of a process: glibc's first one, and those it made for threads, each at a multiple of 64 MiB."""
+    rows = [row.split() for row in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    made = [
+        row
+        for row in rows
+        if row[1] == "rw-p" and len(row) == 5 and int(row[0].split("-")[0], 16) % (64 << 20) == 0
+    ]
+    return 1 + len(made)
+
+
+def test_parent_keeps_nothing_of_the_database_open(serving: tuple[Server, District]) -> None:
+    used = [str(path.readlink()) for path in Path(f"/proc/{serving[0].process.pid}/fd").iterdir()]
+    assert [one for one in used if one.startswith("socket:") or ".db" in one] == []
+    assert len(list(Path(f"/proc/{serving[0].process.pid}/task").iterdir())) == 1
 
 
 def test_metrics_count_over_all_workers(serving: tuple[Server, District]) -> None:
@@ -207,6 +229,26 @@ def test_scheduler_and_workers_leave_when_the_parent_is_killed(on_sqlite: Distri
         server.process.wait()
         wait_until(lambda: not server.left_behind(), "nobody is left behind", GRACEFUL_SECONDS)
         assert not listens(server.port)
+
+
+STOPPED_AS_IT_STARTS = """
+import os, signal
+from server.web.gunicorn import keep_stop_for_workers, post_worker_init
+signal.signal(signal.SIGTERM, lambda *_: None)  # the master's
+keep_stop_for_workers()
+if (worker := os.fork()) == 0:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))  # its own
+    post_worker_init(None)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_worker_ends_when_it_is_told_to_before_it_has_its_own_handlers() -> None:
+    command = [sys.executable, "-c", STOPPED_AS_IT_STARTS]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "7 set()\n"
 
 
 def test_server_ends_with_1_when_gunicorn_is_killed(on_sqlite: District) -> None:

@@ -206,10 +206,13 @@ def test_signing_out_is_on_every_page(client: FlaskClient, staff: Person, path: 
 
 
 def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
-    """`serve` starts its own processes, `keyfile` the operator's command, without a shell. `serve` and `doctor` ask the
-    system for something with numbers and bytes of ours. None of it takes anything that was sent.
+    """`serve` starts its own processes, an import by command others of its kind, `keyfile` the operator's command, without a
+    shell. `serve` and `doctor` ask the system for something with numbers and bytes of ours. None of it takes what was sent.
     """
-    processes, memory = {"subprocess", "pty", "asyncio.subprocess"}, {"ctypes", "cffi", "mmap"}
+    processes, memory = (
+        {"subprocess", "pty", "asyncio.subprocess", "multiprocessing"},
+        {"ctypes", "cffi", "mmap"},
+    )
     starting: set[str] = set()
     handling: set[str] = set()
     for path, tree in modules("server", "schemas", "sync_protocol"):
@@ -222,7 +225,7 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
         )
         shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
         assert not shells, path
-    assert starting == {"server/serve.py", "server/keyfile.py"}
+    assert starting == {"server/serve.py", "server/keyfile.py", "server/interchange/runs.py"}
     assert handling == {"server/serve.py", "server/doctor.py"}
     compiled = [
         path for ending in ("so", "pyd", "c", "pyx", "rs") for path in (ROOT / "server").rglob(f"*.{ending}")
