@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -69,6 +69,8 @@ CENTRE, FIRST_POST, SECOND_POST = "Puskesmas Contoh", "Melati 1", "Anggrek 2"
 PATIENCE_SECONDS = 30.0
 
 Ref = tuple[str, str]
+Story = Callable[["District"], object]
+"""What is done in a district that has just been installed."""
 
 
 class Databases:
@@ -83,7 +85,7 @@ class Databases:
     def __init__(self, directory: Path, postgres_url: str | None) -> None:
         self.directory, self.admin = directory, postgres_url
         self._numbers = count(1)
-        self._made: dict[str, Any] = {}
+        self._made: dict[Any, Any] = {}
 
     def empty(self) -> str:
         """Give the URL of a new database without tables."""
@@ -107,6 +109,16 @@ class Databases:
             self._made["installed"] = url, keys
         url, keys = self._made["installed"]
         return self.copy(url), keys
+
+    def after(self, story: Story) -> tuple[str, Path, datetime, int]:
+        """Give the URL of a new database in which a story was played, its key file, the time then and the next number."""
+        if story not in self._made:
+            with District.opened(self) as district:
+                story(district)
+                past = district.back_up(), district.hub.settings.key_file
+                self._made[story] = (*past, district.clock.now, next(district.numbers))
+        url, keys, now, number = self._made[story]
+        return self.copy(url), keys, now, number
 
     def copy(self, url: str) -> str:
         """Give the URL of a copy of a database to which nobody is connected."""
@@ -189,14 +201,26 @@ class District:
 
     @classmethod
     @contextmanager
-    def opened(cls, databases: Databases, **settings: Any) -> Iterator["District"]:
-        """Make a district on a database of its own, gone again afterwards. Nobody must have a second factor, unless told."""
-        url, keys = databases.installed()
+    def opened(
+        cls, databases: Databases, after: Story | None = None, **settings: Any
+    ) -> Iterator["District"]:
+        """Make a district on a database of its own, gone again afterwards. Nobody must have a second factor, unless told.
+
+        Parameters
+        ----------
+        after : is played once for all that ask for it; its tablets are not there any more
+        """
+        now, number = NOW, 1
+        if after is None:
+            url, keys = databases.installed()
+        else:
+            url, keys, now, number = databases.after(after)
         chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
         hub = Hub.open(Settings.for_data(databases.directory, **chosen))
         with hub.database.reading() as session:
             found = {post.name: post.id for post in places.posts(session, DISTRICT)}
-        district = cls(hub, databases, (found[FIRST_POST], found[SECOND_POST]))
+        posts = found[FIRST_POST], found[SECOND_POST]
+        district = cls(hub, databases, posts, Clock(now), count(number))
         try:
             yield district
         finally:

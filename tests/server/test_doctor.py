@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from server.doctor import ADJTIMEX_BYTES, WORDS, Check, _is_synchronised, as_jso
 from server.hub import Hub
 from server.models import AuditEntry, Batch
 from tests.faults._running import environment, free_port
-from tests.server._district import DISTRICT, District, FakeTablet, identity, sqlite_file
+from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -58,9 +59,14 @@ def damage(district: District, statement: str, **given: Any) -> None:
 
 
 @pytest.fixture
-def tablet_at_work(installed: District) -> FakeTablet:
-    """Give a tablet with two children, one of them in conflict with another tablet and to be visited, and one change set
-    aside."""
+def at_work(databases: Databases) -> Iterator[District]:
+    """Give a district with two children, on each kind of database in turn."""
+    with District.opened(databases, after=two_tablets_at_work) as district:
+        yield district
+
+
+def two_tablets_at_work(installed: District) -> None:
+    """Register two children, one of them in conflict between two tablets and to be visited; have one change set aside."""
     tablet, other = installed.tablet(), installed.tablet()
     first, second = tablet.register_child(), tablet.register_child(identity=identity(sex="F"))
     tablet.measure(first, weight_g=9000, length_mm=720, note="catatan")
@@ -73,33 +79,30 @@ def tablet_at_work(installed: District) -> FakeTablet:
     tablet.edit_child(first, identity=identity(name="Anak Ini"))
     other.sync_until_quiet()
     tablet.sync_until_quiet()
-    return tablet
 
 
 # -- sound ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_doctor_is_content_with_a_sound_installation(
-    installed: District, tablet_at_work: FakeTablet, quick: bool
-) -> None:
-    found = checked(installed, quick=quick)
+def test_doctor_is_content_with_a_sound_installation(at_work: District, quick: bool) -> None:
+    found = checked(at_work, quick=quick)
     assert {name: check.found for name, check in found.items() if not check.is_ok} == {}
     assert list(found) == list(WORDS)
-    assert found["ledger"].looked_at == len(installed.rows(text("SELECT 1 FROM change")))
+    assert found["ledger"].looked_at == len(at_work.rows(text("SELECT 1 FROM change")))
     assert found["states"].looked_at == 2
 
 
-def test_doctor_only_reads(installed: District, tablet_at_work: FakeTablet) -> None:
-    before, log = installed.counts(), installed.actions("office")
-    checked(installed)
-    assert (installed.counts(), installed.actions("office")) == (before, log)
+def test_doctor_only_reads(at_work: District) -> None:
+    before, log = at_work.counts(), at_work.actions("office")
+    checked(at_work)
+    assert (at_work.counts(), at_work.actions("office")) == (before, log)
 
 
-def test_an_erased_person_is_no_damage(installed: District, tablet_at_work: FakeTablet) -> None:
-    child = installed.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
-    damage(installed, "UPDATE child SET wrapped_key = NULL WHERE id = :id", id=child)
-    assert problems(installed) == {}
+def test_an_erased_person_is_no_damage(at_work: District) -> None:
+    child = at_work.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
+    damage(at_work, "UPDATE child SET wrapped_key = NULL WHERE id = :id", id=child)
+    assert problems(at_work) == {}
 
 
 # -- damaged --------------------------------------------------------------------------------------
@@ -187,10 +190,10 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_damage_is_found_when_it_is(installed: District, tablet_at_work: FakeTablet, what: str) -> None:
+def test_damage_is_found_when_it_is(at_work: District, what: str) -> None:
     statement, check, words = DAMAGES[what]
-    damage(installed, statement)
-    found = problems(installed)
+    damage(at_work, statement)
+    found = problems(at_work)
     assert check in found
     assert any(words in one for one in found[check]), found[check]
 
@@ -210,34 +213,33 @@ def test_damage_is_found_when_it_is(installed: District, tablet_at_work: FakeTab
     ],
 )
 def test_flipped_byte_is_found(
-    installed: District,
-    tablet_at_work: FakeTablet,
+    at_work: District,
     of: str,
     column: str,
     where: str,
     check: str,
     words: str,
 ) -> None:
-    statement = FLIPPED[installed.hub.settings.is_sqlite].format(table=of, column=column)
-    damage(installed, statement + where)
-    found = problems(installed)
+    statement = FLIPPED[at_work.hub.settings.is_sqlite].format(table=of, column=column)
+    damage(at_work, statement + where)
+    found = problems(at_work)
     assert check in found
     assert any(words in one for one in found[check]), found[check]
 
 
 @pytest.mark.parametrize("what", ["change gone", "last change gone", "tablet that took more", "log altered"])
-def test_quick_look_finds_a_hole_too(installed: District, tablet_at_work: FakeTablet, what: str) -> None:
+def test_quick_look_finds_a_hole_too(at_work: District, what: str) -> None:
     statement, check, _ = DAMAGES[what]
-    damage(installed, statement)
-    assert check in problems(installed, quick=True)
+    damage(at_work, statement)
+    assert check in problems(at_work, quick=True)
 
 
-def test_one_unreadable_child_does_not_hide_another(installed: District, tablet_at_work: FakeTablet) -> None:
-    installed.tablet().register_child()
-    flipped = FLIPPED[installed.hub.settings.is_sqlite].format(table="measurement", column="state")
-    damage(installed, flipped + " WHERE sealed = 1")
-    damage(installed, "UPDATE measurement SET weight_g = 1 WHERE sealed = 0")
-    found = problems(installed)["states"]
+def test_one_unreadable_child_does_not_hide_another(at_work: District) -> None:
+    at_work.tablet().register_child()
+    flipped = FLIPPED[at_work.hub.settings.is_sqlite].format(table="measurement", column="state")
+    damage(at_work, flipped + " WHERE sealed = 1")
+    damage(at_work, "UPDATE measurement SET weight_g = 1 WHERE sealed = 0")
+    found = problems(at_work)["states"]
     assert sum("unreadable" in one for one in found) == 1
     assert sum("weight_g differ" in one for one in found) == 1
 
@@ -245,12 +247,10 @@ def test_one_unreadable_child_does_not_hide_another(installed: District, tablet_
 # -- keys, place, database ------------------------------------------------------------------------
 
 
-def test_wrong_key_file_is_named_once_and_not_for_every_record(
-    installed: District, tablet_at_work: FakeTablet, tmp_path: Path
-) -> None:
-    others = replace(installed.hub.settings, key_file=tmp_path / "others.json")
+def test_wrong_key_file_is_named_once_and_not_for_every_record(at_work: District, tmp_path: Path) -> None:
+    others = replace(at_work.hub.settings, key_file=tmp_path / "others.json")
     Hub.open(others, create_keys=True).database.dispose()
-    found = problems(installed, key_file=others.key_file)
+    found = problems(at_work, key_file=others.key_file)
     assert list(found) == ["sealed"]
     assert len(found["sealed"]) == 2
 
@@ -336,13 +336,11 @@ def at(district: District, moment: datetime) -> dict[str, list[str]]:
     return {check.name: list(check.found) for check in checks if not check.is_ok}
 
 
-def test_clock_before_the_newest_entry_of_the_log_is_found(
-    installed: District, tablet_at_work: FakeTablet
-) -> None:
-    newest: datetime = installed.rows(select(func.max(AuditEntry.at)))[0][0]
-    assert newest >= installed.rows(select(func.max(Batch.received_at)))[0][0]
-    assert "clock" not in at(installed, newest - timedelta(seconds=50))
-    found = at(installed, newest - timedelta(seconds=70))["clock"]
+def test_clock_before_the_newest_entry_of_the_log_is_found(at_work: District) -> None:
+    newest: datetime = at_work.rows(select(func.max(AuditEntry.at)))[0][0]
+    assert newest >= at_work.rows(select(func.max(Batch.received_at)))[0][0]
+    assert "clock" not in at(at_work, newest - timedelta(seconds=50))
+    found = at(at_work, newest - timedelta(seconds=70))["clock"]
     assert len(found) == 1
     assert newest.isoformat(timespec="seconds") in found[0]
 
@@ -455,13 +453,11 @@ def call(district: District, *arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments), env=env)
 
 
-def test_command_exits_0_when_all_is_well_and_1_when_not(
-    installed: District, tablet_at_work: FakeTablet
-) -> None:
-    result = call(installed, "doctor")
+def test_command_exits_0_when_all_is_well_and_1_when_not(at_work: District) -> None:
+    result = call(at_work, "doctor")
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, len(WORDS))
-    damage(installed, "UPDATE measurement SET weight_g = 1")
-    result = call(installed, "doctor", "--format", "json")
+    damage(at_work, "UPDATE measurement SET weight_g = 1")
+    result = call(at_work, "doctor", "--format", "json")
     assert result.exit_code == 1
     assert [one["check"] for one in json.loads(result.stdout) if one["status"] == "problem"] == [
         "states",

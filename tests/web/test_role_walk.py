@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import pytest
 from flask import Flask
@@ -438,10 +439,15 @@ def imported(client: FlaskClient, name: str) -> tuple[str, str]:
     return run_id, client.get("/api/v1/import-cases").get_json()["cases"][0]["id"]
 
 
+TOKENS: Final[WeakKeyDictionary[FlaskClient, str]] = WeakKeyDictionary()
+
+
 def ask(client: FlaskClient, path: str, body: Mapping[str, Any] | None = None) -> TestResponse:
-    """Post JSON to the API or a form to a page, with the token of the session."""
-    told = client.get("/api/v1/session")
-    token = told.get_json()["csrf_token"] if told.status_code == 200 else csrf_token(client)
+    """Post JSON to the API or a form to a page, with the token of the session, which is asked for once."""
+    if client not in TOKENS:
+        told = client.get("/api/v1/session")
+        TOKENS[client] = told.get_json()["csrf_token"] if told.status_code == 200 else csrf_token(client)
+    token = TOKENS[client]
     if path.startswith("/api/"):
         return client.post(path, json=dict(body or {}), headers={"X-CSRFToken": token})
     return client.post(path, data={**(body or {}), "csrf_token": token})
