@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -95,14 +96,15 @@ def test_workers_keep_few_heaps(serving: tuple[Server, District]) -> None:
 
 
 def heaps(pid: int) -> int:
-    """Count the heaps of a process: glibc's first one, and those it made for threads, each at a multiple of 64 MiB."""
+    """Count the heaps of a process: glibc's first one, and those it made for threads, each at a multiple of 64 MiB and followed
+    by what of those is not used yet."""
     rows = [row.split() for row in Path(f"/proc/{pid}/maps").read_text().splitlines()]
-    made = [
-        row
-        for row in rows
-        if row[1] == "rw-p" and len(row) == 5 and int(row[0].split("-")[0], 16) % (64 << 20) == 0
-    ]
-    return 1 + len(made)
+    made = 0
+    for row, following in pairwise(rows):
+        begin, end = (int(place, 16) for place in row[0].split("-"))
+        rest = following[1] == "---p" and following[0].startswith(f"{end:x}-")
+        made += row[1] == "rw-p" and len(row) == 5 and begin % (64 << 20) == 0 and rest
+    return 1 + made
 
 
 def test_parent_keeps_nothing_of_the_database_open(serving: tuple[Server, District]) -> None:
