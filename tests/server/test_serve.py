@@ -96,8 +96,8 @@ def test_workers_keep_few_heaps(serving: tuple[Server, District]) -> None:
 
 
 def heaps(pid: int) -> int:
-    """Count the heaps of a process: glibc's first one, and those it made for threads, each at a multiple of 64 MiB and followed
-    by what of those is not used yet."""
+    """Count the heaps of a process: glibc's first one, and those it made for threads, each at a multiple of 64 MiB and
+    followed by what it may yet grow into."""
     rows = [row.split() for row in Path(f"/proc/{pid}/maps").read_text().splitlines()]
     made = 0
     for row, following in pairwise(rows):
