@@ -229,6 +229,11 @@ def _is_database_url(url: str) -> bool:
         return False
 
 
+def take_on(environment: Mapping[str, str]) -> None:
+    """Make an environment that `child_environment` gave this process's own."""
+    os.environ.update(environment)
+
+
 def metrics_directory(environ: Mapping[str, str] = os.environ) -> str | None:
     """Give the directory in which the workers of one server share their metrics; None for a single process."""
     return environ.get("PROMETHEUS_MULTIPROC_DIR")

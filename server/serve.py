@@ -8,7 +8,6 @@ The parent has one thread and nothing of the database open, so that a child inhe
 import ctypes
 import gc
 import multiprocessing
-import os
 import shutil
 import signal
 import sys
@@ -24,7 +23,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from server.config import Settings
+from server.config import Settings, take_on
 from server.db import Database
 from server.hub import Hub
 from server.jobs import run_scheduler
@@ -85,7 +84,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
         signal.signal(number, lambda received, _frame: stopped.append(received))
     metrics = tempfile.mkdtemp(prefix="posyandu-metrics-")
     environment = settings.child_environment(PROMETHEUS_MULTIPROC_DIR=metrics)
-    _keep_few_heaps()
+    _keep_few_heaps(environment)
     gc.collect()
     gc.freeze()  # else the children's collectors would write to what they share
     web = _start(WEB, environment, partial(_run_gunicorn, host, port))
@@ -161,14 +160,14 @@ def _work(name: str, environment: Mapping[str, str], work: Callable[[], None]) -
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         _LIBC.prctl(_PR_SET_NAME, name.encode())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    os.environ.update(environment)
+    take_on(environment)
     work()
 
 
-def _keep_few_heaps() -> None:
+def _keep_few_heaps(environment: Mapping[str, str]) -> None:
     """Keep this process and its children to HEAPS, where the C library is glibc."""
     told = getattr(_LIBC, "mallopt", None)
-    if told is not None and "MALLOC_ARENA_MAX" not in os.environ:
+    if told is not None and "MALLOC_ARENA_MAX" not in environment:
         told(_M_ARENA_MAX, HEAPS)
 
 
