@@ -565,16 +565,8 @@ class AidActivity(Base):
         Index("ix_aid_activity_sheet", "district", "sheet_id", "row"),
         Index("ix_aid_activity_place", "district", "village_code", "starts_on"),
         Index(
-            *(
-                "ix_aid_activity_period",
-                "district",
-                "ends_on",
-                "starts_on",
-                "status",
-                "village_code",
-                "category",
-            ),
-            *("same_as", "value_rp", "donor_id", "reported_to"),
+            *("ix_aid_activity_period", "district", "ends_on", "starts_on", "status", "village_code"),
+            *("category", "same_as", "value_rp", "donor_id", "reported_to"),
         ),
         _few("ix_aid_activity_open", "donor_id", where="status = 'open'"),
     )

@@ -350,6 +350,23 @@ def test_aid_where_nobody_needs_it_is_told(clinic: Clinic) -> None:
     assert found.relief == (1, 7_000_000)
 
 
+def test_activities_of_the_period_count_once_and_what_doubles_one_is_told(installed: District) -> None:
+    donor = donor_of(installed)
+    rows = "PMT balita;Jahab;1/3/2026;9.000.000;20;\nPosko banjir;Jahab;1/3/2026;7 juta;9;\n"
+    earlier = "PMT;Jahab;1/1/2026;4 juta;9;\n"
+    unplaced = "Posko banjir;Desa Tidak Ada;1/3/2026;2 juta;9;\n"
+    taken(installed, rows + earlier + unplaced, donor)
+    again = "Makanan tambahan;Kel. Jahab;Maret 2026;9,0 juta;20;\n"
+    assert taken(installed, again, donor, "province")["same"] == 1
+    (double,) = [a.id for a in activities(installed) if a.same_as]
+    for days, counted, value_rp in ((30, 1, 9_000_000), (90, 2, 13_000_000)):
+        found = standing(installed, days)
+        (village,) = found.villages
+        assert (village.activities, village.value_rp) == (counted, value_rp)
+        assert [one.id for one in found.reported] == [double]
+        assert found.relief == (2, 9_000_000)  # wherever it was
+
+
 def test_companies_that_two_authorities_claim_are_told(clinic: Clinic) -> None:
     district, donor = clinic.district, donor_of(clinic.district)
     taken(district, "PMT;Jahab;1/3/2026;5 juta;9;\n", donor)
