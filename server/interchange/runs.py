@@ -165,12 +165,14 @@ class Sheet:
     chunks : (first row, row after the last) of each, by place in `rows`
     tasks : numbers of chunks that must be taken one after another, as they hold parts of one village; the last task holds
         the rows whose NIK stands in several places of the file, and comes after all others
+    posts : the first row of each posyandu, however it is spelled
     """
 
     layout: Layout
     rows: Packed
     chunks: Sequence[tuple[int, int]]
     tasks: Sequence[Sequence[int]]
+    posts: Packed
 
 
 def open_sheet(content: bytes, limits: Limits | None = None) -> Sheet:
@@ -183,26 +185,32 @@ def open_sheet(content: bytes, limits: Limits | None = None) -> Sheet:
     """
     rows = read_rows(content, limits)
     layout = find_layout(rows)
-    keyed: list[tuple[tuple[str, ...], tuple[str, ...], int, bytes]] = []
-    spelled: dict[str, str] = {}
+    pick = layout.picker("subdistrict", "village", "centre", "post", "nik", "name", "born_on")
+    keyed: list[tuple[tuple[str, ...], tuple[str, ...], int, int, bytes]] = []
+    posts: dict[tuple[str, ...], tuple[int, tuple[str, ...]]] = {}
     places_of: dict[str, tuple[str, ...]] = {}
     wandering = set()
     for number, cells in rows:
-        names = [str(layout.cell(cells, what)) for what in ("subdistrict", "village")]
-        place = tuple(spelled.get(name) or spelled.setdefault(name, plain(name)) for name in names)
-        nik = str(layout.cell(cells, "nik"))
+        subdistrict, village, centre, post, nik, name, born_on = map(str, pick(cells))
+        named = (subdistrict, village, centre, post)
+        if named not in posts:
+            posts[named] = len(posts), (plain(subdistrict), plain(village))
+        post_number, place = posts[named]
         if len(nik) >= 16 and nik.isdigit() and places_of.setdefault(nik, place) != place:
             wandering.add(nik)
-        rest = (nik, *(str(layout.cell(cells, what)) for what in ("name", "born_on")))
-        keyed.append((place, rest, number, _packed(number, cells)))
+        keyed.append((place, (nik, name, born_on), number, post_number, _packed(number, cells)))
     if not keyed:
         raise Unreadable("tidak ada baris di bawah judul / there is no row under the headings")
     if wandering:
         keyed = [((_LAST,), *one[1:]) if one[1][0] in wandering else one for one in keyed]
-    keyed.sort(key=lambda one: one[:3])
+    keyed.sort()
     places = [place for place, *_ in keyed]
     chunks = _chunks(places)
-    return Sheet(layout, [packed for *_, packed in keyed], chunks, _tasks(places, chunks))
+    firsts: dict[int, bytes] = {}
+    for *_, post_number, packed in keyed:
+        firsts.setdefault(post_number, packed)
+    packed_rows = [packed for *_, packed in keyed]
+    return Sheet(layout, packed_rows, chunks, _tasks(places, chunks), list(firsts.values()))
 
 
 _LAST: Final = "~"
@@ -295,7 +303,7 @@ def import_sheet(
     with _processes(hub.settings, workers) as pool:  # they start while the file is read
         sheet = open_sheet(content, limits)
         report = Report(kind=sheet.layout.kind, rows=len(sheet.rows))
-        run = _Run(hub, sheet.layout, options, actor, now, dry=not apply)
+        run = _Run(hub, sheet.layout, options, actor, now, dry=not apply, tells=each is not None)
         done: Mapping[int, int] = {}
         if apply:
             file = base64url(sha256(content + options.key().encode()))
@@ -336,7 +344,7 @@ def _results(
         for chunk in (chunk for task in many for chunk in task):
             yield run.task([chunk])
     else:
-        given = _Given(sheet.layout, run.options, run.actor, run.now, run.dry, run.id)
+        given = _Given(sheet.layout, run.options, run.actor, run.now, run.dry, run.tells, run.id)
         yield from pool.map(_in_worker, repeat(given), many)
     if last:
         yield run.task(last)
@@ -351,6 +359,7 @@ class _Given:
     actor: str
     now: datetime
     dry: bool
+    tells: bool
     run_id: str
 
 
@@ -378,7 +387,8 @@ def _open_worker(settings: Settings) -> None:
 
 def _in_worker(given: _Given, task: Task) -> Result:
     if not _WORKER:
-        run = _Run(_HUB[0], given.layout, given.options, given.actor, given.now, dry=given.dry)
+        how = {"dry": given.dry, "tells": given.tells}
+        run = _Run(_HUB[0], given.layout, given.options, given.actor, given.now, **how)
         run.id = given.run_id
         run.look()
         _WORKER.append(run)
@@ -386,12 +396,21 @@ def _in_worker(given: _Given, task: Task) -> Result:
 
 
 class _Run:
-    """A file on its way through."""
+    """A file on its way through; `tells` says whether somebody asks what became of each row."""
 
     def __init__(
-        self, hub: Hub, layout: Layout, options: Options, actor: str, now: datetime, *, dry: bool
+        self,
+        hub: Hub,
+        layout: Layout,
+        options: Options,
+        actor: str,
+        now: datetime,
+        *,
+        dry: bool,
+        tells: bool,
     ) -> None:
-        self.hub, self.options, self.actor, self.now, self.dry, self.id = hub, options, actor, now, dry, ""
+        self.hub, self.options, self.actor, self.now, self.id = hub, options, actor, now, ""
+        self.dry, self.tells = dry, tells
         self._layout, self._foreseen = layout, Foreseen()
         self._gazetteer: Gazetteer | None = None
         self._reader = Reader(layout, hub.settings.today(now))
@@ -425,21 +444,10 @@ class _Run:
     def add_posts(self, sheet: Sheet) -> int:
         """Add the posts that rows name and that are not here."""
         with self.hub.database.transaction() as session:
-            rows = (self._reader.read(*unpacked(packed)) for packed in self._first_of_each_post(sheet))
+            rows = (self._reader.read(*unpacked(packed)) for packed in sheet.posts)
             added = add_missing(session, self.hub, rows, actor=self.actor, now=self.now)
             self._log(session, "import.posts-added", {"run": self.id, **added})
         return added["posts"]
-
-    def _first_of_each_post(self, sheet: Sheet) -> Iterator[bytes]:
-        layout, seen = self._layout, set()
-        for packed in sheet.rows:
-            cells = unpacked(packed)[1]
-            place = tuple(
-                str(layout.cell(cells, what)) for what in ("subdistrict", "centre", "village", "post")
-            )
-            if place not in seen:
-                seen.add(place)
-                yield packed
 
     def look(self) -> None:
         """Learn what posts there are."""
@@ -452,14 +460,15 @@ class _Run:
         self._reader = Reader(self._layout, hub.settings.today(self.now), plain(name) if name else None)
 
     def task(self, task: Task) -> Result:
-        """Take some chunks, one after another, or say what would become of them."""
+        """Take some chunks, one after another, or say what would become of them; each row's account if it `tells`."""
         report, accounts = Report(), list[dict[str, Any]]()
         for number, rows in task:
             read = self._read(rows)
             beside.compare([row for row, _ in read if not row.refusals], report.scores)
             taken = self._foresee(read) if self.dry else self._apply(number, rows, read)
             report.add(taken.accounts)
-            accounts += [account.wire() for account in taken.accounts]
+            if self.tells:
+                accounts += [account.wire() for account in taken.accounts]
         return report, accounts
 
     def _foresee(self, read: Sequence[tuple[Row, str]]) -> Taken:

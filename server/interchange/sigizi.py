@@ -5,10 +5,11 @@ their headings, never by place: title rows stand above them, `Pukesmas` is spell
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from schemas import check_against_birth, check_registers
@@ -180,6 +181,13 @@ class Layout:
         """Give a row's cell; "" where there is none."""
         at = self.at.get(what)
         return row[at] if at is not None and at < len(row) else ""
+
+    def picker(self, *whats: str) -> Callable[[Cells], tuple[Cell, ...]]:
+        """Give what picks these cells, two or more, of row after row; "" where there is none."""
+        width = len(self.headings)
+        pick = itemgetter(*(self.at.get(what, width) for what in whats))
+        blanks = [""] * (width + 1)
+        return lambda row: pick([*row[:width], *blanks[min(len(row), width) :]])
 
 
 _KINDS: Final[tuple[tuple[str, frozenset[str]], ...]] = (

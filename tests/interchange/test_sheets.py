@@ -149,6 +149,13 @@ def test_rows_taken_out_before_expat_sees_them_are_what_it_would_have_read(rows:
         assert read(workbook(sheet(rows), **strings)) == alone
 
 
+def test_text_in_the_place_of_a_number_takes_its_place() -> None:
+    twice = '<c r="A1"><v>9.5</v></c><c r="A1"><is><t>a</t></is></c>'
+    parted = '<c r="B1"><is><r><t>b</t></r><r><t>c</t></r></is></c>'
+    assert rows_of(workbook(sheet(f"<row>{twice}</row>"))) == [["a"]]
+    assert rows_of(workbook(sheet(f"<row>{twice}{parted}</row>"))) == [["a", "bc"]]
+
+
 def test_sheet_that_says_it_is_not_utf_8_is_read_as_it_says() -> None:
     text = sheet('<row r="1"><c r="A1" t="str"><v>Ñ</v></c></row>' * 2)
     declared = text.replace('version="1.0"', 'version="1.0" encoding="iso-8859-1"')

@@ -97,18 +97,19 @@ def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tupl
             width -= 1
         if not width:
             continue
+        cells = cells[:width]
         count += 1
         if count > limits.rows or width > limits.columns:
             raise Unreadable(
                 f"lebih dari {limits.rows:,} baris atau {limits.columns} kolom: pecah menjadi beberapa berkas"
                 f" / more than {limits.rows:,} rows or {limits.columns} columns: split the file"
             )
-        if any(isinstance(cell, str) and len(cell) > limits.cell for cell in cells[:width]):
+        if [cell for cell in cells if isinstance(cell, str) and len(cell) > limits.cell]:
             raise Unreadable(
                 f"baris {number}: satu sel lebih dari {limits.cell:,} huruf"
                 f" / row {number}: a cell of more than {limits.cell:,} characters"
             )
-        yield number, cells[:width]
+        yield number, cells
 
 
 # -- text -----------------------------------------------------------------------------------------

@@ -31,13 +31,14 @@ _PREFIXED: Final = re.compile(rb"<[A-Za-z0-9_]+:(?:worksheet|sst|styleSheet|work
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 _DATA: Final = b"<sheetData>"
 _ROW_END: Final = b"</row>"
-_TEXT: Final = r"([^<&\x00-\x08\x0b-\x1f\ufffe\uffff]*)"
+_TEXT: Final = r"([^<&\x00-\x08\x0b-\x1f\ufffe\uffff]*+)"
 """Letters that mean themselves in XML; a carriage return does not."""
 _PLAIN_ROW: Final = re.compile(r'\s*<row(?: r="([0-9]{1,7})")?(?: [^<>&]*)?(?<!/)>')
 _PLAIN_CELL: Final = re.compile(
-    r'<c(?: r="([A-Z]{1,3}[0-9]{1,7})")?(?: s="([0-9]{1,9})")?(?: t="([A-Za-z]{1,9})")?'
-    rf'(?:/>|>(?:<v>{_TEXT}</v>|<is><t(?: xml:space="preserve")?>{_TEXT}</t></is>)?</c>)'
+    r'(<c(?: r="([A-Z]{1,3})[0-9]{1,7}")?(?: s="([0-9]{1,9})")?(?: t="([A-Za-z]{1,9})")?'
+    rf'(?:/>|>(?:<(v)>{_TEXT}</v>|<is><(t)(?: xml:space="preserve")?>{_TEXT}</t></is>)?</c>))'
 )
+"""The whole of it; its column, style and kind; `v` and its value; `t` and its text."""
 _MOST_HELD: Final = 4 * BLOCK
 """Bytes of a row that is waited for; a longer one is left to expat, which needs not hold it."""
 
@@ -134,7 +135,7 @@ class _Workbook:
 
         def end(name: str) -> None:
             if name == "si":
-                strings.append("".join(parts))
+                strings.append("".join(parts).strip())
             elif name in ("rPh", "phoneticPr"):
                 state["aside"] -= 1
             elif name == "t":
@@ -325,7 +326,9 @@ class _Sheet:
     def end(self, name: str) -> None:
         if name in ("v", "t"):
             if self._parts is not None:
-                self._put("".join(self._parts), of_inline=name == "t")
+                text, of_inline = "".join(self._parts), name == "t"
+                cell = text.strip() if of_inline else self._value(text, self._kind, self._style)
+                _put(self._row, self._at, cell, of_inline=of_inline)
             self._parts = None
         elif name == "row":
             self._done.append((self._number, self._row))
@@ -337,26 +340,28 @@ class _Sheet:
         opening = _PLAIN_ROW.match(text)
         if opening is None:
             return False
-        at, cells = opening.end(), []
-        for cell in _PLAIN_CELL.finditer(text, at):
-            if cell.start() != at:
-                return False
-            at = cell.end()
-            cells.append(cell.groups())
-        if at != len(text):
-            return False
+        cells = _PLAIN_CELL.findall(text, opening.end())
+        if opening.end() + sum([len(cell[0]) for cell in cells]) != len(text):
+            return False  # something stands between them
         number = int(opening[1] or 0)
         self._number = number if number > 0 else self._number + 1
-        self._row = []
-        for reference, style, kind, value, inline in cells:
-            self._kind, self._style = kind or "n", style or "0"
-            self._at = self._place(reference)
-            if value is not None:
-                self._put(value, of_inline=False)
-            elif inline is not None:
-                self._put(inline, of_inline=True)
-        self._done.append((self._number, self._row))
-        self._row = []
+        row: list[Any] = []
+        columns, value_of = self._letters, self._value
+        for _, letters, style, kind, has_value, value, has_text, inline in cells:
+            at = columns.get(letters)
+            if at is None:
+                at = self._column(letters) if letters else len(row)
+            if has_text:
+                cell = inline.strip()
+            elif has_value:
+                cell = value_of(value, kind or "n", style or "0")
+            else:
+                continue
+            if at == len(row):
+                row.append(cell)
+            else:
+                _put(row, at, cell, of_inline=bool(has_text))
+        self._done.append((self._number, row))
         return True
 
     def _place(self, reference: str | None) -> int:
@@ -369,35 +374,30 @@ class _Sheet:
             found = _REFERENCE.match(reference)
             if not found:
                 raise self._refusal("alamat sel salah di .xlsx / a cell of the .xlsx has no proper address")
-            at = 0
-            for letter in found[1]:
-                at = at * 26 + ord(letter) - 64
-            at = self._letters[letters] = at - 1
-        if at >= self._columns:
+            at = self._column(letters)
+        return at
+
+    def _column(self, letters: str) -> int:
+        """Give the column that letters name, and remember it."""
+        at = 0
+        for letter in letters:
+            at = at * 26 + ord(letter) - 64
+        if at > self._columns:
             raise self._refusal(
                 f"lebih dari {self._columns} kolom: hapus kolom kosong di kanan"
                 f" / more than {self._columns} columns: delete what is far on the right"
             )
+        at = self._letters[letters] = at - 1
         return at
 
-    def _put(self, text: str, *, of_inline: bool) -> None:
-        row, at = self._row, self._at
-        if len(row) <= at:
-            row.extend([""] * (at + 1 - len(row)))
-        if of_inline:
-            row[at] += text.strip()
-        else:
-            row[at] = self._value(text)
-
-    def _value(self, text: str) -> Any:
-        kind = self._kind
+    def _value(self, text: str, kind: str, style: str) -> Any:
         if kind == "s":
             number = _whole(text)
             if not 0 <= number < len(self._strings):
                 raise self._refusal(
                     "teks hilang di .xlsx: simpan ulang / a string of the .xlsx is missing: save it again"
                 )
-            return self._strings[number].strip()
+            return self._strings[number]
         if kind == "n":
             try:
                 number_ = float(text)
@@ -405,9 +405,16 @@ class _Sheet:
                 return text.strip()
             if not isfinite(number_):
                 return text.strip()
-            style = _whole(self._style)
-            shown_as_date = 0 <= style < len(self._dates) and self._dates[style]
+            shown = _whole(style)
+            shown_as_date = 0 <= shown < len(self._dates) and self._dates[shown]
             return moment_of(number_, self._zero) if shown_as_date else number_
         if kind == "b":
             return "ya" if text == "1" else "tidak"
         return text.strip()  # "str" of a formula, "e" of an error such as #N/A, "d" of ISO text
+
+
+def _put(row: list[Any], at: int, cell: Any, *, of_inline: bool) -> None:
+    """Put a cell where it belongs; a text may come in several parts."""
+    if len(row) <= at:
+        row.extend([""] * (at + 1 - len(row)))
+    row[at] = row[at] + cell if of_inline and isinstance(row[at], str) else cell
