@@ -6,7 +6,7 @@ they stand beside the schemas; they are asked of a change that the schemas refus
 told everything at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -134,6 +134,7 @@ SCHEMAS: Final[Mapping[str, ChangeSchema]] = {
     "delivery": DeliveryChange(),
 }
 TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
+Path = tuple[str, ...]
 REGISTERS_OF: Final = {kind: schema.fields["set"].schema for kind, schema in SCHEMAS.items()}  # type: ignore[attr-defined]  # a Part
 REGISTER_TESTS: Final = {kind: surely_valid(schema) for kind, schema in REGISTERS_OF.items()}
 
@@ -157,7 +158,7 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     if type(kind) is not str or kind not in SCHEMAS:
         return _asked(UNKNOWN_KIND, wire, today)
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
-        return _beside(wire, today)
+        return [*_too_late(wire, today, _HAPPENED_TO[kind]), *_like_a_keyed_record(wire)]
     return _asked(SCHEMAS[kind], wire, today)
 
 
@@ -176,7 +177,7 @@ def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> 
     """
     wire = {"set": registers}
     if REGISTER_TESTS[kind](registers):
-        return _too_late(wire, today)
+        return _too_late(wire, today, _HAPPENED_TO[kind])
     found = reasons_of({"set": REGISTERS_OF[kind].validate(registers)}, wire)
     return sorted([*found, *_too_late(wire, today)], key=lambda r: (r.path, r.code))
 
@@ -203,24 +204,25 @@ def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
     return []
 
 
-def _too_late(wire: Mapping[str, Any], today: date) -> list[Reason]:
-    """Find dates of things that have happened which lie after today, in a change valid or not."""
+def _too_late(wire: Mapping[str, Any], today: date, happened: Sequence[Path] | None = None) -> list[Reason]:
+    """Find dates of things that have happened which lie after today, in a change valid or not: at all of their paths, or
+    at those that its kind has."""
     last = today.isoformat()
     return [
         reason(".".join(path), "date-in-future", value, last)
-        for path in _HAPPENED
+        for path in (_HAPPENED if happened is None else happened)
         if type(value := _inside(wire, *path)) is str and value > last and Day.accepts(value)
     ]
 
 
-_HAPPENED: Final = (
-    ("key", "measured_on"),
-    ("set", "identity", "born_on"),
-    ("set", "result", "done_on"),
-    ("set", "delivered", "given_on"),
-    ("set", "verified", "verified_on"),
-)
-"""Where a change tells the day of what has happened."""
+_HAPPENED_TO: Final[Mapping[str, Sequence[Path]]] = {
+    "child": (("set", "identity", "born_on"),),
+    "measurement": (("key", "measured_on"),),
+    "follow_up": (("set", "result", "done_on"),),
+    "delivery": (("set", "delivered", "given_on"), ("set", "verified", "verified_on")),
+}
+"""Where a change tells the day of what has happened, by kind."""
+_HAPPENED: Final = tuple(path for paths in _HAPPENED_TO.values() for path in paths)
 
 
 def _inside(value: Any, *path: str) -> Any:

@@ -415,8 +415,16 @@ def _each(connection: Connection, statement: Any, table: Table, rows: Sequence[M
         connection.execute(statement, list(rows))
         return
     text, parts = _prepared(statement, table, tuple(rows[0]), connection.dialect)
-    values = [tuple(bind(row[name]) if bind else row[name] for name, bind in parts) for row in rows]
-    connection.exec_driver_sql(text, values)
+    columns = [_bound([row[name] for row in rows], bind) for name, bind in parts]
+    connection.exec_driver_sql(text, list(zip(*columns, strict=True)))
+
+
+def _bound(values: list[Any], bind: Callable[[Any], Any] | None) -> list[Any]:
+    """Make the driver's values of a column's; equal ones once, as the moment of a batch is that of all its rows."""
+    if bind is None:
+        return values
+    made = {value: bind(value) for value in set(values)}
+    return [made[value] for value in values]
 
 
 @cache

@@ -257,7 +257,7 @@ def _arrivals(
             "id": edit.record_id,
             "key": dict(edit.key),
             "context": edit.context.wire(),
-            "set": {name: dict(value) for name, value in edit.registers.items()},
+            "set": dict(edit.registers),
             "author": author,
             "recorded_at": recorded_at,
             "nonce": base64url(secrets.token_bytes(NONCE_BYTES)),

@@ -1,4 +1,4 @@
-"""What tablets and server agree on. PURE: standard library only, no I/O, no clock, no randomness, no globals; but
+"""What tablets and server agree on. PURE: no I/O, no clock, no randomness, no globals; but
 for `sync_protocol.client`, the reference client, which nothing here knows.
 
 The public names are here; every module is private. A stranger's client needs `docs/protocol.md`, not this package.

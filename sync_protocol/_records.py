@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
-from uuid import UUID, uuid5
+
+from uuid_utils import UUID, uuid5
 
 from sync_protocol._canonical import TAG_LENGTH, canonical, digest
 from sync_protocol._vectors import Dot, Entry, VersionVector
@@ -113,8 +114,9 @@ def content_digest(wire: Json) -> str:
 
 def header_of(dot: Dot, previous: str, wire: Json, content: str) -> dict[str, Any]:
     """Give what of a change is chained for ever: everything but its content, and the content's digest."""
-    header = {name: value for name, value in wire.items() if name not in ("nonce", "set")}
-    header.update(actor=dot.actor, counter=dot.counter, previous=previous, content=content)
+    header = {**wire, "actor": dot.actor, "counter": dot.counter, "previous": previous, "content": content}
+    header.pop("nonce", None)
+    header.pop("set", None)
     return header
 
 
