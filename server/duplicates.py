@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -28,7 +29,7 @@ from server.hub import Hub
 from server.likeness import WINDOW_DAYS, Likeness, Registration, compare, swapped
 from server.merging import Arrival, Touched, heads_of
 from server.models import ChangeRow, Child, DuplicatePair, HealthPost, NikIndex, table
-from sync_protocol import Outcome, RecordState
+from sync_protocol import Outcome
 
 OPEN, LINKED, DIFFERENT = "open", "linked", "different"
 TELLING: Final = frozenset({"identity", "nik", "parents", "post", "removed"})
@@ -130,14 +131,13 @@ def _judged(
         for child_id in edited
         if not touched.states[child_id].removed
     }
-    near = _near(session, hub.district, touched, own.values()) if own else {}
-    pairs = {pair_of(one, other) for one, others in near.items() for other in others}
+    pairs = _near(session, hub.district, touched, own.values()) if own else set()
     pairs |= {pair for pair, row in held.items() if row.status != DIFFERENT}
     unread = {child_id for pair in pairs for child_id in pair} - own.keys()
     known = own | _registrations(session, hub, touched, unread)
     likely = {
         pair: like
-        for pair in sorted(pairs)
+        for pair in pairs
         if pair[0] in known and pair[1] in known and (like := compare(known[pair[0]], known[pair[1]]))
     }
     together = _measured_together(session, hub.district, touched, likely)
@@ -153,15 +153,25 @@ def _registrations(
         if not touched.states[child_id].removed:
             post_id = touched.subjects[child_id].post_id
             found[child_id] = Registration.of(post_id, touched.states[child_id])
-    stored = sorted(child_ids - touched.states.keys())
-    for subject in ledger.subjects(session, hub.vault, hub.district, stored).values():
-        row = subject.row
-        if row is None or row["removed"] or row["state"] is None or subject.wrapped_key is None:
-            continue
-        wire = orjson.loads(ledger.read_child(hub.district, subject.id, row["state"], subject.key))
-        state = RecordState.from_wire("child", subject.id, {}, wire)
-        found[subject.id] = Registration.of(subject.post_id, state)
+    given = {"district": hub.district, "among": sorted(child_ids - touched.states.keys())}
+    for row in session.connection().execute(_stored(), given) if given["among"] else ():
+        key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
+        wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
+        found[row.id] = Registration.stored(row.id, row.post_id, wire)
     return found
+
+
+@cache
+def _stored() -> Any:
+    """Find what is stored of some children, but for those who were removed or erased."""
+    c = table(Child).c
+    return select(c.id, c.post_id, c.state, c.wrapped_key, c.key_version).where(
+        c.district == bindparam("district"),
+        among(c.id),
+        ~c.removed,
+        c.state.is_not(None),
+        c.wrapped_key.is_not(None),
+    )
 
 
 def _measured_together(session: Session, district: str, touched: Touched, pairs: Iterable[Pair]) -> set[Pair]:
@@ -199,45 +209,61 @@ def _measuring() -> Any:
 # -- near posts -----------------------------------------------------------------------------------
 
 
-def _near(
-    session: Session, district: str, touched: Touched, own: Collection[Registration]
-) -> dict[str, set[str]]:
-    """Give whom each child is to be compared with: in one upload, by NIK, and by date and sex in near posts."""
-    by_day: dict[date, list[tuple[str, set[str | None]]]] = {}
-    for child in own:
-        sexes = {sex for _, sex, _, _ in child.identities}
-        for day in child.born:
-            by_day.setdefault(day, []).append((child.child_id, sexes))
-    found: dict[str, set[str]] = {child.child_id: set() for child in own}
+def _near(session: Session, district: str, touched: Touched, own: Collection[Registration]) -> set[Pair]:
+    """Give who is to be compared: by NIK, and in one upload and with near posts by date and sex. Two of whom both have a
+    NIK need no look at their dates: they have one, or are two."""
+    pairs = _by_nik(session, district, touched, own)
+    births = [
+        (born_on, child.child_id, sex, bool(child.niks))
+        for child in own
+        for _, sex, born_on, _ in child.identities
+        if born_on
+    ]
+    births.sort(key=itemgetter(0))
+    if not births:
+        return pairs
+    days = [born_on for born_on, *_ in births]
+    by_day: dict[date, list[Birth]] = {}
+    for birth in births:
+        by_day.setdefault(birth[0], []).append(birth)
 
-    days = sorted(by_day)
+    def meet(child_id: str, sex: str | None, has_nik: bool, others: Iterable[Birth]) -> None:
+        for _, other_id, its_sex, it_has in others:
+            if (
+                not (has_nik and it_has)
+                and other_id != child_id
+                and (sex == its_sex or sex is None or its_sex is None)
+            ):
+                pairs.add(pair_of(child_id, other_id))
 
-    def around(day: date) -> Iterable[date]:
-        low, high = day - timedelta(WINDOW_DAYS), day + timedelta(WINDOW_DAYS)
-        return {*days[bisect_left(days, low) : bisect_right(days, high)], swapped(day) or day}
+    def turned(born_on: date) -> Sequence[Birth]:
+        other = swapped(born_on)
+        return by_day.get(other, ()) if other else ()
 
-    def meet(sex: str | None, child_id: str, others: Iterable[date]) -> None:
-        for own_id, sexes in (one for other in others for one in by_day.get(other, ())):
-            if own_id != child_id and (sex is None or None in sexes or sex in sexes):
-                found[own_id].add(child_id)
+    def within(born_on: date) -> slice:
+        low, high = born_on - timedelta(WINDOW_DAYS), born_on + timedelta(WINDOW_DAYS)
+        return slice(bisect_left(days, low), bisect_right(days, high))
 
-    for child in own:
-        for _, sex, born_on, _ in child.identities:
-            if born_on:
-                meet(sex, child.child_id, around(born_on))
-    posts = sorted({child.post_id for child in own})
-    given = {"district": district, "posts": posts}
-    if by_day:
-        for row in session.connection().execute(_villagers(), given):
-            if row.id not in found:
-                meet(row.sex, row.id, around(row.born_on))
-        same_day = {day for born in by_day for day in (born, swapped(born)) if day}
-        for row in session.connection().execute(_neighbours(), {**given, "days": sorted(same_day)}):
-            if row.id not in found:
-                meet(row.sex, row.id, {row.born_on, swapped(row.born_on) or row.born_on})
-    for one, other in _by_nik(session, district, touched, own):
-        found[one].add(other)
-    return found
+    for number, (born_on, child_id, sex, has_nik) in enumerate(births):
+        meet(child_id, sex, has_nik, births[number + 1 : within(born_on).stop])
+        meet(child_id, sex, has_nik, turned(born_on))
+    mine = {child.child_id for child in own}
+    given: dict[str, Any] = {"district": district, "posts": sorted({child.post_id for child in own})}
+    for child_id, sex, born_on in session.connection().execute(_villagers(), given):
+        if child_id not in mine:
+            meet(child_id, sex, False, births[within(born_on)])
+            meet(child_id, sex, False, turned(born_on))
+    same_day = {day for born_on in by_day for day in (born_on, swapped(born_on)) if day}
+    given["days"] = sorted(same_day)
+    for child_id, sex, born_on in session.connection().execute(_neighbours(), given):
+        if child_id not in mine:
+            meet(child_id, sex, False, by_day.get(born_on, ()))
+            meet(child_id, sex, False, turned(born_on))
+    return pairs
+
+
+Birth = tuple[date, str, str | None, bool]
+"""When and as whom a child of this upload was born, by one of its identities: date, id, sex, and whether it has a NIK."""
 
 
 @cache
@@ -277,9 +303,7 @@ def _neighbours() -> Any:
     )
 
 
-def _by_nik(
-    session: Session, district: str, touched: Touched, own: Iterable[Registration]
-) -> set[tuple[str, str]]:
+def _by_nik(session: Session, district: str, touched: Touched, own: Iterable[Registration]) -> set[Pair]:
     """Find who bears the same NIK, at whichever post of the district; in another district nobody is named."""
     bearers: dict[bytes, set[str]] = {}
     for child in own:
@@ -293,11 +317,12 @@ def _by_nik(
         select(c.blind, c.child_id).where(c.blind.in_(list(bearers)), c.district == district)
     )
     everybody = {blind: set(ids) for blind, ids in bearers.items()}
-    for row in rows:
-        everybody[row.blind].add(row.child_id)
+    for blind, child_id in rows:
+        everybody[blind].add(child_id)
     return {
-        (one, other)
+        pair_of(one, other)
         for blind, ids in bearers.items()
+        if len(everybody[blind]) > 1
         for one in ids
         for other in everybody[blind]
         if other != one

@@ -13,11 +13,11 @@ in the other, so Siti would be every Siti Aisyah; Jaro-Winkler rewards a common 
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import product, starmap
 from typing import Any, Final
 
 from rapidfuzz.fuzz import ratio
@@ -88,10 +88,10 @@ def words_of(name: str) -> tuple[str, ...]:
     if not plain.isascii():
         parted = unicodedata.normalize("NFKD", plain)
         plain = "".join(letter for letter in parted if not unicodedata.combining(letter))
-    parts = [part for part in _PARTS.findall(plain.replace("'", "")) if part not in _TITLES]
-    return tuple(_normal(part) for part in parts)
+    return tuple([_normal(part) for part in _PARTS.findall(plain.replace("'", "")) if part not in _TITLES])
 
 
+@lru_cache(maxsize=4096)  # children of a village bear each other's names
 def _normal(part: str) -> str:
     for old, new in _SPELLING:
         part = part.replace(old, new)
@@ -108,8 +108,10 @@ def likeness(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     int : percent; 85 for a short form (each of its parts is one of the other's), 0 where either is empty or their numbers
         differ (a nameless second child is Anak 2)
     """
+    if not one or not other:
+        return 0
     (numbers, text), (its_numbers, its_text) = _form(one), _form(other)
-    if not one or not other or (numbers and its_numbers and numbers != its_numbers):
+    if numbers and its_numbers and numbers != its_numbers:
         return 0
     alike = round(ratio(text, its_text))
     if len(one) == len(other):
@@ -130,6 +132,11 @@ def _telling(parts: Collection[str]) -> list[str]:
     return telling or list(parts)
 
 
+Values = Sequence[Mapping[str, Any]]
+"""The live values of a register."""
+_READ: Final = ("identity", "parents", "nik")
+
+
 @dataclass(frozen=True)
 class Registration:
     """What of a child's record tells who it is: of registers in conflict each live value.
@@ -147,20 +154,36 @@ class Registration:
     @classmethod
     def of(cls, post_id: str, state: RecordState) -> "Registration":
         """Read a child's record."""
+        live = {name: [s.value for s in state.registers.get(name, ())] for name in _READ}
+        return cls._read(state.record_id, post_id, **live)
 
-        def live(register: str) -> Iterable[Mapping[str, Any]]:
-            return (sibling.value for sibling in state.registers.get(register, ()))
+    @classmethod
+    def stored(cls, child_id: str, post_id: str, wire: Mapping[str, Any]) -> "Registration":
+        """Read a child's record as it is stored (`RecordState.wire`): of each register the bare value, or siblings."""
+        live = {}
+        for name in _READ:
+            held = wire["set"].get(name, ())
+            live[name] = [held] if isinstance(held, Mapping) else [sibling["value"] for sibling in held]
+        return cls._read(child_id, post_id, **live)
 
-        def named(role: str) -> tuple[str, ...]:
-            return tuple(name for value in live("parents") if (name := value.get(role)))
-
-        identities = tuple(
-            (i["name"], i.get("sex"), date.fromisoformat(i["born_on"]) if i.get("born_on") else None, order)
-            for i in live("identity")
-            for order in [i.get("birth_order")]
+    @classmethod
+    def _read(
+        cls, child_id: str, post_id: str, *, identity: Values, parents: Values, nik: Values
+    ) -> "Registration":
+        return cls(
+            child_id,
+            post_id,
+            tuple(
+                [
+                    (i["name"], i.get("sex"), date.fromisoformat(born_on) if born_on else None, order)
+                    for i in identity
+                    for born_on, order in [(i.get("born_on"), i.get("birth_order"))]
+                ]
+            ),
+            tuple([name for value in parents if (name := value.get("mother"))]),
+            tuple([name for value in parents if (name := value.get("father"))]),
+            frozenset([number for value in nik if (number := value.get("nik"))]),
         )
-        niks = frozenset(nik for value in live("nik") if (nik := value.get("nik")))
-        return cls(state.record_id, post_id, identities, named("mother"), named("father"), niks)
 
     @cached_property
     def names(self) -> list[tuple[str, ...]]:
@@ -205,16 +228,15 @@ def compare(one: Registration, other: Registration) -> Likeness | None:
     -------
     Likeness or None : None if nothing, or not enough, speaks for it, or something against it
     """
-    if one.niks & other.niks:
-        return Likeness(CERTAIN, {"nik": 100})
     if one.niks and other.niks:
-        return None
-    found = [
-        like
-        for mine, yours in product(range(len(one.identities)), range(len(other.identities)))
-        if (like := _alike(one, mine, other, yours))
-    ]
-    return max(found, key=lambda like: like.score, default=None)
+        return None if one.niks.isdisjoint(other.niks) else Likeness(CERTAIN, {"nik": 100})
+    best: Likeness | None = None
+    for mine in range(len(one.identities)):
+        for yours in range(len(other.identities)):
+            like = _alike(one, mine, other, yours)
+            if like and (best is None or like.score > best.score):
+                best = like
+    return best
 
 
 def _alike(one: Registration, mine: int, other: Registration, yours: int) -> Likeness | None:
@@ -249,7 +271,7 @@ def _parents_alike(one: Registration, other: Registration) -> int | None:
     """Compare mothers, else fathers; None where neither is known of both."""
     for mine, yours in zip(one.parents, other.parents, strict=True):
         if mine and yours:
-            return max(likeness(*pair) for pair in product(mine, yours))
+            return max(starmap(likeness, product(mine, yours)))
     return None
 
 
