@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from server.interchange.sheets import Cell
@@ -121,6 +122,7 @@ def _rounded(value: Decimal) -> int:
     return int(value.quantize(Decimal(1), ROUND_HALF_UP))
 
 
+@lru_cache(maxsize=4096)  # children's weights are few numbers, as are lengths and dates
 def grams(cell: Cell, low: int = 500, high: int = 40_000) -> Number | None:
     """Read kilograms as grams. What can only be grams (500 and more: no child weighs so many kilograms) is read as grams.
 
@@ -136,6 +138,7 @@ def grams(cell: Cell, low: int = 500, high: int = 40_000) -> Number | None:
     return Number(_rounded(value * 1000))
 
 
+@lru_cache(maxsize=4096)
 def millimetres(cell: Cell) -> Number | None:
     """Read centimetres as millimetres."""
     value = number(cell)
@@ -152,6 +155,7 @@ class Day:
     other: date | None = None
 
 
+@lru_cache(maxsize=4096)
 def day(cell: Cell) -> Day | None:
     """Read a date: ISO, day/month/year with 4 or 2 digits, with a month's name, Excel's serial number; None if blank.
 

@@ -50,6 +50,7 @@ class Gazetteer:
 
     def __init__(self, session: Session, hub: Hub) -> None:
         self._posts: dict[str, list[Place]] = {}
+        self._found: dict[tuple[str, ...], tuple[str, str]] = {}
         regions = {
             r.code: r.name for r in session.scalars(select(Region).where(Region.district == hub.district))
         }
@@ -70,6 +71,12 @@ class Gazetteer:
 
     def find(self, row: Row) -> tuple[str, str]:
         """Give the post that a row names, or "" and why not: UNKNOWN or UNCLEAR."""
+        names = row.post, row.village, row.subdistrict, row.centre
+        if names not in self._found:
+            self._found[names] = self._find(row)
+        return self._found[names]
+
+    def _find(self, row: Row) -> tuple[str, str]:
         named = self._posts.get(post_name(row.post), [])
         village, subdistrict, centre = village_name(row.village), plain(row.subdistrict), _centre(row.centre)
         fitting = [

@@ -15,10 +15,8 @@ in date and sex, as in `duplicates`.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from functools import cache
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 from sqlalchemy import bindparam, or_, select
@@ -86,7 +84,8 @@ def made_id(hub: Hub, purpose: str, *parts: object) -> str:
     """
     raw = bytearray(unbase64(hub.vault.digest(purpose, "/".join(map(str, parts))))[:16])
     raw[6], raw[8] = raw[6] & 0x0F | 0x80, raw[8] & 0x3F | 0x80
-    return str(UUID(bytes=bytes(raw)))
+    plain = raw.hex()
+    return f"{plain[:8]}-{plain[8:12]}-{plain[12:16]}-{plain[16:20]}-{plain[20:]}"
 
 
 def names_of(hub: Hub, rows: Iterable[Row]) -> dict[int, str]:
@@ -155,9 +154,9 @@ class Register:
         self._known = _loaded(session, hub, wanted)
         # names are unsealed only of those whom nothing surer has found
         unsure = [row for row, _ in rows if not self._surely(row)]
-        self._dates: dict[date, list[Any]] = {}
+        self._dates: dict[int, list[Any]] = {}
         for near in self._near:
-            self._dates.setdefault(near.born_on, []).append(near)
+            self._dates.setdefault(near.born_on.toordinal(), []).append(near)
         self._fitting = {row.number: self._fit(row) for row in unsure if row.born_on}
         others = {child_id for ids in self._fitting.values() for child_id in ids} - self._known.keys()
         self._known |= _loaded(session, hub, others)
@@ -253,9 +252,12 @@ class Register:
         assert row.born_on is not None  # noqa: S101  # asked for rows with a date alone
         if not self._dates:
             return []
-        days = {row.born_on + timedelta(n) for n in range(-WINDOW_DAYS, WINDOW_DAYS + 1)}
-        days.add(swapped(row.born_on) or row.born_on)
-        near = (child for day in days for child in self._dates.get(day, ()))
+        born_on = row.born_on.toordinal()
+        days = [*range(born_on - WINDOW_DAYS, born_on + WINDOW_DAYS + 1)]
+        other = (swapped(row.born_on) or row.born_on).toordinal()
+        if abs(other - born_on) > WINDOW_DAYS:
+            days.append(other)
+        near = (child for day in days if day in self._dates for child in self._dates[day])
         return [child.id for child in near if None in (child.sex, row.sex) or child.sex == row.sex]
 
     def _name(self, row: Row, own_id: str, post_id: str) -> Match:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
@@ -147,12 +148,15 @@ _COLUMNS: Final[Mapping[str, str]] = {
 """Heading in its plain form -> what it is; a heading that is not here is kept with the raw row and otherwise left alone."""
 
 PERSONAL: Final = frozenset(("nik", "name", "parents", "phone", "address"))
+_HIDDEN: Final = re.compile(r"[^0-9]")
+_NO_DIGIT_OF_A_PHONE: Final = re.compile(r"[\s().-]")
 _MASKED: Final = re.compile(r"[0-9]{2,}[*xX#•.]{2,}[0-9]*\Z")
 _SCIENTIFIC: Final = re.compile(r"([0-9])[.,]([0-9]{1,14})[eE]\+?15\Z")
 
 
+@lru_cache(maxsize=4096)  # a file names few places, row after row
 def plain(heading: Cell) -> str:
-    """Give a heading in its plain form: small letters and digits alone."""
+    """Give a heading, or a place's name, in its plain form: small letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", str(heading).casefold())
 
 
@@ -303,10 +307,15 @@ class Reader:
 
     def __init__(self, layout: Layout, today: date, regency: str | None = None) -> None:
         self._layout, self._today, self._regency = layout, today, regency
+        self._said: Mapping[str, Cell] = {}
+        """The cells of the row that is read, by what they are, without the blank ones: half of all."""
 
     def read(self, number: int, raw: Cells) -> Row:
         """Read a row; what is wrong with it is told in its refusals."""
-        row = Row(number, self._layout.kind, raw)
+        row, end = Row(number, self._layout.kind, raw), len(raw)
+        self._said = {
+            what: raw[at] for what, at in self._layout.at.items() if at < end and raw[at] not in cells.BLANK
+        }
         self._places(row)
         self._person(row)
         if self._layout.kind != "identity":
@@ -320,17 +329,22 @@ class Reader:
 
     # -- cells ------------------------------------------------------------------------------------
 
-    def _cell(self, row: Row, what: str) -> Cell:
-        return self._layout.cell(row.raw, what)
+    def _cell(self, what: str) -> Cell:
+        return self._said.get(what, "")
+
+    def _text(self, what: str) -> str:
+        return cells.text(self._said[what]) if what in self._said else ""
 
     def _refuse(self, row: Row, what: str, rule: str) -> None:
-        cell = self._cell(row, what)
+        cell = self._layout.cell(row.raw, what)
         row.refusals.append(refusal(self._layout.heading(what), cell, rule, personal=what in PERSONAL))
 
-    def _number(self, row: Row, what: str, read: Any) -> int | None:
+    def _number(self, row: Row, what: str, read: Callable[[Cell], cells.Number | None]) -> int | None:
         """Read a number in small units; a slip is refused."""
+        if what not in self._said:
+            return None
         try:
-            found = read(self._cell(row, what))
+            found = read(self._said[what])
         except cells.Wrong as wrong:
             self._refuse(row, what, wrong.rule)
             return None
@@ -338,27 +352,30 @@ class Reader:
             return None
         if found.note:
             row.notes.append(found.note)
-        whole: int = found.whole
-        return whole
+        return found.whole
 
     def _choice(self, row: Row, what: str, words: Mapping[str, Any], rule: str) -> Any:
+        if what not in self._said:
+            return None
         try:
-            return cells.choice(self._cell(row, what), words, rule)
+            return cells.choice(self._said[what], words, rule)
         except cells.Wrong as wrong:
             self._refuse(row, what, wrong.rule)
             return None
 
     def _aside(self, row: Row, what: str, words: Mapping[str, Any]) -> Any:
         """Read one of some words in a column that nothing hangs on: what is not known is left out, and noted."""
+        if what not in self._said:
+            return None
         try:
-            return cells.choice(self._cell(row, what), words, "ignored")
+            return cells.choice(self._said[what], words, "ignored")
         except cells.Wrong:
             row.notes.append("ignored")
             return None
 
     def _day(self, row: Row, what: str) -> cells.Day | None:
         try:
-            found = cells.day(self._cell(row, what))
+            found = cells.day(self._cell(what))
         except cells.Wrong as wrong:
             self._refuse(row, what, wrong.rule)
             return None
@@ -371,21 +388,23 @@ class Reader:
     # -- places and persons -----------------------------------------------------------------------
 
     def _places(self, row: Row) -> None:
-        for what in ("village", "subdistrict", "centre", "post"):
-            setattr(row, what, cells.text(self._cell(row, what)))
-        regency = plain(cells.text(self._cell(row, "regency")))
+        row.village = self._text("village")
+        row.subdistrict = self._text("subdistrict")
+        row.centre = self._text("centre")
+        row.post = self._text("post")
+        regency = plain(self._text("regency"))
         if self._regency and regency and self._regency not in regency:
             self._refuse(row, "regency", "other-district")
 
     def _person(self, row: Row) -> None:
-        row.name = cells.text(self._cell(row, "name"))
+        row.name = self._text("name")
         if not row.name:
             self._refuse(row, "name", "missing")
         self._nik(row)
         if self._layout.kind == "measurement":
             return
         row.sex = self._choice(row, "sex", cells.SEXES, "not-sex")
-        if row.sex is None and cells.is_blank(self._cell(row, "sex")):
+        if row.sex is None and cells.is_blank(self._cell("sex")):
             self._refuse(row, "sex", "missing")
         order = self._number(row, "birth_order", _whole)
         row.birth_order = order
@@ -398,7 +417,7 @@ class Reader:
 
     def _nik(self, row: Row) -> None:
         """Read a NIK: whole, masked, or rounded by Excel to 15 digits."""
-        cell = self._cell(row, "nik")
+        cell = self._cell("nik")
         if isinstance(cell, float):
             digits = f"{cell:.0f}"
             if len(digits) == 16:
@@ -410,30 +429,27 @@ class Reader:
         text = cells.text(cell).replace(" ", "")
         if not text:
             return
-        scientific = _SCIENTIFIC.match(text)
-        if scientific:
+        if len(text) == 16 and text.isascii() and text.isdigit():
+            row.nik = text  # the schemas say whether it can be one
+        elif scientific := _SCIENTIFIC.match(text):
             row.nik_known = (scientific[1] + scientific[2]).ljust(16, "?")
             row.notes.append("nik-rounded")
         elif _MASKED.match(text):
-            known = re.sub("[^0-9]", "?", text)
-            row.nik_known = known if len(known) == 16 else re.match("[0-9]*", known)[0].ljust(16, "?")  # type: ignore[index]  # matches ""
+            known = _HIDDEN.sub("?", text)
+            row.nik_known = known if len(known) == 16 else known.partition("?")[0].ljust(16, "?")
             row.notes.append("nik-masked")
-        elif re.fullmatch("[0-9]{16}", text):
-            row.nik = text  # the schemas say whether it can be one
         else:
             row.notes.append("nik-unusable")
 
     def _parents(self, row: Row) -> None:
         """Read `AYAH / IBU`, in this order."""
-        father, slash, mother = (
-            part.strip() for part in cells.text(self._cell(row, "parents")).partition("/")
-        )
+        father, slash, mother = (part.strip() for part in self._text("parents").partition("/"))
         named = {"father": father, "mother": mother} if slash else {"mother": father}
         named = {role: name for role, name in named.items() if name and name not in cells.BLANK}
         if not slash and named:
             row.notes.append("one-parent")
         row.mother, row.father = named.get("mother", ""), named.get("father", "")
-        phone = re.sub(r"[\s().-]", "", cells.text(self._cell(row, "phone")))
+        phone = _NO_DIGIT_OF_A_PHONE.sub("", self._text("phone"))
         if re.fullmatch(r"\+?[0-9]{8,16}", phone):
             named["phone"] = phone
         if named:
@@ -451,12 +467,12 @@ class Reader:
 
     def _home(self, row: Row) -> None:
         home = {}
-        address = cells.text(self._cell(row, "address"))
+        address = self._text("address")
         if address:
             home["address"] = address[:200].strip()
         for what in ("rt", "rw"):
-            text = cells.text(self._cell(row, what))
-            if re.fullmatch("[0-9]{1,3}", text):
+            text = self._text(what)
+            if len(text) <= 3 and text.isascii() and text.isdigit():
                 home[what] = text
             elif text:
                 row.notes.append("home-unknown")
@@ -495,7 +511,7 @@ class Reader:
         if on is not None and born_on is not None:
             months = cells.age_on(born_on, on)[0]
             capsule = self._aside(row, "vitamin_a", cells.ANSWERS) or (
-                on.month in (2, 8) and cells.text(self._cell(row, "vitamin_a_count")) == "1"
+                on.month in (2, 8) and self._text("vitamin_a_count") == "1"
             )
             if capsule and months >= 6:
                 given["vitamin_a"] = "blue" if months < 12 else "red"
@@ -508,17 +524,17 @@ class Reader:
     def _theirs(self, row: Row) -> None:
         """Read their z-scores and categories, to be held beside ours; nothing of them is stored as ours."""
         for index in ("waz", "haz", "whz"):
-            cell = self._cell(row, index)
-            if cells.text(cell).casefold() == "outlier":
+            text = self._text(index)
+            if text.casefold() == "outlier":
                 row.scores[index] = "outlier"
                 continue
             try:
-                value = cells.number(cell)
+                value = cells.number(self._said[index]) if text else None
             except cells.Wrong:
                 row.notes.append("ignored")
                 continue
             row.scores[index] = None if value is None else float(value)
-            row.statuses[index] = cells.text(self._cell(row, f"{index}_status"))
+            row.statuses[index] = self._text(f"{index}_status")
 
     # -- what only the row as a whole can tell ----------------------------------------------------
 
@@ -546,7 +562,7 @@ class Reader:
             self._services(row)
 
     def _by_age(self, row: Row, born: cells.Day, measured: cells.Day) -> None:
-        told = cells.age(self._cell(row, "age"))
+        told = cells.age(self._cell("age"))
         if told is None or _fits(told, born.day, measured.day):
             return
         others = [
@@ -585,7 +601,7 @@ class Reader:
                     row.notes.append("ignored")
                     continue
                 personal = what in PERSONAL
-                value = None if personal else shown(self._cell(row, what))
+                value = None if personal else shown(self._layout.cell(row.raw, what))
                 row.refusals.append(
                     Refusal(
                         self._layout.heading(what) or reason.path, value, reason.code, reason.id, reason.en
