@@ -39,7 +39,7 @@ from server.growth.weight_gain import (
     months_completed,
     weight_gain,
 )
-from server.growth.zscores import FIRST_STANDING_DAY, Indicator, Reason, ZScores, zscores
+from server.growth.zscores import FIRST_STANDING_DAY, Reason, ZScores, zscores
 from server.hub import Hub
 from server.models import Assessment, Child, DuplicatePair, Flag, HealthPost, Measurement, table
 from server.security import sha256
@@ -91,7 +91,7 @@ class Rows:
 
     def subject(self, number: int) -> str:
         """Name a measurement within its child: "2026-11-03/cadre"."""
-        return f"{self.measured_on[number]}/{self.source[number]}"
+        return f"{self.day(number)}/{self.source[number]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def load(session: Session, hub: Hub, child_ids: Sequence[str], fresh: Fresh) -> 
     fresh : rows that stand for the stored ones
     """
     connection = session.connection()
-    known = {id_: _facts(ChildFacts, row) for id_, row in fresh.children.items()}
+    known = {id_: ChildFacts._make(_of_child(row)) for id_, row in fresh.children.items()}
     unread = [child_id for child_id in child_ids if child_id not in known]
     if unread:
         given = {"district": hub.district, "among": unread}
@@ -372,17 +372,20 @@ def _with_fresh(rows: list[Any], fresh: Fresh) -> list[Any]:
     for key, row in fresh.measurements.items():
         place = places.get(key)
         was = rows[place] if place is not None else None
-        facts = {**row, "measured_on": key[1], "inputs": was and was.inputs}
+        values = (*key, *_measured(row), was and was.inputs, row["clock_days"])
+        facts = MeasurementFacts._make(values)
         if place is None:
-            rows.append(_facts(MeasurementFacts, facts))
+            rows.append(facts)
         else:
-            rows[place] = _facts(MeasurementFacts, facts)
+            rows[place] = facts
     rows.sort(key=itemgetter(0, 1, 2))
     return rows
 
 
-def _facts(kind: type[Any], row: Mapping[str, Any]) -> Any:
-    return kind._make(row[name] for name in kind._fields)
+_measured = itemgetter(
+    *("weight_g", "oedema", "length_mm", "length_position", "muac_mm", "head_mm", "conflicts", "removed")
+)
+_of_child = itemgetter(*ChildFacts._fields)
 
 
 # Statements are built once, of tables and not of classes: kept ones are compiled and cached faster, and rows of plain
@@ -585,7 +588,7 @@ def _live(
     live: dict[str, list[Mapping[str, Any]]] = {}
     for child, found in origins:
         row = fresh.measurements.get((found.child_id, found.measured_on, found.source))
-        stored = _facts(StateFacts, row) if row else _stored_state(session, hub, found)
+        stored = StateFacts(row["state"], row["sealed"]) if row else _stored_state(session, hub, found)
         key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
         record_id = measurement_id(found.child_id, found.measured_on, found.source)
         wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
@@ -733,7 +736,8 @@ def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) ->
 
 def _about_children(timelines: Timelines) -> Iterator[Finding]:
     for number, child in enumerate(timelines.children):
-        yield from _disputes(number, "", child.conflicts)
+        if child.conflicts:
+            yield from _disputes(number, "", child.conflicts)
         if not child.registered:
             yield Finding(number, "not_registered", "", {})
         elif "identity" not in child.conflicts:
@@ -793,15 +797,17 @@ def _about_growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
         low = max((limit for _, limit in rules), default=-np.inf)
         high = upper[1] if upper else np.inf
         told = (newest >= 0) & ((lowest < low) | (highest > high) | implausible)
-        for number in np.flatnonzero(told).tolist():
-            subject = timelines.rows.subject(newest[number])
-            details = {"index": index, "z": _text(lowest[number])}
-            rule = next((name for name, limit in rules if lowest[number] < limit), None)
+        numbers = np.flatnonzero(told)
+        columns = (column[numbers].tolist() for column in (newest, lowest, highest, implausible))
+        for number, row, least, most, marked in zip(numbers.tolist(), *columns, strict=True):
+            subject = timelines.rows.subject(row)
+            details = {"index": index, "z": _text(least)}
+            rule = next((name for name, limit in rules if least < limit), None)
             if rule:
                 yield Finding(number, rule, subject, details)
-            if upper and highest[number] > high:
-                yield Finding(number, upper[0], subject, {**details, "z": _text(highest[number])})
-            if implausible[number]:
+            if upper and most > high:
+                yield Finding(number, upper[0], subject, {**details, "z": _text(most)})
+            if marked:
                 yield Finding(number, "implausible", f"{subject}/{index}", details)
     newest, *_ = _newest(timelines, np.where(timelines.oedema, 0.0, np.nan), timelines.oedema)
     latest, *_ = _newest(timelines, np.where(timelines.weight_g == UNKNOWN, np.nan, 0.0), timelines.oedema)
@@ -814,14 +820,13 @@ def _about_absence(timelines: Timelines, today: date) -> Iterator[Finding]:
     measured has as long from when we first heard of them."""
     last = np.full(len(timelines.children), np.datetime64("NaT"), "datetime64[D]")
     last[timelines.rows.child] = timelines.rows.measured_on  # in order, so the newest stays
-    since = months_back(today, 1)
+    since, five_years_ago = months_back(today, 1), months_back(today, 60)
     unseen = np.isnat(last).tolist()
     lately = (last >= np.datetime64(since)).tolist()
     for number, child in enumerate(timelines.children):
-        if unseen[number] and child.first_seen_at.date() >= since:
+        if lately[number] or (unseen[number] and child.first_seen_at.date() >= since):
             continue
-        young = child.born_on is not None and child.born_on > months_back(today, 60)
-        if child.registered and young and not lately[number]:
+        if child.registered and child.born_on is not None and child.born_on > five_years_ago:
             # a child who was seen since and is missing again is another case: what was closed then does not close this
             yield Finding(number, "not_seen", "", {} if unseen[number] else {"last": str(last[number])})
 
@@ -887,13 +892,11 @@ def _about_gain(timelines: Timelines, gain: Gains) -> Iterator[Finding]:
     coded = np.flatnonzero(gain.code != GainCode.NONE)
     newest = np.full(len(timelines.children), -1, np.int64)
     newest[timelines.rows.child[coded]] = coded  # rows are in order, so the last one stays
-    for number in np.flatnonzero(newest >= 0).tolist():
+    told = (newest >= 0) & (gain.two_t | (gain.code == GainCode.T))[newest]
+    for number in np.flatnonzero(told).tolist():
         row = int(newest[number])
-        details = {"gain_g": int(gain.gain_g[row])}
-        if gain.two_t[row]:
-            yield Finding(number, "two_t", timelines.rows.subject(row), details)
-        elif gain.code[row] == GainCode.T:
-            yield Finding(number, "not_gaining", timelines.rows.subject(row), details)
+        rule, details = "two_t" if gain.two_t[row] else "not_gaining", {"gain_g": int(gain.gain_g[row])}
+        yield Finding(number, rule, timelines.rows.subject(row), details)
 
 
 def _about_quality(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
@@ -1094,26 +1097,30 @@ def _save_assessments(
     changed = [number for number, was in enumerate(stored.inputs) if was != hashes[number]]
     starts = _first_of_each(timelines.measurement, len(stored))
     ends = np.append(starts[1:], len(timelines.measurement))
-    columns = {index: getattr(scores, index) for index in INDICES}
-    ages = scores.age_days.tolist()
+    lows, highs = starts[changed], ends[changed]
+    spans = zip(lows.tolist(), highs.tolist(), strict=True)
+    ages = scores.age_days[lows].tolist()
+    codes, gained, why, disputed = (
+        column[changed].tolist() for column in (gain.code, gain.gain_g, gain.reason, gain.disputed)
+    )
     rows = []
-    for number in changed:
-        low, high = int(starts[number]), int(ends[number])
-        z, reasons = _scores_of(columns, low, high)
-        gain_g: int | None = int(gain.gain_g[number])
-        if gain.disputed[number]:
+    scored = zip(changed, spans, *_scores_of(scores, lows, highs), strict=True)
+    for place, (number, (low, high), z, words) in enumerate(scored):
+        reasons = {index: word for index, word in zip(INDICES, words, strict=True) if word}
+        gain_g: int | None = gained[place]
+        if disputed[place]:
             reasons["gain"], gain_g = "conflict", None
-        elif int(gain.reason[number]) in GAIN_WORDS:
-            reasons["gain"] = GAIN_WORDS[int(gain.reason[number])]
+        elif why[place] in GAIN_WORDS:
+            reasons["gain"] = GAIN_WORDS[why[place]]
         rows.append(
             {
                 "district": district,
                 "child_id": timelines.child_ids[stored.child[number]],
                 "measured_on": stored.day(number),
                 "source": stored.source[number],
-                "age_days": None if ages[low] != ages[low] else int(ages[low]),
-                **z,
-                "gain_code": CODE_NAMES[gain.code[number]] or None,
+                "age_days": None if ages[place] != ages[place] else int(ages[place]),
+                **dict(zip(INDICES, z, strict=True)),
+                "gain_code": CODE_NAMES[codes[place]] or None,
                 "gain_g": None if gain_g == NO_GAIN else gain_g,
                 "reasons": orjson.dumps(reasons).decode() if reasons else None,
                 "candidates": _candidates(timelines, scores, low, high) if high - low > 1 else None,
@@ -1138,22 +1145,27 @@ def _save_assessments(
 
 
 def _scores_of(
-    columns: Mapping[str, Indicator], low: int, high: int
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Give a measurement's scores, and a word for each that is undefined (but for want of a value) or in conflict."""
-    values: dict[str, float | None] = {}
-    reasons: dict[str, str] = {}
-    for index, indicator in columns.items():
-        several = {
-            None if z != z else z for z in indicator.z[low:high].tolist()
-        }  # NaN is not equal to itself
-        reason = int(indicator.reason[low])
-        values[index] = several.pop() if len(several) == 1 else None
-        if several:
-            reasons[index] = "conflict"
-        elif reason in REASON_WORDS:
-            reasons[index] = REASON_WORDS[reason]
-    return values, reasons
+    scores: ZScores, lows: Integers, highs: Integers
+) -> tuple[list[tuple[float | None, ...]], list[tuple[str | None, ...]]]:
+    """Give the scores of measurements, by index, and a word for each that is undefined (but for want of a value) or in
+    conflict.
+
+    Parameters
+    ----------
+    lows, highs : where the candidates of each measurement begin and end
+    """
+    values, words = [], []
+    several = np.flatnonzero(highs - lows > 1).tolist()
+    for indicator in (getattr(scores, index) for index in INDICES):
+        value = [None if z != z else z for z in indicator.z[lows].tolist()]  # NaN is not equal to itself
+        word = [REASON_WORDS.get(reason) for reason in indicator.reason[lows].tolist()]
+        for place in several:
+            candidates = indicator.z[lows[place] : highs[place]].tolist()
+            if len({None if z != z else z for z in candidates}) > 1:
+                value[place], word[place] = None, "conflict"
+        values.append(value)
+        words.append(word)
+    return list(zip(*values, strict=True)), list(zip(*words, strict=True))
 
 
 def _candidates(timelines: Timelines, scores: ZScores, low: int, high: int) -> str:
@@ -1214,8 +1226,15 @@ def _save_flags(
         child_id, rule, subject = key
         known, raised_at = held.get(key, (None, since.get((rule, subject), now)))
         if known != details:
-            place = {"district": district, "child_id": child_id, "rule": rule, "subject": subject}
-            row = {**place, "urgency": RULES[rule].urgency, "details": details, "raised_at": raised_at}
+            row = {
+                "district": district,
+                "child_id": child_id,
+                "rule": rule,
+                "subject": subject,
+                "urgency": RULES[rule].urgency,
+                "details": details,
+                "raised_at": raised_at,
+            }
             (changed if key in held else new).append(row)
     writes.insert(table(Flag), new)
     writes.upsert(table(Flag), changed)

@@ -9,7 +9,7 @@ Rules kept here:
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -137,12 +137,12 @@ def _row(flags: Sequence[Raised], work: Iterable[Facts]) -> tuple[Any, ...] | No
     charge = [facts.assigned_to for facts in (*tasks, *open_) if facts.assigned_to]
     takes = [facts.assigned_to for facts in open_ if facts.action == TAKE and facts.assigned_to]
     due = [facts.due_on for facts in tasks or open_ if facts.due_on]
-    urgencies = [RULES[flag.rule].urgency for flag in flags]
+    rules = _rules_of(flags)
     return (
-        min(urgencies, default=NO_FLAG),
-        urgencies.count(RED),
+        rules.urgency,
+        rules.reds,
         place(flags),
-        rules_text(flag.rule for flag in flags),
+        rules.text,
         WAITING if tasks else TAKEN if open_ else CLOSED if seen else NEW,
         next(reversed(takes or charge), None),
         min(due, default=None),
@@ -155,14 +155,32 @@ def rules_text(rules: Iterable[str]) -> str:
     return "".join(f" {rule}" for rule in sorted(set(rules))) + " "
 
 
+class Rules(NamedTuple):
+    """What follows from the rules of a person's flags: the highest urgency, how many are red, how grave the gravest is, and
+    `rules_text`."""
+
+    urgency: int
+    reds: int
+    rank: int
+    text: str
+
+
+@lru_cache(maxsize=1024)  # many people have the same few flags
+def _rules(rules: tuple[str, ...]) -> Rules:
+    urgencies = [RULES[rule].urgency for rule in rules]
+    rank = min((RANKS[rule] for rule in rules), default=len(RANKS))
+    return Rules(min(urgencies, default=NO_FLAG), urgencies.count(RED), rank, rules_text(rules))
+
+
+def _rules_of(flags: Iterable[Raised]) -> Rules:
+    return _rules(tuple([flag.rule for flag in flags]))
+
+
 def place(flags: Sequence[Raised]) -> float:
     """Give a person's place in the queue, a number that orders it from the lowest on: by urgency, then by how many red flags
     there are, then by the gravest flag, then by how far the worst score lies from the median (a hundredth counts)."""
-    urgencies = [RULES[flag.rule].urgency for flag in flags]
-    rank = min((RANKS[flag.rule] for flag in flags), default=len(RANKS))
-    worst = max(map(_distance, flags), default=0.0)
-    reds = MOST_REDS - urgencies.count(RED)
-    whole = min(urgencies, default=NO_FLAG) * 1_000_000 + reds * 10_000 + rank * 100
+    rules, worst = _rules_of(flags), max(map(_distance, flags), default=0.0)
+    whole = rules.urgency * 1_000_000 + (MOST_REDS - rules.reds) * 10_000 + rules.rank * 100
     return round(whole + MOST_DISTANCE - min(worst, MOST_DISTANCE), 2)
 
 

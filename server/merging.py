@@ -218,7 +218,8 @@ def judge(new: Sequence[Arrival], touched: Touched) -> None:
             _set_aside(arrival, touched)
             continue
         change = arrival.change
-        history = touched.histories.get(change.record_id, History(())).with_change(change)
+        held = touched.histories.get(change.record_id)
+        history = held.with_change(change) if held else History((change,))
         touched.histories[change.record_id] = history
         state = touched.states[change.record_id] = fold(history)
         arrival.outcome = outcome_of(change, history, state)
@@ -407,11 +408,10 @@ def _index_niks(writes: Writes, hub: Hub, new: Sequence[Arrival], touched: Touch
     held: list[dict[str, Any]] = []
     for child_id in sorted({a.change.record_id for a in new if a.change and "nik" in a.change.registers}):
         history = touched.histories[child_id].changes
-        ever = {hub.vault.blind(nik) for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
-        siblings = touched.states[child_id].registers["nik"]
-        present = {hub.vault.blind(nik) for s in siblings if (nik := s.value.get("nik"))}
-        of_child = {"district": hub.district, "child_id": child_id}
-        gone += [{"blind": blind, **of_child} for blind in sorted(ever - present)]
-        held += [{"blind": blind, **of_child} for blind in sorted(present)]
+        ever = {nik for c in history if (nik := c.registers.get("nik", {}).get("nik"))}
+        present = {nik for s in touched.states[child_id].registers["nik"] if (nik := s.value.get("nik"))}
+        for niks, rows in ((ever - present, gone), (present, held)):
+            blinds = sorted(map(hub.vault.blind, niks))
+            rows += [{"blind": b, "district": hub.district, "child_id": child_id} for b in blinds]
     writes.remove(table(NikIndex), gone)
     writes.upsert(table(NikIndex), held)
