@@ -261,9 +261,12 @@ class Register:
         return [child.id for child in near if None in (child.sex, row.sex) or child.sex == row.sex]
 
     def _name(self, row: Row, own_id: str, post_id: str) -> Match:
+        fitting = self._fitting.get(row.number)
+        if not fitting:
+            return Match("new", own_id)
         mine = registration_of(row, own_id, post_id)
         alike: list[tuple[str, int, Mapping[str, int]]] = []
-        for child_id in self._fitting.get(row.number, ()):
+        for child_id in fitting:
             known = self._known.get(child_id)
             if known is None or known.removed or known.registration is None:
                 continue

@@ -143,10 +143,13 @@ class Report:
                 self.how[account.how] += 1
             if account.question:
                 self.questions[account.question] += 1
-            self.rules.update({refusal.rule for refusal in account.row.refusals})
-            self.notes.update(set(account.row.notes))
-            if any(refusal.rule == "post-unknown" for refusal in account.row.refusals):
-                self.posts_missing[account.row.post, account.row.village] += 1
+            if account.row.notes:
+                self.notes.update(set(account.row.notes))
+            if account.row.refusals:
+                rules = {refusal.rule for refusal in account.row.refusals}
+                self.rules.update(rules)
+                if "post-unknown" in rules:
+                    self.posts_missing[account.row.post, account.row.village] += 1
 
 
 Tell = Callable[[int, int], object]

@@ -267,7 +267,7 @@ class _Work:
             registers = row.measured | ({"removed": {"reason": None}} if state else {})
             if state is not None and not theirs:
                 return "", True  # somebody removed it here: a person decides whether it comes back
-            self._edit(row, child_id, registers, context)
+            self._edit(row, key, registers, context)
             return ADDED, False
         missing, other = compared(row.measured, state)
         if other and not theirs:
@@ -276,7 +276,7 @@ class _Work:
         if not changes:
             self._measured[key] = (None, row)
             return "", False
-        self._edit(row, child_id, changes, state.vector)
+        self._edit(row, key, changes, state.vector)
         return FILLED, False
 
     def _confirmed(self, row: Row, key: tuple[str, str]) -> bool:
@@ -298,13 +298,14 @@ class _Work:
         more = {name: value for name, value in row.measured.items() if name not in first.measured}
         if more and edit is not None:
             first.measured |= more
-            self._edit(first, key[0], {**edit.registers, **more}, edit.context)
+            self._edit(first, key, {**edit.registers, **more}, edit.context)
             return FILLED, False
         return "", False
 
-    def _edit(self, row: Row, child_id: str, registers: Mapping[str, Any], context: VersionVector) -> None:
-        edit = Edit.of_measurement(child_id, row.day, SOURCE, registers, context)
-        self._measured[child_id, row.day] = (edit, row)
+    def _edit(
+        self, row: Row, key: tuple[str, str], registers: Mapping[str, Any], context: VersionVector
+    ) -> None:
+        self._measured[key] = (Edit.of_measurement(*key, SOURCE, registers, context), row)
 
 
 def _apart(

@@ -35,10 +35,10 @@ _TEXT: Final = r"([^<&\x00-\x08\x0b-\x1f\ufffe\uffff]*+)"
 """Letters that mean themselves in XML; a carriage return does not."""
 _PLAIN_ROW: Final = re.compile(r'\s*<row(?: r="([0-9]{1,7})")?(?: [^<>&]*)?(?<!/)>')
 _PLAIN_CELL: Final = re.compile(
-    r'(<c(?: r="([A-Z]{1,3})[0-9]{1,7}")?(?: s="([0-9]{1,9})")?(?: t="([A-Za-z]{1,9})")?'
-    rf'(?:/>|>(?:<(v)>{_TEXT}</v>|<is><(t)(?: xml:space="preserve")?>{_TEXT}</t></is>)?</c>))'
+    r'(<c(?: r="([A-Z]{1,3}+)[0-9]{1,7}+")?+(?: s="([0-9]{1,9}+)")?+(?: t="([A-Za-z]{1,9}+)")?+'
+    rf'(?:><(?:(v)>{_TEXT}</v|is><(t)(?: xml:space="preserve")?+>{_TEXT}</t></is)></c>|/>|></c>))'
 )
-"""The whole of it; its column, style and kind; `v` and its value; `t` and its text."""
+"""The whole of it; its column, style and kind; `v` and its value; `t` and its text. It never tries a second time (`+`)."""
 _MOST_HELD: Final = 4 * BLOCK
 """Bytes of a row that is waited for; a longer one is left to expat, which needs not hold it."""
 
