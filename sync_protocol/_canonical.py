@@ -76,16 +76,19 @@ def _needs_care(value: Any) -> bool:
     """Say whether another writer might differ: in numbers, in keys that are not ASCII, or not even text."""
     kind = type(value)
     if kind is dict:
-        if not all(map(_is_plain_key, value)):
+        if not all(map(_is_text, value)) or not "".join(value).isascii():
             return True
         value = value.values()
     elif kind is not list and kind is not tuple:
         return kind is float or (kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
-    return any(type(inner) is not str and inner is not None and _needs_care(inner) for inner in value)
+    return not _HARMLESS.issuperset(map(type, value)) and any(map(_needs_care, value))
 
 
-def _is_plain_key(key: Any) -> bool:
-    return type(key) is str and key.isascii()
+_HARMLESS = frozenset((str, bool, type(None)))
+
+
+def _is_text(key: Any) -> bool:
+    return type(key) is str
 
 
 def _utf16(key: Any) -> bytes:
