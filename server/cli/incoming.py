@@ -103,7 +103,7 @@ def import_sigizi(
     from server.interchange.telling import as_text, concerning
 
     hub = open_hub(data)
-    collector.spare()
+    collector.spare(collector.OF_A_CHUNK)
     accounts: list[Any] = []
     progress = slow_progress()
     with told_in_one_line():

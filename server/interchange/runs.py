@@ -375,7 +375,8 @@ def _processes(settings: Settings, workers: int) -> Iterator[ProcessPoolExecutor
     # a forked process would share this one's connections
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _open_worker, (settings,)) as pool:
-        pool.submit(int)  # the first work starts them
+        for _ in range(workers):  # each work starts one, as long as none is idle
+            pool.submit(int)
         yield pool
 
 
@@ -384,7 +385,7 @@ _WORKER: "list[_Run]" = []
 
 
 def _open_worker(settings: Settings) -> None:
-    collector.spare()
+    collector.spare(collector.OF_A_CHUNK)
     _HUB.append(Hub.open(settings))
 
 

@@ -78,7 +78,7 @@ def _settings(directory: Path, url: str) -> Settings:
 def _step(what: str, directory: str, url: str) -> None:
     hub = Hub.open(_settings(Path(directory), url))
     content = (Path(directory) / "sigizi.xlsx").read_bytes()
-    collector.spare()  # as the command does
+    collector.spare(collector.OF_A_CHUNK)  # as the command does
     started = time.perf_counter()
     if what == "bare":
         rows = sum(1 for _ in read_rows(content))
