@@ -134,9 +134,17 @@ SCHEMAS: Final[Mapping[str, ChangeSchema]] = {
     "delivery": DeliveryChange(),
 }
 TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
-Path = tuple[str, ...]
 REGISTERS_OF: Final = {kind: schema.fields["set"].schema for kind, schema in SCHEMAS.items()}  # type: ignore[attr-defined]  # a Part
 REGISTER_TESTS: Final = {kind: surely_valid(schema) for kind, schema in REGISTERS_OF.items()}
+Path = tuple[str, ...]
+_HAPPENED_TO: Final[Mapping[str, Sequence[Path]]] = {
+    "child": (("set", "identity", "born_on"),),
+    "measurement": (("key", "measured_on"),),
+    "follow_up": (("set", "result", "done_on"),),
+    "delivery": (("set", "delivered", "given_on"), ("set", "verified", "verified_on")),
+}
+"""Where a change tells the day of what has happened, by kind."""
+_HAPPENED: Final = tuple(path for paths in _HAPPENED_TO.values() for path in paths)
 
 
 def check_change(wire: object, *, today: date) -> list[Reason]:
@@ -158,7 +166,7 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     if type(kind) is not str or kind not in SCHEMAS:
         return _asked(UNKNOWN_KIND, wire, today)
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
-        return [*_too_late(wire, today, _HAPPENED_TO[kind]), *_like_a_keyed_record(wire)]
+        return _beside(wire, today, _HAPPENED_TO[kind])
     return _asked(SCHEMAS[kind], wire, today)
 
 
@@ -191,9 +199,9 @@ def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[R
     return sorted([*found, *_beside(wire, today)], key=lambda r: (r.path, r.code))
 
 
-def _beside(wire: Mapping[str, Any], today: date) -> list[Reason]:
+def _beside(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _HAPPENED) -> list[Reason]:
     """Ask the rules that stand beside the schemas."""
-    return [*_too_late(wire, today), *_like_a_keyed_record(wire)]
+    return [*_too_late(wire, today, happened), *_like_a_keyed_record(wire)]
 
 
 def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
@@ -204,25 +212,14 @@ def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
     return []
 
 
-def _too_late(wire: Mapping[str, Any], today: date, happened: Sequence[Path] | None = None) -> list[Reason]:
-    """Find dates of things that have happened which lie after today, in a change valid or not: at all of their paths, or
-    at those that its kind has."""
+def _too_late(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _HAPPENED) -> list[Reason]:
+    """Find dates of things that have happened which lie after today, in a change valid or not."""
     last = today.isoformat()
     return [
         reason(".".join(path), "date-in-future", value, last)
-        for path in (_HAPPENED if happened is None else happened)
+        for path in happened
         if type(value := _inside(wire, *path)) is str and value > last and Day.accepts(value)
     ]
-
-
-_HAPPENED_TO: Final[Mapping[str, Sequence[Path]]] = {
-    "child": (("set", "identity", "born_on"),),
-    "measurement": (("key", "measured_on"),),
-    "follow_up": (("set", "result", "done_on"),),
-    "delivery": (("set", "delivered", "given_on"), ("set", "verified", "verified_on")),
-}
-"""Where a change tells the day of what has happened, by kind."""
-_HAPPENED: Final = tuple(path for paths in _HAPPENED_TO.values() for path in paths)
 
 
 def _inside(value: Any, *path: str) -> Any:

@@ -1,4 +1,4 @@
-"""The reference client: a tablet that anyone can run, on the standard library alone.
+"""The reference client: a tablet that anyone can run, without the server.
 
     line      HTTP that says whether a lost request may have arrived
     _answers  what an answer must look like to be believed

@@ -234,17 +234,21 @@ def test_measurement_is_refused_when_it_is_dated_after_today(today: str, codes: 
     assert [reason.code for reason in told] == codes
 
 
-def test_child_is_refused_when_it_is_born_after_today() -> None:
-    assert found(setting("child", "identity", born_on="2026-06-30")) == set()
-    assert found(setting("child", "identity", born_on="2026-07-01")) == {
-        ("set.identity.born_on", "date-in-future")
-    }
-
-
-def test_result_is_refused_when_it_is_dated_after_today() -> None:
-    assert found(setting("follow_up", "result", done_on="2026-06-30")) == set()
-    assert found(setting("follow_up", "result", done_on="2026-07-01")) == {
-        ("set.result.done_on", "date-in-future")
+@pytest.mark.parametrize(
+    ("kind", "register", "field"),
+    [
+        ("child", "identity", "born_on"),
+        ("follow_up", "result", "done_on"),
+        ("delivery", "delivered", "given_on"),
+        ("delivery", "verified", "verified_on"),
+    ],
+)
+def test_what_has_happened_is_refused_when_it_is_dated_after_today(
+    kind: str, register: str, field: str
+) -> None:
+    assert found(setting(kind, register, **{field: "2026-06-30"})) == set()
+    assert found(setting(kind, register, **{field: "2026-07-01"})) == {
+        (f"set.{register}.{field}", "date-in-future")
     }
 
 
