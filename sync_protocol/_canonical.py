@@ -39,7 +39,8 @@ def canonical(value: Any) -> bytes:
     Raises
     ------
     RemoteProtocolError
-        `value-not-canonical` for NaN, infinities, lone surrogates, a type JSON does not have, or nesting without end.
+        `value-not-canonical` for NaN, infinities, lone surrogates, nesting without end, or a type JSON does not have (but a
+        UUID is written as text, and an enum as its value).
     """
     try:
         written = orjson.dumps(value, None, _PLAINLY)
