@@ -21,7 +21,7 @@ ROOMS = ("sync_protocol", "schemas", "server")
 
 # Room -> the third-party packages it may import; a room may always import itself and the standard library.
 ALLOWED = {
-    "sync_protocol": set[str](),
+    "sync_protocol": {"orjson", "uuid_utils"},  # docs/adr/0026
     "server/growth": {"numpy"},
     "schemas": {"marshmallow", "sync_protocol"},
     "server/regions": set[str](),
