@@ -10,6 +10,7 @@ Rules kept here:
 """
 
 import multiprocessing
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from functools import cache
 from itertools import repeat
+from threading import Thread
 from typing import Any, Final
 
 import orjson
@@ -385,8 +387,18 @@ _WORKER: "list[_Run]" = []
 
 
 def _open_worker(settings: Settings) -> None:
+    Thread(target=_leave_with_the_parent, daemon=True).start()
     collector.spare(collector.OF_A_CHUNK)
     _HUB.append(Hub.open(settings))
+
+
+def _leave_with_the_parent() -> None:
+    """End this process when the one that started it is gone: one that is killed tells nobody, and work would be waited for
+    without end."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(given: _Given, task: Task) -> Result:

@@ -163,6 +163,24 @@ def test_process_that_was_killed_in_the_middle_goes_on_and_doubles_nothing(
     assert installed.broken_log() == []
 
 
+LEAVES = """
+import os, signal
+from server.config import Settings
+from server.interchange import runs
+with runs._processes(Settings.from_env(), 2) as pool:
+    list(pool.map(abs, range(20)))
+    print(len(pool._processes), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_that_share_a_file_leave_with_the_one_that_was_killed(on_sqlite: District) -> None:
+    command, env = [sys.executable, "-c", LEAVES], environment(on_sqlite.hub.settings)
+    # its output ends when the last of them has closed it
+    died = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert (died.returncode, died.stdout) == (-signal.SIGKILL, b"2\n"), died.stderr
+
+
 def test_run_that_another_version_had_cut_otherwise_is_taken_from_the_start(
     on_sqlite: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
