@@ -20,4 +20,4 @@ def spare(look_after: int = 20_000) -> None:
 
 
 OF_A_CHUNK: Final = 500_000
-"""More than the objects of a chunk of an import, all of which are given up with it; some 50 MiB."""
+"""More than the objects of a chunk of an import, all of which are given up with it."""

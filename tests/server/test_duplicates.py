@@ -166,12 +166,18 @@ def test_pair_is_not_found_when_something_speaks_against_it(on_sqlite: District,
     assert open_pairs(on_sqlite) == {}
 
 
-def test_pair_is_found_in_one_upload_when_a_cadre_registers_a_child_twice(on_sqlite: District) -> None:
+@pytest.mark.parametrize(
+    ("niks", "pairs"),
+    [((None, None), 1), ((NIK, None), 1), ((None, NIK), 1), ((NIK, NIK), 1), ((NIK, OTHER_NIK), 0)],
+)
+def test_pair_is_found_in_one_upload_when_a_cadre_registers_a_child_twice(
+    on_sqlite: District, niks: tuple[str | None, str | None], pairs: int
+) -> None:
     tablet = on_sqlite.tablet()
-    for _ in range(2):
-        tablet.register_child(None, parents=MOTHER)
+    for nik in niks:
+        tablet.register_child(None, parents=MOTHER, **({"nik": {"nik": nik}} if nik else {}))
     tablet.sync_until_quiet()
-    assert len(open_pairs(on_sqlite)) == 1
+    assert len(open_pairs(on_sqlite)) == pairs
 
 
 def test_same_nik_is_certain_when_nothing_else_is_alike(installed: District) -> None:
