@@ -11,36 +11,36 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from schemas.batch import Malformed
 from server.config import Settings
+from server.context import AppContext
 from server.errors import Problem
-from server.hub import Hub
 from server.logs import start_logging
-from server.web import (  # noqa: F401  # their routes stand on the blueprint of staff_api
-    aid_api,
-    aid_pages,
-    audit_pages,
-    care_pages,
-    carried_api,
-    child_pages,
-    completeness_api,
-    desk_pages,
-    duplicates_api,
-    figure_pages,
-    gate,
-    interchange_api,
-    interchange_pages,
-    observed,
-    office_api,
+from server.web import auth, health_metrics, tablet_app
+from server.web.api import (  # noqa: F401  # the routes of some stand on another's blueprint
+    aid as aid_api,
+    completeness as completeness_api,
+    decisions as decisions_api,
+    duplicates as duplicates_api,
+    interchange as interchange_api,
     openapi,
-    pages,
-    people_api,
-    people_pages,
-    post_pages,
-    queue_pages,
-    rights_api,
-    rights_pages,
-    staff_api,
-    sync_api,
-    tablet_app,
+    people as people_api,
+    privacy as privacy_api,
+    relay as relay_api,
+    staff as staff_api,
+    sync as sync_api,
+)
+from server.web.pages import (  # noqa: F401  # the routes of some stand on another's blueprint
+    aid as aid_pages,
+    audit as audit_pages,
+    child as child_pages,
+    decisions as decisions_pages,
+    figures as figures_pages,
+    follow_ups as follow_ups_pages,
+    frame,
+    interchange as interchange_pages,
+    people as people_pages,
+    posts as posts_pages,
+    privacy as privacy_pages,
+    queue as queue_pages,
 )
 
 CONTENT_SECURITY_POLICY = (
@@ -64,7 +64,7 @@ BY_STATUS = {
 }
 
 
-def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
+def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     """Make the application.
 
     Parameters
@@ -74,7 +74,7 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
     """
     start_logging(settings.log_level)
     app = Flask("server.web")
-    hub = app.extensions["hub"] = hub or Hub.open(settings)
+    hub = app.extensions["hub"] = hub or AppContext.open(settings)
     app.config.update(
         SECRET_KEY=hub.keys.session_secret,
         SESSION_COOKIE_NAME=settings.cookie(SESSION_COOKIE),
@@ -85,32 +85,32 @@ def create_app(settings: Settings, hub: Hub | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
         WTF_CSRF_SSL_STRICT=False,
     )
-    observed.init_app(app)
+    health_metrics.init_app(app)
     app.before_request(_refuse_nameless_parts)  # before anything looks through a form's names
     csrf = CSRFProtect(app)
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
-    csrf.exempt(carried_api.bp)
-    gate.init_app(app)
-    pages.init_app(app)
+    csrf.exempt(relay_api.bp)
+    auth.init_app(app)
+    frame.init_app(app)
     tablet_app.init_app(app)
     if settings.proxies:  # without one anybody could write the headers
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     for blueprint in (
         sync_api.bp,
-        carried_api.bp,
+        relay_api.bp,
         tablet_app.bp,
-        observed.bp,
+        health_metrics.bp,
         openapi.bp,
-        pages.bp,
-        desk_pages.bp,
-        care_pages.bp,
+        frame.bp,
+        decisions_pages.bp,
+        follow_ups_pages.bp,
         aid_pages.bp,
         people_pages.bp,
-        post_pages.bp,
-        rights_pages.bp,
+        posts_pages.bp,
+        privacy_pages.bp,
         audit_pages.bp,
         interchange_pages.bp,
-        figure_pages.bp,
+        figures_pages.bp,
         staff_api.bp,
     ):
         app.register_blueprint(blueprint)
@@ -128,7 +128,7 @@ def _refuse_nameless_parts() -> None:
 def _harden(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if gate.hub().settings.cookie_secure:  # over plain http a browser takes no notice of it
+    if auth.hub().settings.cookie_secure:  # over plain http a browser takes no notice of it
         response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")

@@ -17,11 +17,12 @@ from jinja2.bccache import Bucket
 from sqlalchemy import Dialect, Engine, event
 from werkzeug.routing import Rule
 
-from server import db, security
+from server.crypto import vault
+from server.database import engine as db
 
 __all__ = ["passwords_in_earnest", "spare_work"]
 
-IN_EARNEST = security._HASHER
+IN_EARNEST = vault._HASHER
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
@@ -94,16 +95,16 @@ def spare_work() -> None:
     db._engine = _compiling_once
     Flask.jinja_options = {"bytecode_cache": _Compiled()}
     Flask.url_rule_class = _LateRule
-    security._HASHER = QUICK
+    vault._HASHER = QUICK
 
 
 @contextmanager
 def passwords_in_earnest() -> Iterator[Any]:
     """Hash as a server does, for tests of what that costs."""
-    security._nobodys_hash.cache_clear()
-    security._HASHER = IN_EARNEST
+    vault._nobodys_hash.cache_clear()
+    vault._HASHER = IN_EARNEST
     try:
         yield
     finally:
-        security._nobodys_hash.cache_clear()
-        security._HASHER = QUICK
+        vault._nobodys_hash.cache_clear()
+        vault._HASHER = QUICK

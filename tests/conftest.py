@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
-from server.hub import Hub
+from server.context import AppContext
 from tests._chromium import launch_options
 from tests._memory import quick_directory
 from tests._postgres import postgres_server
@@ -114,7 +114,7 @@ def on_sqlite(sqlite_databases: Databases) -> Iterator[District]:
 
 
 @pytest.fixture
-def hub(installed: District) -> Hub:
+def hub(installed: District) -> AppContext:
     """Give the server's parts."""
     return installed.hub
 

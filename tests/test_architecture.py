@@ -24,18 +24,18 @@ ALLOWED = {
     "sync_protocol": {"orjson", "uuid_utils"},  # docs/adr/0026
     "server/growth": {"numpy"},
     "schemas": {"marshmallow", "sync_protocol"},
-    "server/regions": set[str](),
+    "server/places/regions": set[str](),
 }
 
 # Package -> the one room that may import it.
-SINGLE_IMPORTER = {"cryptography": "server/security", "apscheduler": "server/jobs"}
+SINGLE_IMPORTER = {"cryptography": "server/crypto/vault", "apscheduler": "server/operations/jobs"}
 
 BREACHES = {
     "a frozen record that knows marshmallow": ("sync_protocol/_merge.py", "import marshmallow"),
-    "the merge that knows the server": ("sync_protocol/_merge.py", "import server.regions"),
+    "the merge that knows the server": ("sync_protocol/_merge.py", "import server.places.regions"),
     "z-scores that know flask": ("server/growth/planted.py", "import flask"),
-    "a schema that knows the server": ("schemas/planted.py", "import server.regions"),
-    "places that know the places above them": ("server/regions/__init__.py", "import server.db"),
+    "a schema that knows the server": ("schemas/planted.py", "import server.places.regions"),
+    "children that know how they are synced": ("server/children/planted.py", "import server.sync.upload"),
 }
 
 
@@ -129,7 +129,7 @@ def test_lint_imports_passes_when_nothing_is_planted(tree: Path) -> None:
 def test_every_room_of_the_server_is_in_the_contract() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
-    listed = set(re.findall(r"server\.\w+", config["importlinter:contract:rooms"]["layers"]))
+    listed = set(re.findall(r"server\.\w+", config["importlinter:contract:packages"]["layers"]))
     rooms = {path.stem for path in (ROOT / "server").iterdir() if is_room(path)}
     assert {f"server.{room}" for room in rooms} <= listed, "add the new room to the layers in setup.cfg"
 
@@ -148,9 +148,9 @@ def test_pure_rooms_import_only_what_they_are_allowed() -> None:
     [
         ("sync_protocol/planted.py", "import numpy"),
         ("sync_protocol/planted.py", "from schemas import anything"),
-        ("server/growth/planted.py", "def lazily():\n    from server.models import Child"),
+        ("server/growth/planted.py", "def lazily():\n    from server.database.models import Child"),
         ("schemas/planted.py", "import orjson"),
-        ("server/regions/planted.py", "import sqlalchemy.orm"),
+        ("server/places/regions/planted.py", "import sqlalchemy.orm"),
     ],
 )
 def test_strangers_are_found_when_planted(tree: Path, file: str, line: str) -> None:

@@ -7,12 +7,7 @@ Codes, passwords and session tokens are stored only as digests; the secret of a 
 
 from server.accounts import limits, people, roles, second_factor, sessions
 from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
-from server.accounts.people import (
-    Person,
-    PersonRefused,
-    add_account,
-    disable_account,
-)
+from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import (
     LOCK_MINUTES,

@@ -17,9 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from server import audit
+from server.context import AppContext
+from server.database.models import RateLimit, table
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Tries, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
 }
 
 
-def refuse_if_spent(session: Session, hub: Hub, what: str, place: str, now: datetime) -> None:
+def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
     """Let nobody try who has failed too often; a place that is not known ("") has no limit.
 
     Raises
@@ -52,11 +52,11 @@ def refuse_if_spent(session: Session, hub: Hub, what: str, place: str, now: date
         return
     window = _window(limit, now)
     count = session.execute(
-        select(Tries.count).where(
-            Tries.district == hub.district,
-            Tries.what == what,
-            Tries.place == hub.vault.digest(f"place/{what}", place),
-            Tries.window_at == window,
+        select(RateLimit.count).where(
+            RateLimit.district == hub.district,
+            RateLimit.what == what,
+            RateLimit.place == hub.vault.digest(f"place/{what}", place),
+            RateLimit.window_at == window,
         )
     ).scalar()
     if count is not None and count >= limit.tries:
@@ -64,25 +64,25 @@ def refuse_if_spent(session: Session, hub: Hub, what: str, place: str, now: date
         raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)
 
 
-def note_failure(session: Session, hub: Hub, what: str, place: str, now: datetime) -> None:
+def note_failure(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
     """Count a failed try; the caller logs it, and lets it commit."""
     if not place:
         return
     dialect = session.connection().dialect.name
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(table(Tries)).values(
+    statement = make(table(RateLimit)).values(
         district=hub.district,
         what=what,
         place=hub.vault.digest(f"place/{what}", place),
         window_at=_window(LIMITS[what], now),
         count=1,
     )
-    keys = [column.name for column in table(Tries).primary_key.columns]
-    counted = {"count": table(Tries).c.count + 1}  # in one statement: no two workers count the same try
+    keys = [column.name for column in table(RateLimit).primary_key.columns]
+    counted = {"count": table(RateLimit).c.count + 1}  # in one statement: no two workers count the same try
     session.connection().execute(statement.on_conflict_do_update(index_elements=keys, set_=counted))
 
 
-def note_refusal(hub: Hub, what: str, place: str, now: datetime) -> None:
+def note_refusal(hub: AppContext, what: str, place: str, now: datetime) -> None:
     """Count and log a try that failed by raising, whose transaction is gone."""
     with hub.database.transaction() as session:
         note_failure(session, hub, what, place, now)
@@ -92,19 +92,23 @@ def note_refusal(hub: Hub, what: str, place: str, now: datetime) -> None:
         )
 
 
-def forgive(session: Session, hub: Hub, what: str, place: str) -> None:
+def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
     """Forget the failures of a place."""
     digest = hub.vault.digest(f"place/{what}", place)
     session.execute(
-        delete(table(Tries)).where(Tries.district == hub.district, Tries.what == what, Tries.place == digest)
+        delete(table(RateLimit)).where(
+            RateLimit.district == hub.district, RateLimit.what == what, RateLimit.place == digest
+        )
     )
 
 
-def forget_old(session: Session, hub: Hub, now: datetime) -> int:
+def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
     """Remove the windows that have ended, and give how many counters they were."""
     longest = timedelta(minutes=max(limit.minutes for limit in LIMITS.values()))
     gone = session.execute(
-        delete(table(Tries)).where(Tries.district == hub.district, Tries.window_at < now - longest)
+        delete(table(RateLimit)).where(
+            RateLimit.district == hub.district, RateLimit.window_at < now - longest
+        )
     )
     return int(getattr(gone, "rowcount", 0))
 

@@ -22,9 +22,10 @@ from server import audit
 from server.accounts import roles
 from server.accounts.passwords import password_faults
 from server.accounts.roles import ROLES, SCOPE_KINDS, SCOPES_OF
-from server.errors import Problem
-from server.hub import Hub
-from server.models import (
+from server.context import AppContext
+from server.crypto.vault import hash_password, token_digest
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import (
     Account,
     Donor,
     HealthCentre,
@@ -32,12 +33,11 @@ from server.models import (
     Invitation,
     RecoveryCode,
     Region,
-    SignIn,
     Username,
+    UserSession,
     table,
 )
-from server.places import UUID_TEXT, new_id
-from server.security import hash_password, token_digest
+from server.errors import Problem
 
 INVITATION_DAYS: Final = 7
 STATES: Final = ("invited", "active", "disabled")
@@ -68,7 +68,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedPerson:
     """A person as a list shows them.
 
     `state` is one of STATES; `invited_until` stands while an invitation can be taken up; `place` is the scope's name.
@@ -100,7 +100,7 @@ def person_of(account: Account) -> Person:
 
 def add_account(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     username: str,
     display_name: str,
     role: str,
@@ -247,7 +247,7 @@ def _name_faults(name: str) -> list[Reason]:
 # -- places -------------------------------------------------------------------------------------------------------
 
 
-def place_name(session: Session, hub: Hub, scope_kind: str, scope: str) -> str | None:
+def place_name(session: Session, hub: AppContext, scope_kind: str, scope: str) -> str | None:
     """Give the name of a scope's place; "" for a scope without one, None if there is no such place here."""
     if scope_kind == "none":
         return "" if scope == "" else None
@@ -271,7 +271,7 @@ def place_name(session: Session, hub: Hub, scope_kind: str, scope: str) -> str |
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScopePlace:
     """A place that may be somebody's scope; `under` is the name of what holds it."""
 
     kind: str
@@ -280,16 +280,16 @@ class Place:
     under: str
 
 
-def places_to_give(session: Session, hub: Hub, manager: Person, role: str) -> list[Place]:
+def places_to_give(session: Session, hub: AppContext, manager: Person, role: str) -> list[ScopePlace]:
     """List the places that a manager may give to somebody of a role, by kind and name."""
     kinds = SCOPES_OF[role]
-    found: list[Place] = []
+    found: list[ScopePlace] = []
     whole = _is_whole(hub, manager)
     if whole and "none" in kinds:
-        found.append(Place("none", "", "", ""))
+        found.append(ScopePlace("none", "", "", ""))
     if whole and "district" in kinds:
         found.append(
-            Place("district", hub.district, place_name(session, hub, "district", hub.district) or "", "")
+            ScopePlace("district", hub.district, place_name(session, hub, "district", hub.district) or "", "")
         )
     centres = select(HealthCentre).where(HealthCentre.district == hub.district)
     posts = (
@@ -308,19 +308,19 @@ def places_to_give(session: Session, hub: Hub, manager: Person, role: str) -> li
         posts = posts.where(HealthPost.health_centre_id == own if own else false())
     if "health_centre" in kinds:
         rows = session.scalars(centres.order_by(HealthCentre.name))
-        found += [Place("health_centre", row.id, row.name, "") for row in rows]
+        found += [ScopePlace("health_centre", row.id, row.name, "") for row in rows]
     if whole:
         found += _regions(session, hub, kinds)
     if whole and "donor" in kinds:
         donors = select(Donor).where(Donor.district == hub.district).order_by(Donor.name)
-        found += [Place("donor", donor.id, donor.name, "") for donor in session.scalars(donors)]
+        found += [ScopePlace("donor", donor.id, donor.name, "") for donor in session.scalars(donors)]
     if "post" in kinds:
         ordered = posts.order_by(HealthCentre.name, HealthPost.name)
-        found += [Place("post", post.id, post.name, centre) for post, centre in session.execute(ordered)]
+        found += [ScopePlace("post", post.id, post.name, centre) for post, centre in session.execute(ordered)]
     return found
 
 
-def _regions(session: Session, hub: Hub, kinds: Sequence[str]) -> list[Place]:
+def _regions(session: Session, hub: AppContext, kinds: Sequence[str]) -> list[ScopePlace]:
     rows = session.scalars(
         select(Region)
         .where(Region.district == hub.district, Region.level.in_(("district", "village")))
@@ -329,18 +329,18 @@ def _regions(session: Session, hub: Hub, kinds: Sequence[str]) -> list[Place]:
     names = {row.code: row.name for row in rows}
     kind_of = {"district": "subdistrict", "village": "village"}
     places = [
-        Place(kind_of[row.level], row.code, row.name, names.get(row.parent_code or "", ""))
+        ScopePlace(kind_of[row.level], row.code, row.name, names.get(row.parent_code or "", ""))
         for row in rows
         if kind_of[row.level] in kinds
     ]
     return sorted(places, key=lambda place: (place.kind, place.under, place.name))
 
 
-def _is_whole(hub: Hub, manager: Person) -> bool:
+def _is_whole(hub: AppContext, manager: Person) -> bool:
     return manager.scope_kind == "district" and manager.scope == hub.district
 
 
-def _managed(hub: Hub, manager: Person | None) -> ColumnElement[bool]:
+def _managed(hub: AppContext, manager: Person | None) -> ColumnElement[bool]:
     """Give the condition on Account that holds for those whom somebody manages; None is who operates the installation.
 
     Of a health centre: those of the centre and of its posts. Every other scope manages nobody.
@@ -363,7 +363,7 @@ def _managed(hub: Hub, manager: Person | None) -> ColumnElement[bool]:
     return false()
 
 
-def may_give(session: Session, hub: Hub, manager: Person, scope_kind: str, scope: str) -> bool:
+def may_give(session: Session, hub: AppContext, manager: Person, scope_kind: str, scope: str) -> bool:
     """Say whether a scope is within a manager's own."""
     if not manager.may("manage_people"):
         return False
@@ -382,7 +382,7 @@ def may_give(session: Session, hub: Hub, manager: Person, scope_kind: str, scope
 # -- listing ------------------------------------------------------------------------------------------------------
 
 
-def people(session: Session, hub: Hub, manager: Person | None, now: datetime) -> list[Listed]:
+def people(session: Session, hub: AppContext, manager: Person | None, now: datetime) -> list[ListedPerson]:
     """List those whom somebody manages (None: everybody), by user name. A few statements, however many they are."""
     accounts = session.scalars(select(Account).where(_managed(hub, manager)).order_by(Account.username)).all()
     invited: dict[str, datetime] = {
@@ -398,14 +398,14 @@ def people(session: Session, hub: Hub, manager: Person | None, now: datetime) ->
     seen: dict[str, datetime] = {
         row.account_id: row.seen
         for row in session.execute(
-            select(SignIn.account_id, func.max(SignIn.last_seen_at).label("seen"))
-            .where(SignIn.district == hub.district)
-            .group_by(SignIn.account_id)
+            select(UserSession.account_id, func.max(UserSession.last_seen_at).label("seen"))
+            .where(UserSession.district == hub.district)
+            .group_by(UserSession.account_id)
         )
     }
     names = _names_of_places(session, hub)
     return [
-        Listed(
+        ListedPerson(
             row.id,
             row.username,
             row.display_name,
@@ -429,7 +429,7 @@ def _state(account: Account) -> str:
     return "active" if account.password_hash else "invited"
 
 
-def _names_of_places(session: Session, hub: Hub) -> dict[tuple[str, str], str]:
+def _names_of_places(session: Session, hub: AppContext) -> dict[tuple[str, str], str]:
     names: dict[tuple[str, str], str] = {}
     for id_, name in session.execute(
         select(HealthPost.id, HealthPost.name).where(HealthPost.district == hub.district)
@@ -448,7 +448,7 @@ def _names_of_places(session: Session, hub: Hub) -> dict[tuple[str, str], str]:
     return names
 
 
-def managed_account(session: Session, hub: Hub, manager: Person | None, account_id: str) -> Account:
+def managed_account(session: Session, hub: AppContext, manager: Person | None, account_id: str) -> Account:
     """Load, and lock, the account of somebody whom a manager manages.
 
     Raises
@@ -466,7 +466,7 @@ def managed_account(session: Session, hub: Hub, manager: Person | None, account_
     return found
 
 
-def account_named(session: Session, hub: Hub, username: str) -> Account:
+def account_named(session: Session, hub: AppContext, username: str) -> Account:
     """Load, and lock, the account with a user name.
 
     Raises
@@ -487,7 +487,7 @@ def account_named(session: Session, hub: Hub, username: str) -> Account:
 # -- invitations --------------------------------------------------------------------------------------------------
 
 
-def make_invitation(session: Session, hub: Hub, account: Account, *, actor: str, now: datetime) -> str:
+def make_invitation(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> str:
     """Give the token of a one-time link with which somebody sets a password; earlier ones work no more.
 
     Raises
@@ -523,7 +523,7 @@ def make_invitation(session: Session, hub: Hub, account: Account, *, actor: str,
     return token
 
 
-def invited(session: Session, hub: Hub, token: str, now: datetime) -> Person:
+def invited(session: Session, hub: AppContext, token: str, now: datetime) -> Person:
     """Give whom an invitation is for.
 
     Raises
@@ -534,7 +534,7 @@ def invited(session: Session, hub: Hub, token: str, now: datetime) -> Person:
     return person_of(_invitation(session, hub, token, now)[1])
 
 
-def take_up(session: Session, hub: Hub, token: str, password: str, now: datetime) -> Person:
+def take_up(session: Session, hub: AppContext, token: str, password: str, now: datetime) -> Person:
     """Set the password of who was invited; the old one, the second factor and every session end.
 
     Raises
@@ -552,7 +552,7 @@ def take_up(session: Session, hub: Hub, token: str, password: str, now: datetime
     account.password_hash, account.password_set_at = hash_password(password), now
     account.failed_tries, account.locked_until = 0, None
     account.totp_sealed = account.totp_step = None
-    for model in (RecoveryCode, SignIn):
+    for model in (RecoveryCode, UserSession):
         session.execute(
             delete(table(model)).where(model.district == hub.district, model.account_id == account.id)
         )
@@ -566,7 +566,7 @@ def take_up(session: Session, hub: Hub, token: str, password: str, now: datetime
 
 
 def _invitation(
-    session: Session, hub: Hub, token: str, now: datetime, *, locked: bool = False
+    session: Session, hub: AppContext, token: str, now: datetime, *, locked: bool = False
 ) -> tuple[Invitation, Account]:
     query = (
         select(Invitation, Account)
@@ -588,17 +588,19 @@ def _invitation(
 # -- shutting out -------------------------------------------------------------------------------------------------
 
 
-def disable_account(session: Session, hub: Hub, username: str, *, actor: str, now: datetime) -> None:
+def disable_account(session: Session, hub: AppContext, username: str, *, actor: str, now: datetime) -> None:
     """Take a person's right to sign in, and end their sessions."""
     disable(session, hub, account_named(session, hub, username), actor=actor, now=now)
 
 
-def disable(session: Session, hub: Hub, account: Account, *, actor: str, now: datetime) -> None:
+def disable(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> None:
     """Take a person's right to sign in, and end their sessions and invitations."""
     if account.disabled_at is None:
         account.disabled_at = now
     session.execute(
-        delete(table(SignIn)).where(SignIn.district == hub.district, SignIn.account_id == account.id)
+        delete(table(UserSession)).where(
+            UserSession.district == hub.district, UserSession.account_id == account.id
+        )
     )
     session.execute(
         update(table(Invitation))
@@ -617,7 +619,7 @@ def disable(session: Session, hub: Hub, account: Account, *, actor: str, now: da
     )
 
 
-def enable(session: Session, hub: Hub, account: Account, *, actor: str, now: datetime) -> None:
+def enable(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> None:
     """Give the right to sign in back, with the password and the second factor as they were."""
     if account.disabled_at is None:
         return

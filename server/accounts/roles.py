@@ -13,7 +13,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class RoleText:
     """What a role or a kind of scope is called, in both languages, and what it is for."""
 
     id: str
@@ -22,52 +22,52 @@ class Words:
     about_en: str = ""
 
 
-ROLES: Final[Mapping[str, Words]] = {
-    "cadre": Words(
+ROLES: Final[Mapping[str, RoleText]] = {
+    "cadre": RoleText(
         "Kader",
         "Cadre",
         "Melihat anak-anak di posyandunya, dengan nama. Tidak memutuskan apa pun.",
         "Sees the children of the own posyandu, with names. Decides nothing.",
     ),
-    "staff": Words(
+    "staff": RoleText(
         "Petugas puskesmas",
         "Health-centre staff",
         "Melihat anak dengan nama, memutuskan tindak lanjut, mendaftarkan dan mencabut tablet.",
         "Sees children with names, decides about follow-up, enrols and revokes tablets.",
     ),
-    "supervisor": Words(
+    "supervisor": RoleText(
         "Pengawas dinas kesehatan",
         "Health-office supervisor",
         "Melihat anak dengan nama, ikut memutuskan, memeriksa catatan audit, mencabut tablet.",
         "Sees children with names, may decide, audits the log, revokes tablets.",
     ),
-    "tpps": Words(
+    "tpps": RoleText(
         "TPPS",
         "TPPS (stunting task team)",
         "Melihat angka gabungan wilayahnya, mencatat dan membagi bantuan. Tidak pernah melihat data seorang anak.",
         "Sees figures of the area as a whole, records aid and assigns it. Never sees a single child.",
     ),
-    "donor": Words(
+    "donor": RoleText(
         "Donatur",
         "Donor",
         "Melihat kemajuan program yang didanainya, tanpa data seorang anak.",
         "Sees the progress of what they fund, without any child's record.",
     ),
-    "administrator": Words(
+    "administrator": RoleText(
         "Administrator",
         "Administrator",
         "Mengatur orang dan tablet. Tidak melihat nama anak.",
         "Manages people and tablets. Does not see the names of children.",
     ),
 }
-SCOPE_KINDS: Final[Mapping[str, Words]] = {
-    "none": Words("Tanpa wilayah", "No area"),
-    "health_centre": Words("Puskesmas", "Health centre"),
-    "post": Words("Posyandu", "Posyandu"),
-    "village": Words("Desa/kelurahan", "Village"),
-    "subdistrict": Words("Kecamatan", "Subdistrict"),
-    "district": Words("Kabupaten/kota", "District"),
-    "donor": Words("Bantuan satu donatur", "The aid of one donor"),
+SCOPE_KINDS: Final[Mapping[str, RoleText]] = {
+    "none": RoleText("Tanpa wilayah", "No area"),
+    "health_centre": RoleText("Puskesmas", "Health centre"),
+    "post": RoleText("Posyandu", "Posyandu"),
+    "village": RoleText("Desa/kelurahan", "Village"),
+    "subdistrict": RoleText("Kecamatan", "Subdistrict"),
+    "district": RoleText("Kabupaten/kota", "District"),
+    "donor": RoleText("Bantuan satu donatur", "The aid of one donor"),
 }
 """In the order in which they are offered: what is given most comes first."""
 SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {

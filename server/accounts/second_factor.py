@@ -22,9 +22,9 @@ from server import audit
 from server.accounts import limits
 from server.accounts.sessions import SignedIn, end_others, own_account, renew_token
 from server.accounts.tablets import CODE_ALPHABET
-from server.hub import Hub
-from server.models import Account, RecoveryCode, table
-from server.security import KeyUnusable, base64url, unbase64
+from server.context import AppContext
+from server.crypto.vault import KeyUnusable, base64url, unbase64
+from server.database.models import Account, RecoveryCode, table
 
 ISSUER: Final = "Posyandu Sync"
 STEP_SECONDS: Final = 30
@@ -54,14 +54,14 @@ class Passed:
     codes_left: int
 
 
-def new_secret(hub: Hub, signed_in: SignedIn) -> NewSecret:
+def new_secret(hub: AppContext, signed_in: SignedIn) -> NewSecret:
     """Draw a secret for somebody who is to set up an app; `address` is what the QR code says."""
     text = pyotp.random_base32()
     address = pyotp.TOTP(text).provisioning_uri(name=signed_in.person.username, issuer_name=ISSUER)
     return NewSecret(text, address, _seal_pending(hub, signed_in, text))
 
 
-def pending_secret(hub: Hub, signed_in: SignedIn, sealed: str) -> NewSecret | None:
+def pending_secret(hub: AppContext, signed_in: SignedIn, sealed: str) -> NewSecret | None:
     """Open what a form brought back; None if it is of another session, or no secret of ours."""
     try:
         text = hub.vault.unseal_for_district(unbase64(sealed), _pending(hub, signed_in)).decode()
@@ -71,21 +71,21 @@ def pending_secret(hub: Hub, signed_in: SignedIn, sealed: str) -> NewSecret | No
     return NewSecret(text, address, sealed)
 
 
-def _seal_pending(hub: Hub, signed_in: SignedIn, text: str) -> str:
+def _seal_pending(hub: AppContext, signed_in: SignedIn, text: str) -> str:
     return base64url(hub.vault.seal_for_district(text.encode(), _pending(hub, signed_in)))
 
 
-def _pending(hub: Hub, signed_in: SignedIn) -> str:
+def _pending(hub: AppContext, signed_in: SignedIn) -> str:
     return f"totp-pending/{hub.district}/{signed_in.id}"
 
 
-def purpose(hub: Hub, account_id: str) -> str:
+def purpose(hub: AppContext, account_id: str) -> str:
     """Name what a secret's seal is bound to."""
     return f"totp/{hub.district}/{account_id}"
 
 
 def set_up(
-    session: Session, hub: Hub, signed_in: SignedIn, secret: NewSecret, code: str, now: datetime
+    session: Session, hub: AppContext, signed_in: SignedIn, secret: NewSecret, code: str, now: datetime
 ) -> tuple[str, list[str]] | None:
     """Make a secret somebody's second factor, once a code shows that their app has it.
 
@@ -113,7 +113,7 @@ def set_up(
 
 
 def pass_second_factor(
-    session: Session, hub: Hub, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
+    session: Session, hub: AppContext, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
 ) -> Passed | None:
     """Check a code of the app or a recovery code; None if it does not fit (which is counted and logged: let it commit).
 
@@ -152,7 +152,7 @@ def pass_second_factor(
     return Passed(token, how == "recovery-code", left)
 
 
-def _uses_app(session: Session, hub: Hub, account: Account, given: str, now: datetime) -> bool:
+def _uses_app(session: Session, hub: AppContext, account: Account, given: str, now: datetime) -> bool:
     if account.totp_sealed is None:
         return False
     text = hub.vault.unseal_for_district(account.totp_sealed, purpose(hub, account.id)).decode()
@@ -189,7 +189,7 @@ def _step_of(secret: str, code: str, now: datetime, *, after: int | None) -> int
 # -- recovery codes -----------------------------------------------------------------------------------------------
 
 
-def new_recovery_codes(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> list[str]:
+def new_recovery_codes(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> list[str]:
     """Make ten new codes, to be shown this once; the earlier ones work no more."""
     account = own_account(session, hub, signed_in.person)
     codes = _new_codes(session, hub, account)
@@ -200,7 +200,7 @@ def new_recovery_codes(session: Session, hub: Hub, signed_in: SignedIn, now: dat
     return codes
 
 
-def codes_left(session: Session, hub: Hub, account_id: str) -> int:
+def codes_left(session: Session, hub: AppContext, account_id: str) -> int:
     """Count the recovery codes that were not used."""
     return session.execute(
         select(func.count()).where(
@@ -211,7 +211,7 @@ def codes_left(session: Session, hub: Hub, account_id: str) -> int:
     ).scalar_one()
 
 
-def _new_codes(session: Session, hub: Hub, account: Account) -> list[str]:
+def _new_codes(session: Session, hub: AppContext, account: Account) -> list[str]:
     session.execute(
         delete(table(RecoveryCode)).where(
             RecoveryCode.district == hub.district, RecoveryCode.account_id == account.id
@@ -228,7 +228,9 @@ def _new_codes(session: Session, hub: Hub, account: Account) -> list[str]:
     return ["-".join(code[i : i + 4] for i in range(0, _CODE_LETTERS, 4)) for code in drawn]
 
 
-def _uses_recovery_code(session: Session, hub: Hub, account: Account, given: str, now: datetime) -> bool:
+def _uses_recovery_code(
+    session: Session, hub: AppContext, account: Account, given: str, now: datetime
+) -> bool:
     letters = "".join(c for c in given.upper() if c in CODE_ALPHABET)
     if len(letters) != _CODE_LETTERS:
         return False
@@ -245,5 +247,5 @@ def _uses_recovery_code(session: Session, hub: Hub, account: Account, given: str
     return bool(getattr(used, "rowcount", 0))
 
 
-def _digest(hub: Hub, account_id: str, letters: str) -> str:
+def _digest(hub: AppContext, account_id: str, letters: str) -> str:
     return hub.vault.digest(f"recovery/{account_id}", letters)

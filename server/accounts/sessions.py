@@ -22,11 +22,11 @@ from server.accounts import limits
 from server.accounts.passwords import password_faults
 from server.accounts.people import Person, PersonRefused, normal, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
+from server.context import AppContext
+from server.crypto.vault import hash_password, password_fits, password_hash_is_old, token_digest
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import Account, UserSession, table
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Account, SignIn, table
-from server.places import UUID_TEXT, new_id
-from server.security import hash_password, password_fits, password_hash_is_old, token_digest
 
 MAX_FAILED_TRIES: Final = 10
 LOCK_MINUTES: Final = 15
@@ -49,7 +49,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedSession:
     """One of a person's sessions, as it is listed: never its token."""
 
     id: str
@@ -62,7 +62,7 @@ class Listed:
 
 def sign_in(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     username: str,
     password: str,
     now: datetime,
@@ -101,12 +101,14 @@ def sign_in(
     return open_session(session, hub, account, now, agent=agent)
 
 
-def open_session(session: Session, hub: Hub, account: Account, now: datetime, *, agent: str = "") -> str:
+def open_session(
+    session: Session, hub: AppContext, account: Account, now: datetime, *, agent: str = ""
+) -> str:
     """Open a session for somebody who has proved a password, and give its token."""
     stage = _stage(hub, account, None)
     token = secrets.token_urlsafe(32)
     session.add(
-        SignIn(
+        UserSession(
             district=hub.district,
             token_digest=token_digest(token),
             account_id=account.id,
@@ -124,17 +126,17 @@ def open_session(session: Session, hub: Hub, account: Account, now: datetime, *,
     return token
 
 
-def _stage(hub: Hub, account: Account, passed_at: datetime | None) -> str:
+def _stage(hub: AppContext, account: Account, passed_at: datetime | None) -> str:
     if account.totp_sealed is not None:
         return WAITING if passed_at is None else OPEN
     return BARE if _must(hub, account) else OPEN
 
 
-def _must(hub: Hub, account: Account) -> bool:
+def _must(hub: AppContext, account: Account) -> bool:
     return hub.settings.second_factor and account.role in WITH_SECOND_FACTOR
 
 
-def _note_failure(session: Session, hub: Hub, account: Account | None, now: datetime) -> None:
+def _note_failure(session: Session, hub: AppContext, account: Account | None, now: datetime) -> None:
     details = {"account": account.id if account else None}
     if account is not None:
         account.failed_tries += 1
@@ -149,16 +151,18 @@ def _note_failure(session: Session, hub: Hub, account: Account | None, now: date
 # -- sessions -----------------------------------------------------------------------------------------------------
 
 
-def session_of(session: Session, hub: Hub, token: str, now: datetime) -> SignedIn | None:
+def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> SignedIn | None:
     """Give the session of a token, at whatever stage, unless it has ended."""
     row = session.execute(
-        select(Account, SignIn)
-        .join(SignIn, (SignIn.district == Account.district) & (SignIn.account_id == Account.id))
+        select(Account, UserSession)
+        .join(
+            UserSession, (UserSession.district == Account.district) & (UserSession.account_id == Account.id)
+        )
         .where(
-            SignIn.district == hub.district,
-            SignIn.token_digest == token_digest(token),
-            SignIn.expires_at > now,
-            SignIn.last_seen_at > _idle_since(hub, now),
+            UserSession.district == hub.district,
+            UserSession.token_digest == token_digest(token),
+            UserSession.expires_at > now,
+            UserSession.last_seen_at > _idle_since(hub, now),
             Account.disabled_at.is_(None),
         )
     ).one_or_none()
@@ -175,62 +179,64 @@ def session_of(session: Session, hub: Hub, token: str, now: datetime) -> SignedI
     )
 
 
-def _idle_since(hub: Hub, now: datetime) -> datetime:
+def _idle_since(hub: AppContext, now: datetime) -> datetime:
     return now - timedelta(minutes=hub.settings.idle_minutes)
 
 
-def who_is(session: Session, hub: Hub, token: str, now: datetime) -> Person | None:
+def who_is(session: Session, hub: AppContext, token: str, now: datetime) -> Person | None:
     """Give the person of a session that has not ended and to whom everything is open."""
     found = session_of(session, hub, token, now)
     return found.person if found is not None and found.stage == OPEN else None
 
 
-def seen(hub: Hub, signed_in: SignedIn, now: datetime) -> None:
+def seen(hub: AppContext, signed_in: SignedIn, now: datetime) -> None:
     """Write down that a session is in use, at most once in SEEN_SECONDS. It tells of no deed, and is not logged."""
     if (now - signed_in.last_seen_at).total_seconds() < SEEN_SECONDS:
         return
     with hub.database.transaction() as session:
         session.execute(
-            update(table(SignIn))
+            update(table(UserSession))
             .values(last_seen_at=now)
             .where(
-                SignIn.district == hub.district,
-                SignIn.account_id == signed_in.person.account_id,
-                SignIn.id == signed_in.id,
+                UserSession.district == hub.district,
+                UserSession.account_id == signed_in.person.account_id,
+                UserSession.id == signed_in.id,
             )
         )
 
 
-def sign_out(session: Session, hub: Hub, token: str, person: Person, now: datetime) -> None:
+def sign_out(session: Session, hub: AppContext, token: str, person: Person, now: datetime) -> None:
     """End a session."""
     session.execute(
-        delete(table(SignIn)).where(
-            SignIn.district == hub.district, SignIn.token_digest == token_digest(token)
+        delete(table(UserSession)).where(
+            UserSession.district == hub.district, UserSession.token_digest == token_digest(token)
         )
     )
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, audit.OFFICE, "sign-in.ended", actor=actor, now=now)
 
 
-def sessions_of(session: Session, hub: Hub, person: Person, now: datetime) -> list[Listed]:
+def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime) -> list[ListedSession]:
     """List a person's sessions, the one used last first."""
     rows = session.scalars(
-        select(SignIn)
+        select(UserSession)
         .where(
-            SignIn.district == hub.district,
-            SignIn.account_id == person.account_id,
-            SignIn.expires_at > now,
-            SignIn.last_seen_at > _idle_since(hub, now),
+            UserSession.district == hub.district,
+            UserSession.account_id == person.account_id,
+            UserSession.expires_at > now,
+            UserSession.last_seen_at > _idle_since(hub, now),
         )
-        .order_by(SignIn.last_seen_at.desc(), SignIn.id)
+        .order_by(UserSession.last_seen_at.desc(), UserSession.id)
     )
     return [
-        Listed(row.id, row.agent, row.created_at, row.last_seen_at, row.expires_at, row.passed_at is not None)
+        ListedSession(
+            row.id, row.agent, row.created_at, row.last_seen_at, row.expires_at, row.passed_at is not None
+        )
         for row in rows
     ]
 
 
-def end_session(session: Session, hub: Hub, person: Person, sign_in_id: str, now: datetime) -> None:
+def end_session(session: Session, hub: AppContext, person: Person, sign_in_id: str, now: datetime) -> None:
     """End one of a person's own sessions.
 
     Raises
@@ -241,8 +247,10 @@ def end_session(session: Session, hub: Hub, person: Person, sign_in_id: str, now
     if not UUID_TEXT.fullmatch(sign_in_id):
         raise Problem("record-unknown")
     ended = session.execute(
-        delete(table(SignIn)).where(
-            SignIn.district == hub.district, SignIn.account_id == person.account_id, SignIn.id == sign_in_id
+        delete(table(UserSession)).where(
+            UserSession.district == hub.district,
+            UserSession.account_id == person.account_id,
+            UserSession.id == sign_in_id,
         )
     )
     if not getattr(ended, "rowcount", 0):
@@ -251,13 +259,13 @@ def end_session(session: Session, hub: Hub, person: Person, sign_in_id: str, now
     audit.append(session, hub.district, audit.OFFICE, "sign-in.ended", actor=actor, now=now, details=details)
 
 
-def end_others(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> int:
+def end_others(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> int:
     """End every session of a person but this one, and give how many they were."""
     ended = session.execute(
-        delete(table(SignIn)).where(
-            SignIn.district == hub.district,
-            SignIn.account_id == signed_in.person.account_id,
-            SignIn.id != signed_in.id,
+        delete(table(UserSession)).where(
+            UserSession.district == hub.district,
+            UserSession.account_id == signed_in.person.account_id,
+            UserSession.id != signed_in.id,
         )
     )
     count = int(getattr(ended, "rowcount", 0))
@@ -268,15 +276,15 @@ def end_others(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -
     return count
 
 
-def renew_token(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) -> str:
+def renew_token(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> str:
     """Give a session a new token and mark its second factor as passed; the caller logs it."""
     token = secrets.token_urlsafe(32)
     session.execute(
-        update(table(SignIn))
+        update(table(UserSession))
         .where(
-            SignIn.district == hub.district,
-            SignIn.account_id == signed_in.person.account_id,
-            SignIn.id == signed_in.id,
+            UserSession.district == hub.district,
+            UserSession.account_id == signed_in.person.account_id,
+            UserSession.id == signed_in.id,
         )
         .values(token_digest=token_digest(token), passed_at=now, last_seen_at=now)
     )
@@ -286,7 +294,7 @@ def renew_token(session: Session, hub: Hub, signed_in: SignedIn, now: datetime) 
 # -- the own password ---------------------------------------------------------------------------------------------
 
 
-def own_account(session: Session, hub: Hub, person: Person) -> Account:
+def own_account(session: Session, hub: AppContext, person: Person) -> Account:
     """Load, and lock, the account of somebody who is signed in."""
     return session.execute(
         select(Account)
@@ -296,7 +304,7 @@ def own_account(session: Session, hub: Hub, person: Person) -> Account:
 
 
 def proves_password(
-    session: Session, hub: Hub, account: Account, password: str, now: datetime, *, address: str = ""
+    session: Session, hub: AppContext, account: Account, password: str, now: datetime, *, address: str = ""
 ) -> bool:
     """Check the password of somebody who is signed in, before something that a borrowed session must not do.
 
@@ -319,7 +327,14 @@ def proves_password(
 
 
 def change_password(
-    session: Session, hub: Hub, signed_in: SignedIn, old: str, new: str, now: datetime, *, address: str = ""
+    session: Session,
+    hub: AppContext,
+    signed_in: SignedIn,
+    old: str,
+    new: str,
+    now: datetime,
+    *,
+    address: str = "",
 ) -> bool:
     """Set a new password and end all other sessions; False if the old one does not fit (logged: let it commit).
 

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from schemas import EnrolAgainRequest, EnrolRequest
 from server import audit
+from server.context import AppContext
+from server.crypto.vault import base64url, public_key, signature_fits, token_digest
+from server.database.ids import new_id
+from server.database.models import ChangeRow, EnrolmentCode, HealthPost, Tablet, table
 from server.errors import Problem
-from server.hub import Hub
-from server.models import ChangeRow, EnrolmentCode, HealthPost, Tablet, table
-from server.places import new_id
-from server.security import base64url, public_key, signature_fits, token_digest
 from sync_protocol import TAG_LENGTH, canonical
 
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -29,7 +29,7 @@ MAX_HEIRS: Final = 5
 
 
 def make_enrolment_code(
-    session: Session, hub: Hub, post_id: str, tablet_name: str, *, actor: str, now: datetime
+    session: Session, hub: AppContext, post_id: str, tablet_name: str, *, actor: str, now: datetime
 ) -> str:
     """Give a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
 
@@ -56,7 +56,7 @@ def make_enrolment_code(
     return code
 
 
-def end_enrolment_code(session: Session, hub: Hub, digest: str, *, actor: str, now: datetime) -> bool:
+def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor: str, now: datetime) -> bool:
     """End a code by its digest; False when a device was quicker, or time."""
     code = session.get(EnrolmentCode, (hub.district, digest), with_for_update=True, populate_existing=True)
     if code is None or code.used_at is not None or code.expires_at < now:
@@ -70,7 +70,7 @@ def end_enrolment_code(session: Session, hub: Hub, digest: str, *, actor: str, n
     return True
 
 
-def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> Tablet:
+def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetime) -> Tablet:
     """Exchange a code for a new tablet. The same device with the same code, its answer lost, is the same tablet.
 
     Parameters
@@ -103,7 +103,9 @@ def enrol(session: Session, hub: Hub, request: EnrolRequest, now: datetime) -> T
     return tablet
 
 
-def enrol_again(session: Session, hub: Hub, request: EnrolAgainRequest, now: datetime) -> tuple[Tablet, int]:
+def enrol_again(
+    session: Session, hub: AppContext, request: EnrolAgainRequest, now: datetime
+) -> tuple[Tablet, int]:
     """Give a device whose enrolment was closed a new one, on the strength of its old key. Asked again, answer the same.
 
     Returns
@@ -166,7 +168,7 @@ def _jwk(x: bytes, y: bytes) -> dict[str, str]:
 
 def _add_tablet(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     post_id: str,
     name: str,
     jwk: dict[str, str],
@@ -196,7 +198,7 @@ def _add_tablet(
     return tablet
 
 
-def standing(session: Session, hub: Hub, tablet_id: str) -> str:
+def standing(session: Session, hub: AppContext, tablet_id: str) -> str:
     """Say how an enrolment stands: `active`; `revoked`; `replaced`, closed since two devices shared it or its own was
     restored; `unknown` here."""
     tablet = session.get(Tablet, (hub.district, tablet_id))
@@ -207,7 +209,7 @@ def standing(session: Session, hub: Hub, tablet_id: str) -> str:
     return "active" if tablet.split_at is None else "replaced"
 
 
-def revoke_tablet(session: Session, hub: Hub, tablet_id: str, *, actor: str, now: datetime) -> None:
+def revoke_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: str, now: datetime) -> None:
     """Take a tablet's right to be believed: what it still sends is kept for a person to judge."""
     tablet = session.get(Tablet, (hub.district, tablet_id), with_for_update=True)
     if tablet is None:

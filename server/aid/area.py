@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from server.accounts import Person
+from server.context import AppContext
+from server.database.models import AidActivity, HealthPost, Region
 from server.errors import Problem
-from server.hub import Hub
-from server.models import AidActivity, HealthPost, Region
 from server.review.scope import Scope, posts_within
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class AidArea:
     """Where somebody works, and whether a child's name is theirs to know. `villages`: all their codes."""
 
     scope: Scope
@@ -27,7 +27,7 @@ class Area:
     sees_children: bool
 
     @classmethod
-    def of(cls, session: Session, hub: Hub, person: Person) -> "Area":
+    def of(cls, session: Session, hub: AppContext, person: Person) -> "AidArea":
         """Give the area of somebody who may keep aid."""
         if not person.may("manage_aid"):
             raise Problem("not-allowed")
@@ -35,7 +35,7 @@ class Area:
         return cls.within(session, hub, scope, sees_children=person.may("see_children"))
 
     @classmethod
-    def within(cls, session: Session, hub: Hub, scope: Scope, *, sees_children: bool) -> "Area":
+    def within(cls, session: Session, hub: AppContext, scope: Scope, *, sees_children: bool) -> "AidArea":
         codes = session.scalars(
             select(Region.code)
             .where(Region.district == hub.district, Region.level == "village", _regions(hub, scope))
@@ -44,7 +44,7 @@ class Area:
         whole = (scope.kind, scope.id) == ("district", hub.district)
         return cls(scope, whole, tuple(codes), sees_children)
 
-    def narrowed(self, hub: Hub, code: str) -> "Area":
+    def narrowed(self, hub: AppContext, code: str) -> "AidArea":
         """Give the part of it that lies in a village or subdistrict; itself where the code is none of its own."""
         villages = tuple(v for v in self.villages if v == code or v.startswith(f"{code}."))
         if not code or not villages or code == hub.district:
@@ -55,9 +55,9 @@ class Area:
             if self.scope.kind in ("post", "health_centre")
             else Scope(kind, code, self.scope.shows_names)
         )
-        return Area(inside, False, villages, self.sees_children)
+        return AidArea(inside, False, villages, self.sees_children)
 
-    def part(self, hub: Hub, code: str) -> "Area":
+    def part(self, hub: AppContext, code: str) -> "AidArea":
         """Give the part of it that a program named; all of it for no code.
 
         Raises
@@ -89,7 +89,7 @@ class Area:
         return true() if self.whole else AidActivity.village_code.in_(self.villages)
 
 
-def _regions(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def _regions(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     if scope.kind == "district" and scope.id == hub.district:
         return true()
     if scope.kind == "village" and scope.id:
@@ -99,7 +99,7 @@ def _regions(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     return Region.code.in_(select(HealthPost.village_code).where(posts_within(hub, scope)))
 
 
-def names_of(session: Session, hub: Hub) -> dict[str, str]:
+def names_of(session: Session, hub: AppContext) -> dict[str, str]:
     """Give the name of every region by code; a village with its subdistrict, for several are called the same."""
     regions = session.execute(select(Region.code, Region.name).where(Region.district == hub.district)).all()
     names: dict[str, str] = {row.code: row.name for row in regions}

@@ -9,14 +9,16 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger, office
+from server import audit
+from server.children import ledger
+from server.context import AppContext
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import Delivery, Donor
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Delivery, Donor
-from server.office import Edit
-from server.places import UUID_TEXT, new_id
-from server.review import care
+from server.review import follow_ups
 from server.review.scope import Scope
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import NOTHING_SEEN, RecordState, VersionVector, delivery_id
 
 
@@ -40,9 +42,9 @@ class Given:
         return self.delivered is None
 
 
-def of_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> list[Given]:
+def of_child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> list[Given]:
     """Give the aid of a child and of its linked records, the newest first."""
-    group = care.find(session, hub, scope, child_id).group
+    group = follow_ups.find(session, hub, scope, child_id).group
     query = (
         select(Delivery, Donor.name)
         .outerjoin(Donor, (Donor.district == Delivery.district) & (Donor.id == Delivery.donor_id))
@@ -54,7 +56,7 @@ def of_child(session: Session, hub: Hub, scope: Scope, child_id: str) -> list[Gi
     return [_given(hub, subjects[row.child_id].key, row, donor, scope) for row, donor in rows]
 
 
-def _given(hub: Hub, key: Any, row: Delivery, donor: str | None, scope: Scope) -> Given:
+def _given(hub: AppContext, key: Any, row: Delivery, donor: str | None, scope: Scope) -> Given:
     record_id = delivery_id(row.child_id, row.delivery)
     wire = orjson.loads(ledger.read_keyed(hub.district, "delivery", record_id, row, key))
     state = RecordState.from_wire("delivery", record_id, {}, wire)
@@ -69,7 +71,7 @@ def _given(hub: Hub, key: Any, row: Delivery, donor: str | None, scope: Scope) -
     )
 
 
-def named(session: Session, hub: Hub, scope: Scope, child_id: str, delivery: str) -> dict[str, str]:
+def named(session: Session, hub: AppContext, scope: Scope, child_id: str, delivery: str) -> dict[str, str]:
     """Give what `record` asks of a delivery that stands: its id, and as it stands now for `context`.
 
     Raises
@@ -85,7 +87,7 @@ def named(session: Session, hub: Hub, scope: Scope, child_id: str, delivery: str
 
 def record(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     child_id: str,
     asked: Mapping[str, Any],
@@ -105,7 +107,7 @@ def record(
     Problem
         `record-unknown` for a child or delivery beyond the scope, `change-invalid` with every reason.
     """
-    subject = care.find(session, hub, scope, child_id)
+    subject = follow_ups.find(session, hub, scope, child_id)
     delivery = str(asked.get("delivery") or new_id())
     if not UUID_TEXT.fullmatch(delivery):
         raise Problem("record-unknown")
@@ -134,16 +136,18 @@ def record(
         if "delivered" in registers
         else "aid.promised"
     )
-    office.write(session, hub, [edit], action, author=author, now=now)
+    server_edits.write(session, hub, [edit], action, author=author, now=now)
 
 
-def _whose(hub: Hub, delivery: str) -> Any:
+def _whose(hub: AppContext, delivery: str) -> Any:
     return select(Delivery.child_id).where(Delivery.district == hub.district, Delivery.delivery == delivery)
 
 
-def log_viewed(session: Session, hub: Hub, child_id: str, actor: str, now: datetime, scope: Scope) -> None:
+def log_viewed(
+    session: Session, hub: AppContext, child_id: str, actor: str, now: datetime, scope: Scope
+) -> None:
     """Log that somebody looked at a child's aid."""
-    stream = audit.post_stream(care.find(session, hub, scope, child_id).post_id)
+    stream = audit.post_stream(follow_ups.find(session, hub, scope, child_id).post_id)
     audit.append(
         session, hub.district, stream, "aid.viewed", actor=actor, now=now, details={"child": child_id}
     )

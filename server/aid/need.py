@@ -24,20 +24,30 @@ import numpy as np
 from sqlalchemy import ColumnElement, Text, case, cast, func, literal, literal_column, or_, select, union_all
 from sqlalchemy.orm import Session, defer
 
-from server import audit, office
-from server.aid.area import Area
+from server import audit
+from server.aid.area import AidArea
 from server.aid.register import Promise, promises
 from server.aid.rules import rules
 from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
-from server.attention import NO_FLAG
-from server.db import strung
+from server.children.review_queue import NO_FLAG
+from server.context import AppContext
+from server.database.engine import strung
+from server.database.ids import new_id
+from server.database.models import (
+    AidActivity,
+    Attention,
+    CalendarDay,
+    Child,
+    Delivery,
+    Donor,
+    FollowUp,
+    HealthPost,
+)
 from server.errors import Problem
-from server.hub import Hub
-from server.models import AidActivity, Attention, Child, Day, Delivery, Donor, FollowUp, HealthPost
-from server.office import Edit
-from server.places import new_id
 from server.review.scope import queue_within, rows_within, within
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 
 NEED_OF: Final = {
     "severely_stunted": "stunted",
@@ -81,7 +91,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Aid:
+class PeriodAid:
     """What aid stands in a period, and what was given in it.
 
     Parameters
@@ -172,7 +182,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NeedSummary:
     """Gap and overlap of an area in a period.
 
     Parameters
@@ -204,7 +214,9 @@ class Standing:
         return sum(village.lacking > 0 for village in self.villages)
 
 
-def standing(session: Session, hub: Hub, area: Area, first: date, last: date, today: date) -> Standing:
+def standing(
+    session: Session, hub: AppContext, area: AidArea, first: date, last: date, today: date
+) -> NeedSummary:
     """Work out gap, overlap and proposals of an area.
 
     Parameters
@@ -218,7 +230,7 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     villages = _villages(places, needing, aid, activities)
     ordered = sorted(villages.values(), key=lambda v: (-v.lacking, v.code))
     for_stunting = [v for v in ordered if v.value_rp or v.activities]
-    return Standing(
+    return NeedSummary(
         Counter({need: len(ids) for need, (ids, _) in needing.lacking.items() if len(ids)}),
         tuple(ordered),
         tuple(v for v in for_stunting if not v.needing),
@@ -231,7 +243,7 @@ def standing(session: Session, hub: Hub, area: Area, first: date, last: date, to
     )
 
 
-def log_viewed(session: Session, hub: Hub, shown: Standing, actor: str, now: datetime) -> None:
+def log_viewed(session: Session, hub: AppContext, shown: NeedSummary, actor: str, now: datetime) -> None:
     """Log that somebody looked at the gap, and how wide it was."""
     details = {"lacking": shown.lacking, "villages": shown.lacking_places}
     audit.append(session, hub.district, audit.OFFICE, "aid.gap_viewed", actor=actor, now=now, details=details)
@@ -239,8 +251,8 @@ def log_viewed(session: Session, hub: Hub, shown: Standing, actor: str, now: dat
 
 def assign(
     session: Session,
-    hub: Hub,
-    area: Area,
+    hub: AppContext,
+    area: AidArea,
     commitment_id: str,
     village: str,
     need: str,
@@ -282,7 +294,7 @@ def assign(
     }
     edits = [Edit.of_delivery(child_id, new_id(), {"aid": aid}) for child_id in found.children]
     details = {"commitment": promise.id, "village": village, "need": need}
-    office.write(session, hub, edits, "aid.assigned", author=author, now=now, details=details)
+    server_edits.write(session, hub, edits, "aid.assigned", author=author, now=now, details=details)
     return len(edits)
 
 
@@ -300,7 +312,7 @@ def months_on(day: date, months: int) -> date:
 # -- who needs aid --------------------------------------------------------------------------------
 
 
-def _places(session: Session, hub: Hub) -> Places:
+def _places(session: Session, hub: AppContext) -> Places:
     """Give the village of every post: joined to them, a district's children would be walked post by post."""
     rows = session.connection().execute(
         select(HealthPost.id, HealthPost.village_code).where(HealthPost.district == hub.district)
@@ -311,7 +323,7 @@ def _places(session: Session, hub: Hub) -> Places:
     return Places(codes, np.array(posts, f"S{ID}"), np.array([at[village[post]] for post in posts], np.intp))
 
 
-def _persons(session: Session, hub: Hub, children: Ids) -> Ids:
+def _persons(session: Session, hub: AppContext, children: Ids) -> Ids:
     """Give who some children are: the head of those who were linked to another, everybody else oneself."""
     rows = session.connection().execute(
         select(Child.id, Child.person_id).where(Child.district == hub.district, Child.person_id != Child.id)
@@ -323,7 +335,9 @@ def _persons(session: Session, hub: Hub, children: Ids) -> Ids:
     return np.where(found, linked[at, 1], children)
 
 
-def _aid(session: Session, hub: Hub, area: Area, places: Places, first: date, last: date, today: date) -> Aid:
+def _aid(
+    session: Session, hub: AppContext, area: AidArea, places: Places, first: date, last: date, today: date
+) -> PeriodAid:
     """Tell what aid stands in a period or begins later, and what was given in it."""
     told = _lasting(session, hub, area, first, last, today)
     people = _persons(session, hub, _fixed(told["child_id"], ID))
@@ -340,7 +354,7 @@ def _aid(session: Session, hub: Hub, area: Area, places: Places, first: date, la
     by_person = np.argsort(people, kind="stable")
     having = by_person[(stands | later)[by_person]]
     first_of = np.flatnonzero(_begins_anew(people[having]))
-    return Aid(
+    return PeriodAid(
         people[having[first_of]],
         np.logical_or.reduceat((stands & given)[having], first_of) if len(first_of) else np.zeros(0, bool),
         places.count(villages, np.fromstring(told["value_rp"], np.int64, sep=";")),
@@ -348,13 +362,15 @@ def _aid(session: Session, hub: Hub, area: Area, places: Places, first: date, la
     )
 
 
-def _lasting(session: Session, hub: Hub, area: Area, first: date, last: date, today: date) -> dict[str, str]:
+def _lasting(
+    session: Session, hub: AppContext, area: AidArea, first: date, last: date, today: date
+) -> dict[str, str]:
     """Give what stands in a period or later, and what was given in it, as columns: `once` is 1 where `ends` is the day on
     which something was given that lasts for ONCE. What was found not received is none."""
     d, f, since = Delivery, FollowUp, min(first, today) - ONCE
     built = d.menu.in_(sorted(BUILT))
     begins = case((d.given_on < d.starts_on, d.given_on), else_=func.coalesce(d.starts_on, d.given_on))
-    ends = func.coalesce(d.ends_on, case((built, literal(date.max, Day()))), d.given_on, d.starts_on)
+    ends = func.coalesce(d.ends_on, case((built, literal(date.max, CalendarDay()))), d.given_on, d.starts_on)
     donor = func.coalesce(cast(d.donor_id, Text()), d.funds, "?")
     in_period = d.given_on.between(first, last)
     given = select(
@@ -370,7 +386,7 @@ def _lasting(session: Session, hub: Hub, area: Area, first: date, last: date, to
     # a PMT course of the state that runs is food, too: until somebody tells how it ended
     courses = select(
         *(f.child_id, f.post_id, literal("food"), literal("pmt"), literal(1)),
-        *(literal(date.min, Day()), literal(date.max, Day()), literal(0), literal(0)),
+        *(literal(date.min, CalendarDay()), literal(date.max, CalendarDay()), literal(0), literal(0)),
     ).where(
         # a constant: the index of what is not done yet is for that alone
         *(rows_within(hub, area.scope, f), f.resulted == literal_column("0")),
@@ -380,7 +396,9 @@ def _lasting(session: Session, hub: Hub, area: Area, first: date, last: date, to
     return dict(zip(names, strung(session, union_all(given, courses), names), strict=True))
 
 
-def _needing(session: Session, hub: Hub, area: Area, places: Places, aid: Aid, today: date) -> Needing:
+def _needing(
+    session: Session, hub: AppContext, area: AidArea, places: Places, aid: PeriodAid, today: date
+) -> Needing:
     """Find everybody who needs aid."""
     helped, promised = np.zeros(len(places.codes), np.intp), np.zeros(len(places.codes), np.intp)
     lacking = {}
@@ -394,7 +412,7 @@ def _needing(session: Session, hub: Hub, area: Area, places: Places, aid: Aid, t
     return Needing(helped, promised, lacking)
 
 
-def _in_need(session: Session, hub: Hub, area: Area, today: date) -> Iterator[tuple[str, Ids, Ids]]:
+def _in_need(session: Session, hub: AppContext, area: AidArea, today: date) -> Iterator[tuple[str, Ids, Ids]]:
     """Give by need everybody who needs aid, in greatest need first: who, and at which post.
 
     For whom a flag calls for aid: a row of the queue has the rules of all flags, and needs no look at them. Then families at
@@ -464,7 +482,7 @@ def _need_of(rules_text: str) -> int:
 # -- by village -----------------------------------------------------------------------------------
 
 
-def _activities(session: Session, hub: Hub, area: Area, first: date, last: date) -> Sequence[Any]:
+def _activities(session: Session, hub: AppContext, area: AidArea, first: date, last: date) -> Sequence[Any]:
     """Count the activities that double nothing, and their Rp, by village, category and status: a year has thousands."""
     a = AidActivity
     by = func.coalesce(a.village_code, "").label("village"), a.category, a.status
@@ -475,7 +493,7 @@ def _activities(session: Session, hub: Hub, area: Area, first: date, last: date)
     return session.connection().execute(query).all()
 
 
-def _reported(session: Session, hub: Hub, area: Area, first: date, last: date) -> list[AidActivity]:
+def _reported(session: Session, hub: AppContext, area: AidArea, first: date, last: date) -> list[AidActivity]:
     """Give the activities that double another report or a delivery."""
     a = AidActivity
     doubled = a.same_as.is_not(None), a.same_by.in_((REPORTED_TWICE, DELIVERY_KNOWN))
@@ -484,13 +502,15 @@ def _reported(session: Session, hub: Hub, area: Area, first: date, last: date) -
     return list(session.scalars(query.options(defer(a.sealed))))
 
 
-def _in_period(hub: Hub, area: Area, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
+def _in_period(hub: AppContext, area: AidArea, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
     a = AidActivity
     mine = a.district == hub.district, area.of_activities(), a.status.in_(("taken", "open"))
     return (*mine, a.starts_on <= last, a.ends_on >= first)
 
 
-def _villages(places: Places, needing: Needing, aid: Aid, activities: Iterable[Any]) -> dict[str, Village]:
+def _villages(
+    places: Places, needing: Needing, aid: PeriodAid, activities: Iterable[Any]
+) -> dict[str, Village]:
     """Tell of each village where somebody needs aid or something was given."""
     counts = {need: places.count(villages).tolist() for need, (_, villages) in needing.lacking.items()}
     found: defaultdict[str, Village] = defaultdict(lambda: Village(""))
@@ -551,7 +571,7 @@ def _twice(
 
 
 def _authorities(
-    session: Session, hub: Hub, area: Area, first: date, last: date
+    session: Session, hub: AppContext, area: AidArea, first: date, last: date
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Find companies whose activities went to several authorities, or to another than supervises them."""
     a = AidActivity

@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session
 
 from server.accounts import Person
 from server.aid.register import Promise, promises
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import AidActivity, Assessment, Child, Delivery, Donor
 from server.errors import Problem
-from server.hub import Hub
-from server.models import AidActivity, Assessment, Child, Delivery, Donor
-from server.places import UUID_TEXT
-from server.reports.small import FEWEST
+from server.reports.small_number_suppression import FEWEST
 
 AFTER: Final = {3: (60, 120), 6: (150, 210)}
 """Months after the first delivery, and within which days from it a measurement counts for them."""
@@ -60,7 +60,7 @@ class Own:
     activities: tuple[AidActivity, ...]
 
 
-def own(session: Session, hub: Hub, person: Person, today: date) -> Own | None:
+def own(session: Session, hub: AppContext, person: Person, today: date) -> Own | None:
     """Give what a donor funds; None for an account that belongs to no donor yet."""
     if not person.may("see_own_aid"):
         raise Problem("not-allowed")
@@ -71,7 +71,7 @@ def own(session: Session, hub: Hub, person: Person, today: date) -> Own | None:
     return of_donor(session, hub, person.scope, today)
 
 
-def of_donor(session: Session, hub: Hub, donor_id: str, today: date) -> Own:
+def of_donor(session: Session, hub: AppContext, donor_id: str, today: date) -> Own:
     """Give what one donor of the register funds."""
     donor = session.get_one(Donor, (hub.district, donor_id))
     mine = promises(session, hub, donor.id)
@@ -94,12 +94,12 @@ def of_donor(session: Session, hub: Hub, donor_id: str, today: date) -> Own:
     return Own(donor, told_of, tuple(growth), tuple(activities))
 
 
-def told(count: int) -> int | None:
+def shown_count(count: int) -> int | None:
     """Give a number of children that may be told; None for 1 to 4."""
     return None if 0 < count < FEWEST else count
 
 
-def _given(session: Session, hub: Hub, commitments: Sequence[str]) -> Sequence[Any]:
+def _given(session: Session, hub: AppContext, commitments: Sequence[str]) -> Sequence[Any]:
     """Give what came of some commitments."""
     d = Delivery
     return session.execute(
@@ -132,10 +132,10 @@ def _progress(promise: Promise, rows: Sequence[Any]) -> Progress:
 
 def _part(part: int, whole: int) -> int | None:
     """Give a part of a group if neither it nor the rest is of 1 to 4."""
-    return part if told(part) is not None and told(whole - part) is not None else None
+    return part if shown_count(part) is not None and shown_count(whole - part) is not None else None
 
 
-def _growth(session: Session, hub: Hub, people: dict[str, date], today: date) -> list[Growth]:
+def _growth(session: Session, hub: AppContext, people: dict[str, date], today: date) -> list[Growth]:
     whose = and_(Child.district == Assessment.district, Child.id == Assessment.child_id)
     rows = session.execute(
         select(Child.person_id, Assessment.measured_on, Assessment.haz)

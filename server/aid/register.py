@@ -12,15 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.aid.area import Area
-from server.aid.asked import Asked
+from server.aid.area import AidArea
+from server.aid.forms import FormReader
 from server.aid.rules import rules
 from server.aid.sheets import deliver
 from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
+from server.context import AppContext
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import AidActivity, Commitment, Delivery, Donor, Region
 from server.errors import Problem
-from server.hub import Hub
-from server.models import AidActivity, Commitment, Delivery, Donor, Region
-from server.places import UUID_TEXT, new_id
 from server.review.scope import Scope
 
 MOST_PLACES, MOST_MONTHS, MOST_RP, MOST_REACHED = 100_000, 60, 10**13, 1_000_000
@@ -61,20 +61,20 @@ class Promise:
         return 0 if self.closed else max(0, self.places - self.assigned)
 
 
-def donors(session: Session, hub: Hub) -> list[Donor]:
+def donors(session: Session, hub: AppContext) -> list[Donor]:
     """Give the donors, by name."""
     return list(
         session.scalars(select(Donor).where(Donor.district == hub.district).order_by(Donor.name, Donor.id))
     )
 
 
-def find_donor(session: Session, hub: Hub, wanted: str) -> Donor | None:
+def find_donor(session: Session, hub: AppContext, wanted: str) -> Donor | None:
     """Find a donor by id or, whatever its letter case, by name."""
     plain = wanted.strip().casefold()
     return next((d for d in donors(session, hub) if plain in (d.id, d.name.casefold())), None)
 
 
-def donor_to_change(session: Session, hub: Hub, area: Area, donor_id: str, who: str) -> Donor:
+def donor_to_change(session: Session, hub: AppContext, area: AidArea, donor_id: str, who: str) -> Donor:
     """Find a donor that is somebody's to change: theirs is the whole district, or they wrote it down.
 
     Raises
@@ -88,12 +88,12 @@ def donor_to_change(session: Session, hub: Hub, area: Area, donor_id: str, who: 
     return donor
 
 
-def may_change_donor(area: Area, donor: Donor, who: str) -> bool:
+def may_change_donor(area: AidArea, donor: Donor, who: str) -> bool:
     """Say whether a donor is somebody's to change, and its contact theirs to read."""
     return area.whole or donor.made_by == who
 
 
-def contact_of(hub: Hub, donor: Donor) -> dict[str, str]:
+def contact_of(hub: AppContext, donor: Donor) -> dict[str, str]:
     """Unseal how a donor is reached."""
     if donor.contact is None:
         return {}
@@ -103,7 +103,9 @@ def contact_of(hub: Hub, donor: Donor) -> dict[str, str]:
     return found
 
 
-def add_donor(session: Session, hub: Hub, asked: Mapping[str, Any], *, author: str, now: datetime) -> str:
+def add_donor(
+    session: Session, hub: AppContext, asked: Mapping[str, Any], *, author: str, now: datetime
+) -> str:
     """Put a donor into the register.
 
     Parameters
@@ -126,8 +128,8 @@ def add_donor(session: Session, hub: Hub, asked: Mapping[str, Any], *, author: s
 
 def change_donor(
     session: Session,
-    hub: Hub,
-    area: Area,
+    hub: AppContext,
+    area: AidArea,
     donor_id: str,
     asked: Mapping[str, Any],
     *,
@@ -154,16 +156,16 @@ def change_donor(
         _log(session, hub, "donor.changed", author, now, donor=donor_id, changed=changed)
 
 
-def log_donor_viewed(session: Session, hub: Hub, donor_id: str, actor: str, now: datetime) -> None:
+def log_donor_viewed(session: Session, hub: AppContext, donor_id: str, actor: str, now: datetime) -> None:
     """Log that somebody read how a donor is reached."""
     _log(session, hub, "donor.viewed", actor, now, donor=donor_id)
 
 
 def _told_of_donor(
-    session: Session, hub: Hub, given: Mapping[str, Any], itself: str | None = None
+    session: Session, hub: AppContext, given: Mapping[str, Any], itself: str | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Read what was told of a donor: its columns, and how it is reached."""
-    asked = Asked(given)
+    asked = FormReader(given)
     told = {
         "name": asked.text("name"),
         "kind": asked.choice("kind", DONOR_KINDS),
@@ -180,13 +182,15 @@ def _told_of_donor(
     return told, {part: asked.raw(part) for part in CONTACT if asked.has(part)}
 
 
-def _sealed(hub: Hub, donor_id: str, contact: Mapping[str, str]) -> bytes | None:
+def _sealed(hub: AppContext, donor_id: str, contact: Mapping[str, str]) -> bytes | None:
     if not contact:
         return None
     return hub.vault.seal_for_district(orjson.dumps(contact), contact_bound(hub, donor_id))
 
 
-def promise_to_change(session: Session, hub: Hub, area: Area, commitment_id: str, who: str) -> Promise:
+def promise_to_change(
+    session: Session, hub: AppContext, area: AidArea, commitment_id: str, who: str
+) -> Promise:
     """Find a commitment that is somebody's to change.
 
     Raises
@@ -200,7 +204,7 @@ def promise_to_change(session: Session, hub: Hub, area: Area, commitment_id: str
     raise Problem("record-unknown")
 
 
-def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Promise]:
+def promises(session: Session, hub: AppContext, donor_id: str | None = None) -> list[Promise]:
     """Give commitments with what became of each, the newest first."""
     c, d = Commitment, Delivery
     query = (
@@ -228,14 +232,14 @@ def promises(session: Session, hub: Hub, donor_id: str | None = None) -> list[Pr
     return [Promise(**{**row, **used.get(row["id"], unused)}) for row in found]
 
 
-def whole_district(session: Session, hub: Hub) -> Area:
+def whole_district(session: Session, hub: AppContext) -> AidArea:
     """Give the area of who operates the installation."""
     scope = Scope.whole_district(hub, shows_names=False)
-    return Area.within(session, hub, scope, sees_children=False)
+    return AidArea.within(session, hub, scope, sees_children=False)
 
 
 def add_commitment(
-    session: Session, hub: Hub, area: Area, asked: Mapping[str, Any], *, author: str, now: datetime
+    session: Session, hub: AppContext, area: AidArea, asked: Mapping[str, Any], *, author: str, now: datetime
 ) -> str:
     """Write down what a donor promises.
 
@@ -260,8 +264,8 @@ def add_commitment(
 
 def change_commitment(
     session: Session,
-    hub: Hub,
-    area: Area,
+    hub: AppContext,
+    area: AidArea,
     commitment_id: str,
     asked: Mapping[str, Any],
     *,
@@ -295,14 +299,14 @@ def change_commitment(
 
 def _told_of_commitment(
     session: Session,
-    hub: Hub,
-    area: Area,
+    hub: AppContext,
+    area: AidArea,
     given: Mapping[str, Any],
     known: Commitment | None = None,
     assigned: int = 0,
 ) -> dict[str, Any]:
     """Read what was told of a commitment into its columns; `known` is as it stood, with how many are `assigned`."""
-    asked = Asked(given)
+    asked = FormReader(given)
     told: dict[str, Any] = {
         "donor_id": _donor_of(session, hub, asked),
         "menu": asked.choice("menu", MENUS),
@@ -348,7 +352,7 @@ def _told_of_commitment(
     return told
 
 
-def _donor_of(session: Session, hub: Hub, asked: Asked) -> str | None:
+def _donor_of(session: Session, hub: AppContext, asked: FormReader) -> str | None:
     """Give the id of the donor that was named."""
     donor = _get(session, Donor, hub, asked.raw("donor"))
     if donor is None:
@@ -363,7 +367,14 @@ def _donor_of(session: Session, hub: Hub, asked: Asked) -> str | None:
 
 
 def close(
-    session: Session, hub: Hub, area: Area, commitment_id: str, why: object, *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    area: AidArea,
+    commitment_id: str,
+    why: object,
+    *,
+    author: str,
+    now: datetime,
 ) -> None:
     """Close a commitment: nothing more is assigned of it; what was assigned stands. Closing it again changes nothing.
 
@@ -379,7 +390,7 @@ def close(
     commitment = _get(session, Commitment, hub, commitment_id)
     if commitment is None or not is_theirs(area, commitment.region_code, commitment.made_by, author):
         raise Problem("record-unknown")
-    asked = Asked({"reason": why})
+    asked = FormReader({"reason": why})
     asked.choice("reason", CLOSINGS)
     asked.refuse()
     if commitment.closed_at is None:
@@ -387,12 +398,12 @@ def close(
         _log(session, hub, "commitment.closed", author, now, commitment=commitment_id, reason=why)
 
 
-def is_theirs(area: Area, region_code: str, made_by: str, who: str) -> bool:
+def is_theirs(area: AidArea, region_code: str, made_by: str, who: str) -> bool:
     """Say whether a commitment is somebody's to change or close: all of its place is theirs, or they wrote it down."""
     return area.covers(region_code) or made_by == who
 
 
-def activities(session: Session, hub: Hub, area: Area) -> list[AidActivity]:
+def activities(session: Session, hub: AppContext, area: AidArea) -> list[AidActivity]:
     """Give what was done for villages of an area and not brought in with a sheet, the newest first."""
     return list(
         session.scalars(
@@ -405,7 +416,7 @@ def activities(session: Session, hub: Hub, area: Area) -> list[AidActivity]:
 
 
 def add_activity(
-    session: Session, hub: Hub, area: Area, given: Mapping[str, Any], *, author: str, now: datetime
+    session: Session, hub: AppContext, area: AidArea, given: Mapping[str, Any], *, author: str, now: datetime
 ) -> str:
     """Write down what was done for a village: a delivery to all of it.
 
@@ -419,7 +430,7 @@ def add_activity(
     Problem
         `change-invalid` with every reason.
     """
-    asked = Asked(given)
+    asked = FormReader(given)
     title = asked.text("title", 200)
     donor_id = _donor_of(session, hub, asked) if asked.has("donor") else None
     menu, funds = asked.choice("menu", MENUS), asked.choice("funds", FUNDS)
@@ -462,7 +473,7 @@ def add_activity(
     return activity_id
 
 
-def _village_of(area: Area, asked: Asked) -> str:
+def _village_of(area: AidArea, asked: FormReader) -> str:
     village = asked.text("village")
     if village and village not in area.villages:
         asked.wrong(
@@ -477,8 +488,8 @@ DECIDED: Final = {"category": CATEGORIES, "menu": MENUS}
 
 def decide(
     session: Session,
-    hub: Hub,
-    area: Area,
+    hub: AppContext,
+    area: AidArea,
     activity_id: str,
     given: Mapping[str, Any],
     *,
@@ -500,7 +511,7 @@ def decide(
     row: AidActivity | None = _get(session, AidActivity, hub, activity_id)
     if row is None or not area.holds(row.village_code):
         raise Problem("record-unknown")
-    asked = Asked(given)
+    asked = FormReader(given)
     wanted = {name: asked.choice(name, DECIDED[name]) for name in DECIDED if asked.has(name)}
     if asked.has("village"):
         wanted["village_code"] = _village_of(area, asked)
@@ -528,17 +539,17 @@ def decide(
     return row
 
 
-def _get(session: Session, model: Any, hub: Hub, id_: object, *, lock: bool = False) -> Any:
+def _get(session: Session, model: Any, hub: AppContext, id_: object, *, lock: bool = False) -> Any:
     text = str(id_ or "")
     if not UUID_TEXT.fullmatch(text):
         return None
     return session.get(model, (hub.district, text), with_for_update=lock)
 
 
-def _log(session: Session, hub: Hub, action: str, author: str, now: datetime, **details: Any) -> None:
+def _log(session: Session, hub: AppContext, action: str, author: str, now: datetime, **details: Any) -> None:
     audit.append(session, hub.district, audit.OFFICE, action, actor=author, now=now, details=details)
 
 
-def contact_bound(hub: Hub, donor_id: str) -> str:
+def contact_bound(hub: AppContext, donor_id: str) -> str:
     """Name what the seal of a donor's contact is bound to."""
     return f"donor/{hub.district}/{donor_id}"

@@ -17,7 +17,7 @@ NO_RULE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AidRule:
     """One rule: what it makes of a row that has one of its words."""
 
     id: str
@@ -38,11 +38,11 @@ class Class:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AidRules:
     """All rules in their order, and by need the menus that help it, the best first."""
 
     version: str
-    rules: Sequence[Rule]
+    rules: Sequence[AidRule]
     fits: Mapping[str, Sequence[str]]
 
     def classify(self, *texts: str) -> Class:
@@ -55,7 +55,7 @@ class Rules:
 
 
 @cache
-def rules(path: Path = SHIPPED) -> Rules:
+def rules(path: Path = SHIPPED) -> AidRules:
     """Read the rules.
 
     Raises
@@ -66,10 +66,10 @@ def rules(path: Path = SHIPPED) -> Rules:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         made = [
-            Rule(r["id"], r["category"], r["menu"], tuple(r["words"]), _any_of(r["words"]))
+            AidRule(r["id"], r["category"], r["menu"], tuple(r["words"]), _any_of(r["words"]))
             for r in raw["rule"]
         ]
-        found = Rules(str(raw["version"]), tuple(made), {need: tuple(raw["fits"][need]) for need in NEEDS})
+        found = AidRules(str(raw["version"]), tuple(made), {need: tuple(raw["fits"][need]) for need in NEEDS})
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"the rules {path} are not TOML: {error}") from error
     except KeyError as error:

@@ -22,20 +22,30 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from schemas.words import Reason
-from server import audit, office
-from server.aid.area import Area, text_of
-from server.aid.reading import Sheet, Told, guess, open_sheet, read
+from server import audit
+from server.aid.area import AidArea, text_of
+from server.aid.csr_parser import CsrSheet as Sheet, ParsedRow, guess, open_sheet, read
 from server.aid.rules import Class, rules
 from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING, REASONS
+from server.context import AppContext
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import (
+    AidActivity,
+    Child,
+    CsrSheet,
+    Delivery,
+    Donor,
+    HealthPost,
+    NikIndex,
+    Region,
+)
 from server.errors import Problem
-from server.hub import Hub
 from server.interchange.gazetteer import village_name
-from server.interchange.sheets import Unreadable
+from server.interchange.sheets import SheetUnreadable
 from server.interchange.sigizi import plain
-from server.models import AidActivity, Child, CsrSheet, Delivery, Donor, HealthPost, NikIndex, Region
-from server.office import Edit
-from server.places import UUID_TEXT, new_id
-from server.review import care, search
+from server.review import follow_ups, search
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 
 NEARLY_THE_SAME_WORDS: Final = 90
 SAME_SUM: Final = 0.02
@@ -45,7 +55,7 @@ REPORTED_TWICE, DELIVERY_KNOWN, DELIVERY_MADE = "reported-twice", "delivery-know
 
 def bring(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     content: bytes,
     *,
     name: str,
@@ -69,7 +79,7 @@ def bring(
         raise Problem("record-unknown")
     try:
         open_sheet(content)
-    except Unreadable as error:
+    except SheetUnreadable as error:
         raise Problem("sheet-unreadable", reason=str(error)) from error
     digest = hashlib.sha256(content + reported_to.encode() + (donor_id or "").encode()).hexdigest()
     known = session.scalar(
@@ -104,14 +114,14 @@ class Look:
 
     headers: tuple[str, ...]
     mapping: Mapping[str, str]
-    rows: tuple[tuple[Told, Class, str, tuple[str, ...]], ...]
+    rows: tuple[tuple[ParsedRow, Class, str, tuple[str, ...]], ...]
 
     @property
     def counts(self) -> Mapping[str, int]:
         return Counter(_status(told, why) for told, _, _, why in self.rows)
 
 
-def look(session: Session, hub: Hub, sheet: CsrSheet, chosen: Mapping[str, str] | None = None) -> Look:
+def look(session: Session, hub: AppContext, sheet: CsrSheet, chosen: Mapping[str, str] | None = None) -> Look:
     """Read a waiting sheet with a mapping; without one, with that of the company's last sheet or a guess."""
     opened = _opened(hub, sheet)
     donor = session.get(Donor, (hub.district, sheet.donor_id)) if sheet.donor_id else None
@@ -128,7 +138,13 @@ def look(session: Session, hub: Hub, sheet: CsrSheet, chosen: Mapping[str, str] 
 
 
 def take(
-    session: Session, hub: Hub, sheet: CsrSheet, chosen: Mapping[str, str], *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    sheet: CsrSheet,
+    chosen: Mapping[str, str],
+    *,
+    author: str,
+    now: datetime,
 ) -> Mapping[str, int]:
     """Make activities of all rows of a waiting sheet, and remember its mapping. Taking it again changes nothing.
 
@@ -164,7 +180,7 @@ def take(
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class SheetReport:
     """What became of a file: rows by status, each row as `telling` has it, and whether it had been taken before."""
 
     counts: Mapping[str, int]
@@ -173,12 +189,12 @@ class Imported:
 
 
 class _NotKept(Exception):
-    def __init__(self, done: Imported) -> None:
+    def __init__(self, done: SheetReport) -> None:
         self.done = done
 
 
 def import_file(
-    hub: Hub,
+    hub: AppContext,
     content: bytes,
     *,
     name: str,
@@ -188,7 +204,7 @@ def import_file(
     apply: bool,
     author: str,
     now: datetime,
-) -> Imported:
+) -> SheetReport:
     """Bring a file and take it at once; without `apply` do the same, tell what came of it, and keep nothing.
 
     Parameters
@@ -201,7 +217,7 @@ def import_file(
         As `bring`; `change-invalid` for a header that is not there.
     """
 
-    def work(session: Session) -> Imported:
+    def work(session: Session) -> SheetReport:
         sheet_id = bring(
             *(session, hub, content),
             name=name,
@@ -218,18 +234,18 @@ def import_file(
             AidActivity.district == hub.district, AidActivity.sheet_id == sheet_id
         )
         rows = tuple(_account(row) for row in session.scalars(query.order_by(AidActivity.row)))
-        done = Imported(counts, rows, already)
+        done = SheetReport(counts, rows, already)
         if not apply:
             raise _NotKept(done)
         return done
 
     try:
-        return office.decide(hub, work)
+        return server_edits.decide(hub, work)
     except _NotKept as dry:
         return dry.done
 
 
-def mapping(session: Session, hub: Hub, sheet: CsrSheet, columns: Mapping[str, str]) -> dict[str, str]:
+def mapping(session: Session, hub: AppContext, sheet: CsrSheet, columns: Mapping[str, str]) -> dict[str, str]:
     """Give the mapping of a waiting sheet: what is remembered or guessed, where a person did not choose otherwise.
 
     Raises
@@ -275,7 +291,7 @@ def _account(row: AidActivity) -> dict[str, Any]:
     }
 
 
-def find(session: Session, hub: Hub, area: Area, sheet_id: str, author: str) -> CsrSheet:
+def find(session: Session, hub: AppContext, area: AidArea, sheet_id: str, author: str) -> CsrSheet:
     """Find a sheet: that one brought oneself, or of which a row lies in one's area.
 
     Raises
@@ -291,7 +307,7 @@ def find(session: Session, hub: Hub, area: Area, sheet_id: str, author: str) -> 
     return sheet
 
 
-def sheets(session: Session, hub: Hub, area: Area, author: str) -> list[CsrSheet]:
+def sheets(session: Session, hub: AppContext, area: AidArea, author: str) -> list[CsrSheet]:
     """List the sheets that somebody may see, the newest first."""
     mine = select(AidActivity.sheet_id).where(AidActivity.district == hub.district, area.of_activities())
     query = (
@@ -304,12 +320,12 @@ def sheets(session: Session, hub: Hub, area: Area, author: str) -> list[CsrSheet
     return list(session.scalars(query.limit(200)))
 
 
-def log_viewed(session: Session, hub: Hub, sheet_id: str, actor: str, now: datetime) -> None:
+def log_viewed(session: Session, hub: AppContext, sheet_id: str, actor: str, now: datetime) -> None:
     """Log that somebody looked at a sheet."""
     _log(session, hub, "csr.viewed", actor, now, sheet=sheet_id)
 
 
-def rows_of(session: Session, hub: Hub, area: Area, sheet_id: str) -> list[AidActivity]:
+def rows_of(session: Session, hub: AppContext, area: AidArea, sheet_id: str) -> list[AidActivity]:
     """Give the rows of a taken sheet that lie in an area, in the sheet's order."""
     query = select(AidActivity).where(
         AidActivity.district == hub.district, AidActivity.sheet_id == sheet_id, area.of_activities()
@@ -317,7 +333,7 @@ def rows_of(session: Session, hub: Hub, area: Area, sheet_id: str) -> list[AidAc
     return list(session.scalars(query.order_by(AidActivity.row)))
 
 
-def raw_of(hub: Hub, row: AidActivity) -> dict[str, str]:
+def raw_of(hub: AppContext, row: AidActivity) -> dict[str, str]:
     """Unseal what a row of a sheet held, by header."""
     if row.sealed is None:
         return {}
@@ -347,7 +363,7 @@ def is_undelivered(row: AidActivity, today: date) -> bool:
 
 
 def deliver(
-    session: Session, hub: Hub, row: AidActivity, author: str, now: datetime, *, apart: bool = False
+    session: Session, hub: AppContext, row: AidActivity, author: str, now: datetime, *, apart: bool = False
 ) -> bool:
     """Make a row that is one child's its delivery, if it may be one by now and is none yet; say whether it was.
 
@@ -364,7 +380,7 @@ def deliver(
     return True
 
 
-def _become_delivery(session: Session, hub: Hub, row: AidActivity, author: str, now: datetime) -> None:
+def _become_delivery(session: Session, hub: AppContext, row: AidActivity, author: str, now: datetime) -> None:
     """Write the delivery of a row, or name the one that it tells again; two rows of a sheet are two."""
     query = select(AidActivity.same_as).where(
         AidActivity.district == hub.district,
@@ -380,7 +396,7 @@ def _become_delivery(session: Session, hub: Hub, row: AidActivity, author: str, 
 
 
 def unmatched(
-    session: Session, hub: Hub, area: Area, activity_id: str, today: date, *, lock: bool = False
+    session: Session, hub: AppContext, area: AidArea, activity_id: str, today: date, *, lock: bool = False
 ) -> AidActivity:
     """Find a row that may be given to a child.
 
@@ -395,7 +411,7 @@ def unmatched(
     return row
 
 
-def name_on(session: Session, hub: Hub, row: AidActivity) -> str:
+def name_on(session: Session, hub: AppContext, row: AidActivity) -> str:
     """Give the name of who received it, as the sheet has it; "" where no column of names is known."""
     raw = raw_of(hub, row)
     donor = session.get(Donor, (hub.district, row.donor_id)) if row.donor_id else None
@@ -404,7 +420,7 @@ def name_on(session: Session, hub: Hub, row: AidActivity) -> str:
 
 
 def candidates(
-    session: Session, hub: Hub, area: Area, row: AidActivity, words: str, today: date
+    session: Session, hub: AppContext, area: AidArea, row: AidActivity, words: str, today: date
 ) -> search.Search:
     """Find children of a row's village (of the area, where it has none) by name or NIK, as `review.search` does."""
     if row.village_code is None:
@@ -421,7 +437,14 @@ def candidates(
 
 
 def give(
-    session: Session, hub: Hub, area: Area, activity_id: str, child_id: str, *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    area: AidArea,
+    activity_id: str,
+    child_id: str,
+    *,
+    author: str,
+    now: datetime,
 ) -> AidActivity:
     """Make a row the delivery of a child whom a person picked, or name the delivery that it tells again.
 
@@ -431,7 +454,9 @@ def give(
         `record-unknown`: no such row, or the child is not of its village.
     """
     row = unmatched(session, hub, area, activity_id, hub.settings.today(now), lock=True)
-    post = session.get_one(HealthPost, (hub.district, care.find(session, hub, area.scope, child_id).post_id))
+    post = session.get_one(
+        HealthPost, (hub.district, follow_ups.find(session, hub, area.scope, child_id).post_id)
+    )
     if row.village_code not in (None, post.village_code):
         raise Problem("record-unknown")
     row.child_id, row.village_code, row.status = child_id, post.village_code, "taken"
@@ -444,12 +469,16 @@ def give(
 # -- of one row -----------------------------------------------------------------------------------
 
 
-def _status(told: Told, why: Sequence[str]) -> str:
+def _status(told: ParsedRow, why: Sequence[str]) -> str:
     return "refused" if told.refused else "open" if why else "taken"
 
 
 def _activity(
-    hub: Hub, sheet: CsrSheet, row: tuple[Told, Class, str, tuple[str, ...]], author: str, now: datetime
+    hub: AppContext,
+    sheet: CsrSheet,
+    row: tuple[ParsedRow, Class, str, tuple[str, ...]],
+    author: str,
+    now: datetime,
 ) -> AidActivity:
     told, found, village, why = row
     activity_id = new_id()
@@ -484,7 +513,7 @@ def _note(row: AidActivity, why: str) -> None:
 
 
 def _companies(
-    session: Session, hub: Hub, sheet: CsrSheet, made: Sequence[AidActivity], told: Sequence[Told]
+    session: Session, hub: AppContext, sheet: CsrSheet, made: Sequence[AidActivity], told: Sequence[ParsedRow]
 ) -> None:
     """In a sheet of an agency each row names its company; one that is not in the register waits for a person."""
     if sheet.donor_id is not None:
@@ -503,7 +532,7 @@ def _companies(
 class _Villages:
     """The district's villages by name, whatever the spelling."""
 
-    def __init__(self, session: Session, hub: Hub) -> None:
+    def __init__(self, session: Session, hub: AppContext) -> None:
         rows = session.execute(select(Region.code, Region.name).where(Region.district == hub.district)).all()
         names = {row.code: row.name for row in rows}
         self._by_name: dict[str, list[tuple[str, str]]] = {}
@@ -527,7 +556,7 @@ class _Villages:
         return "", "village-unclear" if found else "village-unknown"
 
 
-def _children(session: Session, hub: Hub, niks: Iterable[str]) -> dict[str, str]:
+def _children(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str, str]:
     """Find the children of some NIKs; a NIK that several bear is nobody's, and of a restricted child nothing is written."""
     blinds = {hub.vault.blind(nik): nik for nik in niks if nik}
     if not blinds:
@@ -551,7 +580,7 @@ def _children(session: Session, hub: Hub, niks: Iterable[str]) -> dict[str, str]
 # -- what counts once -----------------------------------------------------------------------------
 
 
-def _find_doubles(session: Session, hub: Hub, rows: Sequence[AidActivity]) -> None:
+def _find_doubles(session: Session, hub: AppContext, rows: Sequence[AidActivity]) -> None:
     """Name what each row doubles: a delivery that is known here, or an activity that was reported before."""
     asked = [row for row in rows if row.donor_id and row.starts_on and row.category in FOR_STUNTING]
     if not asked:
@@ -597,7 +626,7 @@ def is_same(one: AidActivity, other: AidActivity) -> bool:
     return token_set_ratio(plain(one.title), plain(other.title)) >= NEARLY_THE_SAME_WORDS
 
 
-def _deliveries(session: Session, hub: Hub, donors: Iterable[str | None]) -> list[Any]:
+def _deliveries(session: Session, hub: AppContext, donors: Iterable[str | None]) -> list[Any]:
     same_post = and_(HealthPost.district == Delivery.district, HealthPost.id == Delivery.post_id)
     query = (
         select(
@@ -633,7 +662,7 @@ def _known_delivery(row: AidActivity, given: Sequence[Any], used: set[str]) -> s
 
 
 def _give_to_children(
-    session: Session, hub: Hub, rows: Sequence[AidActivity], author: str, now: datetime
+    session: Session, hub: AppContext, rows: Sequence[AidActivity], author: str, now: datetime
 ) -> None:
     """Write a delivery for each row that is one child's; the row names it, and does not count beside it."""
     edits = []
@@ -655,13 +684,13 @@ def _give_to_children(
         edits.append(Edit.of_delivery(row.child_id, delivery, {"aid": aid, "delivered": delivered}))
         row.same_as, row.same_by = f"delivery/{row.child_id}/{delivery}", DELIVERY_MADE
     if edits:
-        office.write(session, hub, edits, "aid.reported", author=author, now=now)
+        server_edits.write(session, hub, edits, "aid.reported", author=author, now=now)
 
 
 # -- the file -------------------------------------------------------------------------------------
 
 
-def _opened(hub: Hub, sheet: CsrSheet) -> Sheet:
+def _opened(hub: AppContext, sheet: CsrSheet) -> Sheet:
     if sheet.sealed is None:
         raise Problem("record-unknown")
     return open_sheet(hub.vault.unseal_for_district(sheet.sealed, file_bound(hub, sheet.id)))
@@ -671,15 +700,15 @@ def _checked(chosen: Mapping[str, str], headers: Sequence[str]) -> dict[str, str
     return {name: header for name, header in chosen.items() if name in FIELDS and header in headers}
 
 
-def file_bound(hub: Hub, sheet_id: str) -> str:
+def file_bound(hub: AppContext, sheet_id: str) -> str:
     """Name what a sheet's seal is bound to."""
     return f"csr/{hub.district}/{sheet_id}"
 
 
-def row_bound(hub: Hub, activity_id: str) -> str:
+def row_bound(hub: AppContext, activity_id: str) -> str:
     """Name what the seal of a sheet's row is bound to."""
     return f"activity/{hub.district}/{activity_id}"
 
 
-def _log(session: Session, hub: Hub, action: str, author: str, now: datetime, **details: Any) -> None:
+def _log(session: Session, hub: AppContext, action: str, author: str, now: datetime, **details: Any) -> None:
     audit.append(session, hub.district, audit.OFFICE, action, actor=author, now=now, details=details)

@@ -2,7 +2,7 @@
 
 A change hashes the one before it, so the newest hash of a tablet stands for all that it ever sent. The log names it with
 every batch and a checkpoint signs the log, so whoever rewrites old changes, hashes and all, is shown by a checkpoint too.
-What lies between two such hashes is recomputed by `server.doctor`. What an import wrote is not named one by one.
+What lies between two such hashes is recomputed by `server.operations.doctor`. What an import wrote is not named one by one.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from server.models import AuditEntry, ChangeRow, table
+from server.database.models import AuditEntry, ChangeRow, table
 
 ROWS_AT_ONCE = 5000
 

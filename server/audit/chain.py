@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Select, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from server.db import mark_audited
-from server.models import AuditEntry, AuditStream, table
+from server.database.engine import mark_audited
+from server.database.models import AuditEntry, AuditStream, table
 from sync_protocol import canonical, digest
 
 OFFICE = "office"

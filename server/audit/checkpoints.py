@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from server.audit.chain import OFFICE, append, lock_head
 from server.audit.merkle import Growing, leaf_hash
-from server.hub import Hub
-from server.models import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream, Installation, table
-from server.security import base64url, checkpoint_key_id, checkpoint_signature_fits, unbase64
+from server.context import AppContext
+from server.crypto.vault import base64url, checkpoint_key_id, checkpoint_signature_fits, unbase64
+from server.database.models import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream, Installation, table
 from sync_protocol import ProtocolError, canonical, digest
 
 VERSION: Final = 1
@@ -37,7 +37,7 @@ class LogTurnedBack(RuntimeError):
     """The log is shorter than its newest checkpoint says: nothing is signed that hides it."""
 
 
-class Head(NamedTuple):
+class StreamHead(NamedTuple):
     """How far a stream had come, and the hash of its newest entry."""
 
     stream: str
@@ -55,7 +55,7 @@ class Checkpoint:
 
     statement: Mapping[str, Any]
     signatures: Mapping[str, str]
-    leaves: tuple[Head, ...]
+    leaves: tuple[StreamHead, ...]
 
     @property
     def number(self) -> int:
@@ -67,13 +67,13 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptCheckpoint:
     """A checkpoint as somebody keeps it: with all heads, and the public keys that signed it."""
 
     statement: Mapping[str, Any]
     signatures: Mapping[str, str]
     public_keys: Mapping[str, str]
-    heads: tuple[Head, ...]
+    heads: tuple[StreamHead, ...]
 
     @property
     def number(self) -> int:
@@ -91,7 +91,7 @@ class Kept:
         return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def heads_digest(heads: Iterable[Head]) -> str:
+def heads_digest(heads: Iterable[StreamHead]) -> str:
     """Give the digest of all heads, by the names of their streams."""
     return digest([list(head) for head in sorted(heads)])
 
@@ -99,7 +99,7 @@ def heads_digest(heads: Iterable[Head]) -> str:
 # -- making one -----------------------------------------------------------------------------------
 
 
-def make(session: Session, hub: Hub, now: datetime, *, actor: str) -> Checkpoint:
+def make(session: Session, hub: AppContext, now: datetime, *, actor: str) -> Checkpoint:
     """Sign how far the log has come, store it, and log it (which the next one covers).
 
     The office's stream is locked first, so two of these never meet; entries that are being written elsewhere meanwhile
@@ -144,7 +144,7 @@ def _newest_row(session: Session, district: str) -> Any:
     return session.connection().execute(newest.order_by(c.number.desc()).limit(1)).one_or_none()
 
 
-def _heads(session: Session, district: str) -> tuple[list[Head], list[Head]]:
+def _heads(session: Session, district: str) -> tuple[list[StreamHead], list[StreamHead]]:
     """Give the heads of all streams, and of those that have moved since they were last a leaf; both by name."""
     c, leaf = table(AuditStream).c, table(AuditLeaf).c
     last = (
@@ -159,7 +159,7 @@ def _heads(session: Session, district: str) -> tuple[list[Head], list[Head]]:
     gone = session.connection().execute(known).scalar_one() - sum(row.last is not None for row in rows)
     if shorter or gone:
         raise LogTurnedBack(f"shorter than the last checkpoint: {', '.join(shorter) or gone}")
-    heads = sorted(Head(row.stream, row.entries, row.head_hash) for row in rows)
+    heads = sorted(StreamHead(row.stream, row.entries, row.head_hash) for row in rows)
     still = {row.stream for row in rows if row.entries == row.last}
     return heads, [head for head in heads if head.stream not in still]
 
@@ -198,7 +198,7 @@ def newest(session: Session, district: str) -> Checkpoint | None:
     return Checkpoint(json.loads(row.statement), json.loads(row.signatures), ()) if row else None
 
 
-def kept(session: Session, hub: Hub, number: int | None = None) -> Kept | None:
+def kept(session: Session, hub: AppContext, number: int | None = None) -> KeptCheckpoint | None:
     """Give a checkpoint, the newest unless told, as the file that somebody keeps; None if there is none."""
     c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
     query = select(c.number, c.statement, c.signatures).where(c.district == hub.district)
@@ -217,11 +217,11 @@ def kept(session: Session, hub: Hub, number: int | None = None) -> Kept | None:
     found = select(leaf.stream, leaf.entries, leaf.hash).join(furthest, same)
     heads = session.connection().execute(found.where(leaf.district == hub.district))
     statement = json.loads(row.statement)
-    return Kept(
+    return KeptCheckpoint(
         statement,
         json.loads(row.signatures),
         {**_retired_keys(session, hub.district, statement["keys"]), **hub.vault.checkpoint_keys()},
-        tuple(sorted(Head(*each) for each in heads)),
+        tuple(sorted(StreamHead(*each) for each in heads)),
     )
 
 
@@ -243,7 +243,7 @@ def listed(session: Session, district: str, limit: int) -> list[Checkpoint]:
     return [Checkpoint(json.loads(row.statement), json.loads(row.signatures), ()) for row in rows]
 
 
-def read_kept(raw: bytes) -> Kept:
+def read_kept(raw: bytes) -> KeptCheckpoint:
     """Read the file of a checkpoint, and check that it is in itself what was signed.
 
     Raises
@@ -255,11 +255,11 @@ def read_kept(raw: bytes) -> Kept:
         content = json.loads(raw)
         if content["kind"] != KIND:
             raise NotACheckpoint(f"jenis {content['kind']!r} / its kind is {content['kind']!r}, not {KIND}")
-        found = Kept(
+        found = KeptCheckpoint(
             dict(content["statement"]),
             {str(key): str(value) for key, value in content["signatures"].items()},
             {str(key): str(value) for key, value in content["public_keys"].items()},
-            tuple(Head(str(s), int(n), str(h)) for s, n, h in content["heads"]),
+            tuple(StreamHead(str(s), int(n), str(h)) for s, n, h in content["heads"]),
         )
         _refuse_altered(found)
     except (ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
@@ -269,7 +269,7 @@ def read_kept(raw: bytes) -> Kept:
     return found
 
 
-def _refuse_altered(found: Kept) -> None:
+def _refuse_altered(found: KeptCheckpoint) -> None:
     for id_, public in found.public_keys.items():
         if checkpoint_key_id(unbase64(public)) != id_:
             raise NotACheckpoint(f"kunci {id_} diubah / key {id_} was altered")
@@ -298,16 +298,16 @@ def is_signed(
     return True if known else None
 
 
-def stored(session: Session, district: str) -> Iterable[tuple[Any, Sequence[Head]]]:
+def stored(session: Session, district: str) -> Iterable[tuple[Any, Sequence[StreamHead]]]:
     """Give every row of a checkpoint with its leaves, in order; a number of leaves without a row comes with None."""
     c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
     rows = session.connection().execute(
         select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)
     )
     by_number = {row.number: row for row in rows}
-    leaves: dict[int, list[Head]] = {}
+    leaves: dict[int, list[StreamHead]] = {}
     found = select(leaf.checkpoint, leaf.stream, leaf.entries, leaf.hash).where(leaf.district == district)
     for number, *head in session.connection().execute(found):
-        leaves.setdefault(number, []).append(Head(*head))
+        leaves.setdefault(number, []).append(StreamHead(*head))
     for number in sorted(by_number.keys() | leaves.keys()):
         yield by_number.get(number), sorted(leaves.get(number, ()))

@@ -14,10 +14,10 @@ import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.audit.checkpoints import Head, Kept, stored
+from server.audit.checkpoints import KeptCheckpoint, StreamHead, stored
 from server.audit.verification import Broken, check_checkpoints, entries_of, follow, heads_of
-from server.hub import Hub
-from server.models import AuditCheckpoint, AuditStream, Installation, table
+from server.context import AppContext
+from server.database.models import AuditCheckpoint, AuditStream, Installation, table
 from sync_protocol import ProtocolError, canonical
 
 VERSION: Final = 1
@@ -37,7 +37,7 @@ class NotAnExport(ValueError):
 # -- writing --------------------------------------------------------------------------------------
 
 
-def lines(session: Session, hub: Hub, now: datetime) -> Iterator[bytes]:
+def lines(session: Session, hub: AppContext, now: datetime) -> Iterator[bytes]:
     """Write the whole log of a district as it is in this snapshot, a line at a time."""
     taken, hashed = 0, sha256()
     for content in _content(session, hub, now):
@@ -48,7 +48,7 @@ def lines(session: Session, hub: Hub, now: datetime) -> Iterator[bytes]:
     yield orjson.dumps({"kind": "end", "lines": taken, "sha256": hashed.hexdigest()}) + b"\n"
 
 
-def _content(session: Session, hub: Hub, now: datetime) -> Iterator[dict[str, Any]]:
+def _content(session: Session, hub: AppContext, now: datetime) -> Iterator[dict[str, Any]]:
     district, s, c = hub.district, table(AuditStream).c, table(AuditCheckpoint).c
     counted = select(func.count(), func.coalesce(func.sum(s.entries), 0)).where(s.district == district)
     streams, entries = session.connection().execute(counted).one()
@@ -91,7 +91,7 @@ def _json(text: str) -> Any:
 # -- verifying ------------------------------------------------------------------------------------
 
 
-class _Row(NamedTuple):
+class _ExportRow(NamedTuple):
     number: Any
     statement: str
     signatures: str
@@ -99,7 +99,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class Verified:
+class ExportVerification:
     """What came of verifying an export.
 
     Parameters
@@ -115,7 +115,7 @@ class Verified:
     broken: list[Broken] = field(default_factory=list)
 
 
-def verify_export(raw: Iterable[bytes], *, kept: Kept | None = None) -> Verified:
+def verify_export(raw: Iterable[bytes], *, kept: KeptCheckpoint | None = None) -> ExportVerification:
     """Recompute an exported log, in one pass, without a database.
 
     Parameters
@@ -130,9 +130,9 @@ def verify_export(raw: Iterable[bytes], *, kept: Kept | None = None) -> Verified
     """
     reader = _Reader(iter(raw))
     about = reader.first()
-    found = Verified(about)
-    heads: dict[str, Head] = {}
-    checkpoints: list[tuple[_Row, list[Head]]] = []
+    found = ExportVerification(about)
+    heads: dict[str, StreamHead] = {}
+    checkpoints: list[tuple[_ExportRow, list[StreamHead]]] = []
     try:
         for content in reader.until("entry"):
             _take(content, found, heads, checkpoints)
@@ -153,20 +153,20 @@ def verify_export(raw: Iterable[bytes], *, kept: Kept | None = None) -> Verified
 
 def _take(
     content: Mapping[str, Any],
-    found: Verified,
-    heads: dict[str, Head],
-    checkpoints: list[tuple[_Row, list[Head]]],
+    found: ExportVerification,
+    heads: dict[str, StreamHead],
+    checkpoints: list[tuple[_ExportRow, list[StreamHead]]],
 ) -> None:
     """Take a line that is no entry."""
     if content["kind"] == "key":
         found.keys[content["key"]] = content["public_key"]
     elif content["kind"] == "head":
-        head = Head(*content["head"])
+        head = StreamHead(*content["head"])
         heads[head.stream] = head
     elif content["kind"] == "checkpoint":
         statement, signatures = canonical(content["statement"]), canonical(content["signatures"])
-        row = _Row(content["statement"]["number"], statement.decode(), signatures.decode(), None)
-        checkpoints.append((row, sorted(Head(*leaf) for leaf in content["leaves"])))
+        row = _ExportRow(content["statement"]["number"], statement.decode(), signatures.decode(), None)
+        checkpoints.append((row, sorted(StreamHead(*leaf) for leaf in content["leaves"])))
     else:
         raise ValueError(content["kind"])
 

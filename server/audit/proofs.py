@@ -12,12 +12,12 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from server.audit.chain import entry_hash
-from server.audit.checkpoints import Head, Kept, is_signed, kept, stored
+from server.audit.checkpoints import KeptCheckpoint, StreamHead, is_signed, kept, stored
 from server.audit.merkle import consistency_proof, inclusion_proof, is_consistent, is_included
 from server.audit.verification import columns
-from server.hub import Hub
-from server.models import AuditEntry, table
-from server.security import base64url, unbase64
+from server.context import AppContext
+from server.crypto.vault import base64url, unbase64
+from server.database.models import AuditEntry, table
 from sync_protocol import ProtocolError
 
 ENTRY_PROOF: Final = "posyandu-sync.entry-proof"
@@ -28,7 +28,7 @@ class NoProof(ValueError):
     """There is nothing to prove: no such entry or checkpoint, or none that covers it yet. In Indonesian and English."""
 
 
-def prove_entry(session: Session, hub: Hub, stream: str, number: int) -> dict[str, Any]:
+def prove_entry(session: Session, hub: AppContext, stream: str, number: int) -> dict[str, Any]:
     """Prove that an entry is covered by the newest checkpoint.
 
     Raises
@@ -63,7 +63,7 @@ def prove_entry(session: Session, hub: Hub, stream: str, number: int) -> dict[st
     }
 
 
-def prove_growth(session: Session, hub: Hub, first: int) -> dict[str, Any]:
+def prove_growth(session: Session, hub: AppContext, first: int) -> dict[str, Any]:
     """Prove that the newest checkpoint's tree grew out of an earlier one's.
 
     Raises
@@ -85,12 +85,12 @@ def prove_growth(session: Session, hub: Hub, first: int) -> dict[str, Any]:
     }
 
 
-def _leaves(session: Session, hub: Hub, number: int) -> list[Head]:
+def _leaves(session: Session, hub: AppContext, number: int) -> list[StreamHead]:
     rows = stored(session, hub.district)
     return [leaf for row, leaves in rows if row is not None and row.number <= number for leaf in leaves]
 
 
-def holds(proof: Mapping[str, Any], *, noted: Kept | None = None) -> bool:
+def holds(proof: Mapping[str, Any], *, noted: KeptCheckpoint | None = None) -> bool:
     """Check a proof.
 
     Parameters
@@ -113,7 +113,7 @@ def holds(proof: Mapping[str, Any], *, noted: Kept | None = None) -> bool:
         return False
 
 
-def _grew(proof: Mapping[str, Any], noted: Kept | None) -> bool:
+def _grew(proof: Mapping[str, Any], noted: KeptCheckpoint | None) -> bool:
     first, second = proof["first"], proof["statement"]
     if noted is not None and first != noted.statement:
         return False
@@ -127,7 +127,7 @@ def _grew(proof: Mapping[str, Any], noted: Kept | None) -> bool:
 
 
 def _is_covered(proof: Mapping[str, Any], statement: Mapping[str, Any]) -> bool:
-    leaf, reached = Head(*proof["leaf"]), proof["previous"]
+    leaf, reached = StreamHead(*proof["leaf"]), proof["previous"]
     numbers = []
     for entry in proof["entries"]:
         at = datetime.fromisoformat(entry["at"])

@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session
 
 from server.audit.anchors import unheld
 from server.audit.chain import entry_hash
-from server.audit.checkpoints import Head, Kept, is_signed, peaks_text, stored
+from server.audit.checkpoints import KeptCheckpoint, StreamHead, is_signed, peaks_text, stored
 from server.audit.merkle import Growing
-from server.models import AuditEntry, AuditLeaf, AuditStream, table
-from server.security import base64url
+from server.crypto.vault import base64url
+from server.database.models import AuditEntry, AuditLeaf, AuditStream, table
 from sync_protocol import ProtocolError, canonical, digest
 
 CHECKPOINT: Final = "checkpoint"
@@ -42,7 +42,7 @@ _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ProtocolError)
 
 
-class Row(NamedTuple):
+class LogRow(NamedTuple):
     """An entry as it is stored or exported; `details` as JSON text."""
 
     stream: str
@@ -90,7 +90,7 @@ def verify(
     district: str,
     *,
     keys: Mapping[str, str] | None = None,
-    kept: Kept | None = None,
+    kept: KeptCheckpoint | None = None,
 ) -> tuple[int, list[Broken]]:
     """Recompute every stream and every checkpoint of a district, and hold the ledger against what the log says of it.
 
@@ -114,12 +114,12 @@ def verify(
     return count, [*streams, *broken, *changes]
 
 
-def heads_of(session: Session, district: str) -> Iterator[Head]:
+def heads_of(session: Session, district: str) -> Iterator[StreamHead]:
     """Give how far every stream is said to go."""
     c = table(AuditStream).c
     rows = select(c.stream, c.entries, c.head_hash).where(c.district == district)
     for row in session.connection().execute(rows):
-        yield Head(*row)
+        yield StreamHead(*row)
 
 
 def entries_of(session: Session, district: str) -> Iterator[Any]:
@@ -175,10 +175,10 @@ def verify_tail(session: Session, district: str, limit: int) -> Tail:
         .join(table(AuditStream), (s.district == leaf.district) & (s.stream == leaf.stream))
         .where(leaf.district == district, leaf.entries == furthest)
     )
-    starts = {row.stream: Head(*row) for row in session.connection().execute(last)}
+    starts = {row.stream: StreamHead(*row) for row in session.connection().execute(last)}
     count, broken = 0, []
     for stream, head in sorted(heads.items()):
-        start = starts.get(stream, Head(stream, 0, ""))
+        start = starts.get(stream, StreamHead(stream, 0, ""))
         if head.entries == start.entries and head.hash == start.hash:
             continue
         new = columns(session).where(c.district == district, c.stream == stream, c.number > start.entries)
@@ -190,7 +190,9 @@ def verify_tail(session: Session, district: str, limit: int) -> Tail:
         broken += [found] if found else []
         if count >= limit:
             break
-    whole = sum(head.entries - starts.get(name, Head(name, 0, "")).entries for name, head in heads.items())
+    whole = sum(
+        head.entries - starts.get(name, StreamHead(name, 0, "")).entries for name, head in heads.items()
+    )
     return Tail(count, max(0, whole - count) if count >= limit else 0, broken)
 
 
@@ -205,7 +207,7 @@ class Checked:
     digests: dict[int, str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
 
-    def against(self, kept: Kept | None) -> tuple[Marks, list[Broken]]:
+    def against(self, kept: KeptCheckpoint | None) -> tuple[Marks, list[Broken]]:
         """Hold a checkpoint that was kept elsewhere against those that are stored; what it says goes before."""
         if kept is None:
             return self.marks, self.broken
@@ -220,7 +222,7 @@ class Checked:
 
 
 def check_checkpoints(
-    rows: Iterable[tuple[Any, Sequence[Head]]], district: str, keys: Mapping[str, str]
+    rows: Iterable[tuple[Any, Sequence[StreamHead]]], district: str, keys: Mapping[str, str]
 ) -> Checked:
     """Recompute tree, heads, numbers, links and signatures of checkpoints in order, up to the first that does not hold.
 
@@ -256,12 +258,14 @@ class _State:
     """How far the checkpoints have been recomputed."""
 
     tree: Growing = field(default_factory=Growing)
-    heads: dict[str, Head] = field(default_factory=dict)
+    heads: dict[str, StreamHead] = field(default_factory=dict)
     number: int = 0
     at: str = ""
     previous: str = ""
 
-    def takes(self, row: Any, leaves: Sequence[Head], district: str, keys: Mapping[str, str]) -> bool | None:
+    def takes(
+        self, row: Any, leaves: Sequence[StreamHead], district: str, keys: Mapping[str, str]
+    ) -> bool | None:
         """Go on by a checkpoint; False where it does not follow, None where it does and nobody known has signed it."""
         statement, signatures = json.loads(row.statement), json.loads(row.signatures)
         for head in leaves:
@@ -296,7 +300,7 @@ class _State:
 
 
 def follow(
-    district: str, heads: Mapping[str, Head], marks: Marks, rows: Iterable[Any]
+    district: str, heads: Mapping[str, StreamHead], marks: Marks, rows: Iterable[Any]
 ) -> tuple[int, list[Broken]]:
     """Recompute streams.
 
@@ -317,7 +321,7 @@ def follow(
             continue
         seen.add(stream)
         known = marks.get(stream, {})
-        reached, found = _follow(district, some, known, Head(stream, 0, ""))
+        reached, found = _follow(district, some, known, StreamHead(stream, 0, ""))
         found = found or _at_the_end(reached, heads.get(stream), known)
         count += reached.entries
         broken += [found] if found else []
@@ -327,8 +331,8 @@ def follow(
 
 
 def _follow(
-    district: str, rows: Iterator[Any], marks: Mapping[int, str], start: Head
-) -> tuple[Head, Broken | None]:
+    district: str, rows: Iterator[Any], marks: Mapping[int, str], start: StreamHead
+) -> tuple[StreamHead, Broken | None]:
     """Recompute a stream's hashes from a point on, as far as they fit; give how far that was and what comes first behind."""
     stream = start.stream
     number, previous, marked = start.entries, start.hash, start.entries
@@ -345,17 +349,17 @@ def _follow(
         same = made.translate(_URL_SAFE).decode() == hash_ and len(at) == AT_LENGTH
         if got != number or not (same or _hash(district, row, number, previous) == hash_):
             what = _what(district, number, previous, [row, *islice(rows, LOOKED_AHEAD)])
-            return Head(stream, number - 1, previous), Broken(stream, number, what)
+            return StreamHead(stream, number - 1, previous), Broken(stream, number, what)
         previous = hash_
         mark = marks.get(number)
         if mark is not None:
             if mark != previous:
-                return Head(stream, number, previous), Broken(stream, marked + 1, "rewritten", number)
+                return StreamHead(stream, number, previous), Broken(stream, marked + 1, "rewritten", number)
             marked = number
-    return Head(stream, number, previous), None
+    return StreamHead(stream, number, previous), None
 
 
-def _at_the_end(reached: Head, head: Head | None, marks: Mapping[int, str]) -> Broken | None:
+def _at_the_end(reached: StreamHead, head: StreamHead | None, marks: Mapping[int, str]) -> Broken | None:
     """Compare where a stream ends with where it should; every hash up to there fits."""
     stream, number, _ = reached
     if max(marks, default=0) > number:

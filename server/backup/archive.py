@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile
 
-from server import migrations
+from server.backup.encrypted_file import SealedReader, cipher_of, newer, read_header
 from server.backup.refusals import BackupRefused, Progress
-from server.backup.sealed import SealedReader, cipher_of, newer, read_header
 from server.config import Settings
-from server.security import Vault
+from server.crypto.vault import Vault
+from server.database import migrations
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"

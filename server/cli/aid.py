@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from server.cli.base import (
+from server.cli.installation import (
     OPERATOR,
     changed,
     data_option,
@@ -35,7 +35,7 @@ def aid() -> None:
 @click.option("--month", help="Aid of this month, such as 2026-03; the present one if none is given.")
 def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
     """Say by village who in need has no aid, and what could close the gap. What is shown is logged."""
-    from server.aid import need, register, telling
+    from server.aid import need, register, serializers
     from server.aid.area import names_of
 
     def look(hub: Any, now: datetime) -> str:
@@ -49,9 +49,11 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
         with hub.database.transaction() as session:
             need.log_viewed(session, hub, shown, OPERATOR, now)
         if form == "json":
-            told = telling.gap(shown, names, sees_children=True)
-            return telling.json_of({"first": first, "last": last, **told})
-        return telling.text_of(telling.GAP, telling.villages_of(shown, names, sees_children=True), form)
+            told = serializers.gap(shown, names, sees_children=True)
+            return serializers.json_of({"first": first, "last": last, **told})
+        return serializers.text_of(
+            serializers.GAP, serializers.villages_of(shown, names, sees_children=True), form
+        )
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -62,7 +64,7 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
 @click.option("--area", default="", help="Code of a desa or kecamatan; else the whole district.")
 def aid_proposals(data: Path | None, form: str, area: str) -> None:
     """List what could close the gap today: so many in need in a village, and the commitment for them. It is logged."""
-    from server.aid import need, register, telling
+    from server.aid import need, register, serializers
 
     def look(hub: Any, now: datetime) -> str:
         today = hub.settings.today(now)
@@ -71,7 +73,7 @@ def aid_proposals(data: Path | None, form: str, area: str) -> None:
             shown = need.standing(session, hub, part, today, today, today)
         with hub.database.transaction() as session:
             need.log_viewed(session, hub, shown, OPERATOR, now)
-        return telling.listed(telling.PROPOSALS, telling.proposals(shown.proposals), form)
+        return serializers.listed(serializers.PROPOSALS, serializers.proposals(shown.proposals), form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -100,12 +102,12 @@ def aid_assign(data: Path | None, commitment: UUID, village: str, needed: str, s
 @format_option
 def aid_donors(data: Path | None, form: str) -> None:
     """List the donors."""
-    from server.aid import register, telling
+    from server.aid import register, serializers
 
     def look(hub: Any, _now: datetime) -> str:
         with hub.database.reading() as session:
-            rows = [telling.donor(donor) for donor in register.donors(session, hub)]
-        return telling.listed(telling.DONORS, rows, form)
+            rows = [serializers.donor(donor) for donor in register.donors(session, hub)]
+        return serializers.listed(serializers.DONORS, rows, form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -176,12 +178,12 @@ def aid_change_donor(data: Path | None, donor: str, **asked: Any) -> None:
 @format_option
 def aid_commitments(data: Path | None, form: str) -> None:
     """List what donors promised and how much of it is assigned and delivered."""
-    from server.aid import register, telling
+    from server.aid import register, serializers
 
     def look(hub: Any, _now: datetime) -> str:
         with hub.database.reading() as session:
-            rows = [telling.commitment(promise) for promise in register.promises(session, hub)]
-        return telling.listed(telling.COMMITMENTS, rows, form)
+            rows = [serializers.commitment(promise) for promise in register.promises(session, hub)]
+        return serializers.listed(serializers.COMMITMENTS, rows, form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -257,13 +259,13 @@ def aid_close(data: Path | None, commitment: UUID, reason: str) -> None:
 @click.argument("donor")
 def aid_progress(data: Path | None, donor: str) -> None:
     """Print as JSON what DONOR (name or id) is told of what it funds: groups of five or more, never a child."""
-    from server.aid import progress, telling
+    from server.aid import progress, serializers
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
             donor_id = donor_named(session, hub, donor)
             told = progress.of_donor(session, hub, donor_id, hub.settings.today(now))
-        return telling.json_of(telling.own(told))
+        return serializers.json_of(serializers.own(told))
 
     click.echo(looked_at(data, look))
 
@@ -277,7 +279,7 @@ def aid_progress(data: Path | None, donor: str) -> None:
 )
 def aid_activities(data: Path | None, form: str, area: str, sheet: UUID | None) -> None:
     """List what was done for villages. Who received something is not told."""
-    from server.aid import register, sheets, telling
+    from server.aid import register, serializers, sheets
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
@@ -288,11 +290,11 @@ def aid_activities(data: Path | None, form: str, area: str, sheet: UUID | None) 
                 found = sheets.rows_of(
                     session, hub, part, sheets.find(session, hub, part, str(sheet), OPERATOR).id
                 )
-            rows = [telling.activity(row) for row in found]
+            rows = [serializers.activity(row) for row in found]
         if sheet is not None:
             with hub.database.transaction() as session:
                 sheets.log_viewed(session, hub, str(sheet), OPERATOR, now)
-        return telling.listed(telling.ACTIVITIES, rows, form)
+        return serializers.listed(serializers.ACTIVITIES, rows, form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -369,13 +371,13 @@ def aid_give(data: Path | None, activity: UUID, child_id: UUID) -> None:
 @format_option
 def aid_sheets(data: Path | None, form: str) -> None:
     """List the sheets of companies, the newest first; 'import csr' brings one, 'aid activities --sheet' tells its rows."""
-    from server.aid import register, sheets, telling
+    from server.aid import register, serializers, sheets
 
     def look(hub: Any, _now: datetime) -> str:
         with hub.database.reading() as session:
             found = sheets.sheets(session, hub, register.whole_district(session, hub), OPERATOR)
-            rows = [telling.sheet(one) for one in found]
-        return telling.listed(telling.SHEETS, rows, form)
+            rows = [serializers.sheet(one) for one in found]
+        return serializers.listed(serializers.SHEETS, rows, form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 
@@ -386,7 +388,7 @@ def aid_sheets(data: Path | None, form: str) -> None:
 @click.argument("child_id", metavar="CHILD", type=click.UUID)
 def aid_child(data: Path | None, form: str, child_id: UUID) -> None:
     """List what CHILD got and is to get. That it was shown is logged."""
-    from server.aid import deliveries, telling
+    from server.aid import deliveries, serializers
     from server.review import Scope
 
     def look(hub: Any, now: datetime) -> str:
@@ -396,8 +398,8 @@ def aid_child(data: Path | None, form: str, child_id: UUID) -> None:
         with hub.database.transaction() as session:
             deliveries.log_viewed(session, hub, str(child_id), OPERATOR, now, scope)
         if form == "json":
-            return telling.json_of([telling.given(one) for one in found])
-        return telling.text_of(telling.OF_CHILD, [telling.of_child(one) for one in found], form)
+            return serializers.json_of([serializers.given(one) for one in found])
+        return serializers.text_of(serializers.OF_CHILD, [serializers.of_child(one) for one in found], form)
 
     click.echo(looked_at(data, look).rstrip("\n"))
 

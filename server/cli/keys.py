@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from server.cli.base import (
+from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
@@ -29,12 +29,12 @@ def key() -> None:
 @data_option
 def key_list(data: Path | None) -> None:
     """List the versions of the master key, the newest last: how many rows are under each, and its name in backups."""
-    from server import rotation
+    from server.operations import key_rotation
 
     hub = open_hub(data)
     names = {version: name for name, version in hub.vault.backup_keys().items()}
     with told_in_one_line(), hub.database.reading() as session:
-        for version, counts in sorted(rotation.held(session, hub).items()):
+        for version, counts in sorted(key_rotation.held(session, hub).items()):
             told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
             click.echo(f"{version}\t{told or '-'}\t{names.get(version, '-')}")
 
@@ -43,11 +43,11 @@ def key_list(data: Path | None) -> None:
 @data_option
 def key_rotate(data: Path | None) -> None:
     """Add a master key and bring everything under it; the server goes on. Cut short, start it again: it goes on too."""
-    from server import rotation
+    from server.operations import key_rotation
 
     hub = open_hub(data)
     with told_in_one_line():
-        version, moved = rotation.rotate(
+        version, moved = key_rotation.rotate(
             hub, actor=OPERATOR, now=lambda: datetime.now(UTC), progress=slow_progress()
         )
     click.echo(
@@ -63,8 +63,8 @@ def key_rotate(data: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def key_retire(data: Path | None, version: int, yes: bool) -> None:
     """Take an old VERSION out of the key file, for ever; refused while anything here is under it."""
-    from server import rotation
     from server.errors import Problem
+    from server.operations import key_rotation
 
     hub = open_hub(data)
     asked = (
@@ -75,7 +75,7 @@ def key_retire(data: Path | None, version: int, yes: bool) -> None:
         sys.exit(NEEDS_ATTENTION)
     with told_in_one_line():
         try:
-            rotation.retire(hub, version, actor=OPERATOR, now=datetime.now(UTC))
+            key_rotation.retire(hub, version, actor=OPERATOR, now=datetime.now(UTC))
         except Problem as problem:
             refuse(problem)
 
@@ -85,11 +85,11 @@ def key_retire(data: Path | None, version: int, yes: bool) -> None:
 @click.option("--undo", is_flag=True, help="Make it a plain file again.")
 def key_wrap(data: Path | None, undo: bool) -> None:
     """Bring the key file under the key command (POSYANDU_KEY_COMMAND); servers at work notice nothing."""
-    from server import keyfile
+    from server.crypto import key_file
 
     settings = settings_of(data)
     if not settings.key_command:
         wrong_use("set POSYANDU_KEY_COMMAND to the command that wraps and unwraps (docs/keys.md)")
-    with told_in_one_line(), keyfile.changing(settings.key_file):
-        before = settings.key_command if keyfile.is_wrapped(settings.key_file) else ""
-        keyfile.rewrite(settings.key_file, before, "" if undo else settings.key_command)
+    with told_in_one_line(), key_file.changing(settings.key_file):
+        before = settings.key_command if key_file.is_wrapped(settings.key_file) else ""
+        key_file.rewrite(settings.key_file, before, "" if undo else settings.key_command)

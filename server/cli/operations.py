@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from server.cli.base import (
+from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
@@ -18,7 +18,7 @@ from server.cli.base import (
     told_in_one_line,
     wrong_use,
 )
-from server.cli.rights import erased_again, erased_here
+from server.cli.privacy import erased_again, erased_here
 from server.config import Settings
 
 
@@ -28,8 +28,7 @@ from server.config import Settings
 @click.option("--force", is_flag=True, help="Replace an older file of that name.")
 def backup(data: Path | None, file: Path, force: bool) -> None:
     """Write everything but the keys into one FILE, sealed; the server may go on."""
-    from server.backup import BackupRefused
-    from server.backup import backup as make
+    from server.backup import BackupRefused, backup as make
 
     hub = open_hub(data)
     with told_in_one_line():
@@ -92,8 +91,9 @@ def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain:
 
 
 def _prove(settings: Settings, file: Path, plain: bool) -> NoReturn:
-    from server.backup import BackupRefused, prove
-    from server.doctor import as_line
+    from server.backup import BackupRefused
+    from server.operations.doctor import as_line
+    from server.operations.trial_restore import prove
 
     with told_in_one_line():
         try:
@@ -136,7 +136,7 @@ def _tell_restored(settings: Settings, done: Any) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def doctor(data: Path | None, quick: bool, form: str) -> None:
     """Say what is wrong with this installation and the remedy. Only reads."""
-    from server.doctor import as_json, as_line, examine
+    from server.operations.doctor import as_json, as_line, examine
 
     settings = settings_of(data)
     if settings.is_sqlite and not settings.data_dir.is_dir():

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from server.cli.base import (
+from server.cli.installation import (
     OPERATOR,
     ROLES,
     changed,
@@ -58,9 +58,9 @@ def tablet_enrol(data: Path | None, post: str, name: str) -> None:
 @format_option
 def tablet_list(data: Path | None, form: str) -> None:
     """List tablets: changes held, told of and missing, set aside; last contact, clock, state; what each goes on from."""
-    from server.review import desk
+    from server.review import text_lists
 
-    click.echo(looked_at(data, lambda hub, _: desk.list_tablets(hub, form)).rstrip("\n"))
+    click.echo(looked_at(data, lambda hub, _: text_lists.list_tablets(hub, form)).rstrip("\n"))
 
 
 @tablet.command("whose-data")
@@ -72,12 +72,12 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
     import json
 
     from server import audit
-    from server.review import Scope, exposure
+    from server.review import Scope, lost_tablet
 
     def look(hub: Any, now: datetime) -> str:
         scope = Scope.whole_district(hub, shows_names=True)
         with hub.database.reading() as session:
-            found = exposure.exposure(session, hub, scope, str(tablet_id))
+            found = lost_tablet.exposure(session, hub, scope, str(tablet_id))
         details = {"tablet": found.tablet.id, "children": len(found.children), "names": True}
         stream = audit.post_stream(found.tablet.post_id)
         with hub.database.transaction() as session:
@@ -89,7 +89,7 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
             )
         if form == "json":
             return json.dumps(found.wire(), ensure_ascii=False, indent=1)
-        return "".join(exposure.exposure_csv(found))
+        return "".join(lost_tablet.exposure_csv(found))
 
     click.echo(looked_at(data, look).rstrip("\r\n"))
 
@@ -183,7 +183,7 @@ def _tell_link(token: str | None) -> None:
 
 
 def _health_centre_id(session: Any, hub: Any, wanted: str) -> str:
-    from server.models import HealthCentre
+    from server.database.models import HealthCentre
 
     if not is_uuid(wanted) or session.get(HealthCentre, (hub.district, wanted.lower())) is None:
         wrong_use(f"there is no health centre {wanted!r}")

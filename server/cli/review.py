@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from server.cli.base import (
+from server.cli.installation import (
     NEEDS_ATTENTION,
     data_option,
     main,
@@ -52,9 +52,8 @@ def completeness(data: Path | None, post: str | None, day: str | None, month: st
 
     The exit code is 1 when something is missing or does not add up.
     """
-    from server.completeness import completeness as look
-    from server.completeness import period, text_of
     from server.review import Scope
+    from server.supervision.completeness import completeness as look, period, text_of
 
     hub = open_hub(data)
     try:

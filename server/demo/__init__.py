@@ -15,14 +15,14 @@ from shlex import quote
 
 from server import accounts
 from server.config import Settings
+from server.context import AppContext
+from server.database.migrations import migrate
 from server.demo import giving
 from server.demo.directory import NotADemo, incarnation_in, mark, room_for_demo
-from server.demo.stage import SignIn, Tell, add_people, close, play, set_stage
+from server.demo.stage import DemoSignIn, Tell, add_people, close, play, set_stage
 from server.demo.story import plan_demo
-from server.hub import Hub
-from server.migrations import migrate
 
-__all__ = ["Demo", "NotADemo", "SignIn", "Tell", "make_demo"]
+__all__ = ["Demo", "DemoSignIn", "NotADemo", "Tell", "make_demo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Demo:
     tablets: int
     children: int
     outcomes: Mapping[str, int]
-    sign_ins: tuple[SignIn, ...]
+    sign_ins: tuple[DemoSignIn, ...]
     enrolment_code: str
     enrolment_post: str
 
@@ -125,7 +125,7 @@ def make_demo(
     with room_for_demo(settings):
         tell("Menyiapkan basis data … / Preparing the database …")
         migrate(settings.database_url)
-        hub = Hub.open(settings, create_keys=True)
+        hub = AppContext.open(settings, create_keys=True)
         try:
             stage = set_stage(hub, story)
             mark(settings, incarnation_in(settings.data_dir / "posyandu.db"))

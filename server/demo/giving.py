@@ -9,15 +9,16 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import office, places
 from server.aid import register, sheets
 from server.aid.need import NEED_OF, months_on
+from server.database.ids import new_id
+from server.database.models import CsrSheet, Flag
 from server.demo.stage import Stage
 from server.demo.story import Story
-from server.interchange.sheets.writing import write_xlsx
-from server.models import CsrSheet, Flag
-from server.office import Edit
-from server.regions import regions
+from server.interchange.sheets.writer import write_xlsx
+from server.places.regions import regions
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import Json
 
 COMPANY: Final = "PT Batu Contoh"
@@ -50,7 +51,7 @@ def give(stage: Stage, story: Story, donor: str, now: datetime) -> None:
         asked |= {"places": 3, "value_rp": 4_000_000, "starts_on": today.isoformat(), "months": 12}
         register.add_commitment(session, hub, area, asked, author="operator", now=now)
         edits = _food(_in_need(session, stage), donor, commitment, begun)
-        office.write(session, hub, edits, "aid.assigned", author="operator", now=now)
+        server_edits.write(session, hub, edits, "aid.assigned", author="operator", now=now)
         _sheet(session, stage, story, donor, now)
 
 
@@ -75,7 +76,7 @@ def _food(needing: list[str], donor: str, commitment: str, begun: date) -> list[
         set_: dict[str, Json] = {"aid": aid}
         if number % EVERY != EVERY - 1:
             set_["delivered"] = came
-        edits.append(Edit.of_delivery(child_id, places.new_id(), set_))
+        edits.append(Edit.of_delivery(child_id, new_id(), set_))
     return edits
 
 

@@ -22,7 +22,7 @@ _WEIGHT_Z: Final = tuple(np.arange(-5, 5.5, 0.5).tolist())
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Readings:
     """What a cadre would read, posyandu day by posyandu day: arrays of one length; `standing` tells height from length."""
 
     weight_g: Integers
@@ -35,7 +35,7 @@ class Figures:
 
 def figures_of(
     random: np.random.Generator, mishap: str, sex: int, age_days: Integers, scale_g: int
-) -> Figures:
+) -> Readings:
     """Give what was read of a child, reading errors and the scale's step included."""
     count = len(age_days)
     haz, whz = _tracks(random, mishap, age_days)
@@ -43,7 +43,7 @@ def figures_of(
     kg = _weights_kg(sex, age_days, true_cm, whz)
     arm = _on_curve("acz", sex, age_days, 0.6 * whz + random.normal(-0.2, 0.3, count))
     head = _on_curve("hcz", sex, age_days, random.normal(-0.3, 0.7) + random.normal(0, 0.15, count))
-    figures = Figures(
+    figures = Readings(
         (np.round((kg * 1000 + random.normal(0, 50, count)) / scale_g) * scale_g).astype(np.int64),
         np.round(true_cm * 10 + random.normal(0, 3, count)).astype(np.int64),
         np.round(arm * 10).astype(np.int64),
@@ -121,7 +121,7 @@ def _lines(name: Any, sex: int, z: tuple[float, ...]) -> tuple[Floats, Floats]:
     return curve(name, sex, z)
 
 
-def _misread(figures: Figures, mishap: str) -> None:
+def _misread(figures: Readings, mishap: str) -> None:
     """Write a mishap into the newest figures, in place."""
     match mishap:
         case "two_t":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from server.demo.acts import Act, MadeUpChild, PostPlan, is_silent, moment
-from server.demo.growing import DAYS_PER_MONTH, Figures, figures_of
+from server.demo.growing import DAYS_PER_MONTH, Readings, figures_of
 from server.demo.mishaps import MOVES_TO, befallen
 from server.growth.zscores import FEMALE, MALE
 from sync_protocol import Json
@@ -56,7 +56,7 @@ def _visits(child: MadeUpChild, days: Sequence[Sequence[date]]) -> list[tuple[in
 
 
 def _measurement(
-    random: np.random.Generator, figures: Figures, place: int, age_days: int, day: date
+    random: np.random.Generator, figures: Readings, place: int, age_days: int, day: date
 ) -> dict[str, Json]:
     """Give what was written of a child on one posyandu day; a thing or two is left out now and then."""
     left_out = random.random(3)

@@ -15,14 +15,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas import parse_enrolment
-from server import accounts, audit, places, sync
-from server.assessment import assess
+from server import accounts, audit
+from server.children.assessment import assess
+from server.context import AppContext
+from server.crypto.vault import SigningKey, base64url
+from server.database.ids import new_id
+from server.database.models import Child
 from server.demo.acts import Act, Contact
 from server.demo.story import Story
-from server.hub import Hub
-from server.models import Child
-from server.regions import regions
-from server.security import SigningKey, base64url
+from server.places import health_posts
+from server.places.regions import regions
+from server.sync import upload
 from sync_protocol import Answered, Pulled, Replica, canonical
 
 APP: Final = "posyandu-sync-demo/1"
@@ -30,7 +33,7 @@ Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class DemoSignIn:
     """A person of the demo. The password is told once and stored nowhere."""
 
     username: str
@@ -40,7 +43,7 @@ class SignIn:
 
 
 @dataclass(slots=True)
-class Device:
+class DemoTablet:
     """One tablet of the story: what it holds, its key, and who uses it."""
 
     replica: Replica
@@ -52,29 +55,31 @@ class Device:
 class Stage:
     """The installation on which the story is played; ids are those of its posts, puskesmas, tablets and children."""
 
-    hub: Hub
+    hub: AppContext
     posts: Sequence[str]
     health_centres: Mapping[str, str]
-    devices: Mapping[tuple[int, int], Device]
+    devices: Mapping[tuple[int, int], DemoTablet]
     children: dict[str, str] = field(default_factory=dict)
 
 
-def set_stage(hub: Hub, story: Story) -> Stage:
+def set_stage(hub: AppContext, story: Story) -> Stage:
     """Install the district, add puskesmas and posts, and enrol the tablets, as an operator would have two years ago."""
     now = story.opens_at
     names = {region.code: region.name for region in regions()}
     centres: dict[str, str] = {}
     posts: list[str] = []
-    devices: dict[tuple[int, int], Device] = {}
+    devices: dict[tuple[int, int], DemoTablet] = {}
     with hub.database.transaction() as session:
-        places.install(session, hub, now)
+        health_posts.install(session, hub, now)
         for number, plan in enumerate(story.posts):
             code = plan.subdistrict
             if code not in centres:
                 name = f"Puskesmas {names[code]} (contoh)"
-                centres[code] = places.add_health_centre(session, hub, name, code, actor="operator", now=now)
+                centres[code] = health_posts.add_health_centre(
+                    session, hub, name, code, actor="operator", now=now
+                )
             posts.append(
-                places.add_post(
+                health_posts.add_post(
                     session, hub, plan.name, centres[code], plan.village, actor="operator", now=now
                 )
             )
@@ -83,19 +88,21 @@ def set_stage(hub: Hub, story: Story) -> Stage:
     return Stage(hub, posts, centres, devices)
 
 
-def _enrol(session: Session, hub: Hub, post_id: str, post: int, tablet: int, now: datetime) -> Device:
+def _enrol(
+    session: Session, hub: AppContext, post_id: str, post: int, tablet: int, now: datetime
+) -> DemoTablet:
     letter = "AB"[tablet]
     name = f"Tablet {post + 1}{letter} (contoh)"
     key = SigningKey()
     code = accounts.make_enrolment_code(session, hub, post_id, name, actor="operator", now=now)
     request = parse_enrolment({"code": code, "public_key": key.jwk(), "app": APP, "device": name})
     enrolled = accounts.enrol(session, hub, request, now)
-    return Device(
+    return DemoTablet(
         Replica(hub.district, enrolled.id, post_id, APP), key, f"kader-contoh-{post + 1}{letter.lower()}"
     )
 
 
-def add_people(stage: Stage, story: Story, donor: str) -> tuple[SignIn, ...]:
+def add_people(stage: Stage, story: Story, donor: str) -> tuple[DemoSignIn, ...]:
     """Add somebody of each role, with passwords of this demo alone; the donor's is of the register of aid."""
     hub, first = stage.hub, story.posts[0].subdistrict
     centre = stage.health_centres[first]
@@ -120,7 +127,7 @@ def add_people(stage: Stage, story: Story, donor: str) -> tuple[SignIn, ...]:
     sign_ins = []
     with hub.database.transaction() as session:
         for (username, name, role, kind, scope), (about_id, about_en) in zip(rows, about, strict=True):
-            sign_in = SignIn(username, _password(), about_id, about_en)
+            sign_in = DemoSignIn(username, _password(), about_id, about_en)
             accounts.add_account(
                 session,
                 hub,
@@ -169,7 +176,7 @@ def play(stage: Stage, story: Story, tell: Tell) -> Counter[str]:
 def _write(stage: Stage, act: Act) -> None:
     """Write an act on its tablet, with that in view which the tablet knows."""
     device = stage.devices[act.post, act.tablet]
-    child_id = stage.children.setdefault(act.child, places.new_id())
+    child_id = stage.children.setdefault(act.child, new_id())
     if act.measured_on is None:
         form = device.replica.open_child(child_id)
     else:
@@ -191,10 +198,10 @@ def _sync(stage: Stage, contact: Contact, outcomes: Counter[str]) -> None:
     device, at = stage.devices[contact.post, contact.tablet], contact.at
     waiting = True
     while waiting:
-        batch = device.replica.next_batch(places.new_id(), _text(at))
+        batch = device.replica.next_batch(new_id(), _text(at))
         signed = {"batch": batch, "signature": base64url(device.key.sign(canonical(batch)))}
         body = orjson.dumps(signed)
-        answer = sync.exchange(stage.hub, orjson.loads(body), size_bytes=len(body), now=at)
+        answer = upload.exchange(stage.hub, orjson.loads(body), size_bytes=len(body), now=at)
         at += timedelta(seconds=1)
         answered, pulled = device.replica.receive(orjson.loads(answer), _text(at))
         if not isinstance(answered, Answered) or not isinstance(pulled, Pulled):

@@ -7,7 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from server.demo.acts import Act, Contact, MadeUpChild, PostPlan, is_silent, moment, posyandu_days, visit_day
+from server.demo.acts import (
+    Act,
+    Contact,
+    MadeUpChild,
+    PostPlan,
+    is_silent,
+    moment,
+    posyandu_days,
+    visit_day,
+)
 from server.demo.growing import DAYS_PER_MONTH
 from server.demo.lives import life
 from server.demo.mishaps import MISHAPS, MOVES_TO

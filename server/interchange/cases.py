@@ -16,18 +16,19 @@ import orjson
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from server import audit, office
+from server import audit
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import Child, HealthPost, ImportCase
 from server.errors import Problem
-from server.hub import Hub
-from server.interchange.matching import Foreseen
+from server.interchange.child_matching import DryRunChildren
+from server.interchange.import_plan import ASK, SOURCE, RowResult, compared, measurements, take
+from server.interchange.import_runs import DECIDED, OPEN, case_purpose, decisions, unpacked, write_planned
 from server.interchange.refusals import QUESTIONS
-from server.interchange.runs import DECIDED, OPEN, case_purpose, decisions, unpacked, write_planned
-from server.interchange.sigizi import Reader, Row, layout_of
-from server.interchange.taking import ASK, SOURCE, Account, compared, measurements, take
-from server.models import Child, HealthPost, ImportCase
-from server.places import UUID_TEXT
+from server.interchange.sigizi import SigiziReader, SigiziRow, layout_of
 from server.review import Scope, mask_nik
 from server.review.scope import name_of, posts_within, state_of, within
+from server.sync import server_edits
 
 CHILD, NEW, THEIRS, SKIP = "child", "new", "theirs", "skip"
 ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -42,7 +43,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CaseCandidate:
     """A child here whom a row may mean; `likeness` in percent. Names are None for who may not see them."""
 
     child_id: str
@@ -69,7 +70,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class OpenCase:
     """A row, and what is asked about it. `said` is what the row says, in its own columns, its NIK masked; None for who may
     see no names. `differences` are there where values differ."""
 
@@ -80,7 +81,7 @@ class Case:
     post_id: str
     post: str
     said: Mapping[str, str] | None
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CaseCandidate, ...]
     differences: tuple[Difference, ...]
     status: str
     decision: str | None
@@ -135,7 +136,7 @@ SHOWN: Final = (
 
 def cases(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     *,
     status: str = OPEN,
@@ -143,7 +144,7 @@ def cases(
     question: str | None = None,
     limit: int = 50,
     offset: int = 0,
-) -> tuple[list[Case], int]:
+) -> tuple[list[OpenCase], int]:
     """List the rows that wait for a person (or were decided), oldest first, with how many there are."""
     where = [_mine(hub, scope), ImportCase.status == status]
     if run_id is not None:
@@ -161,7 +162,7 @@ def cases(
     return _shown(session, hub, scope, rows), total
 
 
-def waiting(session: Session, hub: Hub, scope: Scope, run_id: str | None = None) -> Counter[str]:
+def waiting(session: Session, hub: AppContext, scope: Scope, run_id: str | None = None) -> Counter[str]:
     """Count the rows that wait for a person by what is asked."""
     where = [_mine(hub, scope), ImportCase.status == OPEN]
     if run_id is not None:
@@ -172,7 +173,7 @@ def waiting(session: Session, hub: Hub, scope: Scope, run_id: str | None = None)
     return Counter({row[0]: row[1] for row in rows})
 
 
-def log_listed(session: Session, hub: Hub, actor: str, count: int, now: datetime) -> None:
+def log_listed(session: Session, hub: AppContext, actor: str, count: int, now: datetime) -> None:
     """Log that somebody was shown rows of a file, names and all."""
     audit.append(
         session,
@@ -187,7 +188,7 @@ def log_listed(session: Session, hub: Hub, actor: str, count: int, now: datetime
 
 def decide(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     case_id: str,
     decision: str,
@@ -242,35 +243,37 @@ def decide(
     return account.outcome
 
 
-def _taken(session: Session, hub: Hub, stored: ImportCase, author: str, now: datetime) -> Account:
+def _taken(session: Session, hub: AppContext, stored: ImportCase, author: str, now: datetime) -> RowResult:
     """Take the row of a question, as it came."""
     row, _ = _row(hub, stored, now)
     decided = decisions(session, hub)
-    taken = take(session, hub, [(row, stored.post_id)], decided, Foreseen(), dry=False)
+    taken = take(session, hub, [(row, stored.post_id)], decided, DryRunChildren(), dry=False)
     if taken.edits:
-        planned = office.plan(
+        planned = server_edits.plan(
             session, hub, taken.edits, author=author, now=now, new_at=taken.new_at, lock=True
         )
         write_planned(session, hub, planned, stored.run_id, author=author, now=now)
     return taken.accounts[0]
 
 
-def _row(hub: Hub, stored: ImportCase, now: datetime) -> tuple[Row, Mapping[str, str]]:
+def _row(hub: AppContext, stored: ImportCase, now: datetime) -> tuple[SigiziRow, Mapping[str, str]]:
     """Read the row of a question again; give it, and its cells as text by heading."""
     held = orjson.loads(hub.vault.unseal_for_district(stored.sealed, case_purpose(hub, stored.id)))
     layout = layout_of(held["kind"], held["headings"])
     number, cells = unpacked(orjson.dumps(held["row"]))
-    row = Reader(layout, hub.settings.today(now)).read(number, cells)
+    row = SigiziReader(layout, hub.settings.today(now)).read(number, cells)
     said = {heading: str(cell) for heading, cell in zip(layout.headings, cells, strict=False) if cell != ""}
     return row, said
 
 
-def _mine(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def _mine(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     own = select(HealthPost.id).where(posts_within(hub, scope))
     return and_(ImportCase.district == hub.district, ImportCase.post_id.in_(own))
 
 
-def _stored(session: Session, hub: Hub, scope: Scope, case_id: str, *, lock: bool = False) -> ImportCase:
+def _stored(
+    session: Session, hub: AppContext, scope: Scope, case_id: str, *, lock: bool = False
+) -> ImportCase:
     if not UUID_TEXT.fullmatch(case_id):
         raise Problem("record-unknown")
     query = select(ImportCase).where(_mine(hub, scope), ImportCase.id == case_id)
@@ -280,20 +283,20 @@ def _stored(session: Session, hub: Hub, scope: Scope, case_id: str, *, lock: boo
     return found
 
 
-def _change(session: Session, hub: Hub, case_id: str, values: Mapping[str, Any]) -> None:
+def _change(session: Session, hub: AppContext, case_id: str, values: Mapping[str, Any]) -> None:
     mine = (ImportCase.district == hub.district, ImportCase.id == case_id)
     session.execute(
         update(ImportCase).where(*mine).values(**values).execution_options(synchronize_session=False)
     )
 
 
-def _is_mine(session: Session, hub: Hub, scope: Scope, child_id: str) -> bool:
+def _is_mine(session: Session, hub: AppContext, scope: Scope, child_id: str) -> bool:
     if not UUID_TEXT.fullmatch(child_id):
         return False
     return session.scalar(select(Child.id).where(within(hub, scope), Child.id == child_id)) is not None
 
 
-def _shown(session: Session, hub: Hub, scope: Scope, rows: Sequence[ImportCase]) -> list[Case]:
+def _shown(session: Session, hub: AppContext, scope: Scope, rows: Sequence[ImportCase]) -> list[OpenCase]:
     """Put questions as they are shown, with whom they may mean."""
     wanted = {child_id for row in rows for child_id, _ in orjson.loads(row.candidates)}
     found = session.execute(
@@ -330,7 +333,7 @@ def _shown(session: Session, hub: Hub, scope: Scope, rows: Sequence[ImportCase])
 
 
 def _differences(
-    session: Session, hub: Hub, asked: Mapping[str, tuple[str, Row]]
+    session: Session, hub: AppContext, asked: Mapping[str, tuple[str, SigiziRow]]
 ) -> dict[str, tuple[Difference, ...]]:
     """Hold rows beside what is here of their child and day, by case."""
     days = [row.measured_on for _, row in asked.values() if row.measured_on]
@@ -354,21 +357,21 @@ def _differences(
 
 
 def _case(
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     row: ImportCase,
     cells: Mapping[str, str],
     children: Mapping[str, Any],
     differences: tuple[Difference, ...],
     post: str,
-) -> Case:
+) -> OpenCase:
     said = None
     if scope.shows_names:
         said = {heading: cells[heading] for heading in SHOWN if heading in cells}
         if "NIK" in said:
             said["NIK"] = mask_nik(said["NIK"]) or ""
     candidates = tuple(
-        Candidate(
+        CaseCandidate(
             child_id,
             percent,
             *(_names(hub, child) if scope.shows_names else (None, None)),
@@ -379,13 +382,13 @@ def _case(
         for child_id, percent in orjson.loads(row.candidates)
         if (child := children.get(child_id))
     )
-    return Case(
+    return OpenCase(
         *(row.id, row.run_id, row.row, row.question, row.post_id, post, said, candidates, differences),
         *(row.status, row.decision, row.decided_by, row.decided_at, row.found_at),
     )
 
 
-def _names(hub: Hub, child: Any) -> tuple[str | None, str | None]:
+def _names(hub: AppContext, child: Any) -> tuple[str | None, str | None]:
     """Unseal a child's name and its parents', in the file's form `AYAH / IBU`."""
     if child.state is None or child.wrapped_key is None:
         return None, None

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from server.interchange.sheets import Cell
-from server.interchange.sheets.moments import ZERO
+from server.interchange.sheets.excel_dates import ZERO
 
 Word = TypeVar("Word")
 
@@ -146,7 +146,7 @@ def millimetres(cell: Cell) -> Number | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class CellDate:
     """A date, and the note that its reading is worth, if any. `other` is it with day and month changed over, where the cell
     could be read so, too."""
 
@@ -156,7 +156,7 @@ class Day:
 
 
 @lru_cache(maxsize=4096)
-def day(cell: Cell) -> Day | None:
+def day(cell: Cell) -> CellDate | None:
     """Read a date: ISO, day/month/year with 4 or 2 digits, with a month's name, Excel's serial number; None if blank.
 
     Two digits of a year are of this century: everybody here is a child.
@@ -168,35 +168,35 @@ def day(cell: Cell) -> Day | None:
     """
     if isinstance(cell, datetime):
         found = cell.date()
-        return Day(found, other=_changed_over(found))
+        return CellDate(found, other=_changed_over(found))
     if isinstance(cell, time):
         raise Wrong("not-date")
     if isinstance(cell, float):
-        return Day(_serial(cell), "date-from-serial")
+        return CellDate(_serial(cell), "date-from-serial")
     plain = text(cell)
     if not plain:
         return None
     if iso := _ISO.match(plain):
-        return Day(_date(int(iso[1]), int(iso[2]), int(iso[3])))
+        return CellDate(_date(int(iso[1]), int(iso[2]), int(iso[3])))
     if _SERIAL.match(plain):
-        return Day(_serial(float(plain)), "date-from-serial")
+        return CellDate(_serial(float(plain)), "date-from-serial")
     if not (parted := _PARTED.match(plain)):
         raise Wrong("not-date")
     return _parted(parted[1], parted[2], parted[3])
 
 
-def _parted(first: str, second: str, last: str) -> Day:
+def _parted(first: str, second: str, last: str) -> CellDate:
     year, note = (int(last), "") if len(last) == 4 else (2000 + int(last), "two-digit-year")
     if not second.isdigit():
         month = _MONTHS.get(second.lower())
         if month is None:
             raise Wrong("not-date")
-        return Day(_date(year, month, int(first)), note)
+        return CellDate(_date(year, month, int(first)), note)
     one, two = int(first), int(second)
     if two > 12 >= one:
-        return Day(_date(year, one, two), "month-first")
+        return CellDate(_date(year, one, two), "month-first")
     found = _date(year, two, one)
-    return Day(found, note, _changed_over(found))
+    return CellDate(found, note, _changed_over(found))
 
 
 def _changed_over(found: date) -> date | None:

@@ -16,8 +16,8 @@ from typing import IO, Any, Final
 import orjson
 
 from server import reports
-from server.hub import Hub
-from server.interchange.leaving import Wanted, places_of
+from server.context import AppContext
+from server.interchange.export_rows import Wanted, places_of
 
 ELEMENTS: Final = ("S", "K", "D", "N", "T", "O", "B")
 
@@ -56,7 +56,7 @@ def month_of(text: str) -> tuple[date, date]:
 
 def write_values(
     target: IO[bytes],
-    hub: Hub,
+    hub: AppContext,
     wanted: Wanted,
     *,
     by: str,
@@ -82,7 +82,7 @@ def write_values(
             for place in places_of(session, hub, wanted)
         }
         posts = [reports.Area("post", post_id, post_id, "") for post_id, unit in unit_of.items() if unit]
-        told = reports.comparison(session, hub, reports.Reader.operator(hub), posts, month)
+        told = reports.comparison(session, hub, reports.FigureReader.operator(hub), posts, month)
     for post in posts:
         units.setdefault(unit_of[post.id], Counter())
     for post, numbers in told:

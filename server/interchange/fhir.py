@@ -22,6 +22,7 @@ import numpy as np
 import orjson
 from sqlalchemy.orm import Session
 
+from server.context import AppContext
 from server.growth.status import (
     LABELS,
     LENGTH_FOR_AGE_CODES,
@@ -32,9 +33,8 @@ from server.growth.status import (
     weight_for_age_status,
 )
 from server.growth.zscores import FIRST_STANDING_DAY
-from server.hub import Hub
-from server.interchange.leaving import LeavingChild, LeavingVisit, PostPlace, Wanted, visits
-from server.interchange.matching import made_id
+from server.interchange.child_matching import made_id
+from server.interchange.export_rows import LeavingChild, LeavingVisit, PostPlace, Wanted, visits
 
 Json = dict[str, Any]
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -70,7 +70,7 @@ def codes(path: Path | None = None) -> Mapping[str, Any]:
 def write_bundle(
     target: IO[bytes],
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     wanted: Wanted,
     *,
     now: datetime,
@@ -95,7 +95,7 @@ def write_bundle(
     return count
 
 
-def _entries(session: Session, hub: Hub, wanted: Wanted, table: Mapping[str, Any]) -> Iterator[Json]:
+def _entries(session: Session, hub: AppContext, wanted: Wanted, table: Mapping[str, Any]) -> Iterator[Json]:
     made: set[str] = set()
     for visit in visits(session, hub, wanted):
         maker = _Maker(hub, visit, table)
@@ -108,7 +108,7 @@ def _entries(session: Session, hub: Hub, wanted: Wanted, table: Mapping[str, Any
 class _Maker:
     """Makes the resources of one visit."""
 
-    def __init__(self, hub: Hub, visit: LeavingVisit, table: Mapping[str, Any]) -> None:
+    def __init__(self, hub: AppContext, visit: LeavingVisit, table: Mapping[str, Any]) -> None:
         self._hub, self._visit, self._table = hub, visit, table
         self._on = visit.measured_on.isoformat()
         self._patient = self._id("Patient", visit.child.id)

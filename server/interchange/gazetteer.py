@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from server import places
-from server.hub import Hub
-from server.interchange.sigizi import Row, plain
-from server.models import HealthCentre, HealthPost, Region
+from server.context import AppContext
+from server.database.models import HealthCentre, HealthPost, Region
+from server.interchange.sigizi import SigiziRow, plain
+from server.places import health_posts
 
 UNKNOWN, UNCLEAR = "post-unknown", "post-unclear"
 
@@ -34,7 +34,7 @@ def village_name(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedPost:
     """A posyandu as it is named here, all in plain form; the village's code where it is known."""
 
     id: str
@@ -48,8 +48,8 @@ class Place:
 class Gazetteer:
     """All posts and villages of the district by name."""
 
-    def __init__(self, session: Session, hub: Hub) -> None:
-        self._posts: dict[str, list[Place]] = {}
+    def __init__(self, session: Session, hub: AppContext) -> None:
+        self._posts: dict[str, list[NamedPost]] = {}
         self._found: dict[tuple[str, ...], tuple[str, str]] = {}
         regions = {
             r.code: r.name for r in session.scalars(select(Region).where(Region.district == hub.district))
@@ -64,19 +64,19 @@ class Gazetteer:
             code = row.village_code
             village = regions.get(code or "", "")
             upper = regions.get((code or "").rpartition(".")[0], "")
-            place = Place(
+            place = NamedPost(
                 row.id, post_name(row.name), village_name(village), plain(upper), plain(row.centre), code
             )
             self._posts.setdefault(place.name, []).append(place)
 
-    def find(self, row: Row) -> tuple[str, str]:
+    def find(self, row: SigiziRow) -> tuple[str, str]:
         """Give the post that a row names, or "" and why not: UNKNOWN or UNCLEAR."""
         names = row.post, row.village, row.subdistrict, row.centre
         if names not in self._found:
             self._found[names] = self._find(row)
         return self._found[names]
 
-    def _find(self, row: Row) -> tuple[str, str]:
+    def _find(self, row: SigiziRow) -> tuple[str, str]:
         named = self._posts.get(post_name(row.post), [])
         village, subdistrict, centre = village_name(row.village), plain(row.subdistrict), _centre(row.centre)
         fitting = [
@@ -93,11 +93,11 @@ class Gazetteer:
             return fitting[0].id, ""
         return "", UNCLEAR if fitting else UNKNOWN
 
-    def may_be_added(self, row: Row) -> bool:
+    def may_be_added(self, row: SigiziRow) -> bool:
         """Say whether the post that a row names, and that is not here, could be added: its village must be known."""
         return bool(post_name(row.post)) and (not row.village or self.village_code(row) is not None)
 
-    def village_code(self, row: Row) -> str | None:
+    def village_code(self, row: SigiziRow) -> str | None:
         """Give the code of the village that a row names; None where it is unknown or several are called so."""
         subdistrict = plain(row.subdistrict)
         found = [
@@ -107,12 +107,12 @@ class Gazetteer:
         ]
         return found[0] if len(found) == 1 else None
 
-    def subdistrict_code(self, row: Row) -> str | None:
+    def subdistrict_code(self, row: SigiziRow) -> str | None:
         """Give the code of the subdistrict that a row names."""
         return self._subdistricts.get(plain(row.subdistrict))
 
 
-def _posts(hub: Hub) -> Any:
+def _posts(hub: AppContext) -> Any:
     same = and_(HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id)
     return (
         select(HealthPost.id, HealthPost.name, HealthPost.village_code, HealthCentre.name.label("centre"))
@@ -128,7 +128,7 @@ def _centre(text: str) -> str:
 
 
 def add_missing(
-    session: Session, hub: Hub, rows: Iterable[Row], *, actor: str, now: datetime
+    session: Session, hub: AppContext, rows: Iterable[SigiziRow], *, actor: str, now: datetime
 ) -> Mapping[str, int]:
     """Add the posyandu that rows name and that are not here, with their health centres, as an operator would.
 
@@ -153,9 +153,9 @@ def add_missing(
         if centre is None:
             name = row.centre or f"Puskesmas {row.subdistrict}".strip()
             subdistrict = code.rpartition(".")[0] if code else known.subdistrict_code(row)
-            centre = places.add_health_centre(session, hub, name, subdistrict, actor=actor, now=now)
+            centre = health_posts.add_health_centre(session, hub, name, subdistrict, actor=actor, now=now)
             centres[key[3]] = centre
             added["centres"] += 1
-        places.add_post(session, hub, row.post, centre, code, actor=actor, now=now)
+        health_posts.add_post(session, hub, row.post, centre, code, actor=actor, now=now)
         added["posts"] += 1
     return added

@@ -22,10 +22,10 @@ from babel.numbers import format_decimal
 from sqlalchemy.orm import Session
 
 from server import reports
+from server.context import AppContext
 from server.growth.status import SCREENING_NOTE
-from server.hub import Hub
-from server.interchange.sheets.writing import Leaf, Value, write_csv, write_workbook
-from server.reports import Area, Numbers, Reader, State, reading
+from server.interchange.sheets.writer import Leaf, Value, write_csv, write_workbook
+from server.reports import Area, FigureReader, Numbers, State, reading
 from server.reports.measures import (
     CODES,
     FOUND,
@@ -38,10 +38,10 @@ from server.reports.measures import (
     SECTIONS,
     SHARES,
     SKDN,
+    MeasureShare,
     Named,
-    Share,
 )
-from server.reports.small import OB
+from server.reports.small_number_suppression import OB
 
 TEMPLATE: Final = Path(__file__).parent / "monev.typ"
 MOST_MONTHS: Final = 24
@@ -197,7 +197,14 @@ class Monev:
 
 
 def gather(
-    session: Session, hub: Hub, reader: Reader, area: Area, first: date, last: date, *, now: datetime
+    session: Session,
+    hub: AppContext,
+    reader: FigureReader,
+    area: Area,
+    first: date,
+    last: date,
+    *,
+    now: datetime,
 ) -> Monev:
     """Read what a report tells.
 
@@ -236,7 +243,7 @@ class _Words:
     def number(self, value: int | None) -> str:
         return HIDDEN if value is None else str(format_decimal(value, locale=self.language))
 
-    def share(self, numbers: Numbers, share: Share) -> str:
+    def share(self, numbers: Numbers, share: MeasureShare) -> str:
         over, value = numbers.over(share), numbers.share(share)
         if over == 0:
             return "–"
@@ -244,7 +251,7 @@ class _Words:
             return HIDDEN
         return f"{format_decimal(value * 100, '0.0', locale=self.language)} %"
 
-    def whole(self, numbers: Numbers, share: Share) -> str:
+    def whole(self, numbers: Numbers, share: MeasureShare) -> str:
         """Write a share with its two numbers."""
         if numbers.over(share) == 0:
             return "–"
@@ -419,7 +426,7 @@ def _cell(value: int | None) -> Value:
     return HIDDEN if value is None else value
 
 
-def _parts_of(numbers: Numbers, share: Share) -> list[Value]:
+def _parts_of(numbers: Numbers, share: MeasureShare) -> list[Value]:
     """Give numerator, denominator and per cent of a share."""
     value = numbers.share(share)
     return [
@@ -450,7 +457,9 @@ def _line(found: Monev, numbers: Numbers) -> list[Value]:
 SHOWN: Final = ("S", "K", "D", "N", "T", "O", "B")
 
 
-def text_of(hub: Hub, reader: Reader, area: Area, last: date, *, months: int, parts: bool, form: str) -> str:
+def text_of(
+    hub: AppContext, reader: FigureReader, area: Area, last: date, *, months: int, parts: bool, form: str
+) -> str:
     """Write an area's months, or its parts in the last month, as table, csv or json."""
     with hub.database.reading() as session:
         if parts:

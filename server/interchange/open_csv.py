@@ -13,10 +13,10 @@ from typing import IO, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from server.hub import Hub
-from server.interchange.leaving import LeavingVisit, Wanted, visits
-from server.interchange.matching import made_id
-from server.interchange.sheets.writing import Value, write_csv
+from server.context import AppContext
+from server.interchange.child_matching import made_id
+from server.interchange.export_rows import LeavingVisit, Wanted, visits
+from server.interchange.sheets.writer import Value, write_csv
 
 
 class Column(NamedTuple):
@@ -28,7 +28,7 @@ class Column(NamedTuple):
     meaning_id: str
     meaning_en: str
     source: str
-    value: Callable[[Hub, LeavingVisit], Value]
+    value: Callable[[AppContext, LeavingVisit], Value]
 
 
 def _z(index: str, meaning_id: str, meaning_en: str) -> Column:
@@ -179,7 +179,7 @@ COLUMNS: Final = (
 CODEBOOK: Final = ("name", "unit", "range", "meaning_id", "meaning_en", "source")
 
 
-def write_data(target: IO[bytes], session: Session, hub: Hub, wanted: Wanted) -> int:
+def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted) -> int:
     """Write the measurements; give how many there are."""
     rows = ([column.value(hub, visit) for column in COLUMNS] for visit in visits(session, hub, wanted))
     return write_csv(target, [column.name for column in COLUMNS], rows)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from schemas import check_against_birth, check_registers
 from server.interchange import cells
-from server.interchange.refusals import Refusal, refusal, shown
-from server.interchange.sheets import Cell, Cells, Unreadable
+from server.interchange.refusals import RowRefusal, refusal, shown
+from server.interchange.sheets import Cell, Cells, SheetUnreadable
 
 EXPORT: Final = (
     *("No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec"),
@@ -217,8 +217,8 @@ def find_layout(rows: Iterator[tuple[int, Cells]]) -> Layout:
         for kind, wanted in _KINDS:
             if wanted <= at.keys():
                 return Layout(kind, number, tuple(str(cell) for cell in row), at)
-        raise Unreadable(_missing(names, at))
-    raise Unreadable(
+        raise SheetUnreadable(_missing(names, at))
+    raise SheetUnreadable(
         f"tidak ada baris judul dengan kolom NIK dalam {HEADER_WITHIN} baris pertama: apakah ini berkas Sigizi?"
         f" / no heading row with a NIK column among the first {HEADER_WITHIN} rows: is this a file of Sigizi?"
     )
@@ -235,7 +235,7 @@ def _places(headings: Cells) -> dict[str, int]:
     for place, heading in enumerate(headings):
         what = _COLUMNS.get(plain(heading))
         if what is not None and what in at:
-            raise Unreadable(f"kolom {heading} ada dua kali / the column {heading} is there twice")
+            raise SheetUnreadable(f"kolom {heading} ada dua kali / the column {heading} is there twice")
         if what is not None:
             at[what] = place
     return at
@@ -259,7 +259,7 @@ def _missing(names: Sequence[str], at: Mapping[str, int]) -> str:
 
 
 @dataclass(slots=True)
-class Row:
+class SigiziRow:
     """What a row says, as far as it could be read.
 
     `refusals` are why it cannot be taken, `notes` what is worth knowing. Of what names places only text is here. `nik` is
@@ -287,7 +287,7 @@ class Row:
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     scores: dict[str, float | str | None] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RowRefusal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     apart: list[tuple[str, float, float]] = field(default_factory=list)
 
@@ -296,7 +296,7 @@ class Row:
         return self.measured_on.isoformat() if self.measured_on else ""
 
 
-class Reader:
+class SigiziReader:
     """Reads rows of one sheet.
 
     Parameters
@@ -310,9 +310,9 @@ class Reader:
         self._said: Mapping[str, Cell] = {}
         """The cells of the row that is read, by what they are, without the blank ones: half of all."""
 
-    def read(self, number: int, raw: Cells) -> Row:
+    def read(self, number: int, raw: Cells) -> SigiziRow:
         """Read a row; what is wrong with it is told in its refusals."""
-        row, end = Row(number, self._layout.kind, raw), len(raw)
+        row, end = SigiziRow(number, self._layout.kind, raw), len(raw)
         self._said = {
             what: raw[at] for what, at in self._layout.at.items() if at < end and raw[at] not in cells.BLANK
         }
@@ -335,11 +335,11 @@ class Reader:
     def _text(self, what: str) -> str:
         return cells.text(self._said[what]) if what in self._said else ""
 
-    def _refuse(self, row: Row, what: str, rule: str) -> None:
+    def _refuse(self, row: SigiziRow, what: str, rule: str) -> None:
         cell = self._layout.cell(row.raw, what)
         row.refusals.append(refusal(self._layout.heading(what), cell, rule, personal=what in PERSONAL))
 
-    def _number(self, row: Row, what: str, read: Callable[[Cell], cells.Number | None]) -> int | None:
+    def _number(self, row: SigiziRow, what: str, read: Callable[[Cell], cells.Number | None]) -> int | None:
         """Read a number in small units; a slip is refused."""
         if what not in self._said:
             return None
@@ -354,7 +354,7 @@ class Reader:
             row.notes.append(found.note)
         return found.whole
 
-    def _choice(self, row: Row, what: str, words: Mapping[str, Any], rule: str) -> Any:
+    def _choice(self, row: SigiziRow, what: str, words: Mapping[str, Any], rule: str) -> Any:
         if what not in self._said:
             return None
         try:
@@ -363,7 +363,7 @@ class Reader:
             self._refuse(row, what, wrong.rule)
             return None
 
-    def _aside(self, row: Row, what: str, words: Mapping[str, Any]) -> Any:
+    def _aside(self, row: SigiziRow, what: str, words: Mapping[str, Any]) -> Any:
         """Read one of some words in a column that nothing hangs on: what is not known is left out, and noted."""
         if what not in self._said:
             return None
@@ -373,7 +373,7 @@ class Reader:
             row.notes.append("ignored")
             return None
 
-    def _day(self, row: Row, what: str) -> cells.Day | None:
+    def _day(self, row: SigiziRow, what: str) -> cells.CellDate | None:
         try:
             found = cells.day(self._cell(what))
         except cells.Wrong as wrong:
@@ -387,7 +387,7 @@ class Reader:
 
     # -- places and persons -----------------------------------------------------------------------
 
-    def _places(self, row: Row) -> None:
+    def _places(self, row: SigiziRow) -> None:
         row.village = self._text("village")
         row.subdistrict = self._text("subdistrict")
         row.centre = self._text("centre")
@@ -396,7 +396,7 @@ class Reader:
         if self._regency and regency and self._regency not in regency:
             self._refuse(row, "regency", "other-district")
 
-    def _person(self, row: Row) -> None:
+    def _person(self, row: SigiziRow) -> None:
         row.name = self._text("name")
         if not row.name:
             self._refuse(row, "name", "missing")
@@ -415,7 +415,7 @@ class Reader:
         if kia is not None:  # the Buku KIA holds the KMS, so who has the one has the other
             row.child["books"] = {"kia": kia, "kms": kia}
 
-    def _nik(self, row: Row) -> None:
+    def _nik(self, row: SigiziRow) -> None:
         """Read a NIK: whole, masked, or rounded by Excel to 15 digits."""
         cell = self._cell("nik")
         if isinstance(cell, float):
@@ -441,7 +441,7 @@ class Reader:
         else:
             row.notes.append("nik-unusable")
 
-    def _parents(self, row: Row) -> None:
+    def _parents(self, row: SigiziRow) -> None:
         """Read `AYAH / IBU`, in this order."""
         father, slash, mother = (part.strip() for part in self._text("parents").partition("/"))
         named = {"father": father, "mother": mother} if slash else {"mother": father}
@@ -455,7 +455,7 @@ class Reader:
         if named:
             row.child["parents"] = named
 
-    def _birth(self, row: Row) -> None:
+    def _birth(self, row: SigiziRow) -> None:
         weight = self._number(row, "birth_weight", _birth_weight)
         length = self._number(row, "birth_length", cells.millimetres)
         weeks = self._number(row, "gestation", _whole)
@@ -465,7 +465,7 @@ class Reader:
         if given:
             row.child["birth"] = given
 
-    def _home(self, row: Row) -> None:
+    def _home(self, row: SigiziRow) -> None:
         home = {}
         address = self._text("address")
         if address:
@@ -481,7 +481,7 @@ class Reader:
 
     # -- measurement ------------------------------------------------------------------------------
 
-    def _measurement(self, row: Row) -> None:
+    def _measurement(self, row: SigiziRow) -> None:
         weight = self._number(row, "weight", cells.grams)
         oedema = self._choice(row, "oedema", _OEDEMA, "not-oedema")
         length = self._number(row, "length", cells.millimetres)
@@ -500,7 +500,7 @@ class Reader:
         if not row.measured and not row.refusals:
             self._refuse(row, "weight", "nothing-measured")
 
-    def _services(self, row: Row) -> None:
+    def _services(self, row: SigiziRow) -> None:
         """Read what was given on the day; the capsule's colour follows from the age (domain.md: February and August)."""
         given: dict[str, Any] = {
             "mother_class": self._aside(row, "mother_class", cells.ANSWERS),
@@ -521,7 +521,7 @@ class Reader:
         if given:
             row.measured["services"] = given
 
-    def _theirs(self, row: Row) -> None:
+    def _theirs(self, row: SigiziRow) -> None:
         """Read their z-scores and categories, to be held beside ours; nothing of them is stored as ours."""
         for index in ("waz", "haz", "whz"):
             text = self._text(index)
@@ -538,7 +538,7 @@ class Reader:
 
     # -- what only the row as a whole can tell ----------------------------------------------------
 
-    def _dates(self, row: Row) -> None:
+    def _dates(self, row: SigiziRow) -> None:
         """Read the dates; where day and month of one were changed over by Excel, the age in the file tells."""
         born = self._day(row, "born_on")
         row.born_on = born.day if born else None
@@ -561,7 +561,7 @@ class Reader:
         if self._layout.kind == "export":
             self._services(row)
 
-    def _by_age(self, row: Row, born: cells.Day, measured: cells.Day) -> None:
+    def _by_age(self, row: SigiziRow, born: cells.CellDate, measured: cells.CellDate) -> None:
         told = cells.age(self._cell("age"))
         if told is None or _fits(told, born.day, measured.day):
             return
@@ -577,7 +577,7 @@ class Reader:
         else:
             row.notes.append("age-differs")
 
-    def _checked(self, row: Row) -> None:
+    def _checked(self, row: SigiziRow) -> None:
         """Ask the schemas, which alone say what is valid; their reasons name our columns. The change that comes of a row is
         checked as a whole where it is made, as every change is (`office`)."""
         if self._layout.kind == "measurement":
@@ -603,7 +603,7 @@ class Reader:
                 personal = what in PERSONAL
                 value = None if personal else shown(self._layout.cell(row.raw, what))
                 row.refusals.append(
-                    Refusal(
+                    RowRefusal(
                         self._layout.heading(what) or reason.path, value, reason.code, reason.id, reason.en
                     )
                 )

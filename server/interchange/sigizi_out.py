@@ -12,6 +12,7 @@ from typing import IO, Any, Final, NamedTuple
 import numpy as np
 from sqlalchemy.orm import Session
 
+from server.context import AppContext
 from server.growth.status import (
     LABELS,
     LENGTH_FOR_AGE_CODES,
@@ -21,9 +22,8 @@ from server.growth.status import (
     wasting_status,
     weight_for_age_status,
 )
-from server.hub import Hub
 from server.interchange.cells import age_on
-from server.interchange.leaving import (
+from server.interchange.export_rows import (
     LeavingChild,
     LeavingVisit,
     Wanted,
@@ -32,7 +32,7 @@ from server.interchange.leaving import (
     visits,
     weeks,
 )
-from server.interchange.sheets.writing import Value, write_csv, write_xlsx
+from server.interchange.sheets.writer import Value, write_csv, write_xlsx
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
 
 POSITIONS: Final = {"lying": "Terlentang", "standing": "Berdiri", None: ""}
@@ -51,15 +51,17 @@ NEXT: Final = {"continue": "1", "finished": "2", "recovered": "2", "done": "1", 
 Cells = Mapping[str, Value]
 
 
-class Sheet(NamedTuple):
+class ExportSheet(NamedTuple):
     """One of the sheets: its headings, and what gives its rows."""
 
     headings: tuple[str, ...]
-    rows: Callable[[Session, Hub, Wanted], Iterator[Cells]]
+    rows: Callable[[Session, AppContext, Wanted], Iterator[Cells]]
     blank: str = ""
 
 
-def write(target: IO[bytes], session: Session, hub: Hub, wanted: Wanted, *, sheet: str, form: str) -> int:
+def write(
+    target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted, *, sheet: str, form: str
+) -> int:
     """Write a sheet; give the number of rows.
 
     Parameters
@@ -106,7 +108,7 @@ def _parents(child: LeavingChild) -> str:
 # -- the export -----------------------------------------------------------------------------------
 
 
-def _export(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
+def _export(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         yield {**_who(visit.child), **_measured(visit), **_scored(visit), **_services(visit)}
 
@@ -189,7 +191,7 @@ def _services(visit: LeavingVisit) -> Cells:
 # -- the import templates -------------------------------------------------------------------------
 
 
-def _measurements(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
+def _measurements(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         row: dict[str, Value] = {
             "NIK": visit.child.nik,
@@ -213,7 +215,7 @@ def _measurements(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]
         yield row
 
 
-def _identities(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
+def _identities(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
     for place in places_of(session, hub, wanted):
         for child in children_of(session, hub, wanted, place):
             order, weeks_ = child.get("identity", "birth_order"), child.get("birth", "gestation_weeks")
@@ -236,7 +238,7 @@ def _identities(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
             }
 
 
-def _pmt(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
+def _pmt(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
     for week in weeks(session, hub, wanted):
         eaten, reason = week.result.get("days_eaten"), str(week.course.get("reason") or "")
         daily = {7: "1", 0: "0"}.get(eaten) if eaten is not None else None
@@ -254,7 +256,7 @@ def _pmt(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
         }
 
 
-def _feeding(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
+def _feeding(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         fed: Any = visit.services.get("exclusive_breastfeeding")
         if fed is not None:
@@ -266,10 +268,10 @@ def _feeding(session: Session, hub: Hub, wanted: Wanted) -> Iterator[Cells]:
             }
 
 
-SHEETS: Final[Mapping[str, Sheet]] = {
-    "export": Sheet(EXPORT, _export, "-"),
-    "measurement": Sheet(MEASUREMENT, _measurements),
-    "identity": Sheet(IDENTITY, _identities),
-    "pmt": Sheet(PMT, _pmt),
-    "mpasi": Sheet(MPASI, _feeding),
+SHEETS: Final[Mapping[str, ExportSheet]] = {
+    "export": ExportSheet(EXPORT, _export, "-"),
+    "measurement": ExportSheet(MEASUREMENT, _measurements),
+    "identity": ExportSheet(IDENTITY, _identities),
+    "pmt": ExportSheet(PMT, _pmt),
+    "mpasi": ExportSheet(MPASI, _feeding),
 }

@@ -16,7 +16,7 @@ Rules kept here:
 - A child counts where it belongs **now**: who moves takes its past months along, as its measurements do.
 """
 
-from server.reports.areas import BELOW, Area, Reader, above, area, own_area, parts
+from server.reports.areas import BELOW, Area, FigureReader, above, area, own_area, parts
 from server.reports.reading import Numbers, State, comparison, month, months_there_are, state, total, trend
 from server.reports.rollup import KINDS, Refreshed, due_posts, refresh
 
@@ -24,8 +24,8 @@ __all__ = [
     "BELOW",
     "KINDS",
     "Area",
+    "FigureReader",
     "Numbers",
-    "Reader",
     "Refreshed",
     "State",
     "above",

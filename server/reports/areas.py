@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, and_, false, select
 from sqlalchemy.orm import Session
 
 from server.accounts import Person
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import HealthCentre, HealthPost, Region
 from server.errors import Problem
-from server.hub import Hub
-from server.models import HealthCentre, HealthPost, Region
-from server.places import UUID_TEXT
 from server.reports.rollup import CENTRE, DISTRICT, NOWHERE, POST, SUBDISTRICT, VILLAGE
 
 BELOW: Final = {DISTRICT: SUBDISTRICT, SUBDISTRICT: VILLAGE, VILLAGE: POST, CENTRE: POST}
@@ -35,7 +35,7 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class FigureReader:
     """Somebody who reads figures.
 
     Parameters
@@ -49,16 +49,16 @@ class Reader:
     sees_small: bool
 
     @classmethod
-    def of(cls, person: Person) -> "Reader":
+    def of(cls, person: Person) -> "FigureReader":
         return cls(person.scope_kind, person.scope, person.may("see_children"))
 
     @classmethod
-    def operator(cls, hub: Hub, *, sees_small: bool = True) -> "Reader":
+    def operator(cls, hub: AppContext, *, sees_small: bool = True) -> "FigureReader":
         """Give who operates the installation."""
         return cls(DISTRICT, hub.district, sees_small)
 
 
-def own_area(session: Session, hub: Hub, reader: Reader) -> Area:
+def own_area(session: Session, hub: AppContext, reader: FigureReader) -> Area:
     """Give the area that somebody's figures begin with.
 
     Raises
@@ -69,7 +69,7 @@ def own_area(session: Session, hub: Hub, reader: Reader) -> Area:
     return area(session, hub, reader, reader.kind, reader.id)
 
 
-def area(session: Session, hub: Hub, reader: Reader, kind: str, code: str) -> Area:
+def area(session: Session, hub: AppContext, reader: FigureReader, kind: str, code: str) -> Area:
     """Find an area in somebody's scope.
 
     Raises
@@ -83,12 +83,12 @@ def area(session: Session, hub: Hub, reader: Reader, kind: str, code: str) -> Ar
     return found[code]
 
 
-def parts(session: Session, hub: Hub, reader: Reader, whole: Area, kind: str) -> Sequence[Area]:
+def parts(session: Session, hub: AppContext, reader: FigureReader, whole: Area, kind: str) -> Sequence[Area]:
     """Give the areas of a kind within an area of somebody's scope, by name."""
     return _areas(session, hub, reader, kind, whole=whole)
 
 
-def above(session: Session, hub: Hub, reader: Reader, one: Area) -> Sequence[Area]:
+def above(session: Session, hub: AppContext, reader: FigureReader, one: Area) -> Sequence[Area]:
     """Give the areas in somebody's scope that an area lies in, the largest first."""
     codes = []
     village = one.code if one.kind == VILLAGE else None
@@ -113,8 +113,8 @@ def above(session: Session, hub: Hub, reader: Reader, one: Area) -> Sequence[Are
 
 def _areas(
     session: Session,
-    hub: Hub,
-    reader: Reader,
+    hub: AppContext,
+    reader: FigureReader,
     kind: str,
     *,
     code: str | None = None,
@@ -156,7 +156,7 @@ _LEVEL_OF: Final = {SUBDISTRICT: "district", VILLAGE: "village"}
 
 
 def _regions(
-    session: Session, hub: Hub, reader: Reader, kind: str, code: str | None, whole: Area | None
+    session: Session, hub: AppContext, reader: FigureReader, kind: str, code: str | None, whole: Area | None
 ) -> list[Area]:
     """Find regions: only whole ones, for whose own area is that large."""
     if kind not in _LEVELS or reader.kind not in _LEVELS:
@@ -187,7 +187,7 @@ def _under(code: str) -> list[ColumnElement[bool]]:
     return [(Region.code == code) | Region.code.startswith(f"{code}.", autoescape=True)]
 
 
-def _posts_of(hub: Hub, kind: str, code: str) -> ColumnElement[bool]:
+def _posts_of(hub: AppContext, kind: str, code: str) -> ColumnElement[bool]:
     """Give the condition on HealthPost that holds for those in an area; an unknown kind holds for nobody."""
     own = HealthPost.district == hub.district
     if kind == DISTRICT and code == hub.district:

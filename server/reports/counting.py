@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from server.growth.quality import PLAUSIBLE
+from server.growth.data_quality import PLAUSIBLE
 from server.growth.status import MUAC_FIRST_MONTH, MUAC_LAST_MONTH
 from server.growth.weight_gain import months_completed
 
@@ -129,7 +129,7 @@ def month_number(days: npt.ArrayLike) -> Integers:
     return np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
-class _Sheet:
+class _CountColumns:
     """Persons by months, and how they are added up by post."""
 
     def __init__(self, posts: int, persons: Persons, first_month: int, months: int) -> None:
@@ -202,7 +202,7 @@ def count(
     posts : how many there are; `persons.post` is below it
     first_month, last_month : by `month_number`, both included
     """
-    sheet = _Sheet(posts, persons, first_month, last_month - first_month + 1)
+    sheet = _CountColumns(posts, persons, first_month, last_month - first_month + 1)
     visit_month, score_month = month_number(visits.day), month_number(scores.day)
     _register(sheet)
     two_t = _weighed(sheet, scores, score_month)
@@ -216,7 +216,7 @@ def count(
     return Counted(first_month, sheet.months, sheet.numbers)
 
 
-def _register(sheet: _Sheet) -> None:
+def _register(sheet: _CountColumns) -> None:
     every = np.ones(sheet.here.shape, np.bool_)
     sheet.add_grouped("S", every)
     sheet.add_grouped("K", every & sheet.persons.book[:, None])
@@ -226,13 +226,13 @@ def _register(sheet: _Sheet) -> None:
     _posts(sheet)
 
 
-def _posts(sheet: _Sheet) -> None:
+def _posts(sheet: _CountColumns) -> None:
     """Count the post itself, from the first month on in which anybody was on its register."""
     register = sheet.numbers.get("S", np.zeros((sheet.posts, sheet.months), np.int64))
     sheet.numbers["posts"] = (np.cumsum(register, axis=1) > 0).astype(np.int64)
 
 
-def _weighed(sheet: _Sheet, scores: Scores, month: Integers) -> Truths:
+def _weighed(sheet: _CountColumns, scores: Scores, month: Integers) -> Truths:
     """Count D and its codes; give who failed to gain twice running."""
     inside = sheet.inside(month)
     code = np.full(sheet.here.shape, -1, np.int64)
@@ -254,7 +254,7 @@ def _weighed(sheet: _Sheet, scores: Scores, month: Integers) -> Truths:
 
 
 def _prevalence(
-    sheet: _Sheet, visits: Visits, visit_month: Integers, scores: Scores, score_month: Integers
+    sheet: _CountColumns, visits: Visits, visit_month: Integers, scores: Scores, score_month: Integers
 ) -> Truths:
     """Count who is low by each index, indicated and confirmed apart; give who is low by either."""
     low = sheet.truths()
@@ -297,7 +297,7 @@ def _prevalence(
     return low
 
 
-def _arms(sheet: _Sheet, visits: Visits, month: Integers) -> Truths:
+def _arms(sheet: _CountColumns, visits: Visits, month: Integers) -> Truths:
     low = sheet.truths()
     age = months_completed(sheet.persons.born_on[visits.person], visits.day)
     fits = sheet.inside(month) & (visits.muac_mm > 0) & (age >= MUAC_FIRST_MONTH) & (age <= MUAC_LAST_MONTH)
@@ -313,7 +313,7 @@ def _arms(sheet: _Sheet, visits: Visits, month: Integers) -> Truths:
     return low
 
 
-def _services(sheet: _Sheet, visits: Visits, month: Integers) -> None:
+def _services(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
     rows: dict[tuple[str, object], list[int]] = {}
     for row, told in visits.services.items():
         for what in told.items():
@@ -346,7 +346,7 @@ def _services(sheet: _Sheet, visits: Visits, month: Integers) -> None:
     sheet.add("found.kpsp_deviation", given["kpsp_deviation"])
 
 
-def _quality(sheet: _Sheet, visits: Visits, month: Integers) -> None:
+def _quality(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
     """Count how cadres measured: rows, not persons."""
     cadre = visits.source == CADRE
     weighed, measured = cadre & (visits.weight_g > 0), cadre & (visits.length_mm > 0)
@@ -364,7 +364,7 @@ def _quality(sheet: _Sheet, visits: Visits, month: Integers) -> None:
         sheet.add_rows(name, visits.person[rows], month[rows])
 
 
-def _sessions(sheet: _Sheet, visits: Visits, month: Integers) -> None:
+def _sessions(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
     """Count the days on which a cadre measured anybody, and the posts that reported at all."""
     rows = (visits.source == CADRE) & sheet.inside(month)
     rows[rows] = sheet.here[visits.person[rows], month[rows] - sheet.first]
@@ -376,7 +376,7 @@ def _sessions(sheet: _Sheet, visits: Visits, month: Integers) -> None:
     sheet.numbers["posts.reporting"] = (sheet.numbers["sessions"] > 0).astype(np.int64)
 
 
-def _funnel(sheet: _Sheet, flagged: Truths, visits: Visits, helps: Helps) -> None:
+def _funnel(sheet: _CountColumns, flagged: Truths, visits: Visits, helps: Helps) -> None:
     """Count who was flagged in a month, and for how many of them something was done from then until three months later."""
     reach = {name: _reached(sheet, helps, helps.kind == kind) for kind, name in enumerate(HELP_KINDS)}
     again = visits.source == STAFF
@@ -404,7 +404,7 @@ def _funnel(sheet: _Sheet, flagged: Truths, visits: Visits, helps: Helps) -> Non
     sheet.add("aid.reaching_or_pmt", needs & (any_aid | during["pmt"]))
 
 
-def _reached(sheet: _Sheet, helps: Helps, rows: Truths) -> Truths:
+def _reached(sheet: _CountColumns, helps: Helps, rows: Truths) -> Truths:
     """Say for whom something was done between a month's beginning and three months after its end."""
     found = sheet.truths()
     person, first, last = helps.person[rows], helps.first[rows], helps.last[rows]
@@ -415,7 +415,7 @@ def _reached(sheet: _Sheet, helps: Helps, rows: Truths) -> Truths:
     return found
 
 
-def _during(sheet: _Sheet, helps: Helps, rows: Truths) -> Truths:
+def _during(sheet: _CountColumns, helps: Helps, rows: Truths) -> Truths:
     """Say for whom something was going on in a month."""
     found = sheet.truths()
     begun, ended = month_number(helps.first[rows]), month_number(helps.last[rows])
@@ -429,7 +429,7 @@ NEAR_MONTHS: Final = 1
 """Growth so many months after aid began is read from the measurement nearest to it, at most so many months apart."""
 
 
-def _after_aid(sheet: _Sheet, scores: Scores, helps: Helps) -> None:
+def _after_aid(sheet: _CountColumns, scores: Scores, helps: Helps) -> None:
     """Compare growth when aid began with three and six months later, in the month in which aid began.
 
     The first is the newest score up to a month before or after the aid began; cadres' and the health centre's alike.

@@ -14,10 +14,10 @@ import orjson
 from sqlalchemy import LargeBinary, Select, Text, bindparam, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from server import ledger
-from server.db import among
-from server.hub import Hub
-from server.models import Assessment, Child, Delivery, FollowUp, Measurement, table
+from server.children import ledger
+from server.context import AppContext
+from server.database.engine import among
+from server.database.models import Assessment, Child, Delivery, FollowUp, Measurement, table
 from server.reports.counting import (
     CADRE,
     CODES,
@@ -61,7 +61,7 @@ def month_of(day: date) -> tuple[date, date]:
     return day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
 
 
-def load(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> Loaded:
+def load(session: Session, hub: AppContext, posts: Sequence[str], now: datetime) -> Loaded:
     """Load the persons whose head belongs to some posts, with all of everybody who is linked to them.
 
     Parameters
@@ -84,7 +84,7 @@ def load(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> Loa
 class _Keys:
     """The children's keys, unwrapped when one is wanted; None for a person who was erased."""
 
-    def __init__(self, hub: Hub, rows: Mapping[str, Any]) -> None:
+    def __init__(self, hub: AppContext, rows: Mapping[str, Any]) -> None:
         self._hub, self._rows, self._known = hub, rows, dict[str, Any]()
 
     def of(self, child_id: str) -> Any:
@@ -109,7 +109,7 @@ def _ids() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
+def _members(session: Session, hub: AppContext, posts: Sequence[str]) -> Sequence[Any]:
     c = table(Child).c
     query = (
         select(
@@ -124,7 +124,7 @@ def _members(session: Session, hub: Hub, posts: Sequence[str]) -> Sequence[Any]:
 
 
 def _persons(
-    hub: Hub,
+    hub: AppContext,
     members: Sequence[Any],
     post_number: Mapping[str, int],
     number: Mapping[str, int],
@@ -158,7 +158,7 @@ def _counts(row: Any) -> bool:
     return bool(row.registered) and not row.removed and kept
 
 
-def _home(hub: Hub, row: Any, keys: _Keys) -> tuple[bool, int]:
+def _home(hub: AppContext, row: Any, keys: _Keys) -> tuple[bool, int]:
     """Say whether a book is held, and until which month the family is at risk; any live value of several counts."""
     key = keys.of(row.id) if row.state is not None else None
     if key is None:
@@ -174,7 +174,7 @@ def _home(hub: Hub, row: Any, keys: _Keys) -> tuple[bool, int]:
 
 
 def _visits(
-    session: Session, hub: Hub, given: Mapping[str, Any], place_of: Mapping[str, int], keys: _Keys
+    session: Session, hub: AppContext, given: Mapping[str, Any], place_of: Mapping[str, int], keys: _Keys
 ) -> Visits:
     m = table(Measurement).c
     sqlite = session.get_bind().dialect.name == "sqlite"
@@ -218,7 +218,7 @@ def _visits(
     )
 
 
-def _services(hub: Hub, row: Any, keys: _Keys) -> Mapping[str, Any]:
+def _services(hub: AppContext, row: Any, keys: _Keys) -> Mapping[str, Any]:
     """Give what a child was given; where tablets disagree, whatever any of them told."""
     child_id, on, source, *_, sealed, state = row
     if sealed:
@@ -285,7 +285,7 @@ def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, i
 
 def _helps(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     given: Mapping[str, Any],
     place_of: Mapping[str, int],
     now: datetime,
@@ -344,7 +344,7 @@ def _deliveries(
         yield place_of[child_id], min(days), max(days), HELP_KINDS.index(kind)
 
 
-def _made_on(hub: Hub, task: str, today: date) -> date | None:
+def _made_on(hub: AppContext, task: str, today: date) -> date | None:
     """Read from a task's id (UUIDv7) on which day it was made; None where the maker's clock was in the future."""
     milliseconds = UUID(task).int >> 80
     made = hub.settings.today(datetime.fromtimestamp(milliseconds / 1000, UTC))

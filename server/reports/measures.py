@@ -21,7 +21,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class MeasureShare:
     """A share: `over` names what adds up to the denominator. `good`: 1 where more is better, -1 worse, 0 neither."""
 
     code: str
@@ -104,22 +104,24 @@ KINDS_ABOUT: Final[Mapping[str, Named]] = {
 }
 
 
-def _prevalences() -> dict[str, Share]:
+def _prevalences() -> dict[str, MeasureShare]:
     found = {}
     for kind, kind_name in KINDS.items():
         for index, (_, names) in INDICES.items():
             for name in names:
                 code, of = f"{kind}.{name}", FOUND[name]
                 words = f"{kind_name.id}: {of.id}", f"{kind_name.en}: {of.en}"
-                found[code] = Share(code, code, (f"{kind}.{index}",), *words, good=-1)
+                found[code] = MeasureShare(code, code, (f"{kind}.{index}",), *words, good=-1)
     return found
 
 
-SHARES: Final[Mapping[str, Share]] = {
-    "D/S": Share("D/S", "D", ("S",), "D/S: partisipasi", "D/S: participation", 1),
-    "K/S": Share("K/S", "K", ("S",), "K/S: cakupan Buku KIA/KMS", "K/S: coverage of KIA book and KMS", 1),
-    "N/D": Share("N/D", "N", ("D",), "N/D: keberhasilan penimbangan", "N/D: success of growth", 1),
-    "N/D'": Share(
+SHARES: Final[Mapping[str, MeasureShare]] = {
+    "D/S": MeasureShare("D/S", "D", ("S",), "D/S: partisipasi", "D/S: participation", 1),
+    "K/S": MeasureShare(
+        "K/S", "K", ("S",), "K/S: cakupan Buku KIA/KMS", "K/S: coverage of KIA book and KMS", 1
+    ),
+    "N/D": MeasureShare("N/D", "N", ("D",), "N/D: keberhasilan penimbangan", "N/D: success of growth", 1),
+    "N/D'": MeasureShare(
         "N/D'",
         "N",
         ("N", "T"),
@@ -127,9 +129,11 @@ SHARES: Final[Mapping[str, Share]] = {
         "N/(D−O−B): gained, of those judged",
         1,
     ),
-    "N/S": Share("N/S", "N", ("S",), "N/S: efektivitas program", "N/S: effectiveness", 1),
-    "2T/D": Share("2T/D", "two_t", ("D",), "2T/D: dua kali tidak naik", "2T/D: twice without gain", -1),
-    "BGM/D": Share(
+    "N/S": MeasureShare("N/S", "N", ("S",), "N/S: efektivitas program", "N/S: effectiveness", 1),
+    "2T/D": MeasureShare(
+        "2T/D", "two_t", ("D",), "2T/D: dua kali tidak naik", "2T/D: twice without gain", -1
+    ),
+    "BGM/D": MeasureShare(
         "BGM/D",
         "indicated.severely_underweight",
         ("D",),
@@ -138,7 +142,7 @@ SHARES: Final[Mapping[str, Share]] = {
         -1,
     ),
     **_prevalences(),
-    "vitamin_a": Share(
+    "vitamin_a": MeasureShare(
         "vitamin_a",
         "given.vitamin_a",
         ("due.vitamin_a",),
@@ -146,7 +150,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Vitamin A (February and August, 6–59 months)",
         1,
     ),
-    "exclusive_breastfeeding": Share(
+    "exclusive_breastfeeding": MeasureShare(
         "exclusive_breastfeeding",
         "given.exclusive_breastfeeding",
         ("asked.exclusive_breastfeeding",),
@@ -154,11 +158,11 @@ SHARES: Final[Mapping[str, Share]] = {
         "Exclusively breast-fed (0–5 months)",
         1,
     ),
-    "mbg": Share("mbg", "given.mbg", ("asked.mbg",), "MBG (6–59 bulan)", "MBG meals (6–59 months)", 1),
-    "mother_class": Share(
+    "mbg": MeasureShare("mbg", "given.mbg", ("asked.mbg",), "MBG (6–59 bulan)", "MBG meals (6–59 months)", 1),
+    "mother_class": MeasureShare(
         "mother_class", "given.mother_class", ("asked.mother_class",), "Kelas ibu balita", "Mothers’ class", 1
     ),
-    "deworming": Share(
+    "deworming": MeasureShare(
         "deworming",
         "given.deworming",
         ("asked.deworming",),
@@ -166,7 +170,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Dewormed (12–59 months)",
         1,
     ),
-    "immunised": Share(
+    "immunised": MeasureShare(
         "immunised",
         "given.immunised",
         ("asked.immunised",),
@@ -174,17 +178,17 @@ SHARES: Final[Mapping[str, Share]] = {
         "Immunised for the age",
         1,
     ),
-    "kpsp": Share(
+    "kpsp": MeasureShare(
         "kpsp", "asked.kpsp", ("D",), "KPSP diperiksa (dari D)", "Development checked (KPSP), of D", 1
     ),
-    "kpsp_doubt": Share(
+    "kpsp_doubt": MeasureShare(
         "kpsp_doubt", "found.kpsp_doubt", ("asked.kpsp",), "KPSP meragukan", "KPSP: doubtful", -1
     ),
-    "kpsp_deviation": Share(
+    "kpsp_deviation": MeasureShare(
         "kpsp_deviation", "found.kpsp_deviation", ("asked.kpsp",), "KPSP penyimpangan", "KPSP: deviation", -1
     ),
-    "pmt": Share("pmt", "pmt", ("S",), "Dalam paket PMT", "On a PMT course", 0),
-    "flagged": Share(
+    "pmt": MeasureShare("pmt", "pmt", ("S",), "Dalam paket PMT", "On a PMT course", 0),
+    "flagged": MeasureShare(
         "flagged",
         "indicated.flagged",
         ("indicated.scored",),
@@ -192,7 +196,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Values beyond the WHO limits (in no prevalence)",
         -1,
     ),
-    "weight_05": Share(
+    "weight_05": MeasureShare(
         "weight_05",
         "visits.weight_05",
         ("visits.weight",),
@@ -200,7 +204,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Weights ending in 0 or 5 (20 % expected)",
         -1,
     ),
-    "length_05": Share(
+    "length_05": MeasureShare(
         "length_05",
         "visits.length_05",
         ("visits.length",),
@@ -208,7 +212,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Lengths ending in 0 or 5 (20 % expected)",
         -1,
     ),
-    "no_position": Share(
+    "no_position": MeasureShare(
         "no_position",
         "visits.no_position",
         ("visits.length",),
@@ -216,14 +220,14 @@ SHARES: Final[Mapping[str, Share]] = {
         "Lengths without a position",
         -1,
     ),
-    "disputed": Share(
+    "disputed": MeasureShare(
         "disputed", "visits.disputed", ("visits",), "Pengukuran berselisih", "Measurements in conflict", -1
     ),
-    "no_birth_date": Share(
+    "no_birth_date": MeasureShare(
         "no_birth_date", "no_birth_date", ("S",), "Tanpa tanggal lahir", "Without a birth date", -1
     ),
-    "no_sex": Share("no_sex", "no_sex", ("S",), "Tanpa jenis kelamin", "Without a sex", -1),
-    "reporting": Share(
+    "no_sex": MeasureShare("no_sex", "no_sex", ("S",), "Tanpa jenis kelamin", "Without a sex", -1),
+    "reporting": MeasureShare(
         "reporting",
         "posts.reporting",
         ("posts",),
@@ -231,7 +235,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Posyandu with measurements this month",
         1,
     ),
-    "aid_reach": Share(
+    "aid_reach": MeasureShare(
         "aid_reach",
         "aid.reaching",
         ("aid.needing",),
@@ -239,7 +243,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Aid reaching those in need",
         1,
     ),
-    "after3": Share(
+    "after3": MeasureShare(
         "after3",
         "after3.waz.rose",
         ("after3.waz",),
@@ -247,7 +251,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Weight for age risen 3 months after aid",
         1,
     ),
-    "after6": Share(
+    "after6": MeasureShare(
         "after6",
         "after6.waz.rose",
         ("after6.waz",),
@@ -255,7 +259,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Weight for age risen 6 months after aid",
         1,
     ),
-    "after3_haz": Share(
+    "after3_haz": MeasureShare(
         "after3_haz",
         "after3.haz.rose",
         ("after3.haz",),
@@ -263,7 +267,7 @@ SHARES: Final[Mapping[str, Share]] = {
         "Height for age risen 3 months after aid",
         1,
     ),
-    "after6_haz": Share(
+    "after6_haz": MeasureShare(
         "after6_haz",
         "after6.haz.rose",
         ("after6.haz",),

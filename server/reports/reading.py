@@ -14,11 +14,11 @@ import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.hub import Hub
-from server.models import Figures, FiguresPost, HealthPost, table
-from server.reports.areas import Area, Reader
+from server.context import AppContext
+from server.database.models import Figures, FiguresPost, HealthPost, table
+from server.reports.areas import Area, FigureReader
 from server.reports.counting import GROUPS
-from server.reports.measures import SHARES, Share
+from server.reports.measures import SHARES, MeasureShare
 from server.reports.rollup import NOT_CHILDREN, is_of_children, number_of
 
 FEWEST_SCORES: Final = 30
@@ -39,12 +39,12 @@ class Numbers:
             return None
         return number_of(self.counts, name)
 
-    def over(self, share: Share) -> int | None:
+    def over(self, share: MeasureShare) -> int | None:
         """Give the denominator of a share."""
         several = [self[name] for name in share.over]
         return None if None in several else sum(number for number in several if number is not None)
 
-    def share(self, share: Share) -> float | None:
+    def share(self, share: MeasureShare) -> float | None:
         """Give a share, 0 to 1; None if either number is not told, or there is nothing that it could be a share of."""
         part, over = self[share.part], self.over(share)
         return None if part is None or not over else part / over
@@ -84,7 +84,7 @@ class State:
 
 
 def trend(
-    session: Session, hub: Hub, reader: Reader, area: Area, last: date, months: int
+    session: Session, hub: AppContext, reader: FigureReader, area: Area, last: date, months: int
 ) -> list[tuple[date, Numbers]]:
     """Give an area's months, oldest first, months without anything too.
 
@@ -109,13 +109,13 @@ def trend(
     ]
 
 
-def month(session: Session, hub: Hub, reader: Reader, area: Area, at: date) -> Numbers:
+def month(session: Session, hub: AppContext, reader: FigureReader, area: Area, at: date) -> Numbers:
     """Give an area's month."""
     return trend(session, hub, reader, area, at, 1)[0][1]
 
 
 def comparison(
-    session: Session, hub: Hub, reader: Reader, areas: Sequence[Area], at: date
+    session: Session, hub: AppContext, reader: FigureReader, areas: Sequence[Area], at: date
 ) -> list[tuple[Area, Numbers]]:
     """Give a month of several areas of one kind; those of which nothing was ever counted are left out."""
     if not areas:
@@ -134,7 +134,7 @@ def comparison(
     ]
 
 
-def _numbers(reader: Reader, counts: str, hide: str) -> Numbers:
+def _numbers(reader: FigureReader, counts: str, hide: str) -> Numbers:
     return Numbers(
         orjson.loads(counts), frozenset() if reader.sees_small else frozenset(hide.split()), reader.sees_small
     )
@@ -149,7 +149,7 @@ def total(months: Sequence[Numbers]) -> Numbers:
     return Numbers(counts, hide, all(numbers.sees_small for numbers in months))
 
 
-def state(session: Session, hub: Hub) -> State:
+def state(session: Session, hub: AppContext) -> State:
     """Say how far the district's figures are."""
     post, done = table(HealthPost).c, table(FiguresPost).c
     joined = table(HealthPost).outerjoin(
@@ -164,7 +164,7 @@ def state(session: Session, hub: Hub) -> State:
     return State(row.at, row.waiting)
 
 
-def months_there_are(session: Session, hub: Hub) -> tuple[date, date] | None:
+def months_there_are(session: Session, hub: AppContext) -> tuple[date, date] | None:
     """Give the first and the last month of which there are figures; None if there are none."""
     row = session.execute(
         select(func.min(Figures.month).label("first"), func.max(Figures.month).label("last")).where(

@@ -23,12 +23,20 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.db import among, remove, upsert
-from server.hub import Hub
-from server.models import Child, Figures, FiguresMonth, FiguresPost, HealthPost, Installation, table
+from server.context import AppContext
+from server.database.engine import among, remove, upsert
+from server.database.models import (
+    Child,
+    Figures,
+    FiguresMonth,
+    FiguresPost,
+    HealthPost,
+    Installation,
+    table,
+)
 from server.reports.counting import GROUPS, as_rows, count, month_number
 from server.reports.loading import load, month_of
-from server.reports.small import OB, hidden
+from server.reports.small_number_suppression import OB, hidden
 
 CHUNK: Final = 20
 """Posts that are counted together: some 1,500 children."""
@@ -55,7 +63,7 @@ class Refreshed:
 
 
 def refresh(
-    hub: Hub, now: datetime, *, actor: str, from_nothing: bool = False, most: int | None = None
+    hub: AppContext, now: datetime, *, actor: str, from_nothing: bool = False, most: int | None = None
 ) -> Refreshed:
     """Bring the figures up to date.
 
@@ -75,7 +83,7 @@ def refresh(
     return Refreshed(posts, rows, months, sums)
 
 
-def due_posts(hub: Hub, now: datetime) -> list[str]:
+def due_posts(hub: AppContext, now: datetime) -> list[str]:
     """Give the posts that must be counted again: their streams moved on, or a month began."""
     month = month_of(hub.settings.today(now))[0]
     post, done = table(HealthPost).c, table(FiguresPost).c
@@ -94,7 +102,7 @@ def due_posts(hub: Hub, now: datetime) -> list[str]:
     return [row.id for row in rows if row.position != row.head_position or row.month != month]
 
 
-def _chunks(posts: Sequence[str], hub: Hub) -> Iterable[list[str]]:
+def _chunks(posts: Sequence[str], hub: AppContext) -> Iterable[list[str]]:
     """Give the posts some at a time, each with those where the heads of its linked children are: what is measured of a child
     moves the stream of its own post, and counts at its head's."""
     for start in range(0, len(posts), CHUNK):
@@ -118,7 +126,7 @@ def _chunks(posts: Sequence[str], hub: Hub) -> Iterable[list[str]]:
         yield sorted({*some, *heads})  # with no snapshot held open while they are counted
 
 
-def _count(hub: Hub, posts: Sequence[str], actor: str, now: datetime) -> int:
+def _count(hub: AppContext, posts: Sequence[str], actor: str, now: datetime) -> int:
     """Count some posts on a snapshot, then write what differs; give how many rows that was."""
     month = month_of(hub.settings.today(now))[0]
     with hub.database.reading() as session:
@@ -175,14 +183,16 @@ def _count(hub: Hub, posts: Sequence[str], actor: str, now: datetime) -> int:
     return len(changed) + len(gone)
 
 
-def _positions(session: Session, hub: Hub, posts: Sequence[str]) -> dict[str, int]:
+def _positions(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[str, int]:
     c = table(HealthPost).c
     query = select(c.id, c.head_position).where(c.district == bindparam("district"), among(c.id))
     rows = session.connection().execute(query, {"district": hub.district, "among": list(posts)})
     return {row.id: row.head_position for row in rows}
 
 
-def _figures(session: Session, hub: Hub, posts: Sequence[str], now: datetime) -> dict[str, dict[date, str]]:
+def _figures(
+    session: Session, hub: AppContext, posts: Sequence[str], now: datetime
+) -> dict[str, dict[date, str]]:
     """Count some posts: by post and month, as it is stored."""
     last = int(month_number(np.datetime64(hub.settings.today(now))))
     loaded = load(session, hub, posts, now)
@@ -212,7 +222,7 @@ def written(numbers: Counts) -> str:
     return orjson.dumps({name: numbers[name] for name in sorted(numbers) if numbers[name]}).decode()
 
 
-def _stored(session: Session, hub: Hub, posts: Sequence[str]) -> dict[tuple[str, date], str]:
+def _stored(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[tuple[str, date], str]:
     c = table(Figures).c
     query = select(c.area, c.month, c.counts).where(
         c.district == hub.district, c.area_kind == POST, c.area.in_(posts)
@@ -220,7 +230,7 @@ def _stored(session: Session, hub: Hub, posts: Sequence[str]) -> dict[tuple[str,
     return {(row.area, row.month): row.counts for row in session.connection().execute(query)}
 
 
-def _row(hub: Hub, kind: str, area: str, month: date, counts: str, hide: str) -> dict[str, Any]:
+def _row(hub: AppContext, kind: str, area: str, month: date, counts: str, hide: str) -> dict[str, Any]:
     return {
         "district": hub.district,
         "month": month,
@@ -231,23 +241,23 @@ def _row(hub: Hub, kind: str, area: str, month: date, counts: str, hide: str) ->
     }
 
 
-def _make_due(session: Session, hub: Hub, months: Iterable[date]) -> None:
+def _make_due(session: Session, hub: AppContext, months: Iterable[date]) -> None:
     upsert(session, table(FiguresMonth), [{"district": hub.district, "month": at} for at in sorted(months)])
 
 
-def _lock(session: Session, hub: Hub) -> None:
+def _lock(session: Session, hub: AppContext) -> None:
     """Let one refresh write at a time: sums that two made at once would each lack what the other wrote."""
     c = table(Installation).c
     session.execute(select(c.district).where(c.district == hub.district).with_for_update(key_share=True))
 
 
 def _log(
-    session: Session, hub: Hub, action: str, actor: str, now: datetime, details: Mapping[str, Any]
+    session: Session, hub: AppContext, action: str, actor: str, now: datetime, details: Mapping[str, Any]
 ) -> None:
     audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
 
 
-def _forget(hub: Hub, actor: str, now: datetime) -> None:
+def _forget(hub: AppContext, actor: str, now: datetime) -> None:
     """Make every post due, and every month that there are figures of."""
     with hub.database.transaction() as session:
         _lock(session, hub)
@@ -262,14 +272,14 @@ def _forget(hub: Hub, actor: str, now: datetime) -> None:
 # -- sums of areas --------------------------------------------------------------------------------
 
 
-def _due_months(hub: Hub) -> list[date]:
+def _due_months(hub: AppContext) -> list[date]:
     with hub.database.reading() as session:
         return sorted(
             session.scalars(select(FiguresMonth.month).where(FiguresMonth.district == hub.district))
         )
 
 
-def add_up(hub: Hub, month: date, now: datetime, *, actor: str) -> int:
+def add_up(hub: AppContext, month: date, now: datetime, *, actor: str) -> int:
     """Make a month's sums anew and write what differs; give how many rows that was."""
     with hub.database.transaction() as session:
         _lock(session, hub)
@@ -301,7 +311,7 @@ def add_up(hub: Hub, month: date, now: datetime, *, actor: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PostPlace:
     """Where a post lies."""
 
     village: str
@@ -309,13 +319,13 @@ class Place:
     centre: str
 
 
-def _places(session: Session, hub: Hub) -> dict[str, Place]:
+def _places(session: Session, hub: AppContext) -> dict[str, PostPlace]:
     c = table(HealthPost).c
     rows = session.connection().execute(
         select(c.id, c.village_code, c.health_centre_id).where(c.district == hub.district)
     )
     return {
-        row.id: Place(
+        row.id: PostPlace(
             row.village_code or NOWHERE,
             row.village_code.rpartition(".")[0] if row.village_code else NOWHERE,
             row.health_centre_id,
@@ -325,7 +335,7 @@ def _places(session: Session, hub: Hub) -> dict[str, Place]:
 
 
 def sums_of(
-    of_posts: Mapping[str, Counts], places: Mapping[str, Place]
+    of_posts: Mapping[str, Counts], places: Mapping[str, PostPlace]
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Add up a month: what is stored of every area, posts among them; counts, and the names of what is hidden."""
     sums: dict[tuple[str, str], Counter[str]] = {(POST, post): Counter(c) for post, c in of_posts.items()}

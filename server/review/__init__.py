@@ -1,22 +1,22 @@
 """What staff look at and decide: the queue, one child, changes that were set aside, conflicts, moves, tablets. Who looked is
 logged by the caller (`log_queue_viewed` and its like) before anything is shown; what is decided is written by
-`server.office`. May import the rooms below it and nothing of the web.
+`server.sync.server_edits`. May import the rooms below it and nothing of the web.
 """
 
 from server.review.child import (
-    Candidate,
     ChildView,
-    Dispute,
     MonthlyGain,
+    OpenConflict,
     Recorded,
     Scored,
+    ScoredCandidate,
     Value,
     Visit,
     child_view,
     log_child_viewed,
     mask_nik,
 )
-from server.review.flagged import (
+from server.review.queue_list import (
     AGES,
     FLAGGED_COLUMNS,
     STATUSES,
@@ -31,7 +31,6 @@ from server.review.flagged import (
     log_queue_exported,
     log_queue_viewed,
     queue,
-    spreadsheet_safe,
 )
 from server.review.scope import RaisedFlag, Scope
 
@@ -39,12 +38,11 @@ __all__ = [
     "AGES",
     "FLAGGED_COLUMNS",
     "STATUSES",
-    "Candidate",
     "ChildView",
-    "Dispute",
     "Filter",
     "MonthlyGain",
     "Newest",
+    "OpenConflict",
     "PostCount",
     "Queue",
     "QueueRow",
@@ -52,6 +50,7 @@ __all__ = [
     "Recorded",
     "Scope",
     "Scored",
+    "ScoredCandidate",
     "Value",
     "Visit",
     "child_view",
@@ -63,5 +62,4 @@ __all__ = [
     "log_queue_viewed",
     "mask_nik",
     "queue",
-    "spreadsheet_safe",
 ]

@@ -20,14 +20,16 @@ from sqlalchemy.orm import Session
 
 from schemas import Reason, check_change
 from schemas.words import reason
-from server import audit, ledger, office
+from server import audit
+from server.children import ledger
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import ChangeRow, Child, Delivery, FollowUp, HealthPost, Measurement, Tablet
 from server.errors import Problem
-from server.hub import Hub
-from server.models import ChangeRow, Child, Delivery, FollowUp, HealthPost, Measurement, Tablet
-from server.office import Edit
-from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
 from server.review.scope import Scope, in_use, name_of, posts_within
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import (
     REGISTERS,
     SCHEMA,
@@ -96,7 +98,7 @@ class Disputed:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LiveValue:
     """One of several values of a register: the dots that name it, and who recorded it."""
 
     dots: tuple[Dot, ...]
@@ -139,7 +141,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
+class Conflict:
     """A record in conflict as it is put before a person.
 
     Parameters
@@ -153,7 +155,7 @@ class Dispute:
 
     record: Disputed
     context: VersionVector
-    candidates: Mapping[str, tuple[Candidate, ...]]
+    candidates: Mapping[str, tuple[LiveValue, ...]]
     settled: Mapping[str, Json]
     removal_contested: bool
     missing: tuple[tuple[str, str | None, int], ...]
@@ -220,7 +222,7 @@ class Settlement:
 
 def conflicts(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     *,
     post_id: str | None = None,
@@ -254,7 +256,7 @@ def _place(row: Any) -> tuple[str, str, date, str, str]:
     )
 
 
-def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Dispute:
+def dispute(session: Session, hub: AppContext, scope: Scope, kind: str, record_id: str) -> Conflict:
     """Load one record in conflict, with every value and who gave it.
 
     Raises
@@ -266,12 +268,12 @@ def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str)
     state = fold(history)
     recorded = recorded_by(session, hub, row.child_id)
     open_ = _open_registers(state)
-    return Dispute(
+    return Conflict(
         _disputed(hub, scope, row),
         state.vector,
         {
             name: tuple(
-                Candidate(s.dots, s.value, tuple(recorded[dot] for dot in s.dots if dot in recorded))
+                LiveValue(s.dots, s.value, tuple(recorded[dot] for dot in s.dots if dot in recorded))
                 for s in state.registers[name]
             )
             for name in open_
@@ -283,7 +285,7 @@ def dispute(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str)
     )
 
 
-def aftermath(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Aftermath:
+def aftermath(session: Session, hub: AppContext, scope: Scope, kind: str, record_id: str) -> Aftermath:
     """Say who decided about a record, and what, for whoever comes second.
 
     Raises
@@ -329,7 +331,7 @@ def aftermath(session: Session, hub: Hub, scope: Scope, kind: str, record_id: st
     )
 
 
-def posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, int]]:
+def posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[str, str, int]]:
     """Give the posts that have records in conflict, by name: (id, name, how many)."""
     counted: Counter[tuple[str, str]] = Counter()
     for query in (_children, _measurements, _follow_ups, _deliveries):
@@ -358,7 +360,7 @@ def _past(
     }
 
 
-def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, now: datetime) -> None:
+def log_listed(session: Session, hub: AppContext, actor: str, shown: int, offset: int, now: datetime) -> None:
     """Log that somebody was shown some records in conflict, names and all."""
     details = {"records": shown, "offset": offset}
     audit.append(
@@ -366,9 +368,11 @@ def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, 
     )
 
 
-def log_viewed(session: Session, hub: Hub, actor: str, shown: Dispute | Aftermath, now: datetime) -> None:
+def log_viewed(
+    session: Session, hub: AppContext, actor: str, shown: Conflict | Aftermath, now: datetime
+) -> None:
     """Log at the child's post that somebody read a record in conflict, or one that was, unmasked."""
-    record = shown.record if isinstance(shown, Dispute) else shown
+    record = shown.record if isinstance(shown, Conflict) else shown
     details = {"record": record.record_id, "child": record.child_id, "unmasked": True}
     stream = audit.post_stream(record.post_id)
     audit.append(session, hub.district, stream, "conflict.viewed", actor=actor, now=now, details=details)
@@ -386,7 +390,7 @@ _SHOWN: Final = (
 )
 
 
-def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+def _children(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             *_SHOWN,
@@ -403,7 +407,7 @@ def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any,
     return query if post_id is None else query.where(Child.post_id == post_id)
 
 
-def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+def _measurements(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             *_SHOWN,
@@ -424,7 +428,7 @@ def _measurements(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[
     return query if post_id is None else query.where(Measurement.post_id == post_id)
 
 
-def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+def _follow_ups(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             *_SHOWN,
@@ -445,7 +449,7 @@ def _follow_ups(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[An
     return query if post_id is None else query.where(FollowUp.post_id == post_id)
 
 
-def _deliveries(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+def _deliveries(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             *_SHOWN,
@@ -489,7 +493,7 @@ def _record_id(row: Any) -> str:
     return id_of(_kind(row), key) if (key := _key(row)) else str(row.child_id)
 
 
-def _disputed(hub: Hub, scope: Scope, row: Any) -> Disputed:
+def _disputed(hub: AppContext, scope: Scope, row: Any) -> Disputed:
     words = row.conflicts.split()
     return Disputed(
         _kind(row),
@@ -506,7 +510,7 @@ def _disputed(hub: Hub, scope: Scope, row: Any) -> Disputed:
     )
 
 
-def _held(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> tuple[Any, History]:
+def _held(session: Session, hub: AppContext, scope: Scope, kind: str, record_id: str) -> tuple[Any, History]:
     """Find a record in conflict, and all that is held of it."""
     if not scope.shows_names:
         raise Problem("not-allowed")
@@ -518,7 +522,7 @@ def _held(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -
     return row, held[record_id]
 
 
-def _find(session: Session, hub: Hub, scope: Scope, kind: str, record_id: str) -> Any:
+def _find(session: Session, hub: AppContext, scope: Scope, kind: str, record_id: str) -> Any:
     if not UUID_TEXT.fullmatch(record_id):
         return None
     if kind == "child":
@@ -535,7 +539,7 @@ def _open_registers(state: RecordState) -> tuple[str, ...]:
     return (*state.conflicts, *contested)
 
 
-def _missing(session: Session, hub: Hub, history: History) -> tuple[tuple[str, str | None, int], ...]:
+def _missing(session: Session, hub: AppContext, history: History) -> tuple[tuple[str, str | None, int], ...]:
     """Name what authors had seen and the server does not hold, as it once did or another server did."""
     held = history.held()
     missing = {
@@ -557,7 +561,7 @@ def _missing(session: Session, hub: Hub, history: History) -> tuple[tuple[str, s
 
 def settle(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     kind: str,
     record_id: str,
@@ -589,7 +593,7 @@ def settle(
     if wrong or edit is None:
         raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
     details = {"record": record_id, "registers": sorted(registers), "reason": asked["reason"]}
-    (written,) = office.write(
+    (written,) = server_edits.write(
         session, hub, [edit], "conflict.settled", author=author, now=now, details=details
     )
     left = _find(session, hub, scope, kind, record_id)
@@ -659,7 +663,7 @@ def _dot(written: object) -> Dot | None:
 
 
 def _edit(
-    hub: Hub,
+    hub: AppContext,
     row: Any,
     kind: str,
     record_id: str,

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from server.attention import NO_FLAG, RED
+from server.children.review_queue import NO_FLAG, RED
 
 SHIPPED: Final = Path(__file__).parent / "guideline.toml"
 MOST_DAYS, MOST_WEEKS = 365, 52

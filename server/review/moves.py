@@ -17,15 +17,17 @@ from sqlalchemy.orm import Session
 
 from schemas import Reason
 from schemas.words import reason
-from server import audit, ledger, office
+from server import audit
+from server.children import ledger
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import Child, HealthCentre, HealthPost, Region
 from server.errors import Problem
-from server.hub import Hub
-from server.merging import heads_of
-from server.models import Child, HealthCentre, HealthPost, Region
-from server.office import Edit
-from server.places import UUID_TEXT
 from server.review.child import Recorded, recorded_by
 from server.review.scope import Scope, in_use, name_of, posts_within, state_of, within
+from server.sync import server_edits
+from server.sync.pipeline import heads_of
+from server.sync.server_edits import Edit
 from sync_protocol import Change, Dot, Json, Outcome, fold, hub_actor
 
 MOST_POSTS: Final = 200
@@ -54,7 +56,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TargetPost:
     """A post that a child may go to, with its village (None where it has none) and its health centre."""
 
     post_id: str
@@ -79,14 +81,14 @@ class Whereabouts:
 
     child_id: str
     name: str | None
-    here: Place
+    here: TargetPost
     registered: bool
     in_scope: bool
     contested: bool
     moved: Recorded | None
 
 
-def whereabouts(session: Session, hub: Hub, scope: Scope, child_id: str, author: str) -> Whereabouts:
+def whereabouts(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str) -> Whereabouts:
     """Say where a child is, in scope or moved out of it by whoever asks.
 
     Raises
@@ -102,7 +104,7 @@ def whereabouts(session: Session, hub: Hub, scope: Scope, child_id: str, author:
     return Whereabouts(
         child_id,
         name_of(hub, row) if in_scope and scope.shows_names else None,
-        Place(*here),
+        TargetPost(*here),
         bool(row.registered),
         in_scope,
         state is not None and len(state.registers.get("post", ())) > 1,
@@ -110,15 +112,20 @@ def whereabouts(session: Session, hub: Hub, scope: Scope, child_id: str, author:
     )
 
 
-def log_viewed(session: Session, hub: Hub, actor: str, shown: Whereabouts, now: datetime) -> None:
+def log_viewed(session: Session, hub: AppContext, actor: str, shown: Whereabouts, now: datetime) -> None:
     """Log at the child's post that somebody saw its name where it can be moved."""
     stream, details = audit.post_stream(shown.here.post_id), {"child": shown.child_id}
     audit.append(session, hub.district, stream, "move.viewed", actor=actor, now=now, details=details)
 
 
 def places(
-    session: Session, hub: Hub, *, centre_id: str | None = None, search: str = "", limit: int = MOST_POSTS
-) -> tuple[list[Place], int]:
+    session: Session,
+    hub: AppContext,
+    *,
+    centre_id: str | None = None,
+    search: str = "",
+    limit: int = MOST_POSTS,
+) -> tuple[list[TargetPost], int]:
     """Give posts of the district that a child may go to, by health centre, village and name.
 
     Parameters
@@ -138,10 +145,10 @@ def places(
         query = query.where(or_(*(func.lower(c).contains(word, autoescape=True) for c in columns)))
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     ordered = query.order_by(HealthCentre.name, Region.name, HealthPost.name, HealthPost.id).limit(limit)
-    return [Place(*row) for row in session.execute(ordered)], total
+    return [TargetPost(*row) for row in session.execute(ordered)], total
 
 
-def _places(hub: Hub) -> Select[*tuple[Any, ...]]:
+def _places(hub: AppContext) -> Select[*tuple[Any, ...]]:
     district = HealthPost.district == hub.district
     centre = and_(
         HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
@@ -163,7 +170,7 @@ def _places(hub: Hub) -> Select[*tuple[Any, ...]]:
 
 
 def move(
-    session: Session, hub: Hub, scope: Scope, child_id: str, asked: Json, *, author: str, now: datetime
+    session: Session, hub: AppContext, scope: Scope, child_id: str, asked: Json, *, author: str, now: datetime
 ) -> Move:
     """Send a child to another post of the district, inside the mover's scope or not: children move away.
 
@@ -185,11 +192,13 @@ def move(
     registers = {"post": {"post": asked["to"]}}
     edit = Edit.of_child(child_id, registers, state_of(hub, child_id, row).vector)
     details = {"child": child_id, "from": row.post_id, "to": asked["to"]}
-    (written,) = office.write(session, hub, [edit], "child.moved", author=author, now=now, details=details)
+    (written,) = server_edits.write(
+        session, hub, [edit], "child.moved", author=author, now=now, details=details
+    )
     return Move(child_id, row.post_id, asked["to"], written.dot, written.outcome)
 
 
-def _child(session: Session, hub: Hub, scope: Scope, child_id: str, author: str, to: object) -> Any:
+def _child(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str, to: object) -> Any:
     """Lock a child's post, then find the child: who moves it at the same time waits, and is told."""
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
@@ -202,7 +211,7 @@ def _child(session: Session, hub: Hub, scope: Scope, child_id: str, author: str,
     return row
 
 
-def _visible(session: Session, hub: Hub, scope: Scope, child_id: str, author: str) -> tuple[Any, bool]:
+def _visible(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str) -> tuple[Any, bool]:
     """Find a child in scope, or one that the author moved out of it; say which."""
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
@@ -223,7 +232,7 @@ def _visible(session: Session, hub: Hub, scope: Scope, child_id: str, author: st
     return row, False
 
 
-def _last(session: Session, hub: Hub, child_id: str) -> Change | None:
+def _last(session: Session, hub: AppContext, child_id: str) -> Change | None:
     """Give the change that put a child where it is; None where it never moved, or its posts are in conflict."""
     children = ledger.subjects(session, hub.vault, hub.district, [child_id])
     if child_id not in children or children[child_id].wrapped_key is None:
@@ -235,7 +244,7 @@ def _last(session: Session, hub: Hub, child_id: str) -> Change | None:
     return next(change for change in history.changes if change.dot == live[0].dots[-1])
 
 
-def _against(session: Session, hub: Hub, row: Any, asked: Json) -> Sequence[Reason]:
+def _against(session: Session, hub: AppContext, row: Any, asked: Json) -> Sequence[Reason]:
     if not row.registered:
         return [reason("child", "not-registered", None)]
     if len(state_of(hub, row.id, row).registers.get("post", ())) > 1:

@@ -15,12 +15,13 @@ import orjson
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger
+from server import audit
 from server.accounts import Person
+from server.children import ledger
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import Attention, Child, HealthCentre, HealthPost, Measurement, Region, Tablet
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Attention, Child, HealthCentre, HealthPost, Measurement, Region, Tablet
-from server.places import UUID_TEXT
 from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, in_use, name_of, posts_within
 from sync_protocol import RecordState, measurement_id
 
@@ -89,7 +90,7 @@ class Posts:
 
 def posts(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     today: date,
     *,
@@ -130,7 +131,7 @@ def posts(
     )
 
 
-def post(session: Session, hub: Hub, scope: Scope, post_id: str, today: date) -> PostRow:
+def post(session: Session, hub: AppContext, scope: Scope, post_id: str, today: date) -> PostRow:
     """Give one post at a glance.
 
     Raises
@@ -167,7 +168,7 @@ def _posts(chosen: Sequence[ColumnElement[bool]]) -> Any:
     )
 
 
-def _glances(session: Session, hub: Hub, found: Sequence[Any], today: date) -> list[PostRow]:
+def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: date) -> list[PostRow]:
     """Add to some posts what there is of each, in one statement for each kind of thing."""
     ids = [row.id for row in found]
     seen = {row.post_id: row for row in session.execute(_seen(hub, ids, today))}
@@ -212,7 +213,7 @@ def _glances(session: Session, hub: Hub, found: Sequence[Any], today: date) -> l
     return rows
 
 
-def _seen(hub: Hub, ids: Sequence[str], today: date) -> Any:
+def _seen(hub: AppContext, ids: Sequence[str], today: date) -> Any:
     """Count by post who is registered and under five, who of them was measured this month, and when one was last."""
     month = today.replace(day=1)
     lately = and_(
@@ -301,7 +302,7 @@ class Roster:
         return self.day.month in VITAMIN_A_MONTHS
 
 
-def roster(session: Session, hub: Hub, scope: Scope, post_id: str, day: date) -> Roster:
+def roster(session: Session, hub: AppContext, scope: Scope, post_id: str, day: date) -> Roster:
     """Give the list of a post for a posyandu day: who should come, and what to look at.
 
     Parameters
@@ -369,7 +370,7 @@ def _capsule(months: int | None, day: date) -> str | None:
     return "blue" if months < RED_FROM else "red"
 
 
-def _last_values(session: Session, hub: Hub, post_id: str, day: date) -> dict[str, LastValues]:
+def _last_values(session: Session, hub: AppContext, post_id: str, day: date) -> dict[str, LastValues]:
     """Load the newest measurement up to a day of every child of a post, by whom it is of; of two on one day staff's."""
     rows = session.execute(
         select(
@@ -393,7 +394,7 @@ def _last_values(session: Session, hub: Hub, post_id: str, day: date) -> dict[st
     return {row.person_id: LastValues(*row[1:]) for row in rows}
 
 
-def _vitamin_a(session: Session, hub: Hub, post_id: str, day: date) -> dict[str, date]:
+def _vitamin_a(session: Session, hub: AppContext, post_id: str, day: date) -> dict[str, date]:
     """Find who was given vitamin A in the month of a day already: a second capsule would do harm."""
     rows = session.execute(
         select(
@@ -427,7 +428,7 @@ def _vitamin_a(session: Session, hub: Hub, post_id: str, day: date) -> dict[str,
     return given
 
 
-def log_roster(session: Session, hub: Hub, person: Person, shown: Roster, now: datetime) -> None:
+def log_roster(session: Session, hub: AppContext, person: Person, shown: Roster, now: datetime) -> None:
     """Log that somebody was shown the list of a post, names and all."""
     details = {
         "children": shown.children,

@@ -24,12 +24,13 @@ from sqlalchemy.orm import Session
 
 from schemas import Reason, check_change
 from schemas.words import reason
-from server import audit, ledger, office
-from server.db import upsert
-from server.errors import Problem
-from server.hub import Hub
-from server.merging import heads_of
-from server.models import (
+from server import audit
+from server.children import ledger
+from server.context import AppContext
+from server.crypto.vault import ChildKey
+from server.database.engine import upsert
+from server.database.ids import UUID_TEXT
+from server.database.models import (
     ChangeRow,
     Child,
     Delivery,
@@ -40,10 +41,11 @@ from server.models import (
     Tablet,
     table,
 )
-from server.office import Edit
-from server.places import UUID_TEXT
+from server.errors import Problem
 from server.review.scope import Scope, in_use, name_of, posts_within
-from server.security import ChildKey
+from server.sync import server_edits
+from server.sync.pipeline import heads_of
+from server.sync.server_edits import Edit
 from sync_protocol import (
     KEYS,
     NOTHING_SEEN,
@@ -131,7 +133,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class QuarantinedChange:
     """A change that was set aside. `kind`, `record_id`, `child_id`, `measured_on` and `source` are None where it names none
     that could be read; `name` is the child's, None where the reader may not know it or nobody does. `decision` stands;
     `reopened` says who took one back last (its `reason` is what was taken back)."""
@@ -178,7 +180,7 @@ class CaseFile:
     """A case with everything that a person needs to decide it: the change as it came, and its record as it stands
     (None where there is none yet)."""
 
-    case: Case
+    case: QuarantinedChange
     change: Json
     record: Json | None
 
@@ -210,14 +212,14 @@ class Release:
 
 def cases(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     *,
     state: str = OPEN,
     post_id: str | None = None,
     limit: int | None = None,
     offset: int = 0,
-) -> tuple[list[Case], int]:
+) -> tuple[list[QuarantinedChange], int]:
     """Load cases of one state: those that wait, longest waiting first; those decided, newest first.
 
     Returns
@@ -238,13 +240,15 @@ def cases(
     return [_case(hub, scope, row, state) for row in shown], len(chosen)
 
 
-def open_by_tablet(session: Session, hub: Hub) -> Counter[str]:
+def open_by_tablet(session: Session, hub: AppContext) -> Counter[str]:
     """Count the open cases of the district by tablet."""
     waiting, _ = _undecided(session, hub, Scope.whole_district(hub, shows_names=False), None)
     return Counter(row.actor for row in waiting)
 
 
-def _undecided(session: Session, hub: Hub, scope: Scope, post_id: str | None) -> tuple[list[Any], list[Any]]:
+def _undecided(
+    session: Session, hub: AppContext, scope: Scope, post_id: str | None
+) -> tuple[list[Any], list[Any]]:
     """Load the rows that nobody decided about, longest waiting first: those open, those answered."""
     waiting = or_(QuarantineDecision.decision.is_(None), QuarantineDecision.decision == REOPENED)
     query = _selected(hub, scope, post_id).where(waiting)
@@ -256,7 +260,7 @@ def _undecided(session: Session, hub: Hub, scope: Scope, post_id: str | None) ->
     return parted
 
 
-def case_file(session: Session, hub: Hub, scope: Scope, actor: str, counter: int) -> CaseFile:
+def case_file(session: Session, hub: AppContext, scope: Scope, actor: str, counter: int) -> CaseFile:
     """Load a case with the change as it came.
 
     Raises
@@ -272,13 +276,13 @@ def case_file(session: Session, hub: Hub, scope: Scope, actor: str, counter: int
     return CaseFile(case, change, _record_now(session, hub, case, row))
 
 
-def _state_of(session: Session, hub: Hub, row: Any) -> str:
+def _state_of(session: Session, hub: AppContext, row: Any) -> str:
     if row.decision in _STANDING:
         return DECIDED
     return ANSWERED if _answered(session, hub, [row]) else OPEN
 
 
-def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, now: datetime) -> None:
+def log_listed(session: Session, hub: AppContext, actor: str, shown: int, offset: int, now: datetime) -> None:
     """Log that somebody was shown some cases, names and all."""
     details = {"cases": shown, "offset": offset}
     audit.append(
@@ -286,7 +290,7 @@ def log_listed(session: Session, hub: Hub, actor: str, shown: int, offset: int, 
     )
 
 
-def log_viewed(session: Session, hub: Hub, actor: str, shown: CaseFile, now: datetime) -> None:
+def log_viewed(session: Session, hub: AppContext, actor: str, shown: CaseFile, now: datetime) -> None:
     """Log at the post that somebody read a change as it came: whatever is in it, a NIK too, is shown unmasked."""
     case = shown.case
     details = {"original": [case.tablet_id, case.counter], "child": case.child_id, "unmasked": True}
@@ -294,7 +298,7 @@ def log_viewed(session: Session, hub: Hub, actor: str, shown: CaseFile, now: dat
     audit.append(session, hub.district, stream, "quarantine.viewed", actor=actor, now=now, details=details)
 
 
-def _selected(hub: Hub, scope: Scope, post_id: str | None = None) -> Select[*tuple[Any, ...]]:
+def _selected(hub: AppContext, scope: Scope, post_id: str | None = None) -> Select[*tuple[Any, ...]]:
     """Select the cases in scope, each with its tablet, its post, its child if there is one, and its decision."""
     district = hub.district
     post = func.coalesce(Child.post_id, Tablet.post_id)
@@ -341,7 +345,9 @@ def _selected(hub: Hub, scope: Scope, post_id: str | None = None) -> Select[*tup
     return query if post_id is None else query.where(HealthPost.id == post_id)
 
 
-def _find(session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *, lock: bool = False) -> Any:
+def _find(
+    session: Session, hub: AppContext, scope: Scope, actor: str, counter: int, *, lock: bool = False
+) -> Any:
     if not UUID_TEXT.fullmatch(actor) or not 0 < counter < 2**53:
         raise Problem("record-unknown")
     if (
@@ -357,13 +363,13 @@ def _find(session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *,
     return row
 
 
-def _case(hub: Hub, scope: Scope, row: Any, state: str) -> Case:
+def _case(hub: AppContext, scope: Scope, row: Any, state: str) -> QuarantinedChange:
     wire = ledger.quarantined_change(hub.district, row, hub.vault)
     written = wire.get("kind")
     kind = written if isinstance(written, str) and written in REGISTERS else None
     key = wire["key"] if kind == "measurement" and isinstance(wire.get("key"), Mapping) else {}
     decision = _decision(row)
-    return Case(
+    return QuarantinedChange(
         row.actor,
         row.counter,
         row.tablet_name,
@@ -400,7 +406,7 @@ def _day(value: object) -> str | None:
         return None
 
 
-def _name(hub: Hub, row: Any, wire: Json) -> str | None:
+def _name(hub: AppContext, row: Any, wire: Json) -> str | None:
     """Give the name of the child: as it is registered, else as this very change would register it."""
     if row.state is not None:
         return name_of(hub, _Named(row.child_id, row.state, row.wrapped_key, row.key_version))
@@ -418,7 +424,7 @@ class _Named:
     key_version: int
 
 
-def _answered(session: Session, hub: Hub, rows: Sequence[Any]) -> set[tuple[str, int]]:
+def _answered(session: Session, hub: AppContext, rows: Sequence[Any]) -> set[tuple[str, int]]:
     """Find the cases of which a later change of the same tablet to the same record set, validly, every register again.
 
     A later change of *another* register answers nothing: the weight that was set aside is still nowhere to be seen.
@@ -433,7 +439,7 @@ def _answered(session: Session, hub: Hub, rows: Sequence[Any]) -> set[tuple[str,
     }
 
 
-def is_answered(hub: Hub, row: Any, changes: Sequence[Change]) -> bool:
+def is_answered(hub: AppContext, row: Any, changes: Sequence[Change]) -> bool:
     later = [c for c in changes if c.dot.actor == row.actor and c.dot.counter > row.counter]
     if not later:
         return False
@@ -444,7 +450,7 @@ def is_answered(hub: Hub, row: Any, changes: Sequence[Change]) -> bool:
     return names <= {name for change in later for name in change.registers}
 
 
-def _record_now(session: Session, hub: Hub, case: Case, row: Any) -> Json | None:
+def _record_now(session: Session, hub: AppContext, case: QuarantinedChange, row: Any) -> Json | None:
     """Give the state of a case's record as it is stored now."""
     if row.stored_child_id is None:
         return None
@@ -471,7 +477,7 @@ _HANGING: Final[Mapping[str, Any]] = {"follow_up": FollowUp.task, "delivery": De
 """Kinds of records of which one part of the key stands in the change alone, and where the table has it."""
 
 
-def _hanging_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Json | None:
+def _hanging_now(session: Session, hub: AppContext, case: QuarantinedChange, key: ChildKey) -> Json | None:
     """Give the state of a follow-up or delivery: it is looked for among the child's few."""
     kind, named = case.kind or "", _HANGING[case.kind or ""]
     model = named.class_
@@ -491,7 +497,7 @@ def _hanging_now(session: Session, hub: Hub, case: Case, key: ChildKey) -> Json 
 
 def release(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     actor: str,
     counter: int,
@@ -523,7 +529,7 @@ def release(
         edit = _after_undoing(session, hub, row, edit)
     as_it_is = "set" not in asked and "key" not in asked
     details = {"original": [actor, counter], "context": context, "corrected": not as_it_is}
-    (written,) = office.write(
+    (written,) = server_edits.write(
         session,
         hub,
         [edit],
@@ -540,7 +546,7 @@ def release(
 
 def dismiss(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     actor: str,
     counter: int,
@@ -583,7 +589,7 @@ def dismiss(
 
 
 def reopen(
-    session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
+    session: Session, hub: AppContext, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
 ) -> Decision:
     """Take a dismissal back: the case waits again.
 
@@ -606,7 +612,7 @@ def reopen(
 
 
 def undo(
-    session: Session, hub: Hub, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
+    session: Session, hub: AppContext, scope: Scope, actor: str, counter: int, *, author: str, now: datetime
 ) -> Decision:
     """Take a release back: a change of the hub gives its registers what they would hold without it, or removes the record
     that it alone had made; the case waits again.
@@ -632,7 +638,7 @@ def undo(
     registers = _without(session, hub, history, change)
     edit = Edit(change.kind, record_id, change.key, registers, fold(history).vector)
     details = {"original": [actor, counter], "release": list(change.dot)}
-    (written,) = office.write(
+    (written,) = server_edits.write(
         session, hub, [edit], "quarantine.undone", author=author, now=now, details=details
     )
     beside = Outcome(made.outcome) is Outcome.CONFLICT
@@ -654,7 +660,7 @@ def _nothing_to_undo(row: Any) -> Problem:
     )
 
 
-def _without(session: Session, hub: Hub, history: History, change: Change) -> dict[str, Json]:
+def _without(session: Session, hub: AppContext, history: History, change: Change) -> dict[str, Json]:
     """Give the registers that put a record back to what it would be without a change."""
     state = fold(history)
     others = tuple(c for c in history.changes if c.dot != change.dot)
@@ -686,7 +692,7 @@ def _refuse_undoing(registers: Iterable[str]) -> None:
         raise Problem("undo-refused", registers=", ".join(named))
 
 
-def _has_records(session: Session, hub: Hub, child_id: str) -> bool:
+def _has_records(session: Session, hub: AppContext, child_id: str) -> bool:
     """Say whether anything stands that belongs to a child: it would hang on a child that is gone."""
     return any(
         session.execute(
@@ -698,7 +704,7 @@ def _has_records(session: Session, hub: Hub, child_id: str) -> bool:
     )
 
 
-def _after_undoing(session: Session, hub: Hub, row: Any, edit: Edit) -> Edit:
+def _after_undoing(session: Session, hub: AppContext, row: Any, edit: Edit) -> Edit:
     """Let a release follow on the taking back of the one before it, which its author had on the screen; only where that
     release replaced what the cadre had seen, or a value that nobody has decided about would be lost."""
     undone = session.get_one(ChangeRow, (hub.district, row.released_actor, row.released_counter))
@@ -711,7 +717,7 @@ def _after_undoing(session: Session, hub: Hub, row: Any, edit: Edit) -> Edit:
     return replace(edit, context=context, registers={**edit.registers, **back})
 
 
-def _decide(session: Session, hub: Hub, row: Any, decision: Decision) -> None:
+def _decide(session: Session, hub: AppContext, row: Any, decision: Decision) -> None:
     stored = {
         "district": hub.district,
         "actor": row.actor,
@@ -735,7 +741,9 @@ def _decided_before(row: Any) -> Problem:
     )
 
 
-def _released_before(session: Session, hub: Hub, row: Any, edit: Edit, context: str, author: str) -> Release:
+def _released_before(
+    session: Session, hub: AppContext, row: Any, edit: Edit, context: str, author: str
+) -> Release:
     """Give the answer of a release again to whoever asks for the very same; tell everybody else that they are late."""
     if row.decision != RELEASED or row.decided_by != author:
         raise _decided_before(row)
@@ -750,7 +758,9 @@ def _released_before(session: Session, hub: Hub, row: Any, edit: Edit, context: 
     return Release(change.dot, Outcome(stored.outcome), context)
 
 
-def _copy(session: Session, hub: Hub, scope: Scope, row: Any, asked: Json, now: datetime) -> tuple[Edit, str]:
+def _copy(
+    session: Session, hub: AppContext, scope: Scope, row: Any, asked: Json, now: datetime
+) -> tuple[Edit, str]:
     """Give the change to be made in the original's stead, and whether the original's context could be kept."""
     wire = ledger.quarantined_change(hub.district, row, hub.vault)
     kind, key = wire.get("kind"), asked.get("key", wire.get("key"))
@@ -793,7 +803,7 @@ def _of_context(found: Reason) -> bool:
     return found.path.partition(".")[0] == "context"
 
 
-def _in_reach(session: Session, hub: Hub, scope: Scope, row: Any, child_id: str) -> None:
+def _in_reach(session: Session, hub: AppContext, scope: Scope, row: Any, child_id: str) -> None:
     """Refuse a correction for a child that the deciding person may not see, or that was erased."""
     if child_id == row.child_id:
         return

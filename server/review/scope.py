@@ -13,12 +13,12 @@ import orjson
 from sqlalchemy import ColumnElement, and_, false, select
 from sqlalchemy.orm import Session
 
-from server import ledger
 from server.accounts import Person
-from server.flags import RULES
+from server.children import ledger
+from server.children.flags import RULES
+from server.context import AppContext
+from server.database.models import Attention, Child, Delivery, Flag, FollowUp, HealthPost
 from server.growth.weight_gain import months_completed
-from server.hub import Hub
-from server.models import Attention, Child, Delivery, Flag, FollowUp, HealthPost
 from sync_protocol import RecordState
 
 RULE_ORDER: Final = {name: number for number, name in enumerate(RULES)}
@@ -48,7 +48,7 @@ class Scope:
         return cls(person.scope_kind, person.scope, person.may("see_names"))
 
     @classmethod
-    def whole_district(cls, hub: Hub, *, shows_names: bool) -> "Scope":
+    def whole_district(cls, hub: AppContext, *, shows_names: bool) -> "Scope":
         """Give the scope of who operates the installation."""
         return cls("district", hub.district, shows_names)
 
@@ -64,7 +64,7 @@ class RaisedFlag:
     raised_at: datetime
 
 
-def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody.
 
     Children whose parents have had processing restricted are in nobody's scope but that of `rights`, which asks `reach`.
@@ -72,7 +72,7 @@ def within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     return and_(reach(hub, scope), Child.restricted_at.is_(None))
 
 
-def reach(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def reach(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on Child that holds for those in scope, restricted ones too."""
     own = Child.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
@@ -82,13 +82,13 @@ def reach(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     return and_(own, Child.post_id.in_(select(HealthPost.id).where(posts_within(hub, scope))))
 
 
-def queue_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def queue_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on Attention that holds for those in scope; an unknown scope holds for nobody."""
     return rows_within(hub, scope, Attention)
 
 
 def rows_within(
-    hub: Hub, scope: Scope, model: type[Attention] | type[Delivery] | type[FollowUp]
+    hub: AppContext, scope: Scope, model: type[Attention] | type[Delivery] | type[FollowUp]
 ) -> ColumnElement[bool]:
     """Give the condition on what is kept of children, which has their post, that holds for those in scope: as `within` does,
     without a look at each child."""
@@ -105,13 +105,13 @@ def in_use() -> ColumnElement[bool]:
     return and_(Child.wrapped_key.is_not(None), Child.restricted_at.is_(None))
 
 
-def not_restricted(hub: Hub, child_id: Any) -> ColumnElement[bool]:
+def not_restricted(hub: AppContext, child_id: Any) -> ColumnElement[bool]:
     """Give the condition on a column of children's ids that none is restricted, for a query without Child."""
     mine = Child.district == hub.district, Child.restricted_at.is_not(None)
     return cast(ColumnElement[bool], child_id.not_in(select(Child.id).where(*mine)))
 
 
-def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
+def posts_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     """Give the condition on HealthPost that holds for those in scope; an unknown scope holds for nobody."""
     own = HealthPost.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
@@ -127,7 +127,7 @@ def posts_within(hub: Hub, scope: Scope) -> ColumnElement[bool]:
     return false()
 
 
-def name_of(hub: Hub, row: Any) -> str | None:
+def name_of(hub: AppContext, row: Any) -> str | None:
     """Unseal a child's name: every candidate where it is in conflict, None where there is none or the person was erased."""
     if row.state is None or row.wrapped_key is None:
         return None
@@ -136,13 +136,13 @@ def name_of(hub: Hub, row: Any) -> str | None:
     return " / ".join(dict.fromkeys(names)) or None
 
 
-def state_of(hub: Hub, child_id: str, row: Any) -> RecordState:
+def state_of(hub: AppContext, child_id: str, row: Any) -> RecordState:
     key = hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
     wire = orjson.loads(ledger.read_child(hub.district, child_id, row.state, key))
     return RecordState.from_wire("child", child_id, {}, wire)
 
 
-def flags_of(session: Session, hub: Hub, child_ids: Sequence[str]) -> dict[str, list[RaisedFlag]]:
+def flags_of(session: Session, hub: AppContext, child_ids: Sequence[str]) -> dict[str, list[RaisedFlag]]:
     """Load the flags of some children, each child's most urgent first."""
     rows = session.execute(
         select(Flag.child_id, Flag.rule, Flag.urgency, Flag.subject, Flag.details, Flag.raised_at).where(

@@ -15,9 +15,9 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from server import audit
+from server.context import AppContext
+from server.database.models import Attention, Child, HealthPost, NikIndex
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Attention, Child, HealthPost, NikIndex
 from server.review.scope import Scope, age_in_months, state_of, within
 from sync_protocol import RecordState
 
@@ -29,7 +29,7 @@ NIK_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundChild:
     """A child that was searched for; `urgency` is None for one who is not in the queue."""
 
     child_id: str
@@ -48,12 +48,12 @@ class Search:
     """What a search found: `by` is "nik" or "name"; `more` says that not all are shown."""
 
     by: str
-    found: tuple[Found, ...]
+    found: tuple[FoundChild, ...]
     more: bool
 
 
 def search(
-    session: Session, hub: Hub, scope: Scope, words: str, *, today: date, post_id: str | None = None
+    session: Session, hub: AppContext, scope: Scope, words: str, *, today: date, post_id: str | None = None
 ) -> Search:
     """Find children of a scope by NIK (16 digits) or by the beginnings of words of their own or their mother's name.
 
@@ -95,7 +95,7 @@ def search(
     return Search("name", tuple(found[:MOST_FOUND]), len(found) > MOST_FOUND)
 
 
-def _children(hub: Hub, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+def _children(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             Child.id.label("child_id"),
@@ -140,10 +140,10 @@ def _names(state: RecordState) -> Iterator[list[str]]:
     yield own + mothers
 
 
-def _found(row: Any, state: RecordState, today: date) -> Found:
+def _found(row: Any, state: RecordState, today: date) -> FoundChild:
     names = dict.fromkeys(s.value["name"] for s in state.registers.get("identity", ()))
     mothers = dict.fromkeys(s.value.get("mother") for s in state.registers.get("parents", ()))
-    return Found(
+    return FoundChild(
         row.child_id,
         " / ".join(names) or None,
         " / ".join(mother for mother in mothers if mother) or None,
@@ -156,7 +156,7 @@ def _found(row: Any, state: RecordState, today: date) -> Found:
     )
 
 
-def log_searched(session: Session, hub: Hub, actor: str, done: Search, now: datetime) -> None:
+def log_searched(session: Session, hub: AppContext, actor: str, done: Search, now: datetime) -> None:
     """Log that somebody searched and how many they were shown; what they typed is not kept."""
     details = {"by": done.by, "children": len(done.found)}
     audit.append(

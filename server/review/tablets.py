@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from schemas.words import reason
 from server import accounts
 from server.accounts import CODE_DAYS
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet
 from server.errors import Problem
-from server.hub import Hub
-from server.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet
-from server.places import UUID_TEXT
 from server.review import quarantine
 from server.review.scope import Scope, posts_within
 
@@ -158,7 +158,7 @@ def _text(at: datetime | None) -> str | None:
 
 def tablets(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     *,
     post_id: str | None = None,
@@ -221,7 +221,7 @@ _COLUMNS: Final = (
 )
 
 
-def _warned(session: Session, hub: Hub) -> dict[str, dict[str, datetime]]:
+def _warned(session: Session, hub: AppContext) -> dict[str, dict[str, datetime]]:
     """Load what stands of every tablet of the district, by tablet and code, in the order of WARNINGS."""
     rows = session.execute(
         select(Notice.subject, Notice.kind, Notice.raised_at).where(
@@ -237,7 +237,7 @@ def _warned(session: Session, hub: Hub) -> dict[str, dict[str, datetime]]:
 
 
 def make_code(
-    session: Session, hub: Hub, scope: Scope, asked: Mapping[str, Any], *, actor: str, now: datetime
+    session: Session, hub: AppContext, scope: Scope, asked: Mapping[str, Any], *, actor: str, now: datetime
 ) -> Code:
     """Make a one-time code with which a device becomes a tablet of a post in scope.
 
@@ -273,7 +273,7 @@ def make_code(
 
 
 def open_codes(
-    session: Session, hub: Hub, scope: Scope, now: datetime, *, post_id: str | None = None
+    session: Session, hub: AppContext, scope: Scope, now: datetime, *, post_id: str | None = None
 ) -> list[OpenCode]:
     """Give the codes in scope that a device could still enrol with, the one that ends first in front."""
     query = (
@@ -297,7 +297,9 @@ def open_codes(
     return [OpenCode(*row) for row in session.execute(query)]
 
 
-def cancel_code(session: Session, hub: Hub, scope: Scope, handle: str, *, actor: str, now: datetime) -> None:
+def cancel_code(
+    session: Session, hub: AppContext, scope: Scope, handle: str, *, actor: str, now: datetime
+) -> None:
     """End a code before anybody used it, one that was read by the wrong person for instance.
 
     Raises
@@ -320,7 +322,7 @@ def cancel_code(session: Session, hub: Hub, scope: Scope, handle: str, *, actor:
         raise Problem("enrolment-code-over")
 
 
-def known_posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str, str]]:
+def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[str, str, str]]:
     """Give the posts in scope to choose from: (health centre's name, post's id, post's name), in that order."""
     rows = session.execute(
         select(HealthCentre.name, HealthPost.id, HealthPost.name)
@@ -336,7 +338,9 @@ def known_posts(session: Session, hub: Hub, scope: Scope) -> list[tuple[str, str
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def revoke(session: Session, hub: Hub, scope: Scope, tablet_id: str, *, actor: str, now: datetime) -> None:
+def revoke(
+    session: Session, hub: AppContext, scope: Scope, tablet_id: str, *, actor: str, now: datetime
+) -> None:
     """Revoke a tablet in scope: what it still sends is set aside for a person. Asked again, nothing more happens.
 
     Raises

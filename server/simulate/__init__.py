@@ -12,15 +12,17 @@ makes them; everything else goes to the server as from any tablet.
 
 from pathlib import Path
 
-from server.hub import Hub
+from server.context import AppContext
 from server.simulate.fleet import Tell, send_out
 from server.simulate.survey import Unusable, read_survey
-from server.simulate.verdict import Check, Report, judge
+from server.simulate.verdict import PromiseCheck, SimulationReport, judge
 
-__all__ = ["Check", "Report", "Unusable", "simulate"]
+__all__ = ["PromiseCheck", "SimulationReport", "Unusable", "simulate"]
 
 
-def simulate(file: Path, server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Report:
+def simulate(
+    file: Path, server_url: str, hub: AppContext, *, chaos: bool, seed: int, tell: Tell
+) -> SimulationReport:
     """Send a survey through a fleet and check that everybody agrees.
 
     Parameters

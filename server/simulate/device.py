@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import orjson
 
-from server.security import SigningKey
-from server.simulate.line import Answer, Cut, Line, LineLost
+from server.crypto.vault import SigningKey
+from server.simulate.line import Answer, Cut, CuttableLine, LineLost
 from server.simulate.survey import Unusable
 from sync_protocol import (
     Answered,
@@ -81,7 +81,7 @@ class KeysByNumber:
 
 
 @dataclass(slots=True)
-class Refusal:
+class RefusedChange:
     """A change that was set aside, and which registers the cadre's correction left out (None: it cannot be mended here)."""
 
     change: Change
@@ -116,7 +116,7 @@ class Notebook:
     receipts: dict[tuple[str, str], bytes] = field(default_factory=dict)
     told: dict[Dot, set[str]] = field(default_factory=dict)
     bodies: list[tuple[tuple[str, str], bytes]] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedChange] = field(default_factory=list)
     corrected: Corrected = field(default_factory=Corrected)
     copied: set[str] = field(default_factory=set)
     enrolments: list[str] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Notebook:
     traffic: Counter[str] = field(default_factory=Counter)
 
 
-class Device:
+class SimulatedTablet:
     """A tablet in somebody's hands.
 
     Parameters
@@ -148,7 +148,7 @@ class Device:
         self.name, self.author, self.luck = name, author, luck
         self.file, self.clock_offset = file, clock_offset
         self.notebook = Notebook()
-        self.line: Line | None = None
+        self.line: CuttableLine | None = None
         self.was_copied = False
         self.client = self._opened()
         self.notebook.enrolments.append(self.replica.tablet_id)
@@ -159,7 +159,7 @@ class Device:
         return self.client.replica
 
     @contextmanager
-    def on(self, line: Line) -> Iterator[None]:
+    def on(self, line: CuttableLine) -> Iterator[None]:
         """Have a line for a while."""
         self.line = line
         try:
@@ -209,10 +209,10 @@ class Device:
         self.file = copy
         self.client = self._opened()
 
-    def clone(self) -> "Device":
+    def clone(self) -> "SimulatedTablet":
         """Copy the disk into a second device, key and all: from now on two go by one name."""
         self.notebook.traffic["cloned"] += 1
-        other = Device(
+        other = SimulatedTablet(
             f"{self.name} (clone)",
             self.back_up(),
             author=f"{self.author[:60]}-2",
@@ -241,7 +241,7 @@ class Device:
             self._note(orjson.loads(body)["batch"], answer.json()["receipt"], body)
         return answer
 
-    def _sent_twice_at_once(self, line: Line, body: bytes) -> Answer:
+    def _sent_twice_at_once(self, line: CuttableLine, body: bytes) -> Answer:
         """Send the same batch on two connections, as a second tap does."""
         self.notebook.traffic["sent twice at once"] += 1
         line.send("POST", SYNC, body)
@@ -365,7 +365,7 @@ class Device:
 
     def _correct(self, change: Change, item: Item) -> None:
         left_out = refused_registers(item.reasons)
-        self.notebook.refusals.append(Refusal(change, item.reasons, left_out))
+        self.notebook.refusals.append(RefusedChange(change, item.reasons, left_out))
         if left_out is None:
             return
         registers = {name: value for name, value in change.registers.items() if name not in left_out}

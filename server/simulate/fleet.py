@@ -30,13 +30,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import accounts, places
-from server.hub import Hub
-from server.models import HealthCentre
-from server.places import new_id
-from server.simulate.device import APP, Device, KeysByNumber, Luck, PromiseBroken, Refusal
-from server.simulate.line import Answer, Line, LineLost
-from server.simulate.survey import Row, Unusable
+from server import accounts
+from server.context import AppContext
+from server.database.ids import new_id
+from server.database.models import HealthCentre
+from server.places import health_posts
+from server.simulate.device import APP, KeysByNumber, Luck, PromiseBroken, RefusedChange, SimulatedTablet
+from server.simulate.line import Answer, CuttableLine, LineLost
+from server.simulate.survey import SurveyRow, Unusable
 from sync_protocol import Form, Json, ProtocolError, follow_up_id, measurement_id
 from sync_protocol.client import Client, NotReached, Refused
 
@@ -55,7 +56,7 @@ COPIED: Final = 0.08
 """Share of tablets that are cloned, and share of those that are restored from an older copy; one of each at least."""
 
 Tell = Callable[[str], None]
-Step = Callable[[Device], None]
+Step = Callable[[SimulatedTablet], None]
 
 
 class Sharing(Enum):
@@ -76,16 +77,16 @@ class Fate(Enum):
 
 
 @dataclass(slots=True)
-class Case:
+class SurveyChild:
     """A child of the survey: who records it, with whom, what is to be done for it (`task`), and what became of it."""
 
-    row: Row
+    row: SurveyRow
     child_id: str
-    owner: Device
-    partner: Device | None = None
+    owner: SimulatedTablet
+    partner: SimulatedTablet | None = None
     sharing: Sharing | None = None
     task: str | None = None
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedChange] = field(default_factory=list)
 
     @property
     def measurement_id(self) -> str:
@@ -96,7 +97,7 @@ class Case:
         return follow_up_id(self.child_id, self.task or "")
 
     @property
-    def visitor(self) -> Device:
+    def visitor(self) -> SimulatedTablet:
         """Who does what is to be done: the other tablet, if there is one."""
         return self.partner or self.owner
 
@@ -136,10 +137,10 @@ class Case:
 class Fleet:
     """All that took part, when it is over. `disks` holds the tablets' files; close the fleet to be rid of it."""
 
-    devices: list[Device]
-    cases: list[Case]
+    devices: list[SimulatedTablet]
+    cases: list[SurveyChild]
     disks: "tempfile.TemporaryDirectory[str]"
-    fates: dict[Device, Fate] = field(default_factory=dict)
+    fates: dict[SimulatedTablet, Fate] = field(default_factory=dict)
     seconds: float = 0.0
 
     def close(self) -> None:
@@ -153,7 +154,9 @@ class Fleet:
         return sum(case.sharing in sharings for case in self.cases)
 
 
-def send_out(rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell) -> Fleet:
+def send_out(
+    rows: Sequence[SurveyRow], server_url: str, hub: AppContext, *, chaos: bool, seed: int, tell: Tell
+) -> Fleet:
     """Live through the day.
 
     Parameters
@@ -187,7 +190,7 @@ def _live(fleet: Fleet, server_url: str, *, chaos: bool, tell: Tell) -> None:
         day.settle()
         day.phase("decide conflicts", day.decide)
         day.settle()
-    refusals: dict[str, list[Refusal]] = {}
+    refusals: dict[str, list[RefusedChange]] = {}
     for device in fleet.devices:
         for refusal in device.notebook.refusals:
             refusals.setdefault(refusal.change.record_id, []).append(refusal)
@@ -208,8 +211,8 @@ def _knock(server_url: str) -> None:
         )
 
 
-def _asked(server_url: str, question: Callable[[Line], Answer]) -> Answer:
-    with Line(server_url, Counter()) as line:
+def _asked(server_url: str, question: Callable[[CuttableLine], Answer]) -> Answer:
+    with CuttableLine(server_url, Counter()) as line:
         try:
             return question(line)
         except LineLost as error:
@@ -217,11 +220,18 @@ def _asked(server_url: str, question: Callable[[Line], Answer]) -> Answer:
 
 
 def _assemble(
-    fleet: Fleet, rows: Sequence[Row], server_url: str, hub: Hub, *, chaos: bool, seed: int, tell: Tell
+    fleet: Fleet,
+    rows: Sequence[SurveyRow],
+    server_url: str,
+    hub: AppContext,
+    *,
+    chaos: bool,
+    seed: int,
+    tell: Tell,
 ) -> None:
     """Make posts and tablets, and share the children out."""
     teams = sorted({(row.site, row.team) for row in rows})  # those of one post side by side
-    devices: dict[tuple[str, str], Device] = {}
+    devices: dict[tuple[str, str], SimulatedTablet] = {}
     # The first one alone: if this server has other data than --data, hardly anything was made.
     starts = range(1, len(teams), CODES_AT_ONCE)
     for some in (teams[:1], *(teams[start : start + CODES_AT_ONCE] for start in starts)):
@@ -231,7 +241,7 @@ def _assemble(
             devices[site, team] = _enrol(server_url, file, site, team, code, luck)
             fleet.devices.append(devices[site, team])
         tell(f"{len(devices)} of {len(teams)} tablets enrolled")
-    fleet.cases = [Case(row, new_id(), devices[row.site, row.team]) for row in rows]
+    fleet.cases = [SurveyChild(row, new_id(), devices[row.site, row.team]) for row in rows]
     if chaos:
         rng = random.Random(seed)  # noqa: S311  # repeatable
         _share(fleet.cases, devices, rng)
@@ -239,13 +249,13 @@ def _assemble(
         _plan_visits(fleet.cases, random.Random(f"{seed}/visits"))  # noqa: S311  # repeatable
 
 
-def _enrolment_codes(hub: Hub, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _enrolment_codes(hub: AppContext, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Make codes as an operator does, and the posts that are not there yet."""
     now = datetime.now(UTC)
     codes = {}
     with hub.database.transaction() as session:
         for site, team in teams:
-            found = places.find_post(session, hub.district, site)
+            found = health_posts.find_post(session, hub.district, site)
             post_id = found.id if found else _new_post(session, hub, site, now)
             name = f"Tablet survei {site} tim {team}"
             codes[site, team] = accounts.make_enrolment_code(
@@ -254,18 +264,18 @@ def _enrolment_codes(hub: Hub, teams: Iterable[tuple[str, str]]) -> dict[tuple[s
     return codes
 
 
-def _new_post(session: Session, hub: Hub, name: str, now: datetime) -> str:
+def _new_post(session: Session, hub: AppContext, name: str, now: datetime) -> str:
     centre_id = session.execute(
         select(HealthCentre.id)
         .where(HealthCentre.district == hub.district, HealthCentre.name == HEALTH_CENTRE)
         .limit(1)
     ).scalar()
     if centre_id is None:
-        centre_id = places.add_health_centre(session, hub, HEALTH_CENTRE, None, actor=OPERATOR, now=now)
-    return places.add_post(session, hub, name, centre_id, None, actor=OPERATOR, now=now)
+        centre_id = health_posts.add_health_centre(session, hub, HEALTH_CENTRE, None, actor=OPERATOR, now=now)
+    return health_posts.add_post(session, hub, name, centre_id, None, actor=OPERATOR, now=now)
 
 
-def _enrol(server_url: str, file: Path, site: str, team: str, code: str, luck: Luck) -> Device:
+def _enrol(server_url: str, file: Path, site: str, team: str, code: str, luck: Luck) -> SimulatedTablet:
     try:
         Client.enrol(
             file, server_url, code, keys=KeysByNumber(), app=APP, device=f"{site} {team}"[:80]
@@ -278,7 +288,7 @@ def _enrol(server_url: str, file: Path, site: str, team: str, code: str, luck: L
     except NotReached as error:
         raise Unusable(f"there is no server at {server_url} ({error.why}): start it with 'serve'") from error
     wrong_by = luck.rng.choice(WRONG_CLOCKS_SECONDS) if luck.chaos else 0
-    return Device(
+    return SimulatedTablet(
         f"{site}/{team}",
         file,
         author=f"kader-{''.join(c for c in team if c.isascii() and c.isalnum()) or 'x'}"[:64],
@@ -287,7 +297,7 @@ def _enrol(server_url: str, file: Path, site: str, team: str, code: str, luck: L
     )
 
 
-def _fates(fleet: Fleet, rng: random.Random) -> dict[Device, Fate]:
+def _fates(fleet: Fleet, rng: random.Random) -> dict[SimulatedTablet, Fate]:
     """Choose whose disks are copied, of those tablets that record several children."""
     recorded = Counter(case.owner for case in fleet.cases)
     likely = [device for device in fleet.devices if recorded[device] >= 3]
@@ -296,9 +306,11 @@ def _fates(fleet: Fleet, rng: random.Random) -> dict[Device, Fate]:
     return dict.fromkeys(chosen[:many], Fate.CLONED) | dict.fromkeys(chosen[many:], Fate.RESTORED)
 
 
-def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng: random.Random) -> None:
+def _share(
+    cases: Sequence[SurveyChild], devices: Mapping[tuple[str, str], SimulatedTablet], rng: random.Random
+) -> None:
     """Choose the children that two tablets of a post edit at once; values far from any limit, so that none is refused."""
-    others: dict[str, list[Device]] = {}
+    others: dict[str, list[SimulatedTablet]] = {}
     for (site, _), device in devices.items():
         others.setdefault(site, []).append(device)
     for case in cases:
@@ -309,7 +321,7 @@ def _share(cases: Sequence[Case], devices: Mapping[tuple[str, str], Device], rng
             case.partner, case.sharing = rng.choice(partners), rng.choice(list(Sharing))
 
 
-def _plan_visits(cases: Sequence[Case], rng: random.Random) -> None:
+def _plan_visits(cases: Sequence[SurveyChild], rng: random.Random) -> None:
     """Choose the children for whom something is to be done."""
     for case in cases:
         if rng.random() < VISITED:
@@ -322,7 +334,7 @@ def _plan_visits(cases: Sequence[Case], rng: random.Random) -> None:
 class _Hands:
     """The tablet of a team while it records, its clone if it gets one, and the copy it may be restored from."""
 
-    def __init__(self, device: Device, fate: Fate, steps: int) -> None:
+    def __init__(self, device: SimulatedTablet, fate: Fate, steps: int) -> None:
         self.devices = [device]
         self._away = {device: 0}
         self._copy: Path | None = None
@@ -330,7 +342,7 @@ class _Hands:
         self._clone_at = first if fate is Fate.CLONED else 0
         self._copy_at, self._restore_at = (first, second) if fate is Fate.RESTORED else (0, 0)
 
-    def take_up(self, number: int) -> Device:
+    def take_up(self, number: int) -> SimulatedTablet:
         """Give the tablet that does a step, after what becomes of tablets before it."""
         device = self.devices[0]
         if number and number == self._clone_at:
@@ -343,7 +355,7 @@ class _Hands:
             device.restore(self._copy)
         return device.luck.rng.choice(self.devices) if len(self.devices) > 1 else device
 
-    def after(self, device: Device) -> None:
+    def after(self, device: SimulatedTablet) -> None:
         """Let what happens between two children happen."""
         luck = device.luck
         if luck.strikes(0.05):
@@ -356,7 +368,7 @@ class _Hands:
         elif luck.strikes(0.4):
             device.sync()
 
-    def put_down(self, device: Device) -> None:
+    def put_down(self, device: SimulatedTablet) -> None:
         """Send what is left, unless there is no line or the cadre forgets."""
         if not self._away[device] and not device.luck.strikes(0.2):
             while device.replica.unanswered():
@@ -368,9 +380,9 @@ class _Day:
 
     def __init__(self, server_url: str, fleet: Fleet, tell: Tell) -> None:
         self._url, self._fleet, self._tell = server_url, fleet, tell
-        self._mine: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
-        self._shared: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
-        self._visits: dict[Device, list[Case]] = {device: [] for device in fleet.devices}
+        self._mine: dict[SimulatedTablet, list[SurveyChild]] = {device: [] for device in fleet.devices}
+        self._shared: dict[SimulatedTablet, list[SurveyChild]] = {device: [] for device in fleet.devices}
+        self._visits: dict[SimulatedTablet, list[SurveyChild]] = {device: [] for device in fleet.devices}
         for case in fleet.cases:
             self._mine[case.owner].append(case)
             if case.partner:
@@ -379,7 +391,7 @@ class _Day:
             if case.task:
                 self._visits[case.visitor].append(case)
 
-    def phase(self, name: str, work: Callable[[Device], int]) -> int:
+    def phase(self, name: str, work: Callable[[SimulatedTablet], int]) -> int:
         """Let every tablet do its part, WORKERS at once; one that meets a broken promise is left out from then on."""
         devices = [device for device in self._fleet.devices if not device.notebook.broken]
         moved, told = 0, time.monotonic()
@@ -397,8 +409,8 @@ class _Day:
         self._tell(f"{name}: done")
         return moved
 
-    def _part(self, device: Device, work: Callable[[Device], int]) -> int:
-        with Line(self._url, device.notebook.traffic) as line, device.on(line):
+    def _part(self, device: SimulatedTablet, work: Callable[[SimulatedTablet], int]) -> int:
+        with CuttableLine(self._url, device.notebook.traffic) as line, device.on(line):
             try:
                 return work(device)
             except (PromiseBroken, ProtocolError) as broken:
@@ -408,13 +420,13 @@ class _Day:
     def settle(self) -> None:
         """Let everybody sync until a whole round moved nothing."""
         for _ in range(50):
-            if self.phase("sync until quiet", Device.sync_until_quiet) == 0:
+            if self.phase("sync until quiet", SimulatedTablet.sync_until_quiet) == 0:
                 return
         self._fleet.devices[0].notebook.broken.append("the fleet never came to rest")
 
     # record
 
-    def record(self, device: Device) -> int:
+    def record(self, device: SimulatedTablet) -> int:
         """Register and measure every child of the team; in chaos in any order, with the line there or not."""
         steps = self._steps(device)
         hands = _Hands(device, self._fleet.fates.get(device, Fate.KEPT), len(steps))
@@ -429,7 +441,7 @@ class _Day:
         return len(self._mine[device])
 
     @contextmanager
-    def _lent_line(self, owner: Device, held: Device) -> Iterator[Device]:
+    def _lent_line(self, owner: SimulatedTablet, held: SimulatedTablet) -> Iterator[SimulatedTablet]:
         """Let a clone use its original's line."""
         if held is owner or owner.line is None:
             yield held
@@ -437,7 +449,7 @@ class _Day:
             with held.on(owner.line):
                 yield held
 
-    def _steps(self, device: Device) -> list[Step]:
+    def _steps(self, device: SimulatedTablet) -> list[Step]:
         """Give what the team does, in order: in chaos children in any order, some registered after they were measured."""
         steps: list[Step] = []
         late: list[tuple[Step, Step]] = []
@@ -460,7 +472,7 @@ class _Day:
 
     # edit and decide
 
-    def edit(self, device: Device) -> int:
+    def edit(self, device: SimulatedTablet) -> int:
         """Write this tablet's part of what two write at once, and what came of its visits; nothing is sent before all have
         written.
         """
@@ -487,7 +499,7 @@ class _Day:
                     device.write(form, {"weight": {**registers["weight"], "weight_g": wrong}})
         return 0
 
-    def decide(self, device: Device) -> int:
+    def decide(self, device: SimulatedTablet) -> int:
         """Save the survey's value over both, on the tablet that the other one's cadre asked."""
         for case in self._shared.get(device, ()):
             if case.sharing is Sharing.CONFLICT and device is case.partner:
@@ -501,32 +513,32 @@ class _Day:
         return 0
 
 
-def _opened(device: Device, case: Case) -> Form:
+def _opened(device: SimulatedTablet, case: SurveyChild) -> Form:
     return device.client.open_measurement(case.child_id, case.row.measured_on, SOURCE)
 
 
-def _opened_task(device: Device, case: Case) -> Form:
+def _opened_task(device: SimulatedTablet, case: SurveyChild) -> Form:
     return device.client.open_follow_up(case.child_id, case.task or "")
 
 
-def _asking_for_a_visit(case: Case) -> Step:
-    def ask(device: Device) -> None:
+def _asking_for_a_visit(case: SurveyChild) -> Step:
+    def ask(device: SimulatedTablet) -> None:
         device.write(_opened_task(device, case), {"task": case.visit()})
 
     return ask
 
 
-def _registering(case: Case) -> Step:
-    def register(device: Device) -> None:
+def _registering(case: SurveyChild) -> Step:
+    def register(device: SimulatedTablet) -> None:
         device.write(device.client.open_child(case.child_id), case.expected("child"))
 
     return register
 
 
-def _measuring(case: Case) -> Step:
+def _measuring(case: SurveyChild) -> Step:
     """Measure, less what the plan keeps for later."""
 
-    def measure(device: Device) -> None:
+    def measure(device: SimulatedTablet) -> None:
         registers = case.row.registers()
         if case.sharing is Sharing.MERGE:
             del registers["muac"]

@@ -10,10 +10,9 @@ from typing import Final
 
 from server.simulate.survey import Unusable
 from sync_protocol import LocalProtocolError
-from sync_protocol.client import Answer, LineLost
-from sync_protocol.client import Line as RealLine
+from sync_protocol.client import Answer, Line as RealLine, LineLost
 
-__all__ = ["Answer", "Cut", "Line", "LineLost"]
+__all__ = ["Answer", "Cut", "CuttableLine", "LineLost"]
 
 SECONDS: Final = 60.0
 """Longer than a busy server takes for any answer."""
@@ -28,7 +27,7 @@ class Cut(Enum):
     MIDWAY = "within the answer"
 
 
-class Line(RealLine):
+class CuttableLine(RealLine):
     """A connection to one server; made when first used, and again after it broke.
 
     Parameters
@@ -50,9 +49,9 @@ class Line(RealLine):
         self._url, self._traffic = server_url, traffic
         self._cut = Cut.NOWHERE
 
-    def another(self) -> "Line":
+    def another(self) -> "CuttableLine":
         """Give a second connection to the same server."""
-        return Line(self._url, self._traffic)
+        return CuttableLine(self._url, self._traffic)
 
     def post(self, path: str, body: bytes, cut: Cut = Cut.NOWHERE) -> Answer:
         """Send JSON and read the answer; LineLost always, where a cut was asked for."""

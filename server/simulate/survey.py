@@ -42,7 +42,7 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SurveyRow:
     """One child measured once.
 
     Parameters
@@ -107,7 +107,7 @@ class Row:
         return registers
 
 
-def read_survey(file: Path) -> list[Row]:
+def read_survey(file: Path) -> list[SurveyRow]:
     """Read a survey.
 
     Raises
@@ -167,7 +167,7 @@ class _Cells:
         return found
 
 
-def _row(cells: _Cells) -> Row:
+def _row(cells: _Cells) -> SurveyRow:
     if None in cells.cells or None in cells.cells.values():
         raise Unusable(f"{cells.file}, line {cells.line}: not as many cells as the header has columns")
     cells.needed("measured_on")
@@ -181,7 +181,7 @@ def _row(cells: _Cells) -> Row:
     scores = {
         index: cells.read(column, _decimal, "a score such as -1.25") for index, column in SCORES.items()
     }
-    return Row(
+    return SurveyRow(
         label=_label(cells),
         site=cells.needed("site"),
         team=cells.needed("team"),

@@ -14,10 +14,10 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger
-from server.growth.zscores import FEMALE, MALE, zscores
-from server.hub import Hub
-from server.models import (
+from server import audit
+from server.children import ledger
+from server.context import AppContext
+from server.database.models import (
     Assessment,
     Batch,
     ChangeRow,
@@ -29,8 +29,9 @@ from server.models import (
     Notice,
     Tablet,
 )
-from server.simulate.device import Refusal
-from server.simulate.fleet import SOURCE, Case, Fleet, Sharing
+from server.growth.zscores import FEMALE, MALE, zscores
+from server.simulate.device import RefusedChange
+from server.simulate.fleet import SOURCE, Fleet, Sharing, SurveyChild
 from server.simulate.line import Cut
 from server.simulate.survey import Exact
 from sync_protocol import KEYS, Dot, Json, Outcome, RecordState, Replica, id_of
@@ -57,7 +58,7 @@ COUNTED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PromiseCheck:
     """One promise: how often it was put to the test, and every time it failed."""
 
     promise: str
@@ -70,7 +71,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SimulationReport:
     """What `simulate` found.
 
     Parameters
@@ -80,7 +81,7 @@ class Report:
     odd_rows : what became of each row that is not as most rows are
     """
 
-    checks: Sequence[Check]
+    checks: Sequence[PromiseCheck]
     facts: Sequence[str]
     odd_rows: Sequence[str]
 
@@ -88,7 +89,7 @@ class Report:
     def holds(self) -> bool:
         return all(check.holds for check in self.checks)
 
-    def check(self, promise: str) -> Check:
+    def check(self, promise: str) -> PromiseCheck:
         """Give the check of a promise by its first words."""
         return next(check for check in self.checks if check.promise.startswith(promise))
 
@@ -116,7 +117,7 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
     return [*shown, f"  ... and {len(lines) - most} more"] if len(lines) > most else shown
 
 
-def judge(hub: Hub, fleet: Fleet) -> Report:
+def judge(hub: AppContext, fleet: Fleet) -> SimulationReport:
     """Check everything that the day promised."""
     with hub.database.reading() as session:
         held = _held(session, hub, {device.replica.post_id for device in fleet.devices})
@@ -134,13 +135,13 @@ def judge(hub: Hub, fleet: Fleet) -> Report:
             *scores.checks(),
             _log_is_whole(session, hub, fleet),
         )
-    return Report(checks, _facts(fleet), [*_odd_rows(fleet), *scores.explained])
+    return SimulationReport(checks, _facts(fleet), [*_odd_rows(fleet), *scores.explained])
 
 
 # -- what the server holds --------------------------------------------------------------------------
 
 
-def _held(session: Session, hub: Hub, post_ids: set[str]) -> dict[str, dict[Ref, RecordState]]:
+def _held(session: Session, hub: AppContext, post_ids: set[str]) -> dict[str, dict[Ref, RecordState]]:
     """Read every record of some posts, by post: earlier runs' too, for tablets pull those as well."""
     held: dict[str, dict[Ref, RecordState]] = {post_id: {} for post_id in post_ids}
     for some in _some(sorted(post_ids)):
@@ -175,7 +176,7 @@ def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 # -- the checks -------------------------------------------------------------------------------------
 
 
-def _nobody_complained(fleet: Fleet) -> Check:
+def _nobody_complained(fleet: Fleet) -> PromiseCheck:
     failures = [f"{d.name}: {text}" for d in fleet.devices for text in d.notebook.broken]
     failures += [
         f"{device.name}: {count} {answer}"
@@ -184,10 +185,10 @@ def _nobody_complained(fleet: Fleet) -> Check:
         if answer.startswith("answers 500")
     ]
     batches = len({name for device in fleet.devices for name in device.notebook.receipts})
-    return Check("every batch is taken, and answered alike when it comes again", batches, failures)
+    return PromiseCheck("every batch is taken, and answered alike when it comes again", batches, failures)
 
 
-def _agreement(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Check:
+def _agreement(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> PromiseCheck:
     """Compare what each tablet shows with what the server holds of its post, byte for byte."""
     compared, failures = 0, []
     canonical = {
@@ -204,7 +205,7 @@ def _agreement(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Check:
                 failures.append(f"{device.name} shows {' '.join(ref)}, which its post does not hold")
             elif shown[ref] != records[ref]:
                 failures.append(f"{device.name} shows another {' '.join(ref)} than the server holds")
-    return Check("every tablet shows what the server holds, byte for byte", compared, failures)
+    return PromiseCheck("every tablet shows what the server holds, byte for byte", compared, failures)
 
 
 def _shown(replica: Replica) -> dict[Ref, bytes]:
@@ -213,16 +214,16 @@ def _shown(replica: Replica) -> dict[Ref, bytes]:
     return {ref: view.canonical() for ref, view in views.items() if view is not None}
 
 
-def _same_after_restart(fleet: Fleet) -> Check:
+def _same_after_restart(fleet: Fleet) -> PromiseCheck:
     failures = [
         device.name
         for device in fleet.devices
         if _shown(device.client.store.reread()) != _shown(device.replica)
     ]
-    return Check("a tablet that restarts shows the same", len(fleet.devices), failures)
+    return PromiseCheck("a tablet that restarts shows the same", len(fleet.devices), failures)
 
 
-def _as_in_the_file(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Check:
+def _as_in_the_file(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> PromiseCheck:
     """Compare every register on the server with the file, less what was refused."""
     compared, failures = 0, []
     for case in fleet.cases:
@@ -235,7 +236,7 @@ def _as_in_the_file(fleet: Fleet, held: dict[str, dict[Ref, RecordState]]) -> Ch
                 failures.append(f"row {case.row.label}: its {kind} is not on the server")
             elif state is not None:
                 failures += [f"row {case.row.label}: {kind} {text}" for text in _differences(state, wanted)]
-    return Check("every register on the server is the file's", compared, failures)
+    return PromiseCheck("every register on the server is the file's", compared, failures)
 
 
 def _differences(state: RecordState, wanted: dict[str, Json]) -> Iterator[str]:
@@ -248,7 +249,7 @@ def _differences(state: RecordState, wanted: dict[str, Json]) -> Iterator[str]:
     )
 
 
-def _nothing_lost(session: Session, hub: Hub, fleet: Fleet) -> Check:
+def _nothing_lost(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     """Look for every change that a cadre was told is saved: in the ledger, with the same hash, once, and nothing more.
 
     Only what was unsent when a tablet was cloned, and so is in two outboxes, may be there under two names.
@@ -271,7 +272,7 @@ def _nothing_lost(session: Session, hub: Hub, fleet: Fleet) -> Check:
         for nonce, dots in names.items()
         if len(dots) > (2 if nonce in copied else 1)
     ]
-    return Check(
+    return PromiseCheck(
         "nothing that was saved is lost: the ledger holds every change, same hash", compared, failures
     )
 
@@ -297,7 +298,7 @@ def _enrolments(fleet: Fleet) -> list[str]:
     return sorted({tablet_id for device in fleet.devices for tablet_id in device.notebook.enrolments})
 
 
-def _outcomes_agree(session: Session, hub: Hub, fleet: Fleet) -> Check:
+def _outcomes_agree(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     outcomes = _by_dot(session, hub, fleet, ChangeRow.outcome)
     told: dict[Dot, set[str]] = defaultdict(set)
     for device in fleet.devices:
@@ -309,10 +310,10 @@ def _outcomes_agree(session: Session, hub: Hub, fleet: Fleet) -> Check:
         for dot in sorted(told.keys() | outcomes.keys())
         if told[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
     ]
-    return Check("the ledger says of each change what its tablet was told first", len(told), failures)
+    return PromiseCheck("the ledger says of each change what its tablet was told first", len(told), failures)
 
 
-def _by_dot(session: Session, hub: Hub, fleet: Fleet, column: Any) -> dict[Dot, str]:
+def _by_dot(session: Session, hub: AppContext, fleet: Fleet, column: Any) -> dict[Dot, str]:
     found: dict[Dot, str] = {}
     for some in _some(_enrolments(fleet)):
         rows = session.execute(
@@ -324,7 +325,7 @@ def _by_dot(session: Session, hub: Hub, fleet: Fleet, column: Any) -> dict[Dot, 
     return found
 
 
-def _receipts_add_up(session: Session, hub: Hub, fleet: Fleet) -> Check:
+def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     """Received = applied + merged + duplicate + superseded + conflict + quarantined, and each change is answered for the
     first time once: sent again it is a duplicate, or once more quarantined, with its reasons.
     """
@@ -360,14 +361,14 @@ def _receipts_add_up(session: Session, hub: Hub, fleet: Fleet) -> Check:
             failures.append(
                 f"{name}: wrote {written[tablet_id]}, receipts answer {len(items) - again} for the first time"
             )
-    return Check(
+    return PromiseCheck(
         "received = sum of outcomes, in every receipt; answered for the first time = written",
         compared,
         failures,
     )
 
 
-def _copies_found_out(session: Session, hub: Hub, fleet: Fleet) -> Check:
+def _copies_found_out(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     """Every tablet that was cloned or restored goes on under an enrolment that names the old one, and a person is told."""
     replaced: dict[str, str | None] = {}
     alerted: set[str] = set()
@@ -392,10 +393,12 @@ def _copies_found_out(session: Session, hub: Hub, fleet: Fleet) -> Check:
             failures.append(f"{device.name}: its new enrolment does not name the old one")
         if new and old not in alerted:
             failures.append(f"{device.name}: nobody was told that it was copied")
-    return Check("every copied tablet is found out, and goes on under a new enrolment", copies, failures)
+    return PromiseCheck(
+        "every copied tablet is found out, and goes on under a new enrolment", copies, failures
+    )
 
 
-def _meetings(fleet: Fleet) -> Check:
+def _meetings(fleet: Fleet) -> PromiseCheck:
     """Two tablets that met over a register gave a conflict or a merge exactly where that was planned."""
     counts = outcomes(fleet)
     conflicts = fleet.planned(Sharing.CONFLICT)
@@ -415,16 +418,16 @@ def _meetings(fleet: Fleet) -> Check:
     failures = [
         f"{got} {what}, {planned} planned" for what, (got, planned) in found.items() if got != planned
     ]
-    return Check(
+    return PromiseCheck(
         "two tablets conflict only where they differ, and merge elsewhere", conflicts + merges, failures
     )
 
 
-def _log_is_whole(session: Session, hub: Hub, fleet: Fleet) -> Check:
+def _log_is_whole(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     streams = {audit.post_stream(device.replica.post_id) for device in fleet.devices} | {audit.OFFICE}
     entries, broken = audit.verify(session, hub.district)
     failures = [f"{b.stream} from entry {b.number}: {b.what}" for b in broken if b.stream in streams]
-    return Check("the log of every post touched, and of the office, is whole", entries, failures)
+    return PromiseCheck("the log of every post touched, and of the office, is whole", entries, failures)
 
 
 # -- scores -----------------------------------------------------------------------------------------
@@ -433,7 +436,7 @@ def _log_is_whole(session: Session, hub: Hub, fleet: Fleet) -> Check:
 class _Scores:
     """The server's scores and marks against the file's."""
 
-    def __init__(self, session: Session, hub: Hub, fleet: Fleet) -> None:
+    def __init__(self, session: Session, hub: AppContext, fleet: Fleet) -> None:
         self.explained: list[str] = []
         self._fleet = fleet
         self._scores: dict[tuple[str, str], Any] = {}
@@ -452,7 +455,7 @@ class _Scores:
             )
             self._marks.update((child_id, subject) for child_id, subject in session.execute(marks))
 
-    def checks(self) -> tuple[Check, Check, Check]:
+    def checks(self) -> tuple[PromiseCheck, PromiseCheck, PromiseCheck]:
         """Compare cells: a score, a score that there must not be, a mark."""
         compared = Counter[str]()
         failures: dict[str, list[str]] = {"given": [], "absent": [], "marked": []}
@@ -469,12 +472,14 @@ class _Scores:
                     word = "" if found else "not "
                     failures["marked"].append(f"row {case.row.label}: {index} is {word}marked implausible")
         return (
-            Check("scores equal the file's at two decimals", compared["given"], failures["given"]),
-            Check("no score where the file has none", compared["absent"], failures["absent"]),
-            Check("implausible exactly where the file says so", compared["marked"], failures["marked"]),
+            PromiseCheck("scores equal the file's at two decimals", compared["given"], failures["given"]),
+            PromiseCheck("no score where the file has none", compared["absent"], failures["absent"]),
+            PromiseCheck(
+                "implausible exactly where the file says so", compared["marked"], failures["marked"]
+            ),
         )
 
-    def _refused(self, case: Case, index: str) -> bool:
+    def _refused(self, case: SurveyChild, index: str) -> bool:
         """Say whether the server refused what this index needs: then the file's score is not to be had."""
         needs = {"haz": {"length"}, "waz": {"weight"}, "acz": {"muac"}}.get(index, {"weight", "length"})
         if needs <= case.row.registers().keys() and not needs <= case.expected("measurement").keys():
@@ -482,7 +487,7 @@ class _Scores:
         known = case.expected("child").get("identity", {})
         return index != "whz" and known.get("born_on") != case.row.born_on
 
-    def _compared(self, case: Case, index: str, wanted: Decimal | None) -> Iterator[str]:
+    def _compared(self, case: SurveyChild, index: str, wanted: Decimal | None) -> Iterator[str]:
         row = self._scores.get((case.child_id, case.row.measured_on))
         stored = getattr(row, index) if row is not None else None
         found = None if stored is None else Decimal(str(stored))
@@ -494,7 +499,9 @@ class _Scores:
         else:
             yield text
 
-    def _is_rounding(self, case: Case, index: str, found: Decimal | None, wanted: Decimal | None) -> bool:
+    def _is_rounding(
+        self, case: SurveyChild, index: str, found: Decimal | None, wanted: Decimal | None
+    ) -> bool:
         """Say whether the same engine gives the file's score for the unrounded value, and the server's for the rounded."""
         row = case.row
         whole = Exact(
@@ -505,7 +512,7 @@ class _Scores:
         return _score(case, row.exact, index) == wanted and _score(case, whole, index) == found
 
 
-def _score(case: Case, measured: Exact, index: str) -> Decimal | None:
+def _score(case: SurveyChild, measured: Exact, index: str) -> Decimal | None:
     row = case.row
     arm_cm = None if measured.muac_mm is None else measured.muac_mm / 10
     scores = zscores(
@@ -575,7 +582,7 @@ def _odd_rows(fleet: Fleet) -> list[str]:
     return lines
 
 
-def _told(refusal: Refusal, case: Case) -> Iterator[str]:
+def _told(refusal: RefusedChange, case: SurveyChild) -> Iterator[str]:
     for reason in refusal.reasons:
         yield f"set aside: {reason['id']} / {reason['en']}"
     if refusal.left_out is None:

@@ -20,7 +20,7 @@ from marshmallow.validate import Range
 
 from schemas.records import Head, Length, Muac, Weight
 from schemas.strict import Strict
-from server.flags import RULES
+from server.children.flags import RULES
 from server.growth import ENGINE_VERSION, KBM_VERSION, status
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
 from server.growth.status import Label
@@ -63,7 +63,7 @@ def growth_file() -> bytes:
         - ``kbm``: by sex grams for the completed months 0 to 60, 0 where there is no KBM;
         - ``codes``: by index the status codes from the lowest class up; ``labels``, ``sentences``: words for them;
         - ``reasons``, ``gain_reasons``: words for why there is no score, or why a weighing has its code;
-        - ``rules``: urgency and words of each rule of `server.flags`, the most urgent first;
+        - ``rules``: urgency and words of each rule of `server.children.flags`, the most urgent first;
         - ``ranges``: least and greatest value that a record may hold, by field;
         - ``note``: the screening note that stands beside every status.
     """

@@ -5,23 +5,21 @@ import os
 import signal
 import time
 from functools import partial
-from importlib import import_module
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # the library has no types
 from prometheus_client import multiprocess
 
-from server import collector
+from server import gc_tuning
 from server.config import metrics_directory
-from server.web.sync_api import taking_a_batch
+from server.web.api.sync import taking_a_batch
 
 HEAD_START_SECONDS: Final = 0.004
 
 
 def on_starting(_server: Any) -> None:
-    """Load the code once, before there are workers: they share its memory and start at once. It opens nothing: databases and
-    keys are each worker's own."""
-    import_module("server.app")  # by its name: it lies above this room
+    """Take what is loaded by now out of the garbage collector's sight, so that workers share its memory: `serve` has loaded
+    all code before. Nothing is open yet: databases and keys are each worker's own."""
     gc.freeze()
     keep_stop_for_workers()
 
@@ -39,7 +37,7 @@ def keep_stop_for_workers() -> None:
 def post_worker_init(_worker: Any) -> None:
     """Heed SIGTERM from here on, and let the garbage collector look less often at what a batch makes."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-    collector.spare()
+    gc_tuning.spare()
 
 
 def pre_request(_worker: Any, request: Any) -> None:

@@ -4,10 +4,10 @@ from typing import Final, NamedTuple
 
 from flask import g
 
-from server.web.words import N_
+from server.web.formatting import N_
 
 
-class Entry(NamedTuple):
+class NavLink(NamedTuple):
     """A link: where it leads, what it is called, and the permission for it (None: everybody who is signed in).
 
     `also` are further endpoints on whose pages the link is marked as the present one.
@@ -19,8 +19,8 @@ class Entry(NamedTuple):
     also: tuple[str, ...] = ()
 
 
-ENTRIES: Final[list[Entry]] = [
-    Entry(
+ENTRIES: Final[list[NavLink]] = [
+    NavLink(
         "pages.queue",
         N_("Review queue"),
         "see_children",
@@ -33,9 +33,9 @@ ENTRIES: Final[list[Entry]] = [
             *("rights.all_requests", "rights.of_child", "rights.ask", "rights.consent", "rights.answer"),
         ),
     ),
-    Entry("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
-    Entry("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
-    Entry(
+    NavLink("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
+    NavLink("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
+    NavLink(
         "aid.overview",
         N_("Aid"),
         "manage_aid",
@@ -48,11 +48,11 @@ ENTRIES: Final[list[Entry]] = [
             "aid.whose",
         ),
     ),
-    Entry("aid.own", N_("My aid"), "see_own_aid"),
-    Entry(
+    NavLink("aid.own", N_("My aid"), "see_own_aid"),
+    NavLink(
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
     ),
-    Entry(
+    NavLink(
         "oversight.overview",
         N_("Supervision"),
         "audit",
@@ -61,7 +61,7 @@ ENTRIES: Final[list[Entry]] = [
             *("oversight.history", "oversight.the_log", "oversight.verify_now"),
         ),
     ),
-    Entry(
+    NavLink(
         "interchange.home",
         N_("Import and export"),
         "decide",
@@ -70,13 +70,13 @@ ENTRIES: Final[list[Entry]] = [
             *("interchange.upload", "interchange.take_away"),
         ),
     ),
-    Entry(
+    NavLink(
         "people_pages.people",
         N_("People"),
         "manage_people",
         also=("people_pages.invite", "people_pages.reset"),
     ),
-    Entry(
+    NavLink(
         "people_pages.account",
         N_("My account"),
         None,
@@ -85,7 +85,7 @@ ENTRIES: Final[list[Entry]] = [
 ]
 
 
-def links() -> list[Entry]:
+def links() -> list[NavLink]:
     """Give the links for who asks; none before the second factor was passed."""
     person = g.get("person")
     if person is None:

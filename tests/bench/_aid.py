@@ -13,13 +13,14 @@ import numpy as np
 import orjson
 from sqlalchemy import func, select
 
-from server import ledger, places
 from server.aid import register, sheets
 from server.aid.rules import rules
-from server.db import Writes
-from server.flags import RULES
-from server.hub import Hub
-from server.models import (
+from server.children import ledger
+from server.children.flags import RULES
+from server.context import AppContext
+from server.database.engine import Writes
+from server.database.ids import new_id
+from server.database.models import (
     AidActivity,
     Assessment,
     Batch,
@@ -47,7 +48,7 @@ TITLES: Final = (
 )
 
 
-def fill(hub: Hub, children: int, of: int, now: datetime) -> str:
+def fill(hub: AppContext, children: int, of: int, now: datetime) -> str:
     """Fill in the aid of so many children, out of `of` for which the numbers above are; give the id of a sheet's donor."""
     today, rng, share = hub.settings.today(now), np.random.default_rng(7), children / of
     flagged = _flags(hub, today, now)
@@ -58,7 +59,7 @@ def fill(hub: Hub, children: int, of: int, now: datetime) -> str:
     return donors[0]
 
 
-def _flags(hub: Hub, today: date, now: datetime) -> list[str]:
+def _flags(hub: AppContext, today: date, now: datetime) -> list[str]:
     """Raise the flags of who is below a line at its newest measurement, and put every fifth family at risk."""
     a = Assessment
     newest = select(a.child_id, func.max(a.measured_on).label("on")).group_by(a.child_id).subquery()
@@ -109,7 +110,9 @@ def _flags(hub: Hub, today: date, now: datetime) -> list[str]:
     return flagged
 
 
-def _register(hub: Hub, today: date, rng: Any, now: datetime) -> tuple[list[str], list[str], list[str]]:
+def _register(
+    hub: AppContext, today: date, rng: Any, now: datetime
+) -> tuple[list[str], list[str], list[str]]:
     """Add donors and what they promised, to villages, subdistricts and the regency; give their ids and the villages."""
     made: dict[str, Any] = {"author": "bench", "now": now}
     menus = ("food", "food", "insurance", "counselling", "latrine", "water")
@@ -136,7 +139,7 @@ def _register(hub: Hub, today: date, rng: Any, now: datetime) -> tuple[list[str]
 
 
 def _deliveries(
-    hub: Hub,
+    hub: AppContext,
     flagged: Sequence[str],
     commitments: Sequence[str],
     count: int,
@@ -170,7 +173,7 @@ def _deliveries(
             registers["delivered"] = {"given_on": starts.isoformat(), "value_rp": 450_000}
         if n % 5 > 2:
             registers["verified"] = {"verified_on": starts.isoformat(), "outcome": "received"}
-        delivery = places.new_id()
+        delivery = new_id()
         key = {"child": child_id, "delivery": delivery}
         wire = bench_pages._wire("delivery", delivery_id(child_id, delivery), key, registers, now)
         rows.append(ledger.delivery_row(hub.district, subjects[child_id], bench_pages._state(wire), 1))
@@ -180,14 +183,20 @@ def _deliveries(
 
 
 def _rows(
-    hub: Hub, donors: Sequence[str], villages: Sequence[str], count: int, today: date, rng: Any, now: datetime
+    hub: AppContext,
+    donors: Sequence[str],
+    villages: Sequence[str],
+    count: int,
+    today: date,
+    rng: Any,
+    now: datetime,
 ) -> None:
     """Add the rows of companies' sheets that were taken, over two years; a few wait for a person."""
     writes = Writes()
     made_sheets, made_rows, sheet_id, donor = [], [], "", ""
     for n in range(count):
         if n % ROWS_OF_SHEET == 0:
-            sheet_id, donor = places.new_id(), donors[n // ROWS_OF_SHEET % len(donors)]
+            sheet_id, donor = new_id(), donors[n // ROWS_OF_SHEET % len(donors)]
             made_sheets.append(
                 {
                     **{"district": hub.district, "id": sheet_id, "donor_id": donor, "name": "csr.xlsx"},
@@ -204,7 +213,7 @@ def _rows(
                     },
                 }
             )
-        title, activity_id = TITLES[n % len(TITLES)], places.new_id()
+        title, activity_id = TITLES[n % len(TITLES)], new_id()
         found, starts = rules().classify(title), today - timedelta(int(rng.integers(730)))
         raw = orjson.dumps({"Kegiatan": title, "Nilai": "45.000.000"})
         made_rows.append(
@@ -240,11 +249,11 @@ def _rows(
     bench_pages._write(hub, writes, now)
 
 
-def _month(hub: Hub, day: date, now: datetime) -> None:
+def _month(hub: AppContext, day: date, now: datetime) -> None:
     """Let each post's tablet send what was measured on a day, in one batch."""
     with hub.database.reading() as session:
         posts = list(session.scalars(select(HealthPost.id).order_by(HealthPost.id)))
-    tablets = [places.new_id() for _ in posts]
+    tablets = [new_id() for _ in posts]
     bench_pages._add_tablets(hub, posts, tablets, now)
     for start in range(0, len(posts), 40):
         writes = Writes()
@@ -267,7 +276,7 @@ def _month(hub: Hub, day: date, now: datetime) -> None:
 
 
 def _send(
-    hub: Hub,
+    hub: AppContext,
     writes: Writes,
     tablet: str,
     rows: Sequence[Any],
@@ -275,7 +284,7 @@ def _send(
     day: date,
     now: datetime,
 ) -> None:
-    batch = places.new_id()
+    batch = new_id()
     wires = [
         bench_pages._measurement_wire(
             row.child_id, day, row.weight_g, row.length_mm, now + timedelta(0, 90 * n)

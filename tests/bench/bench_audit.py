@@ -18,7 +18,7 @@ from sqlalchemy import insert, select
 from server import audit
 from server.audit import checkpoints
 from server.audit.export import lines, verify_export
-from server.models import AuditEntry, AuditStream, table
+from server.database.models import AuditEntry, AuditStream, table
 from sync_protocol import canonical
 from tests._postgres import postgres_server
 from tests.server._district import DISTRICT, NOW, Databases, District

@@ -23,15 +23,17 @@ import orjson
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from server import audit, ledger, places, reports
+from server import audit, reports
+from server.children import ledger
 from server.config import Settings
-from server.db import Writes
+from server.context import AppContext
+from server.database.engine import Writes
+from server.database.ids import new_id
+from server.database.migrations import migrate
+from server.database.models import Assessment, Child, CsrSheet, HealthPost, Measurement, table
 from server.growth import ENGINE_VERSION
-from server.hub import Hub
-from server.migrations import migrate
-from server.models import Assessment, Child, CsrSheet, HealthPost, Measurement, table
-from server.oversight import months
 from server.reports import rollup
+from server.supervision import months
 from tests._postgres import create_database, postgres_server
 from tests.bench import _aid, bench_pages
 from tests.bench.bench_pages import CENTRES, CHILDREN, POSTS, timed
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 @contextmanager
-def filled(name: str, children: int) -> Iterator[tuple[Hub, dict[str, str]]]:
+def filled(name: str, children: int) -> Iterator[tuple[AppContext, dict[str, str]]]:
     """Give a district on a kind of database, gone again afterwards, and an area of each kind."""
     directory = Path(tempfile.mkdtemp(prefix="posyandu-bench-"))
     try:
@@ -72,9 +74,9 @@ def filled(name: str, children: int) -> Iterator[tuple[Hub, dict[str, str]]]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _installed(settings: Settings, children: int) -> Iterator[tuple[Hub, dict[str, str]]]:
+def _installed(settings: Settings, children: int) -> Iterator[tuple[AppContext, dict[str, str]]]:
     migrate(settings.database_url)
-    hub = Hub.open(settings, create_keys=True)
+    hub = AppContext.open(settings, create_keys=True)
     started = time.perf_counter()
     area = fill(hub, children)
     print(f"\n-- filled in {time.perf_counter() - started:.0f} s")
@@ -87,7 +89,7 @@ def _installed(settings: Settings, children: int) -> Iterator[tuple[Hub, dict[st
 # -- filling --------------------------------------------------------------------------------------
 
 
-def fill(hub: Hub, children: int) -> dict[str, str]:
+def fill(hub: AppContext, children: int) -> dict[str, str]:
     """Fill an empty database; give an area of each kind, by the words of addresses."""
     now, rng = datetime.now(UTC), np.random.default_rng(2026)
     posts = bench_pages._places(hub, CENTRES, max(CENTRES, round(children * POSTS / CHILDREN)), now)
@@ -108,7 +110,7 @@ def fill(hub: Hub, children: int) -> dict[str, str]:
     }
 
 
-def _analyse(hub: Hub) -> None:
+def _analyse(hub: AppContext) -> None:
     """Let the database know its tables as it does in service: PostgreSQL's autovacuum would come in a minute or two, and an
     index is not read alone before."""
     if hub.database.is_sqlite:
@@ -120,7 +122,7 @@ def _analyse(hub: Hub) -> None:
         connection.execute(text("VACUUM ANALYZE"))
 
 
-def _add(hub: Hub, posts: list[str], count: int, rng: Any, now: datetime) -> None:
+def _add(hub: AppContext, posts: list[str], count: int, rng: Any, now: datetime) -> None:
     """Add so many children to some posts, with all that was measured of them."""
     today = hub.settings.today(now)
     this_month = today.replace(day=1)
@@ -128,7 +130,7 @@ def _add(hub: Hub, posts: list[str], count: int, rng: Any, now: datetime) -> Non
     ages = rng.integers(0, 2 * MONTHS * 30, count)
     lines, noise = rng.normal(-0.9, 1.1, (3, count)), rng.normal(0, 0.2, (3, count, MONTHS))
     for k in range(count):
-        post, child_id = posts[k % len(posts)], places.new_id()
+        post, child_id = posts[k % len(posts)], new_id()
         born_on = today - timedelta(days=int(ages[k]))
         wire = bench_pages._child_wire(child_id, bench_pages._identity(0, k, "MF"[k % 2], born_on), now)
         if k % 10:
@@ -149,7 +151,7 @@ def _add(hub: Hub, posts: list[str], count: int, rng: Any, now: datetime) -> Non
 
 
 def _months(
-    hub: Hub,
+    hub: AppContext,
     post: str,
     child_id: str,
     born_on: date,
@@ -215,7 +217,7 @@ def _months(
 # -- timing ---------------------------------------------------------------------------------------
 
 
-def report(hub: Hub, area: dict[str, str]) -> None:
+def report(hub: AppContext, area: dict[str, str]) -> None:
     """Time counting and pages, and print a line for each."""
     now = datetime.now(UTC)
     done = _said("counted from nothing", lambda: reports.refresh(hub, now, actor="bench"))
@@ -236,7 +238,7 @@ def report(hub: Hub, area: dict[str, str]) -> None:
         "baseline: one month recounted child by child in Python", lambda: _in_python(hub, now, month)
     )
     with hub.database.reading() as session:
-        reader = reports.Reader.operator(hub)
+        reader = reports.FigureReader.operator(hub)
         place = reports.own_area(session, hub, reader)
         kept = reports.month(session, hub, reader, place, date.fromisoformat(f"{month}-01"))
     same = {name: (kept[name], plain["district", "", month][name]) for name in "SDNTOB"}
@@ -245,7 +247,7 @@ def report(hub: Hub, area: dict[str, str]) -> None:
     _time(client, hub, pages(area))
 
 
-def report_aid(hub: Hub, area: dict[str, str], children: int) -> None:
+def report_aid(hub: AppContext, area: dict[str, str], children: int) -> None:
     """Fill in aid and a month's syncs, then time their pages as the regency's supervisor, its TPPS and a donor see them."""
     now = datetime.now(UTC)
     donor = _said("aid and a month's syncs filled in", lambda: _aid.fill(hub, children, CHILDREN, now))
@@ -275,7 +277,7 @@ def report_aid(hub: Hub, area: dict[str, str], children: int) -> None:
     _time(bench_pages._signed_in(hub, "donor", donor, role="donor"), hub, ["/bantuan-saya"])
 
 
-def _time(client: FlaskClient, hub: Hub, paths: Iterable[str]) -> None:
+def _time(client: FlaskClient, hub: AppContext, paths: Iterable[str]) -> None:
     """Time some pages, and print a line for each."""
     for path in paths:
         seconds, cpu, statements, size = timed(client, hub, path)
@@ -308,11 +310,11 @@ def _said(what: str, work: Callable[[], T]) -> T:
     return result
 
 
-def _again(hub: Hub, now: datetime) -> reports.Refreshed:
+def _again(hub: AppContext, now: datetime) -> reports.Refreshed:
     return reports.refresh(hub, now, actor="bench", from_nothing=True)
 
 
-def _touch(hub: Hub, where: str) -> None:
+def _touch(hub: AppContext, where: str) -> None:
     """Move streams on, as an upload does."""
     with hub.database.transaction() as session:
         session.execute(text(f"UPDATE health_post SET head_position = head_position + 1 {where}"))  # noqa: S608  # ours
@@ -321,7 +323,7 @@ def _touch(hub: Hub, where: str) -> None:
         )
 
 
-def _in_sql(hub: Hub, month: str) -> list[Any]:
+def _in_sql(hub: AppContext, month: str) -> list[Any]:
     """Count D and its codes of a month by post, as one statement does it; S is another table."""
     first = date.fromisoformat(f"{month}-01")
     days: list[Any] = [first, first + timedelta(days=30)]
@@ -336,7 +338,7 @@ def _in_sql(hub: Hub, month: str) -> list[Any]:
         return list(session.execute(count, {"first": days[0], "last": days[1]}))
 
 
-def _in_python(hub: Hub, now: datetime, month: str) -> Any:
+def _in_python(hub: AppContext, now: datetime, month: str) -> Any:
     with hub.database.reading() as session:
         return recount(session, hub, now, only_month=month)
 

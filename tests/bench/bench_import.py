@@ -18,15 +18,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from subprocess import run
 
-from server import collector, places
+from server import gc_tuning
 from server.config import Settings
-from server.hub import Hub
-from server.interchange.runs import Options, import_sheet
+from server.context import AppContext
+from server.database.migrations import migrate
+from server.interchange.import_runs import Options, import_sheet
 from server.interchange.sheets import read_rows
-from server.interchange.sheets.writing import Value, write_xlsx
+from server.interchange.sheets.writer import Value, write_xlsx
 from server.interchange.sigizi import EXPORT
-from server.migrations import migrate
-from server.regions import regions
+from server.places import health_posts
+from server.places.regions import regions
 from tests._postgres import create_database, postgres_server
 
 MEASURED_ON = date(2026, 2, 10)
@@ -58,9 +59,9 @@ def main() -> None:
 def _steps(directory: Path, url: str, rows: int) -> None:
     settings = _settings(directory, url)
     migrate(url)
-    hub = Hub.open(settings, create_keys=True)
+    hub = AppContext.open(settings, create_keys=True)
     with hub.database.transaction() as session:
-        places.install(session, hub, NOW)
+        health_posts.install(session, hub, NOW)
     hub.database.dispose()
     size = (directory / "sigizi.xlsx").stat().st_size
     print(f"{rows:,} rows of {len(EXPORT)} columns, {size / 1e6:.1f} MB, on {url.split(':')[0]}")
@@ -76,9 +77,9 @@ def _settings(directory: Path, url: str) -> Settings:
 
 
 def _step(what: str, directory: str, url: str) -> None:
-    hub = Hub.open(_settings(Path(directory), url))
+    hub = AppContext.open(_settings(Path(directory), url))
     content = (Path(directory) / "sigizi.xlsx").read_bytes()
-    collector.spare(collector.OF_A_CHUNK)  # as the command does
+    gc_tuning.spare(gc_tuning.OF_A_CHUNK)  # as the command does
     started = time.perf_counter()
     if what == "bare":
         rows = sum(1 for _ in read_rows(content))

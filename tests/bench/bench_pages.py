@@ -23,17 +23,18 @@ import orjson
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
-from server import accounts, attention, audit, ledger, places
+from server import accounts, audit
 from server.app import create_app
+from server.children import ledger, review_queue
+from server.children.flags import RULES
+from server.children.ledger import Subject
 from server.config import Settings
-from server.db import Writes
-from server.flags import RULES
-from server.growth import ENGINE_VERSION
-from server.growth.zscores import curve, zscores
-from server.hub import Hub
-from server.ledger import Subject
-from server.migrations import migrate
-from server.models import (
+from server.context import AppContext
+from server.crypto.vault import SigningKey
+from server.database.engine import Writes
+from server.database.ids import new_id
+from server.database.migrations import migrate
+from server.database.models import (
     Assessment,
     ChangeRow,
     Child,
@@ -45,7 +46,9 @@ from server.models import (
     TabletDay,
     table,
 )
-from server.security import SigningKey
+from server.growth import ENGINE_VERSION
+from server.growth.zscores import curve, zscores
+from server.places import health_posts
 from sync_protocol import FIRST_PREVIOUS, Change, Dot, History, Json, Outcome, chain, fold, measurement_id
 from tests._postgres import create_database, postgres_server
 
@@ -63,7 +66,7 @@ NOBODY: Final = Dot("01900000-0000-7000-8000-000000000000", 1)
 class Kukar:
     """A filled installation and ids to ask for: of the first health centre, a post of it, a child and a tablet of that."""
 
-    hub: Hub
+    hub: AppContext
     centre: str
     post: str
     child: str
@@ -103,7 +106,7 @@ def filled(name: str, children: int) -> Iterator[Kukar]:
 
 def _installed(settings: Settings, children: int) -> Iterator[Kukar]:
     migrate(settings.database_url)
-    hub = Hub.open(settings, create_keys=True)
+    hub = AppContext.open(settings, create_keys=True)
     started = time.perf_counter()
     kukar = fill(hub, children)
     print(f"\n-- filled with {children:,} children in {time.perf_counter() - started:.0f} s")
@@ -116,12 +119,12 @@ def _installed(settings: Settings, children: int) -> Iterator[Kukar]:
 # -- filling --------------------------------------------------------------------------------------
 
 
-def fill(hub: Hub, children: int) -> Kukar:
+def fill(hub: AppContext, children: int) -> Kukar:
     """Fill an empty database: 1 health centre for up to 3,000 children, else 20; 73 children a post, as Kukar has."""
     now, rng = datetime.now(UTC), np.random.default_rng(2026)
     centres = 1 if children <= CHILDREN // CENTRES else CENTRES
     posts = _places(hub, centres, max(centres, round(children * POSTS / CHILDREN)), now)
-    tablets = [places.new_id() for _ in posts]
+    tablets = [new_id() for _ in posts]
     _add_tablets(hub, [post for post, _ in posts], tablets, now)
     first_child = ""
     for start in range(0, len(posts), 40):  # a few thousand children a transaction
@@ -139,14 +142,14 @@ def fill(hub: Hub, children: int) -> Kukar:
     return Kukar(hub, posts[0][1], posts[0][0], first_child, tablets[0])
 
 
-def _places(hub: Hub, centres: int, posts: int, now: datetime) -> list[tuple[str, str]]:
+def _places(hub: AppContext, centres: int, posts: int, now: datetime) -> list[tuple[str, str]]:
     """Add health centres and posts, each post in a village; give (post, its health centre)."""
     made = []
     with hub.database.transaction() as session:
-        places.install(session, hub, now)
+        health_posts.install(session, hub, now)
         villages = list(session.execute(text("SELECT code FROM region WHERE level = 'village'")).scalars())
         ids = [
-            places.add_health_centre(
+            health_posts.add_health_centre(
                 session, hub, f"Puskesmas Contoh {n + 1:02d}", None, actor="bench", now=now
             )
             for n in range(centres)
@@ -156,12 +159,12 @@ def _places(hub: Hub, centres: int, posts: int, now: datetime) -> list[tuple[str
             village = villages[n * len(villages) // posts] if villages else None
             name = f"Melati {n + 1:03d}"
             made.append(
-                (places.add_post(session, hub, name, centre, village, actor="bench", now=now), centre)
+                (health_posts.add_post(session, hub, name, centre, village, actor="bench", now=now), centre)
             )
     return made
 
 
-def _add_tablets(hub: Hub, posts: Sequence[str], tablets: Sequence[str], now: datetime) -> None:
+def _add_tablets(hub: AppContext, posts: Sequence[str], tablets: Sequence[str], now: datetime) -> None:
     key = orjson.dumps(SigningKey().jwk()).decode()
     silent = [number % 20 == 7 for number in range(len(posts))]
     rows = [
@@ -200,14 +203,14 @@ def _add_tablets(hub: Hub, posts: Sequence[str], tablets: Sequence[str], now: da
     _write(hub, writes, now)
 
 
-def _write(hub: Hub, writes: Writes, now: datetime) -> None:
+def _write(hub: AppContext, writes: Writes, now: datetime) -> None:
     with hub.database.transaction() as session:
         writes.apply(session)
         audit.append(session, hub.district, audit.OFFICE, "bench.filled", actor="bench", now=now)
 
 
 def _add_children(
-    hub: Hub, posts: Sequence[Any], counts: Sequence[int], first_centre: str, rng: Any, now: datetime
+    hub: AppContext, posts: Sequence[Any], counts: Sequence[int], first_centre: str, rng: Any, now: datetime
 ) -> str:
     """Add the children of some posts with all that belongs to them; give the id of the first.
 
@@ -230,7 +233,7 @@ def _add_children(
     for (number, post, centre, tablet), count in zip(posts, counts, strict=True):
         position, counter, previous = 0, 0, FIRST_PREVIOUS
         for k in range(place, place + count):
-            child_id = places.new_id()
+            child_id = new_id()
             first = first or child_id
             born_on = today - timedelta(days=int(age_today[k]))
             person = _identity(number, k, "MF"[int(sex[k]) - 1], born_on)
@@ -294,22 +297,22 @@ def _add_children(
 
 
 def _queue(
-    hub: Hub,
+    hub: AppContext,
     writes: Writes,
     posts_of: dict[str, str],
     born: dict[str, date | None],
     flags: Sequence[dict[str, Any]],
 ) -> None:
     """Work out the queue's rows as the server does."""
-    raised: dict[str, list[attention.Raised]] = {child_id: [] for child_id in posts_of}
+    raised: dict[str, list[review_queue.Raised]] = {child_id: [] for child_id in posts_of}
     for flag in flags:
-        raised[flag["child_id"]].append(attention.Raised(flag["rule"], flag["subject"], flag["details"]))
+        raised[flag["child_id"]].append(review_queue.Raised(flag["rule"], flag["subject"], flag["details"]))
     persons = {
-        child_id: attention.Person(post, born[child_id], raised[child_id])
+        child_id: review_queue.QueuePerson(post, born[child_id], raised[child_id])
         for child_id, post in posts_of.items()
     }
     with hub.database.reading() as session:
-        attention.derive(session, writes, hub.district, persons, {c: c for c in posts_of}, {})
+        review_queue.derive(session, writes, hub.district, persons, {c: c for c in posts_of}, {})
 
 
 def _grown(age_today: Any, sex: Any, haz: Any, waz: Any, rng: Any) -> tuple[Any, Any, dict[str, Any]]:
@@ -383,7 +386,7 @@ def _state(wire: Json) -> Any:
     return fold(History((Change.from_wire(NOBODY, wire, "A" * 43),)))
 
 
-def _subject(hub: Hub, child_id: str, post: str, now: datetime) -> Subject:
+def _subject(hub: AppContext, child_id: str, post: str, now: datetime) -> Subject:
     wrapped, version, _ = hub.vault.new_child_key(child_id)
     first = now - timedelta(days=380)
     return Subject(child_id, post, hub.vault, wrapped, version, True, first, person_id=child_id)
@@ -495,7 +498,7 @@ def pages(kukar: Kukar) -> list[str]:
     ]
 
 
-def _signed_in(hub: Hub, scope_kind: str, scope: str, role: str = "staff") -> FlaskClient:
+def _signed_in(hub: AppContext, scope_kind: str, scope: str, role: str = "staff") -> FlaskClient:
     now, username = datetime.now(UTC), f"{role}.{scope_kind}.bench"
     with hub.database.transaction() as session:
         given = (session, hub, username, "Petugas Contoh", role, scope_kind, scope, PASSWORD)
@@ -509,7 +512,7 @@ def _signed_in(hub: Hub, scope_kind: str, scope: str, role: str = "staff") -> Fl
     return client
 
 
-def timed(client: FlaskClient, hub: Hub, path: str) -> tuple[list[float], float, int, int]:
+def timed(client: FlaskClient, hub: AppContext, path: str) -> tuple[list[float], float, int, int]:
     """Ask for a page again and again; give the seconds, the processor's seconds a page (of this process: with SQLite all of
     them), the statements of the last time and its bytes."""
     seconds, sent, worked = [], [0], 0.0

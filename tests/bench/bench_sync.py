@@ -34,23 +34,17 @@ from typing import Any
 import orjson
 from sqlalchemy import Table, event, insert, select
 
-from server import accounts, places
+from server import accounts
 from server.config import Settings
-from server.db import WRITING, Database, _refuse_unaudited
+from server.context import AppContext
+from server.crypto.vault import SigningKey, base64url
+from server.database.engine import WRITING, Database, _refuse_unaudited
+from server.database.ids import new_id
+from server.database.migrations import migrate
+from server.database.models import Assessment, AuditEntry, Base, Batch, ChangeRow, Measurement, table
 from server.growth.zscores import curve
-from server.hub import Hub
-from server.migrations import migrate
-from server.models import (
-    Assessment,
-    AuditEntry,
-    Base,
-    Batch,
-    ChangeRow,
-    Measurement,
-    table,
-)
-from server.security import SigningKey, base64url
-from server.serve import WEB
+from server.operations.serve import WEB
+from server.places import health_posts
 from sync_protocol import NOTHING_SEEN, Form, Replica, canonical, measurement_id
 from tests._postgres import create_database, postgres_server
 
@@ -109,7 +103,7 @@ def _database(name: str) -> Iterator[tuple[Settings, str]]:
 
 def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
     with _served(settings) as (address, server):
-        hub = Hub.open(settings)
+        hub = AppContext.open(settings)
         _warm_up(hub, address)
         rates = {}
         for tablets in (1, 4):
@@ -137,7 +131,7 @@ def _measure(settings: Settings, empty_url: str, count: int, long: int) -> None:
         hub.database.dispose()
 
 
-def _warm_up(hub: Hub, address: str) -> None:
+def _warm_up(hub: AppContext, address: str) -> None:
     """Let every worker take a few batches (its first builds and caches every statement), and let PostgreSQL look at the
     data, as its autovacuum does within a minute of use: without statistics it takes the district to be selective, and
     reads all of it. (SQLite is told by the migration.)"""
@@ -174,14 +168,14 @@ def _served(settings: Settings) -> Iterator[tuple[str, "subprocess.Popen[bytes]"
         server.wait(60)
 
 
-def _prepare(hub: Hub, address: str, batches: int, months: int = MONTHS) -> Prepared:
+def _prepare(hub: AppContext, address: str, batches: int, months: int = MONTHS) -> Prepared:
     """Enrol a tablet at a post of its own, register children, and write and sign their months, a batch each."""
     now = datetime.now(UTC)
     with hub.database.transaction() as session:
-        centre = places.add_health_centre(session, hub, "Puskesmas uji", None, actor="bench", now=now)
-        post = places.add_post(session, hub, "Posyandu uji", centre, None, actor="bench", now=now)
+        centre = health_posts.add_health_centre(session, hub, "Puskesmas uji", None, actor="bench", now=now)
+        post = health_posts.add_post(session, hub, "Posyandu uji", centre, None, actor="bench", now=now)
     replica, key = _enrol(hub, address, post)
-    groups = [[places.new_id() for _ in range(CHILDREN)] for _ in range(-(-batches // months))]
+    groups = [[new_id() for _ in range(CHILDREN)] for _ in range(-(-batches // months))]
     for number, child in enumerate(child for group in groups for child in group):
         born_on = (FIRST_DAY - timedelta(days=30 + number % CHILDREN * 3)).isoformat()
         identity = {
@@ -201,7 +195,7 @@ def _prepare(hub: Hub, address: str, batches: int, months: int = MONTHS) -> Prep
             key_of = {"child": child, "measured_on": on, "source": "cadre"}
             form = Form("measurement", measurement_id(child, on, "cadre"), key_of, NOTHING_SEEN)
             _write(replica, form, _grown(number, 30 + number * 3 + 30 * month))
-        batch = dict(replica.next_batch(places.new_id(), _moment(), max_changes=CHILDREN))
+        batch = dict(replica.next_batch(new_id(), _moment(), max_changes=CHILDREN))
         replica.pending, replica.sent_up_to = None, replica.sent_up_to + CHILDREN
         batch["cursor"] = cursor + CHILDREN * batch_number  # as if it had pulled what came before
         bodies.append(canonical({**batch, "token": TOKEN}))
@@ -220,7 +214,7 @@ def _grown(number: int, age_days: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def _enrol(hub: Hub, address: str, post: str) -> tuple[Replica, SigningKey]:
+def _enrol(hub: AppContext, address: str, post: str) -> tuple[Replica, SigningKey]:
     now, key = datetime.now(UTC), SigningKey()
     with hub.database.transaction() as session:
         code = accounts.make_enrolment_code(session, hub, post, "Tablet uji", actor="bench", now=now)
@@ -247,7 +241,7 @@ def _exchange(address: str, replica: Replica, key: SigningKey) -> int:
     """Sync until nothing more comes; give the bytes received on the wire."""
     received = 0
     while True:
-        batch = replica.next_batch(places.new_id(), _moment())
+        batch = replica.next_batch(new_id(), _moment())
         answer, size = _post(address, "/api/v1/sync", _signed(batch, key))
         received += size
         replica.receive(orjson.loads(answer), _moment())
@@ -303,7 +297,7 @@ def _post(address: str, path: str, body: bytes) -> tuple[bytes, int]:
     return plain, len(raw)
 
 
-def _rows(hub: Hub) -> dict[Table, list[dict[str, Any]]]:
+def _rows(hub: AppContext) -> dict[Table, list[dict[str, Any]]]:
     """Read back what the runs wrote, in the order in which it came: the measurements, and the rows that came with them."""
     changes, audited = table(ChangeRow), table(AuditEntry)
     with hub.database.reading() as session:
@@ -354,7 +348,7 @@ def _part(rows: list[dict[str, Any]], number: int, of: int) -> list[dict[str, An
     return rows[-(-len(rows) * number // of) : -(-len(rows) * (number + 1) // of)]
 
 
-def _pull(hub: Hub, address: str) -> None:
+def _pull(hub: AppContext, address: str) -> None:
     """A new tablet of a post pulls 3,600 measurements."""
     crew = _prepare(hub, address, 36, months=36)
     _timed(address, [crew])

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
-from server import office
-from server.review import Scope, care
+from server.review import Scope, follow_ups
+from server.sync import server_edits
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
@@ -67,7 +67,9 @@ def much_happened(clinic: Clinic) -> str:
         clinic.district.clock.now,
     )
     begun = {"starts_on": "2026-03-05", "weeks": 8, "reason": "wasted", "funds": "apbd"}
-    office.decide(hub, lambda s: care.course(s, hub, scope, child, begun, author="operator", now=now))
+    server_edits.decide(
+        hub, lambda s: follow_ups.course(s, hub, scope, child, begun, author="operator", now=now)
+    )
     return child
 
 

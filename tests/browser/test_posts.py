@@ -13,7 +13,7 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from server.security import SigningKey
+from server.crypto.vault import SigningKey
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District

@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
-from server import accounts, places
+from server import accounts
 from server.aid import register
-from server.interchange.sheets.writing import write_xlsx
-from server.models import AidActivity, Delivery
+from server.database.models import AidActivity, Delivery
+from server.interchange.sheets.writer import write_xlsx
+from server.places import health_posts
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
@@ -71,7 +72,7 @@ def story(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> I
         today = district.hub.settings.today(district.clock.now)
         clinic = Clinic.opened(district)
         with district.hub.database.transaction() as session:
-            far = places.add_post(
+            far = health_posts.add_post(
                 *(session, district.hub, "Seruni 5", clinic.centre, OTHER),
                 actor="operator",
                 now=district.clock.now,

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from server import accounts, office
-from server.office import Edit
+from server import accounts
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from tests.browser._window import served
 from tests.server._district import District, to_do, what_came
 from tests.vectors._make import DIRECTORY
@@ -187,7 +188,9 @@ def test_what_is_to_be_done_comes_down_and_its_result_goes_back(strangers: Stran
     task = district.new_id()
     edit = Edit.of_follow_up(child, task, {"task": to_do("home_visit", due_on=strangers.day)})
     with district.hub.database.transaction() as session:
-        office.write(session, district.hub, [edit], "task.made", author="operator", now=district.clock.now)
+        server_edits.write(
+            session, district.hub, [edit], "task.made", author="operator", now=district.clock.now
+        )
     strangers.sync("b")
     result = what_came("not_reached", done_on=strangers.day)
     answer = "await tablets.b.write(await tablets.b.openFollowUp(child, task), { result });"

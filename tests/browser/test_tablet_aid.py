@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
-from server import office
-from server.models import Delivery
-from server.office import Edit
+from server.database.models import Delivery
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from tests.browser._tablets import Site
 from tests.server._district import Databases
 
@@ -30,7 +30,9 @@ def test_aid_is_written_down_offline_and_reaches_the_office(
         edit = Edit.of_delivery(child, site.district.new_id(), {"aid": aid})
         with site.district.hub.database.transaction() as session:
             now = site.district.clock.now
-            office.write(session, site.district.hub, [edit], "aid.assigned", author="account:uji", now=now)
+            server_edits.write(
+                session, site.district.hub, [edit], "aid.assigned", author="account:uji", now=now
+            )
         with site.tablet("aid") as tablet:
             tablet.sync()
             tablet.set_line(there=False)

@@ -13,8 +13,7 @@ from typing import Final
 
 import pytest
 from flask import Flask, Response, request
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Browser, BrowserContext, Error as PlaywrightError, Page, expect
 
 from server.app import create_app
 from server.review.tablets import ENROL_PATH

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
-from server import office
 from server.review import Scope, moves
+from server.sync import server_edits
 from server.web.tablet_app import TabletApp, found_in, packaged
 from tests.browser._tablets import Site, Tablet, held, revoke
 from tests.faults._running import wait_until
@@ -131,7 +131,7 @@ def test_child_that_moved_leaves_the_tablet_and_what_was_measured_goes_with_it(s
         district, asked = site.district, {"from": site.district.posts[0], "to": site.district.posts[1]}
         everywhere = Scope.whole_district(district.hub, shows_names=True)
         now = district.clock.now
-        office.decide(
+        server_edits.decide(
             district.hub,
             lambda s: moves.move(s, district.hub, everywhere, child, asked, author="operator", now=now),
         )

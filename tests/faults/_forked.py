@@ -15,7 +15,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 def forked(environment: Mapping[str, str], said: Path, *arguments: str) -> BaseProcess:
     """Start a command; what it says on standard error goes to a file."""
-    _FORKS.set_forkserver_preload(["server.backup", "server.rights", "server.office", __name__])
+    _FORKS.set_forkserver_preload(["server.backup", "server.privacy", "server.sync.server_edits", __name__])
     process = _FORKS.Process(target=_run, args=(dict(environment), str(said), arguments))
     process.start()
     return process

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from server.models import Batch, ChangeRow
+from server.database.models import Batch, ChangeRow
 from tests.faults._running import HttpTablet
 from tests.server._district import District
 

@@ -25,8 +25,8 @@ from typing import Any
 import orjson
 
 from server.config import Settings
-from server.security import SigningKey
-from server.serve import JOBS, WEB
+from server.crypto.vault import SigningKey
+from server.operations.serve import JOBS, WEB
 from sync_protocol import Replica
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 

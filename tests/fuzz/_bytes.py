@@ -33,13 +33,13 @@ from schemas import (
     parse_sealed,
 )
 from schemas.change import SCHEMAS, TESTS
-from server.aid import reading
+from server.aid import csr_parser
 from server.config import Settings
+from server.decompression import inflate, parse_json
 from server.errors import PROBLEMS, Problem
-from server.interchange import runs
-from server.interchange.sheets import Limits, Unreadable, read_rows
-from server.interchange.sigizi import Reader, find_layout
-from server.unpacking import inflate, parse_json
+from server.interchange import import_runs
+from server.interchange.sheets import Limits, SheetUnreadable, read_rows
+from server.interchange.sigizi import SigiziReader, find_layout
 from sync_protocol import FIRST_PREVIOUS, Change, Dot, canonical, change_hash
 from tests.fuzz._batches import altered
 from tests.fuzz._routes import mutated
@@ -344,19 +344,19 @@ class Sheets:
             content = self._with(self.parts[how - 3], content)
         try:
             if how == 1:
-                runs.open_sheet(content, self.limits)
+                import_runs.open_sheet(content, self.limits)
                 rows = read_rows(content, self.limits)
-                reader = Reader(find_layout(rows), TODAY)
+                reader = SigiziReader(find_layout(rows), TODAY)
                 rules = {one.rule for number, row in rows for one in reader.read(number, row).refusals}
                 return f"sigizi {sorted(rules)}"
             if how == 2:
-                sheet = reading.open_sheet(content)
-                chosen = reading.guess(sheet.headers, {})
-                reasons = {reason for row in reading.read(sheet, chosen) for reason in row.reasons}
+                sheet = csr_parser.open_sheet(content)
+                chosen = csr_parser.guess(sheet.headers, {})
+                reasons = {reason for row in csr_parser.read(sheet, chosen) for reason in row.reasons}
                 return f"aid {len(chosen)} {sorted(reasons)}"
             kinds = {type(cell).__name__ for _, row in read_rows(content, self.limits) for cell in row}
             return f"rows of {sorted(kinds)}"
-        except Unreadable as unreadable:
+        except SheetUnreadable as unreadable:
             return str(unreadable)[:16]
 
     def _with(self, part: str, content: bytes) -> bytes:

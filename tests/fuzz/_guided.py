@@ -15,12 +15,18 @@ from typing import Final
 import atheris
 
 SEEN: Final = (
-    *("server.unpacking", "server.sync", "server.merging", "server.carried", "server.sealing"),
+    *(
+        "server.decompression",
+        "server.sync.upload",
+        "server.sync.pipeline",
+        "server.sync.relay",
+        "server.crypto.sealed_batch",
+    ),
     *(
         "server.interchange.sheets",
         "server.interchange.sigizi",
         "server.interchange.cells",
-        "server.aid.reading",
+        "server.aid.csr_parser",
     ),
     *("schemas.batch", "schemas.change", "schemas.fast", "schemas.strict", "sync_protocol"),
 )

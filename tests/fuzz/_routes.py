@@ -15,8 +15,7 @@ from urllib.parse import urlencode
 import orjson
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 

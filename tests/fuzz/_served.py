@@ -18,9 +18,9 @@ from werkzeug.test import Client
 
 from schemas import check_answer, check_sealed_receipt
 from server.app import create_app
+from server.crypto.sealed_batch import PURPOSE, seal_batch
+from server.crypto.vault import ENCAPSULATED_BYTES, base64url, seal_to
 from server.errors import PROBLEMS
-from server.sealing import PURPOSE, seal_batch
-from server.security import ENCAPSULATED_BYTES, base64url, seal_to
 from sync_protocol import LocalProtocolError
 from tests.fuzz._batches import DAYS, REFUSED, SYNC, Stuck, registers
 from tests.fuzz._bytes import Target, Wrong

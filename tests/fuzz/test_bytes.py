@@ -15,7 +15,7 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from server.interchange.sheets import Unreadable, read_rows
+from server.interchange.sheets import SheetUnreadable, read_rows
 from tests.fuzz._bytes import PURE, Endless, Fuzz, Target, Unpacking, Wrong, bounded, depth
 from tests.fuzz._served import SERVED, Forms
 from tests.interchange import _files
@@ -90,7 +90,7 @@ def damaged(offset: int) -> bytes:
 
 @pytest.mark.parametrize("offset", range(12))
 def test_workbook_whose_packing_is_broken_is_refused_in_words(offset: int) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(SheetUnreadable):
         list(read_rows(damaged(offset)))
 
 
@@ -98,7 +98,7 @@ def test_workbook_whose_index_points_nowhere_is_refused_in_words() -> None:
     file = bytearray(_files.xlsx([_files.row()]))
     end = file.rindex(b"PK\x05\x06")
     file[end + 16 : end + 20] = b"\xff\xff\xff\x7f"  # where the directory of the zip begins
-    with pytest.raises(Unreadable):
+    with pytest.raises(SheetUnreadable):
         list(read_rows(bytes(file)))
 
 
@@ -110,7 +110,7 @@ def test_workbook_packed_in_a_way_that_unpacks_without_bound_is_refused() -> Non
     ):
         for name in book.namelist():
             other.writestr(name, book.read(name), compress_type=zipfile.ZIP_BZIP2)
-    with pytest.raises(Unreadable):
+    with pytest.raises(SheetUnreadable):
         list(read_rows(made.getvalue()))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from flask import Response
 
-from server.web import observed
+from server.web import health_metrics
 from tests.fuzz._batches import SYNC
 from tests.fuzz._leaks import Asked, Kept, carried, left_behind
 from tests.fuzz._routes import Visitor
@@ -50,7 +50,7 @@ def test_requests_leave_nothing_behind(
     world: test_role_walk.World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a part of a histogram that is met for the first time keeps a number of its own: here all take equally long
-    monkeypatch.setattr(observed, "time", SimpleNamespace(perf_counter=lambda: 0.0))
+    monkeypatch.setattr(health_metrics, "time", SimpleNamespace(perf_counter=lambda: 0.0))
     kept = replayed(world)
     with capsys.disabled():
         sys.stdout.write(f"\nleaks: {kept.blocks:+.2f} blocks a request, of {kept.asked}\n")

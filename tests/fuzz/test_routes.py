@@ -14,8 +14,8 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.test import Client
 
 from server.accounts.roles import ROLES
-from server.web.openapi import description
-from server.web.taken import TAKEN
+from server.web.api.openapi import description
+from server.web.request_schemas import TAKEN
 from tests.fuzz._routes import Answer, Line, Tally, Visitor, Walk
 from tests.server._district import Databases
 from tests.web import test_role_walk

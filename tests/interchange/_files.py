@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from html import escape
 from typing import Any
 
-from server.interchange.sheets.writing import Value, write_xlsx
+from server.interchange.sheets.writer import Value, write_xlsx
 from server.interchange.sigizi import EXPORT
 
 ROW: Mapping[str, Any] = {

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.interchange.cases import Case, cases, decide
-from server.interchange.runs import Options, Report, import_sheet
-from server.models import Child, Measurement, table
+from server.database.models import Child, Measurement, table
+from server.interchange.cases import OpenCase, cases, decide
+from server.interchange.import_runs import ImportReport, Options, import_sheet
 from server.review import Scope
 from tests.server._district import DISTRICT, District
 
@@ -15,7 +15,7 @@ WHOLE = Scope("district", DISTRICT, shows_names=True)
 
 def taken(
     district: District, content: bytes, *, apply: bool = True, **options: Any
-) -> tuple[Report, dict[int, dict[str, Any]]]:
+) -> tuple[ImportReport, dict[int, dict[str, Any]]]:
     """Take a file (or look at it); give the report, and what became of each row by number."""
     accounts: dict[int, dict[str, Any]] = {}
 
@@ -44,13 +44,13 @@ def outcomes(accounts: dict[int, dict[str, Any]]) -> list[str]:
     return [accounts[number]["outcome"] for number in sorted(accounts)]
 
 
-def waiting(district: District, scope: Scope = WHOLE) -> list[Case]:
+def waiting(district: District, scope: Scope = WHOLE) -> list[OpenCase]:
     """Give the rows that wait for a person."""
     with district.hub.database.reading() as session:
         return cases(session, district.hub, scope)[0]
 
 
-def answer(district: District, case: Case, decision: str, child: str | None = None) -> str:
+def answer(district: District, case: OpenCase, decision: str, child: str | None = None) -> str:
     """Decide about a row."""
     with district.hub.database.transaction() as session:
         return decide(

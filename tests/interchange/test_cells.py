@@ -3,12 +3,11 @@
 from datetime import date, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from server.interchange import cells
 from server.interchange.sheets import Cell
-from server.interchange.sheets.moments import moment_of
+from server.interchange.sheets.excel_dates import moment_of
 
 DAY = date(2026, 3, 5)
 
@@ -84,7 +83,7 @@ def test_date_is_read_however_it_is_written(cell: Cell, note: str) -> None:
 
 
 def test_date_with_the_month_first_is_read_where_it_can_be_nothing_else() -> None:
-    assert cells.day("03/25/2026") == cells.Day(date(2026, 3, 25), "month-first")
+    assert cells.day("03/25/2026") == cells.CellDate(date(2026, 3, 25), "month-first")
 
 
 @pytest.mark.parametrize(

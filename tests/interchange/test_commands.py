@@ -14,10 +14,10 @@ import pytest
 from fhir.resources.R4B.bundle import Bundle
 from sqlalchemy import select
 
-from server.interchange import runs
+from server.database.models import ImportChunk
+from server.interchange import import_runs
 from server.interchange.sheets import read_rows
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
-from server.models import ImportChunk
 from tests.faults._running import ROOT, environment
 from tests.interchange._files import html, row, xlsx
 from tests.interchange._office import persons, taken
@@ -122,7 +122,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from server.config import Settings
-from server.hub import Hub
+from server.context import Hub
 from server.interchange import runs
 runs.CHUNK_ROWS = runs.FEW_ROWS = 10
 def die(done, total):
@@ -150,8 +150,8 @@ def test_process_that_was_killed_in_the_middle_goes_on_and_doubles_nothing(
     died = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert persons(installed) == 20
-    monkeypatch.setattr(runs, "CHUNK_ROWS", 10)
-    monkeypatch.setattr(runs, "FEW_ROWS", 10)
+    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(import_runs, "FEW_ROWS", 10)
     again = call("import", "sigizi", str(path), "--apply", "--format", "json", env=place)
     summary = json.loads(again.stdout)["summary"]
     assert (summary["outcomes"]["new"], summary["resumed_rows"], persons(installed)) == (50, 20, 50)
@@ -188,7 +188,7 @@ def test_run_that_another_version_had_cut_otherwise_is_taken_from_the_start(
     content = xlsx([row(NIK="", Nama=f"Anak {born:%d%m%y}", Tgl_Lahir=born) for born in births])
     stop = iter([True])
     with monkeypatch.context() as earlier:
-        earlier.setattr(runs, "CHUNK_ROWS", 2)
+        earlier.setattr(import_runs, "CHUNK_ROWS", 2)
         report, _ = taken(on_sqlite, content, enough=lambda: next(stop))
         assert (report.rows_done, report.whole) == (2, False)
     report, _ = taken(on_sqlite, content)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.interchange.leaving import Wanted
+from server.database.models import Assessment, Child, HealthPost, table
+from server.interchange.export_rows import Wanted
 from server.interchange.sheets import read_rows
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
 from server.interchange.sigizi_out import SHEETS, write
-from server.models import Assessment, Child, HealthPost, table
 from server.review import Scope
 from tests.interchange._files import row, xlsx
 from tests.interchange._office import WHOLE, taken

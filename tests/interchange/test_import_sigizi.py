@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from server.interchange import runs
-from server.interchange.matching import names_of
-from server.interchange.sheets import Unreadable
-from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, Row
-from server.models import Assessment, ImportChunk, ImportRun
-from tests.interchange._files import html, row, xlsx
-from tests.interchange._files import text as csv_text
+from server.database.models import Assessment, ImportChunk, ImportRun
+from server.interchange import import_runs
+from server.interchange.child_matching import names_of
+from server.interchange.sheets import SheetUnreadable
+from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, SigiziRow
+from tests.interchange._files import html, row, text as csv_text, xlsx
 from tests.interchange._office import (
     answer,
     children,
@@ -160,7 +159,7 @@ def test_columns_are_found_by_their_headings_whatever_the_version_of_the_file(
         assert weights(on_sqlite)[accounts[FIRST]["child"]] == [9250]
     kept = on_sqlite.rows(select(ImportChunk.sealed, ImportChunk.run_id, ImportChunk.number))
     for chunk in kept:
-        purpose = runs.chunk_purpose(on_sqlite.hub, chunk.run_id, chunk.number)
+        purpose = import_runs.chunk_purpose(on_sqlite.hub, chunk.run_id, chunk.number)
         assert b"dibiarkan" in zlib.decompress(on_sqlite.hub.vault.unseal_for_district(chunk.sealed, purpose))
 
 
@@ -313,8 +312,10 @@ def test_nik_with_two_names_that_are_alike_is_one_child_in_one_file_as_in_two(in
 
 
 def test_names_of_one_villages_children_begin_alike_and_a_nik_is_one_name(on_sqlite: District) -> None:
-    def said(number: int, village: str, its_nik: str = "") -> Row:
-        return Row(number, "export", (), f"Anak {number}", its_nik, subdistrict="Tenggarong", village=village)
+    def said(number: int, village: str, its_nik: str = "") -> SigiziRow:
+        return SigiziRow(
+            number, "export", (), f"Anak {number}", its_nik, subdistrict="Tenggarong", village=village
+        )
 
     rows = [said(1, "Jahab"), said(2, "Jahab", nik(2)), said(3, "Loa Ipuh")]
     rows.append(replace(rows[1], number=4, village="Loa Ipuh"))
@@ -456,8 +457,8 @@ def test_identity_and_measurement_templates_are_taken_together(installed: Distri
 def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
     installed: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(runs, "FEW_ROWS", 2)
+    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(import_runs, "FEW_ROWS", 2)
     content = xlsx(
         [
             row(NIK="", Nama=f"Anak {name}", Nama_Ortu=f"Bapak {name} / Ibu {name}")
@@ -472,7 +473,7 @@ def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
         if done >= 2:
             raise Killed
 
-    monkeypatch.setattr(runs, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
+    monkeypatch.setattr(import_runs, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
     with pytest.raises(Killed):
         taken(installed, content, tell=kill)
     assert persons(installed) == 2
@@ -510,7 +511,7 @@ def test_rows_are_kept_as_they_came_and_sealed(on_sqlite: District) -> None:
     (chunk,) = on_sqlite.rows(select(ImportChunk.sealed, ImportChunk.run_id))
     assert b"Anak" not in chunk.sealed
     held = on_sqlite.hub.vault.unseal_for_district(
-        chunk.sealed, runs.chunk_purpose(on_sqlite.hub, chunk.run_id, 0)
+        chunk.sealed, import_runs.chunk_purpose(on_sqlite.hub, chunk.run_id, 0)
     )
     assert b"Anak Contoh Satu" in zlib.decompress(held)
 
@@ -526,6 +527,6 @@ def test_rows_are_kept_as_they_came_and_sealed(on_sqlite: District) -> None:
 )
 def test_file_of_another_kind_is_refused_as_a_whole(on_sqlite: District, content: bytes, says: str) -> None:
     before = on_sqlite.counts()
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(SheetUnreadable, match=says):
         taken(on_sqlite, content)
     assert on_sqlite.counts() == before

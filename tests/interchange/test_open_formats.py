@@ -12,7 +12,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from server import reports
 from server.interchange import dhis2, fhir, open_csv
-from server.interchange.leaving import Wanted
+from server.interchange.export_rows import Wanted
 from server.interchange.monev import text_of
 from server.review import Scope
 from tests.interchange._files import row, xlsx
@@ -201,7 +201,7 @@ def test_skdn_of_a_post_is_in_scope_alone(full: District) -> None:
 def shown(district: District) -> dict[str, int]:
     """Give what `reports show` says of the whole district in March, without counting anew."""
     hub, march = district.hub, date(2026, 3, 1)
-    reader = reports.Reader.operator(hub)
+    reader = reports.FigureReader.operator(hub)
     with hub.database.reading() as session:
         whole = reports.own_area(session, hub, reader)
     (found,) = json.loads(text_of(hub, reader, whole, march, months=1, parts=False, form="json"))["rows"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from server.serve import WORKERS
+from server.operations.serve import WORKERS
 from sync_protocol import Answered, Json, NewEpochRequired, Outcome, Pulled
 from tests.faults._running import (
     LineLost,

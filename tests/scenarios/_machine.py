@@ -25,14 +25,16 @@ from sqlalchemy import delete, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from schemas import Reason
-from server import audit, duplicates, ledger, merging, office
+from server import audit
 from server.app import create_app
-from server.assessment import assess, derive
-from server.db import Writes
+from server.children import ledger
+from server.children.assessment import assess, derive
+from server.context import AppContext
+from server.crypto.vault import SigningKey, base64url
+from server.database.engine import Writes
+from server.database.models import Assessment, Attention, ChangeRow, Child, Flag, Tablet, table
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Assessment, Attention, ChangeRow, Child, Flag, Tablet, table
-from server.security import SigningKey, base64url
+from server.sync import duplicate_search, pipeline, server_edits
 from sync_protocol import (
     NOTHING_SEEN,
     Answered,
@@ -91,7 +93,7 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def served(hub: Hub) -> Iterator[int]:
+def served(hub: AppContext) -> Iterator[int]:
     """Serve an installation on a port of this machine until the block is left; give the port."""
     server = make_server(
         "127.0.0.1", 0, create_app(hub.settings, hub), threaded=True, request_handler=_Silent
@@ -235,12 +237,12 @@ class Record:
             return replica.open_child(self.child_id)
         return replica.open_measurement(self.child_id, self.on)
 
-    def edit(self, registers: Mapping[str, Json], context: VersionVector) -> office.Edit:
+    def edit(self, registers: Mapping[str, Json], context: VersionVector) -> server_edits.Edit:
         if self.task is not None:
-            return office.Edit.of_follow_up(self.child_id, self.task, registers, context)
+            return server_edits.Edit.of_follow_up(self.child_id, self.task, registers, context)
         if self.on is None:
-            return office.Edit.of_child(self.child_id, registers, context)
-        return office.Edit.of_measurement(self.child_id, self.on, "cadre", registers, context)
+            return server_edits.Edit.of_child(self.child_id, registers, context)
+        return server_edits.Edit.of_measurement(self.child_id, self.on, "cadre", registers, context)
 
 
 @dataclass(frozen=True)
@@ -356,12 +358,12 @@ class Scene:
         shown = self.pages.pop(page)
         self._by_office(shown.record.edit(registers, shown.context), shown.seen)
 
-    def _by_office(self, edit: office.Edit, seen: Seen) -> None:
+    def _by_office(self, edit: server_edits.Edit, seen: Seen) -> None:
         hub, now = self.district.hub, self.start
         try:
-            (written,) = office.decide(
+            (written,) = server_edits.decide(
                 hub,
-                lambda session: office.write(
+                lambda session: server_edits.write(
                     session, hub, [edit], "record.edited", author="operator", now=now
                 ),
             )
@@ -390,7 +392,7 @@ class Scene:
             wire = ledger.quarantined_change(hub.district, row, hub.vault)
         chosen = {**wire["set"], **{name: registers[name] for name in registers.keys() & wire["set"].keys()}}
         context = VersionVector.from_wire(wire["context"])
-        edit = office.Edit(wire["kind"], wire["id"], wire["key"], chosen, context)
+        edit = server_edits.Edit(wire["kind"], wire["id"], wire["key"], chosen, context)
         self._by_office(edit, self.seen_of[self.name_of[row.hash]])
         self.counts["releases"] += 1
 
@@ -747,7 +749,7 @@ class Scene:
             assert there == {ref: state.canonical() for ref, (_, state) in self.district.stored().items()}
             assert self.derived(other) == derived
 
-    def _arrivals(self) -> list[merging.Arrival]:
+    def _arrivals(self) -> list[pipeline.Arrival]:
         hub = self.district.hub
         found = []
         with hub.database.reading() as session:
@@ -762,20 +764,20 @@ class Scene:
                     Dot(row.actor, row.counter), header["previous"], wire, header["content"], row.hash
                 )
                 reasons = [Reason(**told) for told in orjson.loads(row.reasons or "[]")]
-                arrival = merging.Arrival.of(link, reasons)
+                arrival = pipeline.Arrival.of(link, reasons)
                 arrival.clock_days = row.clock_days  # what its batch told of the tablet's clock
                 found.append(arrival)
         return found
 
 
-def take_as_they_come(district: District, arrivals: Sequence[merging.Arrival], now: datetime) -> None:
+def take_as_they_come(district: District, arrivals: Sequence[pipeline.Arrival], now: datetime) -> None:
     """Take changes in the order given, whoever made them."""
     hub, writes = district.hub, Writes()
     with hub.database.transaction() as session:
-        _, touched = merging.load(session, hub, district.posts[0], arrivals, now, lock=True)
-        merging.judge(arrivals, touched)
-        fresh = merging.save(session, writes, hub, None, arrivals, touched, now)
-        found = duplicates.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
+        _, touched = pipeline.load(session, hub, district.posts[0], arrivals, now, lock=True)
+        pipeline.judge(arrivals, touched)
+        fresh = pipeline.save(session, writes, hub, None, arrivals, touched, now)
+        found = duplicate_search.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
         derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
         writes.apply(session)
         audit.append(session, DISTRICT, audit.OFFICE, "taken", actor="operator", now=now)

@@ -5,7 +5,7 @@ A page is of a child (`on` and `task` None), of its measurement of a day, or of 
 
 from dataclasses import dataclass
 
-from server import office
+from server.sync import server_edits
 from sync_protocol import NOTHING_SEEN, Json, RecordState, VersionVector, follow_up_id, measurement_id
 from tests.server._district import District
 
@@ -24,13 +24,13 @@ class Page:
         """Save what stands here; give the outcome."""
         hub, now = self.district.hub, self.district.clock.now
         if self.task is not None:
-            edit = office.Edit.of_follow_up(self.child_id, self.task, registers, self.context)
+            edit = server_edits.Edit.of_follow_up(self.child_id, self.task, registers, self.context)
         elif self.on is None:
-            edit = office.Edit.of_child(self.child_id, registers, self.context)
+            edit = server_edits.Edit.of_child(self.child_id, registers, self.context)
         else:
-            edit = office.Edit.of_measurement(self.child_id, self.on, "cadre", registers, self.context)
+            edit = server_edits.Edit.of_measurement(self.child_id, self.on, "cadre", registers, self.context)
         with hub.database.transaction() as session:
-            (written,) = office.write(session, hub, [edit], "record.edited", author="operator", now=now)
+            (written,) = server_edits.write(session, hub, [edit], "record.edited", author="operator", now=now)
         return written.outcome.value
 
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from server.hub import Hub
+from server.context import AppContext
 from sync_protocol import NewEpochRequired, ReceiptStatus
 from tests.server._carriers import Sender, answers, bring, shuffled, words
 from tests.server._district import District, FakeTablet, identity
@@ -291,7 +291,7 @@ def test_story_the_letter_was_sealed_before_the_key_was_renewed(installed: Distr
         installed.hub.settings.data_dir, database_url=installed.hub.settings.database_url, key_file=renewed
     )
     before = installed.hub
-    installed.hub = Hub.open(settings)
+    installed.hub = AppContext.open(settings)
     try:
         assert installed.hub.vault.sealing_key() != before.vault.sealing_key()
         sender.take(answers(installed, letters))

@@ -12,9 +12,9 @@ import pytest
 from schemas import parse_enrolment_again
 from server import accounts
 from server.accounts import MAX_HEIRS
+from server.crypto.vault import SigningKey, base64url
+from server.database.models import Notice
 from server.errors import Problem
-from server.models import Notice
-from server.security import SigningKey, base64url
 from sync_protocol import NewEpochRequired, canonical
 from tests.server._district import District, FakeTablet, answered, measured
 

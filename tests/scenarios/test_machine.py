@@ -15,11 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from server import merging, sync
+from server.sync import pipeline, upload as sync
 from sync_protocol import Change, Dot, Entry, History, ReceiptStatus, RecordState, VersionVector, fold
 from tests.scenarios._machine import Device, LossFound, Scene, registers_for
 from tests.server._district import Databases
@@ -292,7 +291,7 @@ def _believed(change: Change, held: dict[Dot, str]) -> Change:
 @pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("room", "name", "broken"),
-    [(sync, "_continuity", takes_holes), (merging, "fold", believes_counters)],
+    [(sync, "_continuity", takes_holes), (pipeline, "fold", believes_counters)],
 )
 def test_the_machine_finds_a_loss_when_one_rule_is_off(
     sqlite_databases: Databases,
@@ -320,7 +319,7 @@ def test_the_oracle_counts_a_loss_when_records_are_published_with_what_contexts_
 ) -> None:
     """Rule 2 is told and not searched for: a tablet must be back first with what it saw, and the office write, before the
     author is back, and nobody who had seen it may write afterwards (tests/sync_protocol searches a quicker model)."""
-    monkeypatch.setattr(merging, "fold", published)
+    monkeypatch.setattr(pipeline, "fold", published)
     with Scene.opened(sqlite_databases) as scene:
         scene.back_up()
         (author, witness), record = scene.devices[:2], scene.records[0]

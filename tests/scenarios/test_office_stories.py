@@ -4,8 +4,8 @@ What a page showed is the context of what is saved from it; what had arrived mea
 `settle`: ledger, tables and every screen are the same, byte for byte.
 """
 
-from server import ledger
-from server.models import ChangeRow
+from server.children import ledger
+from server.database.models import ChangeRow
 from sync_protocol import VersionVector
 from tests.scenarios._office import Page, move, open_page, state_of
 from tests.server._district import District, FakeTablet

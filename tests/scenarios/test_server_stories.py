@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from server.crypto.vault import SigningKey
 from server.errors import Problem
-from server.security import SigningKey
 from tests.scenarios._office import move, open_page
 from tests.server._district import Clock, District, FakeTablet, identity
 

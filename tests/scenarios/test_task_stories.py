@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server import office
-from server.attention import CLOSED, NEW, TAKEN, WAITING, flag_seen
-from server.models import Flag, FollowUp, table
-from server.office import Edit
+from server.children.review_queue import CLOSED, NEW, TAKEN, WAITING, flag_seen
+from server.database.models import Flag, FollowUp, table
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from tests.scenarios._office import move, open_page, state_of
 from tests.server._district import District, FakeTablet, to_do, what_came
 
@@ -157,9 +157,9 @@ def at_once(district: District, edits: list[Edit]) -> None:
     def save(edit: Edit) -> None:
         start.wait()
         try:
-            office.decide(
+            server_edits.decide(
                 district.hub,
-                lambda session: office.write(
+                lambda session: server_edits.write(
                     session,
                     district.hub,
                     [edit],

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from server.carried import Brought, deliver
-from server.sealing import Slip, open_receipt, seal_batch
+from server.crypto.sealed_batch import Slip, open_receipt, seal_batch
+from server.sync.relay import RelayedBatch, deliver
 from sync_protocol import Event, Receipt
 from tests.server._district import District, FakeTablet
 
@@ -48,7 +48,7 @@ class Sender:
         return events
 
 
-def bring(district: District, letters: Sequence[object]) -> list[Brought]:
+def bring(district: District, letters: Sequence[object]) -> list[RelayedBatch]:
     """Hand letters to the server."""
     return deliver(district.hub, letters, actor="carrier", now=district.clock.now, turn=nullcontext())
 
@@ -58,7 +58,7 @@ def answers(district: District, letters: Sequence[object]) -> list[dict[str, Any
     return [one.answer() for one in bring(district, letters)]
 
 
-def words(brought: Sequence[Brought]) -> list[str]:
+def words(brought: Sequence[RelayedBatch]) -> list[str]:
     """Say what became of each letter."""
     return [one.word() for one in brought]
 

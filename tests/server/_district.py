@@ -24,12 +24,14 @@ import orjson
 from sqlalchemy import QueuePool, select, text, update
 
 from schemas import check_answer, parse_enrolment, parse_enrolment_again
-from server import accounts, audit, ledger, places, sync
+from server import accounts, audit
+from server.children import ledger
 from server.config import Settings
-from server.db import Database
-from server.hub import Hub
-from server.migrations import migrate
-from server.models import (
+from server.context import AppContext
+from server.crypto.vault import SigningKey, base64url
+from server.database.engine import Database
+from server.database.migrations import migrate
+from server.database.models import (
     Attention,
     Base,
     ChangeRow,
@@ -41,7 +43,8 @@ from server.models import (
     Measurement,
     table,
 )
-from server.security import SigningKey, base64url
+from server.places import health_posts
+from server.sync import upload as sync
 from sync_protocol import (
     Answered,
     Change,
@@ -159,12 +162,12 @@ def _file_of(url: str) -> Path:
 
 
 def _install(settings: Settings) -> None:
-    hub = Hub.open(settings, create_keys=True)
+    hub = AppContext.open(settings, create_keys=True)
     with hub.database.transaction() as session:
-        places.install(session, hub, NOW)
-        centre = places.add_health_centre(session, hub, CENTRE, "64.02.06", actor="operator", now=NOW)
+        health_posts.install(session, hub, NOW)
+        centre = health_posts.add_health_centre(session, hub, CENTRE, "64.02.06", actor="operator", now=NOW)
         for name in (FIRST_POST, SECOND_POST):
-            places.add_post(session, hub, name, centre, "64.02.06.1001", actor="operator", now=NOW)
+            health_posts.add_post(session, hub, name, centre, "64.02.06.1001", actor="operator", now=NOW)
     hub.database.dispose()
 
 
@@ -193,7 +196,7 @@ class Clock:
 class District:
     """An installed district: two posts, no tablet yet."""
 
-    hub: Hub
+    hub: AppContext
     databases: Databases
     posts: tuple[str, str]
     clock: Clock = field(default_factory=Clock)
@@ -216,9 +219,9 @@ class District:
         else:
             url, keys, now, number = databases.after(after)
         chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
-        hub = Hub.open(Settings.for_data(databases.directory, **chosen))
+        hub = AppContext.open(Settings.for_data(databases.directory, **chosen))
         with hub.database.reading() as session:
-            found = {post.name: post.id for post in places.posts(session, DISTRICT)}
+            found = {post.name: post.id for post in health_posts.posts(session, DISTRICT)}
         posts = found[FIRST_POST], found[SECOND_POST]
         district = cls(hub, databases, posts, Clock(now), count(number))
         try:

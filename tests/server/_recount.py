@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from server.context import AppContext
+from server.database.models import Assessment, Child, HealthPost, Measurement, table
 from server.growth.weight_gain import months_completed
-from server.hub import Hub
-from server.models import Assessment, Child, HealthPost, Measurement, table
 
 Key = tuple[str, str, str]
 """Area's kind, area, month such as 2026-03."""
@@ -21,7 +21,7 @@ SAYS = {"cadre": "indicated", "staff": "confirmed"}
 
 
 def recount(
-    session: Session, hub: Hub, now: datetime, only_month: str | None = None
+    session: Session, hub: AppContext, now: datetime, only_month: str | None = None
 ) -> dict[Key, Counter[str]]:
     """Count SKDN, the codes, prevalences and arms of every area and month (or of one month) from the rows."""
     rows = session.connection().execute(select(table(Child)).where(Child.district == hub.district)).all()

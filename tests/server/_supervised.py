@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from server import sync
+from server.sync import upload
 from sync_protocol import measurement_id
 from tests.server._district import District, FakeTablet, identity
 
@@ -124,6 +124,6 @@ def _with_a_wrong_clock(district: District, tablet: FakeTablet) -> None:
 def _refused(district: District, tablet: FakeTablet) -> None:
     """Let an upload be refused whose signature does not fit, and one of a tablet that nobody knows."""
     district.clock.advance(hours=1)
-    sync.record_refusal(district.hub, "signature-invalid", tablet.id, 900, district.clock.now)
+    upload.record_refusal(district.hub, "signature-invalid", tablet.id, 900, district.clock.now)
     district.clock.advance(minutes=1)
-    sync.record_refusal(district.hub, "tablet-unknown", None, 400, district.clock.now)
+    upload.record_refusal(district.hub, "tablet-unknown", None, 400, district.clock.now)

@@ -24,9 +24,9 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.audit import checkpoints
-from server.audit.checkpoints import Head, Kept, heads_digest, peaks_text, read_kept
+from server.audit.checkpoints import KeptCheckpoint, StreamHead, heads_digest, peaks_text, read_kept
 from server.audit.merkle import Growing
-from server.security import Keys, Vault, base64url
+from server.crypto.vault import Keys, Vault, base64url
 from sync_protocol import canonical, digest
 from tests._postgres import postgres_server
 from tests.server._district import DISTRICT, Databases, District
@@ -47,7 +47,7 @@ class Log:
 
     session: Session
     rng: random.Random
-    kept: Kept
+    kept: KeptCheckpoint
     now: datetime
     entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -265,12 +265,12 @@ def remake_checkpoints(log: Log, *, signed: bool) -> None:
     """Make the stored checkpoints fit the entries as they now are."""
     found = log.rows("SELECT stream, number, hash FROM audit_entry WHERE district = :district")
     hashes = {(row["stream"], row["number"]): row["hash"] for row in found}
-    tree, heads, previous = Growing(), dict[str, Head](), ""
+    tree, heads, previous = Growing(), dict[str, StreamHead](), ""
     for row in log.rows("SELECT * FROM audit_checkpoint ORDER BY number"):
         leaves = log.rows("SELECT * FROM audit_leaf WHERE checkpoint = :n", n=row["number"])
         for leaf in sorted(leaves, key=lambda leaf: leaf["stream"]):
             hash_ = hashes.get((leaf["stream"], leaf["entries"]), leaf["hash"])
-            head = Head(leaf["stream"], leaf["entries"], hash_)
+            head = StreamHead(leaf["stream"], leaf["entries"], hash_)
             tree.add(head.leaf())
             heads[head.stream] = head
             log.do(
@@ -458,7 +458,7 @@ ALTERATIONS: Final[tuple[Callable[[Log], Expected], ...]] = (
 # -- trying them ------------------------------------------------------------------------------------
 
 
-def grown_log(district: District) -> Kept:
+def grown_log(district: District) -> KeptCheckpoint:
     """Let a district work for a while, and keep its last checkpoint; then let it go on working."""
     tablets = [district.tablet(0), district.tablet(1, "Tablet Lain")]
     for _ in range(4):
@@ -537,7 +537,7 @@ def _names(broken: list[audit.Broken], expected: Expected) -> bool:
     )
 
 
-def _grown_honestly(district: District, kept: Kept, rng: random.Random) -> list[audit.Broken]:
+def _grown_honestly(district: District, kept: KeptCheckpoint, rng: random.Random) -> list[audit.Broken]:
     hub, now = district.hub, district.clock.now + timedelta(hours=2)
     with undone(district) as session:
         for _ in range(rng.randrange(6)):

@@ -9,9 +9,9 @@ from sqlalchemy import select, update
 
 from schemas import parse_enrolment
 from server import accounts, audit
+from server.crypto.vault import SigningKey, base64url
+from server.database.models import Account, EnrolmentCode, Tablet, UserSession, table
 from server.errors import Problem
-from server.models import Account, EnrolmentCode, SignIn, Tablet, table
-from server.security import SigningKey, base64url
 from tests.server._district import District
 
 PASSWORD = "kuda-laut-hijau"
@@ -236,7 +236,7 @@ def test_use_of_a_session_is_written_once_a_minute_and_not_logged(installed: Dis
     for seconds, written in ((59, 0), (1, 60), (59, 60), (1, 120)):
         installed.clock.advance(seconds=seconds)
         use(installed, token)
-        ((last,),) = installed.rows(select(SignIn.last_seen_at))
+        ((last,),) = installed.rows(select(UserSession.last_seen_at))
         assert (last - started).total_seconds() == written
     assert installed.actions(audit.OFFICE) == logged
 
@@ -284,7 +284,7 @@ def test_token_is_stored_as_a_digest_only(on_sqlite: District) -> None:
     add(on_sqlite)
     token = sign_in(on_sqlite)
     assert token
-    ((stored,),) = on_sqlite.rows(select(SignIn.token_digest))
+    ((stored,),) = on_sqlite.rows(select(UserSession.token_digest))
     assert stored != token
     assert who_is(on_sqlite, stored) is None
 

@@ -9,22 +9,21 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import select
 
 from server.accounts import Person
 from server.aid import need, progress, register, sheets
-from server.aid.area import Area
-from server.aid.need import Standing
-from server.aid.reading import guess, open_sheet, period, read, rupiah
+from server.aid.area import AidArea
+from server.aid.csr_parser import guess, open_sheet, period, read, rupiah
+from server.aid.need import NeedSummary
 from server.aid.rules import rules
 from server.cli import main
+from server.database.models import Account, AidActivity, CsrSheet, Delivery, Donor
 from server.errors import Problem
 from server.interchange.cells import Wrong
-from server.models import Account, AidActivity, CsrSheet, Delivery, Donor
+from server.privacy import restriction
 from server.review import Scope
-from server.rights import restricting
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic
 
@@ -227,7 +226,7 @@ def test_nothing_is_written_of_a_restricted_child_and_its_sheet_is_taken(clinic:
     district, donor = clinic.district, donor_of(clinic.district)
     child = clinic.child("Anak Contoh", nik={"nik": "6402064101250001"})
     with district.hub.database.transaction() as session:
-        restricting.restrict(session, district.hub, child, actor="operator", now=district.clock.now)
+        restriction.restrict(session, district.hub, child, actor="operator", now=district.clock.now)
     taken(district, "PMT;Jahab;1/3/2026;450.000;1;6402064101250001\n", donor)
     (row,) = activities(district)
     assert (row.status, row.child_id, row.same_as) == ("taken", None, None)
@@ -242,7 +241,7 @@ def test_company_that_is_not_known_and_village_that_is_not_clear_wait_for_a_pers
 # -- gap, overlap, proposals ----------------------------------------------------------------------
 
 
-def standing(district: District, days: int = 30) -> Standing:
+def standing(district: District, days: int = 30) -> NeedSummary:
     with district.hub.database.reading() as session:
         area = register.whole_district(session, district.hub)
         first = TODAY - timedelta(days=days)
@@ -380,12 +379,12 @@ def test_area_of_tpps_holds_its_villages_alone(clinic: Clinic) -> None:
     with hub.database.reading() as session:
         for code, lacking in ((VILLAGE, 1), ("64.02.06.1003", 0)):
             person = Person("", "t", "T", "tpps", "village", code)
-            area = Area.of(session, hub, person)
+            area = AidArea.of(session, hub, person)
             assert area.villages == (code,)
             assert need.standing(session, hub, area, TODAY, TODAY, TODAY).lacking == lacking
         with pytest.raises(Problem, match="not-allowed"):
-            Area.of(session, hub, Person("", "k", "K", "cadre", "post", clinic.district.posts[0]))
-        none = Area.within(session, hub, Scope("none", "", False), sees_children=False)
+            AidArea.of(session, hub, Person("", "k", "K", "cadre", "post", clinic.district.posts[0]))
+        none = AidArea.within(session, hub, Scope("none", "", False), sees_children=False)
         assert none.villages == ()
 
 
@@ -449,7 +448,7 @@ def test_closed_commitment_is_proposed_no_more_and_what_was_assigned_stands(clin
     clinic.child("Anak Pendek", haz=-2.5, waz=-1)
     commitment = promise(district, donor)
 
-    def close(why: str, area: Area | None = None) -> None:
+    def close(why: str, area: AidArea | None = None) -> None:
         with district.hub.database.transaction() as session:
             whole = area or register.whole_district(session, district.hub)
             now = district.clock.now
@@ -458,7 +457,7 @@ def test_closed_commitment_is_proposed_no_more_and_what_was_assigned_stands(clin
     with pytest.raises(Problem, match="change-invalid"):
         close("bosan")
     scope = Scope("village", "64.02.01.2001", shows_names=False)
-    elsewhere = Area(scope, False, ("99.01.01.2001",), sees_children=False)
+    elsewhere = AidArea(scope, False, ("99.01.01.2001",), sees_children=False)
     with pytest.raises(Problem, match="record-unknown"):
         close("ended", elsewhere)
     assert len(standing(district).proposals) == 1

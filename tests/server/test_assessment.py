@@ -12,10 +12,10 @@ import orjson
 import pytest
 from sqlalchemy import event, select
 
-from server.assessment import assess
 from server.audit import OFFICE, append
-from server.flags import RULES
-from server.models import Assessment, Flag
+from server.children.assessment import assess
+from server.children.flags import RULES
+from server.database.models import Assessment, Flag
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
 FEBRUARY, MARCH = "2026-02-05", "2026-03-05"

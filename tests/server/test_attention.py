@@ -7,16 +7,17 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import create_engine, delete, insert, inspect, select
 
 from schemas.records import Result, Task
-from server import attention, audit, migrations
-from server.assessment import assess
-from server.attention import CLOSED, NEW, NO_FLAG, TAKEN, WAITING, Raised, flag_seen
-from server.flags import RULES
-from server.models import Attention, Base, Child, Flag, table
+from server import audit
+from server.children import review_queue
+from server.children.assessment import assess
+from server.children.flags import RULES
+from server.children.review_queue import CLOSED, NEW, NO_FLAG, TAKEN, WAITING, Raised, flag_seen
+from server.database import migrations
+from server.database.models import Attention, Base, Child, Flag, table
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, to_do
 
 ON, BEFORE = "2026-03-05", "2026-02-05"
@@ -207,7 +208,12 @@ def test_open_work_without_a_flag_comes_last(installed: District) -> None:
     task = tablet.set_task(child, action="home_visit", due_on="2026-03-12")
     tablet.sync_until_quiet()
     row = installed.attention(child)
-    assert (row.urgency, row.red_flags, row.place, row.status) == (NO_FLAG, 0, attention.place([]), WAITING)
+    assert (row.urgency, row.red_flags, row.place, row.status) == (
+        NO_FLAG,
+        0,
+        review_queue.place([]),
+        WAITING,
+    )
     tablet.set_result(child, task)
     tablet.sync_until_quiet()
     assert installed.attention(child) is None
@@ -320,7 +326,7 @@ def test_row_is_the_same_in_whatever_order_tablets_come(on_sqlite: District, ord
 # -- pure -----------------------------------------------------------------------------------------
 
 WORK = st.builds(
-    attention.Facts,
+    review_queue.Facts,
     st.just("a"),
     st.uuids().map(str),
     st.just(False),
@@ -345,18 +351,18 @@ FLAGS = st.lists(
 @given(FLAGS, st.lists(WORK, max_size=4), st.randoms())
 def test_order_of_flags_does_not_matter(flags: list[Raised], work: list[Any], rng: random.Random) -> None:
     shuffled = rng.sample(flags, len(flags))
-    assert attention._row(flags, work) == attention._row(shuffled, work)
+    assert review_queue._row(flags, work) == review_queue._row(shuffled, work)
 
 
 @given(FLAGS, st.lists(WORK, max_size=4))
 def test_row_is_there_exactly_when_there_is_something_to_see_or_to_do(
     flags: list[Raised], work: list[Any]
 ) -> None:
-    row = attention._row(flags, work)
+    row = review_queue._row(flags, work)
     assert (row is not None) == bool(flags or any(not facts.resulted for facts in work))
     if row is not None:
-        named = dict(zip(attention.COLUMNS[3:], row, strict=True))
-        assert named["status"] in attention.STATUSES
+        named = dict(zip(review_queue.COLUMNS[3:], row, strict=True))
+        assert named["status"] in review_queue.STATUSES
         assert (named["urgency"] == NO_FLAG) == (not flags)
 
 

@@ -27,28 +27,28 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 from sqlalchemy import create_engine, func, make_url, select, text, update
 
-from server import jobs, migrations, rotation
 from server.backup import (
     MANIFEST,
     Archive,
     BackupRefused,
     Manifest,
-    Proof,
     Restored,
     backup,
     mark_restored,
-    prove,
     restore,
     vault_of,
 )
-from server.backup.sealed import CHUNK_BYTES, SealedReader, SealedWriter, cipher_of, read_header
+from server.backup.encrypted_file import CHUNK_BYTES, SealedReader, SealedWriter, cipher_of, read_header
 from server.cli import main
 from server.config import Settings
-from server.doctor import examine
-from server.hub import Hub
-from server.keyfile import load_keys
-from server.models import Base, ChangeRow, Installation, Measurement, SignIn, Tablet, table
-from server.security import TAG_BYTES, base64url, sha256
+from server.context import AppContext
+from server.crypto.key_file import load_keys
+from server.crypto.vault import TAG_BYTES, base64url, sha256
+from server.database import migrations
+from server.database.models import Base, ChangeRow, Installation, Measurement, Tablet, UserSession, table
+from server.operations import jobs, key_rotation
+from server.operations.doctor import examine
+from server.operations.trial_restore import Proof, prove
 from sync_protocol import Resending
 from tests.faults._forked import forked
 from tests.faults._running import COMMAND, ROOT, HttpTablet, environment, http_tablet, register, running
@@ -106,7 +106,7 @@ def place(installed: District, tmp_path: Path) -> Iterator[District]:
     installed.hub.database.dispose()
     settings = replace(installed.hub.settings, data_dir=tmp_path / "data")
     settings.data_dir.mkdir()
-    installed.hub = Hub.open(settings)
+    installed.hub = AppContext.open(settings)
     yield installed
     installed.hub.database.dispose()
 
@@ -332,11 +332,11 @@ def test_restore_ends_every_session(place: District, tmp_path: Path) -> None:
         now = datetime.now(UTC)
         sign_in = {"id": id_, "account_id": id_, "token_digest": "t", "expires_at": now, "last_seen_at": now}
         sign_in |= columns
-        writing.execute(table(SignIn).insert().values(**sign_in))
+        writing.execute(table(UserSession).insert().values(**sign_in))
         connection.info["audited"] = True
     back_up(place, tmp_path / "b.backup")
     put_back(place.hub.settings, tmp_path / "b.backup")
-    assert place.rows(select(SignIn.account_id)) == []
+    assert place.rows(select(UserSession.account_id)) == []
 
 
 def test_database_put_back_by_other_means_gets_a_new_incarnation(place: District) -> None:
@@ -362,7 +362,7 @@ def test_older_schema_is_brought_up_to_date(
             row,
         )
     engine.dispose()
-    hub = Hub.open(old)
+    hub = AppContext.open(old)
     made = backup(hub, tmp_path / "old.backup", force=False, now=place.clock.now, progress=silent)
     hub.database.dispose()
     assert made.manifest.revision == "0001"
@@ -566,14 +566,14 @@ def test_backup_is_opened_after_a_rotation_and_names_its_key_when_that_is_retire
     own.key_file.write_bytes(settings.key_file.read_bytes())
     kept = own.key_file.read_bytes()
     place.hub.database.dispose()
-    place.hub = Hub.open(own)
+    place.hub = AppContext.open(own)
     back_up(place, tmp_path / "b.backup")
-    rotation.rotate(place.hub, actor="operator", now=lambda: then.now, progress=silent)
+    key_rotation.rotate(place.hub, actor="operator", now=lambda: then.now, progress=silent)
     back_up(place, tmp_path / "newer.backup")
     put_back(own, tmp_path / "b.backup")
     put_back(own, tmp_path / "newer.backup")
     then.advance(days=2)
-    rotation.retire(place.hub, 1, actor="operator", now=then.now)
+    key_rotation.retire(place.hub, 1, actor="operator", now=then.now)
     second = next(iter(place.hub.vault.backup_keys()))
     put_back(own, tmp_path / "newer.backup")
     before = incarnation(place)
@@ -620,7 +620,7 @@ def test_backup_that_the_keys_do_not_open_is_refused(
     back_up(place, tmp_path / "b.backup")
     before = everything(place), incarnation(place)
     others = replace(place.hub.settings, key_file=tmp_path / "others.json")
-    Hub.open(others, create_keys=True).database.dispose()
+    AppContext.open(others, create_keys=True).database.dispose()
     with pytest.raises(BackupRefused, match="put the right key file there first"):
         put_back(others, tmp_path / "b.backup")
     assert (everything(place), incarnation(place)) == before
@@ -761,7 +761,7 @@ def nightly(place: District, tmp_path: Path) -> District:
     place.hub.database.dispose()
     settings = replace(place.hub.settings, backup_dir=tmp_path / "nightly", backup_keep=2)
     (tmp_path / "nightly").mkdir()
-    place.hub = Hub.open(settings)
+    place.hub = AppContext.open(settings)
     place.clock.now = datetime.now(UTC)
     return place
 

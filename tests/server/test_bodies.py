@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from flask import Request
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from werkzeug.test import EnvironBuilder
 
 from server.config import Settings
 from server.errors import Problem
-from server.web.bodies import read_json
+from server.web.request_body import read_json
 
 SETTINGS = Settings.for_data("unused", max_body_bytes=2000, max_inflated_bytes=8000, max_depth=12)
 WIDE = Settings.for_data("unused")
@@ -129,7 +128,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 from server.config import Settings
 from server.errors import Problem
-from server.web.bodies import read_json
+from server.web.request_body import read_json
 
 squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
 head = squeezer.flush(zlib.Z_FULL_FLUSH)

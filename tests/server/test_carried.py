@@ -17,28 +17,19 @@ from cryptography.hazmat.bindings._rust import openssl
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from flask.testing import FlaskClient
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from schemas import check_sealed_receipt
 from server import cli
-from server.carried import MOST_BYTES, MOST_LETTERS, foresee, letters_of
-from server.keyfile import load_keys
-from server.sealing import PURPOSE, Slip, open_receipt
-from server.security import (
-    Keys,
-    KeyUnusable,
-    SigningKey,
-    Vault,
-    base64url,
-    seal_to,
-    unbase64,
-)
-from server.web import carried_api
-from server.web.budget import Budget
-from server.web.sync_api import turn
+from server.crypto.key_file import load_keys
+from server.crypto.sealed_batch import PURPOSE, Slip, open_receipt
+from server.crypto.vault import Keys, KeyUnusable, SigningKey, Vault, base64url, seal_to, unbase64
+from server.sync.relay import MOST_BYTES, MOST_LETTERS, foresee, letters_of
+from server.web.api import relay
+from server.web.api.sync import turn
+from server.web.rate_limit import Budget
 from sync_protocol import Answered
 from tests import _hpke
 from tests.schemas._examples import DIRECTORY
@@ -408,9 +399,9 @@ CARRIED = "/api/v1/carried"
 @pytest.fixture
 def http(client: FlaskClient) -> Iterator[FlaskClient]:
     client.application.testing = False  # answer as in production, whatever is raised
-    carried_api.BUDGET.left.clear()
+    relay.BUDGET.left.clear()
     yield client
-    carried_api.BUDGET.left.clear()
+    relay.BUDGET.left.clear()
 
 
 def post(http: FlaskClient, message: Any) -> TestResponse:
@@ -466,10 +457,10 @@ def test_flood_of_one_address_is_slowed_and_its_tablet_is_not(http: FlaskClient,
 
 
 def test_second_delivery_at_once_is_asked_to_come_again(http: FlaskClient) -> None:
-    with carried_api._DELIVERING:
+    with relay._DELIVERING:
         answer = post(http, {"letters": [None]})
     assert answer.status_code == 429
-    assert (answer.json or {})["seconds"] == carried_api.SECONDS_WHEN_BUSY
+    assert (answer.json or {})["seconds"] == relay.SECONDS_WHEN_BUSY
     assert post(http, {"letters": [None]}).status_code == 200
 
 

@@ -15,13 +15,14 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text
 
-from server import audit, jobs
+from server import audit
 from server.audit import checkpoints, proofs, verification
-from server.audit.checkpoints import Kept, NotACheckpoint, read_kept
+from server.audit.checkpoints import KeptCheckpoint, NotACheckpoint, read_kept
 from server.audit.export import NotAnExport, lines, verify_export
 from server.cli import main
-from server.models import AuditCheckpoint, Notice
-from server.security import Keys, Vault, checkpoint_signature_fits
+from server.crypto.vault import Keys, Vault, checkpoint_signature_fits
+from server.database.models import AuditCheckpoint, Notice
+from server.operations import jobs
 from sync_protocol import canonical, digest
 from tests.server._district import DISTRICT, District
 from tests.server.test_audit import off, tamper
@@ -45,14 +46,14 @@ def sign(district: District) -> checkpoints.Checkpoint:
         return checkpoints.make(session, district.hub, district.clock.now, actor="operator")
 
 
-def keep(district: District, number: int | None = None) -> Kept:
+def keep(district: District, number: int | None = None) -> KeptCheckpoint:
     with district.hub.database.reading() as session:
         found = checkpoints.kept(session, district.hub, number)
     assert found is not None
     return read_kept(found.file())
 
 
-def verified(district: District, kept: Kept | None = None) -> list[audit.Broken]:
+def verified(district: District, kept: KeptCheckpoint | None = None) -> list[audit.Broken]:
     with district.hub.database.reading() as session:
         return audit.verify(session, DISTRICT, keys=district.hub.vault.checkpoint_keys(), kept=kept)[1]
 
@@ -490,7 +491,7 @@ def test_checkpoint_is_not_signed_by_command_when_the_log_is_broken(signed: Dist
 
 def test_old_checkpoint_is_told_by_doctor(signed: District) -> None:
 
-    from server.doctor import examine
+    from server.operations.doctor import examine
 
     def found(hours: int) -> list[str]:
         later = datetime.now(UTC) + timedelta(hours=hours)

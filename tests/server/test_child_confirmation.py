@@ -12,7 +12,7 @@ from server.growth.status import (
     length_for_age_status,
     wasting_status,
 )
-from server.review import Candidate, Scored, Visit
+from server.review import Scored, ScoredCandidate, Visit
 from server.review.child import Confirmation, Run, confirmation, run
 
 CLASSES: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -22,17 +22,17 @@ CLASSES: dict[str, tuple[Any, tuple[str, ...]]] = {
 NOTHING = dict.fromkeys(("weight_g", "length_mm", "muac_mm", "head_mm", "length_cm", "bmi", "muac_status"))
 
 
-def scored(index: str, z: float) -> Candidate:
+def scored(index: str, z: float) -> ScoredCandidate:
     """Give a candidate that has this score and no other."""
     judge, codes = CLASSES[index]
     found = Scored(z, None, codes[int(judge(z))], implausible=False)
     unscored = Scored(None, "value_missing", None, implausible=False)
     scores = {"haz": unscored, "waz": unscored, "whz": unscored, "baz": unscored, index: found}
     fields: dict[str, Any] = {**NOTHING, "oedema": False, "age_days": 400, "on_height_table": False}
-    return Candidate(**fields, scores=scores)
+    return ScoredCandidate(**fields, scores=scores)
 
 
-def visit(on: str, source: str, *candidates: Candidate) -> Visit:
+def visit(on: str, source: str, *candidates: ScoredCandidate) -> Visit:
     return Visit(date.fromisoformat(on), source, False, None, {}, candidates, None)
 
 
@@ -117,7 +117,7 @@ def test_second_measurement_in_conflict_confirms_only_when_all_its_values_agree(
 def test_oedema_confirms_wasting_without_a_score() -> None:
     swollen = Scored(None, "oedema", "gizi_buruk", implausible=False)
     candidate = scored("haz", 0)
-    swelling = Candidate(
+    swelling = ScoredCandidate(
         **{
             **{name: getattr(candidate, name) for name in candidate.__slots__},
             "scores": {**candidate.scores, "whz": swollen},

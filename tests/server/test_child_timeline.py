@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from server import office, review
-from server.review import ChildView, Scope, care, conflicts, duplicates, moves, quarantine
+from server import review
+from server.review import ChildView, Scope, conflicts, duplicate_pairs, follow_ups, moves, quarantine
 from server.review.child import Event, child_json, timeline_json
+from server.sync import server_edits
 from sync_protocol import VersionVector, measurement_id
 from tests.server._district import NOW, District
 from tests.web._clinic import DAYS, Clinic
@@ -42,7 +43,7 @@ def happened(view: ChildView, what: str) -> list[Event]:
 def decide(clinic: Clinic, work: Callable[..., Any], *asked: Any, author: str = AUTHOR) -> Any:
     """Do what a person decides, in the scope of the first health centre."""
     hub, scope = clinic.district.hub, Scope("health_centre", clinic.centre, True)
-    return office.decide(
+    return server_edits.decide(
         hub, lambda s: work(s, hub, scope, *asked, author=author, now=clinic.district.clock.now)
     )
 
@@ -188,16 +189,16 @@ def test_link_its_undoing_and_the_opposite_are_told(clinic: Clinic) -> None:
 
     def contexts() -> dict[str, VersionVector]:
         with hub.database.reading() as session:
-            shown = duplicates.pair(session, hub, scope, one, other)
+            shown = duplicate_pairs.pair(session, hub, scope, one, other)
         return {side.child_id: side.context for side in (shown.one, shown.other)}
 
-    decide(clinic, duplicates.link, one, other, contexts())
+    decide(clinic, duplicate_pairs.link, one, other, contexts())
     linked = look_at(clinic, one)
     assert linked.linked == (other,)
     assert len(happened(linked, "linked")) == 1
     assert len(happened(linked, "registered")) == 2
-    decide(clinic, duplicates.unlink, one, other, contexts())
-    decide(clinic, duplicates.different, one, third)
+    decide(clinic, duplicate_pairs.unlink, one, other, contexts())
+    decide(clinic, duplicate_pairs.different, one, third)
     apart = look_at(clinic, one)
     assert len(happened(apart, "unlinked")) == 1
     assert happened(apart, "different")[0].details["others"] == [third]
@@ -207,12 +208,12 @@ def test_follow_up_and_its_result_are_told_and_a_pmt_course_is_summed_up(either:
     child = either.child("Anak Kurus", haz=0, waz=-2.6)
     course = either.district.new_id()
     begun = {"task": course, "starts_on": "2026-03-05", "weeks": 2, "reason": "wasted", "funds": "apbd"}
-    decide(either, care.course, child, begun)
+    decide(either, follow_ups.course, child, begun)
     hub, scope = either.district.hub, Scope("health_centre", either.centre, True)
     with hub.database.reading() as session:
-        week = next(w for w in care.work_of(session, hub, scope, [child]) if w.week == 1)
+        week = next(w for w in follow_ups.work_of(session, hub, scope, [child]) if w.week == 1)
     answer = {"outcome": "continue", "days_eaten": 6, "context": None, "done_on": "2026-03-05"}
-    decide(either, care.answer, child, week.task, answer)
+    decide(either, follow_ups.answer, child, week.task, answer)
     view = look_at(either, child)
     (result,) = happened(view, "result")
     assert (result.kind, result.details["action"]) == ("care", "pmt_week")

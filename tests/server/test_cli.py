@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from server.cli import main
-from server.models import Account, EnrolmentCode
+from server.database.models import Account, EnrolmentCode
 from tests.faults._running import COMMAND, ROOT, environment, free_port
 from tests.server._district import DISTRICT, FIRST_POST, District, sqlite_connection, sqlite_file
 

@@ -7,14 +7,12 @@ from typing import Any
 import orjson
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
+from hypothesis import given, settings as examples, strategies as st
 from sqlalchemy import select
 
-from server import clocks, office, sync
-from server.flags import RULES
-from server.models import ChangeRow, Child, Flag, Measurement, Notice, Tablet
+from server.children.flags import RULES
+from server.database.models import ChangeRow, Child, Flag, Measurement, Notice, Tablet
+from server.sync import clock_skew, server_edits, upload
 from sync_protocol import Change, Dot, Form, Json
 from tests.server._district import DISTRICT, NOW, Databases, District, FakeTablet, identity
 
@@ -54,7 +52,7 @@ class WrongClock(FakeTablet):
     def send_raw(self, message: bytes) -> bytes:
         told = self.shown_now() if self.tells else None
         hub, now = self.district.hub, self.district.clock.now
-        return sync.exchange(hub, orjson.loads(message), size_bytes=len(message), now=now, clock=told)
+        return upload.exchange(hub, orjson.loads(message), size_bytes=len(message), now=now, clock=told)
 
     def _own_time(self) -> Any:
         return _Moved(self.district, self.wrong_by)
@@ -101,7 +99,7 @@ def at(**later: float) -> datetime:
 def test_offset_is_claimed_as_far_as_it_is_sure(
     sent_at: datetime, last_answer_at: datetime, told_at: datetime | None, expected: int
 ) -> None:
-    assert clocks.offset_ms(sent_at, NOW, last_answer_at, told_at) == expected
+    assert clock_skew.offset_ms(sent_at, NOW, last_answer_at, told_at) == expected
 
 
 def kukar(moment: datetime) -> date:
@@ -132,11 +130,11 @@ def weighing(on: str) -> Change:
     ],
 )
 def test_day_moves_when_the_true_time_was_on_another(recorded_at: str, offset_ms: int, expected: int) -> None:
-    assert clocks.moved_days(weighing(TODAY), recorded_at, offset_ms, kukar) == expected
+    assert clock_skew.moved_days(weighing(TODAY), recorded_at, offset_ms, kukar) == expected
 
 
 def test_day_is_not_doubted_when_it_was_not_read_off_the_tablet() -> None:
-    assert clocks.moved_days(weighing("2026-03-04"), "2026-03-05T02:00:00Z", 3 * DAY, kukar) == 0
+    assert clock_skew.moved_days(weighing("2026-03-04"), "2026-03-05T02:00:00Z", 3 * DAY, kukar) == 0
 
 
 @pytest.mark.parametrize(
@@ -147,11 +145,11 @@ def test_birth_is_doubted_when_it_was_within_a_week_of_the_tablets_day(
     born_on: str | None, expected: int
 ) -> None:
     registered = change("child", {}, identity=identity(born_on=born_on))
-    assert clocks.moved_days(registered, "2026-03-05T02:00:00Z", 3 * DAY, kukar) == expected
+    assert clock_skew.moved_days(registered, "2026-03-05T02:00:00Z", 3 * DAY, kukar) == expected
 
 
 def test_clock_at_the_end_of_the_calendar_moves_nothing() -> None:
-    assert clocks.moved_days(weighing("9999-12-31"), "9999-12-31T12:00:00Z", -9 * DAY, kukar) == 0
+    assert clock_skew.moved_days(weighing("9999-12-31"), "9999-12-31T12:00:00Z", -9 * DAY, kukar) == 0
 
 
 # -- what the server makes of it --------------------------------------------------------------------
@@ -249,9 +247,9 @@ def test_doubt_ends_when_the_office_writes_the_measurement_anew(installed: Distr
     assert doubts(installed, child)
     seen = tablet.state(child, on).vector
     length = {"length_mm": 775, "position": "lying"}
-    edit = office.Edit.of_measurement(child, on, "cadre", {"length": length}, seen)
+    edit = server_edits.Edit.of_measurement(child, on, "cadre", {"length": length}, seen)
     with installed.hub.database.transaction() as session:
-        office.write(session, installed.hub, [edit], "date.confirmed", author="operator", now=NOW)
+        server_edits.write(session, installed.hub, [edit], "date.confirmed", author="operator", now=NOW)
     assert clock_days(installed) == [0]
     assert doubts(installed, child) == {}
 
@@ -304,7 +302,7 @@ def test_absurd_clock_costs_nobody_an_answer(installed: District, told: str, day
     tablet = installed.tablet()
     tablet.measure(tablet.register_child(None, identity=identity(born_on=TODAY)), TODAY, weight_g=9600)
     message, clock = orjson.loads(tablet.next_message()), datetime.fromisoformat(told)
-    answer = sync.exchange(installed.hub, message, size_bytes=0, now=NOW, clock=clock)
+    answer = upload.exchange(installed.hub, message, size_bytes=0, now=NOW, clock=clock)
     assert [item[1] for item in orjson.loads(answer)["receipt"]["items"]] == ["applied", "applied"]
     assert clock_days(installed) == [days]
 

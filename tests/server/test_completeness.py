@@ -14,19 +14,28 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from server import accounts, audit, completeness
+from server import accounts, audit
 from server.cli import main
-from server.completeness import COLUMNS, Counters, Day, Records, Report, counted, period
-from server.models import QuarantineDecision, table
-from server.places import add_health_centre, add_post
+from server.database.models import QuarantineDecision, table
+from server.places.health_posts import add_health_centre, add_post
 from server.review import Scope
+from server.supervision import completeness
+from server.supervision.completeness import (
+    COLUMNS,
+    CompletenessReport,
+    Counters,
+    DayCounts,
+    Records,
+    counted,
+    period,
+)
 from sync_protocol import chain
 from tests.server._district import DISTRICT, FIRST_POST, NOW, SECOND_POST, District, FakeTablet, identity
 
 TODAY, THE_DAY = "2026-03-05", date(2026, 3, 5)
 
 
-def looked(district: District, scope: Scope | None = None, **asked: Any) -> Report:
+def looked(district: District, scope: Scope | None = None, **asked: Any) -> CompletenessReport:
     """Look at March."""
     with district.hub.database.reading() as session:
         whole = Scope.whole_district(district.hub, shows_names=False)
@@ -34,15 +43,15 @@ def looked(district: District, scope: Scope | None = None, **asked: Any) -> Repo
         return completeness.completeness(session, district.hub, scope or whole, *march, **asked)
 
 
-def of_post(report: Report, name: str = FIRST_POST) -> completeness.PostLine:
+def of_post(report: CompletenessReport, name: str = FIRST_POST) -> completeness.PostLine:
     return next(post for post in report.posts if post.name == name)
 
 
-def of_tablet(report: Report, tablet: FakeTablet) -> completeness.TabletLine:
+def of_tablet(report: CompletenessReport, tablet: FakeTablet) -> completeness.TabletLine:
     return next(line for post in report.posts for line in post.tablets if line.id == tablet.id)
 
 
-def the_day(report: Report, name: str = FIRST_POST) -> Day:
+def the_day(report: CompletenessReport, name: str = FIRST_POST) -> DayCounts:
     return report.days([of_post(report, name)])[THE_DAY]
 
 
@@ -116,7 +125,7 @@ def test_removed_measurement_is_accounted_for(installed: District) -> None:
     child, _ = weigh(tablet, 2)
     tablet.remove(child, TODAY)
     tablet.sync_until_quiet()
-    assert the_day(looked(installed)) == Day(weighed=2, stored=1, removed=1)
+    assert the_day(looked(installed)) == DayCounts(weighed=2, stored=1, removed=1)
 
 
 def test_measurement_that_another_tablet_removed_is_accounted_for(installed: District) -> None:
@@ -126,7 +135,7 @@ def test_measurement_that_another_tablet_removed_is_accounted_for(installed: Dis
     other.sync_until_quiet()
     other.remove(child, TODAY)
     other.sync_until_quiet()
-    assert the_day(looked(installed)) == Day(weighed=2, stored=1, removed=1)
+    assert the_day(looked(installed)) == DayCounts(weighed=2, stored=1, removed=1)
 
 
 def decide(district: District, tablet: FakeTablet, counter: int, released: str | None) -> None:
@@ -150,12 +159,12 @@ def test_quarantined_measurement_is_counted_until_somebody_decides(installed: Di
     tablet.sync_until_quiet()
     assert tablet.outcomes()[-1] == "quarantined"
     report = looked(installed)
-    assert the_day(report) == Day(weighed=2, stored=1, in_quarantine=1)
+    assert the_day(report) == DayCounts(weighed=2, stored=1, in_quarantine=1)
     assert of_tablet(report, tablet).counters.quarantined_open == 1
     assert report.complete  # it is here, and waits for a person
     decide(installed, tablet, 4, None)
     report = looked(installed)
-    assert the_day(report) == Day(weighed=2, stored=1, settled=1)
+    assert the_day(report) == DayCounts(weighed=2, stored=1, settled=1)
     assert of_tablet(report, tablet).counters.quarantined == 1
     assert of_tablet(report, tablet).counters.quarantined_open == 0
 
@@ -167,7 +176,7 @@ def test_quarantined_measurement_is_stored_when_its_corrected_copy_is_the_same_r
     wrong = tablet.measure(tablet.register_child(), TODAY, weight_g=99_000)
     tablet.sync_until_quiet()
     decide(installed, tablet, 2, f"hub:{wrong.record_id}")
-    assert the_day(looked(installed)) == Day(weighed=1, stored=1)
+    assert the_day(looked(installed)) == DayCounts(weighed=1, stored=1)
 
 
 def test_corrected_measurement_is_stored_once(installed: District) -> None:
@@ -177,7 +186,7 @@ def test_corrected_measurement_is_stored_once(installed: District) -> None:
     tablet.sync_until_quiet()
     tablet.measure(child, TODAY, weight_g=9_900)
     tablet.sync_until_quiet()
-    assert the_day(looked(installed)) == Day(weighed=1, stored=1)
+    assert the_day(looked(installed)) == DayCounts(weighed=1, stored=1)
 
 
 def test_measurement_of_a_child_that_moved_stays_with_the_day_of_its_tablet(installed: District) -> None:
@@ -186,7 +195,7 @@ def test_measurement_of_a_child_that_moved_stays_with_the_day_of_its_tablet(inst
     tablet.edit_child(child, post={"post": installed.posts[1]})
     tablet.sync_until_quiet()
     report = looked(installed)
-    assert the_day(report) == Day(weighed=2, stored=2, moved=1)
+    assert the_day(report) == DayCounts(weighed=2, stored=2, moved=1)
     assert the_day(report).words()["en"] == "2 weighed, 2 stored, 1 now at another post"
     assert (of_post(report).children, of_post(report, SECOND_POST).children) == (1, 1)
 
@@ -208,13 +217,13 @@ def test_day_keeps_what_was_told_when_less_is_told_later(installed: District) ->
     tablet.replica.forget(installed.clock.text())
     tablet.measure(children[0], TODAY, weight_g=9700)
     tablet.sync_until_quiet()
-    assert the_day(looked(installed)) == Day(weighed=3, stored=3)
+    assert the_day(looked(installed)) == DayCounts(weighed=3, stored=3)
 
 
 def test_records_are_counted_once_in_the_best_lot_known_of_them() -> None:
     one = Records(told=4, stored={"a"}, quarantined={"b"})
     other = Records(told=2, stored={"a", "b"})
-    assert counted([one, other]) == Day(weighed=4, stored=2, not_arrived=2)
+    assert counted([one, other]) == DayCounts(weighed=4, stored=2, not_arrived=2)
 
 
 # -- tablets that come and go -----------------------------------------------------------------------
@@ -248,10 +257,10 @@ def test_closed_enrolment_still_misses_when_its_heir_has_not_been_heard_of(insta
     assert (closed.state, closed.counters.missing) == ("closed", 2)
     copy.enrol_anew()
     report = looked(installed)
-    assert the_day(report) == Day(weighed=5, stored=3, not_arrived=2)
+    assert the_day(report) == DayCounts(weighed=5, stored=3, not_arrived=2)
     assert not report.complete
     copy.sync_until_quiet()
-    assert the_day(looked(installed)) == Day(weighed=5, stored=5)
+    assert the_day(looked(installed)) == DayCounts(weighed=5, stored=5)
 
 
 def test_revoked_tablet_shows_its_state_and_what_is_set_aside(installed: District) -> None:
@@ -262,7 +271,7 @@ def test_revoked_tablet_shows_its_state_and_what_is_set_aside(installed: Distric
     tablet.sync_until_quiet()
     line = of_tablet(looked(installed), tablet)
     assert (line.state, line.counters.quarantined, line.counters.quarantined_open) == ("revoked", 4, 4)
-    assert the_day(looked(installed)) == Day(weighed=2, in_quarantine=2)
+    assert the_day(looked(installed)) == DayCounts(weighed=2, in_quarantine=2)
 
 
 # -- what must add up -------------------------------------------------------------------------------

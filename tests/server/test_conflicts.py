@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from server import office
+from server.database.models import AuditEntry, table
 from server.errors import Problem
-from server.models import AuditEntry, table
 from server.review import Scope, conflicts, moves
-from server.review.conflicts import Dispute, Disputed, Settlement
+from server.review.conflicts import Conflict, Disputed, Settlement
 from server.review.moves import Move
+from server.sync import server_edits
 from sync_protocol import Outcome, measurement_id
 from tests.server._district import District, FakeTablet, identity
 
@@ -36,15 +36,15 @@ def listed(district: District, scope: Scope | None = None, **chosen: Any) -> lis
     return found
 
 
-def read(district: District, kind: str, record_id: str, scope: Scope | None = None) -> Dispute:
+def read(district: District, kind: str, record_id: str, scope: Scope | None = None) -> Conflict:
     with district.hub.database.reading() as session:
         return conflicts.dispute(session, district.hub, scope or everybody(district), kind, record_id)
 
 
-def settle(district: District, shown: Dispute, scope: Scope | None = None, /, **asked: Any) -> Settlement:
+def settle(district: District, shown: Conflict, scope: Scope | None = None, /, **asked: Any) -> Settlement:
     record = shown.record
     given = {"context": shown.context.wire(), "reason": WHY, **asked}
-    return office.decide(
+    return server_edits.decide(
         district.hub,
         lambda session: conflicts.settle(
             session,
@@ -60,7 +60,7 @@ def settle(district: District, shown: Dispute, scope: Scope | None = None, /, **
 
 
 def move(district: District, child: str, scope: Scope | None = None, /, **asked: Any) -> Move:
-    return office.decide(
+    return server_edits.decide(
         district.hub,
         lambda session: moves.move(
             session,
@@ -88,7 +88,7 @@ def codes(problem: Problem) -> list[tuple[str, str]]:
     return [(told["path"], told["code"]) for told in problem.details["reasons"]]
 
 
-def weighed_twice(district: District) -> tuple[FakeTablet, FakeTablet, str, Dispute]:
+def weighed_twice(district: District) -> tuple[FakeTablet, FakeTablet, str, Conflict]:
     """Give two tablets that weighed one child differently, the child, and the record as it is put before a person."""
     one, two = district.tablet(name="Tablet A"), district.tablet(name="Tablet B")
     child = one.register_child(identity=identity(name=NAME))
@@ -99,7 +99,7 @@ def weighed_twice(district: District) -> tuple[FakeTablet, FakeTablet, str, Disp
     return one, two, child, read(district, "measurement", measurement_id(child, ON, "cadre"))
 
 
-def removed_and_edited(district: District) -> tuple[FakeTablet, FakeTablet, str, Dispute]:
+def removed_and_edited(district: District) -> tuple[FakeTablet, FakeTablet, str, Conflict]:
     """Give a measurement that one tablet removed while the other edited it."""
     one, two = district.tablet(), district.tablet()
     child = one.register_child()
@@ -111,7 +111,7 @@ def removed_and_edited(district: District) -> tuple[FakeTablet, FakeTablet, str,
     return one, two, child, read(district, "measurement", measurement_id(child, ON, "cadre"))
 
 
-def dots_of(shown: Dispute, register: str, **value: Any) -> list[list[Any]]:
+def dots_of(shown: Conflict, register: str, **value: Any) -> list[list[Any]]:
     """Give the dots of the value that has these fields, as JSON has them."""
     (found,) = (c for c in shown.candidates[register] if dict(c.value).items() >= value.items())
     return [list(dot) for dot in found.dots]

@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.db import Database, UnauditedWrite, WriteWhileReading, remove, upsert
-from server.models import HealthCentre, JobRun, NikIndex, table
+from server.database.engine import Database, UnauditedWrite, WriteWhileReading, remove, upsert
+from server.database.models import HealthCentre, JobRun, NikIndex, table
 from tests.faults._running import wait_until
 from tests.server._district import DISTRICT, Databases
 
@@ -224,7 +224,7 @@ def waiting(database: Database) -> int:
 def test_who_wants_to_be_alone_gives_up_when_somebody_stays_inside(
     postgresql_databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.db.ALONE_SECONDS", 1)
+    monkeypatch.setattr("server.database.engine.ALONE_SECONDS", 1)
     opened = Database(url := postgresql_databases.migrated())
     with opened.transaction() as session:
         log(session)

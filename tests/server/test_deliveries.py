@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server import office
-from server.models import Delivery
-from server.office import Edit
+from server.database.models import Delivery
 from server.review import Scope, conflicts
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import NOTHING_SEEN, RecordState, VersionVector, delivery_id
 from tests.server._district import District, FakeTablet
 
@@ -27,7 +27,7 @@ def promised(
 ) -> None:
     edit = Edit.of_delivery(child, delivery, set_ or {"aid": FOOD}, context)
     with district.hub.database.transaction() as session:
-        office.write(
+        server_edits.write(
             session, district.hub, [edit], "aid.assigned", author="account:uji", now=district.clock.now
         )
 

@@ -18,24 +18,24 @@ from schemas import check_change, parse_enrolment
 from server import accounts, audit
 from server.cli import main
 from server.config import Settings
-from server.demo import Demo, NotADemo, make_demo
-from server.demo.acts import Act
-from server.demo.story import POSTS, Story, plan_demo
-from server.growth.zscores import Reason, zscores
-from server.hub import Hub
-from server.models import (
+from server.context import AppContext
+from server.crypto.vault import SigningKey
+from server.database.models import (
     AuditEntry,
     ChangeRow,
     Child,
-    Departure,
     Flag,
     HealthPost,
     Measurement,
     NikIndex,
+    PostExit,
     Region,
     Tablet,
 )
-from server.security import SigningKey
+from server.demo import Demo, NotADemo, make_demo
+from server.demo.acts import Act
+from server.demo.story import POSTS, Story, plan_demo
+from server.growth.zscores import Reason, zscores
 from tests.builders import CHILD, POST, make_wire
 
 NOW = datetime(2026, 3, 17, 3, 0, tzinfo=UTC)
@@ -60,18 +60,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 @pytest.fixture
-def hub(made: Demo) -> Iterator[Hub]:
+def hub(made: Demo) -> Iterator[AppContext]:
     """Open the small demo as a server would."""
-    opened = Hub.open(Settings.for_data(made.data_dir))
+    opened = AppContext.open(Settings.for_data(made.data_dir))
     yield opened
     opened.database.dispose()
 
 
 @pytest.fixture
-def copied(made: Demo, tmp_path: Path) -> Iterator[Hub]:
+def copied(made: Demo, tmp_path: Path) -> Iterator[AppContext]:
     """Open a copy of the small demo, to be changed at will."""
     shutil.copytree(made.data_dir, tmp_path / "copy")
-    opened = Hub.open(Settings.for_data(tmp_path / "copy").for_plain_http())
+    opened = AppContext.open(Settings.for_data(tmp_path / "copy").for_plain_http())
     yield opened
     opened.database.dispose()
 
@@ -175,7 +175,7 @@ def test_story_is_refused_when_too_small() -> None:
 # -- what is shown --------------------------------------------------------------------------------
 
 
-def test_counts_are_those_of_the_database(made: Demo, hub: Hub) -> None:
+def test_counts_are_those_of_the_database(made: Demo, hub: AppContext) -> None:
     with hub.database.reading() as session:
         of_tablets = ~ChangeRow.actor.startswith("hub:")  # beside them the office has promised aid
         counted = select(ChangeRow.outcome, func.count()).where(of_tablets).group_by(ChangeRow.outcome)
@@ -206,12 +206,12 @@ def test_counts_are_those_of_the_database(made: Demo, hub: Hub) -> None:
         "not_registered",
     ],
 )
-def test_every_promised_flag_is_there(hub: Hub, rule: str) -> None:
+def test_every_promised_flag_is_there(hub: AppContext, rule: str) -> None:
     with hub.database.reading() as session:
         assert session.scalars(select(Flag.child_id).where(Flag.rule == rule)).first()
 
 
-def test_conflicts_are_of_weight_length_and_identity(hub: Hub) -> None:
+def test_conflicts_are_of_weight_length_and_identity(hub: AppContext) -> None:
     with hub.database.reading() as session:
         found = set(session.scalars(select(Child.conflicts).where(Child.conflicts != "")))
         found |= set(session.scalars(select(Measurement.conflicts).where(Measurement.conflicts != "")))
@@ -223,7 +223,7 @@ def test_outcomes_are_of_every_kind_when_nothing_was_sent_twice(made: Demo) -> N
     assert made.outcomes["applied"] > 100
 
 
-def test_quarantined_are_slips_of_unit_and_date(hub: Hub) -> None:
+def test_quarantined_are_slips_of_unit_and_date(hub: AppContext) -> None:
     with hub.database.reading() as session:
         reasons = [r for r in session.scalars(select(ChangeRow.reasons)) if r is not None]
     assert sorted("out-of-range" if "out-of-range" in r else "date-in-future" for r in reasons) == [
@@ -234,7 +234,7 @@ def test_quarantined_are_slips_of_unit_and_date(hub: Hub) -> None:
     assert all("kilogram" in r for r in reasons if "out-of-range" in r)
 
 
-def test_mended_slip_is_applied_under_the_same_record(hub: Hub) -> None:
+def test_mended_slip_is_applied_under_the_same_record(hub: AppContext) -> None:
     with hub.database.reading() as session:
         quarantined = select(ChangeRow.record_id).where(ChangeRow.outcome == "quarantined")
         mended = session.execute(
@@ -245,9 +245,9 @@ def test_mended_slip_is_applied_under_the_same_record(hub: Hub) -> None:
     assert len(mended) == 1
 
 
-def test_moved_child_is_measured_at_its_new_post(hub: Hub) -> None:
+def test_moved_child_is_measured_at_its_new_post(hub: AppContext) -> None:
     with hub.database.reading() as session:
-        left = session.scalars(select(Departure)).one()
+        left = session.scalars(select(PostExit)).one()
         child = session.get_one(Child, (hub.district, left.child_id))
         posts = set(session.scalars(select(Measurement.post_id).where(Measurement.child_id == child.id)))
         tablets = select(Tablet.id).where(Tablet.post_id == child.post_id)
@@ -258,26 +258,26 @@ def test_moved_child_is_measured_at_its_new_post(hub: Hub) -> None:
     assert there
 
 
-def test_one_nik_has_two_children_when_one_was_registered_twice(hub: Hub) -> None:
+def test_one_nik_has_two_children_when_one_was_registered_twice(hub: AppContext) -> None:
     with hub.database.reading() as session:
         counts = session.scalars(select(func.count()).select_from(NikIndex).group_by(NikIndex.blind)).all()
     assert sorted(counts)[-2:] == [1, 2]
 
 
-def test_staff_measured_some_again(hub: Hub) -> None:
+def test_staff_measured_some_again(hub: AppContext) -> None:
     with hub.database.reading() as session:
         again = session.scalars(select(Measurement.child_id).where(Measurement.source == "staff")).all()
     assert len(again) == 2
 
 
-def test_one_tablet_is_silent(hub: Hub) -> None:
+def test_one_tablet_is_silent(hub: AppContext) -> None:
     since = NOW - timedelta(days=hub.settings.tablet_silent_days)
     with hub.database.reading() as session:
         silent = session.scalars(select(Tablet.name).where(Tablet.last_sync_at < since)).all()
     assert silent == ["Tablet 2B (contoh)"]
 
 
-def test_log_is_whole_and_in_the_order_of_time(hub: Hub) -> None:
+def test_log_is_whole_and_in_the_order_of_time(hub: AppContext) -> None:
     with hub.database.reading() as session:
         count, broken = audit.verify(session, hub.district)
         rows = session.execute(
@@ -292,7 +292,7 @@ def test_log_is_whole_and_in_the_order_of_time(hub: Hub) -> None:
 # -- signing in -----------------------------------------------------------------------------------
 
 
-def test_everybody_can_sign_in_with_the_printed_password(made: Demo, copied: Hub) -> None:
+def test_everybody_can_sign_in_with_the_printed_password(made: Demo, copied: AppContext) -> None:
     for person in made.sign_ins:
         with copied.database.transaction() as session:
             token = accounts.sign_in(session, copied, person.username, person.password, NOW)
@@ -320,7 +320,7 @@ def test_passwords_are_not_shown_when_a_demo_is_logged(made: Demo) -> None:
     assert not [p for p in made.sign_ins if p.password in repr(made)]
 
 
-def test_printed_code_enrols_a_tablet_of_the_first_post(made: Demo, copied: Hub) -> None:
+def test_printed_code_enrols_a_tablet_of_the_first_post(made: Demo, copied: AppContext) -> None:
     wire = {"code": made.enrolment_code, "public_key": SigningKey().jwk(), "app": "test/1", "device": "Uji"}
     with copied.database.transaction() as session:
         enrolled = accounts.enrol(session, copied, parse_enrolment(wire), NOW)
@@ -353,7 +353,7 @@ def contents(place: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in place.iterdir()}
 
 
-def test_demo_replaces_an_earlier_demo_and_leaves_files_of_others(copied: Hub) -> None:
+def test_demo_replaces_an_earlier_demo_and_leaves_files_of_others(copied: AppContext) -> None:
     settings = copied.settings
     before, key = incarnation(settings), settings.key_file.read_bytes()
     (settings.data_dir / "survei.csv").write_text("milik orang lain")

@@ -19,10 +19,18 @@ from sqlalchemy import func, select, text
 from server import accounts
 from server.backup import backup
 from server.cli import main
+from server.context import AppContext
+from server.database.models import AuditEntry, Batch
 from server.demo.directory import incarnation_in, mark
-from server.doctor import ADJTIMEX_BYTES, WORDS, Check, _is_synchronised, as_json, as_line, examine
-from server.hub import Hub
-from server.models import AuditEntry, Batch
+from server.operations.doctor import (
+    ADJTIMEX_BYTES,
+    WORDS,
+    Check,
+    _is_synchronised,
+    as_json,
+    as_line,
+    examine,
+)
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
 
@@ -249,7 +257,7 @@ def test_one_unreadable_child_does_not_hide_another(at_work: District) -> None:
 
 def test_wrong_key_file_is_named_once_and_not_for_every_record(at_work: District, tmp_path: Path) -> None:
     others = replace(at_work.hub.settings, key_file=tmp_path / "others.json")
-    Hub.open(others, create_keys=True).database.dispose()
+    AppContext.open(others, create_keys=True).database.dispose()
     found = problems(at_work, key_file=others.key_file)
     assert list(found) == ["sealed"]
     assert len(found["sealed"]) == 2
@@ -280,7 +288,7 @@ def test_database_that_others_can_read_is_found(on_sqlite: District) -> None:
 
 def test_place_without_room_is_found(on_sqlite: District, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = os.statvfs(on_sqlite.hub.settings.data_dir)
-    monkeypatch.setattr("server.doctor.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
+    monkeypatch.setattr("server.operations.doctor.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
     assert "MiB free of" in problems(on_sqlite)["place"][0]
 
 
@@ -349,7 +357,7 @@ def test_clock_before_the_newest_entry_of_the_log_is_found(at_work: District) ->
 def test_clock_that_nothing_synchronises_is_remarked_and_no_problem(
     on_sqlite: District, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, said: bool
 ) -> None:
-    monkeypatch.setattr("server.doctor._is_synchronised", lambda: synchronised)
+    monkeypatch.setattr("server.operations.doctor._is_synchronised", lambda: synchronised)
     clock = checked(on_sqlite, quick=True)["clock"]
     assert clock.is_ok
     assert ("not synchronised with a time server" in as_line(clock)) == said

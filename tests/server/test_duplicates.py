@@ -8,19 +8,28 @@ import orjson
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from rapidfuzz.fuzz import token_sort_ratio
 from sqlalchemy import insert, select
 
-from server import audit, review, sync
+from server import audit, review
 from server.audit import OFFICE
+from server.children.name_similarity import likeness, words_of
 from server.cli import main
+from server.database.models import (
+    Assessment,
+    Attention,
+    Child,
+    DuplicatePair,
+    Flag,
+    HealthPost,
+    NikIndex,
+    table,
+)
 from server.errors import Problem
-from server.likeness import likeness, words_of
-from server.models import Assessment, Attention, Child, DuplicatePair, Flag, HealthPost, NikIndex, table
-from server.review import Scope, duplicates
-from server.review.duplicates import PairView
+from server.review import Scope, duplicate_pairs
+from server.review.duplicate_pairs import PairView
+from server.sync import upload
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity
 from tests.web._clinic import Clinic, sign_in
 
@@ -52,11 +61,11 @@ def decide(district: District, what: str, one: str, other: str, seen: PairView |
     named: dict[str, Any] = {"author": "operator", "now": district.clock.now}
     with district.hub.database.transaction() as session:
         if what in ("different", "reopen"):
-            part: Callable[..., PairView] = getattr(duplicates, what)
+            part: Callable[..., PairView] = getattr(duplicate_pairs, what)
             return part(session, district.hub, scope, one, other, **named)
-        seen = seen or duplicates.pair(session, district.hub, scope, one, other)
+        seen = seen or duplicate_pairs.pair(session, district.hub, scope, one, other)
         contexts = {side.child_id: side.context for side in (seen.one, seen.other)}
-        work: Callable[..., PairView] = getattr(duplicates, what)
+        work: Callable[..., PairView] = getattr(duplicate_pairs, what)
         return work(session, district.hub, scope, one, other, contexts, **named)
 
 
@@ -199,7 +208,7 @@ def test_bearer_of_a_nik_in_another_district_is_counted_and_not_shown(installed:
         audit.append(session, DISTRICT, OFFICE, "nik.indexed", actor="test", now=installed.clock.now)
     with hub.database.reading() as session:
         scope = Scope.whole_district(hub, shows_names=True)
-        shown = duplicates.pair(session, hub, scope, first, second)
+        shown = duplicate_pairs.pair(session, hub, scope, first, second)
     assert shown.other_districts == 1
     assert stranger not in orjson.dumps(shown.wire()).decode()
 
@@ -428,7 +437,7 @@ def test_link_by_the_office_is_a_conflict_when_a_tablet_linked_elsewhere_unseen(
     first, second, third = (registered(tablet, name) for name in ("Bunga Satu", "Kenanga Uji", "Dahlia Coba"))
     scope = Scope.whole_district(installed.hub, shows_names=True)
     with installed.hub.database.reading() as session:
-        seen = duplicates.pair(session, installed.hub, scope, third, first)
+        seen = duplicate_pairs.pair(session, installed.hub, scope, third, first)
     tablet.edit_child(third, home={"rt": "1", "rw": None, "address": None, "village": None})
     tablet.sync_until_quiet()
     assert decide(installed, "link", third, first, seen).status == "linked"
@@ -501,14 +510,14 @@ def test_upload_is_worked_out_again_when_a_link_is_made_meanwhile(
     one, other = installed.tablet(), installed.tablet(1)
     first, second = registered(one), registered(other)
     other.measure(second, MARCH, **THIN)
-    take = sync._take
+    take = upload._take
 
     def take_late(*planned: Any) -> Any:
         decide(installed, "link", first, second)
-        monkeypatch.setattr(sync, "_take", take)
+        monkeypatch.setattr(upload, "_take", take)
         return take(*planned)
 
-    monkeypatch.setattr(sync, "_take", take_late)
+    monkeypatch.setattr(upload, "_take", take_late)
     other.sync_until_quiet()
     assert "severely_wasted" in installed.flags(first)
     assert installed.flags(second) == {}

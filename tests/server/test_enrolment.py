@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from schemas import MalformedEnrolment, parse_enrolment_again
 from server import accounts
+from server.crypto.vault import SigningKey, base64url
+from server.database.models import Notice, Tablet
 from server.errors import Problem
-from server.models import Notice, Tablet
-from server.security import SigningKey, base64url
 from sync_protocol import NewEpochRequired, Replica, canonical
 from tests.server._district import DISTRICT, District, FakeTablet
 

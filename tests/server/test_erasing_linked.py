@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from server import rights
+from server import privacy
+from server.database.models import Child
 from server.errors import Problem
-from server.models import Child
 from tests.server._district import District, FakeTablet
 from tests.server.test_duplicates import decide, open_pairs, persons, registered
 from tests.server.test_privacy import everything
@@ -83,8 +83,8 @@ def test_whole_chain_goes_from_either_end_and_who_only_looked_alike_stays(chain:
     assert "possible_duplicate" not in district.flags(alike)
     assert chain.other.state(alike, "2026-03-05").registers
     with district.hub.database.reading() as session:
-        (waiting,) = rights.open_requests(session, district.hub, whole(district))
-        (lapsed,) = rights.of_child(session, district.hub, whole(district), chain.middle)
+        (waiting,) = privacy.open_requests(session, district.hub, whole(district))
+        (lapsed,) = privacy.of_child(session, district.hub, whole(district), chain.middle)
     assert waiting.child_id == alike
     assert (lapsed.status, lapsed.outcome, lapsed.words) == ("refused", "erased", None)
     assert chain.is_well()

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from server import accounts, jobs, office
+from server import accounts
 from server.accounts import Person
 from server.errors import Problem
+from server.operations import jobs
 from server.review import Scope, moves, tablets
-from server.review.exposure import LEFT, PRESENT, WRITTEN, Exposure, exposure, exposure_csv, log_exposure
+from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure, exposure, exposure_csv, log_exposure
 from server.review.tablets import LONGEST_NAME, WARNINGS, make_code
+from server.sync import server_edits
 from tests.server._district import NOW, District, FakeTablet, identity, sqlite_connection
 from tests.server.test_quality import counted, everybody, weigh_many
 
@@ -38,7 +40,7 @@ def move(district: District, child_id: str, origin: int, to: int) -> None:
     asked = {"from": district.posts[origin], "to": district.posts[to]}
     scope = Scope.whole_district(district.hub, shows_names=True)
     now = district.clock.now
-    office.decide(
+    server_edits.decide(
         district.hub,
         lambda s: moves.move(s, district.hub, scope, child_id, asked, author="operator", now=now),
     )

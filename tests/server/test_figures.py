@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import delete, select
 
-from server import audit, ledger, office, places, reports
+from server import audit, reports
+from server.children import ledger
+from server.database.models import Child, Figures, FiguresPost, table
 from server.errors import Problem
-from server.models import Child, Figures, FiguresPost, table
-from server.office import Edit
-from server.reports import small
-from server.rights import erasing, restricting
+from server.places import health_posts
+from server.privacy import erasure, restriction
+from server.reports import small_number_suppression
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import NOTHING_SEEN, VersionVector, fold, follow_up_id, measurement_id
 from tests.conftest import SEARCHED
 from tests.server._district import DISTRICT, Databases, District, identity, measured, to_do, what_came
@@ -74,11 +76,11 @@ class Scene:
     def __init__(self, district: District) -> None:
         self.district, hub, now = district, district.hub, district.clock.now
         with hub.database.transaction() as session:
-            other = places.add_health_centre(
+            other = health_posts.add_health_centre(
                 session, hub, "Puskesmas Lain", "64.02.12", actor="test", now=now
             )
             more = [
-                places.add_post(session, hub, name, other, village, actor="test", now=now)
+                health_posts.add_post(session, hub, name, other, village, actor="test", now=now)
                 for name, village in OTHER_PLACES
             ]
         self.posts = [*district.posts, *more]
@@ -235,7 +237,7 @@ class Scene:
             suppress(Problem),  # a day before birth, say
             hub.database.transaction() as session,
         ):
-            office.write(session, hub, [edit], "test.edited", author="operator", now=now)
+            server_edits.write(session, hub, [edit], "test.edited", author="operator", now=now)
 
 
 OFTEN = ("register", "measure", "measure", "measure", "measure", "correct", "correct", "send")
@@ -423,9 +425,9 @@ def test_who_was_restricted_or_erased_is_in_no_figure(right: str, on_sqlite: Dis
     hub, now = on_sqlite.hub, on_sqlite.clock.now
     with hub.database.transaction() as session:
         if right == "restrict":
-            restricting.restrict(session, hub, child, actor="operator", now=now)
+            restriction.restrict(session, hub, child, actor="operator", now=now)
         else:
-            erasing.erase(session, hub, child, proposed_by="a", agreed_by="b", now=now)
+            erasure.erase(session, hub, child, proposed_by="a", agreed_by="b", now=now)
     found = figures_of(on_sqlite)
     assert (found["S"], found["D"]) == (1, 1)
     assert plainly(cells(on_sqlite)) == from_the_rows(on_sqlite)
@@ -469,8 +471,8 @@ def equations() -> Any:
 @given(st.lists(st.lists(st.integers(0, 12), min_size=4, max_size=4), min_size=6, max_size=6))
 def test_no_hidden_number_follows_from_those_that_are_shown(of_posts: list[list[int]]) -> None:
     values = summed(of_posts)
-    hide = small.hidden(values, NAMES, TREE)
-    assert not ((values > 0) & (values < small.FEWEST) & ~hide).any()
+    hide = small_number_suppression.hidden(values, NAMES, TREE)
+    assert not ((values > 0) & (values < small_number_suppression.FEWEST) & ~hide).any()
     unknown = np.flatnonzero(hide.reshape(-1))
     if len(unknown):
         among = equations()[:, unknown]
@@ -479,9 +481,9 @@ def test_no_hidden_number_follows_from_those_that_are_shown(of_posts: list[list[
     for whole, parts in TREE.items():
         inner = np.where(hide[parts], values[parts], 0).sum(axis=0)
         shown = ~hide[whole] & hide[parts].any(axis=0)
-        assert (inner[shown] >= small.FEWEST).all()
+        assert (inner[shown] >= small_number_suppression.FEWEST).all()
 
 
 def test_nothing_is_hidden_where_all_numbers_are_large_or_none() -> None:
     values = summed([[20, 30, 10, 0]] * 6)
-    assert not small.hidden(values, NAMES, TREE).any()
+    assert not small_number_suppression.hidden(values, NAMES, TREE).any()

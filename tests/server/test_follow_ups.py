@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server import office
-from server.models import FollowUp
-from server.office import Edit
+from server.database.models import FollowUp
 from server.review import Scope, conflicts, quarantine
+from server.sync import server_edits
+from server.sync.server_edits import Edit
 from sync_protocol import (
     NOTHING_SEEN,
     Outcome,
@@ -32,11 +32,11 @@ def tablet_and_child(district: District, post: int = 0) -> tuple[FakeTablet, str
 
 def wanted(
     district: District, child: str, task: str, context: VersionVector = NOTHING_SEEN, /, **registers: Any
-) -> office.Written:
+) -> server_edits.HubChange:
     """Let somebody at the health centre write about a task; `action="…"` alone sets a new one."""
     edit = Edit.of_follow_up(child, task, registers, context)
     with district.hub.database.transaction() as session:
-        (written,) = office.write(
+        (written,) = server_edits.write(
             session, district.hub, [edit], "task.made", author="account:uji", now=district.clock.now
         )
     return written
@@ -178,7 +178,7 @@ def test_result_from_the_old_post_reaches_the_new_one(installed: District) -> No
     new.register_child()
     edit = Edit.of_child(child, {"post": {"post": installed.posts[1]}}, old.state(child).vector)
     with installed.hub.database.transaction() as session:
-        office.write(
+        server_edits.write(
             session, installed.hub, [edit], "child.moved", author="operator", now=installed.clock.now
         )
     installed.settle(old, new)
@@ -225,7 +225,7 @@ def test_page_of_a_pull_ends_between_any_two_records(
     tablet.measure(child, weight_g=9000)
     tasks = [tablet.set_task(child, action="counsel") for _ in range(3)]
     tablet.sync_until_quiet()
-    monkeypatch.setattr("server.sync.PULL_ROWS", 2)
+    monkeypatch.setattr("server.sync.upload.PULL_ROWS", 2)
     other = installed.tablet()
     other.sync_until_quiet()
     assert len(other.answers) > 2
@@ -240,7 +240,7 @@ def everybody(district: District) -> Scope:
     return Scope.whole_district(district.hub, shows_names=True)
 
 
-def set_aside(district: District) -> tuple[FakeTablet, str, str, quarantine.Case]:
+def set_aside(district: District) -> tuple[FakeTablet, str, str, quarantine.QuarantinedChange]:
     """Give a tablet whose result of a task was set aside, the child, the task and the case."""
     tablet, child = tablet_and_child(district)
     task = tablet.set_task(child, action="pmt_week")
@@ -273,7 +273,7 @@ def test_case_shows_the_follow_up_as_it_stands(installed: District) -> None:
 def test_corrected_result_is_released_with_the_originals_context(installed: District) -> None:
     tablet, child, task, case = set_aside(installed)
     asked = {"set": {"result": what_came("continue", days_eaten=6)}}
-    released = office.decide(
+    released = server_edits.decide(
         installed.hub,
         lambda session: quarantine.release(
             session,
@@ -324,7 +324,7 @@ def test_two_results_are_listed_as_a_conflict_and_settled(installed: District) -
         "reason": "asked-the-cadres",
         "set": {"result": {"value": what_came("done")}},
     }
-    settled = office.decide(
+    settled = server_edits.decide(
         installed.hub,
         lambda session: conflicts.settle(
             session,

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from server import audit, places
+from server import audit
 from server.aid import need, register
-from server.aid.area import Area
+from server.aid.area import AidArea
 from server.aid.register import Promise
 from server.aid.rules import rules
 from server.aid.words import NEEDS, STATE
-from server.flags import RULES
-from server.models import Attention, Child, Delivery, FollowUp, HealthPost, table
+from server.children.flags import RULES
+from server.database.models import Attention, Child, Delivery, FollowUp, HealthPost, table
+from server.places import health_posts
 from server.review import Scope
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, District, random_uuid
@@ -44,7 +45,9 @@ def _fill(district: District, dice: random.Random) -> None:
     donor = donor_of(district)
     with hub.database.transaction() as session:
         more = [
-            places.add_post(session, hub, f"Kenanga {n}", _centre(district), village, actor="test", now=now)
+            health_posts.add_post(
+                session, hub, f"Kenanga {n}", _centre(district), village, actor="test", now=now
+            )
             for n, village in enumerate(("64.02.06.1003", "64.02.12.2001", None))
         ]
         posts = [*district.posts, *more]
@@ -211,7 +214,7 @@ def test_gap_of_any_area_and_period_is_what_it_is_person_by_person(
 ) -> None:
     hub, first = regency.hub, TODAY - timedelta(days)
     with hub.database.reading() as session:
-        area = Area.within(session, hub, Scope(kind, code, shows_names=False), sees_children=True)
+        area = AidArea.within(session, hub, Scope(kind, code, shows_names=False), sees_children=True)
         found = need.standing(session, hub, area, first, TODAY, TODAY)
         commitments = register.promises(session, hub)
     plain = Plain(regency, AREAS[kind], first, TODAY)

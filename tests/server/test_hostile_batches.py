@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from server.app import create_app
-from server.assessment import MOST_CANDIDATES
-from server.models import Assessment, Child
+from server.children.assessment import MOST_CANDIDATES
+from server.database.models import Assessment, Child
 from server.review import Scope
 from server.review.child import child_view
 from sync_protocol import measurement_id

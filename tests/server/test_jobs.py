@@ -20,10 +20,11 @@ import pytest
 import structlog
 from sqlalchemy import create_engine, select, text
 
-from server import accounts, jobs
+from server import accounts
 from server.config import Settings
+from server.database.models import JobRun, Notice, UserSession
 from server.logs import start_logging
-from server.models import JobRun, Notice, SignIn
+from server.operations import jobs
 from tests.faults._running import ROOT, environment, wait_until
 from tests.server._district import DISTRICT, Databases, District, identity, sqlite_file
 
@@ -190,7 +191,7 @@ def test_ended_sign_ins_are_forgotten_and_others_stay(installed: District) -> No
     assert token is not None
     with hub.database.reading() as session:
         assert accounts.who_is(session, hub, token, clock.now) is not None
-    assert len(installed.rows(select(SignIn.token_digest))) == 1
+    assert len(installed.rows(select(UserSession.token_digest))) == 1
 
 
 def test_checkpoint_cuts_the_write_ahead_log_and_loses_nothing(on_sqlite: District) -> None:
@@ -299,7 +300,7 @@ def test_monthly_look_is_soon_after_the_districts_midnight(on_sqlite: District) 
 LEADER = """
 import sys, time
 from server.config import Settings
-from server.jobs import leadership
+from server.operations.jobs import leadership
 with leadership(Settings.from_env(), lambda: False) as leads:
     print("leads", flush=True)
     while leads():

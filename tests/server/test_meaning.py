@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from server.review import Scope, conflicts
-from server.review.meaning import Doubt, Meanings, meanings
+from server.review.value_preview import Doubt, Meanings, meanings
 from sync_protocol import measurement_id
 from tests.server._district import District, FakeTablet, identity
 

@@ -4,8 +4,7 @@ Transparency project."""
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from server.audit import merkle
 

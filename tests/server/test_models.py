@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Table, UniqueConstraint, create_engine, text
 
-from server.migrations import _config, migrate, newest, present, revisions
-from server.models import CROSS_DISTRICT, Base
+from server.database.migrations import _config, migrate, newest, present, revisions
+from server.database.models import CROSS_DISTRICT, Base
 from tests.server._district import Databases
 
 TABLES = list(Base.metadata.tables.values())
@@ -89,7 +89,7 @@ def test_empty_database_has_no_revision(databases: Databases) -> None:
 
 def test_two_servers_that_start_together_migrate_once(databases: Databases) -> None:
     url = databases.empty()
-    command = [sys.executable, "-c", f"from server.migrations import migrate; migrate({url!r})"]
+    command = [sys.executable, "-c", f"from server.database.migrations import migrate; migrate({url!r})"]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
     assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 2
     assert present(url) == newest()

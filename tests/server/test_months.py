@@ -6,16 +6,16 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import event, select
 
-from server import audit, office
+from server import audit
+from server.database.models import ChangeRow, PostMonth, table
 from server.errors import Problem
-from server.models import ChangeRow, PostMonth, table
-from server.oversight import months, patterns
+from server.privacy import erasure
 from server.review import Scope, quarantine
-from server.rights import erasing
+from server.supervision import months, patterns
+from server.sync import server_edits
 from tests.conftest import SEARCHED
 from tests.server._district import DISTRICT, Databases, District
 from tests.server._supervised import supervised
@@ -36,13 +36,17 @@ def kind(request: pytest.FixtureRequest) -> Databases:
     return made
 
 
-def told(district: District, month: date = LOOKED_AT[0], scope: Scope | None = None) -> list[months.Told]:
+def told(
+    district: District, month: date = LOOKED_AT[0], scope: Scope | None = None
+) -> list[months.PostMonthReport]:
     hub = district.hub
     with hub.database.reading() as session:
-        return months.told(session, hub, scope or Scope.whole_district(hub, shows_names=True), month)
+        return months.post_month_reports(
+            session, hub, scope or Scope.whole_district(hub, shows_names=True), month
+        )
 
 
-def worked_out(district: District, month: date = LOOKED_AT[0]) -> list[months.Told]:
+def worked_out(district: District, month: date = LOOKED_AT[0]) -> list[months.PostMonthReport]:
     """Work everything out, whatever is kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(months, "FORM", 0)
@@ -84,11 +88,13 @@ class Overseen(Scene):
         copy = {"set": {"weight": {"weight_g": 9000, "oedema": None}}}
         with suppress(Problem):
             if c % 3 == 0:
-                office.decide(hub, lambda s: quarantine.dismiss(s, *place, {"reason": "practice"}, **by))
+                server_edits.decide(
+                    hub, lambda s: quarantine.dismiss(s, *place, {"reason": "practice"}, **by)
+                )
             elif c % 3 == 1:
-                office.decide(hub, lambda s: quarantine.reopen(s, *place, **by))
+                server_edits.decide(hub, lambda s: quarantine.reopen(s, *place, **by))
             else:
-                office.decide(hub, lambda s: quarantine.release(s, *place, copy, **by))
+                server_edits.decide(hub, lambda s: quarantine.release(s, *place, copy, **by))
             self.decided += 1
 
     def send_some(self, a: int, _b: int, c: int) -> None:
@@ -117,7 +123,7 @@ class Overseen(Scene):
         child, hub = self.known(a), self.district.hub
         if child and c % 3 == 0:
             with suppress(Problem), hub.database.transaction() as session:
-                erasing.erase(
+                erasure.erase(
                     *(session, hub, child),
                     proposed_by="account:a",
                     agreed_by="account:b",

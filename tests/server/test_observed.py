@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from server.app import CONTENT_SECURITY_POLICY, create_app
 from server.config import Settings
-from server.hub import Hub
+from server.context import AppContext
 from server.logs import start_logging
 from tests.server._district import Databases, District, sqlite_connection
 
@@ -305,7 +305,7 @@ def test_ready_answers_503_when_the_database_is_gone(
 ) -> None:
     url = postgresql_databases.migrated()
     keys = postgresql_databases.installed()[1]
-    hub = Hub.open(Settings.for_data(keys.parent, database_url=url, key_file=keys))
+    hub = AppContext.open(Settings.for_data(keys.parent, database_url=url, key_file=keys))
     client = create_app(hub.settings, hub).test_client()
     assert client.get("/readyz").status_code == 200
     hub.database.dispose()

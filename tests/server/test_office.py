@@ -3,14 +3,14 @@
 import pytest
 
 from server.errors import Problem
-from server.office import Edit, Written, write
+from server.sync.server_edits import Edit, HubChange, write
 from sync_protocol import Outcome, VersionVector, hub_actor, measurement_id
 from tests.server._district import District, FakeTablet, identity
 
 ON = "2026-03-05"
 
 
-def office(district: District, *edits: Edit) -> list[Written]:
+def office(district: District, *edits: Edit) -> list[HubChange]:
     with district.hub.database.transaction() as session:
         return write(
             session, district.hub, edits, "office.edited", author="account:uji", now=district.clock.now
@@ -61,7 +61,7 @@ def test_hub_counts_and_chains_its_changes_by_record(installed: District) -> Non
     tablet = installed.tablet()
     children = [tablet.register_child(), tablet.register_child()]
     tablet.sync_until_quiet()
-    written: list[Written] = []
+    written: list[HubChange] = []
     for _ in range(2):
         edits = [Edit.of_child(c, {"books": {"kia": True, "kms": True}}, seen(tablet, c)) for c in children]
         written = office(installed, *edits)

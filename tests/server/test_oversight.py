@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from server.errors import Problem
-from server.oversight import areas, lineage, patterns, syncs
-from server.oversight.lineage import Lineage
-from server.oversight.syncs import Line, Syncs
 from server.review import Scope
-from server.web.vector_chart import vector_chart
+from server.supervision import areas, lineage, patterns, syncs
+from server.supervision.lineage import Lineage
+from server.supervision.syncs import Syncs, SyncTotals
+from server.web.charts.history import vector_chart
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, District, sqlite_connection
 from tests.server._supervised import GAIN_G, MARCH, NAME, Supervised, supervised
@@ -45,7 +45,7 @@ def counted(month: Supervised, group: str = syncs.DAY, scope: Scope | None = Non
         return syncs.syncs(session, district.hub, scope or whole(district), FIRST, LAST, group)
 
 
-def line(found: Syncs, name: str) -> Line:
+def line(found: Syncs, name: str) -> SyncTotals:
     return next(line for line in found.lines if line.name == name)
 
 
@@ -235,7 +235,7 @@ def test_every_pattern_says_in_both_languages_what_it_may_be() -> None:
 # -- completeness by area ---------------------------------------------------------------------------
 
 
-def in_areas(month: Supervised) -> tuple[areas.Area, ...]:
+def in_areas(month: Supervised) -> tuple[areas.AreaCompleteness, ...]:
     district = month.district
     with district.hub.database.reading() as session:
         return areas.areas(session, district.hub, whole(district), FIRST)

@@ -12,13 +12,14 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
-from server import accounts, audit, places
+from server import accounts, audit
 from server.accounts import Person, limits, people, second_factor, sessions
 from server.accounts.passwords import password_faults
 from server.accounts.roles import PERMISSIONS, ROLES, SCOPE_KINDS, SCOPES_OF, WITH_SECOND_FACTOR
-from server.cli.base import ROLES as CHOICES
+from server.cli.installation import ROLES as CHOICES
+from server.database.models import Account, Base, Invitation, RateLimit, RecoveryCode, UserSession, table
 from server.errors import Problem
-from server.models import Account, Base, Invitation, RecoveryCode, SignIn, Tries, table
+from server.places import health_posts
 from tests.server._district import DISTRICT, Databases, District
 
 PASSWORD = "kuda-laut-hijau-tua"
@@ -188,11 +189,11 @@ def staffed(district: District) -> dict[str, str]:
     """Add somebody at the post, at its health centre, at another one, and for the district."""
     hub, now = district.hub, district.clock.now
     with hub.database.transaction() as session:
-        post = places.find_post(session, DISTRICT, district.posts[0])
+        post = health_posts.find_post(session, DISTRICT, district.posts[0])
         assert post is not None
         own, other = (
             post.health_centre_id,
-            places.add_health_centre(session, hub, "Lain", None, actor="operator", now=now),
+            health_posts.add_health_centre(session, hub, "Lain", None, actor="operator", now=now),
         )
     areas = {
         "cadre": ("cadre", "post", district.posts[0]),
@@ -678,13 +679,13 @@ def test_failures_are_counted_once_each_when_workers_count_at_once(installed: Di
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(attempt, range(12)))
-    assert [row.count for row in installed.rows(select(Tries.count.label("count")))] == [12]
+    assert [row.count for row in installed.rows(select(RateLimit.count.label("count")))] == [12]
     assert installed.actions(audit.OFFICE).count("try.failed") == 12
 
 
 def test_address_is_kept_as_a_keyed_digest_and_forgotten(on_sqlite: District) -> None:
     fail(on_sqlite, 2)
-    kept = str(on_sqlite.rows(select(table(Tries))))
+    kept = str(on_sqlite.rows(select(table(RateLimit))))
     assert ADDRESS not in kept
     on_sqlite.clock.advance(minutes=40)
 
@@ -693,7 +694,7 @@ def test_address_is_kept_as_a_keyed_digest_and_forgotten(on_sqlite: District) ->
         return limits.forget_old(session, hub, on_sqlite.clock.now)
 
     assert within(on_sqlite, forget) == 1
-    assert on_sqlite.rows(select(Tries.count)) == []
+    assert on_sqlite.rows(select(RateLimit.count)) == []
 
 
 # -- sessions -----------------------------------------------------------------------------------------------------
@@ -720,7 +721,8 @@ def test_sessions_are_listed_and_ended(installed: District) -> None:
     assert within(installed, sessions.end_others, mine, installed.clock.now) == 1
     assert list(listed()) == [mine.id]
     assert [
-        row.account_id for row in installed.rows(select(SignIn.account_id).where(SignIn.id == mine.id))
+        row.account_id
+        for row in installed.rows(select(UserSession.account_id).where(UserSession.id == mine.id))
     ] == [account]
 
 

@@ -3,8 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from server import audit, places
-from server.models import Installation, Region
+from server import audit
+from server.database.models import Installation, Region
+from server.places import health_posts
 from tests.server._district import CENTRE, DISTRICT, FIRST_POST, NOW, SECOND_POST, District
 
 
@@ -20,25 +21,25 @@ def test_district_is_installed_with_its_regions(installed: District) -> None:
 def test_installing_again_changes_nothing(installed: District) -> None:
     before = installed.counts()
     with installed.hub.database.transaction() as session:
-        places.install(session, installed.hub, NOW)
+        health_posts.install(session, installed.hub, NOW)
     assert installed.counts() == before
 
 
 @pytest.mark.parametrize("wanted", [FIRST_POST, FIRST_POST.upper(), FIRST_POST.lower()])
 def test_post_is_found_by_name_whatever_its_letter_case(installed: District, wanted: str) -> None:
     with installed.hub.database.reading() as session:
-        found = places.find_post(session, DISTRICT, wanted)
+        found = health_posts.find_post(session, DISTRICT, wanted)
     assert found is not None
     assert found.id == installed.posts[0]
 
 
 def test_post_is_found_by_id(installed: District) -> None:
     with installed.hub.database.reading() as session:
-        found = places.find_post(session, DISTRICT, installed.posts[1])
+        found = health_posts.find_post(session, DISTRICT, installed.posts[1])
         assert found is not None
         assert found.name == SECOND_POST
-        assert places.find_post(session, "64.03", installed.posts[1]) is None
-        assert places.find_post(session, DISTRICT, "Melati") is None
+        assert health_posts.find_post(session, "64.03", installed.posts[1]) is None
+        assert health_posts.find_post(session, DISTRICT, "Melati") is None
 
 
 def test_what_is_added_is_logged_where_it_belongs(installed: District) -> None:

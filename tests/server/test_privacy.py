@@ -7,8 +7,8 @@ import orjson
 import pytest
 from sqlalchemy import Engine, text
 
-from server.models import Base
-from server.security import KeyUnusable, SigningKey
+from server.crypto.vault import KeyUnusable, SigningKey
+from server.database.models import Base
 from tests.server._district import District, FakeTablet, identity, sqlite_file
 
 PLANTED = {

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import event
 
 from server.errors import Problem
-from server.growth.quality import FINDINGS
+from server.growth.data_quality import FINDINGS
 from server.review import Scope
-from server.review.quality import ADVICE, CENTRE, POST, PostQuality, quality_of
+from server.review.post_quality import ADVICE, CENTRE, POST, PostQuality, quality_of
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
 TODAY = date(2026, 3, 5)

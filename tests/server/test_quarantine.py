@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from server import audit, ledger, office
+from server import audit
+from server.children import ledger
+from server.database.models import AuditEntry, ChangeRow, Child, QuarantineDecision, table
 from server.errors import Problem
-from server.models import AuditEntry, ChangeRow, Child, QuarantineDecision, table
 from server.review import Scope, quarantine
-from server.review.quarantine import Case, CaseFile, Decision, Release
+from server.review.quarantine import CaseFile, Decision, QuarantinedChange, Release
+from server.sync import server_edits
 from sync_protocol import Outcome, hub_actor, measurement_id
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
@@ -29,14 +31,14 @@ def of_post(district: District, number: int) -> Scope:
     return Scope("post", district.posts[number], True)
 
 
-def listed(district: District, scope: Scope | None = None, **chosen: Any) -> list[Case]:
+def listed(district: District, scope: Scope | None = None, **chosen: Any) -> list[QuarantinedChange]:
     with district.hub.database.reading() as session:
         found, total = quarantine.cases(session, district.hub, scope or everybody(district), **chosen)
     assert total == len(found)
     return found
 
 
-def read(district: District, case: Case, scope: Scope | None = None) -> CaseFile:
+def read(district: District, case: QuarantinedChange, scope: Scope | None = None) -> CaseFile:
     with district.hub.database.reading() as session:
         return quarantine.case_file(
             session, district.hub, scope or everybody(district), case.tablet_id, case.counter
@@ -44,9 +46,13 @@ def read(district: District, case: Case, scope: Scope | None = None) -> CaseFile
 
 
 def release(
-    district: District, case: Case, scope: Scope | None = None, author: str = "account:uji", **asked: Any
+    district: District,
+    case: QuarantinedChange,
+    scope: Scope | None = None,
+    author: str = "account:uji",
+    **asked: Any,
 ) -> Release:
-    return office.decide(
+    return server_edits.decide(
         district.hub,
         lambda session: quarantine.release(
             session,
@@ -63,12 +69,12 @@ def release(
 
 def dismiss(
     district: District,
-    case: Case,
+    case: QuarantinedChange,
     scope: Scope | None = None,
     author: str = "account:uji",
     why: object = "practice",
 ) -> Decision:
-    return office.decide(
+    return server_edits.decide(
         district.hub,
         lambda session: quarantine.dismiss(
             session,
@@ -94,7 +100,7 @@ def codes(problem: Problem) -> list[tuple[str, str]]:
     return [(reason["path"], reason["code"]) for reason in problem.details["reasons"]]
 
 
-def weighed_wrong(district: District) -> tuple[FakeTablet, str, Case]:
+def weighed_wrong(district: District) -> tuple[FakeTablet, str, QuarantinedChange]:
     """Give a tablet whose weighing of a known child was set aside, the child and the case."""
     tablet = district.tablet()
     child = tablet.register_child(identity=identity(name=NAME))
@@ -484,9 +490,11 @@ def test_one_of_two_wins_when_both_decide_at_once(installed: District) -> None:
 # -- taking back ----------------------------------------------------------------------------------
 
 
-def reopen(district: District, case: Case, what: str = "reopen", author: str = "account:uji") -> Decision:
+def reopen(
+    district: District, case: QuarantinedChange, what: str = "reopen", author: str = "account:uji"
+) -> Decision:
     work = quarantine.reopen if what == "reopen" else quarantine.undo
-    return office.decide(
+    return server_edits.decide(
         district.hub,
         lambda session: work(
             session,
@@ -500,7 +508,7 @@ def reopen(district: District, case: Case, what: str = "reopen", author: str = "
     )
 
 
-def undo(district: District, case: Case, author: str = "account:uji") -> Decision:
+def undo(district: District, case: QuarantinedChange, author: str = "account:uji") -> Decision:
     return reopen(district, case, "undo", author)
 
 

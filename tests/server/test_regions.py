@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from server.regions import Region, read_regions, regions
+from server.places.regions import Region, read_regions, regions
 
 KUKAR = "64.02"
 HEADER = "code,parent_code,level,kind,name,posyandu_2024"

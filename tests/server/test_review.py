@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from server import review
 from server.accounts import Person
-from server.review import ChildView, Filter, Queue, Scope, flagged
+from server.review import ChildView, Filter, Queue, Scope, queue_list
 from tests.server._district import DISTRICT, NOW, District, identity
 from tests.web._clinic import DAYS, Clinic
 
@@ -222,9 +222,9 @@ def test_filter_by_age_counts_completed_months_to_the_day(clinic: Clinic, born_o
 
 
 def test_last_birth_date_of_an_age_is_the_end_of_a_shorter_month() -> None:
-    assert flagged._months_before(date(2026, 3, 31), 1) == date(2026, 2, 28)
-    assert flagged._months_before(date(2026, 3, 31), 0) == date(2026, 3, 31)
-    assert flagged._months_before(date(2026, 1, 15), 24) == date(2024, 1, 15)
+    assert queue_list._months_before(date(2026, 3, 31), 1) == date(2026, 2, 28)
+    assert queue_list._months_before(date(2026, 3, 31), 0) == date(2026, 3, 31)
+    assert queue_list._months_before(date(2026, 1, 15), 24) == date(2024, 1, 15)
 
 
 # -- scope ----------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def test_scope_shows_names_to_who_needs_them(role: str, may: bool) -> None:
 def test_flagged_rows_are_the_whole_queue_in_its_order(
     mixed: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.review.flagged.PAGE_ROWS", 3)  # a constant of ours: four rows cross a page
+    monkeypatch.setattr("server.review.queue_list.PAGE_ROWS", 3)  # a constant of ours: four rows cross a page
     hub = mixed.district.hub
     with hub.database.reading() as session:
         scope = Scope.whole_district(hub, shows_names=True)
@@ -321,10 +321,3 @@ def test_flagged_table_has_a_line_a_child_and_no_control_characters(clinic: Clin
     assert header.split()[:3] == ["urgency", "name", "sex"]
     assert line.startswith("1")
     assert "Anak Merah" in line
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+62", "-1", "@x", "\t=1", " =1"])
-def test_spreadsheet_safe_text_is_marked_and_numbers_are_not(text: str) -> None:
-    assert review.spreadsheet_safe(text) == f"'{text}"
-    assert review.spreadsheet_safe(-3.21) == -3.21
-    assert review.spreadsheet_safe("Anak") == "Anak"

@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from server import review
 from server.accounts import Person
+from server.database.models import Child, table
 from server.errors import Problem
-from server.models import Child, table
 from server.review import ChildView, Scope
 from tests.server._district import DISTRICT, NOW, District, identity
 from tests.web._clinic import DAYS, Clinic

@@ -10,17 +10,17 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from server import office, rights
+from server import privacy
 from server.cli import main
-from server.doctor import examine
+from server.context import AppContext
+from server.database.models import Assessment, Attention, Child, Flag, FollowUp, NikIndex
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Assessment, Attention, Child, Flag, FollowUp, NikIndex
+from server.operations.doctor import examine
 from server.review import Scope, search
 from server.review.child import child_view
+from server.sync import server_edits
 from tests.faults._running import environment
-from tests.interchange._files import row as sheet_row
-from tests.interchange._files import xlsx
+from tests.interchange._files import row as sheet_row, xlsx
 from tests.interchange._office import taken
 from tests.server._district import District, FakeTablet, identity
 from tests.server.test_privacy import PLANTED, everything, plant, words
@@ -39,7 +39,7 @@ def whole(district: District) -> Scope:
 
 
 def do(district: District, work: Any) -> Any:
-    return office.decide(district.hub, work)
+    return server_edits.decide(district.hub, work)
 
 
 def ask(district: District, child: str, kind: str) -> str:
@@ -47,7 +47,7 @@ def ask(district: District, child: str, kind: str) -> str:
     hub, now = district.hub, district.clock.now
     request: str = do(
         district,
-        lambda s: rights.receive(
+        lambda s: privacy.receive(
             s, hub, whole(district), child, {**MOTHER, "kind": kind}, author=ONE, now=now
         ),
     )
@@ -57,14 +57,14 @@ def ask(district: District, child: str, kind: str) -> str:
 def answer(district: District, request: str, outcome: str = "done", author: str = ONE) -> str:
     hub, now = district.hub, district.clock.now
     status: str = do(
-        district, lambda s: rights.answer(s, hub, whole(district), request, outcome, author=author, now=now)
+        district, lambda s: privacy.answer(s, hub, whole(district), request, outcome, author=author, now=now)
     )
     return status
 
 
 def agree(district: District, request: str, author: str = OTHER) -> None:
     hub, now = district.hub, district.clock.now
-    do(district, lambda s: rights.agree(s, hub, whole(district), request, author=author, now=now))
+    do(district, lambda s: privacy.agree(s, hub, whole(district), request, author=author, now=now))
 
 
 def erased(district: District, child: str) -> None:
@@ -113,7 +113,7 @@ def test_a_request_is_due_in_three_times_24_hours_and_told_late_after(
 ) -> None:
     request, now = ask(installed, child, "correction"), installed.clock.now
     with installed.hub.database.reading() as session:
-        (found,) = rights.open_requests(session, installed.hub, whole(installed))
+        (found,) = privacy.open_requests(session, installed.hub, whole(installed))
     assert found.due_at - now == timedelta(hours=72)
     assert (found.is_overdue(now + timedelta(hours=72)), found.hours_left(now)) == (False, 72)
     assert found.is_overdue(now + timedelta(hours=72, seconds=1))
@@ -130,7 +130,7 @@ def test_a_wrong_request_is_refused_with_every_reason(installed: District, child
     with pytest.raises(Problem) as refused:
         do(
             installed,
-            lambda s: rights.receive(s, hub, whole(installed), child, {"kind": "x"}, author=ONE, now=now),
+            lambda s: privacy.receive(s, hub, whole(installed), child, {"kind": "x"}, author=ONE, now=now),
         )
     assert [reason["path"] for reason in refused.value.details["reasons"]] == ["kind", "relation", "by"]
 
@@ -141,7 +141,7 @@ def test_a_wrong_request_is_refused_with_every_reason(installed: District, child
 def test_access_gives_everything_and_who_read_it(installed: District, child: str) -> None:
     ask(installed, child, "access")
     with installed.hub.database.reading() as session:
-        report = rights.gather(session, installed.hub, whole(installed), child, installed.clock.now)
+        report = privacy.gather(session, installed.hub, whole(installed), child, installed.clock.now)
     told = orjson.dumps(report.wire()).decode()
     missing = [
         PLANTED[name]
@@ -151,7 +151,7 @@ def test_access_gives_everything_and_who_read_it(installed: District, child: str
     assert missing == []
     assert {entry["action"] for entry in report.readers} >= {"rights.requested"}
     for language in ("id", "en"):
-        assert rights.as_pdf(report, installed.hub, "Petugas Contoh", language).startswith(b"%PDF-")
+        assert privacy.as_pdf(report, installed.hub, "Petugas Contoh", language).startswith(b"%PDF-")
 
 
 # -- restricting ----------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_restricted_child_is_nowhere_but_under_rights_and_comes_back(
         today = installed.hub.settings.today(installed.clock.now)
         found = search.search(session, installed.hub, whole(installed), PLANTED["name"], today=today)
         assert [hit.child_id for hit in found.found if hit.child_id == child] == []
-        rights.gather(session, installed.hub, whole(installed), child, installed.clock.now)
+        privacy.gather(session, installed.hub, whole(installed), child, installed.clock.now)
     tablet.measure(child, "2026-03-04", weight_g=9100)
     tablet.sync()
     assert tablet.reasons(len(tablet.replica.log)) == ["child-restricted"]
@@ -286,16 +286,16 @@ def test_erased_again_after_an_older_backup_was_put_back(
     backup = installed.back_up()
     erased(installed, child)
     with installed.hub.database.reading() as session:
-        done = rights.erased_so_far(session, installed.hub)
+        done = privacy.erased_so_far(session, installed.hub)
     installed.restore(backup)
     assert seen(installed, child)
-    assert do(installed, lambda s: rights.erase_again(s, installed.hub, done, now=installed.clock.now)) == 1
+    assert do(installed, lambda s: privacy.erase_again(s, installed.hub, done, now=installed.clock.now)) == 1
     assert not seen(installed, child)
     assert (
         do(
             installed,
             lambda s: (
-                rights.erase_again(s, installed.hub, done, now=installed.clock.now) or _note(s, installed)
+                privacy.erase_again(s, installed.hub, done, now=installed.clock.now) or _note(s, installed)
             ),
         )
         == 0
@@ -318,7 +318,7 @@ def test_restore_erases_again_and_a_list_does_so_for_another_database(
     installed: District, tablet: FakeTablet, child: str, tmp_path: Path
 ) -> None:
     installed.hub.database.dispose()
-    installed.hub = Hub.open(replace(installed.hub.settings, data_dir=tmp_path / "data"))
+    installed.hub = AppContext.open(replace(installed.hub.settings, data_dir=tmp_path / "data"))
     installed.hub.settings.data_dir.mkdir()
     file, listed = tmp_path / "a.backup", tmp_path / "erasures.json"
     assert run(installed, "backup", str(file)).exit_code == 0

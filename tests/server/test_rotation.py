@@ -16,13 +16,16 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import LargeBinary, select
 
-from server import audit, keyfile, rotation, sync
+from server import audit
 from server.audit import checkpoints, export
 from server.cli import main
+from server.context import AppContext
+from server.crypto import key_file
+from server.crypto.vault import KeyUnusable
+from server.database.models import Base, Child
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Base, Child
-from server.security import KeyUnusable
+from server.operations import key_rotation
+from server.sync import upload as sync
 from tests.faults._running import (
     COMMAND,
     ROOT,
@@ -45,13 +48,13 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """Tell nobody how far it has come."""
 
 
-def rotate(hub: Hub) -> tuple[int, Counter[str]]:
-    return rotation.rotate(hub, actor="operator", now=lambda: datetime.now(UTC), progress=silent)
+def rotate(hub: AppContext) -> tuple[int, Counter[str]]:
+    return key_rotation.rotate(hub, actor="operator", now=lambda: datetime.now(UTC), progress=silent)
 
 
-def held(hub: Hub) -> dict[int, Counter[str]]:
+def held(hub: AppContext) -> dict[int, Counter[str]]:
     with hub.database.reading() as session:
-        return rotation.held(session, hub)
+        return key_rotation.held(session, hub)
 
 
 def own_keys(district: District, directory: Path) -> District:
@@ -60,7 +63,7 @@ def own_keys(district: District, directory: Path) -> District:
     file.write_bytes(district.hub.settings.key_file.read_bytes())
     file.chmod(0o600)
     district.hub.database.dispose()
-    district.hub = Hub.open(replace(district.hub.settings, key_file=file, data_dir=directory))
+    district.hub = AppContext.open(replace(district.hub.settings, key_file=file, data_dir=directory))
     return district
 
 
@@ -104,12 +107,12 @@ def test_every_sealed_column_is_known_to_the_rotation() -> None:
         for column in one.columns
         if isinstance(column.type, LargeBinary)
     }
-    places = {f"{place.table.name}.{place.column}" for place in rotation.PLACES}
+    places = {f"{place.table.name}.{place.column}" for place in key_rotation.PLACES}
     assert columns == under_a_child | apart | places
 
 
 def test_a_process_that_read_the_keys_before_seals_under_the_new_one(district: District) -> None:
-    other = Hub.open(district.hub.settings)
+    other = AppContext.open(district.hub.settings)
     rotate(other)
     other.database.dispose()
     tablet = district.tablet()
@@ -219,7 +222,7 @@ def test_an_upload_worked_out_before_does_not_bring_the_old_wrapping_back(distri
 
 def test_two_commands_do_not_change_the_keys_at_once(district: District) -> None:
     with (
-        keyfile.changing(district.hub.settings.key_file),
+        key_file.changing(district.hub.settings.key_file),
         pytest.raises(KeyUnusable, match="another command"),
     ):
         rotate(district.hub)
@@ -233,9 +236,9 @@ def test_an_old_key_goes_only_when_nothing_is_under_it_and_a_day_has_passed(dist
     rotate(hub)
     for version, at in ((2, now + timedelta(days=2)), (1, now)):
         with pytest.raises(Problem) as refused:
-            rotation.retire(hub, version, actor="operator", now=at)
+            key_rotation.retire(hub, version, actor="operator", now=at)
         assert refused.value.code == "key-in-use"
-    rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
+    key_rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
     assert list(held(hub)) == [2]
     assert len(district.stored()) == 1
     assert district.actions("office")[-3:] == ["keys.added", "keys.rotated", "keys.retired"]
@@ -243,8 +246,8 @@ def test_an_old_key_goes_only_when_nothing_is_under_it_and_a_day_has_passed(dist
 
 def test_what_a_retired_key_signed_is_still_verified(district: District) -> None:
     hub, now = district.hub, datetime.now(UTC)
-    kept: list[checkpoints.Kept] = []
-    again: list[checkpoints.Kept] = []
+    kept: list[checkpoints.KeptCheckpoint] = []
+    again: list[checkpoints.KeptCheckpoint] = []
     for some in (kept, again):
         with hub.database.transaction() as session:
             checkpoints.make(session, hub, now, actor="operator")
@@ -255,8 +258,8 @@ def test_what_a_retired_key_signed_is_still_verified(district: District) -> None
         if some is kept:
             rotate(hub)
             with pytest.raises(KeyUnusable, match="audit checkpoint"):
-                rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
-    rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
+                key_rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
+    key_rotation.retire(hub, 1, actor="operator", now=now + timedelta(days=2))
     keys = hub.vault.checkpoint_keys()
     assert len(keys) == 1
     assert not keys.keys() & kept[0].signatures.keys()
@@ -295,23 +298,23 @@ def test_key_file_is_wrapped_opened_and_rotated_by_the_command(district: Distric
     plain = file.read_text()
     told = CliRunner().invoke(main, ["key", "wrap"], env=environment(settings))
     assert told.exit_code == 0, told.output
-    assert keyfile.is_wrapped(file)
+    assert key_file.is_wrapped(file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert all(word not in file.read_text() for word in plain.split('"') if len(word) > 20)
     district.hub.database.dispose()
-    district.hub = Hub.open(settings)
+    district.hub = AppContext.open(settings)
     assert rotate(district.hub)[0] == 2
-    assert keyfile.is_wrapped(file)
+    assert key_file.is_wrapped(file)
     assert len(district.stored()) == 1
     CliRunner().invoke(main, ["key", "wrap", "--undo"], env=environment(settings))
-    assert keyfile.load_keys(file, create=False).newest == 2
+    assert key_file.load_keys(file, create=False).newest == 2
 
 
 def test_new_installation_with_a_command_never_has_a_plain_file(tmp_path: Path) -> None:
     command, file = service(tmp_path, TURNING), tmp_path / "keys.json"
-    made = keyfile.load_keys(file, create=True, command=command)
-    assert keyfile.is_wrapped(file)
-    assert keyfile.load_keys(file, create=False, command=command) == made
+    made = key_file.load_keys(file, create=True, command=command)
+    assert key_file.is_wrapped(file)
+    assert key_file.load_keys(file, create=False, command=command) == made
 
 
 @pytest.mark.parametrize(
@@ -330,26 +333,26 @@ def test_new_installation_with_a_command_never_has_a_plain_file(tmp_path: Path) 
 def test_a_command_that_fails_is_told_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
 ) -> None:
-    monkeypatch.setattr(keyfile, "COMMAND_SECONDS", 0.5 if "sleep" in body else 20)
+    monkeypatch.setattr(key_file, "COMMAND_SECONDS", 0.5 if "sleep" in body else 20)
     command = f"{service(tmp_path, body)} --token=RAHASIA"
     with pytest.raises(KeyUnusable, match=words) as refused:
-        keyfile.load_keys(tmp_path / "keys.json", create=True, command=command)
+        key_file.load_keys(tmp_path / "keys.json", create=True, command=command)
     assert "RAHASIA" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["layanan-kunci"]
 
 
 def test_wrapped_file_without_a_command_says_what_to_set(tmp_path: Path) -> None:
-    keyfile.load_keys(tmp_path / "keys.json", create=True, command=service(tmp_path, TURNING))
+    key_file.load_keys(tmp_path / "keys.json", create=True, command=service(tmp_path, TURNING))
     with pytest.raises(KeyUnusable, match="POSYANDU_KEY_COMMAND"):
-        keyfile.load_keys(tmp_path / "keys.json", create=False)
+        key_file.load_keys(tmp_path / "keys.json", create=False)
     with pytest.raises(KeyUnusable, match="cannot be run"):
-        keyfile.load_keys(tmp_path / "keys.json", create=False, command="/tidak/ada")
+        key_file.load_keys(tmp_path / "keys.json", create=False, command="/tidak/ada")
 
 
 def test_blind_index_stays_when_masters_change(district: District) -> None:
     """It has a key of its own, from which no master key follows."""
     before = district.hub.vault.blind("6402061001250001")
     rotate(district.hub)
-    keys = keyfile.load_keys(district.hub.settings.key_file, create=False)
+    keys = key_file.load_keys(district.hub.settings.key_file, create=False)
     assert district.hub.vault.blind("6402061001250001") == before
     assert keys.index_key not in keys.masters.values()

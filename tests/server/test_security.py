@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.keyfile import load_keys
-from server.security import (
+from server.crypto.key_file import load_keys
+from server.crypto.vault import (
     Keys,
     KeyUnusable,
     SigningKey,
@@ -191,7 +191,7 @@ def test_garbage_is_no_key_file_and_is_left_alone(tmp_path: Path, content: str) 
 
 def test_keys_are_the_same_for_processes_that_start_together(tmp_path: Path) -> None:
     code = (
-        "import sys, hashlib; from pathlib import Path; from server.keyfile import load_keys; "
+        "import sys, hashlib; from pathlib import Path; from server.crypto.key_file import load_keys; "
         "print(hashlib.sha256(repr(load_keys(Path(sys.argv[1]), create=True)).encode()).hexdigest())"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keys.json")]

@@ -19,7 +19,7 @@ import orjson
 import pytest
 
 from server.config import Settings
-from server.serve import HEAPS, THREADS, WORKERS, _address, _gunicorn, _is_ready, prepare
+from server.operations.serve import HEAPS, THREADS, WORKERS, _address, _gunicorn, _is_ready, prepare
 from tests.conftest import ENGINES
 from tests.faults._running import (
     COMMAND,

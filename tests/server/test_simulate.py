@@ -29,12 +29,12 @@ from sqlalchemy import select
 from server.accounts import make_enrolment_code
 from server.cli import main
 from server.config import Settings
-from server.hub import Hub
-from server.models import HealthCentre, HealthPost
-from server.simulate import Report, Unusable, simulate
-from server.simulate.device import APP, Device, KeysByNumber, Luck
+from server.context import AppContext
+from server.database.models import HealthCentre, HealthPost
+from server.simulate import SimulationReport, Unusable, simulate
+from server.simulate.device import APP, KeysByNumber, Luck, SimulatedTablet
 from server.simulate.fleet import HEALTH_CENTRE, Fleet, Sharing, send_out
-from server.simulate.line import Cut, Line, LineLost
+from server.simulate.line import Cut, CuttableLine, LineLost
 from server.simulate.survey import read_survey
 from server.simulate.verdict import judge
 from sync_protocol import Dot, measurement_id
@@ -87,7 +87,7 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
 class Served:
     """An installation on SQLite that is being served."""
 
-    hub: Hub
+    hub: AppContext
     url: str
 
 
@@ -124,7 +124,7 @@ class Lived:
 
     fleet: Fleet
     settings: Settings
-    report: Report
+    report: SimulationReport
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def lived(sqlite_databases: Databases) -> Iterator[Lived]:
         fleet.close()
 
 
-def failing(report: Report) -> set[str]:
+def failing(report: SimulationReport) -> set[str]:
     """Give the first two words of every promise that was broken."""
     return {" ".join(check.promise.split()[:2]) for check in report.checks if not check.holds}
 
@@ -237,7 +237,7 @@ def test_a_check_fails_when_the_database_is_altered(
     altered = tmp_path / "altered.db"
     source = Path(lived.settings.database_url.removeprefix("sqlite:///"))
     plant(source, altered, statement.replace("[row 2]", ROW_2))
-    hub = Hub.open(replace(lived.settings, database_url=f"sqlite:///{altered}"))
+    hub = AppContext.open(replace(lived.settings, database_url=f"sqlite:///{altered}"))
     report = judge(hub, lived.fleet)
     hub.database.dispose()
     assert not report.holds
@@ -254,7 +254,7 @@ def plant(source: Path, copy: Path, statement: str) -> None:
 
 
 def judged(lived: Lived) -> set[str]:
-    hub = Hub.open(lived.settings)
+    hub = AppContext.open(lived.settings)
     try:
         return failing(judge(hub, lived.fleet))
     finally:
@@ -483,7 +483,7 @@ def test_the_command_exits_by_what_it_found(
 
 
 @pytest.fixture
-def device(served: Served, tmp_path: Path) -> Iterator[Device]:
+def device(served: Served, tmp_path: Path) -> Iterator[SimulatedTablet]:
     """Give a tablet that was just enrolled at a served installation."""
     file = tmp_path / "contoh.tablet"
     with served.hub.database.transaction() as session:
@@ -492,12 +492,12 @@ def device(served: Served, tmp_path: Path) -> Iterator[Device]:
         code = make_enrolment_code(session, served.hub, str(post), "Contoh", actor="operator", now=now)
     Client.enrol(file, served.url, code, keys=KeysByNumber(), app=APP, device="contoh").close()
     luck = Luck("contoh", chaos=False)
-    device = Device("contoh", file, author="kader-contoh", luck=luck, clock_offset=timedelta())
+    device = SimulatedTablet("contoh", file, author="kader-contoh", luck=luck, clock_offset=timedelta())
     yield device
     device.close()
 
 
-def test_a_restart_loses_nothing_that_was_saved(device: Device) -> None:
+def test_a_restart_loses_nothing_that_was_saved(device: SimulatedTablet) -> None:
     form = device.client.open_measurement("01900000-0000-7000-8000-000000000001", MEASURED_ON)
     change = device.write(form, weight(8200))
     before = device.replica
@@ -507,9 +507,11 @@ def test_a_restart_loses_nothing_that_was_saved(device: Device) -> None:
     assert device.replica.log[0].change.hash == change.hash
 
 
-def test_a_clone_and_its_original_both_go_on_when_they_have_synced(served: Served, device: Device) -> None:
+def test_a_clone_and_its_original_both_go_on_when_they_have_synced(
+    served: Served, device: SimulatedTablet
+) -> None:
     child = "01900000-0000-7000-8000-000000000002"
-    with Line(served.url, Counter()) as line:
+    with CuttableLine(served.url, Counter()) as line:
         with device.on(line):
             device.sync_until_quiet()
         clone = device.clone()
@@ -544,7 +546,7 @@ def test_the_same_happens_to_a_tablet_when_the_seed_is_the_same() -> None:
 @pytest.mark.parametrize("cut", [Cut.SENDING, Cut.UNREAD, Cut.MIDWAY])
 def test_a_line_is_lost_where_it_was_cut_and_comes_back(served: Served, cut: Cut) -> None:
     traffic: Counter[str] = Counter()
-    with Line(served.url, traffic) as line:
+    with CuttableLine(served.url, traffic) as line:
         with pytest.raises(LineLost):
             line.post("/api/v1/sync", b"{}", cut)
         assert line.post("/api/v1/sync", b"{}").status == 400

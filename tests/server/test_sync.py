@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import select, text
 
 from schemas import MalformedBatch
-from server import audit, ledger, sync
+from server import audit
+from server.children import ledger
+from server.crypto.vault import SigningKey, base64url
+from server.database.models import Batch, ChangeRow, Child, HealthPost, NikIndex, Notice, PostExit, Tablet
 from server.errors import Problem
-from server.models import Batch, ChangeRow, Child, Departure, HealthPost, NikIndex, Notice, Tablet
-from server.security import SigningKey, base64url
+from server.sync import upload
 from sync_protocol import MAX_CHANGES, NewEpochRequired, Pulled
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
@@ -352,7 +354,7 @@ def test_upload_is_refused_when_it_has_more_changes_than_this_server_takes(insta
 @pytest.mark.parametrize("known", [True, False])
 def test_refusal_is_logged_where_it_belongs(installed: District, known: bool) -> None:
     tablet_id = installed.tablet().id if known else "01900000-0000-7000-8000-00000000ffff"
-    sync.record_refusal(installed.hub, "signature-invalid", tablet_id, 77, installed.clock.now)
+    upload.record_refusal(installed.hub, "signature-invalid", tablet_id, 77, installed.clock.now)
     stream = audit.post_stream(installed.posts[0]) if known else audit.OFFICE
     assert installed.actions(stream)[-1] == "batch.refused"
 
@@ -382,7 +384,7 @@ def test_old_post_is_told_when_a_child_moves(installed: District) -> None:
     events = tablet.sync()
     assert [e.left for e in events if isinstance(e, Pulled)] == [(child,)]
     assert installed.actions(audit.post_stream(installed.posts[1]))[-1] == "batch.elsewhere"
-    assert installed.rows(select(Departure.post_id, Departure.child_id)) == [(installed.posts[0], child)]
+    assert installed.rows(select(PostExit.post_id, PostExit.child_id)) == [(installed.posts[0], child)]
 
 
 def test_measurement_from_the_old_post_is_told_to_the_new_one(installed: District) -> None:
@@ -416,7 +418,7 @@ def pulled_in_pages(district: District, max_pull_bytes: int) -> list[dict[str, A
     pages: list[dict[str, Any]] = [{"cursor": 0, "more": True}]
     while pages[-1]["more"]:
         with district.hub.database.reading() as session:
-            page = sync.pull(session, district.hub, district.posts[0], pages[-1]["cursor"])
+            page = upload.pull(session, district.hub, district.posts[0], pages[-1]["cursor"])
         pages.append(orjson.loads(orjson.dumps(page)))
     return pages[1:]
 
@@ -578,7 +580,7 @@ def read_until(done: threading.Event, district: District, seen: set[str]) -> Non
     cursor, last = 0, False
     while True:
         with district.hub.database.reading() as session:
-            page = orjson.loads(orjson.dumps(sync.pull(session, district.hub, district.posts[0], cursor)))
+            page = orjson.loads(orjson.dumps(upload.pull(session, district.hub, district.posts[0], cursor)))
         seen.update(row["id"] for row in page["children"])
         seen.update(f"{child}/{row['on']}" for child, rows in page["measurements"].items() for row in rows)
         cursor = page["cursor"]

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from schemas import check_answer, check_enrol_answer
 from server import accounts, audit
-from server.security import SigningKey, base64url
+from server.crypto.vault import SigningKey, base64url
 from tests.server._district import District, FakeTablet
 
 SYNC, ENROL = "/api/v1/sync", "/api/v1/enrol"

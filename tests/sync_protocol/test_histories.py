@@ -9,8 +9,7 @@ import os
 import random
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sync_protocol import FIRST_PREVIOUS, Change, ReceiptStatus, fold

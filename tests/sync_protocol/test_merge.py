@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sync_protocol import (
     Change,

@@ -1,8 +1,7 @@
 """Version vectors: the four answers, and the laws of a partial order."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sync_protocol import NOTHING_SEEN, Dot, Entry, Order, VersionVector
 

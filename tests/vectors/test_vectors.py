@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas import parse_envelope
-from server.security import signature_fits
+from server.crypto.vault import signature_fits
 from sync_protocol import Change, Dot, History, RecordState, canonical, chain, digest, fold, outcome_of
 from tests.vectors._make import DIRECTORY, vectors
 

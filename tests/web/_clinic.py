@@ -8,10 +8,11 @@ from functools import cache
 
 from flask.testing import FlaskClient
 
-from server import accounts, places
+from server import accounts
 from server.accounts import Person
 from server.growth.lms import FloatArray
 from server.growth.zscores import curve
+from server.places import health_posts
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
 PASSWORD = "kata-sandi-uji-coba"
@@ -47,12 +48,12 @@ class Clinic:
         """Add what the pages need to a district that has been installed."""
         hub, now = district.hub, district.clock.now
         with hub.database.transaction() as session:
-            post = places.find_post(session, DISTRICT, "Melati 1")
+            post = health_posts.find_post(session, DISTRICT, "Melati 1")
             assert post is not None
-            other = places.add_health_centre(
+            other = health_posts.add_health_centre(
                 session, hub, "Puskesmas Lain", "64.02.06", actor="operator", now=now
             )
-            lain = places.add_post(session, hub, "Kenanga 3", other, None, actor="operator", now=now)
+            lain = health_posts.add_post(session, hub, "Kenanga 3", other, None, actor="operator", now=now)
         district.posts = (*district.posts[:2], lain)  # type: ignore[assignment]  # the stories of sync have two
         a, b, c = (
             district.tablet(number, name) for number, name in enumerate(("Tablet A", "Tablet B", "Tablet C"))

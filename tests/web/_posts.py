@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from server import office
 from server.review import Scope, moves
+from server.sync import server_edits
 from tests.server._district import District, FakeTablet, identity
 from tests.web._clinic import Clinic, at
 
@@ -43,7 +43,7 @@ def open_posyandu(district: District) -> Posyandu:
     clinic.second.sync_until_quiet()
     asked = {"from": district.posts[0], "to": district.posts[1]}
     hub, everywhere = district.hub, Scope.whole_district(district.hub, shows_names=True)
-    office.decide(
+    server_edits.decide(
         hub, lambda s: moves.move(s, hub, everywhere, moved, asked, author="operator", now=district.clock.now)
     )
     return Posyandu(clinic, today, children, moved)

@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 
 from server.aid import register, sheets
 from server.app import create_app
-from server.models import AidActivity, Commitment, CsrSheet, Delivery, Donor
-from server.web import aid_pages
+from server.database.models import AidActivity, Commitment, CsrSheet, Delivery, Donor
+from server.web.pages import aid as aid_pages
 from tests.server._district import DISTRICT, District
 from tests.web._clinic import Clinic, csrf_token, sign_in
 

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from server.accounts import Person, second_factor
 from server.accounts.tablets import CODE_ALPHABET
-from server.models import Account
+from server.database.models import Account
 from tests.server._district import District
 from tests.web.test_hardening import imported, modules
 
@@ -227,8 +227,12 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
         )
         shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
         assert not shells, path
-    assert starting == {"server/serve.py", "server/keyfile.py", "server/interchange/runs.py"}
-    assert handling == {"server/serve.py", "server/doctor.py"}
+    assert starting == {
+        "server/operations/serve.py",
+        "server/crypto/key_file.py",
+        "server/interchange/import_runs.py",
+    }
+    assert handling == {"server/operations/serve.py", "server/operations/doctor.py"}
     compiled = [
         path for ending in ("so", "pyd", "c", "pyx", "rs") for path in (ROOT / "server").rglob(f"*.{ending}")
     ]

@@ -11,14 +11,15 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from server import accounts, jobs
+from server import accounts
 from server.accounts import Person
 from server.app import create_app
 from server.audit import checkpoints
 from server.audit.checkpoints import read_kept
 from server.audit.export import verify_export
-from server.oversight import lineage
-from server.web import audit_pages
+from server.operations import jobs
+from server.supervision import lineage
+from server.web.pages import audit
 from sync_protocol import REGISTERS, Outcome
 from tests.server._district import DISTRICT, District, sqlite_connection
 from tests.server._supervised import NAME, Supervised, supervised
@@ -75,8 +76,8 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 def test_every_kind_and_outcome_has_words() -> None:
-    assert set(audit_pages.KIND_WORDS) == set(lineage.KINDS) == set(REGISTERS)
-    assert set(audit_pages.OUTCOME_WORDS) == {outcome.value for outcome in Outcome}
+    assert set(audit.KIND_WORDS) == set(lineage.KINDS) == set(REGISTERS)
+    assert set(audit.OUTCOME_WORDS) == {outcome.value for outcome in Outcome}
 
 
 # -- syncs ------------------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_words(signed: tuple[District
 def test_a_log_that_is_too_long_is_verified_from_the_newest_checkpoint(
     signed: tuple[District, FlaskClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.web.audit_pages.CHECKED_AT_ONCE", 2)  # a constant of ours
+    monkeypatch.setattr("server.web.pages.audit.CHECKED_AT_ONCE", 2)  # a constant of ours
     kept = signed[1].get("/audit/titik-periksa.json").data
     page = verify(signed[1], kept).text
     assert "2 entri sejak titik periksa terbaru dihitung ulang" in page

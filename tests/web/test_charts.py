@@ -15,13 +15,13 @@ from server.growth.status import (
     weight_for_age_status,
 )
 from server.growth.zscores import DAYS_PER_MONTH, curve
-from server.review import Candidate, Scored, Visit
-from server.web.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, growth_charts
+from server.review import Scored, ScoredCandidate, Visit
+from server.web.charts.growth import BOTTOM, LEFT, RIGHT, TOP, Chart, growth_charts
 
 UNSCORED = Scored(None, "value_missing", None, implausible=False)
 
 
-def candidate(age_days: int | None = 365, **values: Any) -> Candidate:
+def candidate(age_days: int | None = 365, **values: Any) -> ScoredCandidate:
     """Give a boy's scored values: `weight_g`, `length_cm`, `bmi`, and `z` for all indices."""
     z = values.pop("z", 0.0)
     scores = dict.fromkeys(("haz", "waz", "whz", "baz"), Scored(z, None, None, implausible=False))
@@ -30,10 +30,10 @@ def candidate(age_days: int | None = 365, **values: Any) -> Candidate:
         "oedema": False,
         "on_height_table": (age_days or 0) >= 731,
     }
-    return Candidate(**{**fields, "age_days": age_days, "scores": scores, **values})
+    return ScoredCandidate(**{**fields, "age_days": age_days, "scores": scores, **values})
 
 
-def visit(*candidates: Candidate, on: str = "2026-03-05", source: str = "cadre") -> Visit:
+def visit(*candidates: ScoredCandidate, on: str = "2026-03-05", source: str = "cadre") -> Visit:
     return Visit(date.fromisoformat(on), source, False, None, {}, candidates, None)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from server.app import create_app
-from server.web import desk_forms
-from server.web.desk_forms import FIELDS, SCALES
+from server.web.forms import registers as desk_forms
+from server.web.forms.registers import FIELDS, SCALES
 from sync_protocol import REGISTERS, measurement_id
 from tests.builders import make_wire
 from tests.server._district import District, FakeTablet, identity

@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from server import jobs, reports
+from server import reports
 from server.accounts import Person
 from server.cli import main
 from server.interchange.monev import ACTIONS
 from server.interchange.sheets import read_rows
+from server.operations import jobs
 from server.reports.measures import SHARES
-from server.web.figure_charts import share_bars
+from server.web.charts.figures import share_bars
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, csrf_token, sign_in
 

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from server.accounts import Person
 from server.app import create_app
-from server.web.taken import TAKEN
+from server.web.request_schemas import TAKEN
 from tests.server._district import Databases, District
 from tests.web._clinic import Clinic, csrf_token, sign_in
 from tests.web.test_role_walk import World, address, ask, opened, routes
@@ -206,7 +206,9 @@ def test_server_asks_no_other_host() -> None:
     """
     lines = {"http.client", "urllib.request", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "urllib3"}
     asking = {path for path, tree in modules("server", "schemas") if imported(tree) & lines}
-    assert asking <= {"server/serve.py"} | {path for path in asking if path.startswith("server/simulate/")}
+    assert asking <= {"server/operations/serve.py"} | {
+        path for path in asking if path.startswith("server/simulate/")
+    }
 
 
 @pytest.mark.uncounted

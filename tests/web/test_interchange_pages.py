@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from server import audit
-from server.interchange import desk, runs
-from server.interchange.outgoing import FORMS
+from server.database.models import Child, ImportRun, table
+from server.interchange import import_runs, uploads
+from server.interchange.export_formats import FORMS
 from server.interchange.sigizi import EXPORT
-from server.models import Child, ImportRun, table
 from tests.interchange._files import html, row, xlsx
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, csrf_token, sign_in
@@ -122,8 +122,8 @@ def test_applied_file_tells_what_became_of_its_rows_also_as_a_file(
 def test_file_is_taken_in_steps_and_goes_on_where_it_stopped(
     clinic: Clinic, office: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(desk, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(uploads, "STEP_SECONDS", 0.0)
     many = [row(NIK="", Nama=f"Anak Nomor {n:02d}", Nama_Ortu=f"- / Ibu {n:02d}") for n in range(5)]
     address = brought(office, xlsx(many))
     first = post(office, address, tindakan="terapkan")
@@ -155,7 +155,7 @@ def test_file_that_was_thrown_away_is_gone(clinic: Clinic, office: FlaskClient) 
 def test_file_that_nobody_applied_is_thrown_away_after_a_month(clinic: Clinic, office: FlaskClient) -> None:
     forgotten = brought(office, xlsx(DIRTY))
     with clinic.district.hub.database.transaction() as session:
-        old = datetime.now(UTC) - timedelta(days=desk.KEPT_DAYS + 1)
+        old = datetime.now(UTC) - timedelta(days=uploads.KEPT_DAYS + 1)
         session.execute(update(table(ImportRun)).values(started_at=old))
         noted(clinic, session)
     brought(office, xlsx(DIRTY[:1]))
@@ -266,7 +266,7 @@ def test_api_brings_looks_applies_and_lists(clinic: Clinic, office: FlaskClient)
     (run,) = office.get("/api/v1/imports").get_json()["imports"]
     assert (run["id"], run["state"], run["rows_done"]) == (run_id, "done", 5)
     assert ask(office, f"/imports/{run_id}/discard").status_code == 409
-    assert ask(office, "/imports", content=b"x" * (desk.PAGE_LIMITS.bytes + 1)).status_code == 413
+    assert ask(office, "/imports", content=b"x" * (uploads.PAGE_LIMITS.bytes + 1)).status_code == 413
     assert children(clinic) == 2
 
 

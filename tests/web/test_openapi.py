@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from server.app import create_app
 from server.errors import PROBLEMS
-from server.web.openapi import description
-from server.web.taken import TAKEN
+from server.web.api.openapi import description
+from server.web.request_schemas import TAKEN
 from tests.schemas._examples import DIRECTORY
 from tests.server._district import District
 from tests.web.test_role_walk import OPEN_TO, SIGNED_IN, WAY, WORLD

@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from server import accounts
 from server.accounts import Person
-from server.models import Account, table
-from server.web.words import LANGUAGE_COOKIE
+from server.database.models import Account, table
+from server.web.formatting import LANGUAGE_COOKIE
 from tests.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in
 
 
@@ -176,7 +176,7 @@ def test_queue_has_pages_when_it_is_long(client: FlaskClient, staff: Person, cli
 def test_queue_offers_a_list_and_no_chips_when_there_are_many_posts(
     client: FlaskClient, staff: Person, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.web.queue_pages.CHIP_POSTS", 1)  # a constant of ours: two posts are many
+    monkeypatch.setattr("server.web.pages.queue.CHIP_POSTS", 1)  # a constant of ours: two posts are many
     clinic.child("Anak Merah", waz=-3.5)
     clinic.child("Anak Pendek", haz=-2.4, waz=-1, tablet=clinic.second)
     page = client.get("/antrean").text

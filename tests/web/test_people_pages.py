@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from server.accounts import Person, limits
 from server.app import create_app
-from server.models import Account, Tries
+from server.database.models import Account, RateLimit
 from tests.server._district import DISTRICT, Databases, District
 from tests.web._clinic import PASSWORD, Clinic, csrf_token
 
@@ -268,7 +268,9 @@ def test_wrong_invitations_and_enrolment_codes_are_counted(clinic: Clinic, clien
     client.post(
         "/api/v1/enrol", json={"code": "AAAA-AAAA-AA", "public_key": KEY, "app": "uji/1", "device": "uji"}
     )
-    counted = clinic.district.rows(select(Tries.what, Tries.count.label("times")).order_by(Tries.what))
+    counted = clinic.district.rows(
+        select(RateLimit.what, RateLimit.count.label("times")).order_by(RateLimit.what)
+    )
     assert [tuple(row) for row in counted] == [("enrolment", 1), ("invitation", 1)]
 
 

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from server.accounts import Person
 from server.app import create_app
+from server.crypto.vault import SigningKey
 from server.review.tablets import ENROL_PATH
-from server.security import SigningKey
-from server.web.digit_chart import BOTTOM, TOP, digit_chart
+from server.web.charts.last_digits import BOTTOM, TOP, digit_chart
 from tests.server._district import District
 from tests.web._clinic import csrf_token, sign_in
 from tests.web._posts import CHILDREN, MONTHS, Posyandu, open_posyandu

@@ -18,13 +18,14 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from server import accounts, audit, places, rights
+from server import accounts, audit, privacy
 from server.accounts import Person
 from server.accounts.roles import PERMISSIONS, SCOPES_OF
 from server.aid import register, sheets
 from server.app import create_app
 from server.audit import checkpoints
-from server.models import Account, AidActivity, CsrSheet, Donor
+from server.database.models import Account, AidActivity, CsrSheet, Donor
+from server.places import health_posts
 from server.review import Scope
 from sync_protocol import measurement_id
 from tests.interchange._files import row, xlsx
@@ -377,7 +378,7 @@ def opened(databases: Databases) -> Iterator[World]:
         clinic = Clinic.opened(district)
         hub, now = district.hub, district.clock.now
         with hub.database.transaction() as session:
-            away = places.add_post(
+            away = health_posts.add_post(
                 session, hub, "Dahlia 4", clinic.other_centre, OTHER_VILLAGE, actor="operator", now=now
             )
         child = clinic.disputed_child(NAME)
@@ -420,7 +421,9 @@ def opened(databases: Databases) -> Iterator[World]:
         asked = {"kind": "correction", "relation": "mother", "by": NAME}
         with hub.database.transaction() as session:
             whole = Scope.whole_district(hub, shows_names=True)
-            fill["request_id"] = rights.receive(session, hub, whole, child, asked, author="operator", now=now)
+            fill["request_id"] = privacy.receive(
+                session, hub, whole, child, asked, author="operator", now=now
+            )
         made = populated(World(clinic, app, fill), away)
         desk = made.inside["staff.district.in"]
         plan = {"task": fill["task"], "action": "refer_puskesmas", "due_on": "2030-01-01"}

@@ -8,10 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from server import audit, jobs
+from server import audit
 from server.app import create_app
 from server.backup import BackupRefused
-from server.models import Installation, table
+from server.database.models import Installation, table
+from server.operations import jobs
 from tests.server._district import DISTRICT
 from tests.web._clinic import Clinic, sign_in
 

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from server import audit
 from server.app import create_app
 from server.review.tablets import ENROL_PATH
-from server.web import sync_api
+from server.web.api import sync
 from server.web.tablet_app import HEADERS, MEDIA_TYPES, TabletApp, found_in, packaged
 from tests.server._district import Databases, District, FakeTablet
 from tests.web._clinic import Clinic, sign_in
@@ -243,9 +243,9 @@ def test_tag_and_hash_of_a_file_do_not_change_with_another_file() -> None:
 @pytest.fixture
 def asked() -> Iterator[None]:
     """Let nobody's budget be spent by another test."""
-    sync_api.STANDINGS.left.clear()
+    sync.STANDINGS.left.clear()
     yield
-    sync_api.STANDINGS.left.clear()
+    sync.STANDINGS.left.clear()
 
 
 def standing(client: FlaskClient, tablet_id: str) -> Any:
@@ -293,7 +293,7 @@ def test_standing_of_what_is_no_id_is_not_asked_of_the_database(client: FlaskCli
 
 def test_one_address_may_ask_so_often_and_another_still_may(client: FlaskClient, asked: None) -> None:
     path = "/api/v1/tablets/01900000-0000-7000-8000-000000000001/standing"
-    most = sync_api.STANDINGS.a_minute
+    most = sync.STANDINGS.a_minute
     answers = [client.get(path) for _ in range(3 * most)]  # some more are let in while time passes
     taken = [answer.status_code for answer in answers].index(429)
     refused = answers[taken]

@@ -13,16 +13,16 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
-from server.attention import NO_FLAG
-from server.flags import RULES
+from server.children.flags import RULES
+from server.children.review_queue import NO_FLAG
 from server.growth.status import LABELS
 from server.growth.weight_gain import GainReason
 from server.growth.zscores import Reason
 from server.review import STATUSES
-from server.web import words
+from server.web import formatting
 from sync_protocol import REGISTERS
 
-WEB = Path(words.__file__).parent
+WEB = Path(formatting.__file__).parent
 METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
 KEYWORDS = {"_": None, "N_": None, "told": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
@@ -64,12 +64,12 @@ def test_every_message_is_translated_with_the_same_placeholders(messages: list[M
 
 
 def test_every_message_that_code_picks_by_name_has_words() -> None:
-    assert set(words.NO_SCORE) == {reason.name.lower() for reason in Reason} - {"defined"}
+    assert set(formatting.NO_SCORE) == {reason.name.lower() for reason in Reason} - {"defined"}
     told = {reason.name.lower() for reason in GainReason} - {"compared", "first_weighing", "not_weighed"}
-    assert set(words.NO_GAIN_BECAUSE) == told | {"conflict"}
-    assert REGISTERS["child"] | REGISTERS["measurement"] <= set(words.REGISTERS)
-    assert set(words.URGENCIES) == {rule.urgency for rule in RULES.values()} | {NO_FLAG}
-    assert set(words.WORK_STATUSES) == set(STATUSES) - {"all"}
+    assert set(formatting.NO_GAIN_BECAUSE) == told | {"conflict"}
+    assert REGISTERS["child"] | REGISTERS["measurement"] <= set(formatting.REGISTERS)
+    assert set(formatting.URGENCIES) == {rule.urgency for rule in RULES.values()} | {NO_FLAG}
+    assert set(formatting.WORK_STATUSES) == set(STATUSES) - {"all"}
 
 
 def test_templates_hold_no_words_of_their_own() -> None:
@@ -84,27 +84,31 @@ def test_templates_hold_no_words_of_their_own() -> None:
 @pytest.fixture
 def speaking(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """Give the application within a request in the language of the parameter."""
-    cookie = {"Cookie": f"__Host-{words.LANGUAGE_COOKIE}={request.param}"}
+    cookie = {"Cookie": f"__Host-{formatting.LANGUAGE_COOKIE}={request.param}"}
     with client.application.test_request_context("/masuk", headers=cookie):
         yield client.application
 
 
 CASES: list[tuple[Any, str, str]] = [
-    (lambda: words.kilograms(7450), "7,45 kg", "7.45 kg"),
-    (lambda: words.centimetres(741), "74,1 cm", "74.1 cm"),
-    (lambda: words.signed(-2.35), "−2,35", "−2.35"),
-    (lambda: words.signed(1.0), "+1,00", "+1.00"),
-    (lambda: words.signed(0.0), "0,00", "0.00"),
-    (lambda: words.gain(-300), "−300 g", "−300 g"),
-    (lambda: words.day(date(2026, 8, 5)), "5 Agu 2026", "5 Aug 2026"),
-    (lambda: words.moment(datetime(2026, 8, 5, 17, 30, tzinfo=UTC)), "6 Agu 2026 01.30", "6 Aug 2026 01:30"),
-    (lambda: words.age(1), "1 bulan", "1 month"),
-    (lambda: words.age(23), "23 bulan", "23 months"),
-    (lambda: words.age(24), "2 tahun", "2 years"),
-    (lambda: words.age(29), "2 th 5 bln", "2 y 5 m"),
-    (lambda: words.status("sangat_pendek"), "Sangat pendek", "severely stunted"),
-    (lambda: words.rule("stunted"), RULES["stunted"].id, RULES["stunted"].en),
-    (lambda: words.told(words.SHORT_INDICES["haz"]), "TB/U", "HAZ"),
+    (lambda: formatting.kilograms(7450), "7,45 kg", "7.45 kg"),
+    (lambda: formatting.centimetres(741), "74,1 cm", "74.1 cm"),
+    (lambda: formatting.signed(-2.35), "−2,35", "−2.35"),
+    (lambda: formatting.signed(1.0), "+1,00", "+1.00"),
+    (lambda: formatting.signed(0.0), "0,00", "0.00"),
+    (lambda: formatting.gain(-300), "−300 g", "−300 g"),
+    (lambda: formatting.day(date(2026, 8, 5)), "5 Agu 2026", "5 Aug 2026"),
+    (
+        lambda: formatting.moment(datetime(2026, 8, 5, 17, 30, tzinfo=UTC)),
+        "6 Agu 2026 01.30",
+        "6 Aug 2026 01:30",
+    ),
+    (lambda: formatting.age(1), "1 bulan", "1 month"),
+    (lambda: formatting.age(23), "23 bulan", "23 months"),
+    (lambda: formatting.age(24), "2 tahun", "2 years"),
+    (lambda: formatting.age(29), "2 th 5 bln", "2 y 5 m"),
+    (lambda: formatting.status("sangat_pendek"), "Sangat pendek", "severely stunted"),
+    (lambda: formatting.rule("stunted"), RULES["stunted"].id, RULES["stunted"].en),
+    (lambda: formatting.translate(formatting.SHORT_INDICES["haz"]), "TB/U", "HAZ"),
 ]
 
 
@@ -120,7 +124,7 @@ def test_words_are_english_when_chosen(speaking: Flask) -> None:
 
 @pytest.mark.parametrize("speaking", ["xx"], indirect=True)
 def test_words_are_indonesian_when_the_cookie_is_odd(speaking: Flask) -> None:
-    assert words.language() == "id"
+    assert formatting.language() == "id"
 
 
 def test_every_status_has_a_class_in_the_style_sheet_or_needs_none() -> None:

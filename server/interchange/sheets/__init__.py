@@ -16,7 +16,7 @@ from datetime import datetime, time
 from html.parser import HTMLParser
 from typing import Final
 
-from server.interchange.sheets.opc import read_xlsx
+from server.interchange.sheets.xlsx_reader import read_xlsx
 
 Cell = str | float | datetime | time
 """As it was in the sheet; "" for an empty one. Numbers are finite floats, whole ones too, as they are to a
@@ -27,7 +27,7 @@ DELIMITERS: Final = ";,\t"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
-class Unreadable(ValueError):
+class SheetUnreadable(ValueError):
     """A file is no sheet, or more than we take. The text says why and what to do, in both languages."""
 
 
@@ -62,7 +62,7 @@ def read_rows(content: bytes, limits: Limits | None = None) -> Iterator[tuple[in
     """
     limits = limits or Limits()
     if len(content) > limits.bytes:
-        raise Unreadable(
+        raise SheetUnreadable(
             f"berkas lebih dari {limits.bytes >> 20} MiB: pecah menjadi beberapa berkas"
             f" / the file is larger than {limits.bytes >> 20} MiB: split it"
         )
@@ -71,16 +71,16 @@ def read_rows(content: bytes, limits: Limits | None = None) -> Iterator[tuple[in
 
 def _rows(content: bytes, limits: Limits) -> Iterator[tuple[int, Cells]]:
     if content.startswith(b"PK\x03\x04"):
-        return read_xlsx(content, limits.unpacked_bytes, limits.columns, Unreadable)
+        return read_xlsx(content, limits.unpacked_bytes, limits.columns, SheetUnreadable)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise Unreadable(
+        raise SheetUnreadable(
             "berkas .xls lama (biner): buka di Excel, lalu simpan sebagai .xlsx"
             " / an old binary .xls: open it in a spreadsheet program and save it as .xlsx"
         )
     text = _text(content)
     start = text[:512].lstrip().lower()
     if start.startswith("<?xml") and "<workbook" in text[:4096].lower():
-        raise Unreadable(
+        raise SheetUnreadable(
             "berkas “XML Spreadsheet 2003”: simpan sebagai .xlsx / an “XML Spreadsheet 2003” file: save it as .xlsx"
         )
     if start.startswith("<"):
@@ -100,12 +100,12 @@ def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tupl
         cells = cells[:width]
         count += 1
         if count > limits.rows or width > limits.columns:
-            raise Unreadable(
+            raise SheetUnreadable(
                 f"lebih dari {limits.rows:,} baris atau {limits.columns} kolom: pecah menjadi beberapa berkas"
                 f" / more than {limits.rows:,} rows or {limits.columns} columns: split the file"
             )
         if [cell for cell in cells if isinstance(cell, str) and len(cell) > limits.cell]:
-            raise Unreadable(
+            raise SheetUnreadable(
                 f"baris {number}: satu sel lebih dari {limits.cell:,} huruf"
                 f" / row {number}: a cell of more than {limits.cell:,} characters"
             )
@@ -121,7 +121,7 @@ def _text(content: bytes) -> str:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
     if b"\x00" in content[:4096]:
-        raise Unreadable("bukan lembar kerja: berkas biner / not a sheet: a binary file")
+        raise SheetUnreadable("bukan lembar kerja: berkas biner / not a sheet: a binary file")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -141,7 +141,7 @@ def _delimited(text: str, limits: Limits) -> Iterator[tuple[int, Cells]]:
             if not (hinted and number == 1):
                 yield number, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise Unreadable(
+        raise SheetUnreadable(
             f"setelah baris {number}: tanda kutip tidak ditutup, atau sel terlalu panjang"
             f" / after row {number}: a quotation mark that is never closed, or a cell too long ({error})"
         ) from error
@@ -226,4 +226,6 @@ def _html(text: str) -> Iterator[tuple[int, Cells]]:
         number += 1
         yield number, row
     if not number:
-        raise Unreadable("tidak ada tabel di dalam berkas HTML ini / there is no table in this HTML file")
+        raise SheetUnreadable(
+            "tidak ada tabel di dalam berkas HTML ini / there is no table in this HTML file"
+        )

@@ -13,28 +13,22 @@ from server.review.child.confirmation import Confirmation, Run, confirmation, ru
 from server.review.child.courses import Course, courses
 from server.review.child.history import Recorded, Value, recorded_by
 from server.review.child.timeline import KINDS, Event, mask_nik
-from server.review.child.view import (
-    ChildView,
-    Dispute,
-    child_view,
-    log_child_viewed,
-    log_nik_unmasked,
-)
-from server.review.child.visits import Candidate, MonthlyGain, Scored, Visit
+from server.review.child.view import ChildView, OpenConflict, child_view, log_child_viewed, log_nik_unmasked
+from server.review.child.visits import MonthlyGain, Scored, ScoredCandidate, Visit
 from server.review.child.wire import child_json, timeline_json
 
 __all__ = [
     "KINDS",
-    "Candidate",
     "ChildView",
     "Confirmation",
     "Course",
-    "Dispute",
     "Event",
     "MonthlyGain",
+    "OpenConflict",
     "Recorded",
     "Run",
     "Scored",
+    "ScoredCandidate",
     "Value",
     "Visit",
     "child_json",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from server.review.care import Work
+from server.review.follow_ups import Work
 
 COURSE, WEEK = "pmt", "pmt_week"
 

@@ -10,10 +10,10 @@ import orjson
 from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
-from server.db import among
-from server.hub import Hub
-from server.models import Account, ChangeRow, QuarantineDecision, Tablet, table
-from server.places import UUID_TEXT
+from server.context import AppContext
+from server.database.engine import among
+from server.database.ids import UUID_TEXT
+from server.database.models import Account, ChangeRow, QuarantineDecision, Tablet, table
 from sync_protocol import Dot, RecordState
 
 ACCOUNT: Final = "account:"
@@ -53,7 +53,7 @@ class Held:
     recorded: Mapping[Dot, Recorded]
 
 
-def held(session: Session, hub: Hub, child_ids: Iterable[str]) -> Held:
+def held(session: Session, hub: AppContext, child_ids: Iterable[str]) -> Held:
     """Load every change of some children and of their measurements and follow-ups; contents stay sealed."""
     given = {"district": hub.district, "among": sorted(child_ids)}
     rows = session.connection().execute(_changes(), given).all()
@@ -75,12 +75,12 @@ def held(session: Session, hub: Hub, child_ids: Iterable[str]) -> Held:
     return Held(rows, headers, tablets, recorded)
 
 
-def recorded_by(session: Session, hub: Hub, child_id: str) -> Mapping[Dot, Recorded]:
+def recorded_by(session: Session, hub: AppContext, child_id: str) -> Mapping[Dot, Recorded]:
     """Say of every change to a child, its measurements and its follow-ups who recorded it."""
     return held(session, hub, [child_id]).recorded
 
 
-def people(session: Session, hub: Hub, authors: Iterable[str]) -> dict[str, str]:
+def people(session: Session, hub: AppContext, authors: Iterable[str]) -> dict[str, str]:
     """Give what people are called who are named as "account:<id>", by that; other authors have no account."""
     asked = {author for author in authors if author.startswith(ACCOUNT)}
     ids = sorted(
@@ -103,7 +103,7 @@ def values_of(state: RecordState, recorded: Mapping[Dot, Recorded]) -> dict[str,
     }
 
 
-def _tablets(session: Session, hub: Hub, actors: Iterable[str]) -> dict[str, str]:
+def _tablets(session: Session, hub: AppContext, actors: Iterable[str]) -> dict[str, str]:
     ids = sorted(actor for actor in actors if UUID_TEXT.fullmatch(actor))
     if not ids:
         return {}

@@ -18,11 +18,12 @@ import orjson
 from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger
-from server.db import among
-from server.hub import Hub
-from server.ledger import Subject
-from server.models import AuditEntry, HealthPost, table
+from server import audit
+from server.children import ledger
+from server.children.ledger import Subject
+from server.context import AppContext
+from server.database.engine import among
+from server.database.models import AuditEntry, HealthPost, table
 from server.review import quarantine
 from server.review.child.history import Held, people
 from server.review.child.visits import FREE_TEXT, Visit
@@ -113,7 +114,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class TimelineSource:
     """What the timeline is told from.
 
     Parameters
@@ -130,7 +131,7 @@ class Story:
     shows_names: bool
 
 
-def timeline(session: Session, hub: Hub, story: Story) -> tuple[Event, ...]:
+def timeline(session: Session, hub: AppContext, story: TimelineSource) -> tuple[Event, ...]:
     """Tell everything that happened to a person, newest first."""
     changes = _changes(hub, story)
     logged = _log(session, hub, story, changes.values())
@@ -152,7 +153,7 @@ def timeline(session: Session, hub: Hub, story: Story) -> tuple[Event, ...]:
 # -- what was written -----------------------------------------------------------------------------
 
 
-def _changes(hub: Hub, story: Story) -> dict[Dot, Change]:
+def _changes(hub: AppContext, story: TimelineSource) -> dict[Dot, Change]:
     """Read every change that was taken as valid."""
     return {
         Dot(row.actor, row.counter): ledger.read_change(hub.district, row, story.subjects[row.child_id])
@@ -161,7 +162,7 @@ def _changes(hub: Hub, story: Story) -> dict[Dot, Change]:
     }
 
 
-def _standing(story: Story, changes: Mapping[Dot, Change]) -> dict[Dot, frozenset[str]]:
+def _standing(story: TimelineSource, changes: Mapping[Dot, Change]) -> dict[Dot, frozenset[str]]:
     """Say of each change which of its registers stand."""
     histories: dict[str, list[Change]] = {}
     aside: dict[str, list[tuple[Dot, str]]] = {}
@@ -179,7 +180,9 @@ def _standing(story: Story, changes: Mapping[Dot, Change]) -> dict[Dot, frozense
     return {dot: frozenset(registers) for dot, registers in found.items()}
 
 
-def _written(story: Story, changes: Mapping[Dot, Change], deeds: Mapping[Dot, "_Entry"]) -> Iterable[Event]:
+def _written(
+    story: TimelineSource, changes: Mapping[Dot, Change], deeds: Mapping[Dot, "_Entry"]
+) -> Iterable[Event]:
     standing = _standing(story, changes)
     visits = {(v.measured_on, v.source): v for v in story.visits if not v.removed}
     begun: set[str] = set()
@@ -289,12 +292,12 @@ def _without_weeks(events: Sequence[Event]) -> list[Event]:
 # -- what was set aside, and what people decided --------------------------------------------------
 
 
-def _deciders(story: Story) -> set[str]:
+def _deciders(story: TimelineSource) -> set[str]:
     return {row.decided_by for row in story.held.rows if row.decided_by}
 
 
 def _set_aside(
-    hub: Hub, story: Story, changes: Mapping[Dot, Change], names: Mapping[str, str]
+    hub: AppContext, story: TimelineSource, changes: Mapping[Dot, Change], names: Mapping[str, str]
 ) -> Iterable[Event]:
     for row in story.held.rows:
         if row.kind is not None:
@@ -335,7 +338,7 @@ def _deeds(logged: Sequence["_Entry"]) -> dict[Dot, "_Entry"]:
     }
 
 
-def _apart(logged: Sequence["_Entry"], names: Mapping[str, str], story: Story) -> Iterable[Event]:
+def _apart(logged: Sequence["_Entry"], names: Mapping[str, str], story: TimelineSource) -> Iterable[Event]:
     """Tell what was decided without a change: that two records are of two children."""
     for entry in logged:
         if entry.action == "duplicate.different":
@@ -344,7 +347,7 @@ def _apart(logged: Sequence["_Entry"], names: Mapping[str, str], story: Story) -
             yield Event(MOVED, "different", entry.at, by, details={"others": others})
 
 
-def _flags(story: Story) -> Iterable[Event]:
+def _flags(story: TimelineSource) -> Iterable[Event]:
     for raised in story.flags:
         details = {**raised.details, "urgency": raised.urgency, "subject": raised.subject}
         yield Event(FLAG, raised.rule, raised.raised_at, details=details)
@@ -361,7 +364,7 @@ class _Entry:
     details: Mapping[str, Any]
 
 
-def _log(session: Session, hub: Hub, story: Story, changes: Iterable[Change]) -> list[_Entry]:
+def _log(session: Session, hub: AppContext, story: TimelineSource, changes: Iterable[Change]) -> list[_Entry]:
     """Load what the streams of the child's posts, present and past, have about it."""
     posts = {change.registers["post"]["post"] for change in changes if "post" in change.registers}
     posts |= {subject.post_id for subject in story.subjects.values()}
@@ -393,7 +396,7 @@ def _entries(children: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _looks(hub: Hub, logged: Sequence[_Entry], names: Mapping[str, str]) -> Iterable[Event]:
+def _looks(hub: AppContext, logged: Sequence[_Entry], names: Mapping[str, str]) -> Iterable[Event]:
     """Tell who looked, once for a person, a day and a way of looking."""
     zone = ZoneInfo(hub.settings.time_zone)
     looked: dict[tuple[date, str, str], list[_Entry]] = {}
@@ -409,7 +412,7 @@ def _looks(hub: Hub, logged: Sequence[_Entry], names: Mapping[str, str]) -> Iter
 # -- names of posts -------------------------------------------------------------------------------
 
 
-def _post_names(session: Session, hub: Hub, events: Iterable[Event]) -> dict[str, str]:
+def _post_names(session: Session, hub: AppContext, events: Iterable[Event]) -> dict[str, str]:
     asked = {
         event.details.get(name)
         for event in events

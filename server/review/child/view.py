@@ -8,20 +8,21 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from server import audit, ledger, persons
+from server import audit
 from server.accounts import Person
+from server.children import ledger, record_linkage
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import Child, HealthCentre, HealthPost
 from server.errors import Problem
-from server.hub import Hub
-from server.models import Child, HealthCentre, HealthPost
-from server.places import UUID_TEXT
-from server.regions import regions
-from server.review import care
-from server.review.care import Work
+from server.places.regions import regions
+from server.review import follow_ups
 from server.review.child.confirmation import JUDGED, Confirmation, Run, confirmation, run
 from server.review.child.courses import Course, courses
 from server.review.child.history import Recorded, Value, held, values_of
-from server.review.child.timeline import HIDDEN, NAMELESS, Event, Story, masked, timeline
+from server.review.child.timeline import HIDDEN, NAMELESS, Event, TimelineSource, masked, timeline
 from server.review.child.visits import Visit, measured
+from server.review.follow_ups import Work
 from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name_of, reach, state_of, within
 from sync_protocol import Dot, Json, RecordState
 
@@ -32,7 +33,7 @@ LOW_BIRTH_WEIGHT_G: Final = 2500
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
+class OpenConflict:
     """A register with more than one live value; `visit` is None for the child's own."""
 
     register: str
@@ -92,11 +93,11 @@ class ChildView:
         return courses(self.work)
 
     @property
-    def disputes(self) -> tuple[Dispute, ...]:
+    def disputes(self) -> tuple[OpenConflict, ...]:
         """Give everything in conflict: the child's own registers, then its measurements', newest first."""
-        own = [Dispute(register, None, values) for register, values in self.values.items()]
+        own = [OpenConflict(register, None, values) for register, values in self.values.items()]
         measured_ = [
-            Dispute(register, visit, values)
+            OpenConflict(register, visit, values)
             for visit in self.visits
             if not visit.removed
             for register, values in visit.values.items()
@@ -118,7 +119,7 @@ class ChildView:
 
 def child_view(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     child_id: str,
     today: date,
@@ -144,14 +145,14 @@ def child_view(
         raise Problem("not-allowed")
     row = _find_child(session, reach(hub, scope) if restricted else within(hub, scope), child_id)
     state = state_of(hub, child_id, row) if row.state is not None else None
-    group = persons.group_of(session, hub.district, [child_id])
+    group = record_linkage.group_of(session, hub.district, [child_id])
     subjects = ledger.subjects(session, hub.vault, hub.district, group)
     changes = held(session, hub, group)
     visits = measured(session, hub, subjects, changes.recorded, shows_names=scope.shows_names)
     flags = tuple(flags_of(session, hub, [row.person_id]).get(row.person_id, ()))
     values = _child_values(state, changes.recorded, scope.shows_names, whole_nik) if state else {}
     runs = {index: run(index, visits) for index in RUNS}
-    events = timeline(session, hub, Story(subjects, changes, visits, flags, scope.shows_names))
+    events = timeline(session, hub, TimelineSource(subjects, changes, visits, flags, scope.shows_names))
     return ChildView(
         child_id,
         row.post_id,
@@ -170,7 +171,7 @@ def child_view(
         tuple(other for other in group if other != child_id),
         {index: confirmation(index, visits) for index in JUDGED},
         {index: found for index, found in runs.items() if found},
-        care.work_of(session, hub, scope, group),
+        follow_ups.work_of(session, hub, scope, group),
         events,
         _villages(values, events),
         today,
@@ -235,17 +236,23 @@ def _villages(values: Mapping[str, tuple[Value, ...]], events: Iterable[Event]) 
     return {region.code: region.name for region in regions() if region.code in codes}
 
 
-def log_child_viewed(session: Session, hub: Hub, person: Person, shown: ChildView, now: datetime) -> None:
+def log_child_viewed(
+    session: Session, hub: AppContext, person: Person, shown: ChildView, now: datetime
+) -> None:
     """Log at the child's post that somebody opened its page."""
     _log(session, hub, person, shown, "child.viewed", now)
 
 
-def log_nik_unmasked(session: Session, hub: Hub, person: Person, shown: ChildView, now: datetime) -> None:
+def log_nik_unmasked(
+    session: Session, hub: AppContext, person: Person, shown: ChildView, now: datetime
+) -> None:
     """Log at the child's post that somebody was shown its NIK whole."""
     _log(session, hub, person, shown, "nik.unmasked", now)
 
 
-def _log(session: Session, hub: Hub, person: Person, shown: ChildView, action: str, now: datetime) -> None:
+def _log(
+    session: Session, hub: AppContext, person: Person, shown: ChildView, action: str, now: datetime
+) -> None:
     details = {"child": shown.child_id, "names": Scope.of(person).shows_names}
     stream, actor = audit.post_stream(shown.post_id), f"account:{person.account_id}"
     audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)

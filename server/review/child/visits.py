@@ -13,8 +13,11 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import ledger
-from server.assessment import INDICES, Fresh, Gains, Timelines, gains, load, score
+from server.children import ledger
+from server.children.assessment import INDICES, Gains, PendingRows, Timelines, gains, load, score
+from server.children.ledger import Subject
+from server.context import AppContext
+from server.database.models import Measurement
 from server.growth.status import (
     LENGTH_FOR_AGE_CODES,
     MUAC_CODES,
@@ -27,9 +30,6 @@ from server.growth.status import (
 )
 from server.growth.weight_gain import CODE_NAMES, NO_GAIN, GainReason, months_completed
 from server.growth.zscores import FIRST_STANDING_DAY, STANDING, Reason, ZScores
-from server.hub import Hub
-from server.ledger import Subject
-from server.models import Measurement
 from server.review.child.history import Recorded, Value, values_of
 from sync_protocol import Dot, RecordState, measurement_id
 
@@ -53,7 +53,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ScoredCandidate:
     """One combination of a measurement's live values, scored.
 
     Parameters
@@ -99,7 +99,7 @@ class Visit:
     removed: bool
     age_months: int | None
     values: Mapping[str, tuple[Value, ...]]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ScoredCandidate, ...]
     gain: MonthlyGain | None
 
     @property
@@ -111,7 +111,7 @@ class Visit:
 
 def measured(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     subjects: Mapping[str, Subject],
     recorded: Mapping[Dot, Recorded],
     *,
@@ -138,7 +138,7 @@ def measured(
         .where(Measurement.district == hub.district, Measurement.child_id.in_(group))
         .order_by(Measurement.measured_on.desc(), Measurement.source.desc(), Measurement.child_id)
     ).all()
-    derived = assessed(load(session, hub, group, Fresh()))
+    derived = assessed(load(session, hub, group, PendingRows()))
     visits: dict[tuple[date, str, bool], Visit] = {}
     for row in rows:
         if row.sealed and subjects[row.child_id].wrapped_key is None:
@@ -175,7 +175,7 @@ def _together(
     return joined
 
 
-_Assessed = tuple[tuple[Candidate, ...], MonthlyGain, int | None]
+_Assessed = tuple[tuple[ScoredCandidate, ...], MonthlyGain, int | None]
 
 
 def assessed(timelines: Timelines) -> dict[tuple[date, str], _Assessed]:
@@ -220,7 +220,7 @@ def _statuses(timelines: Timelines, scores: ZScores, months: Any) -> dict[str, l
 
 def _candidate(
     timelines: Timelines, scores: ZScores, statuses: Mapping[str, Sequence[str | None]], place: int
-) -> Candidate:
+) -> ScoredCandidate:
     scored = {}
     for index in INDICES:
         indicator = getattr(scores, index)
@@ -232,7 +232,7 @@ def _candidate(
             bool(indicator.implausible[place] == 1),
         )
     age = _number(scores.age_days[place])
-    return Candidate(
+    return ScoredCandidate(
         weight_g=_whole(timelines.weight_g[place]),
         length_mm=_whole(timelines.length_mm[place]),
         muac_mm=_whole(timelines.muac_mm[place]),

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from server.flags import RULES
+from server.children.flags import RULES
 from server.growth.status import LABELS, SCREENING_NOTE, SENTENCES, Label
-from server.review import care
+from server.review import follow_ups
 from server.review.child.confirmation import Confirmation, Run
 from server.review.child.courses import Course
 from server.review.child.history import Recorded, Value
 from server.review.child.timeline import Event
 from server.review.child.view import ChildView
-from server.review.child.visits import Candidate, Scored, Visit
+from server.review.child.visits import Scored, ScoredCandidate, Visit
 from server.review.scope import RaisedFlag
 
 
@@ -107,7 +107,7 @@ def _course(course: Course) -> dict[str, Any]:
         "days_eaten": course.days_eaten,
         "days_asked": course.days_asked,
         "open": course.open,
-        "outcomes": [{"outcome": code, **_pair(care.OUTCOMES.get(code))} for code in course.outcomes],
+        "outcomes": [{"outcome": code, **_pair(follow_ups.OUTCOMES.get(code))} for code in course.outcomes],
         "ended_on": _day(course.ended_on),
     }
 
@@ -127,7 +127,7 @@ def _visit(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _candidate(candidate: ScoredCandidate) -> dict[str, Any]:
     return {
         "weight_g": candidate.weight_g,
         "length_mm": candidate.length_mm,

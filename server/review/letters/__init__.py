@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.accounts import Person
+from server.children.flags import RULES
+from server.context import AppContext
+from server.database.models import Child, HealthCentre, HealthPost, Region
 from server.errors import Problem
-from server.flags import RULES
 from server.growth.status import LABELS, SCREENING_NOTE
-from server.hub import Hub
-from server.models import Child, HealthCentre, HealthPost, Region
-from server.review import care
+from server.review import follow_ups
 from server.review.child import ChildView, child_view
 from server.review.scope import Scope, state_of
 
@@ -85,7 +85,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ReferralLetter:
     """A letter that was made: the PDF, and whose it is."""
 
     pdf: bytes
@@ -96,7 +96,7 @@ class Letter:
 
 def referral(
     session: Session,
-    hub: Hub,
+    hub: AppContext,
     scope: Scope,
     child_id: str,
     task: str,
@@ -104,7 +104,7 @@ def referral(
     language: str,
     writer: Person,
     now: datetime,
-) -> Letter:
+) -> ReferralLetter:
     """Make the letter of a task to refer.
 
     Parameters
@@ -120,8 +120,8 @@ def referral(
     """
     if not scope.shows_names:
         raise Problem("not-allowed")
-    subject = care.find(session, hub, scope, child_id)
-    work = care.work_of(session, hub, scope, subject.group)
+    subject = follow_ups.find(session, hub, scope, child_id)
+    work = follow_ups.work_of(session, hub, scope, subject.group)
     found = next((each for each in work if each.task == task and each.action in TO), None)
     if found is None:
         raise Problem("record-unknown")
@@ -137,17 +137,19 @@ def referral(
         sys_inputs={"letter": orjson.dumps(data).decode()},
         timestamp=int(now.timestamp()),
     )
-    return Letter(pdf, child_id, subject.post_id, task)
+    return ReferralLetter(pdf, child_id, subject.post_id, task)
 
 
-def log_written(session: Session, hub: Hub, writer: Person, letter: Letter, now: datetime) -> None:
+def log_written(
+    session: Session, hub: AppContext, writer: Person, letter: ReferralLetter, now: datetime
+) -> None:
     """Log at the post that somebody had a letter made, NIK and all."""
     details = {"child": letter.child_id, "task": letter.task, "unmasked": True}
     stream, actor = audit.post_stream(letter.post_id), f"account:{writer.account_id}"
     audit.append(session, hub.district, stream, "letter.written", actor=actor, now=now, details=details)
 
 
-def _sender(session: Session, hub: Hub, post_id: str) -> str:
+def _sender(session: Session, hub: AppContext, post_id: str) -> str:
     row = session.execute(
         select(HealthCentre.name, HealthPost.name.label("post"))
         .join(
@@ -161,7 +163,7 @@ def _sender(session: Session, hub: Hub, post_id: str) -> str:
     return f"{row.name} ({row.post})"
 
 
-def _whole_nik(session: Session, hub: Hub, child_id: str) -> str | None:
+def _whole_nik(session: Session, hub: AppContext, child_id: str) -> str | None:
     row = session.execute(
         select(Child.state, Child.wrapped_key, Child.key_version).where(
             Child.district == hub.district, Child.id == child_id
@@ -176,8 +178,8 @@ def _whole_nik(session: Session, hub: Hub, child_id: str) -> str | None:
 def _data(
     view: ChildView,
     nik: str | None,
-    found: care.Work,
-    work: tuple[care.Work, ...],
+    found: follow_ups.Work,
+    work: tuple[follow_ups.Work, ...],
     language: str,
     today: date,
     village: str | None,
@@ -238,9 +240,10 @@ def _data(
     ]
     reasons = [(RULES[raised.rule].en if other else RULES[raised.rule].id) for raised in view.flags]
     done = [
-        f"{day(date.fromisoformat(told.done_on))}: {care.ACTIONS[each_.action][other]}, {care.OUTCOMES[told.outcome][other]}"
+        f"{day(date.fromisoformat(told.done_on))}: {follow_ups.ACTIONS[each_.action][other]}, "
+        f"{follow_ups.OUTCOMES[told.outcome][other]}"
         for each_ in work
-        if each_.action in care.ACTIONS
+        if each_.action in follow_ups.ACTIONS
         for told in each_.results
     ]
     return {
@@ -279,7 +282,7 @@ def _address(view: ChildView, village: str | None) -> str | None:
     return "; ".join(dict.fromkeys(text for text in written if text)) or None
 
 
-def _village(session: Session, hub: Hub, view: ChildView) -> str | None:
+def _village(session: Session, hub: AppContext, view: ChildView) -> str | None:
     """Name the village of a child's home, where there is one and we know it."""
     codes = {value.fields.get("village") for value in view.values.get("home", ())} - {None}
     region = session.get(Region, (hub.district, codes.pop())) if len(codes) == 1 else None

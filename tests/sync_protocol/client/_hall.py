@@ -11,7 +11,7 @@ import orjson
 from flask.testing import FlaskClient
 
 from server import accounts
-from server.security import SigningKey
+from server.crypto.vault import SigningKey
 from sync_protocol import Json
 from sync_protocol.client import Answer, Client, LineLost, Pace
 from tests.server._district import District, identity

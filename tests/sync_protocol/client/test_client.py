@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from server.accounts import revoke_tablet
-from server.models import ChangeRow, Tablet
+from server.database.models import ChangeRow, Tablet
 from sync_protocol import (
     LocalProtocolError,
     NewEpochRequired,

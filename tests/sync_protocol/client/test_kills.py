@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from server.models import ChangeRow
+from server.database.models import ChangeRow
 from sync_protocol import FIRST_PREVIOUS
 from sync_protocol.client import Client
 from tests.faults._running import ROOT, environment, running

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.assessment import POSITION, SEX, UNKNOWN, Rows, Timelines, findings, gains, score
+from server.children.assessment import POSITION, SEX, UNKNOWN, Rows, Timelines, findings, gains, score
 from server.growth import status as classes
 from server.growth.lms import table
 from server.growth.weight_gain import CODE_NAMES, NO_GAIN, GainReason, months_completed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.flags import RULES
+from server.children.flags import RULES
 from tests.tablet._modules import Modules
 from tests.tablet.growth._timelines import Case, random_cases, server_flags, server_visits
 

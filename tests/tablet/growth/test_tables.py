@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from server.flags import RULES
+from server.children.flags import RULES
 from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, TableName, table
 from server.growth.status import LABELS, SCREENING_NOTE

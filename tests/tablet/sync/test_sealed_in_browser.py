@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from schemas import parse_envelope
+from server.crypto.sealed_batch import open_letter, read_letter, seal_receipt
+from server.crypto.vault import Keys, Vault, signature_fits
 from server.errors import Problem
-from server.sealing import open_letter, read_letter, seal_receipt
-from server.security import Keys, Vault, signature_fits
 from sync_protocol import Receipt, ReceiptStatus, canonical
 from tests.schemas import _examples as examples
 from tests.tablet._modules import Modules

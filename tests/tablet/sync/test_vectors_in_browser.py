@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas import parse_envelope
-from server.security import signature_fits
+from server.crypto.vault import signature_fits
 from sync_protocol import FIRST_PREVIOUS, canonical, chain, follow_up_id, measurement_id
 from tests.builders import CHILD, FOLLOW_UP_KEY, MEASUREMENT_KEY
 from tests.schemas import _examples as examples

@@ -1,0 +1,213 @@
+"""A backup as it lies on a disk: one line in clear, then chunks that only the key file opens.
+
+    {"kind": "posyandu-sync.backup", "v": 1, …}    one line: when it was made, by what, of which district, under which key
+    chunk 0, chunk 1, …                            CHUNK_BYTES each and 16 of a tag; the last may be shorter
+
+Rules kept here:
+- The key of a file follows from a master key and from the whole line, which holds something random. So another line, and a
+  chunk that was altered, moved, left out, repeated or taken from another file, does not open; nor does a file that was cut.
+- What is in it is never on a disk in clear: who writes gives bytes, who reads gets them, in any order.
+- The line tells nothing of anybody, and nothing that is in it is believed before a chunk was opened.
+"""
+
+import hashlib
+import io
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from server.backup.refusals import BackupRefused
+from server.config import Settings
+from server.crypto.vault import TAG_BYTES, FileCipher, KeyUnusable, Vault, base64url
+from sync_protocol import canonical
+
+KIND: Final = "posyandu-sync.backup"
+VERSION: Final = 1
+CHUNK_BYTES: Final = 64 << 10
+LONGEST_HEADER: Final = 4096
+SALT_BYTES: Final = 32
+PRODUCT: Final = f"posyandu-sync {version('posyandu-sync')}"
+
+
+class SealedWriter(io.RawIOBase):
+    """Takes bytes and writes them sealed; the file is whole only after `finish`.
+
+    `digest` is the SHA-256 of what was written to the file, in base64url.
+    """
+
+    def __init__(self, file: BinaryIO, settings: Settings, vault: Vault, now: datetime) -> None:
+        super().__init__()
+        self.key, key_version = next(iter(vault.backup_keys().items()))
+        header = {
+            "kind": KIND,
+            "v": VERSION,
+            "product": PRODUCT,
+            "district": settings.district,
+            "made_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+            "key": self.key,
+            "key_version": key_version,
+            "salt": base64url(secrets.token_bytes(SALT_BYTES)),
+        }
+        line = canonical(header) + b"\n"
+        self._file, self._cipher = file, vault.backup_cipher(self.key, line)
+        self._sha256, self._waiting, self._number = hashlib.sha256(), bytearray(), 0
+        self._put(line)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, given: Any) -> int:
+        self._waiting += given
+        start = 0
+        while len(self._waiting) - start > CHUNK_BYTES:  # the last chunk waits for `finish`
+            self._seal(bytes(self._waiting[start : start + CHUNK_BYTES]), is_last=False)
+            start += CHUNK_BYTES
+        del self._waiting[:start]
+        return len(given)
+
+    def finish(self) -> None:
+        """Write the last chunk, which says that it is the last."""
+        self._seal(bytes(self._waiting), is_last=True)
+
+    def _seal(self, plain: bytes, *, is_last: bool) -> None:
+        self._put(self._cipher.seal(self._number, plain, is_last=is_last))
+        self._number += 1
+
+    def _put(self, raw: bytes) -> None:
+        self._file.write(raw)
+        self._sha256.update(raw)
+
+    @property
+    def digest(self) -> str:
+        return base64url(self._sha256.digest())
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """The line in clear: `raw` as it stands there, and what of it somebody needs to find the key."""
+
+    raw: bytes
+    key: str
+    key_version: int
+
+
+def read_header(file: Path, opened: BinaryIO) -> FileHeader:
+    """Read the line in clear; the file stands at the first chunk afterwards.
+
+    Raises
+    ------
+    BackupRefused
+        It is none of ours, or of a newer release.
+    """
+    raw = opened.readline(LONGEST_HEADER)
+    try:
+        said = json.loads(raw)
+        if said["kind"] != KIND or not raw.endswith(b"\n"):
+            raise ValueError(KIND)
+        header = FileHeader(raw, str(said["key"]), int(said["key_version"]))
+        if said["v"] != VERSION:
+            raise newer(file, said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackupRefused(
+            f"{file} bukan cadangan posyandu-sync yang utuh: ambil salinan yang lain",
+            f"{file} is not a whole backup of posyandu-sync: take another copy",
+        ) from error
+    return header
+
+
+def newer(file: Path, said: Mapping[str, Any]) -> BackupRefused:
+    """Refuse what an older release cannot understand."""
+    by = said.get("product", "posyandu-sync")
+    return BackupRefused(
+        f"{file} dibuat oleh rilis yang lebih baru ({by}): pasang rilis itu dulu",
+        f"{file} was made by a newer release ({by}): install that one first",
+    )
+
+
+def cipher_of(file: Path, header: FileHeader, key_file: Path, vault: Vault | None) -> FileCipher:
+    """Make what opens a file.
+
+    Raises
+    ------
+    BackupRefused
+        Its key is not here: says which it is, and which are.
+    """
+    wanted = f"{header.key_version} ({header.key})"
+    if vault is None:
+        raise BackupRefused(
+            f"{file} disegel dengan kunci {wanted}, dan {key_file} tidak ada: salin dulu cadangan berkas kunci ke sana",
+            f"{file} is sealed with key {wanted}, and there is no {key_file}: copy your backup of the key file there first",
+        )
+    try:
+        return vault.backup_cipher(header.key, header.raw)
+    except KeyUnusable as error:
+        held = ", ".join(f"{number} ({key})" for key, number in vault.backup_keys().items())
+        raise BackupRefused(
+            f"{file} disegel dengan kunci {wanted}, sedangkan {key_file} berisi {held}:"
+            " pasang dulu berkas kunci yang cocok, salinan dari waktu itu",
+            f"{file} is sealed with key {wanted}, and {key_file} holds {held}:"
+            " put the right key file there first, a copy from that time",
+        ) from error
+
+
+class SealedReader(io.RawIOBase):
+    """Gives what was sealed, from any place; every chunk is checked before a byte of it is given.
+
+    Raises BackupRefused, from whatever reads, where one does not open.
+    """
+
+    def __init__(self, file: Path, opened: BinaryIO, header: FileHeader, cipher: FileCipher) -> None:
+        super().__init__()
+        self._path, self._file, self._cipher = file, opened, cipher
+        self._start = len(header.raw)
+        sealed = opened.seek(0, io.SEEK_END) - self._start
+        self._count = max(1, -(-sealed // (CHUNK_BYTES + TAG_BYTES)))
+        self._length, self._at = sealed - self._count * TAG_BYTES, 0
+        self._number, self._plain = -1, b""
+        self._chunk(self._count - 1)  # it says that it is the last: nothing was cut off
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, target: Any) -> int:
+        number, within = divmod(self._at, CHUNK_BYTES)
+        if self._at >= self._length:
+            return 0
+        given = self._chunk(number)[within : within + len(target)]
+        target[: len(given)] = given
+        self._at += len(given)
+        return len(given)
+
+    def _chunk(self, number: int) -> bytes:
+        if number != self._number:
+            size = CHUNK_BYTES + TAG_BYTES
+            self._file.seek(self._start + number * size)
+            sealed = self._file.read(size)
+            try:
+                self._plain = self._cipher.open(number, sealed, is_last=number == self._count - 1)
+            except KeyUnusable as error:
+                raise BackupRefused(
+                    f"{self._path} rusak, terpotong atau diubah ({error}): ambil salinan yang lain",
+                    f"{self._path} is damaged, cut short or was altered ({error}): take another copy",
+                ) from error
+            self._number = number
+        return self._plain
+
+
+def digest_of(file: Path) -> str:
+    """Give the SHA-256 of a file, as the log names it."""
+    with file.open("rb") as opened:
+        return base64url(hashlib.file_digest(opened, "sha256").digest())

@@ -1,0 +1,431 @@
+"""Putting a backup back, beneath workers that go on.
+
+Rules kept here:
+- Before anything is touched, every byte of the file was read and fits its checksum.
+- A restore is one transaction, which writers wait for: a reader sees all of the old or all of the new, and a kill leaves
+  one of the two. What was there is kept in a backup of its own.
+- Whoever puts older data back gives the database a new incarnation in that same transaction, so that every tablet notices;
+  sessions that ended meanwhile stay ended.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import create_engine, delete, inspect, make_url, select, text, update
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
+from server.backup.create import (
+    PAGES_PER_STEP,
+    Contents,
+    contents_of,
+    copy_of,
+    driver_of,
+    look_into_sqlite,
+    pack,
+    part_of,
+    steps,
+)
+from server.backup.refusals import (
+    MAKING,
+    RESTORING,
+    BackupRefused,
+    Progress,
+    alone,
+    full_disk_told,
+    told_as_ours,
+)
+from server.config import Settings
+from server.crypto.key_file import load_keys
+from server.crypto.vault import KeyUnusable, Vault
+from server.database import migrations
+from server.database.engine import Database, make_private
+from server.database.ids import new_id
+from server.database.models import Base, Child, Installation, UserSession, table
+
+SCRATCH: Final = "posyandu_restoring"
+"""A schema of PostgreSQL in which an older backup is brought up to date, out of everybody's way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did. `kept` is the backup of what was there before; with `keys_missing` no name can be read yet."""
+
+    manifest: Manifest
+    incarnation: str
+    kept: Path | None
+    keys_missing: bool
+
+
+def restore(
+    settings: Settings,
+    file: Path,
+    *,
+    plain: bool,
+    now: datetime,
+    agreed: Callable[[Manifest], bool],
+    progress: Progress,
+) -> Restored:
+    """Put a backup in the place of the data that are here, if any; servers may be at work.
+
+    Parameters
+    ----------
+    plain : take one that is not sealed, too: of an older release, and nothing shows who made it
+    agreed : asked, once the file is known to be good, whether data that are here are to be replaced
+
+    Raises
+    ------
+    BackupRefused
+        The file is damaged, altered, of another district, kind or newer release; or the keys that are here do not open it;
+        or a disk is full; or nobody agreed. Nothing was changed.
+    """
+    with full_disk_told(), alone(settings, RESTORING):
+        vault = vault_of(settings)
+        with Archive.open(file, settings.key_file, vault) as archive:
+            _refuse_plain(file, archive, plain)
+            archive.verify(progress)
+            refuse_unfit(settings, file, archive.manifest)
+            here = contents(settings)
+            _refuse_here(here, archive.manifest)
+            if here.districts and not agreed(archive.manifest):
+                raise BackupRefused(
+                    "tidak ada yang dipulihkan: jawab ya, atau pakai --yes",
+                    "nothing was restored: answer yes, or give --yes",
+                )
+            put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
+            with alone(settings, MAKING):  # what is here is kept, in a backup
+                return put_back(settings, vault, archive, here, now, progress)
+
+
+def vault_of(settings: Settings) -> Vault | None:
+    """Open the key file; None if there is none yet."""
+    if not settings.key_file.exists():
+        return None
+    return Vault(load_keys(settings.key_file, create=False, command=settings.key_command), settings.district)
+
+
+def _refuse_plain(file: Path, archive: Archive, plain: bool) -> None:
+    if not archive.is_sealed and not plain:
+        raise BackupRefused(
+            f"{file} tidak disegel (rilis lama): siapa pun dapat membaca dan mengubahnya; bila Anda yakin asalnya, pakai"
+            " --plain, lalu buat cadangan baru dan hapus yang ini",
+            f"{file} is not sealed (an older release): anyone could read and alter it; if you are sure where it comes"
+            " from, give --plain, then make a new backup and delete this one",
+        )
+
+
+def mark_restored(settings: Settings, *, now: datetime) -> str:
+    """Give a database that was put back by other means (a snapshot, PostgreSQL's own recovery) its new incarnation.
+
+    Raises
+    ------
+    BackupRefused
+        The district is not installed here.
+    """
+    here = contents(settings)
+    if settings.district not in here.districts:
+        raise BackupRefused(
+            f"wilayah {settings.district} belum terpasang di sini",
+            f"district {settings.district} is not installed here",
+        )
+    _refuse_here(here, None)
+    migrations.migrate(settings.database_url)
+    with database_of(settings.database_url) as database, database.transaction() as session:
+        return _renew(session, settings, now, {"by_other_means": True})
+
+
+def contents(settings: Settings) -> Contents:
+    """Say what a database holds; nothing if SQLite's file is not there.
+
+    Raises
+    ------
+    BackupRefused
+        SQLite's file is there but damaged: it must be put aside first, with the server stopped.
+    """
+    file = settings.sqlite_file
+    if file is not None and not file.exists():
+        return Contents(None, {})
+    with database_of(settings.database_url) as database:
+        try:
+            with database.reading() as session:
+                return contents_of(session, inspect(session.connection()).get_table_names())
+        except DatabaseError as error:
+            if file is None or isinstance(error, OperationalError):
+                raise
+            raise BackupRefused(
+                f"{file} rusak: hentikan server, pindahkan {file.name}* ke tempat lain, lalu pulihkan lagi",
+                f"{file} is damaged: stop the server, move {file.name}* away, then restore again",
+            ) from error
+
+
+def _refuse_here(here: Contents, manifest: Manifest | None) -> None:
+    """Refuse a place whose data the backup does not stand for."""
+    if here.revision is not None and here.revision not in migrations.revisions():
+        raise BackupRefused(
+            "basis data di sini milik rilis yang lebih baru: pasang rilis itu dulu",
+            "the database here is of a newer release: install that one first",
+        )
+    others = set(here.districts) - set(manifest.districts) if manifest else set()
+    if others:
+        raise BackupRefused(
+            f"di sini ada wilayah {', '.join(sorted(others))} yang tidak ada dalam cadangan itu",
+            f"here is district {', '.join(sorted(others))}, which is not in that backup",
+        )
+
+
+@contextmanager
+def database_of(url: str) -> Iterator[Database]:
+    """Open a database, and close it."""
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _renew(session: Session, settings: Settings, now: datetime, details: Mapping[str, Any]) -> str:
+    """Begin a new history: an incarnation for every district, no session that may have ended since, an entry in the log."""
+    for district in session.scalars(select(Installation.district)).all():
+        session.execute(
+            update(table(Installation)).where(Installation.district == district).values(incarnation=new_id())
+        )
+        session.execute(delete(table(UserSession)).where(UserSession.district == district))
+        audit.append(
+            session,
+            district,
+            audit.OFFICE,
+            "database.restored",
+            actor="operator",
+            now=now,
+            details=details,
+        )
+    found = select(Installation.incarnation).where(Installation.district == settings.district)
+    return str(session.execute(found).scalar_one())
+
+
+def _about(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "made_at": manifest.made_at,
+        "rows": manifest.total_rows,
+        "revision": manifest.revision,
+        "incarnation": manifest.incarnation,
+    }
+
+
+def _keep(settings: Settings, vault: Vault | None, now: datetime, progress: Progress) -> Path:
+    """Make a backup of what is about to be replaced; the caller keeps writers away."""
+    if vault is None:
+        raise BackupRefused(
+            f"{settings.key_file} tidak ada, padahal data di sini harus disegel sebelum diganti: salin dulu berkas kunci",
+            f"there is no {settings.key_file} to seal what is here before it is replaced: copy the key file there first",
+        )
+    for left in settings.data_dir.glob("before-restore-*.part"):
+        left.unlink()  # by a killed run: only one restore works here at a time
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    file, number = settings.data_dir / f"before-restore-{stamp}.backup", 1
+    while file.exists():
+        number += 1
+        file = settings.data_dir / f"before-restore-{stamp}-{number}.backup"
+    with database_of(settings.database_url) as database, part_of(file) as part:
+        pack(database, settings, vault, part, now, progress)
+    return file
+
+
+def _keys_missing(session: Session, settings: Settings, vault: Vault | None) -> bool:
+    """Say whether there is no key file, and refuse one that does not open what is in the database."""
+    if vault is None:
+        return True
+    mine = (Child.district == settings.district, Child.wrapped_key.is_not(None))
+    for key_version in session.scalars(select(Child.key_version).where(*mine).distinct()).all():
+        query = select(Child.id, Child.wrapped_key).where(*mine, Child.key_version == key_version).limit(1)
+        child = session.execute(query).one()
+        try:
+            vault.child_key(child.id, child.wrapped_key, key_version)
+        except KeyUnusable as error:
+            raise BackupRefused(
+                f"kunci di {settings.key_file} bukan kunci cadangan ini: pasang dulu berkas kunci yang cocok",
+                f"the keys in {settings.key_file} do not open this backup: put the right key file there first",
+            ) from error
+    return False
+
+
+# -- SQLite ---------------------------------------------------------------------------------------
+
+
+def _restore_sqlite(
+    settings: Settings,
+    vault: Vault | None,
+    archive: Archive,
+    here: Contents,
+    now: datetime,
+    progress: Progress,
+) -> Restored:
+    """Make a whole new database beside the live one, then bring its pages in as one transaction of the live one."""
+    manifest, live = archive.manifest, settings.sqlite_file
+    assert live is not None  # noqa: S101  # the caller asked
+    _refuse_little_room(settings.data_dir, 2 * manifest.total_bytes)
+    live.parent.mkdir(parents=True, exist_ok=True)
+    place = settings.data_dir / "restoring"
+    with emptied(place), told_as_ours():
+        prepared = place / SQLITE_MEMBER
+        archive.extract(SQLITE_MEMBER, prepared, progress)
+        _refuse_unsound(prepared, manifest)
+        migrations.migrate(f"sqlite:///{prepared}")
+        with database_of(f"sqlite:///{prepared}") as database, database_of(settings.database_url) as present:
+            with database.reading() as session:
+                keys_missing = _keys_missing(session, settings, vault)
+            # the lock of every writing transaction: who writes now waits, and then writes to the new
+            with present._turn():
+                kept = _keep(settings, vault, now, progress) if here.districts else None
+                with database.transaction() as session:
+                    incarnation = _renew(session, settings, now, _about(manifest))
+                database.dispose()
+                make_private(live)
+                _bring_in(prepared, live, progress)
+    return Restored(manifest, incarnation, kept, keys_missing)
+
+
+@contextmanager
+def emptied(place: Path) -> Iterator[None]:
+    """Work in a directory of our own; what a killed run left there is cleared away."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _refuse_little_room(directory: Path, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        need, have = needed >> 20, free >> 20
+        raise BackupRefused(
+            f"{directory} perlu ruang kosong {need} MiB, hanya ada {have} MiB: kosongkan dulu",
+            f"{directory} needs {need} MiB of free space and has {have} MiB: make room first",
+        )
+
+
+def _refuse_unsound(prepared: Path, manifest: Manifest) -> None:
+    """Compare SQLite's file with its manifest, and let SQLite look at it."""
+    try:
+        with closing(sqlite3.connect(prepared)) as connection:
+            found, rows, _ = look_into_sqlite(connection)
+            sound = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            referring = connection.execute("PRAGMA foreign_key_check").fetchone() is None
+    except sqlite3.DatabaseError as error:
+        raise altered(prepared, SQLITE_MEMBER) from error
+    same = (found.revision, dict(found.districts), rows)
+    if not (sound and referring and same == (manifest.revision, manifest.districts, manifest.rows)):
+        raise altered(prepared, SQLITE_MEMBER)
+
+
+def _bring_in(prepared: Path, live: Path, progress: Progress) -> None:
+    """Replace all pages of the live database in one transaction of its write-ahead log: readers keep their snapshot."""
+    with (
+        closing(sqlite3.connect(prepared, isolation_level=None)) as source,
+        closing(sqlite3.connect(live, timeout=30, isolation_level=None)) as target,
+    ):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
+            target.execute(f"PRAGMA {pragma}")
+        source.backup(target, pages=PAGES_PER_STEP, progress=steps("restoring", progress))
+        target.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers let it; a job does the rest
+
+
+# -- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def _restore_postgresql(
+    settings: Settings,
+    vault: Vault | None,
+    archive: Archive,
+    here: Contents,
+    now: datetime,
+    progress: Progress,
+) -> Restored:
+    """Replace all rows in one transaction.
+
+    Rows are deleted, not truncated: to a reader whose snapshot is older, a truncated table is empty, a deleted row is not.
+    So readers go on undisturbed; only those who write wait.
+    """
+    older = archive.manifest.revision != migrations.newest()
+    if here.revision != migrations.newest():
+        migrations.migrate(settings.database_url)
+    with database_of(settings.database_url) as database:
+        if older:
+            _fill_scratch(settings.database_url, archive, progress)
+        with database.transaction(alone=True) as session:
+            names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
+            # whoever is no server of this release, such as a person at the database, knows no gate
+            session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
+            kept = _keep(settings, vault, now, progress) if here.districts else None
+            for one in reversed(Base.metadata.sorted_tables):
+                session.execute(delete(one))
+            if older:
+                _take_from_scratch(session)
+            else:
+                _copy_in(driver_of(session), archive, progress)
+            keys_missing = _keys_missing(session, settings, vault)
+            incarnation = _renew(session, settings, now, _about(archive.manifest))
+        with suppress(DBAPIError):  # the data are back; autovacuum would do this as well, later
+            _tidy(database)
+    return Restored(archive.manifest, incarnation, kept, keys_missing)
+
+
+def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Progress) -> None:
+    """Put back every table, in an order in which each row finds what it refers to."""
+    done, total = 0, archive.manifest.total_bytes
+    with told_as_ours(), driver.cursor() as cursor:
+        for name, columns in archive.manifest.columns.items():
+            with cursor.copy(copy_of(name, columns, "FROM STDIN")) as copy:
+                for chunk in archive.chunks(member_of(name)):
+                    copy.write(chunk)
+                    done += len(chunk)
+                    progress("restoring", done, total)
+
+
+def within(url: str, schema: str) -> str:
+    """Give the address of a schema of a database of PostgreSQL."""
+    inside = make_url(url).update_query_dict({"options": f"-csearch_path={schema}"})
+    return inside.render_as_string(hide_password=False)
+
+
+def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
+    """Put an older backup into a schema of its own, made as it was then, and bring that up to date."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
+    engine.dispose()
+    scratch_url = within(url, SCRATCH)
+    migrations.upgrade(scratch_url, archive.manifest.revision)
+    engine = create_engine(scratch_url)
+    with engine.begin() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        _copy_in(driver, archive, progress)
+    engine.dispose()
+    migrations.migrate(scratch_url)
+
+
+def _take_from_scratch(session: Session) -> None:
+    for one in Base.metadata.sorted_tables:
+        columns = ", ".join(f'"{column.name}"' for column in one.columns)
+        taken = f'INSERT INTO "{one.name}" ({columns}) SELECT {columns} FROM {SCRATCH}."{one.name}"'  # noqa: S608
+        session.execute(text(taken))
+    session.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
+
+
+def _tidy(database: Database) -> None:
+    """Give back the room of the deleted rows, and tell the planner what is there now."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for one in Base.metadata.sorted_tables:
+            connection.execute(text(f'VACUUM (ANALYZE) "{one.name}"'))

@@ -1,0 +1,221 @@
+"""`export …`: the files of others, written."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from server.cli.installation import (
+    OPERATOR,
+    data_option,
+    main,
+    open_hub,
+    post_named,
+    told_in_one_line,
+    whole_file,
+    wrong_use,
+)
+
+
+@main.group("export")
+def export() -> None:
+    """Write what is here in the formats of others. Every export is logged."""
+
+
+def _leaving_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say which measurements leave, of whom, and where they are written."""
+    for option in (
+        click.option(
+            "-o", "--output", default="-", metavar="FILE", help="Where to write; '-' is standard output."
+        ),
+        click.option("--post", help="Only this post (name or id)."),
+        click.option("--to", "last", metavar="DAY", help="Last day of measuring; today if not given."),
+        click.option(
+            "--from", "first", metavar="DAY", help="First day of measuring, such as 2026-03-01; else all."
+        ),
+        data_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _nik_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--full-nik", is_flag=True, help="NIKs whole instead of masked; the log says so.")(
+        command
+    )
+
+
+def _leave(
+    data: Path | None,
+    output: str,
+    form: str,
+    write: Callable[[BinaryIO, Any, Any, Any], int],
+    *,
+    first: str | None,
+    last: str | None,
+    post: str | None,
+    full_nik: bool = False,
+    shows_names: bool = True,
+) -> None:
+    """Log an export, then write it."""
+    from datetime import date
+
+    from server.interchange.export_rows import Wanted, log_export
+    from server.review import Scope
+
+    hub, now = open_hub(data), datetime.now(UTC)
+    try:
+        days = (
+            date.fromisoformat(first or "1990-01-01"),
+            date.fromisoformat(last or f"{hub.settings.today(now)}"),
+        )
+    except ValueError:
+        wrong_use(f"{first or ''} {last or ''}: write days like 2026-03-01".strip())
+    with told_in_one_line():
+        with hub.database.reading() as session:
+            area = Scope("post", post_named(session, hub, post), shows_names=False) if post else None
+        scope = Scope.whole_district(hub, shows_names=shows_names)
+        wanted = Wanted(scope, *days, full_nik=full_nik, area=area)
+        with hub.database.transaction() as session:
+            log_export(session, hub, wanted, form, actor=OPERATOR, now=now)
+        try:
+            with _new_file(output) as target, hub.database.reading() as session:
+                count = write(target, session, hub, wanted)
+        except ValueError as error:
+            wrong_use(str(error))
+    click.echo(f"{count:,} baris / rows: {output}", err=True)
+
+
+@contextmanager
+def _new_file(output: str) -> Iterator[BinaryIO]:
+    """Give where to write: a file takes its name only when it is whole."""
+    import io
+
+    if output == "-":
+        whole = io.BytesIO()  # a pipe cannot be gone back in, as a zip must
+        yield whole
+        sys.stdout.buffer.write(whole.getvalue())
+        return
+    path = Path(output)
+    with whole_file(path) as writing:
+        yield writing
+
+
+@export.command("sigizi")
+@_leaving_options
+@_nik_option
+@click.option(
+    "--sheet",
+    type=click.Choice(["export", "measurement", "identity", "pmt", "mpasi"]),
+    default="export",
+    show_default=True,
+    help="The export (Daftar Balita), or one of the import templates.",
+)
+@click.option("--as", "form", type=click.Choice(["xlsx", "csv"]), default="xlsx", show_default=True)
+def export_sigizi(
+    data: Path | None,
+    output: str,
+    first: str | None,
+    last: str | None,
+    post: str | None,
+    full_nik: bool,
+    sheet: str,
+    form: str,
+) -> None:
+    """Write a sheet of Sigizi, in its own headings."""
+    from server.interchange import sigizi_out
+
+    def write(target: BinaryIO, session: Any, hub: Any, wanted: Any) -> int:
+        return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=form)
+
+    _leave(data, output, f"sigizi-{sheet}", write, first=first, last=last, post=post, full_nik=full_nik)
+
+
+@export.command("fhir")
+@_leaving_options
+@_nik_option
+@click.option("--anonymous", is_flag=True, help="No names, addresses or NIKs.")
+@click.option(
+    "--codes", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Codes of your own (TOML)."
+)
+def export_fhir(
+    data: Path | None,
+    output: str,
+    first: str | None,
+    last: str | None,
+    post: str | None,
+    full_nik: bool,
+    anonymous: bool,
+    codes: Path | None,
+) -> None:
+    """Write a FHIR R4 bundle with SATUSEHAT's codes: to hand over, not to submit."""
+    from server.interchange import fhir
+
+    def write(target: BinaryIO, session: Any, hub: Any, wanted: Any) -> int:
+        table = fhir.codes(codes)
+        return fhir.write_bundle(target, session, hub, wanted, now=datetime.now(UTC), table=table)
+
+    _leave(
+        data,
+        output,
+        "fhir",
+        write,
+        first=first,
+        last=last,
+        post=post,
+        full_nik=full_nik,
+        shows_names=not anonymous,
+    )
+
+
+@export.command("csv")
+@_leaving_options
+@click.option("--codebook", is_flag=True, help="Write what each column is, instead of the data.")
+@click.option("--birth-dates", is_flag=True, help="With birth dates; else ages in days alone.")
+def export_csv(
+    data: Path | None,
+    output: str,
+    first: str | None,
+    last: str | None,
+    post: str | None,
+    codebook: bool,
+    birth_dates: bool,
+) -> None:
+    """Write measurements without names as CSV, with a codebook."""
+    from server.interchange import open_csv
+
+    if codebook:
+        with told_in_one_line(), _new_file(output) as target:
+            open_csv.write_codebook(target)
+        return
+    _leave(
+        data, output, "csv", open_csv.write_data, first=first, last=last, post=post, shows_names=birth_dates
+    )
+
+
+@export.command("dhis2")
+@data_option
+@click.argument("month", metavar="MONTH")
+@click.option("--by", type=click.Choice(["post", "village"]), default="post", show_default=True)
+@click.option(
+    "--codes", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Codes of your own (TOML)."
+)
+@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write; '-' is standard output.")
+def export_dhis2(data: Path | None, month: str, by: str, codes: Path | None, output: str) -> None:
+    """Write a month's SKDN counts (such as 2026-03) as DHIS2's dataValueSets."""
+    from server.interchange import dhis2
+
+    try:
+        first, last = dhis2.month_of(month)
+    except ValueError as error:
+        wrong_use(str(error))
+
+    def write(target: BinaryIO, _: Any, hub: Any, wanted: Any) -> int:
+        now, table = datetime.now(UTC), dhis2.codes(codes)
+        return dhis2.write_values(target, hub, wanted, by=by, actor=OPERATOR, now=now, table=table)
+
+    _leave(data, output, "dhis2", write, first=f"{first}", last=f"{last}", post=None, shows_names=False)

@@ -1,0 +1,230 @@
+"""What every command stands on: the installation, words for what went wrong, names in options, whole files."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+from uuid import UUID
+
+import click
+
+from server.config import Settings
+
+NEEDS_ATTENTION, WRONG_USE = 1, 2
+OPERATOR = "operator"
+ROLES = ("cadre", "staff", "supervisor", "tpps", "donor", "administrator")
+
+
+def settings_of(data: Path | None) -> Settings:
+    """Settings from the environment; `--data` goes before POSYANDU_DATA and DATABASE_URL."""
+    try:
+        if data is None:
+            return Settings.from_env()
+        environment = {"POSYANDU_DATA": str(data)}
+        return Settings.from_env(Settings.environment_without_place() | environment)
+    except ValueError as error:
+        wrong_use(str(error))
+
+
+def wrong_use(message: str) -> NoReturn:
+    """End with a line that says what was wrong, and exit code 2."""
+    click.echo(f"posyandu-sync: {message}", err=True)
+    sys.exit(WRONG_USE)
+
+
+def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--data`."""
+    option = click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Directory of the installation (SQLite, keys); else POSYANDU_DATA and DATABASE_URL.",
+    )
+    return option(command)
+
+
+def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--format`: table, csv or json."""
+    forms = click.Choice(["table", "csv", "json"])
+    return click.option("--format", "form", type=forms, default="table", show_default=True)(command)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Tell in one line what an operator can mend: a database out of reach, keys that are missing, a disk that is full."""
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    from server.crypto.vault import KeyUnusable
+
+    try:
+        yield
+    except DBAPIError as error:
+        wrong_use(f"the database cannot be used: {str(error.orig).splitlines()[0]}")
+    except ArgumentError:  # its words repeat the address, password and all
+        wrong_use("DATABASE_URL is not an address of a database")
+    except KeyUnusable as error:
+        wrong_use(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click knows: whoever read our output has seen enough
+        wrong_use(os_words(error))
+
+
+def os_words(error: OSError) -> str:
+    """Say in a line which file it was and what the system says of it."""
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+
+
+def open_hub(data: Path | None) -> Any:
+    """Open an installation that was set up before."""
+    from server.context import AppContext
+    from server.database.migrations import newest, present
+    from server.database.models import Installation
+
+    settings = settings_of(data)
+    with told_in_one_line():
+        if settings.sqlite_file is not None and not settings.sqlite_file.exists():
+            wrong_use(
+                f"there is no installation in {settings.sqlite_file.parent}:"
+                " start one with 'serve --data DIR' or 'demo'"
+            )
+        if present(settings.database_url) != newest():
+            wrong_use("the database is of another release: 'serve' brings it up to date")
+        hub = AppContext.open(settings)
+        click.get_current_context().call_on_close(hub.database.dispose)
+        with hub.database.reading() as session:
+            if session.get(Installation, hub.district) is None:
+                wrong_use(f"district {hub.district} is not installed here: set POSYANDU_DISTRICT")
+        return hub
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="posyandu-sync")
+def main() -> None:
+    """Offline-first backend for posyandu: sync, merge, WHO z-scores, and a queue of children to look at."""
+
+
+def post_named(session: Any, hub: Any, wanted: str) -> str:
+    """Give the id of a post by its name or id; one that is not there is told and exits 2."""
+    from server.places import health_posts
+
+    if len(wanted) == 36 and not is_uuid(wanted):
+        wrong_use(f"there is no post {wanted!r}")
+    found = health_posts.find_post(session, hub.district, wanted)
+    if found is None:
+        wrong_use(f"there is no post {wanted!r}")
+    return found.id
+
+
+def is_uuid(text: str) -> bool:
+    """Say whether a text is an id in its one way of writing."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+area_option = click.option(
+    "--area", default=None, help="Code of a desa, kecamatan or kabupaten, or name or id of a posyandu."
+)
+
+
+def first_of(month: str) -> date:
+    """Give the first day of a month such as 2026-03; anything else is told and exits 2."""
+    try:
+        if len(month) != 7:
+            raise ValueError
+        return date.fromisoformat(f"{month}-01")
+    except ValueError:
+        wrong_use(f"{month!r} is no month: write it like 2026-03")
+
+
+def looked_at(data: Path | None, look: Callable[[Any, datetime], str]) -> str:
+    """Give what is to be shown; a refusal is told and exits 2."""
+    from server.errors import Problem
+
+    hub = open_hub(data)
+    try:
+        with told_in_one_line():
+            return look(hub, datetime.now(UTC))
+    except Problem as problem:
+        refuse(problem)
+
+
+def json_in(source: Path) -> dict[str, Any]:
+    """Read a JSON object from a file or, for "-", from standard input."""
+    import json
+
+    try:
+        text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+        read = json.loads(text)
+    except (OSError, ValueError) as error:
+        wrong_use(f"{source} cannot be read as JSON: {error}")
+    if not isinstance(read, dict):
+        wrong_use(f"{source} holds no JSON object")
+    return read
+
+
+def changed(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any:
+    """Do one change in one transaction; a refusal is told and exits 2."""
+    from server.errors import Problem
+    from server.sync.server_edits import decide
+
+    hub = open_hub(data)
+    try:
+        with told_in_one_line():
+            return decide(hub, lambda session: work(hub, session, datetime.now(UTC)))
+    except Problem as problem:
+        refuse(problem)
+    except ValueError as error:
+        wrong_use(str(error))
+
+
+def refuse(problem: Any) -> NoReturn:
+    """Tell why something was refused: each reason with its remedy, in both languages."""
+    for reason in problem.details.get("reasons", ()):
+        click.echo(f"{reason['path']}: {reason['id']} / {reason['en']}", err=True)
+    wrong_use(str(problem.body()["title_en"]))
+
+
+def donor_named(session: Any, hub: Any, wanted: str) -> str:
+    """Give the id of a donor by its name or id; one that is not there is told and exits 2."""
+    from server.aid import register
+
+    found = register.find_donor(session, hub, wanted)
+    if found is None:
+        wrong_use(f"there is no donor {wanted!r}")
+    return found.id
+
+
+def slow_progress() -> Callable[[str, int, int], None]:
+    """Tell how far something long has come, every few seconds and not before it is long."""
+    told = [datetime.now(UTC)]
+
+    def tell(what: str, done: int, total: int) -> None:
+        if (datetime.now(UTC) - told[0]).total_seconds() > 3:
+            told[0] = datetime.now(UTC)
+            click.echo(f"{what}: {100 * done // max(total, 1)} %", err=True)
+
+    return tell
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write to, which takes its name only when it is whole: a failure costs no older one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as writing:
+            yield writing
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(file: Path, pieces: Iterable[bytes]) -> int:
+    """Write to a whole file, or for "-" to standard output; give the number of pieces."""
+    with nullcontext(sys.stdout.buffer) if str(file) == "-" else whole_file(file) as writing:
+        return sum(writing.write(piece) > 0 for piece in pieces)

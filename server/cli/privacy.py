@@ -1,0 +1,143 @@
+"""`rights …`: what parents ask for, and what was erased."""
+
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from server.cli.installation import (
+    NEEDS_ATTENTION,
+    OPERATOR,
+    data_option,
+    main,
+    open_hub,
+    refuse,
+    settings_of,
+    told_in_one_line,
+    write_whole,
+    wrong_use,
+)
+
+
+@main.group()
+def rights() -> None:
+    """The rights of children's parents: requests and when they are due, copies, erasures (docs/privacy.md)."""
+
+
+@rights.command("list")
+@data_option
+def rights_list(data: Path | None) -> None:
+    """List requests that wait for an answer, the one that is due first in front; exits 1 if one is late."""
+    from server.privacy import open_requests
+    from server.review import Scope
+
+    hub, now = open_hub(data), datetime.now(UTC)
+    with told_in_one_line(), hub.database.reading() as session:
+        found = open_requests(session, hub, Scope.whole_district(hub, shows_names=False))
+    for asked in found:
+        late = "TERLAMBAT/LATE" if asked.is_overdue(now) else f"{asked.hours_left(now)} h"
+        due = f"{asked.due_at:%Y-%m-%d %H:%M}Z"
+        click.echo(f"{due}\t{late}\t{asked.kind}\t{asked.status}\t{asked.child_id}\t{asked.post_name}")
+    sys.exit(NEEDS_ATTENTION if any(asked.is_overdue(now) for asked in found) else 0)
+
+
+@rights.command("export")
+@data_option
+@click.argument("child", type=click.UUID)
+@click.option("--pdf", is_flag=True, help="As a PDF to hand over; else JSON.")
+@click.option("--language", type=click.Choice(["id", "en"]), default="id", show_default=True)
+@click.option("-o", "--output", default="-", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+def rights_export(data: Path | None, child: UUID, pdf: bool, language: str, output: Path) -> None:
+    """Write everything that is held of CHILD and who read it; that is logged."""
+    import json
+
+    from server import privacy as rights
+    from server.errors import Problem
+    from server.review import Scope
+
+    hub, now = open_hub(data), datetime.now(UTC)
+    with told_in_one_line():
+        try:
+            with hub.database.reading() as session:
+                scope = Scope.whole_district(hub, shows_names=True)
+                report = rights.gather(session, hub, scope, str(child), now)
+        except Problem as problem:
+            refuse(problem)
+        with hub.database.transaction() as session:
+            rights.log_given(session, hub, OPERATOR, report, "pdf" if pdf else "json", now)
+        text = json.dumps(report.wire(), ensure_ascii=False, indent=1).encode()
+        write_whole(output, [rights.as_pdf(report, hub, OPERATOR, language) if pdf else text])
+
+
+@rights.command("erasures")
+@data_option
+def rights_erasures(data: Path | None) -> None:
+    """Write who was erased (ids alone) as JSON: keep it with the copy of the keys, for 'rights erase-again'."""
+    import json
+
+    from server.privacy import erased_so_far
+
+    hub = open_hub(data)
+    with told_in_one_line(), hub.database.reading() as session:
+        click.echo(json.dumps(erased_so_far(session, hub), indent=1))
+
+
+@rights.command("erase-again")
+@data_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def rights_erase_again(data: Path | None, file: Path) -> None:
+    """Erase again those of FILE (of 'rights erasures') who came back with an older backup."""
+    import json
+
+    try:
+        listed = [
+            {name: str(one[name]) for name in ("child_id", "proposed_by", "agreed_by")}
+            for one in json.loads(file.read_bytes())
+        ]
+    except (ValueError, KeyError, TypeError):
+        wrong_use(f"{file}: bukan daftar penghapusan / this is no list of erasures")
+    erased_again(open_hub(data), listed)
+
+
+def erased_again(hub: Any, listed: list[dict[str, str]]) -> None:
+    from server.sync.server_edits import decide
+
+    with told_in_one_line():
+        count = 0
+        for one in listed:
+            count += decide(hub, partial(_erased_once, hub, [one]))
+    click.echo(f"{count} anak dihapus lagi / children erased again", err=True)
+
+
+def _erased_once(hub: Any, listed: list[dict[str, str]], session: Any) -> int:
+    from server.privacy import erase_again
+
+    return erase_again(session, hub, listed, now=datetime.now(UTC))
+
+
+def erased_here(data: Path | None) -> list[dict[str, str]]:
+    """Give who was erased in the database that is about to be replaced, as far as it can be read."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from server.context import AppContext
+    from server.crypto.vault import KeyUnusable
+    from server.privacy import erased_so_far
+
+    settings = settings_of(data)
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():  # looking would make it
+        return []
+    try:
+        hub = AppContext.open(settings)
+    except (KeyUnusable, OSError):
+        return []
+    try:
+        with hub.database.reading() as session:
+            return erased_so_far(session, hub)
+    except SQLAlchemyError:  # nothing there yet, damaged, or of an older release
+        return []
+    finally:
+        hub.database.dispose()

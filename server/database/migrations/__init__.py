@@ -1,0 +1,69 @@
+"""The schema's history (Alembic), and the one function that brings a database up to date."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine, inspect, make_url, text
+
+from server.database.engine import make_private
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HERE = Path(__file__).parent
+
+
+def _config(url: str) -> "Config":
+    from alembic.config import Config  # only here: most starts find nothing to migrate, and it loads slowly
+
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.attributes["url"] = url
+    return config
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest schema; make the directory of an SQLite file if needed. Safe to run twice at once.
+
+    Parameters
+    ----------
+    url : SQLAlchemy URL, password included
+    """
+    path = make_url(url).database
+    if url.startswith("sqlite") and path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_private(Path(path))
+    if present(url) != newest():
+        upgrade(url, "head")
+
+
+def upgrade(url: str, revision: str) -> None:
+    """Bring a database up to a revision."""
+    from alembic import command  # as above
+
+    command.upgrade(_config(url), revision)
+
+
+def revisions() -> set[str]:
+    """Give every revision that this release knows: the numbers with which the names of their files begin."""
+    return {path.name[:4] for path in (HERE / "versions").glob("[0-9]*.py")}
+
+
+def newest() -> str:
+    """Give the revision that this release expects."""
+    return max(revisions())
+
+
+def present(url: str) -> str | None:
+    """Give the revision of a database, None for an empty one."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            revision: str | None = connection.execute(
+                text("SELECT version_num FROM alembic_version")
+            ).scalar()
+            return revision
+    finally:
+        engine.dispose()

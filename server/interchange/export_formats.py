@@ -1,0 +1,101 @@
+"""Every form in which data leave, by one name, for pages and API: logged, bounded, written."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import IO, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server.context import AppContext
+from server.database.models import HealthPost, Measurement
+from server.errors import Problem
+from server.interchange import dhis2, fhir, open_csv, sigizi_out
+from server.interchange.export_rows import Wanted, log_export
+
+FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_out.SHEETS), "fhir", "csv", "codebook", "dhis2")
+MOST_VISITS: Final = 20_000
+"""Of one export from a page; more is the command's affair."""
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What leaves: one of FORMS; `file` (xlsx or csv) for Sigizi's sheets."""
+
+    form: str
+    file: str = "xlsx"
+
+    @property
+    def media_type(self) -> str:
+        """The kind of file, as HTTP names it."""
+        return {
+            "xlsx": _XLSX,
+            "csv": "text/csv",
+            "json": "application/json",
+            "fhir": "application/fhir+json",
+        }[self._kind]
+
+    @property
+    def _kind(self) -> str:
+        if self.form.startswith("sigizi-"):
+            return self.file
+        return {"fhir": "fhir", "dhis2": "json"}.get(self.form, "csv")
+
+    def file_name(self, first: date) -> str:
+        """Name the file: no area and no person is in it."""
+        ending = {"fhir": "json"}.get(self._kind, self._kind)
+        return f"posyandu-{self.form}-{first:%Y-%m}.{ending}"
+
+
+def leave(
+    hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, *, actor: str, now: datetime
+) -> int:
+    """Log that data leave, then write them; give the number of rows.
+
+    Raises
+    ------
+    Problem
+        `export-too-large`.
+    """
+    if asked.form == "codebook":
+        return open_csv.write_codebook(target)
+    if asked.form == "dhis2":  # figures of a whole month, and no child
+        first, last = dhis2.month_of(f"{wanted.first:%Y-%m}")
+        wanted = replace(wanted, first=first, last=last, scope=replace(wanted.scope, shows_names=False))
+        with hub.database.transaction() as session:
+            log_export(session, hub, wanted, asked.form, actor=actor, now=now)
+        return dhis2.write_values(target, hub, wanted, by="post", actor=actor, now=now)
+    with hub.database.reading() as session:
+        count = _count(session, hub, wanted)
+    if count > MOST_VISITS:
+        raise Problem("export-too-large", count=count, limit=MOST_VISITS)
+    with hub.database.transaction() as session:
+        log_export(session, hub, wanted, asked.form, actor=actor, now=now)
+    with hub.database.reading() as session:
+        return _write(session, hub, target, asked, wanted, now)
+
+
+def _write(
+    session: Session, hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, now: datetime
+) -> int:
+    if asked.form == "fhir":
+        return fhir.write_bundle(target, session, hub, wanted, now=now)
+    if asked.form == "csv":
+        return open_csv.write_data(target, session, hub, wanted)
+    sheet = asked.form.removeprefix("sigizi-")
+    return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
+
+
+def _count(session: Session, hub: AppContext, wanted: Wanted) -> int:
+    own = select(HealthPost.id).where(wanted.posts(hub))
+    found = session.scalar(
+        select(func.count())
+        .select_from(Measurement)
+        .where(
+            Measurement.district == hub.district,
+            Measurement.post_id.in_(own),
+            Measurement.measured_on.between(wanted.first, wanted.last),
+        )
+    )
+    return int(found or 0)

@@ -1,0 +1,137 @@
+"""Their z-scores beside ours: how many were compared, how far they lie apart, and where a category differs.
+
+Theirs are never stored as ours. Recomputed scores are known to lie within 0.1 to 0.2 of the file's (domain.md section 3.1:
+which age rule the ministry's engine uses is not published), so what differs by more than 0.3, or in its category, is told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from server.growth.status import length_for_age_status, wasting_status, weight_for_age_status
+from server.growth.zscores import FEMALE, LYING, MALE, STANDING, ZScores, zscores
+from server.interchange.sigizi import SigiziRow, plain
+
+FAR: Final = 0.3
+MOST_TOLD: Final = 20
+INDICES: Final = ("waz", "haz", "whz")
+
+
+@dataclass(slots=True)
+class Beside:
+    """What was found of one index: rows `compared`, `far` apart, `categories` that differ, their `outliers` that are not
+    implausible here or the other way round, and the `largest` differences: (theirs minus ours, row)."""
+
+    compared: int = 0
+    far: int = 0
+    categories: int = 0
+    outliers: int = 0
+    largest: list[tuple[float, int]] = field(default_factory=list)
+
+    def merge(self, other: "Beside") -> None:
+        """Add what was found in other rows."""
+        self.compared += other.compared
+        self.far += other.far
+        self.categories += other.categories
+        self.outliers += other.outliers
+        self.keep_largest(other.largest)
+
+    def keep_largest(self, found: Sequence[tuple[float, int]]) -> None:
+        """Keep the largest differences."""
+        ordered = sorted([*self.largest, *found], key=lambda one: (-abs(one[0]), one[1]))
+        self.largest = ordered[:MOST_TOLD]
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        told = [{"row": row, "difference": round(apart, 2)} for apart, row in self.largest]
+        return {
+            "compared": self.compared,
+            "far": self.far,
+            "categories": self.categories,
+            "outliers": self.outliers,
+            "largest": told,
+        }
+
+
+def scored(rows: Sequence[SigiziRow]) -> ZScores:
+    """Score the measurements of rows, all at once."""
+
+    def value(row: SigiziRow, register: str, name: str, unit: int) -> float:
+        whole = row.measured.get(register, {}).get(name)
+        return np.nan if whole is None else whole / unit
+
+    days = [
+        (row.measured_on - row.born_on).days if row.measured_on and row.born_on else np.nan for row in rows
+    ]
+    positions = {"lying": LYING, "standing": STANDING}
+    return zscores(
+        sex=np.array([{"M": MALE, "F": FEMALE}.get(row.sex or "", 0) for row in rows], np.int64),
+        age_days=np.array([day if day >= 0 else np.nan for day in days], np.float64),
+        weight_kg=np.array([value(row, "weight", "weight_g", 1000) for row in rows]),
+        lenhei_cm=np.array([value(row, "length", "length_mm", 10) for row in rows]),
+        position=np.array(
+            [positions.get(row.measured.get("length", {}).get("position") or "", 0) for row in rows], np.int64
+        ),
+        oedema=np.array(
+            [(row.measured.get("weight", {}).get("oedema") or "n") != "n" for row in rows], np.bool_
+        ),
+    )
+
+
+def compare(rows: Sequence[SigiziRow], told: dict[str, Beside]) -> None:
+    """Hold the scores of rows beside ours; add to what was found, and note the rows that differ."""
+    rows = [row for row in rows if row.scores]
+    if not rows:
+        return
+    ours = scored(rows)
+    oedema = np.array(
+        [(row.measured.get("weight", {}).get("oedema") or "n") != "n" for row in rows], np.bool_
+    )
+    statuses = {
+        "waz": weight_for_age_status(ours.waz.z),
+        "haz": length_for_age_status(ours.haz.z),
+        "whz": wasting_status(ours.whz.z, oedema),
+    }
+    for index in INDICES:
+        z, implausible = getattr(ours, index).z.tolist(), getattr(ours, index).implausible.tolist()
+        found, apart_by = told.setdefault(index, Beside()), list[tuple[float, int]]()
+        for place, row in enumerate(rows):
+            theirs = row.scores.get(index)
+            if theirs is None or z[place] != z[place]:
+                continue
+            found.compared += 1
+            if theirs == "outlier" or implausible[place] == 1:
+                found.outliers += (theirs == "outlier") != (implausible[place] == 1)
+                continue
+            apart = float(theirs) - z[place]
+            status = class_of(index, row.statuses.get(index, ""))
+            other = status is not None and status != int(statuses[index][place])
+            found.far += abs(apart) > FAR
+            found.categories += other
+            if abs(apart) > FAR or other:
+                row.notes.append("score-differs")
+                row.apart.append((index, float(theirs), round(z[place], 2)))
+            apart_by.append((apart, row.number))
+        found.keep_largest(apart_by)
+
+
+_CLASSES: Final = {
+    "waz": ("sangatkurang", "kurang", "normal", "risikolebih"),
+    "haz": ("sangatpendek", "pendek", "normal", "tinggi"),
+    "whz": ("buruk", "kurang", "baik", "risikolebih", "lebih", "obesitas"),
+}
+"""Their words, without those that they may leave out, in the order of the classes of `growth.status`."""
+
+
+def class_of(index: str, text: str) -> int | None:
+    """Give the class that a category's label names, however it is spelled; None for a blank or unknown one.
+
+    Labels differ from file to file ("Gizi kurang", "Gizi Kurang (Wasted)", "Kurang"): none is ever compared as it stands.
+    """
+    word = plain(text.partition("(")[0])
+    for left_out in ("beratbadan", "gizi"):
+        word = word.replace(left_out, "")
+    word = word.replace("berisiko", "risiko")
+    return _CLASSES[index].index(word) if word in _CLASSES[index] else None

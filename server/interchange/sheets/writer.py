@@ -1,0 +1,204 @@
+"""Rows -> XLSX or CSV, a row at a time. Hides the formats, and keeps what people typed from being run as a formula.
+
+Rules kept here:
+- In XLSX text is text: a cell of it is never a formula, whatever it begins with. Numbers are numbers, days are days.
+- In CSV a text that a spreadsheet would run (= + - @, a tab or a carriage return first) has an apostrophe before it; a
+  number such as -2.31 and a lone "-" are left as they are.
+- Memory does not grow with the rows. Standard library only: XlsxWriter takes some 19 s for 100,000 rows of 39 cells (two
+  cores, busy), and nothing of what it can do beyond this is needed.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import IO, Final
+from xml.sax.saxutils import escape
+
+from server.tabular import spreadsheet_safe
+
+Value = str | int | float | Decimal | date | None
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ZERO: Final = date(1899, 12, 30)
+_MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
+_KINDS: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_HEAD: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_STYLES: Final = (
+    f'{_HEAD}<styleSheet xmlns="{_MAIN}"><numFmts count="1"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/></numFmts>'
+    '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font>'
+    '<font><b/><sz val="11"/><name val="Calibri"/></font></fonts><fills count="2">'
+    '<fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>'
+    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
+    '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
+    '<cellXfs count="6"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
+    '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+    '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>'
+    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+    '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1" applyAlignment="1">'
+    '<alignment vertical="top" wrapText="1"/></xf>'
+    '<xf numFmtId="49" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1" applyAlignment="1">'
+    '<alignment vertical="top" wrapText="1"/></xf></cellXfs>'
+    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
+)
+_DAY, _BOLD, _TEXT, _BOLD_LINES, _LINES = 1, 2, 3, 4, 5
+"""Places in the list of cell styles above."""
+_PRINTED: Final = '<pageSetup paperSize="9" orientation="landscape" fitToWidth="1" fitToHeight="0"/>'
+"""On A4, as many pages long as it takes."""
+
+
+def write_csv(target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]]) -> int:
+    """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; give the number of rows."""
+    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=True)
+    writer, count = csv.writer(text, lineterminator="\r\n"), 0
+    writer.writerow(headings)
+    for row in rows:
+        writer.writerow([_text(value) for value in row])
+        count += 1
+    text.detach()
+    return count
+
+
+def _text(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return str(spreadsheet_safe(value))
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow.
+
+    One `to_read`, rather than to be taken in by a program, breaks long texts into lines and is printed as wide as a page.
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Iterable[Sequence[Value]]
+    widths: Sequence[int] = (16,)
+    to_read: bool = False
+
+
+def write_xlsx(
+    target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]], *, sheet: str = "Sheet1"
+) -> int:
+    """Write a workbook of one sheet (ECMA-376, transitional) with bold headings that stay; give the number of rows."""
+    return write_workbook(target, [Leaf(sheet, headings, rows)])
+
+
+def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
+    """Write a workbook of several sheets with titles that differ; give the number of rows of all together."""
+    total = 0
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as parts:
+        for name, content in _parts([leaf.title for leaf in leaves]):
+            parts.writestr(_entry(name), content)
+        for number, leaf in enumerate(leaves, 1):
+            letters, count = [_letters(column) for column in range(max(len(leaf.headings), 1))], 0
+            with parts.open(_entry(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as part:
+                bold, plain = (_BOLD_LINES, _LINES) if leaf.to_read else (_BOLD, _TEXT)
+                part.write(_sheet_head(len(letters), leaf).encode())
+                part.write(_row(1, letters, leaf.headings, bold))
+                for count, row in enumerate(leaf.rows, 1):
+                    part.write(_row(count + 1, letters, row, plain))
+                part.write(f"</sheetData>{_PRINTED if leaf.to_read else ''}</worksheet>".encode())
+            total += count
+    return total
+
+
+def _sheet_head(columns: int, leaf: Leaf) -> str:
+    widths = leaf.widths
+    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if leaf.to_read else ""
+    pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+    each = [
+        f'<col min="{number}" max="{number}" width="{width}" customWidth="1"/>'
+        for number, width in enumerate(widths[:-1][: columns - 1], 1)
+    ]
+    last = widths[min(len(each), len(widths) - 1)]
+    rest = f'<col min="{len(each) + 1}" max="{columns}" width="{last}" customWidth="1"/>'
+    return (
+        f'{_HEAD}<worksheet xmlns="{_MAIN}">{fits}'
+        f'<sheetViews><sheetView workbookViewId="0">{pane}</sheetView></sheetViews>'
+        '<sheetFormatPr defaultRowHeight="15"/>'
+        f"<cols>{''.join(each)}{rest}</cols><sheetData>"
+    )
+
+
+def _row(number: int, letters: Sequence[str], values: Sequence[Value], style: int) -> bytes:
+    cells = [
+        _cell(f"{letter}{number}", value, style)
+        for letter, value in zip(letters, values, strict=True)
+        if value is not None and value != ""
+    ]
+    return f'<row r="{number}">{"".join(cells)}</row>'.encode()
+
+
+def _cell(at: str, value: Value, style: int) -> str:
+    if isinstance(value, date):
+        return f'<c r="{at}" s="{_DAY}"><v>{(value - _ZERO).days}</v></c>'
+    if isinstance(value, str):
+        text = escape(_NOT_XML.sub("�", value))
+        return f'<c r="{at}" s="{style}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+    return f'<c r="{at}"><v>{value}</v></c>'
+
+
+def _letters(column: int) -> str:
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Name a part, at a fixed time: equal rows give equal bytes."""
+    entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _parts(titles: Sequence[str]) -> Iterable[tuple[str, str]]:
+    numbers = range(1, len(titles) + 1)
+    sheets = "".join(
+        f'<sheet name="{escape(title[:31], {chr(34): "&quot;"})}" sheetId="{number}" r:id="rId{number}"/>'
+        for number, title in zip(numbers, titles, strict=True)
+    )
+    kinds = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{number}.xml" ContentType="{_KINDS}.worksheet+xml"/>'
+        for number in numbers
+    )
+    relations = "".join(
+        f'<Relationship Id="rId{number}" Type="{_RELATIONS}/worksheet" Target="worksheets/sheet{number}.xml"/>'
+        for number in numbers
+    )
+    yield (
+        "[Content_Types].xml",
+        f'{_HEAD}<Types xmlns="{_PACKAGE}/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{_KINDS}.sheet.main+xml"/>{kinds}'
+        f'<Override PartName="/xl/styles.xml" ContentType="{_KINDS}.styles+xml"/></Types>',
+    )
+    yield (
+        "_rels/.rels",
+        f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="rId1" '
+        f'Type="{_RELATIONS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    )
+    yield (
+        "xl/workbook.xml",
+        f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}"><sheets>{sheets}</sheets></workbook>',
+    )
+    yield (
+        "xl/_rels/workbook.xml.rels",
+        f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">{relations}'
+        f'<Relationship Id="rId{len(titles) + 1}" Type="{_RELATIONS}/styles" Target="styles.xml"/></Relationships>',
+    )
+    yield "xl/styles.xml", _STYLES

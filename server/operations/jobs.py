@@ -1,0 +1,486 @@
+"""APScheduler's timetable: a process of its own, never inside a gunicorn worker (there every worker would run every job).
+
+One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another waits and takes over. Jobs are
+declared in code, safe to run twice, and never overlap with themselves. A leader whose lock was lost stops: another has it.
+"""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import Connection, create_engine, delete, func, or_, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from server import audit, reports
+from server.accounts.limits import forget_old
+from server.audit import checkpoints, verification
+from server.backup import BackupRefused
+from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
+from server.children.assessment import assess, months_back
+from server.config import Settings
+from server.context import AppContext
+from server.crypto.vault import KeyUnusable
+from server.database.engine import upsert
+from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
+from server.operations import nightly_backup
+from server.supervision import months
+
+CHUNK: Final = 500
+LEADER_LOCK: Final = 6_402_2027
+WAIT_SECONDS: Final = 0.25
+CHECKPOINT_PATIENCE_MS: Final = 250
+"""How long a checkpoint waits for readers: nobody can write meanwhile, and there is another in five minutes."""
+LONGEST_TAIL: Final = 2_000_000
+"""Entries that are recomputed before a checkpoint is signed; an hour has a few hundred, a log that was never signed all."""
+LOG_BROKEN: Final = "log-broken"
+"""The notice for each stream of the log, or checkpoint, that does not verify."""
+LEAD_SECONDS: Final = 5
+"""How often the leader asks whether it still leads."""
+
+
+def unmeasured_children(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Say for each post how many of its children were not measured this month, and raise or take down `not_seen`.
+
+    Returns
+    -------
+    dict : posts looked at, children expected, children not measured this calendar month
+    """
+    today = hub.settings.today(now)
+    expected, absent = _attendance(hub, now)
+    _refresh_absence(hub, now)
+    rows = []
+    for post_id, count in expected.items():
+        details = {"month": today.isoformat()[:7], "missing": absent.get(post_id, 0), "children": count}
+        row = {"district": hub.district, "kind": "not-measured-this-month", "subject": post_id}
+        rows.append({**row, "details": orjson.dumps(details).decode(), "raised_at": now})
+    with hub.database.transaction() as session:
+        _take_down(session, hub, "not-measured-this-month", expected)
+        upsert(session, table(Notice), rows)
+        result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
+        _ran(session, hub, "unmeasured-children", result, now)
+    return result
+
+
+def _attendance(hub: AppContext, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Count by post the children under five, and those of them without a measurement this month."""
+    today = hub.settings.today(now)
+    young = (
+        Child.district == hub.district,
+        Child.registered,
+        ~Child.removed,
+        Child.born_on > months_back(today, 60),
+    )
+    measured = (
+        select(Measurement.child_id)
+        .where(
+            Measurement.district == Child.district,
+            Measurement.child_id == Child.id,
+            ~Measurement.removed,
+            Measurement.measured_on >= months_back(today, 0),
+        )
+        .exists()
+    )
+    with hub.database.reading() as session:
+        count = select(Child.post_id, func.count()).where(*young).group_by(Child.post_id)
+        expected = {row[0]: row[1] for row in session.execute(count)}
+        absent = {row[0]: row[1] for row in session.execute(count.where(~measured))}
+    return expected, absent
+
+
+def _refresh_absence(hub: AppContext, now: datetime) -> None:
+    """Assess again those whose absence the calendar alone may have changed, in short transactions."""
+    since = months_back(hub.settings.today(now), 1)
+    recent = (
+        select(Measurement.child_id)
+        .where(
+            Measurement.district == Child.district,
+            Measurement.child_id == Child.id,
+            ~Measurement.removed,
+            Measurement.measured_on >= since,
+        )
+        .exists()
+    )
+    with hub.database.reading() as session:
+        ids = session.scalars(
+            select(Child.id)
+            .where(Child.district == hub.district, Child.registered, ~recent)
+            .order_by(Child.id)
+        ).all()
+    for start in range(0, len(ids), CHUNK):
+        with hub.database.transaction() as session:
+            some = list(ids[start : start + CHUNK])
+            assess(session, hub, some, now)
+            details = {"children": len(some)}
+            audit.append(
+                session,
+                hub.district,
+                audit.OFFICE,
+                "children.assessed",
+                actor="job:absence",
+                now=now,
+                details=details,
+            )
+
+
+def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Raise a notice for each tablet that has not called for `tablet_silent_days`, and take down the others'."""
+    limit = now - timedelta(days=hub.settings.tablet_silent_days)
+    last = func.coalesce(Tablet.last_sync_at, Tablet.enrolled_at)
+    with hub.database.transaction() as session:
+        rows = session.execute(
+            select(
+                Tablet.id, Tablet.post_id, last.label("last"), Tablet.last_sync_at, Tablet.enrolled_at
+            ).where(Tablet.district == hub.district, Tablet.revoked_at.is_(None), last < limit)
+        ).all()
+        silent = {row.id for row in rows}
+        _take_down(session, hub, "tablet-silent", silent)
+        known = _raised(session, hub, "tablet-silent")
+        notices = []
+        for row in rows:
+            since = (row.last_sync_at or row.enrolled_at).date().isoformat()
+            notice = {"district": hub.district, "kind": "tablet-silent", "subject": row.id, "raised_at": now}
+            details = orjson.dumps({"post": row.post_id, "since": since}).decode()
+            if row.id not in known:  # a notice keeps the moment at which it was first raised
+                notices.append({**notice, "details": details})
+        upsert(session, table(Notice), notices)
+        result = {"silent": len(silent)}
+        _ran(session, hub, "silent-tablets", result, now)
+    return result
+
+
+def _raised(session: Session, hub: AppContext, kind: str) -> set[str]:
+    return set(
+        session.scalars(select(Notice.subject).where(Notice.district == hub.district, Notice.kind == kind))
+    )
+
+
+def _take_down(session: Session, hub: AppContext, kind: str, standing: Collection[str]) -> None:
+    """Remove the notices of a kind whose subject is not among those that still stand."""
+    for subject in _raised(session, hub, kind).difference(standing):
+        session.execute(
+            delete(table(Notice)).where(
+                Notice.district == hub.district, Notice.kind == kind, Notice.subject == subject
+            )
+        )
+
+
+def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Count what has news since it was counted; where there is none, nothing is written, in the log neither."""
+    result = asdict(reports.refresh(hub, now, actor="job:figures"))
+    if not any(result.values()):
+        return result
+    with hub.database.transaction() as session:
+        _ran(session, hub, "figures", result, now)
+    return result
+
+
+def oversight(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Work out what supervisors will ask of the posts that have news; where there is none, nothing is written."""
+    result = {"rows": months.refresh(hub, now, actor="job:oversight")}
+    if result["rows"]:
+        with hub.database.transaction() as session:
+            _ran(session, hub, "oversight", result, now)
+    return result
+
+
+def ended_sign_ins(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Forget sessions that have ended, and counters of failed tries whose time is over."""
+    idle = timedelta(minutes=hub.settings.idle_minutes)
+    with hub.database.transaction() as session:
+        ended = session.execute(
+            delete(table(UserSession)).where(
+                UserSession.district == hub.district,
+                or_(UserSession.expires_at < now, UserSession.last_seen_at < now - idle),
+            )
+        )
+        result = {"ended": getattr(ended, "rowcount", 0), "counters": forget_old(session, hub, now)}
+        _ran(session, hub, "ended-sign-ins", result, now)
+    return result
+
+
+def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Sign a checkpoint of the log; not of one whose newest entries do not verify, which raises a notice instead."""
+    with hub.database.reading() as session:
+        tail = verification.verify_tail(session, hub.district, LONGEST_TAIL)
+    with hub.database.transaction() as session:
+        if tail.broken:
+            result = _tell_broken(session, hub, tail.broken, now) | {"entries": tail.entries}
+        else:
+            made = checkpoints.make(session, hub, now, actor="job:sign-log")
+            result = {"checkpoint": made.number, "entries": made.statement["entries"], "broken": 0}
+        _ran(session, hub, "sign-log", result, now)
+    return result
+
+
+def verify_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Recompute the whole log and every checkpoint; raise a notice for what does not fit, and take down the others'."""
+    with hub.database.reading() as session:
+        entries, broken = audit.verify(session, hub.district, keys=hub.vault.checkpoint_keys())
+    with hub.database.transaction() as session:
+        _take_down(session, hub, LOG_BROKEN, {one.stream for one in broken})
+        result = _tell_broken(session, hub, broken, now) | {"entries": entries}
+        _ran(session, hub, "verify-log", result, now)
+    return result
+
+
+def _tell_broken(
+    session: Session, hub: AppContext, broken: Sequence[audit.Broken], now: datetime
+) -> dict[str, Any]:
+    known = _raised(session, hub, LOG_BROKEN)
+    rows = []
+    for one in broken:
+        details = orjson.dumps({"number": one.number, "what": one.what, "until": one.until}).decode()
+        row = {"district": hub.district, "kind": LOG_BROKEN, "subject": one.stream}
+        if one.stream not in known:  # as it was first found
+            rows.append({**row, "details": details, "raised_at": now})
+            known.add(one.stream)
+    upsert(session, table(Notice), rows)
+    return {"broken": len(broken)}
+
+
+def back_up(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Make a backup where the operator wants one each night; a notice stands where that fails."""
+    with _noticed(hub, "back-up", BACKUP_FAILED, now):
+        made, deleted = nightly_backup.back_up_nightly(hub, actor="job:back-up", now=now)
+    result = {"rows": made.manifest.total_rows, "deleted": deleted}
+    with hub.database.transaction() as session:
+        _take_down(session, hub, BACKUP_FAILED, ())
+        _ran(session, hub, "back-up", result, now)
+    return result
+
+
+def prove_backup(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Prove the newest of those backups by restoring it aside; a notice stands where that fails."""
+    with _noticed(hub, "prove-backup", BACKUP_UNPROVEN, now):
+        proof = nightly_backup.prove_newest(hub, actor="job:prove-backup", now=now)
+    result = {"rows": proof.manifest.total_rows, "proven": proof.is_proven}
+    with hub.database.transaction() as session:
+        _take_down(session, hub, BACKUP_UNPROVEN, ())
+        if not proof.is_proven:
+            wrong = [check.name for check in proof.checks if not check.is_ok]
+            _raise_notice(session, hub, BACKUP_UNPROVEN, ", ".join([*wrong, *proof.miscounted]), now)
+        _ran(session, hub, "prove-backup", result, now)
+    return result
+
+
+@contextmanager
+def _noticed(hub: AppContext, job: str, kind: str, now: datetime) -> Iterator[None]:
+    """Raise a notice, and log it, where something fails; what a database said may hold a row, and is not repeated."""
+    try:
+        yield
+    except (BackupRefused, KeyUnusable, OSError, SQLAlchemyError) as error:
+        said = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+        with hub.database.transaction() as session:
+            _raise_notice(session, hub, kind, said, now)
+            _ran(session, hub, job, {"failed": type(error).__name__}, now)
+        raise
+
+
+def _raise_notice(session: Session, hub: AppContext, kind: str, said: str, now: datetime) -> None:
+    row = {"district": hub.district, "kind": kind, "subject": hub.district, "raised_at": now}
+    upsert(session, table(Notice), [{**row, "details": orjson.dumps({"said": said}).decode()}])
+
+
+def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
+    """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever.
+
+    No data change, so nothing is entered in the log.
+    """
+    with hub.database.engine.connect() as connection:
+        if connection.in_transaction():
+            connection.rollback()
+        raw = connection.connection.dbapi_connection
+        assert raw is not None  # noqa: S101  # a checked-out connection has one
+        cursor = raw.cursor()
+        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
+        busy, pages, moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
+    return {"busy": busy, "pages": pages, "moved": moved}
+
+
+def _ran(session: Session, hub: AppContext, job: str, result: Mapping[str, Any], now: datetime) -> None:
+    row = {"district": hub.district, "job": job, "ran_at": now, "result": orjson.dumps(dict(result)).decode()}
+    upsert(session, table(JobRun), [row])
+    audit.append(
+        session,
+        hub.district,
+        audit.OFFICE,
+        "job.ran",
+        actor=f"job:{job}",
+        now=now,
+        details={"job": job, **result},
+    )
+
+
+Task = Callable[[AppContext, datetime], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job, when it runs, and whether it runs at the start as well."""
+
+    task: Task
+    trigger: Any
+    at_start: bool = False
+    only_sqlite: bool = False
+
+
+def timetable(settings: Settings) -> Mapping[str, Job]:
+    """Give every scheduled job by name; clock times are the district's. Backups are made where there is a place for them."""
+    zone = settings.time_zone
+    backups = {
+        "back-up": Job(back_up, CronTrigger(hour=3, minute=10, timezone=zone)),
+        "prove-backup": Job(prove_backup, CronTrigger(day_of_week="sun", hour=3, minute=40, timezone=zone)),
+    }
+    return {
+        **(backups if settings.backup_dir else {}),
+        "unmeasured-children": Job(
+            unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
+        ),
+        "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
+        "figures": Job(figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "oversight": Job(oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
+        "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
+        "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
+        "checkpoint-wal": Job(checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True),
+    }
+
+
+def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
+    """Run one job now; a failure is logged and the timetable goes on.
+
+    Returns
+    -------
+    dict : what the job tells; empty if it failed
+    """
+    log = structlog.get_logger("posyandu.jobs")
+    started = time.perf_counter()
+    try:
+        result = timetable(hub.settings)[name].task(hub, now)
+    except Exception as error:  # one job's failure must not end the others
+        log.exception("job failed", job=name, error=type(error).__name__)
+        return {}
+    log.info("job ran", job=name, ms=round((time.perf_counter() - started) * 1000), **result)
+    return result
+
+
+@contextmanager
+def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
+    """Wait until this process leads, and hold the lock; yields a way to ask whether it still does.
+
+    Yields
+    ------
+    callable : False once the lock is lost (the connection that held it broke); None if asked to stop while waiting
+    """
+    lead = _file_leadership if settings.is_sqlite else _connection_leadership
+    with lead(settings, stopping) as leads:
+        yield leads
+
+
+@contextmanager
+def _file_leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
+    descriptor = os.open(settings.data_dir / "scheduler.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not stopping():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(WAIT_SECONDS)
+            else:
+                yield lambda: True
+                return
+        yield None
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _connection_leadership(
+    settings: Settings, stopping: Callable[[], bool]
+) -> Iterator[Callable[[], bool] | None]:
+    # A connection of its own: behind a transaction pooler a session's lock would be given to a stranger.
+    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            ask = text("SELECT pg_try_advisory_lock(:number)")
+            while not stopping():
+                if connection.execute(ask, {"number": LEADER_LOCK}).scalar():
+                    yield lambda: _answers(connection)
+                    return
+                time.sleep(WAIT_SECONDS)
+            yield None
+    finally:
+        engine.dispose()
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def run_scheduler(settings: Settings) -> bool:
+    """Lead, or wait to; then keep the timetable until SIGTERM or SIGINT, and finish the job that is running.
+
+    Returns
+    -------
+    bool : True when asked to stop; False when the lead was lost, and another process may have it
+    """
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stop.append(received))
+    with leadership(settings, lambda: bool(stop)) as leads:
+        if leads is None:
+            return True
+        hub = AppContext.open(settings)
+        scheduler = scheduled(hub)
+        scheduler.start()
+        while not stop and leads():
+            _sleep(LEAD_SECONDS, stop)
+        scheduler.shutdown(wait=True)
+        hub.database.dispose()
+    if not stop:
+        structlog.get_logger("posyandu.jobs").error("lead lost")
+    return bool(stop)
+
+
+def _sleep(seconds: float, stop: list[int]) -> None:
+    """Sleep, but not on after a signal."""
+    until = time.monotonic() + seconds
+    while not stop and time.monotonic() < until:
+        time.sleep(WAIT_SECONDS)
+
+
+def scheduled(hub: AppContext) -> BackgroundScheduler:
+    """Give a scheduler, not started, with every job of the timetable that this database needs."""
+    scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
+    for name, job in timetable(hub.settings).items():
+        if job.only_sqlite and not hub.settings.is_sqlite:
+            continue
+        first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
+        scheduler.add_job(
+            lambda name=name: run_job(hub, name, datetime.now(UTC)),
+            job.trigger,
+            id=name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+            **first,
+        )
+    return scheduler

@@ -1,0 +1,281 @@
+"""A new master key while the server works: everything that is under an older one is brought under it.
+
+Rules kept here:
+- The new key is in the key file, on the disk, before anything is under it; every process looks there again before it seals
+  (`security.Vault`), so requests go on throughout.
+- A child's key is wrapped anew, never made anew, under the lock of its post; the post's stream moves on, so that an upload
+  that was worked out before is worked out again and cannot bring the old wrapping back.
+- It may be killed anywhere: whoever starts it again goes on where it stopped, with the key that was added then.
+- An old key leaves the file only when nothing here is under it, and not on the day on which a newer one came.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.accounts import second_factor
+from server.aid import register, sheets
+from server.audit import checkpoints
+from server.children import ledger
+from server.context import AppContext
+from server.crypto import key_file
+from server.crypto.vault import VERSION_BYTES, KeyUnusable, version_prefix
+from server.database.models import (
+    Account,
+    AidActivity,
+    AuditEntry,
+    ChangeRow,
+    Child,
+    CsrSheet,
+    Donor,
+    HealthPost,
+    ImportCase,
+    ImportChunk,
+    ImportRun,
+    table,
+)
+from server.errors import Problem
+from server.interchange import import_runs, uploads
+
+CHUNK: Final = 500
+"""Rows of one transaction: a few tens of milliseconds in which a post's uploads wait."""
+SETTLES: Final = timedelta(days=1)
+"""How long an old key stays in the file after a newer one has come."""
+ROTATED: Final = "keys.rotated"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A column whose values are sealed for the district, and what each seal is bound to."""
+
+    table: Table
+    column: str
+    names: tuple[str, ...]
+    purpose: Callable[[AppContext, Any], str]
+    only: Any = None
+
+    def under(self, version: int) -> Any:
+        """Give the condition of being under a version."""
+        held = func.substr(self.table.c[self.column], 1, VERSION_BYTES) == version_prefix(version)
+        return held if self.only is None else held & self.only
+
+
+PLACES: Final = (
+    _Place(
+        table(ChangeRow),
+        "content",
+        ("actor", "counter", "hash"),
+        lambda hub, row: ledger.bound_to(hub.district, row.hash),
+        table(ChangeRow).c.sealed == ledger.UNDER_DISTRICT,
+    ),
+    _Place(table(Account), "totp_sealed", ("id",), lambda hub, row: second_factor.purpose(hub, row.id)),
+    _Place(
+        table(ImportChunk),
+        "sealed",
+        ("run_id", "number"),
+        lambda hub, row: import_runs.chunk_purpose(hub, row.run_id, row.number),
+    ),
+    _Place(
+        table(ImportRun),
+        "sealed",
+        ("id",),
+        lambda hub, row: uploads.file_purpose(hub, row.id),
+    ),
+    _Place(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
+    _Place(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
+    _Place(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
+    _Place(table(ImportCase), "sealed", ("id",), lambda hub, row: import_runs.case_purpose(hub, row.id)),
+)
+
+
+def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
+    """Count what is under each master key that is in the key file or in use: by version, then by table."""
+    c = table(Child).c
+    mine = c.district == hub.district, c.wrapped_key.is_not(None)
+    found: dict[int, Counter[str]] = {version: Counter() for version in hub.vault.versions}
+    for version, count in session.execute(
+        select(c.key_version, func.count()).where(*mine).group_by(c.key_version)
+    ):
+        found.setdefault(version, Counter())["child"] = count
+    for place in PLACES:
+        for version, counts in found.items():
+            of = place.table.c.district == hub.district
+            counts[place.table.name] = (
+                session.scalar(select(func.count()).select_from(place.table).where(of, place.under(version)))
+                or 0
+            )
+    return found
+
+
+def rotate(
+    hub: AppContext, *, actor: str, now: Callable[[], datetime], progress: Progress
+) -> tuple[int, Counter[str]]:
+    """Add a master key and bring everything under it; or end a rotation that was cut short.
+
+    Returns
+    -------
+    (the newest version, how many rows of each table were brought under it)
+
+    Raises
+    ------
+    KeyUnusable
+        The keys are being changed by somebody else, or the key command fails: nothing has changed.
+    """
+    file, command = hub.settings.key_file, hub.settings.key_command
+    with key_file.changing(file):
+        newest = hub.vault.newest
+        with hub.database.reading() as session:
+            unfinished = any(total for version, total in _totals(session, hub) if version != newest)
+        if not unfinished:
+            newest = key_file.add_master(file, command)
+            with hub.database.transaction() as session:
+                details = {"version": newest}
+                audit.append(
+                    session, hub.district, audit.OFFICE, "keys.added", actor=actor, now=now(), details=details
+                )
+        moved: Counter[str] = Counter()
+        while True:
+            with hub.database.reading() as session:
+                left = sum(total for version, total in _totals(session, hub) if version != newest)
+            if not left:
+                break
+            for what, count in _pass(hub, newest, actor, now):
+                moved[what] += count
+                progress("keys", sum(moved.values()), max(left, sum(moved.values())))
+        with hub.database.transaction() as session:
+            told: dict[str, Any] = {"version": newest, "rows": dict(moved)}
+            audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=told)
+    return newest, moved
+
+
+def _totals(session: Session, hub: AppContext) -> list[tuple[int, int]]:
+    return [(version, counts.total()) for version, counts in held(session, hub).items()]
+
+
+def _pass(hub: AppContext, newest: int, actor: str, now: Callable[[], datetime]) -> Iterator[tuple[str, int]]:
+    """Go once through everything; yield how many rows of which table were brought under the newest key."""
+    with hub.database.reading() as session:
+        posts = list(
+            session.scalars(
+                select(HealthPost.id).where(HealthPost.district == hub.district).order_by(HealthPost.id)
+            )
+        )
+    for post_id in posts:
+        while count := _children(hub, post_id, newest, actor, now()):
+            yield "child", count
+    for place in PLACES:
+        for version in [version for version in hub.vault.versions if version != newest]:
+            while count := _sealed(hub, place, version, actor, now()):
+                yield place.table.name, count
+
+
+def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datetime) -> int:
+    """Wrap the keys of some children of a post anew; give how many."""
+    c, post = table(Child).c, table(HealthPost)
+    mine = (c.district == hub.district, c.post_id == post_id, c.key_version != newest)
+    waiting = select(c.id, c.wrapped_key, c.key_version).where(*mine, c.wrapped_key.is_not(None)).limit(CHUNK)
+    with hub.database.reading() as session:
+        if session.execute(waiting.limit(1)).first() is None:
+            return 0
+    with hub.database.transaction() as session:
+        this = (post.c.district == hub.district, post.c.id == post_id)
+        session.execute(select(post.c.id).where(*this).with_for_update())
+        rows = session.execute(waiting).all()
+        if not rows:
+            return 0
+        given = []
+        for row in rows:
+            wrapped, version = hub.vault.rewrapped(row.id, row.wrapped_key, row.key_version)
+            given.append({"the_id": row.id, "wrapped": wrapped, "version": version})
+        values: dict[str, Any] = {"wrapped_key": bindparam("wrapped"), "key_version": bindparam("version")}
+        anew = (
+            update(table(Child))
+            .where(c.district == hub.district, c.id == bindparam("the_id"))
+            .values(**values)
+        )
+        session.connection().execute(anew, given)
+        session.execute(update(post).where(*this).values(head_position=post.c.head_position + 1))
+        details = {"version": newest, "children": len(rows)}
+        stream = audit.post_stream(post_id)
+        audit.append(session, hub.district, stream, "keys.rewrapped", actor=actor, now=now, details=details)
+        return len(rows)
+
+
+def _sealed(hub: AppContext, place: _Place, version: int, actor: str, now: datetime) -> int:
+    """Seal some values of a place anew; give how many rows were looked at. One that changed meanwhile is left for the next
+    pass."""
+    columns, of = place.table.c, place.table.c.district == hub.district
+    wanted = [columns[name] for name in (*place.names, place.column)]
+    with hub.database.reading() as session:
+        rows = session.execute(select(*wanted).where(of, place.under(version)).limit(CHUNK)).all()
+    if not rows:
+        return 0
+    given = []
+    for row in rows:
+        bound, before = place.purpose(hub, row), getattr(row, place.column)
+        after = hub.vault.seal_for_district(hub.vault.unseal_for_district(before, bound), bound)
+        key = {f"the_{name}": getattr(row, name) for name in place.names}
+        given.append({**key, "before": before, "after": after})
+    is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]
+    same = columns[place.column] == bindparam("before")
+    values: dict[str, Any] = {place.column: bindparam("after")}
+    with hub.database.transaction() as session:
+        session.connection().execute(update(place.table).where(of, *is_it, same).values(**values), given)
+        details = {"version": hub.vault.newest, "table": place.table.name, "rows": len(rows)}
+        audit.append(
+            session, hub.district, audit.OFFICE, "keys.resealed", actor=actor, now=now, details=details
+        )
+    return len(rows)
+
+
+def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
+    """Take an old master key out of the key file. Backups, and letters that somebody still carries, from the time before the
+    rotation cannot be opened any more. What it signed stays verifiable: its public half stands in the log.
+
+    Raises
+    ------
+    Problem
+        `key-in-use`: something is under it, or a newer key has come less than a day ago.
+    KeyUnusable
+        It is the newest, or not there; or it alone vouches for the log.
+    """
+    file = hub.settings.key_file
+    with key_file.changing(file):
+        before = hub.vault.checkpoint_keys()
+        with hub.database.reading() as session:
+            signed = checkpoints.newest(session, hub.district)
+            if signed is not None and next(iter(before)) not in signed.signatures:
+                raise KeyUnusable(
+                    "no checkpoint of the log is signed with the newest key yet, which will vouch for the older ones:"
+                    " run 'posyandu-sync audit checkpoint' first"
+                )
+            counts = held(session, hub).get(version, Counter())
+            c = table(AuditEntry).c
+            last = session.scalar(
+                select(func.max(c.at)).where(
+                    c.district == hub.district, c.stream == audit.OFFICE, c.action == ROTATED
+                )
+            )
+        if counts.total() or last is None or now - last < SETTLES:
+            raise Problem("key-in-use", version=version, rows=counts.total())
+        key_file.retire_master(file, hub.settings.key_command, version)
+        with hub.database.transaction() as session:
+            gone = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}
+            details = {"version": version, "checkpoint_keys": gone}
+            audit.append(
+                session,
+                hub.district,
+                audit.OFFICE,
+                checkpoints.RETIRED,
+                actor=actor,
+                now=now,
+                details=details,
+            )

@@ -1,0 +1,177 @@
+"""Proving a backup by restoring it: into a place of its own, beside what is at work, where everything is looked at again.
+
+Hides that place (SQLite: a directory in the data directory; PostgreSQL: a schema of the same database), which is gone
+afterwards, whatever came of it; what a killed run left is cleared away by the next. What is at work is not touched, but for
+the entry in the log that says what came of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from server import audit
+from server.backup.archive import Manifest
+from server.backup.encrypted_file import digest_of
+from server.backup.refusals import RESTORING, BackupRefused, Progress, alone
+from server.backup.restoration import contents, database_of, emptied, restore, within
+from server.config import Settings
+from server.database import migrations
+from server.database.models import Base
+from server.operations import doctor
+
+TRIAL: Final = "posyandu_trial"
+ABOUT_DATA: Final = frozenset(
+    {
+        "database",
+        "schema",
+        "district",
+        "sealed",
+        "log",
+        "ledger",
+        "batches",
+        "states",
+        "streams",
+        "assessments",
+    }
+)
+"""Those of doctor's checks that tell of what is in a backup; the others tell of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of restoring a backup aside.
+
+    Parameters
+    ----------
+    digest : SHA-256 of the file, in base64url
+    checks : what doctor said of it
+    miscounted : tables that do not have the rows of which the manifest tells
+    logged : whether there is a log here in which that now stands
+    """
+
+    manifest: Manifest
+    digest: str
+    checks: tuple[doctor.Check, ...]
+    miscounted: tuple[str, ...]
+    logged: bool
+
+    @property
+    def is_proven(self) -> bool:
+        looked_at = {check.name for check in self.checks}  # doctor stops where the rest would be guessed
+        return looked_at == ABOUT_DATA and not self.miscounted and all(check.is_ok for check in self.checks)
+
+
+def prove(
+    settings: Settings, file: Path, *, plain: bool, actor: str, now: datetime, progress: Progress
+) -> Proof:
+    """Restore a backup aside, look at everything in it, take it away again, and log what came of it.
+
+    Raises
+    ------
+    BackupRefused
+        As `restore`; or there may be no place of its own.
+    """
+    with alone(settings, RESTORING):
+        digest = digest_of(file)
+        with _aside(settings) as trial:
+            done = restore(trial, file, plain=plain, now=now, agreed=lambda _: False, progress=progress)
+            if done.keys_missing:
+                raise BackupRefused(
+                    f"tanpa {settings.key_file} tidak ada yang terbukti: salin dulu berkas kunci ke sana",
+                    f"without {settings.key_file} nothing is proven: copy the key file there first",
+                )
+            looked = doctor.examine(trial, now=now, quick=False, progress=progress)
+            checks = tuple(check for check in looked if check.name in ABOUT_DATA)
+            miscounted = tuple(_miscounted(trial, done.manifest))
+    proof = Proof(done.manifest, digest, checks, miscounted, logged=False)
+    return replace(proof, logged=_log(settings, proof, actor, now))
+
+
+def _miscounted(trial: Settings, manifest: Manifest) -> Iterator[str]:
+    """Count the rows again. A restore ends sessions and logs itself; an older schema has other tables by now."""
+    if manifest.revision != migrations.newest():
+        return
+    expected = dict(manifest.rows)
+    expected["sign_in"] = 0
+    expected["audit_entry"] += len(manifest.districts)
+    with database_of(trial.database_url) as database, database.reading() as session:
+        for one in Base.metadata.sorted_tables:
+            found = session.execute(select(func.count()).select_from(one)).scalar_one()
+            if found != expected[one.name]:
+                yield f"{one.name}: {found}, not {expected[one.name]}"
+
+
+def _log(settings: Settings, proof: Proof, actor: str, now: datetime) -> bool:
+    """Enter the proof in the log of what is at work here, if anything of this release is."""
+    here = contents(settings)
+    if settings.district not in here.districts or here.revision != migrations.newest():
+        return False
+    details: dict[str, Any] = {
+        "digest": proof.digest,
+        "made_at": proof.manifest.made_at,
+        "rows": proof.manifest.total_rows,
+    }
+    if not proof.is_proven:
+        details["problems"] = [check.name for check in proof.checks if not check.is_ok]
+        details["miscounted"] = len(proof.miscounted)
+    action = "backup.proven" if proof.is_proven else "backup.unproven"
+    with database_of(settings.database_url) as database, database.transaction() as session:
+        audit.append(session, settings.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+    return True
+
+
+@contextmanager
+def _aside(settings: Settings) -> Iterator[Settings]:
+    """Give settings of an empty place of its own, which is gone afterwards."""
+    place = settings.data_dir / "trial"
+    with emptied(place):
+        if settings.is_sqlite:
+            yield replace(settings, data_dir=place, database_url=f"sqlite:///{place / 'posyandu.db'}")
+            return
+        with _schema(settings.database_url) as url:
+            yield replace(settings, data_dir=place, database_url=url)
+
+
+@contextmanager
+def _schema(url: str) -> Iterator[str]:
+    """Make a schema on PostgreSQL, and be sure that its address leads there and not to what is at work."""
+    inside = within(url, TRIAL)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            _made(connection)
+            try:
+                with database_of(inside) as database, database.reading() as session:
+                    reached = session.execute(text("SELECT current_schema()")).scalar()
+                if reached != TRIAL:
+                    raise BackupRefused(
+                        f"sambungan tidak sampai ke skema {TRIAL}: coba tanpa pooler, atau di basis data kosong",
+                        f"the connection does not lead to schema {TRIAL}: try without a pooler, or in an empty database",
+                    )
+                yield inside
+            finally:
+                connection.execute(text(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE"))
+    finally:
+        engine.dispose()
+
+
+def _made(connection: Connection) -> None:
+    try:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {TRIAL}"))
+    except DBAPIError as error:
+        if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            raise
+        who, where = connection.execute(text("SELECT current_user, current_database()")).one()
+        remedy = f'GRANT CREATE ON DATABASE "{where}" TO "{who}"'
+        raise BackupRefused(
+            f"akun basis data tidak boleh membuat skema untuk uji coba: jalankan {remedy}, atau coba di basis data kosong",
+            f"the database's account may not make a schema for the trial: run {remedy}, or try in an empty database",
+        ) from error

@@ -1,0 +1,109 @@
+"""Districts, regions, health centres and posts: made and found."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.context import AppContext
+from server.database.ids import UUID_TEXT, new_id
+from server.database.models import HealthCentre, HealthPost, Installation, Region, table
+from server.places.regions import regions
+
+
+def install(session: Session, hub: AppContext, now: datetime) -> None:
+    """Make the district's row and load its regions, once; later calls change nothing."""
+    if session.get(Installation, hub.district) is not None:
+        return
+    within = [
+        r for r in regions() if hub.district.startswith(r.code) or r.code.startswith(f"{hub.district}.")
+    ]
+    name = next((r.name for r in within if r.code == hub.district), hub.district)
+    row = {"district": hub.district, "name": name, "incarnation": new_id(), "created_at": now}
+    session.execute(insert(table(Installation)), [row])
+    rows = [
+        {
+            "district": hub.district,
+            "code": r.code,
+            "parent_code": r.parent_code,
+            "level": r.level,
+            "kind": r.kind,
+            "name": r.name,
+        }
+        for r in within
+    ]
+    if rows:
+        session.execute(insert(table(Region)), rows)
+    audit.append(
+        session,
+        hub.district,
+        audit.OFFICE,
+        "district.installed",
+        actor="operator",
+        now=now,
+        details={"regions": len(rows)},
+    )
+
+
+def add_health_centre(
+    session: Session, hub: AppContext, name: str, subdistrict_code: str | None, *, actor: str, now: datetime
+) -> str:
+    """Add a puskesmas and give its id."""
+    centre_id = new_id()
+    row = {"district": hub.district, "id": centre_id, "name": name, "subdistrict_code": subdistrict_code}
+    session.execute(insert(table(HealthCentre)), [row])
+    details = {"id": centre_id, "name": name}
+    audit.append(
+        session, hub.district, audit.OFFICE, "health-centre.added", actor=actor, now=now, details=details
+    )
+    return centre_id
+
+
+def add_post(
+    session: Session,
+    hub: AppContext,
+    name: str,
+    health_centre_id: str,
+    village_code: str | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> str:
+    """Add a posyandu and give its id."""
+    post_id = new_id()
+    row = {"district": hub.district, "id": post_id, "name": name, "health_centre_id": health_centre_id}
+    session.execute(insert(table(HealthPost)), [{**row, "village_code": village_code, "head_position": 0}])
+    stream = audit.post_stream(post_id)
+    audit.append(
+        session,
+        hub.district,
+        stream,
+        "post.added",
+        actor=actor,
+        now=now,
+        details={"id": post_id, "name": name},
+    )
+    return post_id
+
+
+def find_post(session: Session, district: str, wanted: str) -> HealthPost | None:
+    """Find a post by id or, whatever its letter case, by name."""
+    return session.execute(
+        select(HealthPost)
+        .where(
+            HealthPost.district == district,
+            (HealthPost.id == wanted.lower())
+            if UUID_TEXT.fullmatch(wanted.lower())
+            else (func.lower(HealthPost.name) == wanted.lower()),
+        )
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def posts(session: Session, district: str) -> Sequence[HealthPost]:
+    """Give all posts by name."""
+    return session.scalars(
+        select(HealthPost).where(HealthPost.district == district).order_by(HealthPost.name)
+    ).all()

@@ -1,0 +1,214 @@
+"""Everything that is held of a child, and who read it (UU 27/2022, articles 7 and 32): as JSON, and as a PDF."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+import typst
+from babel.dates import format_date, format_datetime
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from schemas.words import LABELS
+from server import audit
+from server.context import AppContext
+from server.database.models import Account, AuditEntry, HealthPost, table
+from server.privacy import requests
+from server.review import Scope
+from server.review.child import ChildView, child_json, child_view, timeline_json
+
+TEMPLATE: Final = Path(__file__).with_name("access.typ")
+WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "title": ("Salinan data pribadi anak", "Copy of a child's personal data"),
+    "law": (
+        "Diberikan atas permintaan orang tua atau wali menurut UU No. 27 Tahun 2022 (Pelindungan Data Pribadi),"
+        " Pasal 7 dan 32.",
+        "Given at the request of a parent or guardian under Law 27/2022 (Personal Data Protection), articles 7 and 32.",
+    ),
+    "made": ("Dibuat", "Made"),
+    "by": ("Oleh", "By"),
+    "record": ("Data yang disimpan", "What is held"),
+    "visits": ("Pengukuran", "Measurements"),
+    "events": ("Yang pernah dicatat dan diubah", "What was written and changed"),
+    "readers": ("Siapa yang melihat atau menerima data ini", "Who saw or received these data"),
+    "lists": (
+        "Daftar dan berkas tentang posyandu anak ini, yang dapat memuat data anak",
+        "Lists and files about the child's posyandu, in which the child may be",
+    ),
+    "requests": ("Permintaan orang tua", "What parents asked"),
+    "none": ("tidak ada", "none"),
+    "screening": (
+        "Hasil penapisan, bukan diagnosis. Hal yang keliru dapat diminta diperbaiki dalam 3×24 jam.",
+        "Results of screening, not a diagnosis. What is wrong can be asked to be corrected within 3×24 hours.",
+    ),
+}
+LISTS: Final = (
+    "queue.exported",
+    "data.exported",
+    "post.list-viewed",
+    "tablet.exposure-viewed",
+    "tablet.exposure-exported",
+)
+MOST_LISTS: Final = 300
+YES_NO: Final = {True: ("ya", "yes"), False: ("tidak", "no")}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReport:
+    """What is held of a child at a moment. `readers` and `lists` are entries of the log: at, who, action, how."""
+
+    view: ChildView
+    readers: Sequence[Mapping[str, Any]]
+    lists: Sequence[Mapping[str, Any]]
+    requests: Sequence[requests.ShownRequest]
+    made_at: datetime
+    district: str
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {
+            "format": "posyandu-sync/access/1",
+            "district": self.district,
+            "made_at": self.made_at.isoformat(timespec="seconds"),
+            "child": child_json(self.view),
+            "history": timeline_json(self.view.events),
+            "readers": [dict(entry) for entry in self.readers],
+            "lists": [dict(entry) for entry in self.lists],
+            "requests": [asked.wire(self.made_at) for asked in self.requests],
+        }
+
+
+def gather(session: Session, hub: AppContext, scope: Scope, child_id: str, now: datetime) -> AccessReport:
+    """Collect everything of a child in scope, restricted or not; the NIK whole.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`; `not-allowed` for who may not know names.
+    """
+    today = hub.settings.today(now)
+    view = child_view(session, hub, scope, child_id, today, whole_nik=True, restricted=True)
+    asked = requests.of_child(session, hub, scope, child_id)
+    c = table(AuditEntry).c
+    named = or_(*(c.details.contains(one) for one in (child_id, *view.linked)))
+    readers = _entries(session, hub, named)
+    streams = c.stream.in_((audit.OFFICE, audit.post_stream(view.post_id)))
+    lists = _entries(session, hub, and_(c.action.in_(LISTS), streams))[-MOST_LISTS:]
+    return AccessReport(view, readers, lists, asked, now, hub.district)
+
+
+def _entries(session: Session, hub: AppContext, chosen: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Give entries of the log in order: who looked, took away, wrote or decided, and when."""
+    c, a, p = table(AuditEntry).c, table(Account).c, table(HealthPost).c
+    rows = session.execute(
+        select(c.at, c.actor, c.action, c.stream)
+        .where(c.district == hub.district, chosen)
+        .order_by(c.at, c.stream)
+    ).all()
+    people = {
+        f"account:{row.id}": f"{row.display_name} ({row.role})"
+        for row in session.execute(select(a.id, a.display_name, a.role).where(a.district == hub.district))
+    }
+    posts = {
+        audit.post_stream(row.id): row.name
+        for row in session.execute(select(p.id, p.name).where(p.district == hub.district))
+    }
+    return [
+        {
+            "at": row.at.isoformat(timespec="seconds"),
+            "who": people.get(row.actor, row.actor),
+            "action": row.action,
+            "where": posts.get(row.stream, row.stream),
+        }
+        for row in rows
+    ]
+
+
+def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) -> bytes:
+    """Typeset a report."""
+    other = int(language == "en")
+    zone = ZoneInfo(hub.settings.time_zone)
+
+    def day(value: Any) -> str:
+        return format_date(value, "d MMM y", locale=language)
+
+    def moment(value: datetime) -> str:
+        return format_datetime(value.astimezone(zone), "d MMM y HH:mm", locale=language)
+
+    def entries(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+        return [[moment(datetime.fromisoformat(e["at"])), e["who"], e["action"], e["where"]] for e in found]
+
+    view = report.view
+    record = [
+        [register, _text({register: held.fields}, other)]
+        for register, several in view.values.items()
+        for held in several
+    ]
+    visits = [
+        [
+            day(visit.measured_on),
+            visit.source,
+            _text({r: v.fields for r, held in visit.values.items() for v in held}, other),
+        ]
+        for visit in view.visits
+    ]
+    events = [
+        [moment(event.at), event.by or "", event.what, _text(event.values, other)] for event in view.events
+    ]
+    data = {
+        "language": language,
+        "words": {name: pair[other] for name, pair in WORDS.items()},
+        "name": view.name or view.child_id,
+        "about": [view.child_id, view.post_name, view.health_centre_name],
+        "made": moment(report.made_at),
+        "writer": writer,
+        "record": record,
+        "visits": visits,
+        "events": events,
+        "readers": entries(report.readers),
+        "lists": entries(report.lists),
+        "requests": [
+            [day(asked.asked_at), requests.KINDS[asked.kind][other], asked.status, asked.by or ""]
+            for asked in report.requests
+        ],
+    }
+    return typst.compile(
+        TEMPLATE.read_bytes(),
+        sys_inputs={"report": orjson.dumps(data).decode()},
+        timestamp=int(report.made_at.timestamp()),
+    )
+
+
+def _text(values: Mapping[str, Mapping[str, Any] | None], other: int) -> str:
+    """Write registers as one line: every field that is known, by its name in a reader's language."""
+    return "; ".join(
+        f"{_named(register, name, other)}: {_plain(name, value, other)}"
+        for register, fields in values.items()
+        for name, value in (fields or {}).items()
+        if value is not None
+    )
+
+
+def _named(register: str, name: str, other: int) -> str:
+    found = LABELS.get(f"{register}.{name}") or LABELS.get(name)
+    return (found.en if other else found.id) if found else f"{register}.{name}"
+
+
+def _plain(name: str, value: Any, other: int) -> str:
+    if isinstance(value, bool):
+        return YES_NO[value][other]
+    unit = {"g": " g", "mm": " mm"}.get(name.rpartition("_")[2], "")
+    return f"{value}{unit}"
+
+
+def log_given(
+    session: Session, hub: AppContext, actor: str, report: AccessReport, form: str, now: datetime
+) -> None:
+    """Log at the post that everything held of a child was given out, NIK and all."""
+    details = {"child": report.view.child_id, "form": form, "unmasked": True}
+    stream = audit.post_stream(report.view.post_id)
+    audit.append(session, hub.district, stream, "rights.access-given", actor=actor, now=now, details=details)

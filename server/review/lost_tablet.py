@@ -1,0 +1,338 @@
+"""A lost tablet: whose data was on it, as exactly as the tables allow.
+
+What is known. A tablet pulls the states of all children of its post, and is told when one leaves. So on it were:
+- `present`: who is at its post now, and was there before it was answered last;
+- `left`: who was at its post at some time between its enrolment and its last answer, and has left since. If it has synced
+  since, it was told to delete that child;
+- `written`: who was never at its post in that time, but of whom it recorded something itself.
+
+When a child came to a post and left it is read from the ledger: the moment at which the server took the change that says so.
+Where that cannot be told (the person was erased, the posts are in conflict) the child is on the list: better one too many.
+Of a child that is in nobody's scope who asks, only the id and the post are told: it has left for another area.
+An enrolment that goes on from closed ones of the same device counts from the first of them. What the tablet had recorded and
+never sent is not known here; only how many changes it had told of (`Enrolment.missing`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Text, and_, cast, or_, select
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.accounts import Person
+from server.children import ledger
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import ChangeRow, Child, HealthPost, PostExit, Tablet
+from server.errors import Problem
+from server.review.scope import Scope, name_of, reach
+from server.review.tablets import Enrolment, tablets
+from server.tabular import csv_line
+from sync_protocol import Outcome
+
+PRESENT, LEFT, WRITTEN = "present", "left", "written"
+WHYS: Final = (PRESENT, LEFT, WRITTEN)
+COLUMNS: Final = ("child_id", "name", "sex", "born_on", "post", "why", "deleted_on_tablet")
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """A child whose data was on a tablet.
+
+    Parameters
+    ----------
+    name, sex, born_on : None where the reader may not know them, the child having left for another area, or nobody does
+    post_id, post_name : where the child is now
+    why : one of WHYS
+    left_at : when the server learned that the child had left the tablet's post; None if it has not, or that is not known
+    told : whether the tablet was answered after that, and so told to delete the child
+    """
+
+    child_id: str
+    name: str | None
+    sex: str | None
+    born_on: date | None
+    post_id: str
+    post_name: str
+    why: str
+    left_at: datetime | None
+    told: bool
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {
+            "id": self.child_id,
+            "name": self.name,
+            "sex": self.sex,
+            "born_on": self.born_on.isoformat() if self.born_on else None,
+            "post": {"id": self.post_id, "name": self.post_name},
+            "why": self.why,
+            "left_at": self.left_at.isoformat(timespec="seconds") if self.left_at else None,
+            "told_to_delete": self.told,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Whose data was on a tablet between two moments.
+
+    Parameters
+    ----------
+    since : the first enrolment of the device that is known
+    until : its last answer that may have held a child's data; None if it never had one
+    """
+
+    tablet: Enrolment
+    since: datetime
+    until: datetime | None
+    children: tuple[Exposed, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {why: sum(child.why == why for child in self.children) for why in WHYS}
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {
+            "tablet": self.tablet.wire(),
+            "since": self.since.isoformat(timespec="seconds"),
+            "until": self.until.isoformat(timespec="seconds") if self.until else None,
+            "total": len(self.children),
+            "counts": self.counts,
+            "children": [child.wire() for child in self.children],
+        }
+
+
+def exposure(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> Exposure:
+    """Work out whose data was on a tablet in scope.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope.
+    """
+    lost = tablet(session, hub, scope, tablet_id)
+    devices = _devices(session, hub, lost)
+    since = min(device.enrolled_at for device in devices)
+    answers = [at for device in devices if (at := _last_pull(device)) is not None]
+    until = max(answers, default=None)
+    rows = _candidates(session, hub, scope, lost.post_id, [device.id for device in devices])
+    stays = _stays(session, hub, lost.post_id, rows)
+    found = []
+    for row in rows:
+        why, left_at = _why(row, lost.post_id, stays.get(row.child_id), since, until)
+        if why is not None:
+            told = left_at is not None and until is not None and left_at < until
+            found.append(
+                Exposed(
+                    row.child_id,
+                    name_of(hub, row) if scope.shows_names and row.in_scope else None,
+                    row.sex if row.in_scope else None,
+                    row.born_on if row.in_scope else None,
+                    row.post_id,
+                    row.post_name,
+                    why,
+                    left_at,
+                    told,
+                )
+            )
+    found.sort(key=lambda c: (WHYS.index(c.why), c.name is None, (c.name or "").casefold(), c.child_id))
+    return Exposure(lost, since, until, tuple(found))
+
+
+def tablet(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> Enrolment:
+    """Give one tablet in scope.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope.
+    """
+    found = tablets(session, hub, scope, tablet_id=tablet_id) if UUID_TEXT.fullmatch(tablet_id) else []
+    if not found:
+        raise Problem("record-unknown")
+    return found[0]
+
+
+def _devices(session: Session, hub: AppContext, lost: Enrolment) -> Sequence[Any]:
+    """Give the enrolment and the closed ones of the same device that it goes on from; they are of one post."""
+    rows = session.execute(
+        select(Tablet.id, Tablet.replaces, Tablet.enrolled_at, Tablet.last_sync_at, Tablet.revoked_at).where(
+            Tablet.district == hub.district, Tablet.post_id == lost.post_id
+        )
+    ).all()
+    known = {row.id: row for row in rows}
+    chain, at = [], known.get(lost.id)
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = known.get(at.replaces) if at.replaces else None
+    return chain
+
+
+def _last_pull(device: Any) -> datetime | None:
+    """Give when an enrolment was last told anything: once revoked, it is told nothing more."""
+    if device.last_sync_at is None:
+        return None
+    last: datetime = device.last_sync_at
+    return min(last, device.revoked_at or last)
+
+
+def _candidates(
+    session: Session, hub: AppContext, scope: Scope, post_id: str, devices: Sequence[str]
+) -> Sequence[Any]:
+    """Load everybody who is at the post, has left it, or of whom the device wrote."""
+    wrote = select(ChangeRow.child_id).where(
+        ChangeRow.district == hub.district,
+        ChangeRow.actor.in_(devices),
+        ChangeRow.child_id.is_not(None),
+    )
+    left = select(PostExit.child_id).where(PostExit.district == hub.district, PostExit.post_id == post_id)
+    return session.execute(
+        select(
+            Child.id.label("child_id"),
+            Child.post_id,
+            HealthPost.name.label("post_name"),
+            Child.sex,
+            Child.born_on,
+            Child.state,
+            Child.wrapped_key,
+            Child.key_version,
+            Child.first_seen_at,
+            Child.conflicts,
+            Child.id.in_(left).label("departed"),
+            Child.id.in_(wrote).label("written"),
+            reach(hub, scope).label("in_scope"),
+        )
+        .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
+        .where(
+            Child.district == hub.district,
+            or_(Child.post_id == post_id, Child.id.in_(left), Child.id.in_(wrote)),
+        )
+    ).all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """From when on a child is known to have been at the post, and when it left; None while it is there."""
+
+    came_at: datetime
+    left_at: datetime | None
+
+
+def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any]) -> dict[str, _Stay]:
+    """Read from the ledger when children came to the post and left it; children of whom that cannot be told are left out."""
+    known = {row.child_id: row for row in rows if row.wrapped_key and "post" not in row.conflicts.split()}
+    changes = session.execute(
+        select(
+            ChangeRow.actor,
+            ChangeRow.counter,
+            ChangeRow.hash,
+            ChangeRow.child_id,
+            ChangeRow.header,
+            ChangeRow.content,
+            ChangeRow.sealed,
+            ChangeRow.received_at,
+            Tablet.post_id,
+        )
+        .outerjoin(
+            Tablet, and_(Tablet.district == ChangeRow.district, cast(Tablet.id, Text()) == ChangeRow.actor)
+        )
+        .where(
+            ChangeRow.district == hub.district,
+            ChangeRow.child_id.in_(list(known)),
+            ChangeRow.record_id == ChangeRow.child_id,
+            ChangeRow.outcome != Outcome.QUARANTINED.value,
+        )
+        .order_by(ChangeRow.child_id, ChangeRow.received_at, ChangeRow.actor, ChangeRow.counter)
+    )
+    named: dict[str, list[tuple[datetime, str]]] = {}
+    for change in changes:
+        row = known[change.child_id]
+        subject = ledger.Subject(
+            row.child_id,
+            row.post_id,
+            hub.vault,
+            row.wrapped_key,
+            row.key_version,
+            registered=True,
+            first_seen_at=row.first_seen_at,
+        )
+        told = ledger.read_change(hub.district, change, subject).registers.get("post")
+        post = told["post"] if told else (change.post_id if change.child_id not in named else None)
+        if post is not None:
+            named.setdefault(change.child_id, []).append((change.received_at, post))
+    return {
+        child_id: stay
+        for child_id, moves in named.items()
+        if (stay := _stay(moves, post_id, known[child_id])) is not None
+    }
+
+
+def _stay(moves: Sequence[tuple[datetime, str]], post_id: str, row: Any) -> _Stay | None:
+    """Give the first coming to a post and the last leaving of it; None where the moves do not tell of the post."""
+    came = [at for at, post in moves if post == post_id]
+    if not came:
+        return None
+    came_at = row.first_seen_at if moves[0][1] == post_id else came[0]
+    if row.post_id == post_id:
+        return _Stay(came_at, None)
+    after = [at for at, post in moves if at >= came[-1] and post != post_id]
+    return _Stay(came_at, after[0]) if after else None
+
+
+def _why(
+    row: Any, post_id: str, stay: _Stay | None, since: datetime, until: datetime | None
+) -> tuple[str | None, datetime | None]:
+    """Say why a child's data was on the tablet, and when the child left; (None, …) if it was not.
+
+    Of whom the ledger does not tell (`stay` is None), everybody counts who is at the post or has left it.
+    """
+    came_before = until is not None and (stay is None or stay.came_at <= until)
+    left_at = stay.left_at if stay else None
+    if row.post_id == post_id and came_before:
+        return PRESENT, None
+    if row.departed and came_before and (left_at is None or left_at >= since):
+        return LEFT, left_at
+    return (WRITTEN, left_at) if row.written else (None, None)
+
+
+# -- as a file, and who looked --------------------------------------------------------------------
+
+
+def exposure_csv(found: Exposure) -> Iterator[str]:
+    """Write the children as lines of CSV, header first; no text of theirs is taken for a formula by a spreadsheet."""
+    yield csv_line(COLUMNS)
+    for child in found.children:
+        row: Mapping[str, Any] = {
+            "child_id": child.child_id,
+            "name": child.name,
+            "sex": child.sex,
+            "born_on": child.born_on.isoformat() if child.born_on else None,
+            "post": child.post_name,
+            "why": child.why,
+            "deleted_on_tablet": "yes" if child.told else "no",
+        }
+        yield csv_line([row[name] for name in COLUMNS])
+
+
+def log_exposure(
+    session: Session,
+    hub: AppContext,
+    person: Person,
+    found: Exposure,
+    now: datetime,
+    *,
+    exported: bool = False,
+) -> None:
+    """Log that somebody was shown whose data was on a tablet, or took the list away."""
+    details = {
+        "tablet": found.tablet.id,
+        "children": len(found.children),
+        "names": Scope.of(person).shows_names,
+    }
+    action = "tablet.exposure-exported" if exported else "tablet.exposure-viewed"
+    stream, actor = audit.post_stream(found.tablet.post_id), f"account:{person.account_id}"
+    audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)

@@ -1,0 +1,430 @@
+"""How well a post, or all posts of its health centre together, measured over some months; and what to do about it.
+
+Rules kept here:
+- Cadres' values alone are judged: what the health centre measured again was taken with other hands and another scale.
+- A value in conflict is not judged: nobody knows yet which one was measured.
+- Nobody is ranked and no cadre is named. A finding is an advice on how to measure.
+- The number of statements does not depend on how many children there are; no name is unsealed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Text, and_, cast, select, type_coerce
+from sqlalchemy.orm import Session
+
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import Assessment, Child, HealthCentre, HealthPost, Measurement
+from server.errors import Problem
+from server.growth.data_quality import (
+    ALARM_SD,
+    FEWEST,
+    INDICES,
+    MISSING,
+    OBSERVED_SD,
+    USUAL_SD,
+    Digits,
+    Quality,
+    Sample,
+    Share,
+    judge,
+)
+from server.growth.lms import FloatArray
+from server.growth.weight_gain import months_completed
+from server.review.scope import Scope, posts_within
+
+PERIODS: Final = (3, 12, 24)
+"""Months that may be asked for: a quarter, a year, two years."""
+POST, CENTRE = "post", "centre"
+POOLS: Final = (POST, CENTRE)
+USUAL_PERIOD: Final = {POST: 12, CENTRE: 3}
+"""A post has few measurements and is looked at over a year; those of a health centre's posts are pooled by quarter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A finding in words, in both languages: what was seen, and how to measure so that it goes away."""
+
+    id: str
+    en: str
+    do_id: str
+    do_en: str
+
+
+ADVICE: Final[Mapping[str, Advice]] = {
+    "digits_weight": Advice(
+        "Berat sering dibulatkan: angka terakhirnya tidak merata.",
+        "Weights are often rounded: their last digits are uneven.",
+        "Baca timbangan sampai 0,1 kg dan tulis persis seperti di layar, misalnya 8,3 kg, bukan 8,5 kg. Tunggu"
+        " sampai angkanya diam.",
+        "Read the scale to 0.1 kg and write just what it shows, such as 8.3 kg and not 8.5 kg. Wait until it stands still.",
+    ),
+    "digits_length": Advice(
+        "Panjang/tinggi sering dibulatkan: angka terakhirnya tidak merata.",
+        "Lengths are often rounded: their last digits are uneven.",
+        "Baca papan ukur sampai 0,1 cm (garis kecil), mata sejajar garis. Tulis 74,3 cm, bukan 74 atau 74,5.",
+        "Read the board to 0.1 cm (the small lines), eyes level with the line. Write 74.3 cm, not 74 or 74.5.",
+    ),
+    "digits_muac": Advice(
+        "LiLA sering dibulatkan: angka terakhirnya tidak merata.",
+        "Arm circumferences are often rounded: their last digits are uneven.",
+        "Baca pita LiLA sampai 0,1 cm di jendela bacanya, pada pertengahan lengan kiri.",
+        "Read the tape to 0.1 cm in its window, at the middle of the left arm.",
+    ),
+    "same_weight_gain": Advice(
+        "Pada satu hari posyandu, (hampir) semua anak naik sama banyak.",
+        "On one posyandu day (nearly) all children gained the same weight.",
+        "Periksa timbangan hari itu: nolkan sebelum setiap anak dan kalibrasi dengan beban yang diketahui. Pastikan"
+        " setiap anak benar-benar ditimbang.",
+        "Check that day's scale: set it to zero before each child and calibrate it with a known weight. Make sure that every"
+        " child is really weighed.",
+    ),
+    "same_length_gain": Advice(
+        "Pada satu hari posyandu, (hampir) semua anak bertambah panjang sama banyak.",
+        "On one posyandu day (nearly) all children grew by the same length.",
+        "Ukur setiap anak: jangan menambahkan angka pada panjang bulan lalu. Pastikan papan ukur tegak dan lurus.",
+        "Measure every child: never add to last month's length. See that the board stands upright and straight.",
+    ),
+    "copied": Advice(
+        "Berat dan panjang beberapa anak sama persis dengan bulan sebelumnya.",
+        "Weight and length of several children are just those of the month before.",
+        "Tulis hanya yang diukur hari itu. Anak yang tidak diukur dibiarkan kosong, tidak diisi angka bulan lalu.",
+        "Write only what was measured that day. Leave empty who was not measured; never fill in last month's values.",
+    ),
+    "flagged": Advice(
+        "Banyak nilai di luar batas kewajaran WHO.",
+        "Many values lie beyond the WHO's limits of plausibility.",
+        "Ukur ulang anak-anak di antrean tinjauan dengan alasan ini. Periksa satuan, tanggal lahir, dan jenis kelamin.",
+        "Measure the children again whom the review queue lists for this. Check units (kg, cm), birth date and sex.",
+    ),
+    "spread_haz": Advice(
+        "Sebaran TB/U terlalu lebar: panjang atau tanggal lahir kurang tepat.",
+        "HAZ spreads too widely: lengths or birth dates are not exact.",
+        "Luruskan lutut, kepala menyentuh papan, dua orang mengukur. Cocokkan tanggal lahir dengan Buku KIA.",
+        "Straighten the knees, head against the board, two people measuring. Compare birth dates with the KIA book.",
+    ),
+    "first_days": Advice(
+        "Terlalu banyak tanggal lahir jatuh pada tanggal 1.",
+        "Too many birth dates are the first of a month.",
+        "Minta tanggal lahir dari Buku KIA atau akta, jangan dikira-kira.",
+        "Ask for the birth date on the KIA book or the birth certificate; never guess it.",
+    ),
+    "new_years": Advice(
+        "Terlalu banyak tanggal lahir jatuh pada 1 Januari.",
+        "Too many birth dates are 1 January.",
+        "1 Januari sering berarti tanggal tidak diketahui. Minta Buku KIA; bila tidak ada, kosongkan tanggalnya.",
+        "1 January often means that the date was not known. Ask for the KIA book; if there is none, leave the date empty.",
+    ),
+    "full_years": Advice(
+        "Terlalu banyak anak berumur tepat satu, dua, tiga, atau empat tahun.",
+        "Too many children are just one, two, three or four years old.",
+        "Tulis tanggal lahir, bukan umur. Minta tanggalnya dari Buku KIA.",
+        "Write the birth date, not the age. Ask for the date on the KIA book.",
+    ),
+    "missing_weight": Advice(
+        "Berat sering tidak diisi.",
+        "Weight is often missing.",
+        "Timbang setiap anak yang datang. Bila anak menolak, timbang bersama ibunya lalu kurangi berat ibu.",
+        "Weigh every child who comes. One who refuses is weighed in the mother's arms, and her weight taken off.",
+    ),
+    "missing_length": Advice(
+        "Panjang/tinggi sering tidak diisi.",
+        "Length or height is often missing.",
+        "Tanpa panjang, anak pendek tidak terlihat. Siapkan papan ukur dan dua orang di setiap hari posyandu.",
+        "Without a length nobody sees a stunted child. Have the board and two people ready on every posyandu day.",
+    ),
+    "missing_position": Advice(
+        "Posisi ukur (telentang atau berdiri) sering tidak diisi.",
+        "The position (lying or standing) is often missing.",
+        "Pilih posisi setiap kali. Di bawah 24 bulan telentang, sejak 24 bulan berdiri; bedanya 0,7 cm.",
+        "Choose the position every time. Lying under 24 months, standing from then on; it makes 0.7 cm.",
+    ),
+    "missing_birth_date": Advice(
+        "Tanggal lahir sering tidak diketahui.",
+        "The birth date is often unknown.",
+        "Minta Buku KIA pada kunjungan berikut dan lengkapi tanggal lahirnya. Tanpa itu TB/U dan BB/U tidak dapat dinilai.",
+        "Ask for the KIA book at the next visit and fill in the date. Without it HAZ and WAZ cannot be scored.",
+    ),
+    "missing_sex": Advice(
+        "Jenis kelamin sering tidak diketahui.",
+        "The sex is often unknown.",
+        "Lengkapi jenis kelamin. Tanpa itu tidak ada nilai z yang dapat dihitung.",
+        "Fill in the sex. Without it no score can be worked out.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostQuality:
+    """A report on a post, or on the posts of its health centre that are in scope.
+
+    Parameters
+    ----------
+    first, last : days of measuring that were looked at, both included; `months` as asked for
+    pool : POST or CENTRE; `posts` : how many posts that is
+    sessions : the day of each session that `quality.increments` names
+    """
+
+    post_id: str
+    post_name: str
+    centre_id: str
+    centre_name: str
+    village_code: str | None
+    first: date
+    last: date
+    months: int
+    pool: str
+    posts: int
+    quality: Quality
+    sessions: Mapping[int, date]
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as JSON; shares are 0 to 1, rounded to four places, SD and scores to two."""
+        quality = self.quality
+        return {
+            "post": {"id": self.post_id, "name": self.post_name},
+            "health_centre": {"id": self.centre_id, "name": self.centre_name},
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "months": self.months,
+            "pool": self.pool,
+            "posts": self.posts,
+            "measurements": quality.n,
+            "children": quality.children,
+            "fewest": FEWEST,
+            "wanted": quality.wanted,
+            "digits": {name: _digits(digits) for name, digits in quality.digits.items()},
+            "z": {
+                index: {
+                    "n": spread.n,
+                    "mean": round(spread.mean, 2),
+                    "sd": round(spread.sd, 2),
+                    "flagged": spread.flagged,
+                    "usual_sd": list(USUAL_SD[index]),
+                    "observed_sd": list(OBSERVED_SD[index]),
+                    "alarm_sd": ALARM_SD.get(index),
+                }
+                for index, spread in quality.spreads.items()
+            },
+            "flagged": _share(quality.flagged),
+            "missing": {name: _share(share) for name, share in quality.missing.items()},
+            "first_days": _share(quality.first_days),
+            "new_years": _share(quality.new_years),
+            "full_years": _share(quality.full_years),
+            "copied": _share(quality.copied),
+            "same_increments": [
+                {
+                    "day": self.sessions[found.session].isoformat(),
+                    "measure": found.measure,
+                    "step": found.step,
+                    "children": found.children,
+                    "compared": found.compared,
+                }
+                for found in quality.increments
+            ],
+            "findings": [{"code": code, **advice_wire(ADVICE[code])} for code in quality.findings],
+        }
+
+
+def advice_wire(advice: Advice) -> dict[str, str]:
+    """Write an advice in both languages: what was seen, what to do."""
+    return {"id": advice.id, "en": advice.en, "do_id": advice.do_id, "do_en": advice.do_en}
+
+
+def _digits(digits: Digits) -> dict[str, Any]:
+    return {
+        "counts": list(digits.counts),
+        "n": digits.n,
+        "score": round(digits.score, 2),
+        "score_by_chance": round(digits.by_chance, 2),
+        "grade": digits.grade,
+        "zero_five": round(digits.zero_five, 4),
+        "beyond_chance": digits.beyond_chance,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    """Write a share; null where there are too few to say one."""
+    return {
+        "count": share.count,
+        "n": share.n,
+        "share": round(share.share, 4) if share.n >= FEWEST else None,
+        "expected": round(share.expected, 4),
+        "beyond_chance": share.n >= FEWEST and share.beyond_chance,
+    }
+
+
+def quality_of(
+    session: Session,
+    hub: AppContext,
+    scope: Scope,
+    post_id: str,
+    today: date,
+    *,
+    months: int | None = None,
+    pool: str = POST,
+) -> PostQuality:
+    """Judge what cadres measured.
+
+    Parameters
+    ----------
+    today : the last day that is looked at
+    months : one of PERIODS, counted back from today; None for the usual one
+    pool : POST for this post alone, CENTRE for all posts of its health centre that are in scope
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for a post outside the scope.
+    """
+    post = _post(session, hub, scope, post_id)
+    months = months or USUAL_PERIOD[pool]
+    first = (np.datetime64(today, "M") - np.timedelta64(months - 1, "M")).astype("datetime64[D]").item()
+    posts = [post_id]
+    if pool == CENTRE:
+        mates = select(HealthPost.id).where(
+            posts_within(hub, scope), HealthPost.health_centre_id == post.centre_id
+        )
+        posts = list(session.scalars(mates))
+    sample, sessions = _sample(session, hub, posts, first, today)
+    return PostQuality(
+        post.id,
+        post.name,
+        post.centre_id,
+        post.centre_name,
+        post.village_code,
+        first,
+        today,
+        months,
+        pool,
+        len(posts),
+        judge(sample),
+        sessions,
+    )
+
+
+def _post(session: Session, hub: AppContext, scope: Scope, post_id: str) -> Any:
+    """Find a post in scope, with its health centre."""
+    query = (
+        select(
+            HealthPost.id,
+            HealthPost.name,
+            HealthPost.village_code,
+            HealthPost.health_centre_id.label("centre_id"),
+            HealthCentre.name.label("centre_name"),
+        )
+        .join(
+            HealthCentre,
+            and_(
+                HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
+            ),
+        )
+        .where(HealthPost.id == post_id, posts_within(hub, scope))
+    )
+    row = session.execute(query).one_or_none() if UUID_TEXT.fullmatch(post_id) else None
+    if row is None:
+        raise Problem("record-unknown")
+    return row
+
+
+def _sample(
+    session: Session, hub: AppContext, posts: Sequence[str], first: date, last: date
+) -> tuple[Sample, dict[int, date]]:
+    """Load what cadres measured at some posts, and number children (linked ones as one) and sessions."""
+    children = session.execute(
+        select(Child.id, Child.person_id, Child.post_id, Child.born_on, Child.sex).where(
+            Child.district == hub.district, Child.post_id.in_(posts), ~Child.removed
+        )
+    ).all()
+    place = {post: number for number, post in enumerate(posts)}
+    known = {row.id: (row.person_id, place[row.post_id]) for row in children}
+    rows = [row for row in _measured(session, hub, posts, first, last) if row[0] in known]
+    ids, on, *numbers, positions = zip(*rows, strict=True) if rows else ((),) * (len(_NUMBERS) + 3)
+    number = {
+        whose: place for place, whose in enumerate(dict.fromkeys(known[child_id][0] for child_id in ids))
+    }
+    born: dict[str, date | None] = dict.fromkeys(number)
+    sex: dict[str, str | None] = dict.fromkeys(number)
+    for row in children:  # of linked children whichever record knows
+        if row.person_id in number:
+            born[row.person_id] = born[row.person_id] or row.born_on
+            sex[row.person_id] = sex[row.person_id] or row.sex
+    whom = np.array([number[known[child_id][0]] for child_id in ids], np.int64)
+    day = np.array(on, "datetime64[D]")
+    newest = np.full(len(number), np.datetime64(first, "D"))
+    np.maximum.at(newest, whom, day)
+    posted = day.astype(np.int64) * len(posts) + np.array([known[child_id][1] for child_id in ids], np.int64)
+    meetings, sessions = np.unique(posted, return_inverse=True)
+    column = {name: np.array(values, np.float64) for name, values in zip(_NUMBERS, numbers, strict=True)}
+    sample = Sample(
+        child=whom,
+        session=sessions.astype(np.int64),
+        day=day.astype(np.int64),
+        weight_g=_whole(column["weight_g"]),
+        length_mm=_whole(column["length_mm"]),
+        muac_mm=_whole(column["muac_mm"]),
+        haz=column["haz"],
+        waz=column["waz"],
+        whz=column["whz"],
+        position_known=np.array([position is not None for position in positions], bool),
+        born_month=_whole(np.array([at.month if at else None for at in born.values()], np.float64)),
+        born_day=_whole(np.array([at.day if at else None for at in born.values()], np.float64)),
+        age_months=months_completed(np.array(list(born.values()), "datetime64[D]"), newest),
+        sex_known=np.array([of is not None for of in sex.values()], bool),
+    )
+    return sample, dict(enumerate((meetings // len(posts)).astype("datetime64[D]").tolist()))
+
+
+_NUMBERS: Final = ("weight_g", "length_mm", "muac_mm", *INDICES)
+"""Columns of numbers as `_measured` gives them."""
+
+
+def _whole(values: FloatArray) -> Any:
+    """Make whole numbers of what came from the database, MISSING where there was none."""
+    return np.where(np.isnan(values), MISSING, values).astype(np.int64)
+
+
+def _measured(
+    session: Session, hub: AppContext, posts: Sequence[str], first: date, last: date
+) -> Sequence[Any]:
+    """Load the cadres' measurements of some days with their scores; what is in conflict is left out."""
+    day = type_coerce(
+        Measurement.measured_on, Text()
+    )  # as the driver gives it: NumPy reads a day and its text alike
+    statement = (
+        select(
+            cast(Measurement.child_id, Text()),  # 30,000 objects fewer where ids are not text
+            day,
+            Measurement.weight_g,
+            Measurement.length_mm,
+            Measurement.muac_mm,
+            Assessment.haz,
+            Assessment.waz,
+            Assessment.whz,
+            Measurement.length_position,
+        )
+        .outerjoin(
+            Assessment,
+            and_(
+                Assessment.district == Measurement.district,
+                Assessment.child_id == Measurement.child_id,
+                Assessment.measured_on == Measurement.measured_on,
+                Assessment.source == Measurement.source,
+            ),
+        )
+        .where(
+            Measurement.district == hub.district,
+            Measurement.post_id.in_(posts),
+            Measurement.measured_on.between(first, last),
+            Measurement.source == "cadre",
+            Measurement.conflicts == "",
+            ~Measurement.removed,
+        )
+    )
+    return (
+        session.connection().execute(statement).all()
+    )  # without the ORM's loading: a health centre has 30,000 rows

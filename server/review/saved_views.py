@@ -1,0 +1,75 @@
+"""Choices of the queue's filters that somebody keeps under a name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from schemas.words import reason
+from server import audit
+from server.context import AppContext
+from server.database.engine import upsert
+from server.database.models import SavedView, table
+from server.errors import Problem
+
+MOST_VIEWS: Final = 20
+MOST_LETTERS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A kept choice: its name, and the queue's address after "?"."""
+
+    name: str
+    query: str
+
+
+def views(session: Session, hub: AppContext, account_id: str) -> tuple[View, ...]:
+    """Give what an account keeps, by name."""
+    mine = SavedView.district == hub.district, SavedView.account_id == account_id
+    rows = session.execute(select(SavedView.name, SavedView.query).where(*mine).order_by(SavedView.name))
+    return tuple(View(row.name, row.query) for row in rows)
+
+
+def keep(session: Session, hub: AppContext, account_id: str, name: str, query: str, now: datetime) -> None:
+    """Keep a choice under a name; one of that name is replaced.
+
+    Raises
+    ------
+    Problem
+        `change-invalid`: the name is empty, too long or holds what cannot be seen, or there are too many.
+    """
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= MOST_LETTERS:
+        raise Problem(
+            "change-invalid", reasons=[reason("view", "text-length", None, "1", str(MOST_LETTERS)).wire()]
+        )
+    if not name.isprintable():
+        raise Problem("change-invalid", reasons=[reason("view", "invisible-character", None).wire()])
+    mine = SavedView.district == hub.district, SavedView.account_id == account_id
+    others = session.execute(
+        select(func.count()).select_from(SavedView).where(*mine, SavedView.name != name)
+    ).scalar_one()
+    if others >= MOST_VIEWS:
+        raise Problem(
+            "change-invalid", reasons=[reason("view", "list-length", None, "0", str(MOST_VIEWS)).wire()]
+        )
+    row = {"district": hub.district, "account_id": account_id, "name": name, "query": query}
+    upsert(session, table(SavedView), [row])
+    _log(session, hub, account_id, "view.kept", now)
+
+
+def forget(session: Session, hub: AppContext, account_id: str, name: str, now: datetime) -> None:
+    """Forget a choice; one that is not there was forgotten before."""
+    session.execute(
+        delete(table(SavedView)).where(
+            SavedView.district == hub.district, SavedView.account_id == account_id, SavedView.name == name
+        )
+    )
+    _log(session, hub, account_id, "view.forgotten", now)
+
+
+def _log(session: Session, hub: AppContext, account_id: str, action: str, now: datetime) -> None:
+    audit.append(session, hub.district, audit.OFFICE, action, actor=f"account:{account_id}", now=now)

@@ -1,0 +1,184 @@
+"""The desk's lists as text, for who operates the installation: what is shown with names is logged, as for anybody."""
+
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from server.context import AppContext
+from server.review import conflicts, duplicate_pairs, quarantine, tablets
+from server.review.scope import Scope
+from server.tabular import cell, csv_text, text_table
+
+OPERATOR: Final = "operator"
+CASE_COLUMNS: Final = (
+    "actor",
+    "counter",
+    "state",
+    "received_at",
+    "post",
+    "tablet",
+    "kind",
+    "name",
+    "measured_on",
+    "source",
+    "reasons",
+)
+CONFLICT_COLUMNS: Final = (
+    "kind",
+    "record",
+    "post",
+    "name",
+    "measured_on",
+    "source",
+    "registers",
+    "incomplete",
+)
+TABLET_COLUMNS: Final = (
+    "tablet",
+    "post",
+    "name",
+    "taken",
+    "last_sync_at",
+    "clock_offset_ms",
+    "state",
+    "announced",
+    "missing",
+    "quarantined",
+    "replaces",
+)
+"""The first seven are older than the others: scripts read them by place."""
+
+
+def list_cases(hub: AppContext, form: str, *, state: str, post_id: str | None, now: datetime) -> str:
+    """Write the changes that were set aside: `form` is table, csv or json (as the API has them)."""
+    scope = Scope.whole_district(hub, shows_names=True)
+    with hub.database.reading() as session:
+        found, _ = quarantine.cases(session, hub, scope, state=state, post_id=post_id)
+    with hub.database.transaction() as session:
+        quarantine.log_listed(session, hub, OPERATOR, len(found), 0, now)
+    if form == "json":
+        return _json([case.wire() for case in found])
+    rows = [
+        {
+            "actor": case.tablet_id,
+            "counter": case.counter,
+            "state": case.state,
+            "received_at": case.received_at.isoformat(timespec="seconds"),
+            "post": case.post_name,
+            "tablet": case.tablet_name,
+            "kind": case.kind,
+            "name": case.name,
+            "measured_on": case.measured_on,
+            "source": case.source,
+            "reasons": "; ".join(f"{why['path']} {why['code']}".strip() for why in case.reasons),
+        }
+        for case in found
+    ]
+    return csv_text(CASE_COLUMNS, rows) if form == "csv" else text_table(CASE_COLUMNS, rows)
+
+
+def show_case(hub: AppContext, actor: str, counter: int, now: datetime) -> str:
+    """Write one change that was set aside, as JSON: as it came, why, and its record as it stands."""
+    scope = Scope.whole_district(hub, shows_names=True)
+    with hub.database.reading() as session:
+        shown = quarantine.case_file(session, hub, scope, actor, counter)
+    with hub.database.transaction() as session:
+        quarantine.log_viewed(session, hub, OPERATOR, shown, now)
+    return _json(shown.wire())
+
+
+def list_conflicts(hub: AppContext, form: str, *, post_id: str | None, now: datetime) -> str:
+    """Write the records on which tablets disagree: `form` is table, csv or json (as the API has them)."""
+    scope = Scope.whole_district(hub, shows_names=True)
+    with hub.database.reading() as session:
+        found, _ = conflicts.conflicts(session, hub, scope, post_id=post_id)
+    with hub.database.transaction() as session:
+        conflicts.log_listed(session, hub, OPERATOR, len(found), 0, now)
+    if form == "json":
+        return _json([record.wire() for record in found])
+    rows = [
+        {
+            "kind": record.kind,
+            "record": record.record_id,
+            "post": record.post_name,
+            "name": record.name,
+            "measured_on": record.measured_on.isoformat() if record.measured_on else None,
+            "source": record.source,
+            "registers": " ".join(record.registers),
+            "incomplete": "yes" if record.incomplete else "",
+        }
+        for record in found
+    ]
+    return csv_text(CONFLICT_COLUMNS, rows) if form == "csv" else text_table(CONFLICT_COLUMNS, rows)
+
+
+def show_conflict(hub: AppContext, kind: str, record_id: str, now: datetime) -> str:
+    """Write one record in conflict, as JSON: every value, who gave it, and the context to pass back."""
+    scope = Scope.whole_district(hub, shows_names=True)
+    with hub.database.reading() as session:
+        shown = conflicts.dispute(session, hub, scope, kind, record_id)
+    with hub.database.transaction() as session:
+        conflicts.log_viewed(session, hub, OPERATOR, shown, now)
+    return _json(shown.wire())
+
+
+def list_duplicates(hub: AppContext, form: str, *, status: str, now: datetime) -> str:
+    """Write the pairs of children who may be one: `form` is table, csv or json (as the API has them)."""
+    scope = Scope.whole_district(hub, shows_names=True)
+    with hub.database.reading() as session:
+        found, _ = duplicate_pairs.pairs(session, hub, scope, status=status, limit=MOST_PAIRS)
+    with hub.database.transaction() as session:
+        duplicate_pairs.log_listed(session, hub, OPERATOR, len(found), 0, now)
+    if form == "json":
+        return _json([pair.wire() for pair in found])
+    rows = [
+        {
+            "score": pair.score,
+            "why": " ".join(f"{code}={percent}" for code, percent in pair.why.items()),
+            "name": pair.one.name,
+            "post": pair.one.post_name,
+            "child": pair.one.child_id,
+            "other_name": pair.other.name,
+            "other_post": pair.other.post_name,
+            "other": pair.other.child_id,
+        }
+        for pair in found
+    ]
+    return csv_text(DUPLICATE_COLUMNS, rows) if form == "csv" else text_table(DUPLICATE_COLUMNS, rows)
+
+
+def show_duplicate(hub: AppContext, one: str, other: str, now: datetime) -> str:
+    """Write two children side by side, as the API gives them, and log at both posts that somebody looked."""
+    with hub.database.reading() as session:
+        shown = duplicate_pairs.pair(session, hub, Scope.whole_district(hub, shows_names=True), one, other)
+    with hub.database.transaction() as session:
+        duplicate_pairs.log_viewed(session, hub, OPERATOR, shown, now)
+    return _json(shown.wire())
+
+
+MOST_PAIRS: Final = 10_000
+DUPLICATE_COLUMNS: Final = (
+    *("score", "why", "name", "post", "child"),
+    *("other_name", "other_post", "other"),
+)
+
+
+def list_tablets(hub: AppContext, form: str) -> str:
+    """Write the tablets with what became of each: `form` is table (with tabs), csv or json (as the API has them)."""
+    with hub.database.reading() as session:
+        found = tablets.tablets(session, hub, Scope.whole_district(hub, shows_names=False))
+    if form == "json":
+        return _json([tablet.wire() for tablet in found])
+    rows = [
+        {**tablet.wire(), "tablet": tablet.id, "post": tablet.post_name, "name": tablet.name}
+        for tablet in found
+    ]
+    if form == "csv":
+        return csv_text(TABLET_COLUMNS, rows)
+    lines = [TABLET_COLUMNS, *([cell(row[name], nothing="-") for name in TABLET_COLUMNS] for row in rows)]
+    return "\n".join("\t".join(line) for line in lines)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

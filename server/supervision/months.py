@@ -1,0 +1,298 @@
+"""What is told of a post in a month, worked out before a supervisor asks: how complete it is, and what looks odd in it.
+
+A district's month is some 50,000 records to be held against the ledger one by one, which takes seconds. A post's takes
+milliseconds, and changes only with the post. So it is kept by post and month, with the **state** that it follows from:
+
+- where the streams stand of the post, of the posts where children are now of whom its tablets wrote in the month, and of
+  those where children are who are one person with a child of its own (`health_post.head_position`; every write about a
+  child moves its post's stream on, as `reports` says);
+- how far the chains of its tablets are held, what they announced, and whether they were revoked, closed or replaced;
+- what they told of the month's days, and how many batches came since the month began;
+- what was decided about changes of theirs that were set aside.
+
+Rules kept here:
+- What is kept is told only while its state is that of now, on the snapshot that is read; any other post is worked out on
+  the spot. So nothing old is ever shown, whatever `refresh` has or has not done; it only saves waiting.
+- Rows and hashes that somebody altered behind the application's back move no state: those find `completeness` (the command
+  and the API), `doctor` and the log's verification, which always look at everything.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.context import AppContext
+from server.crypto.vault import sha256
+from server.database.engine import among, upsert
+from server.database.models import (
+    Batch,
+    Child,
+    HealthPost,
+    PostMonth,
+    QuarantineDecision,
+    Tablet,
+    TabletDay,
+    table,
+)
+from server.review import Scope
+from server.review.scope import posts_within
+from server.supervision.completeness import DayCounts, completeness, month_of
+from server.supervision.patterns import Pattern, patterns
+from server.supervision.syncs import moments
+
+FORM: Final = 1
+"""To be raised whenever the same records are told of in another way: what was kept before is then worked out again."""
+CHUNK: Final = 20
+"""Posts that are worked out together."""
+MONTHS: Final = 13
+"""Months that are worked out before they are asked for: this one and a year of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostMonthReport:
+    """What is told of a post in a month.
+
+    Parameters
+    ----------
+    children : registered and not removed, linked ones counted as one
+    day : the month's measurements
+    missing : changes that its tablets announced and that are not here
+    agrees : whether receipts and ledger agree for all of its tablets
+    """
+
+    post_id: str
+    post_name: str
+    village: str
+    children: int
+    day: DayCounts
+    missing: int
+    agrees: bool
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    id: str
+    name: str
+    village: str
+
+
+def post_month_reports(session: Session, hub: AppContext, scope: Scope, month: date) -> list[PostMonthReport]:
+    """Tell of every post in scope, by name.
+
+    Parameters
+    ----------
+    month : any day of it
+    """
+    posts, states = _posts(session, hub, scope), _States(session, hub, month)
+    kept = {
+        row.post_id: row.told
+        for row in _rows(session, hub, month)
+        if row.state == states.of(row.post_id, orjson.loads(row.others))
+    }
+    stale = [post for post in posts if post not in kept]
+    kept |= {post: text for post, _, text in _worked_out(session, hub, scope, stale, month)}
+    names = _names(session, hub)
+    return [_read(post, orjson.loads(kept[post.id]), names) for post in posts.values()]
+
+
+def refresh(hub: AppContext, now: datetime, *, actor: str, months: int = MONTHS) -> int:
+    """Work out what is not kept as it is now, of so many months back from this one; give how many posts' months that was."""
+    due: dict[str, list[date]] = {}
+    month = hub.settings.today(now).replace(day=1)
+    for _ in range(months):
+        for post in _stale(hub, month):
+            due.setdefault(post, []).append(month)
+        month = (month - timedelta(days=1)).replace(day=1)
+    posts = sorted(due)
+    for start in range(0, len(posts), CHUNK):
+        _keep(hub, {post: due[post] for post in posts[start : start + CHUNK]}, actor, now)
+    return sum(map(len, due.values()))
+
+
+def _rows(session: Session, hub: AppContext, month: date) -> Iterable[Any]:
+    c = table(PostMonth).c
+    query = select(c.post_id, c.state, c.others, c.told).where(
+        c.district == hub.district, c.month == month.replace(day=1)
+    )
+    return session.connection().execute(query).all()
+
+
+def _stale(hub: AppContext, month: date) -> list[str]:
+    """Give the posts of which nothing is kept that holds now."""
+    with hub.database.reading() as session:
+        states = _States(session, hub, month)
+        kept = {row.post_id: row for row in _rows(session, hub, month)}
+        posts = _posts(session, hub, Scope.whole_district(hub, shows_names=False))
+    return [
+        post
+        for post in posts
+        if post not in kept or kept[post].state != states.of(post, orjson.loads(kept[post].others))
+    ]
+
+
+def _keep(hub: AppContext, due: Mapping[str, Sequence[date]], actor: str, now: datetime) -> None:
+    """Work out some posts on a snapshot, then write it down; who does it at the same time writes the same, or what does not
+    hold any more and is seen to be so."""
+    scope, rows = Scope.whole_district(hub, shows_names=False), []
+    with hub.database.reading() as session:
+        for month in sorted({month for months in due.values() for month in months}):
+            states = _States(session, hub, month)
+            posts = [post for post, months in due.items() if month in months]
+            for post, others, text in _worked_out(session, hub, scope, posts, month):
+                key = {"district": hub.district, "month": month, "post_id": post}
+                state = states.of(post, others)
+                rows.append({**key, "state": state, "others": orjson.dumps(others).decode(), "told": text})
+    with hub.database.transaction() as session:
+        upsert(session, table(PostMonth), rows)
+        details, action = {"posts": len(due), "rows": len(rows)}, "oversight.worked-out"
+        audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+
+
+# -- the state ------------------------------------------------------------------------------------
+
+
+class _States:
+    """The states of all posts of a district in a month, on one snapshot."""
+
+    def __init__(self, session: Session, hub: AppContext, month: date) -> None:
+        first, last = month_of(month)
+        district, connection = hub.district, session.connection()
+        heads = connection.execute(
+            select(HealthPost.id, HealthPost.head_position).where(HealthPost.district == district)
+        )
+        self._common = f"{FORM}/{hub.settings.time_zone}"
+        self._heads: Mapping[str, int] = dict(heads.all())
+        days = connection.execute(
+            select(
+                *(TabletDay.tablet_id, func.count(), func.sum(TabletDay.measured)),
+                func.max(TabletDay.told_at),
+            )
+            .where(TabletDay.district == district, TabletDay.measured_on.between(first, last))
+            .group_by(TabletDay.tablet_id)
+        )
+        batches = connection.execute(
+            select(Batch.tablet_id, func.count(), func.max(Batch.received_at))
+            .where(Batch.district == district, Batch.received_at >= moments(hub, first, last)[0])
+            .group_by(Batch.tablet_id)
+        )
+        decisions = connection.execute(
+            select(QuarantineDecision.actor, func.count(), func.max(QuarantineDecision.decided_at))
+            .where(QuarantineDecision.district == district)
+            .group_by(QuarantineDecision.actor)
+        )
+        facts: dict[str, list[Any]] = {}
+        for found in (days, batches, decisions):
+            for tablet, *values in found.all():
+                facts.setdefault(tablet, []).append(values)
+        self._tablets: dict[str, list[Any]] = {}
+        rows = connection.execute(
+            select(
+                *(Tablet.id, Tablet.post_id, Tablet.replaces, Tablet.last_sync_at, Tablet.head_counter),
+                *(Tablet.taken, Tablet.chain_hash, Tablet.revoked_at, Tablet.split_at),
+            )
+            .where(Tablet.district == district)
+            .order_by(Tablet.id)
+        ).all()
+        heard = {row.replaces for row in rows if row.last_sync_at is not None or row.head_counter}
+        for row in rows:
+            chain = row.id, row.head_counter, row.taken, row.chain_hash, row.id in heard
+            closed = row.revoked_at is not None, row.split_at is not None
+            self._tablets.setdefault(row.post_id, []).append((*chain, *closed, facts.get(row.id, ())))
+
+    def of(self, post_id: str, others: Iterable[str]) -> str:
+        """Give the state of a post, with the posts whose streams it follows from beside its own."""
+        heads = [self._heads.get(post) for post in (post_id, *others)]
+        return sha256(repr((self._common, heads, self._tablets.get(post_id, ()))).encode()).hex()[:32]
+
+
+# -- working out ----------------------------------------------------------------------------------
+
+
+def _posts(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Post]:
+    rows = session.connection().execute(
+        select(HealthPost.id, HealthPost.name, HealthPost.village_code)
+        .where(posts_within(hub, scope))
+        .order_by(HealthPost.name, HealthPost.id)
+    )
+    return {post_id: _Post(post_id, name, village or "") for post_id, name, village in rows.all()}
+
+
+def _worked_out(
+    session: Session, hub: AppContext, scope: Scope, posts: Collection[str], month: date
+) -> Iterator[tuple[str, list[str], str]]:
+    """Work out some posts of a scope: for each its id, the other posts that it follows from, and what is told, as JSON."""
+    if not posts:
+        return
+    first, last = month_of(month)
+    report = completeness(session, hub, scope, first, last, only=posts)
+    odd: dict[str, list[Pattern]] = {}
+    for one in patterns(session, hub, scope, first, last, posts):
+        odd.setdefault(one.post_id, []).append(one)
+    kin = _kin(session, hub)
+    for post in report.posts:
+        days = [records for tablet in post.tablets for records in tablet.days.values()]
+        others = kin.get(post.id, set()).union(*(records.elsewhere for records in days))
+        post_month_reports = {
+            "children": post.children,
+            "day": astuple(sum(report.days([post]).values(), DayCounts())),
+            "missing": post.counters().missing,
+            "agrees": not any(tablet.doubtful for tablet in post.tablets),
+            "patterns": [
+                (one.code, one.day, one.count, one.of, one.tablet_id, one.value)
+                for one in odd.get(post.id, ())
+            ],
+        }
+        yield post.id, sorted(others - {post.id}), orjson.dumps(post_month_reports).decode()
+
+
+def _kin(session: Session, hub: AppContext) -> dict[str, set[str]]:
+    """Give, by post, where children are who are one person with a child of it: what is measured of them is of its child."""
+    linked = session.connection().execute(
+        select(Child.person_id, Child.post_id).where(
+            Child.district == hub.district, Child.person_id != Child.id
+        )
+    )
+    persons: dict[str, set[str]] = {}
+    for person_id, post_id in linked.all():
+        persons.setdefault(person_id, set()).add(post_id)
+    c = table(Child).c
+    heads = select(c.id, c.post_id).where(c.district == hub.district, among(c.id))
+    for person_id, post_id in session.connection().execute(heads, {"among": list(persons)}).all():
+        persons[person_id].add(post_id)
+    found: dict[str, set[str]] = {}
+    for posts in persons.values():
+        for post in posts:
+            found.setdefault(post, set()).update(posts)
+    return found
+
+
+def _names(session: Session, hub: AppContext) -> dict[str, str]:
+    rows = session.connection().execute(select(Tablet.id, Tablet.name).where(Tablet.district == hub.district))
+    return dict(rows.all())
+
+
+def _read(post: _Post, told: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:
+    found = [
+        Pattern(
+            *(code, post.id, post.name, date.fromisoformat(day), count, of),
+            *(tablet, names.get(tablet, ""), value),
+        )
+        for code, day, count, of, tablet, value in told["patterns"]
+    ]
+    return PostMonthReport(
+        *(
+            post.id,
+            post.name,
+            post.village,
+            told["children"],
+            DayCounts(*told["day"]),
+        ),
+        *(told["missing"], told["agrees"], tuple(found)),
+    )

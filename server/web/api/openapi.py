@@ -1,0 +1,242 @@
+"""`/api/openapi.json`: every route, described in OpenAPI 3.1.
+
+Nothing is described twice. Routes, methods and kinds of identifier come from the routes themselves, what a route is for from
+its docstring, who may ask from its guard, what it takes from `server.web.request_schemas`, messages from `schemas`, refusals
+from the table of problems.
+
+Anybody may read it: it tells of this release what its source tells, and nothing of who or what is here.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Blueprint, Flask, Response, current_app
+from marshmallow import Schema, fields, validate
+from werkzeug.routing import Rule
+
+from schemas.receipt import AnswerSchema, EnrolAnswerSchema, ItemField, Published
+from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Strict, Text, Whole
+from server.errors import PROBLEMS
+from server.web.auth import ANYBODY, needs
+from server.web.request_schemas import BODY, TAKEN, RequestSchema
+
+bp = Blueprint("openapi", __name__)
+
+KINDS: Final[Mapping[type[fields.Field[Any]], tuple[str, str | None]]] = {
+    Text: ("string", None),
+    Whole: ("integer", None),
+    Flag: ("boolean", None),
+    Object: ("object", None),
+    Day: ("string", "date"),
+    Instant: ("string", "date-time"),
+}
+ANSWERS: Final[Mapping[str, type[Schema]]] = {
+    "POST /api/v1/sync": AnswerSchema,
+    "POST /api/v1/enrol": EnrolAnswerSchema,
+}
+CREATED: Final = (
+    *("POST /api/v1/people", "POST /api/v1/tablets/codes", "POST /api/v1/aid/donors"),
+    *("POST /api/v1/aid/commitments", "POST /api/v1/aid/activities", "POST /api/v1/aid/sheets"),
+    "POST /api/v1/children/<child_id>/rights",
+)
+SENDS_FILES: Final = ("POST /api/v1/exports",)
+FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
+PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+REFUSALS: Final[Mapping[str, str]] = {
+    "4XX": "Refused; `code` says why, `title` and `title_en` what to do.",
+    "5XX": "The server could not; ask again later.",
+}
+
+
+@bp.get("/api/openapi.json")
+def openapi() -> Response:
+    """Give this description."""
+    return Response(_written(current_app._get_current_object()), mimetype="application/json")  # type: ignore[attr-defined]
+
+
+@cache
+def _written(app: Flask) -> bytes:
+    return orjson.dumps(description(app))
+
+
+def description(app: Flask) -> dict[str, Any]:
+    """Describe every route of an application."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_name)  # type: ignore[arg-type]  # None: no name
+    spec = APISpec(
+        title="posyandu-sync",
+        version="1",
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={
+            "description": "Tablets sign what they send; programs of people carry the cookie of a session, and on every "
+            "POST its token in X-CSRFToken. Pages answer HTML under the same rules."
+        },
+    )
+    converter: Any = plugin.converter  # it has no types
+    for kind, (name, form) in KINDS.items():
+        converter.map_to_openapi_type(kind, name, form)
+    converter.attribute_functions.remove(converter.field2pattern)  # _patterns knows ours
+    converter.add_attribute_function(_patterns)
+    converter.add_attribute_function(_made_of)
+    cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
+    spec.components.security_scheme("session", cookie)
+    spec.components.schema("Problem", _problem())
+    for rule in sorted(app.url_map.iter_rules(), key=lambda one: one.rule):
+        path, parameters = _path(rule)
+        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        view = app.view_functions[rule.endpoint]
+        described = {method.lower(): _operation(converter, method, rule, view) for method in methods}
+        spec.path(path, parameters=parameters, operations=described)
+    return spec.to_dict()
+
+
+def _name(schema: Any) -> str | None:
+    """Name a message after its module and class; one without a class of its own is written where it is used."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    name = kind.__name__.removesuffix("Schema")
+    return None if name.startswith("Generated") else f"{kind.__module__.rpartition('.')[2]}.{name}"
+
+
+def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    """Write regular expressions as JSON Schema has them (ECMA 262), where they need not match from the start."""
+    found = [
+        {"pattern": f"^{_ecma(rule.regex.pattern)}"}
+        for rule in field.validators
+        if isinstance(rule, validate.Regexp)
+    ]
+    return found[0] if len(found) == 1 else {"allOf": found} if found else {}
+
+
+def _ecma(pattern: str | bytes) -> str:
+    """Translate what ours use: an end, a dot that is any character; half a surrogate pair comes in no UTF-8 anyway."""
+    return str(pattern).replace(r"\Z", "$").replace(".*", r"[\s\S]*").replace(r"\ud800-\udfff", "")
+
+
+def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
+    """Describe what is made of other fields."""
+    match field:
+        case ListOf():
+            size = {"minItems": ret.pop("minLength"), "maxItems": ret.pop("maxLength")}
+            return {"type": "array", "items": self.field2property(field.member), **size}
+        case MapOf():
+            inside = {"additionalProperties": self.field2property(field.member)}
+            size = {"minProperties": ret.pop("minLength"), "maxProperties": ret.pop("maxLength")}
+            return {"type": "object", "propertyNames": self.field2property(field.key), **inside, **size}
+        case Published():
+            ret.clear()
+            return {"anyOf": [self.resolve_nested_schema(field.inside), self.field2property(field.siblings)]}
+        case ItemField():
+            item = self.field2property(field.pair)
+            return {
+                **item,
+                "prefixItems": [*item["prefixItems"], self.field2property(field.reasons)],
+                "maxItems": 3,
+            }
+        case Pair():
+            both = [self.field2property(field.first), self.field2property(field.second)]
+            return {"type": "array", "prefixItems": both, "minItems": 2, "maxItems": 2}
+    return {}
+
+
+def _problem() -> dict[str, Any]:
+    """Describe a refusal (RFC 9457), with every code that there is."""
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["type", "code", "status", "title", "title_en"],
+        "properties": {
+            "type": text,
+            "code": {"enum": sorted(PROBLEMS)},
+            "status": {"enum": sorted({kind.status for kind in PROBLEMS.values()})},
+            "title": text | {"description": "in Indonesian"},
+            "title_en": text,
+            "reasons": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+
+
+_PARAMETER: Final = re.compile(r"<(?:([a-z]+)(?:\(([^)]*)\))?:)?([a-z_]+)>")
+
+
+def _path(rule: Rule) -> tuple[str, list[dict[str, Any]]]:
+    """Give the path as OpenAPI writes it, and its parameters."""
+    parameters = []
+    for kind, choices, name in _PARAMETER.findall(rule.rule):
+        schema: dict[str, Any] = {"type": "string", "minLength": 1}
+        if kind == "uuid":
+            schema = {"type": "string", "format": "uuid"}
+        elif kind == "int":
+            schema = {"type": "integer", "minimum": 0}
+        elif kind == "any":
+            schema = {"enum": [one.strip() for one in choices.split(",")]}
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    return _PARAMETER.sub(r"{\3}", rule.rule), parameters
+
+
+def _operation(converter: Any, method: str, rule: Rule, view: Any) -> dict[str, Any]:
+    named, who = f"{method} {rule.rule}", needs(view)
+    taken = TAKEN.get(named, RequestSchema())
+    found: dict[str, Any] = {
+        "operationId": f"{method.lower()} {rule.endpoint}",
+        "tags": [rule.endpoint.partition(".")[0]],
+        "summary": _summary(view),
+        "parameters": [
+            {"name": name, "in": "query", "schema": converter.field2property(field)}
+            for name, field in taken.address.items()
+        ],
+        "responses": _responses(converter, named, rule),
+        "security": [] if who == ANYBODY else [{"session": []}],
+    }
+    if who != ANYBODY:
+        found["x-permission"] = who
+    if method == "POST":
+        found["requestBody"] = {"required": True, "content": _body(converter, rule, taken)}
+    return found
+
+
+def _summary(view: Any) -> str:
+    return " ".join((view.__doc__ or "").split("\n\n")[0].split())
+
+
+def _body(converter: Any, rule: Rule, taken: RequestSchema) -> dict[str, Any]:
+    if taken.file == BODY:
+        return {"application/octet-stream": {"schema": {}}}
+    if isinstance(taken.json, type):
+        return {"application/json": {"schema": converter.resolve_nested_schema(taken.json)}}
+    if taken.json is not None or rule.rule.startswith("/api/"):
+        members = Strict.from_dict(dict(taken.json or {}))
+        return {"application/json": {"schema": converter.schema2jsonschema(members)}}
+    form = converter.schema2jsonschema(Strict.from_dict(dict(taken.form)))
+    form["properties"]["csrf_token"] = {"type": "string"}
+    form["additionalProperties"] = taken.more_fields
+    if taken.file:
+        form["properties"][taken.file] = {}
+        return {"multipart/form-data": {"schema": form}}
+    return {"application/x-www-form-urlencoded": {"schema": form}}
+
+
+def _responses(converter: Any, named: str, rule: Rule) -> dict[str, Any]:
+    """Say what may be answered: what was asked for, the way to somewhere else, or a problem (as a page, to a browser)."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    ending = rule.rule[-4:]
+    if rule.rule.startswith("/api/"):
+        schema: Any = {} if named in SENDS_FILES else {"type": "object"}
+        if named in ANSWERS:
+            schema = converter.resolve_nested_schema(ANSWERS[named])
+        content: dict[str, Any] = {"*/*" if named in SENDS_FILES else "application/json": {"schema": schema}}
+        refused: dict[str, Any] = PROBLEM
+    else:
+        content = {FILES[ending]: {"schema": {}}} if ending in FILES else {"*/*": {"schema": {}}}
+        refused = {**page, **PROBLEM}
+    status = "201" if named in CREATED else "200"
+    answers: dict[str, Any] = {status: {"description": "What was asked for.", "content": content}}
+    if not rule.rule.startswith("/api/"):
+        answers["3XX"] = {"description": "Somewhere else; not signed in: to the sign-in page."}
+    return answers | {
+        status: {"description": words, "content": refused} for status, words in REFUSALS.items()
+    }

@@ -1,0 +1,72 @@
+"""What a carrier asks: take these sealed letters, and give me the receipts to bring back.
+
+Anyone may ask, signed in or not: a letter proves itself. So that nobody can keep tablets waiting with a flood of letters,
+a worker looks at one delivery at a time and tells the next to come again, each address has a budget, and a letter takes a
+tablet's turn only when its signature was found to be good.
+"""
+
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from flask import Blueprint, Response, g, request
+
+from server.errors import Problem
+from server.sync.relay import CARRIER, MOST_LETTERS, deliver
+from server.web.api.sync import hub, json_answer, turn
+from server.web.rate_limit import Budget
+from server.web.request_body import read_json
+
+bp = Blueprint("carried_api", __name__, url_prefix="/api/v1")
+
+LETTERS_A_MINUTE: Final = 300
+"""From one address to one worker: the bag of a health centre that serves a hundred tablets."""
+SECONDS_WHEN_BUSY: Final = 5
+_DELIVERING = threading.Lock()
+
+
+BUDGET: Final = Budget(LETTERS_A_MINUTE)
+
+
+@bp.get("/carried")
+def sealing_key() -> Response:
+    """Give the key to which a tablet seals what others shall carry, and how much a delivery may hold."""
+    settings = hub().settings
+    limits = {"letters": MOST_LETTERS, "bytes": settings.max_inflated_bytes}
+    return json_answer(orjson.dumps({"sealing": hub().vault.sealing_key(), "limits": limits}))
+
+
+@bp.post("/carried")
+def bring() -> Response:
+    """Take letters; answer, in their order, a sealed receipt or a code for each."""
+    settings = hub().settings
+    bags = replace(settings, max_body_bytes=settings.max_inflated_bytes)  # ciphertext does not shrink
+    message, _ = read_json(request, bags)
+    letters = _letters(message)
+    if not _DELIVERING.acquire(blocking=False):
+        raise Problem("too-many-tries", seconds=SECONDS_WHEN_BUSY)
+    try:
+        wait = BUDGET.seconds_to_wait(request.remote_addr or "", len(letters), time.monotonic())
+        if wait:
+            raise Problem("too-many-tries", seconds=wait)
+        brought = deliver(hub(), letters, actor=CARRIER, now=datetime.now(UTC), turn=turn())
+    finally:
+        _DELIVERING.release()
+    refused = {one.code for one in brought if one.code}
+    g.problem = min(refused) if refused else None  # for the metrics, which would not see it behind a 200
+    return json_answer(orjson.dumps({"answers": [one.answer() for one in brought]}))
+
+
+def _letters(message: object) -> list[object]:
+    """Give the letters of `{"letters": […]}`."""
+    letters = message.get("letters") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or set(message) != {"letters"} or not isinstance(letters, list):
+        raise Problem("request-malformed", reason='{"letters": [...]}')
+    if not letters:
+        raise Problem("request-malformed", reason='"letters": []')
+    if len(letters) > MOST_LETTERS:
+        raise Problem("batch-too-large", limit=f"{MOST_LETTERS} letters")
+    return letters

@@ -1,0 +1,191 @@
+"""Who asks, and how far they have come: every request passes here before any view reads anything.
+
+Rules kept here:
+- Before the second factor was passed nothing is open but the way to pass it, signing out and the language: for pages the
+  person is led there, a program is told `second-factor-required`.
+- A view says which permission it needs (`permitted`); without one it is for everybody who is signed in (`signed_in`), and
+  neither means that it is for the whole world. What of it is in scope is asked in the query.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+from flask import Flask, current_app, g, redirect, request, session as cookie, url_for
+
+from server import accounts
+from server.accounts import Person, SignedIn, sessions
+from server.accounts.roles import PERMISSIONS
+from server.context import AppContext
+from server.errors import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
+"""Blueprints that know nobody by a cookie."""
+BEFORE: Final = frozenset(
+    {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people_pages.invitation"}
+)
+WAY: Final = {sessions.WAITING: "people_pages.second_factor_code", sessions.BARE: "people_pages.set_up"}
+"""Where a session is led that has not come to the end of signing in."""
+_SAFE_PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_\-?=&.%]*")
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+"""In this order: most browsers also call themselves by the names of others further down."""
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def init_app(app: Flask) -> None:
+    """Let every request pass here."""
+    app.before_request(recognise)
+
+
+def hub() -> AppContext:
+    """Give the installation that this application serves."""
+    opened: AppContext = current_app.extensions["hub"]
+    return opened
+
+
+def recognise() -> Any:
+    """Find out who asks, and lead whoever has not come to the end of signing in there."""
+    if request.blueprint in NO_COOKIE or request.endpoint == "static":
+        return None  # without a look at the cookie: such an answer does not vary with it
+    token = cookie.get("token")
+    if not token:
+        return None
+    now = datetime.now(UTC)
+    with hub().database.reading() as session:
+        found = accounts.session_of(session, hub(), token, now)
+    if found is None:
+        return None
+    g.signed_in = found
+    sessions.seen(hub(), found, now)
+    if found.stage == sessions.OPEN:
+        g.person = found.person
+        return None
+    if request.endpoint is None or request.endpoint in BEFORE or request.endpoint == WAY[found.stage]:
+        return None
+    if is_api():
+        raise Problem("second-factor-required")
+    return redirect(url_for(WAY[found.stage], next=came_for()))
+
+
+def is_api() -> bool:
+    """Say whether a program asks, which is answered and never led anywhere."""
+    return request.path.startswith("/api/")
+
+
+def person() -> Person:
+    """Give who asks, behind `signed_in` or `permitted`."""
+    known: Person = g.person
+    return known
+
+
+def this_session() -> SignedIn:
+    """Give the session of who asks, at whatever stage."""
+    known: SignedIn = g.signed_in
+    return known
+
+
+ANYBODY, PERSON = "anybody", "signed-in"
+
+
+def needs(view: Callable[..., Any]) -> str:
+    """Say what a view's guard asks for: a permission of the table, `PERSON` or `ANYBODY`."""
+    return str(getattr(view, "needs", ANYBODY))
+
+
+def signed_in(view: Callable[P, R]) -> Callable[P, R]:
+    """Let only people in: others are shown the way to sign in, programs are told 401."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return view(*args, **kwargs) if g.get("person") is not None else _stranger()
+
+    guarded.__dict__["needs"] = PERSON
+    return guarded
+
+
+def permitted(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only people in whose role has a permission of the table.
+
+    Raises
+    ------
+    Problem
+        `sign-in-required` for a program that is not signed in, `not-allowed` for another role.
+    """
+    PERMISSIONS[permission]  # a slip is found at the start, not when somebody asks
+
+    def guard(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+            if g.get("person") is None:
+                return _stranger()
+            if not person().may(permission):
+                raise Problem("not-allowed")
+            return view(*args, **kwargs)
+
+        guarded.__dict__["needs"] = permission
+        return guarded
+
+    return guard
+
+
+def _stranger() -> Any:
+    if is_api():
+        raise Problem("sign-in-required")
+    return redirect(url_for("pages.sign_in", next=came_for()))
+
+
+def came_for() -> str:
+    """Give the address that was asked for, to be led back to; the front page where going back would repeat something."""
+    return safe_path(request.full_path.rstrip("?")) if request.method == "GET" else "/"
+
+
+def safe_path(path: str | None) -> str:
+    """Give a path of this site; anything that a browser could take for another site becomes the front page."""
+    return path if path and _SAFE_PATH.fullmatch(path) else "/"
+
+
+def let_in(token: str) -> None:
+    """Give the browser a new session's token; nothing of an earlier visitor's session lives on."""
+    cookie.clear()
+    cookie["token"] = token
+
+
+def address() -> str:
+    """Give where the request comes from, as limits count: of IPv6 the network, since one house has all of it."""
+    text = request.remote_addr or ""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if parsed.version == 6:
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return text
+
+
+def browser() -> str:
+    """Name the browser that asks in a few words: "Chrome, Android"; "" for one that is not known."""
+    said = request.user_agent.string
+    names = [name for sign, name in _BROWSERS if sign in said][:1]
+    return ", ".join(names + [name for sign, name in _SYSTEMS if sign in said][:1])

@@ -1,0 +1,133 @@
+"""What operators see: one structured log line a request, metrics, health. Never a path, a query, a body or a name: the
+route's pattern stands for the address, so nothing personal can leak into a log.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.config import metrics_directory
+from server.context import AppContext
+from server.database.ids import new_id
+from server.database.migrations import newest, present
+from server.database.models import Flag, Tablet
+from server.errors import Problem
+
+bp = Blueprint("observed", __name__)
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+PROXIED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""What a proxy adds: then the neighbour on this machine speaks for somebody elsewhere."""
+
+REQUESTS = Counter("posyandu_requests", "Requests answered", ["route", "method", "status"])
+SECONDS = Histogram(
+    "posyandu_request_seconds",
+    "Time to answer",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+OUTCOMES = Counter("posyandu_refusals", "Requests refused as a whole", ["code"])
+
+
+def init_app(app: Flask) -> None:
+    """Time, number and log every request."""
+    log = structlog.get_logger("posyandu.http")
+
+    @app.before_request
+    def begin() -> None:
+        g.started = time.perf_counter()
+        g.request_id = new_id()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        method = request.method if request.method in METHODS else "other"  # a client may make up any word
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        REQUESTS.labels(route, method, str(response.status_code)).inc()
+        SECONDS.labels(route).observe(seconds)
+        if g.get("problem"):
+            OUTCOMES.labels(g.problem).inc()
+        response.headers["X-Request-ID"] = g.get("request_id", "")
+        log.info(
+            "request",
+            request_id=g.get("request_id"),
+            method=method,
+            route=route,
+            status=response.status_code,
+            ms=round(seconds * 1000, 1),
+            bytes_in=request.content_length or 0,
+            bytes_out=response.content_length or 0,
+            problem=g.get("problem"),
+        )
+        return response
+
+
+@bp.get("/healthz")
+def alive() -> Response:
+    """Answer that the process runs."""
+    return jsonify(status="ok")
+
+
+@bp.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Answer whether requests can be served: database reached and of this release's schema."""
+    hub: AppContext = current_app.extensions["hub"]
+    try:
+        revision = present(hub.settings.database_url)
+    except SQLAlchemyError:
+        return jsonify(status="unavailable", why="the database cannot be reached"), 503
+    if revision != newest():
+        return jsonify(status="unavailable", why=f"schema {revision}, this release needs {newest()}"), 503
+    return jsonify(status="ready"), 200
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Give Prometheus metrics of all workers to a collector on this machine, and to nobody through a proxy."""
+    if request.remote_addr not in LOOPBACK or any(name in request.headers for name in PROXIED):
+        raise Problem("not-allowed")
+    hub: AppContext = current_app.extensions["hub"]
+    registry = CollectorRegistry()
+    if metrics_directory():
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped library
+    body = generate_latest(registry if metrics_directory() else REGISTRY)
+    try:
+        gauges = _gauges(hub)
+    except SQLAlchemyError:
+        gauges = b"# TYPE posyandu_database_up gauge\nposyandu_database_up 0\n"
+    return Response(body + gauges, mimetype=CONTENT_TYPE_LATEST.split(";")[0])
+
+
+def _gauges(hub: AppContext) -> bytes:
+    """Give what is counted in the database, so that every worker says the same."""
+    with hub.database.reading() as session:
+        flagged = session.execute(
+            select(Flag.urgency, func.count(Flag.child_id.distinct()))
+            .where(Flag.district == hub.district)
+            .group_by(Flag.urgency)
+        ).all()
+        newest_sync = session.execute(
+            select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
+        ).scalar()
+    lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
+    lines += ["# TYPE posyandu_flagged_children gauge"]
+    lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
+    if newest_sync is not None:
+        age = (datetime.now(UTC) - newest_sync).total_seconds()
+        lines += ["# TYPE posyandu_seconds_since_sync gauge", f"posyandu_seconds_since_sync {age:.0f}"]
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,583 @@
+"""Aid: the gap and who could close it, donors and commitments, companies' sheets, a child's aid, and a donor's own page.
+
+Rules kept here:
+- What is worked out stands in `server.aid`; here forms become what that room is asked.
+- Who sees no child (TPPS) sees how many have nothing, by village and need, and assigns so many; never whom. How many are
+  helped is told from five on. A donor sees its own aid alone.
+- Every form works without JavaScript; sent twice, it has the effect of once.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from server.aid import area as places, deliveries, need, progress, register, sheets, words as codes
+from server.aid.area import AidArea
+from server.aid.rules import rules
+from server.database.ids import new_id
+from server.database.models import AidActivity, Donor
+from server.errors import Problem
+from server.reports.small_number_suppression import FEWEST
+from server.review import Scope, search
+from server.sync import server_edits
+from server.web import formatting
+from server.web.api.staff import acting, parse_int
+from server.web.auth import permitted, person
+from server.web.formatting import N_
+from server.web.pages.frame import hub
+
+bp = Blueprint("aid", __name__)
+Answer = str | AnyResponse | tuple[str, int]
+
+MOST_ROWS: Final = register.MOST_ROWS
+MOST_PROPOSALS, MOST_VILLAGES, PAGE_ROWS = 40, 60, 50
+TABLES: Final[Mapping[str, codes.Words]] = {
+    "menu": codes.MENUS,
+    "funds": codes.FUNDS,
+    "kind": codes.DONOR_KINDS,
+    "authority": codes.AUTHORITIES,
+    "category": codes.CATEGORIES,
+    "status": codes.STATUSES,
+    "reaches": codes.REACHES,
+    "unit": codes.UNITS,
+    "evidence": codes.EVIDENCE,
+    "verdict": codes.VERDICTS,
+    "need": codes.NEEDS,
+    "closing": codes.CLOSINGS,
+    "field": codes.FIELDS,
+    "reason": codes.REASONS,
+}
+NEAR: Final = {
+    "village": N_("for this village"),
+    "subdistrict": N_("for this subdistrict"),
+    "district": N_("anywhere"),
+}
+SAME_BY: Final = {
+    sheets.REPORTED_TWICE: N_("Reported to another authority too"),
+    sheets.DELIVERY_KNOWN: N_("Is a delivery that is known here"),
+    sheets.DELIVERY_MADE: N_("Became a delivery of the child"),
+}
+
+
+@bp.app_context_processor
+def _in_templates() -> dict[str, Any]:
+    return {"aid_words": TABLES, "aid_of_child": _of_child}
+
+
+@bp.app_template_filter("told_of")
+def told_of(pair: tuple[str, str] | None) -> str:
+    """Give a code's words in the reader's language; nothing for a code that is not known."""
+    return pair[formatting.language() == "en"] if pair else "?"
+
+
+@bp.app_template_filter("told_of_each")
+def told_of_each(table: codes.Words) -> list[tuple[str, str]]:
+    """Give each code of a table with its words in the reader's language."""
+    return [(code, told_of(pair)) for code, pair in table.items()]
+
+
+@bp.app_template_filter("rupiah")
+def rupiah(value: int | None) -> str:
+    """Write a sum: Rp 2.700.000."""
+    if value is None:
+        return "–"
+    text = f"{value:,}"
+    return f"Rp\N{NO-BREAK SPACE}{text if formatting.language() == 'en' else text.replace(',', '.')}"
+
+
+@bp.app_template_filter("few")
+def few(count: int) -> str:
+    """Write a number of children for who sees none of them: 1 to 4 are "fewer than 5"."""
+    if not 0 < count < FEWEST or person().may("see_children"):
+        return str(count)
+    return f"<\N{NO-BREAK SPACE}{FEWEST}"
+
+
+def _day(name: str, otherwise: date) -> date:
+    """Read a day of the address."""
+    try:
+        return date.fromisoformat(request.args.get(name) or otherwise.isoformat())
+    except ValueError as error:
+        raise Problem("request-malformed", reason=name) from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _tried(work: Callable[[Session], object]) -> Problem | None:
+    """Do what a form asks; give what is wrong with what was typed, to be shown beside the form.
+
+    What comes of racing another is tried again, as `office.decide` does."""
+    try:
+        server_edits.decide(hub(), work)
+    except Problem as refused:
+        if refused.code not in ("change-invalid", "sheet-unreadable"):
+            raise
+        return refused
+    return None
+
+
+def _page(template: str, problem: Problem | None, **shown: Any) -> Answer:
+    """Show a page with a form; with the answer's status where the form was refused."""
+    page = render_template(template, problem=problem.body() if problem else None, typed=request.form, **shown)
+    return (page, problem.kind.status) if problem else page
+
+
+def _today() -> date:
+    return hub().settings.today(_now())
+
+
+# -- the gap --------------------------------------------------------------------------------------
+
+
+@bp.get("/bantuan")
+@permitted("manage_aid")
+def overview() -> Answer:
+    """Show who has nothing, where aid goes twice or where nobody needs it, and what could close the gap."""
+    today = _today()
+    first, last = sorted((_day("dari", today.replace(day=1)), _day("sampai", today)))
+    with hub().database.reading() as session:
+        own_area = AidArea.of(session, hub(), person())
+        area = own_area.narrowed(hub(), request.args.get("wilayah", ""))
+        names = places.names_of(session, hub())
+        shown = need.standing(session, hub(), area, first, last, today)
+        donors = {donor.id: donor.name for donor in register.donors(session, hub())}
+        page = render_template(
+            "aid_gap.html",
+            shown=shown,
+            names=names,
+            donors=donors
+            | {"state": formatting.translate("the state"), "pmt": formatting.translate("a PMT course")},
+            regions=_regions_of(own_area, names),
+            chosen=request.args.get("wilayah", ""),
+            first=first,
+            last=last,
+            near=NEAR,
+            same_by=SAME_BY,
+            most_proposals=MOST_PROPOSALS,
+            most_villages=None if "semua" in request.args else MOST_VILLAGES,
+        )
+    with hub().database.transaction() as session:
+        need.log_viewed(session, hub(), shown, acting(), _now())
+    return page
+
+
+def _regions_of(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List the subdistricts and villages of an area, to choose from."""
+    upper = sorted({code.rpartition(".")[0] for code in area.villages})
+    found: list[tuple[str, str]] = []
+    for code in upper:
+        found.append((code, names.get(code, code)))
+        found += [(v, f"  {names[v].partition(',')[0]}") for v in area.villages if v.startswith(f"{code}.")]
+    return found
+
+
+@bp.post("/bantuan/tugaskan")
+@permitted("manage_aid")
+def assign() -> Answer:
+    """Promise a commitment to those whom a proposal counted."""
+    form = request.form
+
+    def work(session: Session) -> int:
+        area = AidArea.of(session, hub(), person())
+        wanted = (form.get(name, "") for name in ("komitmen", "desa", "kebutuhan", "lihat"))
+        return need.assign(session, hub(), area, *wanted, author=acting(), now=_now())
+
+    count = server_edits.decide(hub(), work)
+    flash(
+        formatting.translate(
+            "Assigned to %(count)d. Health centre and cadres see it at each child.", count=count
+        )
+    )
+    return redirect(url_for("aid.overview"))
+
+
+# -- donors and commitments -----------------------------------------------------------------------
+
+
+@bp.route("/bantuan/donatur", methods=["GET", "POST"])
+@permitted("manage_aid")
+def donors() -> Answer:
+    """List donors and what they promised; add a donor or a commitment."""
+    problem = None
+    if request.method == "POST":
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> str:
+            if typed.get("apa") != "komitmen":
+                return register.add_donor(session, hub(), typed, author=who, now=now)
+            area = AidArea.of(session, hub(), person())
+            return register.add_commitment(session, hub(), area, typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(formatting.translate("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        known, promises = register.donors(session, hub()), register.promises(session, hub())
+        return _page(
+            "aid_donors.html",
+            problem,
+            donors=known,
+            changeable={donor.id for donor in known if register.may_change_donor(area, donor, acting())},
+            promises=promises,
+            theirs={p.id for p in promises if register.is_theirs(area, p.region_code, p.made_by, acting())},
+            names=names,
+            regions=_promised_to(area, names),
+            today=_today(),
+        )
+
+
+def _promised_to(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List where somebody may say that a commitment goes."""
+    everywhere = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
+    return everywhere + [region for region in _regions_of(area, names) if area.covers(region[0])]
+
+
+@bp.route("/bantuan/donatur/<uuid:donor_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def change_donor(donor_id: object) -> Answer:
+    """Show what is known of a donor, how it is reached too, and change it. That it was shown is logged."""
+    problem = None
+    if request.method == "POST":
+        typed: dict[str, Any] = request.form.to_dict() | {"named": bool(request.form.get("named"))}
+        who, now = acting(), _now()
+
+        def work(session: Session) -> None:
+            area = AidArea.of(session, hub(), person())
+            register.change_donor(session, hub(), area, str(donor_id), typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(formatting.translate("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
+        known = {name: getattr(donor, name) for name in register.DONOR} | register.contact_of(hub(), donor)
+        page = _page("aid_change.html", problem, donor=donor, values=request.form or known)
+    with hub().database.transaction() as session:
+        register.log_donor_viewed(session, hub(), str(donor_id), acting(), _now())
+    return page
+
+
+@bp.route("/bantuan/komitmen/<uuid:commitment_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def change_commitment(commitment_id: object) -> Answer:
+    """Show a commitment, and change it: for how many, how long, where it may go."""
+    problem = None
+    if request.method == "POST":
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> None:
+            area = AidArea.of(session, hub(), person())
+            register.change_commitment(session, hub(), area, str(commitment_id), typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(formatting.translate("Saved."))
+            return redirect(url_for("aid.donors"))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        promise = register.promise_to_change(session, hub(), area, str(commitment_id), acting())
+        known = {name: getattr(promise, column) for name, column in register.COMMITMENT.items()}
+        regions = _promised_to(area, names)
+        if promise.region_code not in dict(regions):
+            regions.insert(0, (promise.region_code, names.get(promise.region_code, promise.region_code)))
+        return _page(
+            "aid_change.html",
+            problem,
+            promise=promise,
+            values=request.form or known,
+            donors=register.donors(session, hub()),
+            names=names,
+            regions=regions,
+        )
+
+
+@bp.post("/bantuan/komitmen/<uuid:commitment_id>/tutup")
+@permitted("manage_aid")
+def close_commitment(commitment_id: object) -> Answer:
+    """Close a commitment, with the reason."""
+    with hub().database.transaction() as session:
+        area, why = AidArea.of(session, hub(), person()), request.form.get("alasan", "")
+        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=_now())
+    flash(formatting.translate("Closed."))
+    return redirect(url_for("aid.donors"))
+
+
+@bp.route("/bantuan/kegiatan", methods=["GET", "POST"])
+@permitted("manage_aid")
+def activities() -> Answer:
+    """List what was done for villages and not brought in with a sheet; write one down."""
+    problem = None
+    if request.method == "POST":
+        typed, who, now = request.form.to_dict(), acting(), _now()
+
+        def work(session: Session) -> str:
+            area = AidArea.of(session, hub(), person())
+            return register.add_activity(session, hub(), area, typed, author=who, now=now)
+
+        problem = _tried(work)
+        if not problem:
+            flash(formatting.translate("Saved."))
+            return redirect(url_for("aid.activities"))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        names = places.names_of(session, hub())
+        return _page(
+            "aid_activities.html",
+            problem,
+            rows=register.activities(session, hub(), area),
+            names=names,
+            villages=places.choices(names, area.villages),
+            donors=register.donors(session, hub()),
+            today=_today(),
+        )
+
+
+# -- sheets ---------------------------------------------------------------------------------------
+
+
+@bp.route("/bantuan/lembar", methods=["GET", "POST"])
+@permitted("manage_aid")
+def all_sheets() -> Answer:
+    """List the sheets that came in; bring one in."""
+    problem = None
+    if request.method == "POST":
+        file, form, who, now = request.files.get("berkas"), request.form, acting(), _now()
+        content = file.read() if file else b""
+        brought: list[str] = []
+
+        def work(session: Session) -> None:
+            sheet_id = sheets.bring(
+                *(session, hub(), content),
+                name=(file.filename or "") if file else "",
+                reported_to=form.get("kepada", ""),
+                donor_id=form.get("donatur") or None,
+                author=who,
+                now=now,
+            )
+            brought[:] = [sheet_id]
+
+        problem = _tried(work)
+        if not problem:
+            return redirect(url_for("aid.one_sheet", sheet_id=brought[0]))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        found, known = sheets.sheets(session, hub(), area, acting()), register.donors(session, hub())
+        return _page(
+            "aid_sheets.html",
+            problem,
+            sheets=[(sheet, orjson.loads(sheet.counts)) for sheet in found],
+            donors=known,
+            names={donor.id: donor.name for donor in known},
+        )
+
+
+@bp.route("/bantuan/lembar/<uuid:sheet_id>", methods=["GET", "POST"])
+@permitted("manage_aid")
+def one_sheet(sheet_id: object) -> Answer:
+    """Show a sheet: how it would be read, or what became of its rows; take it."""
+    if request.method == "POST" and request.form.get("ambil"):
+        chosen = {name: request.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
+
+        def work(session: Session) -> Mapping[str, int]:
+            area = AidArea.of(session, hub(), person())
+            sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
+            return sheets.take(session, hub(), sheet, chosen, author=acting(), now=_now())
+
+        server_edits.decide(hub(), work)
+        return redirect(url_for("aid.one_sheet", sheet_id=sheet_id))
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
+        names = places.names_of(session, hub())
+        donor = session.get(Donor, (hub().district, sheet.donor_id)) if sheet.donor_id else None
+        common = {"sheet": sheet, "donor": donor, "names": names, "rules": rules()}
+        if sheet.state == "waiting":
+            asked = {name: request.values.get(f"kolom_{name}", "") for name in codes.FIELDS}
+            look = sheets.look(session, hub(), sheet, asked if any(asked.values()) else None)
+            page = render_template("aid_look.html", look=look, most=MOST_ROWS, **common)
+        else:
+            only, asked_row = request.args.get("hanya", ""), parse_int("baris", 0, 100_000, 0)
+            rows = [row for row in sheets.rows_of(session, hub(), area, sheet.id) if only in ("", row.status)]
+            at = next((at for at, row in enumerate(rows) if row.row == asked_row), 0)
+            number = parse_int("hal", 1, 100_000, at // PAGE_ROWS + 1)
+            shown = rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+            page = render_template(
+                "aid_rows.html",
+                rows=shown,
+                raw={row.id: _raw(row) for row in shown},
+                counts=orjson.loads(sheet.counts),
+                reasons={row.id: orjson.loads(row.reasons) for row in shown},
+                villages=places.choices(names, area.villages),
+                same_by=SAME_BY,
+                unmatched={row.id for row in shown if sheets.is_unmatched(row, _today())},
+                undelivered={row.id for row in shown if sheets.is_undelivered(row, _today())},
+                only=only,
+                number=number,
+                pages=max(1, -(-len(rows) // PAGE_ROWS)),
+                **common,
+            )
+    with hub().database.transaction() as session:
+        sheets.log_viewed(session, hub(), str(sheet_id), acting(), _now())
+    return page
+
+
+def _raw(row: AidActivity) -> Mapping[str, str]:
+    """Give a row as it came to who may know names: it may name a child."""
+    return sheets.raw_of(hub(), row) if person().may("see_names") else {}
+
+
+@bp.post("/bantuan/kegiatan/<uuid:activity_id>")
+@permitted("manage_aid")
+def decide_activity(activity_id: object) -> Answer:
+    """Overrule what was made of an activity."""
+    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("category", "menu", "village")}
+    typed |= {name: request.form.get("do") == name for name in ("apart", "drop", "restore", "verify")}
+    who, now = acting(), _now()
+
+    def work(session: Session) -> tuple[str | None, int | None]:
+        area = AidArea.of(session, hub(), person())
+        row = register.decide(session, hub(), area, str(activity_id), typed, author=who, now=now)
+        return row.sheet_id, row.row
+
+    sheet_id, number = server_edits.decide(hub(), work)
+    flash(formatting.translate("Saved."))
+    if sheet_id:
+        return redirect(_at_row(sheet_id, number))
+    return redirect(url_for("aid.activities"))
+
+
+def _at_row(sheet_id: str | None, number: int | None) -> str:
+    """Give the address of a row on its sheet's page."""
+    return url_for("aid.one_sheet", sheet_id=sheet_id, baris=number, _anchor=f"b{number}")
+
+
+@bp.route("/bantuan/kegiatan/<uuid:activity_id>/anak", methods=["GET", "POST"])
+@permitted("decide")
+def whose(activity_id: object) -> Answer:
+    """Find who received what a row tells of, where it gives a name alone, and make it that child's delivery."""
+    child_id = request.form.get("anak", "")
+    if child_id:
+        who, now = acting(), _now()
+
+        def work(session: Session) -> tuple[str | None, int | None]:
+            area = AidArea.of(session, hub(), person())
+            row = sheets.give(session, hub(), area, str(activity_id), child_id, author=who, now=now)
+            return row.sheet_id, row.row
+
+        sheet_id, number = server_edits.decide(hub(), work)
+        flash(formatting.translate("Saved. Health centre and cadres see it at the child."))
+        return redirect(_at_row(sheet_id, number))
+    done = problem = None
+    with hub().database.reading() as session:
+        area = AidArea.of(session, hub(), person())
+        row = sheets.unmatched(session, hub(), area, str(activity_id), _today())
+        named = sheets.name_on(session, hub(), row)
+        typed = request.form.get("cari", named).strip()[:120]
+        try:
+            done = sheets.candidates(session, hub(), area, row, typed, _today()) if typed else None
+        except Problem as refused:
+            if refused.code not in ("search-too-short", "search-too-wide"):
+                raise
+            problem = refused
+        page = render_template(
+            "aid_whose.html",
+            row=row,
+            named=named,
+            typed=typed,
+            done=done,
+            problem=problem.body() if problem else None,
+            names=places.names_of(session, hub()),
+        )
+    if done is not None:
+        with hub().database.transaction() as session:
+            search.log_searched(session, hub(), acting(), done, _now())
+    return (page, problem.kind.status) if problem else page
+
+
+# -- a child's aid --------------------------------------------------------------------------------
+
+
+@bp.route("/anak/<child_id>/bantuan", methods=["GET", "POST"])
+@permitted("decide")
+def child_aid(child_id: str) -> Answer:
+    """Show a child's aid; write down one, that it came, or that it was verified."""
+    problem, scope = None, Scope.of(person())
+    if request.method == "POST":
+        asked, who, now = _aid_asked(request.form), acting(), _now()
+        problem = _tried(
+            lambda session: deliveries.record(session, hub(), scope, child_id, asked, author=who, now=now)
+        )
+        if not problem:
+            flash(formatting.translate("Saved."))
+            return redirect(url_for("aid.child_aid", child_id=child_id))
+    with hub().database.reading() as session:
+        given = deliveries.of_child(session, hub(), scope, child_id)
+        page = _page(
+            "aid_child.html",
+            problem,
+            child_id=child_id,
+            given=given,
+            donors=register.donors(session, hub()),
+            new_id=new_id(),
+            today=_today(),
+        )
+    with hub().database.transaction() as session:
+        deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope)
+    return page
+
+
+def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read a form of a child's aid into registers; what is not whole goes as it was typed, for the schema to refuse."""
+
+    def count(name: str) -> Any:
+        text = form.get(name, "").replace(".", "").strip()
+        return (int(text) if text.isascii() and text.isdigit() else text) if text else None
+
+    asked: dict[str, Any] = {"delivery": form.get("delivery"), "context": form.get("context")}
+    if form.get("do") == "verify":
+        return asked | {"verified": {"verified_on": _today().isoformat(), "outcome": form.get("outcome", "")}}
+    if form.get("menu"):
+        aid = {name: form.get(name, "") for name in ("menu", "funds", "reaches", "starts_on")}
+        asked["aid"] = aid | {"ends_on": form.get("ends_on") or None, "donor": form.get("donor") or None}
+    if form.get("given_on"):
+        asked["delivered"] = {
+            "given_on": form["given_on"],
+            "quantity": count("quantity"),
+            "unit": form.get("unit") or None,
+            "value_rp": count("value_rp"),
+        }
+    if form.get("what"):
+        asked["evidence"] = {"what": form["what"], "where": places.text_of(form.get("where"), 200) or None}
+    return asked
+
+
+def _of_child(child_id: str) -> list[deliveries.Given]:
+    """Give a child's aid for its page, in the scope of who asks."""
+    with hub().database.reading() as session:
+        return deliveries.of_child(session, hub(), Scope.of(person()), child_id)
+
+
+# -- the donor ------------------------------------------------------------------------------------
+
+
+@bp.get("/bantuan-saya")
+@permitted("see_own_aid")
+def own() -> Answer:
+    """Show a donor what it funds and what of it came."""
+    with hub().database.reading() as session:
+        mine = progress.own(session, hub(), person(), _today())
+        names = places.names_of(session, hub())
+        return render_template("aid_own.html", own=mine, names=names)

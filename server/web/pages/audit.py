@@ -1,0 +1,489 @@
+"""Pages of the supervisor: every sync and what became of it, what looks odd, how complete a month is, who had seen what of
+one record, and the log itself with its checkpoints.
+
+Rules kept here:
+- Only who may `audit`, and only what is in their scope; the log's export, which is of all posts, is the whole district's.
+  Values of a child are shown on request to who may see names.
+- Every look at a batch or a record, and everything that is taken away as a file, is logged before it is sent.
+- No worker verifies a long log: up to CHECKED_AT_ONCE entries the page recomputes it all, beyond that what was written since
+  the newest checkpoint, and says so. Everything is recomputed each night by a job, whose result stands beside it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from babel.dates import format_date
+from flask import Blueprint, Response, g, render_template, request
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.audit import checkpoints, export, verification
+from server.audit.checkpoints import NotACheckpoint
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.database.models import AuditStream, HealthPost, JobRun, Notice
+from server.errors import Problem
+from server.review import Scope
+from server.supervision import areas, lineage, months, patterns, syncs
+from server.supervision.completeness import month_of
+from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
+from server.web.api.staff import parse_int
+from server.web.auth import hub, permitted, person
+from server.web.charts.history import vector_chart
+from server.web.formatting import N_, decimal, language
+from server.web.forms.registers import told_in_full
+
+bp = Blueprint("oversight", __name__)
+
+PAGE_ROWS: Final = 50
+CHECKED_AT_ONCE: Final = 200_000
+"""Entries that the page recomputes at most: about two seconds."""
+CHECKPOINTS_SHOWN: Final = 20
+_MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+
+Answer = Response | str | tuple[str, int]
+
+GROUP_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "hari": (DAY, N_("By day")),
+    "pos": (POST, N_("By posyandu")),
+    "tablet": (TABLET, N_("By tablet")),
+    "kader": (AUTHOR, N_("By cadre")),
+}
+OUTCOME_WORDS: Final[Mapping[str, str]] = {
+    "applied": N_("accepted"),
+    "merged": N_("merged"),
+    "superseded": N_("already overwritten"),
+    "conflict": N_("in conflict"),
+    "quarantined": N_("set aside, waits for a decision"),
+    "duplicate": N_("came before"),
+}
+REFUSAL_WORDS: Final[Mapping[str, str]] = {
+    "gap": N_("began beyond what is held: earlier changes are asked for"),
+    "new_epoch_required": N_("two devices with one identity, or restored: enrols anew"),
+    "signature-invalid": N_("the signature did not fit"),
+    "tablet-unknown": N_("no such tablet"),
+    "batch-malformed": N_("could not be read"),
+    "batch-too-large": N_("too large"),
+}
+WHAT_WORDS: Final[Mapping[str, str]] = {
+    "altered": N_("altered"),
+    "removed": N_("removed"),
+    "inserted": N_("inserted"),
+    "reordered": N_("put in another order"),
+    "cut off": N_("cut off"),
+    "rewritten": N_("rewritten"),
+}
+KIND_WORDS: Final[Mapping[str, str]] = {
+    "child": N_("Child"),
+    "measurement": N_("Measurement"),
+    "follow_up": N_("Follow-up"),
+    "delivery": N_("Aid"),
+}
+DECISION_WORDS: Final[Mapping[str, str]] = {
+    "released": N_("corrected copy made"),
+    "dismissed": N_("dismissed"),
+}
+
+
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    return {
+        "audit_words": {
+            "group": {name: words for name, (_, words) in GROUP_WORDS.items()},
+            "outcome": OUTCOME_WORDS,
+            "refusal": REFUSAL_WORDS,
+            "what": WHAT_WORDS,
+            "kind": KIND_WORDS,
+            "decision": DECISION_WORDS,
+            "why": told_in_full,
+        }
+    }
+
+
+@bp.app_template_filter("month_of")
+def month_words(first: date) -> str:
+    """Write a month: November 2026."""
+    return str(format_date(first, "MMMM y", locale=language()))
+
+
+@bp.app_template_filter("kilobytes")
+def kilobytes(size: int) -> str:
+    """Write a size: 1,2 kB; from a million bytes on 3,4 MB."""
+    return f"{decimal(size / 1000, 1)} kB" if size < 1_000_000 else f"{decimal(size / 1_000_000, 1)} MB"
+
+
+@bp.app_template_filter("may_be")
+def may_be(words: patterns.PatternText) -> str:
+    """Give what a pattern may well be, in the reader's language."""
+    return words.may_en if language() == "en" else words.may_id
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _scope() -> Scope:
+    return Scope.of(person())
+
+
+def _month() -> tuple[date, date]:
+    """Read the month from the address, the present one unless told.
+
+    Raises
+    ------
+    Problem
+        `request-malformed`, naming the parameter.
+    """
+    given = request.args.get("bulan")
+    if not given:
+        return month_of(hub().settings.today(_now()))
+    if not _MONTH.fullmatch(given):
+        raise Problem("request-malformed", reason="bulan: 2026-03")
+    return month_of(date.fromisoformat(f"{given}-01"))
+
+
+def _day_or_month() -> tuple[date, date]:
+    given = request.args.get("hari")
+    if not given:
+        return _month()
+    try:
+        day = date.fromisoformat(given) if len(given) == 10 else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise Problem("request-malformed", reason="hari: 2026-03-05")
+    return day, day
+
+
+def _id(name: str) -> str:
+    given = request.args.get(name, "")
+    if given and not UUID_TEXT.fullmatch(given):
+        raise Problem("request-malformed", reason=name)
+    return given
+
+
+def _of_month(day: date) -> dict[str, Any]:
+    """Give every template what it says of the month: its first day, and it, the one before and the one after as the address
+    says them; "" for one that has not begun."""
+    first, last = month_of(day)
+    after = last + timedelta(days=1)
+    return {
+        "first": day,
+        "month": f"{first:%Y-%m}",
+        "before": f"{first - timedelta(days=1):%Y-%m}",
+        "after": f"{after:%Y-%m}" if after <= hub().settings.today(_now()) else "",
+    }
+
+
+def _log_look(action: str, *, post_id: str | None = None, **details: Any) -> None:
+    with hub().database.transaction() as session:
+        syncs.log_look(session, hub(), person(), action, _now(), post_id=post_id, **details)
+
+
+def _file(pieces: Iterable[str], name: str) -> Response:
+    answer = Response("\ufeff" + "".join(pieces), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
+
+
+# -- syncs ------------------------------------------------------------------------------------------
+
+
+def _group() -> tuple[str, str]:
+    """Read the group from the address: as it is said there, and as it is meant."""
+    chosen = request.args.get("per") or "hari"
+    if chosen not in GROUP_WORDS:
+        raise Problem("request-malformed", reason=f"per: {', '.join(GROUP_WORDS)}")
+    return chosen, GROUP_WORDS[chosen][0]
+
+
+def _syncs(group: str) -> syncs.Syncs:
+    first, last = _month()
+    with hub().database.reading() as session:
+        return syncs.syncs(session, hub(), _scope(), first, last, group)
+
+
+@bp.get("/audit")
+@permitted("audit")
+def overview() -> str:
+    """Show what was synced in a month, by day, post, tablet or cadre."""
+    chosen, group = _group()
+    found = _syncs(group)
+    return render_template("audit.html", found=found, chosen=chosen, **_of_month(found.first))
+
+
+@bp.get("/audit.csv")
+@permitted("audit")
+def overview_as_csv() -> Response:
+    """Give the same as a file, safe to open in a spreadsheet. Who took it is logged."""
+    chosen, group = _group()
+    found = _syncs(group)
+    month = found.first.strftime("%Y-%m")
+    _log_look("syncs.exported", month=month, group=group, lines=len(found.lines))
+    return _file(syncs.as_csv(found), f"kiriman-{month}-{chosen}")
+
+
+@bp.get("/audit/kiriman")
+@permitted("audit")
+def all_batches() -> str:
+    """List the uploads of a month or day, of one post or tablet if told."""
+    (first, last), number = _day_or_month(), parse_int("hal", 1, 100_000, 1)
+    found = _listed(first, last)
+    return render_template(
+        "audit_batches.html",
+        shown=found.batches[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        total=len(found.batches),
+        refusals=found.refusals[:PAGE_ROWS],
+        refused=len(found.refusals),
+        number=number,
+        pages=max(1, -(-len(found.batches) // PAGE_ROWS)),
+        last=last,
+        asked={name: request.args[name] for name in ASKED if request.args.get(name)},
+        **_of_month(first),
+    )
+
+
+ASKED: Final = ("bulan", "hari", "pos", "tablet")
+"""What the list of uploads is asked for by, as its address says it."""
+
+
+@bp.get("/audit/kiriman.csv")
+@permitted("audit")
+def all_batches_as_csv() -> Response:
+    """Give the same as a file. Who took it is logged."""
+    first, last = _day_or_month()
+    found = _listed(first, last)
+    days = {"first": first.isoformat(), "last": last.isoformat()}
+    _log_look("uploads.exported", **days, lines=len(found.batches) + len(found.refusals))
+    return _file(syncs.uploads_as_csv(found), f"kiriman-{first.isoformat()}-{last.isoformat()}")
+
+
+def _listed(first: date, last: date) -> syncs.ListedUploads:
+    asked = {"post_id": _id("pos"), "tablet_id": _id("tablet")}
+    with hub().database.reading() as session:
+        return syncs.listed(session, hub(), _scope(), first, last, **asked)
+
+
+@bp.get("/audit/kiriman/<uuid:tablet_id>/<uuid:batch_id>")
+@permitted("audit")
+def one_batch(tablet_id: Any, batch_id: Any) -> str:
+    """Open a batch: what came and what became of each change. Who looked is logged."""
+    with hub().database.reading() as session:
+        found = syncs.batch(session, hub(), _scope(), str(tablet_id), str(batch_id))
+    _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
+    return render_template("audit_batch.html", found=found, **_of_month(found.line.day))
+
+
+# -- what somebody should look at, and what is missing ------------------------------------------------
+
+
+@bp.get("/audit/pola")
+@permitted("audit")
+def unusual() -> str:
+    """Show what somebody should look at in a month's syncs."""
+    first, _ = _month()
+    with hub().database.reading() as session:
+        told = months.post_month_reports(session, hub(), _scope(), first)
+    found = patterns.in_order(one for post in told for one in post.patterns)
+    kinds = [(words, [one for one in found if one.code == code]) for code, words in patterns.PATTERNS.items()]
+    return render_template(
+        "audit_patterns.html",
+        kinds=kinds,
+        total=len(found),
+        **_of_month(first),
+    )
+
+
+@bp.get("/audit/kelengkapan")
+@permitted("audit")
+def complete() -> str:
+    """Show how complete a month is, by subdistrict and village."""
+    found, first = _areas()
+    return render_template("audit_areas.html", found=found, **_of_month(first))
+
+
+@bp.get("/audit/kelengkapan.csv")
+@permitted("audit")
+def complete_as_csv() -> Response:
+    """Give the same as a file. Who took it is logged."""
+    found, first = _areas()
+    _log_look("completeness.exported", month=first.strftime("%Y-%m"))
+    return _file(areas.as_csv(found), f"kelengkapan-{first:%Y-%m}")
+
+
+def _areas() -> tuple[tuple[areas.AreaCompleteness, ...], date]:
+    first, _ = _month()
+    with hub().database.reading() as session:
+        return areas.areas(session, hub(), _scope(), first), first
+
+
+# -- one record -------------------------------------------------------------------------------------
+
+
+@bp.get("/audit/riwayat/<uuid:child_id>/<uuid:record_id>")
+@permitted("audit")
+def history(child_id: Any, record_id: Any) -> str:
+    """Draw who had seen what of a record; with `nilai=1` the values too, for who may see them. Who looked is logged."""
+    values = request.args.get("nilai") == "1" and person().may("see_names")
+    with hub().database.reading() as session:
+        found = lineage.lineage(session, hub(), _scope(), str(child_id), str(record_id), values=values)
+    _log_look(
+        "record.history-viewed",
+        post_id=found.post_id,
+        child=found.child_id,
+        record=found.record.id,
+        values=values,
+    )
+    return render_template(
+        "audit_history.html",
+        found=found,
+        chart=vector_chart(found),
+        values=values and not found.is_erased,
+        letter=lineage.letter,
+        label=lineage.label,
+        **_of_month(hub().settings.today(_now())),
+    )
+
+
+# -- the log ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of verifying from the page.
+
+    Parameters
+    ----------
+    entries : recomputed; `is_whole` if that was all of the log, else what was written since the newest checkpoint
+    left : entries that were not, because there are too many for a page
+    kept : the checkpoint of somebody's own that it was held against; None without one
+    unheld : whether one was given and the log is too long to be held against it here
+    """
+
+    entries: int
+    is_whole: bool
+    left: int
+    broken: list[audit.Broken]
+    kept: checkpoints.KeptCheckpoint | None
+    unheld: bool = False
+
+
+@bp.get("/audit/catatan")
+@permitted("audit")
+def the_log() -> str:
+    """Show the newest checkpoints, who signs, and what the nightly verification found."""
+    return _log_page()
+
+
+@bp.post("/audit/catatan/periksa")
+@permitted("audit")
+def verify_now() -> Answer:
+    """Recompute the log, and hold it against a checkpoint that somebody kept elsewhere if one is given. It is logged."""
+    given = request.files.get("titik")
+    raw = given.read(checkpoints.LARGEST_FILE) if given is not None and given.filename else b""
+    try:
+        kept = checkpoints.read_kept(raw) if raw else None
+    except NotACheckpoint as error:
+        g.problem = "request-malformed"
+        return _log_page(wrong=str(error).split(" / ")[language() == "en"]), 422
+    looked = _looked(kept)
+    _log_look(
+        "log.verified",
+        entries=looked.entries,
+        broken=len(looked.broken),
+        checkpoint=kept.number if kept else None,
+    )
+    return _log_page(looked)
+
+
+def _looked(kept: checkpoints.KeptCheckpoint | None) -> Looked:
+    district = hub().district
+    with hub().database.reading() as session:
+        counted = select(func.coalesce(func.sum(AuditStream.entries), 0)).where(
+            AuditStream.district == district
+        )
+        if session.execute(counted).scalar_one() <= CHECKED_AT_ONCE:
+            keys = hub().vault.checkpoint_keys()
+            entries, broken = audit.verify(session, district, keys=keys, kept=kept)
+            return Looked(entries, True, 0, broken, kept)
+        tail = verification.verify_tail(session, district, CHECKED_AT_ONCE)
+    return Looked(tail.entries, False, tail.left, tail.broken, None, unheld=kept is not None)
+
+
+def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
+    district = hub().district
+    with hub().database.reading() as session:
+        listed = checkpoints.listed(session, district, CHECKPOINTS_SHOWN)
+        run = session.get(JobRun, (district, "verify-log"))
+        standing = session.execute(
+            select(Notice.subject, Notice.details, Notice.raised_at)
+            .where(Notice.district == district, Notice.kind == "log-broken")
+            .order_by(Notice.subject)
+        ).all()
+        named = {one.stream for one in looked.broken} if looked else set()
+        posts = _post_names(session, named | {row.subject for row in standing})
+    return render_template(
+        "audit_log.html",
+        listed=listed,
+        posts=posts,
+        keys=hub().vault.checkpoint_keys(),
+        looked=looked,
+        wrong=wrong,
+        nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
+        standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
+        may_export=_whole_district(),
+        **_of_month(hub().settings.today(_now())),
+    )
+
+
+def _post_names(session: Session, streams: Iterable[str]) -> dict[str, str]:
+    """Give the names of the posts whose streams are named, by id."""
+    ids = [stream.removeprefix("post/") for stream in streams]
+    rows = session.execute(
+        select(HealthPost.id, HealthPost.name).where(
+            HealthPost.district == hub().district, HealthPost.id.in_(ids)
+        )
+    )
+    return {row.id: row.name for row in rows}
+
+
+def _whole_district() -> bool:
+    return person().scope_kind == "district"
+
+
+@bp.get("/audit/titik-periksa.json")
+@permitted("audit")
+def download_checkpoint() -> Response:
+    """Give a checkpoint, the newest unless told, as the file to be kept elsewhere. Who took it is logged."""
+    number = parse_int("nomor", 1, 999_999_999, 0) or None
+    with hub().database.reading() as session:
+        found = checkpoints.kept(session, hub(), number)
+    if found is None:
+        raise Problem("record-unknown")
+    _log_look("checkpoint.downloaded", checkpoint=found.number)
+    answer = Response(found.file(), mimetype="application/json")
+    answer.headers["Content-Disposition"] = f'attachment; filename="titik-periksa-{found.number}.json"'
+    return answer
+
+
+@bp.get("/audit/catatan.jsonl")
+@permitted("audit")
+def export_log() -> Response:
+    """Give the whole log as it is verified offline, to who supervises the whole district. Who took it is logged."""
+    if not _whole_district():
+        raise Problem("not-allowed")
+    _log_look("log.exported")
+    answer = Response(_exported(hub(), _now()), mimetype="application/jsonl")
+    answer.headers["Content-Disposition"] = f'attachment; filename="catatan-{_now():%Y%m%dT%H%M%SZ}.jsonl"'
+    return answer
+
+
+def _exported(opened: AppContext, now: datetime) -> Iterator[bytes]:
+    """Write it while it is sent: a year's log is larger than a worker should hold."""
+    with opened.database.reading() as session:
+        yield from export.lines(session, opened, now)

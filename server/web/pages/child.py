@@ -1,0 +1,360 @@
+"""A child's page, the same on paper and as JSON, and its NIK unmasked. Its routes stand on the blueprints of `pages` and
+`staff_api`.
+
+Rules kept here:
+- Every look is logged at the child's post before anything is sent; a NIK shown whole is logged as that.
+- What is chosen (charts, what of the timeline) stands in the address; whose page it is, only as an id.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from flask import Response, jsonify, render_template, request, url_for
+
+from server import review
+from server.errors import Problem
+from server.growth.status import SENTENCES
+from server.review import ChildView, RaisedFlag, Scope, follow_ups
+from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
+from server.review.child.confirmation import ABOUT, CLEARED, CONFIRMED, LOW
+from server.review.conflicts import SETTLEMENTS
+from server.review.follow_ups import Work
+from server.review.quarantine import DISMISSALS
+from server.web import formatting
+from server.web.api.staff import bp as api, parse_int, sent
+from server.web.auth import permitted, person
+from server.web.charts.growth import growth_charts
+from server.web.formatting import N_
+from server.web.pages.frame import bp, hub
+
+SHOWN_VISITS: Final = 6
+"""Measurements in sight; older ones are shown when they are asked for (`semua=1`)."""
+EVENTS: Final = 20
+"""Happenings on a page of the timeline."""
+MOST_EVENTS: Final = 200
+
+CHARTS: Final[Mapping[str, tuple[bool, bool]]] = {
+    "": (False, False),
+    "dekat": (True, False),
+    "kms": (False, True),
+    "kms-dekat": (True, True),
+}
+"""What `grafik` asks for: (around the child, with zones)."""
+FILTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "": ("", N_("Everything")),
+    "ukur": ("measured", N_("Measurements")),
+    "tindak": ("care", N_("Follow-up")),
+    "beda": ("difference", N_("Differences")),
+    "data": ("record", N_("The child’s data")),
+    "pindah": ("moved", N_("Moves and links")),
+    "tanda": ("flag", N_("Flags now")),
+    "dilihat": ("looked", N_("Who looked")),
+}
+"""What `riwayat` asks for: a kind of happening, and what it is called."""
+OUTCOMES: Final[Mapping[str, str]] = {
+    "applied": N_("accepted"),
+    "merged": N_("merged"),
+    "conflict": N_("differs from another tablet’s"),
+    "superseded": N_("already overwritten"),
+    "quarantined": N_("set aside"),
+}
+"""What became of a change when it arrived."""
+LOOKS: Final[Mapping[str, str]] = {
+    "child.viewed": N_("Opened this page"),
+    "nik.unmasked": N_("Saw the NIK unmasked"),
+    "conflict.viewed": N_("Looked at a difference"),
+    "quarantine.viewed": N_("Looked at what was set aside"),
+    "duplicate.viewed": N_("Looked for a double registration"),
+}
+ASIDE: Final[Mapping[str, str]] = {
+    "open": N_("waits for the health centre"),
+    "answered": N_("sent again correctly by the tablet"),
+    "released": N_("corrected and taken"),
+    "dismissed": N_("put away"),
+    "reopened": N_("opened again, waits for the health centre"),
+}
+"""What became of a change that was set aside."""
+NEXT: Final[Mapping[str, str]] = {
+    "removed": N_("Nothing: the record was removed."),
+    "settle": N_("Choose the right value: see “Recorded differently” below."),
+    "again-1": N_("Today: see the child and measure again."),
+    "again-2": N_("This week: see the child and measure again."),
+    "again-3": N_("Next posyandu day: measure again and check."),
+    "decide": N_("Confirmed: decide on a follow-up."),
+    "check": N_("When there is time: look at the reasons below."),
+    "watch": N_("Go on weighing every month."),
+    "measure": N_("Measure for the first time."),
+}
+"""What is to be done now where no task is open, by `next_step`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A child in five seconds.
+
+    Parameters
+    ----------
+    wrong : (index, status code) of each class out of the ordinary, the worst first; empty if there is none
+    rule : the most urgent flag's rule where no status says it
+    since, times : since when the child has been low, and how often it was measured so; None if it is not
+    done : the newest answered follow-up, and `remeasured_on` the health centre's newest measurement, each None where the
+        other is newer; task : the open follow-up that is due first
+    step : key of NEXT where no task is open
+    """
+
+    wrong: tuple[tuple[str, str], ...]
+    rule: str | None
+    since: date | None
+    times: int
+    done: Work | None
+    remeasured_on: date | None
+    task: Work | None
+    step: str
+
+    def overdue(self, today: date) -> bool:
+        """Say whether the task's day has passed."""
+        return self.task is not None and self.task.overdue(today)
+
+
+def glance(view: ChildView) -> Glance:
+    """Sum a child up: what is wrong, since when, what was done, what is to be done. Pure."""
+    wrong = _wrong(view)
+    runs = sorted(view.runs.values(), key=lambda run: run.since)
+    done = next((work for work in view.work if work.results), None)
+    done_on = date.fromisoformat(done.results[0].done_on) if done else date.min
+    again = next((v.measured_on for v in view.visits if v.candidates and v.source == "staff"), None)
+    tasks = [work for work in view.work if work.open and work.action != "take"]
+    return Glance(
+        wrong,
+        view.flags[0].rule if view.flags else None,
+        runs[0].since if runs else None,
+        runs[0].times if runs else 0,
+        done if again is None or done_on >= again else None,
+        again if again is not None and done_on < again else None,
+        tasks[0] if tasks else None,
+        next_step(view),
+    )
+
+
+def _wrong(view: ChildView) -> tuple[tuple[str, str], ...]:
+    """Give every class below -2 at the newest measurement, of any candidate."""
+    newest = view.newest
+    found: dict[tuple[str, str], int] = {}
+    for candidate in newest.candidates if newest else ():
+        classes = [(index, candidate.scores[index].status) for index in ("whz", "haz", "waz")]
+        for index, code in (*classes, ("muac", candidate.muac_status)):
+            if code is not None and code in LOW:
+                found[index, code] = LOW[code]
+    return tuple(sorted(found, key=lambda pair: -found[pair]))
+
+
+def next_step(view: ChildView) -> str:
+    """Say what is to be done where nobody has planned anything: a key of NEXT."""
+    if view.removed:
+        return "removed"
+    if view.newest is None:
+        return "measure"
+    if not view.flags:
+        return "watch"
+    urgency = view.flags[0].urgency
+    if urgency > 1 and view.disputes:
+        return "settle"
+    indices = {ABOUT.get(raised.rule) for raised in view.flags if raised.urgency == urgency} - {None}
+    states = {view.confirmations[index].state for index in indices if index}
+    if states == {CONFIRMED}:
+        return "decide"
+    return f"again-{urgency}" if urgency <= 3 else "check"
+
+
+@bp.app_template_filter("month")
+def month(first: date) -> str:
+    """Write a month: March 2026."""
+    return format_date(first, "MMMM y", locale=formatting.language())
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+@bp.get("/anak/<child_id>")
+@permitted("see_children")
+def child(child_id: str) -> str:
+    """Show a child: what is wrong and what to do, growth charts, every measurement, the record, and all that happened."""
+    view = _load(child_id)
+    if request.args.get("cetak") == "1":
+        return _on_paper(view)
+    return _page(view)
+
+
+@bp.post("/anak/<child_id>/nik")
+@permitted("see_names")
+def nik(child_id: str) -> str:
+    """Show the same page with the NIK whole; the log tells who saw it."""
+    return _page(_load(child_id, whole_nik=True), whole_nik=True)
+
+
+def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:
+    """Load a child and log that it was seen."""
+    who, now = person(), datetime.now(UTC)
+    today = hub().settings.today(now)
+    with hub().database.reading() as session:
+        view = review.child_view(session, hub(), Scope.of(who), child_id, today, whole_nik=whole_nik)
+    log = log_nik_unmasked if whole_nik else review.log_child_viewed
+    with hub().database.transaction() as session:
+        log(session, hub(), who, view, now)
+    return view
+
+
+def _page(view: ChildView, *, whole_nik: bool = False) -> str:
+    chosen = _chosen()
+    kind, number = FILTERS[chosen["riwayat"]][0], _number("hal")
+    events = [event for event in view.events if event.is_of(kind)]
+    shown = events[(number - 1) * EVENTS : number * EVENTS]
+    return render_template(
+        "child.html",
+        **_common(view, chosen["grafik"]),
+        whole_nik=whole_nik,
+        months=_by_month(shown),
+        number=number,
+        pages=max(1, -(-len(events) // EVENTS)),
+        filters={
+            name: (label, sum(event.is_of(what) for event in view.events))
+            for name, (what, label) in FILTERS.items()
+        },
+        chosen=chosen,
+        address=lambda **changes: _address(view, chosen, **changes),
+        shown_visits=len(view.visits) if request.args.get("semua") == "1" else SHOWN_VISITS,
+    )
+
+
+def _on_paper(view: ChildView) -> str:
+    return render_template(
+        "child_print.html",
+        **_common(view, _chosen()["grafik"]),
+        printed_at=datetime.now(UTC),
+        printed_by=person().display_name,
+    )
+
+
+def _common(view: ChildView, grafik: str) -> dict[str, Any]:
+    """Give what the page and its print both show."""
+    near, zones = CHARTS[grafik]
+    return {
+        "child": view,
+        "newest": view.newest,
+        "glance": glance(view),
+        "charts": growth_charts(view.sex, view.visits, near=near, zones=zones) if view.sex else (),
+        "near": near,
+        "zones": zones,
+        "shows_names": Scope.of(person()).shows_names,
+        "said": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
+        "about": ABOUT,
+        "confirmed": (CONFIRMED, CLEARED),
+        "sentence": _sentence,
+        "flagged": _flagged,
+        "action": lambda code: _either(follow_ups.ACTIONS, code),
+        "came_of_it": lambda code: _either(follow_ups.OUTCOMES, code),
+        "why": lambda code: _either({**SETTLEMENTS, **DISMISSALS}, code),
+        "funds": lambda code: _either(follow_ups.FUNDS, code),
+    }
+
+
+def _sentence(index: str, key: str | None) -> str:
+    """Give the plain sentence for a class of an index; "" where there is none."""
+    found = SENTENCES[index].get(key or "")
+    return formatting.label(found) if found else ""
+
+
+def _flagged(event: Event) -> str:
+    """Give the words of a flag that is told as something that happened."""
+    told = event.details
+    return formatting.flag_words(RaisedFlag(event.what, told["urgency"], told["subject"], told, event.at))
+
+
+def _either(table: Mapping[str, tuple[str, str]], code: str | None) -> str:
+    """Give a code's words in the reader's language; a code that is not known (of a newer server) as it is."""
+    found = table.get(code or "")
+    return (found[1] if formatting.language() == "en" else found[0]) if found else code or ""
+
+
+def _chosen() -> dict[str, str]:
+    """Read what the address chooses.
+
+    Raises
+    ------
+    Problem
+        `request-malformed`, naming the parameter.
+    """
+    chosen = {}
+    for name, known in (("grafik", CHARTS), ("riwayat", FILTERS)):
+        chosen[name] = request.args.get(name, "")
+        if chosen[name] not in known:
+            raise Problem("request-malformed", reason=name)
+    return chosen
+
+
+def _number(name: str) -> int:
+    text = request.args.get(name, "1")
+    if not (text.isascii() and text.isdigit()) or len(text) > 6 or int(text) < 1:
+        raise Problem("request-malformed", reason=name)
+    return int(text)
+
+
+def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:
+    """Give the page's address with a choice changed."""
+    now = {**chosen, **changes}
+    return url_for(
+        "pages.child", child_id=view.child_id, **{name: value for name, value in now.items() if value}
+    )
+
+
+def _by_month(events: list[Event]) -> list[tuple[date, list[Event]]]:
+    """Put events under their months, by the district's days."""
+    zone = ZoneInfo(hub().settings.time_zone)
+
+    def month(event: Event) -> date:
+        return event.at.astimezone(zone).date().replace(day=1)
+
+    return [(first, list(several)) for first, several in groupby(events, key=month)]
+
+
+# -- as JSON --------------------------------------------------------------------------------------
+
+
+@api.get("/children/<child_id>")
+@permitted("see_children")
+def child_as_json(child_id: str) -> Response:
+    """Give everything that the page shows, but for the timeline."""
+    return jsonify(child_json(_load(child_id)))
+
+
+@api.get("/children/<child_id>/timeline")
+@permitted("see_children")
+def timeline_as_json(child_id: str) -> Response:
+    """Give what happened, newest first: `kind`, `limit` (1 to 200) and `offset`; without a kind everything."""
+    kind = request.args.get("kind", "")
+    if kind and kind not in KINDS:
+        raise Problem("request-malformed", reason=f"kind is one of {', '.join(KINDS)}")
+    limit, offset = parse_int("limit", 1, MOST_EVENTS, 50), parse_int("offset", 0, 10_000_000, 0)
+    view = _load(child_id)
+    events = [event for event in view.events if not kind or event.is_of(kind)]
+    return jsonify(
+        total=len(events),
+        limit=limit,
+        offset=offset,
+        by_kind={name: sum(event.is_of(name) for event in view.events) for name in KINDS},
+        events=timeline_json(events[offset : offset + limit]),
+    )
+
+
+@api.post("/children/<child_id>/nik")
+@permitted("see_names")
+def nik_as_json(child_id: str) -> Response:
+    """Give a child's NIK whole: every value while it is in conflict. The log tells who saw it."""
+    sent(())
+    view = _load(child_id, whole_nik=True)
+    return jsonify(id=view.child_id, nik=[value.fields.get("nik") for value in view.values.get("nik", ())])

@@ -1,0 +1,342 @@
+"""Deciding what is done for a child: forms on the child's page, the referral letter, and the same as JSON.
+
+Rules kept here:
+- `server.review.follow_ups` writes; here a form becomes what it is asked, and its reasons go back to the form that was sent,
+  with what was typed.
+- A form carries what was on its screen: the task's id, the context of what is answered, the flags that are closed.
+- Every form works without JavaScript and, sent twice, has the effect of once.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, Response, flash, g, jsonify, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from server.database.ids import new_id
+from server.errors import Problem
+from server.review import Scope, follow_ups, letters
+from server.review.follow_ups import Decided, DecidedChild, Work
+from server.review.guideline import SHIPPED, Guideline, guideline
+from server.review.scope import RaisedFlag, flags_of
+from server.sync import server_edits
+from server.web import formatting
+from server.web.api.staff import acting, bp as api, scope, sent
+from server.web.auth import permitted, person
+from server.web.formatting import N_
+from server.web.pages.frame import hub
+
+bp = Blueprint("care", __name__)
+
+FORMS: Final[Mapping[str, str]] = {
+    "take": N_("Take charge"),
+    "remeasure": N_("Write down a second measurement"),
+    "plan": N_("Plan something"),
+    "pmt": N_("Begin a PMT course"),
+    "answer": N_("Tell what came of it"),
+    "close": N_("Close the case"),
+}
+"""The forms on a child's page, by the last part of their address."""
+
+Work_ = Callable[..., Decided]
+
+
+def the_guideline() -> Guideline:
+    """Give the guideline that this installation goes by."""
+    return guideline(hub().settings.guideline_file or SHIPPED)
+
+
+# -- the section on a child's page ----------------------------------------------------------------
+
+
+class FollowUpSection:
+    """What the child's page shows of the work: given to templates as `care`."""
+
+    def __init__(
+        self, session: Session, subject: DecidedChild, flags: tuple[RaisedFlag, ...], today: date
+    ) -> None:
+        who, line = person(), the_guideline()
+        self.child_id, self.today, self.may_decide = subject.child_id, today, who.may("decide")
+        self.work: tuple[Work, ...] = follow_ups.work_of(session, hub(), Scope.of(who), subject.group)
+        self.open = [work for work in self.work if work.open]
+        self.done = [work for work in self.work if not work.open]
+        self.charges = [work for work in self.open if work.action == "take"]
+        self.tasks = [work for work in self.open if work.action not in ("take", "pmt_week")]
+        # of a course the next week alone: the others have their turn
+        weeks = [work for work in self.open if work.action == "pmt_week"]
+        self.next_weeks = list({work.course: work for work in reversed(weeks)}.values())
+        self.later_weeks = len(weeks) - len(self.next_weeks)
+        self.staff = follow_ups.staff_of(session, hub(), subject.post_id) if self.may_decide else []
+        self.me = acting()
+        self.urgency = min((flag.urgency for flag in flags), default=4)
+        self.rule = flags[0].rule if flags else None
+        self.covers = follow_ups.flags_seen(session, hub(), subject.person_id)
+        self.due = {action: line.due_on(action, self.urgency, today).isoformat() for action in line.due_days}
+        self.course = line.course_for([flag.rule for flag in flags])
+        self.version = line.version
+
+    def new_task(self) -> str:
+        """Give the id of what a form makes: the same form sent twice makes it once."""
+        return new_id()
+
+    @property
+    def contexts(self) -> str:
+        """Give the contexts of the charges on the screen, as JSON by task."""
+        return orjson.dumps({work.task: orjson.loads(work.context) for work in self.charges}).decode()
+
+
+def section(session: Session, child_id: str, today: date) -> FollowUpSection:
+    """Load the section for a child in the scope of who asks."""
+    subject = follow_ups.find(session, hub(), Scope.of(person()), child_id)
+    flags = tuple(flags_of(session, hub(), [subject.person_id]).get(subject.person_id, ()))
+    return FollowUpSection(session, subject, flags, today)
+
+
+@bp.app_context_processor
+def _in_templates() -> dict[str, Any]:
+    """Let a child's page show the section, and every page the words of actions and outcomes."""
+    return {"care_section": _section_for_template, "care_words": _word}
+
+
+def _section_for_template(child_id: str) -> FollowUpSection:
+    with hub().database.reading() as session:
+        return section(session, child_id, hub().settings.today(datetime.now(UTC)))
+
+
+def _word(codes: str, code: str) -> str:
+    """Give a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
+    tables = {"actions": follow_ups.ACTIONS, "outcomes": follow_ups.OUTCOMES, "funds": follow_ups.FUNDS}
+    found = tables[codes].get(code)
+    return found[formatting.language() == "en"] if found else code
+
+
+# -- the forms ------------------------------------------------------------------------------------
+
+
+@bp.route("/anak/<child_id>/tindak/<form>", methods=["GET", "POST"])
+@permitted("decide")
+def decide(child_id: str, form: str) -> AnyResponse | tuple[str, int] | str:
+    """Show one form by itself, or do what it asks; what is wrong goes back beside the fields, with what was typed."""
+    if form not in FORMS:
+        raise Problem("page-unknown")
+    if request.method == "GET":
+        return _form(child_id, form, request.args.to_dict(), None)
+    asked, wrong = _asked(form)
+    if not wrong:
+        try:
+            decided = _do(form, child_id, asked)
+        except Problem as refused:
+            if refused.code != "change-invalid":
+                raise
+            wrong = refused.details["reasons"]
+        else:
+            flash(_said(form, decided))
+            return redirect(url_for("pages.child", child_id=child_id, _anchor="tindak"))
+    g.problem = "change-invalid"
+    return _form(child_id, form, request.form.to_dict(), wrong), 422
+
+
+def _form(child_id: str, form: str, typed: Mapping[str, str], wrong: Any) -> str:
+    today = hub().settings.today(datetime.now(UTC))
+    with hub().database.reading() as session:
+        shown = section(session, child_id, today)
+        name = follow_ups.child_name(session, hub(), Scope.of(person()), child_id)
+    answered = next((work for work in shown.work if work.task == typed.get("task")), None)
+    return render_template(
+        "care_form.html",
+        care=shown,
+        form=form,
+        name=name,
+        typed=typed,
+        wrong=wrong,
+        answered=answered,
+        fitting=lambda action: follow_ups.FITTING.get(action, tuple(follow_ups.OUTCOMES)),
+    )
+
+
+def _do(form: str, child_id: str, asked: dict[str, Any]) -> Decided:
+    now, who, mine = datetime.now(UTC), acting(), scope()
+    works: Mapping[str, Work_] = {
+        "take": follow_ups.take,
+        "plan": follow_ups.plan,
+        "pmt": follow_ups.course,
+        "close": follow_ups.close,
+        "remeasure": follow_ups.remeasure,
+    }
+    if form == "answer":
+        task = asked.pop("task")
+        return server_edits.decide(
+            hub(), lambda s: follow_ups.answer(s, hub(), mine, child_id, task, asked, author=who, now=now)
+        )
+    return server_edits.decide(
+        hub(), lambda s: works[form](s, hub(), mine, child_id, asked, author=who, now=now)
+    )
+
+
+def _asked(form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read a form: what the room is asked, and what is wrong with it already."""
+    # a form's lines end in CR LF (HTML, form submission); what is kept has line feeds
+    given = {name: text.strip().replace("\r\n", "\n") for name, text in request.form.items() if text.strip()}
+    given.pop("csrf_token", None)
+    if form in ("take", "plan"):
+        return _only(given, "task", "action", "due_on", "assigned_to", "reason", "note"), []
+    if form == "pmt":
+        asked: dict[str, Any] = _only(given, "task", "starts_on", "reason", "funds", "assigned_to", "note")
+        return asked | _whole(given, "weeks"), []
+    if form == "answer":
+        asked = _only(given, "task", "outcome", "done_on", "note") | _whole(given, "days_eaten")
+        if "task" not in asked:
+            raise Problem("request-malformed", reason="task")
+        return asked | {"context": _json(given.get("context"))}, []
+    if form == "close":
+        asked = _only(given, "task", "outcome", "done_on", "note")
+        return asked | {
+            "covers": request.form.getlist("covers"),
+            "contexts": _json(given.get("contexts")),
+        }, []
+    return _measured(given)
+
+
+def _only(given: Mapping[str, str], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _whole(given: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Read a whole number; what is none is passed on, so that the schemas say what is wrong with it."""
+    text = given.get(name)
+    if text is None:
+        return {}
+    return {name: int(text) if re.fullmatch(r"[0-9]{1,4}", text) else text}
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        raise Problem("request-malformed", reason="context") from None
+
+
+_DECIMAL: Final = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,3})?")
+
+
+def _measured(given: Mapping[str, str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read a second measurement: kg and cm with a decimal comma or point become whole grams and millimetres."""
+    wrong: list[dict[str, Any]] = []
+
+    def read(name: str, field: str, factor: int) -> int | None:
+        text = given.get(name)
+        if text is None:
+            return None
+        whole = round(float(text.replace(",", ".")) * factor, 3) if _DECIMAL.fullmatch(text) else None
+        if whole is None or whole != int(whole):
+            wrong.append(formatting.not_a_figure(field, text, "kg" if factor == 1000 else "cm"))
+            return None
+        return int(whole)
+
+    weight_g, length_mm = read("weight", "weight_g", 1000), read("length", "length_mm", 10)
+    muac_mm, head_mm = read("muac", "muac_mm", 10), read("head", "head_mm", 10)
+    oedema = given.get("oedema")
+    registers: dict[str, Any] = {}
+    if weight_g is not None or oedema is not None:
+        registers["weight"] = {"weight_g": weight_g, "oedema": oedema}
+    if length_mm is not None:
+        registers["length"] = {"length_mm": length_mm, "position": given.get("position")}
+    if muac_mm is not None:
+        registers["muac"] = {"muac_mm": muac_mm}
+    if head_mm is not None:
+        registers["head"] = {"head_mm": head_mm}
+    if not registers and not wrong:
+        wrong.append(formatting.nothing_measured())
+    asked = {**_only(given, "measured_on", "note"), "set": registers}
+    return (asked | {"context": _json(given["context"])} if "context" in given else asked), wrong
+
+
+def _said(form: str, decided: Decided) -> str:
+    """Say in one sentence what was done."""
+    told = {
+        "take": N_("The child is in charge now."),
+        "plan": N_("The task is planned. The posyandu's tablets get it with their next sync."),
+        "pmt": N_("The PMT course and its weekly checks are planned."),
+        "answer": N_("The result is written down."),
+        "close": N_("The case is closed. A new reason opens it again by itself."),
+    }
+    found = {
+        "confirmed": N_("The second measurement confirms it."),
+        "cleared": N_("The second measurement does not confirm it."),
+        "done": N_("The second measurement is written down."),
+    }
+    return formatting.translate(found[decided.found] if decided.found else told[form])
+
+
+# -- the referral letter --------------------------------------------------------------------------
+
+
+@bp.get("/anak/<child_id>/tindak/<task>/surat.pdf")
+@permitted("decide")
+def letter(child_id: str, task: str) -> Response:
+    """Give the referral letter of a task as PDF; it shows the NIK whole, and that is logged."""
+    now, who = datetime.now(UTC), person()
+    with hub().database.reading() as session:
+        made = letters.referral(
+            session, hub(), Scope.of(who), child_id, task, language=formatting.language(), writer=who, now=now
+        )
+    with hub().database.transaction() as session:
+        letters.log_written(session, hub(), who, made, now)
+    response = Response(made.pdf, mimetype="application/pdf")
+    response.headers["Content-Disposition"] = f'inline; filename="rujukan-{task[-8:]}.pdf"'
+    return response
+
+
+# -- as JSON --------------------------------------------------------------------------------------
+
+
+@api.get("/children/<child_id>/follow-ups")
+@permitted("see_children")
+def list_follow_ups(child_id: str) -> Response:
+    """Give what is to be done for a child and what came of it, the flags to pass back when closing, the codes in words."""
+    with hub().database.reading() as session:
+        subject = follow_ups.find(session, hub(), scope(), child_id)
+        shown = follow_ups.work_of(session, hub(), scope(), subject.group)
+        covers = follow_ups.flags_seen(session, hub(), subject.person_id)
+    with hub().database.transaction() as session:
+        follow_ups.log_viewed(session, hub(), acting(), subject, datetime.now(UTC))
+    return jsonify(
+        follow_ups=[work.wire() for work in shown],
+        covers=covers,
+        actions=_in_words(follow_ups.ACTIONS),
+        outcomes=_in_words(follow_ups.OUTCOMES),
+        guideline=the_guideline().version,
+    )
+
+
+def _in_words(codes: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
+    return {code: {"id": indonesian, "en": english} for code, (indonesian, english) in codes.items()}
+
+
+TAKES: Final[Mapping[str, tuple[str, ...]]] = {
+    "take": ("task", "assigned_to", "due_on", "reason", "note"),
+    "plan": ("task", "action", "due_on", "assigned_to", "reason", "note"),
+    "pmt": ("task", "starts_on", "weeks", "reason", "funds", "assigned_to", "note"),
+    "close": ("task", "outcome", "done_on", "covers", "contexts", "note"),
+    "remeasure": ("measured_on", "set", "context", "note"),
+}
+"""What each decision takes as JSON; `server.review.follow_ups` says what it means."""
+
+
+@api.post("/children/<child_id>/<any(take, plan, pmt, close, remeasure):decision>")
+@permitted("decide")
+def decide_json(child_id: str, decision: str) -> Response:
+    """Decide for a child: the members of TAKES."""
+    return jsonify(_do(decision, child_id, sent(TAKES[decision])).wire())
+
+
+@api.post("/children/<child_id>/follow-ups/<task>/result")
+@permitted("decide")
+def answer_json(child_id: str, task: str) -> Response:
+    """Tell what came of a task: `outcome`, `done_on`, `days_eaten`, `note`, and `context` as it was shown."""
+    asked = sent(("outcome", "done_on", "days_eaten", "note", "context"))
+    return jsonify(_do("answer", child_id, {**asked, "task": task}).wire())

@@ -1,0 +1,419 @@
+"""Pages for the formats of others: bring a Sigizi file and see what it would change, apply it, decide about its rows; take
+data away. The same as JSON in `interchange_api`.
+
+Rules kept here:
+- A file is looked at before anything of it is taken; applying it is a second step, and goes on by itself until all is done.
+- Whatever leaves is asked for by a form (POST): no address that is followed by accident takes data away. It is logged first.
+- Names are for who may decide; each look at rows with names is logged before the page is sent.
+"""
+
+import io
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from server.database.ids import UUID_TEXT
+from server.errors import Problem
+from server.interchange import cases, export_rows, report_text, uploads
+from server.interchange.export_formats import FORMS, Leaving, leave
+from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
+from server.interchange.refusals import QUESTIONS, words_of
+from server.review import Scope
+from server.review.tablets import known_posts
+from server.sync.server_edits import decide
+from server.web.api.staff import parse_int
+from server.web.auth import hub, permitted, person
+from server.web.formatting import N_, language
+from server.web.pages.decisions import paged
+
+bp = Blueprint("interchange", __name__)
+
+PAGE_ROWS: Final = 50
+_CODE: Final = re.compile(r"[a-z0-9-]{1,40}")
+LONGEST_YEARS: Final = 6
+OUTCOME_WORDS: Final[Mapping[str, str]] = {
+    "new": N_("New children"),
+    "added": N_("New measurements of known children"),
+    "filled": N_("Filled what was missing"),
+    "unchanged": N_("Here already"),
+    "ask": N_("A person must decide"),
+    "refused": N_("Refused"),
+    "skipped": N_("Left out, as decided"),
+}
+STATE_WORDS: Final[Mapping[str, str]] = {
+    "waiting": N_("Not applied yet"),
+    "running": N_("Being applied"),
+    "done": N_("Applied"),
+    "discarded": N_("Thrown away"),
+}
+ANSWER_WORDS: Final[Mapping[str, str]] = {
+    "child": N_("It is this child"),
+    "new": N_("It is a new child"),
+    "theirs": N_("The file is right"),
+    "skip": N_("Leave the row out"),
+}
+QUESTION_WORDS: Final[Mapping[str, str]] = {
+    "several": N_("Several children fit"),
+    "alike": N_("A child is alike"),
+    "identity-differs": N_("Same NIK, another child?"),
+    "nik-shared": N_("One NIK, several children"),
+    "values-differ": N_("Other values here"),
+    "removed": N_("Removed here"),
+}
+FORM_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "sigizi-export": (
+        N_("Sigizi: list of under-fives (Daftar Balita)"),
+        N_("The columns of the ministry's own export, with scores and statuses."),
+    ),
+    "sigizi-measurement": (
+        N_("Sigizi: measurement template"),
+        N_("To be uploaded to Sigizi: what was measured."),
+    ),
+    "sigizi-identity": (
+        N_("Sigizi: identity template"),
+        N_("To be uploaded to Sigizi: who the children are, whenever they were measured."),
+    ),
+    "sigizi-pmt": (N_("Sigizi: PMT template"), N_("The weeks of supplementary feeding courses.")),
+    "sigizi-mpasi": (
+        N_("Sigizi: MP-ASI template"),
+        N_("Breastfeeding as it was asked about; other foods are not recorded here."),
+    ),
+    "fhir": (
+        N_("FHIR R4 bundle (SATUSEHAT codes)"),
+        N_("To hand over to another system. Nothing is submitted to SATUSEHAT."),
+    ),
+    "csv": (N_("CSV for reckoning"), N_("A line for each measurement, without names, with our scores.")),
+    "codebook": (N_("Codebook of the CSV"), N_("What each column of the CSV means, its unit and its range.")),
+    "dhis2": (
+        N_("DHIS2: SKDN of a month"),
+        N_("Counts of the month of the first day, for each posyandu (dataValueSets)."),
+    ),
+}
+AREA_WORDS: Final[Mapping[str, str]] = {
+    "health_centre": N_("Health centre"),
+    "subdistrict": N_("Subdistrict"),
+    "village": N_("Village"),
+    "post": N_("Posyandu"),
+}
+VALUE_WORDS: Final[Mapping[str, str]] = {
+    "weight_g": N_("Weight"),
+    "oedema": N_("Oedema"),
+    "length_mm": N_("Length or height"),
+    "position": N_("Position"),
+    "muac_mm": N_("Arm (MUAC)"),
+    "head_mm": N_("Head"),
+}
+
+Answer = AnyResponse | str | tuple[str, int]
+
+
+@bp.context_processor
+def _in_every_page() -> dict[str, Any]:
+    return {
+        "outcome_words": OUTCOME_WORDS,
+        "state_words": STATE_WORDS,
+        "answer_words": ANSWER_WORDS,
+        "question_words": QUESTION_WORDS,
+        "form_words": FORM_WORDS,
+        "area_words": AREA_WORDS,
+        "value_words": VALUE_WORDS,
+        "outcomes": OUTCOMES,
+        "in_words": in_words,
+    }
+
+
+def in_words(code: str) -> str:
+    """Give a rule, question or note in the language of the page."""
+    words = words_of(code)
+    return words.id if language() == "id" else words.en
+
+
+def scope() -> Scope:
+    """Give what the asking person may see."""
+    return Scope.of(person())
+
+
+def acting() -> str:
+    """Give who asks as the log and the changes name them."""
+    return f"account:{person().account_id}"
+
+
+def one_of(name: str, choices: Collection[str]) -> str | None:
+    """Read one of some words from the address; None where there is none.
+
+    Raises
+    ------
+    Problem
+        `request-malformed`, naming the parameter and the words.
+    """
+    given = request.args.get(name) or None
+    if given is not None and given not in choices:
+        raise Problem("request-malformed", reason=f"{name}: {', '.join(choices)}")
+    return given
+
+
+def which(name: str) -> str:
+    """Read from the address which rows of a file are asked for: those that need somebody, unless told."""
+    given = request.args.get(name) or report_text.NEEDS
+    return given if _CODE.fullmatch(given) else report_text.NEEDS
+
+
+def run_asked(name: str) -> str | None:
+    """Read a file's id from the address."""
+    given = request.args.get(name) or None
+    if given is not None and not UUID_TEXT.fullmatch(given):
+        raise Problem("request-malformed", reason=name)
+    return given
+
+
+# -- bring ----------------------------------------------------------------------------------------
+
+
+@bp.get("/pertukaran")
+@permitted("decide")
+def home() -> Answer:
+    """Show what can be brought and taken away, and the newest files."""
+    return _home()
+
+
+def _home(problem: Problem | None = None) -> Answer:
+    today = hub().settings.today(datetime.now(UTC))
+    with hub().database.reading() as session:
+        found = uploads.runs(session, hub(), scope())
+        waiting = cases.waiting(session, hub(), scope())
+        areas = export_rows.areas(session, hub(), scope())
+        posts = known_posts(session, hub(), scope())
+    given = {"dari": today.replace(day=1).isoformat(), "sampai": today.isoformat()}
+    page = render_template(
+        "interchange.html",
+        runs=found,
+        waiting=sum(waiting.values()),
+        forms=FORMS,
+        given={**given, **request.form.to_dict()},
+        areas=areas,
+        posts=posts,
+        whole_district=scope().kind == "district",
+        most_rows=uploads.PAGE_LIMITS.rows,
+        problem=problem.body() if problem else None,
+    )
+    if problem is None:
+        return page
+    g.problem = problem.code
+    return page, problem.kind.status
+
+
+@bp.post("/pertukaran/unggah")
+@permitted("decide")
+def upload() -> Answer:
+    """Keep a file, and show what it would change."""
+    file = request.files.get("berkas")
+    content = file.read() if file else b""
+    try:
+        if not content:
+            raise Problem("sheet-unreadable", reason="kosong / empty")
+        run_id = uploads.receive(
+            hub(),
+            scope(),
+            content,
+            post_id=request.form.get("pos", ""),
+            add_posts=request.form.get("tambah_pos") == "ya",
+            actor=acting(),
+            now=datetime.now(UTC),
+        )
+    except Problem as problem:
+        return _home(problem)
+    return redirect(url_for("interchange.one_run", run_id=run_id))
+
+
+@bp.get("/pertukaran/berkas/<uuid:run_id>")
+@permitted("decide")
+def one_run(run_id: Any) -> Answer:
+    """Show what a file would change, how far it is, or what became of it."""
+    number, asked = parse_int("hal", 1, 100_000, 1), which("tampil")
+    with hub().database.reading() as session:
+        run = uploads.run_of(session, hub(), scope(), str(run_id))
+        foreseen = uploads.foreseen(session, hub(), run) if run.waits else None
+        found = foreseen.accounts if foreseen else uploads.accounts(session, hub(), run)
+        total = uploads.rows_in_all(session, hub(), run)
+        waiting = cases.waiting(session, hub(), scope(), run.id)
+    rows = report_text.chosen(found, asked)
+    return render_template(
+        "interchange_run.html",
+        run=run,
+        foreseen=foreseen,
+        counts=foreseen.report["outcomes"] if foreseen else run.counts,
+        total=total,
+        needing=len(report_text.concerning(found)),
+        reasons=report_text.reasons(found),
+        notes=report_text.notes(found),
+        rows=rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        asked=asked,
+        paged=paged(len(rows), number),
+        waiting=sum(waiting.values()),
+        going_on=request.args.get("lanjut") == "1",
+        refused=REFUSED,
+        ask=ASK,
+    )
+
+
+@bp.get("/pertukaran/berkas/<uuid:run_id>/baris.csv")
+@permitted("decide")
+def rows_as_file(run_id: Any) -> Response:
+    """Give what became of the rows, as a file: by number, without names."""
+    with hub().database.reading() as session:
+        run = uploads.run_of(session, hub(), scope(), str(run_id))
+        found = uploads.accounts(session, hub(), run)
+    content = report_text.as_csv(report_text.chosen(found, which("tampil")))
+    response = Response("\ufeff" + content, mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="baris.csv"'
+    return response
+
+
+@bp.post("/pertukaran/berkas/<uuid:run_id>")
+@permitted("decide")
+def change_run(run_id: Any) -> Answer:
+    """Apply a file, as much as some seconds allow; look at it again; or throw it away."""
+    now, who, asked, going_on = datetime.now(UTC), acting(), request.form.get("tindakan"), None
+    with hub().database.reading() as session:
+        run = uploads.run_of(session, hub(), scope(), str(run_id))
+    if asked == "terapkan":
+        report = uploads.step(hub(), run, actor=who, now=now)
+        going_on = None if report.whole else "1"
+    elif asked == "lihat":
+        uploads.look_again(hub(), run, actor=who, now=now)
+    elif asked == "buang":
+        with hub().database.transaction() as session:
+            uploads.discard(session, hub(), run, actor=who, now=now)
+    else:
+        raise Problem("request-malformed", reason="tindakan: terapkan, lihat, buang")
+    return redirect(url_for("interchange.one_run", run_id=run.id, lanjut=going_on))
+
+
+# -- decide ---------------------------------------------------------------------------------------
+
+
+@bp.get("/pertukaran/baris")
+@permitted("decide")
+def rows() -> Answer:
+    """List the rows that a person must decide about: `pertanyaan`, `berkas`, `hal`."""
+    return _rows(told=one_of("hasil", OUTCOMES))
+
+
+def _rows(problem: Problem | None = None, told: str | None = None) -> Answer:
+    number = parse_int("hal", 1, 100_000, 1)
+    question, run_id = one_of("pertanyaan", QUESTIONS), run_asked("berkas")
+    with hub().database.reading() as session:
+        counted = cases.waiting(session, hub(), scope(), run_id)
+        found, total = cases.cases(
+            session,
+            hub(),
+            scope(),
+            question=question,
+            run_id=run_id,
+            limit=PAGE_ROWS,
+            offset=(number - 1) * PAGE_ROWS,
+        )
+    with hub().database.transaction() as session:
+        cases.log_listed(session, hub(), acting(), len(found), datetime.now(UTC))
+    page = render_template(
+        "interchange_rows.html",
+        found=found,
+        counted=counted,
+        question=question,
+        run_id=run_id,
+        paged=paged(total, number),
+        told=told,
+        problem=problem.body() if problem else None,
+    )
+    if problem is None:
+        return page
+    g.problem = problem.code
+    return page, problem.kind.status
+
+
+@bp.post("/pertukaran/baris/<uuid:case_id>")
+@permitted("decide")
+def decide_row(case_id: Any) -> Answer:
+    """Decide about a row."""
+    answer, _, child = request.form.get("jawaban", "").partition(":")
+    now, who, mine = datetime.now(UTC), acting(), scope()
+    try:
+        outcome = decide(
+            hub(),
+            lambda session: cases.decide(
+                session, hub(), mine, str(case_id), answer, child_id=child or None, author=who, now=now
+            ),
+        )
+    except Problem as problem:
+        if problem.code != "import-case-decided":
+            raise
+        return _rows(problem)
+    question, run_id = request.args.get("pertanyaan"), request.args.get("berkas")
+    return redirect(url_for("interchange.rows", hasil=outcome, pertanyaan=question, berkas=run_id))
+
+
+# -- take away ------------------------------------------------------------------------------------
+
+
+@bp.post("/pertukaran/ekspor")
+@permitted("decide")
+def take_away() -> Answer:
+    """Write a file of what is here, log it, and send it."""
+    given = request.form
+    kind, _, area_id = given.get("wilayah", "").partition(":")
+    try:
+        days = date.fromisoformat(given.get("dari", "")), date.fromisoformat(given.get("sampai", ""))
+        return send(
+            given.get("bentuk", ""),
+            *days,
+            area=(kind, area_id) if kind else None,
+            anonymous=given.get("tanpa_nama") == "ya",
+            full_nik=given.get("nik") == "ya",
+            as_csv=given.get("jenis") == "csv",
+        )
+    except ValueError:
+        return _home(Problem("request-malformed", reason="dari, sampai: 2026-03-01"))
+    except Problem as problem:
+        return _home(problem)
+
+
+def send(
+    form: str,
+    first: date,
+    last: date,
+    *,
+    area: tuple[str, str] | None,
+    anonymous: bool,
+    full_nik: bool,
+    as_csv: bool,
+) -> Response:
+    """Write what leaves in a form, for the person who asks.
+
+    Parameters
+    ----------
+    area : (kind, id) of a part of the own area; what lies outside of that gives nothing
+
+    Raises
+    ------
+    Problem
+        `request-malformed` for a form that there is not, `export-too-large`.
+    """
+    if form not in FORMS:
+        raise Problem("request-malformed", reason=", ".join(FORMS))
+    if not timedelta(0) <= last - first <= timedelta(days=366 * LONGEST_YEARS):
+        raise Problem("days-unfit", years=LONGEST_YEARS)
+    now, target = datetime.now(UTC), io.BytesIO()
+    asked, whose = Leaving(form, "csv" if as_csv else "xlsx"), scope()
+    if anonymous:
+        whose = replace(whose, shows_names=False)
+    within = Scope(*area, shows_names=False) if area else None
+    wanted = export_rows.Wanted(whose, first, last, full_nik=full_nik, area=within)
+    leave(hub(), target, asked, wanted, actor=acting(), now=now)
+    response = Response(target.getvalue(), mimetype=asked.media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name(first)}"'
+    return response

@@ -1,0 +1,424 @@
+"""Pages of people: taking up an invitation, the second factor, the own account, and the list of people.
+
+Rules kept here:
+- What is secret and shown once (a link, recovery codes, the second factor's key) is the answer to a POST, never to be found
+  again at an address, and nobody keeps it: pages are `no-store`.
+- What a borrowed session must not do (a new second factor, new codes, a new password) asks for the password again.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import segno
+from flask import Blueprint, g, redirect, render_template, request, session as cookie, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import audit
+from server.accounts import PersonRefused, limits, people as register, second_factor, sessions
+from server.accounts.roles import ROLES, SCOPE_KINDS
+from server.accounts.sessions import BARE, OPEN, WAITING
+from server.backup import status
+from server.database.models import Account
+from server.errors import Problem
+from server.web.auth import (
+    address,
+    browser,
+    hub,
+    let_in,
+    permitted,
+    person,
+    safe_path,
+    signed_in,
+    this_session,
+)
+from server.web.formatting import N_
+
+bp = Blueprint("people_pages", __name__)
+
+Answer = AnyResponse | str | tuple[str, int]
+STATES: Final = {"active": N_("Active"), "invited": N_("Invited"), "disabled": N_("Disabled")}
+
+
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    words = {"role_words": ROLES, "scope_words": SCOPE_KINDS, "state_words": STATES}
+    return {**words, "how_kept": _how_kept}
+
+
+def _how_kept() -> tuple[status.BackupStatus, status.BackupStatus]:
+    """Say how backups and their proofs stand."""
+    with hub().database.reading() as session:
+        return status.backups(session, hub(), _now()), status.proofs(session, hub(), _now())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _refused(template: str, problem: Problem, **shown: Any) -> tuple[str, int]:
+    """Show a form again with what is wrong."""
+    g.problem = problem.code
+    return render_template(template, problem=problem.body(), **shown), problem.kind.status
+
+
+def _in_words(refusal: PersonRefused) -> Problem:
+    return Problem("person-refused", reasons=[reason.wire() for reason in refusal.reasons])
+
+
+# -- invitations --------------------------------------------------------------------------------------------------
+
+
+@bp.route("/undangan/<token>", methods=["GET", "POST"])
+def invitation(token: str) -> Answer:
+    """Show who is invited and take their password; then they are signed in, and led to the second factor."""
+    now = _now()
+    with hub().database.reading() as session:
+        limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+    try:
+        if request.method == "GET":
+            with hub().database.reading() as session:
+                invited = register.invited(session, hub(), token, now)
+            return render_template("account_invited.html", invited=invited, problem=None)
+        return _take_up(token, now)
+    except Problem as problem:
+        if problem.code == "invitation-invalid":
+            limits.note_refusal(hub(), "invitation", address(), now)
+        raise
+
+
+def _take_up(token: str, now: datetime) -> Answer:
+    password, problem = request.form.get("password", ""), Problem("passwords-differ")
+    if password == request.form.get("again", ""):
+        try:
+            with hub().database.transaction() as session:
+                taken = register.take_up(session, hub(), token, password, now)
+                account = sessions.own_account(session, hub(), taken)
+                new = sessions.open_session(session, hub(), account, now, agent=browser())
+        except PersonRefused as refusal:
+            problem = _in_words(refusal)
+        else:
+            let_in(new)
+            return redirect(url_for("pages.front"))
+    with hub().database.reading() as session:
+        invited = register.invited(session, hub(), token, now)
+    return _refused("account_invited.html", problem, invited=invited)
+
+
+# -- the second factor --------------------------------------------------------------------------------------------
+
+
+@bp.route("/masuk/kode", methods=["GET", "POST"])
+def second_factor_code() -> Answer:
+    """Ask for a code of the app, or a recovery code."""
+    going = safe_path(request.args.get("next"))
+    if "signed_in" not in g:
+        return redirect(url_for("pages.sign_in", next=going))
+    if this_session().stage != WAITING:
+        return redirect(going)
+    if request.method == "GET":
+        return render_template("account_code.html", problem=None)
+    problem = Problem("second-factor-failed")
+    try:
+        with hub().database.transaction() as session:
+            passed = second_factor.pass_second_factor(
+                session, hub(), this_session(), request.form.get("code", ""), _now(), address=address()
+            )
+    except Problem as spent:
+        passed, problem = None, spent
+    if passed is None:
+        return _refused("account_code.html", problem)
+    let_in(passed.token)
+    if passed.by_recovery_code:
+        g.person = this_session().person
+        return render_template("account_codes_left.html", left=passed.codes_left, going=going)
+    return redirect(going)
+
+
+@bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
+def set_up() -> Answer:
+    """Show a new key as QR code and text; once a code proves that the app has it, show the recovery codes."""
+    if "signed_in" not in g:
+        return redirect(url_for("pages.sign_in", next=url_for("people_pages.set_up")))
+    who, now = this_session(), _now()
+    secret = None
+    if request.method == "POST":
+        secret = second_factor.pending_secret(hub(), who, request.form.get("key", ""))
+    if secret is None:
+        fresh = second_factor.new_secret(hub(), who)
+        if request.method == "GET":
+            return render_template("account_set_up.html", problem=None, **_shown(fresh))
+        return _refused("account_set_up.html", Problem("csrf-invalid"), **_shown(fresh))
+    problem, done = Problem("second-factor-failed"), None
+    try:
+        with hub().database.transaction() as session:
+            if who.stage == BARE or _proved(session, now):
+                done = second_factor.set_up(session, hub(), who, secret, request.form.get("code", ""), now)
+            else:
+                problem = Problem("password-wrong")
+    except Problem as spent:
+        problem = spent
+    if done is None:
+        return _refused("account_set_up.html", problem, **_shown(secret))
+    let_in(done[0])
+    g.person = who.person
+    return render_template("account_codes.html", codes=done[1], going=safe_path(request.args.get("next")))
+
+
+def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
+    """Give what the page draws: the QR code as the path of its dark squares, `qr_size` squares wide with its quiet zone."""
+    rows = list(segno.make(secret.address, error="m", micro=False).matrix_iter(border=4))
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    text = " ".join(secret.text[i : i + 4] for i in range(0, len(secret.text), 4))
+    shown = {"qr": path, "qr_size": len(rows), "key": secret.sealed, "key_text": text}
+    return {**shown, "must_prove": this_session().stage == OPEN}
+
+
+def _proved(session: Session, now: datetime) -> bool:
+    """Check the password that a form asks for again; a wrong one is logged, so let it commit."""
+    account = sessions.own_account(session, hub(), this_session().person)
+    given = request.form.get("password", "")
+    return sessions.proves_password(session, hub(), account, given, now, address=address())
+
+
+@bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
+@signed_in
+def recovery_codes() -> Answer:
+    """Make new recovery codes, once the password was given again, and show them."""
+    if not this_session().has_second_factor:
+        return redirect(url_for("people_pages.set_up"))
+    if request.method == "GET":
+        return render_template("account_new_codes.html", problem=None)
+    problem, codes, now = Problem("password-wrong"), None, _now()
+    try:
+        with hub().database.transaction() as session:
+            if _proved(session, now):
+                codes = second_factor.new_recovery_codes(session, hub(), this_session(), now)
+    except Problem as spent:
+        problem = spent
+    if codes is None:
+        return _refused("account_new_codes.html", problem)
+    return render_template("account_codes.html", codes=codes, going=url_for("people_pages.account"))
+
+
+# -- the own account ----------------------------------------------------------------------------------------------
+
+
+@bp.get("/beranda")
+@signed_in
+def welcome() -> Answer:
+    """Say what this role is for, to those who have no queue."""
+    return render_template("people_welcome.html", place=_place(person()))
+
+
+def _place(who: register.Person) -> str:
+    with hub().database.reading() as session:
+        return register.place_name(session, hub(), who.scope_kind, who.scope) or ""
+
+
+@bp.get("/akun")
+@signed_in
+def account() -> Answer:
+    """Show who I am, what I may see, and my sessions."""
+    with hub().database.reading() as session:
+        mine = sessions.sessions_of(session, hub(), person(), _now())
+        left = second_factor.codes_left(session, hub(), person().account_id)
+    return render_template(
+        "account.html",
+        place=_place(person()),
+        sessions=mine,
+        here_id=this_session().id,
+        me=this_session(),
+        left=left,
+    )
+
+
+@bp.post("/akun/sesi/<sign_in_id>/akhiri")
+@signed_in
+def end_session(sign_in_id: str) -> Answer:
+    """End one of my sessions; this one is signing out."""
+    with hub().database.transaction() as session:
+        sessions.end_session(session, hub(), person(), sign_in_id, _now())
+    if sign_in_id == this_session().id:
+        cookie.clear()
+    return redirect(url_for("people_pages.account"))
+
+
+@bp.post("/akun/sesi/akhiri-lainnya")
+@signed_in
+def end_others() -> Answer:
+    """End all my sessions but this one."""
+    with hub().database.transaction() as session:
+        sessions.end_others(session, hub(), this_session(), _now())
+    return redirect(url_for("people_pages.account"))
+
+
+@bp.route("/akun/kata-sandi", methods=["GET", "POST"])
+@signed_in
+def change_password() -> Answer:
+    """Set a new password; every other session ends."""
+    if request.method == "GET":
+        return render_template("account_password.html", problem=None)
+    old, new, problem = (
+        request.form.get("old", ""),
+        request.form.get("password", ""),
+        Problem("passwords-differ"),
+    )
+    if new == request.form.get("again", ""):
+        problem = Problem("password-wrong")
+        try:
+            with hub().database.transaction() as session:
+                changed = sessions.change_password(
+                    session, hub(), this_session(), old, new, _now(), address=address()
+                )
+        except PersonRefused as refusal:
+            changed, problem = False, _in_words(refusal)
+        except Problem as spent:
+            changed, problem = False, spent
+        if changed:
+            return redirect(url_for("people_pages.account", diganti=1))
+    return _refused("account_password.html", problem)
+
+
+# -- people -------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/orang")
+@permitted("manage_people")
+def people() -> Answer:
+    """List those whom I manage: role `peran`, state `keadaan`."""
+    role, state = request.args.get("peran") or None, request.args.get("keadaan") or None
+    if role is not None and role not in ROLES:
+        raise Problem("request-malformed", reason="peran")
+    if state is not None and state not in STATES:
+        raise Problem("request-malformed", reason="keadaan")
+    with hub().database.reading() as session:
+        found = register.people(session, hub(), person(), _now())
+    log_listed(len(found))
+    shown = [one for one in found if role in (None, one.role) and state in (None, one.state)]
+    return render_template("people.html", people=shown, total=len(found), role=role, state=state)
+
+
+def log_listed(count: int) -> None:
+    """Log that people were listed, before their names are sent."""
+    with hub().database.transaction() as session:
+        actor, details = f"account:{person().account_id}", {"people": count}
+        audit.append(
+            session, hub().district, audit.OFFICE, "people.listed", actor=actor, now=_now(), details=details
+        )
+
+
+@bp.route("/orang/undang", methods=["GET", "POST"])
+@permitted("manage_people")
+def invite() -> Answer:
+    """Choose a role, then say who and where; the one-time link is shown once."""
+    role = request.args.get("peran") or None
+    if role is not None and role not in ROLES:
+        raise Problem("request-malformed", reason="peran")
+    with hub().database.reading() as session:
+        places = {name: register.places_to_give(session, hub(), person(), name) for name in ROLES}
+    if role is None:
+        given = {name: words for name, words in ROLES.items() if places[name]}
+        return render_template("people_roles.html", roles=given)
+    kinds = sorted({place.kind for place in places[role]}, key=list(SCOPE_KINDS).index)
+    shown = {"role": role, "places": places[role], "kinds": kinds, "given": request.form}
+    if request.method == "GET":
+        return render_template("people_invite.html", problem=None, **shown)
+    kind, _, scope = request.form.get("scope", "").partition(":")
+    try:
+        invited = add_person(
+            request.form.get("username", ""), request.form.get("name", ""), role, kind, scope
+        )
+    except PersonRefused as refusal:
+        return _refused("people_invite.html", _in_words(refusal), **shown)
+    return _link(*invited)
+
+
+def add_person(username: str, name: str, role: str, kind: str, scope: str) -> tuple[Account, str]:
+    """Add somebody within the area of who asks, and invite them; give the account and the invitation's token.
+
+    Raises
+    ------
+    PersonRefused
+        What is wrong, field by field.
+    Problem
+        `not-allowed` for a place beyond the own area.
+    """
+    actor, now = f"account:{person().account_id}", _now()
+    with hub().database.transaction() as session:
+        account_id = register.add_account(
+            session, hub(), username, name, role, kind, scope, None, actor=actor, now=now
+        )
+        if not register.may_give(session, hub(), person(), kind, scope):
+            raise Problem("not-allowed")
+        added = register.managed_account(session, hub(), person(), account_id)
+        return added, register.make_invitation(session, hub(), added, actor=actor, now=now)
+
+
+def reset_person(account_id: str) -> tuple[Account, str]:
+    """Invite somebody anew: they set another password and another second factor.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` beyond the own area, `own-account`, `account-disabled`.
+    """
+    actor = f"account:{person().account_id}"
+    with hub().database.transaction() as session:
+        found = _other(session, account_id)
+        return found, register.make_invitation(session, hub(), found, actor=actor, now=_now())
+
+
+def shut_out(account_id: str, *, out: bool) -> None:
+    """Disable somebody or enable them again.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` beyond the own area, `own-account`.
+    """
+    change = register.disable if out else register.enable
+    actor = f"account:{person().account_id}"
+    with hub().database.transaction() as session:
+        change(session, hub(), _other(session, account_id), actor=actor, now=_now())
+
+
+def _other(session: Session, account_id: str) -> Account:
+    found = register.managed_account(session, hub(), person(), account_id)
+    if found.id == person().account_id:
+        raise Problem("own-account")
+    return found
+
+
+def link_of(token: str) -> str:
+    """Give the whole address of an invitation."""
+    return url_for("people_pages.invitation", token=token, _external=True)
+
+
+def _link(invited: Account, token: str) -> str:
+    return render_template(
+        "people_link.html", invited=invited, link=link_of(token), days=register.INVITATION_DAYS
+    )
+
+
+@bp.post("/orang/<account_id>/atur-ulang")
+@permitted("manage_people")
+def reset(account_id: str) -> Answer:
+    """Give a new one-time link for somebody who lost password, phone or invitation."""
+    return _link(*reset_person(account_id))
+
+
+@bp.post("/orang/<account_id>/nonaktifkan")
+@permitted("manage_people")
+def disable(account_id: str) -> Answer:
+    """Take somebody's right to sign in."""
+    shut_out(account_id, out=True)
+    return redirect(url_for("people_pages.people"))
+
+
+@bp.post("/orang/<account_id>/aktifkan")
+@permitted("manage_people")
+def enable(account_id: str) -> Answer:
+    """Give it back."""
+    shut_out(account_id, out=False)
+    return redirect(url_for("people_pages.people"))

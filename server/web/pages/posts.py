@@ -1,0 +1,484 @@
+"""Pages of posts and of tablets: what there is of each post, how well it measures, the list for a posyandu day; tablets,
+their enrolment, and what to do when one is lost. The same as JSON.
+
+Rules kept here:
+- A code for a tablet is the answer to a POST, shown once. No address holds it: behind "#" of the QR code no server sees it.
+- Pages with names are logged before they are sent. Figures of a post name nobody and are not.
+- Every page works without JavaScript, and the list and the code on paper.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import segno
+from babel.dates import format_timedelta
+from flask import Blueprint, Response, g, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import accounts
+from server.database.ids import UUID_TEXT
+from server.errors import Problem
+from server.growth.data_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
+from server.review import Scope, lost_tablet, post_quality, posts, tablets
+from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure
+from server.review.tablets import ENROL_PATH, Code, Enrolment
+from server.supervision.completeness import completeness, month_of
+from server.web.api.staff import parse_int, sent
+from server.web.auth import hub, permitted, person
+from server.web.charts.last_digits import digit_chart
+from server.web.formatting import N_, decimal, language, translate
+
+bp = Blueprint("posts", __name__)
+
+PAGE_ROWS: Final = 50
+MOST_ROWS: Final = 200
+DAYS_SHOWN: Final = 4
+"""Posyandu days of this month and the last of which the post's page says whether everything arrived."""
+CLOCK_RIGHT_MS: Final = 120_000
+"""A clock that is off by less is called right: nobody's age changes by it."""
+LONGEST_SEARCH: Final = 60
+QUEUE: Final = "/antrean"
+CHILD: Final = "/anak/"
+"""Addresses of other pages; they are promises (docs/pages.md)."""
+
+Answer = AnyResponse | str | tuple[str, int]
+
+MEASURES: Final[Mapping[str, str]] = {
+    "weight": N_("Weight (kg)"),
+    "length": N_("Length or height (cm)"),
+    "muac": N_("Arm circumference (cm)"),
+}
+GRADES: Final[Mapping[str, str]] = {
+    "excellent": N_("excellent"),
+    "good": N_("good"),
+    "acceptable": N_("acceptable"),
+    "problematic": N_("problematic"),
+}
+MISSING: Final[Mapping[str, str]] = {
+    "weight": N_("Weight missing"),
+    "length": N_("Length or height missing"),
+    "position": N_("Position missing"),
+    "birth_date": N_("Birth date unknown"),
+    "sex": N_("Sex unknown"),
+}
+STATES: Final[Mapping[str, str]] = {
+    "active": N_("active"),
+    "closed": N_("closed, enrolled again"),
+    "revoked": N_("revoked"),
+}
+WHYS: Final[Mapping[str, str]] = {
+    PRESENT: N_("At this posyandu now"),
+    LEFT: N_("Has moved away since"),
+    WRITTEN: N_("Of another posyandu, recorded on this tablet"),
+}
+SOON: Final[Mapping[int, str]] = {
+    1: N_("today"),
+    2: N_("this week"),
+    3: N_("next posyandu"),
+    4: N_("to know"),
+}
+"""Urgencies in few letters."""
+CAPSULES: Final[Mapping[str, str]] = {"blue": N_("blue"), "red": N_("red")}
+SHOWN: Final[Mapping[str, str]] = {
+    "perhatian": N_("Needs attention"),
+    "aktif": N_("Active"),
+    "berhenti": N_("Closed or revoked"),
+    "semua": N_("All tablets"),
+}
+"""Which tablets are listed, as the address says it."""
+
+
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    return {
+        "post_words": {
+            "measure": MEASURES,
+            "grade": GRADES,
+            "missing": MISSING,
+            "state": STATES,
+            "why": WHYS,
+            "capsule": CAPSULES,
+            "soon": SOON,
+            "shown": SHOWN,
+        }
+    }
+
+
+@bp.app_template_filter("remedy")
+def remedy(words: Any) -> str:
+    """Give what is to be done about a finding or a tablet's trouble, in the reader's language."""
+    chosen: str = words.do_en if language() == "en" else words.do_id
+    return chosen
+
+
+@bp.app_template_filter("ago")
+def ago(at: datetime) -> str:
+    """Say how long ago something was: 3 hari yang lalu."""
+    return str(format_timedelta(at - _now(), add_direction=True, locale=language()))
+
+
+@bp.app_template_filter("clock")
+def clock(offset_ms: int) -> str:
+    """Say how a tablet's clock goes: 2 jam 5 menit terlalu cepat."""
+    if abs(offset_ms) < CLOCK_RIGHT_MS:
+        return translate(N_("right"))
+    minutes = round(abs(offset_ms) / 60_000)
+    days, minutes = divmod(minutes, 1440)
+    hours, minutes = divmod(minutes, 60)
+    parts = [
+        translate(words, count=count)
+        for words, count in (
+            (N_("%(count)d d"), days),
+            (N_("%(count)d h"), hours),
+            (N_("%(count)d min"), minutes),
+        )
+        if count
+    ]
+    how_far = " ".join(parts[:2])
+    if offset_ms > 0:
+        return translate(N_("%(time)s too fast"), time=how_far)
+    return translate(N_("%(time)s too slow"), time=how_far)
+
+
+@bp.app_template_filter("percent")
+def percent(share: float) -> str:
+    """Write a share as a whole per cent; one below 1 % with a decimal."""
+    return f"{decimal(share * 100, 1 if 0 < share < 0.00995 else 0)} %"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _today() -> date:
+    return hub().settings.today(_now())
+
+
+def _scope() -> Scope:
+    return Scope.of(person())
+
+
+def _acting() -> str:
+    return f"account:{person().account_id}"
+
+
+def _id(name: str) -> str | None:
+    """Read an id from the address.
+
+    Raises
+    ------
+    Problem
+        `request-malformed`, naming the parameter.
+    """
+    given = request.args.get(name) or None
+    if given is not None and not UUID_TEXT.fullmatch(given):
+        raise Problem("request-malformed", reason=name)
+    return given
+
+
+def _chosen(name: str, choices: Any, default: Any) -> Any:
+    """Read one of some words or numbers from the address, as above."""
+    given = request.args.get(name)
+    if not given:
+        return default
+    for choice in choices:
+        if given == str(choice):
+            return choice
+    raise Problem("request-malformed", reason=f"{name}: {', '.join(map(str, choices))}")
+
+
+# -- posts ----------------------------------------------------------------------------------------
+
+
+@bp.get("/pos")
+@permitted("see_children")
+def all_posts() -> str:
+    """List the posts in scope, each at a glance."""
+    number = parse_int("hal", 1, 100_000, 1)
+    shown = _load_posts("puskesmas", "cari", PAGE_ROWS, (number - 1) * PAGE_ROWS)
+    return render_template(
+        "post_list.html",
+        shown=shown,
+        number=number,
+        pages=max(1, -(-shown.total // PAGE_ROWS)),
+        centre=_id("puskesmas"),
+        search=_search("cari"),
+        today=_today(),
+        queue_path=QUEUE,
+    )
+
+
+@bp.get("/api/v1/posts")
+@permitted("see_children")
+def posts_as_json() -> Response:
+    """Give the same as JSON: `health_centre`, `name`, `limit` (1 to 200), `offset`."""
+    limit, offset = parse_int("limit", 1, MOST_ROWS, PAGE_ROWS), parse_int("offset", 0, 10_000_000, 0)
+    shown = _load_posts("health_centre", "name", limit, offset)
+    return jsonify(
+        total=shown.total,
+        limit=limit,
+        offset=offset,
+        month=_today().strftime("%Y-%m"),
+        posts=[row.wire() for row in shown.rows],
+    )
+
+
+def _load_posts(centre: str, name: str, limit: int, offset: int) -> posts.Posts:
+    with hub().database.reading() as session:
+        return posts.posts(
+            session,
+            hub(),
+            _scope(),
+            _today(),
+            limit=limit,
+            offset=offset,
+            centre_id=_id(centre),
+            name=_search(name),
+        )
+
+
+def _search(name: str) -> str:
+    return request.args.get(name, "").strip()[:LONGEST_SEARCH]
+
+
+@bp.get("/pos/<post_id>")
+@permitted("see_children")
+def one_post(post_id: str) -> str:
+    """Show a post: this month, whether everything arrived, how well it measures, its tablets."""
+    now, today, who = _now(), _today(), person()
+    months, pool = _period("bulan", "gabungan", {"pos": post_quality.POST, "puskesmas": post_quality.CENTRE})
+    with hub().database.reading() as session:
+        place = posts.post(session, hub(), _scope(), post_id, today)
+        report = post_quality.quality_of(session, hub(), _scope(), post_id, today, months=months, pool=pool)
+        days = _days(session, post_id, today) if who.may("see_completeness") else None
+        devices = (
+            tablets.tablets(session, hub(), _scope(), post_id=post_id) if who.may("see_tablets") else None
+        )
+    return render_template(
+        "post.html",
+        post=place,
+        report=report,
+        found=[(code, post_quality.ADVICE[code]) for code in report.quality.findings],
+        charts={name: digit_chart(digits.counts) for name, digits in report.quality.digits.items()},
+        periods=post_quality.PERIODS,
+        fewest=FEWEST,
+        usual_sd=USUAL_SD,
+        observed_sd=OBSERVED_SD,
+        alarm_sd=ALARM_SD,
+        days=days,
+        devices=devices,
+        troubles=tablets.WARNINGS,
+        now=now,
+        today=today,
+        queue_path=QUEUE,
+    )
+
+
+@bp.get("/api/v1/posts/<post_id>/quality")
+@permitted("see_children")
+def quality_as_json(post_id: str) -> Response:
+    """Give the report on a post as JSON: `months` (3, 12, 24), `pool` (post, centre)."""
+    months, pool = _period("months", "pool", {name: name for name in post_quality.POOLS})
+    with hub().database.reading() as session:
+        report = post_quality.quality_of(
+            session, hub(), _scope(), post_id, _today(), months=months, pool=pool
+        )
+    return jsonify(report.wire())
+
+
+def _period(months: str, pool: str, pools: Mapping[str, str]) -> tuple[int, str]:
+    """Read from the address over which months and posts a report goes."""
+    chosen = _chosen(pool, pools, None)
+    together = pools[chosen] if chosen else post_quality.POST
+    return _chosen(months, post_quality.PERIODS, post_quality.USUAL_PERIOD[together]), together
+
+
+def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
+    """Give the newest posyandu days of this month and the last, and what of each is here."""
+    first = month_of(month_of(today)[0] - timedelta(days=1))[0]
+    report = completeness(session, hub(), _scope(), first, today, only=[post_id])
+    return sorted(report.days().items(), reverse=True)[:DAYS_SHOWN]
+
+
+@bp.get("/pos/<post_id>/daftar")
+@permitted("see_names")
+def list_for_day(post_id: str) -> str:
+    """Give the list to print for a posyandu day: `tanggal`, today unless told. Who had it is logged."""
+    day = _day("tanggal")
+    with hub().database.reading() as session:
+        shown = posts.roster(session, hub(), _scope(), post_id, day)
+    with hub().database.transaction() as session:
+        posts.log_roster(session, hub(), person(), shown, _now())
+    return render_template("post_roster.html", shown=shown)
+
+
+def _day(name: str) -> date:
+    """Read a day within a year of today from the address."""
+    given, today = request.args.get(name), _today()
+    if not given:
+        return today
+    try:
+        day = date.fromisoformat(given) if len(given) == 10 else None
+    except ValueError:
+        day = None
+    if day is None or abs((day - today).days) > 366:
+        raise Problem("request-malformed", reason=f"{name}: {today.isoformat()}, ± 1")
+    return day
+
+
+# -- tablets --------------------------------------------------------------------------------------
+
+
+@bp.get("/tablet")
+@permitted("see_tablets")
+def all_tablets() -> str:
+    """List the tablets in scope, those that need somebody first."""
+    chosen, number = _chosen("tampil", SHOWN, "semua"), parse_int("hal", 1, 100_000, 1)
+    post_id = _id("pos")
+    with hub().database.reading() as session:
+        found = tablets.tablets(session, hub(), _scope(), post_id=post_id)
+        codes = (
+            tablets.open_codes(session, hub(), _scope(), _now(), post_id=post_id)
+            if person().may("manage_tablets")
+            else []
+        )
+    groups = {
+        "perhatian": [tablet for tablet in found if troubled(tablet)],
+        "aktif": [tablet for tablet in found if tablet.state == "active"],
+        "berhenti": [tablet for tablet in found if tablet.state != "active"],
+        "semua": found,
+    }
+    listed = sorted(groups[chosen], key=lambda tablet: (not troubled(tablet), tablet.state != "active"))
+    return render_template(
+        "tablet_list.html",
+        shown=listed[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        total=len(listed),
+        counts={name: len(group) for name, group in groups.items()},
+        chosen=chosen,
+        post_id=post_id,
+        number=number,
+        pages=max(1, -(-len(listed) // PAGE_ROWS)),
+        troubles=tablets.WARNINGS,
+        codes=codes,
+        cancelled=request.args.get("dibatalkan") == "1",
+        now=_now(),
+    )
+
+
+def troubled(tablet: Enrolment) -> bool:
+    """Say whether somebody should look at a tablet: a notice stands, or changes of it are set aside or not here yet."""
+    return bool(tablet.warnings or tablet.quarantined or (tablet.missing and tablet.state == "active"))
+
+
+@bp.route("/tablet/daftar", methods=["GET", "POST"])
+@permitted("manage_tablets")
+def enrol() -> Answer:
+    """Ask for post and name; then show the one-time code, once."""
+    asked = {"post": request.args.get("pos", ""), "name": ""}
+    problem = None
+    if request.method == "POST":
+        asked = {"post": request.form.get("post", ""), "name": request.form.get("name", "")}
+        try:
+            return render_template("tablet_code.html", **_made(asked), days=accounts.CODE_DAYS)
+        except Problem as refused:
+            problem = refused
+            g.problem = refused.code
+    with hub().database.reading() as session:
+        known = tablets.known_posts(session, hub(), _scope())
+    page = render_template(
+        "tablet_enrol.html",
+        known=known,
+        asked=asked,
+        problem=problem.body() if problem else None,
+        most=tablets.LONGEST_NAME,
+    )
+    return page, problem.kind.status if problem else 200
+
+
+@bp.post("/api/v1/tablets/codes")
+@permitted("manage_tablets")
+def enrol_as_json() -> Answer:
+    """Make a code: `post`, `name`. The answer is the only place where it stands."""
+    made = _made(sent(("post", "name")))
+    code: Code = made["code"]
+    answer = jsonify(
+        code=code.code,
+        link=made["link"],
+        post={"id": code.post_id, "name": code.post_name},
+        name=code.tablet_name,
+        expires_at=code.expires_at.isoformat(timespec="seconds"),
+    )
+    return answer, 201  # type: ignore[return-value]  # Flask takes a response with a status
+
+
+@bp.post("/tablet/kode/<handle>/batal")
+@permitted("manage_tablets")
+def cancel_code(handle: str) -> Answer:
+    """End a code that nobody has used."""
+    with hub().database.transaction() as session:
+        tablets.cancel_code(session, hub(), _scope(), handle, actor=_acting(), now=_now())
+    return redirect(url_for("posts.all_tablets", pos=_id("pos"), dibatalkan=1), 303)
+
+
+def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a code, the link that the tablet app opens, and the link as a QR code."""
+    with hub().database.transaction() as session:
+        code = tablets.make_code(session, hub(), _scope(), asked, actor=_acting(), now=_now())
+    link = f"{request.url_root.rstrip('/')}{ENROL_PATH}#{code.code}"
+    qr = segno.make(link, error="m", micro=False)
+    drawn = qr.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
+    return {"code": code, "link": link, "qr": drawn, "server": request.url_root.rstrip("/")}
+
+
+@bp.route("/tablet/<tablet_id>/cabut", methods=["GET", "POST"])
+@permitted("revoke_tablets")
+def revoke(tablet_id: str) -> Answer:
+    """Ask whether a tablet is to be revoked, and do it."""
+    with hub().database.reading() as session:
+        tablet = lost_tablet.tablet(session, hub(), _scope(), tablet_id)
+    if request.method == "GET":
+        return render_template("tablet_revoke.html", tablet=tablet, lost=bool(request.args.get("hilang")))
+    with hub().database.transaction() as session:
+        tablets.revoke(session, hub(), _scope(), tablet_id, actor=_acting(), now=_now())
+    if request.form.get("lost"):
+        return redirect(url_for("posts.lost", tablet_id=tablet_id))
+    return redirect(url_for("posts.all_tablets", pos=tablet.post_id))
+
+
+@bp.get("/tablet/<tablet_id>/hilang")
+@permitted("revoke_tablets")
+def lost(tablet_id: str) -> str:
+    """Say what to do about a lost tablet, and whose data was on it. Who looked is logged."""
+    return render_template(
+        "tablet_lost.html",
+        found=_exposed(tablet_id),
+        shows_names=_scope().shows_names,
+        child_path=CHILD,
+        now=_now(),
+    )
+
+
+@bp.get("/tablet/<tablet_id>/hilang.csv")
+@permitted("revoke_tablets")
+def lost_as_csv(tablet_id: str) -> Response:
+    """Give whose data was on it as a file, safe to open in a spreadsheet. Who took it is logged."""
+    found = _exposed(tablet_id, exported=True)
+    answer = Response("\ufeff" + "".join(lost_tablet.exposure_csv(found)), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="tablet-{tablet_id[-6:]}.csv"'
+    return answer
+
+
+@bp.get("/api/v1/tablets/<tablet_id>/exposure")
+@permitted("revoke_tablets")
+def lost_as_json(tablet_id: str) -> Response:
+    """Give the same as JSON. Who looked is logged."""
+    return jsonify(_exposed(tablet_id).wire())
+
+
+def _exposed(tablet_id: str, *, exported: bool = False) -> Exposure:
+    with hub().database.reading() as session:
+        found = lost_tablet.exposure(session, hub(), _scope(), tablet_id)
+    with hub().database.transaction() as session:
+        lost_tablet.log_exposure(session, hub(), person(), found, _now(), exported=exported)
+    return found

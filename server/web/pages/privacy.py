@@ -1,0 +1,222 @@
+"""The rights of a child's parents: what was asked and by when it is due, a child's page, consent, the copy to hand over.
+
+Whoever decides about children writes requests down and answers them; to erase, a supervisor agrees to what another proposed.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import privacy
+from server.errors import Problem
+from server.privacy import requests
+from server.review import Scope, follow_ups
+from server.sync import server_edits
+from server.web.auth import hub, permitted, person
+from server.web.formatting import N_, language, translate
+
+bp = Blueprint("rights", __name__)
+
+Answer = AnyResponse | str | tuple[str, int]
+
+STATUSES: Final = {
+    "open": N_("open"),
+    "waiting": N_("waits for a supervisor's agreement"),
+    "done": N_("done"),
+    "refused": N_("refused"),
+    "withdrawn": N_("withdrawn"),
+}
+FIELDS: Final = ("kind", "relation", "by", "contact", "words")
+CONSENT: Final = ("by", "relation", "on", "method")
+
+
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    other = int(language() == "en")
+    tables = {"kind": privacy.KINDS, "relation": privacy.RELATIONS, "outcome": privacy.OUTCOMES}
+    said = {name: {code: pair[other] for code, pair in table.items()} for name, table in tables.items()}
+    return {
+        "rights_waiting": _waiting,
+        "rights_words": {**said, "status": {code: translate(words) for code, words in STATUSES.items()}},
+    }
+
+
+def _waiting() -> dict[str, int]:
+    """Count the requests that wait in the reader's area, and those that are late."""
+    with hub().database.reading() as session:
+        due = requests.due_times(session, hub(), _scope())
+    return {"requests": len(due), "late": sum(at < _now() for at in due)}
+
+
+def _scope() -> Scope:
+    return Scope.of(person())
+
+
+def _acting() -> str:
+    return f"account:{person().account_id}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# -- all requests, and one child's ----------------------------------------------------------------
+
+
+@bp.get("/hak")
+@permitted("decide")
+def all_requests() -> str:
+    """List the requests that wait for an answer, the one that is due first in front."""
+    with hub().database.reading() as session:
+        found = privacy.open_requests(session, hub(), _scope())
+    with hub().database.transaction() as session:
+        requests.log_listed(session, hub(), _acting(), len(found), _now())
+    return render_template("rights.html", requests=found, now=_now())
+
+
+@bp.get("/anak/<child_id>/hak")
+@permitted("decide")
+def of_child(child_id: str) -> str:
+    """Show what a child's parents have asked and agreed to, and the forms for more. Who looked is logged."""
+    page = _page(child_id)
+    with hub().database.transaction() as session:
+        row = requests.subject(session, hub(), _scope(), child_id)
+        requests.log_seen(session, hub(), person(), child_id, row.post_id, _now())
+    return page
+
+
+@bp.post("/anak/<child_id>/hak")
+@permitted("decide")
+def ask(child_id: str) -> Answer:
+    """Write down what a parent asks."""
+    typed = {name: request.form.get(name, "").strip() or None for name in FIELDS}
+    given = {name: value for name, value in typed.items() if value is not None}
+    try:
+        server_edits.decide(
+            hub(),
+            lambda s: privacy.receive(s, hub(), _scope(), child_id, given, author=_acting(), now=_now()),
+        )
+    except Problem as refused:
+        return _again(child_id, refused, typed)
+    flash(translate(N_("The request is written down. The answer is due in 3×24 hours.")))
+    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+
+
+@bp.post("/anak/<child_id>/hak/persetujuan")
+@permitted("decide")
+def consent(child_id: str) -> Answer:
+    """Write down that a parent gives consent or takes it back."""
+    typed = {name: request.form.get(name, "").strip() or None for name in CONSENT}
+    try:
+        seen = orjson.loads(request.form.get("context") or "{}")
+    except orjson.JSONDecodeError as error:
+        raise Problem("request-malformed", reason="context") from error
+    said = {"given": request.form.get("given") == "1", **typed}
+    try:
+        server_edits.decide(
+            hub(),
+            lambda s: privacy.consent(s, hub(), _scope(), child_id, said, seen, author=_acting(), now=_now()),
+        )
+    except Problem as refused:
+        return _again(child_id, refused, typed)
+    flash(translate(N_("The consent is written down.")))
+    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+
+
+def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tuple[str, int]:
+    """Show the forms once more, with what was typed and what is wrong with it."""
+    if refused.code != "change-invalid":
+        raise refused
+    g.problem = refused.code
+    return _page(child_id, typed, refused.details["reasons"]), 422
+
+
+def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any = ()) -> str:
+    with hub().database.reading() as session:
+        shown = privacy.standing(session, hub(), _scope(), child_id)
+        named = {
+            one
+            for each in shown.asked
+            for one in (each.received_by, each.proposed_by, each.decided_by)
+            if one
+        }
+        people = follow_ups.people(session, hub(), named)
+    today = hub().settings.today(_now())
+    return render_template(
+        "rights_child.html",
+        child_id=child_id,
+        name=shown.name,
+        restricted_at=shown.restricted_at,
+        consents=shown.consents,
+        context=orjson.dumps(shown.context).decode(),
+        requests=shown.asked,
+        people=people,
+        hold_until=shown.hold_until,
+        holds=shown.holds(today),
+        linked=len(shown.linked),
+        fitting=privacy.FITTING,
+        typed=typed or {},
+        wrong=wrong,
+        now=_now(),
+        me=_acting(),
+        today=today,
+    )
+
+
+# -- answering ------------------------------------------------------------------------------------
+
+
+@bp.post("/hak/<uuid:request_id>")
+@permitted("decide")
+def answer(request_id: UUID) -> Answer:
+    """Do what was asked, or refuse it; an erasure is only proposed by this."""
+    id_, outcome = str(request_id), request.form.get("outcome", "")
+    with hub().database.reading() as session:
+        asked = requests.one(session, hub(), _scope(), id_)
+    status = server_edits.decide(
+        hub(), lambda s: privacy.answer(s, hub(), _scope(), id_, outcome, author=_acting(), now=_now())
+    )
+    if status == requests.WAITING:
+        flash(translate(N_("Proposed. A supervisor who has not had it in hand must agree now.")))
+    else:
+        flash(translate(N_("The request is answered.")))
+    return redirect(url_for("rights.of_child", child_id=asked.child_id), 303)
+
+
+@bp.post("/hak/<uuid:request_id>/setuju")
+@permitted("agree_to_erase")
+def agree(request_id: UUID) -> Answer:
+    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
+    server_edits.decide(
+        hub(), lambda s: privacy.agree(s, hub(), _scope(), str(request_id), author=_acting(), now=_now())
+    )
+    flash(translate(N_("The child's data was erased. Tablets erase it with their next sync.")))
+    return redirect(url_for("rights.all_requests"), 303)
+
+
+# -- the copy to hand over ------------------------------------------------------------------------
+
+
+@bp.get("/anak/<child_id>/hak/salinan.<any(pdf, json):paper>")
+@permitted("decide")
+def copy(child_id: str, paper: str) -> Response:
+    """Give everything that is held of a child and who read it, to hand to a parent; that is logged."""
+    now, who = _now(), person()
+    with hub().database.reading() as session:
+        report = privacy.gather(session, hub(), _scope(), child_id, now)
+    with hub().database.transaction() as session:
+        privacy.log_given(session, hub(), _acting(), report, paper, now)
+    if paper == "pdf":
+        response = Response(
+            privacy.as_pdf(report, hub(), who.display_name, language()), mimetype="application/pdf"
+        )
+    else:
+        response = Response(
+            orjson.dumps(report.wire(), option=orjson.OPT_INDENT_2), mimetype="application/json"
+        )
+    response.headers["Content-Disposition"] = f'attachment; filename="data-anak-{child_id[-8:]}.{paper}"'
+    return response
