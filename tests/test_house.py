@@ -1,5 +1,4 @@
-"""The house around the code: what README, Makefile and decision records promise, and the tools that the tests
-stand on."""
+"""What README, docs/commands.md, Makefile and decision records promise, and the tools that the tests use."""
 
 import re
 import subprocess
@@ -50,9 +49,14 @@ def mentions(text: str) -> list[str]:
     return [word for word in FORBIDDEN if word in text.casefold()]
 
 
-def readme() -> str:
-    """Give the text of the README."""
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+def text_of(path: str) -> str:
+    """Give the text of a file of the project."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def command_documents() -> str:
+    """Give the README and the page of the commands, one after the other."""
+    return text_of("README.md") + text_of("docs/commands.md")
 
 
 def documented_commands(text: str) -> list[list[str]]:
@@ -80,10 +84,26 @@ def unknown_command(words: list[str]) -> str | None:
     return None
 
 
+def leaf_commands(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """Yield the words of each command that is not a group."""
+    if not isinstance(command, click.Group):
+        yield list(names)
+        return
+    for name, below in command.commands.items():
+        yield from leaf_commands(below, (*names, name))
+
+
 def test_documented_commands_exist() -> None:
-    documented = documented_commands(readme())
+    documented = documented_commands(command_documents())
     assert ["demo"] in documented
     assert [words for words in documented if unknown_command(words)] == []
+
+
+def test_every_command_is_documented() -> None:
+    documented = documented_commands(text_of("docs/commands.md"))
+    commands = list(leaf_commands(main))
+    assert len(commands) > 70
+    assert [words for words in commands if words not in documented] == []
 
 
 def test_an_unknown_command_is_found_when_documented() -> None:
@@ -91,11 +111,16 @@ def test_an_unknown_command_is_found_when_documented() -> None:
     assert unknown_command(["fly-away", "now"]) == "fly-away"
 
 
-def test_readme_names_every_make_target() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)
+def test_readme_names_the_make_targets_that_everybody_needs() -> None:
+    readme = text_of("README.md")
+    assert [name for name in ("run", "test", "lint", "bench") if f"make {name}" not in readme] == []
+
+
+def test_every_make_target_is_documented() -> None:
+    targets = re.findall(r"^([a-z]+):.*## ", text_of("Makefile"), re.MULTILINE)
     assert {"run", "test", "lint", "bench"} <= set(targets)
-    assert [name for name in ("run", "test", "lint", "bench") if f"make {name}" not in readme()] == []
+    documented = text_of("docs/commands.md")
+    assert [name for name in targets if f"`make {name}`" not in documented] == []
 
 
 def test_make_lists_its_targets_when_called_alone() -> None:

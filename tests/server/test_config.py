@@ -99,6 +99,15 @@ def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     assert Settings.from_env(settings.child_environment()) == settings
 
 
+def test_every_setting_is_documented(tmp_path: Path) -> None:
+    settings = Settings.for_data(tmp_path, guideline_file=tmp_path / "g.toml", backup_dir=tmp_path / "backup")
+    given = settings.child_environment()
+    names = {name for name in given if name.startswith("POSYANDU_") or name == "DATABASE_URL"}
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert len(names) >= 19
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
 @pytest.mark.parametrize(
     ("app", "oldest", "refused"),
     [
