@@ -120,6 +120,13 @@ export class App {
     this.sending = setTimeout(() => this.engine.sync(), ms);
   }
 
+  /** The browser has a line again. */
+  lineBack() {
+    clearTimeout(this.sending);
+    this.tried = Date.now();
+    if (this.engine) this.engine.lineBack();
+  }
+
   /** Whatever was just saved: renew the sealed copy, and send when there is a line. */
   saved() {
     this.sendSoon();

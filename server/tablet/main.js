@@ -55,7 +55,7 @@ async function start(root) {
 function listen(app) {
   window.addEventListener("hashchange", () => app.draw());
   window.addEventListener("online", () => {
-    app.sendSoon(1000);
+    app.lineBack();
     lookForNewer().catch(() => {});
   });
   for (const sign of ["pointerdown", "keydown"])

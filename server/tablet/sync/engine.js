@@ -12,7 +12,7 @@ const FIRST_SIZE = 25; // changes of the first batch on a line that nothing is k
 const LARGEST_SIZE = 200;
 const QUICK_MS = 4000; // a batch answered within this may be followed by a larger one
 const FIRST_PAUSE_MS = 2000;
-const LONGEST_PAUSE_MS = 300000;
+const LONGEST_PAUSE_MS = 30000; // unless the server asks for longer
 const TOO_OLD = 426; // the app: the batch names it, so it is made anew after the update
 const NOTHING_HELD = new Set([400, 409, 413, 415, 422, TOO_OLD]); // made anew, the batch may be taken
 const MOST_AGAIN = 3;
@@ -27,7 +27,8 @@ export class Engine {
     this.line = line;
     this.device = device;
     this.size = FIRST_SIZE;
-    this.pause = FIRST_PAUSE_MS;
+    this.pause = FIRST_PAUSE_MS; // before the next try, when this one fails
+    this.notBefore = 0; // until when the server asked to wait
     /** @type {Promise<Status>|null} */
     this.running = null;
     this.timer = 0;
@@ -53,6 +54,12 @@ export class Engine {
     return this.running;
   }
 
+  /** The browser has a line again: try at once, or as soon as the server allows. */
+  lineBack() {
+    this.pause = FIRST_PAUSE_MS;
+    if (this.status.phase !== "waiting" || this.notBefore <= Date.now()) this.sync();
+  }
+
   stop() {
     clearTimeout(this.timer);
     this.stopped = true;
@@ -74,16 +81,23 @@ export class Engine {
 
   #troubled(error) {
     if (error instanceof LineLost) {
+      this.notBefore = Date.now() + error.seconds * 1000;
       const pause = Math.max(this.pause * (0.5 + Math.random() / 2), error.seconds * 1000);
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
-      this.#tell({ phase: "waiting", problem: { code: "line-lost" }, nextAt: Date.now() + pause });
-      if (!this.stopped) this.timer = setTimeout(() => this.sync(), pause);
+      this.#wait(pause);
     } else if (error instanceof Refused) {
       this.#tell({ phase: "idle", problem: error });
     } else {
       this.#tell({ phase: "idle", problem: { code: "internal", title: String(error) } });
       throw error;
     }
+  }
+
+  /** Try again after a pause; while the browser has no line, wait on. */
+  #wait(pause) {
+    this.#tell({ phase: "waiting", problem: { code: "line-lost" }, nextAt: Date.now() + pause });
+    if (this.stopped) return;
+    this.timer = setTimeout(() => (navigator.onLine ? this.sync() : this.#wait(LONGEST_PAUSE_MS)), pause);
   }
 
   /** Children with something that waits: what progress is counted in. */
@@ -102,6 +116,7 @@ export class Engine {
         again = 0;
         this.size = Date.now() - from < QUICK_MS ? Math.min(this.size * 2, LARGEST_SIZE) : Math.max(this.size >> 1, 5);
         more = await this.#take(answer, pending);
+        if (more || pending.count) this.pause = FIRST_PAUSE_MS; // it went forward; a lone empty exchange proves nothing
       } catch (error) {
         again += 1;
         this.size = Math.max(this.size >> 1, 5);

@@ -1,0 +1,121 @@
+"""When a tablet tries again after a failed sync: at once when the line is back, soon after an answered batch, and never more
+than 30 seconds later while there is a line, unless the server asks for longer.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from tests.browser._tablets import OPENED, Site, Tablet
+from tests.faults._proxy import Planned
+from tests.faults._running import wait_until
+from tests.server._district import Databases
+
+pytestmark = pytest.mark.browser
+
+CHANGES: Final = 40
+"""A first batch holds 25: these need several."""
+WHOLE, CUT = ("", 1.0), ("down", 0.5)
+RECORD: Final = """async (tablet) => {
+    const [child] = tablet.replica.children();
+    for (let day = 1; day <= %d; day += 1) {
+        const measured_on = new Date(Date.UTC(2026, 0, day)).toISOString().slice(0, 10);
+        const form = await tablet.replica.open("measurement", { child, measured_on, source: "cadre" });
+        await tablet.write(form, { weight: { weight_g: 7000 + 10 * day, oedema: "n" } });
+    }
+}"""
+
+
+@pytest.fixture
+def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
+    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
+        opened.children("Anak Contoh 1")
+        yield opened
+
+
+@pytest.fixture
+def line(site: Site) -> Iterator[Planned]:
+    """Give the line between the tablet and the server."""
+    proxy = Planned(int(site.url.rsplit(":", 1)[1]), "/api/v1/sync")
+    with proxy.listening():
+        yield proxy
+
+
+@pytest.fixture
+def tablet(site: Site, line: Planned) -> Iterator[Tablet]:
+    """Give an unlocked tablet without a line, with changes to send, at the screen for sending."""
+    url = f"http://127.0.0.1:{line.port}"
+    with Tablet.opened(site.chromium, url, site.profiles / "tablet", site.pictures) as opened:
+        site.enrol(opened)
+        expect(opened.badge).to_have_text("✓ Terkirim")
+        opened.lock()
+        opened.page.evaluate(
+            f"async ([cadre, pin]) => {{ {OPENED.format(RECORD % CHANGES)} }}", [opened.cadre, opened.pin]
+        )
+        opened.page.reload()
+        expect(opened.page.locator(".unlock")).to_be_visible()
+        opened.set_line(there=False)
+        opened.unlock()
+        opened.go("kirim")
+        yield opened
+
+
+def fail_to_send(tablet: Tablet, times: int) -> None:
+    """Tap "send now" so many times; each try fails."""
+    button = tablet.page.get_by_role("button", name="Kirim sekarang")
+    for _ in range(times):
+        button.click()
+        expect(tablet.page.get_by_text("dicoba lagi sendiri")).to_be_visible()
+        expect(button).to_be_enabled()
+
+
+def seconds_to_next_try(tablet: Tablet) -> int:
+    """Give what the screen says, once a try has failed."""
+    notice = tablet.page.get_by_text("dicoba lagi sendiri")
+    expect(notice).to_be_visible()
+    found = re.search(r"dalam (\d+) detik", notice.inner_text())
+    assert found
+    return int(found[1])
+
+
+def test_tablet_tries_at_once_when_the_line_is_back_and_soon_after_an_answered_batch(
+    tablet: Tablet, line: Planned
+) -> None:
+    fail_to_send(tablet, 9)
+    line.cuts = [WHOLE, CUT]
+    tablet.set_line(there=True)
+    wait_until(lambda: line.made == 1, "the second batch is sent, and cut")
+    assert seconds_to_next_try(tablet) <= 2
+    expect(tablet.badge).to_have_text("✓ Terkirim")
+    assert line.cuts == []
+
+
+def test_tablet_waits_at_most_half_a_minute_while_there_is_a_line(tablet: Tablet, line: Planned) -> None:
+    line.cuts = [CUT] * 1000
+    tablet.set_line(there=True)
+    fail_to_send(tablet, 9)
+    assert seconds_to_next_try(tablet) <= 30
+    line.cuts = []
+    tablet.set_line(there=False)
+    tablet.set_line(there=True)
+    expect(tablet.badge).to_have_text("✓ Terkirim")
+
+
+def test_tablet_waits_as_long_as_the_server_asks_even_when_the_line_was_away(tablet: Tablet) -> None:
+    asked: list[str] = []
+
+    def busy(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": "600"})
+
+    tablet.context.route("**/api/v1/sync", busy)
+    tablet.set_line(there=True)
+    assert seconds_to_next_try(tablet) > 500
+    tablet.set_line(there=False)
+    tablet.set_line(there=True)
+    assert seconds_to_next_try(tablet) > 500
+    assert len(asked) == 1
