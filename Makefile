@@ -18,7 +18,7 @@ SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit bench peers soak fuzz clean chromium
+.PHONY: help run test lint audit bench peers soak fuzz pictures clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,12 @@ soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes
 
 fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes; ARGS='--minutes 60 --seed 7', ARGS='--bytes'
 	$(PY) -m tests.fuzz $(ARGS)
+
+pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from the browser tests
+	SCREENSHOTS=$(VENV)/pictures $(PY) -m pytest -q tests/browser/test_care.py tests/browser/test_tablet_hands.py \
+	  -k 'sqlite and whom_to_see_first or every_screen_pleases'
+	cp $(VENV)/pictures/antrean-1280.png docs/pictures/queue.png
+	cp $(VENV)/pictures/tablet-form-id-360.png docs/pictures/tablet.png
 
 clean: ## remove the virtual environment, caches and build output (never data)
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis

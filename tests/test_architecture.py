@@ -183,3 +183,65 @@ def test_importing_the_growth_engine_loads_no_framework() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def relative(path: Path) -> str:
+    """Name a file from the project's root."""
+    return path.relative_to(ROOT).as_posix()
+
+
+# -- the house ----------------------------------------------------------------------------------------
+
+MOST_LOOSE_MODULES = 8
+MOST_LINES = 600
+
+
+def loose_modules(tree: Path) -> list[str]:
+    """List the modules that lie in server/ itself."""
+    return sorted(path.name for path in (tree / "server").glob("*.py") if path.name != "__init__.py")
+
+
+def long_files(tree: Path) -> list[str]:
+    """List the files of code, Python and JavaScript, that are longer than MOST_LINES."""
+    files = (file for room in ROOMS for kind in ("*.py", "*.js") for file in (tree / room).rglob(kind))
+    return [
+        f"{file.relative_to(tree)} ({lines} lines)"
+        for file in sorted(files)
+        if (lines := len(file.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    ]
+
+
+def crowded_names(tree: Path) -> dict[str, list[str]]:
+    """Give the names of public classes that three files or more define, with these files."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(file for room in ROOMS for file in (tree / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(file.relative_to(tree).as_posix())
+    return {name: files for name, files in found.items() if len(files) > 2}
+
+
+def test_few_modules_lie_loose_in_the_server() -> None:
+    assert len(loose_modules(ROOT)) <= MOST_LOOSE_MODULES, loose_modules(ROOT)
+
+
+def test_no_file_of_code_is_too_long() -> None:
+    assert long_files(ROOT) == []
+
+
+def test_no_class_name_is_used_three_times() -> None:
+    assert crowded_names(ROOT) == {}
+
+
+def test_breaches_of_the_house_are_found_when_planted(tree: Path) -> None:
+    for number in range(MOST_LOOSE_MODULES):
+        plant(tree, f"server/planted{number}.py", "class Planted: ...")
+    plant(tree, "server/web/static/planted.js", "//\n" * MOST_LINES)
+    assert len(loose_modules(tree)) > MOST_LOOSE_MODULES
+    assert any("planted.js" in file for file in long_files(tree))
+    assert len(crowded_names(tree)["Planted"]) == MOST_LOOSE_MODULES
+
+
+@pytest.mark.parametrize("package", sorted((ROOT / "server").rglob("__init__.py")), ids=relative)
+def test_package_says_what_it_hides(package: Path) -> None:
+    assert ast.get_docstring(ast.parse(package.read_text(encoding="utf-8")))
