@@ -237,7 +237,7 @@ IMPORTS_A_TEST = re.compile(
 
 
 def test_no_file_imports_a_test_module() -> None:
-    """Else the one could not be moved without the other, and fixtures would leak: shared code is in modules without `test_`."""
+    """Shared code is in modules without the prefix: fixtures of an imported test module would leak."""
     found = [
         path.name
         for path in ours()
