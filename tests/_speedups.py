@@ -1,8 +1,7 @@
-"""Work that every test would do anew and that proves nothing: to compile templates, addresses and statements, and to pay
-Argon2's price.
+"""Work that every test would repeat and that proves nothing: compiling templates, routes and statements, and slow hashes.
 
 Each test of pages has an application of its own. In those of a child's page templates took a third of the processor,
-addresses a sixth and passwords a sixth (27 November 2026). Templates, addresses and Argon2id stay what they are in earnest.
+routes a sixth and passwords a sixth (27 November 2026). What is compiled is kept, never replaced by something else.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from werkzeug.routing import Rule
 from server.crypto import vault
 from server.database import engine as db
 
-__all__ = ["passwords_in_earnest", "spare_work"]
+__all__ = ["COMPILED", "RememberedRule", "passwords_in_earnest", "spare_work"]
 
 IN_EARNEST = vault._HASHER
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -39,36 +38,30 @@ class _Compiled(BytecodeCache):
         self._code[bucket.key, bucket.checksum] = bucket.code
 
 
-class _LateRule(Rule):
-    """A route that is taken apart once for all applications of this process, and whose writer of addresses is compiled when
-    its first address is written; most write none in a test."""
+class RememberedRule(Rule):
+    """A route that werkzeug compiles for the first application of this process; later ones get what it compiled.
 
-    _apart: ClassVar[dict[tuple[Any, ...], tuple[Any, ...]]] = {}
+    `tests/test_speedups.py` compares every route of ours with one that werkzeug compiled alone.
+    """
+
+    _compiled: ClassVar[dict[tuple[object, ...], dict[str, Any]]] = {}
 
     def compile(self) -> None:
-        key = self.rule, self.subdomain, self.host, self.merge_slashes
-        if key not in self._apart:
+        defaults = tuple(sorted((self.defaults or {}).items()))
+        key = self.rule, self.subdomain, self.host, self.merge_slashes, defaults
+        if key not in self._compiled:
             super().compile()
-            self._apart[key] = (
-                self._parts,
-                self._trace,
-                self._converters,
-                self.arguments - set(self.defaults or ()),
-            )
+            self._compiled[key] = {name: getattr(self, name) for name in COMPILED}
             return
-        self._parts, self._trace, self._converters, named = self._apart[key]
-        self.arguments |= named
-        self._build = self._compile_builder(False).__get__(self, None)
-        self._build_unknown = self._compile_builder(True).__get__(self, None)
+        known = self._compiled[key]
+        self._parts, self._trace, self._converters = known["_parts"], known["_trace"], known["_converters"]
+        self.arguments = set(known["arguments"])
+        self._build = known["_build"].__func__.__get__(self, None)
+        self._build_unknown = known["_build_unknown"].__func__.__get__(self, None)
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        return lambda rule, /, **values: rule._builder(append_unknown)(rule, **values)
 
-    def _builder(self, append_unknown: bool) -> Callable[..., tuple[str, str]]:
-        built: dict[bool, Callable[..., tuple[str, str]]] = self.__dict__.setdefault("_built", {})
-        if append_unknown not in built:
-            built[append_unknown] = super()._compile_builder(append_unknown)
-        return built[append_unknown]
+COMPILED = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+"""All that werkzeug's `Rule.compile` sets."""
 
 
 _SHARED: dict[str, tuple[Dialect, Any]] = {}
@@ -94,7 +87,7 @@ def spare_work() -> None:
     quickly."""
     db._engine = _compiling_once
     Flask.jinja_options = {"bytecode_cache": _Compiled()}
-    Flask.url_rule_class = _LateRule
+    Flask.url_rule_class = RememberedRule
     vault._HASHER = QUICK
 
 
