@@ -38,10 +38,10 @@ lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of i
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m bandit --quiet --recursive -ll --skip B608,B104 server schemas sync_protocol wsgi.py
-	$(PY) -m tests.audit
+	$(PY) -m tests.vulnerability_scan
 
 audit: $(VENV)/.installed-dev ## whether a weakness is known in anything that we pin; fails where nobody can be asked
-	$(PY) -m tests.audit
+	$(PY) -m tests.vulnerability_scan
 
 bench: $(VENV)/.installed-dev ## timed runs, printed as tables
 	$(PY) -m tests.bench $(ARGS)

@@ -12,7 +12,7 @@ from server.context import AppContext
 from tests._chromium import launch_options
 from tests._memory import quick_directory
 from tests._postgres import postgres_server
-from tests._spared import passwords_in_earnest, spare_work
+from tests._speedups import passwords_in_earnest, spare_work
 from tests.server._district import Clock, Databases, District, FakeTablet
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What each route takes, in one table: the parameters of its address, the fields of its form or the members of its JSON.
 
 It tells whoever writes a client and whoever tries the routes (`server.web.api.openapi`). The views read and check what is
-sent themselves; `tests/web/test_openapi.py` fails when one reads what is not in the table.
+sent themselves; `tests/server/web/test_openapi.py` fails when one reads what is not in the table.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """How fast children are scored: ``python -m tests.bench.bench_growth [--rows N]``.
 
 Prints one table. Everything runs in one thread (the engine uses no linear algebra, so no threaded library is
-in play). The per-row loop is the same rules in plain Python (``tests/growth/plain_zscores.py``), run on a
+in play). The per-row loop is the same rules in plain Python (``tests/server/growth/plain_zscores.py``), run on a
 subset because it is slow; its answers are asserted equal to the engine's. Compare figures of one run only.
 Linux only.
 """
@@ -20,8 +20,8 @@ import numpy as np
 
 from server.growth.weight_gain import weight_gain
 from server.growth.zscores import INDICATORS, IndicatorName, zscores
-from tests.growth.golden import golden
-from tests.growth.plain_zscores import plain_zscores
+from tests.server.growth.golden import golden
+from tests.server.growth.plain_zscores import plain_zscores
 
 FOUR: tuple[IndicatorName, ...] = ("haz", "waz", "whz", "baz")
 LOOP_ROWS = 20_000

@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser._tablets import Tablet, code_for
 from tests.faults._running import start, wait_until
 from tests.server._district import Databases, District, identity
-from tests.web._clinic import at
+from tests.server.web._clinic import at
 
 CHILDREN, MONTHS, MONTHS_OF_A_NEW_TABLET, SESSION = 150, 60, 24, 60
 SLOWED: Final = 6

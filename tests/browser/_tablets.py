@@ -24,7 +24,7 @@ from tests._chromium import launch_options
 from tests.browser._window import look_at, served
 from tests.faults._running import command_of, descendants, is_alive, kill_all, wait_until
 from tests.server._district import Databases, District, FakeTablet
-from tests.web._posts import measured
+from tests.server.web._posts import measured
 
 APP: Final = "/tablet-app/"
 HAND, DESK = (360, 740), (1280, 800)

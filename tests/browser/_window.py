@@ -19,7 +19,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from server.app import create_app
 from tests.server._district import District
-from tests.web._clinic import PASSWORD
+from tests.server.web._clinic import PASSWORD
 
 DESK, PHONE = 1280, 360
 HEIGHT: Final = 800

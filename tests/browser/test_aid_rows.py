@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser._window import Window, served
 from tests.server._district import DISTRICT, District
-from tests.web.test_aid_pages import NAME, Office
+from tests.server.web._aid_office import NAME, Office
 
 pytestmark = pytest.mark.browser
 

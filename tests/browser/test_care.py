@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
-from tests.web._clinic import Clinic
+from tests.server.web._clinic import Clinic
 
 pytestmark = pytest.mark.browser
 

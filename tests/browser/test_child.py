@@ -15,7 +15,7 @@ from server.sync import server_edits
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
-from tests.web._clinic import DAYS, Clinic
+from tests.server.web._clinic import DAYS, Clinic
 
 pytestmark = pytest.mark.browser
 NIK = "6402065001250012"

@@ -15,7 +15,7 @@ from sync_protocol import measurement_id
 from tests.browser._window import PHONE, Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District, FakeTablet, identity
-from tests.web._clinic import DAYS, Clinic
+from tests.server.web._clinic import DAYS, Clinic
 
 pytestmark = pytest.mark.browser
 

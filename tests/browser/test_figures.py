@@ -13,7 +13,7 @@ from server import reports
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District
-from tests.web._clinic import PASSWORD, Clinic
+from tests.server.web._clinic import PASSWORD, Clinic
 
 pytestmark = pytest.mark.browser
 

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from server.interchange import import_runs, uploads as files
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
-from tests.interchange._files import html, row
 from tests.server._district import DISTRICT, Databases, District
-from tests.web._clinic import Clinic
+from tests.server.interchange._files import html, row
+from tests.server.web._clinic import Clinic
 
 pytestmark = pytest.mark.browser
 

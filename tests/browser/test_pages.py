@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser._window import RULES, served
 from tests.server._district import Databases, District
-from tests.web._clinic import PASSWORD, Clinic
+from tests.server.web._clinic import PASSWORD, Clinic
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
-from tests.web._clinic import PASSWORD, Clinic
+from tests.server.web._clinic import PASSWORD, Clinic
 
 pytestmark = pytest.mark.browser
 

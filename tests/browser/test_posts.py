@@ -17,7 +17,7 @@ from server.crypto.vault import SigningKey
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import Databases, District
-from tests.web._posts import CHILDREN, Posyandu, open_posyandu
+from tests.server.web._posts import CHILDREN, Posyandu, open_posyandu
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser._window import Window, served
 from tests.server._district import Databases, District
-from tests.web._clinic import Clinic
+from tests.server.web._clinic import Clinic
 
 pytestmark = pytest.mark.browser
 

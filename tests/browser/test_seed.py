@@ -21,7 +21,7 @@ from server.places import health_posts
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
-from tests.web._clinic import PASSWORD, Clinic
+from tests.server.web._clinic import PASSWORD, Clinic
 
 pytestmark = pytest.mark.browser
 

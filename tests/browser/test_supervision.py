@@ -15,8 +15,8 @@ from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, District
 from tests.server._supervised import Supervised, supervised
-from tests.server.test_audit import tamper
-from tests.web._clinic import PASSWORD
+from tests.server.audit._intruder import tamper
+from tests.server.web._clinic import PASSWORD
 
 pytestmark = pytest.mark.browser
 MARCH = "bulan=2026-03"

@@ -24,8 +24,8 @@ from tests.conftest import ENGINES
 from tests.faults._proxy import Planned
 from tests.faults._running import running, wait_until
 from tests.server._district import Databases, District
-from tests.web._clinic import Clinic, at
-from tests.web._posts import measured
+from tests.server.web._clinic import Clinic, at
+from tests.server.web._posts import measured
 
 pytestmark = pytest.mark.browser
 

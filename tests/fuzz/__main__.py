@@ -27,13 +27,13 @@ from tests._memory import quick_directory
 from tests.faults._running import LineLost, Server, descendants, start, wait_until
 from tests.fuzz._batches import Uploads
 from tests.fuzz._bytes import PURE, Fuzz
+from tests.fuzz._replay import replayed
 from tests.fuzz._routes import Answer, Line, Visitor, Walk
 from tests.fuzz._served import SERVED
-from tests.fuzz.test_leaks import replayed
-from tests.fuzz.test_routes import VISITORS, good_bodies
+from tests.fuzz._visitors import VISITORS, good_bodies
 from tests.server._district import Databases
-from tests.web import test_role_walk
-from tests.web._clinic import PASSWORD
+from tests.server.web import _role_world
+from tests.server.web._clinic import PASSWORD
 
 UPLOADS_FOR_AN_OPERATION: Final = 12
 PATIENCE_SECONDS: Final = 600.0
@@ -96,7 +96,7 @@ def main(minutes: float, cases: int, seed: int, only_bytes: bool, targets: Seque
         sys.exit(0 if all(well) else 1)
     with (
         tempfile.TemporaryDirectory(prefix="posyandu-fuzz-") as home,
-        test_role_walk.opened(Databases(Path(home), None)) as world,
+        _role_world.opened(Databases(Path(home), None)) as world,
     ):
         settings = world.clinic.district.hub.settings
         server = start(settings, POSYANDU_SECOND_FACTOR="0", POSYANDU_LOG_LEVEL="CRITICAL")
@@ -107,7 +107,7 @@ def main(minutes: float, cases: int, seed: int, only_bytes: bool, targets: Seque
             server.end()
         world.clinic.district.check_agreement()
         click.echo("ledger, tables and log agree")
-    with quick_directory() as place, test_role_walk.opened(Databases(place, None)) as small:
+    with quick_directory() as place, _role_world.opened(Databases(place, None)) as small:
         kept = replayed(small, REPLAYS, click.echo)
     click.echo("\n".join((f"leaks: {kept.blocks:+.2f} blocks a request, of {kept.asked}", *kept.where)))
     sys.exit(0 if ok and not kept.leaks else 1)
@@ -132,7 +132,7 @@ def of_bytes(name: str, seconds: float, cases: int, seed: int) -> bool:
     return not fuzz.wrong
 
 
-def walk(server: Server, world: test_role_walk.World, ends: float, cases: int, seed: int) -> bool:
+def walk(server: Server, world: _role_world.World, ends: float, cases: int, seed: int) -> bool:
     """Go round until the time or the cases are over; say whether all was well."""
     line, door = http(server, "127.0.0.2"), http(server, "127.0.0.3")
     people = [Visitor(world.people[n].username, world.people[n].role, PASSWORD) for n in VISITORS]

@@ -43,7 +43,7 @@ from server.interchange.sigizi import SigiziReader, find_layout
 from sync_protocol import FIRST_PREVIOUS, Change, Dot, canonical, change_hash
 from tests.fuzz._batches import altered
 from tests.fuzz._routes import mutated
-from tests.interchange import _files
+from tests.server.interchange import _files
 
 TODAY: Final = date(2026, 3, 5)
 MOST_CPU_SECONDS: Final = 20

@@ -25,9 +25,9 @@ from sync_protocol import LocalProtocolError
 from tests.fuzz._batches import DAYS, REFUSED, SYNC, Stuck, registers
 from tests.fuzz._bytes import Target, Wrong
 from tests.fuzz._routes import JSON
-from tests.interchange import _files
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
-from tests.web._clinic import Clinic, sign_in
+from tests.server.interchange import _files
+from tests.server.web._clinic import Clinic, sign_in
 
 ROUND: Final = 1500
 """Cases of one district."""

@@ -13,7 +13,7 @@ import pytest
 
 from server.app import create_app
 from tests.fuzz._batches import Uploads
-from tests.fuzz.test_routes import wsgi
+from tests.fuzz._visitors import wsgi
 from tests.server._district import Databases, District
 
 UPLOADS = int(os.environ.get("FUZZ_UPLOADS", "600"))

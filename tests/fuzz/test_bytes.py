@@ -18,8 +18,8 @@ from flask.testing import FlaskClient
 from server.interchange.sheets import SheetUnreadable, read_rows
 from tests.fuzz._bytes import PURE, Endless, Fuzz, Target, Unpacking, Wrong, bounded, depth
 from tests.fuzz._served import SERVED, Forms
-from tests.interchange import _files
 from tests.server._district import Databases
+from tests.server.interchange import _files
 
 TIMES = float(os.environ.get("FUZZ_TIMES", "1"))
 CASES = {"unpacking": 3000, "schemas": 2500, "sheets": 2000, "endpoint": 400, "forms": 80}

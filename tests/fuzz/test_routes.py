@@ -5,29 +5,23 @@ The same walk goes on for as long as one likes with `make fuzz`.
 
 import os
 import sys
-from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
 from flask import Request, has_request_context, request
 from werkzeug.datastructures import ImmutableMultiDict
-from werkzeug.test import Client
 
 from server.accounts.roles import ROLES
 from server.web.api.openapi import description
 from server.web.request_schemas import TAKEN
-from tests.fuzz._routes import Answer, Line, Tally, Visitor, Walk
+from tests.fuzz._routes import Tally, Visitor, Walk
+from tests.fuzz._visitors import VISITORS, good_bodies, wsgi
 from tests.server._district import Databases
-from tests.web import test_role_walk
-from tests.web._clinic import PASSWORD
-from tests.web.test_openapi import written
+from tests.server.web import _role_world
+from tests.server.web._clinic import PASSWORD
 
 CASES = int(os.environ.get("FUZZ_CASES", "1"))
 """Of each operation, in its description and as many beyond it; each is sent by every visitor."""
-VISITORS = (
-    *("cadre.post.in", "staff.health_centre.in", "staff.post.out", "supervisor.district.in"),
-    *("tpps.district.in", "donor.none.in", "administrator.district.in"),
-)
 
 
 class Recorded(ImmutableMultiDict):
@@ -54,24 +48,10 @@ class RecordedRequest(Request):
     parameter_storage_class = Recorded
 
 
-def wsgi(app: Any, address: str) -> Line:
-    """Give a way to an application in this process."""
-    client = Client(app, use_cookies=False)
-
-    def ask(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        got = client.open(
-            path, method=method, headers=dict(headers), data=body, environ_base={"REMOTE_ADDR": address}
-        )
-        with got:
-            return Answer(got.status_code, {n.lower(): v for n, v in got.headers}, got.get_data())
-
-    return ask
-
-
 @pytest.fixture(scope="module")
 def tally(sqlite_databases: Databases) -> Tally:
     """Walk through all operations once; give what came of it."""
-    with test_role_walk.opened(sqlite_databases) as world:
+    with _role_world.opened(sqlite_databases) as world:
         world.app.request_class = RecordedRequest
         people = [Visitor(world.people[n].username, world.people[n].role, PASSWORD) for n in VISITORS]
         walk = Walk(
@@ -85,12 +65,6 @@ def tally(sqlite_databases: Databases) -> Tally:
         for number, operation in enumerate(walk.operations()):
             walk.go(operation, CASES, number)
         return walk.tally
-
-
-def good_bodies() -> dict[str, Mapping[str, Any]]:
-    """Give well-formed bodies by operation."""
-    posts = {written(f"POST {rule}"): body for rule, body in test_role_walk.BODIES.items()}
-    return {**posts}
 
 
 def test_no_request_is_answered_wrongly(tally: Tally) -> None:

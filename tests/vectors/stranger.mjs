@@ -1,5 +1,5 @@
 /* A client of the sync protocol, written by a stranger from docs/protocol.md and schemas/examples/ alone, before any look at
- * the server's code. It is kept as the proof that the document suffices: tests/browser/test_stranger.py lets it pass every
+ * the server's code. It is kept as the proof that the document suffices: tests/browser/test_independent_client.py lets it pass every
  * vector and sync with a served instance, in Chromium. Where the document had left its writer guessing, it was mended.
  *
  * WebCrypto only, no dependencies; it runs in browsers and in node 20. Everything is kept in memory: a real app stores what

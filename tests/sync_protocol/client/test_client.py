@@ -24,7 +24,7 @@ from sync_protocol import (
 )
 from sync_protocol.client import Answer, Client, NotReached, Pace, Refused, new_id
 from tests.server._district import District, to_do
-from tests.server.test_deliveries import FOOD
+from tests.server.aid._commitments import FOOD
 from tests.sync_protocol.client._hall import (
     APP,
     URL,

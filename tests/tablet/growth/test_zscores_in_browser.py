@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from server.growth.zscores import INDICATORS, zscores
-from tests.growth.golden import SCORE_COLUMNS, Golden, golden
+from tests.server.growth.golden import SCORE_COLUMNS, Golden, golden
 from tests.tablet._modules import Modules
 
 pytestmark = pytest.mark.browser
