@@ -1,6 +1,10 @@
-"""The database: `engine` opens it and runs transactions, `models` are its tables, `ids` makes keys, `migrations` are the
-versions of the schema.
+"""The database.
 
-Hides which of SQLite and PostgreSQL is there. No rules of the field: what may be written and what it
-means is decided above.
+    engine      opens it, runs transactions, and writes many rows at once
+    models      the tables, one module per subject
+    ids         makes ids
+    migrations  versions of the schema
+
+Hides whether SQLite or PostgreSQL is used. Holds no rules of the field: what may be written and what it means is decided in
+the packages above.
 """

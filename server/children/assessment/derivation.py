@@ -1,0 +1,84 @@
+"""Runs an assessment from loading to the rows to write: the only module that calls all the others."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from server.children import record_linkage
+from server.children.assessment.loading import load
+from server.children.assessment.queries import PendingRows, open_pairs
+from server.children.assessment.rules import findings, possible_duplicates
+from server.children.assessment.scoring import gains, score
+from server.children.assessment.store import save_assessments, save_flags, save_queue
+from server.context import AppContext
+from server.database.engine import Writes, among
+from server.database.models import Child, HealthPost, table
+
+
+def assess(session: Session, hub: AppContext, child_ids: Sequence[str], now: datetime) -> None:
+    """Derive everything of some children again and save what differs, in a writing transaction.
+
+    Locks the children's posts and advances their streams: an upload that was computed meanwhile, from data that changes
+    here, notices and is computed again.
+
+    Parameters
+    ----------
+    child_ids : the children; all who are linked to them are included
+    now : the date of new flags
+    """
+    if not child_ids:
+        return
+    child_ids = record_linkage.group_of(session, hub.district, child_ids)
+    _lock_posts(session, hub, child_ids)
+    writes = Writes()
+    derive(session, hub, child_ids, now, writes)
+    writes.apply(session)
+
+
+def _lock_posts(session: Session, hub: AppContext, child_ids: Sequence[str]) -> None:
+    """Lock the posts of some children and advance their streams by one position."""
+    child, post = table(Child).c, table(HealthPost).c
+    theirs = select(child.post_id).where(child.district == hub.district, among(child.id))
+    given = {"among": list(child_ids)}
+    of_children = select(post.id).where(post.district == hub.district, post.id.in_(theirs)).order_by(post.id)
+    posts: set[str] = set()
+    # again if a child moved to another post while we waited for the lock
+    while not posts.issuperset(session.scalars(theirs, given)):
+        posts.update(session.scalars(of_children.with_for_update(key_share=True), given))
+    session.execute(
+        update(table(HealthPost))
+        .where(post.district == hub.district, post.id.in_(posts))
+        .values(head_position=post.head_position + 1)
+    )
+
+
+def derive(
+    session: Session,
+    hub: AppContext,
+    child_ids: Sequence[str],
+    now: datetime,
+    writes: Writes,
+    pending: PendingRows | None = None,
+) -> None:
+    """Derive everything of some children again. Only reads; what differs from the stored rows is added to `writes`.
+
+    Parameters
+    ----------
+    child_ids : children whose measurements or identity change, with all who are linked to them
+    now : the date of new flags
+    pending : their rows that are not written yet
+    """
+    if not child_ids:
+        return
+    pending = pending or PendingRows()
+    timelines = load(session, hub, sorted(child_ids), pending)
+    scores = score(timelines)
+    gain = gains(timelines)
+    save_assessments(writes, hub.district, timelines, scores, gain)
+    found = findings(timelines, scores, gain, hub.settings.today(now))
+    pairs = pending.pairs if pending.pairs is not None else open_pairs(session, hub, child_ids)
+    found += possible_duplicates(timelines, pairs)
+    flags = save_flags(session, writes, hub.district, timelines, found, now)
+    save_queue(session, writes, hub.district, timelines, flags, pending)

@@ -1,0 +1,195 @@
+"""Which flags apply to a child: absence, registration, duplicates, and growth. Pure.
+
+- Flags about growth are raised from the newest value of each index, by its worst candidate: a child is flagged if **any**
+  candidate is beyond the limit.
+- Flags about data quality (`quality_rules`) are raised from the newest measurement.
+- A removed child gets no flags.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Final
+
+import numpy as np
+
+from server.children.assessment.quality_rules import date_doubts, marks_of, quality
+from server.children.assessment.scoring import Gains, arm_status
+from server.children.assessment.timeline import UNKNOWN, Floats, Integers, Timelines, Truths
+from server.children.flags import Finding
+from server.growth.weight_gain import GainCode
+from server.growth.zscores import ZScores
+
+_LOWER_RULES: Final = {
+    "haz": (("severely_stunted", -3), ("stunted", -2)),
+    "waz": (("below_red_line", -3), ("underweight", -2)),
+    "whz": (("severely_wasted", -3), ("wasted", -2)),
+    "baz": (),
+    "hcz": (),
+    "acz": (),
+}
+"""By index: the rules that apply below a limit (SD), the most serious first. `implausible` applies to every index."""
+_UPPER_RULES: Final = {"waz": ("above_orange_line", 1), "whz": ("overweight", 2)}
+"""By index: the rule that applies above a limit (SD)."""
+
+
+def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) -> list[Finding]:
+    """Find every flag of these children, but for possible duplicates.
+
+    Parameters
+    ----------
+    today : in the district; decides who has not been seen
+
+    Returns
+    -------
+    list of Finding : at most one for each child, rule and subject
+    """
+    found = [*_registration(timelines), *_absence(timelines, today)]
+    if len(timelines.rows):
+        found += _growth(timelines, scores)
+        found += _oedema(timelines)
+        found += _arms(timelines)
+        found += _weight_gain(timelines, gain)
+        found += quality(timelines, scores)
+        found += date_doubts(timelines, scores, gain)
+    present = {number for number, child in enumerate(timelines.children) if not child.removed}
+    return [finding for finding in found if finding.child in present]
+
+
+def possible_duplicates(timelines: Timelines, pairs: Mapping[tuple[str, str], int]) -> Iterator[Finding]:
+    """Flag persons who may be registered twice, both of a pair. A pair that has been linked meanwhile is ignored.
+
+    Parameters
+    ----------
+    pairs : scores of open pairs, by the ids of both children
+    """
+    scores: dict[int, list[int]] = {}
+    for (one, other), score in pairs.items():
+        sides = [timelines.members.get(one), timelines.members.get(other)]
+        here = {side for side in sides if side is not None} if sides[0] != sides[1] else set()
+        for number in here:
+            scores.setdefault(number, []).append(score)
+    for number, several in scores.items():
+        if not timelines.children[number].removed:
+            yield Finding(number, "possible_duplicate", "", {"pairs": len(several), "score": max(several)})
+
+
+def months_back(today: date, months: int) -> date:
+    """Return the first day of the calendar month that lies so many months before today's."""
+    year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
+    return date(year, month + 1, 1)
+
+
+def _registration(timelines: Timelines) -> Iterator[Finding]:
+    """Flag conflicts and gaps of the child's own record."""
+    for number, child in enumerate(timelines.children):
+        if child.conflicts:
+            yield from marks_of(number, "", child.conflicts)
+        if not child.registered:
+            yield Finding(number, "not_registered", "", {})
+        elif "identity" not in child.conflicts:
+            if child.born_on is None:
+                yield Finding(number, "birth_date_unknown", "", {})
+            if child.sex is None:
+                yield Finding(number, "sex_unknown", "", {})
+
+
+def _absence(timelines: Timelines, today: date) -> Iterator[Finding]:
+    """Flag registered children under five who were measured neither this calendar month nor last.
+
+    For a child who was never measured, the time runs from when the record was first seen.
+    """
+    last = np.full(len(timelines.children), np.datetime64("NaT"), "datetime64[D]")
+    last[timelines.rows.child] = timelines.rows.measured_on  # rows are in order, so the newest stays
+    since, five_years_ago = months_back(today, 1), months_back(today, 60)
+    never = np.isnat(last).tolist()
+    lately = (last >= np.datetime64(since)).tolist()
+    for number, child in enumerate(timelines.children):
+        if lately[number] or (never[number] and child.first_seen_at.date() >= since):
+            continue
+        if child.registered and child.born_on is not None and child.born_on > five_years_ago:
+            # the date makes a later absence another flag, which an earlier closing of the case does not cover
+            yield Finding(number, "not_seen", "", {} if never[number] else {"last": str(last[number])})
+
+
+def _growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
+    """Compare the newest value of each index with its limits: the lowest candidate with the lower, the highest with the
+    upper."""
+    for index, rules in _LOWER_RULES.items():
+        indicator = getattr(scores, index)
+        newest, lowest, highest, implausible = _newest(timelines, indicator.z, indicator.implausible == 1)
+        upper = _UPPER_RULES.get(index)
+        low = max((limit for _, limit in rules), default=-np.inf)
+        high = upper[1] if upper else np.inf
+        flagged = (newest >= 0) & ((lowest < low) | (highest > high) | implausible)
+        numbers = np.flatnonzero(flagged)
+        columns = (column[numbers].tolist() for column in (newest, lowest, highest, implausible))
+        for number, row, least, most, marked in zip(numbers.tolist(), *columns, strict=True):
+            subject = timelines.rows.subject(row)
+            details = {"index": index, "z": _two_decimals(least)}
+            rule = next((name for name, limit in rules if least < limit), None)
+            if rule:
+                yield Finding(number, rule, subject, details)
+            if upper and most > high:
+                yield Finding(number, upper[0], subject, {**details, "z": _two_decimals(most)})
+            if marked:
+                yield Finding(number, "implausible", f"{subject}/{index}", details)
+
+
+def _oedema(timelines: Timelines) -> Iterator[Finding]:
+    """Flag oedema, unless the child was weighed later without it."""
+    newest, *_ = _newest(timelines, np.where(timelines.oedema, 0.0, np.nan), timelines.oedema)
+    weighed = np.where(timelines.weight_g == UNKNOWN, np.nan, 0.0)
+    latest, *_ = _newest(timelines, weighed, timelines.oedema)
+    for number in np.flatnonzero((newest >= 0) & (newest >= latest)).tolist():
+        yield Finding(number, "oedema", timelines.rows.subject(newest[number]), {})
+
+
+def _arms(timelines: Timelines) -> Iterator[Finding]:
+    """Flag the newest arm circumference below 125 mm, below 115 mm as severe, by its lowest candidate."""
+    status = arm_status(timelines)
+    arm = np.where(status >= 0, timelines.muac_mm.astype(np.float64), np.nan)
+    newest, lowest, *_ = _newest(timelines, arm, status == 0)
+    for number in np.flatnonzero(newest >= 0).tolist():
+        if lowest[number] < 125:
+            rule = "muac_severe" if lowest[number] < 115 else "muac_moderate"
+            subject = timelines.rows.subject(newest[number])
+            yield Finding(number, rule, subject, {"muac_mm": int(lowest[number])})
+
+
+def _weight_gain(timelines: Timelines, gain: Gains) -> Iterator[Finding]:
+    """Flag T or 2T at the child's newest weighing with a code."""
+    coded = np.flatnonzero(gain.code != GainCode.NONE)
+    newest = np.full(len(timelines.children), -1, np.int64)
+    newest[timelines.rows.child[coded]] = coded  # rows are in order, so the newest stays
+    flagged = (newest >= 0) & (gain.two_t | (gain.code == GainCode.T))[newest]
+    for number in np.flatnonzero(flagged).tolist():
+        row = int(newest[number])
+        rule, details = "two_t" if gain.two_t[row] else "not_gaining", {"gain_g": int(gain.gain_g[row])}
+        yield Finding(number, rule, timelines.rows.subject(row), details)
+
+
+def _newest(timelines: Timelines, value: Floats, mark: Truths) -> tuple[Integers, Floats, Floats, Truths]:
+    """Return by child: the newest measurement with a value (-1 without one), its candidates' lowest and highest value, and
+    whether any of them has the mark.
+
+    Parameters
+    ----------
+    value : by candidate, NaN where there is none
+    mark : by candidate
+    """
+    count = len(timelines.children)
+    newest = np.full(count, -1, np.int64)
+    defined = np.flatnonzero(~np.isnan(value))
+    np.maximum.at(newest, timelines.child[defined], timelines.measurement[defined])
+    chosen = defined[timelines.measurement[defined] == newest[timelines.child[defined]]]
+    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(lowest, timelines.child[chosen], value[chosen])
+    np.maximum.at(highest, timelines.child[chosen], value[chosen])
+    marked = np.zeros(count, np.bool_)
+    np.logical_or.at(marked, timelines.child[chosen], mark[chosen])
+    return newest, lowest, highest, marked
+
+
+def _two_decimals(z: float) -> str:
+    """Write a score as text: flag details hold no fractions."""
+    return f"{z:.2f}"
