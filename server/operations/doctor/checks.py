@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from server.backup.refusals import Progress
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.models import Child
@@ -24,8 +25,6 @@ MOST_KEPT, MOST_NAMED = 1000, 3
 """Findings of one check that are kept (for JSON), and that are named in its line of text."""
 UNREADABLE: Final = (KeyUnusable, ProtocolError, ValueError, KeyError, TypeError, AttributeError)
 """What reading damaged bytes may raise."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
+from server.backup.refusals import Progress
 from server.backup.restoration import database_of
 from server.config import Settings
 from server.context import AppContext
 from server.database.engine import Database
 from server.operations.doctor.assessments import check_assessments
 from server.operations.doctor.backups import check_backups, check_proof
-from server.operations.doctor.checks import Check, CheckContext, Findings, Progress
+from server.operations.doctor.checks import Check, CheckContext, Findings
 from server.operations.doctor.database import check_database, check_district, check_schema
 from server.operations.doctor.disk import check_disk
 from server.operations.doctor.keys import check_key_file, check_sealed
