@@ -20,7 +20,7 @@ from schemas.words import Reason
 from server import audit
 from server.accounts import limits
 from server.accounts.passwords import password_faults
-from server.accounts.people import Person, PersonRefused, normal, person_of
+from server.accounts.people import Person, PersonRefused, normal_username, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
 from server.context import AppContext
 from server.crypto.vault import hash_password, password_fits, password_hash_is_old, token_digest
@@ -85,7 +85,7 @@ def sign_in(
     limits.refuse_if_spent(session, hub, "sign-in", address, now)
     account = session.execute(
         select(Account)
-        .where(Account.district == hub.district, Account.username == normal(username))
+        .where(Account.district == hub.district, Account.username == normal_username(username))
         .with_for_update()
     ).scalar_one_or_none()
     if account and account.locked_until and account.locked_until > now:

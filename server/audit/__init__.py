@@ -1,8 +1,8 @@
-"""The log that supervisors trust: hash-chained streams, signed checkpoints over all of them, and the proof that both hold.
+"""The audit log: hash-chained streams, signed checkpoints over all of them, and proofs that both hold.
 
-`chain` writes entries, `checkpoints` signs how far they go, `verification` recomputes it all, `export` carries it to
-where there is no database, `proofs` shows one entry or one step of growth by itself, `merkle` is the tree (RFC 9162),
-`anchors` ties the ledger of changes to the log.
+`chain` appends entries, `checkpoints` signs how far the streams go, `verification` recomputes it all, `export` writes a
+file that can be verified without a database, `proofs` proves a single entry or the growth between two checkpoints, `merkle`
+is the tree (RFC 9162), `anchors` compares the ledger of changes with the log.
 """
 
 from server.audit.chain import OFFICE, append, entry_hash, post_stream

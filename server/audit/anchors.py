@@ -1,8 +1,8 @@
-"""What the log says of the ledger, held against the ledger: how far each chain of changes had come, and its hash there.
+"""Compares the ledger with the log: how far each chain of changes had come, and its hash there.
 
-A change hashes the one before it, so the newest hash of a tablet stands for all that it ever sent. The log names it with
-every batch and a checkpoint signs the log, so whoever rewrites old changes, hashes and all, is shown by a checkpoint too.
-What lies between two such hashes is recomputed by `server.operations.doctor`. What an import wrote is not named one by one.
+A change hashes the one before it, so the newest hash of a tablet covers all that it ever sent. The log holds that hash with
+every batch, and a checkpoint signs the log: so old changes that are rewritten with their hashes no longer fit a checkpoint.
+What lies between two such hashes is recomputed by `server.operations.doctor`. Changes of an import are not logged singly.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 5000
 
 
 def anchors(session: Session, district: str) -> dict[str, dict[int, str]]:
-    """Read from the log what hash each actor's change of a number must have."""
+    """Read from the log the hash that a change of each actor and counter must have."""
     c = table(AuditEntry).c
     named = or_(c.details.contains('"chain":'), c.details.contains('"dots":'))
     query = select(c.actor, c.details).where(c.district == district, named)
@@ -29,26 +29,26 @@ def anchors(session: Session, district: str) -> dict[str, dict[int, str]]:
 
 
 def _named(author: str, text: str) -> Iterator[tuple[str, int, str]]:
-    """Give what an entry names; one that was altered may hold anything, and is told by its own hash."""
+    """Yield what an entry names; an altered entry may hold anything, and is detected by its own hash."""
     try:
         details = orjson.loads(text)
         dots = [*details.get("dots", ())]
         if "chain" in details:
             dots.append([author.removeprefix("tablet:"), *details["chain"]])
         for actor, number, *hashes in dots:
-            if hashes:  # older entries name no hash
+            if hashes:  # older entries hold no hash
                 yield str(actor), int(number), str(hashes[0])
     except (ValueError, TypeError, AttributeError):
         return
 
 
 def unheld(session: Session, district: str) -> Iterator[tuple[str, int, int | None]]:
-    """Hold the ledger against the log.
+    """Compare the ledger with the log.
 
     Yields
     ------
-    of each actor whose chain is not what the log says: its id, the first number concerned, and the one at which another hash
-    shows it; None where the change of that number is gone
+    for each actor whose chain differs from the log: its id, the first counter concerned, and the counter at which another
+    hash shows it; None if that change is missing
     """
     wanted = anchors(session, district)
     held: dict[str, dict[int, str]] = {actor: {} for actor in wanted}

@@ -1,8 +1,8 @@
-"""Writing the log: append-only streams, each entry hashed over the one before it.
+"""Appends to the log: streams whose entries are each hashed over the one before.
 
-One stream a post, one for the office. `append` is the only writer, in the transaction of what it tells of; the
-database layer refuses to commit a change of data without it. Details never hold a person's data: ids, counts and codes only.
-They are stored in canonical form, so that whoever verifies a long log hashes what is stored.
+One stream for each post, one for the office. `append` is the only writer, in the transaction that the entry describes; the
+database layer refuses to commit a change of data without an entry. Details hold ids, counts and codes, never personal data.
+They are stored in canonical form, so that verification can hash what is stored.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ OFFICE = "office"
 
 
 def post_stream(post_id: str) -> str:
-    """Name the stream of a post."""
+    """Return the name of a post's stream."""
     return f"post/{post_id}"
 
 
@@ -72,7 +72,7 @@ def append(
 
 
 def lock_head(session: Session, district: str, stream: str) -> Any:
-    """Give `entries` and `head_hash` of a stream, locked until the transaction ends; None if there is no such stream yet."""
+    """Return `entries` and `head_hash` of a stream, locked until the transaction ends; None if it does not exist yet."""
     given = {"the_district": district, "the_stream": stream}
     return session.connection().execute(_head(), given).one_or_none()
 
@@ -102,7 +102,7 @@ def entry_hash(
     details: Mapping[str, Any],
     previous: str,
 ) -> str:
-    """Give the hash that chains an entry to the one before."""
+    """Return the hash that chains an entry to the one before."""
     return digest(
         {
             "district": district,

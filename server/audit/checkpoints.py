@@ -1,8 +1,8 @@
-"""Signed checkpoints: how far every stream had come, in one statement that somebody keeps elsewhere.
+"""Signed checkpoints: how far every stream had come, in one statement that is also kept outside the system.
 
-The tree's leaves are the heads of the streams that had moved since the checkpoint before, so the tree only ever grows and
-what RFC 9162 proves of such trees holds between any two checkpoints (docs/adr/0016). A statement also names the digest of
-*all* heads, which the downloaded file carries: with it alone a log can be checked, without the tree.
+The tree's leaves are the heads of the streams that moved since the checkpoint before. So the tree only grows, and the proofs
+of RFC 9162 hold between any two checkpoints (docs/adr/0016). A statement also names the digest of *all* heads, which the
+downloaded file contains: with it alone a log can be checked, without the tree.
 """
 
 import json
@@ -24,28 +24,28 @@ from sync_protocol import ProtocolError, canonical, digest
 VERSION: Final = 1
 KIND: Final = "posyandu-sync.checkpoint"
 RETIRED: Final = "keys.retired"
-"""The entry of the log in which a key's public half stays when the key itself is gone."""
+"""The action of the entry that keeps a key's public half after the key was removed."""
 LARGEST_FILE: Final = 64 << 20
-"""Bytes of a checkpoint's file; 200 bytes a stream."""
+"""Largest file of a checkpoint, in bytes; a stream takes about 200."""
 
 
 class NotACheckpoint(ValueError):
-    """What was given is no checkpoint, or one that was altered. The text says why, in Indonesian and English."""
+    """The file is no checkpoint, or was altered. The text gives the reason in Indonesian and English."""
 
 
 class LogTurnedBack(RuntimeError):
-    """The log is shorter than its newest checkpoint says: nothing is signed that hides it."""
+    """The log is shorter than its newest checkpoint says; signing again would hide it."""
 
 
 class StreamHead(NamedTuple):
-    """How far a stream had come, and the hash of its newest entry."""
+    """How far a stream has come, and the hash of its newest entry."""
 
     stream: str
     entries: int
     hash: str
 
     def leaf(self) -> bytes:
-        """Give the hash of this head as a leaf of the tree."""
+        """Return the hash of this head as a leaf of the tree."""
         return leaf_hash(canonical(list(self)))
 
 
@@ -68,7 +68,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:
-    """A checkpoint as somebody keeps it: with all heads, and the public keys that signed it."""
+    """A checkpoint as it is kept outside the system: with all heads, and the public keys that signed it."""
 
     statement: Mapping[str, Any]
     signatures: Mapping[str, str]
@@ -92,7 +92,7 @@ class KeptCheckpoint:
 
 
 def heads_digest(heads: Iterable[StreamHead]) -> str:
-    """Give the digest of all heads, by the names of their streams."""
+    """Return the digest of all heads, sorted by name of stream."""
     return digest([list(head) for head in sorted(heads)])
 
 
@@ -100,15 +100,15 @@ def heads_digest(heads: Iterable[StreamHead]) -> str:
 
 
 def make(session: Session, hub: AppContext, now: datetime, *, actor: str) -> Checkpoint:
-    """Sign how far the log has come, store it, and log it (which the next one covers).
+    """Sign how far the log has come, store it, and log it (this entry belongs to the next checkpoint).
 
-    The office's stream is locked first, so two of these never meet; entries that are being written elsewhere meanwhile
-    belong to the next one.
+    The office's stream is locked first, so two checkpoints are never made at once; entries written to other streams
+    meanwhile belong to the next one.
 
     Raises
     ------
     LogTurnedBack
-        A stream is shorter than the last checkpoint says, or gone.
+        A stream is shorter than the last checkpoint says, or missing.
     """
     district = hub.district
     lock_head(session, district, OFFICE)
@@ -145,7 +145,7 @@ def _newest_row(session: Session, district: str) -> Any:
 
 
 def _heads(session: Session, district: str) -> tuple[list[StreamHead], list[StreamHead]]:
-    """Give the heads of all streams, and of those that have moved since they were last a leaf; both by name."""
+    """Return the heads of all streams, and of those that have moved since they were last a leaf; both by name."""
     c, leaf = table(AuditStream).c, table(AuditLeaf).c
     last = (
         select(func.max(leaf.entries))
@@ -193,13 +193,13 @@ def _store(session: Session, district: str, made: Checkpoint, tree: Growing) -> 
 
 
 def newest(session: Session, district: str) -> Checkpoint | None:
-    """Give the newest checkpoint, without its leaves; None if there is none."""
+    """Return the newest checkpoint, without its leaves; None if there is none."""
     row = _newest_row(session, district)
     return Checkpoint(json.loads(row.statement), json.loads(row.signatures), ()) if row else None
 
 
 def kept(session: Session, hub: AppContext, number: int | None = None) -> KeptCheckpoint | None:
-    """Give a checkpoint, the newest unless told, as the file that somebody keeps; None if there is none."""
+    """Return a checkpoint, by default the newest, in the form of its file; None if there is none."""
     c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
     query = select(c.number, c.statement, c.signatures).where(c.district == hub.district)
     if number is not None:
@@ -226,7 +226,7 @@ def kept(session: Session, hub: AppContext, number: int | None = None) -> KeptCh
 
 
 def _retired_keys(session: Session, district: str, wanted: Sequence[str]) -> dict[str, str]:
-    """Find the public halves of keys that are not held any more; that one is right, its own name says."""
+    """Find public keys of removed keys in the log; a key's name is its digest, which proves it."""
     c = table(AuditEntry).c
     query = select(c.details).where(c.district == district, c.stream == OFFICE, c.action == RETIRED)
     found: dict[str, str] = {}
@@ -236,7 +236,7 @@ def _retired_keys(session: Session, district: str, wanted: Sequence[str]) -> dic
 
 
 def listed(session: Session, district: str, limit: int) -> list[Checkpoint]:
-    """Give the newest checkpoints, without their leaves."""
+    """Return the newest checkpoints, without their leaves."""
     c = table(AuditCheckpoint).c
     query = select(c.statement, c.signatures).where(c.district == district)
     rows = session.connection().execute(query.order_by(c.number.desc()).limit(limit))
@@ -244,7 +244,7 @@ def listed(session: Session, district: str, limit: int) -> list[Checkpoint]:
 
 
 def read_kept(raw: bytes) -> KeptCheckpoint:
-    """Read the file of a checkpoint, and check that it is in itself what was signed.
+    """Read the file of a checkpoint, and check that it matches what was signed.
 
     Raises
     ------
@@ -283,7 +283,7 @@ def _refuse_altered(found: KeptCheckpoint) -> None:
 def is_signed(
     statement: Mapping[str, Any], signatures: Mapping[str, str], keys: Mapping[str, str]
 ) -> bool | None:
-    """Say whether the keys that the statement names have signed it, as far as they are known.
+    """Check the signatures of those keys named in the statement that are known.
 
     Returns
     -------
@@ -299,7 +299,7 @@ def is_signed(
 
 
 def stored(session: Session, district: str) -> Iterable[tuple[Any, Sequence[StreamHead]]]:
-    """Give every row of a checkpoint with its leaves, in order; a number of leaves without a row comes with None."""
+    """Yield every row of a checkpoint with its leaves, in order; leaves without a row come with None."""
     c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
     rows = session.connection().execute(
         select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)

@@ -1,7 +1,7 @@
-"""The log as a file: JSON lines that a stranger can verify in another language, offline (docs/audit.md has the format).
+"""The log as a file: JSON lines that can be verified offline, in any language (format: docs/audit.md).
 
-Lines come in this order, so that one pass with little memory is enough: what it is, public keys, checkpoints with their
-leaves, heads of the streams, entries stream by stream, and an end with a digest of everything before it.
+Order of lines, so that one pass with little memory is enough: header, public keys, checkpoints with their leaves, heads of
+the streams, entries stream by stream, and an end line with a digest of everything before it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from sync_protocol import ProtocolError, canonical
 VERSION: Final = 1
 KIND: Final = "posyandu-sync.log"
 EXPORT: Final = "export"
-"""The name under which a broken file is told, where a stream's name stands else; its numbers are lines."""
+"""The name, in place of a stream's, under which damage of the file is reported; its numbers are lines."""
 LONGEST_LINE: Final = 64 << 20
 ENTRY: Final = ("stream", "number", "at", "actor", "action", "details", "hash")
 _SORTED: Final = orjson.OPT_SORT_KEYS
@@ -31,14 +31,14 @@ _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, ProtocolE
 
 
 class NotAnExport(ValueError):
-    """The file does not begin as an export of the log does. The text says so in Indonesian and English."""
+    """The file does not begin as an export of the log does. The text gives the reason in Indonesian and English."""
 
 
 # -- writing --------------------------------------------------------------------------------------
 
 
 def lines(session: Session, hub: AppContext, now: datetime) -> Iterator[bytes]:
-    """Write the whole log of a district as it is in this snapshot, a line at a time."""
+    """Yield the whole log of a district in this snapshot, line by line."""
     taken, hashed = 0, sha256()
     for content in _content(session, hub, now):
         line = orjson.dumps(content, option=_SORTED) + b"\n"
@@ -81,7 +81,7 @@ def _content(session: Session, hub: AppContext, now: datetime) -> Iterator[dict[
 
 
 def _json(text: str) -> Any:
-    """Read stored JSON; what is none is exported as the text that it is, and fits no hash."""
+    """Parse stored JSON; if it is damaged, export it as text, which fits no hash."""
     try:
         return orjson.loads(text)
     except ValueError:
@@ -100,12 +100,12 @@ class _ExportRow(NamedTuple):
 
 @dataclass(slots=True)
 class ExportVerification:
-    """What came of verifying an export.
+    """The result of verifying an export.
 
     Parameters
     ----------
     about : its first line
-    keys : the public keys that it brings; who signed is known only where these are compared with keys noted elsewhere
+    keys : its public keys; they identify the signer only if compared with keys noted elsewhere
     """
 
     about: Mapping[str, Any]
@@ -121,12 +121,12 @@ def verify_export(raw: Iterable[bytes], *, kept: KeptCheckpoint | None = None) -
     Parameters
     ----------
     raw : the file's lines
-    kept : a checkpoint that somebody kept elsewhere; its public keys count then, and those of the file do not
+    kept : a checkpoint that was kept elsewhere; its public keys are used instead of those in the file
 
     Raises
     ------
     NotAnExport
-        The file is none, or of a version that is not known here.
+        The file is none, or of an unknown version.
     """
     reader = _Reader(iter(raw))
     about = reader.first()
@@ -157,7 +157,7 @@ def _take(
     heads: dict[str, StreamHead],
     checkpoints: list[tuple[_ExportRow, list[StreamHead]]],
 ) -> None:
-    """Take a line that is no entry."""
+    """Read a line that is not an entry."""
     if content["kind"] == "key":
         found.keys[content["key"]] = content["public_key"]
     elif content["kind"] == "head":
@@ -172,7 +172,7 @@ def _take(
 
 
 class _Reader:
-    """The lines of an export, counted and digested as they are read."""
+    """The lines of an export, counted and hashed as they are read."""
 
     def __init__(self, raw: Iterator[bytes]) -> None:
         self._raw, self._hashed = raw, sha256()
@@ -182,7 +182,7 @@ class _Reader:
         self.broken: Broken | None = None
 
     def first(self) -> dict[str, Any]:
-        """Give what the file says of itself."""
+        """Return the first line."""
         line = next(self._raw, b"")
         about: Any = None
         try:
@@ -220,7 +220,7 @@ class _Reader:
             yield content
 
     def until(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Give lines up to the first of a kind, which waits for `entries`."""
+        """Yield lines up to the first of a kind; that one is left for `entries`."""
         for content in self._contents():
             if content["kind"] == kind:
                 self._waiting = content
@@ -228,7 +228,7 @@ class _Reader:
             yield content
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
-        """Give the entries that are left; then say whether the file has its end."""
+        """Yield the remaining entries; then check the end line."""
         if self._waiting is not None:
             yield from self._entry(self._waiting)
         if not self._ended:

@@ -1,7 +1,7 @@
-"""The Merkle tree of RFC 9162 section 2.1: roots, proofs that a leaf is in, proofs that one tree grew out of another. PURE.
+"""The Merkle tree of RFC 9162 section 2.1: roots, inclusion proofs, consistency proofs. PURE.
 
-Nothing here knows what a leaf means. A tree is the list of its leaves' hashes; `Growing` holds only the roots of its perfect
-subtrees, so that a leaf is added in logarithmic time without the leaves before it.
+Nothing here depends on what a leaf means. A tree is the list of its leaves' hashes; `Growing` holds only the roots of its
+perfect subtrees, so that a leaf is added in logarithmic time without the leaves before it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,12 @@ EMPTY_ROOT: Final = sha256(b"").digest()
 
 
 def leaf_hash(content: bytes) -> bytes:
-    """Hash a leaf's content; the byte in front keeps leaves and nodes apart (2.1.1)."""
+    """Hash a leaf's content; the prefix byte separates leaves from nodes (2.1.1)."""
     return sha256(b"\x00" + content).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash two subtrees into the one above them."""
+    """Hash two subtrees into their parent."""
     return sha256(b"\x01" + left + right).digest()
 
 
@@ -39,14 +39,14 @@ class Growing:
     def add(self, leaf: bytes) -> None:
         """Add the hash of a leaf."""
         full = self.size
-        while full & 1:  # each subtree as large as the new one is joined with it
+        while full & 1:  # join subtrees of equal size
             leaf = node_hash(self.peaks.pop(), leaf)
             full >>= 1
         self.peaks.append(leaf)
         self.size += 1
 
     def root(self) -> bytes:
-        """Give the tree's root."""
+        """Return the tree's root."""
         if not self.peaks:
             return EMPTY_ROOT
         root = self.peaks[-1]
@@ -56,7 +56,7 @@ class Growing:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """Give the root over the hashes of leaves."""
+    """Return the root over the hashes of leaves."""
     tree = Growing()
     for leaf in leaves:
         tree.add(leaf)
@@ -64,7 +64,7 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
 
 
 def _split(size: int) -> int:
-    """Give the largest power of two below `size`, which is more than 1."""
+    """Return the largest power of two below `size`, which must exceed 1."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
@@ -97,7 +97,7 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Check such a proof against a tree's size and root (2.1.3.2)."""
+    """Check an inclusion proof against a tree's size and root (2.1.3.2)."""
     if not 0 <= index < size:
         return False
     at, last, reached = index, size - 1, leaf
@@ -115,7 +115,7 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
 
 
 def consistency_proof(first: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Prove that the tree of the first leaves is where this one began (2.1.4.1).
+    """Prove that the tree of the first leaves is a prefix of this one (2.1.4.1).
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def consistency_proof(first: int, leaves: Sequence[bytes]) -> list[bytes]:
 def is_consistent(
     first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Check such a proof against sizes and roots of both trees (2.1.4.2)."""
+    """Check a consistency proof against sizes and roots of both trees (2.1.4.2)."""
     if not 0 < first <= second:
         return False
     if first == second:

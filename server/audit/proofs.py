@@ -1,7 +1,7 @@
-"""Proofs that stand alone: that one entry is under a checkpoint, and that one checkpoint grew out of another.
+"""Self-contained proofs: that an entry is under a checkpoint, and that one checkpoint grew out of another.
 
-Whoever is shown such a proof needs a checkpoint of their own, and neither the log nor anybody's word. An entry's proof
-holds the entries from it to the next head that is a leaf (an hour's, mostly), and the leaf's path to the root.
+A verifier needs a checkpoint of their own, but neither the log nor trust in anybody. An entry's proof holds the entries from
+it to the next head that is a leaf (mostly an hour's), and the leaf's path to the root.
 """
 
 import json
@@ -95,11 +95,11 @@ def holds(proof: Mapping[str, Any], *, noted: KeptCheckpoint | None = None) -> b
 
     Parameters
     ----------
-    noted : a checkpoint of one's own: its keys go before those of the proof, and a proof of growth must begin with it
+    noted : a checkpoint of one's own: its keys replace those in the proof, and a proof of growth must start from it
 
     Returns
     -------
-    bool : False for anything else too
+    bool : False for anything that is not a valid proof
     """
     try:
         statement = proof["statement"]

@@ -1,10 +1,10 @@
-"""Recomputing the log: every hash, every checkpoint, and the first entry of each stream that does not fit.
+"""Verifies the log: every hash, every checkpoint, and the first entry of each stream that does not fit.
 
-The same code reads a database and an export. It is told rows of entries in order, stream by stream, the heads that the
-streams are said to have, and the marks that checkpoints have set: (stream, number) -> hash. Rules kept here:
-- What a checkpoint says counts as far as the checkpoints hold together: from the first that does not, none does.
-- A checkpoint that somebody kept elsewhere goes before what is stored.
-- The fast way hashes the stored text. Where that does not fit, the content is read and written canonically, which decides.
+The same code reads a database and an export. Its input: entries in order, stream by stream; how far each stream should go;
+and marks, the hashes that checkpoints have fixed: (stream, number) -> hash. Rules kept here:
+- Checkpoints count up to the first that is broken.
+- A checkpoint that was kept elsewhere has precedence over stored ones.
+- For speed the stored text is hashed. If that does not fit, the content is parsed and written canonically, which decides.
 """
 
 import json
@@ -30,14 +30,14 @@ from server.database.models import AuditEntry, AuditLeaf, AuditStream, table
 from sync_protocol import ProtocolError, canonical, digest
 
 CHECKPOINT: Final = "checkpoint"
-"""The name under which a broken checkpoint is told, where a stream's name stands else."""
+"""The name, in place of a stream's, under which a broken checkpoint is reported."""
 CHANGES: Final = "changes/"
-"""Before an actor's id: the name under which its broken chain in the ledger is told; its numbers are changes' counters."""
+"""Prefix of an actor's id: the name under which its broken chain in the ledger is reported; numbers are counters."""
 LOOKED_AHEAD: Final = 1000
-"""Rows after one that does not fit, among which the right one is looked for."""
+"""Rows after a wrong one that are searched for the right one."""
 ROWS_AT_ONCE: Final = 5000
 AT_LENGTH: Final = 32
-"""Characters of a moment as it is hashed: 2026-03-05T02:00:00.000000+00:00."""
+"""Length of a timestamp as it is hashed: 2026-03-05T02:00:00.000000+00:00."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ProtocolError)
 
@@ -56,14 +56,14 @@ class LogRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first entry of a stream that does not fit, or the end that is not there.
+    """The first entry of a stream that does not fit, or a missing end.
 
     Parameters
     ----------
-    stream : its name; CHECKPOINT where a stored checkpoint is broken
+    stream : its name; CHECKPOINT if a stored checkpoint is broken
     number : of the first entry concerned
-    what : altered, removed, inserted, reordered, cut off; or rewritten: hashed anew, so that only a checkpoint shows it
-    until : of something rewritten, the entry at which the checkpoint shows it; the first altered one is not beyond
+    what : altered, removed, inserted, reordered, cut off; or rewritten: hashed again, which only a checkpoint shows
+    until : of something rewritten, the entry at which a checkpoint shows it; the first altered entry is not after it
     """
 
     stream: str
@@ -72,14 +72,14 @@ class Broken:
     until: int | None = None
 
     def words(self) -> str:
-        """Say it in English."""
+        """Describe it in English."""
         if self.until is not None:
             return f"{self.stream}: entries {self.number} to {self.until} were {self.what}"
         return f"{self.stream}: entry {self.number} was {self.what}"
 
 
 Marks = dict[str, dict[int, str]]
-"""What hash a stream's entry of a number must have, as checkpoints say."""
+"""The hash that a stream's entry of a number must have, from checkpoints."""
 
 
 # -- the database ---------------------------------------------------------------------------------
@@ -92,12 +92,12 @@ def verify(
     keys: Mapping[str, str] | None = None,
     kept: KeptCheckpoint | None = None,
 ) -> tuple[int, list[Broken]]:
-    """Recompute every stream and every checkpoint of a district, and hold the ledger against what the log says of it.
+    """Recompute every stream and every checkpoint of a district, and compare the ledger with the log.
 
     Parameters
     ----------
-    keys : public keys of checkpoints by id; without them signatures are not looked at
-    kept : a checkpoint that somebody kept elsewhere (`read_kept`)
+    keys : public keys of checkpoints by id; without them signatures are not checked
+    kept : a checkpoint that was kept elsewhere (`read_kept`)
 
     Returns
     -------
@@ -115,7 +115,7 @@ def verify(
 
 
 def heads_of(session: Session, district: str) -> Iterator[StreamHead]:
-    """Give how far every stream is said to go."""
+    """Yield how far every stream should go."""
     c = table(AuditStream).c
     rows = select(c.stream, c.entries, c.head_hash).where(c.district == district)
     for row in session.connection().execute(rows):
@@ -123,7 +123,7 @@ def heads_of(session: Session, district: str) -> Iterator[StreamHead]:
 
 
 def entries_of(session: Session, district: str) -> Iterator[Any]:
-    """Give every entry as the fields of a `Row`, stream by stream."""
+    """Yield every entry as the fields of a `LogRow`, stream by stream."""
     c = table(AuditEntry).c
     query = columns(session).where(c.district == district).order_by(c.stream, c.number)
     with session.connection().execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as rows:
@@ -132,7 +132,7 @@ def entries_of(session: Session, district: str) -> Iterator[Any]:
 
 
 def columns(session: Session) -> Select[*tuple[Any, ...]]:
-    """Select entries, moments as the text that is hashed."""
+    """Select entries, timestamps as the text that is hashed."""
     c = table(AuditEntry).c
     if session.get_bind().dialect.name == "sqlite":
         at: Any = type_coerce(c.at, Text())
@@ -143,12 +143,12 @@ def columns(session: Session) -> Select[*tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What came of looking at what was written since the newest checkpoint.
+    """The result of verifying what was written since the newest checkpoint.
 
     Parameters
     ----------
-    entries : looked at
-    left : entries that were not, because there are more than the limit
+    entries : verified
+    left : not verified, because there are more than the limit
     """
 
     entries: int
@@ -157,9 +157,9 @@ class Tail:
 
 
 def verify_tail(session: Session, district: str, limit: int) -> Tail:
-    """Recompute what every stream has had since it was last a leaf: the time of an hour's entries, not of years.
+    """Recompute what each stream got since it was last a leaf: the cost of an hour's entries, not of years.
 
-    What lies before is left to `verify`; that nobody cut a stream shorter than its leaf is looked at too.
+    What lies before is left to `verify`; but a stream that is shorter than its leaf is found here too.
     """
     c, leaf = table(AuditEntry).c, table(AuditLeaf).c
     heads = {head.stream: head for head in heads_of(session, district)}
@@ -201,14 +201,14 @@ def verify_tail(session: Session, district: str, limit: int) -> Tail:
 
 @dataclass(slots=True)
 class Checked:
-    """What the stored checkpoints come to: marks, and the digest of each statement, as far as they hold together."""
+    """The result of checking the stored checkpoints: marks, and the digest of each statement, up to the first broken one."""
 
     marks: Marks = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
 
     def against(self, kept: KeptCheckpoint | None) -> tuple[Marks, list[Broken]]:
-        """Hold a checkpoint that was kept elsewhere against those that are stored; what it says goes before."""
+        """Compare a checkpoint that was kept elsewhere with the stored ones; its marks have precedence."""
         if kept is None:
             return self.marks, self.broken
         broken = list(self.broken)
@@ -224,11 +224,11 @@ class Checked:
 def check_checkpoints(
     rows: Iterable[tuple[Any, Sequence[StreamHead]]], district: str, keys: Mapping[str, str]
 ) -> Checked:
-    """Recompute tree, heads, numbers, links and signatures of checkpoints in order, up to the first that does not hold.
+    """Recompute tree, heads, numbers, links and signatures of checkpoints in order, up to the first broken one.
 
     Parameters
     ----------
-    rows : of each checkpoint its row as stored (without `peaks` in an export; None for one that is gone), and its leaves
+    rows : for each checkpoint its row as stored (without `peaks` in an export; None if it is missing), and its leaves
     """
     checked, state, unsigned = Checked(), _State(), 0
     for number, (row, leaves) in enumerate(rows, 1):
@@ -248,14 +248,14 @@ def check_checkpoints(
             checked.marks.setdefault(head.stream, {})[head.entries] = head.hash
         checked.digests[number] = state.previous
     if keys and unsigned and not checked.broken:
-        # nobody whose key is known signed these, nor any later one that would vouch for them
+        # no known key signed these, nor a later one that would cover them
         checked.broken.append(Broken(CHECKPOINT, len(checked.digests) - unsigned + 1, "altered"))
     return checked
 
 
 @dataclass(slots=True)
 class _State:
-    """How far the checkpoints have been recomputed."""
+    """The state after the checkpoints recomputed so far."""
 
     tree: Growing = field(default_factory=Growing)
     heads: dict[str, StreamHead] = field(default_factory=dict)
@@ -266,7 +266,7 @@ class _State:
     def takes(
         self, row: Any, leaves: Sequence[StreamHead], district: str, keys: Mapping[str, str]
     ) -> bool | None:
-        """Go on by a checkpoint; False where it does not follow, None where it does and nobody known has signed it."""
+        """Add a checkpoint; return False if it does not follow, None if it does but no known key signed it."""
         statement, signatures = json.loads(row.statement), json.loads(row.signatures)
         for head in leaves:
             before = self.heads.get(head.stream)
@@ -306,8 +306,8 @@ def follow(
 
     Parameters
     ----------
-    heads : how far each stream is said to go
-    rows : entries as `Row`s, stream by stream, by number
+    heads : how far each stream should go
+    rows : entries as `LogRow`s, stream by stream, by number
 
     Returns
     -------
@@ -315,7 +315,7 @@ def follow(
     """
     count, broken, seen = 0, [], set()
     for stream, some in groupby(rows, key=itemgetter(0)):
-        if stream in seen:  # an export that was shuffled
+        if stream in seen:  # an export in wrong order
             number = next(iter(some))[1]
             broken.append(Broken(stream, number, "reordered"))
             continue
@@ -333,7 +333,7 @@ def follow(
 def _follow(
     district: str, rows: Iterator[Any], marks: Mapping[int, str], start: StreamHead
 ) -> tuple[StreamHead, Broken | None]:
-    """Recompute a stream's hashes from a point on, as far as they fit; give how far that was and what comes first behind."""
+    """Recompute a stream's hashes from a point on, as far as they fit; return how far that was, and the first break."""
     stream = start.stream
     number, previous, marked = start.entries, start.hash, start.entries
     middle = f',"district":{_quoted(district)},"number":'
@@ -370,7 +370,7 @@ def _at_the_end(reached: StreamHead, head: StreamHead | None, marks: Mapping[int
 
 
 def _what(district: str, number: int, previous: str, rows: Sequence[Any]) -> str:
-    """Say what was done to the first entry that does not fit, from what comes after it; "altered" where nothing tells."""
+    """Classify what was done to the first entry that does not fit, from what follows it; "altered" if unknown."""
     first, later = rows[0], rows[1:]
     if first[1] < number:
         return "inserted"
@@ -386,12 +386,12 @@ def _what(district: str, number: int, previous: str, rows: Sequence[Any]) -> str
                 return "reordered"
         return "inserted"
     if later and _hash(district, later[0], number + 2, first[6]) == later[0][6]:
-        return "removed"  # and the rest numbered anew
+        return "removed"  # and the rest renumbered
     return "altered"
 
 
 def _hash(district: str, row: Any, number: int, previous: str) -> str | None:
-    """Give the hash that an entry's content has at a place; None where it is no content of ours."""
+    """Return the hash of an entry's content at a place; None if the content is not readable."""
     stream, _, at, actor, action, details, _ = row
     try:
         moment = datetime.fromisoformat(at)

@@ -1,10 +1,10 @@
-"""One file that holds all data of an installation, made from a running server, sealed, and the way back.
+"""Backups: one encrypted file with all data of an installation, made while the server runs, and its restore.
 
 Hides the container (`encrypted_file` around `archive`), how a consistent state of a running database is read (`create`),
-and how it is replaced under workers that go on (`restoration`). `status` says whether backups are made and proven; the trial
-restore that proves one is above (`operations.trial_restore`).
+and how it is replaced while workers go on (`restoration`). `status` says whether backups are made and proven; the trial
+restore that proves one is in `operations.trial_restore`.
 
-Keys are never in a backup, and without them nothing in it can be read.
+Keys are never in a backup; without them nothing in it can be read.
 """
 
 from server.backup.archive import MANIFEST, Archive, Manifest

@@ -1,5 +1,6 @@
-"""What is in a backup, and reading it: a zip with `manifest.json` and the data (SQLite's own file, or PostgreSQL's COPY
-text, one member a table), sealed as a whole (`sealed`). Older releases made such zips in clear, which are still read."""
+"""What is in a backup: a zip with `manifest.json` and the data (SQLite's file, or PostgreSQL's COPY text, one member a
+table), encrypted as a whole (`encrypted_file`). Older releases made unencrypted zips, which are still read.
+"""
 
 import hashlib
 import io
@@ -26,17 +27,17 @@ CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup says of itself.
+    """What a backup says about itself.
 
     Parameters
     ----------
-    format : of the container; a newer one is refused
+    format : version of the container; a newer one is refused
     product, revision : who made it, and the revision of its schema
     kind : "sqlite" or "postgresql"
     district, incarnation : of the installation that made it
     districts : every district in the data, with its incarnation
     made_at : ISO moment, UTC
-    rows, columns : by table, in an order in which rows can be put back
+    rows, columns : by table, in an order in which rows can be restored
     members : size (`bytes`) and `sha256` of every other member of the zip
     """
 
@@ -58,12 +59,12 @@ class Manifest:
 
     @property
     def total_bytes(self) -> int:
-        """Size of the data before it was compressed."""
+        """Size of the data, not compressed."""
         return sum(member["bytes"] for member in self.members.values())
 
 
 class Archive:
-    """A backup file that is open for reading; `is_sealed` says whether it needed a key."""
+    """A backup file that is open for reading; `is_sealed`: it is encrypted."""
 
     def __init__(self, file: Path, zipped: ZipFile, manifest: Manifest, is_sealed: bool) -> None:
         self._file, self._zip, self.manifest, self.is_sealed = file, zipped, manifest, is_sealed
@@ -75,18 +76,18 @@ class Archive:
 
         Parameters
         ----------
-        vault : the keys of `key_file`; None if there is none, which opens only what is in clear
+        vault : the keys of `key_file`; None if there is none, which opens only unencrypted backups
 
         Raises
         ------
         BackupRefused
-            It is no backup of ours, is cut short or altered, is of a newer release, or its key is not here.
+            It is no backup of ours, is truncated or altered, is of a newer release, or its key is not here.
         """
         with file.open("rb") as opened:
             is_sealed = opened.read(2) != b"PK"
             opened.seek(0)
             inside = _unsealed(file, opened, key_file, vault) if is_sealed else opened
-            with _damage_told(file), ZipFile(inside) as zipped:
+            with _refuse_damaged(file), ZipFile(inside) as zipped:
                 yield cls(file, zipped, _manifest_of(file, zipped), is_sealed)
 
     def verify(self, progress: Progress) -> None:
@@ -105,9 +106,9 @@ class Archive:
                 raise altered(self._file, name)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """Give a member piece by piece; after the last one its checksum was compared."""
+        """Yield a member piece by piece; its checksum is compared at the end."""
         sha256, size, said = hashlib.sha256(), 0, self.manifest.members[name]
-        with _damage_told(self._file), self._zip.open(name) as member:
+        with _refuse_damaged(self._file), self._zip.open(name) as member:
             while chunk := member.read(CHUNK_BYTES):
                 sha256.update(chunk)
                 size += len(chunk)
@@ -131,7 +132,7 @@ def _unsealed(file: Path, opened: BinaryIO, key_file: Path, vault: Vault | None)
 
 
 def member_of(name: str) -> str:
-    """Name the member that holds a table."""
+    """Return the name of the member that holds a table."""
     return f"tables/{name}.copy"
 
 
@@ -140,7 +141,7 @@ def _table_of(member: str) -> str:
 
 
 @contextmanager
-def _damage_told(file: Path) -> Iterator[None]:
+def _refuse_damaged(file: Path) -> Iterator[None]:
     try:
         yield
     except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -151,7 +152,7 @@ def _damage_told(file: Path) -> Iterator[None]:
 
 
 def altered(file: Path, what: str) -> BackupRefused:
-    """Refuse what does not fit its checksum."""
+    """Return the refusal of a file that does not fit its checksum."""
     return BackupRefused(
         f"{file} rusak atau diubah ({what} tidak cocok dengan checksum-nya): ambil salinan yang lain",
         f"{file} is damaged or was altered ({what} does not fit its checksum): take another copy",
@@ -178,7 +179,7 @@ def _manifest_of(file: Path, zipped: ZipFile) -> Manifest:
 
 
 def refuse_unfit(settings: Settings, file: Path, manifest: Manifest) -> None:
-    """Refuse what is whole but does not belong here."""
+    """Refuse a sound backup that does not belong to this installation."""
     if settings.district not in manifest.districts:
         raise BackupRefused(
             f"{file} adalah cadangan wilayah {manifest.district}, sedangkan di sini {settings.district}",
@@ -194,5 +195,5 @@ def refuse_unfit(settings: Settings, file: Path, manifest: Manifest) -> None:
 
 
 def kind_of(settings: Settings) -> str:
-    """Name the kind of database."""
+    """Return the kind of database."""
     return "sqlite" if settings.is_sqlite else "postgresql"

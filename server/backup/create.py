@@ -1,6 +1,7 @@
-"""Making a backup from a database at work: one moment of it, sealed, which has its name only when it is whole and on the
-disk. Hides how each kind of database gives a moment without stopping whoever writes. SQLite's is copied first, beside the
-database and as open as that is, and gone again; nothing else is written in clear."""
+"""Making a backup of a running database: one consistent state of it, encrypted; the file takes its name only when it is
+complete and on disk. Hides how each kind of database gives such a state without blocking writers. SQLite's is first copied
+next to the database, with the same rights, and deleted afterwards; nothing else is written unencrypted.
+"""
 
 import hashlib
 import json
@@ -28,9 +29,9 @@ from server.backup.refusals import (
     Progress,
     alone,
     busy,
-    full_disk_told,
+    refuse_on_full_disk,
     lock_or_refuse,
-    told_as_ours,
+    driver_errors_as_sqlalchemy,
 )
 from server.config import Settings
 from server.context import AppContext
@@ -40,7 +41,7 @@ from server.database.models import Base, Installation
 
 PAGES_PER_STEP: Final = 2048
 COMPRESSION: Final = 1
-"""The quickest: what is sealed does not shrink, and the rest shrinks well enough."""
+"""The fastest: encrypted values do not compress, and the rest compresses well enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ class Contents:
 
 
 Found = tuple[Contents, dict[str, int], dict[str, list[str]]]
-"""What a database holds, and the count of rows and the columns of each table of ours."""
+"""What a database holds; row counts and columns of each table of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A backup that was written: what is in it, the key that opens it, and the SHA-256 of the file."""
+    """A backup that was written: its manifest, the key that opens it, and the SHA-256 of the file."""
 
     manifest: Manifest
     key: str
@@ -71,20 +72,20 @@ def backup(
 
     Parameters
     ----------
-    file : where to; it takes its name only when it is whole (until then it is `file`.part)
+    file : the target; until the backup is complete it is called `file`.part
     force : replace an older file of that name
 
     Raises
     ------
     BackupRefused
-        The file is there already, another backup is being made, or a disk is full.
+        The file exists already, another backup is being made, or a disk is full.
     """
     if file.exists() and not force:
         raise BackupRefused(
             f"{file} sudah ada: pilih nama lain, atau pakai --force",
             f"{file} is there already: choose another name, or give --force",
         )
-    with full_disk_told(), alone(hub.settings, MAKING), part_of(file) as part:
+    with refuse_on_full_disk(), alone(hub.settings, MAKING), part_of(file) as part:
         made = pack(hub.database, hub.settings, hub.vault, part, now, progress)
         details = {
             "rows": made.manifest.total_rows,
@@ -93,7 +94,7 @@ def backup(
             "key": made.key,
             "digest": made.digest,
         }
-        # logged before it has its name: an unlogged copy must not exist, a log of one that was not finished may
+        # logged before the file has its name: a backup must not exist without its entry; an entry without a backup may
         with hub.database.transaction() as session:
             audit.append(
                 session,
@@ -109,13 +110,13 @@ def backup(
 
 @contextmanager
 def part_of(file: Path) -> Iterator[BinaryIO]:
-    """Give a file to write, which takes its name when the block is left well; what a killed run left is written over."""
+    """Yield a file to write; it takes its name if the block succeeds. What a killed run left is overwritten."""
     part = file.with_name(f"{file.name}.part")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b") as writing:
         lock_or_refuse(descriptor, part)
         try:
-            if os.fstat(descriptor).st_ino != part.stat().st_ino:  # it got its name while we opened it
+            if os.fstat(descriptor).st_ino != part.stat().st_ino:  # renamed while we opened it
                 raise busy(part)
             writing.truncate()
             yield writing
@@ -129,7 +130,7 @@ def part_of(file: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Bring a new name to the disk; some file systems of memory sticks cannot be asked to."""
+    """Flush a directory, so that a new name is on disk; some file systems of USB sticks do not support it."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -139,14 +140,14 @@ def _sync_directory(directory: Path) -> None:
 
 
 class _Packing:
-    """A zip being written: members are digested and their lines counted as they go in."""
+    """A zip being written: members are hashed and their lines counted on the way."""
 
     def __init__(self, file: SealedWriter) -> None:
         self._zip = ZipFile(file, "w", ZIP_DEFLATED, compresslevel=COMPRESSION)
         self.members: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, chunks: Iterable[bytes]) -> int:
-        """Write a member; give the count of its newlines."""
+        """Write a member; return the count of its newlines."""
         sha256, size, lines = hashlib.sha256(), 0, 0
         with self._zip.open(name, "w", force_zip64=True) as member:
             for chunk in chunks:
@@ -158,12 +159,12 @@ class _Packing:
         return lines
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and the zip's own directory."""
+        """Write the manifest and the zip's directory."""
         self._zip.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
         self._zip.close()
 
     def abandon(self) -> None:
-        """Let go of a zip that came to nothing; it may not even be closed well on a disk that is full."""
+        """Close a zip that failed; on a full disk closing may fail too."""
         with suppress(OSError, ValueError):
             self._zip.close()
 
@@ -171,11 +172,11 @@ class _Packing:
 def pack(
     database: Database, settings: Settings, vault: Vault, part: BinaryIO, now: datetime, progress: Progress
 ) -> Made:
-    """Write the whole container, sealed, down to the disk. The caller holds MAKING."""
+    """Write the whole container, encrypted, to the disk. The caller holds MAKING."""
     sealed = SealedWriter(part, settings, vault, now)
     packing = _Packing(sealed)
     try:
-        with told_as_ours():
+        with driver_errors_as_sqlalchemy():
             pack_from = _pack_sqlite if settings.is_sqlite else _pack_postgresql
             found = pack_from(database, settings, packing, progress)
         manifest = _manifest(settings, found, packing.members, now)
@@ -214,15 +215,15 @@ def _manifest(
 
 
 def _pack_sqlite(_database: Database, settings: Settings, packing: _Packing, progress: Progress) -> Found:
-    """Copy SQLite's file page by page from one snapshot, which stops no writer, and pack the copy."""
+    """Copy SQLite's file page by page from one snapshot, which blocks no writer, and pack the copy."""
     copy = settings.data_dir / "backing-up.db"
-    copy.unlink(missing_ok=True)  # of a killed run
+    copy.unlink(missing_ok=True)  # left by a killed run
     try:
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        assert settings.sqlite_file is not None  # noqa: S101  # the caller asked
+        assert settings.sqlite_file is not None  # noqa: S101  # checked by the caller
         _copy_snapshot(settings.sqlite_file, copy, progress)
         with closing(sqlite3.connect(copy)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE")  # one file by itself, without -wal and -shm
+            connection.execute("PRAGMA journal_mode = DELETE")  # a single file, without -wal and -shm
             found = look_into_sqlite(connection)
         size = copy.stat().st_size
         packing.add(SQLITE_MEMBER, _read(copy, lambda done: progress("compressing", done, size)))
@@ -238,11 +239,9 @@ def _copy_snapshot(live: Path, copy: Path, progress: Progress) -> None:
         closing(sqlite3.connect(copy, isolation_level=None)) as target,
     ):
         source.execute("BEGIN")
-        source.execute(
-            "SELECT count(*) FROM sqlite_master"
-        ).fetchone()  # from here on it sees this one moment
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the snapshot begins here
         target.execute("PRAGMA journal_mode = OFF")
-        target.execute("PRAGMA synchronous = OFF")  # it is read once, by us, and gone
+        target.execute("PRAGMA synchronous = OFF")  # a temporary copy
         source.backup(target, pages=PAGES_PER_STEP, progress=steps("copying", progress))
 
 
@@ -268,7 +267,7 @@ def _first(connection: sqlite3.Connection, query: str, there: bool) -> str | Non
 
 
 def _ordered(there: Iterable[str]) -> list[str]:
-    """Order those of some tables that are ours so that each comes after those that it refers to."""
+    """Sort those of some tables that are ours so that each comes after those that it refers to."""
     names = set(there)
     return [one.name for one in Base.metadata.sorted_tables if one.name in names]
 
@@ -283,7 +282,7 @@ def _read(path: Path, tell: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def _pack_postgresql(database: Database, _settings: Settings, packing: _Packing, progress: Progress) -> Found:
-    """Copy every table as text, all in one snapshot: text is the same from one release of PostgreSQL to the next."""
+    """Copy every table as text, all in one snapshot: the text form is the same in all releases of PostgreSQL."""
     rows, columns = {}, {}
     with database.reading() as session:
         inspector = inspect(session.connection())
@@ -298,7 +297,7 @@ def _pack_postgresql(database: Database, _settings: Settings, packing: _Packing,
 
 
 def driver_of(session: Session) -> "psycopg.Connection[Any]":
-    """Give the driver's connection, in the session's own transaction."""
+    """Return the driver's connection, in the session's own transaction."""
     connection: psycopg.Connection[Any] = session.connection().connection.dbapi_connection  # type: ignore[assignment]
     return connection
 

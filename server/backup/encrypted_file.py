@@ -1,13 +1,13 @@
-"""A backup as it lies on a disk: one line in clear, then chunks that only the key file opens.
+"""The file of a backup: one plain line, then encrypted chunks that only the key file opens.
 
-    {"kind": "posyandu-sync.backup", "v": 1, …}    one line: when it was made, by what, of which district, under which key
-    chunk 0, chunk 1, …                            CHUNK_BYTES each and 16 of a tag; the last may be shorter
+    {"kind": "posyandu-sync.backup", "v": 1, …}    one line: when, by which release and district, under which key
+    chunk 0, chunk 1, …                            CHUNK_BYTES each and a tag of 16 bytes; the last may be shorter
 
 Rules kept here:
-- The key of a file follows from a master key and from the whole line, which holds something random. So another line, and a
-  chunk that was altered, moved, left out, repeated or taken from another file, does not open; nor does a file that was cut.
-- What is in it is never on a disk in clear: who writes gives bytes, who reads gets them, in any order.
-- The line tells nothing of anybody, and nothing that is in it is believed before a chunk was opened.
+- The key of a file is derived from a master key and the whole line, which holds a random value. So nothing opens if the line
+  was changed, or if a chunk was altered, moved, left out, repeated, taken from another file or cut off.
+- The content is never on a disk unencrypted: a writer passes bytes in, a reader gets them in any order.
+- The line holds no personal data, and is not trusted before a chunk was opened.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ PRODUCT: Final = f"posyandu-sync {version('posyandu-sync')}"
 
 
 class SealedWriter(io.RawIOBase):
-    """Takes bytes and writes them sealed; the file is whole only after `finish`.
+    """Encrypts what is written to it; the file is complete only after `finish`.
 
     `digest` is the SHA-256 of what was written to the file, in base64url.
     """
@@ -64,14 +64,14 @@ class SealedWriter(io.RawIOBase):
     def write(self, given: Any) -> int:
         self._waiting += given
         start = 0
-        while len(self._waiting) - start > CHUNK_BYTES:  # the last chunk waits for `finish`
+        while len(self._waiting) - start > CHUNK_BYTES:  # the last chunk is written by `finish`
             self._seal(bytes(self._waiting[start : start + CHUNK_BYTES]), is_last=False)
             start += CHUNK_BYTES
         del self._waiting[:start]
         return len(given)
 
     def finish(self) -> None:
-        """Write the last chunk, which says that it is the last."""
+        """Write the last chunk, which is marked as the last."""
         self._seal(bytes(self._waiting), is_last=True)
 
     def _seal(self, plain: bytes, *, is_last: bool) -> None:
@@ -89,7 +89,7 @@ class SealedWriter(io.RawIOBase):
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The line in clear: `raw` as it stands there, and what of it somebody needs to find the key."""
+    """The plain line: `raw` as it stands in the file, and what is needed to find the key."""
 
     raw: bytes
     key: str
@@ -97,12 +97,12 @@ class FileHeader:
 
 
 def read_header(file: Path, opened: BinaryIO) -> FileHeader:
-    """Read the line in clear; the file stands at the first chunk afterwards.
+    """Read the plain line; afterwards the file is positioned at the first chunk.
 
     Raises
     ------
     BackupRefused
-        It is none of ours, or of a newer release.
+        It is no backup of ours, or of a newer release.
     """
     raw = opened.readline(LONGEST_HEADER)
     try:
@@ -121,7 +121,7 @@ def read_header(file: Path, opened: BinaryIO) -> FileHeader:
 
 
 def newer(file: Path, said: Mapping[str, Any]) -> BackupRefused:
-    """Refuse what an older release cannot understand."""
+    """Return the refusal of a backup of a newer release."""
     by = said.get("product", "posyandu-sync")
     return BackupRefused(
         f"{file} dibuat oleh rilis yang lebih baru ({by}): pasang rilis itu dulu",
@@ -130,12 +130,12 @@ def newer(file: Path, said: Mapping[str, Any]) -> BackupRefused:
 
 
 def cipher_of(file: Path, header: FileHeader, key_file: Path, vault: Vault | None) -> FileCipher:
-    """Make what opens a file.
+    """Return the cipher of a file.
 
     Raises
     ------
     BackupRefused
-        Its key is not here: says which it is, and which are.
+        Its key is not here; the text names it and those that are.
     """
     wanted = f"{header.key_version} ({header.key})"
     if vault is None:
@@ -156,9 +156,9 @@ def cipher_of(file: Path, header: FileHeader, key_file: Path, vault: Vault | Non
 
 
 class SealedReader(io.RawIOBase):
-    """Gives what was sealed, from any place; every chunk is checked before a byte of it is given.
+    """Decrypts a file, from any position; every chunk is checked before a byte of it is returned.
 
-    Raises BackupRefused, from whatever reads, where one does not open.
+    Any read raises BackupRefused if a chunk does not open.
     """
 
     def __init__(self, file: Path, opened: BinaryIO, header: FileHeader, cipher: FileCipher) -> None:
@@ -169,7 +169,7 @@ class SealedReader(io.RawIOBase):
         self._count = max(1, -(-sealed // (CHUNK_BYTES + TAG_BYTES)))
         self._length, self._at = sealed - self._count * TAG_BYTES, 0
         self._number, self._plain = -1, b""
-        self._chunk(self._count - 1)  # it says that it is the last: nothing was cut off
+        self._chunk(self._count - 1)  # marked as the last: nothing was cut off
 
     def readable(self) -> bool:
         return True
@@ -208,6 +208,6 @@ class SealedReader(io.RawIOBase):
 
 
 def digest_of(file: Path) -> str:
-    """Give the SHA-256 of a file, as the log names it."""
+    """Return the SHA-256 of a file, as the log names it."""
     with file.open("rb") as opened:
         return base64url(hashlib.file_digest(opened, "sha256").digest())

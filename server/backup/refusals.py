@@ -1,4 +1,4 @@
-"""What stands in the way of a backup or a restore, told in both languages with what to do; and one at a time."""
+"""Why a backup or a restore is refused, in both languages with the remedy; and the locks that allow one at a time."""
 
 import errno
 import fcntl
@@ -15,15 +15,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from server.config import Settings
 
 MAKING, RESTORING = "backup.lock", "restore.lock"
-"""Held in the data directory by whoever makes a backup, and by whoever puts one back or tries to."""
+"""Lock files in the data directory: of a backup being made, and of a restore or trial restore."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Progress = Callable[[str, int, int], None]
-"""Told often: what is being done, how much of it is done, of how much in all."""
+"""Called often with: what is being done, how much of it is done, of how much."""
 
 
 class BackupRefused(Exception):
-    """A backup that is not made, or not put back. Nothing was changed; the text says why and what to do."""
+    """A backup is not made, or not restored. Nothing was changed; the text gives reason and remedy."""
 
     def __init__(self, indonesian: str, english: str) -> None:
         super().__init__(f"{indonesian} / {english}")
@@ -31,7 +31,7 @@ class BackupRefused(Exception):
 
 @contextmanager
 def alone(settings: Settings, lock: str) -> Iterator[None]:
-    """Let one at a time do what a lock stands for."""
+    """Hold a lock, or refuse if somebody else holds it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     path = settings.data_dir / lock
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -43,7 +43,7 @@ def alone(settings: Settings, lock: str) -> Iterator[None]:
 
 
 def lock_or_refuse(descriptor: int, path: Path) -> None:
-    """Lock an open file for this process."""
+    """Lock an open file for this process, or refuse."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -51,7 +51,7 @@ def lock_or_refuse(descriptor: int, path: Path) -> None:
 
 
 def busy(path: Path) -> BackupRefused:
-    """Say that somebody else is at it."""
+    """Return the refusal while another process holds the lock."""
     return BackupRefused(
         f"pencadangan atau pemulihan lain sedang memakai {path}: tunggu sampai selesai",
         f"another backup or restore is using {path}: wait until it is done",
@@ -59,8 +59,8 @@ def busy(path: Path) -> BackupRefused:
 
 
 @contextmanager
-def told_as_ours() -> Iterator[None]:
-    """Raise what a driver says, used without SQLAlchemy, as SQLAlchemy would: one kind of error for the caller."""
+def driver_errors_as_sqlalchemy() -> Iterator[None]:
+    """Raise a driver's errors as SQLAlchemy's, so that callers handle one kind."""
     try:
         yield
     except (sqlite3.Error, psycopg.Error) as error:
@@ -68,8 +68,8 @@ def told_as_ours() -> Iterator[None]:
 
 
 @contextmanager
-def full_disk_told() -> Iterator[None]:
-    """Refuse where a disk had no room left, ours or the database's."""
+def refuse_on_full_disk() -> Iterator[None]:
+    """Refuse if a disk is full, ours or the database's."""
     try:
         yield
     except OSError as error:

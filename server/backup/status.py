@@ -1,7 +1,6 @@
-"""Whether backups are made and proven: what the log and the notices tell, for `doctor` and for the pages.
+"""Whether backups are made and proven, from the log and the notices, for `doctor` and the pages.
 
-The one rule of when it is too long ago stands here. A database that was just made or put back has its time still to come; a
-demo needs neither.
+Holds the one rule of when it is too long ago. For a new or restored database time counts from then; a demo needs neither.
 """
 
 from collections.abc import Sequence
@@ -20,16 +19,16 @@ from server.database.models import AuditEntry, Installation, Notice
 from server.demo.directory import is_demo
 
 BACKUP_HOURS: Final = 48
-"""The longest that the newest backup may be old: one night may be missed."""
+"""The greatest age of the newest backup: one night may be missed."""
 PROOF_DAYS: Final = 35
-"""The longest that a backup may not have been proven: one Sunday a month, and a few days."""
+"""The longest time without a proven backup: one Sunday a month, and a few days."""
 BACKUP_FAILED, BACKUP_UNPROVEN = "backup-failed", "backup-unproven"
-"""The notices that stand until a backup was made, or proven, by itself."""
+"""Notices that stand until a nightly backup was made, or proven."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last try by itself that failed: when, and what it said (it may name a directory of the server)."""
+    """The last failure of a nightly backup or proof: when, and its message (which may name a directory of the server)."""
 
     at: datetime
     said: str
@@ -37,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class BackupStatus:
-    """How backups (or their proofs) stand: when the last was, whether that is too long ago, and what failed since."""
+    """State of backups or of their proofs: when the last was, whether that is too long ago, and failures since."""
 
     last: datetime | None
     is_late: bool
@@ -49,17 +48,17 @@ class BackupStatus:
 
 
 def backups(session: Session, hub: AppContext, now: datetime) -> BackupStatus:
-    """Say how the making of backups stands."""
+    """Return the state of making backups."""
     return _kept(session, hub, "backup.made", BACKUP_FAILED, now - timedelta(hours=BACKUP_HOURS))
 
 
 def proofs(session: Session, hub: AppContext, now: datetime) -> BackupStatus:
-    """Say how the proving of backups stands."""
+    """Return the state of proving backups."""
     return _kept(session, hub, "backup.proven", BACKUP_UNPROVEN, now - timedelta(days=PROOF_DAYS))
 
 
 def wanting_since(installation: Installation, last: datetime | None) -> datetime:
-    """Say since when something that is to happen now and then has not: since the last time, or the database was made."""
+    """Return since when something periodic is due: its last time, or else when the database was created."""
     return max(filter(None, [last, made_at(installation.incarnation), installation.created_at]))
 
 

@@ -1,7 +1,7 @@
-"""APScheduler's timetable: a process of its own, never inside a gunicorn worker (there every worker would run every job).
+"""Scheduled jobs, run by APScheduler in a process of its own (in a gunicorn worker, every worker would run every job).
 
-One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another waits and takes over. Jobs are
-declared in code, safe to run twice, and never overlap with themselves. A leader whose lock was lost stops: another has it.
+One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another one waits and takes over. Jobs are
+declared in code, safe to run twice, and never overlap with themselves. A leader that lost its lock stops.
 """
 
 import fcntl
@@ -41,17 +41,17 @@ CHUNK: Final = 500
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
 CHECKPOINT_PATIENCE_MS: Final = 250
-"""How long a checkpoint waits for readers: nobody can write meanwhile, and there is another in five minutes."""
+"""How long a checkpoint of the write-ahead log waits for readers: writers are blocked meanwhile, and it is retried soon."""
 LONGEST_TAIL: Final = 2_000_000
-"""Entries that are recomputed before a checkpoint is signed; an hour has a few hundred, a log that was never signed all."""
+"""The most entries that are verified before signing: an hour has a few hundred; a log that was never signed has all."""
 LOG_BROKEN: Final = "log-broken"
-"""The notice for each stream of the log, or checkpoint, that does not verify."""
+"""Kind of the notice for each stream of the log, or checkpoint, that does not verify."""
 LEAD_SECONDS: Final = 5
-"""How often the leader asks whether it still leads."""
+"""How often the leader checks that it still holds the lock."""
 
 
 def unmeasured_children(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Say for each post how many of its children were not measured this month, and raise or take down `not_seen`.
+    """Count by post the children not measured this month; set and clear the flag `not_seen`.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def _attendance(hub: AppContext, now: datetime) -> tuple[dict[str, int], dict[st
 
 
 def _refresh_absence(hub: AppContext, now: datetime) -> None:
-    """Assess again those whose absence the calendar alone may have changed, in short transactions."""
+    """Assess again the children whose flag `not_seen` the date may have changed, in short transactions."""
     since = months_back(hub.settings.today(now), 1)
     recent = (
         select(Measurement.child_id)
@@ -135,7 +135,7 @@ def _refresh_absence(hub: AppContext, now: datetime) -> None:
 
 
 def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Raise a notice for each tablet that has not called for `tablet_silent_days`, and take down the others'."""
+    """Raise a notice for each tablet that has not synced for `tablet_silent_days`, and remove the notices of all others."""
     limit = now - timedelta(days=hub.settings.tablet_silent_days)
     last = func.coalesce(Tablet.last_sync_at, Tablet.enrolled_at)
     with hub.database.transaction() as session:
@@ -152,7 +152,7 @@ def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
             since = (row.last_sync_at or row.enrolled_at).date().isoformat()
             notice = {"district": hub.district, "kind": "tablet-silent", "subject": row.id, "raised_at": now}
             details = orjson.dumps({"post": row.post_id, "since": since}).decode()
-            if row.id not in known:  # a notice keeps the moment at which it was first raised
+            if row.id not in known:  # an existing notice keeps its time
                 notices.append({**notice, "details": details})
         upsert(session, table(Notice), notices)
         result = {"silent": len(silent)}
@@ -167,7 +167,7 @@ def _raised(session: Session, hub: AppContext, kind: str) -> set[str]:
 
 
 def _take_down(session: Session, hub: AppContext, kind: str, standing: Collection[str]) -> None:
-    """Remove the notices of a kind whose subject is not among those that still stand."""
+    """Remove the notices of a kind whose subject is not in `standing`."""
     for subject in _raised(session, hub, kind).difference(standing):
         session.execute(
             delete(table(Notice)).where(
@@ -177,7 +177,7 @@ def _take_down(session: Session, hub: AppContext, kind: str, standing: Collectio
 
 
 def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Count what has news since it was counted; where there is none, nothing is written, in the log neither."""
+    """Recount the figures of areas with new data; if there is none, nothing is written, nor logged."""
     result = asdict(reports.refresh(hub, now, actor="job:figures"))
     if not any(result.values()):
         return result
@@ -187,7 +187,7 @@ def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 
 def oversight(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Work out what supervisors will ask of the posts that have news; where there is none, nothing is written."""
+    """Recompute the monthly reports of posts with new data; if there is none, nothing is written, nor logged."""
     result = {"rows": months.refresh(hub, now, actor="job:oversight")}
     if result["rows"]:
         with hub.database.transaction() as session:
@@ -196,7 +196,7 @@ def oversight(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 
 def ended_sign_ins(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Forget sessions that have ended, and counters of failed tries whose time is over."""
+    """Delete sessions that have expired, and outdated counters of failed attempts."""
     idle = timedelta(minutes=hub.settings.idle_minutes)
     with hub.database.transaction() as session:
         ended = session.execute(
@@ -211,7 +211,7 @@ def ended_sign_ins(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 
 def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Sign a checkpoint of the log; not of one whose newest entries do not verify, which raises a notice instead."""
+    """Sign a checkpoint of the log; if the newest entries do not verify, raise a notice instead."""
     with hub.database.reading() as session:
         tail = verification.verify_tail(session, hub.district, LONGEST_TAIL)
     with hub.database.transaction() as session:
@@ -225,7 +225,7 @@ def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 
 def verify_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Recompute the whole log and every checkpoint; raise a notice for what does not fit, and take down the others'."""
+    """Verify the whole log and every checkpoint; raise a notice for each stream that fails, and remove the others'."""
     with hub.database.reading() as session:
         entries, broken = audit.verify(session, hub.district, keys=hub.vault.checkpoint_keys())
     with hub.database.transaction() as session:
@@ -243,7 +243,7 @@ def _tell_broken(
     for one in broken:
         details = orjson.dumps({"number": one.number, "what": one.what, "until": one.until}).decode()
         row = {"district": hub.district, "kind": LOG_BROKEN, "subject": one.stream}
-        if one.stream not in known:  # as it was first found
+        if one.stream not in known:  # keep the first finding
             rows.append({**row, "details": details, "raised_at": now})
             known.add(one.stream)
     upsert(session, table(Notice), rows)
@@ -251,7 +251,7 @@ def _tell_broken(
 
 
 def back_up(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Make a backup where the operator wants one each night; a notice stands where that fails."""
+    """Make the nightly backup if POSYANDU_BACKUP_DIR is set; on failure raise a notice, which stands until one succeeds."""
     with _noticed(hub, "back-up", BACKUP_FAILED, now):
         made, deleted = nightly_backup.back_up_nightly(hub, actor="job:back-up", now=now)
     result = {"rows": made.manifest.total_rows, "deleted": deleted}
@@ -262,7 +262,7 @@ def back_up(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 
 def prove_backup(hub: AppContext, now: datetime) -> Mapping[str, Any]:
-    """Prove the newest of those backups by restoring it aside; a notice stands where that fails."""
+    """Prove the newest nightly backup by a trial restore; on failure raise a notice, which stands until one succeeds."""
     with _noticed(hub, "prove-backup", BACKUP_UNPROVEN, now):
         proof = nightly_backup.prove_newest(hub, actor="job:prove-backup", now=now)
     result = {"rows": proof.manifest.total_rows, "proven": proof.is_proven}
@@ -277,7 +277,7 @@ def prove_backup(hub: AppContext, now: datetime) -> Mapping[str, Any]:
 
 @contextmanager
 def _noticed(hub: AppContext, job: str, kind: str, now: datetime) -> Iterator[None]:
-    """Raise a notice, and log it, where something fails; what a database said may hold a row, and is not repeated."""
+    """On an error raise a notice and log it. A database error's text may contain personal data and is left out."""
     try:
         yield
     except (BackupRefused, KeyUnusable, OSError, SQLAlchemyError) as error:
@@ -294,15 +294,15 @@ def _raise_notice(session: Session, hub: AppContext, kind: str, said: str, now: 
 
 
 def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
-    """Fold SQLite's write-ahead log into its file and cut it, so that it does not grow for ever.
+    """Move SQLite's write-ahead log into its file and truncate it, so that it does not grow without bound.
 
-    No data change, so nothing is entered in the log.
+    Changes no data, so nothing is logged.
     """
     with hub.database.engine.connect() as connection:
         if connection.in_transaction():
             connection.rollback()
         raw = connection.connection.dbapi_connection
-        assert raw is not None  # noqa: S101  # a checked-out connection has one
+        assert raw is not None  # noqa: S101  # a connection in use has one
         cursor = raw.cursor()
         patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
         cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
@@ -330,7 +330,7 @@ Task = Callable[[AppContext, datetime], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job, when it runs, and whether it runs at the start as well."""
+    """A job, its trigger, and whether it also runs at the start."""
 
     task: Task
     trigger: Any
@@ -339,7 +339,7 @@ class Job:
 
 
 def timetable(settings: Settings) -> Mapping[str, Job]:
-    """Give every scheduled job by name; clock times are the district's. Backups are made where there is a place for them."""
+    """Return every scheduled job by name; clock times are the district's. Backups only if a directory is set for them."""
     zone = settings.time_zone
     backups = {
         "back-up": Job(back_up, CronTrigger(hour=3, minute=10, timezone=zone)),
@@ -361,11 +361,11 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
 
 
 def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
-    """Run one job now; a failure is logged and the timetable goes on.
+    """Run one job now; a failure is logged and the other jobs go on.
 
     Returns
     -------
-    dict : what the job tells; empty if it failed
+    dict : the job's result; empty if it failed
     """
     log = structlog.get_logger("posyandu.jobs")
     started = time.perf_counter()
@@ -380,7 +380,7 @@ def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
 
 @contextmanager
 def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
-    """Wait until this process leads, and hold the lock; yields a way to ask whether it still does.
+    """Wait until this process leads and hold the lock; yields a function that checks whether it still leads.
 
     Yields
     ------
@@ -412,7 +412,7 @@ def _file_leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterat
 def _connection_leadership(
     settings: Settings, stopping: Callable[[], bool]
 ) -> Iterator[Callable[[], bool] | None]:
-    # A connection of its own: behind a transaction pooler a session's lock would be given to a stranger.
+    # A connection of its own: behind a transaction pooler, a session's lock could pass to another client.
     engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -436,11 +436,11 @@ def _answers(connection: Connection) -> bool:
 
 
 def run_scheduler(settings: Settings) -> bool:
-    """Lead, or wait to; then keep the timetable until SIGTERM or SIGINT, and finish the job that is running.
+    """Wait to lead; then run the jobs until SIGTERM or SIGINT, and let the running job finish.
 
     Returns
     -------
-    bool : True when asked to stop; False when the lead was lost, and another process may have it
+    bool : True when asked to stop; False when the lock was lost, and another process may hold it
     """
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -461,14 +461,14 @@ def run_scheduler(settings: Settings) -> bool:
 
 
 def _sleep(seconds: float, stop: list[int]) -> None:
-    """Sleep, but not on after a signal."""
+    """Sleep, but return soon after a signal."""
     until = time.monotonic() + seconds
     while not stop and time.monotonic() < until:
         time.sleep(WAIT_SECONDS)
 
 
 def scheduled(hub: AppContext) -> BackgroundScheduler:
-    """Give a scheduler, not started, with every job of the timetable that this database needs."""
+    """Return a scheduler, not started, with every job that this database needs."""
     scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
     for name, job in timetable(hub.settings).items():
         if job.only_sqlite and not hub.settings.is_sqlite:

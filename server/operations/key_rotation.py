@@ -1,12 +1,12 @@
-"""A new master key while the server works: everything that is under an older one is brought under it.
+"""Rotation of the master key while the server runs: everything sealed under an older key is sealed again under a new one.
 
 Rules kept here:
-- The new key is in the key file, on the disk, before anything is under it; every process looks there again before it seals
-  (`security.Vault`), so requests go on throughout.
-- A child's key is wrapped anew, never made anew, under the lock of its post; the post's stream moves on, so that an upload
-  that was worked out before is worked out again and cannot bring the old wrapping back.
-- It may be killed anywhere: whoever starts it again goes on where it stopped, with the key that was added then.
-- An old key leaves the file only when nothing here is under it, and not on the day on which a newer one came.
+- The new key is in the key file, on disk, before anything is sealed under it; every process reads the file again before it
+  seals (`crypto.vault.Vault`), so requests go on throughout.
+- A child's key is wrapped again, not replaced, under the lock of its post; the post's stream moves on, so that an upload
+  planned before is planned again and cannot restore the old wrapping.
+- It may be killed at any point: the next run continues with the key that was added then.
+- An old key leaves the file only when nothing here is under it, and at least a day after a newer one was added.
 """
 
 from collections import Counter
@@ -44,9 +44,9 @@ from server.errors import Problem
 from server.interchange import import_runs, uploads
 
 CHUNK: Final = 500
-"""Rows of one transaction: a few tens of milliseconds in which a post's uploads wait."""
+"""Rows of one transaction: uploads of a post wait a few tens of milliseconds."""
 SETTLES: Final = timedelta(days=1)
-"""How long an old key stays in the file after a newer one has come."""
+"""How long an old key stays in the file after a newer one was added."""
 ROTATED: Final = "keys.rotated"
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +54,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A column whose values are sealed for the district, and what each seal is bound to."""
+    """A column with values sealed under the district, and what each seal is bound to."""
 
     table: Table
     column: str
@@ -63,7 +63,7 @@ class _Place:
     only: Any = None
 
     def under(self, version: int) -> Any:
-        """Give the condition of being under a version."""
+        """Return the condition of being sealed under a version."""
         held = func.substr(self.table.c[self.column], 1, VERSION_BYTES) == version_prefix(version)
         return held if self.only is None else held & self.only
 
@@ -97,7 +97,7 @@ PLACES: Final = (
 
 
 def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
-    """Count what is under each master key that is in the key file or in use: by version, then by table."""
+    """Count what is sealed under each master key that is in the key file or in use: by version, then by table."""
     c = table(Child).c
     mine = c.district == hub.district, c.wrapped_key.is_not(None)
     found: dict[int, Counter[str]] = {version: Counter() for version in hub.vault.versions}
@@ -118,7 +118,7 @@ def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
 def rotate(
     hub: AppContext, *, actor: str, now: Callable[[], datetime], progress: Progress
 ) -> tuple[int, Counter[str]]:
-    """Add a master key and bring everything under it; or end a rotation that was cut short.
+    """Add a master key and seal everything under it; or continue a rotation that was interrupted.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def _totals(session: Session, hub: AppContext) -> list[tuple[int, int]]:
 
 
 def _pass(hub: AppContext, newest: int, actor: str, now: Callable[[], datetime]) -> Iterator[tuple[str, int]]:
-    """Go once through everything; yield how many rows of which table were brought under the newest key."""
+    """Go once through all data; yield how many rows of which table were sealed under the newest key."""
     with hub.database.reading() as session:
         posts = list(
             session.scalars(
@@ -178,7 +178,7 @@ def _pass(hub: AppContext, newest: int, actor: str, now: Callable[[], datetime])
 
 
 def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datetime) -> int:
-    """Wrap the keys of some children of a post anew; give how many."""
+    """Wrap the keys of some children of a post again; return how many."""
     c, post = table(Child).c, table(HealthPost)
     mine = (c.district == hub.district, c.post_id == post_id, c.key_version != newest)
     waiting = select(c.id, c.wrapped_key, c.key_version).where(*mine, c.wrapped_key.is_not(None)).limit(CHUNK)
@@ -210,8 +210,9 @@ def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datet
 
 
 def _sealed(hub: AppContext, place: _Place, version: int, actor: str, now: datetime) -> int:
-    """Seal some values of a place anew; give how many rows were looked at. One that changed meanwhile is left for the next
-    pass."""
+    """Seal some values of a column again; return how many rows were read. A row that changed meanwhile is left for the next
+    pass.
+    """
     columns, of = place.table.c, place.table.c.district == hub.district
     wanted = [columns[name] for name in (*place.names, place.column)]
     with hub.database.reading() as session:
@@ -237,8 +238,8 @@ def _sealed(hub: AppContext, place: _Place, version: int, actor: str, now: datet
 
 
 def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
-    """Take an old master key out of the key file. Backups, and letters that somebody still carries, from the time before the
-    rotation cannot be opened any more. What it signed stays verifiable: its public half stands in the log.
+    """Remove an old master key from the key file. Backups and sealed batches from before the rotation cannot be opened any
+    more. What it signed stays verifiable: its public key stays in the log.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Backups that the server makes by itself, in a directory of the operator's: a name with the moment, the newest few kept.
+"""Nightly backups in the operator's directory: file names hold the time; the newest few are kept.
 
-Only files with such a name are ever deleted, the oldest first, and none before a newer one is whole and on the disk.
+Only files with such a name are ever deleted, the oldest first, and none before a newer one is complete and on disk.
 """
 
 import re
@@ -17,7 +17,7 @@ NAME: Final = re.compile(r"posyandu-\d{2}\.\d{2}-\d{8}T\d{6}Z\.backup")
 
 
 def back_up_nightly(hub: AppContext, *, actor: str, now: datetime) -> tuple[Made, int]:
-    """Make a backup, then delete the oldest beyond those that are kept; give it and how many were deleted.
+    """Make a backup, then delete the oldest beyond the number to keep; return it and how many were deleted.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def back_up_nightly(hub: AppContext, *, actor: str, now: datetime) -> tuple[Made
 
 
 def prove_newest(hub: AppContext, *, actor: str, now: datetime) -> Proof:
-    """Prove the newest backup by restoring it.
+    """Prove the newest backup by a trial restore.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def prove_newest(hub: AppContext, *, actor: str, now: datetime) -> Proof:
 
 
 def _directory(hub: AppContext) -> Path:
-    """Give the directory. It is not made: where a disk was not mounted, backups would lie on the wrong one."""
+    """Return the directory. It is never created: if a disk is not mounted, backups would land on the wrong one."""
     directory = hub.settings.backup_dir
     if directory is None or not directory.is_dir():
         raise BackupRefused(
@@ -64,10 +64,10 @@ def _directory(hub: AppContext) -> Path:
 
 
 def _kept(directory: Path, district: str) -> list[Path]:
-    """Give those that were made here by themselves, the newest first."""
+    """Return the nightly backups of this district, the newest first."""
     mine = directory.glob(f"posyandu-{district}-*.backup")
     return sorted((file for file in mine if NAME.fullmatch(file.name)), reverse=True)
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches a job."""
+    """No progress is shown in a job."""

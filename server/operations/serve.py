@@ -1,8 +1,8 @@
-"""`serve`: migrate, then gunicorn and the scheduler as two children of one parent, forked: the code is loaded once for all.
+"""`serve`: migrates, then runs gunicorn and the scheduler as two forked children of one parent, so that code is loaded once.
 
-SIGTERM or SIGINT to the parent is passed on: gunicorn finishes what is in flight, the scheduler its running job. A scheduler
-that dies is started again; if gunicorn dies, all end, so that whoever supervises us notices; if we are killed, they go too.
-The parent has one thread and nothing of the database open, so that a child inherits neither.
+SIGTERM or SIGINT to the parent is passed on: gunicorn finishes open requests, the scheduler its running job. A scheduler
+that dies is restarted; if gunicorn dies, everything ends, so that the service manager notices; if the parent is killed, so
+are the children. The parent has one thread and no open database connection, since children would inherit both.
 """
 
 import ctypes
@@ -35,14 +35,15 @@ from server.places.health_posts import install
 WORKERS: Final = 4
 THREADS: Final = 4
 HEAPS: Final = 2
-"""For glibc, unless an operator says otherwise: else each thread of a worker gets a heap of its own, and what was freed
-in one is of no use to the others. With one lock around the interpreter, two heaps are seldom fought for."""
+"""Heaps of glibc, unless an operator sets MALLOC_ARENA_MAX. By default each thread gets a heap of its own, and memory freed
+in one is of no use to the others. Under the interpreter's lock, two heaps are rarely contended.
+"""
 GRACE_SECONDS: Final = 30
 RESTART_SECONDS: Final = 2
 
 
 def prepare(settings: Settings) -> AppContext:
-    """Bring the database up to date and give the opened installation; keys are made for a new one only.
+    """Migrate the database and return the opened installation; keys are created for a new one only.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def prepare(settings: Settings) -> AppContext:
 
 
 def _open(settings: Settings) -> AppContext:
-    """Open with keys made anew only where nothing has been sealed with others."""
+    """Open; create keys only if nothing was ever sealed."""
     database = Database(settings.database_url)
     with database.reading() as session:
         used = session.execute(select(Installation.district).limit(1)).first() is not None
@@ -86,7 +87,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
     environment = settings.child_environment(PROMETHEUS_MULTIPROC_DIR=metrics)
     _keep_few_heaps(environment)
     gc.collect()
-    gc.freeze()  # else the children's collectors would write to what they share
+    gc.freeze()  # otherwise the children's garbage collectors would write to shared pages
     web = _start(WEB, environment, partial(_run_gunicorn, host, port))
     scheduler = _Scheduler(environment, settings)
     try:
@@ -109,7 +110,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
 
 
 class _Scheduler:
-    """The scheduler's process, started again a while after it ended."""
+    """The scheduler's process, restarted RESTART_SECONDS after it ended."""
 
     def __init__(self, environment: Mapping[str, str], settings: Settings) -> None:
         self._start = partial(_start, JOBS, environment, partial(_schedule, settings))
@@ -117,7 +118,7 @@ class _Scheduler:
         self.child = self._start()
 
     def keep(self) -> None:
-        """Look whether it still runs, and start it again when that is due. Never waits."""
+        """Check whether it still runs, and restart it when due. Never waits."""
         if self._due is None and self.child.exitcode is not None:
             log = structlog.get_logger("posyandu.serve")
             log.error("scheduler ended", status=self.child.exitcode, again_in_seconds=RESTART_SECONDS)
@@ -129,7 +130,7 @@ class _Scheduler:
 # -- a child ---------------------------------------------------------------------------------------
 
 WEB, JOBS = "posyandu-web", "posyandu-jobs"
-"""What Linux calls the children (`ps -o comm`), in at most 15 letters: their command line is the parent's."""
+"""Names of the children in Linux (`ps -o comm`), at most 15 letters: their command line is the parent's."""
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _FORKING: Final = multiprocessing.get_context("fork")
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -139,7 +140,7 @@ _M_ARENA_MAX: Final = -8
 
 
 def _start(name: str, environment: Mapping[str, str], work: Callable[[], None]) -> BaseProcess:
-    """Fork a child for some work. What tells it to stop waits until it no longer has the parent's handlers."""
+    """Fork a child. Signals that stop it are blocked until it has dropped the parent's handlers."""
     child = _FORKING.Process(name=name, target=_work, args=(name, environment, work))
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
@@ -150,9 +151,9 @@ def _start(name: str, environment: Mapping[str, str], work: Callable[[], None]) 
 
 
 def _work(name: str, environment: Mapping[str, str], work: Callable[[], None]) -> None:
-    """Take off the parent's handlers and put on the child's name and environment; then do its work.
+    """Replace the parent's handlers, name and environment by the child's; then do its work.
 
-    Linux is asked for a SIGTERM when the parent is gone, however it went: else nobody ends us, and the port stays taken.
+    Linux sends SIGTERM when the parent is gone, for whatever reason: otherwise the child would go on and hold the port.
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_DFL)
@@ -165,7 +166,7 @@ def _work(name: str, environment: Mapping[str, str], work: Callable[[], None]) -
 
 
 def _keep_few_heaps(environment: Mapping[str, str]) -> None:
-    """Keep this process and its children to HEAPS, where the C library is glibc."""
+    """Limit this process and its children to HEAPS heaps, if the C library is glibc."""
     told = getattr(_LIBC, "mallopt", None)
     if told is not None and "MALLOC_ARENA_MAX" not in environment:
         told(_M_ARENA_MAX, HEAPS)
@@ -202,7 +203,7 @@ def _in_url(host: str) -> str:
 
 
 def _reachable(host: str) -> str:
-    """Give an address at which a server that listens on `host` answers."""
+    """Return an address at which a server that listens on `host` answers."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared only
 
 
@@ -211,7 +212,7 @@ def _address(host: str, port: int) -> str:
 
 
 def _is_ready(host: str, port: int) -> bool:
-    # Not urllib: it would ask a proxy that the environment names for what is on this machine.
+    # Not urllib, which would use a proxy from the environment.
     connection = HTTPConnection(_reachable(host), port, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -1,8 +1,8 @@
-"""Proving a backup by restoring it: into a place of its own, beside what is at work, where everything is looked at again.
+"""Proves a backup by restoring it to a separate place and checking everything there.
 
-Hides that place (SQLite: a directory in the data directory; PostgreSQL: a schema of the same database), which is gone
-afterwards, whatever came of it; what a killed run left is cleared away by the next. What is at work is not touched, but for
-the entry in the log that says what came of it.
+Hides that place (SQLite: a directory in the data directory; PostgreSQL: a schema of the same database). It is removed
+afterwards in any case; what a killed run left is removed by the next. The live data are not changed, except for the entry in
+the log with the result.
 """
 
 from collections.abc import Iterator
@@ -41,19 +41,19 @@ ABOUT_DATA: Final = frozenset(
         "assessments",
     }
 )
-"""Those of doctor's checks that tell of what is in a backup; the others tell of the machine."""
+"""Those of doctor's checks that concern data in a backup; the others concern the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of restoring a backup aside.
+    """The result of a trial restore.
 
     Parameters
     ----------
     digest : SHA-256 of the file, in base64url
-    checks : what doctor said of it
-    miscounted : tables that do not have the rows of which the manifest tells
-    logged : whether there is a log here in which that now stands
+    checks : results of doctor
+    miscounted : tables whose row count differs from the manifest
+    logged : whether the result is in the log of the live installation
     """
 
     manifest: Manifest
@@ -64,19 +64,19 @@ class Proof:
 
     @property
     def is_proven(self) -> bool:
-        looked_at = {check.name for check in self.checks}  # doctor stops where the rest would be guessed
+        looked_at = {check.name for check in self.checks}  # doctor stops early if a basic check fails
         return looked_at == ABOUT_DATA and not self.miscounted and all(check.is_ok for check in self.checks)
 
 
 def prove(
     settings: Settings, file: Path, *, plain: bool, actor: str, now: datetime, progress: Progress
 ) -> Proof:
-    """Restore a backup aside, look at everything in it, take it away again, and log what came of it.
+    """Restore a backup to a separate place, check everything in it, remove it, and log the result.
 
     Raises
     ------
     BackupRefused
-        As `restore`; or there may be no place of its own.
+        As `restore`; or no separate place can be made.
     """
     with alone(settings, RESTORING):
         digest = digest_of(file)
@@ -95,7 +95,7 @@ def prove(
 
 
 def _miscounted(trial: Settings, manifest: Manifest) -> Iterator[str]:
-    """Count the rows again. A restore ends sessions and logs itself; an older schema has other tables by now."""
+    """Count the rows again. A restore deletes sessions and appends to the log; an older schema has other tables now."""
     if manifest.revision != migrations.newest():
         return
     expected = dict(manifest.rows)
@@ -109,7 +109,7 @@ def _miscounted(trial: Settings, manifest: Manifest) -> Iterator[str]:
 
 
 def _log(settings: Settings, proof: Proof, actor: str, now: datetime) -> bool:
-    """Enter the proof in the log of what is at work here, if anything of this release is."""
+    """Log the result, if a district of this release is installed here."""
     here = contents(settings)
     if settings.district not in here.districts or here.revision != migrations.newest():
         return False
@@ -129,7 +129,7 @@ def _log(settings: Settings, proof: Proof, actor: str, now: datetime) -> bool:
 
 @contextmanager
 def _aside(settings: Settings) -> Iterator[Settings]:
-    """Give settings of an empty place of its own, which is gone afterwards."""
+    """Yield settings of an empty separate place, which is removed afterwards."""
     place = settings.data_dir / "trial"
     with emptied(place):
         if settings.is_sqlite:
@@ -141,7 +141,7 @@ def _aside(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def _schema(url: str) -> Iterator[str]:
-    """Make a schema on PostgreSQL, and be sure that its address leads there and not to what is at work."""
+    """Create a schema on PostgreSQL, and check that its URL leads there and not to the live data."""
     inside = within(url, TRIAL)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:

@@ -26,11 +26,11 @@ from server.operations.doctor import (
     ADJTIMEX_BYTES,
     WORDS,
     Check,
-    _is_synchronised,
     as_json,
     as_line,
     examine,
 )
+from server.operations.doctor.service import is_synchronised
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
 
@@ -288,7 +288,7 @@ def test_database_that_others_can_read_is_found(on_sqlite: District) -> None:
 
 def test_place_without_room_is_found(on_sqlite: District, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = os.statvfs(on_sqlite.hub.settings.data_dir)
-    monkeypatch.setattr("server.operations.doctor.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
+    monkeypatch.setattr("server.operations.doctor.disk.LEAST_FREE_BYTES", usage.f_bavail * usage.f_frsize * 2)
     assert "MiB free of" in problems(on_sqlite)["place"][0]
 
 
@@ -357,7 +357,7 @@ def test_clock_before_the_newest_entry_of_the_log_is_found(at_work: District) ->
 def test_clock_that_nothing_synchronises_is_remarked_and_no_problem(
     on_sqlite: District, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, said: bool
 ) -> None:
-    monkeypatch.setattr("server.operations.doctor._is_synchronised", lambda: synchronised)
+    monkeypatch.setattr("server.operations.doctor.service.is_synchronised", lambda: synchronised)
     clock = checked(on_sqlite, quick=True)["clock"]
     assert clock.is_ok
     assert ("not synchronised with a time server" in as_line(clock)) == said
@@ -370,10 +370,10 @@ def test_system_is_asked_whether_its_clock_is_synchronised() -> None:
     """What adjtimex gives is what it writes in `status`: STA_UNSYNC is 0x0040, STA_CLOCKERR 0x1000 (sys/timex.h)."""
     told = ctypes.create_string_buffer(ADJTIMEX_BYTES)
     if ctypes.CDLL(None).adjtimex(told) < 0:  # a sandbox may bar the call
-        assert _is_synchronised() is None
+        assert is_synchronised() is None
     else:
         (status,) = struct.unpack_from("i", told, 40)
-        assert _is_synchronised() == (status & 0x1040 == 0)
+        assert is_synchronised() == (status & 0x1040 == 0)
 
 
 def test_backup_that_is_old_or_was_never_made_is_found(installed: District, tmp_path: Path) -> None:

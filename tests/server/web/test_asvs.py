@@ -232,7 +232,7 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
         "server/crypto/key_file.py",
         "server/interchange/import_runs.py",
     }
-    assert handling == {"server/operations/serve.py", "server/operations/doctor.py"}
+    assert handling == {"server/operations/serve.py", "server/operations/doctor/service.py"}
     compiled = [
         path for ending in ("so", "pyd", "c", "pyx", "rs") for path in (ROOT / "server").rglob(f"*.{ending}")
     ]

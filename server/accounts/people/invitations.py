@@ -1,0 +1,121 @@
+"""Invitations: one-time links with which people set their own password."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from server import audit
+from server.accounts.passwords import password_faults
+from server.accounts.people.person import Person, PersonRefused, person_of
+from server.context import AppContext
+from server.crypto.vault import hash_password, token_digest
+from server.database.models import Account, Invitation, RecoveryCode, UserSession, table
+from server.errors import Problem
+
+INVITATION_DAYS: Final = 7
+
+
+def make_invitation(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> str:
+    """Return the token of a one-time link with which a person sets a password; earlier links expire.
+
+    Raises
+    ------
+    Problem
+        `account-disabled`: enable the account first.
+    """
+    if account.disabled_at is not None:
+        raise Problem("account-disabled")
+    end_invitations(session, hub, account, now)
+    token = secrets.token_urlsafe(32)
+    row = {
+        "district": hub.district,
+        "token_digest": token_digest(token),
+        "account_id": account.id,
+        "made_by": actor,
+        "made_at": now,
+        "expires_at": now + timedelta(days=INVITATION_DAYS),
+    }
+    session.execute(insert(table(Invitation)), [row])
+    action = "account.reset-offered" if account.password_hash else "account.invited"
+    details = {"account": account.id}
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+    return token
+
+
+def end_invitations(session: Session, hub: AppContext, account: Account, now: datetime) -> None:
+    """Let an account's open invitations expire."""
+    session.execute(
+        update(table(Invitation))
+        .where(
+            Invitation.district == hub.district,
+            Invitation.account_id == account.id,
+            Invitation.used_at.is_(None),
+            Invitation.expires_at > now,
+        )
+        .values(expires_at=now)
+    )
+
+
+def invited(session: Session, hub: AppContext, token: str, now: datetime) -> Person:
+    """Return the person whom an invitation is for.
+
+    Raises
+    ------
+    Problem
+        `invitation-invalid`: wrong, used, expired, or of a disabled account.
+    """
+    return person_of(_invitation(session, hub, token, now)[1])
+
+
+def take_up(session: Session, hub: AppContext, token: str, password: str, now: datetime) -> Person:
+    """Set the password of the invited person; the second factor and every session end.
+
+    Raises
+    ------
+    Problem
+        `invitation-invalid`.
+    PersonRefused
+        The password is refused; the invitation can still be used.
+    """
+    invitation, account = _invitation(session, hub, token, now, locked=True)
+    faults = password_faults(password, account.username, account.display_name)
+    if faults:
+        raise PersonRefused(*faults)
+    invitation.used_at = now
+    account.password_hash, account.password_set_at = hash_password(password), now
+    account.failed_tries, account.locked_until = 0, None
+    account.totp_sealed = account.totp_step = None
+    for model in (RecoveryCode, UserSession):
+        session.execute(
+            delete(table(model)).where(model.district == hub.district, model.account_id == account.id)
+        )
+    session.flush()
+    details = {"account": account.id}
+    actor = f"account:{account.id}"
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.password-set", actor=actor, now=now, details=details
+    )
+    return person_of(account)
+
+
+def _invitation(
+    session: Session, hub: AppContext, token: str, now: datetime, *, locked: bool = False
+) -> tuple[Invitation, Account]:
+    query = (
+        select(Invitation, Account)
+        .join(Account, and_(Account.district == Invitation.district, Account.id == Invitation.account_id))
+        .where(
+            Invitation.district == hub.district,
+            Invitation.token_digest == token_digest(token),
+            Invitation.used_at.is_(None),
+            Invitation.expires_at > now,
+            Account.disabled_at.is_(None),
+        )
+    )
+    found = session.execute(query.with_for_update() if locked else query).one_or_none()
+    if found is None:
+        raise Problem("invitation-invalid")
+    return found[0], found[1]
