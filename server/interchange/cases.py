@@ -22,8 +22,10 @@ from server.database.ids import UUID_TEXT
 from server.database.models import Child, HealthPost, ImportCase
 from server.errors import Problem
 from server.interchange.child_matching import DryRunChildren
+from server.interchange.import_chunks import unpack_row
 from server.interchange.import_plan import ASK, SOURCE, RowResult, compared, measurements, take
-from server.interchange.import_runs import DECIDED, OPEN, case_purpose, decisions, unpacked, write_planned
+from server.interchange.import_runs import write_planned
+from server.interchange.import_store import DECIDED, OPEN, case_purpose, decisions
 from server.interchange.refusals import QUESTIONS
 from server.interchange.sigizi import SigiziReader, SigiziRow, layout_of
 from server.review import Scope, mask_nik
@@ -227,20 +229,20 @@ def decide(
     if child_id is not None:
         values["child_id"] = child_id
     _change(session, hub, case_id, values)
-    account = _taken(session, hub, stored, author, now)
-    if account.outcome == ASK:  # whose it is, is settled now; what else is asked is asked on
-        candidates = orjson.dumps(account.candidates).decode()
+    result = _taken(session, hub, stored, author, now)
+    if result.outcome == ASK:  # whose it is, is settled now; what else is asked is asked on
+        candidates = orjson.dumps(result.candidates).decode()
         _change(
             session,
             hub,
             case_id,
-            {"status": OPEN, "question": account.question or "values-differ", "candidates": candidates},
+            {"status": OPEN, "question": result.question or "values-differ", "candidates": candidates},
         )
-    details = {"case": case_id, "decision": decision, "outcome": account.outcome}
+    details = {"case": case_id, "decision": decision, "outcome": result.outcome}
     audit.append(
         session, hub.district, audit.OFFICE, "import-case.decided", actor=author, now=now, details=details
     )
-    return account.outcome
+    return result.outcome
 
 
 def _taken(session: Session, hub: AppContext, stored: ImportCase, author: str, now: datetime) -> RowResult:
@@ -253,14 +255,14 @@ def _taken(session: Session, hub: AppContext, stored: ImportCase, author: str, n
             session, hub, taken.edits, author=author, now=now, new_at=taken.new_at, lock=True
         )
         write_planned(session, hub, planned, stored.run_id, author=author, now=now)
-    return taken.accounts[0]
+    return taken.results[0]
 
 
 def _row(hub: AppContext, stored: ImportCase, now: datetime) -> tuple[SigiziRow, Mapping[str, str]]:
     """Read the row of a question again; give it, and its cells as text by heading."""
     held = orjson.loads(hub.vault.unseal_for_district(stored.sealed, case_purpose(hub, stored.id)))
     layout = layout_of(held["kind"], held["headings"])
-    number, cells = unpacked(orjson.dumps(held["row"]))
+    number, cells = unpack_row(orjson.dumps(held["row"]))
     row = SigiziReader(layout, hub.settings.today(now)).read(number, cells)
     said = {heading: str(cell) for heading, cell in zip(layout.headings, cells, strict=False) if cell != ""}
     return row, said

@@ -77,19 +77,19 @@ class RowResult:
 
 @dataclass(slots=True)
 class ChunkPlan:
-    """What a chunk of rows comes to: `accounts` of every row, the `edits` to be made, the posts of new children by id."""
+    """What a chunk of rows comes to: `results` of every row, the `edits` to be made, the posts of new children by id."""
 
-    accounts: list[RowResult] = field(default_factory=list)
+    results: list[RowResult] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     new_at: dict[str, str] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
         """Count rows by outcome."""
-        return Counter(account.outcome for account in self.accounts)
+        return Counter(result.outcome for result in self.results)
 
     def cases(self) -> list[RowResult]:
         """Give the rows that a person must decide about."""
-        return [account for account in self.accounts if account.outcome == ASK]
+        return [result for result in self.results if result.outcome == ASK]
 
 
 def take(
@@ -114,12 +114,12 @@ def take(
     """
     work = _Work(session, hub, rows, decided, foreseen, allowed)
     for row, post_id in rows:
-        work.account(row, post_id)
+        work.add(row, post_id)
     work.finish()
     if dry:
-        for account in work.taken.accounts:
-            if account.outcome == NEW:
-                work.register.foresee(account.row, account.post_id, account.child_id)
+        for result in work.taken.results:
+            if result.outcome == NEW:
+                work.register.foresee(result.row, result.post_id, result.child_id)
     return work.taken
 
 
@@ -155,10 +155,10 @@ class _Work:
         self._measured: dict[tuple[str, str], tuple[Edit | None, SigiziRow]] = {}
         self.taken = ChunkPlan()
 
-    def account(self, row: SigiziRow, post_id: str) -> None:
+    def add(self, row: SigiziRow, post_id: str) -> None:
         """Say what becomes of a row."""
         if row.refusals:
-            self.taken.accounts.append(RowResult(row, REFUSED, post_id))
+            self.taken.results.append(RowResult(row, REFUSED, post_id))
             return
         name, match = self._who[row.number], self._matches[row.number]
         known = self.register.known(match.child_id) if match.how else None
@@ -169,30 +169,28 @@ class _Work:
             beyond = "child-restricted"
         if beyond:
             row.refusals.append(RowRefusal("", None, beyond, *RULES[beyond]))
-            self.taken.accounts.append(RowResult(row, REFUSED, post_id))
+            self.taken.results.append(RowResult(row, REFUSED, post_id))
             return
         if match.nik_doubted:
             row.child.pop("nik", None)
         candidates = tuple(c for c in match.candidates if self._may_see(c[0]))
         likeliest = self.register.known(candidates[0][0]) if candidates else None
         post_id = post_id or (likeliest.post_id if likeliest else "")
-        account = RowResult(
-            row, ASK, post_id, match.how, match.child_id, match.question, candidates, who=name
-        )
+        result = RowResult(row, ASK, post_id, match.how, match.child_id, match.question, candidates, who=name)
         if match.question or self._decided:  # naming it costs, and nearly no row is asked about
-            account.case_id = case_id(self._hub, row, name)
-        decision = self._decided.get(account.case_id, ("", None))[0]
+            result.case_id = case_id(self._hub, row, name)
+        decision = self._decided.get(result.case_id, ("", None))[0]
         if decision == "skip":
-            account.outcome, account.question = SKIPPED, ""
+            result.outcome, result.question = SKIPPED, ""
         elif not match.question:
-            self._apply(account, theirs=decision == "theirs")
-        if account.outcome == ASK:
-            account.case_id = account.case_id or case_id(self._hub, row, name)
-            account.how, account.child_id = (
+            self._apply(result, theirs=decision == "theirs")
+        if result.outcome == ASK:
+            result.case_id = result.case_id or case_id(self._hub, row, name)
+            result.how, result.child_id = (
                 "",
-                "" if account.question != "values-differ" else account.child_id,
+                "" if result.question != "values-differ" else result.child_id,
             )
-        self.taken.accounts.append(account)
+        self.taken.results.append(result)
 
     def finish(self) -> None:
         """Put the edits together: children before their measurements: birth dates must be known when those are judged."""
@@ -205,28 +203,28 @@ class _Work:
             return False
         return self._allowed is None or (known is not None and known.post_id in self._allowed)
 
-    def _apply(self, account: RowResult, *, theirs: bool) -> None:
-        row, child_id = account.row, account.child_id
+    def _apply(self, result: RowResult, *, theirs: bool) -> None:
+        row, child_id = result.row, result.child_id
         known = self.register.known(child_id)
-        if known is not None and known.post_id != account.post_id:
-            if account.post_id:
+        if known is not None and known.post_id != result.post_id:
+            if result.post_id:
                 row.notes.append("other-post")
-            account.post_id = known.post_id
+            result.post_id = known.post_id
         measured, differs = self._measurement(row, child_id, theirs=theirs)
         if differs:
-            account.question = "values-differ"
-            account.candidates = ((child_id, 100),)
+            result.question = "values-differ"
+            result.candidates = ((child_id, 100),)
             return
         if known is not None and known.state is not None:
             filled = self._fill(row, known.state)
-            account.outcome = ADDED if measured == ADDED else FILLED if filled or measured else UNCHANGED
+            result.outcome = ADDED if measured == ADDED else FILLED if filled or measured else UNCHANGED
         elif child_id in self._children or self.register.foresees(child_id):
-            account.outcome = ADDED if measured else UNCHANGED
+            result.outcome = ADDED if measured else UNCHANGED
         else:
-            registers = {**row.child, "post": {"post": account.post_id}}
+            registers = {**row.child, "post": {"post": result.post_id}}
             self._children[child_id] = Edit.of_child(child_id, registers, NOTHING_SEEN)
-            self.taken.new_at[child_id] = account.post_id
-            account.outcome = NEW
+            self.taken.new_at[child_id] = result.post_id
+            result.outcome = NEW
 
     def _fill(self, row: SigiziRow, state: RecordState) -> bool:
         """Fill what is missing of a known child; say whether there was anything."""

@@ -8,7 +8,7 @@ import orjson
 
 from server.interchange.cases import OpenCase
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
-from server.interchange.import_runs import ImportReport
+from server.interchange.import_report import ImportReport
 from server.interchange.refusals import QUESTIONS, RULES, RefusalText, words_of
 from server.interchange.uploads import RunView
 from server.tabular import csv_text, printable

@@ -20,7 +20,7 @@ INDICES: Final = ("waz", "haz", "whz")
 
 
 @dataclass(slots=True)
-class Beside:
+class ScoreComparison:
     """What was found of one index: rows `compared`, `far` apart, `categories` that differ, their `outliers` that are not
     implausible here or the other way round, and the `largest` differences: (theirs minus ours, row)."""
 
@@ -30,7 +30,7 @@ class Beside:
     outliers: int = 0
     largest: list[tuple[float, int]] = field(default_factory=list)
 
-    def merge(self, other: "Beside") -> None:
+    def merge(self, other: "ScoreComparison") -> None:
         """Add what was found in other rows."""
         self.compared += other.compared
         self.far += other.far
@@ -80,7 +80,7 @@ def scored(rows: Sequence[SigiziRow]) -> ZScores:
     )
 
 
-def compare(rows: Sequence[SigiziRow], told: dict[str, Beside]) -> None:
+def compare(rows: Sequence[SigiziRow], told: dict[str, ScoreComparison]) -> None:
     """Hold the scores of rows beside ours; add to what was found, and note the rows that differ."""
     rows = [row for row in rows if row.scores]
     if not rows:
@@ -96,7 +96,7 @@ def compare(rows: Sequence[SigiziRow], told: dict[str, Beside]) -> None:
     }
     for index in INDICES:
         z, implausible = getattr(ours, index).z.tolist(), getattr(ours, index).implausible.tolist()
-        found, apart_by = told.setdefault(index, Beside()), list[tuple[float, int]]()
+        found, apart_by = told.setdefault(index, ScoreComparison()), list[tuple[float, int]]()
         for place, row in enumerate(rows):
             theirs = row.scores.get(index)
             if theirs is None or z[place] != z[place]:

@@ -24,15 +24,15 @@ from server.crypto.vault import base64url, sha256
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import HealthPost, ImportChunk, ImportRun, table
 from server.errors import Problem
-from server.interchange.import_runs import (
+from server.interchange.import_report import ImportReport
+from server.interchange.import_runs import import_sheet
+from server.interchange.import_store import (
     DONE,
     RUNNING,
     WAITING,
-    ImportReport,
     Options,
     chunk_counts,
     chunk_purpose,
-    import_sheet,
     run_row,
 )
 from server.interchange.sheets import Limits, SheetUnreadable

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from server.interchange import import_runs, uploads as files
+from server.interchange import import_chunks, uploads as files
 from tests.browser._window import Window, served
 from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District
@@ -87,7 +87,7 @@ def test_dirty_file_is_looked_at_applied_and_decided_about(
     expect(page.get_by_role("heading", name="Skor-z berkas dan hitungan di sini")).to_be_visible()
     desk.window.look("pertukaran-berkas")
     # as slow as a long file: a step takes one chunk of two rows, and the page goes on by itself
-    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(import_chunks, "CHUNK_ROWS", 2)
     monkeypatch.setattr(files, "STEP_SECONDS", 0.0)
     page.get_by_role("button", name="Terapkan").click()
     expect(page.get_by_text("Diterapkan", exact=True)).to_be_visible()
@@ -109,7 +109,7 @@ def test_run_that_was_cut_short_is_gone_on_with(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = desk.page
-    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(import_chunks, "CHUNK_ROWS", 2)
     monkeypatch.setattr(files, "STEP_SECONDS", 0.0)
     file = tmp_path / "daftar-balita.xls"
     many = [row(NIK="", Nama=f"Anak Nomor {n}", Nama_Ortu=f"- / Ibu {n}") for n in range(4)]

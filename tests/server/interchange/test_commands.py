@@ -15,7 +15,7 @@ from fhir.resources.R4B.bundle import Bundle
 from sqlalchemy import select
 
 from server.database.models import ImportChunk
-from server.interchange import import_runs
+from server.interchange import import_chunks
 from server.interchange.sheets import read_rows
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
 from tests.faults._running import ROOT, environment
@@ -122,16 +122,16 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from server.config import Settings
-from server.context import Hub
-from server.interchange import runs
-runs.CHUNK_ROWS = runs.FEW_ROWS = 10
+from server.context import AppContext
+from server.interchange import import_chunks, import_runs
+import_chunks.CHUNK_ROWS = import_chunks.FEW_ROWS = 10
 def die(done, total):
     if done >= 20:
         os.kill(os.getpid(), signal.SIGKILL)
-hub = Hub.open(Settings.from_env())
+hub = AppContext.open(Settings.from_env())
 content = Path(sys.argv[1]).read_bytes()
-options, now = runs.Options(scope=hub.district), datetime.now(UTC)
-runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, tell=die)
+options, now = import_runs.Options(scope=hub.district), datetime.now(UTC)
+import_runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, tell=die)
 """
 
 
@@ -150,8 +150,8 @@ def test_process_that_was_killed_in_the_middle_goes_on_and_doubles_nothing(
     died = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert persons(installed) == 20
-    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 10)
-    monkeypatch.setattr(import_runs, "FEW_ROWS", 10)
+    monkeypatch.setattr(import_chunks, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(import_chunks, "FEW_ROWS", 10)
     again = call("import", "sigizi", str(path), "--apply", "--format", "json", env=place)
     summary = json.loads(again.stdout)["summary"]
     assert (summary["outcomes"]["new"], summary["resumed_rows"], persons(installed)) == (50, 20, 50)
@@ -166,8 +166,8 @@ def test_process_that_was_killed_in_the_middle_goes_on_and_doubles_nothing(
 LEAVES = """
 import os, signal
 from server.config import Settings
-from server.interchange import runs
-with runs._processes(Settings.from_env(), 2) as pool:
+from server.interchange.import_workers import worker_pool
+with worker_pool(Settings.from_env(), 2) as pool:
     list(pool.map(abs, range(20)))
     print(len(pool._processes), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -188,7 +188,7 @@ def test_run_that_another_version_had_cut_otherwise_is_taken_from_the_start(
     content = xlsx([row(NIK="", Nama=f"Anak {born:%d%m%y}", Tgl_Lahir=born) for born in births])
     stop = iter([True])
     with monkeypatch.context() as earlier:
-        earlier.setattr(import_runs, "CHUNK_ROWS", 2)
+        earlier.setattr(import_chunks, "CHUNK_ROWS", 2)
         report, _ = taken(on_sqlite, content, enough=lambda: next(stop))
         assert (report.rows_done, report.whole) == (2, False)
     report, _ = taken(on_sqlite, content)

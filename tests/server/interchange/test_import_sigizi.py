@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from server.database.models import Assessment, ImportChunk, ImportRun
-from server.interchange import import_runs
+from server.interchange import import_chunks, import_runs
 from server.interchange.child_matching import names_of
 from server.interchange.sheets import SheetUnreadable
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, SigiziRow
@@ -457,8 +457,8 @@ def test_identity_and_measurement_templates_are_taken_together(installed: Distri
 def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
     installed: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(import_runs, "FEW_ROWS", 2)
+    monkeypatch.setattr(import_chunks, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(import_chunks, "FEW_ROWS", 2)
     content = xlsx(
         [
             row(NIK="", Nama=f"Anak {name}", Nama_Ortu=f"Bapak {name} / Ibu {name}")
@@ -473,7 +473,7 @@ def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
         if done >= 2:
             raise Killed
 
-    monkeypatch.setattr(import_runs, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
+    monkeypatch.setattr(import_chunks, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
     with pytest.raises(Killed):
         taken(installed, content, tell=kill)
     assert persons(installed) == 2

@@ -230,7 +230,7 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
     assert starting == {
         "server/operations/serve.py",
         "server/crypto/key_file.py",
-        "server/interchange/import_runs.py",
+        "server/interchange/import_workers.py",
     }
     assert handling == {"server/operations/serve.py", "server/operations/doctor/service.py"}
     compiled = [

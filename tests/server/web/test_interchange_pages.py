@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from server import audit
 from server.database.models import Child, ImportRun, table
-from server.interchange import import_runs, uploads
+from server.interchange import import_chunks, uploads
 from server.interchange.export_formats import FORMS
 from server.interchange.sigizi import EXPORT
 from tests.server._district import DISTRICT
@@ -122,7 +122,7 @@ def test_applied_file_tells_what_became_of_its_rows_also_as_a_file(
 def test_file_is_taken_in_steps_and_goes_on_where_it_stopped(
     clinic: Clinic, office: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_runs, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(import_chunks, "CHUNK_ROWS", 2)
     monkeypatch.setattr(uploads, "STEP_SECONDS", 0.0)
     many = [row(NIK="", Nama=f"Anak Nomor {n:02d}", Nama_Ortu=f"- / Ibu {n:02d}") for n in range(5)]
     address = brought(office, xlsx(many))

@@ -1,270 +1,32 @@
-"""Sigizi/e-PPGBM's sheets, both ways: which columns there are, what a row says, and how a row is written.
-
-Sources: reference/domain.md section 3.1 (the export "Daftar Balita") and 3.2 (the import templates). Columns are found by
-their headings, never by place: title rows stand above them, `Pukesmas` is spelled so in the real file, and versions differ.
-"""
+"""Read a row of a Sigizi sheet: cells -> registers of a child and a measurement, or the reasons why it is refused."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
-from itertools import islice
-from operator import itemgetter
 from typing import Any, Final
 
 from schemas import check_against_birth, check_registers
 from server.interchange import cells
 from server.interchange.refusals import RowRefusal, refusal, shown
-from server.interchange.sheets import Cell, Cells, SheetUnreadable
-
-EXPORT: Final = (
-    *("No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec"),
-    *("Pukesmas", "Desa/Kel", "Posyandu", "RT", "RW", "Alamat", "Usia Saat Ukur", "Tanggal Pengukuran"),
-    *("Berat", "Tinggi", "Cara Ukur", "LiLA", "BB/U", "ZS BB/U", "TB/U", "ZS TB/U", "BB/TB", "ZS BB/TB"),
-    *(
-        "Naik Berat Badan",
-        "PMT Diterima (kg)",
-        "Jml Vit A",
-        "KPSP",
-        "KIA",
-        "Kelas Ibu Balita",
-        "MBG",
-        "Detail",
-    ),
-)
-MEASUREMENT: Final = (
-    *("No", "NIK", "nama_anak", "TANGGALUKUR", "BERAT", "TINGGI", "LILA", "lingkar_kepala", "Pitting_edema"),
-    *("CARAUKUR", "vita", *(f"asi_bulan_{month}" for month in range(7)), "kelas_ibu_balita", "mbg"),
-)
-IDENTITY: Final = (
-    *(
-        "No",
-        "anak_ke",
-        "tgl_lahir",
-        "jenis_kelamin",
-        "nomor_KK",
-        "NIK",
-        "nama_anak",
-        "usia_hamil",
-        "berat_lahir",
-    ),
-    *(
-        "panjang_lahir",
-        "lingkar_kepala_lahir",
-        "kia",
-        "kia_bayi_kecil",
-        "imd",
-        "nama_ortu",
-        "nik_ortu",
-        "hp_ortu",
-    ),
-    *("alamat", "rt", "rw", "hapus", "pindah"),
-)
-PMT: Final = (
-    *(
-        "nik",
-        "nama",
-        "tanggal_pemberian_pertama",
-        "siklus_ke",
-        "jenis_pmt",
-        "sumber_anggaran",
-        "mitra",
-        "mitra_lain",
-    ),
-    *("pmt_sesuai_juknis", "alasan_pemberian", "minggu_ke", "tanggal_pemantauan"),
-    *(
-        *(f"hari_{day}" for day in range(1, 8)),
-        "bb",
-        "tb",
-        "cara_ukur",
-        "pemantauan_kesehatan",
-        "tindak_lanjut",
-    ),
-)
-MPASI: Final = (
-    *("NIK", "Nama", "tgl_monitoring", "asi", "sereal", "kacang", "susu", "daging/unggas", "telur"),
-    *("buah_sayur_vita", "buah_sayur_lain", "dapat_intervensi"),
-)
-HEADER_WITHIN: Final = 15
-"""Title rows may stand above the headings; among so many rows they are looked for."""
-
-_COLUMNS: Final[Mapping[str, str]] = {
-    "nik": "nik",
-    "nama": "name",
-    "namaanak": "name",
-    "namabalita": "name",
-    "jk": "sex",
-    "jeniskelamin": "sex",
-    "tgllahir": "born_on",
-    "tanggallahir": "born_on",
-    "anakke": "birth_order",
-    "bblahir": "birth_weight",
-    "beratlahir": "birth_weight",
-    "tblahir": "birth_length",
-    "pblahir": "birth_length",
-    "panjanglahir": "birth_length",
-    "usiahamil": "gestation",
-    "namaortu": "parents",
-    "namaorangtua": "parents",
-    "hportu": "phone",
-    "prov": "province",
-    "provinsi": "province",
-    "kabkota": "regency",
-    "kec": "subdistrict",
-    "kecamatan": "subdistrict",
-    "pukesmas": "centre",
-    "puskesmas": "centre",
-    "desakel": "village",
-    "desakelurahan": "village",
-    "posyandu": "post",
-    "rt": "rt",
-    "rw": "rw",
-    "alamat": "address",
-    "usiasaatukur": "age",
-    "tanggalpengukuran": "measured_on",
-    "tanggalukur": "measured_on",
-    "tglukur": "measured_on",
-    "berat": "weight",
-    "tinggi": "length",
-    "caraukur": "position",
-    "lila": "muac",
-    "lingkarkepala": "head",
-    "pittingedema": "oedema",
-    "bbu": "waz_status",
-    "zsbbu": "waz",
-    "tbu": "haz_status",
-    "zstbu": "haz",
-    "bbtb": "whz_status",
-    "zsbbtb": "whz",
-    "jmlvita": "vitamin_a_count",
-    "vita": "vitamin_a",
-    "kpsp": "kpsp",
-    "kia": "kia",
-    "kelasibubalita": "mother_class",
-    "mbg": "mbg",
-    **{f"asibulan{month}": f"breastfed_{month}" for month in range(7)},
-}
-"""Heading in its plain form -> what it is; a heading that is not here is kept with the raw row and otherwise left alone."""
+from server.interchange.sheets import Cell, Cells
+from server.interchange.sigizi.layout import Layout, plain
 
 PERSONAL: Final = frozenset(("nik", "name", "parents", "phone", "address"))
 _HIDDEN: Final = re.compile(r"[^0-9]")
-_NO_DIGIT_OF_A_PHONE: Final = re.compile(r"[\s().-]")
+_PHONE_SEPARATORS: Final = re.compile(r"[\s().-]")
 _MASKED: Final = re.compile(r"[0-9]{2,}[*xX#•.]{2,}[0-9]*\Z")
 _SCIENTIFIC: Final = re.compile(r"([0-9])[.,]([0-9]{1,14})[eE]\+?15\Z")
 
 
-@lru_cache(maxsize=4096)  # a file names few places, row after row
-def plain(heading: Cell) -> str:
-    """Give a heading, or a place's name, in its plain form: small letters and digits alone."""
-    return re.sub(r"[^a-z0-9]", "", str(heading).casefold())
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which sheet it is, and what stands where.
-
-    Parameters
-    ----------
-    kind : "export" (Daftar Balita), "measurement" or "identity" (import templates)
-    row : number of the heading row
-    headings : as they are written; `at` : what is where in a row
-    """
-
-    kind: str
-    row: int
-    headings: tuple[str, ...]
-    at: Mapping[str, int]
-
-    def heading(self, what: str) -> str:
-        """Give the heading of a column as the file spells it; "" for one that it lacks."""
-        at = self.at.get(what)
-        return self.headings[at] if at is not None else ""
-
-    def cell(self, row: Cells, what: str) -> Cell:
-        """Give a row's cell; "" where there is none."""
-        at = self.at.get(what)
-        return row[at] if at is not None and at < len(row) else ""
-
-    def picker(self, *whats: str) -> Callable[[Cells], tuple[Cell, ...]]:
-        """Give what picks these cells, two or more, of row after row; "" where there is none."""
-        width = len(self.headings)
-        pick = itemgetter(*(self.at.get(what, width) for what in whats))
-        blanks = [""] * (width + 1)
-        return lambda row: pick([*row[:width], *blanks[min(len(row), width) :]])
-
-
-_KINDS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    ("export", frozenset(("nik", "name", "sex", "born_on", "measured_on", "weight"))),
-    ("measurement", frozenset(("nik", "name", "measured_on", "weight"))),
-    ("identity", frozenset(("nik", "name", "sex", "born_on"))),
-)
-
-
-def find_layout(rows: Iterator[tuple[int, Cells]]) -> Layout:
-    """Take rows up to the heading row and say what sheet it is.
-
-    Raises
-    ------
-    Unreadable
-        There is no heading row among the first HEADER_WITHIN, or it is of a sheet that is not imported.
-    """
-    for number, row in islice(rows, HEADER_WITHIN):
-        names = [plain(cell) for cell in row]
-        if "nik" not in names:
-            continue
-        at = _places(row)
-        for kind, wanted in _KINDS:
-            if wanted <= at.keys():
-                return Layout(kind, number, tuple(str(cell) for cell in row), at)
-        raise SheetUnreadable(_missing(names, at))
-    raise SheetUnreadable(
-        f"tidak ada baris judul dengan kolom NIK dalam {HEADER_WITHIN} baris pertama: apakah ini berkas Sigizi?"
-        f" / no heading row with a NIK column among the first {HEADER_WITHIN} rows: is this a file of Sigizi?"
-    )
-
-
-def layout_of(kind: str, headings: Sequence[str]) -> Layout:
-    """Give a layout that was found before back, of its headings."""
-    return Layout(kind, 0, tuple(headings), _places(headings))
-
-
-def _places(headings: Cells) -> dict[str, int]:
-    """Say what is where, by the headings."""
-    at: dict[str, int] = {}
-    for place, heading in enumerate(headings):
-        what = _COLUMNS.get(plain(heading))
-        if what is not None and what in at:
-            raise SheetUnreadable(f"kolom {heading} ada dua kali / the column {heading} is there twice")
-        if what is not None:
-            at[what] = place
-    return at
-
-
-def _missing(names: Sequence[str], at: Mapping[str, int]) -> str:
-    if "tanggalpemberianpertama" in names or "tglmonitoring" in names:
-        return (
-            "templat PMT dan MP-ASI hanya dibuat di sini, tidak diimpor"
-            " / the PMT and MP-ASI templates are written here, not imported"
-        )
-    words = {
-        "sex": "JK",
-        "born_on": "Tgl Lahir",
-        "name": "Nama",
-        "measured_on": "Tanggal Pengukuran",
-        "weight": "Berat",
-    }
-    missing = ", ".join(word for what, word in words.items() if what not in at)
-    return f"kolom tidak ada: {missing} / missing columns: {missing}"
-
-
 @dataclass(slots=True)
 class SigiziRow:
-    """What a row says, as far as it could be read.
+    """The content of a row, as far as it could be read.
 
-    `refusals` are why it cannot be taken, `notes` what is worth knowing. Of what names places only text is here. `nik` is
-    whole and valid, or ""; `nik_known` are the digits of a masked one, "?" for each that is hidden. `scores` are theirs: a
-    number, "outlier" or None; `apart` are those that differ from ours: (index, theirs, ours).
+    `refusals` say why it cannot be imported, `notes` what is worth knowing. Place names are text as in the file. `nik` is
+    complete and valid, or ""; `nik_known` holds the digits of a masked NIK, with "?" for each hidden one. `child` and
+    `measured` are registers by name. `scores` are the file's z-scores: a number, "outlier" or None; `apart` lists those
+    that differ from ours: (index, theirs, ours).
     """
 
     number: int
@@ -297,56 +59,56 @@ class SigiziRow:
 
 
 class SigiziReader:
-    """Reads rows of one sheet.
+    """Reads the rows of one sheet.
 
     Parameters
     ----------
-    today : the day it is in the district; what is dated after it cannot have happened
-    regency : its name in plain form, None not to ask
+    today : today's date in the district; later dates are refused
+    regency : name of the district in plain form, to refuse rows of others; None to skip this check
     """
 
     def __init__(self, layout: Layout, today: date, regency: str | None = None) -> None:
         self._layout, self._today, self._regency = layout, today, regency
-        self._said: Mapping[str, Cell] = {}
-        """The cells of the row that is read, by what they are, without the blank ones: half of all."""
+        self._cells: Mapping[str, Cell] = {}
+        """The cells of the current row by column, without blank ones (about half)."""
 
     def read(self, number: int, raw: Cells) -> SigiziRow:
-        """Read a row; what is wrong with it is told in its refusals."""
+        """Read a row; what is wrong with it is in its `refusals`."""
         row, end = SigiziRow(number, self._layout.kind, raw), len(raw)
-        self._said = {
+        self._cells = {
             what: raw[at] for what, at in self._layout.at.items() if at < end and raw[at] not in cells.BLANK
         }
         self._places(row)
         self._person(row)
         if self._layout.kind != "identity":
             self._measurement(row)
-            self._theirs(row)
+            self._file_scores(row)
         if self._layout.kind != "measurement":
             self._dates(row)
         if not row.refusals:
-            self._checked(row)
+            self._check(row)
         return row
 
     # -- cells ------------------------------------------------------------------------------------
 
     def _cell(self, what: str) -> Cell:
-        return self._said.get(what, "")
+        return self._cells.get(what, "")
 
     def _text(self, what: str) -> str:
-        return cells.text(self._said[what]) if what in self._said else ""
+        return cells.text(self._cells[what]) if what in self._cells else ""
 
     def _refuse(self, row: SigiziRow, what: str, rule: str) -> None:
         cell = self._layout.cell(row.raw, what)
         row.refusals.append(refusal(self._layout.heading(what), cell, rule, personal=what in PERSONAL))
 
     def _number(self, row: SigiziRow, what: str, read: Callable[[Cell], cells.Number | None]) -> int | None:
-        """Read a number in small units; a slip is refused."""
-        if what not in self._said:
+        """Read a number in small units; refuse the row if it cannot be read."""
+        if what not in self._cells:
             return None
         try:
-            found = read(self._said[what])
-        except cells.Wrong as wrong:
-            self._refuse(row, what, wrong.rule)
+            found = read(self._cells[what])
+        except cells.Wrong as error:
+            self._refuse(row, what, error.rule)
             return None
         if found is None:
             return None
@@ -355,20 +117,20 @@ class SigiziReader:
         return found.whole
 
     def _choice(self, row: SigiziRow, what: str, words: Mapping[str, Any], rule: str) -> Any:
-        if what not in self._said:
+        if what not in self._cells:
             return None
         try:
-            return cells.choice(self._said[what], words, rule)
-        except cells.Wrong as wrong:
-            self._refuse(row, what, wrong.rule)
+            return cells.choice(self._cells[what], words, rule)
+        except cells.Wrong as error:
+            self._refuse(row, what, error.rule)
             return None
 
-    def _aside(self, row: SigiziRow, what: str, words: Mapping[str, Any]) -> Any:
-        """Read one of some words in a column that nothing hangs on: what is not known is left out, and noted."""
-        if what not in self._said:
+    def _optional_choice(self, row: SigiziRow, what: str, words: Mapping[str, Any]) -> Any:
+        """Read one of some words in a minor column: an unknown word is left out and noted, and the row is not refused."""
+        if what not in self._cells:
             return None
         try:
-            return cells.choice(self._said[what], words, "ignored")
+            return cells.choice(self._cells[what], words, "ignored")
         except cells.Wrong:
             row.notes.append("ignored")
             return None
@@ -376,8 +138,8 @@ class SigiziReader:
     def _day(self, row: SigiziRow, what: str) -> cells.CellDate | None:
         try:
             found = cells.day(self._cell(what))
-        except cells.Wrong as wrong:
-            self._refuse(row, what, wrong.rule)
+        except cells.Wrong as error:
+            self._refuse(row, what, error.rule)
             return None
         if found is None:
             self._refuse(row, what, "missing")
@@ -411,12 +173,12 @@ class SigiziReader:
         self._parents(row)
         self._birth(row)
         self._home(row)
-        kia = self._aside(row, "kia", cells.ANSWERS)
-        if kia is not None:  # the Buku KIA holds the KMS, so who has the one has the other
+        kia = self._optional_choice(row, "kia", cells.ANSWERS)
+        if kia is not None:  # the Buku KIA contains the KMS: a child with one has both
             row.child["books"] = {"kia": kia, "kms": kia}
 
     def _nik(self, row: SigiziRow) -> None:
-        """Read a NIK: whole, masked, or rounded by Excel to 15 digits."""
+        """Read a NIK: whole, masked, or rounded to 15 digits by Excel."""
         cell = self._cell("nik")
         if isinstance(cell, float):
             digits = f"{cell:.0f}"
@@ -430,7 +192,7 @@ class SigiziReader:
         if not text:
             return
         if len(text) == 16 and text.isascii() and text.isdigit():
-            row.nik = text  # the schemas say whether it can be one
+            row.nik = text  # the schemas check whether it is valid
         elif scientific := _SCIENTIFIC.match(text):
             row.nik_known = (scientific[1] + scientific[2]).ljust(16, "?")
             row.notes.append("nik-rounded")
@@ -442,14 +204,14 @@ class SigiziReader:
             row.notes.append("nik-unusable")
 
     def _parents(self, row: SigiziRow) -> None:
-        """Read `AYAH / IBU`, in this order."""
+        """Read `AYAH / IBU`: father first, then mother."""
         father, slash, mother = (part.strip() for part in self._text("parents").partition("/"))
         named = {"father": father, "mother": mother} if slash else {"mother": father}
         named = {role: name for role, name in named.items() if name and name not in cells.BLANK}
         if not slash and named:
             row.notes.append("one-parent")
         row.mother, row.father = named.get("mother", ""), named.get("father", "")
-        phone = _NO_DIGIT_OF_A_PHONE.sub("", self._text("phone"))
+        phone = _PHONE_SEPARATORS.sub("", self._text("phone"))
         if re.fullmatch(r"\+?[0-9]{8,16}", phone):
             named["phone"] = phone
         if named:
@@ -460,7 +222,7 @@ class SigiziReader:
         length = self._number(row, "birth_length", cells.millimetres)
         weeks = self._number(row, "gestation", _whole)
         given = {"weight_g": weight, "length_mm": length, "gestation_weeks": weeks}
-        # 0 stands for "not known" in many files; no child was ever born so
+        # 0 means "not known" in many files
         given = {name: value for name, value in given.items() if value}
         if given:
             row.child["birth"] = given
@@ -488,7 +250,7 @@ class SigiziReader:
         position = self._choice(row, "position", cells.POSITIONS, "not-position")
         muac = self._number(row, "muac", cells.millimetres)
         head = self._number(row, "head", cells.millimetres)
-        # 0 stands for "not measured" in many files
+        # 0 means "not measured" in many files
         if weight or oedema:
             row.measured["weight"] = {"weight_g": weight or None, "oedema": oedema}
         if length:
@@ -501,52 +263,55 @@ class SigiziReader:
             self._refuse(row, "weight", "nothing-measured")
 
     def _services(self, row: SigiziRow) -> None:
-        """Read what was given on the day; the capsule's colour follows from the age (domain.md: February and August)."""
+        """Read the services of the day. The age gives the colour of the vitamin A capsule; they are given in February and
+        August (domain.md)."""
         given: dict[str, Any] = {
-            "mother_class": self._aside(row, "mother_class", cells.ANSWERS),
-            "mbg": self._aside(row, "mbg", cells.ANSWERS),
-            "kpsp": self._aside(row, "kpsp", _KPSP),
+            "mother_class": self._optional_choice(row, "mother_class", cells.ANSWERS),
+            "mbg": self._optional_choice(row, "mbg", cells.ANSWERS),
+            "kpsp": self._optional_choice(row, "kpsp", _KPSP),
         }
         on, born_on = row.measured_on, row.born_on
         if on is not None and born_on is not None:
             months = cells.age_on(born_on, on)[0]
-            capsule = self._aside(row, "vitamin_a", cells.ANSWERS) or (
+            capsule = self._optional_choice(row, "vitamin_a", cells.ANSWERS) or (
                 on.month in (2, 8) and self._text("vitamin_a_count") == "1"
             )
             if capsule and months >= 6:
                 given["vitamin_a"] = "blue" if months < 12 else "red"
             if 0 <= months <= 6:
-                given["exclusive_breastfeeding"] = self._aside(row, f"breastfed_{months}", cells.ANSWERS)
+                given["exclusive_breastfeeding"] = self._optional_choice(
+                    row, f"breastfed_{months}", cells.ANSWERS
+                )
         given = {name: value for name, value in given.items() if value is not None}
         if given:
             row.measured["services"] = given
 
-    def _theirs(self, row: SigiziRow) -> None:
-        """Read their z-scores and categories, to be held beside ours; nothing of them is stored as ours."""
+    def _file_scores(self, row: SigiziRow) -> None:
+        """Read the file's z-scores and categories, to compare them with ours; they are never stored as ours."""
         for index in ("waz", "haz", "whz"):
             text = self._text(index)
             if text.casefold() == "outlier":
                 row.scores[index] = "outlier"
                 continue
             try:
-                value = cells.number(self._said[index]) if text else None
+                value = cells.number(self._cells[index]) if text else None
             except cells.Wrong:
                 row.notes.append("ignored")
                 continue
             row.scores[index] = None if value is None else float(value)
             row.statuses[index] = self._text(f"{index}_status")
 
-    # -- what only the row as a whole can tell ----------------------------------------------------
+    # -- the row as a whole -----------------------------------------------------------------------
 
     def _dates(self, row: SigiziRow) -> None:
-        """Read the dates; where day and month of one were changed over by Excel, the age in the file tells."""
+        """Read the dates; if Excel swapped day and month of one, the age in the file shows it."""
         born = self._day(row, "born_on")
         row.born_on = born.day if born else None
         if self._layout.kind == "export":
             measured = self._day(row, "measured_on")
             row.measured_on = measured.day if measured else None
             if born and measured:
-                self._by_age(row, born, measured)
+                self._correct_by_age(row, born, measured)
         if row.born_on:
             row.child["identity"] = {
                 "name": row.name[:120].strip(),
@@ -561,15 +326,16 @@ class SigiziReader:
         if self._layout.kind == "export":
             self._services(row)
 
-    def _by_age(self, row: SigiziRow, born: cells.CellDate, measured: cells.CellDate) -> None:
-        told = cells.age(self._cell("age"))
-        if told is None or _fits(told, born.day, measured.day):
+    def _correct_by_age(self, row: SigiziRow, born: cells.CellDate, measured: cells.CellDate) -> None:
+        """Swap day and month of a date if exactly one swap fits the age in the file; note it, or that the age differs."""
+        age = cells.age(self._cell("age"))
+        if age is None or _fits(age, born.day, measured.day):
             return
         others = [
             (b, m)
             for b in (born.day, born.other)
             for m in (measured.day, measured.other)
-            if b and m and (b, m) != (born.day, measured.day) and m <= self._today and _fits(told, b, m)
+            if b and m and (b, m) != (born.day, measured.day) and m <= self._today and _fits(age, b, m)
         ]
         if len(others) == 1:
             row.born_on, row.measured_on = others[0]
@@ -577,9 +343,9 @@ class SigiziReader:
         else:
             row.notes.append("age-differs")
 
-    def _checked(self, row: SigiziRow) -> None:
-        """Ask the schemas, which alone say what is valid; their reasons name our columns. The change that comes of a row is
-        checked as a whole where it is made, as every change is (`office`)."""
+    def _check(self, row: SigiziRow) -> None:
+        """Check the registers with the schemas, which alone say what is valid, and refuse the row by the file's columns. The
+        change made from a row is checked again as a whole, as every change is (`server_edits`)."""
         if self._layout.kind == "measurement":
             measured = self._day(row, "measured_on")
             row.measured_on = measured.day if measured else None
@@ -595,7 +361,7 @@ class SigiziReader:
                     registers.pop("nik", None)
                     row.notes.append("nik-unusable")
                     continue
-                # an aside of a row is no reason to refuse it
+                # minor registers are left out; the row is not refused for them
                 if reason.path.startswith(("set.parents", "set.home", "set.birth", "set.services")):
                     registers.pop(reason.path.split(".")[1], None)
                     row.notes.append("ignored")
@@ -641,7 +407,7 @@ _KPSP: Final = {"s": "S", "sesuai": "S", "m": "M", "meragukan": "M", "p": "P", "
 
 
 def _encodes(nik: str, born_on: date) -> bool:
-    """Say whether a NIK holds a birth date (the day of girls 40 higher); years have two digits."""
+    """Say whether a NIK contains a birth date: DDMMYY, with 40 added to the day for girls."""
     day = int(nik[6:8])
     return (day - 40 if day > 40 else day, int(nik[8:10]), int(nik[10:12])) == (
         born_on.day,
@@ -650,10 +416,10 @@ def _encodes(nik: str, born_on: date) -> bool:
     )
 
 
-def _fits(told: tuple[int, int], born_on: date, on: date) -> bool:
-    """Say whether an age is that of two dates, give or take two days: how the ministry counts days is not published."""
+def _fits(age: tuple[int, int], born_on: date, on: date) -> bool:
+    """Say whether an age (months, days) fits two dates within 2.5 days: the ministry's rule of counting is not published."""
     months, days = cells.age_on(born_on, on)
-    return abs((months - told[0]) * 30.4375 + days - told[1]) <= 2.5
+    return abs((months - age[0]) * 30.4375 + days - age[1]) <= 2.5
 
 
 def _whole(cell: Cell) -> cells.Number | None:

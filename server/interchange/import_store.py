@@ -1,0 +1,188 @@
+"""What the database keeps of imports: runs, the sealed rows of each chunk, and the questions that rows raise."""
+
+import zlib
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from server.context import AppContext
+from server.database.engine import among, upsert
+from server.database.models import ImportCase, ImportChunk, table
+from server.interchange.import_chunks import Packed, pack_row
+from server.interchange.import_plan import ChunkPlan
+from server.interchange.sigizi import Layout
+
+SIGIZI: Final = "sigizi"
+WAITING, RUNNING, DONE = "waiting", "running", "done"
+"""States of a run."""
+OPEN, DECIDED = "open", "decided"
+"""States of a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a file is imported.
+
+    Parameters
+    ----------
+    post_id : the post of all rows, for sheets that name none; "" to find each row's post by its name
+    add_posts : add posyandu that are not here first
+    scope_kind, scope : the area of the importing person; rows of other posts are refused
+    allowed : the posts of that area, None for all
+    """
+
+    post_id: str = ""
+    add_posts: bool = False
+    scope_kind: str = "district"
+    scope: str = ""
+    allowed: frozenset[str] | None = None
+
+    def key(self) -> str:
+        """Give the options that the content of the chunks depends on, as text: part of the run's digest."""
+        return f"{SIGIZI}/{self.post_id}/{self.add_posts:d}/{self.scope_kind}/{self.scope}"
+
+
+def run_row(
+    hub: AppContext, run_id: str, file: str, state: str, options: Options, actor: str, now: datetime
+) -> dict[str, Any]:
+    """Give the database row of a new run."""
+    return {
+        "district": hub.district,
+        "id": run_id,
+        "kind": SIGIZI,
+        "digest": file,
+        "state": state,
+        "scope_kind": options.scope_kind,
+        "scope": options.scope or hub.district,
+        "chunks": 0,
+        "counts": "{}",
+        "started_by": actor,
+        "started_at": now,
+        "finished_at": None,
+        "sealed": None,
+    }
+
+
+# -- chunks ---------------------------------------------------------------------------------------
+
+
+def chunk_purpose(hub: AppContext, run_id: str, number: int) -> str:
+    """Give the purpose that a chunk is sealed for."""
+    return f"import/{hub.district}/{run_id}/{number}"
+
+
+def store_chunk(
+    session: Session, hub: AppContext, run_id: str, number: int, rows: Packed, plan: ChunkPlan
+) -> None:
+    """Store the rows of a chunk, sealed, with the result of each."""
+    kept = [
+        [orjson.Fragment(packed), result.wire()] for packed, result in zip(rows, plan.results, strict=True)
+    ]
+    row = {
+        "district": hub.district,
+        "run_id": run_id,
+        "number": number,
+        "rows": len(rows),
+        "counts": orjson.dumps(plan.counts(), option=orjson.OPT_SORT_KEYS).decode(),
+        "sealed": hub.vault.seal_for_district(
+            zlib.compress(orjson.dumps(kept), 1), chunk_purpose(hub, run_id, number)
+        ),
+    }
+    session.execute(insert(table(ImportChunk)), [row])
+
+
+def chunk_counts(session: Session, hub: AppContext, run_id: str) -> Counter[str]:
+    """Count the rows of a run by outcome, from its chunks."""
+    c = table(ImportChunk).c
+    counts: Counter[str] = Counter()
+    for text in session.scalars(select(c.counts).where(c.district == hub.district, c.run_id == run_id)):
+        counts.update(orjson.loads(text))
+    return counts
+
+
+def forget_children(session: Session, hub: AppContext, child_ids: Collection[str]) -> None:
+    """Remove the rows of some children from the stored chunks; the row's number and outcome stay."""
+    c = table(ImportChunk).c
+    for key in session.execute(select(c.run_id, c.number).where(c.district == hub.district)).all():
+        own = c.district == hub.district, c.run_id == key.run_id, c.number == key.number
+        purpose = chunk_purpose(hub, key.run_id, key.number)
+        sealed = session.execute(select(c.sealed).where(*own)).scalar_one()
+        kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
+        erased = [result.get("child") in child_ids for _, result in kept]
+        if any(erased):
+            left = [
+                [None, {**result, "child": None, "refusals": [], "apart": []}] if gone else [cells, result]
+                for gone, (cells, result) in zip(erased, kept, strict=True)
+            ]
+            resealed = hub.vault.seal_for_district(zlib.compress(orjson.dumps(left), 1), purpose)
+            session.execute(update(table(ImportChunk)).where(*own).values(sealed=resealed))
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+def case_purpose(hub: AppContext, case_id: str) -> str:
+    """Give the purpose that a question's row is sealed for."""
+    return f"import-case/{hub.district}/{case_id}"
+
+
+def decisions(session: Session, hub: AppContext) -> dict[str, tuple[str, str | None]]:
+    """Load what people have decided about rows: (decision, child) by case id."""
+    c = table(ImportCase).c
+    rows = session.execute(
+        select(c.id, c.decision, c.child_id).where(c.district == hub.district, c.status == DECIDED)
+    )
+    return {row.id: (row.decision, row.child_id) for row in rows}
+
+
+def store_cases(
+    session: Session, hub: AppContext, layout: Layout, plan: ChunkPlan, run_id: str, now: datetime
+) -> None:
+    """Store the questions of a chunk; one that is stored already, open or decided, is left as it is."""
+    raised = {result.case_id: result for result in plan.cases()}
+    if not raised:
+        return
+    given = {"district": hub.district, "among": sorted(raised)}
+    known = set(session.connection().execute(_known_cases(), given).scalars())
+    rows = []
+    for case_id, result in sorted(raised.items()):
+        if case_id in known:
+            continue
+        content = {
+            "kind": layout.kind,
+            "headings": layout.headings,
+            "row": orjson.Fragment(pack_row(result.row.number, result.row.raw)),
+        }
+        rows.append(
+            {
+                "district": hub.district,
+                "id": case_id,
+                "run_id": run_id,
+                "row": result.row.number,
+                "question": result.question,
+                "post_id": result.post_id,
+                "who": result.who,
+                "candidates": orjson.dumps(result.candidates).decode(),
+                "sealed": hub.vault.seal_for_district(orjson.dumps(content), case_purpose(hub, case_id)),
+                "status": OPEN,
+                "decision": None,
+                "child_id": None,
+                "found_at": now,
+                "decided_by": None,
+                "decided_at": None,
+            }
+        )
+    upsert(session, table(ImportCase), rows)
+
+
+@cache
+def _known_cases() -> Any:
+    c = table(ImportCase).c
+    return select(c.id).where(c.district == bindparam("district"), among(c.id))
