@@ -116,7 +116,19 @@ def test_every_make_target_is_documented() -> None:
 def test_make_lists_its_targets_when_called_alone() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = re.findall(r"^  make (\w+)", done.stdout, re.MULTILINE)
-    assert listed == ["help", "run", "test", "lint", "audit", "bench", "peers", "soak", "fuzz", "pictures", "clean"]
+    assert listed == [
+        "help",
+        "run",
+        "test",
+        "lint",
+        "audit",
+        "bench",
+        "peers",
+        "soak",
+        "fuzz",
+        "pictures",
+        "clean",
+    ]
 
 
 def test_make_says_what_is_wrong_when_python_is_too_old(tmp_path: Path) -> None:
