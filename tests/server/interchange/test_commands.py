@@ -122,13 +122,13 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from server.config import Settings
-from server.context import Hub
+from server.context import AppContext
 from server.interchange import runs
 runs.CHUNK_ROWS = runs.FEW_ROWS = 10
 def die(done, total):
     if done >= 20:
         os.kill(os.getpid(), signal.SIGKILL)
-hub = Hub.open(Settings.from_env())
+hub = AppContext.open(Settings.from_env())
 content = Path(sys.argv[1]).read_bytes()
 options, now = runs.Options(scope=hub.district), datetime.now(UTC)
 runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, tell=die)
