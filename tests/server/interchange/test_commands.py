@@ -123,7 +123,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from server.config import Settings
 from server.context import AppContext
-from server.interchange import runs
+from server.interchange import import_runs as runs
 runs.CHUNK_ROWS = runs.FEW_ROWS = 10
 def die(done, total):
     if done >= 20:
@@ -166,7 +166,7 @@ def test_process_that_was_killed_in_the_middle_goes_on_and_doubles_nothing(
 LEAVES = """
 import os, signal
 from server.config import Settings
-from server.interchange import runs
+from server.interchange import import_runs as runs
 with runs._processes(Settings.from_env(), 2) as pool:
     list(pool.map(abs, range(20)))
     print(len(pool._processes), flush=True)
