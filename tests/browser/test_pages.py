@@ -130,9 +130,11 @@ def test_drawn_curve_and_points_have_the_colours_of_the_style_sheet(page: Page, 
 
 def test_queue_can_be_used_with_the_keyboard_alone(page: Page, site: Site) -> None:
     sign_in(page, site)
+    page.wait_for_load_state()  # until then Chromium may move the focus to the target of the skip link once more
     page.keyboard.press("Tab")
     expect(page.get_by_text("Langsung ke isi")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
     focused = page.locator(":focus")
     expect(focused).to_have_attribute("id", "cari")
