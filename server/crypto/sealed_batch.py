@@ -97,10 +97,10 @@ def open_receipt(answer: Json, slip: Slip) -> Receipt:
         The receipt is of another letter, altered, or not written by the server.
     """
     if check_sealed_receipt(answer):
-        raise ValueError("this is not a sealed receipt")
+        raise ValueError("this is no sealed receipt")
     sealed = answer["sealed_receipt"]
     if sealed["letter"] != slip.letter:
-        raise KeyUnusable(f"this is the receipt of letter {sealed['letter']}, not of {slip.letter}")
+        raise KeyUnusable(f"the receipt of letter {sealed['letter']}, not of {slip.letter}")
     plain = unseal(reply_cipher(slip.reply_key), unbase64(sealed["ciphertext"]), _bound_to(slip.letter))
     return Receipt.from_wire(orjson.loads(plain))
 

@@ -198,7 +198,7 @@ class Vault:
             The key is of another installation, or the content was truncated, altered or sealed for another purpose.
         """
         if not self.holds(sealing_key_id):
-            raise KeyUnusable(f"sealed to key {sealing_key_id}, which is not a key of this installation")
+            raise KeyUnusable(f"sealed to key {sealing_key_id}, which is not of this installation")
         try:
             return _HPKE.decrypt(sealed, self._derived.sealing[sealing_key_id], info=purpose.encode())
         except InvalidTag as error:
