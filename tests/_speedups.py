@@ -94,10 +94,10 @@ def spare_work() -> None:
 @contextmanager
 def passwords_in_earnest() -> Iterator[Any]:
     """Hash as a server does, for tests of what that costs."""
-    vault._nobodys_hash.cache_clear()
+    vault._dummy_hash.cache_clear()
     vault._HASHER = IN_EARNEST
     try:
         yield
     finally:
-        vault._nobodys_hash.cache_clear()
+        vault._dummy_hash.cache_clear()
         vault._HASHER = QUICK

@@ -1,8 +1,12 @@
-"""Every reason to look at a child again: rule, urgency, words. Data; the assessment finds who it applies to.
+"""The flags: every reason to look at a child again, with urgency and text. Data only; `assessment` finds who they apply to.
 
-Urgency 1: to the health centre today. 2: this week. 3: at the next posyandu day, or when the desk has time. 4: to know.
-Sources: Permenkes 2/2020; Buku KIA 2023 (T, red and orange lines are referred); the national stunting guideline KMK
-1928/2022; WHO data-quality limits. The system screens; it never diagnoses.
+- Urgency 1: to the health centre today. 2: this week. 3: at the next posyandu day, or when staff have time. 4: for
+  information.
+- RULES is in order of seriousness: the review queue sorts by it.
+- Flags are the result of screening, never a diagnosis.
+
+Sources: Permenkes 2/2020; Buku KIA 2023 (T, and weights beyond the red and orange lines, are referred); the national
+stunting guideline KMK 1928/2022; WHO limits for data quality.
 """
 
 from collections.abc import Mapping
@@ -12,7 +16,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What a rule is called once the health centre has measured the child itself."""
+    """The text of a rule after the health centre has measured the child itself."""
 
     id: str
     en: str
@@ -20,8 +24,8 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's urgency (1 today to 4) and its words in Indonesian and English; `confirmed` where a second measurement by the
-    health centre makes another thing of it."""
+    """A rule's urgency (1 to 4) and its text in Indonesian and English; `confirmed` where the text changes once the health
+    centre has measured again."""
 
     urgency: int
     id: str
@@ -31,7 +35,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that applies to a child: `child` is its number in the timelines, `subject` the measurement or ""."""
+    """A rule that applies: `child` is an index into `Timelines.children`, `subject` the measurement or ""."""
 
     child: int
     rule: str

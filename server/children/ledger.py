@@ -1,10 +1,11 @@
-"""How records lie in the tables: ledger rows and merged states, sealed where they hold a person's data.
+"""How records are stored: rows of the ledger and merged states, encrypted ("sealed") where they hold personal data.
 
-Sealed are: everything of a child but the sex and birth date that scores need; the note of a measurement, follow-up or
-delivery, its evidence, and why one was removed; and a quarantined change whatever it holds. A sealed value is bound to its
-row, so that moved to another it does not open. The header of a change stays plain and chained, so the ledger can be verified
-after a person was erased. Of an erased child nothing is ever kept again: a change that still comes is
-taken, and stored without its content.
+- Encrypted under the child's key: everything of a child but sex and birth date, which the scores need; notes and evidence of
+  measurements, follow-ups and deliveries, and why one was removed.
+- Encrypted under the district's key: a quarantined change, whatever it holds.
+- A sealed value is bound to its row: copied to another row it cannot be decrypted.
+- The header of a change stays plain and is part of the hash chain, so the ledger can be verified after an erasure.
+- Nothing of an erased child is stored again: a change that still arrives is accepted and stored without its content.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,27 +24,31 @@ from server.database.models import ChangeRow, Child, table
 from sync_protocol import Change, Dot, History, Json, Link, Outcome, RecordState, header_of
 
 PLAIN, UNDER_CHILD, UNDER_DISTRICT, ERASED = 0, 1, 2, 3
-"""How a change's content lies in its row; ERASED: it was taken out when the person was erased, and only its hash is left."""
+"""How the content of a row is stored. ERASED: removed because the person was erased; only the hash is left."""
 PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
     "child": None,
     "measurement": frozenset({"note", "removed"}),
     "follow_up": frozenset({"note", "removed"}),
     "delivery": frozenset({"evidence", "note", "removed"}),
 }
-"""By kind: the registers that hold a person's data; None for all of them."""
+"""By kind of record: the registers that hold personal data; None: all of them."""
 
 
 def is_personal(kind: str, registers: Iterable[str]) -> bool:
-    """Say whether any of the registers must be sealed."""
+    """Say whether any of the registers must be encrypted."""
     personal = PERSONAL_REGISTERS[kind]
     return personal is None or not personal.isdisjoint(registers)
 
 
 @dataclass(slots=True)
 class Subject:
-    """A child as far as its row goes: where it belongs, its key, and its row as it is stored, if it is there yet.
+    """A child's post, key and stored row.
 
-    `person_id` is whom the child's record is of: the same for children who were linked. `opened` is the key, ready for use.
+    Parameters
+    ----------
+    row : the row as stored; None if there is none yet
+    person_id : the canonical id, the same for all linked children
+    opened : the unwrapped key; None until it is first needed
     """
 
     id: str
@@ -64,24 +69,24 @@ class Subject:
 
     @property
     def erased(self) -> bool:
-        """Whether the person was erased: there is no key any more."""
+        """Whether the person was erased: the key was destroyed."""
         return self.wrapped_key is None
 
     @property
     def restricted(self) -> bool:
-        """Whether a parent has had the processing of the child's data restricted."""
+        """Whether processing is restricted on a parent's request."""
         return self.row is not None and self.row["restricted_at"] is not None
 
     @property
     def key(self) -> ChildKey:
-        """The child's key, unwrapped when it is wanted, and once: a batch of weights wants none."""
+        """The child's key. Lazy: rows without personal data need no key. Unwrapped once."""
         if self.opened is None:
             self.opened = self.vault.child_key(self.id, self.wrapped_key, self.key_version)
         return self.opened
 
 
 def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[str]) -> dict[str, Subject]:
-    """Load the rows of children that are known, by id."""
+    """Load children by id; one without a row is left out."""
     if not child_ids:
         return {}
     rows = session.connection().execute(_subjects(), {"district": district, "among": list(child_ids)})
@@ -104,13 +109,13 @@ def subjects(session: Session, vault: Vault, district: str, child_ids: Sequence[
 
 @cache
 def _subjects() -> Select[*tuple[Any, ...]]:
-    """Built once, of the table: kept ones are compiled and cached faster, and rows come without the ORM's loading."""
+    """Built once, on the table: cached statements compile faster, and rows skip the ORM's loading."""
     c = table(Child).c
     return select(table(Child)).where(c.district == bindparam("district"), among(c.id))
 
 
 def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Subject:
-    """Give a child that is heard of for the first time, with a key of its own."""
+    """Return a child that has no row yet, with a new key."""
     wrapped, version, key = vault.new_child_key(child_id)
     return Subject(child_id, post_id, vault, wrapped, version, False, now, person_id=child_id, opened=key)
 
@@ -118,16 +123,16 @@ def new_subject(vault: Vault, child_id: str, post_id: str, now: datetime) -> Sub
 def histories(
     session: Session, district: str, children: Mapping[str, Subject], records: Mapping[str, str]
 ) -> dict[str, History]:
-    """Load all that is held of some records.
+    """Load all stored changes of some records.
 
     Parameters
     ----------
-    children : each child that they belong to, by id
-    records : the records: child id by record id
+    children : the children that they belong to, by id
+    records : child id by record id
 
     Returns
     -------
-    dict by record id; a record of which nothing is held is not in it
+    dict by record id; a record without changes is not in it
     """
     if not records:
         return {}
@@ -145,7 +150,7 @@ def histories(
 
 
 def clock_doubts(session: Session, district: str, records: Mapping[str, str]) -> dict[str, dict[Dot, int]]:
-    """Load by how many days a wrong clock may have moved what the changes of some records name; only those it may have.
+    """Load by how many days a wrong tablet clock may have shifted the dates in the changes of some records.
 
     Parameters
     ----------
@@ -153,10 +158,10 @@ def clock_doubts(session: Session, district: str, records: Mapping[str, str]) ->
 
     Returns
     -------
-    dict by record id, then by change: days, never 0
+    dict by record id, then by change: days; only changes with a doubtful date, so never 0
     """
     pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
-    rows = session.connection().execute(_doubts(), {"district": district, "records": pairs})
+    rows = session.connection().execute(_doubtful_changes(), {"district": district, "records": pairs})
     found: dict[str, dict[Dot, int]] = {}
     for row in rows:
         found.setdefault(row.record_id, {})[Dot(row.actor, row.counter)] = row.clock_days
@@ -164,7 +169,7 @@ def clock_doubts(session: Session, district: str, records: Mapping[str, str]) ->
 
 
 @cache
-def _doubts() -> Select[*tuple[Any, ...]]:
+def _doubtful_changes() -> Select[*tuple[Any, ...]]:
     c = table(ChangeRow).c
     return select(c.record_id, c.actor, c.counter, c.clock_days).where(
         c.district == bindparam("district"),
@@ -195,7 +200,7 @@ def _changes() -> Select[*tuple[Any, ...]]:
 
 
 def read_change(district: str, row: Any, child: Subject) -> Change:
-    """Give the change of a ledger row (with `header`, `content`, `sealed`, `hash`, `actor`, `counter`)."""
+    """Decode the change of a ledger row (with `header`, `content`, `sealed`, `hash`, `actor`, `counter`)."""
     content = (
         row.content if row.sealed == PLAIN else unseal(child.key, row.content, bound_to(district, row.hash))
     )
@@ -204,7 +209,7 @@ def read_change(district: str, row: Any, child: Subject) -> Change:
 
 
 def bound_to(district: str, hash_: str) -> str:
-    """Name what the seal of a change's content is bound to."""
+    """Return what a change's encrypted content is bound to (the associated data)."""
     return f"change/{district}/{hash_}"
 
 
@@ -223,16 +228,18 @@ def change_row(
     received_at: datetime,
     clock_days: int = 0,
 ) -> dict[str, Any]:
-    """Give the ledger row of a change taken; of a quarantined one (`change` is None) everything is sealed but its place."""
+    """Return the ledger row of an accepted change.
+
+    Of a quarantined one (`change` is None) everything is encrypted but its place in the chain.
+    """
     header = header_of(link.dot, link.previous, link.wire, link.content)
     content = {"nonce": link.wire.get("nonce"), "set": link.wire.get("set")}
     if subject is not None and subject.erased:
         sealed, stored = ERASED, b""
         header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
     elif change is None:
-        plain = orjson.dumps(
-            link.wire
-        )  # whole, since it may lack fields or have ones that the header overwrites
+        # the whole wire object: it may lack fields, or have some that the header would overwrite
+        plain = orjson.dumps(link.wire)
         sealed, stored = UNDER_DISTRICT, vault.seal_for_district(plain, bound_to(district, link.hash))
         header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
     elif is_personal(change.kind, change.registers) and subject:
@@ -259,7 +266,7 @@ def change_row(
 
 
 def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
-    """Give back a quarantined change as it came: its wire object, whatever it holds."""
+    """Decrypt a quarantined change: its wire object as it arrived."""
     wire: dict[str, Any] = orjson.loads(vault.unseal_for_district(row.content, bound_to(district, row.hash)))
     return wire
 
@@ -267,7 +274,7 @@ def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
 def child_row(
     district: str, subject: Subject, state: RecordState | None, position: int, clock_days: int = 0
 ) -> dict[str, Any]:
-    """Give the row of a child; without a state, that of one not registered yet."""
+    """Return the row of a child; without a state, that of a child not registered yet."""
     identities = [s.value for s in state.registers.get("identity", ())] if state else []
     born = {i.get("born_on") for i in identities}
     sexes = {i.get("sex") for i in identities}
@@ -295,26 +302,29 @@ def child_row(
 
 
 def _krs_until(state: RecordState | None) -> date | None:
-    """Give the last day on which a family counts as at risk: of several who differ, the latest; without an end, for ever."""
+    """Return the last day on which the family counts as at risk of stunting; None if it does not.
+
+    Of several live values the latest counts; without an end date, `date.max`.
+    """
     families = [s.value for s in state.registers.get("family", ())] if state else []
     ends = [f.get("valid_until") or date.max.isoformat() for f in families if f["krs"]]
     return date.fromisoformat(max(ends)) if ends else None
 
 
 def _dumped(wire: Json) -> bytes:
-    """Write a state as JSON; dots are named tuples, which orjson does not write of itself."""
+    """Write a state as JSON. Dots are named tuples, which orjson does not write by default."""
     return orjson.dumps(wire, default=tuple)
 
 
 def read_child(district: str, child_id: str, sealed: bytes, key: ChildKey) -> bytes:
-    """Give a child's state as it goes on the wire: JSON."""
+    """Decrypt a child's state: JSON in wire form."""
     return unseal(key, sealed, f"child/{district}/{child_id}")
 
 
 def measurement_row(
     district: str, subject: Subject, state: RecordState, position: int, clock_days: int = 0
 ) -> dict[str, Any]:
-    """Give the row of a measurement: columns where there is one value, the state with all of them."""
+    """Return the row of a measurement: a column where there is one live value, and the state with all of them."""
     weight, length = state.value("weight") or {}, state.value("length") or {}
     on, source = state.key["measured_on"], state.key["source"]
     return {
@@ -338,9 +348,9 @@ def measurement_row(
 
 
 def follow_up_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
-    """Give the row of a follow-up: columns of what its live values agree on, the state with all of them.
+    """Return the row of a follow-up: columns of what its live values agree on, and the state with all of them.
 
-    Two people who close a case at once have both closed it, whatever else they differ in: `covers` is what either saw.
+    If two people close a case concurrently, both closings count: `covers` has the flags that either saw.
     """
     task, result = _agreed(state, "task"), _agreed(state, "result")
     due_on, done_on = task.get("due_on"), result.get("done_on")
@@ -368,7 +378,7 @@ def follow_up_row(district: str, subject: Subject, state: RecordState, position:
 
 
 def delivery_row(district: str, subject: Subject, state: RecordState, position: int) -> dict[str, Any]:
-    """Give the row of an aid to a child: columns of what its live values agree on, the state with all of them."""
+    """Return the row of a delivery: columns of what its live values agree on, and the state with all of them."""
     aid, delivered = _agreed(state, "aid"), _agreed(state, "delivered")
     days = {name: aid.get(name) for name in ("starts_on", "ends_on")} | {
         "given_on": delivered.get("given_on")
@@ -396,11 +406,11 @@ def delivery_row(district: str, subject: Subject, state: RecordState, position: 
 
 
 KEYED_ROWS: Final = {"follow_up": follow_up_row, "delivery": delivery_row}
-"""The rows of records that hang on a child and are no measurements."""
+"""By kind of record other than child and measurement: what makes its row."""
 
 
 def _agreed(state: RecordState, register: str) -> dict[str, Any]:
-    """Give the fields of a register that are the same in all its live values."""
+    """Return the fields of a register that are equal in all its live values."""
     first, *others = [sibling.value for sibling in state.registers.get(register, ())] or [{}]
     return {name: value for name, value in first.items() if all(o.get(name) == value for o in others)}
 
@@ -408,7 +418,7 @@ def _agreed(state: RecordState, register: str) -> dict[str, Any]:
 def _sealed_state(
     district: str, subject: Subject, state: RecordState, named: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Give the columns `state` and `sealed`: as it goes on the wire, under the child's key if anything in it is personal."""
+    """Return the columns `state` (JSON in wire form, under the child's key if it holds personal data) and `sealed`."""
     wire, personal = _dumped({**named, **state.wire()}), is_personal(state.kind, state.registers)
     bound = f"{state.kind}/{district}/{state.record_id}"
     return {
@@ -418,17 +428,18 @@ def _sealed_state(
 
 
 def read_keyed(district: str, kind: str, record_id: str, row: Any, key: ChildKey) -> bytes:
-    """Give a keyed record's state (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
+    """Decode the state of a record other than a child (a row with `state` and `sealed`): JSON in wire form."""
     stored: bytes = row.state
     return unseal(key, stored, f"{kind}/{district}/{record_id}") if row.sealed else stored
 
 
 def read_measurement(district: str, record_id: str, row: Any, key: ChildKey) -> bytes:
-    """Give a measurement's state (of a row with `state` and `sealed`) as it goes on the wire: JSON."""
+    """Decode a measurement's state (a row with `state` and `sealed`): JSON in wire form."""
     return read_keyed(district, "measurement", record_id, row, key)
 
 
 def _conflicts(state: RecordState) -> str:
+    """Return the record's marks: registers in conflict, "removed" for a contested removal, "incomplete"."""
     names = (
         *state.conflicts,
         *(["removed"] if state.removal_contested else []),

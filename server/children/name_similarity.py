@@ -1,14 +1,16 @@
-"""Whether two registrations may be of one child: names as Indonesians write them, dates, parents, numbers. Pure.
+"""Whether two registrations may be of one child: by NIK, or by name, birth date, sex and parents. Pure.
 
-Rules kept here:
-- One NIK is one person; two different ones are two. Else name, birth date, sex and a parent must all speak for it.
-- Twins are never one child: born within a day of each other, with other places among their siblings. (Other names are not
-  alike anyway.) So are two who were measured on one day by one tablet: the cadre had both before her.
-- Precision goes before recall: a village has many a Siti Aisyah, and a list full of false pairs is not read.
+- If both have a NIK, the NIK alone decides. Otherwise name, birth date and sex must agree, and a parent's name where known.
+- Twins are never one child: born within a day of each other, with different birth orders.
+- Precision comes before recall: many children of a village are called Siti Aisyah, and nobody reads a list full of false
+  pairs.
 
-Names are compared by RapidFuzz's `token_sort_ratio` of their normal forms: an edit distance in percent that does not mind
-the order of words. `token_set_ratio` and `WRatio` were refused: they give (nearly) 100 as soon as one name's words are all
-in the other, so Siti would be every Siti Aisyah; Jaro-Winkler rewards a common beginning, which here is Muhammad or Siti.
+`sync.duplicate_search` chooses which pairs to compare; it also leaves out children measured on one day by one tablet.
+
+Names are normalised (titles, accents, spelling), then compared as by RapidFuzz's `token_sort_ratio`: an edit distance in
+percent that ignores the order of words. Not used: `token_set_ratio` and `WRatio`, which give (nearly) 100 when all words of
+one name occur in the other, so Siti would equal every Siti Aisyah; and Jaro-Winkler, which favours a common beginning, here
+Muhammad or Siti.
 """
 
 import re
@@ -25,9 +27,9 @@ from rapidfuzz.fuzz import ratio
 from sync_protocol import RecordState
 
 WINDOW_DAYS: Final = 31
-"""Birth dates further apart are not one child's, but for day and month swapped."""
+"""Birth dates further apart than this do not agree, unless day and month are swapped."""
 CERTAIN: Final = 100
-"""The score of one NIK; whatever rests on names stays below."""
+"""The score of an equal NIK; a score based on names is always lower."""
 
 _TITLES: Final = frozenset(
     (
@@ -51,9 +53,9 @@ _TITLES: Final = frozenset(
     )
 )
 _UNNAMED: Final = frozenset({"by", "bayi", "baby"})
-"""What stands before the mother's name while a newborn has none: By. Ny. Contoh."""
+"""Written before the mother's name while a newborn has no name: By. Ny. Contoh."""
 _COMMON: Final = frozenset({"muhamad", "siti", "ahmad", "nur", "abdul"})
-"""Parts that half a village bears: they tell nobody apart, and are left out beside another part."""
+"""Parts too common to distinguish anybody: left out if the name has another part."""
 _SHORT: Final = {
     **dict.fromkeys(
         ("m", "muh", "moh", "mhd", "mohd", "muhd", "md", "mohamad", "muhamat", "mohamat"), "muhamad"
@@ -74,16 +76,16 @@ _SPELLING: Final = (
     ("kh", "h"),
     ("q", "k"),
 )
-"""The spelling before 1972 and what is written either way: Soekarno, Djoko, Tjahaja, Aisjah."""
+"""Spelling from before 1972, and sounds written in two ways: Soekarno, Djoko, Tjahaja, Aisjah."""
 
 
 _PARTS: Final = re.compile("[a-z0-9]+")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 
 
-@lru_cache(maxsize=4096)  # the names of a chunk of rows, which are asked for thrice
+@lru_cache(maxsize=4096)  # holds the names of a chunk of rows, each of which is needed three times
 def words_of(name: str) -> tuple[str, ...]:
-    """Give a name's parts in their normal form: no titles, no accents, today's spelling, double letters once."""
+    """Return the normalised parts of a name: no titles, no accents, present spelling, no double letters."""
     plain = name.casefold()
     if not plain.isascii():
         parted = unicodedata.normalize("NFKD", plain)
@@ -91,7 +93,7 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple([_normal(part) for part in _PARTS.findall(plain.replace("'", "")) if part not in _TITLES])
 
 
-@lru_cache(maxsize=4096)  # children of a village bear each other's names
+@lru_cache(maxsize=4096)  # the same parts occur in many names of a village
 def _normal(part: str) -> str:
     for old, new in _SPELLING:
         part = part.replace(old, new)
@@ -101,12 +103,12 @@ def _normal(part: str) -> str:
 
 
 def likeness(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """Compare two names in their normal form.
+    """Compare two normalised names.
 
     Returns
     -------
-    int : percent; 85 for a short form (each of its parts is one of the other's), 0 where either is empty or their numbers
-        differ (a nameless second child is Anak 2)
+    int : percent; at least 85 if each part of the shorter name is like one of the other's; 0 if either is empty, or if both
+        have numbers and they differ (an unnamed second child is called Anak 2)
     """
     if not one or not other:
         return 0
@@ -121,15 +123,15 @@ def likeness(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     return max(alike, 85 if left_out else 0)
 
 
-@lru_cache(maxsize=4096)  # a name is compared with everybody's near it
+@lru_cache(maxsize=4096)  # each name is compared with many
 def _form(parts: tuple[str, ...]) -> tuple[list[str], str]:
-    """Give a name's numbers, and what tells of it in order: what `token_sort_ratio` would make of it each time."""
-    return sorted(part for part in parts if part.isdigit()), " ".join(sorted(_telling(parts)))
+    """Return a name's numbers, and its distinctive parts sorted: `token_sort_ratio` would sort them again each time."""
+    return sorted(part for part in parts if part.isdigit()), " ".join(sorted(_distinctive(parts)))
 
 
-def _telling(parts: Collection[str]) -> list[str]:
-    telling = [part for part in parts if part not in _COMMON]
-    return telling or list(parts)
+def _distinctive(parts: Collection[str]) -> list[str]:
+    distinctive = [part for part in parts if part not in _COMMON]
+    return distinctive or list(parts)
 
 
 Values = Sequence[Mapping[str, Any]]
@@ -139,9 +141,9 @@ _READ: Final = ("identity", "parents", "nik")
 
 @dataclass(frozen=True)
 class Registration:
-    """What of a child's record tells who it is: of registers in conflict each live value.
+    """The parts of a child's record that identify it; every live value of registers in conflict.
 
-    `identities` are (name, sex, birth date, place among siblings).
+    `identities`: (name, sex, birth date, birth order).
     """
 
     child_id: str
@@ -159,7 +161,7 @@ class Registration:
 
     @classmethod
     def stored(cls, child_id: str, post_id: str, wire: Mapping[str, Any]) -> "Registration":
-        """Read a child's record as it is stored (`RecordState.wire`): of each register the bare value, or siblings."""
+        """Read a child's stored record (`RecordState.wire`): a register holds one value, or a list of siblings."""
         live = {}
         for name in _READ:
             held = wire["set"].get(name, ())
@@ -200,14 +202,14 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How much speaks for one child: a score to 100, and what of, in codes and whole percents, never values."""
+    """How likely two registrations are one child: a score up to 100, and the evidence in codes and percents, not values."""
 
     score: int
     why: Mapping[str, int]
 
 
 def dates_near(one: date, other: date) -> int | None:
-    """Give how well two birth dates agree, percent; None if they do not: 31 days, or day and month swapped."""
+    """Return how well two birth dates agree, percent; None if they are over WINDOW_DAYS apart and not swapped."""
     days = abs((one - other).days)
     if days == 0:
         return 100
@@ -217,16 +219,16 @@ def dates_near(one: date, other: date) -> int | None:
 
 
 def swapped(day: date) -> date | None:
-    """Give a date with day and month changed over; None where there is no such date."""
+    """Return a date with day and month swapped; None if there is no such date."""
     return date(day.year, day.day, day.month) if day.day <= 12 else None
 
 
 def compare(one: Registration, other: Registration) -> Likeness | None:
-    """Say whether two registrations may be of one child.
+    """Compare two registrations, each live identity with each.
 
     Returns
     -------
-    Likeness or None : None if nothing, or not enough, speaks for it, or something against it
+    Likeness or None : the best match; None if there is not enough evidence, or some against it
     """
     if one.niks and other.niks:
         return None if one.niks.isdisjoint(other.niks) else Likeness(CERTAIN, {"nik": 100})
@@ -263,12 +265,13 @@ def _alike(one: Registration, mine: int, other: Registration, yours: int) -> Lik
 
 
 _ENOUGH: Final = {"unknown": 92, "exact": 80, "near": 90}
-"""How alike names must be: where no parent can be compared, on one day or one swapped, on days near each other."""
+"""Least likeness of names, percent: `unknown` where no parent can be compared, `exact` for the same or a swapped birth date,
+`near` for close ones."""
 _PARENT_ENOUGH: Final = 85
 
 
 def _parents_alike(one: Registration, other: Registration) -> int | None:
-    """Compare mothers, else fathers; None where neither is known of both."""
+    """Compare the mothers, or if one is unknown the fathers; None if neither is known on both sides."""
     for mine, yours in zip(one.parents, other.parents, strict=True):
         if mine and yours:
             return max(starmap(likeness, product(mine, yours)))
@@ -276,7 +279,7 @@ def _parents_alike(one: Registration, other: Registration) -> int | None:
 
 
 def _names_alike(one: Registration, mine: int, other: Registration, yours: int, parent: int | None) -> int:
-    """Compare names; a newborn's who has none yet (By. Ny. Contoh) is any name, if the mother is the same."""
+    """Compare the children's names. A newborn without a name (By. Ny. Contoh) matches any name if the mother is the same."""
     name, its_name = one.names[mine], other.names[yours]
     unnamed, its_unnamed = _mother_in(name), _mother_in(its_name)
     if unnamed is None and its_unnamed is None:
@@ -285,10 +288,10 @@ def _names_alike(one: Registration, mine: int, other: Registration, yours: int, 
         return likeness(unnamed, its_unnamed) if unnamed and its_unnamed else 0
     mother = unnamed if unnamed is not None else its_unnamed
     mothers = (other if unnamed is not None else one).parents[0]
-    told = max((likeness(mother or (), known) for known in mothers), default=0)
-    return max(told, parent or 0)
+    by_mother = max((likeness(mother or (), known) for known in mothers), default=0)
+    return max(by_mother, parent or 0)
 
 
 def _mother_in(name: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Give the mother's name out of a newborn's; None if the child has a name of its own."""
+    """Return the mother's name from a newborn's provisional name; None if the child has its own name."""
     return name[1:] if name and name[0] in _UNNAMED else None

@@ -1,11 +1,10 @@
-"""Which children are one person: those whose records were linked (`same_as`), and who of them speaks for all.
+"""Linked records (`same_as`), and the canonical record of each group: two records that are one child.
 
-Rules kept here:
-- A link is the one live value of a child's `same_as`. While that is in conflict it links nobody: a person settles it first.
-- Links have no direction for reading: all who hang together, in chains, stars or rings, are one person.
-- A link to a child who is not here yet begins to hold when that child arrives. One to who was erased links nobody.
-- The head is the first of them by: not removed, registered, least id. `person_id` of all is the head's id, and one's own for
-  a child who is linked to nobody. It is a function of the records as they stand, so no order of arrival matters.
+- A link is the only live value of a child's `same_as`. In conflict it links nothing, until a person decides.
+- Links have no direction: all records that are connected, directly or through others, are one person.
+- A link to a child that has not arrived yet takes effect when it arrives. A link to an erased child has no effect.
+- The canonical record is the first by: not removed, registered, lowest id. Its id is the `person_id` of the whole group; a
+  child without links has its own id. This follows from the records as they are, whatever the order in which they arrived.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -24,7 +23,7 @@ from sync_protocol import RecordState
 
 
 class Node(NamedTuple):
-    """What of a child decides whom it belongs with."""
+    """The columns of a child that decide its group."""
 
     same_as: str | None
     registered: bool
@@ -32,11 +31,11 @@ class Node(NamedTuple):
 
 
 def canonical_ids(children: Mapping[str, Node]) -> dict[str, str]:
-    """Give each child's head: `person_id`.
+    """Return the canonical id (`person_id`) of each child.
 
     Parameters
     ----------
-    children : whole groups, by id; a link to who is not among them links nobody
+    children : whole groups, by id; a link to a child that is not among them has no effect
     """
     root = {child_id: child_id for child_id in children}
 
@@ -61,8 +60,14 @@ def canonical_ids(children: Mapping[str, Node]) -> dict[str, str]:
 def linked_ids(
     session: Session, district: str, child_ids: Collection[str], targets: Iterable[str] = ()
 ) -> set[str]:
-    """Find all who are one person with some children, or would be, were those linked to `targets`; the children themselves
-    left out. One statement where nobody is linked."""
+    """Find the other members of some children's groups.
+
+    Takes one statement where no child is linked.
+
+    Parameters
+    ----------
+    targets : children to whom a link is about to be made: their groups are included
+    """
     known, asked, found = set(child_ids), set(child_ids), set(targets)
     while asked:
         given = {"district": district, "among": sorted(asked)}
@@ -74,7 +79,7 @@ def linked_ids(
 
 @cache
 def _linked() -> Any:
-    """Find who shares a person with some children, and who names one of them."""
+    """Select the children with the same `person_id` as some children, and those whose `same_as` names one of them."""
     one, other = table(Child).alias("one").c, table(Child).alias("other").c
     sharing = select(other.id).where(
         one.district == bindparam("district"),
@@ -88,12 +93,12 @@ def _linked() -> Any:
 
 
 def group_of(session: Session, district: str, child_ids: Collection[str]) -> list[str]:
-    """Give some children and all who are one person with any of them, in order of id."""
+    """Return some children and the other members of their groups, sorted."""
     return sorted({*child_ids, *linked_ids(session, district, child_ids)})
 
 
 def claimed(session: Session, hub: AppContext, child_ids: Collection[str]) -> set[str]:
-    """Give whom children name whose `same_as` is in conflict: any of them may be left when it is settled."""
+    """Return every child named by a `same_as` in conflict of some children: any of them may be chosen when it is settled."""
     given = {"district": hub.district, "among": sorted(child_ids)}
     found: set[str] = set()
     for row in session.connection().execute(_disputing(), given):

@@ -1,10 +1,9 @@
-"""Who needs a second look, and what is being done about it: the queue's rows, derived from flags and follow-ups.
+"""The rows of the review queue: who needs a second look and what is being done, derived from flags and follow-ups.
 
-Rules kept here:
-- There is a row for each person who has a flag, or for whom work is open. Everything in it follows from the flags, the
-  follow-ups and the child's post as they stand, so no order of arrival matters.
-- `waiting` while a task is open, else `taken` while somebody has charge, else `closed` if whoever closed the case had every
-  flag of today on the screen, else `new`. A flag that is raised after a closing opens the case again by itself.
+- Each person with a flag or an open task has a row. It follows from the present flags, follow-ups and post of the child,
+  whatever the order in which they arrived.
+- Status: `waiting` while a task is open; else `taken` while somebody is responsible; else `closed` if every present flag was
+  on the screen when the case was closed; else `new`. So a flag raised after that opens the case again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +23,15 @@ from server.database.models import Attention, FollowUp, table
 NEW, TAKEN, WAITING, CLOSED = "new", "taken", "waiting", "closed"
 STATUSES: Final = (NEW, TAKEN, WAITING, CLOSED)
 RED: Final = 1
-"""The urgency that wants the health centre today."""
+"""The urgency of flags that need the health centre today."""
 RANKS: Final = {rule: place for place, rule in enumerate(RULES)}
-"""The rules from the gravest on, as they are listed."""
+"""The place of each rule in RULES, the most serious first."""
 NO_FLAG: Final = 5
-"""The urgency of somebody who has no flag, but for whom work is open."""
+"""The urgency of a person without a flag but with an open task."""
 OEDEMA_DISTANCE: Final = 99.0
-"""Stands for the distance from the median of a child whose oedema voids its scores."""
+"""Used as the distance from the median (SD) of a child with oedema, whose weight scores are undefined."""
 TAKE: Final = "take"
-"""The action by which somebody takes charge of a child; its result closes the case."""
+"""The action with which somebody becomes responsible for a child; its result closes the case."""
 
 
 COLUMNS: Final = (
@@ -50,15 +49,15 @@ class Raised(NamedTuple):
 
 
 class QueuePerson(NamedTuple):
-    """Somebody as far as the queue goes: the head's post and birth date (None if unknown), and the flags that now stand."""
+    """What the queue needs of a person: post and birth date of the canonical record, and the present flags."""
 
     post_id: str
     born_on: date | None
     flags: Sequence[Raised]
 
 
-class Facts(NamedTuple):
-    """What of a follow-up its child's row of the queue depends on."""
+class FollowUpFacts(NamedTuple):
+    """The columns of a follow-up that a row of the queue depends on."""
 
     child_id: str
     task: str
@@ -71,7 +70,7 @@ class Facts(NamedTuple):
 
 
 def flag_seen(rule: str, subject: str, details: str) -> str:
-    """Name a flag as it was on the screen: by its measurement, else by what it says.
+    """Identify a flag as it was shown: by its measurement, or without one by its details.
 
     Parameters
     ----------
@@ -86,34 +85,36 @@ def derive(
     district: str,
     persons: Mapping[str, QueuePerson],
     members: Mapping[str, str],
-    fresh: Mapping[tuple[str, str], Mapping[str, Any]],
+    pending: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> None:
-    """Add to `writes` what of the queue changes.
+    """Add the rows of the queue that change to `writes`.
 
     Parameters
     ----------
-    persons : by the head's id
-    members : the head of everybody who was looked at
-    fresh : rows of follow-ups that are not written yet, by child and task; they stand for the stored ones
+    persons : by canonical id
+    members : the canonical id of every child concerned
+    pending : follow-ups that are not written yet, by child and task; they take the place of stored ones
     """
     given = {"district": district, "among": sorted(members)}
     connection = session.connection()
-    known = {row[:2]: Facts._make(row) for row in connection.execute(_follow_ups(), given)}
-    known |= {key: Facts._make(row[name] for name in Facts._fields) for key, row in fresh.items()}
-    work: dict[str, list[Facts]] = {}
+    known = {row[:2]: FollowUpFacts._make(row) for row in connection.execute(_follow_ups(), given)}
+    known |= {
+        key: FollowUpFacts._make(row[name] for name in FollowUpFacts._fields) for key, row in pending.items()
+    }
+    work: dict[str, list[FollowUpFacts]] = {}
     for (child_id, _), facts in sorted(known.items(), key=lambda item: item[0][::-1]):
         if child_id in members and not facts.removed:
             work.setdefault(members[child_id], []).append(facts)
     stored = {row[0]: row for row in connection.execute(_rows(), given)}
     wanted = {}
-    for head, person in persons.items():
-        row = _row(person.flags, work.get(head, ()))
+    for canonical_id, person in persons.items():
+        row = _row(person.flags, work.get(canonical_id, ()))
         if row is not None:
-            wanted[head] = (head, person.post_id, person.born_on, *row)
+            wanted[canonical_id] = (canonical_id, person.post_id, person.born_on, *row)
     changed = [
         {"district": district, **dict(zip(COLUMNS, row, strict=True))}
-        for head, row in wanted.items()
-        if stored.get(head) != row
+        for canonical_id, row in wanted.items()
+        if stored.get(canonical_id) != row
     ]
     gone = [
         {"district": district, "child_id": child_id} for child_id in sorted(stored.keys() - wanted.keys())
@@ -122,8 +123,8 @@ def derive(
     writes.upsert(table(Attention), changed)
 
 
-def _row(flags: Sequence[Raised], work: Iterable[Facts]) -> tuple[Any, ...] | None:
-    """Give a person's row from `urgency` on; None if there is nothing to look at and nothing to do."""
+def _row(flags: Sequence[Raised], work: Iterable[FollowUpFacts]) -> tuple[Any, ...] | None:
+    """Return a person's columns from `urgency` on; None without a flag and without an open task."""
     open_, covered = [], set()
     for facts in work:
         if not facts.resulted:
@@ -150,14 +151,20 @@ def _row(flags: Sequence[Raised], work: Iterable[Facts]) -> tuple[Any, ...] | No
 
 
 def rules_text(rules: Iterable[str]) -> str:
-    """Write down which rules stand, each once and between spaces, so that one is found and people of one set are counted
-    without a look at their flags."""
+    """Return the names of rules sorted, each once and between spaces: queries search this text, and group people by it."""
     return "".join(f" {rule}" for rule in sorted(set(rules))) + " "
 
 
 class RuleSummary(NamedTuple):
-    """What follows from the rules of a person's flags: the highest urgency, how many are red, how grave the gravest is, and
-    `rules_text`."""
+    """What follows from the rules of a person's flags.
+
+    Parameters
+    ----------
+    urgency : of the most urgent flag
+    reds : number of flags with urgency RED
+    rank : of the most serious rule (RANKS)
+    text : `rules_text`
+    """
 
     urgency: int
     reds: int
@@ -177,19 +184,22 @@ def _rules_of(flags: Iterable[Raised]) -> RuleSummary:
 
 
 def place(flags: Sequence[Raised]) -> float:
-    """Give a person's place in the queue, a number that orders it from the lowest on: by urgency, then by how many red flags
-    there are, then by the gravest flag, then by how far the worst score lies from the median (a hundredth counts)."""
+    """Return a person's sort key in the queue; the lowest comes first.
+
+    Ordered by urgency, then number of red flags, then most serious rule, then distance of the worst score from the median
+    (SD, to two decimals).
+    """
     rules, worst = _rules_of(flags), max(map(_distance, flags), default=0.0)
     whole = rules.urgency * 1_000_000 + (MOST_REDS - rules.reds) * 10_000 + rules.rank * 100
     return round(whole + MOST_DISTANCE - min(worst, MOST_DISTANCE), 2)
 
 
 MOST_REDS, MOST_DISTANCE = 49, 99.99
-"""There are fewer red rules than that, and no score lies as far from the median."""
+"""Upper bounds for `place`: the number of red flags, and the distance of a score from the median (SD)."""
 
 
 def _distance(flag: Raised) -> float:
-    """Give how far a flag's score lies from the median, SD; 0 where it has none."""
+    """Return how far a flag's score lies from the median, SD; 0 without a score."""
     if flag.rule == "oedema":
         return OEDEMA_DISTANCE
     return abs(float(orjson.loads(flag.details).get("z", 0)))
@@ -198,7 +208,9 @@ def _distance(flag: Raised) -> float:
 @cache
 def _follow_ups() -> Select[*tuple[Any, ...]]:
     c = table(FollowUp).c
-    columns = [cast(c[name], Text()) if name in ("child_id", "task") else c[name] for name in Facts._fields]
+    columns = [
+        cast(c[name], Text()) if name in ("child_id", "task") else c[name] for name in FollowUpFacts._fields
+    ]
     return select(*columns).where(c.district == bindparam("district"), among(c.child_id))
 
 

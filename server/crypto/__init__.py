@@ -1,5 +1,8 @@
-"""Cryptography: `vault` holds the keys of a district and of each child, `key_file` the file they lie in, `sealed_batch` the
-form of a batch that somebody else carries.
+"""Cryptography.
 
-`vault` alone imports the library `cryptography`; nothing here knows the database.
+    vault          the keys of a district and of each child: encrypts, decrypts, signs; passwords and digests
+    key_file       the file with the master keys, plain or wrapped by a key service
+    sealed_batch   the form of a carried batch and of its receipt
+
+Only `vault` imports the library `cryptography`. Nothing here knows the database.
 """

@@ -1,12 +1,14 @@
-"""The file in which the master keys lie, and a key service that may keep it shut.
+"""The file with the master keys, and the key service that may wrap it.
 
     plain    {"masters": {"1": …}, "index_key": …, "session_secret": …}: JSON, keys in base64, mode 0600
     wrapped  {"wrapped": {"key": …, "content": …}}: that JSON under a random key, which only the key command can unwrap
 
-Rules kept here: a key file is only ever replaced whole, by one process at a time, and no master key that was in it is lost
-by that; a wrapped file is opened by the command and nothing else, and what it answers is never written down or told. The
-command (POSYANDU_KEY_COMMAND) is run with one more argument: `wrap` reads a key in base64 from standard input and writes
-text of its own, `unwrap` reads that text and writes the key, as a few lines around a cloud's key service do.
+- A key file is only replaced as a whole, by one process at a time; replacing never loses a master key.
+- Only the key command opens a wrapped file. What the command answers is never stored or logged.
+
+The command (POSYANDU_KEY_COMMAND) gets one more argument. With `wrap` it reads a key in base64 from standard input and
+writes a text of its choice; with `unwrap` it reads that text and writes the key. It may be a short script around a cloud key
+service.
 """
 
 import base64
@@ -29,10 +31,10 @@ import structlog
 from server.crypto.vault import KEY_BYTES, ChildKey, Keys, KeyUnusable, seal, unseal
 
 COMMAND_SECONDS: Final = 20.0
-"""How long a key command may take: a service far away, asked once when a process starts."""
+"""Time limit of a key command: it may call a distant service, once when a process starts."""
 AGAIN_SECONDS: Final = 5.0
-"""After which a key file that could not be read is tried again."""
-_BOUND: Final = "posyandu-sync/key-file/1"
+"""Pause before an unreadable key file is tried again."""
+_BOUND_TO: Final = "posyandu-sync/key-file/1"
 
 Read = TypeVar("Read")
 
@@ -43,13 +45,13 @@ def load_keys(path: Path, *, create: bool, command: str = "") -> Keys:
     Parameters
     ----------
     path : JSON, mode 0600
-    create : make one with fresh keys if there is none (only for a new installation), wrapped if there is a command
-    command : what opens a wrapped file
+    create : create a missing file with new keys (only for a new installation), wrapped if there is a command
+    command : the key command, which opens a wrapped file; "" for none
 
     Raises
     ------
     KeyUnusable
-        No file and `create` is False, a file that is not a key file, or a command that does not open it.
+        There is no file and `create` is False, it is not a key file, or the command does not open it.
     """
     if not path.exists():
         if not create:
@@ -61,11 +63,11 @@ def load_keys(path: Path, *, create: bool, command: str = "") -> Keys:
         )
         _write(
             path, _content(fresh, command), os.link
-        )  # never replaces keys that another process has just made
-    content = _understood(path, lambda: dict(json.loads(path.read_text())))
+        )  # a link never replaces keys that another process has just made
+    content = _parsed(path, lambda: dict(json.loads(path.read_text())))
     if "wrapped" in content:
         content = _unwrapped(path, content["wrapped"], command)
-    keys = _understood(
+    keys = _parsed(
         path,
         lambda: Keys(
             {int(version): base64.b64decode(key) for version, key in content["masters"].items()},
@@ -79,7 +81,8 @@ def load_keys(path: Path, *, create: bool, command: str = "") -> Keys:
     return keys
 
 
-def _understood(path: Path, read: Callable[[], Read]) -> Read:
+def _parsed(path: Path, read: Callable[[], Read]) -> Read:
+    """Return what `read` returns; KeyUnusable if the content of the file is not what it expects."""
     try:
         return read()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -87,29 +90,31 @@ def _understood(path: Path, read: Callable[[], Read]) -> Read:
 
 
 def is_wrapped(path: Path) -> bool:
-    """Say whether a key file needs the command to be opened."""
-    return "wrapped" in _understood(path, lambda: dict(json.loads(path.read_text())))
+    """Say whether a key file is wrapped, so that only the key command opens it."""
+    return "wrapped" in _parsed(path, lambda: dict(json.loads(path.read_text())))
 
 
 class KeyFile:
-    """A key file that a process has read, and may have to read again because it was replaced."""
+    """A key file that a process has read, and reads again when it is replaced."""
 
     def __init__(self, path: Path, command: str) -> None:
         self._path, self._command = path, command
-        self._seen = self._look()
+        self._stamp = self._present_stamp()
         self._again_at = 0.0
 
     def read(self, *, create: bool) -> Keys:
         """Read the keys, as `load_keys`."""
         keys = load_keys(self._path, create=create, command=self._command)
-        self._seen = self._look()
+        self._stamp = self._present_stamp()
         return keys
 
     def renewed(self) -> Keys | None:
-        """Give the keys if the file is another one than when it was read last. One that cannot be read now is told in the
-        log and tried again a little later: until then the process goes on with the keys that it has."""
-        look = self._look()
-        if look is None or look == self._seen or time.monotonic() < self._again_at:
+        """Return the keys if the file was replaced since it was last read, else None.
+
+        An unreadable file is logged and tried again after AGAIN_SECONDS; until then the process keeps the keys that it has.
+        """
+        stamp = self._present_stamp()
+        if stamp is None or stamp == self._stamp or time.monotonic() < self._again_at:
             return None
         try:
             keys = load_keys(self._path, create=False, command=self._command)
@@ -118,10 +123,11 @@ class KeyFile:
             log.warning("key-file-unreadable", error=type(error).__name__)
             self._again_at = time.monotonic() + AGAIN_SECONDS
             return None
-        self._seen = look
+        self._stamp = stamp
         return keys
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _present_stamp(self) -> tuple[int, int, int] | None:
+        """Return inode, size and time of the file, which change when it is replaced; None without a file."""
         try:
             found = self._path.stat()
         except OSError:
@@ -133,7 +139,7 @@ class KeyFile:
 
 
 def add_master(path: Path, command: str) -> int:
-    """Add a fresh master key, from now on the newest; give its version. The caller holds `changing(path)`."""
+    """Add a new master key, from now on the newest, and return its version. The caller holds `changing(path)`."""
     keys = load_keys(path, create=False, command=command)
     masters = {**keys.masters, keys.newest + 1: secrets.token_bytes(KEY_BYTES)}
     _write(path, _content(replace(keys, masters=masters), command), os.replace)
@@ -141,36 +147,36 @@ def add_master(path: Path, command: str) -> int:
 
 
 def retire_master(path: Path, command: str, version: int) -> None:
-    """Take an old master key out of the file: what is under it cannot be read any more, by anyone."""
+    """Remove an old master key from the file: what is encrypted under it can never be read again."""
     keys = load_keys(path, create=False, command=command)
     if version not in keys.masters or version == keys.newest:
         raise KeyUnusable(
-            f"master key {version} is the newest, or not in the key file: there is nothing to retire"
+            f"master key {version} is the newest one or not in the key file, so it cannot be retired"
         )
     masters = {number: key for number, key in keys.masters.items() if number != version}
     _write(path, _content(replace(keys, masters=masters), command), os.replace)
 
 
 def rewrite(path: Path, before: str, after: str) -> None:
-    """Bring a key file under another command, or under none ("")."""
+    """Write a key file for another key command, or for none ("")."""
     _write(path, _content(load_keys(path, create=False, command=before), after), os.replace)
 
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Be the only one who changes a key file.
+    """Be the only process that changes a key file.
 
     Raises
     ------
     KeyUnusable
-        Somebody else does.
+        Another process is changing it.
     """
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise KeyUnusable("the keys are being changed by another command: wait until it has ended") from error
+        raise KeyUnusable("another command is changing the keys: wait until it has ended") from error
     try:
         yield
     finally:
@@ -187,19 +193,22 @@ def _content(keys: Keys, command: str) -> dict[str, Any]:
         return plain
     key = secrets.token_bytes(KEY_BYTES)
     wrapped = _ask(command, "wrap", _text(key))
-    if _key_from(command, wrapped) != key:  # before anything rests on it
-        raise KeyUnusable(f"{_name(command)}: does not unwrap what it has wrapped itself; mend it first")
+    if _key_from(command, wrapped) != key:  # checked before anything depends on it
+        raise KeyUnusable(f"{_name(command)}: does not unwrap what it has just wrapped; repair it first")
     return {
-        "wrapped": {"key": wrapped, "content": _text(seal(ChildKey(key), json.dumps(plain).encode(), _BOUND))}
+        "wrapped": {
+            "key": wrapped,
+            "content": _text(seal(ChildKey(key), json.dumps(plain).encode(), _BOUND_TO)),
+        }
     }
 
 
 def _unwrapped(path: Path, wrapped: Any, command: str) -> dict[str, Any]:
     if not command:
         raise KeyUnusable(f"{path} is wrapped by a key command: set POSYANDU_KEY_COMMAND to it")
-    key, content = _understood(path, lambda: (str(wrapped["key"]), base64.b64decode(wrapped["content"])))
-    opened = unseal(ChildKey(_key_from(command, key)), content, _BOUND)
-    return _understood(path, lambda: dict(json.loads(opened)))
+    key, content = _parsed(path, lambda: (str(wrapped["key"]), base64.b64decode(wrapped["content"])))
+    opened = unseal(ChildKey(_key_from(command, key)), content, _BOUND_TO)
+    return _parsed(path, lambda: dict(json.loads(opened)))
 
 
 def _key_from(command: str, wrapped: str) -> bytes:
@@ -216,7 +225,7 @@ def _key_from(command: str, wrapped: str) -> bytes:
 
 
 def _ask(command: str, what: str, given: str) -> str:
-    """Run the key command; what it says of an error is told by its first line."""
+    """Run the key command and return its answer. Of its error output only the first line is passed on."""
     name = f"{_name(command)} {what}"
     try:
         done = subprocess.run(
@@ -229,20 +238,20 @@ def _ask(command: str, what: str, given: str) -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise KeyUnusable(
-            f"{name}: no answer in {COMMAND_SECONDS:.0f} seconds; is the key service within reach?"
+            f"{name}: no answer in {COMMAND_SECONDS:.0f} seconds; can the key service be reached?"
         ) from error
     except (OSError, ValueError) as error:
         raise KeyUnusable(f"{name}: cannot be run ({error}); check POSYANDU_KEY_COMMAND") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines()[:1] or ["nothing said"]
-        raise KeyUnusable(f"{name}: ended with status {done.returncode}: {said[0][:200]}")
+        first_line = done.stderr.strip().splitlines()[:1] or ["no error message"]
+        raise KeyUnusable(f"{name}: ended with status {done.returncode}: {first_line[0][:200]}")
     if not done.stdout.strip():
-        raise KeyUnusable(f"{name}: ended well and answered nothing; see docs/keys.md")
+        raise KeyUnusable(f"{name}: ended without an error but answered nothing; see docs/keys.md")
     return done.stdout.strip()
 
 
 def _name(command: str) -> str:
-    """Name a command without its arguments, which may hold a secret."""
+    """Return a command without its arguments, which may contain a secret."""
     return f"key command {command.split()[0]}"
 
 
@@ -251,7 +260,7 @@ def _text(raw: bytes) -> str:
 
 
 def _write(path: Path, content: Mapping[str, Any], put: Callable[[Path, Path], None]) -> None:
-    """Write a key file beside its place, then put it there: whole, and on the disk."""
+    """Write a key file under another name, flush it to disk, then move it into place with `put`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -262,13 +271,13 @@ def _write(path: Path, content: Mapping[str, Any], put: Callable[[Path, Path], N
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             put(part, path)
-        _settle(path.parent)
+        _flush_directory(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _settle(directory: Path) -> None:
-    """Make sure that a new name is on the disk too."""
+def _flush_directory(directory: Path) -> None:
+    """Flush a directory to disk, so that a new name survives a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

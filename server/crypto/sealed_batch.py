@@ -1,12 +1,15 @@
-"""The form of a batch that somebody else carries, and of the receipt that travels back: both ends of it.
+"""The form of a carried batch (a "letter") and of the receipt that travels back, for both ends.
 
     letter  = {"sealed": {"v": 1, "key": …, "enc": …, "ciphertext": …}}: HPKE to the server's public key of
               gzip of {"batch": …, "signature": …, "reply": 16 random bytes}
     receipt = {"sealed_receipt": {"v": 1, "letter": …, "ciphertext": …}}: AES-128-GCM under `reply`, bound to the letter
 
-Rules kept here: the carrier learns how long a letter is and nothing else; a receipt opens with the slip that the tablet kept
-when it sealed that letter, and with nothing else, so whoever can write one has read the letter: the server. What is unpacked
-is bounded before it is parsed. Clients in Python use `seal_batch` and `open_receipt`.
+- The carrier learns the length of a letter and nothing else.
+- A receipt is encrypted with the key `reply` that only the tablet (in its slip) and the reader of the letter have. So a
+  receipt that can be decrypted comes from the server.
+- The size of unpacked content is limited before it is parsed.
+
+Clients in Python use `seal_batch` and `open_receipt`.
 """
 
 import gzip
@@ -41,8 +44,9 @@ _NAME_LENGTH: Final = 22
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What a tablet keeps of a letter that it gave away: its name, and the key that opens its receipt. It is kept until the
-    receipt is here or everything in the letter is acknowledged otherwise.
+    """What a tablet keeps of a letter that it handed over: its name, and the key that decrypts its receipt.
+
+    Kept until the receipt arrives, or all changes in the letter are acknowledged otherwise.
     """
 
     letter: str
@@ -68,7 +72,7 @@ def seal_batch(envelope: Mapping[str, Json], sealing_key: Mapping[str, Any]) -> 
 
     Returns
     -------
-    (letter to hand over, slip to keep)
+    the letter to hand over, and the slip to keep
     """
     reply_key = new_reply_key()
     plain = orjson.dumps({**envelope, "reply": base64url(reply_key)})
@@ -90,7 +94,7 @@ def open_receipt(answer: Json, slip: Slip) -> Receipt:
     ValueError
         Not in the form of a sealed receipt.
     KeyUnusable
-        Of another letter, altered, or not written by the server.
+        The receipt is of another letter, altered, or not written by the server.
     """
     if check_sealed_receipt(answer):
         raise ValueError("this is no sealed receipt")
@@ -102,12 +106,12 @@ def open_receipt(answer: Json, slip: Slip) -> Receipt:
 
 
 def name_of(sealed: bytes) -> str:
-    """Name a letter by what was sealed, encapsulated key included: no two letters have one name."""
+    """Return the name of a letter: a digest of the encapsulated key and ciphertext, so no two letters share one."""
     return base64url(sha256(sealed))[:_NAME_LENGTH]
 
 
 def read_letter(vault: Vault, handed_over: object) -> Sealed:
-    """Check the form of what a carrier brought and that it is for us.
+    """Check the form of a letter, and that it was sealed to a key of this server.
 
     Raises
     ------
@@ -127,16 +131,16 @@ def open_letter(vault: Vault, sealed: Sealed, *, max_bytes: int, max_depth: int)
 
     Parameters
     ----------
-    max_bytes, max_depth : of what is inside, unpacked
+    max_bytes, max_depth : limits of the unpacked content
 
     Returns
     -------
-    (the signed batch, unchecked but for being JSON; what its receipt is sealed with)
+    the signed batch, JSON but otherwise unchecked, and the slip with which its receipt is sealed
 
     Raises
     ------
     Problem
-        `sealed-unreadable`: altered or cut short; of what is inside: `body-not-gzip`, `body-not-json`, `body-too-deep`,
+        `sealed-unreadable`: altered or truncated; for the content: `body-not-gzip`, `body-not-json`, `body-too-deep`,
         `batch-too-large`
     MalformedBatch
         There is no key for the receipt.
@@ -150,7 +154,7 @@ def open_letter(vault: Vault, sealed: Sealed, *, max_bytes: int, max_depth: int)
 
 
 def seal_receipt(receipt: bytes, slip: Slip) -> dict[str, Any]:
-    """Seal a receipt (JSON) so that only the tablet opens it that sealed the letter."""
+    """Seal a receipt (JSON) so that only the tablet that sealed the letter can open it."""
     sealed = seal(reply_cipher(slip.reply_key), receipt, _bound_to(slip.letter))
     return {"sealed_receipt": {"v": 1, "letter": slip.letter, "ciphertext": base64url(sealed)}}
 

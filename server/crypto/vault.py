@@ -1,13 +1,15 @@
-"""All cryptography, and the only importer of `cryptography`.
+"""All cryptography; the only importer of the library `cryptography`.
 
-Keys: a key file (`keyfile`) holds numbered master keys. A district's key is derived from a master key (HKDF, the
-district's code in `info`), so a version is one line in a file however many districts there are. Each child has a random
-key, wrapped by its district's key; destroying the wrapped key erases the person everywhere, ledger and backups of rows
-included. NIKs are found by a blind index (HMAC under a key of its own). What somebody carries to the server is sealed to
-a public key (HPKE); its private half follows from the master key, so it is in every copy of the key file and is renewed
-with the master key, older ones staying usable. So do the key that signs checkpoints of the log (Ed25519) and the one under
-which backups lie: a symmetric one, so that only who has the key file makes a backup that is believed. Nothing here logs,
-and no plaintext leaves but as a return value.
+- The key file (`key_file`) holds numbered master keys. Derived from each (HKDF), so that a rotation renews them too, while
+  those of older versions stay usable:
+  - a district's key (the district's code is in `info`): one master key serves any number of districts;
+  - the key pair to which carried batches are sealed (HPKE): its private key is in every copy of the key file;
+  - the key that signs checkpoints of the log (Ed25519);
+  - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
+- Each child has a random key, wrapped by the district's key. Destroying the wrapped key erases the person everywhere, in the
+  ledger and in backups too.
+- A NIK is found by a blind index: HMAC under a key of its own, which is never rotated.
+- Nothing is logged here; plaintext leaves only as a return value.
 """
 
 import base64
@@ -32,23 +34,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NONCE_BYTES = 12
 VERSION_BYTES = 2
-"""In front of what is sealed for the district: under which version of the master key."""
+"""Length of the master key's version, which precedes everything encrypted under the district's key."""
 KEY_BYTES = 32
 REPLY_KEY_BYTES = 16
 TAG_BYTES = 16
-"""How much longer than its content a chunk of a sealed file is."""
+"""Length that encryption adds to a chunk of a file."""
 ENCAPSULATED_BYTES = 65
 """Length of HPKE's encapsulated key: an uncompressed point of P-256 (RFC 9180 section 7.1)."""
 _HPKE = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
 
 
 class KeyUnusable(Exception):
-    """A key is missing, destroyed or does not fit what it should open. The text says which and what to do."""
+    """A key is missing, destroyed, or the wrong one. The text says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The content of a key file: master keys by version, and keys with one purpose each."""
+    """The content of a key file: master keys by version, the key of the blind index, and the secret of web sessions."""
 
     masters: Mapping[int, bytes]
     index_key: bytes
@@ -60,12 +62,12 @@ class Keys:
 
 
 ChildKey = AESGCM
-"""A child's key, unwrapped and ready; other rooms pass it on and never look inside."""
+"""A child's unwrapped key. Other packages only pass it on."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """What follows from one state of the key file, for one district."""
+class _DerivedKeys:
+    """Everything derived from one version of the key file, for one district."""
 
     newest: int
     wrapping: Mapping[int, AESGCM]
@@ -75,7 +77,7 @@ class _Opened:
     backups: Mapping[str, tuple[int, bytes]]
 
     @classmethod
-    def of(cls, keys: Keys, district: str) -> "_Opened":
+    def of(cls, keys: Keys, district: str) -> "_DerivedKeys":
         wrapping = {
             version: AESGCM(_derive(master, f"district/{district}"))
             for version, master in keys.masters.items()
@@ -98,79 +100,79 @@ class _Opened:
 
 
 class Vault:
-    """Seals and opens what is personal in one district.
+    """Encrypts and decrypts the personal data of one district.
 
     Parameters
     ----------
-    renewed : gives the keys if the key file has changed since it was asked last, else None: so a process that has long been
-        at work follows a rotation. It is asked before anything is sealed, and where a key is missing
+    renewed : returns the keys if the key file has changed since the last call, else None, so that a running process follows
+        a rotation. Called before anything is encrypted, and when a key is missing
     """
 
     def __init__(self, keys: Keys, district: str, renewed: Callable[[], Keys | None] = lambda: None) -> None:
         self._district = district
         self._index_key = keys.index_key
-        self._opened = _Opened.of(keys, district)
+        self._derived = _DerivedKeys.of(keys, district)
         self._renewed = renewed
 
-    def _latest(self) -> _Opened:
-        """Give the keys as the key file has them now."""
+    def _latest(self) -> _DerivedKeys:
+        """Return the keys as they are in the key file now."""
         keys = self._renewed()
         if keys is not None:
-            self._opened = _Opened.of(keys, self._district)
-        return self._opened
+            self._derived = _DerivedKeys.of(keys, self._district)
+        return self._derived
 
     def _of_version(self, version: int) -> AESGCM:
-        """Give the district's key of a version.
+        """Return the district's key of a version.
 
         Raises
         ------
         KeyUnusable
             Its master key is not in the key file.
         """
-        found = self._opened.wrapping.get(version) or self._latest().wrapping.get(version)
+        found = self._derived.wrapping.get(version) or self._latest().wrapping.get(version)
         if found is None:
             raise KeyUnusable(f"master key {version} is not in the key file: restore it from your backup")
         return found
 
     @property
     def versions(self) -> list[int]:
-        """The versions of all master keys that are held."""
+        """The versions of all master keys in the key file."""
         return sorted(self._latest().wrapping)
 
     @property
     def newest(self) -> int:
-        """The version under which everything is sealed from now on."""
+        """The version that new data are encrypted under."""
         return self._latest().newest
 
     def checkpoint_keys(self) -> dict[str, str]:
-        """Give the public keys of checkpoints by id, 32 bytes in base64url each; the newest first."""
+        """Return the public keys of checkpoints by id, 32 bytes in base64url each; the newest first."""
         return {id_: base64url(_raw_public(key)) for id_, key in self._latest().signing.items()}
 
     def sign_checkpoint(self, message: bytes) -> dict[str, str]:
-        """Sign (Ed25519, RFC 8032) with the key of every master key that is held: signature by the key's id, in base64url.
+        """Sign (Ed25519, RFC 8032) with the keys of all versions; return signatures in base64url by the id of the key.
 
-        Whoever noted an older public key can so still check what is signed after a rotation.
+        So anyone who noted an older public key can still verify what is signed after a rotation.
         """
         return {id_: base64url(key.sign(message)) for id_, key in self._latest().signing.items()}
 
     def backup_keys(self) -> dict[str, int]:
-        """Give the keys that open backups, by a name that tells nothing of them: the version of each; the newest first."""
+        """Return the version of each backup key by its id, the newest first; an id reveals nothing about its key."""
         return {id_: version for id_, (version, _) in self._latest().backups.items()}
 
     def backup_cipher(self, key: str, header: bytes) -> "FileCipher":
-        """Make what seals and opens one backup.
+        """Return the cipher of one backup file.
 
         Parameters
         ----------
-        key : one of `backup_keys`
-        header : what stands in clear before the chunks, whole, with something random in it: another header is another key
+        key : an id of `backup_keys`
+        header : the whole plain header of the file, with random bytes in it: each header gives another key
 
         Raises
         ------
         KeyUnusable
             The key is not in the key file.
         """
-        found = self._opened.backups.get(key) or self._latest().backups.get(key)
+        found = self._derived.backups.get(key) or self._latest().backups.get(key)
         if found is None:
             raise KeyUnusable(
                 f"backup key {key} is not in the key file: restore it from your backup of the keys"
@@ -179,36 +181,36 @@ class Vault:
         return FileCipher(HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(found[1]))
 
     def sealing_key(self) -> dict[str, Any]:
-        """Give the public key to seal to, and its id: what every tablet is told."""
+        """Return the public key that tablets seal batches to, and its id."""
         public = self._latest().sealing_public
         return {"key": key_id(public), "public_key": jwk_of(public)}
 
     def holds(self, sealing_key_id: str) -> bool:
-        """Say whether something was sealed to a key of this installation, the newest or an older one."""
-        return sealing_key_id in self._opened.sealing or sealing_key_id in self._latest().sealing
+        """Say whether a sealing key is of this installation, the newest or an older one."""
+        return sealing_key_id in self._derived.sealing or sealing_key_id in self._latest().sealing
 
     def open_sealed(self, sealing_key_id: str, sealed: bytes, purpose: str) -> bytes:
-        """Open what `seal_to` sealed to a key of this installation.
+        """Decrypt what `seal_to` sealed to a key of this installation.
 
         Raises
         ------
         KeyUnusable
-            Of another installation, cut short, altered, or sealed for another purpose.
+            The key is of another installation, or the content was truncated, altered or sealed for another purpose.
         """
         if not self.holds(sealing_key_id):
             raise KeyUnusable(f"sealed to key {sealing_key_id}, which is not of this installation")
         try:
-            return _HPKE.decrypt(sealed, self._opened.sealing[sealing_key_id], info=purpose.encode())
+            return _HPKE.decrypt(sealed, self._derived.sealing[sealing_key_id], info=purpose.encode())
         except InvalidTag as error:
             raise KeyUnusable(f"{purpose}: cut short, altered, or sealed to another key") from error
 
     def new_child_key(self, child_id: str) -> tuple[bytes, int, ChildKey]:
-        """Make a child's key: wrapped for storing, the version that wrapped it, and ready for use."""
+        """Make a child's key: wrapped for storing, the version of the district's key that wrapped it, and unwrapped."""
         key = secrets.token_bytes(KEY_BYTES)
         return *self._wrapped(child_id, key), AESGCM(key)
 
     def rewrapped(self, child_id: str, wrapped: bytes, version: int) -> tuple[bytes, int]:
-        """Wrap a child's key anew, under the newest version."""
+        """Wrap a child's key again, under the newest version."""
         return self._wrapped(child_id, unseal(self._of_version(version), wrapped, self._bound(child_id)))
 
     def _wrapped(self, child_id: str, key: bytes) -> tuple[bytes, int]:
@@ -231,43 +233,46 @@ class Vault:
         return AESGCM(unseal(self._of_version(version), wrapped, self._bound(child_id)))
 
     def seal_for_district(self, plain: bytes, purpose: str) -> bytes:
-        """Seal what belongs to no known child, such as a quarantined change; the key's version leads."""
+        """Encrypt what belongs to no known child, such as a quarantined change; the key's version comes first."""
         latest = self._latest()
         return version_prefix(latest.newest) + seal(latest.wrapping[latest.newest], plain, purpose)
 
     def unseal_for_district(self, sealed: bytes, purpose: str) -> bytes:
-        """Open what `seal_for_district` sealed."""
+        """Decrypt what `seal_for_district` encrypted."""
         version = int.from_bytes(sealed[:VERSION_BYTES], "big")
         return unseal(self._of_version(version), sealed[VERSION_BYTES:], purpose)
 
     def blind(self, value: str) -> bytes:
-        """Give the blind index of a NIK: equal for equal NIKs in every district, and nothing else to be learned."""
+        """Return the blind index of a NIK: equal NIKs have equal ones, in every district; it reveals nothing else."""
         return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
 
     def digest(self, purpose: str, value: str) -> str:
-        """Give a keyed digest of something short, an address or a code, that a table must find and not tell."""
+        """Return a keyed digest of a short text (an address, a code) that is looked up in a table but not revealed by it."""
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
 
 
 class FileCipher:
-    """Seals one file in chunks under a key that serves no other: AES-256-GCM, the nonce a chunk's number and whether it is
-    the last (STREAM, Hoang et al. 2015), so that none is moved, left out, repeated or added unnoticed."""
+    """Encrypts one file in chunks, under a key used for nothing else.
+
+    AES-256-GCM; the nonce is the chunk's number and whether it is the last (STREAM, Hoang et al. 2015), so that a chunk that
+    was moved, left out, repeated or added is detected.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = AESGCM(key)
 
     def seal(self, number: int, plain: bytes, *, is_last: bool) -> bytes:
-        """Encrypt the chunk of a number, from 0; each number once."""
+        """Encrypt a chunk. Numbers begin at 0; each is used once."""
         return self._key.encrypt(self._nonce(number, is_last), plain, None)
 
     def open(self, number: int, sealed: bytes, *, is_last: bool) -> bytes:
-        """Decrypt what `seal` gave.
+        """Decrypt a chunk.
 
         Raises
         ------
         KeyUnusable
-            Altered, of another place or file, or the end of a file that was cut short.
+            The chunk was altered, is of another place or file, or the file was truncated.
         """
         try:
             return self._key.decrypt(self._nonce(number, is_last), sealed, None)
@@ -280,7 +285,7 @@ class FileCipher:
 
 
 def version_prefix(version: int) -> bytes:
-    """Give the bytes with which everything begins that was sealed for the district under a version."""
+    """Return the first bytes of everything encrypted under the district's key of a version."""
     return version.to_bytes(VERSION_BYTES, "big")
 
 
@@ -289,7 +294,7 @@ def _derive(master: bytes, purpose: str) -> bytes:
 
 
 def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
-    """Derive a P-256 key pair: 384 bits reduced to 1 … n-1, so that no number is likelier (FIPS 186-5 A.2.1)."""
+    """Derive a P-256 key pair: 384 bits reduced to 1 … n-1, so that all numbers are equally likely (FIPS 186-5 A.2.1)."""
     drawn = HKDF(SHA256(), 48, salt=None, info=f"posyandu-sync/sealing/{district}".encode()).derive(master)
     order = ec.SECP256R1().group_order
     return ec.derive_private_key(int.from_bytes(drawn, "big") % (order - 1) + 1, ec.SECP256R1())
@@ -304,12 +309,12 @@ def _raw_public(key: ed25519.Ed25519PrivateKey) -> bytes:
 
 
 def checkpoint_key_id(public: bytes) -> str:
-    """Name a checkpoint key by its 32 public bytes: 11 characters, 64 bits of their SHA-256."""
+    """Return the id of a checkpoint key (32 public bytes): 11 characters, 64 bits of its SHA-256."""
     return base64url(sha256(public)[:8])
 
 
 def checkpoint_signature_fits(public: str, message: bytes, signature: str) -> bool:
-    """Check a signature that `Vault.sign_checkpoint` made; False too where key or signature are none."""
+    """Verify a signature of `Vault.sign_checkpoint`; False also if key or signature is malformed."""
     try:
         key = ed25519.Ed25519PublicKey.from_public_bytes(unbase64(public))
         key.verify(unbase64(signature), message)
@@ -319,12 +324,12 @@ def checkpoint_signature_fits(public: str, message: bytes, signature: str) -> bo
 
 
 def key_id(key: ec.EllipticCurvePublicKey) -> str:
-    """Name a sealing key: 11 characters, 64 bits of its SHA-256."""
+    """Return the id of a sealing key: 11 characters, 64 bits of its SHA-256."""
     return base64url(sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))[:8])
 
 
 def seal_to(jwk: Mapping[str, Any], plain: bytes, purpose: str) -> bytes:
-    """Encrypt to a public key so that only its owner reads it, and who sealed it stays unsaid.
+    """Encrypt to a public key, anonymously: only its owner can decrypt.
 
     HPKE base mode (RFC 9180), DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM; `purpose` is its `info`, no `aad`.
 
@@ -336,13 +341,18 @@ def seal_to(jwk: Mapping[str, Any], plain: bytes, purpose: str) -> bytes:
 
 
 def seal(key: AESGCM, plain: bytes, bound_to: str) -> bytes:
-    """Encrypt (AES-GCM, random nonce in front), bound to the row that it belongs to."""
+    """Encrypt with AES-GCM, random nonce first.
+
+    Parameters
+    ----------
+    bound_to : name of the row it belongs to; decryption with another name fails
+    """
     nonce = os.urandom(NONCE_BYTES)
     return nonce + key.encrypt(nonce, plain, bound_to.encode())
 
 
 def unseal(key: AESGCM, sealed: bytes, bound_to: str) -> bytes:
-    """Decrypt what `seal` gave.
+    """Decrypt what `seal` encrypted.
 
     Raises
     ------
@@ -356,12 +366,12 @@ def unseal(key: AESGCM, sealed: bytes, bound_to: str) -> bytes:
 
 
 def new_reply_key() -> bytes:
-    """Draw the key with which the answer to one sealed letter is sealed (AES-128-GCM)."""
+    """Return a random key for the receipt of one carried batch (AES-128-GCM)."""
     return secrets.token_bytes(REPLY_KEY_BYTES)
 
 
 def reply_cipher(reply_key: bytes) -> AESGCM:
-    """Make such a key ready for `seal` and `unseal`."""
+    """Return the cipher of a reply key, for `seal` and `unseal`."""
     return AESGCM(reply_key)
 
 
@@ -373,13 +383,13 @@ def jwk_of(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
 
 
 def public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
-    """Read a P-256 public key in the form WebCrypto exports (JWK); ValueError if it is none."""
+    """Read a P-256 public key in the form WebCrypto exports (JWK); ValueError if it is malformed."""
     numbers = [int.from_bytes(unbase64(str(jwk[axis])), "big") for axis in ("x", "y")]
     return ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], ec.SECP256R1()).public_key()
 
 
 def signature_fits(jwk: Mapping[str, Any], message: bytes, signature: bytes) -> bool:
-    """Check an ECDSA P-256 signature (SHA-256) in the raw form r ‖ s that WebCrypto makes."""
+    """Verify an ECDSA P-256 signature (SHA-256) in the raw form r ‖ s that WebCrypto makes."""
     if len(signature) != 64:
         return False
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
@@ -404,7 +414,7 @@ class SigningKey:
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
     def private_number(self) -> int:
-        """For storing a simulated tablet; a real one never lets its key out."""
+        """Return the private key, to store a simulated tablet; a real tablet never exports it."""
         return self._private.private_numbers().private_value
 
     @classmethod
@@ -416,7 +426,7 @@ _HASHER = PasswordHasher()
 
 
 @cache
-def _nobodys_hash() -> str:
+def _dummy_hash() -> str:
     return _HASHER.hash(secrets.token_urlsafe(16))
 
 
@@ -426,26 +436,26 @@ def hash_password(password: str) -> str:
 
 
 def password_fits(stored: str | None, password: str) -> bool:
-    """Check a password; with no stored hash the same work is done, so that time tells nothing."""
+    """Verify a password. Without a stored hash the same work is done, so that timing reveals nothing."""
     try:
-        _HASHER.verify(stored or _nobodys_hash(), password)
+        _HASHER.verify(stored or _dummy_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
 
 
 def password_hash_is_old(stored: str) -> bool:
-    """Say whether a hash was made with other parameters than today's."""
+    """Say whether a hash was made with other than the present parameters."""
     return _HASHER.check_needs_rehash(stored)
 
 
 def token_digest(token: str) -> str:
-    """Give what is stored of a random token (session, enrolment code): useless to who reads the table."""
+    """Return the digest stored for a random token (session, enrolment code): of no use to a reader of the table."""
     return base64url(sha256(token.encode()))
 
 
 def sha256(raw: bytes) -> bytes:
-    """Digest bytes."""
+    """Return the SHA-256 digest."""
     return hashlib.sha256(raw).digest()
 
 

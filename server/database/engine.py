@@ -1,11 +1,13 @@
-"""The engine and the two ways to use it: `reading()` and `transaction()`. SQLite (embedded) and PostgreSQL alike.
+"""Opens the database, SQLite or PostgreSQL, and gives the two ways to use it: `reading()` and `transaction()`.
 
-Rules kept here:
+Also has what the two dialects write differently: lists of ids as one parameter (`among`), many rows at once (`Writes`,
+`upsert`, `remove`), and columns as one text each (`strung`).
+
 - Raising rolls back, returning commits.
-- A transaction that wrote and appended no audit entry is refused at commit, whatever wrote it (ORM, Core or text).
+- A transaction that wrote anything without an audit entry is refused at commit, whether it used the ORM, Core or text.
 - A reading session cannot write.
-- On SQLite a writing transaction holds the write lock from its start (`BEGIN IMMEDIATE`), and waits for it on a file lock
-  before it asks: SQLite's own waiting polls with growing pauses and starves the unlucky; a file lock wakes the next one.
+- On SQLite a writing transaction takes the write lock at its start (`BEGIN IMMEDIATE`). Before that it waits for a file
+  lock, because SQLite polls with growing pauses, so that some wait very long; a file lock wakes the next in turn.
 """
 
 import fcntl
@@ -57,39 +59,38 @@ WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""What changes rows: the statement itself, or one that follows its WITH."""
+"""Statements that change rows, also after a WITH."""
 SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-"""PostgreSQL's default takes a new snapshot for every statement: a pull that reads children, then measurements, would
-move its cursor past a child that was committed between the two. SQLite's BEGIN already means one snapshot."""
-
+"""One snapshot for the whole transaction. PostgreSQL's default is a snapshot for each statement: a pull that reads children,
+then measurements, would move its cursor past a child committed in between. SQLite's BEGIN already means one snapshot."""
 
 FEWEST_COPIED = 20
-"""Rows from which they pass SQLAlchemy by: on PostgreSQL as a COPY, where each INSERT costs a message and a result."""
+"""This many rows or more go directly to the driver, on PostgreSQL as a COPY: each INSERT costs a message and an answer."""
 
 CONNECT_SECONDS = 10
-"""A database host that does not answer is given up, so that `/readyz` can say so."""
-
+"""Time limit for connecting, so that `/readyz` can report a database host that does not answer."""
 
 UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
-"""The one write that tells of no deed and needs no entry: when a session was last used, by which it ends when it is left
-alone. Logged, it would bury what people did under the minutes in which they read."""
+"""The only write that needs no audit entry: when a session was last used, which decides when an idle session ends. Its
+entries, one for each minute of reading, would hide what people did."""
 
-
-_GATE = 0x706F_7379
-_PASS, _PASS_ALONE = (text(f"SELECT pg_advisory_xact_lock{how}({_GATE})") for how in ("_shared", ""))
-"""On PostgreSQL every writing transaction passes a gate before it locks anything. So whoever wants to be alone waits for
-those inside, holds nothing that they wait for, and is not overtaken."""
+_WRITERS_LOCK = 0x706F_7379
+_LOCK_SHARED, _LOCK_ALONE = (
+    text(f"SELECT pg_advisory_xact_lock{how}({_WRITERS_LOCK})") for how in ("_shared", "")
+)
+"""On PostgreSQL writers take a shared advisory lock before any other lock; a restore takes it exclusively. So the restore
+waits for all writers to end, without holding anything that they need, and later writers wait for it."""
 
 ALONE_SECONDS = 60
-"""Whoever wants to be alone gives up after that, for all others wait behind it."""
+"""How long a transaction waits to be the only writer, since all other writers wait behind it."""
 
 
 class UnauditedWrite(RuntimeError):
-    """A transaction would have changed data without an audit entry: a defect of ours, never of the user."""
+    """A transaction changed data without an audit entry: a defect of this program, never the user's fault."""
 
 
 class WriteWhileReading(RuntimeError):
-    """A reading session tried to change data: a defect of ours."""
+    """A reading session tried to change data: a defect of this program."""
 
 
 class Database:
@@ -113,7 +114,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Open a session on one consistent snapshot; it cannot write."""
+        """Open a read-only session on one consistent snapshot."""
         with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
@@ -123,26 +124,26 @@ class Database:
 
         Parameters
         ----------
-        alone : wait until no other one is open on this database, and let none begin before this one ends; on SQLite that is
-            always so
+        alone : be the only writer: wait for all others to end, and let none begin meanwhile; on SQLite always so
 
         Raises
         ------
         UnauditedWrite
             Rows were written and `audit.append` was not called.
         OperationalError
-            Somebody was inside for ALONE_SECONDS, on PostgreSQL.
+            On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with self._turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self._write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
-                session.execute(_PASS_ALONE)
+                session.execute(_LOCK_ALONE)
             elif not self.is_sqlite:
-                session.execute(_PASS)
+                session.execute(_LOCK_SHARED)
             yield session
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _write_lock(self) -> Iterator[None]:
+        """Hold the file lock of SQLite's writers; on PostgreSQL do nothing."""
         if self._lock_path is None:
             yield
             return
@@ -159,7 +160,7 @@ class Database:
 
 
 def make_private(file: Path) -> None:
-    """Make SQLite's file for its owner alone, unless it is there; its side files get the mode that it has."""
+    """Create SQLite's file, unless it exists, readable by its owner only; SQLite gives the same mode to its side files."""
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
@@ -169,7 +170,7 @@ def _engine(url: str) -> Engine:
             url,
             pool_size=8,
             max_overflow=8,
-            pool_use_lifo=True,  # each connection that was ever used keeps pages, up to `cache_size`: few should be
+            pool_use_lifo=True,  # use few connections: each keeps up to `cache_size` of pages once used
             hide_parameters=True,
         )
         event.listen(engine, "connect", _prepare_sqlite)
@@ -179,19 +180,19 @@ def _engine(url: str) -> Engine:
             pool_size=8,
             max_overflow=8,
             pool_pre_ping=True,
-            pool_use_lifo=True,  # a few connections that know the statements, rather than all in turn
+            pool_use_lifo=True,  # use few connections, which have the statements prepared
             hide_parameters=True,  # an error message must not quote a row
             connect_args={"connect_timeout": CONNECT_SECONDS},
         )
         event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "before_cursor_execute", _watch)
+    event.listen(engine, "before_cursor_execute", _watch_statement)
     event.listen(engine, "commit", _refuse_unaudited)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
+    connection.isolation_level = None  # `_begin` sends BEGIN
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",  # an acknowledged batch survives a power cut
@@ -199,15 +200,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "busy_timeout = 5000",
         "temp_store = MEMORY",
         "cache_size = -32768",
-        "wal_autocheckpoint = 8192",  # 32 MiB: rare, as a checkpoint is done by whoever commits then; a job does the rest
+        "wal_autocheckpoint = 8192",  # 32 MiB, so rarely in a commit; a job does the other checkpoints
     ):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    connection.adapters.register_loader(
-        "uuid", TextLoader
-    )  # ids are text here; objects would be made to be undone
+    connection.adapters.register_loader("uuid", TextLoader)  # ids are text here, not UUID objects
 
 
 def _begin(connection: Connection) -> None:
@@ -217,7 +216,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-def _watch(
+def _watch_statement(
     connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
 ) -> None:
     if WRITES.match(statement):
@@ -232,17 +231,17 @@ def _refuse_unaudited(connection: Connection) -> None:
 
 
 class _Ids(UserDefinedType[Any]):
-    """A list of ids as one parameter, in text: an array where there are arrays, else JSON. The driver would look into every
-    element of a list for what has to be quoted; in a UUID, nothing has.
+    """A list of ids as one parameter: an array literal for PostgreSQL, JSON for SQLite.
 
-    No text to PostgreSQL, though: a parameter without a type of its own is an array from the start. A text that is cast
-    to one would be read again for every row that the table is searched through.
+    It is written here, because the driver would check each element for characters to quote, and a UUID has none. On
+    PostgreSQL the parameter has no type, so that it is read as an array once; a text cast to an array would be read again
+    for every row searched.
     """
 
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
-        """Write the list down."""
+        """Return the function that writes the list."""
         if dialect.name == "sqlite":
             return lambda ids: json.dumps(list(ids))
         return lambda ids: f"{{{','.join(ids)}}}"
@@ -250,7 +249,7 @@ class _Ids(UserDefinedType[Any]):
 
 class _Among(FunctionElement[bool]):
     name = "among"
-    # as a Boolean it would be written `… = 1`, which no index serves
+    # a Boolean would be compiled to `… = 1`, which cannot use an index
     type = NullType()  # type: ignore[assignment]  # the interface says bool
     inherit_cache = True
 
@@ -268,10 +267,10 @@ def _among_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) ->
 
 
 def among(column: ColumnElement[Any], name: str = "among") -> ColumnElement[bool]:
-    """Compare a column of ids with a list given at execution as the parameter `name`.
+    """Return the condition that a column of ids is in a list, which is given at execution as the parameter `name`.
 
-    The list is one parameter, whatever its length: `column.in_(values)` makes a node of every value, and an expanding
-    parameter a placeholder; with six lists of a hundred ids to a batch that took a tenth of its time.
+    The list is one parameter, whatever its length: `column.in_(values)` makes a node of each value and an expanding
+    parameter a placeholder, which took a tenth of a batch's time (six lists of a hundred ids).
     """
     return _Among(column, bindparam(name, type_=_Ids()))
 
@@ -297,27 +296,27 @@ def _among_pairs_postgresql(element: _AmongPairs, compiler: SQLCompiler, **optio
 
 
 def among_pairs(one: ColumnElement[Any], other: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Compare two columns of ids with a list of pairs, given at execution as JSON text in the parameter `name`.
+    """Return the condition that two columns of ids are in a list of pairs, given at execution as JSON in parameter `name`.
 
-    Each pair is one look into an index of both columns; two separate lists would be every one with every other.
+    Each pair is one look-up in an index of both columns.
     """
     return _AmongPairs(one, other, bindparam(name, type_=Text()))
 
 
-class _Strung(FunctionElement[str]):
-    name = "strung"
+class _Joined(FunctionElement[str]):
+    name = "joined_text"
     type = Text()
     inherit_cache = True
 
 
-@compiles(_Strung, "sqlite")
-def _strung_sqlite(element: _Strung, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_Joined, "sqlite")
+def _joined_sqlite(element: _Joined, compiler: SQLCompiler, **options: Any) -> str:
     text_, *_ = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"group_concat({text_}, ';')"  # in the order in which the rows come
+    return f"group_concat({text_}, ';')"  # in the order of the rows
 
 
-@compiles(_Strung, "postgresql")
-def _strung_postgresql(element: _Strung, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_Joined, "postgresql")
+def _joined_postgresql(element: _Joined, compiler: SQLCompiler, **options: Any) -> str:
     text_, *order = (compiler.process(clause, **options) for clause in element.clauses)
     ordered = f" ORDER BY {', '.join(order)}" if order else ""
     return f"string_agg({text_}, ';'{ordered})"
@@ -329,18 +328,18 @@ def strung(
     columns: Sequence[str],
     *order: str,
 ) -> list[str]:
-    """Give some columns of a query, each as one text in which ";" ends every value.
+    """Return columns of a query, each as one text in which every value ends with ";".
 
-    For tens of thousands of rows: to make objects of each takes several times as long as to find it.
+    For tens of thousands of rows: making Python objects of them takes several times as long as finding them.
 
     Parameters
     ----------
-    columns : names; ids, numbers, days and texts without ";", none of them null
-    order : names, of whatever the query selects; without any, rows come as they are found
+    columns : names of columns with ids, numbers, days or texts without ";", never null
+    order : names of columns of the query to order by; without any, in the order found
     """
     rows = query.order_by(*(query.selected_columns[name] for name in order)).subquery("rows")
     by = [rows.c[name] for name in order]
-    found = session.execute(select(*(_Strung(cast(rows.c[name], Text()), *by) for name in columns))).one()
+    found = session.execute(select(*(_Joined(cast(rows.c[name], Text()), *by) for name in columns))).one()
     return [f"{text_};" if text_ else "" for text_ in found]
 
 
@@ -356,7 +355,7 @@ def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> No
 
 
 def _named(key: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the values of a key apart from those that are set."""
+    """Prefix the names of key values, so that they differ from the names of values to set."""
     return {f"the_{name}": value for name, value in key.items()}
 
 
@@ -375,16 +374,16 @@ def _update(table: Table, columns: tuple[str, ...]) -> Executable:
 
 
 def mark_audited(session: Session) -> None:
-    """Say that this transaction has its audit entry (for `audit.append` alone)."""
+    """Record that this transaction has its audit entry. Only `audit.append` may call it."""
     session.connection().info["audited"] = True
 
 
 def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or update those whose primary key is there, all at once.
+    """Insert rows, or update those whose primary key exists, all at once.
 
     Parameters
     ----------
-    rows : all with the same columns, the primary key's among them, and none with the key of another; may be empty
+    rows : with the same columns, including the primary key, and different keys; may be empty
     """
     if not rows:
         return
@@ -410,7 +409,7 @@ def _upsert(table: Table, columns: tuple[str, ...], dialect: str, *, many: bool)
 
 
 def _each(connection: Connection, statement: Any, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows one by one. Many go to the driver as tuples: SQLAlchemy would make three copies of each on the way."""
+    """Insert rows one by one. Many go to the driver directly as tuples, since SQLAlchemy would copy each three times."""
     if len(rows) < FEWEST_COPIED:
         connection.execute(statement, list(rows))
         return
@@ -420,11 +419,11 @@ def _each(connection: Connection, statement: Any, table: Table, rows: Sequence[M
 
 
 def _bound(values: list[Any], bind: Callable[[Any], Any] | None) -> list[Any]:
-    """Make the driver's values of a column's; equal ones once, as the moment of a batch is that of all its rows."""
+    """Convert a column's values for the driver, equal ones once: all rows of a batch have the same moment."""
     if bind is None:
         return values
-    made = {value: bind(value) for value in set(values)}
-    return [made[value] for value in values]
+    converted = {value: bind(value) for value in set(values)}
+    return [converted[value] for value in values]
 
 
 @cache
@@ -436,25 +435,26 @@ def _one(table: Table) -> Executable:
 def _prepared(
     statement: Any, table: Table, columns: tuple[str, ...], dialect: Dialect
 ) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
-    """Give an insertion as the driver takes it: its text, and the columns in order, with what makes the driver's values."""
+    """Compile an insert for the driver: its text, and its columns in order, each with the function that converts values."""
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     binds = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns}
     return str(compiled), [(name, binds[name]) for name in compiled.positiontup]
 
 
-# On PostgreSQL many rows go as one array a column (`unnest`): one message and one plan, where an executemany sends, and the
-# server plans and answers, each row by itself.
+# On PostgreSQL many rows go as one array per column (`unnest`): one message and one plan. With executemany each row would be
+# sent, planned and answered by itself.
 
 
 @cache
 def _given(table: Table, columns: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
-    """Select the rows that `_by_column` gives."""
+    """Select the rows that `_by_column` gives as parameters."""
     arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
     rows = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
     return select(*(rows.c[name] for name in columns))
 
 
 def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as one list per column."""
     return {f"all_{name}": [row[name] for row in rows] for name in rows[0]}
 
 
@@ -479,7 +479,7 @@ def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
         return
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     copying = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
-    connection.info["wrote"] = True  # a copy passes by the hook that watches statements
+    connection.info["wrote"] = True  # COPY does not pass through `_watch_statement`
     driver = connection.connection.dbapi_connection
     try:
         with driver.cursor() as cursor, cursor.copy(copying) as copy:  # type: ignore[union-attr]  # psycopg's
@@ -492,18 +492,18 @@ def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
 
 
 class Writes:
-    """Changes of rows that were worked out in one session and are written later, in order, in another."""
+    """Changes of rows that are computed in one session and written later, in order, in another."""
 
     def __init__(self) -> None:
         self._steps: list[Callable[[Session], object]] = []
 
     def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows that must not be there yet; all with the same columns."""
+        """Insert rows with the same columns, whose keys must not exist yet."""
         if rows:
             self._steps.append(lambda session: _insert(session.connection(), table, rows))
 
     def upsert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows, or update those that are there."""
+        """Insert rows, or update those whose primary key exists."""
         self._steps.append(lambda session: upsert(session, table, rows))
 
     def remove(self, table: Table, keys: Sequence[dict[str, Any]]) -> None:
@@ -516,6 +516,6 @@ class Writes:
         self._steps.append(lambda session: session.connection().execute(statement, given))
 
     def apply(self, session: Session) -> None:
-        """Write it all."""
+        """Write all changes."""
         for step in self._steps:
             step(session)

@@ -1,4 +1,4 @@
-"""Keys of rows: UUIDs as lower-case text."""
+"""Ids of rows: UUIDs as lower-case text."""
 
 import re
 from typing import Final
@@ -11,5 +11,5 @@ UUID_TEXT: Final = re.compile(UUID)
 
 
 def new_id() -> str:
-    """Give a UUIDv7: ids made one after another lie side by side in an index."""
+    """Return a UUIDv7: ids made one after another are neighbours in an index, so inserts are fast."""
     return str(uuid_utils.uuid7())

@@ -1,13 +1,18 @@
 """Growth of a child under five: WHO z-scores, Permenkes 2/2020 status, and N/T/O/B. PURE.
 
-Import rule: NumPy and the standard library only; nothing here knows a database, a request or a clock, and the
-only files read are the tables packed beside the code. Everything is vectorised: one call scores a whole
-batch.
+    zscores        WHO z-scores from weight, length, head and arm
+    lms            the WHO tables that they are read from
+    status         the class of a score, arm circumference classes, the lines of the KMS
+    weight_gain    N, T, O, B and 2T
+    data_quality   how well a post measures: digits, dates, spread, copying
+
+Imports NumPy and the standard library only: no database, no request, no clock. The only files read are the tables
+beside the code. Everything is vectorised: one call scores a whole batch.
 """
 
 from server.growth.weight_gain import KBM_VERSION
 
-# Kept with every assessment, so that one made by older rules is recognised and made anew.
+# Stored with every assessment: one made with other rules is recognised and computed again.
 ENGINE_VERSION = "growth-1 who2006/2007 permenkes2-2020"
 
 __all__ = ["ENGINE_VERSION", "KBM_VERSION"]

@@ -1,13 +1,13 @@
 """How well a post measures: the checks of WHO and UNICEF on digits, dates, spread and copying. PURE.
 
-Hides the statistics: what a perfect post would show, how far chance alone strays from it, and where a difference begins
-that somebody should act on. It judges measuring, never a child and never a cadre. Rules it keeps:
+Hides the statistics: the result of perfect measuring, how far chance alone deviates from it, and which deviations somebody
+should act on. It judges measuring, never a child and never a cadre. Rules:
 
-- below `FEWEST` measurements nothing is said at all, but how many are missing: a post of 50 gives noisy scores, and the
-  way out is a longer period or the whole health centre;
-- a finding is said only where chance would do as much in fewer than one of a hundred careful posts (`CHANCE`). With 30
+- below `FEWEST` measurements there is no result, only how many are still needed: a post of 50 children gives noisy scores;
+  take a longer period or the whole health centre instead;
+- a finding is reported only if chance alone would cause it in fewer than one of a hundred careful posts (`CHANCE`). With 30
   values a perfect post has a digit preference score of 18 by chance alone, which SMART would call barely acceptable;
-- a missing value is `MISSING` (whole numbers) or NaN (scores), and is left out of every share but that of the missing.
+- a missing value is `MISSING` (whole numbers) or NaN (scores), and is left out of every share but that of missing values.
 
 Sources. [A] WHO and UNICEF, "Recommendations for data collection, analysis and reporting on anthropometric indicators in
 children under 5 years old" (2019), chapter 3: completeness, heaping, terminal digits, mean and SD of z, share flagged.
@@ -30,14 +30,14 @@ Int64Array: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 FEWEST: Final = 30
-"""Values from which on anything is said. [E], after the advice to pool small samples."""
+"""The fewest values that give a result. [E], after the advice to pool small samples."""
 CHANCE: Final = 0.01
-"""A share is told as a finding only if a careful post would reach it by chance less often than this. [E]"""
+"""A share is a finding only if a careful post would reach it by chance less often than this. [E]"""
 CHI2_BEYOND_CHANCE: Final = 21.666
 """The 99th percentile of chi-squared with 9 degrees of freedom: ten digits, one sum."""
 MISSING: Final = -1
 GRAMS_PER_STEP, MILLIMETRES_PER_STEP = 100, 1
-"""What 0.1 kg and 0.1 cm are: the last digit of a value printed with one decimal."""
+"""0.1 kg in grams and 0.1 cm in millimetres: the last digit of a value printed with one decimal."""
 
 GRADES: Final = ("excellent", "good", "acceptable", "problematic")
 GRADE_BELOW: Final = (8.0, 12.0, 20.0)
@@ -52,11 +52,11 @@ class Range(NamedTuple):
 
 
 USUAL_SD: Final = {"haz": Range(1.10, 1.30), "waz": Range(1.00, 1.20), "whz": Range(0.85, 1.10)}
-"""SD of z in well-run surveys. [C]; narrow, and most surveys of good name lie above: see OBSERVED_SD."""
+"""SD of z in well-run surveys. [C]; narrow: most reputable surveys are above it, see OBSERVED_SD."""
 OBSERVED_SD: Final = {"haz": Range(1.35, 1.95), "waz": Range(1.17, 1.46), "whz": Range(1.08, 1.50)}
-"""What nine in ten of 51 DHS surveys had. [D]"""
+"""SD of z in nine of ten of 51 DHS surveys. [D]"""
 ALARM_SD: Final = {"haz": 1.5}
-"""From above this on lengths or birth dates are in doubt. [E], of [C] and [D]; for the other indices none is agreed on."""
+"""Above this SD, lengths or birth dates are doubtful. [E], from [C] and [D]; the other indices have no agreed limit."""
 PLAUSIBLE: Final = {"haz": Range(-6, 6), "waz": Range(-6, 5), "whz": Range(-5, 5)}
 """The WHO's limits (2006); a score beyond them is flagged."""
 
@@ -65,17 +65,17 @@ FLAGGED_SHARE: Final = 0.01
 MISSING_SHARE: Final = 0.05
 """More missing than this is a finding. [E]"""
 COPIED_SHARE: Final = 0.02
-"""Of careful pairs a month apart, so many agree in weight and length to 0.1 by chance. [E], counted on the safe side."""
+"""Share of careful pairs a month apart that agree in weight and length to 0.1 by chance. [E], a cautious estimate."""
 FIRST_DAY_SHARE: Final = 12 / 365.25
 NEW_YEAR_SHARE: Final = 1 / 365.25
 FULL_YEAR_SHARE: Final = 1 / 12
 ZERO_FIVE_SHARE: Final = 0.2
 
 FEWEST_OF_SESSION: Final = 5
-"""Children with a value of the month before from which on a session's increments are compared. [E]"""
+"""The fewest children with a value of the month before for which a session's increments are compared. [E]"""
 SAME_INCREMENT_SHARE: Final = 0.9
 PAIR_DAYS: Final = Range(20, 45)
-"""Two measurements this far apart are of two months running."""
+"""Two measurements this far apart (days) count as a month apart."""
 
 MEASURES: Final = ("weight", "length", "muac")
 INDICES: Final = ("haz", "waz", "whz")
@@ -83,14 +83,14 @@ INDICES: Final = ("haz", "waz", "whz")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Measurements to be judged together, and the children whom they are of; arrays of one length each.
+    """Measurements to judge together, and their children; the arrays of each have one length.
 
     Parameters
     ----------
-    child, session : whole numbers that name the child and the posyandu day of each measurement
+    child, session : whole numbers that identify the child and the posyandu day of each measurement
     day : days since any fixed day
     weight_g, length_mm, muac_mm : MISSING where not measured
-    position_known : whether lying or standing was written down
+    position_known : whether lying or standing was recorded
     haz, waz, whz : SD, NaN where not defined
     born_month, born_day : of each *child*: 1 to 12 and 1 to 31, MISSING where unknown
     age_months : of each child when measured last, completed months; MISSING where unknown
@@ -120,11 +120,11 @@ class Digits:
     Parameters
     ----------
     counts : of each digit; n : of all
-    score : digit preference, 0 (all ten as often) to 100 (always the same one)
-    by_chance : the score that a post without any preference would have, on average, with so few values
+    score : digit preference, 0 (all ten equally often) to 100 (always the same one)
+    by_chance : the average score of a post without any preference, with this number of values
     zero_five : share of 0 and 5; 0.2 is expected
     grade : one of GRADES
-    beyond_chance : whether chance alone would hardly do it
+    beyond_chance : whether chance alone is an unlikely cause
     """
 
     counts: tuple[int, ...]
@@ -138,7 +138,7 @@ class Digits:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of n, the share that a careful post has (or may have), and whether this is more than chance would do."""
+    """A count of n, the share expected (or tolerated) of a careful post, and whether the count is more than chance."""
 
     count: int
     n: int
@@ -147,13 +147,13 @@ class Share:
 
     @property
     def share(self) -> float:
-        """Give the share, 0 to 1; 0 of none."""
+        """Return the share, 0 to 1; 0 if n is 0."""
         return self.count / self.n if self.n else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and SD of a z-score, those that are flagged left out; and how many were flagged."""
+    """Mean and SD of a z-score without implausible scores, which are counted as `flagged`."""
 
     n: int
     mean: float
@@ -162,7 +162,7 @@ class Spread:
 
     @property
     def share_flagged(self) -> float:
-        """Give the flagged share of all scores, 0 to 1."""
+        """Return the flagged share of all scores, 0 to 1."""
         return self.flagged / (self.n + self.flagged) if self.n + self.flagged else 0.0
 
 
@@ -175,7 +175,7 @@ class Increments:
     session : as in the sample
     measure : weight or length
     step : what they gained: g or mm
-    children : how many gained just that, `compared` : of how many
+    children : how many gained exactly that, of `compared` children
     """
 
     session: int
@@ -187,17 +187,17 @@ class Increments:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """All that is said of a sample.
+    """The result for a sample.
 
     Parameters
     ----------
-    n, children : measurements and children looked at
-    wanted : how many more measurements are needed before anything is said; 0 once there are FEWEST
+    n, children : numbers of measurements and children
+    wanted : how many more measurements are needed for a result; 0 from FEWEST on
     digits, spreads : by measure and by index; one with fewer than FEWEST values is left out
     flagged : scores beyond the WHO's limits, of all indices together, a measurement counted once
     missing : by what is missing: weight, length, position (of lengths), birth_date and sex (of children)
     first_days, new_years : births on the first of a month, and on 1 January; full_years : ages of whole years
-    increments : sessions where all gained the same; copied : pairs a month apart that agree in weight and length
+    increments : sessions where (nearly) all gained the same; copied : pairs a month apart with equal weight and length
     findings : codes of what somebody should act on, in this order
     """
 
@@ -223,7 +223,7 @@ FINDINGS: Final = (
     *("first_days", "new_years", "full_years"),
     *("missing_weight", "missing_length", "missing_position", "missing_birth_date", "missing_sex"),
 )
-"""Every code that `judge` can give, the most telling first."""
+"""Every code that `judge` can return, the most significant first."""
 
 
 # -- single checks --------------------------------------------------------------------------------
@@ -249,8 +249,8 @@ def last_digits(values: Int64Array, step: int) -> tuple[int, ...]:
 def digit_preference(counts: Sequence[int]) -> Digits:
     """Judge how evenly the ten last digits were used.
 
-    The score is 100 sqrt(chi2 / (9 n)), chi2 over ten equal shares [B]: 0 if all are used as often, 100 if one alone is.
-    Without any preference chi2 is 9 on average, and so the score 100 / sqrt(n).
+    The score is 100 sqrt(chi2 / (9 n)), chi2 over ten equal shares [B]: 0 if all are used equally often, 100 if only one
+    is. Without any preference chi2 is 9 on average, and so the score 100 / sqrt(n).
 
     Parameters
     ----------
@@ -266,9 +266,13 @@ def digit_preference(counts: Sequence[int]) -> Digits:
 
 
 def at_least(count: int, n: int, share: float) -> float:
-    """Give the chance that `count` or more of n have what each has with a probability of `share` (0 to 1, both excluded).
+    """Return the probability of `count` or more successes in n trials.
 
-    The upper tail of the binomial distribution, summed from below.
+    The upper tail of the binomial distribution, computed as 1 minus the sum of the lower tail.
+
+    Parameters
+    ----------
+    share : probability of success, 0 to 1, both excluded
     """
     below = (
         exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(share) + (n - k) * log1p(-share))
@@ -278,12 +282,12 @@ def at_least(count: int, n: int, share: float) -> float:
 
 
 def share_of(count: int, n: int, expected: float) -> Share:
-    """Hold a count against the share that is expected (or tolerated): more than chance would do?"""
+    """Compare a count with the share expected (or tolerated): is it more than chance explains?"""
     return Share(count, n, expected, count > expected * n and at_least(count, n, expected) < CHANCE)
 
 
 def spread(z: FloatArray, index: str) -> Spread:
-    """Give mean and SD (n - 1) of a z-score. Scores beyond the WHO's limits are counted, and left out of both, as [A] does.
+    """Return mean and SD (n - 1) of a z-score. Scores beyond the WHO limits are counted and left out of both, as in [A].
 
     Parameters
     ----------
@@ -299,7 +303,7 @@ def spread(z: FloatArray, index: str) -> Spread:
 
 
 def flagged_share(sample: Sample) -> Share:
-    """Count the measurements of which any score lies beyond the WHO's limits, of those that have a score."""
+    """Count the measurements with any score beyond the WHO limits, among those that have a score."""
     beyond, scored = np.zeros((2, len(sample.day)), dtype=bool)
     for index, (low, high) in PLAUSIBLE.items():
         z: FloatArray = getattr(sample, index)
@@ -309,7 +313,7 @@ def flagged_share(sample: Sample) -> Share:
 
 
 def missing_shares(sample: Sample) -> dict[str, Share]:
-    """Count what was not measured or not written down; a position is only wanted of a length."""
+    """Count what was not measured or not recorded; a position is only needed with a length."""
     measured = sample.length_mm != MISSING
     return {
         name: share_of(int((~there).sum()), len(there), MISSING_SHARE)
@@ -324,9 +328,9 @@ def missing_shares(sample: Sample) -> dict[str, Share]:
 
 
 def heaping(sample: Sample) -> tuple[Share, Share, Share]:
-    """Count birth dates on the first of a month and on 1 January, and ages of whole years (of who is 1 or over).
+    """Count birth dates on the first of a month and on 1 January, and ages of whole years (from 1 year on).
 
-    Dates that were guessed heap there. Births are taken as spread evenly over the year.
+    Guessed dates heap there. Births are assumed to be spread evenly over the year.
     """
     born = sample.born_day != MISSING
     first = born & (sample.born_day == 1)
@@ -339,7 +343,7 @@ def heaping(sample: Sample) -> tuple[Share, Share, Share]:
 
 
 def monthly_pairs(sample: Sample) -> tuple[Int64Array, Int64Array]:
-    """Give the places of each child's measurements of two months running: (the earlier, the later)."""
+    """Return the indices of each child's measurements about a month apart: (the earlier, the later)."""
     order = np.lexsort((sample.day, sample.child))
     earlier, later = order[:-1], order[1:]
     apart = sample.day[later] - sample.day[earlier]
@@ -353,7 +357,7 @@ def same_increments(sample: Sample, pairs: tuple[Int64Array, Int64Array]) -> tup
 
     Parameters
     ----------
-    pairs : of `monthly_pairs`
+    pairs : as `monthly_pairs` returns them
     """
     earlier, later = pairs
     found = []
@@ -369,7 +373,7 @@ def same_increments(sample: Sample, pairs: tuple[Int64Array, Int64Array]) -> tup
 
 
 def copied_share(sample: Sample, pairs: tuple[Int64Array, Int64Array]) -> Share:
-    """Count the pairs a month apart whose weight and length are both exactly the same, of those that have both."""
+    """Count the pairs a month apart with equal weight and equal length, among those that have both."""
     earlier, later = pairs
     both, same = np.ones((2, len(earlier)), dtype=bool)
     for values in (sample.weight_g, sample.length_mm):
@@ -382,7 +386,7 @@ def copied_share(sample: Sample, pairs: tuple[Int64Array, Int64Array]) -> Share:
 
 
 def judge(sample: Sample) -> Quality:
-    """Make every check that there are values enough for, and say what somebody should act on."""
+    """Make every check that has enough values, and list what somebody should act on."""
     pairs = monthly_pairs(sample)
     measures = {
         "weight": last_digits(sample.weight_g, GRAMS_PER_STEP),
@@ -408,7 +412,7 @@ def judge(sample: Sample) -> Quality:
 
 
 def _findings(quality: Quality) -> tuple[str, ...]:
-    """Name what somebody should act on: each check has values enough of its own, and is beyond chance."""
+    """Return the codes of checks that have enough values and a result beyond chance."""
     shares = {
         "copied": quality.copied,
         "flagged": quality.flagged,

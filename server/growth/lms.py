@@ -1,12 +1,12 @@
-"""The WHO growth tables: what this module hides is where the numbers lie and how they are read.
+"""The WHO growth tables. Hides the files and how they are read.
 
-Rules it keeps:
+Rules:
 
 - the files under ``tables/`` are the tables as published, never smoothed, rounded or patched
   (``tables/SOURCE.md``);
-- they are read once, on first use, into dense arrays indexed ``[sex][row]`` that nobody can write to;
-- a row that the standard does not publish (arm circumference before day 91) is NaN, so a wrong look-up cannot
-  produce a number.
+- they are read once, on first use, into dense read-only arrays indexed ``[sex][row]``;
+- a row that the standard does not have (arm circumference before day 91) is NaN, so a wrong look-up gives no
+  number.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ TableName: TypeAlias = Literal["lhfa", "wfa", "bfa", "hcfa", "acfa", "wfl", "wfh
 TABLE_NAMES: tuple[TableName, ...] = ("lhfa", "wfa", "bfa", "hcfa", "acfa", "wfl", "wfh")
 LAST_PUBLISHED_DAY = 1856
 
-# First row of the two tables by length, in steps of 0.1 cm: a float such as 65.3 makes no safe key.
+# First row of the two tables by length, in steps of 0.1 cm: a float such as 65.3 is not a safe key.
 FIRST_LENGTH_STEP: dict[TableName, int] = {"wfl": 450, "wfh": 650}
 
 
@@ -94,12 +94,12 @@ def _read(file_name: str) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class LengthTables:
-    """Weight-for-length and weight-for-height laid end to end, so that one look-up serves children of both.
+    """Weight-for-length and weight-for-height joined into one table, so that one look-up serves both.
 
     Parameters
     ----------
     power : array of float, shape (2,)
-        L by sex: these two tables have one L for each sex (a test holds them to it).
+        L by sex: in these two tables L is the same in all rows of a sex (tested).
     median, spread : arrays of float, shape (2 * rows_per_sex,)
         M (kg) and S; male before female, and within a sex lying before standing.
     rows_per_sex : int

@@ -1,10 +1,10 @@
-"""What a z-score is called: categories of Permenkes 2/2020, arm circumference classes, and the KMS lines.
+"""The class of a z-score: categories of Permenkes 2/2020, arm circumference classes, and the KMS lines.
 
-Hides the cut-offs and which side of each belongs to which class. Rules it keeps:
+Hides the cut-offs and which side of each belongs to which class. Rules:
 
 - a score is classified as shown, rounded to two decimals: -2.00 is normal, -3.00 is the milder class, and an
   upper cut-off (+1, +2, +3) belongs to the class below it;
-- what is stored is a code, never a label: labels are for reading and may change;
+- codes are stored, never labels: labels are for display and may change;
 - a child without a score has no status (-1); it is never "normal";
 - oedema of both feet is gizi buruk whatever the score.
 
@@ -37,7 +37,7 @@ MUAC_FIRST_MONTH, MUAC_LAST_MONTH = 6, 59
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The words for one code: `id` in Indonesian as the regulation has them, `en` in English."""
+    """The label of one code: `id` in Indonesian, in the words of the regulation, `en` in English."""
 
     id: str
     en: str
@@ -60,8 +60,8 @@ LABELS: dict[str, Label] = {
     "obesitas": Label("Obesitas", "obese"),
 }
 
-# What a class means, as a midwife would say it to parents: by index, then by code. Weight for length and BMI share codes and
-# not words. "oedema" stands for gizi buruk that rests on the feet and not on a score.
+# What a class means, as a midwife would say it to parents: by index, then by code. Weight for length and BMI have the same
+# codes with different sentences. "oedema" is gizi buruk because of oedema, not of a score.
 SENTENCES: dict[str, dict[str, Label]] = {
     "haz": {
         "sangat_pendek": Label(
@@ -134,7 +134,7 @@ SENTENCES: dict[str, dict[str, Label]] = {
     },
 }
 
-# Why there is no score, in words; DEFINED has none.
+# Text of each reason why there is no score; DEFINED has none.
 REASON_LABELS: dict[Reason, Label] = {
     Reason.VALUE_MISSING: Label("tidak diukur", "not measured"),
     Reason.NO_SEX: Label("jenis kelamin belum diketahui", "sex not known"),
@@ -146,7 +146,7 @@ REASON_LABELS: dict[Reason, Label] = {
     Reason.NOT_ASKED: Label("tidak dihitung", "not computed"),
 }
 
-# Why a weighing has its N/T/O/B code, or none, in words; COMPARED (N, T) has none.
+# Text of each reason why a weighing has its N/T/O/B code, or none; COMPARED (N, T) has none.
 GAIN_REASON_LABELS: dict[GainReason, Label] = {
     GainReason.NOT_WEIGHED: Label("tidak ditimbang", "not weighed"),
     GainReason.LATER_IN_MONTH: Label("ditimbang lagi pada bulan ini", "weighed again later this month"),
@@ -158,7 +158,7 @@ GAIN_REASON_LABELS: dict[GainReason, Label] = {
     GainReason.NO_KBM_FOR_AGE: Label("tidak ada KBM untuk umur ini", "no KBM for this age"),
 }
 
-# Stands on every page, sheet and answer that shows a status.
+# Shown on every page, sheet and answer with a status.
 SCREENING_NOTE = Label(
     "Hasil penapisan, bukan diagnosis. Perlu konfirmasi ukur oleh tenaga kesehatan.",
     "Screening result, not a diagnosis. To be confirmed by re-measuring by a health worker.",
@@ -240,23 +240,23 @@ def muac_status(muac_mm: npt.ArrayLike, age_months: npt.ArrayLike) -> Int8Array:
 
 
 def below_red_line(waz: npt.ArrayLike) -> BoolArray:
-    """Tell who lies below the red line of the KMS (BGM): BB/U below -3. A reason to look, not a diagnosis.
+    """Say who is below the red line of the KMS (BGM): BB/U below -3. A reason to look again, not a diagnosis.
 
     Parameters
     ----------
     waz : array_like of float
-        Weight-for-age z-score; NaN undefined, which is not below.
+        Weight-for-age z-score; NaN (undefined) is not below.
     """
     return np.asarray(_as_shown(waz) < -3)
 
 
 def above_orange_line(waz: npt.ArrayLike) -> BoolArray:
-    """Tell who lies above the orange line of the KMS: BB/U above +1.
+    """Say who is above the orange line of the KMS: BB/U above +1.
 
     Parameters
     ----------
     waz : array_like of float
-        Weight-for-age z-score; NaN undefined, which is not above.
+        Weight-for-age z-score; NaN (undefined) is not above.
     """
     return np.asarray(_as_shown(waz) > 1)
 
@@ -267,9 +267,9 @@ def code_names(status: npt.ArrayLike, codes: Sequence[str]) -> list[str | None]:
     Parameters
     ----------
     status : array_like of int8, shape (n,)
-        What one of the functions above returned.
+        The result of one of the functions above.
     codes : sequence of str
-        The tuple of codes that belongs to that function.
+        The codes of that function, for example `WASTING_CODES`.
     """
     return [None if index == UNDEFINED else codes[index] for index in np.atleast_1d(status).tolist()]
 

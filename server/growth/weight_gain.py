@@ -1,17 +1,17 @@
-"""N, T, O and B: does a child gain enough from month to month? Hides calendars, grouping and the KBM table.
+"""Monthly weight gain: the codes N, T, O and B. Hides calendars, grouping and the KBM table.
 
-Rules it keeps, where sources leave a choice:
+Rules, where the sources leave a choice:
 
 - months are **calendar months**: "last month" is the month before, not 30 days ago;
-- the weighing of a month is the **last** one in it (of several on the same last day the lightest, so that
-  doubt leads to a second look); the other rows of that month get no code;
-- B, the first weighing ever, and O, none in the month before, are settled before any gain is looked at;
+- the weighing of a month is the **last** one in it; of several on that day the lightest, so that in doubt the child
+  is looked at again. The other rows of that month get no code;
+- B (the first weighing ever) and O (no weighing in the month before) are decided before any gain is compared;
 - the month of the KBM is the **completed age at this weighing**; with 0 completed months, or without a birth
   date, sex or KBM for the age, no gain can be judged: the code is O and the reason says why. So D = N+T+O+B;
 - 2T is T in two **consecutive** calendar months;
 - grams are whole numbers throughout: a gain equal to the KBM is N.
 
-All of this is derived: a back-dated or corrected weight changes later months, so give it whole timelines.
+Give whole timelines: a back-dated or corrected weight changes the codes of later months.
 Sources: Buku KIA 2023 (N, T, KBM), posyandu monthly report (O, B, D); ``tables/SOURCE.md`` for the grams.
 """
 
@@ -37,7 +37,7 @@ DatesLike: TypeAlias = npt.ArrayLike | date | Sequence[date]
 KBM_VERSION = "kms-by-sex-1"
 KBM_LAST_MONTH = 60
 
-# No gain is this large or small; 0 is a gain (T).
+# Stands for "no gain computed"; 0 is a gain (T).
 NO_GAIN = np.iinfo(np.int32).min
 UNKNOWN_MONTHS = -1
 
@@ -62,7 +62,7 @@ class GainReason(IntEnum):
     NOT_WEIGHED = 1  # no weight, or no date: no code
     LATER_IN_MONTH = 2  # the month has a later weighing: no code
     FIRST_WEIGHING = 3  # B
-    NO_WEIGHING_LAST_MONTH = 4  # O, and so are all that follow
+    NO_WEIGHING_LAST_MONTH = 4  # O, like all reasons below
     NO_BIRTH_DATE = 5
     NO_SEX = 6
     UNDER_ONE_MONTH = 7
@@ -80,7 +80,7 @@ class WeightGain:
     gain_g : array of int32
         Grams since last month's weighing, also where it could not be judged; `NO_GAIN` where there was none.
     kbm_g : array of int32
-        Least gain that was asked for, grams; 0 except where the code is N or T.
+        The gain required (KBM), grams; 0 except where the code is N or T.
     reason : array of int8
         `GainReason`.
     two_t : array of bool
@@ -102,7 +102,7 @@ def months_completed(born_on: DatesLike, measured_on: DatesLike) -> Int64Array:
 
     A month is complete on the day of the month of the birth; where that month has no such day, on its last
     day: born on 31 January, one month old on 28 February (29 in a leap year); born on 29 February, 12 months
-    old on 28 February. This is the age that people count in; z-scores are indexed by days.
+    old on 28 February. The KBM goes by this age; z-scores go by days.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def months_completed(born_on: DatesLike, measured_on: DatesLike) -> Int64Array:
 
 
 def kbm_versions() -> tuple[str, ...]:
-    """Return the names of the KBM tables that there are, in the order of ``tables/kbm.csv``."""
+    """Return the names of all KBM tables, in the order of ``tables/kbm.csv``."""
     return tuple(_kbm_tables())
 
 
@@ -251,9 +251,9 @@ def _monthly(
 def _reasons(
     first: BoolArray, follows: BoolArray, no_birth_date: BoolArray, no_sex: BoolArray, months: Int64Array
 ) -> Int8Array:
-    """Name what stands in the way of a comparison; of several things the last in the list."""
+    """Return why a gain cannot be judged, COMPARED where it can; of several reasons the last in this list."""
     reason = np.full(first.size, GainReason.COMPARED, np.int8)
-    for stands_in_the_way, why in (
+    for holds, why in (
         ((months < 0) | (months > KBM_LAST_MONTH), GainReason.NO_KBM_FOR_AGE),
         (months == 0, GainReason.UNDER_ONE_MONTH),
         (no_sex, GainReason.NO_SEX),
@@ -261,7 +261,7 @@ def _reasons(
         (~follows, GainReason.NO_WEIGHING_LAST_MONTH),
         (first, GainReason.FIRST_WEIGHING),
     ):
-        reason[stands_in_the_way] = why
+        reason[holds] = why
     return reason
 
 

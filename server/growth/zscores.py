@@ -1,17 +1,17 @@
 """WHO z-scores of children under 60 months. Hides the tables, the 0.7 cm rule, the tails, the chunks.
 
-What it computes is what the WHO's R package ``anthro`` 1.1.0 computes, to two decimals (WHO Child Growth
-Standards 2006 and 2007, computation of centiles and z-scores). The rules that are most often got wrong:
+Results equal those of the WHO's R package ``anthro`` 1.1.0 to two decimals (WHO Child Growth Standards 2006 and
+2007, computation of centiles and z-scores). The rules that are most often implemented wrongly:
 
 - the age decides the table: length (lying) to day 730, height (standing) from day 731; a measurement taken
   the other way is moved by 0.7 cm first, and the moved value also feeds weight-for-length and BMI;
 - scores stop *before* 60 months of 30.4375 days, so day 1826 is the last; outside a table there is no score,
   never the score of the nearest row;
-- beyond 3 SD the indices with a weight or an arm in them go on in steps of the outermost SD (restricted LMS);
+- beyond 3 SD, indices of weight or arm circumference continue in steps of the outermost SD (restricted LMS);
 - a score is rounded once, to two decimals, and every cut-off is applied to the rounded value;
 - an implausible score is marked, not removed; a score that is not defined is NaN **and** has a `Reason`.
 
-Where the reference scores what cannot be measured (weight 0, length 0), this module refuses the value.
+One difference: impossible values (weight 0, length 0), which the reference scores, are refused here.
 """
 
 from collections.abc import Collection, Sequence
@@ -45,13 +45,13 @@ _STANDS_FROM_MONTHS = 9
 _STANDS_FROM_CM = 87  # only where the age and the position are both unknown
 _LYING_MINUS_STANDING_CM = 0.7
 
-# Bounds the memory of a call and keeps the working arrays in cache. Measured: at 2,048 rows a third of the
-# speed is lost to the cost of each call into NumPy, beyond 16,384 there is little left to win.
+# Limits the memory of a call and keeps the working arrays in cache. Measured: with 2,048 rows a third of the
+# speed is lost to the overhead of NumPy calls; beyond 16,384 there is little gain.
 _CHUNK_ROWS = 16_384
 
 
 class Reason(IntEnum):
-    """Why a score is not defined. Where several reasons hold, the highest number is the one that is told."""
+    """Why a score is not defined. Of several reasons the one with the highest number is reported."""
 
     DEFINED = 0
     VALUE_MISSING = 1
@@ -85,7 +85,7 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True)
 class ZScores:
-    """All that `zscores` derives, in the shape that the inputs broadcast to (scalars: 0-d arrays).
+    """The results of `zscores`, in the shape that the inputs broadcast to (scalars: 0-d arrays).
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class ZScores:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What sets one indicator apart from the others (WHO 2006, 2007)."""
+    """What differs between indicators (WHO 2006, 2007)."""
 
     table_by_age: TableName | None
     void_with_oedema: bool
@@ -131,7 +131,7 @@ class _Rule:
 _RULES: dict[IndicatorName, _Rule] = {
     "haz": _Rule("lhfa", False, -6, 6),
     "waz": _Rule("wfa", True, -6, 5),
-    "whz": _Rule(None, True, -5, 5),  # wfl or wfh, each child its own
+    "whz": _Rule(None, True, -5, 5),  # wfl or wfh, chosen for each child
     "baz": _Rule("bfa", True, -5, 5),
     "hcz": _Rule("hcfa", False, -5, 5),
     "acz": _Rule("acfa", False, -5, 5, first_day=91),
@@ -148,7 +148,7 @@ _CURVES: dict[CurveName, TableName] = {
     "wfh": "wfh",
 }
 
-# L is 1 in every row of these two (a test holds them to that): no power, and no restricted tails.
+# L is 1 in every row of these two (tested): no power, and no restricted tails.
 _PLAIN: frozenset[TableName] = frozenset({"lhfa", "hcfa"})
 
 
@@ -172,7 +172,7 @@ class _Inputs:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """One chunk of children, cleaned: what the formulas of all indicators start from."""
+    """One chunk of children, cleaned: the input of all indicators' formulas."""
 
     sex_row: IntArray
     age_row: IntArray  # into the flat tables by age
@@ -261,7 +261,7 @@ def zscores(
     inputs = _Inputs(*flat_columns)
     scores = _unscored(shape, indicators)
     flat = _flat_view(scores)
-    # A row that gets no score is computed like any other and blanked after: its warnings mean nothing.
+    # Rows without a score are computed like the others and blanked afterwards: their warnings are ignored.
     with np.errstate(all="ignore"):
         for start in range(0, inputs.sex.size, _CHUNK_ROWS):
             part = slice(start, start + _CHUNK_ROWS)
@@ -375,7 +375,7 @@ def _score_chunk(chunk: _Inputs, out: ZScores, part: slice, indicators: Collecti
 
 
 def _clean(chunk: _Inputs, out: ZScores, part: slice) -> _Body:
-    """Settle age, position and length of a chunk, write what was derived, and return what the scores need."""
+    """Determine age, position and length of a chunk, write them to `out`, and return what the scores need."""
     day, months, age_reason = _ages(chunk.age_days, chunk.age_months)
     position, too_young = _positions(chunk.position, months)
     weight_kg, weight_reason = _accepted(chunk.weight_kg)
@@ -414,9 +414,9 @@ def _where(holds: BoolArray, reason: Reason) -> UInt8Array:
 
 
 def _ages(age_days: FloatArray, age_months: FloatArray) -> tuple[FloatArray, FloatArray, UInt8Array]:
-    """Return rounded days, unrounded months, and the reason why an index by age has none.
+    """Return rounded days, unrounded months, and the reason why an index by age has no score.
 
-    Two ages are kept because the standard's limits are in months as given, its tables in whole days: exactly
+    Both ages are needed: the standard's limits apply to months as given, its tables to whole days. Exactly
     60 months gives no score, although 60 x 30.4375 rounds to day 1826.
     """
     in_months = np.isnan(age_days)
@@ -436,13 +436,13 @@ def _ages(age_days: FloatArray, age_months: FloatArray) -> tuple[FloatArray, Flo
 
 
 def _positions(position: Int8Array, months: FloatArray) -> tuple[Int8Array, BoolArray]:
-    """Set aside a standing position before 9 months: it is held to be a slip of the pen."""
+    """Ignore a standing position before 9 months: it is taken as a recording error."""
     too_young = (position == STANDING) & (months < _STANDS_FROM_MONTHS)
     return np.where(too_young, np.int8(0), position), too_young
 
 
 def _accepted(measured: FloatArray) -> tuple[FloatArray, UInt8Array]:
-    """Return the measurement, NaN where it cannot be one, and the reason."""
+    """Return the measurement, NaN where it is missing or impossible, and the reason."""
     accepted = (measured > 0) & (measured < np.inf)
     if accepted.all():
         return measured, np.zeros(measured.size, np.uint8)
@@ -453,7 +453,7 @@ def _accepted(measured: FloatArray) -> tuple[FloatArray, UInt8Array]:
 
 
 def _on_height_table(day: FloatArray, position: Int8Array, lenhei_cm: FloatArray) -> BoolArray:
-    """Tell which table a child is read in: by age; without one by position; without that by size."""
+    """Say who is scored by the height table: by age; without age by position; without both by size."""
     standing = day >= FIRST_STANDING_DAY
     unknown = np.isnan(day)
     if unknown.any():
@@ -465,8 +465,8 @@ def _on_height_table(day: FloatArray, position: Int8Array, lenhei_cm: FloatArray
 def _moved(
     lenhei_cm: FloatArray, day: FloatArray, position: Int8Array, on_height_table: BoolArray
 ) -> FloatArray:
-    """Apply the 0.7 cm rule: lying measures longer than standing."""
-    # With an unknown age nothing is moved: the position then chose the table, and cannot disagree with it.
+    """Apply the 0.7 cm rule: a child measures longer lying than standing."""
+    # With an unknown age nothing is corrected: the position chose the table, so they cannot disagree.
     lengthen = ~on_height_table & (position == STANDING) & (day >= 0)
     shorten = on_height_table & (position == LYING) & (day >= 0)
     if not (lengthen.any() or shorten.any()):
@@ -477,15 +477,15 @@ def _moved(
 
 
 def _age_rows(sex_row: IntArray, day: FloatArray) -> IntArray:
-    """Index the flat tables by age; a child without a scored age reads row 0 and is blanked by its reason."""
+    """Return rows of the flat tables by age; without a scored age row 0, whose score is blanked by its reason."""
     known = np.where(day <= LAST_SCORED_DAY, day, 0).astype(np.intp)
     return sex_row * (LAST_PUBLISHED_DAY + 1) + known
 
 
 def _measured(name: IndicatorName, body: _Body) -> tuple[FloatArray, UInt8Array]:
-    """Return what an indicator measures, and why it cannot."""
+    """Return the values that an indicator scores, and the reason where there is none."""
     if name == "haz":
-        # Metres typed as centimetres can fall below 0 by the 0.7 cm rule.
+        # Metres typed as centimetres can become negative by the 0.7 cm rule.
         return body.lenhei_cm, np.maximum(
             body.lenhei_reason, _where(body.lenhei_cm <= 0, Reason.VALUE_REFUSED)
         )
@@ -522,8 +522,8 @@ def _weight_for_length(weight_kg: FloatArray, body: _Body) -> tuple[FloatArray, 
     start += np.where(body.on_height_table, tables.standing_offset, tables.lying_offset)
     last_row = tables.median.size - 1
     lower = np.clip(start + lower_step.astype(np.intp), 0, last_row)
-    # Not lower + 1: where a length lies a rounding error below a row (51.9 - 0.7), the reference, which
-    # truncates the sum, steps one row further, and its answer is the standard's.
+    # Not lower + 1: where a rounding error puts a length just below a row (51.9 - 0.7), the reference, which
+    # truncates the sum, takes one row further, and its result is the standard's.
     upper = np.clip(start + (steps + 1).astype(np.intp), 0, last_row)
     median, spread = tables.median[lower], tables.spread[lower]
     median += fraction * (tables.median[upper] - median)
@@ -540,7 +540,7 @@ def _weight_for_length(weight_kg: FloatArray, body: _Body) -> tuple[FloatArray, 
 def _restricted_z(
     measured: FloatArray, power: FloatArray, median: FloatArray, spread: FloatArray
 ) -> FloatArray:
-    """Score by L, M, S; beyond 3 SD in steps of the outermost SD, for far out the power would mislead."""
+    """Score by L, M, S; beyond 3 SD in steps of the outermost SD, because the power is misleading far out."""
     z: FloatArray = ((measured / median) ** power - 1) / (spread * power)
     far = np.flatnonzero(np.abs(z) > 3)
     if far.size:
@@ -553,7 +553,7 @@ def _restricted_z(
 
 
 def _value_at(z: FloatArray, power: FloatArray, median: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return the measurement that lies z standard deviations from the median (L is nowhere 0)."""
+    """Return the measurement z standard deviations from the median (L is never 0)."""
     value: FloatArray = median * (1 + power * spread * z) ** (1 / power)
     return value
 

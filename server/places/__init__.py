@@ -1,1 +1,5 @@
-"""Places: `regions` are the home ministry's areas, `health_posts` a district's health centres and posyandu."""
+"""Places.
+
+regions        administrative areas with their Kemendagri codes. Pure data, read from a CSV file
+health_posts   the health centres (puskesmas) and posts (posyandu) of a district, added and found
+"""

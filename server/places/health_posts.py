@@ -1,4 +1,7 @@
-"""Districts, regions, health centres and posts: made and found."""
+"""Adds a district with its regions, health centres and posts; finds posts.
+
+Every addition appends an audit entry.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +17,7 @@ from server.places.regions import regions
 
 
 def install(session: Session, hub: AppContext, now: datetime) -> None:
-    """Make the district's row and load its regions, once; later calls change nothing."""
+    """Add the district and its regions, unless it is there already."""
     if session.get(Installation, hub.district) is not None:
         return
     within = [
@@ -50,7 +53,7 @@ def install(session: Session, hub: AppContext, now: datetime) -> None:
 def add_health_centre(
     session: Session, hub: AppContext, name: str, subdistrict_code: str | None, *, actor: str, now: datetime
 ) -> str:
-    """Add a puskesmas and give its id."""
+    """Add a puskesmas and return its id."""
     centre_id = new_id()
     row = {"district": hub.district, "id": centre_id, "name": name, "subdistrict_code": subdistrict_code}
     session.execute(insert(table(HealthCentre)), [row])
@@ -71,7 +74,7 @@ def add_post(
     actor: str,
     now: datetime,
 ) -> str:
-    """Add a posyandu and give its id."""
+    """Add a posyandu and return its id."""
     post_id = new_id()
     row = {"district": hub.district, "id": post_id, "name": name, "health_centre_id": health_centre_id}
     session.execute(insert(table(HealthPost)), [{**row, "village_code": village_code, "head_position": 0}])
@@ -89,7 +92,7 @@ def add_post(
 
 
 def find_post(session: Session, district: str, wanted: str) -> HealthPost | None:
-    """Find a post by id or, whatever its letter case, by name."""
+    """Find a post by id, or by name (upper and lower case are equal)."""
     return session.execute(
         select(HealthPost)
         .where(
@@ -103,7 +106,7 @@ def find_post(session: Session, district: str, wanted: str) -> HealthPost | None
 
 
 def posts(session: Session, district: str) -> Sequence[HealthPost]:
-    """Give all posts by name."""
+    """Return all posts, sorted by name."""
     return session.scalars(
         select(HealthPost).where(HealthPost.district == district).order_by(HealthPost.name)
     ).all()

@@ -1,4 +1,7 @@
-"""The schema's history (Alembic), and the one function that brings a database up to date."""
+"""The versions of the schema (Alembic), and `migrate`, which brings a database up to date.
+
+Hides Alembic. Each file of `versions/` is one revision; its name begins with the revision's number.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +17,9 @@ HERE = Path(__file__).parent
 
 
 def _config(url: str) -> "Config":
-    from alembic.config import Config  # only here: most starts find nothing to migrate, and it loads slowly
+    from alembic.config import (
+        Config,
+    )  # imported here: it loads slowly, and most starts have nothing to migrate
 
     config = Config()
     config.set_main_option("script_location", str(HERE))
@@ -23,7 +28,7 @@ def _config(url: str) -> "Config":
 
 
 def migrate(url: str) -> None:
-    """Bring a database to the newest schema; make the directory of an SQLite file if needed. Safe to run twice at once.
+    """Bring a database to the newest schema; create the directory of an SQLite file if needed. Safe to run concurrently.
 
     Parameters
     ----------
@@ -45,17 +50,17 @@ def upgrade(url: str, revision: str) -> None:
 
 
 def revisions() -> set[str]:
-    """Give every revision that this release knows: the numbers with which the names of their files begin."""
+    """Return every revision that this release knows, from the names of the files."""
     return {path.name[:4] for path in (HERE / "versions").glob("[0-9]*.py")}
 
 
 def newest() -> str:
-    """Give the revision that this release expects."""
+    """Return the revision that this release expects."""
     return max(revisions())
 
 
 def present(url: str) -> str | None:
-    """Give the revision of a database, None for an empty one."""
+    """Return the revision of a database, None for an empty one."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the URL given by `migrate`, in one transaction, one runner at a time."""
+"""How Alembic runs here: on the URL given by `migrate`, in one transaction, one process at a time."""
 
 from alembic import context
 from sqlalchemy import create_engine, event, text
@@ -6,14 +6,14 @@ from sqlalchemy import create_engine, event, text
 from server.database.models import Base
 
 LOCK = 6_402_2026
-"""An advisory lock's number on PostgreSQL: two servers that start together migrate one after the other."""
+"""Number of an advisory lock on PostgreSQL: servers that start together migrate one after the other."""
 
 
 def run() -> None:
     engine = create_engine(context.config.attributes["url"])
     sqlite = engine.dialect.name == "sqlite"
     if sqlite:
-        # pysqlite would commit before each DDL statement; we begin the transaction ourselves.
+        # pysqlite would commit before each DDL statement, so the transaction is begun here
         event.listen(engine, "connect", lambda dbapi, _: setattr(dbapi, "isolation_level", None))
         event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.connect() as connection:

@@ -1,8 +1,10 @@
-"""Administrative places: the home ministry's codes and names, from regions.csv (its origin: SOURCE.md).
+"""Administrative areas: the home ministry's codes and names, from regions.csv (origin: SOURCE.md).
 
-Hides the file and its checks. Rules it keeps: stdlib only; a place comes after the place that holds it; a
-code says its own level and parent, so a row that contradicts its code is refused. A name is for people, a
-code is for joining.
+Hides the file and its checks. Uses the standard library only.
+
+- A parent comes before its children in the file.
+- A code contains its level and parent; a row that contradicts its code is refused.
+- Names are for people; data are joined by code only.
 """
 
 import csv
@@ -26,15 +28,15 @@ _LEVELS: tuple[Level, ...] = ("province", "regency", "district", "village")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One administrative place.
+    """One administrative area.
 
     Attributes
     ----------
     code : ``PP``, ``PP.KK``, ``PP.KK.CC`` or ``PP.KK.CC.DDDD`` (Kepmendagri)
-    parent_code : code of the place that holds it; None for a province
-    level : rung of the ladder. Here ``district`` is a kecamatan, as in official English; the ``district`` of
-        keys and scopes is a kabupaten or kota: a place of level ``regency``
-    kind : the Indonesian word; tells desa from kelurahan and kabupaten from kota
+    parent_code : code of the area it lies in; None for a province
+    level : here ``district`` is a kecamatan, as in official English; the ``district`` of keys and scopes is a
+        kabupaten or kota, an area of level ``regency``
+    kind : the Indonesian word; distinguishes desa from kelurahan and kabupaten from kota
     name : as in the list, without the kind
     posyandu_2024 : number of posyandu in 2024, of a kecamatan of Kukar; None where not published
     """
@@ -49,12 +51,12 @@ class Region:
 
 @cache
 def regions() -> tuple[Region, ...]:
-    """Return Kalimantan Timur, Kutai Kartanegara and every place in it, in the order of their codes."""
+    """Return Kalimantan Timur, Kutai Kartanegara and every area in it, in the order of their codes."""
     return read_regions(files(__name__).joinpath("regions.csv").read_text(encoding="utf-8").splitlines())
 
 
 def read_regions(lines: Iterable[str]) -> tuple[Region, ...]:
-    """Read places from the lines of a CSV file with the columns of regions.csv.
+    """Read areas from the lines of a CSV file with the columns of regions.csv.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def _region(row: dict[str, str]) -> Region:
 
 
 def _kinds(code: str) -> tuple[Kind, ...]:
-    """Kinds of place a code can name: regencies from 71 on are cities, villages 1xxx kelurahan, 2xxx desa."""
+    """Return the kinds that a code can have: from 71 on a regency is a city; a village 1xxx is a kelurahan, 2xxx a desa."""
     *_, last = code.split(".")
     match code.count("."):
         case 0:

@@ -326,7 +326,7 @@ def test_row_is_the_same_in_whatever_order_tablets_come(on_sqlite: District, ord
 # -- pure -----------------------------------------------------------------------------------------
 
 WORK = st.builds(
-    review_queue.Facts,
+    review_queue.FollowUpFacts,
     st.just("a"),
     st.uuids().map(str),
     st.just(False),

@@ -1,4 +1,4 @@
-"""files of others that were imported: runs, their rows, and what a person must decide
+"""imported files: runs, their rows, and rows that a person must decide about
 
 Revision: 0005, after 0004.
 """
@@ -24,7 +24,7 @@ _SHAPES = (
     ("import_case", "ix_import_case_open", "20000 20000 5000 20"),
     ("import_case", "ix_import_case_who", "20000 20000 2"),
 )
-"""What SQLite's planner is to believe of the new tables' sizes: that a district is no selection."""
+"""Statistics for SQLite's planner, as in 0001."""
 
 
 def upgrade() -> None:

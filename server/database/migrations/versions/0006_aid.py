@@ -1,4 +1,4 @@
-"""aid and CSR: donors, commitments, deliveries, and sheets of companies
+"""aid: donors, commitments, deliveries, and CSR sheets of companies
 
 Revision: 0006, after 0005.
 """
@@ -31,7 +31,7 @@ _SHAPES = (
     ("delivery", "ix_delivery_donor", "40000 40000 200"),
     ("delivery", "ix_delivery_conflicts", "100 100 5"),
 )
-"""What SQLite's planner is to believe of the new tables' sizes: that a district is no selection."""
+"""Statistics for SQLite's planner, as in 0001."""
 
 
 def upgrade() -> None:

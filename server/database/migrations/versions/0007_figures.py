@@ -1,4 +1,4 @@
-"""figures by area and month, and what has to be counted again
+"""figures by area and month, and which must be counted again
 
 Revision: 0007, after 0006.
 """
@@ -22,7 +22,7 @@ _SHAPES = (
     ("figures_post", "figures_post", "800 800 1"),
     ("figures_month", "figures_month", "20 20 1"),
 )
-"""What SQLite's planner is to believe of the new tables' sizes: that a district is no selection."""
+"""Statistics for SQLite's planner, as in 0001."""
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""the rights of a child's parents: consent, requests, restriction, erasure
+"""rights of parents: consent, requests, restriction, erasure
 
 Revision: 0008, after 0007.
 """
@@ -24,7 +24,7 @@ _SHAPES = (
     ("rights_request", "ix_rights_request_due", "20 20 1"),
     ("erasure", "erasure", "100 100 1"),
 )
-"""What SQLite's planner is to believe of the new tables' sizes: that a district is no selection."""
+"""Statistics for SQLite's planner, as in 0001."""
 
 
 def upgrade() -> None:

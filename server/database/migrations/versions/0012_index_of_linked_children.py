@@ -1,5 +1,5 @@
-"""an index from which linked children are read without a look at their rows: PostgreSQL takes nearly every row to be linked,
-and reads the table, unless the index has all that is asked for
+"""covering index of linked children: PostgreSQL expects nearly every row to be linked, and reads the whole table unless the
+index has all columns of the query
 
 Revision: 0012, after 0011.
 """

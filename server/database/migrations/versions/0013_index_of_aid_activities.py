@@ -1,4 +1,4 @@
-"""an index from which the activities of a period are counted without a look at their rows, which hold whole rows of sheets
+"""covering index of aid activities by period: their rows are long, since they hold rows of CSR sheets
 
 Revision: 0013, after 0012.
 """

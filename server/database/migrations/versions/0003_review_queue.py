@@ -1,4 +1,4 @@
-"""the health centre's desk: follow-ups, the queue's rows, second factors, invitations, saved views
+"""follow-ups, the review queue, second factors, invitations, saved views
 
 Revision: 0003, after 0002.
 """
@@ -95,7 +95,7 @@ def _attention(sqlite: bool) -> None:
     ranks = " ".join(f"WHEN '{rule}' THEN {place}" for place, rule in enumerate(_RULES))
     worst = f"COALESCE(MAX(CASE WHEN f.rule = 'oedema' THEN 99.0 ELSE ABS({z}) END), 0.0)"
     reds = "SUM(CASE WHEN f.urgency = 1 THEN 1 ELSE 0 END)"
-    place = (  # as in `attention.place`
+    place = (  # as `review_queue.place`
         f"MIN(f.urgency) * 1000000.0 + (49 - {reds}) * 10000.0"
         f" + MIN(CASE f.rule {ranks} ELSE {len(_RULES)} END) * 100.0 + 99.99 - {worst}"
     )
@@ -103,10 +103,10 @@ def _attention(sqlite: bool) -> None:
         "SELECT DISTINCT o.rule AS rule FROM flag o WHERE o.district = f.district AND o.child_id = f.child_id"
     )
     joined = "group_concat(rule, ' ')" if sqlite else "string_agg(rule, ' ' ORDER BY rule COLLATE \"C\")"
-    # as `attention.rules_text`
+    # as `review_queue.rules_text`
     rules = f"' ' || (SELECT {joined} FROM ({each} ORDER BY rule) AS of_child) || ' '"  # noqa: S608  # our own words
     rounded = f"ROUND(CAST({place} AS {'REAL' if sqlite else 'numeric'}), 2)"
-    op.execute(  # every child who is flagged now; nothing was decided about anybody before this release
+    op.execute(  # every flagged child; before this release there were no decisions about them
         "INSERT INTO attention (district, child_id, post_id, born_on, urgency, red_flags, place, rules, status)"  # noqa: S608  # our own words
         f" SELECT f.district, f.child_id, c.post_id, c.born_on, MIN(f.urgency), {reds}, {rounded}, {rules}, 'new'"
         " FROM flag f JOIN child c ON c.district = f.district AND c.id = f.child_id"
@@ -120,7 +120,7 @@ def _accounts() -> None:
     op.add_column("account", sa.Column("totp_sealed", sa.LargeBinary(), nullable=True))
     op.add_column("account", sa.Column("totp_step", COUNT, nullable=True))
     op.add_column("account", sa.Column("password_set_at", models.Moment(), nullable=True))
-    op.drop_table("sign_in")  # who is signed in signs in again, with a second factor
+    op.drop_table("sign_in")  # everybody signs in again, with a second factor
     op.create_table(
         "sign_in",
         sa.Column("district", sa.Text(), nullable=False),
@@ -192,7 +192,7 @@ def _of_a(table: str, owner: str, column: str) -> sa.ForeignKeyConstraint:
     )
 
 
-# The rules in their order, as they are in this release.
+# The rules in order, as of this release.
 _RULES = (
     *("oedema", "severely_wasted", "muac_severe", "below_red_line", "severely_stunted", "stunted", "wasted"),
     *("muac_moderate", "underweight", "two_t", "conflict", "removal_contested", "implausible"),
@@ -215,7 +215,7 @@ _RULES = (
     *("incomplete", "above_orange_line", "not_seen"),
 )
 
-# As in 0001: rows, then rows to each prefix of the index's columns.
+# Statistics for SQLite's planner, as in 0001.
 _SHAPES = (
     ("follow_up", "follow_up", "40000 40000 4 1"),
     ("follow_up", "ix_follow_up_stream", "40000 40000 40 1"),

@@ -1,4 +1,4 @@
-"""tablets that come and go: split enrolments, quarantine decisions, duplicates, days of measuring, doubtful clocks
+"""closed and continued enrolments, quarantine decisions, possible duplicates, days of measuring, doubtful clocks
 
 Revision: 0002, after 0001.
 """
@@ -29,7 +29,7 @@ def upgrade() -> None:
     )
     for table, name, kind, first in added:
         op.add_column(table, sa.Column(name, kind, nullable=False, server_default=first))
-        if not sqlite:  # SQLite cannot take a default back; the models always give a value
+        if not sqlite:  # SQLite cannot drop a default; the models always give a value
             op.alter_column(table, name, server_default=None)
     op.execute("UPDATE tablet SET head_counter = taken")
     op.add_column("tablet", sa.Column("token_batch", ID, nullable=True))
@@ -112,14 +112,14 @@ def upgrade() -> None:
             op.get_bind().execute(statement, {"tbl": table, "idx": index, "stat": shape})
 
 
-# Of the few rows that wait for a person.
+# Partial indexes of the few rows that wait for a person.
 _FEW = (
     ("change", "ix_change_quarantined", "received_at", "outcome = 'quarantined'"),
     ("child", "ix_child_conflicts", "post_id", "conflicts <> ''"),
     ("measurement", "ix_measurement_conflicts", "post_id", "conflicts <> ''"),
 )
 
-# As in 0001: rows, then rows to each prefix of the index's columns.
+# Statistics for SQLite's planner, as in 0001.
 _SHAPES = (
     ("child", "ix_child_person", "40000 40000 1"),
     ("child", "ix_child_born_on", "40000 40000 20 10"),

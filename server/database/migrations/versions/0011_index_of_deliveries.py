@@ -1,4 +1,4 @@
-"""an index from which the aid that stands is read without a look at its rows
+"""covering index of deliveries, so that present aid is read from the index alone
 
 Revision: 0011, after 0010.
 """

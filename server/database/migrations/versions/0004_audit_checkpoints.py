@@ -1,4 +1,4 @@
-"""the log: signed checkpoints and the leaves of its Merkle tree
+"""audit log: signed checkpoints and the leaves of its Merkle tree
 
 Revision: 0004, after 0003.
 """
@@ -49,7 +49,7 @@ def upgrade() -> None:
             op.get_bind().execute(statement, {"tbl": table, "idx": index, "stat": shape})
 
 
-# As in 0001: rows, then rows to each prefix of the index's columns.
+# Statistics for SQLite's planner, as in 0001.
 _SHAPES = (
     ("audit_checkpoint", "audit_checkpoint", "9000 9000 1"),
     ("audit_leaf", "audit_leaf", "200000 200000 25 1"),

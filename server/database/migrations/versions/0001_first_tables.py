@@ -386,14 +386,14 @@ def upgrade() -> None:
     with op.batch_alter_table("measurement", schema=None) as batch_op:
         batch_op.create_index("ix_measurement_stream", ["district", "post_id", "position"], unique=False)
     if op.get_bind().dialect.name == "sqlite":
-        _tell_the_planner()
+        _add_statistics()
 
 
-def _tell_the_planner() -> None:
-    """Give SQLite's planner the shape of the data before there are any.
+def _add_statistics() -> None:
+    """Give SQLite's query planner statistics of typical data while the tables are still empty.
 
-    Without statistics it takes every equality to be selective, so `district = ?` alone looked better to it than any
-    index that begins with the district, and one batch read the whole ledger. `PRAGMA optimize` refreshes them later.
+    Without them it assumes that every equality is selective: it preferred `district = ?` alone to any index that begins with
+    the district, and one batch read the whole ledger. `PRAGMA optimize` refreshes the statistics later.
     """
     op.execute("ANALYZE")
     for table, index, shape in _SHAPES:
@@ -401,8 +401,8 @@ def _tell_the_planner() -> None:
         op.get_bind().execute(statement, {"tbl": table, "idx": index, "stat": shape})
 
 
-# Rows, then rows to each prefix of the index's columns: of a district's, of a post's or child's, and so on to one.
-# The primary key of a table WITHOUT ROWID goes by the table's name.
+# As in `sqlite_stat1`: number of rows, then average rows for each prefix of the index's columns (a district, a post …).
+# The primary key of a table WITHOUT ROWID is listed under the table's name.
 _SHAPES = (
     ("change", "change", "1000000 1000000 4000 1"),
     ("change", "ix_change_record", "1000000 1000000 30 2"),

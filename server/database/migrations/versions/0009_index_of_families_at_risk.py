@@ -1,4 +1,4 @@
-"""an index of the families at risk, so that the gap of aid is not looked for in every child
+"""index of families at risk, so that the aid gap is found without reading every child
 
 Revision: 0009, after 0008.
 """

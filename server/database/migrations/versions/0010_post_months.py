@@ -1,5 +1,4 @@
-"""what supervisors are told of a post's month, worked out before it is asked; indexes from which the gap of aid is read
-without a look at its rows, and of children who are one person with another
+"""what supervisors read of a post's month, computed in advance; covering indexes for the aid gap, and of linked children
 
 Revision: 0010, after 0009.
 """
@@ -26,7 +25,7 @@ _SHAPES = (
     ("attention", "ix_attention_place", "20000 20000 2 1 1 1 1"),
     ("delivery", "ix_delivery_commitment", "5000 5000 30 30 20"),
 )
-"""What SQLite's planner is to believe of sizes: that a district is no selection."""
+"""Statistics for SQLite's planner, as in 0001."""
 
 
 def upgrade() -> None:
