@@ -1,4 +1,4 @@
-"""Settings: frozen, checked at start. This module alone reads the environment."""
+"""Settings: frozen, validated at start. Only this module reads the environment."""
 
 import os
 import re
@@ -14,16 +14,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST: Final = {
     "max_body_bytes": 16 * 1024 * 1024,
-    "max_changes": 200,  # the protocol's own limit
+    "max_changes": 200,  # the protocol's limit
     "tablet_silent_days": 3650,
     "session_minutes": 527_040,  # a year
     "idle_minutes": 527_040,
     "proxies": 9,
     "backup_keep": 3660,
 }
-"""The whole numbers that an operator may set, and the largest of each."""
+"""The integers that an operator may set, and the largest value of each."""
 TABLET_APP: Final = "posyandu-tablet"
-"""What our tablet app calls itself, before its version, in changes and batches."""
+"""The name of our tablet app, before its version, in changes and batches."""
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 _DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
@@ -35,21 +35,21 @@ class Settings:
 
     Parameters
     ----------
-    data_dir : holds the SQLite file, the keys and the lock; made if absent
+    data_dir : holds the SQLite file, the keys and the lock; created if absent
     database_url : SQLAlchemy URL; SQLite in `data_dir` unless set
     key_file : master keys (0600); in `data_dir` unless set
-    key_command : wraps and unwraps the key file (`keyfile`), a program and its arguments; "" for a plain file
+    key_command : wraps and unwraps the key file (`crypto.key_file`), a program and its arguments; "" for a plain file
     district : Kemendagri code of the kabupaten/kota that this installation serves
     time_zone : of the district; decides what "today" is (never UTC: 01:00 in Kukar is yesterday there)
     max_body_bytes, max_inflated_bytes, max_depth, max_changes : limits of one upload, before and after gunzip
-    max_pull_bytes : what one answer carries down, before gzip
-    tablet_silent_days : after so many days without contact a tablet is reported
-    session_minutes, idle_minutes : a sign-in ends so long after it, or so long after it was last used
-    second_factor : False only for a demo or tests on this machine: then nobody has to have one
-    proxies : how many proxies of ours stand in front, each adding to X-Forwarded-For and X-Forwarded-Proto
+    max_pull_bytes : limit of one answer to a pull, before gzip
+    tablet_silent_days : a tablet is reported after so many days without contact
+    session_minutes, idle_minutes : a session ends so long after it began, or after its last use
+    second_factor : False only for a demo or tests on this machine: then it is required of nobody
+    proxies : number of our own proxies in front, each of which adds to X-Forwarded-For and X-Forwarded-Proto
     cookie_secure : False only for plain http on this machine
-    guideline_file : due dates and lengths of courses; None for those that come with the server (`review.guideline`)
-    backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: the server makes none by itself
+    guideline_file : due dates and lengths of courses; None for the default (`review.guideline`)
+    backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: no nightly backups
     oldest_app : the oldest version of our tablet app that is still served, such as 0.2.0; "" for every one
     """
 
@@ -89,7 +89,7 @@ class Settings:
             raise ValueError(
                 f"POSYANDU_LOG_LEVEL is {self.log_level!r}: give a level, one of {', '.join(LOG_LEVELS)}"
             )
-        if not _is_database_url(self.database_url):  # which may hold a password, and is not repeated
+        if not _is_database_url(self.database_url):  # it may hold a password, so it is not repeated
             raise ValueError(
                 "DATABASE_URL is not usable: give an address such as postgresql://user:password@host:5432/posyandu"
             )
@@ -98,25 +98,25 @@ class Settings:
         here = version("posyandu-sync")
         if _numbers(self.oldest_app) > _numbers(
             here
-        ):  # every tablet would be shut out, with nothing newer to be had
+        ):  # it would shut out every tablet, and there is no newer app
             raise ValueError(
                 f"POSYANDU_OLDEST_APP is {self.oldest_app!r}: give a version up to {here}, which this server hands out"
             )
 
     @classmethod
     def for_data(cls, data_dir: Path | str, **others: object) -> "Settings":
-        """Give the embedded default: everything in one directory."""
+        """Return the default for an embedded installation: everything in one directory."""
         path = Path(data_dir).expanduser().resolve()
         given = {
             "database_url": f"sqlite:///{path / 'posyandu.db'}",
             "key_file": path / "keys.json",
             **others,
         }
-        return cls(data_dir=path, **given)  # type: ignore[arg-type]  # checked by __post_init__ and mypy at callers
+        return cls(data_dir=path, **given)  # type: ignore[arg-type]  # checked by __post_init__ and by mypy at callers
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read POSYANDU_* and DATABASE_URL; an unusable value raises ValueError with the name and the remedy."""
+        """Read POSYANDU_* and DATABASE_URL; an invalid value raises ValueError with its name and the remedy."""
         others: dict[str, object] = {}
         if environ.get("DATABASE_URL"):
             others["database_url"] = environ["DATABASE_URL"]
@@ -156,37 +156,38 @@ class Settings:
         return Path(self.database_url.partition("///")[2].partition("?")[0]) if self.is_sqlite else None
 
     def today(self, now: datetime) -> date:
-        """Give the district's calendar day at an aware moment."""
+        """Return the district's calendar day at an aware moment."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
     def too_old(self, app: str) -> bool:
-        """Say whether an app, as it calls itself, is our tablet app in a version that is not served any more.
+        """Return whether an app, by its name and version, is our tablet app in a version that is no longer served.
 
-        Versions are compared number by number; what follows the numbers (`+1a2b3c4d`) does not count. A version that begins
-        with no number is the oldest of all. Other apps are never too old.
+        Versions are compared number by number; what follows the numbers (`+1a2b3c4d`) is ignored. A version without a
+        leading number is the oldest of all. Other apps are never too old.
         """
         name, _, told = app.partition(" ")
         return name == TABLET_APP and _numbers(told) < _numbers(self.oldest_app)
 
     def for_plain_http(self) -> "Settings":
-        """Give these settings for a demo on this machine: the session cookie travels without TLS, and no second factor is
-        demanded of anybody."""
+        """Return these settings for a demo on this machine: the session cookie is sent without TLS, and no second factor is
+        required.
+        """
         return replace(self, cookie_secure=False, second_factor=False)
 
     @staticmethod
     def environment_without_place() -> dict[str, str]:
-        """Give the environment less what says where the data are, for a command that was told."""
+        """Return the environment without the variables that say where the data are, for a command with --data."""
         place = ("POSYANDU_DATA", "DATABASE_URL", "POSYANDU_KEY_FILE", "POSYANDU_KEY_COMMAND")
         return {name: value for name, value in os.environ.items() if name not in place}
 
     def cookie(self, name: str) -> str:
-        """Give the name under which a cookie is kept: with the prefix by which a browser takes it over https alone, for this
-        host and no other (RFC 6265bis, section 4.1.3.2), unless we are on plain http.
+        """Return the name of a cookie: over https with the prefix that restricts it to https and to this host (RFC 6265bis,
+        section 4.1.3.2).
         """
         return f"__Host-{name}" if self.cookie_secure else name
 
     def child_environment(self, **others: str) -> dict[str, str]:
-        """Give the environment in which a process of ours finds these same settings."""
+        """Return the environment in which a child process finds these same settings."""
         mine = {
             "POSYANDU_DATA": str(self.data_dir),
             "DATABASE_URL": self.database_url,
@@ -214,7 +215,7 @@ class Settings:
 
 
 def _numbers(told: str) -> tuple[int, ...]:
-    """Read the numbers with which a version begins, without zeros at the end: 1.0 is 1."""
+    """Parse the numbers that a version begins with, without trailing zeros: 1.0 is 1."""
     found = _VERSION.match(told)
     numbers = [int(number) for number in found[0].split(".")] if found else []
     while numbers and numbers[-1] == 0:
@@ -230,10 +231,10 @@ def _is_database_url(url: str) -> bool:
 
 
 def take_on(environment: Mapping[str, str]) -> None:
-    """Make an environment that `child_environment` gave this process's own."""
+    """Replace this process's environment by one that `child_environment` returned."""
     os.environ.update(environment)
 
 
 def metrics_directory(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Give the directory in which the workers of one server share their metrics; None for a single process."""
+    """Return the directory in which the workers of one server share their metrics; None for a single process."""
     return environ.get("PROMETHEUS_MULTIPROC_DIR")

@@ -1,4 +1,4 @@
-"""What every use case needs, opened once a process: the database, the keys, the settings."""
+"""What every use case needs, opened once per process: database, keys, settings."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from server.database.engine import Database
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """An installation at work. `district` is the one that it serves."""
+    """An opened installation. `district` is the one that it serves."""
 
     settings: Settings
     database: Database

@@ -1,5 +1,5 @@
-"""Bytes from anyone -> JSON, within limits that hold before anything is parsed: a bomb never unfolds, and what is nested too
-deep never reaches the parser.
+"""Bytes from anyone -> JSON, within limits that are checked before parsing: a gzip bomb is never unpacked, and input that is
+nested too deeply never reaches the parser.
 """
 
 import re
@@ -11,8 +11,9 @@ import orjson
 from server.errors import Problem
 
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-"""A string, or what begins as one and never ends: were that no match, each of its quotation marks would be tried in turn,
-and a megabyte of them would take hours."""
+"""A string, also an unterminated one: if that were no match, each of its quotation marks would be tried in turn, and a
+megabyte of them would take hours.
+"""
 _INNERMOST: Final = re.compile(rb"\[\]|\{\}")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -56,7 +57,7 @@ def parse_json(plain: bytes, max_depth: int) -> Any:
 
 
 def _check_depth(plain: bytes, limit: int) -> None:
-    """Peel the innermost brackets, level by level; brackets that do not pair are left to the parser."""
+    """Remove the innermost brackets, level by level; unpaired brackets are left to the parser."""
     brackets, peeled = _STRINGS.sub(b"", plain).translate(None, _NO_BRACKETS), 1
     for _ in range(limit):
         brackets, peeled = _INNERMOST.subn(b"", brackets)

@@ -1,7 +1,7 @@
-"""Every way in which a whole request can be refused, in one table: code, HTTP status, what happened and what to do.
+"""Every reason to refuse a whole request, in one table: code, HTTP status, what happened and what to do.
 
-A `Problem` is raised in any room and answered by the web layer alone, as `application/problem+json` or as a page. One bad
-item of a batch is not a Problem: it is quarantined with its reasons and the rest of the batch goes on.
+A `Problem` may be raised anywhere and is answered by the web layer alone, as `application/problem+json` or as a page. An
+invalid item of a batch is not a Problem: it is quarantined with its reasons and the rest of the batch goes on.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """Status and words of one code; `{name}` is filled from the details."""
+    """Status and texts of one code; `{name}` is filled from the details."""
 
     status: int
     indonesian: str
@@ -310,7 +310,7 @@ class Problem(Exception):
     Parameters
     ----------
     code : a key of PROBLEMS
-    **details : what the sentences name, and anything else a program may want (never personal data)
+    **details : values for the texts, and others for programs (never personal data)
     """
 
     def __init__(self, code: str, **details: Any) -> None:
@@ -320,7 +320,7 @@ class Problem(Exception):
         self.details = details
 
     def body(self) -> dict[str, Any]:
-        """Give the members of `application/problem+json` (RFC 9457), `code` and both languages beside them."""
+        """Return the members of `application/problem+json` (RFC 9457), with `code` and both languages."""
         return {
             "type": f"urn:posyandu-sync:problem:{self.code}",
             "code": self.code,

@@ -1,7 +1,7 @@
-"""Structured logs: JSON lines on standard error. Nobody logs a name, a NIK, a phone number, an address or a body.
+"""Structured logs: JSON lines on standard error. Never a name, a NIK, a phone number, an address or a request's body.
 
-What an exception *says* may quote any of these (a value that could not be read, the parameters of a statement), so a logged
-exception is its types, the codes that databases and systems give, and where in the code it was: never its words.
+The text of an exception may quote any of these (a value that could not be parsed, the parameters of a statement). So of an
+exception only the types, the codes of databases and systems, and the place in the code are logged, never the text.
 """
 
 import sys
@@ -14,7 +14,7 @@ from structlog.typing import EventDict
 
 
 def start_logging(level: str) -> None:
-    """Write log lines as JSON to standard error, each with its end in one piece, whatever other threads write; times UTC."""
+    """Log to standard error as JSON, times in UTC; each line is written at once, so that lines of threads do not mix."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -29,14 +29,14 @@ def start_logging(level: str) -> None:
 
 
 def _wordless_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Write the exception at hand without anything that it quotes."""
+    """Log the current exception without its text."""
     if event.pop("exc_info", None):
         event["exception"] = [_without_words(error) for error in _chain(sys.exception())]
     return event
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception, then what it came from."""
+    """Yield an exception, then its causes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -45,7 +45,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _without_words(error: BaseException) -> dict[str, Any]:
-    """Give the type, the code (SQLSTATE, SQLite's name, errno) and the frames of one exception."""
+    """Return the type, the code (SQLSTATE, SQLite's name, errno) and the frames of one exception."""
     codes = (getattr(error, name, None) for name in ("sqlstate", "sqlite_errorname", "errno"))
     frames = traceback.extract_tb(error.__traceback__)
     return {

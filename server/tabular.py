@@ -1,8 +1,8 @@
 """Rows as CSV or as a text table: one way for every file and every command.
 
-- In CSV a text that a spreadsheet would run as a formula (= + - @ first, after blanks too, or a tab or carriage return) has
-  an apostrophe before it (OWASP, "CSV injection"). A number such as -2.31 and a lone "-" cannot be run and stay as they are.
-- In a text table nothing is left that a terminal would obey: what cannot be printed becomes a question mark.
+- In CSV a text that a spreadsheet would run as a formula (it starts with = + - @, also after blanks, or a tab or carriage
+  return) gets an apostrophe in front (OWASP, "CSV injection"). A number such as -2.31 and a lone "-" stay as they are.
+- In a text table unprintable characters, which a terminal might obey, become question marks.
 """
 
 import csv
@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\Z", re.ASCII)
 
 
 def spreadsheet_safe(value: Any) -> Any:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; anything else is given back as it is."""
+    """Put an apostrophe before text that a spreadsheet would run as a formula; return other values unchanged."""
     if not isinstance(value, str) or not _FORMULA.match(value) or value == "-" or _NUMBER.match(value):
         return value
     return f"'{value}"

@@ -1,8 +1,8 @@
-"""People and tablets: who may sign in and what they may do, and which devices may send.
+"""People and tablets: who may sign in and do what, and which devices may send.
 
-    roles (pure: the table) -> people -> sessions -> second_factor;  limits counts what fails;  tablets stands apart
+    roles (pure: the table) -> people -> sessions -> second_factor;  limits: failed attempts;  tablets: independent of these
 
-Codes, passwords and session tokens are stored only as digests; the secret of a second factor is sealed.
+Codes, passwords and session tokens are stored only as digests; the secret of a second factor is encrypted.
 """
 
 from server.accounts import limits, people, roles, second_factor, sessions

@@ -1,10 +1,10 @@
-"""How often something may be tried and fail, counted for all workers in one table.
+"""Rate limits of failed attempts, counted for all workers in one table.
 
 Rules kept here:
-- A failed try is counted within a window of time, in the transaction that logs the failure. What succeeds costs nothing:
-  thirty people of one office, behind one address, sign in at eight o'clock.
-- A place (an address, an account, a session) is kept as a keyed digest only, and forgotten with its window.
-- Who has no try left is refused before anything is looked at, and told for how long.
+- A failed attempt is counted within a time window, in the transaction that logs the failure. Successful ones do not count:
+  thirty people of one office, behind one address, may sign in at eight o'clock.
+- What is limited (an address, an account, a session) is stored only as a keyed digest, and deleted after its window.
+- When the limit is reached, every attempt is refused before anything is checked, with the time left.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from server.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many failures in so many minutes."""
+    """The number of failures allowed in a number of minutes."""
 
     tries: int
     minutes: int
@@ -33,14 +33,14 @@ class Limit:
 LIMITS: Final[Mapping[str, Limit]] = {
     "sign-in": Limit(30, 10),
     "second-factor": Limit(30, 10),
-    "second-factor-of": Limit(5, 15),  # of one account, from wherever
+    "second-factor-of": Limit(5, 15),  # of one account, from any address
     "invitation": Limit(30, 10),
     "enrolment": Limit(30, 10),
 }
 
 
 def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
-    """Let nobody try who has failed too often; a place that is not known ("") has no limit.
+    """Refuse an attempt after too many failures; an unknown place ("") has no limit.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, no
 
 
 def note_failure(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
-    """Count a failed try; the caller logs it, and lets it commit."""
+    """Count a failed attempt; the caller logs it and must commit."""
     if not place:
         return
     dialect = session.connection().dialect.name
@@ -78,12 +78,14 @@ def note_failure(session: Session, hub: AppContext, what: str, place: str, now: 
         count=1,
     )
     keys = [column.name for column in table(RateLimit).primary_key.columns]
-    counted = {"count": table(RateLimit).c.count + 1}  # in one statement: no two workers count the same try
+    counted = {
+        "count": table(RateLimit).c.count + 1
+    }  # in one statement, so that concurrent workers count every attempt
     session.connection().execute(statement.on_conflict_do_update(index_elements=keys, set_=counted))
 
 
 def note_refusal(hub: AppContext, what: str, place: str, now: datetime) -> None:
-    """Count and log a try that failed by raising, whose transaction is gone."""
+    """Count and log an attempt that failed by raising, whose transaction was rolled back."""
     with hub.database.transaction() as session:
         note_failure(session, hub, what, place, now)
         details = {"what": what}
@@ -93,7 +95,7 @@ def note_refusal(hub: AppContext, what: str, place: str, now: datetime) -> None:
 
 
 def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
-    """Forget the failures of a place."""
+    """Reset the failures of a place."""
     digest = hub.vault.digest(f"place/{what}", place)
     session.execute(
         delete(table(RateLimit)).where(
@@ -103,7 +105,7 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
 
 
 def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
-    """Remove the windows that have ended, and give how many counters they were."""
+    """Delete the windows that have ended; return the number of counters deleted."""
     longest = timedelta(minutes=max(limit.minutes for limit in LIMITS.values()))
     gone = session.execute(
         delete(table(RateLimit)).where(
@@ -114,6 +116,6 @@ def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
 
 
 def _window(limit: Limit, now: datetime) -> datetime:
-    """Give when the window of a moment began: windows lie end to end, the same for every worker."""
+    """Return the start of the window that contains a moment: windows are consecutive and the same for every worker."""
     length = limit.minutes * 60
     return datetime.fromtimestamp(int(now.timestamp()) // length * length, UTC)

@@ -9,18 +9,18 @@ from schemas.words import Reason
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 128
 LEAST_SCORE: Final = 3
-"""Of zxcvbn's 0 to 4: some 10^8 guesses, beyond what ten tries in fifteen minutes ever reach."""
+"""Of zxcvbn's 0 to 4: some 10^8 guesses, far more than ten attempts in fifteen minutes allow."""
 _JUDGED: Final = 72
-"""Characters that zxcvbn looks at; what follows only makes it better."""
+"""Characters that zxcvbn checks; more can only make the password better."""
 
 
 def password_faults(password: str, username: str, *known: str) -> list[Reason]:
-    """Say why a password is refused; empty if it may be used. The password itself is never repeated.
+    """Return why a password is refused; empty if it is accepted. The password itself is never repeated.
 
     Parameters
     ----------
-    username : which it must not contain
-    known : further words that somebody who knows the person would try first, such as the name
+    username : must not be part of it
+    known : other words that an acquaintance would try first, such as the person's name
     """
     count = len(password)
     if count < MIN_PASSWORD:

@@ -1,8 +1,8 @@
-"""Who may do what, and where: the one table of roles. Pages and API ask `person.may("decide")`; nobody compares roles.
+"""Who may do what, and where: the one table of roles. Pages and API ask `person.may("decide")`; nothing else compares roles.
 
 Rules kept here:
-- A permission that is not in the table is nobody's, and asking for it is a defect.
-- What a role may be given to see (its kinds of scope) is a table too. Scope itself is a condition of every query
+- A permission that is not in the table raises KeyError: asking for it is a defect.
+- The kinds of scope that a role may have are a table too. The scope itself is a condition of every query
   (`server.review.scope`).
 - TPPS is one role at three levels: desa, kecamatan and kabupaten are its scopes village, subdistrict and district.
 """
@@ -14,7 +14,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class RoleText:
-    """What a role or a kind of scope is called, in both languages, and what it is for."""
+    """The name of a role or a kind of scope, in both languages, and its purpose."""
 
     id: str
     en: str
@@ -69,7 +69,7 @@ SCOPE_KINDS: Final[Mapping[str, RoleText]] = {
     "district": RoleText("Kabupaten/kota", "District"),
     "donor": RoleText("Bantuan satu donatur", "The aid of one donor"),
 }
-"""In the order in which they are offered: what is given most comes first."""
+"""In the order in which they are offered: the most frequent first."""
 SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "cadre": ("post",),
     "staff": ("post", "village", "health_centre", "subdistrict", "district"),
@@ -78,7 +78,7 @@ SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "donor": ("none", "donor"),
     "administrator": ("health_centre", "district"),
 }
-"""The kinds of scope that each role may be given. A donor's account has none until the donor is in the register of aid."""
+"""The kinds of scope that each role may have. A donor's account has none until the donor is in the register of aid."""
 
 _DESK: Final = frozenset({"staff", "supervisor"})
 _OFFICE: Final = _DESK | {"administrator"}
@@ -86,27 +86,27 @@ PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
     "see_children": _OFFICE | {"cadre"},
     "see_names": _DESK | {"cadre"},
     "decide": _DESK,
-    "agree_to_erase": frozenset({"supervisor"}),  # to what somebody else proposed
+    "agree_to_erase": frozenset({"supervisor"}),  # after somebody else proposed it
     "see_completeness": _OFFICE,
     "see_tablets": _OFFICE,
     "revoke_tablets": _OFFICE,
-    "manage_tablets": frozenset({"staff", "administrator"}),  # make a code with which a device enrols
+    "manage_tablets": frozenset({"staff", "administrator"}),  # make enrolment codes
     "manage_people": frozenset({"administrator"}),
     "audit": frozenset({"supervisor"}),
     "see_figures": _DESK | {"tpps"},  # of an area as a whole
-    "manage_aid": _DESK | {"tpps"},  # donors, commitments, sheets, overlap and gap, and who is to get what
+    "manage_aid": _DESK | {"tpps"},  # donors, commitments, sheets, overlap and gap, and assigning aid
     "see_own_aid": frozenset({"donor"}),
 }
 WITH_SECOND_FACTOR: Final = frozenset({"staff", "supervisor", "tpps", "donor", "administrator"})
-"""Who must have a second factor. A cadre may."""
+"""Roles that must have a second factor. Cadres may have one."""
 
 
 def may(role: str, permission: str) -> bool:
-    """Say whether a role has a permission of the table.
+    """Return whether a role has a permission.
 
     Raises
     ------
     KeyError
-        There is no such permission: a defect of ours.
+        There is no such permission: a defect.
     """
     return role in PERMISSIONS[permission]

@@ -1,11 +1,11 @@
-"""The second factor: a code of an app that changes every half minute (TOTP, RFC 6238), and codes on paper for its loss.
+"""The second factor: a code of an app that changes every half minute (TOTP, RFC 6238), and recovery codes on paper.
 
 Rules kept here:
-- The secret is sealed under the district's key, bound to its account. Until it is confirmed by a code it is stored nowhere:
-  it travels, sealed and bound to the session, in the form that asks for the code.
-- A code is taken one step early or late, and no time step opens twice, so that a code seen over a shoulder is worth nothing.
-- Wrong codes have limits of their own, by account and by address: knowing the password gives few guesses.
-- A recovery code opens once. Its digest is keyed, so that the table alone is nothing to guess against.
+- The secret is encrypted under the district's key, bound to its account. Until a code confirms it, it is stored nowhere: it
+  is in the form that asks for the code, encrypted and bound to the session.
+- A code is accepted one step early or late, and each time step only once, so that an observed code is useless.
+- Wrong codes have limits of their own, by account and by address: knowing the password allows few guesses.
+- A recovery code works once. Its digest is keyed, so that codes cannot be guessed from the table alone.
 """
 
 import hmac
@@ -35,7 +35,7 @@ _CODE_LETTERS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret that is not confirmed yet: for the app, as text, and sealed for the form that brings it back."""
+    """A secret that is not confirmed yet: for the app, as text, and encrypted for the form that sends it back."""
 
     text: str = field(repr=False)
     address: str = field(repr=False)
@@ -44,9 +44,9 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A second factor that was passed: the session's new token, and how many recovery codes are left.
+    """A second factor was accepted: the session's new token, and the number of recovery codes left.
 
-    `by_recovery_code` says that one of them was used.
+    `by_recovery_code`: a recovery code was used.
     """
 
     token: str = field(repr=False)
@@ -55,14 +55,14 @@ class Passed:
 
 
 def new_secret(hub: AppContext, signed_in: SignedIn) -> NewSecret:
-    """Draw a secret for somebody who is to set up an app; `address` is what the QR code says."""
+    """Generate a secret for a person who sets up an app; `address` is the content of the QR code."""
     text = pyotp.random_base32()
     address = pyotp.TOTP(text).provisioning_uri(name=signed_in.person.username, issuer_name=ISSUER)
     return NewSecret(text, address, _seal_pending(hub, signed_in, text))
 
 
 def pending_secret(hub: AppContext, signed_in: SignedIn, sealed: str) -> NewSecret | None:
-    """Open what a form brought back; None if it is of another session, or no secret of ours."""
+    """Decrypt the secret that a form sent back; None if it is of another session, or not ours."""
     try:
         text = hub.vault.unseal_for_district(unbase64(sealed), _pending(hub, signed_in)).decode()
     except (KeyUnusable, ValueError):
@@ -80,20 +80,20 @@ def _pending(hub: AppContext, signed_in: SignedIn) -> str:
 
 
 def purpose(hub: AppContext, account_id: str) -> str:
-    """Name what a secret's seal is bound to."""
+    """Return what a secret's encryption is bound to."""
     return f"totp/{hub.district}/{account_id}"
 
 
 def set_up(
     session: Session, hub: AppContext, signed_in: SignedIn, secret: NewSecret, code: str, now: datetime
 ) -> tuple[str, list[str]] | None:
-    """Make a secret somebody's second factor, once a code shows that their app has it.
+    """Make a secret a person's second factor, if a code shows that their app has it.
 
-    Every other session ends, and recovery codes of an earlier factor work no more.
+    All other sessions end, and recovery codes of an earlier factor are deleted.
 
     Returns
     -------
-    (the session's new token, the recovery codes, to be shown this once); None if the code does not fit
+    (the session's new token, the recovery codes, shown only now); None if the code is wrong
     """
     step = _step_of(secret.text, _digits(code), now, after=None)
     if step is None:
@@ -115,7 +115,7 @@ def set_up(
 def pass_second_factor(
     session: Session, hub: AppContext, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
 ) -> Passed | None:
-    """Check a code of the app or a recovery code; None if it does not fit (which is counted and logged: let it commit).
+    """Check a code of the app or a recovery code; None if it is wrong (which is counted and logged: commit it).
 
     Raises
     ------
@@ -165,14 +165,14 @@ def _uses_app(session: Session, hub: AppContext, account: Account, given: str, n
 
 
 def _digits(given: str) -> str:
-    """Give a code without the spaces with which apps show it."""
+    """Remove the spaces with which apps show a code."""
     return "".join(given.split())
 
 
 def _step_of(secret: str, code: str, now: datetime, *, after: int | None) -> int | None:
-    """Give the time step of a code, among this one and its two neighbours and later than the newest that was used.
+    """Return the time step of a code: this one or a neighbour, later than the last step used; None if there is none.
 
-    All three are compared, each in constant time, whichever fits.
+    All three are compared, each in constant time.
     """
     totp, present = (
         pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS),
@@ -190,7 +190,7 @@ def _step_of(secret: str, code: str, now: datetime, *, after: int | None) -> int
 
 
 def new_recovery_codes(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> list[str]:
-    """Make ten new codes, to be shown this once; the earlier ones work no more."""
+    """Generate ten new recovery codes, shown only now; delete the earlier ones."""
     account = own_account(session, hub, signed_in.person)
     codes = _new_codes(session, hub, account)
     actor, details = f"account:{account.id}", {"account": account.id}
@@ -201,7 +201,7 @@ def new_recovery_codes(session: Session, hub: AppContext, signed_in: SignedIn, n
 
 
 def codes_left(session: Session, hub: AppContext, account_id: str) -> int:
-    """Count the recovery codes that were not used."""
+    """Count the unused recovery codes."""
     return session.execute(
         select(func.count()).where(
             RecoveryCode.district == hub.district,

@@ -1,10 +1,10 @@
-"""Signing in, and the sessions that come of it.
+"""Signing in, and sessions.
 
 Rules kept here:
-- A session's token is random, told once, and stored as a digest; it changes when the second factor is passed, so that
-  nobody can have fixed it beforehand.
-- A session ends after its time, or half an hour after it was last used, whichever comes first.
-- Until its second factor was passed a session is at a stage before `OPEN`, and nobody is let in by it.
+- A session's token is random, given out once, and stored as a digest; it changes when the second factor is passed, against
+  session fixation.
+- A session ends after its time, or `idle_minutes` after its last use, whichever comes first.
+- Until its second factor was passed a session is at a stage before `OPEN`, which gives no access.
 - An unknown user costs the same time as a wrong password.
 """
 
@@ -31,14 +31,14 @@ from server.errors import Problem
 MAX_FAILED_TRIES: Final = 10
 LOCK_MINUTES: Final = 15
 SEEN_SECONDS: Final = 60
-"""How often, at most, it is written down that a session was used."""
+"""Use of a session is recorded at most this often."""
 OPEN, WAITING, BARE = "open", "second-factor", "set-up"
-"""Stages of a session: everything is open; the second factor is asked for; it must be set up first."""
+"""Stages of a session: full access; the second factor is asked for; it must be set up first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session that has not ended: whose it is, and how far it has come."""
+    """A session that has not ended: its person, and its stage."""
 
     id: str
     person: Person
@@ -50,7 +50,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class ListedSession:
-    """One of a person's sessions, as it is listed: never its token."""
+    """One of a person's sessions in a list; without its token."""
 
     id: str
     agent: str
@@ -70,17 +70,17 @@ def sign_in(
     address: str = "",
     agent: str = "",
 ) -> str | None:
-    """Check a password and open a session; give its token, or None (which is logged too, so let it commit).
+    """Check a password and open a session; return its token, or None (which is logged: commit it).
 
     Parameters
     ----------
-    address : where the try comes from, for its limit; "" has none
-    agent : the browser in a few words
+    address : where the attempt comes from, for its limit; "" has none
+    agent : short name of the browser
 
     Raises
     ------
     Problem
-        `too-many-tries` while the account is locked, or the address has failed too often.
+        `too-many-tries` while the account is locked, or after too many failures from the address.
     """
     limits.refuse_if_spent(session, hub, "sign-in", address, now)
     account = session.execute(
@@ -104,7 +104,7 @@ def sign_in(
 def open_session(
     session: Session, hub: AppContext, account: Account, now: datetime, *, agent: str = ""
 ) -> str:
-    """Open a session for somebody who has proved a password, and give its token."""
+    """Open a session for a person whose password was checked; return its token."""
     stage = _stage(hub, account, None)
     token = secrets.token_urlsafe(32)
     session.add(
@@ -152,7 +152,7 @@ def _note_failure(session: Session, hub: AppContext, account: Account | None, no
 
 
 def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> SignedIn | None:
-    """Give the session of a token, at whatever stage, unless it has ended."""
+    """Return the session of a token, at any stage; None if it has ended."""
     row = session.execute(
         select(Account, UserSession)
         .join(
@@ -184,13 +184,13 @@ def _idle_since(hub: AppContext, now: datetime) -> datetime:
 
 
 def who_is(session: Session, hub: AppContext, token: str, now: datetime) -> Person | None:
-    """Give the person of a session that has not ended and to whom everything is open."""
+    """Return the person of a session with full access; None if it has ended or is at an earlier stage."""
     found = session_of(session, hub, token, now)
     return found.person if found is not None and found.stage == OPEN else None
 
 
 def seen(hub: AppContext, signed_in: SignedIn, now: datetime) -> None:
-    """Write down that a session is in use, at most once in SEEN_SECONDS. It tells of no deed, and is not logged."""
+    """Record that a session is in use, at most once in SEEN_SECONDS. Not logged: nothing was done."""
     if (now - signed_in.last_seen_at).total_seconds() < SEEN_SECONDS:
         return
     with hub.database.transaction() as session:
@@ -217,7 +217,7 @@ def sign_out(session: Session, hub: AppContext, token: str, person: Person, now:
 
 
 def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime) -> list[ListedSession]:
-    """List a person's sessions, the one used last first."""
+    """List a person's sessions, the most recently used first."""
     rows = session.scalars(
         select(UserSession)
         .where(
@@ -260,7 +260,7 @@ def end_session(session: Session, hub: AppContext, person: Person, sign_in_id: s
 
 
 def end_others(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> int:
-    """End every session of a person but this one, and give how many they were."""
+    """End all other sessions of a person; return how many."""
     ended = session.execute(
         delete(table(UserSession)).where(
             UserSession.district == hub.district,
@@ -295,7 +295,7 @@ def renew_token(session: Session, hub: AppContext, signed_in: SignedIn, now: dat
 
 
 def own_account(session: Session, hub: AppContext, person: Person) -> Account:
-    """Load, and lock, the account of somebody who is signed in."""
+    """Load and lock the account of a person who is signed in."""
     return session.execute(
         select(Account)
         .where(Account.district == hub.district, Account.id == person.account_id)
@@ -306,9 +306,9 @@ def own_account(session: Session, hub: AppContext, person: Person) -> Account:
 def proves_password(
     session: Session, hub: AppContext, account: Account, password: str, now: datetime, *, address: str = ""
 ) -> bool:
-    """Check the password of somebody who is signed in, before something that a borrowed session must not do.
+    """Check the password of a person who is signed in, before actions that an open session alone must not allow.
 
-    A wrong one is counted and logged as a wrong sign-in is, so let it commit.
+    A wrong password is counted and logged as at signing in: commit it.
 
     Raises
     ------
@@ -336,7 +336,7 @@ def change_password(
     *,
     address: str = "",
 ) -> bool:
-    """Set a new password and end all other sessions; False if the old one does not fit (logged: let it commit).
+    """Set a new password and end all other sessions; False if the old one is wrong (logged: commit it).
 
     Raises
     ------

@@ -25,13 +25,13 @@ CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Without 0, O, 1, I and L, which are misread on paper."""
 CODE_DAYS: Final = 7
 MAX_HEIRS: Final = 5
-"""Devices that may go on from one closed enrolment by themselves; a copied key must not make tablets without end."""
+"""New enrolments that a closed one allows without a person: a copied key must not create tablets without limit."""
 
 
 def make_enrolment_code(
     session: Session, hub: AppContext, post_id: str, tablet_name: str, *, actor: str, now: datetime
 ) -> str:
-    """Give a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
+    """Create a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def make_enrolment_code(
 
 
 def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor: str, now: datetime) -> bool:
-    """End a code by its digest; False when a device was quicker, or time."""
+    """End a code by its digest; False if it was used or has expired."""
     code = session.get(EnrolmentCode, (hub.district, digest), with_for_update=True, populate_existing=True)
     if code is None or code.used_at is not None or code.expires_at < now:
         return False
@@ -71,7 +71,7 @@ def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor:
 
 
 def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetime) -> Tablet:
-    """Exchange a code for a new tablet. The same device with the same code, its answer lost, is the same tablet.
+    """Exchange a code for a new tablet. The same device with the same code (its answer was lost) gets the same tablet.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetim
 def enrol_again(
     session: Session, hub: AppContext, request: EnrolAgainRequest, now: datetime
 ) -> tuple[Tablet, int]:
-    """Give a device whose enrolment was closed a new one, on the strength of its old key. Asked again, answer the same.
+    """Give a device whose enrolment was closed a new one; its old key proves it. A repeated request gets the same answer.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def enrol_again(
     ------
     Problem
         `tablet-unknown`, `tablet-revoked` or `signature-invalid` for the old enrolment; `request-malformed` for a key that
-        is not a point of the curve; `too-many-enrolments` after MAX_HEIRS: then a person must look.
+        is not a point of the curve; `too-many-enrolments` after MAX_HEIRS: then a person must decide.
     """
     old = session.get(Tablet, (hub.district, request.tablet_id), with_for_update=True)
     if old is None:
@@ -140,7 +140,7 @@ def enrol_again(
 
 
 def _common(session: Session, district: str, tablet_id: str, request: EnrolAgainRequest) -> int:
-    """Compare what the device keeps with what is held, from the oldest on."""
+    """Return the last counter, from the device's oldest on, up to which the device and the ledger have the same changes."""
     rows = session.execute(
         select(ChangeRow.counter, ChangeRow.hash).where(
             ChangeRow.district == district,
@@ -199,8 +199,9 @@ def _add_tablet(
 
 
 def standing(session: Session, hub: AppContext, tablet_id: str) -> str:
-    """Say how an enrolment stands: `active`; `revoked`; `replaced`, closed since two devices shared it or its own was
-    restored; `unknown` here."""
+    """Return the state of an enrolment: `active`; `revoked`; `replaced` (closed: two devices shared it, or its device was
+    restored); `unknown` here.
+    """
     tablet = session.get(Tablet, (hub.district, tablet_id))
     if tablet is None:
         return "unknown"
@@ -210,7 +211,7 @@ def standing(session: Session, hub: AppContext, tablet_id: str) -> str:
 
 
 def revoke_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: str, now: datetime) -> None:
-    """Take a tablet's right to be believed: what it still sends is kept for a person to judge."""
+    """Revoke a tablet: what it still sends is quarantined."""
     tablet = session.get(Tablet, (hub.district, tablet_id), with_for_update=True)
     if tablet is None:
         raise Problem("record-unknown")

@@ -23,13 +23,18 @@ from server.cli.installation import (
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 def serve(data: Path | None, host: str, port: int) -> None:
     """Migrate the database, then run the web server and the scheduler."""
-    import server.app  # noqa: F401 - so that the processes that `serve` forks share the code
     from server.operations.serve import serve as run
 
     settings = settings_of(data)
     _refuse_taken_port(host, port)
     with told_in_one_line():
-        sys.exit(run(settings, host, port, lambda url: click.echo(f"Ready at {url}", err=True)))
+        sys.exit(
+            run(
+                *(settings, host, port),
+                load_app=_load_app,
+                when_ready=lambda url: click.echo(f"Ready at {url}", err=True),
+            )
+        )
 
 
 @main.command()
@@ -58,13 +63,22 @@ def demo(data: Path, host: str, port: int, seed: int, no_serve: bool) -> None:
         click.echo(made.summary())
         if no_serve:
             return
-        import server.app  # noqa: F401 - as above
+        sys.exit(
+            run(
+                *(settings, host, port),
+                load_app=_load_app,
+                when_ready=lambda url: click.echo(made.where_to_look(url)),
+            )
+        )
 
-        sys.exit(run(settings, host, port, lambda url: click.echo(made.where_to_look(url))))
+
+def _load_app() -> None:
+    """Import the application once for all workers."""
+    import server.app  # noqa: F401  # imported for its effect
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    """Say so before anything is made, not after."""
+    """End with an error before anything is created if the port is taken."""
     import socket
 
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

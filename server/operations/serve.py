@@ -67,11 +67,20 @@ def _open(settings: Settings) -> AppContext:
     return AppContext.open(settings, create_keys=not used)
 
 
-def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], None]) -> int:
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    load_app: Callable[[], None],
+    when_ready: Callable[[str], None],
+) -> int:
     """Serve until told to stop.
 
     Parameters
     ----------
+    load_app : imports the application, which lies above this package; called in gunicorn's master, since prometheus_client
+        decides at import, by the environment, whether workers share their metrics
     when_ready : called once with the address when `/readyz` answers 200
 
     Returns
@@ -88,7 +97,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[str], 
     _keep_few_heaps(environment)
     gc.collect()
     gc.freeze()  # otherwise the children's garbage collectors would write to shared pages
-    web = _start(WEB, environment, partial(_run_gunicorn, host, port))
+    web = _start(WEB, environment, partial(_run_gunicorn, host, port, load_app))
     scheduler = _Scheduler(environment, settings)
     try:
         announced = False
@@ -167,18 +176,19 @@ def _work(name: str, environment: Mapping[str, str], work: Callable[[], None]) -
 
 def _keep_few_heaps(environment: Mapping[str, str]) -> None:
     """Limit this process and its children to HEAPS heaps, if the C library is glibc."""
-    told = getattr(_LIBC, "mallopt", None)
-    if told is not None and "MALLOC_ARENA_MAX" not in environment:
-        told(_M_ARENA_MAX, HEAPS)
+    mallopt = getattr(_LIBC, "mallopt", None)
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in environment:
+        mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def _schedule(settings: Settings) -> None:
     sys.exit(0 if run_scheduler(settings) else 1)
 
 
-def _run_gunicorn(host: str, port: int) -> None:
+def _run_gunicorn(host: str, port: int, load_app: Callable[[], None]) -> None:
     from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]  # the library has no types
 
+    load_app()
     sys.argv = _gunicorn(host, port)
     run()
 

@@ -1,10 +1,11 @@
-"""The rights of a child's parents under UU 27/2022 (PDP): to see, correct, restrict and erase what is held, in time.
+"""Rights of a child's parents under UU 27/2022 (PDP): to see, correct, restrict and erase what is held, in time.
 
-`requests` keeps what was asked and when the answer is due, `consenting` whether a parent agrees, `restricting` stops and
-resumes processing, `erasing` destroys a person for good, `access` gives everything that is held and who read it, as JSON and
-on paper, `standing` shows how a child stands with all that. docs/privacy.md says why.
+`requests` keeps what was asked and when the answer is due, `consent` whether a parent agrees, `restriction` stops
+and resumes processing, `erasure` destroys a person's data for good, `access` collects everything that is held and who read it, as JSON
+and on paper, `standing` shows the state of all that for a child. Reasons: docs/privacy.md.
 
-Rules kept here: every step is in the log; who asked and what they said is sealed with the child's key; nobody erases alone.
+Rules kept here: every step is logged; who asked and what they said is encrypted with the child's key; an erasure takes two
+people.
 """
 
 from server.privacy.access import AccessReport, as_pdf, gather, log_given

@@ -69,7 +69,7 @@ class AccessReport:
     district: str
 
     def wire(self) -> dict[str, Any]:
-        """Write it as JSON."""
+        """Return it as JSON."""
         return {
             "format": "posyandu-sync/access/1",
             "district": self.district,
@@ -83,12 +83,12 @@ class AccessReport:
 
 
 def gather(session: Session, hub: AppContext, scope: Scope, child_id: str, now: datetime) -> AccessReport:
-    """Collect everything of a child in scope, restricted or not; the NIK whole.
+    """Collect everything of a child in scope, restricted or not; with the full NIK.
 
     Raises
     ------
     Problem
-        `record-unknown`; `not-allowed` for who may not know names.
+        `record-unknown`; `not-allowed` for a scope without names.
     """
     today = hub.settings.today(now)
     view = child_view(session, hub, scope, child_id, today, whole_nik=True, restricted=True)
@@ -102,7 +102,7 @@ def gather(session: Session, hub: AppContext, scope: Scope, child_id: str, now: 
 
 
 def _entries(session: Session, hub: AppContext, chosen: ColumnElement[bool]) -> list[dict[str, Any]]:
-    """Give entries of the log in order: who looked, took away, wrote or decided, and when."""
+    """List entries of the log in order: who read, exported, wrote or decided, and when."""
     c, a, p = table(AuditEntry).c, table(Account).c, table(HealthPost).c
     rows = session.execute(
         select(c.at, c.actor, c.action, c.stream)
@@ -184,7 +184,7 @@ def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) ->
 
 
 def _text(values: Mapping[str, Mapping[str, Any] | None], other: int) -> str:
-    """Write registers as one line: every field that is known, by its name in a reader's language."""
+    """Write registers as one line: every known field, by its name in the reader's language."""
     return "; ".join(
         f"{_named(register, name, other)}: {_plain(name, value, other)}"
         for register, fields in values.items()
@@ -208,7 +208,7 @@ def _plain(name: str, value: Any, other: int) -> str:
 def log_given(
     session: Session, hub: AppContext, actor: str, report: AccessReport, form: str, now: datetime
 ) -> None:
-    """Log at the post that everything held of a child was given out, NIK and all."""
+    """Log at the post that everything held of a child was handed out, with the full NIK."""
     details = {"child": report.view.child_id, "form": form, "unmasked": True}
     stream = audit.post_stream(report.view.post_id)
     audit.append(session, hub.district, stream, "rights.access-given", actor=actor, now=now, details=details)

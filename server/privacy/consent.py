@@ -26,17 +26,17 @@ def consent(
     author: str,
     now: datetime,
 ) -> None:
-    """Write down that a parent gives consent or takes it back.
+    """Record that a parent gives or withdraws consent.
 
     Parameters
     ----------
     said : the register: `given`, `by`, `relation`, `on`, `method`
-    context : the child's vector as it was on the screen (`Standing.context`)
+    context : the child's vector as shown on the screen (`RightsStatus.context`)
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the scope, `request-malformed` for a context that is none, `change-invalid`.
+        `record-unknown` outside the scope, `request-malformed` for an invalid context, `change-invalid`.
     """
     requests.subject(session, hub, scope, child_id)
     try:

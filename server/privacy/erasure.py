@@ -1,12 +1,12 @@
-"""Erasing a person (UU 27/2022, articles 42 to 44), and for how long it may not be done yet.
+"""Erases a person (UU 27/2022, articles 42 to 44), and computes until when the record must be kept.
 
-Destroyed are: the child's key, and with it everything sealed under it; sex, birth date and NIK index; every value of
-measurements, what was derived from them, follow-ups, open questions; the content of the child's changes, those that were set
-aside too; its rows in files that were imported. What stays has no person in it: ids, days, who wrote when, hashes; so the
-log, the ledger's chains and the counts of what posts sent still hold.
+Destroyed are: the child's key, and with it everything encrypted under it; sex, birth date and NIK index; every value of
+measurements, what was derived from them, follow-ups, open questions; the content of the child's changes, also of quarantined
+ones; its rows in imported files. What remains identifies nobody: ids, days, who wrote when, hashes; so the log, the ledger's
+chains and the counts of what posts sent still hold.
 
-The tablets of every post that may have it are told with their next sync. Whoever only looked like the child stays, and is
-looked at anew; what else was asked for the child lapses.
+The tablets of every post that may have the data are told at their next sync. A suspected duplicate stays, and is assessed
+again; open requests for the child lapse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ HOLD_YEARS: Final = 25
 """Permenkes 24/2022, article 39: medical records are kept at least so long after the last visit."""
 ERASED: Final = "rights.erased"
 LAPSED: Final = {"status": "refused", "outcome": "erased"}
-"""What becomes of other requests for the child."""
+"""How open requests for an erased child are closed."""
 _EMPTY: Final = (
     "weight_g",
     "oedema",
@@ -60,7 +60,7 @@ _EMPTY: Final = (
 
 
 def hold_until(session: Session, hub: AppContext, child_id: str) -> date | None:
-    """Give the day until which the record must be kept; None if the health centre never saw the child.
+    """Return the day until which the record must be kept; None if the health centre never saw the child.
 
     What cadres wrote is no medical record. What the health centre measured, or answered for a task of its own, is.
     """
@@ -90,12 +90,12 @@ def erase(
     now: datetime,
     kept: bool = True,
 ) -> None:
-    """Erase a person: a child and everybody linked with it, for good.
+    """Erase a person for good: a child and all records linked with it.
 
     Parameters
     ----------
-    proposed_by, agreed_by : two people; `requests` sees to that
-    kept : False where it was erased before and came back with an older backup: then no hold is asked for
+    proposed_by, agreed_by : two people; `requests` checks that
+    kept : False if the person was erased before and returned with an older backup: then the retention period is not checked
 
     Raises
     ------
@@ -137,12 +137,12 @@ def erase(
 
 
 def told_by_child(rows: Sequence[Mapping[Any, Any]], posts: Sequence[str]) -> dict[str, list[str]]:
-    """Give, for each child, the posts that must be told beside its own."""
+    """Return, for each child, the posts that must be told beside its own."""
     return {row["id"]: [post_id for post_id in posts if post_id != row["post_id"]] for row in rows}
 
 
 def _posts_that_may_have_it(session: Session, hub: AppContext, ids: Sequence[str]) -> list[str]:
-    """Find the posts that the children were at, and those whose tablets wrote about them."""
+    """List the posts where the children were, and those whose tablets wrote about them."""
     d, t, c, p = table(PostExit).c, table(Tablet).c, table(ChangeRow).c, table(HealthPost).c
     left = select(d.post_id).where(d.district == hub.district, d.child_id.in_(ids))
     wrote = select(c.actor).where(c.district == hub.district, c.child_id.in_(ids))
@@ -152,7 +152,7 @@ def _posts_that_may_have_it(session: Session, hub: AppContext, ids: Sequence[str
 
 
 def _paired_with(session: Session, hub: AppContext, ids: Sequence[str]) -> list[str]:
-    """Find the other children who may be the same as one of these: they are flagged for it."""
+    """List the other children who are flagged as possible duplicates of these."""
     c = table(DuplicatePair).c
     either = or_(c.child_id.in_(ids), c.other_id.in_(ids))
     pairs = session.execute(select(c.child_id, c.other_id).where(c.district == hub.district, either))
@@ -162,7 +162,7 @@ def _paired_with(session: Session, hub: AppContext, ids: Sequence[str]) -> list[
 def _let_requests_lapse(
     session: Session, hub: AppContext, ids: Sequence[str], agreed_by: str, now: datetime
 ) -> None:
-    """Close what else was asked: there is nothing left to do it to."""
+    """Close other open requests: no data are left for them."""
     c = table(RightsRequest).c
     mine = c.district == hub.district, c.child_id.in_(ids), c.status.in_(("open", "waiting"))
     values = {**LAPSED, "decided_by": agreed_by, "decided_at": now}
@@ -192,7 +192,7 @@ def _destroy(session: Session, hub: AppContext, row: Mapping[Any, Any], position
 
 
 def _empty(session: Session, hub: AppContext, ids: Sequence[str]) -> None:
-    """Take every value of the children out of the tables; of aid, what was given stays, without a word of whom to."""
+    """Delete every value of the children; of aid the delivery remains, without its text."""
     for model in (Assessment, Flag, Attention, FollowUp, NikIndex):
         c = table(model).c
         session.execute(delete(table(model)).where(c.district == hub.district, c.child_id.in_(ids)))
@@ -222,7 +222,7 @@ def _empty(session: Session, hub: AppContext, ids: Sequence[str]) -> None:
 
 
 def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
-    """Take the children out of what is kept of imported files, and out of the questions about their rows."""
+    """Delete the children from stored import files, and from the open questions about their rows."""
     import_runs.forget_children(session, hub, ids)
     c = table(ImportCase).c
     for row in session.execute(
@@ -234,7 +234,7 @@ def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
 
 
 def _named(found: Any) -> set[str]:
-    """Give every text in some JSON: ids of children among them."""
+    """Return every string in some JSON: ids of children are among them."""
     if isinstance(found, str):
         return {found}
     parts = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
@@ -242,7 +242,7 @@ def _named(found: Any) -> set[str]:
 
 
 def erased_so_far(session: Session, hub: AppContext) -> list[dict[str, str]]:
-    """Give who was erased here, for `erase_again`: ids, and who agreed; nothing of a person."""
+    """Return who was erased here, for `erase_again`: ids, and who agreed; no personal data."""
     c = table(Erasure).c
     rows = session.execute(
         select(c.child_id, c.proposed_by, c.agreed_by).where(c.district == hub.district).order_by(c.child_id)
@@ -253,7 +253,7 @@ def erased_so_far(session: Session, hub: AppContext) -> list[dict[str, str]]:
 def erase_again(
     session: Session, hub: AppContext, erased: Sequence[Mapping[str, str]], *, now: datetime
 ) -> int:
-    """Erase those again who were erased after a backup was made that has now been put back; give how many there were."""
+    """Erase again the people who were erased after the restored backup was made; return how many."""
     c, count = table(Child).c, 0
     for one in erased:
         mine = c.district == hub.district, c.id == one["child_id"], c.wrapped_key.is_not(None)

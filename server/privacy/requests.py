@@ -1,10 +1,9 @@
-"""What parents ask for, and by when it must be answered: 3×24 hours (UU 27/2022, articles 30 to 32, 40, 41).
+"""Parents' requests, and by when they must be answered: 3×24 hours (UU 27/2022, articles 30 to 32, 40, 41).
 
     open -> done or refused, with a reason                       to see, to correct, to restrict
     open -> waiting (one person proposes) -> done (another agrees)       to erase
 
-A correction is made as everything is corrected here, by a change that stands in the record's history; the request only keeps
-the time and says that it was done.
+A correction is an ordinary change in the record's history; the request only keeps the deadline and that it was done.
 """
 
 from collections.abc import Mapping
@@ -29,7 +28,7 @@ from server.review import Scope
 from server.review.scope import name_of, reach
 
 DAYS: Final = 3
-"""Times 24 hours, from the moment at which it was asked."""
+"""Times 24 hours, from the moment of the request."""
 ACCESS, CORRECTION, RESTRICTION, LIFTING, ERASURE = (
     "access",
     "correction",
@@ -82,7 +81,7 @@ class ShownRequest:
 
     Parameters
     ----------
-    name : of the child; None where the reader may not know it, or the person was erased
+    name : of the child; None if the reader may not see it, or the person was erased
     by, contact, words : who asked, how to reach them, what they said; None once erased
     """
 
@@ -110,15 +109,15 @@ class ShownRequest:
         return self.status in (OPEN, WAITING)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the answer is late, or came late."""
+        """Whether the answer is late, or was given late."""
         return (self.decided_at or now) > self.due_at
 
     def hours_left(self, now: datetime) -> int:
-        """Give the whole hours until the answer is due; negative when it is late."""
+        """Return the full hours until the answer is due; negative when it is late."""
         return int((self.due_at - now).total_seconds() // 3600)
 
     def wire(self, now: datetime) -> dict[str, Any]:
-        """Write it as JSON, with what is left of the time."""
+        """Return it as JSON, with the time left."""
         moments = {name: getattr(self, name) for name in ("asked_at", "due_at", "decided_at")}
         plain = ("id", "kind", "status", "relation", "by", "contact", "words", "received_by", "proposed_by")
         return {
@@ -141,11 +140,11 @@ def receive(
     author: str,
     now: datetime,
 ) -> str:
-    """Write down what a parent asks, and start the clock; give the request's id.
+    """Record what a parent asks, which starts the deadline; return the request's id.
 
     Parameters
     ----------
-    asked : `kind`, `relation`, `by` (who asks); `contact` and `words` if there are any
+    asked : `kind`, `relation`, `by` (who asks); `contact` and `words`, optional
 
     Raises
     ------
@@ -202,7 +201,7 @@ def answer(
     author: str,
     now: datetime,
 ) -> str:
-    """Do what was asked, or refuse it; give the request's status then. To erase, this only proposes it.
+    """Carry out a request or refuse it; return its new status. An erasure is only proposed by this.
 
     Raises
     ------
@@ -242,8 +241,8 @@ def agree(
     Raises
     ------
     Problem
-        `record-unknown`; `request-answered`; `erasure-not-proposed`; `second-person-needed` for who proposed or received
-        it; `retention-holds`.
+        `record-unknown`; `request-answered`; `erasure-not-proposed`; `second-person-needed` for the person who proposed or
+        received it; `retention-holds`.
     """
     row = _find(session, hub, scope, request_id)
     _open_still(row)
@@ -271,13 +270,13 @@ def _close(
 
 
 def open_requests(session: Session, hub: AppContext, scope: Scope) -> list[ShownRequest]:
-    """Give the requests that wait for an answer, the one that is due first in front."""
+    """List the requests that wait for an answer, the first due first."""
     c = RightsRequest
     return _asked(session, hub, scope, c.status.in_((OPEN, WAITING)))
 
 
 def due_times(session: Session, hub: AppContext, scope: Scope) -> list[datetime]:
-    """Give when the answers to the requests in scope are due that wait for one; the first in front."""
+    """List when the answers to open requests in scope are due, the first due first."""
     r = RightsRequest
     wanted = (
         select(r.due_at)
@@ -289,12 +288,12 @@ def due_times(session: Session, hub: AppContext, scope: Scope) -> list[datetime]
 
 
 def of_child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> list[ShownRequest]:
-    """Give everything that was ever asked for a child, the oldest first."""
+    """List all requests for a child, the oldest first."""
     return _asked(session, hub, scope, RightsRequest.child_id == child_id)
 
 
 def one(session: Session, hub: AppContext, scope: Scope, request_id: str) -> ShownRequest:
-    """Give one request.
+    """Return one request.
 
     Raises
     ------
@@ -310,7 +309,7 @@ def one(session: Session, hub: AppContext, scope: Scope, request_id: str) -> Sho
 
 
 def log_listed(session: Session, hub: AppContext, actor: str, shown: int, now: datetime) -> None:
-    """Log that somebody was shown the requests that wait, names and all."""
+    """Log that a person was shown the open requests, with names."""
     details = {"requests": shown}
     audit.append(session, hub.district, audit.OFFICE, "rights.listed", actor=actor, now=now, details=details)
 
@@ -318,12 +317,12 @@ def log_listed(session: Session, hub: AppContext, actor: str, shown: int, now: d
 def log_seen(
     session: Session, hub: AppContext, person: Person, child_id: str, post_id: str, now: datetime
 ) -> None:
-    """Log that somebody opened the page of a child's rights."""
+    """Log that a person opened the page of a child's rights."""
     _log(session, hub, post_id, "rights.viewed", {"child": child_id}, f"account:{person.account_id}", now)
 
 
 def subject(session: Session, hub: AppContext, scope: Scope, child_id: str) -> Any:
-    """Give a child's row, restricted or not: `child_id`, `post_id`, `restricted_at`, and what `name_of` needs.
+    """Load a child's row, restricted or not: `child_id`, `post_id`, `restricted_at`, and what `name_of` needs.
 
     Raises
     ------

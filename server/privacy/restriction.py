@@ -1,7 +1,7 @@
-"""Restricting and resuming the processing of a child's data (UU 27/2022, articles 40 and 41).
+"""Restricts and resumes the processing of a child's data (UU 27/2022, articles 40 and 41).
 
-While it is restricted the child is in no list, page, search or export of the office (`review.scope.within`), its post's
-tablets drop it with their next sync as if it had left, and what one still writes about it is set aside. Everything is kept.
+While restricted, the child is in no list, page, search or export of the office (`review.scope.within`); its post's tablets
+delete it at their next sync as if it had moved away, and changes to it are quarantined. Everything is kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from server.sync.pipeline import OF_A_CHILD, Positions, heads_of
 
 
 def locked(session: Session, hub: AppContext, child_id: str, *also: str) -> tuple[list[Any], Positions]:
-    """Lock the posts of everybody who is one person with a child, and further posts; give the children's rows.
+    """Lock the posts of all records of a child's person, and further posts; return the children's rows.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def locked(session: Session, hub: AppContext, child_id: str, *also: str) -> tupl
 
 
 def restrict(session: Session, hub: AppContext, child_id: str, *, actor: str, now: datetime) -> None:
-    """Stop the processing of a child's data, and of those who are one person with it."""
+    """Stop the processing of a child's data, and of all records of the same person."""
     rows, positions = locked(session, hub, child_id)
     for row in rows:
         values = {"restricted_at": now, "position": positions.next(row["post_id"])}
@@ -48,7 +48,7 @@ def restrict(session: Session, hub: AppContext, child_id: str, *, actor: str, no
 
 
 def lift(session: Session, hub: AppContext, child_id: str, *, actor: str, now: datetime) -> None:
-    """Resume the processing: everything of the child goes to its post's tablets again."""
+    """Resume the processing: everything of the child is sent to its post's tablets again."""
     rows, positions = locked(session, hub, child_id)
     for row in rows:
         values = {"restricted_at": None, "position": positions.next(row["post_id"])}

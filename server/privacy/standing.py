@@ -1,4 +1,4 @@
-"""How a child stands with its parents' rights, for whoever looks after them: shown for a restricted child too."""
+"""The state of a child with regard to its parents' rights; shown for a restricted child too."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class RightsStatus:
 
     Parameters
     ----------
-    consents : what stands in the register; several where tablets disagree, none where nobody wrote it down
+    consents : values of the register; several if tablets disagree, none if nobody recorded it
     context : the child's vector, to pass back with a consent
-    hold_until : the day until which the record must be kept, whether past or to come; None: there is no hold
-    linked : ids of those who are one person with it: they are restricted and erased with it
+    hold_until : the day until which the record must be kept, past or future; None: it need not be kept
+    linked : ids of the other records of the same person: they are restricted and erased with it
     """
 
     child_id: str
@@ -38,11 +38,11 @@ class RightsStatus:
     linked: Sequence[str]
 
     def holds(self, today: date) -> bool:
-        """Say whether the record must still be kept."""
+        """Return whether the record must still be kept."""
         return self.hold_until is not None and self.hold_until > today
 
     def wire(self, now: datetime) -> dict[str, Any]:
-        """Write it as JSON."""
+        """Return it as JSON."""
         return {
             "child": {"id": self.child_id, "name": self.name},
             "restricted_at": self.restricted_at.isoformat(timespec="seconds") if self.restricted_at else None,
@@ -55,12 +55,12 @@ class RightsStatus:
 
 
 def standing(session: Session, hub: AppContext, scope: Scope, child_id: str) -> RightsStatus:
-    """Give how a child stands.
+    """Load the state of a child.
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the scope, or once erased.
+        `record-unknown` outside the scope, or once erased.
     """
     row = requests.subject(session, hub, scope, child_id)
     state = state_of(hub, child_id, row) if row.state is not None else None
