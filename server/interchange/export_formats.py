@@ -1,4 +1,4 @@
-"""Every form in which data leave, by one name, for pages and API: logged, bounded, written."""
+"""Every export format by name, for pages and API: the size is checked, the export logged, the file written."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -15,20 +15,20 @@ from server.interchange.export_rows import Wanted, log_export
 
 FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_out.SHEETS), "fhir", "csv", "codebook", "dhis2")
 MOST_VISITS: Final = 20_000
-"""Of one export from a page; more is the command's affair."""
+"""Most measurements in an export from a page; larger exports are made with the command."""
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What leaves: one of FORMS; `file` (xlsx or csv) for Sigizi's sheets."""
+    """A format: one of FORMS; `file` (xlsx or csv) applies to Sigizi sheets."""
 
     form: str
     file: str = "xlsx"
 
     @property
     def media_type(self) -> str:
-        """The kind of file, as HTTP names it."""
+        """The media type of the file."""
         return {
             "xlsx": _XLSX,
             "csv": "text/csv",
@@ -43,7 +43,7 @@ class Leaving:
         return {"fhir": "fhir", "dhis2": "json"}.get(self.form, "csv")
 
     def file_name(self, first: date) -> str:
-        """Name the file: no area and no person is in it."""
+        """Give a name for the file, without an area or a person in it."""
         ending = {"fhir": "json"}.get(self._kind, self._kind)
         return f"posyandu-{self.form}-{first:%Y-%m}.{ending}"
 
@@ -51,7 +51,7 @@ class Leaving:
 def leave(
     hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, *, actor: str, now: datetime
 ) -> int:
-    """Log that data leave, then write them; give the number of rows.
+    """Log an export, then write it; return the number of rows.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def leave(
     """
     if asked.form == "codebook":
         return open_csv.write_codebook(target)
-    if asked.form == "dhis2":  # figures of a whole month, and no child
+    if asked.form == "dhis2":  # counts of a whole month, without any child
         first, last = dhis2.month_of(f"{wanted.first:%Y-%m}")
         wanted = replace(wanted, first=first, last=last, scope=replace(wanted.scope, shows_names=False))
         with hub.database.transaction() as session:

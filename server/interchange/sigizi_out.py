@@ -1,8 +1,8 @@
-"""What leaves as Sigizi's own sheets: the export's columns and the four import templates (domain.md sections 3.1 and 3.2).
+"""Write Sigizi sheets: the export and the four import templates (domain.md sections 3.1 and 3.2).
 
-Headings are theirs to the letter, `Pukesmas` among them. What is not known here is "-" in the export, as theirs has it,
-and blank in a template. The week's seven days of PMT are told only where all or none were eaten: which days it was is not
-kept here; nor is the day on which a course was given first.
+Headings are spelled exactly as in Sigizi, `Pukesmas` included. Unknown values are "-" in the export, as Sigizi writes them,
+and blank in a template. The seven days of a PMT week are filled in only if all or none were eaten, because the single days
+are not stored here; the first day of a course is not stored either.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +52,7 @@ Cells = Mapping[str, Value]
 
 
 class ExportSheet(NamedTuple):
-    """One of the sheets: its headings, and what gives its rows."""
+    """A sheet: its headings, the function that gives its rows, and the text of a blank cell."""
 
     headings: tuple[str, ...]
     rows: Callable[[Session, AppContext, Wanted], Iterator[Cells]]
@@ -62,7 +62,7 @@ class ExportSheet(NamedTuple):
 def write(
     target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted, *, sheet: str, form: str
 ) -> int:
-    """Write a sheet; give the number of rows.
+    """Write a sheet; return the number of rows.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def write(
     """
     chosen = SHEETS[sheet]
     rows = (
-        [_given(row.get(heading), chosen.blank) for heading in chosen.headings]
+        [_or_blank(row.get(heading), chosen.blank) for heading in chosen.headings]
         for row in _numbered(chosen.rows(session, hub, wanted))
     )
     if form == "csv":
@@ -79,7 +79,7 @@ def write(
     return write_xlsx(target, chosen.headings, rows, sheet=sheet)
 
 
-def _given(value: Value, blank: str) -> Value:
+def _or_blank(value: Value, blank: str) -> Value:
     return blank if value is None or value == "" else value
 
 
@@ -89,7 +89,7 @@ def _numbered(rows: Iterator[Cells]) -> Iterator[Cells]:
 
 
 def _decimal(whole: int | None, unit: int, places: int) -> str:
-    """Write small units as decimals: no float, and no zeros that nobody measured."""
+    """Write small units as a decimal number without trailing zeros."""
     if whole is None:
         return ""
     text = f"{whole // unit}.{whole % unit:0{places}d}".rstrip("0")

@@ -1,11 +1,10 @@
-"""Rows -> XLSX or CSV, a row at a time. Hides the formats, and keeps what people typed from being run as a formula.
+"""Write rows as XLSX or CSV, one row at a time. Hides the formats. Text is never run as a formula.
 
 Rules kept here:
-- In XLSX text is text: a cell of it is never a formula, whatever it begins with. Numbers are numbers, days are days.
-- In CSV a text that a spreadsheet would run (= + - @, a tab or a carriage return first) has an apostrophe before it; a
-  number such as -2.31 and a lone "-" are left as they are.
-- Memory does not grow with the rows. Standard library only: XlsxWriter takes some 19 s for 100,000 rows of 39 cells (two
-  cores, busy), and nothing of what it can do beyond this is needed.
+- In XLSX, text is written as text, never as a formula, whatever it starts with. Numbers and dates keep their type.
+- In CSV, text that a spreadsheet would run as a formula is made safe by `server.tabular`.
+- Memory does not grow with the number of rows. Standard library only: XlsxWriter takes about 19 s for 100,000 rows of 39
+  cells (two busy cores), and its other features are not needed.
 """
 
 import csv
@@ -48,13 +47,13 @@ _STYLES: Final = (
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
 )
 _DAY, _BOLD, _TEXT, _BOLD_LINES, _LINES = 1, 2, 3, 4, 5
-"""Places in the list of cell styles above."""
+"""Indices in the list of cell styles above."""
 _PRINTED: Final = '<pageSetup paperSize="9" orientation="landscape" fitToWidth="1" fitToHeight="0"/>'
-"""On A4, as many pages long as it takes."""
+"""A4 landscape, one page wide, any number of pages long."""
 
 
 def write_csv(target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]]) -> int:
-    """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; give the number of rows."""
+    """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; return the number of rows."""
     text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=True)
     writer, count = csv.writer(text, lineterminator="\r\n"), 0
     writer.writerow(headings)
@@ -75,9 +74,9 @@ def _text(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow.
+    """One sheet of a workbook: bold, frozen headings, and rows. `widths` in characters; the last is for all further columns.
 
-    One `to_read`, rather than to be taken in by a program, breaks long texts into lines and is printed as wide as a page.
+    A sheet `to_read` by people wraps long texts and prints one page wide; other sheets are for programs.
     """
 
     title: str
@@ -90,12 +89,12 @@ class Leaf:
 def write_xlsx(
     target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]], *, sheet: str = "Sheet1"
 ) -> int:
-    """Write a workbook of one sheet (ECMA-376, transitional) with bold headings that stay; give the number of rows."""
+    """Write a workbook of one sheet (ECMA-376, transitional) with bold, frozen headings; return the number of rows."""
     return write_workbook(target, [Leaf(sheet, headings, rows)])
 
 
 def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
-    """Write a workbook of several sheets with titles that differ; give the number of rows of all together."""
+    """Write a workbook of several sheets, each with its own title; return the number of all rows."""
     total = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as parts:
         for name, content in _parts([leaf.title for leaf in leaves]):
@@ -159,7 +158,7 @@ def _letters(column: int) -> str:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """Name a part, at a fixed time: equal rows give equal bytes."""
+    """Make the zip entry of a part, with a fixed time: equal rows give equal bytes."""
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
