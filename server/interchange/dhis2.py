@@ -17,7 +17,7 @@ import orjson
 
 from server import reports
 from server.context import AppContext
-from server.interchange.export_rows import Wanted, places_of
+from server.interchange.export_rows import ExportQuery, places_of
 
 ELEMENTS: Final = ("S", "K", "D", "N", "T", "O", "B")
 
@@ -57,7 +57,7 @@ def month_of(text: str) -> tuple[date, date]:
 def write_values(
     target: IO[bytes],
     hub: AppContext,
-    wanted: Wanted,
+    wanted: ExportQuery,
     *,
     by: str,
     actor: str,

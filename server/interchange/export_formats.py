@@ -11,7 +11,7 @@ from server.context import AppContext
 from server.database.models import HealthPost, Measurement
 from server.errors import Problem
 from server.interchange import dhis2, fhir, open_csv, sigizi_out
-from server.interchange.export_rows import Wanted, log_export
+from server.interchange.export_rows import ExportQuery, log_export
 
 FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_out.SHEETS), "fhir", "csv", "codebook", "dhis2")
 MOST_VISITS: Final = 20_000
@@ -20,7 +20,7 @@ _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.shee
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class ExportFormat:
     """A format: one of FORMS; `file` (xlsx or csv) applies to Sigizi sheets."""
 
     form: str
@@ -48,8 +48,8 @@ class Leaving:
         return f"posyandu-{self.form}-{first:%Y-%m}.{ending}"
 
 
-def leave(
-    hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, *, actor: str, now: datetime
+def write_export(
+    hub: AppContext, target: IO[bytes], asked: ExportFormat, wanted: ExportQuery, *, actor: str, now: datetime
 ) -> int:
     """Log an export, then write it; return the number of rows.
 
@@ -77,7 +77,12 @@ def leave(
 
 
 def _write(
-    session: Session, hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, now: datetime
+    session: Session,
+    hub: AppContext,
+    target: IO[bytes],
+    asked: ExportFormat,
+    wanted: ExportQuery,
+    now: datetime,
 ) -> int:
     if asked.form == "fhir":
         return fhir.write_bundle(target, session, hub, wanted, now=now)
@@ -87,7 +92,7 @@ def _write(
     return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
 
 
-def _count(session: Session, hub: AppContext, wanted: Wanted) -> int:
+def _count(session: Session, hub: AppContext, wanted: ExportQuery) -> int:
     own = select(HealthPost.id).where(wanted.posts(hub))
     found = session.scalar(
         select(func.count())

@@ -37,7 +37,7 @@ INDICES: Final = ("waz", "haz", "whz", "baz", "hcz", "acz")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportQuery:
     """What to export.
 
     Parameters
@@ -76,7 +76,7 @@ class PostPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingChild:
+class ExportChild:
     """An exported child; `registers` by name, without those in conflict."""
 
     id: str
@@ -105,7 +105,7 @@ class LeavingChild:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingVisit:
+class ExportVisit:
     """An exported measurement.
 
     Parameters
@@ -115,7 +115,7 @@ class LeavingVisit:
     implausible : indices whose score is outside WHO's limits
     """
 
-    child: LeavingChild
+    child: ExportChild
     measured_on: date
     source: str
     weight_g: int | None
@@ -144,7 +144,7 @@ LIMITS: Final = {
 
 
 def log_export(
-    session: Session, hub: AppContext, wanted: Wanted, form: str, *, actor: str, now: datetime
+    session: Session, hub: AppContext, wanted: ExportQuery, form: str, *, actor: str, now: datetime
 ) -> None:
     """Log an export: the format, the area, the days, and whether it has names and complete NIKs."""
     details = {
@@ -159,7 +159,7 @@ def log_export(
     audit.append(session, hub.district, audit.OFFICE, "data.exported", actor=actor, now=now, details=details)
 
 
-def places_of(session: Session, hub: AppContext, wanted: Wanted) -> list[PostPlace]:
+def places_of(session: Session, hub: AppContext, wanted: ExportQuery) -> list[PostPlace]:
     """Give the exported posts with the names of their health centre and regions."""
     names = {r.code: r.name for r in session.scalars(select(Region).where(Region.district == hub.district))}
     same = and_(HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id)
@@ -200,7 +200,7 @@ class ExportArea:
 
 def areas(session: Session, hub: AppContext, scope: Scope) -> list[ExportArea]:
     """List the areas with posts within a scope: health centres, subdistricts, villages, posts."""
-    places = places_of(session, hub, Wanted(scope, date.min, date.max))
+    places = places_of(session, hub, ExportQuery(scope, date.min, date.max))
     kinds = (
         [ExportArea("health_centre", place.centre_id, place.centre, "") for place in places],
         [ExportArea("subdistrict", place.village_code[:8], place.subdistrict, "") for place in places],
@@ -212,7 +212,9 @@ def areas(session: Session, hub: AppContext, scope: Scope) -> list[ExportArea]:
     return sorted(found, key=lambda area: (order.index(area.kind), area.under, area.name, area.id))
 
 
-def children_of(session: Session, hub: AppContext, wanted: Wanted, place: PostPlace) -> list[LeavingChild]:
+def children_of(
+    session: Session, hub: AppContext, wanted: ExportQuery, place: PostPlace
+) -> list[ExportChild]:
     """Give the registered children of a post, in order of name."""
     rows = session.execute(
         select(
@@ -230,10 +232,10 @@ def children_of(session: Session, hub: AppContext, wanted: Wanted, place: PostPl
     return sorted(found, key=lambda child: (str(child.get("identity", "name") or "").casefold(), child.id))
 
 
-def _child(hub: AppContext, wanted: Wanted, place: PostPlace, row: Any) -> LeavingChild:
+def _child(hub: AppContext, wanted: ExportQuery, place: PostPlace, row: Any) -> ExportChild:
     registers = _values(state_of(hub, row.child_id, row))
     shown = wanted.scope.shows_names
-    return LeavingChild(
+    return ExportChild(
         row.child_id, row.person_id, place, row.sex, row.born_on, registers, wanted.full_nik, shown
     )
 
@@ -242,7 +244,7 @@ def _values(state: RecordState) -> dict[str, Mapping[str, Any]]:
     return {name: value for name in state.registers if (value := state.value(name)) is not None}
 
 
-def visits(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[LeavingVisit]:
+def visits(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[ExportVisit]:
     """Give the measurements of the exported days, by post, child and day."""
     for place in places_of(session, hub, wanted):
         children = {child.id: child for child in children_of(session, hub, wanted, place)}
@@ -252,8 +254,12 @@ def visits(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Leavin
 
 
 def _measured(
-    session: Session, hub: AppContext, wanted: Wanted, place: PostPlace, children: Mapping[str, LeavingChild]
-) -> dict[str, list[LeavingVisit]]:
+    session: Session,
+    hub: AppContext,
+    wanted: ExportQuery,
+    place: PostPlace,
+    children: Mapping[str, ExportChild],
+) -> dict[str, list[ExportVisit]]:
     m, a = Measurement, Assessment
     same = and_(
         a.district == Child.district,
@@ -279,7 +285,7 @@ def _measured(
         .order_by(m.child_id, m.measured_on, m.source)
     ).all()
     keys = _keys(session, hub, [row.child_id for row in rows if row.sealed])
-    found: dict[str, list[LeavingVisit]] = {}
+    found: dict[str, list[ExportVisit]] = {}
     for row in rows:
         child = children.get(row.child_id)
         if child is None:
@@ -296,7 +302,7 @@ def _keys(session: Session, hub: AppContext, child_ids: Sequence[str]) -> dict[s
     return {subject.id: subject.key for subject in subjects.values() if subject.wrapped_key}
 
 
-def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, Any]) -> LeavingVisit:
+def _visit(hub: AppContext, child: ExportChild, row: Any, keys: Mapping[str, Any]) -> ExportVisit:
     z = {index: getattr(row, index) for index in INDICES}
     beyond = frozenset(
         index
@@ -308,7 +314,7 @@ def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, An
     if row.sealed:
         wire = ledger.read_measurement(hub.district, record_id, row, keys[row.child_id])
     state = RecordState.from_wire("measurement", record_id, {}, orjson.loads(wire))
-    return LeavingVisit(
+    return ExportVisit(
         child,
         row.measured_on,
         row.source,
@@ -323,16 +329,16 @@ def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, An
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingWeek:
+class ExportWeek:
     """A week of a PMT (food supplement) course: its task and result, and the task of the course."""
 
-    child: LeavingChild
+    child: ExportChild
     course: Mapping[str, Any]
     task: Mapping[str, Any]
     result: Mapping[str, Any]
 
 
-def weeks(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[LeavingWeek]:
+def weeks(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[ExportWeek]:
     """Give the weeks of PMT courses that were checked on the exported days, by post and child."""
     for place in places_of(session, hub, wanted):
         children = {child.id: child for child in children_of(session, hub, wanted, place)}
@@ -358,7 +364,7 @@ def weeks(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Leaving
             if not wanted.first.isoformat() <= done <= wanted.last.isoformat():
                 continue
             course = follow_ups.get((child_id, task.get("course") or ""), {}).get("task", {})
-            yield LeavingWeek(children[child_id], course, task, result)
+            yield ExportWeek(children[child_id], course, task, result)
 
 
 def _follow_up(hub: AppContext, row: Any, keys: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -34,7 +34,7 @@ from server.growth.status import (
 )
 from server.growth.zscores import FIRST_STANDING_DAY
 from server.interchange.child_matching import made_id
-from server.interchange.export_rows import LeavingChild, LeavingVisit, PostPlace, Wanted, visits
+from server.interchange.export_rows import ExportChild, ExportQuery, ExportVisit, PostPlace, visits
 
 Json = dict[str, Any]
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -71,7 +71,7 @@ def write_bundle(
     target: IO[bytes],
     session: Session,
     hub: AppContext,
-    wanted: Wanted,
+    wanted: ExportQuery,
     *,
     now: datetime,
     table: Mapping[str, Any] | None = None,
@@ -95,7 +95,9 @@ def write_bundle(
     return count
 
 
-def _entries(session: Session, hub: AppContext, wanted: Wanted, table: Mapping[str, Any]) -> Iterator[Json]:
+def _entries(
+    session: Session, hub: AppContext, wanted: ExportQuery, table: Mapping[str, Any]
+) -> Iterator[Json]:
     made: set[str] = set()
     for visit in visits(session, hub, wanted):
         visit_resources = _VisitResources(hub, visit, table)
@@ -108,7 +110,7 @@ def _entries(session: Session, hub: AppContext, wanted: Wanted, table: Mapping[s
 class _VisitResources:
     """Makes the resources of one visit."""
 
-    def __init__(self, hub: AppContext, visit: LeavingVisit, table: Mapping[str, Any]) -> None:
+    def __init__(self, hub: AppContext, visit: ExportVisit, table: Mapping[str, Any]) -> None:
         self._hub, self._visit, self._table = hub, visit, table
         self._on = visit.measured_on.isoformat()
         self._patient_id = self._id("Patient", visit.child.id)
@@ -137,7 +139,7 @@ class _VisitResources:
             "mode": "instance",
         }
 
-    def _patient_of(self, child: LeavingChild) -> Json:
+    def _patient_of(self, child: ExportChild) -> Json:
         patient: Json = {"resourceType": "Patient", "id": self._patient_id, "active": True}
         if child.full_nik and child.nik:
             patient["identifier"] = [
@@ -267,7 +269,7 @@ def _quantity(value: float, unit: str) -> Json:
     return {"valueQuantity": {"value": value, "unit": unit, "system": _UCUM, "code": unit}}
 
 
-def _address(child: LeavingChild) -> Json:
+def _address(child: ExportChild) -> Json:
     """Give the address with the ministry's extension: region codes without dots, RT and RW."""
     code = child.get("home", "village") or child.place.village_code
     if not code:

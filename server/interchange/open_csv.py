@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from server.context import AppContext
 from server.interchange.child_matching import made_id
-from server.interchange.export_rows import LeavingVisit, Wanted, visits
+from server.interchange.export_rows import ExportQuery, ExportVisit, visits
 from server.interchange.sheets.writer import Value, write_csv
 
 
@@ -27,7 +27,7 @@ class Column(NamedTuple):
     meaning_id: str
     meaning_en: str
     source: str
-    value: Callable[[AppContext, LeavingVisit], Value]
+    value: Callable[[AppContext, ExportVisit], Value]
 
 
 def _z(index: str, meaning_id: str, meaning_en: str) -> Column:
@@ -178,7 +178,7 @@ COLUMNS: Final = (
 CODEBOOK: Final = ("name", "unit", "range", "meaning_id", "meaning_en", "source")
 
 
-def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted) -> int:
+def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: ExportQuery) -> int:
     """Write the measurements; return their number."""
     rows = ([column.value(hub, visit) for column in COLUMNS] for visit in visits(session, hub, wanted))
     return write_csv(target, [column.name for column in COLUMNS], rows)

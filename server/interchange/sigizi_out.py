@@ -24,9 +24,9 @@ from server.growth.status import (
 )
 from server.interchange.cells import age_on
 from server.interchange.export_rows import (
-    LeavingChild,
-    LeavingVisit,
-    Wanted,
+    ExportChild,
+    ExportQuery,
+    ExportVisit,
     children_of,
     places_of,
     visits,
@@ -55,12 +55,12 @@ class ExportSheet(NamedTuple):
     """A sheet: its headings, the function that gives its rows, and the text of a blank cell."""
 
     headings: tuple[str, ...]
-    rows: Callable[[Session, AppContext, Wanted], Iterator[Cells]]
+    rows: Callable[[Session, AppContext, ExportQuery], Iterator[Cells]]
     blank: str = ""
 
 
 def write(
-    target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted, *, sheet: str, form: str
+    target: IO[bytes], session: Session, hub: AppContext, wanted: ExportQuery, *, sheet: str, form: str
 ) -> int:
     """Write a sheet; return the number of rows.
 
@@ -100,7 +100,7 @@ def _yes(value: bool | None) -> str:
     return "" if value is None else "ya" if value else "tidak"
 
 
-def _parents(child: LeavingChild) -> str:
+def _parents(child: ExportChild) -> str:
     father, mother = child.get("parents", "father") or "-", child.get("parents", "mother") or "-"
     return f"{father} / {mother}" if child.shows_names and (father, mother) != ("-", "-") else ""
 
@@ -108,12 +108,12 @@ def _parents(child: LeavingChild) -> str:
 # -- the export -----------------------------------------------------------------------------------
 
 
-def _export(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _export(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         yield {**_who(visit.child), **_measured(visit), **_scored(visit), **_services(visit)}
 
 
-def _who(child: LeavingChild) -> Cells:
+def _who(child: ExportChild) -> Cells:
     place, shown = child.place, child.shows_names
     return {
         "NIK": child.nik,
@@ -136,7 +136,7 @@ def _who(child: LeavingChild) -> Cells:
     }
 
 
-def _measured(visit: LeavingVisit) -> Cells:
+def _measured(visit: ExportVisit) -> Cells:
     born_on = visit.child.born_on
     return {
         "Usia Saat Ukur": _age(born_on, visit.measured_on) if born_on else "",
@@ -160,7 +160,7 @@ _CODES: Final = {
 }
 
 
-def _scored(visit: LeavingVisit) -> Cells:
+def _scored(visit: ExportVisit) -> Cells:
     oedema = np.array([visit.oedema not in (None, "n")])
     found: dict[str, Value] = {"Naik Berat Badan": visit.gain}
     for index, (heading, codes) in _CODES.items():
@@ -178,7 +178,7 @@ def _scored(visit: LeavingVisit) -> Cells:
     return found
 
 
-def _services(visit: LeavingVisit) -> Cells:
+def _services(visit: ExportVisit) -> Cells:
     given = visit.services
     return {
         "Jml Vit A": "1" if given.get("vitamin_a") else "",
@@ -191,7 +191,7 @@ def _services(visit: LeavingVisit) -> Cells:
 # -- the import templates -------------------------------------------------------------------------
 
 
-def _measurements(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _measurements(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         row: dict[str, Value] = {
             "NIK": visit.child.nik,
@@ -215,7 +215,7 @@ def _measurements(session: Session, hub: AppContext, wanted: Wanted) -> Iterator
         yield row
 
 
-def _identities(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _identities(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for place in places_of(session, hub, wanted):
         for child in children_of(session, hub, wanted, place):
             order, weeks_ = child.get("identity", "birth_order"), child.get("birth", "gestation_weeks")
@@ -238,7 +238,7 @@ def _identities(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[C
             }
 
 
-def _pmt(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _pmt(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for week in weeks(session, hub, wanted):
         eaten, reason = week.result.get("days_eaten"), str(week.course.get("reason") or "")
         daily = {7: "1", 0: "0"}.get(eaten) if eaten is not None else None
@@ -256,7 +256,7 @@ def _pmt(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
         }
 
 
-def _feeding(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _feeding(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         fed: Any = visit.services.get("exclusive_breastfeeding")
         if fed is not None:

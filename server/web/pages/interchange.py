@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.interchange import cases, export_rows, report_text, uploads
-from server.interchange.export_formats import FORMS, Leaving, leave
+from server.interchange.export_formats import FORMS, ExportFormat, write_export
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
 from server.interchange.refusals import QUESTIONS, words_of
 from server.review import Scope
@@ -408,12 +408,12 @@ def send(
     if not timedelta(0) <= last - first <= timedelta(days=366 * LONGEST_YEARS):
         raise Problem("days-unfit", years=LONGEST_YEARS)
     now, target = datetime.now(UTC), io.BytesIO()
-    asked, whose = Leaving(form, "csv" if as_csv else "xlsx"), scope()
+    asked, whose = ExportFormat(form, "csv" if as_csv else "xlsx"), scope()
     if anonymous:
         whose = replace(whose, shows_names=False)
     within = Scope(*area, shows_names=False) if area else None
-    wanted = export_rows.Wanted(whose, first, last, full_nik=full_nik, area=within)
-    leave(hub(), target, asked, wanted, actor=acting(), now=now)
+    wanted = export_rows.ExportQuery(whose, first, last, full_nik=full_nik, area=within)
+    write_export(hub(), target, asked, wanted, actor=acting(), now=now)
     response = Response(target.getvalue(), mimetype=asked.media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name(first)}"'
     return response
