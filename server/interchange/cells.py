@@ -55,7 +55,7 @@ FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2099, 12, 31)
 """Serial numbers outside these dates are not dates: 9500 in a date column is a weight."""
 
 
-class Wrong(ValueError):
+class CellError(ValueError):
     """A cell that cannot be read: `args[0]` is the broken rule, a key of `refusals.RULES`."""
 
     @property
@@ -93,22 +93,22 @@ def number(cell: Cell) -> Decimal | None:
 
     Raises
     ------
-    Wrong
+    CellError
         `excel-date`, `excel-time` (Excel turned 9.5 into a date or a time), `not-number`.
     """
     if isinstance(cell, datetime):
-        raise Wrong("excel-date")
+        raise CellError("excel-date")
     if isinstance(cell, time):
-        raise Wrong("excel-time")
+        raise CellError("excel-time")
     if isinstance(cell, float):
         if cell != cell or abs(cell) > 1e9:
-            raise Wrong("not-number")
+            raise CellError("not-number")
         return Decimal(repr(round(cell, 6)))
     plain = text(cell)
     if not plain:
         return None
     if not _NUMBER.match(plain):
-        raise Wrong(
+        raise CellError(
             "excel-date"
             if _ISO.match(plain) or _DAY_MONTH_YEAR.match(plain)
             else "excel-time"
@@ -164,14 +164,14 @@ def day(cell: Cell) -> CellDate | None:
 
     Raises
     ------
-    Wrong
+    CellError
         `not-date`.
     """
     if isinstance(cell, datetime):
         found = cell.date()
         return CellDate(found, other=_swapped(found))
     if isinstance(cell, time):
-        raise Wrong("not-date")
+        raise CellError("not-date")
     if isinstance(cell, float):
         return CellDate(_serial(cell), "date-from-serial")
     plain = text(cell)
@@ -182,7 +182,7 @@ def day(cell: Cell) -> CellDate | None:
     if _SERIAL.match(plain):
         return CellDate(_serial(float(plain)), "date-from-serial")
     if not (parts := _DAY_MONTH_YEAR.match(plain)):
-        raise Wrong("not-date")
+        raise CellError("not-date")
     return _day_month_year(parts[1], parts[2], parts[3])
 
 
@@ -191,7 +191,7 @@ def _day_month_year(first: str, second: str, last: str) -> CellDate:
     if not second.isdigit():
         month = _MONTHS.get(second.lower())
         if month is None:
-            raise Wrong("not-date")
+            raise CellError("not-date")
         return CellDate(_date(year, month, int(first)), note)
     one, two = int(first), int(second)
     if two > 12 >= one:
@@ -208,15 +208,15 @@ def _date(year: int, month: int, day_: int) -> date:
     try:
         return date(year, month, day_)
     except ValueError:
-        raise Wrong("not-date") from None
+        raise CellError("not-date") from None
 
 
 def _serial(serial: float) -> date:
     if not 0 < serial < 100_000:
-        raise Wrong("not-date")
+        raise CellError("not-date")
     found = (ZERO + timedelta(days=int(serial))).date()
     if not FIRST_DAY <= found <= LAST_DAY:
-        raise Wrong("not-date")
+        raise CellError("not-date")
     return found
 
 
@@ -265,5 +265,5 @@ def choice(cell: Cell, words: Mapping[str, Word], rule: str) -> Word | None:
     if not plain:
         return None
     if plain not in words:
-        raise Wrong(rule)
+        raise CellError(rule)
     return words[plain]
