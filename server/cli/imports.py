@@ -241,7 +241,7 @@ def import_rows(data: Path | None, form: str, run_id: UUID, which: str) -> None:
             run = uploads.run_of(session, hub, Scope.whole_district(hub, shows_names=False), str(run_id))
         except Problem:
             wrong_use(f"there is no run {run_id}")
-        text = rows_text(chosen(uploads.accounts(session, hub, run), which), form)
+        text = rows_text(chosen(uploads.results(session, hub, run), which), form)
     if text:
         click.echo(text, nl=not text.endswith("\n"))
 

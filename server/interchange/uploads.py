@@ -47,7 +47,7 @@ STEP_SECONDS: Final = 3.0
 """A step stops at the first end of a chunk after this time."""
 KEPT_DAYS: Final = 30
 """A file that nobody applied is discarded after this time, when the next file is uploaded: it holds names."""
-Accounts = list[dict[str, Any]]
+Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class UploadPreview:
 
     at: datetime
     report: Mapping[str, Any]
-    accounts: Accounts
+    results: Results
 
 
 def receive(
@@ -172,7 +172,7 @@ def runs(session: Session, hub: AppContext, scope: Scope, limit: int = 20) -> li
     return [_view(session, hub, run) for run in found if _covers(session, hub, scope, run)][:limit]
 
 
-def foreseen(session: Session, hub: AppContext, run: RunView) -> UploadPreview:
+def preview(session: Session, hub: AppContext, run: RunView) -> UploadPreview:
     """Give the last preview of a waiting file.
 
     Raises
@@ -183,7 +183,7 @@ def foreseen(session: Session, hub: AppContext, run: RunView) -> UploadPreview:
     return _unsealed(session, hub, run)[1]
 
 
-def look_again(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> None:
+def renew_preview(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> None:
     """Renew the preview of a waiting file: posts may have been added and questions decided since.
 
     Raises
@@ -203,7 +203,7 @@ def look_again(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> N
         _log(session, hub, "import.looked-at", {"run": run.id}, actor, now)
 
 
-def rows_in_all(session: Session, hub: AppContext, run: RunView) -> int:
+def total_rows(session: Session, hub: AppContext, run: RunView) -> int:
     """Count the rows of a file, done or not."""
     if not run.waits and not run.goes_on:
         return run.done
@@ -257,13 +257,13 @@ def _discard(session: Session, hub: AppContext, run_id: str, actor: str, now: da
     return bool(done)
 
 
-def accounts(session: Session, hub: AppContext, run: RunView) -> Accounts:
+def results(session: Session, hub: AppContext, run: RunView) -> Results:
     """Give the results of a run's rows that are done, in the order of the file; for a waiting run those of its preview."""
     if run.waits:
-        return foreseen(session, hub, run).accounts
+        return preview(session, hub, run).results
     c = table(ImportChunk).c
     own = (c.district == hub.district, c.run_id == run.id)
-    found: Accounts = []
+    found: Results = []
     for chunk in session.execute(select(c.number, c.sealed).where(*own).order_by(c.number)):
         packed = hub.vault.unseal_for_district(chunk.sealed, chunk_purpose(hub, run.id, chunk.number))
         found += [result for _, result in orjson.loads(zlib.decompress(packed))]
@@ -277,7 +277,7 @@ def _sealed(
     hub: AppContext, run_id: str, asked: Mapping[str, Any], preview: UploadPreview, content: bytes
 ) -> bytes:
     """Seal a file with its options and its preview."""
-    stored = {"at": preview.at.isoformat(), "report": dict(preview.report), "accounts": preview.accounts}
+    stored = {"at": preview.at.isoformat(), "report": dict(preview.report), "accounts": preview.results}
     head = zlib.compress(orjson.dumps({**asked, "foreseen": stored}), 1)
     return hub.vault.seal_for_district(
         len(head).to_bytes(4, "big") + head + content, file_purpose(hub, run_id)
@@ -298,7 +298,7 @@ def _unsealed(session: Session, hub: AppContext, run: RunView) -> tuple[dict[str
 
 
 def _dry_run(hub: AppContext, options: Options, content: bytes, actor: str, now: datetime) -> UploadPreview:
-    found: Accounts = []
+    found: Results = []
 
     def each(some: Sequence[Mapping[str, Any]]) -> None:
         found.extend(dict(result) for result in some)

@@ -237,9 +237,9 @@ def one_run(run_id: Any) -> Answer:
     number, asked = parse_int("hal", 1, 100_000, 1), which("tampil")
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
-        foreseen = uploads.foreseen(session, hub(), run) if run.waits else None
-        found = foreseen.accounts if foreseen else uploads.accounts(session, hub(), run)
-        total = uploads.rows_in_all(session, hub(), run)
+        foreseen = uploads.preview(session, hub(), run) if run.waits else None
+        found = foreseen.results if foreseen else uploads.results(session, hub(), run)
+        total = uploads.total_rows(session, hub(), run)
         waiting = cases.waiting(session, hub(), scope(), run.id)
     rows = report_text.chosen(found, asked)
     return render_template(
@@ -267,7 +267,7 @@ def rows_as_file(run_id: Any) -> Response:
     """Give what became of the rows, as a file: by number, without names."""
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
-        found = uploads.accounts(session, hub(), run)
+        found = uploads.results(session, hub(), run)
     content = report_text.as_csv(report_text.chosen(found, which("tampil")))
     response = Response("\ufeff" + content, mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="baris.csv"'
@@ -285,7 +285,7 @@ def change_run(run_id: Any) -> Answer:
         report = uploads.step(hub(), run, actor=who, now=now)
         going_on = None if report.whole else "1"
     elif asked == "lihat":
-        uploads.look_again(hub(), run, actor=who, now=now)
+        uploads.renew_preview(hub(), run, actor=who, now=now)
     elif asked == "buang":
         with hub().database.transaction() as session:
             uploads.discard(session, hub(), run, actor=who, now=now)
