@@ -119,8 +119,8 @@ def import_sigizi(
                 apply=apply,
                 actor=OPERATOR,
                 now=datetime.now(UTC),
-                tell=lambda done, total: progress("baris / rows", done, total),
-                each=lambda found: accounts.extend(found if rows else concerning(found)),
+                progress=lambda done, total: progress("baris / rows", done, total),
+                on_results=lambda found: accounts.extend(found if rows else concerning(found)),
                 workers=(workers or os.cpu_count() or 1) if shared else 0,
             )
         except SheetUnreadable as error:

@@ -74,9 +74,9 @@ __all__ = [
 
 FEW_TO_SHARE: Final = 512 * 1024
 """Size of a file, in bytes, up to which starting worker processes costs more time than they save."""
-Tell = Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 """Called with the number of rows done and the number of all rows."""
-Each = Callable[[Sequence[Mapping[str, Any]]], object]
+OnResults = Callable[[Sequence[Mapping[str, Any]]], object]
 """Called with the results of some rows (`RowResult.wire`)."""
 
 
@@ -88,12 +88,12 @@ def import_sheet(
     apply: bool,
     actor: str,
     now: datetime,
-    tell: Tell | None = None,
-    each: Each | None = None,
+    progress: Progress | None = None,
+    on_results: OnResults | None = None,
     limits: Limits | None = None,
     run_id: str | None = None,
     workers: int = 0,
-    enough: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> ImportReport:
     """Import a file, or only find out what an import would do (a dry run).
 
@@ -102,11 +102,11 @@ def import_sheet(
     content : the file
     apply : False for a dry run
     actor : "account:<id>" or "operator"
-    tell, each : called as rows are done
+    progress, on_results : called as rows are done
     run_id : the run to apply; None to continue an interrupted run of the same file and options, or to start a new one
     workers : worker processes that share the chunks; below 2 all work is done in this process
-    enough : asked after each chunk done in this process, or each task of a worker; True stops the run, and the same call
-        continues it later
+    should_stop : called after each chunk done in this process, or each task of a worker; True stops the run, and the same
+        call continues it later
 
     Raises
     ------
@@ -118,7 +118,9 @@ def import_sheet(
     with worker_pool(hub.settings, workers) as pool:  # the workers start while the file is read
         sheet = open_sheet(content, limits)
         report = ImportReport(kind=sheet.layout.kind, rows=len(sheet.rows))
-        run = _Run(hub, sheet.layout, options, actor, now, dry=not apply, wants_results=each is not None)
+        run = _Run(
+            hub, sheet.layout, options, actor, now, dry=not apply, wants_results=on_results is not None
+        )
         done: Mapping[int, int] = {}
         if apply:
             file = base64url(sha256(content + options.key().encode()))
@@ -130,12 +132,12 @@ def import_sheet(
         left = [[number for number in task if number not in done] for task in sheet.tasks]
         for part, results in _results(run, sheet, left, pool):
             report.merge(part)
-            if each:
-                each(results)
+            if on_results:
+                on_results(results)
             finished += part.rows
-            if tell:
-                tell(finished, len(sheet.rows))
-            if enough and enough():
+            if progress:
+                progress(finished, len(sheet.rows))
+            if should_stop and should_stop():
                 break
         report.rows_done = finished
         if apply:

@@ -232,7 +232,7 @@ def step(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> ImportR
         now=now,
         limits=PAGE_LIMITS,
         run_id=run.id,
-        enough=lambda: time.monotonic() >= until,
+        should_stop=lambda: time.monotonic() >= until,
     )
 
 
@@ -300,12 +300,12 @@ def _unsealed(session: Session, hub: AppContext, run: RunView) -> tuple[dict[str
 def _dry_run(hub: AppContext, options: Options, content: bytes, actor: str, now: datetime) -> UploadPreview:
     found: Results = []
 
-    def each(some: Sequence[Mapping[str, Any]]) -> None:
+    def collect(some: Sequence[Mapping[str, Any]]) -> None:
         found.extend(dict(result) for result in some)
 
     try:
         report = import_sheet(
-            hub, content, options, apply=False, actor=actor, now=now, each=each, limits=PAGE_LIMITS
+            hub, content, options, apply=False, actor=actor, now=now, on_results=collect, limits=PAGE_LIMITS
         )
     except SheetUnreadable as error:
         raise Problem("sheet-unreadable", reason=str(error)) from error

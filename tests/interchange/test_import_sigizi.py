@@ -475,7 +475,7 @@ def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
 
     monkeypatch.setattr(import_chunks, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
     with pytest.raises(Killed):
-        taken(installed, content, tell=kill)
+        taken(installed, content, progress=kill)
     assert persons(installed) == 2
     report, _ = taken(installed, content)
     assert report.resumed_rows == 2
