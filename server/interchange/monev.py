@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from server import reports
 from server.context import AppContext
 from server.growth.status import SCREENING_NOTE
-from server.interchange.sheets.writer import Leaf, Value, write_csv, write_workbook
+from server.interchange.sheets.writer import Value, WorkbookSheet, write_csv, write_workbook
 from server.reports import Area, FigureReader, Numbers, State, reading
 from server.reports.measures import (
     CODES,
@@ -363,11 +363,11 @@ def _name(number: str) -> Any:
 def xlsx(found: Monev, language: str) -> bytes:
     """Write a report as a workbook: numbers as numbers, hidden ones as ··, shares in per cent."""
     words, target = _Formatter(language), io.BytesIO()
-    write_workbook(target, list(_leaves(found, words)))
+    write_workbook(target, list(_sheets(found, words)))
     return target.getvalue()
 
 
-def _leaves(found: Monev, words: _Formatter) -> Sequence[Leaf]:
+def _sheets(found: Monev, words: _Formatter) -> Sequence[WorkbookSheet]:
     say = words.say
     both = (say(WORDS["number"]), say(WORDS["what"]), say(WORDS["share"]))
     about: list[list[Value]] = [
@@ -412,13 +412,13 @@ def _leaves(found: Monev, words: _Formatter) -> Sequence[Leaf]:
     of_shares = (say(WORDS["section"]), say(WORDS["finding"]), *both)
     of_funnel = (say(WORDS["funnel"]), say(WORDS["number"]))
     return [
-        Leaf(say(WORDS["report"]), (say(WORDS["title"]), ""), about, (48, 90), to_read=True),
-        Leaf("SKDN", months, _months(found), (12, 14), to_read=True),
-        Leaf(say(WORDS["area"]), areas, _areas(found), (28, 14), to_read=True),
-        Leaf(say(WORDS["growth"])[:31], of_growth, growth, (16, 16, 48, 10, 16, 10), to_read=True),
-        Leaf(say(WORDS["shares"]), of_shares, shares, (30, 56, 10, 16, 10), to_read=True),
-        Leaf(say(WORDS["helped"]), of_funnel, funnel, (48, 12), to_read=True),
-        Leaf(say(WORDS["actions"]), action, actions, (40, 70, 60), to_read=True),
+        WorkbookSheet(say(WORDS["report"]), (say(WORDS["title"]), ""), about, (48, 90), to_read=True),
+        WorkbookSheet("SKDN", months, _months(found), (12, 14), to_read=True),
+        WorkbookSheet(say(WORDS["area"]), areas, _areas(found), (28, 14), to_read=True),
+        WorkbookSheet(say(WORDS["growth"])[:31], of_growth, growth, (16, 16, 48, 10, 16, 10), to_read=True),
+        WorkbookSheet(say(WORDS["shares"]), of_shares, shares, (30, 56, 10, 16, 10), to_read=True),
+        WorkbookSheet(say(WORDS["helped"]), of_funnel, funnel, (48, 12), to_read=True),
+        WorkbookSheet(say(WORDS["actions"]), action, actions, (40, 70, 60), to_read=True),
     ]
 
 

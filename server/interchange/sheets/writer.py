@@ -73,7 +73,7 @@ def _text(value: Value) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class WorkbookSheet:
     """One sheet of a workbook: bold, frozen headings, and rows. `widths` in characters; the last is for all further columns.
 
     A sheet `to_read` by people wraps long texts and prints one page wide; other sheets are for programs.
@@ -90,31 +90,31 @@ def write_xlsx(
     target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]], *, sheet: str = "Sheet1"
 ) -> int:
     """Write a workbook of one sheet (ECMA-376, transitional) with bold, frozen headings; return the number of rows."""
-    return write_workbook(target, [Leaf(sheet, headings, rows)])
+    return write_workbook(target, [WorkbookSheet(sheet, headings, rows)])
 
 
-def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
+def write_workbook(target: IO[bytes], sheets: Sequence[WorkbookSheet]) -> int:
     """Write a workbook of several sheets, each with its own title; return the number of all rows."""
     total = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as parts:
-        for name, content in _parts([leaf.title for leaf in leaves]):
+        for name, content in _parts([sheet.title for sheet in sheets]):
             parts.writestr(_entry(name), content)
-        for number, leaf in enumerate(leaves, 1):
-            letters, count = [_letters(column) for column in range(max(len(leaf.headings), 1))], 0
+        for number, sheet in enumerate(sheets, 1):
+            letters, count = [_letters(column) for column in range(max(len(sheet.headings), 1))], 0
             with parts.open(_entry(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as part:
-                bold, plain = (_BOLD_LINES, _LINES) if leaf.to_read else (_BOLD, _TEXT)
-                part.write(_sheet_head(len(letters), leaf).encode())
-                part.write(_row(1, letters, leaf.headings, bold))
-                for count, row in enumerate(leaf.rows, 1):
+                bold, plain = (_BOLD_LINES, _LINES) if sheet.to_read else (_BOLD, _TEXT)
+                part.write(_sheet_head(len(letters), sheet).encode())
+                part.write(_row(1, letters, sheet.headings, bold))
+                for count, row in enumerate(sheet.rows, 1):
                     part.write(_row(count + 1, letters, row, plain))
-                part.write(f"</sheetData>{_PRINTED if leaf.to_read else ''}</worksheet>".encode())
+                part.write(f"</sheetData>{_PRINTED if sheet.to_read else ''}</worksheet>".encode())
             total += count
     return total
 
 
-def _sheet_head(columns: int, leaf: Leaf) -> str:
-    widths = leaf.widths
-    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if leaf.to_read else ""
+def _sheet_head(columns: int, sheet: WorkbookSheet) -> str:
+    widths = sheet.widths
+    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if sheet.to_read else ""
     pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
     each = [
         f'<col min="{number}" max="{number}" width="{width}" customWidth="1"/>'
