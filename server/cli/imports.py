@@ -99,7 +99,7 @@ def import_sigizi(
     """
     from server import gc_tuning
     from server.interchange.import_runs import FEW_TO_SHARE, Options, import_sheet
-    from server.interchange.report_text import as_text, concerning
+    from server.interchange.report_text import as_text, needing_attention
     from server.interchange.sheets import SheetUnreadable
 
     hub = open_hub(data)
@@ -120,7 +120,7 @@ def import_sigizi(
                 actor=OPERATOR,
                 now=datetime.now(UTC),
                 progress=lambda done, total: progress("baris / rows", done, total),
-                on_results=lambda found: accounts.extend(found if rows else concerning(found)),
+                on_results=lambda found: accounts.extend(found if rows else needing_attention(found)),
                 workers=(workers or os.cpu_count() or 1) if shared else 0,
             )
         except SheetUnreadable as error:

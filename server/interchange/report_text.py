@@ -37,7 +37,7 @@ OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def concerning(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def needing_attention(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Give the rows that need a person: refused ones and questions."""
     return [result for result in results if result["outcome"] in (REFUSED, ASK)]
 
@@ -50,7 +50,7 @@ def chosen(results: Sequence[Mapping[str, Any]], which: str) -> list[Mapping[str
     if which == ALL:
         return list(results)
     if which == NEEDS:
-        return concerning(results)
+        return needing_attention(results)
     return [result for result in results if which == result["outcome"] or which in _codes(result)]
 
 
@@ -71,7 +71,7 @@ def reasons(results: Sequence[Mapping[str, Any]]) -> list[Why]:
     """Count the reasons why rows need a person, most frequent first."""
     counted: Counter[tuple[str, str]] = Counter()
     words: dict[str, RefusalText] = {}
-    for result in concerning(results):
+    for result in needing_attention(results):
         for refusal in result["refusals"]:
             # the schemas' rules are not in RULES: their words come with the refusal
             words.setdefault(refusal["rule"], RefusalText(refusal["id"], refusal["en"]))

@@ -248,7 +248,7 @@ def one_run(run_id: Any) -> Answer:
         foreseen=foreseen,
         counts=foreseen.report["outcomes"] if foreseen else run.counts,
         total=total,
-        needing=len(report_text.concerning(found)),
+        needing=len(report_text.needing_attention(found)),
         reasons=report_text.reasons(found),
         notes=report_text.notes(found),
         rows=rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
