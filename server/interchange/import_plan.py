@@ -106,7 +106,7 @@ class ChunkPlan:
         return [result for result in self.results if result.outcome == ASK]
 
 
-def take(
+def plan_rows(
     session: Session,
     hub: AppContext,
     rows: Sequence[tuple[SigiziRow, str]],

@@ -31,7 +31,7 @@ from server.interchange import score_comparison
 from server.interchange.child_matching import DryRunChildren, made_id
 from server.interchange.gazetteer import UNKNOWN, Gazetteer, add_missing, post_name
 from server.interchange.import_chunks import Packed, PackedRows, open_sheet, unpack_row
-from server.interchange.import_plan import ChunkPlan, take
+from server.interchange.import_plan import ChunkPlan, plan_rows
 from server.interchange.import_report import ImportReport
 from server.interchange.import_store import (
     DECIDED,
@@ -276,7 +276,7 @@ class _Run:
 
     def _plan_only(self, read: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         with self.hub.database.reading() as session:
-            return self._taken(session, read)
+            return self._plan_rows(session, read)
 
     def _apply(self, number: int, rows: Packed, read: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         """Take a chunk: worked out on a snapshot and written under the locks if that still stands there, as a tablet's
@@ -310,7 +310,7 @@ class _Run:
         if lock:
             posts = sorted({post_id for _, post_id in rows if post_id})
             heads_of(session, {"district": self.hub.district, "posts": posts, "children": []}, lock=True)
-        taken = self._taken(session, rows)
+        taken = self._plan_rows(session, rows)
         if not taken.edits:
             return taken, None
         planned = server_edits.plan(
@@ -357,9 +357,9 @@ class _Run:
             row.refusals.append(RowRefusal(heading, row.post[:40] or None, why, *RULES[why]))
         return post_id
 
-    def _taken(self, session: Session, rows: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
+    def _plan_rows(self, session: Session, rows: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         decided = decisions(session, self.hub)
-        return take(
+        return plan_rows(
             session, self.hub, rows, decided, self._dry_run, dry=self.dry, allowed=self.options.allowed
         )
 
