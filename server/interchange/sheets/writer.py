@@ -7,8 +7,7 @@ Rules kept here:
   cells (two busy cores), and its other features are not needed.
 """
 
-import csv
-import io
+import codecs
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from decimal import Decimal
 from typing import IO, Final
 from xml.sax.saxutils import escape
 
-from server.tabular import spreadsheet_safe
+from server.tabular import csv_line
 
 Value = str | int | float | Decimal | date | None
 
@@ -54,22 +53,12 @@ _PRINTED: Final = '<pageSetup paperSize="9" orientation="landscape" fitToWidth="
 
 def write_csv(target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]]) -> int:
     """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; return the number of rows."""
-    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=True)
-    writer, count = csv.writer(text, lineterminator="\r\n"), 0
-    writer.writerow(headings)
+    target.write(codecs.BOM_UTF8 + csv_line(headings).encode())
+    count = 0
     for row in rows:
-        writer.writerow([_text(value) for value in row])
+        target.write(csv_line(row).encode())
         count += 1
-    text.detach()
     return count
-
-
-def _text(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return str(spreadsheet_safe(value))
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
