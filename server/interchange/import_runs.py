@@ -232,16 +232,18 @@ class _Run:
             changes = {"state": RUNNING, "chunks": len(sheet.chunks)}
             session.execute(update(table(ImportRun)).where(*own_run).values(**changes))
             self._log(session, "import.started", {"run": self.id, "rows": len(sheet.rows), "file": file})
-            k = table(ImportChunk).c
-            written = (k.district == hub.district, k.run_id == self.id)
-            rows = {row.number: row.rows for row in session.execute(select(k.number, k.rows).where(*written))}
-            sizes = {number: end - start for number, (start, end) in enumerate(sheet.chunks)}
-            if (
-                not rows.items() <= sizes.items()
-            ):  # another version cut the file differently: import all of it again
-                session.execute(delete(table(ImportChunk)).where(*written))
-                return {}
-            return rows
+            return self._stored_chunks(session, sheet)
+
+    def _stored_chunks(self, session: Session, sheet: PackedRows) -> Mapping[int, int]:
+        """Return the rows of each stored chunk; if another version cut the file differently, delete all stored chunks."""
+        c = table(ImportChunk).c
+        own = (c.district == self.hub.district, c.run_id == self.id)
+        stored = {row.number: row.rows for row in session.execute(select(c.number, c.rows).where(*own))}
+        sizes = {number: end - start for number, (start, end) in enumerate(sheet.chunks)}
+        if stored.items() <= sizes.items():
+            return stored
+        session.execute(delete(table(ImportChunk)).where(*own))
+        return {}
 
     def add_posts(self, sheet: PackedRows) -> int:
         """Add the posts that rows name and that are not here; return how many."""
