@@ -153,7 +153,7 @@ def _told(number: int, raw: Mapping[str, str], by_field: Mapping[str, Cell]) -> 
     try:
         starts = period(by_field.get("starts", ""))
         ends = period(by_field.get("ends", ""))
-    except cells.Wrong:
+    except cells.CellError:
         reasons.append("not-date")
     else:
         if starts is None:
@@ -163,12 +163,12 @@ def _told(number: int, raw: Mapping[str, str], by_field: Mapping[str, Cell]) -> 
         reasons.append("ends-before-start")
     try:
         value = rupiah(by_field.get("value", ""))
-    except cells.Wrong:
+    except cells.CellError:
         reasons.append("not-rupiah")
     try:
         found = cells.number(by_field.get("reached", ""))
         reached = _count(found)
-    except cells.Wrong:
+    except cells.CellError:
         reasons.append("not-count")
     nik = re.sub(r"[^0-9]", "", text("nik"))
     return ParsedRow(
@@ -194,7 +194,7 @@ def _count(found: Decimal | None) -> int | None:
     if found is None:
         return None
     if found != int(found) or not 0 <= found <= 1_000_000:
-        raise cells.Wrong("not-count")
+        raise cells.CellError("not-count")
     return int(found)
 
 
@@ -203,7 +203,7 @@ def period(cell: Cell) -> tuple[date, date] | None:
 
     Raises
     ------
-    cells.Wrong
+    cells.CellError
         `not-date`.
     """
     plain = cells.text(cell).casefold() if isinstance(cell, str) else ""
@@ -221,7 +221,7 @@ def rupiah(cell: Cell) -> int | None:
 
     Raises
     ------
-    cells.Wrong
+    cells.CellError
         `not-rupiah`: not a number, below nought or beyond ten trillion.
     """
     if isinstance(cell, float):
@@ -234,9 +234,9 @@ def rupiah(cell: Cell) -> int | None:
             return None
         value = _sum(plain)
     else:
-        raise cells.Wrong("not-rupiah")
+        raise cells.CellError("not-rupiah")
     if not 0 <= value <= MOST_RP:
-        raise cells.Wrong("not-rupiah")
+        raise cells.CellError("not-rupiah")
     return int(value.to_integral_value())
 
 
@@ -247,4 +247,4 @@ def _sum(plain: str) -> Decimal:
         return Decimal((grouped[1] or grouped[2]).replace(".", "").replace(",", ""))
     if re.fullmatch(r"[0-9]{1,14}(?:[.,][0-9]{1,2})?", plain):
         return Decimal(plain.replace(",", "."))
-    raise cells.Wrong("not-rupiah")
+    raise cells.CellError("not-rupiah")

@@ -64,7 +64,7 @@ def _leave(
     """Log an export, then write it."""
     from datetime import date
 
-    from server.interchange.export_rows import Wanted, log_export
+    from server.interchange.export_rows import ExportQuery, log_export
     from server.review import Scope
 
     hub, now = open_hub(data), datetime.now(UTC)
@@ -79,7 +79,7 @@ def _leave(
         with hub.database.reading() as session:
             area = Scope("post", post_named(session, hub, post), shows_names=False) if post else None
         scope = Scope.whole_district(hub, shows_names=shows_names)
-        wanted = Wanted(scope, *days, full_nik=full_nik, area=area)
+        wanted = ExportQuery(scope, *days, full_nik=full_nik, area=area)
         with hub.database.transaction() as session:
             log_export(session, hub, wanted, form, actor=OPERATOR, now=now)
         try:

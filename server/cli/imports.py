@@ -99,7 +99,7 @@ def import_sigizi(
     """
     from server import gc_tuning
     from server.interchange.import_runs import FEW_TO_SHARE, Options, import_sheet
-    from server.interchange.report_text import as_text, concerning
+    from server.interchange.report_text import as_text, needing_attention
     from server.interchange.sheets import SheetUnreadable
 
     hub = open_hub(data)
@@ -119,8 +119,8 @@ def import_sigizi(
                 apply=apply,
                 actor=OPERATOR,
                 now=datetime.now(UTC),
-                tell=lambda done, total: progress("baris / rows", done, total),
-                each=lambda found: accounts.extend(found if rows else concerning(found)),
+                progress=lambda done, total: progress("baris / rows", done, total),
+                on_results=lambda found: accounts.extend(found if rows else needing_attention(found)),
                 workers=(workers or os.cpu_count() or 1) if shared else 0,
             )
         except SheetUnreadable as error:
@@ -241,7 +241,7 @@ def import_rows(data: Path | None, form: str, run_id: UUID, which: str) -> None:
             run = uploads.run_of(session, hub, Scope.whole_district(hub, shows_names=False), str(run_id))
         except Problem:
             wrong_use(f"there is no run {run_id}")
-        text = rows_text(chosen(uploads.accounts(session, hub, run), which), form)
+        text = rows_text(chosen(uploads.results(session, hub, run), which), form)
     if text:
         click.echo(text, nl=not text.endswith("\n"))
 

@@ -1,9 +1,9 @@
-"""Rows that a person must decide about: listed with whom they may mean, decided, and taken then like any other row.
+"""Questions: rows that a person must decide about. They are listed with their candidates, decided, and then imported.
 
 Rules kept here:
-- Scope is a condition of the query: a question about a post of others is neither found nor counted.
-- Who is shown names is logged by the caller (`log_listed`) before they are shown.
-- What is decided about whom a row speaks of holds for that child's other rows, in this file and in later ones.
+- Scope is a condition of the query: a question about a post outside the scope is neither found nor counted.
+- The caller logs that names are shown (`log_listed`) before it shows them.
+- A decision about the child of a row applies to that child's other rows too, in this file and in later ones.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from server.database.models import Child, HealthPost, ImportCase
 from server.errors import Problem
 from server.interchange.child_matching import DryRunChildren
 from server.interchange.import_chunks import unpack_row
-from server.interchange.import_plan import ASK, SOURCE, RowResult, compared, measurements, take
+from server.interchange.import_plan import ASK, SOURCE, RowResult, compared, measurements, plan_rows
 from server.interchange.import_runs import write_planned
 from server.interchange.import_store import DECIDED, OPEN, case_purpose, decisions
 from server.interchange.refusals import QUESTIONS
@@ -41,12 +41,12 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "values-differ": (THEIRS, SKIP),
     "removed": (NEW, SKIP),
 }
-"""What may be answered to each question."""
+"""The allowed answers to each question."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseCandidate:
-    """A child here whom a row may mean; `likeness` in percent. Names are None for who may not see them."""
+    """A child here that a row may mean; `likeness` in percent. Names are None for users who may not see names."""
 
     child_id: str
     likeness: int
@@ -59,8 +59,8 @@ class CaseCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value of the day that is another here: `field` of a measurement as on the wire ("removed": it was removed here),
-    what the file has, and what is here (several while that is in conflict)."""
+    """A value of the day that differs: `field` of a measurement as in JSON ("removed": the measurement was removed here),
+    `theirs` from the file, `ours` stored here (several values while they conflict)."""
 
     field: str
     theirs: Any
@@ -73,8 +73,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """A row, and what is asked about it. `said` is what the row says, in its own columns, its NIK masked; None for who may
-    see no names. `differences` are there where values differ."""
+    """A row and the question about it.
+
+    Parameters
+    ----------
+    said : the row's cells by heading, with the NIK masked; None for users who may not see names
+    differences : the differing values, for the question `values-differ`
+    """
 
     id: str
     run_id: str
@@ -93,7 +98,7 @@ class OpenCase:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """What may be answered."""
+        """The allowed answers."""
         return ANSWERS[self.question]
 
     def wire(self) -> dict[str, Any]:
@@ -133,7 +138,7 @@ SHOWN: Final = (
     *("Nama", "nama_anak", "NIK", "JK", "jenis_kelamin", "Tgl Lahir", "tgl_lahir", "Nama Ortu", "nama_ortu"),
     *("Tanggal Pengukuran", "TANGGALUKUR", "Berat", "BERAT", "Tinggi", "TINGGI", "Cara Ukur", "LiLA", "LILA"),
 )
-"""The columns of a row that are shown beside the question."""
+"""The columns of a row that are shown with the question."""
 
 
 def cases(
@@ -147,8 +152,8 @@ def cases(
     limit: int = 50,
     offset: int = 0,
 ) -> tuple[list[OpenCase], int]:
-    """List the rows that wait for a person (or were decided), oldest first, with how many there are."""
-    where = [_mine(hub, scope), ImportCase.status == status]
+    """List the open (or decided) questions in scope, oldest first, and count them all."""
+    where = [_in_scope(hub, scope), ImportCase.status == status]
     if run_id is not None:
         where.append(ImportCase.run_id == run_id)
     if question is not None:
@@ -161,12 +166,12 @@ def cases(
         .limit(limit)
         .offset(offset)
     ).all()
-    return _shown(session, hub, scope, rows), total
+    return _open_cases(session, hub, scope, rows), total
 
 
 def waiting(session: Session, hub: AppContext, scope: Scope, run_id: str | None = None) -> Counter[str]:
-    """Count the rows that wait for a person by what is asked."""
-    where = [_mine(hub, scope), ImportCase.status == OPEN]
+    """Count the open questions in scope by kind."""
+    where = [_in_scope(hub, scope), ImportCase.status == OPEN]
     if run_id is not None:
         where.append(ImportCase.run_id == run_id)
     rows = session.execute(
@@ -176,7 +181,7 @@ def waiting(session: Session, hub: AppContext, scope: Scope, run_id: str | None 
 
 
 def log_listed(session: Session, hub: AppContext, actor: str, count: int, now: datetime) -> None:
-    """Log that somebody was shown rows of a file, names and all."""
+    """Log that somebody was shown rows of a file with their names."""
     audit.append(
         session,
         hub.district,
@@ -199,21 +204,22 @@ def decide(
     author: str,
     now: datetime,
 ) -> str:
-    """Decide about a row, and take it accordingly, in a writing transaction.
+    """Decide about a row and import it accordingly, in a writing transaction.
 
     Parameters
     ----------
-    decision : one of ANSWERS for its question; `child` with whom it is
+    decision : one of ANSWERS for its question
+    child_id : the child, for the decision `child` only
 
     Returns
     -------
-    str : what became of the row (`taking.OUTCOMES`); `ask` where a further question arises, such as values that differ
+    str : what became of the row (`import_plan.OUTCOMES`); `ask` if another question arises, such as differing values
 
     Raises
     ------
     Problem
-        `record-unknown` outside the scope or for a child that is; `request-malformed` for an answer that does not fit;
-        `case-decided` for what was decided already; `change-invalid`.
+        `record-unknown` if the question or the child is outside the scope; `request-malformed` for an answer that is not
+        allowed; `import-case-decided` if it was decided before; `change-invalid`.
     """
     stored = _stored(session, hub, scope, case_id, lock=True)
     if stored.status != OPEN:
@@ -221,16 +227,16 @@ def decide(
     if decision not in ANSWERS[stored.question] or (decision == CHILD) != (child_id is not None):
         allowed = ", ".join(ANSWERS[stored.question])
         raise Problem(
-            "request-malformed", reason=f"decision is one of {allowed}; child is given with 'child' alone"
+            "request-malformed", reason=f"decision must be one of {allowed}; give child only with 'child'"
         )
-    if child_id is not None and not _is_mine(session, hub, scope, child_id):
+    if child_id is not None and not _sees_child(session, hub, scope, child_id):
         raise Problem("record-unknown")
     values = {"status": DECIDED, "decision": decision, "decided_by": author, "decided_at": now}
     if child_id is not None:
         values["child_id"] = child_id
     _change(session, hub, case_id, values)
-    result = _taken(session, hub, stored, author, now)
-    if result.outcome == ASK:  # whose it is, is settled now; what else is asked is asked on
+    result = _import_row(session, hub, stored, author, now)
+    if result.outcome == ASK:  # the child is decided; another question about the row is open
         candidates = orjson.dumps(result.candidates).decode()
         _change(
             session,
@@ -245,30 +251,32 @@ def decide(
     return result.outcome
 
 
-def _taken(session: Session, hub: AppContext, stored: ImportCase, author: str, now: datetime) -> RowResult:
-    """Take the row of a question, as it came."""
+def _import_row(
+    session: Session, hub: AppContext, stored: ImportCase, author: str, now: datetime
+) -> RowResult:
+    """Import the row of a question as it is stored."""
     row, _ = _row(hub, stored, now)
     decided = decisions(session, hub)
-    taken = take(session, hub, [(row, stored.post_id)], decided, DryRunChildren(), dry=False)
-    if taken.edits:
+    plan = plan_rows(session, hub, [(row, stored.post_id)], decided, DryRunChildren(), dry=False)
+    if plan.edits:
         planned = server_edits.plan(
-            session, hub, taken.edits, author=author, now=now, new_at=taken.new_at, lock=True
+            session, hub, plan.edits, author=author, now=now, new_at=plan.new_at, lock=True
         )
         write_planned(session, hub, planned, stored.run_id, author=author, now=now)
-    return taken.results[0]
+    return plan.results[0]
 
 
 def _row(hub: AppContext, stored: ImportCase, now: datetime) -> tuple[SigiziRow, Mapping[str, str]]:
-    """Read the row of a question again; give it, and its cells as text by heading."""
-    held = orjson.loads(hub.vault.unseal_for_district(stored.sealed, case_purpose(hub, stored.id)))
-    layout = layout_of(held["kind"], held["headings"])
-    number, cells = unpack_row(orjson.dumps(held["row"]))
+    """Unseal and read the row of a question; return it, and its cells as text by heading."""
+    content = orjson.loads(hub.vault.unseal_for_district(stored.sealed, case_purpose(hub, stored.id)))
+    layout = layout_of(content["kind"], content["headings"])
+    number, cells = unpack_row(orjson.dumps(content["row"]))
     row = SigiziReader(layout, hub.settings.today(now)).read(number, cells)
-    said = {heading: str(cell) for heading, cell in zip(layout.headings, cells, strict=False) if cell != ""}
-    return row, said
+    texts = {heading: str(cell) for heading, cell in zip(layout.headings, cells, strict=False) if cell != ""}
+    return row, texts
 
 
-def _mine(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
+def _in_scope(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
     own = select(HealthPost.id).where(posts_within(hub, scope))
     return and_(ImportCase.district == hub.district, ImportCase.post_id.in_(own))
 
@@ -278,7 +286,7 @@ def _stored(
 ) -> ImportCase:
     if not UUID_TEXT.fullmatch(case_id):
         raise Problem("record-unknown")
-    query = select(ImportCase).where(_mine(hub, scope), ImportCase.id == case_id)
+    query = select(ImportCase).where(_in_scope(hub, scope), ImportCase.id == case_id)
     found = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if found is None:
         raise Problem("record-unknown")
@@ -286,20 +294,22 @@ def _stored(
 
 
 def _change(session: Session, hub: AppContext, case_id: str, values: Mapping[str, Any]) -> None:
-    mine = (ImportCase.district == hub.district, ImportCase.id == case_id)
+    own = (ImportCase.district == hub.district, ImportCase.id == case_id)
     session.execute(
-        update(ImportCase).where(*mine).values(**values).execution_options(synchronize_session=False)
+        update(ImportCase).where(*own).values(**values).execution_options(synchronize_session=False)
     )
 
 
-def _is_mine(session: Session, hub: AppContext, scope: Scope, child_id: str) -> bool:
+def _sees_child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> bool:
     if not UUID_TEXT.fullmatch(child_id):
         return False
     return session.scalar(select(Child.id).where(within(hub, scope), Child.id == child_id)) is not None
 
 
-def _shown(session: Session, hub: AppContext, scope: Scope, rows: Sequence[ImportCase]) -> list[OpenCase]:
-    """Put questions as they are shown, with whom they may mean."""
+def _open_cases(
+    session: Session, hub: AppContext, scope: Scope, rows: Sequence[ImportCase]
+) -> list[OpenCase]:
+    """Load what is shown of questions: their rows, candidates and differences."""
     wanted = {child_id for row in rows for child_id, _ in orjson.loads(row.candidates)}
     found = session.execute(
         select(
@@ -327,9 +337,9 @@ def _shown(session: Session, hub: AppContext, scope: Scope, rows: Sequence[Impor
         for child_id, _ in orjson.loads(row.candidates)[:1]
         if child_id in children
     }
-    told = _differences(session, hub, differing)
+    differences = _differences(session, hub, differing)
     return [
-        _case(hub, scope, row, read[row.id][1], children, told.get(row.id, ()), posts[row.post_id])
+        _case(hub, scope, row, read[row.id][1], children, differences.get(row.id, ()), posts[row.post_id])
         for row in rows
     ]
 
@@ -337,7 +347,7 @@ def _shown(session: Session, hub: AppContext, scope: Scope, rows: Sequence[Impor
 def _differences(
     session: Session, hub: AppContext, asked: Mapping[str, tuple[str, SigiziRow]]
 ) -> dict[str, tuple[Difference, ...]]:
-    """Hold rows beside what is here of their child and day, by case."""
+    """Compare rows with the stored measurement of their child and day, by case id."""
     days = [row.measured_on for _, row in asked.values() if row.measured_on]
     stored = measurements(session, hub, {child_id for child_id, _ in asked.values()}, days)
     found: dict[str, tuple[Difference, ...]] = {}
@@ -391,7 +401,7 @@ def _case(
 
 
 def _names(hub: AppContext, child: Any) -> tuple[str | None, str | None]:
-    """Unseal a child's name and its parents', in the file's form `AYAH / IBU`."""
+    """Unseal the names of a child and of its parents, in the file's form `AYAH / IBU`."""
     if child.state is None or child.wrapped_key is None:
         return None, None
     state = state_of(hub, child.child_id, child)

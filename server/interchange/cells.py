@@ -1,9 +1,9 @@
-"""One cell of somebody's sheet -> what it means, or the rule that it breaks. Pure; hides how people and Excel write things.
+"""Read one cell of a sheet: its value, or the rule that it breaks. Pure. Hides the ways people and Excel write values.
 
 Rules kept here:
-- Nothing is guessed where two readings are possible: the cell is refused with its rule and remedy. Where only one
-  reading can be true (a weight of 9500 in a column of kilograms is in grams) it is read, and noted.
-- "-" and "" are blank everywhere in Sigizi; blank is never an error here.
+- Nothing is guessed: a cell with two possible readings is refused with its rule and the remedy. If only one reading is
+  possible (9500 in a column of kilograms is in grams), it is used and noted.
+- "-" and "" mean blank everywhere in Sigizi. A blank cell is never an error here.
 """
 
 import re
@@ -26,7 +26,7 @@ _AGE: Final = re.compile(
     re.IGNORECASE,
 )
 _ISO: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})(?:[T ][0-9:.]{5,15}Z?)?\Z", re.ASCII)
-_PARTED: Final = re.compile(
+_DAY_MONTH_YEAR: Final = re.compile(
     r"([0-9]{1,2})[-/. ]([0-9]{1,2}|[A-Za-z]{3,9})[-/. ]([0-9]{4}|[0-9]{2})(?: [0-9:.]{4,12})?\Z", re.ASCII
 )
 _SERIAL: Final = re.compile(r"[0-9]{5}(?:\.[0-9]+)?\Z", re.ASCII)
@@ -52,11 +52,11 @@ _MONTHS: Final = {
     for name in names
 }
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2099, 12, 31)
-"""Serial numbers outside are no dates: 9500 in a date's column is somebody's weight."""
+"""Serial numbers outside these dates are not dates: 9500 in a date column is a weight."""
 
 
-class Wrong(ValueError):
-    """A cell cannot be read: `args[0]` is the rule, a key of `refusals.RULES`."""
+class CellError(ValueError):
+    """A cell that cannot be read: `args[0]` is the broken rule, a key of `refusals.RULES`."""
 
     @property
     def rule(self) -> str:
@@ -64,14 +64,14 @@ class Wrong(ValueError):
 
 
 def is_blank(cell: Cell) -> bool:
-    """Say whether a cell says nothing."""
+    """Say whether a cell is blank."""
     return isinstance(cell, str) and cell.strip() in BLANK
 
 
 def text(cell: Cell) -> str:
     """Give a cell as one line of text; "" for a blank one."""
     if isinstance(cell, str):
-        if cell in BLANK:  # half of all cells
+        if cell in BLANK:  # about half of all cells
             return ""
         plain = " ".join(cell.split()).removeprefix("'")
         return "" if plain in BLANK else plain
@@ -82,35 +82,35 @@ def text(cell: Cell) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number in whole small units (grams, millimetres), and the note that its reading is worth, if any."""
+    """A whole number in small units (grams, millimetres), with a note on how it was read, or ""."""
 
     whole: int
     note: str = ""
 
 
 def number(cell: Cell) -> Decimal | None:
-    """Read a number, with a decimal comma or point; None if blank.
+    """Read a number with a decimal comma or point; None if blank.
 
     Raises
     ------
-    Wrong
-        `excel-date`, `excel-time` (Excel took 9.5 for a day or an hour), `not-number`.
+    CellError
+        `excel-date`, `excel-time` (Excel turned 9.5 into a date or a time), `not-number`.
     """
     if isinstance(cell, datetime):
-        raise Wrong("excel-date")
+        raise CellError("excel-date")
     if isinstance(cell, time):
-        raise Wrong("excel-time")
+        raise CellError("excel-time")
     if isinstance(cell, float):
         if cell != cell or abs(cell) > 1e9:
-            raise Wrong("not-number")
+            raise CellError("not-number")
         return Decimal(repr(round(cell, 6)))
     plain = text(cell)
     if not plain:
         return None
     if not _NUMBER.match(plain):
-        raise Wrong(
+        raise CellError(
             "excel-date"
-            if _ISO.match(plain) or _PARTED.match(plain)
+            if _ISO.match(plain) or _DAY_MONTH_YEAR.match(plain)
             else "excel-time"
             if re.match(r"[0-9]{1,2}:[0-9]{2}", plain)
             else "not-number"
@@ -122,13 +122,13 @@ def _rounded(value: Decimal) -> int:
     return int(value.quantize(Decimal(1), ROUND_HALF_UP))
 
 
-@lru_cache(maxsize=4096)  # children's weights are few numbers, as are lengths and dates
+@lru_cache(maxsize=4096)  # files repeat weights, lengths and dates
 def grams(cell: Cell, low: int = 500, high: int = 40_000) -> Number | None:
-    """Read kilograms as grams. What can only be grams (500 and more: no child weighs so many kilograms) is read as grams.
+    """Read kilograms as grams. What can only be grams (300 or more: no child weighs so many kg) is taken as grams.
 
     Parameters
     ----------
-    low, high : grams; what lies outside is left to the schema to refuse, with its own words
+    low, high : range in which a number is taken as grams; the schema refuses values that are out of range
     """
     value = number(cell)
     if value is None:
@@ -147,8 +147,8 @@ def millimetres(cell: Cell) -> Number | None:
 
 @dataclass(frozen=True, slots=True)
 class CellDate:
-    """A date, and the note that its reading is worth, if any. `other` is it with day and month changed over, where the cell
-    could be read so, too."""
+    """A date, with a note on how it was read, or "". `other` is the date with day and month swapped, if the cell could be
+    read that way too."""
 
     day: date
     note: str = ""
@@ -157,20 +157,21 @@ class CellDate:
 
 @lru_cache(maxsize=4096)
 def day(cell: Cell) -> CellDate | None:
-    """Read a date: ISO, day/month/year with 4 or 2 digits, with a month's name, Excel's serial number; None if blank.
+    """Read a date: ISO, day/month/year with a year of 4 or 2 digits, with a month name, or Excel's serial number; None if
+    blank.
 
-    Two digits of a year are of this century: everybody here is a child.
+    Years of two digits are 20xx: all rows are about children.
 
     Raises
     ------
-    Wrong
+    CellError
         `not-date`.
     """
     if isinstance(cell, datetime):
         found = cell.date()
-        return CellDate(found, other=_changed_over(found))
+        return CellDate(found, other=_swapped(found))
     if isinstance(cell, time):
-        raise Wrong("not-date")
+        raise CellError("not-date")
     if isinstance(cell, float):
         return CellDate(_serial(cell), "date-from-serial")
     plain = text(cell)
@@ -180,26 +181,26 @@ def day(cell: Cell) -> CellDate | None:
         return CellDate(_date(int(iso[1]), int(iso[2]), int(iso[3])))
     if _SERIAL.match(plain):
         return CellDate(_serial(float(plain)), "date-from-serial")
-    if not (parted := _PARTED.match(plain)):
-        raise Wrong("not-date")
-    return _parted(parted[1], parted[2], parted[3])
+    if not (parts := _DAY_MONTH_YEAR.match(plain)):
+        raise CellError("not-date")
+    return _day_month_year(parts[1], parts[2], parts[3])
 
 
-def _parted(first: str, second: str, last: str) -> CellDate:
+def _day_month_year(first: str, second: str, last: str) -> CellDate:
     year, note = (int(last), "") if len(last) == 4 else (2000 + int(last), "two-digit-year")
     if not second.isdigit():
         month = _MONTHS.get(second.lower())
         if month is None:
-            raise Wrong("not-date")
+            raise CellError("not-date")
         return CellDate(_date(year, month, int(first)), note)
     one, two = int(first), int(second)
     if two > 12 >= one:
         return CellDate(_date(year, one, two), "month-first")
     found = _date(year, two, one)
-    return CellDate(found, note, _changed_over(found))
+    return CellDate(found, note, _swapped(found))
 
 
-def _changed_over(found: date) -> date | None:
+def _swapped(found: date) -> date | None:
     return date(found.year, found.day, found.month) if found.day <= 12 and found.day != found.month else None
 
 
@@ -207,20 +208,20 @@ def _date(year: int, month: int, day_: int) -> date:
     try:
         return date(year, month, day_)
     except ValueError:
-        raise Wrong("not-date") from None
+        raise CellError("not-date") from None
 
 
 def _serial(serial: float) -> date:
     if not 0 < serial < 100_000:
-        raise Wrong("not-date")
+        raise CellError("not-date")
     found = (ZERO + timedelta(days=int(serial))).date()
     if not FIRST_DAY <= found <= LAST_DAY:
-        raise Wrong("not-date")
+        raise CellError("not-date")
     return found
 
 
 def age(cell: Cell) -> tuple[int, int] | None:
-    """Read an age such as "2 Tahun - 3 Bulan - 12 Hari" as (completed months, days beyond them); None if it is none."""
+    """Read an age such as "2 Tahun - 3 Bulan - 12 Hari" as (completed months, remaining days); None if it is not an age."""
     plain = text(cell)
     found = _AGE.match(plain) if plain else None
     if not found or not any(found.groups()):
@@ -230,10 +231,10 @@ def age(cell: Cell) -> tuple[int, int] | None:
 
 
 def age_on(born_on: date, on: date) -> tuple[int, int]:
-    """Give an age as (completed calendar months, days beyond them); negative months before birth."""
+    """Give the age on a date as (completed calendar months, remaining days); months are negative before birth."""
     months = (on.year - born_on.year) * 12 + on.month - born_on.month - (on.day < born_on.day)
     year, month = divmod(born_on.year * 12 + born_on.month - 1 + months, 12)
-    for back in range(4):  # born on the 31st: the month is full on the last day that there is
+    for back in range(4):  # born on the 31st: a shorter month is completed on its last day
         try:
             full = date(year, month + 1, born_on.day - back)
             break
@@ -259,10 +260,10 @@ ANSWERS: Final = {"ya": True, "y": True, "tidak": False, "tdk": False, "t": Fals
 
 
 def choice(cell: Cell, words: Mapping[str, Word], rule: str) -> Word | None:
-    """Read one of some words, whatever their letter case; None if blank."""
+    """Read one of some words in any letter case; None if blank."""
     plain = text(cell).casefold()
     if not plain:
         return None
     if plain not in words:
-        raise Wrong(rule)
+        raise CellError(rule)
     return words[plain]

@@ -1,6 +1,6 @@
-"""A month's SKDN counts as DHIS2's dataValueSets (JSON), by posyandu or by village. Codes are data: dhis2.toml.
+"""Export a month's SKDN counts as DHIS2 dataValueSets (JSON), by posyandu or by village. The codes are in dhis2.toml.
 
-The counts are the figures that pages and reports show (`server.reports`), brought up to date first; nothing is counted here.
+The counts are the figures of pages and reports (`server.reports`), updated first; nothing is counted here.
 """
 
 import tomllib
@@ -17,19 +17,19 @@ import orjson
 
 from server import reports
 from server.context import AppContext
-from server.interchange.export_rows import Wanted, places_of
+from server.interchange.export_rows import ExportQuery, places_of
 
 ELEMENTS: Final = ("S", "K", "D", "N", "T", "O", "B")
 
 
 @cache
 def codes(path: Path | None = None) -> Mapping[str, Any]:
-    """Read the codes: a file of one's own, or the one that comes with the server.
+    """Read the codes from a given file, or from the one that comes with the server.
 
     Raises
     ------
     ValueError
-        It is no TOML, or a data element has no code.
+        The file is not TOML, or a data element has no code.
     """
     text = path.read_text("utf-8") if path else files(__package__).joinpath("dhis2.toml").read_text("utf-8")
     table = tomllib.loads(text)
@@ -45,7 +45,7 @@ def month_of(text: str) -> tuple[date, date]:
     Raises
     ------
     ValueError
-        It is none.
+        The text is not a month.
     """
     try:
         first = date.fromisoformat(f"{text}-01")
@@ -57,20 +57,20 @@ def month_of(text: str) -> tuple[date, date]:
 def write_values(
     target: IO[bytes],
     hub: AppContext,
-    wanted: Wanted,
+    wanted: ExportQuery,
     *,
     by: str,
     actor: str,
     now: datetime,
     table: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write the counts of a month; give how many values there are.
+    """Write the counts of a month; return the number of values.
 
     Parameters
     ----------
-    wanted : its posts; its first day lies in the month
-    by : post or village; posts whose village is not known are left out of the latter
-    actor : for the log, of figures that are counted now
+    wanted : the posts; its first day is in the month
+    by : post or village; by village, posts without a known village are left out
+    actor : for the audit log of the update
     """
     table = table or codes()
     month = wanted.first.replace(day=1)
@@ -82,10 +82,10 @@ def write_values(
             for place in places_of(session, hub, wanted)
         }
         posts = [reports.Area("post", post_id, post_id, "") for post_id, unit in unit_of.items() if unit]
-        told = reports.comparison(session, hub, reports.FigureReader.operator(hub), posts, month)
+        numbers_by_post = reports.comparison(session, hub, reports.FigureReader.operator(hub), posts, month)
     for post in posts:
         units.setdefault(unit_of[post.id], Counter())
-    for post, numbers in told:
+    for post, numbers in numbers_by_post:
         units[unit_of[post.id]].update({name: numbers.counts.get(name, 0) for name in ELEMENTS})
     period, named = f"{month:%Y%m}", table.get("organisation_units", {})
     values = [

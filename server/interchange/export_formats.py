@@ -1,4 +1,4 @@
-"""Every form in which data leave, by one name, for pages and API: logged, bounded, written."""
+"""Every export format by name, for pages and API: the size is checked, the export logged, the file written."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,24 +11,24 @@ from server.context import AppContext
 from server.database.models import HealthPost, Measurement
 from server.errors import Problem
 from server.interchange import dhis2, fhir, open_csv, sigizi_out
-from server.interchange.export_rows import Wanted, log_export
+from server.interchange.export_rows import ExportQuery, log_export
 
 FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_out.SHEETS), "fhir", "csv", "codebook", "dhis2")
 MOST_VISITS: Final = 20_000
-"""Of one export from a page; more is the command's affair."""
+"""Most measurements in an export from a page; larger exports are made with the command."""
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """What leaves: one of FORMS; `file` (xlsx or csv) for Sigizi's sheets."""
+class ExportFormat:
+    """A format: one of FORMS; `file` (xlsx or csv) applies to Sigizi sheets."""
 
     form: str
     file: str = "xlsx"
 
     @property
     def media_type(self) -> str:
-        """The kind of file, as HTTP names it."""
+        """The media type of the file."""
         return {
             "xlsx": _XLSX,
             "csv": "text/csv",
@@ -43,15 +43,15 @@ class Leaving:
         return {"fhir": "fhir", "dhis2": "json"}.get(self.form, "csv")
 
     def file_name(self, first: date) -> str:
-        """Name the file: no area and no person is in it."""
+        """Give a name for the file, without an area or a person in it."""
         ending = {"fhir": "json"}.get(self._kind, self._kind)
         return f"posyandu-{self.form}-{first:%Y-%m}.{ending}"
 
 
-def leave(
-    hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, *, actor: str, now: datetime
+def write_export(
+    hub: AppContext, target: IO[bytes], asked: ExportFormat, wanted: ExportQuery, *, actor: str, now: datetime
 ) -> int:
-    """Log that data leave, then write them; give the number of rows.
+    """Log an export, then write it; return the number of rows.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def leave(
     """
     if asked.form == "codebook":
         return open_csv.write_codebook(target)
-    if asked.form == "dhis2":  # figures of a whole month, and no child
+    if asked.form == "dhis2":  # counts of a whole month, without any child
         first, last = dhis2.month_of(f"{wanted.first:%Y-%m}")
         wanted = replace(wanted, first=first, last=last, scope=replace(wanted.scope, shows_names=False))
         with hub.database.transaction() as session:
@@ -77,7 +77,12 @@ def leave(
 
 
 def _write(
-    session: Session, hub: AppContext, target: IO[bytes], asked: Leaving, wanted: Wanted, now: datetime
+    session: Session,
+    hub: AppContext,
+    target: IO[bytes],
+    asked: ExportFormat,
+    wanted: ExportQuery,
+    now: datetime,
 ) -> int:
     if asked.form == "fhir":
         return fhir.write_bundle(target, session, hub, wanted, now=now)
@@ -87,7 +92,7 @@ def _write(
     return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
 
 
-def _count(session: Session, hub: AppContext, wanted: Wanted) -> int:
+def _count(session: Session, hub: AppContext, wanted: ExportQuery) -> int:
     own = select(HealthPost.id).where(wanted.posts(hub))
     found = session.scalar(
         select(func.count())

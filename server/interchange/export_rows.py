@@ -1,10 +1,11 @@
-"""What leaves: the children in somebody's scope with their measurements and scores, post by post, for every outside format.
+"""The rows of all exports: the children in a scope with their measurements and scores, one post after another.
 
 Rules kept here:
-- Scope is a condition of the query. Names go out only to who may see them, a NIK whole only to who asked for it and may.
-- Every export is logged before its first row is read (`log_export`): what, of whom, how many posts, with NIKs or without.
-- Of one child's day the health centre's measurement stands for the cadre's, where both are. What is in conflict is left out.
-- Memory is a post's, however many there are.
+- Scope is a condition of the query. Names are exported only for users who may see them, complete NIKs only if asked for.
+- Every export is logged before its first row is read (`log_export`): format, area, days, with or without names and NIKs.
+- If a cadre and the health centre measured a child on the same day, the health centre's measurement is exported. Values in
+  conflict are left out.
+- Only one post at a time is in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,14 +37,15 @@ INDICES: Final = ("waz", "haz", "whz", "baz", "hcz", "acz")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to leave.
+class ExportQuery:
+    """What to export.
 
     Parameters
     ----------
-    first, last : days of measuring, both included
-    full_nik : NIKs are whole, not masked
-    area : only the posts of this area that are in scope, too; None for all in scope
+    scope : posts whose children are exported, and whether names are
+    first, last : dates of measurement, both included
+    full_nik : NIKs are complete, not masked
+    area : only posts that are in this area as well; None for all in scope
     """
 
     scope: Scope
@@ -53,14 +55,14 @@ class Wanted:
     area: Scope | None = None
 
     def posts(self, hub: AppContext) -> ColumnElement[bool]:
-        """Give the condition on HealthPost that holds for the posts whose children are to leave."""
+        """Give the SQL condition on HealthPost for the exported posts."""
         own = posts_within(hub, self.scope)
         return and_(own, posts_within(hub, self.area)) if self.area else own
 
 
 @dataclass(frozen=True, slots=True)
 class PostPlace:
-    """A post, and what it lies in."""
+    """A post with its health centre and regions."""
 
     id: str
     name: str
@@ -74,8 +76,8 @@ class PostPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingChild:
-    """A child as it leaves: registers that are in no conflict, by name."""
+class ExportChild:
+    """An exported child; `registers` by name, without those in conflict."""
 
     id: str
     person_id: str
@@ -87,27 +89,33 @@ class LeavingChild:
     shows_names: bool
 
     def get(self, register: str, name: str) -> Any:
-        """Give a field of a register; None where it is not known."""
+        """Give a field of a register; None if it is not known."""
         return self.registers.get(register, {}).get(name)
 
     @property
     def name(self) -> str:
-        """The name, or "" for who may not see it."""
+        """The name; "" for users who may not see names."""
         return str(self.get("identity", "name") or "") if self.shows_names else ""
 
     @property
     def nik(self) -> str:
-        """The NIK, masked as the ministry's export masks it unless it may leave whole."""
+        """The NIK; masked as in the ministry's export unless it may be complete."""
         nik = str(self.get("nik", "nik") or "")
         return nik if self.full_nik and self.shows_names else f"{nik[:6]}{'*' * 10}" if nik else ""
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingVisit:
-    """One day's measurement as it leaves. z-scores in SD, None where there is none; `implausible` names the indices whose
-    score lies outside WHO's limits; `gain` is N, T, O, B or ""."""
+class ExportVisit:
+    """An exported measurement.
 
-    child: LeavingChild
+    Parameters
+    ----------
+    z : z-scores in SD by index; None if there is none
+    gain : N, T, O, B or ""; `gain_g` : grams since the last month
+    implausible : indices whose score is outside WHO's limits
+    """
+
+    child: ExportChild
     measured_on: date
     source: str
     weight_g: int | None
@@ -132,13 +140,13 @@ LIMITS: Final = {
     "hcz": (-5, 5),
     "acz": (-5, 5),
 }
-"""WHO's limits beyond which a score is implausible (domain.md section 1.5)."""
+"""WHO's limits: a score outside is implausible (domain.md section 1.5)."""
 
 
 def log_export(
-    session: Session, hub: AppContext, wanted: Wanted, form: str, *, actor: str, now: datetime
+    session: Session, hub: AppContext, wanted: ExportQuery, form: str, *, actor: str, now: datetime
 ) -> None:
-    """Log that data leave: the form, the area, the days, and whether names and whole NIKs go with them."""
+    """Log an export: the format, the area, the days, and whether it has names and complete NIKs."""
     details = {
         "form": form,
         "scope": f"{wanted.scope.kind} {wanted.scope.id}",
@@ -151,8 +159,8 @@ def log_export(
     audit.append(session, hub.district, audit.OFFICE, "data.exported", actor=actor, now=now, details=details)
 
 
-def places_of(session: Session, hub: AppContext, wanted: Wanted) -> list[PostPlace]:
-    """Give the posts that are wanted, with the names of what they lie in."""
+def places_of(session: Session, hub: AppContext, wanted: ExportQuery) -> list[PostPlace]:
+    """Give the exported posts with the names of their health centre and regions."""
     names = {r.code: r.name for r in session.scalars(select(Region).where(Region.district == hub.district))}
     same = and_(HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id)
     rows = session.execute(
@@ -182,7 +190,7 @@ def places_of(session: Session, hub: AppContext, wanted: Wanted) -> list[PostPla
 
 @dataclass(frozen=True, slots=True)
 class ExportArea:
-    """A part of somebody's area that may be chosen: `kind` and `id` as of a `Scope`; `under` is what it lies in."""
+    """An area that can be chosen for an export: `kind` and `id` as in `Scope`; `under` is the area above it."""
 
     kind: str
     id: str
@@ -191,8 +199,8 @@ class ExportArea:
 
 
 def areas(session: Session, hub: AppContext, scope: Scope) -> list[ExportArea]:
-    """List the parts of somebody's area that hold posts: health centres, subdistricts, villages, posts."""
-    places = places_of(session, hub, Wanted(scope, date.min, date.max))
+    """List the areas with posts within a scope: health centres, subdistricts, villages, posts."""
+    places = places_of(session, hub, ExportQuery(scope, date.min, date.max))
     kinds = (
         [ExportArea("health_centre", place.centre_id, place.centre, "") for place in places],
         [ExportArea("subdistrict", place.village_code[:8], place.subdistrict, "") for place in places],
@@ -204,8 +212,10 @@ def areas(session: Session, hub: AppContext, scope: Scope) -> list[ExportArea]:
     return sorted(found, key=lambda area: (order.index(area.kind), area.under, area.name, area.id))
 
 
-def children_of(session: Session, hub: AppContext, wanted: Wanted, place: PostPlace) -> list[LeavingChild]:
-    """Give the registered children of a post, by name."""
+def children_of(
+    session: Session, hub: AppContext, wanted: ExportQuery, place: PostPlace
+) -> list[ExportChild]:
+    """Give the registered children of a post, in order of name."""
     rows = session.execute(
         select(
             *(Child.id.label("child_id"), Child.person_id, Child.sex, Child.born_on, Child.state),
@@ -222,10 +232,10 @@ def children_of(session: Session, hub: AppContext, wanted: Wanted, place: PostPl
     return sorted(found, key=lambda child: (str(child.get("identity", "name") or "").casefold(), child.id))
 
 
-def _child(hub: AppContext, wanted: Wanted, place: PostPlace, row: Any) -> LeavingChild:
+def _child(hub: AppContext, wanted: ExportQuery, place: PostPlace, row: Any) -> ExportChild:
     registers = _values(state_of(hub, row.child_id, row))
     shown = wanted.scope.shows_names
-    return LeavingChild(
+    return ExportChild(
         row.child_id, row.person_id, place, row.sex, row.born_on, registers, wanted.full_nik, shown
     )
 
@@ -234,8 +244,8 @@ def _values(state: RecordState) -> dict[str, Mapping[str, Any]]:
     return {name: value for name in state.registers if (value := state.value(name)) is not None}
 
 
-def visits(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[LeavingVisit]:
-    """Give the measurements of the wanted days, by post, child and day."""
+def visits(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[ExportVisit]:
+    """Give the measurements of the exported days, by post, child and day."""
     for place in places_of(session, hub, wanted):
         children = {child.id: child for child in children_of(session, hub, wanted, place)}
         by_child = _measured(session, hub, wanted, place, children)
@@ -244,8 +254,12 @@ def visits(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Leavin
 
 
 def _measured(
-    session: Session, hub: AppContext, wanted: Wanted, place: PostPlace, children: Mapping[str, LeavingChild]
-) -> dict[str, list[LeavingVisit]]:
+    session: Session,
+    hub: AppContext,
+    wanted: ExportQuery,
+    place: PostPlace,
+    children: Mapping[str, ExportChild],
+) -> dict[str, list[ExportVisit]]:
     m, a = Measurement, Assessment
     same = and_(
         a.district == Child.district,
@@ -271,15 +285,15 @@ def _measured(
         .order_by(m.child_id, m.measured_on, m.source)
     ).all()
     keys = _keys(session, hub, [row.child_id for row in rows if row.sealed])
-    found: dict[str, list[LeavingVisit]] = {}
+    found: dict[str, list[ExportVisit]] = {}
     for row in rows:
         child = children.get(row.child_id)
         if child is None:
             continue
-        mine = found.setdefault(row.child_id, [])
-        if mine and mine[-1].measured_on == row.measured_on:
-            mine.pop()  # "cadre" comes before "staff"
-        mine.append(_visit(hub, child, row, keys))
+        days = found.setdefault(row.child_id, [])
+        if days and days[-1].measured_on == row.measured_on:
+            days.pop()  # sorted by source: "cadre" before "staff"
+        days.append(_visit(hub, child, row, keys))
     return found
 
 
@@ -288,7 +302,7 @@ def _keys(session: Session, hub: AppContext, child_ids: Sequence[str]) -> dict[s
     return {subject.id: subject.key for subject in subjects.values() if subject.wrapped_key}
 
 
-def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, Any]) -> LeavingVisit:
+def _visit(hub: AppContext, child: ExportChild, row: Any, keys: Mapping[str, Any]) -> ExportVisit:
     z = {index: getattr(row, index) for index in INDICES}
     beyond = frozenset(
         index
@@ -300,7 +314,7 @@ def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, An
     if row.sealed:
         wire = ledger.read_measurement(hub.district, record_id, row, keys[row.child_id])
     state = RecordState.from_wire("measurement", record_id, {}, orjson.loads(wire))
-    return LeavingVisit(
+    return ExportVisit(
         child,
         row.measured_on,
         row.source,
@@ -315,17 +329,17 @@ def _visit(hub: AppContext, child: LeavingChild, row: Any, keys: Mapping[str, An
 
 
 @dataclass(frozen=True, slots=True)
-class LeavingWeek:
-    """A week of a PMT course: its task and result, and the course's own task."""
+class ExportWeek:
+    """A week of a PMT (food supplement) course: its task and result, and the task of the course."""
 
-    child: LeavingChild
+    child: ExportChild
     course: Mapping[str, Any]
     task: Mapping[str, Any]
     result: Mapping[str, Any]
 
 
-def weeks(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[LeavingWeek]:
-    """Give the weeks of PMT courses that were looked at on the wanted days, by post and child."""
+def weeks(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[ExportWeek]:
+    """Give the weeks of PMT courses that were checked on the exported days, by post and child."""
     for place in places_of(session, hub, wanted):
         children = {child.id: child for child in children_of(session, hub, wanted, place)}
         rows = session.execute(
@@ -339,21 +353,21 @@ def weeks(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Leaving
             .order_by(FollowUp.child_id, FollowUp.course, FollowUp.week, FollowUp.task)
         ).all()
         keys = _keys(session, hub, [row.child_id for row in rows if row.sealed])
-        told = {
+        follow_ups = {
             (row.child_id, row.task): _follow_up(hub, row, keys) for row in rows if row.child_id in children
         }
-        for (child_id, _), registers in told.items():
+        for (child_id, _), registers in follow_ups.items():
             task, result = registers.get("task", {}), registers.get("result", {})
             done = result.get("done_on", "")
             if task.get("action") != "pmt_week":
                 continue
             if not wanted.first.isoformat() <= done <= wanted.last.isoformat():
                 continue
-            course = told.get((child_id, task.get("course") or ""), {}).get("task", {})
-            yield LeavingWeek(children[child_id], course, task, result)
+            course = follow_ups.get((child_id, task.get("course") or ""), {}).get("task", {})
+            yield ExportWeek(children[child_id], course, task, result)
 
 
 def _follow_up(hub: AppContext, row: Any, keys: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     record_id = follow_up_id(row.child_id, row.task)
-    wire = ledger.read_keyed(hub.district, "follow_up", record_id, row, keys.get(row.child_id))  # type: ignore[arg-type]  # a row that is not sealed wants no key
+    wire = ledger.read_keyed(hub.district, "follow_up", record_id, row, keys.get(row.child_id))  # type: ignore[arg-type]  # a row that is not sealed needs no key
     return _values(RecordState.from_wire("follow_up", record_id, {}, orjson.loads(wire)))

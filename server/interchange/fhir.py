@@ -1,13 +1,13 @@
-"""What leaves as a FHIR R4 (4.0.1) bundle with SATUSEHAT's codes: posyandu, children, visits, measurements and scores.
+"""Export a FHIR R4 (4.0.1) bundle with SATUSEHAT codes: posyandu, children, visits, measurements and scores.
 
 Rules kept here:
-- A *collection*, to be handed over or looked at. It is not a submission: SATUSEHAT wants a practitioner's IHS number for
-  each observation, and cadres have none; a health centre submits after review (domain.md section 4.1).
-- A NIK is in it only where it may leave whole; a masked one identifies nobody and stays out.
-- A cadre's figures are `preliminary` (indicated), the health centre's are `final` (confirmed). The day is known, the hour
-  is not.
-- Codes are data with a version (satusehat.toml); a category that the version has no code for is told in words alone.
-- Resource ids are UUIDs that follow from ours: the same export gives the same bundle.
+- The bundle is a *collection*, to be handed over or inspected. It is not a submission: SATUSEHAT requires a practitioner's
+  IHS number for each observation, and cadres have none; a health centre submits after review (domain.md section 4.1).
+- It contains a NIK only if complete NIKs may be exported; a masked NIK identifies nobody and is left out.
+- Measurements of a cadre are `preliminary` (indicated), those of the health centre `final` (confirmed). The day is known,
+  the time is not.
+- Codes have a version and are data (satusehat.toml); a category without a code in that version is given as text only.
+- Resource ids are UUIDs derived from ours: the same export gives the same bundle.
 """
 
 import tomllib
@@ -34,7 +34,7 @@ from server.growth.status import (
 )
 from server.growth.zscores import FIRST_STANDING_DAY
 from server.interchange.child_matching import made_id
-from server.interchange.export_rows import LeavingChild, LeavingVisit, PostPlace, Wanted, visits
+from server.interchange.export_rows import ExportChild, ExportQuery, ExportVisit, PostPlace, visits
 
 Json = dict[str, Any]
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -46,12 +46,12 @@ _GRADES: Final = {"n": "tidak ada", "1": "+1", "2": "+2", "3": "+3"}
 
 @cache
 def codes(path: Path | None = None) -> Mapping[str, Any]:
-    """Read the table of codes: a file of one's own, or the one that comes with the server.
+    """Read the table of codes from a given file, or from the one that comes with the server.
 
     Raises
     ------
     ValueError
-        It is no TOML, or lacks a part.
+        The file is not TOML, or a part is missing.
     """
     text = (
         path.read_text("utf-8") if path else files(__package__).joinpath("satusehat.toml").read_text("utf-8")
@@ -71,17 +71,17 @@ def write_bundle(
     target: IO[bytes],
     session: Session,
     hub: AppContext,
-    wanted: Wanted,
+    wanted: ExportQuery,
     *,
     now: datetime,
     table: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write a bundle, entry by entry; give the number of entries.
+    """Write a bundle, entry by entry; return the number of entries.
 
     Parameters
     ----------
-    now : aware; when the bundle was made
-    table : codes; those that come with the server unless given
+    now : aware; the time of the export
+    table : codes; None for those that come with the server
     """
     bundle_id = made_id(hub, "fhir/bundle", wanted.scope.kind, wanted.scope.id, wanted.first, wanted.last)
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -95,31 +95,33 @@ def write_bundle(
     return count
 
 
-def _entries(session: Session, hub: AppContext, wanted: Wanted, table: Mapping[str, Any]) -> Iterator[Json]:
+def _entries(
+    session: Session, hub: AppContext, wanted: ExportQuery, table: Mapping[str, Any]
+) -> Iterator[Json]:
     made: set[str] = set()
     for visit in visits(session, hub, wanted):
-        maker = _Maker(hub, visit, table)
-        for resource in maker.resources():
+        visit_resources = _VisitResources(hub, visit, table)
+        for resource in visit_resources.all():
             if resource["id"] not in made:
                 made.add(resource["id"])
                 yield {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
 
 
-class _Maker:
+class _VisitResources:
     """Makes the resources of one visit."""
 
-    def __init__(self, hub: AppContext, visit: LeavingVisit, table: Mapping[str, Any]) -> None:
+    def __init__(self, hub: AppContext, visit: ExportVisit, table: Mapping[str, Any]) -> None:
         self._hub, self._visit, self._table = hub, visit, table
         self._on = visit.measured_on.isoformat()
-        self._patient = self._id("Patient", visit.child.id)
-        self._place = self._id("Location", visit.child.place.id)
-        self._encounter = self._id("Encounter", visit.child.id, self._on, visit.source)
+        self._patient_id = self._id("Patient", visit.child.id)
+        self._location_id = self._id("Location", visit.child.place.id)
+        self._encounter_id = self._id("Encounter", visit.child.id, self._on, visit.source)
 
-    def resources(self) -> Iterator[Json]:
-        """Give the post, the child, the visit, and what was measured, in this order."""
+    def all(self) -> Iterator[Json]:
+        """Give the post, the child, the visit, the measurements and the scores, in this order."""
         yield self._location(self._visit.child.place)
-        yield self._of_child(self._visit.child)
-        yield self._of_visit()
+        yield self._patient_of(self._visit.child)
+        yield self._encounter_of_visit()
         yield from self._measured()
         yield from self._scored()
 
@@ -130,15 +132,15 @@ class _Maker:
         where = ", ".join(name for name in (place.village, place.subdistrict, place.regency) if name)
         return {
             "resourceType": "Location",
-            "id": self._place,
+            "id": self._location_id,
             "status": "active",
             "name": place.name,
             **({"description": f"Posyandu, {where}"} if where else {}),
             "mode": "instance",
         }
 
-    def _of_child(self, child: LeavingChild) -> Json:
-        patient: Json = {"resourceType": "Patient", "id": self._patient, "active": True}
+    def _patient_of(self, child: ExportChild) -> Json:
+        patient: Json = {"resourceType": "Patient", "id": self._patient_id, "active": True}
         if child.full_nik and child.nik:
             patient["identifier"] = [
                 {"use": "official", "system": self._table["systems"]["nik"], "value": child.nik}
@@ -153,16 +155,16 @@ class _Maker:
             patient["address"] = [address]
         return patient
 
-    def _of_visit(self) -> Json:
+    def _encounter_of_visit(self) -> Json:
         return {
             "resourceType": "Encounter",
-            "id": self._encounter,
-            **self._identifier("encounter", self._encounter),
+            "id": self._encounter_id,
+            **self._identifier("encounter", self._encounter_id),
             "status": "finished",
             "class": {"system": _CLASS, "code": "AMB", "display": "ambulatory"},
-            "subject": {"reference": f"urn:uuid:{self._patient}"},
+            "subject": {"reference": f"urn:uuid:{self._patient_id}"},
             "period": {"start": self._on, "end": self._on},
-            "location": [{"location": {"reference": f"urn:uuid:{self._place}"}}],
+            "location": [{"location": {"reference": f"urn:uuid:{self._location_id}"}}],
         }
 
     def _identifier(self, kind: str, value: str) -> Json:
@@ -174,13 +176,15 @@ class _Maker:
     def _observation(self, what: str, code: Mapping[str, str], category: str, value: Json) -> Json:
         return {
             "resourceType": "Observation",
-            "id": (made := self._id("Observation", self._visit.child.id, self._on, self._visit.source, what)),
-            **self._identifier("observation", made),
+            "id": (
+                own_id := self._id("Observation", self._visit.child.id, self._on, self._visit.source, what)
+            ),
+            **self._identifier("observation", own_id),
             "status": "final" if self._visit.source == "staff" else "preliminary",
             "category": [{"coding": [{"system": _CATEGORY, "code": category}]}],
             "code": {"coding": [dict(code)]},
-            "subject": {"reference": f"urn:uuid:{self._patient}"},
-            "encounter": {"reference": f"urn:uuid:{self._encounter}"},
+            "subject": {"reference": f"urn:uuid:{self._patient_id}"},
+            "encounter": {"reference": f"urn:uuid:{self._encounter_id}"},
             "effectiveDateTime": self._on,
             **value,
         }
@@ -233,7 +237,7 @@ class _Maker:
             yield self._observation(index, code, "exam", value)
 
     def _interpretation(self, index: str, z: float) -> Json | None:
-        """Give what a score is called: their code where the version has one, and our words."""
+        """Give the category of a score: SATUSEHAT's code if the version has one, and our text."""
         if index not in _CLASSES:
             return None
         labels, classed = _CLASSES[index]
@@ -265,14 +269,14 @@ def _quantity(value: float, unit: str) -> Json:
     return {"valueQuantity": {"value": value, "unit": unit, "system": _UCUM, "code": unit}}
 
 
-def _address(child: LeavingChild) -> Json:
-    """Give the address with the ministry's extension: region codes without their dots, RT and RW."""
+def _address(child: ExportChild) -> Json:
+    """Give the address with the ministry's extension: region codes without dots, RT and RW."""
     code = child.get("home", "village") or child.place.village_code
     if not code:
         return {}
     parts = code.split(".")
-    named = ("province", "city", "district", "village")
-    given = [{"url": name, "valueCode": "".join(parts[: place + 1])} for place, name in enumerate(named)]
+    levels = ("province", "city", "district", "village")
+    given = [{"url": name, "valueCode": "".join(parts[: place + 1])} for place, name in enumerate(levels)]
     address: Json = {"use": "home", "country": "ID"}
     if child.shows_names:
         given += [

@@ -1,4 +1,4 @@
-"""Which posyandu a row names: by its name within its village, whatever the spelling. Adds what is missing, if asked to."""
+"""Find the posyandu that a row names: by its name within its village, tolerant of spelling. Adds missing ones on request."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ UNKNOWN, UNCLEAR = "post-unknown", "post-unclear"
 
 
 def post_name(text: str) -> str:
-    """Give a posyandu's name in plain form, without the word posyandu before it."""
+    """Give a posyandu's name in plain form, without a leading "posyandu" or "pos"."""
     found = plain(text)
     for word in ("posyandu", "pos"):
         if found.startswith(word) and len(found) > len(word):
@@ -26,7 +26,7 @@ def post_name(text: str) -> str:
 
 
 def village_name(text: str) -> str:
-    """Give a village's name in plain form, without the words desa or kelurahan before it."""
+    """Give a village's name in plain form, without a leading "desa" or "kelurahan"."""
     words = text.split()
     if len(words) > 1 and words[0].casefold().strip(".") in ("desa", "kelurahan", "kel", "ds"):
         words = words[1:]
@@ -35,7 +35,7 @@ def village_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NamedPost:
-    """A posyandu as it is named here, all in plain form; the village's code where it is known."""
+    """A posyandu's names in plain form, with its village code if known."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class NamedPost:
 
 
 class Gazetteer:
-    """All posts and villages of the district by name."""
+    """All posts and villages of the district, by name."""
 
     def __init__(self, session: Session, hub: AppContext) -> None:
         self._posts: dict[str, list[NamedPost]] = {}
@@ -70,7 +70,7 @@ class Gazetteer:
             self._posts.setdefault(place.name, []).append(place)
 
     def find(self, row: SigiziRow) -> tuple[str, str]:
-        """Give the post that a row names, or "" and why not: UNKNOWN or UNCLEAR."""
+        """Return the id of the post that a row names, with ""; or "" with the reason, UNKNOWN or UNCLEAR."""
         names = row.post, row.village, row.subdistrict, row.centre
         if names not in self._found:
             self._found[names] = self._find(row)
@@ -85,7 +85,7 @@ class Gazetteer:
             if (not village or not place.village or place.village == village)
             and (not subdistrict or not place.subdistrict or place.subdistrict == subdistrict)
         ]
-        if len(fitting) > 1 and centre:  # villages do not tell them apart: perhaps the health centre does
+        if len(fitting) > 1 and centre:  # the village does not decide: try the health centre
             fitting = [place for place in fitting if _centre(place.centre) == centre] or fitting
         if len(fitting) > 1 and village:
             fitting = [place for place in fitting if place.village == village] or fitting
@@ -94,11 +94,11 @@ class Gazetteer:
         return "", UNCLEAR if fitting else UNKNOWN
 
     def may_be_added(self, row: SigiziRow) -> bool:
-        """Say whether the post that a row names, and that is not here, could be added: its village must be known."""
+        """Say whether a missing post could be added: the village that the row names must be known."""
         return bool(post_name(row.post)) and (not row.village or self.village_code(row) is not None)
 
     def village_code(self, row: SigiziRow) -> str | None:
-        """Give the code of the village that a row names; None where it is unknown or several are called so."""
+        """Give the code of the village that a row names; None if it is unknown or several have this name."""
         subdistrict = plain(row.subdistrict)
         found = [
             code
@@ -130,7 +130,7 @@ def _centre(text: str) -> str:
 def add_missing(
     session: Session, hub: AppContext, rows: Iterable[SigiziRow], *, actor: str, now: datetime
 ) -> Mapping[str, int]:
-    """Add the posyandu that rows name and that are not here, with their health centres, as an operator would.
+    """Add the posyandu that rows name and that are not here, with their missing health centres.
 
     Returns
     -------

@@ -1,11 +1,11 @@
-"""Rows of a file -> ordinary changes by the hub: what each row would change here, and what became of it.
+"""Plan a chunk of rows: the ordinary changes by the hub that each row makes here, and the result of each row.
 
 Rules kept here:
-- What is here is never overwritten: a register that is missing is filled, equal values are left alone, other values are a
-  question for a person.
-- A row is taken whole or not at all, and every row is accounted for: taken, already here, asked about, or refused.
-- A measurement is of (child, day, "cadre"): what a puskesmas typed in from a posyandu is the very weighing that a
-  tablet may have sent too, so it is the same record. Imported figures are indicated (*terindikasi*), not confirmed.
+- Stored values are never overwritten: a missing register is filled, equal values are left as they are, and different
+  values become a question for a person.
+- A row is imported completely or not at all, and every row has a result: imported, already here, a question, or refused.
+- A measurement is stored as (child, day, "cadre"): what a puskesmas typed in from a posyandu may be a weighing that a
+  tablet sent too, so both are the same record. Imported figures are indicated (*terindikasi*), not confirmed.
 """
 
 from collections import Counter
@@ -23,28 +23,42 @@ from server.children import ledger
 from server.context import AppContext
 from server.database.engine import among
 from server.database.models import Measurement, table
-from server.interchange.child_matching import DryRunChildren, Match, Register, made_id, names_of
+from server.interchange.child_matching import (
+    ChildIndex,
+    DryRunChildren,
+    Match,
+    derived_child_ids,
+    made_id,
+)
 from server.interchange.refusals import RULES, RowRefusal
 from server.interchange.sigizi import SigiziRow
 from server.sync.server_edits import Edit
 from sync_protocol import NOTHING_SEEN, RecordState, VersionVector, measurement_id
 
-NEW, ADDED, FILLED, UNCHANGED, ASK, REFUSED, SKIPPED = (
-    *("new", "added", "filled", "unchanged", "ask"),
-    *("refused", "skipped"),
-)
+NEW, ADDED, FILLED, UNCHANGED = "new", "added", "filled", "unchanged"
+ASK, REFUSED, SKIPPED = "ask", "refused", "skipped"
 OUTCOMES: Final = (NEW, ADDED, FILLED, UNCHANGED, ASK, REFUSED, SKIPPED)
-"""What becomes of a row. new: a new child with its measurement; added: a measurement of a known child; filled: something
-that was missing here; unchanged: all of it is here; ask: a person decides; skipped: a person has decided to leave it out."""
+"""Results of a row. new: a new child with its measurement; added: a new measurement of a known child; filled: values that
+were missing here; unchanged: everything was here; ask: a person must decide; skipped: a person decided to leave it out."""
 SOURCE: Final = "cadre"
 FILLS: Final = ("nik", "parents", "home", "birth", "books")
-"""Registers of a known child that a file may fill where they are missing. Who it is (`identity`) and where it belongs
-(`post`) are never changed by a file."""
+"""Registers of a known child that a file may fill if they are missing. `identity` and `post` of a known child are never
+changed by a file."""
 
 
 @dataclass(slots=True)
 class RowResult:
-    """What became of one row."""
+    """What became of one row, or would.
+
+    Parameters
+    ----------
+    outcome : one of OUTCOMES
+    how : how the child was found (`Match.how`)
+    question : a key of `refusals.QUESTIONS`, "" if there is none
+    candidates : children here that the row may mean, with their similarity in percent
+    case_id : id of the question; "" if it was not needed
+    who : id made from what the row says about its child (`derived_child_ids`)
+    """
 
     row: SigiziRow
     outcome: str
@@ -57,7 +71,7 @@ class RowResult:
     who: str = ""
 
     def wire(self) -> dict[str, Any]:
-        """Write it as JSON: no name, no NIK."""
+        """Write it as JSON, without names and NIKs."""
         return {
             "row": self.row.number,
             "outcome": self.outcome,
@@ -77,7 +91,7 @@ class RowResult:
 
 @dataclass(slots=True)
 class ChunkPlan:
-    """What a chunk of rows comes to: `results` of every row, the `edits` to be made, the posts of new children by id."""
+    """What importing a chunk does: the `results` of its rows, the `edits` to make, and the post of each new child by id."""
 
     results: list[RowResult] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
@@ -92,45 +106,45 @@ class ChunkPlan:
         return [result for result in self.results if result.outcome == ASK]
 
 
-def take(
+def plan_rows(
     session: Session,
     hub: AppContext,
     rows: Sequence[tuple[SigiziRow, str]],
     decided: Mapping[str, tuple[str, str | None]],
-    foreseen: DryRunChildren,
+    dry_run: DryRunChildren,
     *,
     dry: bool,
     allowed: frozenset[str] | None = None,
 ) -> ChunkPlan:
-    """Work out what rows would change.
+    """Plan what rows would change.
 
     Parameters
     ----------
-    rows : with the post that each belongs to; "" where it is refused
-    decided : what people have decided about rows, by case id: (decision, child)
-    foreseen : whom a dry run would have made in earlier chunks
-    dry : nothing will be written: remember in `foreseen` what would be
-    allowed : the posts that are the importing person's; None for all
+    rows : each with its post; "" for a refused row, or if the post follows from the child
+    decided : decisions of people about rows: (decision, child) by case id
+    dry_run : children that a dry run would have made in earlier chunks
+    dry : nothing will be written: add the children that would be made to `dry_run`
+    allowed : posts in the area of the importing person; None for all
     """
-    work = _Work(session, hub, rows, decided, foreseen, allowed)
+    planner = _ChunkPlanner(session, hub, rows, decided, dry_run, allowed)
     for row, post_id in rows:
-        work.add(row, post_id)
-    work.finish()
+        planner.add(row, post_id)
+    planner.finish()
     if dry:
-        for result in work.taken.results:
+        for result in planner.plan.results:
             if result.outcome == NEW:
-                work.register.foresee(result.row, result.post_id, result.child_id)
-    return work.taken
+                planner.index.remember(result.row, result.post_id, result.child_id)
+    return planner.plan
 
 
-def case_id(hub: AppContext, row: SigiziRow, name: str) -> str:
-    """Name the question about a row: the same for a row that says the same."""
-    said = orjson.dumps([row.child, row.measured], option=orjson.OPT_SORT_KEYS).decode()
-    return made_id(hub, "import/case", name, row.day, said)
+def case_id(hub: AppContext, row: SigiziRow, own_id: str) -> str:
+    """Make the id of the question about a row: rows with the same content have the same id."""
+    content = orjson.dumps([row.child, row.measured], option=orjson.OPT_SORT_KEYS).decode()
+    return made_id(hub, "import/case", own_id, row.day, content)
 
 
-class _Work:
-    """One chunk on its way through."""
+class _ChunkPlanner:
+    """Plans one chunk."""
 
     def __init__(
         self,
@@ -138,74 +152,81 @@ class _Work:
         hub: AppContext,
         rows: Sequence[tuple[SigiziRow, str]],
         decided: Mapping[str, tuple[str, str | None]],
-        foreseen: DryRunChildren,
+        dry_run: DryRunChildren,
         allowed: frozenset[str] | None,
     ) -> None:
         self._session, self._hub, self._decided, self._allowed = session, hub, decided, allowed
         good = [(row, post_id) for row, post_id in rows if not row.refusals]
-        self._who = names_of(hub, (row for row, _ in good))
-        self.register = Register(session, hub, good, self._who, foreseen)
-        self._matches = _apart(
-            {row.number: self.register.match(row, post_id) for row, post_id in good}, good, self._who
+        self._own_ids = derived_child_ids(hub, (row for row, _ in good))
+        self.index = ChildIndex(session, hub, good, self._own_ids, dry_run)
+        self._matches = _ask_about_twins(
+            {row.number: self.index.match(row, post_id) for row, post_id in good}, good, self._own_ids
         )
-        present = {m.child_id for m in self._matches.values() if m.how and self.register.known(m.child_id)}
+        present = {m.child_id for m in self._matches.values() if m.how and self.index.known(m.child_id)}
         days = [row.measured_on for row, _ in good if row.measured_on]
         self._stored = measurements(session, hub, present, days)
         self._children: dict[str, Edit] = {}
         self._measured: dict[tuple[str, str], tuple[Edit | None, SigiziRow]] = {}
-        self.taken = ChunkPlan()
+        self.plan = ChunkPlan()
 
     def add(self, row: SigiziRow, post_id: str) -> None:
-        """Say what becomes of a row."""
+        """Plan a row: add its edits and its result."""
         if row.refusals:
-            self.taken.results.append(RowResult(row, REFUSED, post_id))
+            self.plan.results.append(RowResult(row, REFUSED, post_id))
             return
-        name, match = self._who[row.number], self._matches[row.number]
-        known = self.register.known(match.child_id) if match.how else None
-        beyond = "child-unknown" if match.question == "child-unknown" else ""
-        if known is not None and self._allowed is not None and known.post_id not in self._allowed:
-            beyond = "out-of-scope"
-        if known is not None and known.restricted:
-            beyond = "child-restricted"
-        if beyond:
-            row.refusals.append(RowRefusal("", None, beyond, *RULES[beyond]))
-            self.taken.results.append(RowResult(row, REFUSED, post_id))
+        match = self._matches[row.number]
+        if rule := self._rule_against(match):
+            row.refusals.append(RowRefusal("", None, rule, *RULES[rule]))
+            self.plan.results.append(RowResult(row, REFUSED, post_id))
             return
         if match.nik_doubted:
             row.child.pop("nik", None)
-        candidates = tuple(c for c in match.candidates if self._may_see(c[0]))
-        likeliest = self.register.known(candidates[0][0]) if candidates else None
-        post_id = post_id or (likeliest.post_id if likeliest else "")
-        result = RowResult(row, ASK, post_id, match.how, match.child_id, match.question, candidates, who=name)
-        if match.question or self._decided:  # naming it costs, and nearly no row is asked about
-            result.case_id = case_id(self._hub, row, name)
+        result = self._matched(row, post_id, match)
+        if match.question or self._decided:  # making the id takes time, and few rows raise a question
+            result.case_id = case_id(self._hub, row, result.who)
         decision = self._decided.get(result.case_id, ("", None))[0]
         if decision == "skip":
             result.outcome, result.question = SKIPPED, ""
         elif not match.question:
             self._apply(result, theirs=decision == "theirs")
         if result.outcome == ASK:
-            result.case_id = result.case_id or case_id(self._hub, row, name)
-            result.how, result.child_id = (
-                "",
-                "" if result.question != "values-differ" else result.child_id,
-            )
-        self.taken.results.append(result)
+            result.case_id = result.case_id or case_id(self._hub, row, result.who)
+            result.how = ""
+            if result.question != "values-differ":
+                result.child_id = ""
+        self.plan.results.append(result)
+
+    def _rule_against(self, match: Match) -> str:
+        """Give the rule for which a matched row is refused, or ""."""
+        known = self.index.known(match.child_id) if match.how else None
+        if known is not None and known.restricted:
+            return "child-restricted"
+        if known is not None and self._allowed is not None and known.post_id not in self._allowed:
+            return "out-of-scope"
+        return "child-unknown" if match.question == "child-unknown" else ""
+
+    def _matched(self, row: SigiziRow, post_id: str, match: Match) -> RowResult:
+        """Start the result of a matched row: a question until it is applied."""
+        candidates = tuple(c for c in match.candidates if self._may_see(c[0]))
+        likeliest = self.index.known(candidates[0][0]) if candidates else None
+        post_id = post_id or (likeliest.post_id if likeliest else "")
+        own_id = self._own_ids[row.number]
+        return RowResult(row, ASK, post_id, match.how, match.child_id, match.question, candidates, who=own_id)
 
     def finish(self) -> None:
-        """Put the edits together: children before their measurements: birth dates must be known when those are judged."""
+        """Collect the edits, children before measurements: birth dates must be known when measurements are checked."""
         measured = (edit for edit, _ in self._measured.values() if edit is not None)
-        self.taken.edits = [*self._children.values(), *measured]
+        self.plan.edits = [*self._children.values(), *measured]
 
     def _may_see(self, child_id: str) -> bool:
-        known = self.register.known(child_id)
+        known = self.index.known(child_id)
         if known is not None and known.restricted:
             return False
         return self._allowed is None or (known is not None and known.post_id in self._allowed)
 
     def _apply(self, result: RowResult, *, theirs: bool) -> None:
         row, child_id = result.row, result.child_id
-        known = self.register.known(child_id)
+        known = self.index.known(child_id)
         if known is not None and known.post_id != result.post_id:
             if result.post_id:
                 row.notes.append("other-post")
@@ -218,16 +239,16 @@ class _Work:
         if known is not None and known.state is not None:
             filled = self._fill(row, known.state)
             result.outcome = ADDED if measured == ADDED else FILLED if filled or measured else UNCHANGED
-        elif child_id in self._children or self.register.foresees(child_id):
+        elif child_id in self._children or self.index.is_planned(child_id):
             result.outcome = ADDED if measured else UNCHANGED
         else:
             registers = {**row.child, "post": {"post": result.post_id}}
             self._children[child_id] = Edit.of_child(child_id, registers, NOTHING_SEEN)
-            self.taken.new_at[child_id] = result.post_id
+            self.plan.new_at[child_id] = result.post_id
             result.outcome = NEW
 
     def _fill(self, row: SigiziRow, state: RecordState) -> bool:
-        """Fill what is missing of a known child; say whether there was anything."""
+        """Fill missing registers of a known child; say whether any was filled."""
         names = {sibling.value["name"] for sibling in state.registers.get("identity", ())}
         if names and row.name.casefold() not in {name.casefold() for name in names}:
             row.notes.append("name-differs")
@@ -251,14 +272,14 @@ class _Work:
 
         Returns
         -------
-        (ADDED, FILLED or "", whether other values are here already)
+        (ADDED, FILLED or "", whether different values are stored for that day)
         """
         if not row.measured:
             return "", False
         key = (child_id, row.day)
         earlier = self._measured.get(key)
         if earlier is not None:
-            return self._again(row, key, earlier)
+            return self._repeated(row, key, earlier)
         state = self._stored.get((*key, SOURCE))
         if state is None and self._confirmed(row, key):
             return "", False
@@ -266,7 +287,7 @@ class _Work:
             context = state.vector if state else NOTHING_SEEN
             registers = row.measured | ({"removed": {"reason": None}} if state else {})
             if state is not None and not theirs:
-                return "", True  # somebody removed it here: a person decides whether it comes back
+                return "", True  # it was removed here: a person decides whether to restore it
             self._edit(row, key, registers, context)
             return ADDED, False
         missing, other = compared(row.measured, state)
@@ -280,14 +301,14 @@ class _Work:
         return FILLED, False
 
     def _confirmed(self, row: SigiziRow, key: tuple[str, str]) -> bool:
-        """Say whether these are the health centre's own figures of that day, which come back."""
+        """Say whether the row repeats the health centre's own (staff) measurement of that day."""
         state = self._stored.get((*key, "staff"))
         return state is not None and not state.removed and compared(row.measured, state) == ({}, {})
 
-    def _again(
+    def _repeated(
         self, row: SigiziRow, key: tuple[str, str], earlier: tuple[Edit | None, SigiziRow]
     ) -> tuple[str, bool]:
-        """Hold a row beside an earlier one of the same child and day in this file."""
+        """Compare a row with an earlier row of the same child and day in this chunk."""
         edit, first = earlier
         differing = any(
             first.measured.get(name) != value
@@ -310,36 +331,36 @@ class _Work:
         self._measured[key] = (Edit.of_measurement(*key, SOURCE, registers, context), row)
 
 
-def _apart(
-    matches: dict[int, Match], rows: Sequence[tuple[SigiziRow, str]], names: Mapping[int, str]
+def _ask_about_twins(
+    matches: dict[int, Match], rows: Sequence[tuple[SigiziRow, str]], own_ids: Mapping[int, str]
 ) -> dict[int, Match]:
-    """Ask about rows that speak of different children and would be one by name: twins, or two of one name."""
+    """Turn name matches into questions if rows of different children match one child here: twins, or two of one name."""
     by_child: dict[str, set[str]] = {}
     for row, _ in rows:
         match = matches[row.number]
         if match.how == "name":
-            by_child.setdefault(match.child_id, set()).add(names[row.number])
-    several = {child_id for child_id, whos in by_child.items() if len(whos) > 1}
+            by_child.setdefault(match.child_id, set()).add(own_ids[row.number])
+    several = {child_id for child_id, ids in by_child.items() if len(ids) > 1}
     asked = dict(matches)
     for row, _ in rows:
         match = matches[row.number]
         if (
             match.how == "name"
             and match.child_id in several
-            and _differ(by_child[match.child_id], rows, names)
+            and _differ(by_child[match.child_id], rows, own_ids)
         ):
-            asked[row.number] = Match("", names[row.number], "several", ((match.child_id, 100),))
+            asked[row.number] = Match("", own_ids[row.number], "several", ((match.child_id, 100),))
     return asked
 
 
-def _differ(whos: set[str], rows: Sequence[tuple[SigiziRow, str]], names: Mapping[int, str]) -> bool:
-    """Say whether rows of several `who` are of several children: measured on one day, or with other NIKs or places among
-    siblings."""
-    mine = [row for row, _ in rows if names[row.number] in whos]
-    days = Counter((row.day, names[row.number]) for row in mine)
+def _differ(ids: set[str], rows: Sequence[tuple[SigiziRow, str]], own_ids: Mapping[int, str]) -> bool:
+    """Say whether rows with several derived child ids are about several children: measured on the same day, or with
+    different NIKs or birth orders."""
+    theirs = [row for row, _ in rows if own_ids[row.number] in ids]
+    days = Counter((row.day, own_ids[row.number]) for row in theirs)
     per_day = Counter(day for day, _ in days)
-    niks = {row.nik for row in mine if row.nik}
-    orders = {row.birth_order for row in mine if row.birth_order}
+    niks = {row.nik for row in theirs if row.nik}
+    orders = {row.birth_order for row in theirs if row.birth_order}
     return len(niks) > 1 or len(orders) > 1 or any(count > 1 for count in per_day.values())
 
 
@@ -355,9 +376,10 @@ def _has_nik(state: RecordState) -> bool:
 def compared(
     measured: Mapping[str, Mapping[str, Any]], state: RecordState
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hold a row's values beside those here: (registers that are missing here, registers that differ, as the file has them).
+    """Compare a row's registers with the stored ones: (those missing here, those that differ, with the file's values).
 
-    What the file does not say (a position, oedema) is no difference; a value that is in conflict here agrees if any does.
+    A field that the file leaves empty (position, oedema) makes no difference. If stored values conflict with each other, it
+    is enough that one of them agrees.
     """
     missing, other = {}, {}
     for name, value in measured.items():
@@ -365,20 +387,20 @@ def compared(
         if not siblings:
             missing[name] = dict(value)
             continue
-        said = {field_: found for field_, found in value.items() if found is not None}
-        if any(all(sibling.get(f) == v for f, v in said.items()) for sibling in siblings):
+        given = {field_: found for field_, found in value.items() if found is not None}
+        if any(all(sibling.get(f) == v for f, v in given.items()) for sibling in siblings):
             continue
-        if len(siblings) == 1 and all(siblings[0].get(f) in (None, v) for f, v in said.items()):
-            missing[name] = {**siblings[0], **said}
+        if len(siblings) == 1 and all(siblings[0].get(f) in (None, v) for f, v in given.items()):
+            missing[name] = {**siblings[0], **given}
             continue
-        other[name] = {**(siblings[0] if len(siblings) == 1 else {}), **said}
+        other[name] = {**(siblings[0] if len(siblings) == 1 else {}), **given}
     return missing, other
 
 
 def measurements(
     session: Session, hub: AppContext, child_ids: set[str], days: Sequence[date]
 ) -> dict[tuple[str, str, str], RecordState]:
-    """Load the measurements of some children between the first and last of some days, by child, day and source."""
+    """Load the measurements of some children on some days, by child, day and source."""
     if not child_ids or not days:
         return {}
     given = {

@@ -31,7 +31,7 @@ from server.interchange import score_comparison
 from server.interchange.child_matching import DryRunChildren, made_id
 from server.interchange.gazetteer import UNKNOWN, Gazetteer, add_missing, post_name
 from server.interchange.import_chunks import Packed, PackedRows, open_sheet, unpack_row
-from server.interchange.import_plan import ChunkPlan, take
+from server.interchange.import_plan import ChunkPlan, plan_rows
 from server.interchange.import_report import ImportReport
 from server.interchange.import_store import (
     DECIDED,
@@ -74,9 +74,9 @@ __all__ = [
 
 FEW_TO_SHARE: Final = 512 * 1024
 """Size of a file, in bytes, up to which starting worker processes costs more time than they save."""
-Tell = Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 """Called with the number of rows done and the number of all rows."""
-Each = Callable[[Sequence[Mapping[str, Any]]], object]
+OnResults = Callable[[Sequence[Mapping[str, Any]]], object]
 """Called with the results of some rows (`RowResult.wire`)."""
 
 
@@ -88,12 +88,12 @@ def import_sheet(
     apply: bool,
     actor: str,
     now: datetime,
-    tell: Tell | None = None,
-    each: Each | None = None,
+    progress: Progress | None = None,
+    on_results: OnResults | None = None,
     limits: Limits | None = None,
     run_id: str | None = None,
     workers: int = 0,
-    enough: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> ImportReport:
     """Import a file, or only find out what an import would do (a dry run).
 
@@ -102,11 +102,11 @@ def import_sheet(
     content : the file
     apply : False for a dry run
     actor : "account:<id>" or "operator"
-    tell, each : called as rows are done
+    progress, on_results : called as rows are done
     run_id : the run to apply; None to continue an interrupted run of the same file and options, or to start a new one
     workers : worker processes that share the chunks; below 2 all work is done in this process
-    enough : asked after each chunk done in this process, or each task of a worker; True stops the run, and the same call
-        continues it later
+    should_stop : called after each chunk done in this process, or each task of a worker; True stops the run, and the same
+        call continues it later
 
     Raises
     ------
@@ -118,7 +118,9 @@ def import_sheet(
     with worker_pool(hub.settings, workers) as pool:  # the workers start while the file is read
         sheet = open_sheet(content, limits)
         report = ImportReport(kind=sheet.layout.kind, rows=len(sheet.rows))
-        run = _Run(hub, sheet.layout, options, actor, now, dry=not apply, wants_results=each is not None)
+        run = _Run(
+            hub, sheet.layout, options, actor, now, dry=not apply, wants_results=on_results is not None
+        )
         done: Mapping[int, int] = {}
         if apply:
             file = base64url(sha256(content + options.key().encode()))
@@ -130,12 +132,12 @@ def import_sheet(
         left = [[number for number in task if number not in done] for task in sheet.tasks]
         for part, results in _results(run, sheet, left, pool):
             report.merge(part)
-            if each:
-                each(results)
+            if on_results:
+                on_results(results)
             finished += part.rows
-            if tell:
-                tell(finished, len(sheet.rows))
-            if enough and enough():
+            if progress:
+                progress(finished, len(sheet.rows))
+            if should_stop and should_stop():
                 break
         report.rows_done = finished
         if apply:
@@ -230,16 +232,18 @@ class _Run:
             changes = {"state": RUNNING, "chunks": len(sheet.chunks)}
             session.execute(update(table(ImportRun)).where(*own_run).values(**changes))
             self._log(session, "import.started", {"run": self.id, "rows": len(sheet.rows), "file": file})
-            k = table(ImportChunk).c
-            written = (k.district == hub.district, k.run_id == self.id)
-            rows = {row.number: row.rows for row in session.execute(select(k.number, k.rows).where(*written))}
-            sizes = {number: end - start for number, (start, end) in enumerate(sheet.chunks)}
-            if (
-                not rows.items() <= sizes.items()
-            ):  # another version cut the file differently: import all of it again
-                session.execute(delete(table(ImportChunk)).where(*written))
-                return {}
-            return rows
+            return self._stored_chunks(session, sheet)
+
+    def _stored_chunks(self, session: Session, sheet: PackedRows) -> Mapping[int, int]:
+        """Return the rows of each stored chunk; if another version cut the file differently, delete all stored chunks."""
+        c = table(ImportChunk).c
+        own = (c.district == self.hub.district, c.run_id == self.id)
+        stored = {row.number: row.rows for row in session.execute(select(c.number, c.rows).where(*own))}
+        sizes = {number: end - start for number, (start, end) in enumerate(sheet.chunks)}
+        if stored.items() <= sizes.items():
+            return stored
+        session.execute(delete(table(ImportChunk)).where(*own))
+        return {}
 
     def add_posts(self, sheet: PackedRows) -> int:
         """Add the posts that rows name and that are not here; return how many."""
@@ -274,7 +278,7 @@ class _Run:
 
     def _plan_only(self, read: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         with self.hub.database.reading() as session:
-            return self._taken(session, read)
+            return self._plan_rows(session, read)
 
     def _apply(self, number: int, rows: Packed, read: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         """Take a chunk: worked out on a snapshot and written under the locks if that still stands there, as a tablet's
@@ -308,7 +312,7 @@ class _Run:
         if lock:
             posts = sorted({post_id for _, post_id in rows if post_id})
             heads_of(session, {"district": self.hub.district, "posts": posts, "children": []}, lock=True)
-        taken = self._taken(session, rows)
+        taken = self._plan_rows(session, rows)
         if not taken.edits:
             return taken, None
         planned = server_edits.plan(
@@ -355,9 +359,9 @@ class _Run:
             row.refusals.append(RowRefusal(heading, row.post[:40] or None, why, *RULES[why]))
         return post_id
 
-    def _taken(self, session: Session, rows: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
+    def _plan_rows(self, session: Session, rows: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
         decided = decisions(session, self.hub)
-        return take(
+        return plan_rows(
             session, self.hub, rows, decided, self._dry_run, dry=self.dry, allowed=self.options.allowed
         )
 

@@ -1,10 +1,10 @@
-"""The Monev report of an area and a period, as PDF and XLSX, with a sheet of the eight convergence actions.
+"""The Monev report of an area and a period as PDF and XLSX, with a sheet of the eight convergence actions.
 
-Hides typesetting (Typst, whose template lies beside this file) and sheets. What is typeset is given as data, never markup.
-The data fill what they can of the eight actions; what nobody here can know is named, and never made up.
+Hides typesetting (Typst; the template is monev.typ) and the layout of the sheets. Typst gets data only, never markup.
+The eight actions are filled in from the data as far as possible; what this system cannot know is listed as missing.
 
-Source of the actions: slides of the home ministry on the eight convergence actions (a revision has been under way since
-2025, so they are words in one table).
+Source of the actions: slides of the home ministry on the eight convergence actions (under revision since 2025, so they are
+texts in one table).
 """
 
 import io
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from server import reports
 from server.context import AppContext
 from server.growth.status import SCREENING_NOTE
-from server.interchange.sheets.writer import Leaf, Value, write_csv, write_workbook
+from server.interchange.sheets.writer import Value, WorkbookSheet, write_csv, write_workbook
 from server.reports import Area, FigureReader, Numbers, State, reading
 from server.reports.measures import (
     CODES,
@@ -92,7 +92,7 @@ WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One of the eight: its name, what the data tell (numbers, shares with both of theirs), what nobody here can know."""
+    """One of the eight actions: its name, the numbers and shares that fill it in, and what this system cannot know."""
 
     name: Named
     numbers: tuple[str, ...]
@@ -179,7 +179,7 @@ ACTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Monev:
-    """What a report tells. `months`: oldest first; `parts`: the areas that the area is made of, in the last month."""
+    """The content of a report. `months`: oldest first; `parts`: the areas within the area, in the last month."""
 
     area: Area
     first: date
@@ -206,11 +206,11 @@ def gather(
     *,
     now: datetime,
 ) -> Monev:
-    """Read what a report tells.
+    """Read the content of a report.
 
     Parameters
     ----------
-    first, last : first days of the first and the last month, at most MOST_MONTHS apart
+    first, last : first days of the first and the last month; at most MOST_MONTHS months
     """
     count = (last.year - first.year) * 12 + last.month - first.month + 1
     below = reports.BELOW.get(area.kind)
@@ -228,8 +228,8 @@ def gather(
     )
 
 
-class _Words:
-    """Words and numbers in one language."""
+class _Formatter:
+    """Texts and numbers in one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -251,8 +251,8 @@ class _Words:
             return HIDDEN
         return f"{format_decimal(value * 100, '0.0', locale=self.language)} %"
 
-    def whole(self, numbers: Numbers, share: MeasureShare) -> str:
-        """Write a share with its two numbers."""
+    def full_share(self, numbers: Numbers, share: MeasureShare) -> str:
+        """Write a share with its numerator and denominator."""
         if numbers.over(share) == 0:
             return "–"
         made_of = f"{self.number(numbers[share.part])}/{self.number(numbers.over(share))}"
@@ -271,14 +271,14 @@ def pdf(found: Monev, language: str) -> bytes:
     """
     content: bytes = typst.compile(
         TEMPLATE.read_bytes(),
-        sys_inputs={"report": orjson.dumps(_data(found, _Words(language))).decode()},
+        sys_inputs={"report": orjson.dumps(_data(found, _Formatter(language))).decode()},
         timestamp=int(found.made_at.timestamp()),
     )
     return content
 
 
-def _data(found: Monev, words: _Words) -> dict[str, Any]:
-    """Give what the template typesets: words, texts and rows, all of them text, and the heights of the drawing."""
+def _data(found: Monev, words: _Formatter) -> dict[str, Any]:
+    """Give the data of the template: texts and rows of text, and the values of the chart."""
     say, newest = words.say, found.newest
     made = format_datetime(found.made_at, "d MMMM y HH.mm", tzinfo=found.zone, locale=words.language)
     notes = [say(NO_SURVEY), say(MOVES_ALONG), say(SCREENING_NOTE)]
@@ -295,7 +295,7 @@ def _data(found: Monev, words: _Words) -> dict[str, Any]:
         "notes": notes,
         "summary": [
             *([say(NUMBERS[name]), words.number(newest[name])] for name in SKDN),
-            *([say(SHARES[code]), words.whole(newest, SHARES[code])] for code in RATIOS),
+            *([say(SHARES[code]), words.full_share(newest, SHARES[code])] for code in RATIOS),
         ],
         "month_heads": [*SKDN[:3], *_codes(found), "D/S", "N/D"],
         "months": [
@@ -313,7 +313,7 @@ def _data(found: Monev, words: _Words) -> dict[str, Any]:
         "chart_names": [say(SHARES["D/S"]), say(SHARES["indicated.stunted"])],
         "growth_heads": [say(kind) for kind in KINDS.values()],
         "growth": [
-            [say(FOUND[name]), *(words.whole(newest, SHARES[f"{kind}.{name}"]) for kind in KINDS)]
+            [say(FOUND[name]), *(words.full_share(newest, SHARES[f"{kind}.{name}"]) for kind in KINDS)]
             for _, names in INDICES.values()
             for name in names
         ],
@@ -329,7 +329,7 @@ def _data(found: Monev, words: _Words) -> dict[str, Any]:
         ],
         "funnel": [[say(NUMBERS[name]), words.number(newest[name])] for name in FUNNEL],
         "sections": [
-            [say(name), [[say(SHARES[code]), words.whole(newest, SHARES[code])] for code in codes]]
+            [say(name), [[say(SHARES[code]), words.full_share(newest, SHARES[code])] for code in codes]]
             for name, codes in SECTIONS.values()
         ],
         "actions": [
@@ -339,17 +339,17 @@ def _data(found: Monev, words: _Words) -> dict[str, Any]:
 
 
 def _codes(found: Monev) -> tuple[str, ...]:
-    """Name the codes of a month; outside the health service O and B are told together."""
+    """List the weight codes of a month; users who may not see small numbers get O and B as one number."""
     return CODES if found.sees_small else ("N", "T", OB)
 
 
-def _filled(action: Action, numbers: Numbers, words: _Words) -> list[str]:
-    said = [f"{words.say(_name(name))}: {words.number(numbers[name])}" for name in action.numbers]
-    return said + [f"{words.say(SHARES[c])}: {words.whole(numbers, SHARES[c])}" for c in action.shares]
+def _filled(action: Action, numbers: Numbers, words: _Formatter) -> list[str]:
+    lines = [f"{words.say(_name(name))}: {words.number(numbers[name])}" for name in action.numbers]
+    return lines + [f"{words.say(SHARES[c])}: {words.full_share(numbers, SHARES[c])}" for c in action.shares]
 
 
 def _name(number: str) -> Any:
-    """Name a number; of a denominator that has no name of its own, say what is counted in it."""
+    """Give the name of a number; a denominator without a name is named by what it counts."""
     if number in NUMBERS:
         return NUMBERS[number]
     kind, _, what = number.partition(".")
@@ -361,13 +361,13 @@ def _name(number: str) -> Any:
 
 
 def xlsx(found: Monev, language: str) -> bytes:
-    """Write a report as a workbook; numbers are numbers, what is hidden is ··, a share stands in per cent."""
-    words, target = _Words(language), io.BytesIO()
-    write_workbook(target, list(_leaves(found, words)))
+    """Write a report as a workbook: numbers as numbers, hidden ones as ··, shares in per cent."""
+    words, target = _Formatter(language), io.BytesIO()
+    write_workbook(target, list(_sheets(found, words)))
     return target.getvalue()
 
 
-def _leaves(found: Monev, words: _Words) -> Sequence[Leaf]:
+def _sheets(found: Monev, words: _Formatter) -> Sequence[WorkbookSheet]:
     say = words.say
     both = (say(WORDS["number"]), say(WORDS["what"]), say(WORDS["share"]))
     about: list[list[Value]] = [
@@ -412,13 +412,13 @@ def _leaves(found: Monev, words: _Words) -> Sequence[Leaf]:
     of_shares = (say(WORDS["section"]), say(WORDS["finding"]), *both)
     of_funnel = (say(WORDS["funnel"]), say(WORDS["number"]))
     return [
-        Leaf(say(WORDS["report"]), (say(WORDS["title"]), ""), about, (48, 90), to_read=True),
-        Leaf("SKDN", months, _months(found), (12, 14), to_read=True),
-        Leaf(say(WORDS["area"]), areas, _areas(found), (28, 14), to_read=True),
-        Leaf(say(WORDS["growth"])[:31], of_growth, growth, (16, 16, 48, 10, 16, 10), to_read=True),
-        Leaf(say(WORDS["shares"]), of_shares, shares, (30, 56, 10, 16, 10), to_read=True),
-        Leaf(say(WORDS["helped"]), of_funnel, funnel, (48, 12), to_read=True),
-        Leaf(say(WORDS["actions"]), action, actions, (40, 70, 60), to_read=True),
+        WorkbookSheet(say(WORDS["report"]), (say(WORDS["title"]), ""), about, (48, 90), to_read=True),
+        WorkbookSheet("SKDN", months, _months(found), (12, 14), to_read=True),
+        WorkbookSheet(say(WORDS["area"]), areas, _areas(found), (28, 14), to_read=True),
+        WorkbookSheet(say(WORDS["growth"])[:31], of_growth, growth, (16, 16, 48, 10, 16, 10), to_read=True),
+        WorkbookSheet(say(WORDS["shares"]), of_shares, shares, (30, 56, 10, 16, 10), to_read=True),
+        WorkbookSheet(say(WORDS["helped"]), of_funnel, funnel, (48, 12), to_read=True),
+        WorkbookSheet(say(WORDS["actions"]), action, actions, (40, 70, 60), to_read=True),
     ]
 
 
@@ -427,7 +427,7 @@ def _cell(value: int | None) -> Value:
 
 
 def _parts_of(numbers: Numbers, share: MeasureShare) -> list[Value]:
-    """Give numerator, denominator and per cent of a share."""
+    """Give numerator, denominator and percentage of a share."""
     value = numbers.share(share)
     return [
         _cell(numbers[share.part]),
@@ -452,7 +452,7 @@ def _line(found: Monev, numbers: Numbers) -> list[Value]:
     return [*counted, *(None if share is None else round(share * 100, 1) for share in shares)]
 
 
-# -- for who operates the installation ------------------------------------------------------------
+# -- for the command line -------------------------------------------------------------------------
 
 SHOWN: Final = ("S", "K", "D", "N", "T", "O", "B")
 
@@ -460,7 +460,7 @@ SHOWN: Final = ("S", "K", "D", "N", "T", "O", "B")
 def text_of(
     hub: AppContext, reader: FigureReader, area: Area, last: date, *, months: int, parts: bool, form: str
 ) -> str:
-    """Write an area's months, or its parts in the last month, as table, csv or json."""
+    """Write the months of an area, or its parts in the last month, as table, csv or json."""
     with hub.database.reading() as session:
         if parts:
             below = reports.BELOW.get(area.kind)
@@ -479,7 +479,7 @@ def text_of(
             for name, numbers in several
         ]
         return orjson.dumps({"area": area.code, "rows": rows}, option=orjson.OPT_INDENT_2).decode()
-    words = _Words("id")
+    words = _Formatter("id")
     shares = ("D/S", "N/D", "indicated.stunted", "confirmed.stunted")
     cells = [
         ["", *SHOWN, *shares],

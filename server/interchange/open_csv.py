@@ -1,11 +1,10 @@
-"""Measurements for everybody who reckons: one CSV, and a codebook that says what each column is.
+"""Export measurements for analysis: one CSV, and a codebook that describes its columns.
 
 Rules kept here:
-- No name, no NIK, no address; the child is a pseudonym that follows from our id and the installation key, the same in every
-  export. The birth date is there only for who may see names: age in days is enough to
-  reckon with.
+- No name, NIK or address. The child is a pseudonym derived from our id and the installation key, the same in every export.
+  The birth date is exported only for users who may see names: the age in days is enough for analysis.
 - A blank cell is a value that was not measured or is not known; it is never 0.
-- The codebook is made from the list of columns that the data are made from, so neither can lack what the other has.
+- Codebook and data are made from the same list of columns, so they always agree.
 """
 
 from collections.abc import Callable
@@ -15,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from server.context import AppContext
 from server.interchange.child_matching import made_id
-from server.interchange.export_rows import LeavingVisit, Wanted, visits
+from server.interchange.export_rows import ExportQuery, ExportVisit, visits
 from server.interchange.sheets.writer import Value, write_csv
 
 
 class Column(NamedTuple):
-    """A column: its name, unit, range, meaning in both languages, where it comes from, and what gives it."""
+    """A column: name, unit, range, meaning in both languages, source, and the function that gives its value."""
 
     name: str
     unit: str
@@ -28,7 +27,7 @@ class Column(NamedTuple):
     meaning_id: str
     meaning_en: str
     source: str
-    value: Callable[[AppContext, LeavingVisit], Value]
+    value: Callable[[AppContext, ExportVisit], Value]
 
 
 def _z(index: str, meaning_id: str, meaning_en: str) -> Column:
@@ -179,12 +178,12 @@ COLUMNS: Final = (
 CODEBOOK: Final = ("name", "unit", "range", "meaning_id", "meaning_en", "source")
 
 
-def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted) -> int:
-    """Write the measurements; give how many there are."""
+def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: ExportQuery) -> int:
+    """Write the measurements; return their number."""
     rows = ([column.value(hub, visit) for column in COLUMNS] for visit in visits(session, hub, wanted))
     return write_csv(target, [column.name for column in COLUMNS], rows)
 
 
 def write_codebook(target: IO[bytes]) -> int:
-    """Write what each column is, in the data's order; give how many there are."""
+    """Write the description of each column, in the order of the data; return their number."""
     return write_csv(target, CODEBOOK, ([getattr(column, name) for name in CODEBOOK] for column in COLUMNS))

@@ -1,6 +1,6 @@
-"""Why a cell or row of somebody's file is refused, or only noted, in words: rule -> Indonesian and English, with the remedy.
+"""Texts for refused, questioned and noted cells and rows: rule -> Indonesian and English, with the remedy.
 
-What a cell held is told only where it cannot be personal: names, parents, addresses and numbers of persons are not repeated.
+The content of a cell is repeated only if it cannot be personal: names, parents, addresses, NIKs and phone numbers are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -155,12 +155,12 @@ NOTES: Final[Mapping[str, RefusalText]] = {
         "isi satu kolom tidak dikenal: dilewati", "a column's value is not known: left out"
     ),
 }
-"""What is taken, and worth knowing."""
+"""What is worth knowing about a row that is imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowRefusal:
-    """One reason why a row was refused: the column, what it held (None if that may be personal), the rule, in words."""
+    """One reason why a row was refused: the column, its content (None if it may be personal), the rule, and the texts."""
 
     column: str
     value: str | None
@@ -174,26 +174,26 @@ class RowRefusal:
 
 
 def refusal(column: str, cell: Cell, rule: str, *, personal: bool) -> RowRefusal:
-    """Put a refusal into words."""
+    """Make a refusal with its texts."""
     words = RULES[rule]
     return RowRefusal(column, None if personal else shown(cell), rule, words.id, words.en)
 
 
 def shown(cell: Cell) -> str | None:
-    """Give what a cell held, shortened; None for nothing. Long rows of digits, as NIKs are, are never repeated."""
+    """Give the content of a cell, shortened; None if blank, or if it has more than 10 digits and may be a NIK."""
     if isinstance(cell, datetime | time):
         return cell.isoformat()
     text = f"{cell:g}" if isinstance(cell, float) else cell
-    if sum(sign.isdigit() for sign in text) > 10:
+    if sum(character.isdigit() for character in text) > 10:
         return None
     return text[:MOST_SHOWN] or None
 
 
 def words_of(code: str) -> RefusalText:
-    """Give the sentences of any code of this module."""
+    """Give the texts of any rule, question or note."""
     return RULES.get(code) or QUESTIONS.get(code) or NOTES[code]
 
 
 def codes(found: Sequence[RowRefusal]) -> list[str]:
-    """Name the rules that were broken."""
+    """List the broken rules."""
     return [one.rule for one in found]

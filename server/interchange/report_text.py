@@ -1,4 +1,4 @@
-"""What became of a file, as text: a summary in both languages, and its rows as a table, CSV or JSON."""
+"""Reports of imports as text: a summary in both languages, and rows, runs and questions as table, CSV or JSON."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,29 +37,29 @@ OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def concerning(accounts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Give the rows that need somebody: refused, or a question."""
-    return [account for account in accounts if account["outcome"] in (REFUSED, ASK)]
+def needing_attention(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Give the rows that need a person: refused ones and questions."""
+    return [result for result in results if result["outcome"] in (REFUSED, ASK)]
 
 
 NEEDS, ALL = "needs", "all"
 
 
-def chosen(accounts: Sequence[Mapping[str, Any]], which: str) -> list[Mapping[str, Any]]:
-    """Give the rows of a choice: NEEDS, ALL, an outcome, or a note, question or rule by its name."""
+def chosen(results: Sequence[Mapping[str, Any]], which: str) -> list[Mapping[str, Any]]:
+    """Give the rows of a choice: NEEDS, ALL, an outcome, or the name of a note, question or rule."""
     if which == ALL:
-        return list(accounts)
+        return list(results)
     if which == NEEDS:
-        return concerning(accounts)
-    return [account for account in accounts if which == account["outcome"] or which in _codes(account)]
+        return needing_attention(results)
+    return [result for result in results if which == result["outcome"] or which in _codes(result)]
 
 
-def _codes(account: Mapping[str, Any]) -> set[str]:
-    return {account["question"], *account["notes"], *(refusal["rule"] for refusal in account["refusals"])}
+def _codes(result: Mapping[str, Any]) -> set[str]:
+    return {result["question"], *result["notes"], *(refusal["rule"] for refusal in result["refusals"])}
 
 
 class Why(NamedTuple):
-    """Why some rows need somebody: the rule or question, the column as the file spells it, the words, how many rows."""
+    """A reason why rows need a person: the rule or question, the column as the file spells it, its words, number of rows."""
 
     code: str
     column: str
@@ -67,59 +67,59 @@ class Why(NamedTuple):
     rows: int
 
 
-def reasons(accounts: Sequence[Mapping[str, Any]]) -> list[Why]:
-    """Count why rows need somebody, most first."""
+def reasons(results: Sequence[Mapping[str, Any]]) -> list[Why]:
+    """Count the reasons why rows need a person, most frequent first."""
     counted: Counter[tuple[str, str]] = Counter()
     words: dict[str, RefusalText] = {}
-    for account in concerning(accounts):
-        for refusal in account["refusals"]:
-            # the schemas' own rules are not in our table: their words come with the refusal
+    for result in needing_attention(results):
+        for refusal in result["refusals"]:
+            # the schemas' rules are not in RULES: their words come with the refusal
             words.setdefault(refusal["rule"], RefusalText(refusal["id"], refusal["en"]))
-        counted.update({(refusal["rule"], refusal["column"]) for refusal in account["refusals"]})
-        counted.update([(account["question"], "")] if account["question"] else [])
+        counted.update({(refusal["rule"], refusal["column"]) for refusal in result["refusals"]})
+        counted.update([(result["question"], "")] if result["question"] else [])
     known = {**words, **RULES, **QUESTIONS}
     return [Why(code, column, known[code], rows) for (code, column), rows in counted.most_common()]
 
 
-def notes(accounts: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    """Count what is worth knowing of the rows, most first."""
-    return Counter(note for account in accounts for note in account["notes"]).most_common()
+def notes(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Count the notes of rows, most frequent first."""
+    return Counter(note for result in results for note in result["notes"]).most_common()
 
 
-def lines_of(account: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give a row's account as lines of COLUMNS: one for each reason, question or note, at least one."""
-    own = {name: account[name] for name in ("row", "outcome", "how", "child", "post", "measured_on")}
-    told = [
+def lines_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give a row's result as lines with COLUMNS: one for each refusal, question and note, and at least one."""
+    own = {name: result[name] for name in ("row", "outcome", "how", "child", "post", "measured_on")}
+    details = [
         {name: refusal[name] for name in ("column", "value", "rule", "id", "en")}
-        for refusal in account["refusals"]
+        for refusal in result["refusals"]
     ]
-    codes = ([account["question"]] if account["question"] else []) + account["notes"]
+    codes = ([result["question"]] if result["question"] else []) + result["notes"]
     for code in codes:
         words = words_of(code)
-        told.append({"column": "", "value": account["case"], "rule": code, "id": words.id, "en": words.en})
-    return [{**own, **one} for one in told] or [{**own, **dict.fromkeys(COLUMNS[6:])}]
+        details.append({"column": "", "value": result["case"], "rule": code, "id": words.id, "en": words.en})
+    return [{**own, **one} for one in details] or [{**own, **dict.fromkeys(COLUMNS[6:])}]
 
 
-def as_text(report: ImportReport, accounts: Sequence[Mapping[str, Any]], form: str) -> str:
+def as_text(report: ImportReport, results: Sequence[Mapping[str, Any]], form: str) -> str:
     """Write a report with some of its rows as `table`, `csv` (rows alone) or `json`."""
     if form == "json":
-        whole = {"summary": report.wire(), "rows": list(accounts)}
+        whole = {"summary": report.wire(), "rows": list(results)}
         return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode()
     if form == "csv":
-        return as_csv(accounts)
-    return "\n".join([_summary(report), *_told(accounts)])
+        return as_csv(results)
+    return "\n".join([_summary(report), *_row_lines(results)])
 
 
-def rows_text(accounts: Sequence[Mapping[str, Any]], form: str) -> str:
+def rows_text(results: Sequence[Mapping[str, Any]], form: str) -> str:
     """Write some rows as `table`, `csv` or `json`."""
     if form == "json":
-        return orjson.dumps(list(accounts), option=orjson.OPT_INDENT_2).decode()
-    return as_csv(accounts) if form == "csv" else "\n".join(_told(accounts))
+        return orjson.dumps(list(results), option=orjson.OPT_INDENT_2).decode()
+    return as_csv(results) if form == "csv" else "\n".join(_row_lines(results))
 
 
-def _told(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _row_lines(results: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = []
-    for line in (line for account in accounts for line in lines_of(account)):
+    for line in (line for result in results for line in lines_of(result)):
         if line["rule"]:
             column = f", kolom {line['column']}" if line["column"] else ""
             value = f": {printable(line['value'])!r}" if line["value"] else ""
@@ -131,9 +131,9 @@ def _told(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return shown
 
 
-def as_csv(accounts: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(results: Sequence[Mapping[str, Any]]) -> str:
     """Write rows as CSV of COLUMNS."""
-    return csv_text(COLUMNS, [line for account in accounts for line in lines_of(account)])
+    return csv_text(COLUMNS, [line for result in results for line in lines_of(result)])
 
 
 def _summary(report: ImportReport) -> str:
@@ -161,7 +161,7 @@ def _summary(report: ImportReport) -> str:
 
 
 def runs_text(runs: Sequence[RunView], form: str) -> str:
-    """Write files that were brought as `table`, `csv` or `json`."""
+    """Write uploaded files as `table`, `csv` or `json`."""
     if form == "json":
         return orjson.dumps([run.wire() for run in runs], option=orjson.OPT_INDENT_2).decode()
     lines = [
@@ -182,7 +182,7 @@ def runs_text(runs: Sequence[RunView], form: str) -> str:
 
 
 def cases_text(cases: Sequence[OpenCase], form: str) -> str:
-    """Write the rows that wait for a person as `table`, `csv` or `json`."""
+    """Write questions as `table`, `csv` or `json`."""
     if form == "json":
         return orjson.dumps([case.wire() for case in cases], option=orjson.OPT_INDENT_2).decode()
     columns = ("case", "row", "question", "post", "answers", "candidates", "said")

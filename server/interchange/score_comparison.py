@@ -1,7 +1,7 @@
-"""Their z-scores beside ours: how many were compared, how far they lie apart, and where a category differs.
+"""Compare the z-scores of a file with ours: how many were compared, how far they differ, and where a category differs.
 
-Theirs are never stored as ours. Recomputed scores are known to lie within 0.1 to 0.2 of the file's (domain.md section 3.1:
-which age rule the ministry's engine uses is not published), so what differs by more than 0.3, or in its category, is told.
+The file's scores are never stored as ours. Ours usually differ by 0.1 to 0.2 (domain.md section 3.1: the age rule of the
+ministry's software is not published), so only differences above 0.3, or of the category, are reported.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from server.growth.zscores import FEMALE, LYING, MALE, STANDING, ZScores, zscore
 from server.interchange.sigizi import SigiziRow, plain
 
 FAR: Final = 0.3
-MOST_TOLD: Final = 20
+MOST_LISTED: Final = 20
 INDICES: Final = ("waz", "haz", "whz")
 
 
 @dataclass(slots=True)
 class ScoreComparison:
-    """What was found of one index: rows `compared`, `far` apart, `categories` that differ, their `outliers` that are not
-    implausible here or the other way round, and the `largest` differences: (theirs minus ours, row)."""
+    """The comparison of one index: rows `compared`; `far`, that differ by more than FAR; `categories` that differ;
+    `outliers`, implausible in the file or here but not in both; and the `largest` differences: (theirs minus ours, row)."""
 
     compared: int = 0
     far: int = 0
@@ -31,7 +31,7 @@ class ScoreComparison:
     largest: list[tuple[float, int]] = field(default_factory=list)
 
     def merge(self, other: "ScoreComparison") -> None:
-        """Add what was found in other rows."""
+        """Add the comparison of other rows."""
         self.compared += other.compared
         self.far += other.far
         self.categories += other.categories
@@ -41,17 +41,17 @@ class ScoreComparison:
     def keep_largest(self, found: Sequence[tuple[float, int]]) -> None:
         """Keep the largest differences."""
         ordered = sorted([*self.largest, *found], key=lambda one: (-abs(one[0]), one[1]))
-        self.largest = ordered[:MOST_TOLD]
+        self.largest = ordered[:MOST_LISTED]
 
     def wire(self) -> dict[str, Any]:
         """Write it as JSON."""
-        told = [{"row": row, "difference": round(apart, 2)} for apart, row in self.largest]
+        largest = [{"row": row, "difference": round(apart, 2)} for apart, row in self.largest]
         return {
             "compared": self.compared,
             "far": self.far,
             "categories": self.categories,
             "outliers": self.outliers,
-            "largest": told,
+            "largest": largest,
         }
 
 
@@ -80,8 +80,8 @@ def scored(rows: Sequence[SigiziRow]) -> ZScores:
     )
 
 
-def compare(rows: Sequence[SigiziRow], told: dict[str, ScoreComparison]) -> None:
-    """Hold the scores of rows beside ours; add to what was found, and note the rows that differ."""
+def compare(rows: Sequence[SigiziRow], comparisons: dict[str, ScoreComparison]) -> None:
+    """Compare the scores of rows with ours; add to `comparisons`, and note the rows that differ."""
     rows = [row for row in rows if row.scores]
     if not rows:
         return
@@ -96,7 +96,7 @@ def compare(rows: Sequence[SigiziRow], told: dict[str, ScoreComparison]) -> None
     }
     for index in INDICES:
         z, implausible = getattr(ours, index).z.tolist(), getattr(ours, index).implausible.tolist()
-        found, apart_by = told.setdefault(index, ScoreComparison()), list[tuple[float, int]]()
+        found, differences = comparisons.setdefault(index, ScoreComparison()), list[tuple[float, int]]()
         for place, row in enumerate(rows):
             theirs = row.scores.get(index)
             if theirs is None or z[place] != z[place]:
@@ -113,8 +113,8 @@ def compare(rows: Sequence[SigiziRow], told: dict[str, ScoreComparison]) -> None
             if abs(apart) > FAR or other:
                 row.notes.append("score-differs")
                 row.apart.append((index, float(theirs), round(z[place], 2)))
-            apart_by.append((apart, row.number))
-        found.keep_largest(apart_by)
+            differences.append((apart, row.number))
+        found.keep_largest(differences)
 
 
 _CLASSES: Final = {
@@ -122,16 +122,16 @@ _CLASSES: Final = {
     "haz": ("sangatpendek", "pendek", "normal", "tinggi"),
     "whz": ("buruk", "kurang", "baik", "risikolebih", "lebih", "obesitas"),
 }
-"""Their words, without those that they may leave out, in the order of the classes of `growth.status`."""
+"""The ministry's labels without their optional words, in the order of the classes of `growth.status`."""
 
 
 def class_of(index: str, text: str) -> int | None:
-    """Give the class that a category's label names, however it is spelled; None for a blank or unknown one.
+    """Give the class that a category label names; None for a blank or unknown label.
 
-    Labels differ from file to file ("Gizi kurang", "Gizi Kurang (Wasted)", "Kurang"): none is ever compared as it stands.
+    Spelling differs from file to file ("Gizi kurang", "Gizi Kurang (Wasted)", "Kurang"), so optional words are removed.
     """
     word = plain(text.partition("(")[0])
-    for left_out in ("beratbadan", "gizi"):
-        word = word.replace(left_out, "")
+    for optional in ("beratbadan", "gizi"):
+        word = word.replace(optional, "")
     word = word.replace("berisiko", "risiko")
     return _CLASSES[index].index(word) if word in _CLASSES[index] else None

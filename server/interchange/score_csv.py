@@ -1,12 +1,12 @@
-"""Score a CSV file of children, of any length, in bounded memory. Hides the format and what cells may hold.
+"""Add WHO z-scores to a CSV file of any length, in bounded memory. Hides the format and the accepted spellings of cells.
 
-Rules it keeps:
+Rules kept here:
 
-- columns are found by name, in any order and case; what is not ours is passed through as it was;
-- a row that cannot be right is **refused**: written through with empty scores, counted, and reported cell by
-  cell with the rule and the remedy. The other rows are scored: one slip never costs a file;
-- a missing value is not an error: blank or ``NA`` (as R writes it) leaves only its own scores empty;
-- the output has one row for each row of the input, in its order, and all rows have the same number of cells.
+- Columns are found by name, in any order and letter case; other columns are copied unchanged.
+- A row with an invalid cell is **refused**: it is written with empty scores, counted, and reported cell by cell with the
+  rule and the remedy. The other rows are scored.
+- A missing value is not an error: blank or ``NA`` (as R writes it) leaves only the scores that need it empty.
+- The output has one row for each row of the input, in the same order, and all rows have the same number of cells.
 
 Columns and their meaning are those of the WHO's ``anthro`` package: see ``docs/growth.md``.
 """
@@ -111,7 +111,7 @@ class CellProblem:
     column : str
         Name of the column; empty where the row as a whole is wrong.
     value : str
-        What the cell held; where the row as a whole is wrong, its number of cells.
+        Content of the cell; where the row as a whole is wrong, its number of cells.
     rule : str
         Key of `RULES`.
     """
@@ -138,7 +138,7 @@ class CellProblem:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """What became of a file; rows = scored + refused.
+    """Counts of a scored file; rows = scored + refused.
 
     Parameters
     ----------
@@ -171,14 +171,14 @@ def score_csv(
     source : binary or text stream
         Comma-separated, UTF-8 with or without a byte order mark, one header row. Required columns: sex, age.
         Optional: age_unit (d days, m months), weight (kg), lenhei (cm), measure (l, h), headc, armc (cm),
-        oedema. A binary stream is better: bytes that are no UTF-8 then pass unharmed through other columns.
+        oedema. Prefer a binary stream: bytes that are not UTF-8 are then copied unchanged in other columns.
     target : binary or text stream
         Gets the input's columns and `OUTPUT_COLUMNS` (columns of these names in the input are replaced), with
         lines ending in LF. Neither stream is closed.
     errors : callable
-        Told of each problem of a refused row, in the order of rows.
+        Called with each problem of a refused row, in the order of rows.
     progress : callable, optional
-        Told the number of rows done so far, now and then.
+        Called with the number of rows done so far, after every 10,000 rows.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def score_csv(
     """
     tally = _Tally()
     with _text(source) as text, _text(target) as sink:
-        # A byte order mark goes before csv sees it, or a quoted first heading would keep its quotation marks.
+        # Remove a byte order mark before csv sees it, or a quoted first heading would keep its quotation marks.
         reader = csv.reader(chain([text.readline().removeprefix("\ufeff")], text))
         writer = csv.writer(sink, lineterminator="\n")
         rows = _numbered(reader)
@@ -236,7 +236,7 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where our columns are in a row, and which cells pass through."""
+    """Where our columns are in a row, and which cells are copied."""
 
     header: list[str]
     at: dict[str, int]
@@ -273,9 +273,9 @@ def _layout(header: list[str]) -> _Layout:
 
 @contextmanager
 def _text(stream: BinaryIO | TextIO) -> Iterator[IO[str]]:
-    """Lend a stream as text; bytes that are no UTF-8 survive the way in and out."""
+    """Wrap a stream as text, and unwrap it afterwards; bytes that are not UTF-8 are kept."""
     if hasattr(stream, "encoding"):
-        yield stream  # type: ignore[misc]  # what has an encoding is text, temporary files included
+        yield stream  # type: ignore[misc]  # a stream with an encoding is a text stream, temporary files included
         return
     wrapper = TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
     try:
@@ -308,7 +308,7 @@ def _score_rows(
     for index, (_, row) in enumerate(chunk):
         if len(row) != width:
             faults.add(index, "", str(len(row)), "cell-count")
-            # Cut or filled up, so that what reads the output never sees scores under another column's name.
+            # Cut or filled up, so that no reader of the output finds scores in another column.
             row = (row + [""] * width)[:width]
         rows.append(row)
     cells: list[Cells] = list(zip(*rows, strict=True))
@@ -320,7 +320,7 @@ def _score_rows(
 
 
 class _Faults:
-    """Collects what is wrong with the rows of a chunk."""
+    """Collects the problems of a chunk."""
 
     def __init__(self, row_numbers: list[int]) -> None:
         self._row_numbers = row_numbers
@@ -328,7 +328,7 @@ class _Faults:
 
     def add(self, index: int, column: str, value: str, rule: str) -> None:
         problem = CellProblem(self._row_numbers[index], column, value, rule)
-        # A row with too many or too few cells has its values under the wrong names: nothing more can be said.
+        # In a row with too many or too few cells, values are in the wrong columns: report nothing else about it.
         known = self._found.setdefault(index, [])
         if not (known and known[0].rule == "cell-count"):
             known.append(problem)
@@ -347,7 +347,7 @@ class _Faults:
 
 
 def _inputs(cells: Mapping[str, Cells], faults: _Faults) -> dict[str, Any]:
-    """Turn text columns into the arguments of `zscores`; what is wrong goes missing and is a fault."""
+    """Turn text columns into the arguments of `zscores`; an invalid cell becomes missing, and a fault."""
     age = _numbers("age", cells["age"], faults)
     faults.add_all(age < 0, "age", cells["age"], "negative-age")
     in_months = _coded("age_unit", cells, _AGE_UNIT, "age-unit-code", faults) == 1
@@ -373,7 +373,7 @@ def _inputs(cells: Mapping[str, Cells], faults: _Faults) -> dict[str, Any]:
 def _coded(
     column: str, cells: Mapping[str, Cells], codes: Mapping[str, int], rule: str, faults: _Faults
 ) -> npt.NDArray[np.int8]:
-    """Read a column of codes; a column that is not there is missing in every row."""
+    """Read a column of codes; if the column does not exist, all its values are missing."""
     if column not in cells:
         return np.zeros(len(cells["age"]), np.int8)
     read = np.array([codes.get(cell, -1) for cell in cells[column]], dtype=np.int8)
@@ -386,8 +386,8 @@ def _coded(
 def _numbers(column: str, cells: Cells, faults: _Faults) -> FloatArray:
     """Read a column of numbers, NaN where blank or wrong.
 
-    Python's `float` also reads "nan", "1_000" and digits of other scripts; a column with any character that
-    plain numbers do not need is therefore read cell by cell.
+    Python's `float` also reads "nan", "1_000" and digits of other scripts; a column with any other character than
+    plain numbers need is therefore read cell by cell.
     """
     if not _NEVER_IN_NUMBERS.search("\n".join(cells)):
         try:
@@ -406,7 +406,7 @@ def _numbers(column: str, cells: Cells, faults: _Faults) -> FloatArray:
 
 
 def _number(cell: str) -> tuple[str, float]:
-    """Read one cell: the rule that it breaks, or none, and its number."""
+    """Read one cell: the rule that it breaks, or "", and its number."""
     if cell in ("", "NA"):
         return "", np.nan
     if _NUMBER.fullmatch(cell):
@@ -442,7 +442,7 @@ def _full_text(values: FloatArray, refused: BoolArray) -> list[str]:
 
 
 def _score_text(z: FloatArray, refused: BoolArray) -> list[str]:
-    """Write two decimals, by look-up: formatting six scores a row would take longer than computing them."""
+    """Write two decimals, with a table of texts: formatting six scores a row would take longer than computing them."""
     texts, limit = _two_decimals()
     shown = np.where(refused, np.nan, z)
     hundredths = np.clip(np.rint(shown * 100), -limit - 1, limit + 1)

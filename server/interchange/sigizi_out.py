@@ -1,8 +1,8 @@
-"""What leaves as Sigizi's own sheets: the export's columns and the four import templates (domain.md sections 3.1 and 3.2).
+"""Write Sigizi sheets: the export and the four import templates (domain.md sections 3.1 and 3.2).
 
-Headings are theirs to the letter, `Pukesmas` among them. What is not known here is "-" in the export, as theirs has it,
-and blank in a template. The week's seven days of PMT are told only where all or none were eaten: which days it was is not
-kept here; nor is the day on which a course was given first.
+Headings are spelled exactly as in Sigizi, `Pukesmas` included. Unknown values are "-" in the export, as Sigizi writes them,
+and blank in a template. The seven days of a PMT week are filled in only if all or none were eaten, because the single days
+are not stored here; the first day of a course is not stored either.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,9 +24,9 @@ from server.growth.status import (
 )
 from server.interchange.cells import age_on
 from server.interchange.export_rows import (
-    LeavingChild,
-    LeavingVisit,
-    Wanted,
+    ExportChild,
+    ExportQuery,
+    ExportVisit,
     children_of,
     places_of,
     visits,
@@ -52,17 +52,17 @@ Cells = Mapping[str, Value]
 
 
 class ExportSheet(NamedTuple):
-    """One of the sheets: its headings, and what gives its rows."""
+    """A sheet: its headings, the function that gives its rows, and the text of a blank cell."""
 
     headings: tuple[str, ...]
-    rows: Callable[[Session, AppContext, Wanted], Iterator[Cells]]
+    rows: Callable[[Session, AppContext, ExportQuery], Iterator[Cells]]
     blank: str = ""
 
 
 def write(
-    target: IO[bytes], session: Session, hub: AppContext, wanted: Wanted, *, sheet: str, form: str
+    target: IO[bytes], session: Session, hub: AppContext, wanted: ExportQuery, *, sheet: str, form: str
 ) -> int:
-    """Write a sheet; give the number of rows.
+    """Write a sheet; return the number of rows.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def write(
     """
     chosen = SHEETS[sheet]
     rows = (
-        [_given(row.get(heading), chosen.blank) for heading in chosen.headings]
+        [_or_blank(row.get(heading), chosen.blank) for heading in chosen.headings]
         for row in _numbered(chosen.rows(session, hub, wanted))
     )
     if form == "csv":
@@ -79,7 +79,7 @@ def write(
     return write_xlsx(target, chosen.headings, rows, sheet=sheet)
 
 
-def _given(value: Value, blank: str) -> Value:
+def _or_blank(value: Value, blank: str) -> Value:
     return blank if value is None or value == "" else value
 
 
@@ -89,7 +89,7 @@ def _numbered(rows: Iterator[Cells]) -> Iterator[Cells]:
 
 
 def _decimal(whole: int | None, unit: int, places: int) -> str:
-    """Write small units as decimals: no float, and no zeros that nobody measured."""
+    """Write small units as a decimal number without trailing zeros."""
     if whole is None:
         return ""
     text = f"{whole // unit}.{whole % unit:0{places}d}".rstrip("0")
@@ -100,7 +100,7 @@ def _yes(value: bool | None) -> str:
     return "" if value is None else "ya" if value else "tidak"
 
 
-def _parents(child: LeavingChild) -> str:
+def _parents(child: ExportChild) -> str:
     father, mother = child.get("parents", "father") or "-", child.get("parents", "mother") or "-"
     return f"{father} / {mother}" if child.shows_names and (father, mother) != ("-", "-") else ""
 
@@ -108,12 +108,12 @@ def _parents(child: LeavingChild) -> str:
 # -- the export -----------------------------------------------------------------------------------
 
 
-def _export(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _export(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         yield {**_who(visit.child), **_measured(visit), **_scored(visit), **_services(visit)}
 
 
-def _who(child: LeavingChild) -> Cells:
+def _who(child: ExportChild) -> Cells:
     place, shown = child.place, child.shows_names
     return {
         "NIK": child.nik,
@@ -136,7 +136,7 @@ def _who(child: LeavingChild) -> Cells:
     }
 
 
-def _measured(visit: LeavingVisit) -> Cells:
+def _measured(visit: ExportVisit) -> Cells:
     born_on = visit.child.born_on
     return {
         "Usia Saat Ukur": _age(born_on, visit.measured_on) if born_on else "",
@@ -160,7 +160,7 @@ _CODES: Final = {
 }
 
 
-def _scored(visit: LeavingVisit) -> Cells:
+def _scored(visit: ExportVisit) -> Cells:
     oedema = np.array([visit.oedema not in (None, "n")])
     found: dict[str, Value] = {"Naik Berat Badan": visit.gain}
     for index, (heading, codes) in _CODES.items():
@@ -178,7 +178,7 @@ def _scored(visit: LeavingVisit) -> Cells:
     return found
 
 
-def _services(visit: LeavingVisit) -> Cells:
+def _services(visit: ExportVisit) -> Cells:
     given = visit.services
     return {
         "Jml Vit A": "1" if given.get("vitamin_a") else "",
@@ -191,7 +191,7 @@ def _services(visit: LeavingVisit) -> Cells:
 # -- the import templates -------------------------------------------------------------------------
 
 
-def _measurements(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _measurements(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         row: dict[str, Value] = {
             "NIK": visit.child.nik,
@@ -215,7 +215,7 @@ def _measurements(session: Session, hub: AppContext, wanted: Wanted) -> Iterator
         yield row
 
 
-def _identities(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _identities(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for place in places_of(session, hub, wanted):
         for child in children_of(session, hub, wanted, place):
             order, weeks_ = child.get("identity", "birth_order"), child.get("birth", "gestation_weeks")
@@ -238,7 +238,7 @@ def _identities(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[C
             }
 
 
-def _pmt(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _pmt(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for week in weeks(session, hub, wanted):
         eaten, reason = week.result.get("days_eaten"), str(week.course.get("reason") or "")
         daily = {7: "1", 0: "0"}.get(eaten) if eaten is not None else None
@@ -256,7 +256,7 @@ def _pmt(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
         }
 
 
-def _feeding(session: Session, hub: AppContext, wanted: Wanted) -> Iterator[Cells]:
+def _feeding(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Cells]:
     for visit in visits(session, hub, wanted):
         fed: Any = visit.services.get("exclusive_breastfeeding")
         if fed is not None:

@@ -1,10 +1,10 @@
-"""Files that people bring to a page: looked at first, kept sealed meanwhile, then taken step by step or thrown away.
+"""Files uploaded on a page: previewed first and kept sealed, then applied in steps or discarded.
 
 Rules kept here:
-- A file is taken within the area of whoever brought it: rows of other posts are refused, whoever applies it.
-- A run is seen by whom all posts of its area are in scope.
-- A page answers while somebody waits: it takes short files (a regency's month is the command's affair), and takes them in
-  steps of some seconds. Between two steps everything that was taken is stored, so whatever is cut short goes on there.
+- A file is imported within the area of the person who uploaded it: rows of other posts are refused, whoever applies it.
+- A user sees a run if all posts of its area are in the user's scope.
+- Somebody waits for the page, so it accepts short files only (larger files: `posyandu-sync import`) and applies them in
+  steps of a few seconds. Each step stores what it has done, so an interrupted run continues from there.
 """
 
 import time
@@ -42,17 +42,17 @@ from server.review.scope import posts_within
 DISCARDED: Final = "discarded"
 STATES: Final = (WAITING, RUNNING, DONE, DISCARDED)
 PAGE_LIMITS: Final = Limits(bytes=8 * 1024 * 1024, unpacked_bytes=128 * 1024 * 1024, rows=5_000)
-"""Of a file on a page: some five seconds of looking."""
+"""Limits of a file on a page: its preview takes about five seconds."""
 STEP_SECONDS: Final = 3.0
-"""After so long a step stops at the next chunk of rows."""
+"""A step stops at the first end of a chunk after this time."""
 KEPT_DAYS: Final = 30
-"""After so long a file that nobody applied is thrown away, when the next one is brought: it holds names."""
-Accounts = list[dict[str, Any]]
+"""A file that nobody applied is discarded after this time, when the next file is uploaded: it holds names."""
+Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A file that was brought: how far it is, and what became of its rows (by outcome; of those that are done)."""
+    """An uploaded file: its state, and the number of its done rows by outcome. `kept`: the file is still stored."""
 
     id: str
     state: str
@@ -66,17 +66,17 @@ class RunView:
 
     @property
     def waits(self) -> bool:
-        """Say whether it can still be applied or thrown away."""
+        """Whether it can still be applied or discarded."""
         return self.state == WAITING
 
     @property
     def goes_on(self) -> bool:
-        """Say whether it was begun here and can be gone on with."""
+        """Whether it was started from a page and can be continued."""
         return self.state == RUNNING and self.kept
 
     @property
     def done(self) -> int:
-        """How many rows are done."""
+        """Number of rows done."""
         return sum(self.counts.values())
 
     def wire(self) -> dict[str, Any]:
@@ -95,11 +95,11 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class UploadPreview:
-    """What would become of a file, as it stood at a moment: the report (`Report.wire`) and every row's account."""
+    """The result of a dry run at some moment: its report (`ImportReport.wire`) and each row's result (`RowResult.wire`)."""
 
     at: datetime
     report: Mapping[str, Any]
-    accounts: Accounts
+    results: Results
 
 
 def receive(
@@ -112,12 +112,12 @@ def receive(
     actor: str,
     now: datetime,
 ) -> str:
-    """Keep a file for whoever brought it, with what would become of it; give the id of its run. Nothing of it is taken yet.
+    """Store an uploaded file with its preview; return the id of its run. Nothing is imported yet.
 
     Parameters
     ----------
     post_id : the post of all rows, for sheets that name none
-    add_posts : posyandu that are not here are to be added first: for who sees the whole district alone
+    add_posts : add missing posyandu first; only for users who see the whole district, otherwise ignored
 
     Raises
     ------
@@ -125,27 +125,27 @@ def receive(
         `sheet-unreadable` with the reason; `record-unknown` for a post outside the scope.
     """
     with hub.database.reading() as session:
-        if post_id and not _is_mine(session, hub, scope, post_id):
+        if post_id and not _sees_post(session, hub, scope, post_id):
             raise Problem("record-unknown")
     asked = {"post": post_id, "add_posts": add_posts and _is_whole(hub, scope.kind, scope.id)}
-    foreseen = _look(hub, _options(hub, scope.kind, scope.id, asked), content, actor, now)
+    preview = _dry_run(hub, _options(hub, scope.kind, scope.id, asked), content, actor, now)
     run_id = new_id()
     options = _options(hub, scope.kind, scope.id, asked)
     file = base64url(sha256(content + options.key().encode()))
     with hub.database.transaction() as session:
-        _forget_old(session, hub, actor, now)
+        _discard_old(session, hub, actor, now)
         row = run_row(hub, run_id, file, WAITING, options, actor, now)
-        row["sealed"] = _sealed(hub, run_id, asked, foreseen, content)
+        row["sealed"] = _sealed(hub, run_id, asked, preview, content)
         session.execute(insert(table(ImportRun)), [row])
-        details = {"run": run_id, "rows": foreseen.report["rows"], "file": file}
+        details = {"run": run_id, "rows": preview.report["rows"], "file": file}
         _log(session, hub, "import.received", details, actor, now)
     return run_id
 
 
-def _forget_old(session: Session, hub: AppContext, actor: str, now: datetime) -> None:
+def _discard_old(session: Session, hub: AppContext, actor: str, now: datetime) -> None:
     old = and_(ImportRun.state == WAITING, ImportRun.started_at < now - timedelta(days=KEPT_DAYS))
-    mine = select(ImportRun.id).where(ImportRun.district == hub.district, old)
-    for run_id in session.scalars(mine).all():
+    query = select(ImportRun.id).where(ImportRun.district == hub.district, old)
+    for run_id in session.scalars(query).all():
         _discard(session, hub, run_id, actor, now)
 
 
@@ -166,25 +166,25 @@ def run_of(session: Session, hub: AppContext, scope: Scope, run_id: str) -> RunV
 
 
 def runs(session: Session, hub: AppContext, scope: Scope, limit: int = 20) -> list[RunView]:
-    """Give the newest runs in scope."""
+    """Give the newest runs in scope, newest first."""
     newest = _runs(hub).order_by(ImportRun.started_at.desc(), ImportRun.id.desc()).limit(10 * limit)
     found = session.execute(newest).all()
     return [_view(session, hub, run) for run in found if _covers(session, hub, scope, run)][:limit]
 
 
-def foreseen(session: Session, hub: AppContext, run: RunView) -> UploadPreview:
-    """Give what would become of a file that waits, as it stood when it was last looked at.
+def preview(session: Session, hub: AppContext, run: RunView) -> UploadPreview:
+    """Give the last preview of a waiting file.
 
     Raises
     ------
     Problem
-        `import-run-closed`: it is not kept any more.
+        `import-run-closed`: the file is no longer stored.
     """
-    return _kept(session, hub, run)[1]
+    return _unsealed(session, hub, run)[1]
 
 
-def look_again(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> None:
-    """Look at a file that waits as things stand now: posts were added, rows decided, since.
+def renew_preview(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> None:
+    """Renew the preview of a waiting file: posts may have been added and questions decided since.
 
     Raises
     ------
@@ -194,34 +194,34 @@ def look_again(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> N
     if not run.waits:
         raise Problem("import-run-closed")
     with hub.database.reading() as session:
-        asked, _, content = _kept(session, hub, run)
-    found = _look(hub, _options(hub, run.scope_kind, run.scope, asked), content, run.started_by, now)
+        asked, _, content = _unsealed(session, hub, run)
+    preview = _dry_run(hub, _options(hub, run.scope_kind, run.scope, asked), content, run.started_by, now)
     with hub.database.transaction() as session:
-        values = {"sealed": _sealed(hub, run.id, asked, found, content)}
-        mine = (ImportRun.district == hub.district, ImportRun.id == run.id, ImportRun.state == WAITING)
-        session.execute(update(ImportRun).where(*mine).values(**values))
+        values = {"sealed": _sealed(hub, run.id, asked, preview, content)}
+        own = (ImportRun.district == hub.district, ImportRun.id == run.id, ImportRun.state == WAITING)
+        session.execute(update(ImportRun).where(*own).values(**values))
         _log(session, hub, "import.looked-at", {"run": run.id}, actor, now)
 
 
-def rows_in_all(session: Session, hub: AppContext, run: RunView) -> int:
-    """Say how many rows a file has, done or not."""
+def total_rows(session: Session, hub: AppContext, run: RunView) -> int:
+    """Count the rows of a file, done or not."""
     if not run.waits and not run.goes_on:
         return run.done
-    return int(_kept(session, hub, run)[1].report["rows"])
+    return int(_unsealed(session, hub, run)[1].report["rows"])
 
 
 def step(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> ImportReport:
-    """Take a file that waits, or go on with it, for some seconds; `Report.whole` says whether all of it is done.
+    """Apply a waiting or started file for some seconds; `ImportReport.whole` says whether all of it is done.
 
     Raises
     ------
     Problem
-        `import-run-closed`: it was applied or thrown away already.
+        `import-run-closed`: it was applied completely or discarded.
     """
     if not run.waits and not run.goes_on:
         raise Problem("import-run-closed")
     with hub.database.reading() as session:
-        asked, _, content = _kept(session, hub, run)
+        asked, _, content = _unsealed(session, hub, run)
     until = time.monotonic() + STEP_SECONDS
     return import_sheet(
         hub,
@@ -232,12 +232,12 @@ def step(hub: AppContext, run: RunView, *, actor: str, now: datetime) -> ImportR
         now=now,
         limits=PAGE_LIMITS,
         run_id=run.id,
-        enough=lambda: time.monotonic() >= until,
+        should_stop=lambda: time.monotonic() >= until,
     )
 
 
 def discard(session: Session, hub: AppContext, run: RunView, *, actor: str, now: datetime) -> None:
-    """Throw a file away that waits; that it was here stays in the log.
+    """Discard a waiting file; its upload stays in the audit log.
 
     Raises
     ------
@@ -249,78 +249,75 @@ def discard(session: Session, hub: AppContext, run: RunView, *, actor: str, now:
 
 
 def _discard(session: Session, hub: AppContext, run_id: str, actor: str, now: datetime) -> bool:
-    mine = (ImportRun.district == hub.district, ImportRun.id == run_id, ImportRun.state == WAITING)
+    own = (ImportRun.district == hub.district, ImportRun.id == run_id, ImportRun.state == WAITING)
     values = {"state": DISCARDED, "sealed": None, "finished_at": now}
-    done = session.execute(update(ImportRun).where(*mine).values(**values).returning(ImportRun.id)).all()
+    done = session.execute(update(ImportRun).where(*own).values(**values).returning(ImportRun.id)).all()
     if done:
         _log(session, hub, "import.discarded", {"run": run_id}, actor, now)
     return bool(done)
 
 
-def accounts(session: Session, hub: AppContext, run: RunView) -> Accounts:
-    """Give what became of the rows of a run, as far as it came, in the order of the file; of one that waits, what would."""
+def results(session: Session, hub: AppContext, run: RunView) -> Results:
+    """Give the results of a run's rows that are done, in the order of the file; for a waiting run those of its preview."""
     if run.waits:
-        return foreseen(session, hub, run).accounts
+        return preview(session, hub, run).results
     c = table(ImportChunk).c
-    mine = (c.district == hub.district, c.run_id == run.id)
-    found: Accounts = []
-    for chunk in session.execute(select(c.number, c.sealed).where(*mine).order_by(c.number)):
+    own = (c.district == hub.district, c.run_id == run.id)
+    found: Results = []
+    for chunk in session.execute(select(c.number, c.sealed).where(*own).order_by(c.number)):
         packed = hub.vault.unseal_for_district(chunk.sealed, chunk_purpose(hub, run.id, chunk.number))
-        found += [account for _, account in orjson.loads(zlib.decompress(packed))]
-    return sorted(found, key=lambda account: int(account["row"]))
+        found += [result for _, result in orjson.loads(zlib.decompress(packed))]
+    return sorted(found, key=lambda result: int(result["row"]))
 
 
-# -- what is kept of a file ----------------------------------------------------------------------
+# -- the stored file ------------------------------------------------------------------------------
 
 
 def _sealed(
-    hub: AppContext, run_id: str, asked: Mapping[str, Any], found: UploadPreview, content: bytes
+    hub: AppContext, run_id: str, asked: Mapping[str, Any], preview: UploadPreview, content: bytes
 ) -> bytes:
-    """Seal a file with how it is to be taken and what would become of it."""
-    told = {"at": found.at.isoformat(), "report": dict(found.report), "accounts": found.accounts}
-    head = zlib.compress(orjson.dumps({**asked, "foreseen": told}), 1)
+    """Seal a file with its options and its preview."""
+    stored = {"at": preview.at.isoformat(), "report": dict(preview.report), "accounts": preview.results}
+    head = zlib.compress(orjson.dumps({**asked, "foreseen": stored}), 1)
     return hub.vault.seal_for_district(
         len(head).to_bytes(4, "big") + head + content, file_purpose(hub, run_id)
     )
 
 
-def _kept(session: Session, hub: AppContext, run: RunView) -> tuple[dict[str, Any], UploadPreview, bytes]:
-    """Unseal what `_sealed` made."""
+def _unsealed(session: Session, hub: AppContext, run: RunView) -> tuple[dict[str, Any], UploadPreview, bytes]:
+    """Unseal a file: its options, its preview and its content."""
     stored = session.get(ImportRun, (hub.district, run.id))
     if stored is None or stored.sealed is None:
         raise Problem("import-run-closed")
     whole = hub.vault.unseal_for_district(stored.sealed, file_purpose(hub, run.id))
     end = 4 + int.from_bytes(whole[:4], "big")
     asked = orjson.loads(zlib.decompress(whole[4:end]))
-    told = asked.pop("foreseen")
-    return (
-        asked,
-        UploadPreview(datetime.fromisoformat(told["at"]), told["report"], told["accounts"]),
-        whole[end:],
-    )
+    made = asked.pop("foreseen")
+    preview = UploadPreview(datetime.fromisoformat(made["at"]), made["report"], made["accounts"])
+    return asked, preview, whole[end:]
 
 
-def _look(hub: AppContext, options: Options, content: bytes, actor: str, now: datetime) -> UploadPreview:
-    found: Accounts = []
+def _dry_run(hub: AppContext, options: Options, content: bytes, actor: str, now: datetime) -> UploadPreview:
+    found: Results = []
 
-    def each(some: Sequence[Mapping[str, Any]]) -> None:
-        found.extend(dict(account) for account in some)
+    def collect(some: Sequence[Mapping[str, Any]]) -> None:
+        found.extend(dict(result) for result in some)
 
     try:
         report = import_sheet(
-            hub, content, options, apply=False, actor=actor, now=now, each=each, limits=PAGE_LIMITS
+            hub, content, options, apply=False, actor=actor, now=now, on_results=collect, limits=PAGE_LIMITS
         )
     except SheetUnreadable as error:
         raise Problem("sheet-unreadable", reason=str(error)) from error
-    return UploadPreview(now, report.wire(), sorted(found, key=lambda account: int(account["row"])))
+    return UploadPreview(now, report.wire(), sorted(found, key=lambda result: int(result["row"])))
 
 
 def _options(hub: AppContext, kind: str, scope: str, asked: Mapping[str, Any]) -> Options:
     allowed = None
     if not _is_whole(hub, kind, scope):
         with hub.database.reading() as session:
-            whose = Scope(kind, scope, shows_names=True)
-            allowed = frozenset(session.scalars(select(HealthPost.id).where(posts_within(hub, whose))))
+            area = Scope(kind, scope, shows_names=True)
+            allowed = frozenset(session.scalars(select(HealthPost.id).where(posts_within(hub, area))))
     return Options(str(asked["post"]), bool(asked["add_posts"]), kind, scope, allowed)
 
 
@@ -331,7 +328,7 @@ def _is_whole(hub: AppContext, kind: str, scope: str) -> bool:
     return kind == "district" and scope == hub.district
 
 
-def _is_mine(session: Session, hub: AppContext, scope: Scope, post_id: str) -> bool:
+def _sees_post(session: Session, hub: AppContext, scope: Scope, post_id: str) -> bool:
     if not UUID_TEXT.fullmatch(post_id):
         return False
     own = select(HealthPost.id).where(posts_within(hub, scope), HealthPost.id == post_id)
@@ -339,7 +336,7 @@ def _is_mine(session: Session, hub: AppContext, scope: Scope, post_id: str) -> b
 
 
 def _runs(hub: AppContext) -> "Select[*tuple[Any, ...]]":
-    """Select runs without the files themselves."""
+    """Select runs without the stored files."""
     c = ImportRun
     return select(
         *(c.id, c.state, c.scope_kind, c.scope, c.counts, c.started_by, c.started_at, c.finished_at),
@@ -353,10 +350,10 @@ def _covers(session: Session, hub: AppContext, scope: Scope, run: Any) -> bool:
         return True
     if (scope.kind, scope.id) == (run.scope_kind, run.scope):
         return True
-    theirs = set(session.scalars(select(HealthPost.id).where(posts_within(hub, scope))))
-    whose = Scope(run.scope_kind, run.scope, shows_names=False)
-    needed = set(session.scalars(select(HealthPost.id).where(posts_within(hub, whose))))
-    return bool(needed) and needed <= theirs
+    visible = set(session.scalars(select(HealthPost.id).where(posts_within(hub, scope))))
+    area = Scope(run.scope_kind, run.scope, shows_names=False)
+    needed = set(session.scalars(select(HealthPost.id).where(posts_within(hub, area))))
+    return bool(needed) and needed <= visible
 
 
 def _view(session: Session, hub: AppContext, run: Any) -> RunView:
@@ -370,7 +367,7 @@ def _view(session: Session, hub: AppContext, run: Any) -> RunView:
 
 
 def file_purpose(hub: AppContext, run_id: str) -> str:
-    """Name what the seal of a file that waits is bound to."""
+    """Give the purpose that a waiting file is sealed for."""
     return f"import-file/{hub.district}/{run_id}"
 
 

@@ -95,7 +95,7 @@ def _step(what: str, directory: str, url: str) -> None:
         actor="operator",
         now=NOW,
         workers=2,
-        tell=lambda done, _total: told.append(done),
+        progress=lambda done, _total: told.append(done),
     )
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

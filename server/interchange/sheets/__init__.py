@@ -1,11 +1,11 @@
-"""A spreadsheet as it came, whatever it calls itself -> rows of cells, one after another. Hides the file formats.
+"""Read the rows of a spreadsheet of any format, one after another. Hides the file formats.
 
 Rules kept here:
-- What a file is, its first bytes say, never its name: `.xls` from Sigizi is HTML more often than not.
-- Nothing is believed: the sizes that a zip announces, references outside the sheet, entities. What a file may
-  cost is bounded (`Limits`) and checked while it is read, so a small file cannot grow into a large one.
-- A cell keeps what kind of thing it was: a number that the sheet shows as a date comes as a moment, or a 9.5 that
-  Excel took for the ninth of May could not be told from a date.
+- The first bytes of a file decide its format, not its name: an `.xls` from Sigizi is usually HTML.
+- Nothing in a file is trusted: neither the sizes that a zip states, nor references out of the sheet, nor entities. The cost
+  of a file is limited (`Limits`) and checked while it is read, so a small file cannot unpack to a huge one.
+- A cell keeps its type: a number that the sheet shows as a date is given as a datetime, so that a 9.5 that Excel turned into
+  9 May can be told from a number.
 """
 
 import csv
@@ -19,8 +19,7 @@ from typing import Final
 from server.interchange.sheets.xlsx_reader import read_xlsx
 
 Cell = str | float | datetime | time
-"""As it was in the sheet; "" for an empty one. Numbers are finite floats, whole ones too, as they are to a
-spreadsheet."""
+"""A cell as in the sheet; "" if empty. Numbers are finite floats, as in a spreadsheet, whole numbers too."""
 Cells = Sequence[Cell]
 
 DELIMITERS: Final = ";,\t"
@@ -28,17 +27,17 @@ _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\
 
 
 class SheetUnreadable(ValueError):
-    """A file is no sheet, or more than we take. The text says why and what to do, in both languages."""
+    """A file is not a sheet, or exceeds the limits. The text says why and what to do, in both languages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a file is taken.
+    """The largest file that is read.
 
     Parameters
     ----------
-    bytes : of the file; `unpacked_bytes` : of what a zip holds, all parts together
-    rows, columns : of the sheet; `cell` : characters of one cell
+    bytes : of the file; `unpacked_bytes` : of all parts of a zip together
+    rows, columns : of the sheet; `cell` : characters in one cell
     """
 
     bytes: int = 128 * 1024 * 1024
@@ -49,16 +48,16 @@ class Limits:
 
 
 def read_rows(content: bytes, limits: Limits | None = None) -> Iterator[tuple[int, Cells]]:
-    """Give the rows of the first sheet with their numbers, as a spreadsheet counts them from 1; empty rows are left out.
+    """Give the rows of the first sheet with their numbers, counted from 1 as in a spreadsheet; empty rows are left out.
 
     Parameters
     ----------
-    content : a file: XLSX, HTML (what many a `.xls` is), or text with `;`, `,` or tabs between the cells
+    content : a file: XLSX, HTML (as many `.xls` are), or text with `;`, `,` or tabs between the cells
 
     Raises
     ------
-    Unreadable
-        No sheet, a broken one, or more than the limits allow; raised while rows are taken, too.
+    SheetUnreadable
+        It is not a sheet, is broken, or exceeds the limits; raised while rows are read, too.
     """
     limits = limits or Limits()
     if len(content) > limits.bytes:
@@ -89,7 +88,7 @@ def _rows(content: bytes, limits: Limits) -> Iterator[tuple[int, Cells]]:
 
 
 def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tuple[int, Cells]]:
-    """Pass rows on, and stop at what is too much; blanks at a row's end are no cells."""
+    """Pass rows on without blank cells at the end and without empty rows; raise SheetUnreadable beyond the limits."""
     count = 0
     for number, cells in rows:
         width = len(cells)
@@ -116,7 +115,7 @@ def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tupl
 
 
 def _text(content: bytes) -> str:
-    """Decode: by its byte order mark, else UTF-8, else what Windows writes in Indonesia (1252)."""
+    """Decode by the byte order mark, else as UTF-8, else as Windows-1252 (used by Windows in Indonesia)."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
@@ -129,9 +128,9 @@ def _text(content: bytes) -> str:
 
 
 def _delimited(text: str, limits: Limits) -> Iterator[tuple[int, Cells]]:
-    """Read rows of text; the delimiter is whichever the first lines have most of."""
+    """Read rows of text; the delimiter is the one that is most frequent in the first lines."""
     head = "\n".join(text[:20_000].splitlines()[:20])
-    hinted = re.match(r"sep=(.)\r?\n", text)  # Excel's own hint stands in the first line
+    hinted = re.match(r"sep=(.)\r?\n", text)  # Excel may name the delimiter in the first line
     delimiter = hinted[1] if hinted else max(DELIMITERS, key=head.count)
     csv.field_size_limit(max(csv.field_size_limit(), limits.cell + 1))
     reader = csv.reader(_lines(text), delimiter=delimiter)
@@ -158,8 +157,8 @@ def _lines(text: str) -> Iterator[str]:
 # -- HTML -----------------------------------------------------------------------------------------
 
 
-class _Table(HTMLParser):
-    """Takes the rows out of HTML as they are closed; a table within a cell is part of the cell's text."""
+class _TableParser(HTMLParser):
+    """Collects the rows of HTML tables as they end; a table within a cell is part of the cell's text."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -196,7 +195,7 @@ class _Table(HTMLParser):
             self._cell.append(data)
 
     def end(self) -> None:
-        """Close what the file left open."""
+        """Close a row that the file left open."""
         self._close_row()
 
     def _close_cell(self) -> None:
@@ -213,7 +212,7 @@ class _Table(HTMLParser):
 
 
 def _html(text: str) -> Iterator[tuple[int, Cells]]:
-    table, number = _Table(), 0
+    table, number = _TableParser(), 0
     for start in range(0, len(text), 65_536):
         table.feed(text[start : start + 65_536])
         for row in table.done:

@@ -1,15 +1,13 @@
-"""Rows -> XLSX or CSV, a row at a time. Hides the formats, and keeps what people typed from being run as a formula.
+"""Write rows as XLSX or CSV, one row at a time. Hides the formats. Text is never run as a formula.
 
 Rules kept here:
-- In XLSX text is text: a cell of it is never a formula, whatever it begins with. Numbers are numbers, days are days.
-- In CSV a text that a spreadsheet would run (= + - @, a tab or a carriage return first) has an apostrophe before it; a
-  number such as -2.31 and a lone "-" are left as they are.
-- Memory does not grow with the rows. Standard library only: XlsxWriter takes some 19 s for 100,000 rows of 39 cells (two
-  cores, busy), and nothing of what it can do beyond this is needed.
+- In XLSX, text is written as text, never as a formula, whatever it starts with. Numbers and dates keep their type.
+- In CSV, text that a spreadsheet would run as a formula is made safe by `server.tabular`.
+- Memory does not grow with the number of rows. Standard library only: XlsxWriter takes about 19 s for 100,000 rows of 39
+  cells (two busy cores), and its other features are not needed.
 """
 
-import csv
-import io
+import codecs
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -19,7 +17,7 @@ from decimal import Decimal
 from typing import IO, Final
 from xml.sax.saxutils import escape
 
-from server.tabular import spreadsheet_safe
+from server.tabular import csv_line
 
 Value = str | int | float | Decimal | date | None
 
@@ -48,36 +46,26 @@ _STYLES: Final = (
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
 )
 _DAY, _BOLD, _TEXT, _BOLD_LINES, _LINES = 1, 2, 3, 4, 5
-"""Places in the list of cell styles above."""
+"""Indices in the list of cell styles above."""
 _PRINTED: Final = '<pageSetup paperSize="9" orientation="landscape" fitToWidth="1" fitToHeight="0"/>'
-"""On A4, as many pages long as it takes."""
+"""A4 landscape, one page wide, any number of pages long."""
 
 
 def write_csv(target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]]) -> int:
-    """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; give the number of rows."""
-    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=True)
-    writer, count = csv.writer(text, lineterminator="\r\n"), 0
-    writer.writerow(headings)
+    """Write CSV: UTF-8 with a byte order mark (or Excel guesses 1252), commas, decimal points; return the number of rows."""
+    target.write(codecs.BOM_UTF8 + csv_line(headings).encode())
+    count = 0
     for row in rows:
-        writer.writerow([_text(value) for value in row])
+        target.write(csv_line(row).encode())
         count += 1
-    text.detach()
     return count
 
 
-def _text(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return str(spreadsheet_safe(value))
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """One sheet of a workbook: bold headings that stay, and rows. `widths` in letters, the last for all that follow.
+class WorkbookSheet:
+    """One sheet of a workbook: bold, frozen headings, and rows. `widths` in characters; the last is for all further columns.
 
-    One `to_read`, rather than to be taken in by a program, breaks long texts into lines and is printed as wide as a page.
+    A sheet `to_read` by people wraps long texts and prints one page wide; other sheets are for programs.
     """
 
     title: str
@@ -90,32 +78,32 @@ class Leaf:
 def write_xlsx(
     target: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Value]], *, sheet: str = "Sheet1"
 ) -> int:
-    """Write a workbook of one sheet (ECMA-376, transitional) with bold headings that stay; give the number of rows."""
-    return write_workbook(target, [Leaf(sheet, headings, rows)])
+    """Write a workbook of one sheet (ECMA-376, transitional) with bold, frozen headings; return the number of rows."""
+    return write_workbook(target, [WorkbookSheet(sheet, headings, rows)])
 
 
-def write_workbook(target: IO[bytes], leaves: Sequence[Leaf]) -> int:
-    """Write a workbook of several sheets with titles that differ; give the number of rows of all together."""
+def write_workbook(target: IO[bytes], sheets: Sequence[WorkbookSheet]) -> int:
+    """Write a workbook of several sheets, each with its own title; return the number of all rows."""
     total = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as parts:
-        for name, content in _parts([leaf.title for leaf in leaves]):
+        for name, content in _parts([sheet.title for sheet in sheets]):
             parts.writestr(_entry(name), content)
-        for number, leaf in enumerate(leaves, 1):
-            letters, count = [_letters(column) for column in range(max(len(leaf.headings), 1))], 0
+        for number, sheet in enumerate(sheets, 1):
+            letters, count = [_letters(column) for column in range(max(len(sheet.headings), 1))], 0
             with parts.open(_entry(f"xl/worksheets/sheet{number}.xml"), "w", force_zip64=True) as part:
-                bold, plain = (_BOLD_LINES, _LINES) if leaf.to_read else (_BOLD, _TEXT)
-                part.write(_sheet_head(len(letters), leaf).encode())
-                part.write(_row(1, letters, leaf.headings, bold))
-                for count, row in enumerate(leaf.rows, 1):
+                bold, plain = (_BOLD_LINES, _LINES) if sheet.to_read else (_BOLD, _TEXT)
+                part.write(_sheet_head(len(letters), sheet).encode())
+                part.write(_row(1, letters, sheet.headings, bold))
+                for count, row in enumerate(sheet.rows, 1):
                     part.write(_row(count + 1, letters, row, plain))
-                part.write(f"</sheetData>{_PRINTED if leaf.to_read else ''}</worksheet>".encode())
+                part.write(f"</sheetData>{_PRINTED if sheet.to_read else ''}</worksheet>".encode())
             total += count
     return total
 
 
-def _sheet_head(columns: int, leaf: Leaf) -> str:
-    widths = leaf.widths
-    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if leaf.to_read else ""
+def _sheet_head(columns: int, sheet: WorkbookSheet) -> str:
+    widths = sheet.widths
+    fits = '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>' if sheet.to_read else ""
     pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
     each = [
         f'<col min="{number}" max="{number}" width="{width}" customWidth="1"/>'
@@ -159,7 +147,7 @@ def _letters(column: int) -> str:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """Name a part, at a fixed time: equal rows give equal bytes."""
+    """Make the zip entry of a part, with a fixed time: equal rows give equal bytes."""
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry

@@ -1,12 +1,11 @@
-"""XLSX -> rows, while it is unpacked: ECMA-376 as far as reading values needs it. Standard library only.
+"""Read the rows of an XLSX file while it is unpacked: the part of ECMA-376 that values need. Standard library only.
 
-A reader of our own, because the quick ones hold a sheet whole and as a full rectangle (python-calamine: 370 MB for 100,000
-rows of 39 cells, and two cells in opposite corners cost gigabytes). This one takes a row's memory beside the strings, and
+Why our own reader: the fast libraries hold a whole sheet in memory as a full rectangle (python-calamine: 370 MB for 100,000
+rows of 39 cells; two cells in opposite corners cost gigabytes). This one holds the shared strings and one block of rows, and
 refuses every DOCTYPE.
 
-expat reads the file, and alone says whether it is well-formed. Rows that are spelled as spreadsheet programs spell them are
-taken out of the bytes before it sees them (`_PlainRows`), which is several times as fast; whatever is spelled otherwise is
-left to it.
+expat parses the file and alone decides whether it is well-formed. Rows written the way spreadsheet programs write them
+(plain rows) are read from the bytes directly (`_PlainRows`), several times as fast; all other rows are left to expat.
 """
 
 import re
@@ -27,20 +26,20 @@ _DATE_FORMATS: Final = frozenset((*range(14, 23), *range(27, 37), *range(45, 48)
 """Built-in number formats that show a date or time (ECMA-376 part 1, 18.8.30)."""
 _NO_DATE: Final = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 _PREFIXED: Final = re.compile(rb"<[A-Za-z0-9_]+:(?:worksheet|sst|styleSheet|workbook|Relationships)[\s>]")
-"""Nearly no file has its elements prefixed; some do, and asking of each name costs a third of the time."""
+"""A file whose elements have a namespace prefix, which is rare; checking each name would take a third of the time."""
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 _DATA: Final = b"<sheetData>"
 _ROW_END: Final = b"</row>"
 _TEXT: Final = r"([^<&\x00-\x08\x0b-\x1f\ufffe\uffff]*+)"
-"""Letters that mean themselves in XML; a carriage return does not."""
+"""Characters that stand for themselves in XML; a carriage return does not."""
 _PLAIN_ROW: Final = re.compile(r'\s*<row(?: r="([0-9]{1,7})")?(?: [^<>&]*)?(?<!/)>')
 _PLAIN_CELL: Final = re.compile(
     r'(<c(?: r="([A-Z]{1,3}+)[0-9]{1,7}+")?+(?: s="([0-9]{1,9}+)")?+(?: t="([A-Za-z]{1,9}+)")?+'
     rf'(?:><(?:(v)>{_TEXT}</v|is><(t)(?: xml:space="preserve")?+>{_TEXT}</t></is)></c>|/>|></c>))'
 )
-"""The whole of it; its column, style and kind; `v` and its value; `t` and its text. It never tries a second time (`+`)."""
+"""Groups: the whole cell; column, style, type; `v` and its value; `t` and its text. Possessive (`+`): no backtracking."""
 _MOST_HELD: Final = 4 * BLOCK
-"""Bytes of a row that is waited for; a longer one is left to expat, which needs not hold it."""
+"""Most bytes of an incomplete row that are held back; expat gets a longer row piece by piece."""
 
 Refusal = type[ValueError]
 
@@ -52,8 +51,9 @@ def read_xlsx(
 
     Parameters
     ----------
-    most_unpacked : bytes that all parts which are read may unpack to, together
-    refusal : makes the exception that is raised for a file that cannot or must not be read
+    most_unpacked : most bytes of all read parts together, unpacked
+    most_columns : most columns of a row
+    refusal : class of the exception that is raised for a file that cannot be read or exceeds a limit
     """
     try:
         with zipfile.ZipFile(BytesIO(content)) as parts:
@@ -66,7 +66,7 @@ def read_xlsx(
             f" / a broken, password-protected or cut off .xlsx: save it again without a password ({type(error).__name__})"
         ) from error
     except expat.ExpatError as error:
-        why = expat.ErrorString(error.code)  # it counts no lines that it was not given
+        why = expat.ErrorString(error.code)  # its line numbers are wrong: it does not get plain rows
         raise refusal(
             f"isi .xlsx rusak (XML): simpan ulang / the .xlsx is broken (XML): save it again ({why})"
         ) from error
@@ -77,6 +77,8 @@ def read_xlsx(
 
 
 class _Workbook:
+    """An opened file: finds the first sheet, the shared strings and the date styles, and parses the sheet."""
+
     def __init__(
         self, parts: zipfile.ZipFile, most_unpacked: int, most_columns: int, refusal: Refusal
     ) -> None:
@@ -93,7 +95,7 @@ class _Workbook:
         yield from reading.taken()
 
     def _first_sheet(self) -> tuple[str, bool]:
-        """Find the first sheet's part, and from which day its dates are counted."""
+        """Find the part of the first sheet, and whether dates are counted from 1904."""
         found: dict[str, Any] = {"sheet": None, "since_1904": False}
         targets: dict[str, str] = {}
 
@@ -117,11 +119,12 @@ class _Workbook:
         return (target[1:] if target.startswith("/") else f"xl/{target}"), bool(found["since_1904"])
 
     def _strings(self) -> list[str]:
+        """Read the shared strings, without phonetic hints."""
         if "xl/sharedStrings.xml" not in self._names:
             return []
         strings: list[str] = []
         parts: list[str] = []
-        state = {"within": False, "aside": 0}
+        state = {"in_text": False, "phonetic": 0}
 
         def start(name: str, _given: dict[str, str]) -> None:
             if name == "si":
@@ -129,20 +132,20 @@ class _Workbook:
                 if len(strings) >= MOST_STRINGS:
                     raise self._refusal("terlalu banyak teks di .xlsx / too many strings in the .xlsx")
             elif name in ("rPh", "phoneticPr"):
-                state["aside"] += 1
+                state["phonetic"] += 1
             elif name == "t":
-                state["within"] = not state["aside"]
+                state["in_text"] = not state["phonetic"]
 
         def end(name: str) -> None:
             if name == "si":
                 strings.append("".join(parts).strip())
             elif name in ("rPh", "phoneticPr"):
-                state["aside"] -= 1
+                state["phonetic"] -= 1
             elif name == "t":
-                state["within"] = False
+                state["in_text"] = False
 
         def text(data: str) -> None:
-            if state["within"]:
+            if state["in_text"]:
                 parts.append(data)
 
         for _ in self._parse("xl/sharedStrings.xml", start, end, text):
@@ -150,26 +153,26 @@ class _Workbook:
         return strings
 
     def _date_styles(self) -> list[bool]:
-        """Say for each cell style whether it shows a date or time."""
+        """Find out for each cell style whether it shows a date or time."""
         if "xl/styles.xml" not in self._names:
             return []
         custom: dict[int, bool] = {}
         styles: list[bool] = []
-        within = [False]
+        in_styles = [False]
 
         def start(name: str, given: dict[str, str]) -> None:
             if name == "numFmt":
                 shown = _NO_DATE.sub("", given.get("formatCode", "")).lower()
                 custom[_whole(given.get("numFmtId"))] = bool(re.search("[dmyhs]", shown))
             elif name == "cellXfs":
-                within[0] = True
-            elif name == "xf" and within[0]:
+                in_styles[0] = True
+            elif name == "xf" and in_styles[0]:
                 kind = _whole(given.get("numFmtId"))
                 styles.append(custom.get(kind, kind in _DATE_FORMATS))
 
         def end(name: str) -> None:
             if name == "cellXfs":
-                within[0] = False
+                in_styles[0] = False
 
         for _ in self._parse("xl/styles.xml", start, end):
             pass
@@ -183,14 +186,14 @@ class _Workbook:
         text: Callable[[str], None] | None = None,
         sheet: "_Sheet | None" = None,
     ) -> Iterator[None]:
-        """Parse a part block by block; control comes back after each. `sheet` takes its plain rows itself."""
+        """Parse a part block by block, and yield after each block. `sheet` gets its plain rows without expat."""
         parser = expat.ParserCreate(namespace_separator=None)
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = text
         parser.StartDoctypeDeclHandler = self._doctype
         if self._parts.getinfo(part).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            # the others unpack without a bound, and no spreadsheet program writes them
+            # other methods unpack without a limit, and no spreadsheet program uses them
             raise zipfile.BadZipFile(part)
         plain = _PlainRows(parser, sheet) if sheet else None
         with self._parts.open(part) as opened:
@@ -225,7 +228,7 @@ class _Workbook:
 
 
 def _local(start: Callable[[str, dict[str, str]], None]) -> Callable[[str, dict[str, str]], None]:
-    """Pass names on without their prefix."""
+    """Wrap a handler: remove the prefix from names."""
     return lambda name, given: start(name.rpartition(":")[2] if ":" in name else name, given)
 
 
@@ -238,21 +241,21 @@ def _whole(text: str | None) -> int:
 
 
 class _PlainRows:
-    """Hands a sheet's bytes to expat, all but the rows that it may take itself.
+    """Feeds a sheet's bytes to expat, except for plain rows, which it reads itself.
 
-    It may where expat stands between two rows and nowhere else: where the tag whose bytes it was given last is the tag that
-    it told of last. Not so within a comment that holds what looks like rows.
+    It may do so only while expat is between two rows: the last tag that expat was fed must be the last tag that expat has
+    reported. Inside a comment with text like rows this is not so.
     """
 
     def __init__(self, parser: Any, sheet: "_Sheet") -> None:
         self._parser, self._sheet = parser, sheet
         self._fed = 0
-        self._told, self._readable = -1, True
-        sheet.on_row = self._tell
+        self._reported, self._readable = -1, True
+        sheet.on_row = self._on_row
         parser.XmlDeclHandler = self._declared
 
     def feed(self, data: bytes) -> bytes:
-        """Read what can be read by now; give back what is to come again, before the next block."""
+        """Read as much as possible; return the bytes to be put before the next block."""
         at = 0
         tag = _ROW_END if self._fed else _DATA
         while True:
@@ -270,39 +273,39 @@ class _PlainRows:
                 return b""
 
     def _between(self, tag: bytes) -> bool:
-        return self._readable and self._told >= 0 and self._told == self._fed - len(tag)
+        return self._readable and self._reported >= 0 and self._reported == self._fed - len(tag)
 
     def _take(self, data: bytes, at: int) -> int:
-        """Take rows as long as they are plain; give where the first stands that is not."""
+        """Read rows as long as they are plain; return the position of the first that is not."""
         while (end := data.find(_ROW_END, at)) >= 0 and self._sheet.plain_row(data[at:end].decode()):
             at = end + len(_ROW_END)
         return at
 
-    def _tell(self) -> None:
-        self._told = self._parser.CurrentByteIndex
+    def _on_row(self) -> None:
+        self._reported = self._parser.CurrentByteIndex
 
     def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
         self._readable = encoding is None or encoding.lower() in ("utf-8", "us-ascii")
 
 
 class _Sheet:
-    """Collects a sheet's rows as its elements come by."""
+    """Collects the rows of a sheet from expat's events, or from the text of plain rows."""
 
     def __init__(
         self, strings: list[str], dates: list[bool], since_1904: bool, columns: int, refusal: Refusal
     ) -> None:
         self._strings, self._dates, self._columns, self._refusal = strings, dates, columns, refusal
-        self._zero = datetime(1904, 1, 1) if since_1904 else datetime(1899, 12, 30)  # noqa: DTZ001  # a sheet has no zone
+        self._zero = datetime(1904, 1, 1) if since_1904 else datetime(1899, 12, 30)  # noqa: DTZ001  # a sheet has no time zone
         self._done: list[tuple[int, list[Any]]] = []
         self._number, self._row = 0, list[Any]()
         self._kind, self._style, self._at = "n", "0", 0
         self._parts: list[str] | None = None
         self._letters: dict[str, int] = {}
         self.on_row: Callable[[], None] = lambda: None
-        """Called where rows may follow: before the first of them, and after each."""
+        """Called wherever a row may follow: before the first row and after each row."""
 
     def taken(self) -> list[tuple[int, list[Any]]]:
-        """Give the rows that are whole, once."""
+        """Return the complete rows, each only once."""
         done, self._done = self._done, []
         return done
 
@@ -336,13 +339,13 @@ class _Sheet:
             self.on_row()
 
     def plain_row(self, text: str) -> bool:
-        """Take a row, from behind the one before it to before its end tag, if it is spelled the plain way."""
+        """Read the text of a row without its end tag if it is a plain row; say whether it is."""
         opening = _PLAIN_ROW.match(text)
         if opening is None:
             return False
         cells = _PLAIN_CELL.findall(text, opening.end())
         if opening.end() + sum([len(cell[0]) for cell in cells]) != len(text):
-            return False  # something stands between them
+            return False  # there is something between the cells
         number = int(opening[1] or 0)
         self._number = number if number > 0 else self._number + 1
         row: list[Any] = []
@@ -365,7 +368,7 @@ class _Sheet:
         return True
 
     def _place(self, reference: str | None) -> int:
-        """Give the column of a cell from 0; without a reference it follows the one before."""
+        """Give the column index of a cell; a cell without a reference follows the cell before it."""
         if reference is None:
             return len(self._row)
         letters = reference.rstrip("0123456789")
@@ -378,7 +381,7 @@ class _Sheet:
         return at
 
     def _column(self, letters: str) -> int:
-        """Give the column that letters name, and remember it."""
+        """Convert column letters to an index, and remember it."""
         at = 0
         for letter in letters:
             at = at * 26 + ord(letter) - 64
@@ -410,11 +413,11 @@ class _Sheet:
             return moment_of(number_, self._zero) if shown_as_date else number_
         if kind == "b":
             return "ya" if text == "1" else "tidak"
-        return text.strip()  # "str" of a formula, "e" of an error such as #N/A, "d" of ISO text
+        return text.strip()  # "str": text of a formula; "e": an error such as #N/A; "d": ISO date as text
 
 
 def _put(row: list[Any], at: int, cell: Any, *, of_inline: bool) -> None:
-    """Put a cell where it belongs; a text may come in several parts."""
+    """Put a cell at its index; an inline text may come in several parts."""
     if len(row) <= at:
         row.extend([""] * (at + 1 - len(row)))
     row[at] = row[at] + cell if of_inline and isinstance(row[at], str) else cell

@@ -107,7 +107,7 @@ class SigiziReader:
             return None
         try:
             found = read(self._cells[what])
-        except cells.Wrong as error:
+        except cells.CellError as error:
             self._refuse(row, what, error.rule)
             return None
         if found is None:
@@ -121,7 +121,7 @@ class SigiziReader:
             return None
         try:
             return cells.choice(self._cells[what], words, rule)
-        except cells.Wrong as error:
+        except cells.CellError as error:
             self._refuse(row, what, error.rule)
             return None
 
@@ -131,14 +131,14 @@ class SigiziReader:
             return None
         try:
             return cells.choice(self._cells[what], words, "ignored")
-        except cells.Wrong:
+        except cells.CellError:
             row.notes.append("ignored")
             return None
 
     def _day(self, row: SigiziRow, what: str) -> cells.CellDate | None:
         try:
             found = cells.day(self._cell(what))
-        except cells.Wrong as error:
+        except cells.CellError as error:
             self._refuse(row, what, error.rule)
             return None
         if found is None:
@@ -295,7 +295,7 @@ class SigiziReader:
                 continue
             try:
                 value = cells.number(self._cells[index]) if text else None
-            except cells.Wrong:
+            except cells.CellError:
                 row.notes.append("ignored")
                 continue
             row.scores[index] = None if value is None else float(value)
@@ -427,7 +427,7 @@ def _whole(cell: Cell) -> cells.Number | None:
     if value is None:
         return None
     if value != int(value):
-        raise cells.Wrong("not-whole")
+        raise cells.CellError("not-whole")
     return cells.Number(int(value))
 
 

@@ -58,8 +58,8 @@ def _told(run_id: str) -> Response:
     limit, offset = parse_int("limit", 1, MOST_ROWS, MOST_ROWS), parse_int("offset", 0, 10_000_000, 0)
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), run_id)
-        foreseen = uploads.foreseen(session, hub(), run) if run.waits else None
-        found = foreseen.accounts if foreseen else uploads.accounts(session, hub(), run)
+        foreseen = uploads.preview(session, hub(), run) if run.waits else None
+        found = foreseen.results if foreseen else uploads.results(session, hub(), run)
     rows = chosen(found, interchange.which("rows"))
     return jsonify(
         run=run.wire(),
@@ -84,7 +84,7 @@ def change_import(run_id: Any, action: str) -> Response:
     if action == "apply":
         return jsonify(uploads.step(hub(), run, actor=who, now=now).wire())
     if action == "look":
-        uploads.look_again(hub(), run, actor=who, now=now)
+        uploads.renew_preview(hub(), run, actor=who, now=now)
         return _told(run.id)
     with hub().database.transaction() as session:
         uploads.discard(session, hub(), run, actor=who, now=now)

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.interchange import cases, export_rows, report_text, uploads
-from server.interchange.export_formats import FORMS, Leaving, leave
+from server.interchange.export_formats import FORMS, ExportFormat, write_export
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
 from server.interchange.refusals import QUESTIONS, words_of
 from server.review import Scope
@@ -237,9 +237,9 @@ def one_run(run_id: Any) -> Answer:
     number, asked = parse_int("hal", 1, 100_000, 1), which("tampil")
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
-        foreseen = uploads.foreseen(session, hub(), run) if run.waits else None
-        found = foreseen.accounts if foreseen else uploads.accounts(session, hub(), run)
-        total = uploads.rows_in_all(session, hub(), run)
+        foreseen = uploads.preview(session, hub(), run) if run.waits else None
+        found = foreseen.results if foreseen else uploads.results(session, hub(), run)
+        total = uploads.total_rows(session, hub(), run)
         waiting = cases.waiting(session, hub(), scope(), run.id)
     rows = report_text.chosen(found, asked)
     return render_template(
@@ -248,7 +248,7 @@ def one_run(run_id: Any) -> Answer:
         foreseen=foreseen,
         counts=foreseen.report["outcomes"] if foreseen else run.counts,
         total=total,
-        needing=len(report_text.concerning(found)),
+        needing=len(report_text.needing_attention(found)),
         reasons=report_text.reasons(found),
         notes=report_text.notes(found),
         rows=rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
@@ -267,7 +267,7 @@ def rows_as_file(run_id: Any) -> Response:
     """Give what became of the rows, as a file: by number, without names."""
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
-        found = uploads.accounts(session, hub(), run)
+        found = uploads.results(session, hub(), run)
     content = report_text.as_csv(report_text.chosen(found, which("tampil")))
     response = Response("\ufeff" + content, mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="baris.csv"'
@@ -285,7 +285,7 @@ def change_run(run_id: Any) -> Answer:
         report = uploads.step(hub(), run, actor=who, now=now)
         going_on = None if report.whole else "1"
     elif asked == "lihat":
-        uploads.look_again(hub(), run, actor=who, now=now)
+        uploads.renew_preview(hub(), run, actor=who, now=now)
     elif asked == "buang":
         with hub().database.transaction() as session:
             uploads.discard(session, hub(), run, actor=who, now=now)
@@ -408,12 +408,12 @@ def send(
     if not timedelta(0) <= last - first <= timedelta(days=366 * LONGEST_YEARS):
         raise Problem("days-unfit", years=LONGEST_YEARS)
     now, target = datetime.now(UTC), io.BytesIO()
-    asked, whose = Leaving(form, "csv" if as_csv else "xlsx"), scope()
+    asked, whose = ExportFormat(form, "csv" if as_csv else "xlsx"), scope()
     if anonymous:
         whose = replace(whose, shows_names=False)
     within = Scope(*area, shows_names=False) if area else None
-    wanted = export_rows.Wanted(whose, first, last, full_nik=full_nik, area=within)
-    leave(hub(), target, asked, wanted, actor=acting(), now=now)
+    wanted = export_rows.ExportQuery(whose, first, last, full_nik=full_nik, area=within)
+    write_export(hub(), target, asked, wanted, actor=acting(), now=now)
     response = Response(target.getvalue(), mimetype=asked.media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name(first)}"'
     return response

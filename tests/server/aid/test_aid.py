@@ -21,7 +21,7 @@ from server.aid.rules import rules
 from server.cli import main
 from server.database.models import Account, AidActivity, CsrSheet, Delivery, Donor
 from server.errors import Problem
-from server.interchange.cells import Wrong
+from server.interchange.cells import CellError
 from server.privacy import restriction
 from server.review import Scope
 from tests.server._district import DISTRICT, District
@@ -60,7 +60,7 @@ def test_sum_is_read_as_people_write_it(written: str | float, sum_: int | None) 
 
 @pytest.mark.parametrize("written", ["dua juta", "-5", "1.2.3", "1e9", float("nan"), "Rp 2.70.000"])
 def test_sum_that_is_none_is_refused(written: str | float) -> None:
-    with pytest.raises((Wrong, ArithmeticError)):
+    with pytest.raises((CellError, ArithmeticError)):
         rupiah(written)
 
 

@@ -33,7 +33,7 @@ def taken(
         Options(**options),
         apply=apply,
         now=district.clock.now,
-        each=each,
+        on_results=each,
         **{"actor": "operator", **run},
     )
     return report, accounts

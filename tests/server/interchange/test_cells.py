@@ -47,7 +47,7 @@ def test_weight_is_read_in_grams(cell: Cell, whole: int, note: str) -> None:
     ],
 )
 def test_what_is_no_number_is_refused_by_its_rule(cell: Cell, rule: str) -> None:
-    with pytest.raises(cells.Wrong) as wrong:
+    with pytest.raises(cells.CellError) as wrong:
         cells.grams(cell)
     assert wrong.value.rule == rule
 
@@ -90,7 +90,7 @@ def test_date_with_the_month_first_is_read_where_it_can_be_nothing_else() -> Non
     "cell", ["31/02/2026", "2026-13-01", "kemarin", "5/Foo/2026", 9500.0, 1e9, time(9, 5)]
 )
 def test_what_is_no_date_is_refused(cell: Cell) -> None:
-    with pytest.raises(cells.Wrong, match="not-date"):
+    with pytest.raises(cells.CellError, match="not-date"):
         cells.day(cell)
 
 

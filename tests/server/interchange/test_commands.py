@@ -131,7 +131,7 @@ def die(done, total):
 hub = AppContext.open(Settings.from_env())
 content = Path(sys.argv[1]).read_bytes()
 options, now = import_runs.Options(scope=hub.district), datetime.now(UTC)
-import_runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, tell=die)
+import_runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, progress=die)
 """
 
 
@@ -189,7 +189,7 @@ def test_run_that_another_version_had_cut_otherwise_is_taken_from_the_start(
     stop = iter([True])
     with monkeypatch.context() as earlier:
         earlier.setattr(import_chunks, "CHUNK_ROWS", 2)
-        report, _ = taken(on_sqlite, content, enough=lambda: next(stop))
+        report, _ = taken(on_sqlite, content, should_stop=lambda: next(stop))
         assert (report.rows_done, report.whole) == (2, False)
     report, _ = taken(on_sqlite, content)
     assert (report.resumed_rows, report.whole, persons(on_sqlite)) == (0, True, 5)

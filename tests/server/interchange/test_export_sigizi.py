@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from server.database.models import Assessment, Child, HealthPost, table
-from server.interchange.export_rows import Wanted
+from server.interchange.export_rows import ExportQuery
 from server.interchange.sheets import read_rows
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
 from server.interchange.sigizi_out import SHEETS, write
@@ -25,7 +25,7 @@ def left(
 ) -> bytes:
     target = io.BytesIO()
     with district.hub.database.reading() as session:
-        given = Wanted(scope, *ALL, **{"full_nik": True, **wanted})
+        given = ExportQuery(scope, *ALL, **{"full_nik": True, **wanted})
         write(target, session, district.hub, given, sheet=sheet, form=form)
     return target.getvalue()
 

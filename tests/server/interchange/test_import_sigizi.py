@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from server.database.models import Assessment, ImportChunk, ImportRun
 from server.interchange import import_chunks, import_runs
-from server.interchange.child_matching import names_of
+from server.interchange.child_matching import derived_child_ids
 from server.interchange.sheets import SheetUnreadable
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, SigiziRow
 from tests.server._district import District, identity
@@ -319,7 +319,7 @@ def test_names_of_one_villages_children_begin_alike_and_a_nik_is_one_name(on_sql
 
     rows = [said(1, "Jahab"), said(2, "Jahab", nik(2)), said(3, "Loa Ipuh")]
     rows.append(replace(rows[1], number=4, village="Loa Ipuh"))
-    names = names_of(on_sqlite.hub, rows)
+    names = derived_child_ids(on_sqlite.hub, rows)
     assert names[1][:8] == names[2][:8] != names[3][:8]
     assert len({names[1], names[2], names[3]}) == 3
     assert names[4] == names[2]
@@ -475,7 +475,7 @@ def test_killed_run_goes_on_where_it_stopped_and_doubles_nothing(
 
     monkeypatch.setattr(import_chunks, "_tasks", lambda _, chunks: [*([n] for n in range(len(chunks))), []])
     with pytest.raises(Killed):
-        taken(installed, content, tell=kill)
+        taken(installed, content, progress=kill)
     assert persons(installed) == 2
     report, _ = taken(installed, content)
     assert report.resumed_rows == 2

@@ -12,7 +12,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from server import reports
 from server.interchange import dhis2, fhir, open_csv
-from server.interchange.export_rows import Wanted
+from server.interchange.export_rows import ExportQuery
 from server.interchange.monev import text_of
 from server.review import Scope
 from tests.server._district import DISTRICT, District
@@ -40,11 +40,11 @@ def full(on_sqlite: District) -> District:
 
 def wanted(
     scope: Scope = WHOLE, first: date = date(2026, 1, 1), last: date = date(2026, 3, 31), **more: Any
-) -> Wanted:
-    return Wanted(scope, first, last, **more)
+) -> ExportQuery:
+    return ExportQuery(scope, first, last, **more)
 
 
-def bundle(district: District, given: Wanted, **options: Any) -> dict[str, Any]:
+def bundle(district: District, given: ExportQuery, **options: Any) -> dict[str, Any]:
     target = io.BytesIO()
     with district.hub.database.reading() as session:
         fhir.write_bundle(target, session, district.hub, given, now=district.clock.now, **options)
@@ -165,7 +165,7 @@ def counts(
     district: District, month: str, by: str = "post", scope: Scope = WHOLE
 ) -> dict[str, dict[str, int]]:
     target = io.BytesIO()
-    asked, now = Wanted(scope, *dhis2.month_of(month)), district.clock.now
+    asked, now = ExportQuery(scope, *dhis2.month_of(month)), district.clock.now
     dhis2.write_values(target, district.hub, asked, by=by, actor="test", now=now)
     told = json.loads(target.getvalue())
     assert {value["period"] for value in told["dataValues"]} <= {month.replace("-", "")}
