@@ -45,13 +45,12 @@ def select_conflicts(
     model = _MODELS[kind]
     key = [getattr(model, part) if part in KEYS[kind] else literal(None).label(part) for part in _KEY_PARTS]
     query = select(literal(kind).label("kind"), *CHILD_AND_POST, model.conflicts, *key).select_from(model)
-    shown = Child.wrapped_key.is_not(None) if kind == "delivery" else in_use()
     if model is not Child:
         query = query.join(Child, and_(Child.district == model.district, Child.id == model.child_id))
     query = (
         query.join(HealthPost, and_(HealthPost.district == model.district, HealthPost.id == model.post_id))
         .where(model.district == hub.district, model.conflicts != _NO_CONFLICTS, model.removed.is_(False))
-        .where(shown, posts_within(hub, scope))
+        .where(in_use(), posts_within(hub, scope))
     )
     return query if post_id is None else query.where(model.post_id == post_id)
 
