@@ -193,18 +193,18 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
         )
     }
     rows = []
-    for post in found:
-        counts, devices = attendance.get(post.id), tablets.get(post.id)
+    for each in found:
+        counts, devices = attendance.get(each.id), tablets.get(each.id)
         rows.append(
             PostRow(
-                post.id,
-                post.name,
-                post.centre_id,
-                post.centre_name,
-                post.village,
+                each.id,
+                each.name,
+                each.centre_id,
+                each.centre_name,
+                each.village,
                 counts.children if counts else 0,
                 counts.measured if counts else 0,
-                flagged.get(post.id, {}),
+                flagged.get(each.id, {}),
                 counts.last_day if counts else None,
                 devices.tablets if devices else 0,
                 devices.last_sync_at if devices else None,
