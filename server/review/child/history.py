@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import Select, and_, bindparam, select
@@ -13,11 +13,9 @@ from sqlalchemy.orm import Session
 from server.context import AppContext
 from server.database.engine import among
 from server.database.ids import UUID_TEXT
-from server.database.models import Account, ChangeRow, QuarantineDecision, Tablet, table
+from server.database.models import ChangeRow, QuarantineDecision, Tablet, table
+from server.review.authors import people
 from sync_protocol import Dot, RecordState
-
-ACCOUNT: Final = "account:"
-"""Prefix of an author who has an account, in changes and in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +78,6 @@ def recorded_by(session: Session, hub: AppContext, child_id: str) -> Mapping[Dot
     return held(session, hub, [child_id]).recorded
 
 
-def people(session: Session, hub: AppContext, authors: Iterable[str]) -> dict[str, str]:
-    """Give what people are called who are named as "account:<id>", by that; other authors have no account."""
-    asked = {author for author in authors if author.startswith(ACCOUNT)}
-    ids = sorted(
-        id_ for id_ in (author.removeprefix(ACCOUNT) for author in asked) if UUID_TEXT.fullmatch(id_)
-    )
-    if not ids:
-        return {}
-    rows = session.connection().execute(_accounts(), {"district": hub.district, "among": ids})
-    return {f"{ACCOUNT}{row.id}": row.display_name for row in rows}
-
-
 def values_of(state: RecordState, recorded: Mapping[Dot, Recorded]) -> dict[str, tuple[Value, ...]]:
     """Give the live values of each register with who recorded them."""
     return {
@@ -132,9 +118,3 @@ def _changes() -> Select[*tuple[Any, ...]]:
 def _tablet_names() -> Select[*tuple[Any, ...]]:
     c = table(Tablet).c
     return select(c.id, c.name).where(c.district == bindparam("district"), among(c.id))
-
-
-@cache
-def _accounts() -> Select[*tuple[Any, ...]]:
-    c = table(Account).c
-    return select(c.id, c.display_name).where(c.district == bindparam("district"), among(c.id))

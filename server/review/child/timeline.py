@@ -25,7 +25,8 @@ from server.context import AppContext
 from server.database.engine import among
 from server.database.models import AuditEntry, HealthPost, table
 from server.review import quarantine
-from server.review.child.history import Held, people
+from server.review.authors import people
+from server.review.child.history import Held
 from server.review.child.visits import FREE_TEXT, Visit
 from server.review.scope import RaisedFlag
 from sync_protocol import Change, Dot, History, Json, Outcome, fold

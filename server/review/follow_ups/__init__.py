@@ -10,6 +10,7 @@ Rules kept here:
 - Free text is a register of its own, encrypted with the child's key. The log has codes, ids and dates only.
 """
 
+from server.review.authors import people
 from server.review.follow_ups.deciding import (
     GROWTH,
     MOST_WEEKS,
@@ -25,7 +26,6 @@ from server.review.follow_ups.loading import (
     find,
     flags_seen,
     log_viewed,
-    people,
     staff_of,
     work_of,
 )

@@ -14,6 +14,7 @@ from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import Account, ChangeRow, Child, Flag, FollowUp, HealthPost, Tablet
 from server.errors import Problem
+from server.review.authors import people
 from server.review.follow_ups.model import Authorship, DecidedChild, TaskResult, Work
 from server.review.scope import Scope, name_of, within
 from sync_protocol import Dot, RecordState, follow_up_id
@@ -120,18 +121,6 @@ def _authors_of_changes(
 def _assignee_names(session: Session, hub: AppContext, states: Sequence[RecordState]) -> dict[str, str]:
     assignees = (sibling.value["assigned_to"] for s in states for sibling in s.registers.get("task", ()))
     return people(session, hub, assignees)
-
-
-def people(session: Session, hub: AppContext, authors: Iterable[str | None]) -> dict[str, str]:
-    """Give the names of accounts, by author ("account:<id>")."""
-    ids = {a.removeprefix("account:") for a in authors if a is not None and a.startswith("account:")}
-    rows = session.execute(
-        select(Account.id, Account.display_name).where(
-            Account.district == hub.district,
-            Account.id.in_({id_ for id_ in ids if UUID_TEXT.fullmatch(id_)}),
-        )
-    )
-    return {f"account:{row.id}": row.display_name for row in rows}
 
 
 def _make_work(
