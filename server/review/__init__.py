@@ -1,6 +1,7 @@
-"""What staff look at and decide: the queue, one child, changes that were set aside, conflicts, moves, tablets. Who looked is
-logged by the caller (`log_queue_viewed` and its like) before anything is shown; what is decided is written by
-`server.sync.server_edits`. May import the rooms below it and nothing of the web.
+"""What staff see and decide: the queue, one child, quarantined changes, conflicts, duplicates, moves, posts, tablets.
+
+The caller logs who looked (`log_queue_viewed` and the like) before anything is shown. Decisions are written by
+`server.sync.server_edits`. Imports nothing of the web.
 """
 
 from server.review.child import (

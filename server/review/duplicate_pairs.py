@@ -1,10 +1,10 @@
-"""Children who may be registered twice: listed, looked at side by side, linked, unlinked, or called different.
+"""Children who may be registered twice: list the pairs, show one side by side, link, unlink, or mark it as different.
 
 Rules kept here:
-- A link is an ordinary change of one record's `same_as`, with the context that was on the screen. Nothing is moved or lost:
-  both ids work for ever, and taking the link back gives what was before.
-- Who may see one of a pair sees both, or nobody could decide; the look is logged at both posts.
-- What is called different is never found again, until somebody takes that back.
+- A link is an ordinary change of one record's `same_as`, with the context that was shown. No record is moved or lost: both
+  ids stay valid, and undoing the link restores what was before.
+- Whoever may see one child of a pair sees both, or nobody could decide. The view is logged at both posts.
+- A pair marked as different is not proposed again, until somebody undoes that.
 """
 
 from collections.abc import Mapping
@@ -31,12 +31,13 @@ from sync_protocol import VersionVector
 
 STATES: Final = (OPEN, LINKED, DIFFERENT)
 BY_HAND: Final[Mapping[str, int]] = {"by_hand": 100}
-"""Why of a pair that nobody found and a person linked or parted."""
+"""The reason stored for a pair that the search did not find and a person linked or marked as different."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of a pair. `values` are its registers that tell who it is, None without a right to names; `context` its vector."""
+    """One child of a pair. `values` are its identifying registers, None for a reader who sees no names; `context` is its
+    version vector."""
 
     child_id: str
     post_id: str
@@ -51,7 +52,7 @@ class Side:
     values: Mapping[str, Any] | None
 
     def wire(self) -> dict[str, Any]:
-        """Write it for JSON."""
+        """Write it as JSON."""
         return {
             "child": self.child_id,
             "post": {"id": self.post_id, "name": self.post_name},
@@ -68,7 +69,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class PairView:
-    """Two children who may be one. `other_districts` counts how often one of their NIKs is borne in another district."""
+    """Two children who may be one. `other_districts` counts the children of other districts that have one of their NIKs."""
 
     one: Side
     other: Side
@@ -81,7 +82,7 @@ class PairView:
     other_districts: int = 0
 
     def wire(self) -> dict[str, Any]:
-        """Write it for JSON."""
+        """Write it as JSON."""
         return {
             "score": self.score,
             "why": dict(self.why),
@@ -104,7 +105,7 @@ def _text(moment: datetime | None) -> str | None:
 def pairs(
     session: Session, hub: AppContext, scope: Scope, *, status: str = OPEN, limit: int = 50, offset: int = 0
 ) -> tuple[list[PairView], int]:
-    """Give the pairs of whom one is in scope, those for whom most speaks first, and how many there are."""
+    """Load the pairs with a child in scope, highest score first, and how many there are in all."""
     seen = select(Child.id).where(within(hub, scope))
     p = DuplicatePair
     chosen = (
@@ -120,20 +121,20 @@ def pairs(
     return [_view(row, sides) for row in rows if {row.child_id, row.other_id} <= sides.keys()], total
 
 
-def pair(session: Session, hub: AppContext, scope: Scope, one: str, other: str) -> PairView:
-    """Give two children side by side, found as a pair or not.
+def pair(session: Session, hub: AppContext, scope: Scope, first_id: str, second_id: str) -> PairView:
+    """Load two children side by side, whether the search found them as a pair or not.
 
     Raises
     ------
     Problem
         `record-unknown`: there is no such child, or neither is in scope.
     """
-    sides = _two(session, hub, scope, one, other)
-    row = session.get(DuplicatePair, (hub.district, *pair_of(one, other)))
-    elsewhere = _other_districts(session, hub, (one, other))
+    sides = _load_sides(session, hub, scope, first_id, second_id)
+    row = session.get(DuplicatePair, (hub.district, *pair_of(first_id, second_id)))
+    elsewhere = _other_districts(session, hub, (first_id, second_id))
     if row is not None:
         return _view(row, sides, elsewhere)
-    first, second = pair_of(one, other)
+    first, second = pair_of(first_id, second_id)
     status = LINKED if sides[first].same_as == second or sides[second].same_as == first else ""
     return PairView(sides[first], sides[second], 0, {}, status, None, None, None, elsewhere)
 
@@ -152,11 +153,15 @@ def _view(row: DuplicatePair, sides: Mapping[str, Side], elsewhere: int = 0) -> 
     )
 
 
-def _two(session: Session, hub: AppContext, scope: Scope, one: str, other: str) -> dict[str, Side]:
-    if one == other or not (UUID_TEXT.fullmatch(one) and UUID_TEXT.fullmatch(other)):
+def _load_sides(
+    session: Session, hub: AppContext, scope: Scope, first_id: str, second_id: str
+) -> dict[str, Side]:
+    if first_id == second_id or not (UUID_TEXT.fullmatch(first_id) and UUID_TEXT.fullmatch(second_id)):
         raise Problem("record-unknown")
-    visible = session.scalar(select(func.count()).where(Child.id.in_((one, other)), within(hub, scope)))
-    sides = _sides(session, hub, scope, {one, other})  # not who was erased
+    visible = session.scalar(
+        select(func.count()).where(Child.id.in_((first_id, second_id)), within(hub, scope))
+    )
+    sides = _sides(session, hub, scope, {first_id, second_id})  # without erased children
     if not visible or len(sides) < 2:
         raise Problem("record-unknown")
     return sides
@@ -196,8 +201,8 @@ def _side(hub: AppContext, scope: Scope, row: Any) -> Side:
     state = state_of(hub, row.child_id, row) if readable else None
     values = None
     if state is not None and scope.shows_names:
-        told = ("identity", "parents", "nik", "home")
-        values = {name: [s.value for s in state.registers[name]] for name in told if name in state.registers}
+        shown = ("identity", "parents", "nik", "home")
+        values = {name: [s.value for s in state.registers[name]] for name in shown if name in state.registers}
     return Side(
         row.child_id,
         row.post_id,
@@ -214,18 +219,18 @@ def _side(hub: AppContext, scope: Scope, row: Any) -> Side:
 
 
 def _other_districts(session: Session, hub: AppContext, child_ids: tuple[str, str]) -> int:
-    """Count the children of other districts with a NIK of one of these: nothing else of them is ours to know."""
+    """Count the children of other districts with a NIK of one of these. Nothing else about them may be shown here."""
     own, elsewhere = aliased(NikIndex), aliased(NikIndex)
-    mine = select(own.blind).where(own.district == hub.district, own.child_id.in_(child_ids))
+    niks = select(own.blind).where(own.district == hub.district, own.child_id.in_(child_ids))
     child = elsewhere.district + "/" + cast(elsewhere.child_id, Text())
-    counted = select(func.count(child.distinct())).where(
-        elsewhere.blind.in_(mine), elsewhere.district != hub.district
+    query = select(func.count(child.distinct())).where(
+        elsewhere.blind.in_(niks), elsewhere.district != hub.district
     )
-    return session.scalar(counted) or 0
+    return session.scalar(query) or 0
 
 
 def log_listed(session: Session, hub: AppContext, actor: str, shown: int, offset: int, now: datetime) -> None:
-    """Log that somebody was shown some pairs, names and all."""
+    """Log that somebody was shown pairs with the children's names."""
     details = {"pairs": shown, "offset": offset}
     audit.append(
         session, hub.district, audit.OFFICE, "duplicates.listed", actor=actor, now=now, details=details
@@ -247,100 +252,110 @@ def link(
     session: Session,
     hub: AppContext,
     scope: Scope,
-    one: str,
-    other: str,
+    first_id: str,
+    second_id: str,
     contexts: Mapping[str, VersionVector],
     *,
     author: str,
     now: datetime,
 ) -> PairView:
-    """Say that two records are of one child, in a writing transaction.
+    """Link two records as one child, in a writing transaction.
 
     Parameters
     ----------
-    contexts : of both records, as they were on the screen; the link is written on the first of the two that has none yet
+    contexts : of both records, as they were shown; the link is written to the first of the two that has none yet
 
     Raises
     ------
     Problem
-        `record-unknown`; `already-linked`: the two are one, or both are linked to others already; `change-invalid`.
+        `record-unknown`; `already-linked`: to each second_id, or both to others; `change-invalid`.
     """
-    sides = _two(session, hub, scope, one, other)
-    carrier = next((id_ for id_ in (one, other) if sides[id_].same_as is None), None)
-    if carrier is None or _person(session, hub, one) == _person(session, hub, other):
+    sides = _load_sides(session, hub, scope, first_id, second_id)
+    carrier = next((id_ for id_ in (first_id, second_id) if sides[id_].same_as is None), None)
+    if carrier is None or _person_id(session, hub, first_id) == _person_id(session, hub, second_id):
         raise Problem("already-linked")
-    target = other if carrier == one else one
-    _ensure_row(session, hub, one, other, now)
-    _set(session, hub, carrier, target, contexts, "duplicate.linked", author, now)
-    # not so while a link that somebody else wrote meanwhile is in conflict with this one
-    if _person(session, hub, one) == _person(session, hub, other):
-        _decided(session, hub, one, other, LINKED, author, now)
-    return pair(session, hub, scope, one, other)
+    target = second_id if carrier == first_id else first_id
+    _ensure_row(session, hub, first_id, second_id, now)
+    _write_link(session, hub, carrier, target, contexts, "duplicate.linked", author, now)
+    # false while this link is in conflict with one that somebody else wrote at the same time
+    if _person_id(session, hub, first_id) == _person_id(session, hub, second_id):
+        _store_decision(session, hub, first_id, second_id, LINKED, author, now)
+    return pair(session, hub, scope, first_id, second_id)
 
 
 def unlink(
     session: Session,
     hub: AppContext,
     scope: Scope,
-    one: str,
-    other: str,
+    first_id: str,
+    second_id: str,
     contexts: Mapping[str, VersionVector],
     *,
     author: str,
     now: datetime,
 ) -> PairView:
-    """Take the link between two records back, in a writing transaction: each is a child of its own again.
+    """Undo the link between two records, in a writing transaction: each is a child of its own again.
 
     Raises
     ------
     Problem
-        `record-unknown`; `not-linked`: neither names the other (they may hang together through a third); `change-invalid`.
+        `record-unknown`; `not-linked`: neither links to the other (both may be linked to a third); `change-invalid`.
     """
-    sides = _two(session, hub, scope, one, other)
-    carriers = [id_ for id_, target in ((one, other), (other, one)) if sides[id_].same_as == target]
+    sides = _load_sides(session, hub, scope, first_id, second_id)
+    carriers = [
+        id_ for id_, target in ((first_id, second_id), (second_id, first_id)) if sides[id_].same_as == target
+    ]
     if not carriers:
         raise Problem("not-linked")
     for carrier in carriers:
-        _set(session, hub, carrier, None, contexts, "duplicate.unlinked", author, now)
-    return pair(session, hub, scope, one, other)
+        _write_link(session, hub, carrier, None, contexts, "duplicate.unlinked", author, now)
+    return pair(session, hub, scope, first_id, second_id)
 
 
 def different(
-    session: Session, hub: AppContext, scope: Scope, one: str, other: str, *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    scope: Scope,
+    first_id: str,
+    second_id: str,
+    *,
+    author: str,
+    now: datetime,
 ) -> PairView:
-    """Say that two records are of two children, in a writing transaction; they are never found as a pair again.
+    """Mark two records as different children, in a writing transaction; they are not proposed as a pair again.
 
     Raises
     ------
     Problem
-        `record-unknown`; `already-linked`: take the link back first.
+        `record-unknown`; `already-linked`: undo the link first.
     """
-    sides = _two(session, hub, scope, one, other)
-    if _person(session, hub, one) == _person(session, hub, other):
+    sides = _load_sides(session, hub, scope, first_id, second_id)
+    if _person_id(session, hub, first_id) == _person_id(session, hub, second_id):
         raise Problem("already-linked")
-    _ensure_row(session, hub, one, other, now)
-    _decided(session, hub, one, other, DIFFERENT, author, now)
-    for post_id in sorted({side.post_id for side in sides.values()}):
-        stream, details = audit.post_stream(post_id), {"children": list(pair_of(one, other))}
-        audit.append(
-            session, hub.district, stream, "duplicate.different", actor=author, now=now, details=details
-        )
-    assess(session, hub, [one, other], now)
-    return pair(session, hub, scope, one, other)
+    _ensure_row(session, hub, first_id, second_id, now)
+    _set_status(session, hub, sides, DIFFERENT, "duplicate.different", author, now)
+    return pair(session, hub, scope, first_id, second_id)
 
 
 def reopen(
-    session: Session, hub: AppContext, scope: Scope, one: str, other: str, *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    scope: Scope,
+    first_id: str,
+    second_id: str,
+    *,
+    author: str,
+    now: datetime,
 ) -> PairView:
-    """Take back that two records are of two children, in a writing transaction: the pair waits for a person again.
+    """Undo the mark "different", in a writing transaction: the pair is open again.
 
     Raises
     ------
     Problem
-        `record-unknown`; `nothing-to-undo`: the two are not called different.
+        `record-unknown`; `nothing-to-undo`: the two are not marked as different.
     """
-    sides = _two(session, hub, scope, one, other)
-    row = session.get(DuplicatePair, (hub.district, *pair_of(one, other)), with_for_update=True)
+    sides = _load_sides(session, hub, scope, first_id, second_id)
+    row = session.get(DuplicatePair, (hub.district, *pair_of(first_id, second_id)), with_for_update=True)
     if row is None or row.status != DIFFERENT:
         raise Problem(
             "nothing-to-undo",
@@ -348,17 +363,29 @@ def reopen(
             decided_by=row.decided_by if row else None,
             decided_at=_text(row.decided_at) if row else None,
         )
-    _decided(session, hub, one, other, OPEN, author, now)
+    _set_status(session, hub, sides, OPEN, "duplicate.reopened", author, now)
+    return pair(session, hub, scope, first_id, second_id)
+
+
+def _set_status(
+    session: Session,
+    hub: AppContext,
+    sides: Mapping[str, Side],
+    status: str,
+    action: str,
+    author: str,
+    now: datetime,
+) -> None:
+    """Store the decision, log it at both posts, and assess both children again: their flags depend on it."""
+    first_id, second_id = sorted(sides)
+    _store_decision(session, hub, first_id, second_id, status, author, now)
     for post_id in sorted({side.post_id for side in sides.values()}):
-        stream, details = audit.post_stream(post_id), {"children": list(pair_of(one, other))}
-        audit.append(
-            session, hub.district, stream, "duplicate.reopened", actor=author, now=now, details=details
-        )
-    assess(session, hub, [one, other], now)
-    return pair(session, hub, scope, one, other)
+        stream, details = audit.post_stream(post_id), {"children": list(pair_of(first_id, second_id))}
+        audit.append(session, hub.district, stream, action, actor=author, now=now, details=details)
+    assess(session, hub, [first_id, second_id], now)
 
 
-def _set(
+def _write_link(
     session: Session,
     hub: AppContext,
     carrier: str,
@@ -375,23 +402,23 @@ def _set(
     session.expire_all()
 
 
-def _person(session: Session, hub: AppContext, child_id: str) -> str | None:
+def _person_id(session: Session, hub: AppContext, child_id: str) -> str | None:
     return session.scalar(select(Child.person_id).where(Child.district == hub.district, Child.id == child_id))
 
 
-def _ensure_row(session: Session, hub: AppContext, one: str, other: str, now: datetime) -> None:
-    """Give a pair that nobody found a row, so that what is decided of it has a place."""
-    first, second = pair_of(one, other)
+def _ensure_row(session: Session, hub: AppContext, first_id: str, second_id: str, now: datetime) -> None:
+    """Add a row for a pair that the search did not find, so that a decision about it can be stored."""
+    first, second = pair_of(first_id, second_id)
     if session.get(DuplicatePair, (hub.district, first, second)) is None:
         row = {"district": hub.district, "child_id": first, "other_id": second, "score": 0, "status": OPEN}
         why = orjson.dumps(BY_HAND).decode()
-        nobody = {"decided_by": None, "decided_at": None}
-        upsert(session, table(DuplicatePair), [{**row, "why": why, "found_at": now, **nobody}])
+        undecided = {"decided_by": None, "decided_at": None}
+        upsert(session, table(DuplicatePair), [{**row, "why": why, "found_at": now, **undecided}])
 
 
-def _decided(
-    session: Session, hub: AppContext, one: str, other: str, status: str, author: str, now: datetime
+def _store_decision(
+    session: Session, hub: AppContext, first_id: str, second_id: str, status: str, author: str, now: datetime
 ) -> None:
-    row = session.get_one(DuplicatePair, (hub.district, *pair_of(one, other)))
+    row = session.get_one(DuplicatePair, (hub.district, *pair_of(first_id, second_id)))
     row.status, row.decided_by, row.decided_at = status, author, now
     session.flush()

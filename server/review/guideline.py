@@ -1,7 +1,7 @@
-"""By when something must be done, and for how long food is given: figures from the guideline, as data that can be changed.
+"""Due dates of tasks and lengths of PMT courses, read from a file that an installation can replace.
 
 The file that comes with the server names its sources and where they disagree; POSYANDU_GUIDELINE names another of the same
-form. A proposal only: whoever decides may set any day.
+format. It only proposes: whoever decides may set any date.
 """
 
 import tomllib
@@ -21,12 +21,12 @@ PLANNED: Final = (
     *("take", "remeasure", "refer_puskesmas", "refer_hospital"),
     *("home_visit", "counsel", "ask"),
 )
-"""Actions that have a due date of their own; a PMT course has its weeks."""
+"""Actions with a due date in the guideline; a PMT course has weeks instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guideline:
-    """Due days by action and urgency, weeks of a PMT course by the flag that it is for, and the flags that exclude one."""
+    """Due days by action and urgency, weeks of a PMT course by the flag it is for, and flags that exclude a course."""
 
     version: str
     sources: Sequence[str]
@@ -35,7 +35,7 @@ class Guideline:
     pmt_excluded: Sequence[str]
 
     def due_on(self, action: str, urgency: int, today: date) -> date:
-        """Propose by when.
+        """Propose a due date.
 
         Parameters
         ----------
@@ -44,7 +44,7 @@ class Guideline:
         return today + timedelta(days=self.due_days[action][min(urgency, NO_FLAG - 1)])
 
     def course_for(self, rules: Sequence[str]) -> tuple[str, int] | None:
-        """Propose what a PMT course would be for, and for how many weeks: the longest that a flag of the child calls for."""
+        """Propose a PMT course: the flag and the weeks of the longest that one of the child's flags calls for."""
         if not set(rules).isdisjoint(self.pmt_excluded):
             return None
         fitting = [(weeks, rule) for rule, weeks in self.pmt_weeks.items() if rule in rules]
@@ -61,7 +61,7 @@ def guideline(path: Path = SHIPPED) -> Guideline:
     Raises
     ------
     ValueError
-        It is not of the form, with what is wrong and where.
+        The file cannot be used; the message says what is wrong and where.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -81,7 +81,9 @@ def guideline(path: Path = SHIPPED) -> Guideline:
             f"the guideline {path} lacks {error.args[0]!r}: compare it with {SHIPPED.name}"
         ) from error
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"the guideline {path} is not of the form of {SHIPPED.name}: {error}") from error
+        raise ValueError(
+            f"the guideline {path} does not have the format of {SHIPPED.name}: {error}"
+        ) from error
     return made
 
 

@@ -1,16 +1,16 @@
-"""A lost tablet: whose data was on it, as exactly as the tables allow.
+"""A lost tablet: which children's data was on it, as exactly as the tables allow.
 
-What is known. A tablet pulls the states of all children of its post, and is told when one leaves. So on it were:
-- `present`: who is at its post now, and was there before it was answered last;
-- `left`: who was at its post at some time between its enrolment and its last answer, and has left since. If it has synced
-  since, it was told to delete that child;
-- `written`: who was never at its post in that time, but of whom it recorded something itself.
+A tablet pulls the states of all children of its post, and is told when one leaves. So it held:
+- `present`: children who are at its post now and were there before its last sync;
+- `left`: children who were at its post at some time between its enrolment and its last sync, and have left since. If it
+  synced after that, it was told to delete them;
+- `written`: children who were not at its post in that time, but for whom it recorded something itself.
 
-When a child came to a post and left it is read from the ledger: the moment at which the server took the change that says so.
-Where that cannot be told (the person was erased, the posts are in conflict) the child is on the list: better one too many.
-Of a child that is in nobody's scope who asks, only the id and the post are told: it has left for another area.
-An enrolment that goes on from closed ones of the same device counts from the first of them. What the tablet had recorded and
-never sent is not known here; only how many changes it had told of (`Enrolment.missing`).
+The ledger says when a child came to a post and left it: when the server received the change. Where it does not (the child
+was erased, the posts are in conflict) the child is listed: one too many is better than one too few.
+For a child outside the reader's scope only the id and the post are shown: it has moved to another area.
+An enrolment that continues closed ones of the same device counts from the first of them. What the tablet recorded and never
+sent is unknown here, except for the number of changes it announced (`Enrolment.missing`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,11 +44,11 @@ class Exposed:
 
     Parameters
     ----------
-    name, sex, born_on : None where the reader may not know them, the child having left for another area, or nobody does
+    name, sex, born_on : None where unknown, or where the reader may not see them because the child moved to another area
     post_id, post_name : where the child is now
     why : one of WHYS
-    left_at : when the server learned that the child had left the tablet's post; None if it has not, or that is not known
-    told : whether the tablet was answered after that, and so told to delete the child
+    left_at : when the server received the child's move from the tablet's post; None if there is none, or it is unknown
+    told : whether the tablet synced after that, and so was told to delete the child
     """
 
     child_id: str
@@ -81,8 +81,8 @@ class Exposure:
 
     Parameters
     ----------
-    since : the first enrolment of the device that is known
-    until : its last answer that may have held a child's data; None if it never had one
+    since : the first known enrolment of the device
+    until : the last sync that may have sent it a child's data; None if it never synced
     """
 
     tablet: Enrolment
@@ -117,15 +117,15 @@ def exposure(session: Session, hub: AppContext, scope: Scope, tablet_id: str) ->
     lost = tablet(session, hub, scope, tablet_id)
     devices = _devices(session, hub, lost)
     since = min(device.enrolled_at for device in devices)
-    answers = [at for device in devices if (at := _last_pull(device)) is not None]
-    until = max(answers, default=None)
+    pulls = [at for device in devices if (at := _last_pull(device)) is not None]
+    until = max(pulls, default=None)
     rows = _candidates(session, hub, scope, lost.post_id, [device.id for device in devices])
     stays = _stays(session, hub, lost.post_id, rows)
     found = []
     for row in rows:
         why, left_at = _why(row, lost.post_id, stays.get(row.child_id), since, until)
         if why is not None:
-            told = left_at is not None and until is not None and left_at < until
+            told_to_delete = left_at is not None and until is not None and left_at < until
             found.append(
                 Exposed(
                     row.child_id,
@@ -136,7 +136,7 @@ def exposure(session: Session, hub: AppContext, scope: Scope, tablet_id: str) ->
                     row.post_name,
                     why,
                     left_at,
-                    told,
+                    told_to_delete,
                 )
             )
     found.sort(key=lambda c: (WHYS.index(c.why), c.name is None, (c.name or "").casefold(), c.child_id))
@@ -144,7 +144,7 @@ def exposure(session: Session, hub: AppContext, scope: Scope, tablet_id: str) ->
 
 
 def tablet(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> Enrolment:
-    """Give one tablet in scope.
+    """Load one tablet in scope.
 
     Raises
     ------
@@ -158,22 +158,22 @@ def tablet(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> E
 
 
 def _devices(session: Session, hub: AppContext, lost: Enrolment) -> Sequence[Any]:
-    """Give the enrolment and the closed ones of the same device that it goes on from; they are of one post."""
+    """Load the enrolment and the closed ones of the same device that it continues; all are at one post."""
     rows = session.execute(
         select(Tablet.id, Tablet.replaces, Tablet.enrolled_at, Tablet.last_sync_at, Tablet.revoked_at).where(
             Tablet.district == hub.district, Tablet.post_id == lost.post_id
         )
     ).all()
     known = {row.id: row for row in rows}
-    chain, at = [], known.get(lost.id)
-    while at is not None and at not in chain:
-        chain.append(at)
-        at = known.get(at.replaces) if at.replaces else None
+    chain, device = [], known.get(lost.id)
+    while device is not None and device not in chain:
+        chain.append(device)
+        device = known.get(device.replaces) if device.replaces else None
     return chain
 
 
 def _last_pull(device: Any) -> datetime | None:
-    """Give when an enrolment was last told anything: once revoked, it is told nothing more."""
+    """Give when an enrolment last pulled; after it was revoked it got nothing."""
     if device.last_sync_at is None:
         return None
     last: datetime = device.last_sync_at
@@ -183,8 +183,8 @@ def _last_pull(device: Any) -> datetime | None:
 def _candidates(
     session: Session, hub: AppContext, scope: Scope, post_id: str, devices: Sequence[str]
 ) -> Sequence[Any]:
-    """Load everybody who is at the post, has left it, or of whom the device wrote."""
-    wrote = select(ChangeRow.child_id).where(
+    """Load the children who are at the post, have left it, or for whom the device recorded something."""
+    written = select(ChangeRow.child_id).where(
         ChangeRow.district == hub.district,
         ChangeRow.actor.in_(devices),
         ChangeRow.child_id.is_not(None),
@@ -203,27 +203,27 @@ def _candidates(
             Child.first_seen_at,
             Child.conflicts,
             Child.id.in_(left).label("departed"),
-            Child.id.in_(wrote).label("written"),
+            Child.id.in_(written).label("written"),
             reach(hub, scope).label("in_scope"),
         )
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(
             Child.district == hub.district,
-            or_(Child.post_id == post_id, Child.id.in_(left), Child.id.in_(wrote)),
+            or_(Child.post_id == post_id, Child.id.in_(left), Child.id.in_(written)),
         )
     ).all()
 
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """From when on a child is known to have been at the post, and when it left; None while it is there."""
+    """Since when a child is known to have been at the post, and when it left (None while it is there)."""
 
     came_at: datetime
     left_at: datetime | None
 
 
 def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any]) -> dict[str, _Stay]:
-    """Read from the ledger when children came to the post and left it; children of whom that cannot be told are left out."""
+    """Read from the ledger when children came to the post and left it; children for whom it does not say are left out."""
     known = {row.child_id: row for row in rows if row.wrapped_key and "post" not in row.conflicts.split()}
     changes = session.execute(
         select(
@@ -248,7 +248,7 @@ def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any])
         )
         .order_by(ChangeRow.child_id, ChangeRow.received_at, ChangeRow.actor, ChangeRow.counter)
     )
-    named: dict[str, list[tuple[datetime, str]]] = {}
+    moves_by_child: dict[str, list[tuple[datetime, str]]] = {}
     for change in changes:
         row = known[change.child_id]
         subject = ledger.Subject(
@@ -260,19 +260,20 @@ def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any])
             registered=True,
             first_seen_at=row.first_seen_at,
         )
-        told = ledger.read_change(hub.district, change, subject).registers.get("post")
-        post = told["post"] if told else (change.post_id if change.child_id not in named else None)
+        register = ledger.read_change(hub.district, change, subject).registers.get("post")
+        is_first = change.child_id not in moves_by_child
+        post = register["post"] if register else (change.post_id if is_first else None)
         if post is not None:
-            named.setdefault(change.child_id, []).append((change.received_at, post))
+            moves_by_child.setdefault(change.child_id, []).append((change.received_at, post))
     return {
         child_id: stay
-        for child_id, moves in named.items()
+        for child_id, moves in moves_by_child.items()
         if (stay := _stay(moves, post_id, known[child_id])) is not None
     }
 
 
 def _stay(moves: Sequence[tuple[datetime, str]], post_id: str, row: Any) -> _Stay | None:
-    """Give the first coming to a post and the last leaving of it; None where the moves do not tell of the post."""
+    """Give the first arrival at a post and the last departure; None where the moves do not mention the post."""
     came = [at for at, post in moves if post == post_id]
     if not came:
         return None
@@ -286,9 +287,9 @@ def _stay(moves: Sequence[tuple[datetime, str]], post_id: str, row: Any) -> _Sta
 def _why(
     row: Any, post_id: str, stay: _Stay | None, since: datetime, until: datetime | None
 ) -> tuple[str | None, datetime | None]:
-    """Say why a child's data was on the tablet, and when the child left; (None, …) if it was not.
+    """Give why a child's data was on the tablet (None if it was not), and when the child left.
 
-    Of whom the ledger does not tell (`stay` is None), everybody counts who is at the post or has left it.
+    If the ledger does not say (`stay` is None), a child counts if it is at the post or has left it.
     """
     came_before = until is not None and (stay is None or stay.came_at <= until)
     left_at = stay.left_at if stay else None
@@ -303,7 +304,7 @@ def _why(
 
 
 def exposure_csv(found: Exposure) -> Iterator[str]:
-    """Write the children as lines of CSV, header first; no text of theirs is taken for a formula by a spreadsheet."""
+    """Write the children as lines of CSV, header first; spreadsheets do not read any text as a formula."""
     yield csv_line(COLUMNS)
     for child in found.children:
         row: Mapping[str, Any] = {
@@ -327,7 +328,7 @@ def log_exposure(
     *,
     exported: bool = False,
 ) -> None:
-    """Log that somebody was shown whose data was on a tablet, or took the list away."""
+    """Log that somebody saw whose data was on a tablet, or downloaded the list."""
     details = {
         "tablet": found.tablet.id,
         "children": len(found.children),

@@ -1,10 +1,10 @@
-"""A child goes to another post: an ordinary change of the register `post`, so edits under way from the old post are taken
-and routed, and both posts are told.
+"""Move a child to another post: an ordinary change of the register `post`. Edits still on their way from the old post are
+applied and routed to the new one, and both posts' tablets are told.
 
 Rules kept here:
-- Who moves a child says where it is on the screen (`from`). If it has been moved meanwhile they are told; so the change's
-  context, the record's vector, claims of the one register that it touches nothing that its author had not seen.
-- Whoever moved a child out of their own area may move it back into it, as long as nobody has moved it on.
+- Whoever moves a child says which post was shown (`from`). If the child was moved in the meantime the move is refused, so
+  the change's context (the record's version vector) covers no value of `post` that its author had not seen.
+- Whoever moved a child out of their own area may move it back, unless somebody has moved it on.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ from server.sync.server_edits import Edit
 from sync_protocol import Change, Dot, Json, Outcome, fold, hub_actor
 
 MOST_POSTS: Final = 200
-"""Posts that are offered at a time; in a regency of many hundreds one is searched for."""
+"""Posts offered at a time; in a regency with many hundreds, people search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What came of moving a child."""
+    """The result of moving a child."""
 
     child_id: str
     from_post: str
@@ -57,7 +57,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class TargetPost:
-    """A post that a child may go to, with its village (None where it has none) and its health centre."""
+    """A post that a child may move to, with its village (None if it has none) and its health centre."""
 
     post_id: str
     post_name: str
@@ -72,11 +72,11 @@ class Whereabouts:
 
     Parameters
     ----------
-    name : None where it is not the reader's to know
+    name : None if the reader may not see it
     here : the post
-    in_scope : whether the child is in the reader's area; if not, the reader moved it away themselves
-    contested : whether tablets disagree about the post
-    moved : who wrote down the present post, None where the child never moved
+    in_scope : whether the child is in the reader's area; if not, the reader has moved it away
+    contested : whether the post is in conflict
+    moved : who recorded the present post; None if the child never moved
     """
 
     child_id: str
@@ -89,7 +89,7 @@ class Whereabouts:
 
 
 def whereabouts(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str) -> Whereabouts:
-    """Say where a child is, in scope or moved out of it by whoever asks.
+    """Load where a child is, if it is in scope or the author moved it out of scope.
 
     Raises
     ------
@@ -97,9 +97,9 @@ def whereabouts(session: Session, hub: AppContext, scope: Scope, child_id: str, 
         `record-unknown`.
     """
     row, in_scope = _visible(session, hub, scope, child_id, author)
-    last = _last(session, hub, child_id)
+    last = _last_move(session, hub, child_id)
     recorded = recorded_by(session, hub, child_id).get(last.dot) if last else None
-    here = session.execute(_places(hub).where(HealthPost.id == row.post_id)).one()
+    here = session.execute(_select_posts(hub).where(HealthPost.id == row.post_id)).one()
     state = state_of(hub, child_id, row) if row.state is not None else None
     return Whereabouts(
         child_id,
@@ -113,7 +113,7 @@ def whereabouts(session: Session, hub: AppContext, scope: Scope, child_id: str, 
 
 
 def log_viewed(session: Session, hub: AppContext, actor: str, shown: Whereabouts, now: datetime) -> None:
-    """Log at the child's post that somebody saw its name where it can be moved."""
+    """Log at the child's post that somebody saw its name on the form for a move."""
     stream, details = audit.post_stream(shown.here.post_id), {"child": shown.child_id}
     audit.append(session, hub.district, stream, "move.viewed", actor=actor, now=now, details=details)
 
@@ -126,18 +126,18 @@ def places(
     search: str = "",
     limit: int = MOST_POSTS,
 ) -> tuple[list[TargetPost], int]:
-    """Give posts of the district that a child may go to, by health centre, village and name.
+    """Load posts of the district that a child may move to, by health centre, village and name.
 
     Parameters
     ----------
     centre_id : only this health centre's
-    search : only those in whose name, village or health centre this occurs
+    search : only those whose name, village or health centre contains each word
 
     Returns
     -------
-    (at most `limit` of them; how many there are)
+    (at most `limit` of them; how many there are in all)
     """
-    query = _places(hub)
+    query = _select_posts(hub)
     if centre_id is not None:
         query = query.where(HealthPost.health_centre_id == centre_id)
     for word in search.lower().split():
@@ -148,7 +148,7 @@ def places(
     return [TargetPost(*row) for row in session.execute(ordered)], total
 
 
-def _places(hub: AppContext) -> Select[*tuple[Any, ...]]:
+def _select_posts(hub: AppContext) -> Select[*tuple[Any, ...]]:
     district = HealthPost.district == hub.district
     centre = and_(
         HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
@@ -170,41 +170,50 @@ def _places(hub: AppContext) -> Select[*tuple[Any, ...]]:
 
 
 def move(
-    session: Session, hub: AppContext, scope: Scope, child_id: str, asked: Json, *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    scope: Scope,
+    child_id: str,
+    request: Json,
+    *,
+    author: str,
+    now: datetime,
 ) -> Move:
-    """Send a child to another post of the district, inside the mover's scope or not: children move away.
+    """Move a child to another post of the district, inside the author's scope or not: families move away.
 
     Parameters
     ----------
-    asked : `to`, the id of the post; `from`, the id of the post where the mover saw the child
+    request : `to`, the id of the post; `from`, the id of the post that was shown
     author : who decides, "account:<id>" or "operator"
 
     Raises
     ------
     Problem
-        `record-unknown` for a child outside the scope; `change-invalid` with every reason: a post that is not known, the
-        child's own, a child that was moved meanwhile, is in conflict about its post, or is not registered.
+        `record-unknown` for a child outside the scope; `change-invalid` with every reason: the post is unknown or the
+        child's own, the child was moved in the meantime, its post is in conflict, or it is not registered.
     """
-    row = _child(session, hub, scope, child_id, author, asked.get("to"))
-    wrong = _against(session, hub, row, asked)
+    row = _lock_child(session, hub, scope, child_id, author, request.get("to"))
+    wrong = _faults(session, hub, row, request)
     if wrong:
         raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
-    registers = {"post": {"post": asked["to"]}}
+    registers = {"post": {"post": request["to"]}}
     edit = Edit.of_child(child_id, registers, state_of(hub, child_id, row).vector)
-    details = {"child": child_id, "from": row.post_id, "to": asked["to"]}
+    details = {"child": child_id, "from": row.post_id, "to": request["to"]}
     (written,) = server_edits.write(
         session, hub, [edit], "child.moved", author=author, now=now, details=details
     )
-    return Move(child_id, row.post_id, asked["to"], written.dot, written.outcome)
+    return Move(child_id, row.post_id, request["to"], written.dot, written.outcome)
 
 
-def _child(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str, to: object) -> Any:
-    """Lock a child's post, then find the child: who moves it at the same time waits, and is told."""
+def _lock_child(
+    session: Session, hub: AppContext, scope: Scope, child_id: str, author: str, to: object
+) -> Any:
+    """Lock the child, then find it: a move at the same time waits, and is then refused."""
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
     heads_of(session, {"district": hub.district, "posts": [], "children": [child_id]}, lock=True)
     row, in_scope = _visible(session, hub, scope, child_id, author)
-    if not in_scope:  # back into the own area, and nowhere else
+    if not in_scope:  # it may only come back into the own area
         own = select(HealthPost.id).where(posts_within(hub, scope), HealthPost.id == to)
         if not isinstance(to, str) or not UUID_TEXT.fullmatch(to) or session.execute(own).first() is None:
             raise Problem("record-unknown")
@@ -212,7 +221,7 @@ def _child(session: Session, hub: AppContext, scope: Scope, child_id: str, autho
 
 
 def _visible(session: Session, hub: AppContext, scope: Scope, child_id: str, author: str) -> tuple[Any, bool]:
-    """Find a child in scope, or one that the author moved out of it; say which."""
+    """Find a child in scope, or one that the author moved out of it: (row, whether it is in scope)."""
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
     query = select(
@@ -226,14 +235,14 @@ def _visible(session: Session, hub: AppContext, scope: Scope, child_id: str, aut
     ).where(Child.district == hub.district, Child.id == child_id, in_use())
     if row := session.execute(query.where(within(hub, scope))).one_or_none():
         return row, True
-    row, last = session.execute(query).one_or_none(), _last(session, hub, child_id)
+    row, last = session.execute(query).one_or_none(), _last_move(session, hub, child_id)
     if row is None or last is None or last.author != author or last.dot.actor != hub_actor(child_id):
         raise Problem("record-unknown")
     return row, False
 
 
-def _last(session: Session, hub: AppContext, child_id: str) -> Change | None:
-    """Give the change that put a child where it is; None where it never moved, or its posts are in conflict."""
+def _last_move(session: Session, hub: AppContext, child_id: str) -> Change | None:
+    """Give the change that set the child's present post; None if it never moved, or its post is in conflict."""
     children = ledger.subjects(session, hub.vault, hub.district, [child_id])
     if child_id not in children or children[child_id].wrapped_key is None:
         return None
@@ -244,25 +253,25 @@ def _last(session: Session, hub: AppContext, child_id: str) -> Change | None:
     return next(change for change in history.changes if change.dot == live[0].dots[-1])
 
 
-def _against(session: Session, hub: AppContext, row: Any, asked: Json) -> Sequence[Reason]:
+def _faults(session: Session, hub: AppContext, row: Any, request: Json) -> Sequence[Reason]:
     if not row.registered:
         return [reason("child", "not-registered", None)]
     if len(state_of(hub, row.id, row).registers.get("post", ())) > 1:
         return [reason("post.post", "in-conflict", None)]
-    wrong = [_id_of_post(name, asked.get(name)) for name in ("from", "to")]
+    wrong = [_post_id_fault(name, request.get(name)) for name in ("from", "to")]
     found = [each for each in wrong if each]
     if found:
         return found
-    if asked["from"] != row.post_id:
-        found.append(reason("from", "moved-meanwhile", asked["from"]))
-    if asked["to"] == row.post_id:
-        found.append(reason("to", "same-post", asked["to"]))
-    if session.get(HealthPost, (hub.district, asked["to"])) is None:
-        found.append(reason("to", "post-unknown", asked["to"]))
+    if request["from"] != row.post_id:
+        found.append(reason("from", "moved-meanwhile", request["from"]))
+    if request["to"] == row.post_id:
+        found.append(reason("to", "same-post", request["to"]))
+    if session.get(HealthPost, (hub.district, request["to"])) is None:
+        found.append(reason("to", "post-unknown", request["to"]))
     return found
 
 
-def _id_of_post(name: str, given: object) -> Reason | None:
+def _post_id_fault(name: str, given: object) -> Reason | None:
     if isinstance(given, str) and UUID_TEXT.fullmatch(given):
         return None
     return reason(name, "missing" if given is None else "not-uuid", given)

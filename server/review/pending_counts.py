@@ -1,4 +1,4 @@
-"""What waits beside the queue of children: records in conflict, possible duplicates, changes that were set aside."""
+"""Counts of what waits for a decision besides the queue: conflicts, possible duplicates, quarantined changes."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from server.review.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """How many of each wait for somebody."""
+    """How many of each are open."""
 
     conflicts: int
     duplicates: int
@@ -23,7 +23,7 @@ class Elsewhere:
 
 
 def waiting(session: Session, hub: AppContext, scope: Scope) -> Elsewhere:
-    """Count what waits in a scope, in a handful of statements however much there is."""
+    """Count what is open in a scope; the number of statements does not depend on how much there is."""
     return Elsewhere(
         conflicts.conflicts(session, hub, scope, limit=0)[1],
         duplicates.pairs(session, hub, scope, limit=0)[1],

@@ -1,10 +1,10 @@
-"""How well a post, or all posts of its health centre together, measured over some months; and what to do about it.
+"""The data quality of a post, or of all posts of its health centre, over some months, with advice on measuring.
 
 Rules kept here:
-- Cadres' values alone are judged: what the health centre measured again was taken with other hands and another scale.
-- A value in conflict is not judged: nobody knows yet which one was measured.
-- Nobody is ranked and no cadre is named. A finding is an advice on how to measure.
-- The number of statements does not depend on how many children there are; no name is unsealed.
+- Only cadres' measurements are judged: the health centre's own were taken by other people with another scale.
+- A value in conflict is not judged: it is not known yet which one was measured.
+- Nobody is ranked and no cadre is named. A finding is advice on how to measure.
+- The number of statements does not depend on the number of children; no name is decrypted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,16 +38,16 @@ from server.growth.weight_gain import months_completed
 from server.review.scope import Scope, posts_within
 
 PERIODS: Final = (3, 12, 24)
-"""Months that may be asked for: a quarter, a year, two years."""
+"""Periods to choose from, in months."""
 POST, CENTRE = "post", "centre"
 POOLS: Final = (POST, CENTRE)
 USUAL_PERIOD: Final = {POST: 12, CENTRE: 3}
-"""A post has few measurements and is looked at over a year; those of a health centre's posts are pooled by quarter."""
+"""A post has few measurements, so a year is judged; all posts of a health centre have enough in a quarter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A finding in words, in both languages: what was seen, and how to measure so that it goes away."""
+    """A finding in both languages: what was found, and how to measure to avoid it."""
 
     id: str
     en: str
@@ -164,8 +164,8 @@ class PostQuality:
 
     Parameters
     ----------
-    first, last : days of measuring that were looked at, both included; `months` as asked for
-    pool : POST or CENTRE; `posts` : how many posts that is
+    first, last : the period judged, both days included; `months` : its length as chosen
+    pool : POST or CENTRE; `posts` : the number of posts judged
     sessions : the day of each session that `quality.increments` names
     """
 
@@ -231,7 +231,7 @@ class PostQuality:
 
 
 def advice_wire(advice: Advice) -> dict[str, str]:
-    """Write an advice in both languages: what was seen, what to do."""
+    """Write advice as JSON in both languages: what was found, what to do."""
     return {"id": advice.id, "en": advice.en, "do_id": advice.do_id, "do_en": advice.do_en}
 
 
@@ -248,7 +248,7 @@ def _digits(digits: Digits) -> dict[str, Any]:
 
 
 def _share(share: Share) -> dict[str, Any]:
-    """Write a share; null where there are too few to say one."""
+    """Write a share as JSON; null if there are too few for one."""
     return {
         "count": share.count,
         "n": share.n,
@@ -268,13 +268,13 @@ def quality_of(
     months: int | None = None,
     pool: str = POST,
 ) -> PostQuality:
-    """Judge what cadres measured.
+    """Judge the cadres' measurements.
 
     Parameters
     ----------
-    today : the last day that is looked at
+    today : the last day judged
     months : one of PERIODS, counted back from today; None for the usual one
-    pool : POST for this post alone, CENTRE for all posts of its health centre that are in scope
+    pool : POST for this post only, CENTRE for all posts of its health centre that are in scope
 
     Raises
     ------
@@ -286,10 +286,10 @@ def quality_of(
     first = (np.datetime64(today, "M") - np.timedelta64(months - 1, "M")).astype("datetime64[D]").item()
     posts = [post_id]
     if pool == CENTRE:
-        mates = select(HealthPost.id).where(
+        of_centre = select(HealthPost.id).where(
             posts_within(hub, scope), HealthPost.health_centre_id == post.centre_id
         )
-        posts = list(session.scalars(mates))
+        posts = list(session.scalars(of_centre))
     sample, sessions = _sample(session, hub, posts, first, today)
     return PostQuality(
         post.id,
@@ -334,7 +334,7 @@ def _post(session: Session, hub: AppContext, scope: Scope, post_id: str) -> Any:
 def _sample(
     session: Session, hub: AppContext, posts: Sequence[str], first: date, last: date
 ) -> tuple[Sample, dict[int, date]]:
-    """Load what cadres measured at some posts, and number children (linked ones as one) and sessions."""
+    """Load the cadres' measurements at some posts, and number children (linked records as one) and sessions."""
     children = session.execute(
         select(Child.id, Child.person_id, Child.post_id, Child.born_on, Child.sex).where(
             Child.district == hub.district, Child.post_id.in_(posts), ~Child.removed
@@ -345,11 +345,11 @@ def _sample(
     rows = [row for row in _measured(session, hub, posts, first, last) if row[0] in known]
     ids, on, *numbers, positions = zip(*rows, strict=True) if rows else ((),) * (len(_NUMBERS) + 3)
     number = {
-        whose: place for place, whose in enumerate(dict.fromkeys(known[child_id][0] for child_id in ids))
+        person: place for place, person in enumerate(dict.fromkeys(known[child_id][0] for child_id in ids))
     }
     born: dict[str, date | None] = dict.fromkeys(number)
     sex: dict[str, str | None] = dict.fromkeys(number)
-    for row in children:  # of linked children whichever record knows
+    for row in children:  # of linked records, the first that has a value
         if row.person_id in number:
             born[row.person_id] = born[row.person_id] or row.born_on
             sex[row.person_id] = sex[row.person_id] or row.sex
@@ -380,24 +380,23 @@ def _sample(
 
 
 _NUMBERS: Final = ("weight_g", "length_mm", "muac_mm", *INDICES)
-"""Columns of numbers as `_measured` gives them."""
+"""The numeric columns of `_measured`, in its order."""
 
 
 def _whole(values: FloatArray) -> Any:
-    """Make whole numbers of what came from the database, MISSING where there was none."""
+    """Convert to integers, with MISSING in place of NaN."""
     return np.where(np.isnan(values), MISSING, values).astype(np.int64)
 
 
 def _measured(
     session: Session, hub: AppContext, posts: Sequence[str], first: date, last: date
 ) -> Sequence[Any]:
-    """Load the cadres' measurements of some days with their scores; what is in conflict is left out."""
-    day = type_coerce(
-        Measurement.measured_on, Text()
-    )  # as the driver gives it: NumPy reads a day and its text alike
+    """Load the cadres' measurements of a period with their scores, without those in conflict."""
+    # not converted to a date: NumPy reads the driver's date or text alike
+    day = type_coerce(Measurement.measured_on, Text())
     statement = (
         select(
-            cast(Measurement.child_id, Text()),  # 30,000 objects fewer where ids are not text
+            cast(Measurement.child_id, Text()),  # on PostgreSQL this saves 30,000 UUID objects
             day,
             Measurement.weight_g,
             Measurement.length_mm,
@@ -425,6 +424,5 @@ def _measured(
             ~Measurement.removed,
         )
     )
-    return (
-        session.connection().execute(statement).all()
-    )  # without the ORM's loading: a health centre has 30,000 rows
+    # on the connection, not the session, to avoid the ORM's cost: a health centre has 30,000 rows
+    return session.connection().execute(statement).all()

@@ -1,9 +1,9 @@
-"""The posts in somebody's scope: what there is of each at a glance, and the list that is printed for a posyandu day.
+"""The posts in somebody's scope: a summary of each, and the list of children that is printed for a posyandu day.
 
 Rules kept here:
-- A child counts here from registration until the fifth birthday, linked ones as one: who the posyandu should see.
-- The number of statements does not depend on how many posts or children there are; names are unsealed for the list alone.
-- The list is for paper: children with flags first, then all others by name. Who had it is logged (`log_roster`).
+- A child counts here from registration until its fifth birthday, linked records as one: those whom the posyandu expects.
+- The number of statements does not depend on the number of posts or children; names are decrypted for the list only.
+- The list is printed: children with flags first, then all others by name. Who had it is logged (`log_roster`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ from sync_protocol import RecordState, measurement_id
 
 LEAVES_AT_MONTHS: Final = 60
 LOOKED_BACK_DAYS: Final = 92
-"""How far back the last posyandu day is looked for."""
+"""How far back the last posyandu day is searched."""
 VITAMIN_A_MONTHS: Final = (2, 8)
 """February and August. Blue (100,000 IU) at 6 to 11 months, red (200,000 IU) at 12 to 59."""
 BLUE_FROM, RED_FROM = 6, 12
 LAST_VALUES_DAYS: Final = 400
 NO_FLAG: Final = 5
-"""The urgency in `attention` of who has no flag, but for whom work is open."""
+"""The urgency in the queue of people without a flag who have open follow-ups."""
 
 
 # -- posts at a glance ----------------------------------------------------------------------------
@@ -41,14 +41,14 @@ NO_FLAG: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class PostRow:
-    """A post at a glance.
+    """The summary of a post.
 
     Parameters
     ----------
-    children : registered and under five; `measured` of them at least once in the calendar month
+    children : registered and under five; `measured` : those measured at least once in the calendar month
     flagged : children in the review queue by urgency, 1 to 4
-    last_day : the newest day on which a cadre measured one of them within LOOKED_BACK_DAYS; None if there is none
-    tablets : that may send; `last_sync_at` : when the newest of them called last
+    last_day : the latest day within LOOKED_BACK_DAYS on which a cadre measured one of them; None if there is none
+    tablets : number of active ones; `last_sync_at` : the latest sync of any of them
     """
 
     id: str
@@ -99,13 +99,13 @@ def posts(
     centre_id: str | None = None,
     name: str = "",
 ) -> Posts:
-    """Give a page of the posts in scope.
+    """Load a page of the posts in scope.
 
     Parameters
     ----------
-    today : its calendar month is looked at
+    today : `measured` counts its calendar month
     centre_id : only this health centre's posts
-    name : only posts whose name holds this, whatever the letter case
+    name : only posts whose name contains this, in any case
     """
     chosen = [posts_within(hub, scope)]
     if centre_id is not None:
@@ -132,7 +132,7 @@ def posts(
 
 
 def post(session: Session, hub: AppContext, scope: Scope, post_id: str, today: date) -> PostRow:
-    """Give one post at a glance.
+    """Load the summary of one post.
 
     Raises
     ------
@@ -169,9 +169,9 @@ def _posts(chosen: Sequence[ColumnElement[bool]]) -> Any:
 
 
 def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: date) -> list[PostRow]:
-    """Add to some posts what there is of each, in one statement for each kind of thing."""
+    """Add the counts to some posts, with one statement for each kind of count."""
     ids = [row.id for row in found]
-    seen = {row.post_id: row for row in session.execute(_seen(hub, ids, today))}
+    attendance = {row.post_id: row for row in session.execute(_attendance(hub, ids, today))}
     flagged: dict[str, dict[int, int]] = {}
     for row in session.execute(
         select(Attention.post_id, Attention.urgency, func.count().label("children"))
@@ -193,19 +193,19 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
         )
     }
     rows = []
-    for place in found:
-        about, devices = seen.get(place.id), tablets.get(place.id)
+    for each in found:
+        counts, devices = attendance.get(each.id), tablets.get(each.id)
         rows.append(
             PostRow(
-                place.id,
-                place.name,
-                place.centre_id,
-                place.centre_name,
-                place.village,
-                about.children if about else 0,
-                about.measured if about else 0,
-                flagged.get(place.id, {}),
-                about.last_day if about else None,
+                each.id,
+                each.name,
+                each.centre_id,
+                each.centre_name,
+                each.village,
+                counts.children if counts else 0,
+                counts.measured if counts else 0,
+                flagged.get(each.id, {}),
+                counts.last_day if counts else None,
                 devices.tablets if devices else 0,
                 devices.last_sync_at if devices else None,
             )
@@ -213,10 +213,10 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
     return rows
 
 
-def _seen(hub: AppContext, ids: Sequence[str], today: date) -> Any:
-    """Count by post who is registered and under five, who of them was measured this month, and when one was last."""
+def _attendance(hub: AppContext, ids: Sequence[str], today: date) -> Any:
+    """Count by post the children who are registered and under five and those measured this month; give the last day."""
     month = today.replace(day=1)
-    lately = and_(
+    recent = and_(
         Measurement.district == Child.district,
         Measurement.child_id == Child.id,
         Measurement.measured_on.between(min(month, today - timedelta(days=LOOKED_BACK_DAYS)), today),
@@ -231,17 +231,17 @@ def _seen(hub: AppContext, ids: Sequence[str], today: date) -> Any:
             ),
             func.max(case((Measurement.source == "cadre", Measurement.measured_on))).label("last_day"),
         )
-        .outerjoin(Measurement, lately)
+        .outerjoin(Measurement, recent)
         .where(Child.district == hub.district, Child.post_id.in_(ids), _expected(today))
         .group_by(Child.post_id)
     )
 
 
 def _expected(today: date) -> ColumnElement[bool]:
-    """Give the condition on Child of who should come: registered, not removed, not five yet."""
+    """Give the condition on Child for those who should come: registered, not removed, under five."""
     try:
         fifth = today.replace(year=today.year - LEAVES_AT_MONTHS // 12)
-    except ValueError:  # 29 February: who was born on 28 February is five, as `months_completed` has it
+    except ValueError:  # 29 February: a child born on 28 February is five, as in `months_completed`
         fifth = today.replace(year=today.year - LEAVES_AT_MONTHS // 12, day=28)
     return and_(Child.registered, ~Child.removed, or_(Child.born_on.is_(None), Child.born_on > fifth))
 
@@ -251,7 +251,7 @@ def _expected(today: date) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class LastValues:
-    """A child's newest measurement, as it was written; None where it was not measured or is in conflict."""
+    """A child's newest measurement as recorded; values are None if not measured or in conflict."""
 
     measured_on: date
     source: str
@@ -263,13 +263,13 @@ class LastValues:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A child on the list. `urgency` and `flags` are of the queue; `last` is None for who was never measured.
+    """A child on the list. `urgency` and `flags` are those of the queue; `last` is None if it was never measured.
 
     Parameters
     ----------
-    age_months : completed months on the day of the list; None while the birth date is unknown
-    vitamin_a : "blue" or "red", the capsule that is due that month; None if none is
-    given_on : the day on which a capsule was given that month already
+    age_months : completed months on the day of the list; None if the birth date is unknown
+    vitamin_a : "blue" or "red", the capsule that is due that month; None if none is due
+    given_on : the day on which a capsule was already given that month
     """
 
     child_id: str
@@ -303,11 +303,11 @@ class Roster:
 
 
 def roster(session: Session, hub: AppContext, scope: Scope, post_id: str, day: date) -> Roster:
-    """Give the list of a post for a posyandu day: who should come, and what to look at.
+    """Load the list of a post for a posyandu day: who should come, and what to check.
 
     Parameters
     ----------
-    day : of the posyandu; ages and vitamin A are those of that day
+    day : of the posyandu; ages and vitamin A are for that day
 
     Raises
     ------
@@ -371,7 +371,7 @@ def _capsule(months: int | None, day: date) -> str | None:
 
 
 def _last_values(session: Session, hub: AppContext, post_id: str, day: date) -> dict[str, LastValues]:
-    """Load the newest measurement up to a day of every child of a post, by whom it is of; of two on one day staff's."""
+    """Load each person's newest measurement at a post up to a day; of two on one day, the staff's."""
     rows = session.execute(
         select(
             Child.person_id,
@@ -395,7 +395,7 @@ def _last_values(session: Session, hub: AppContext, post_id: str, day: date) -> 
 
 
 def _vitamin_a(session: Session, hub: AppContext, post_id: str, day: date) -> dict[str, date]:
-    """Find who was given vitamin A in the month of a day already: a second capsule would do harm."""
+    """Find who was already given vitamin A in the month of a day: a second capsule would do harm."""
     rows = session.execute(
         select(
             Child.id,
@@ -429,7 +429,7 @@ def _vitamin_a(session: Session, hub: AppContext, post_id: str, day: date) -> di
 
 
 def log_roster(session: Session, hub: AppContext, person: Person, shown: Roster, now: datetime) -> None:
-    """Log that somebody was shown the list of a post, names and all."""
+    """Log that somebody was shown the list of a post, and whether with names."""
     details = {
         "children": shown.children,
         "day": shown.day.isoformat(),

@@ -1,11 +1,11 @@
-"""The queue of people who need a second look, or for whom work is open: a page with counts, and all of it as plain rows.
+"""The review queue, as a page with counts and as plain rows: people with a flag, or with open follow-ups.
 
 Rules kept here:
-- Ordered by `attention.place`: urgency, how many red flags a child has, the gravest flag, how far its worst score lies from
-  the median. A page puts those who are equal in all of this in order of post and name; across pages their order is fixed but
-  not by name, for names are sealed.
-- The number of statements does not depend on how many children there are, and only the names of the page shown are unsealed.
-- A count of the whole queue is the database's; nothing is loaded to be counted. Each count heeds all filters but its own.
+- Ordered by `attention.place`: urgency, number of red flags, gravest flag, distance of the worst score from the median.
+  Within a page, equal rows are ordered by post and name; across pages their order is fixed but not by name, because names
+  are encrypted.
+- The number of statements does not depend on the number of children, and only the names of the shown page are decrypted.
+- The database counts; nothing is loaded to be counted. Each count applies all filters but its own.
 """
 
 from collections import Counter
@@ -37,22 +37,22 @@ from server.review.scope import (
 from server.tabular import csv_line, printable, text_table
 
 PAGE_ROWS: Final = 500
-"""Rows fetched at a time when the whole queue is asked for."""
+"""Rows fetched at a time when the whole queue is exported."""
 OPEN, OVERDUE, ALL = "open", "overdue", "all"
 STATUSES: Final = (OPEN, NEW, TAKEN, WAITING, OVERDUE, CLOSED, ALL)
-"""What may be chosen: all that is not closed; by how far the work has come; a task whose day has passed; everything."""
+"""Filters: all that is not closed; new, taken or waiting; with an overdue task; closed; all."""
 AGES: Final[Mapping[str, tuple[int, int]]] = {
     "0-5": (0, 6),
     "6-11": (6, 12),
     "12-23": (12, 24),
     "24-59": (24, 60),
 }
-"""Bands of age in completed months, as the monthly report has them: from, up to but without."""
+"""Age groups of the monthly report in completed months: (from, up to but not including)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which part of the queue is asked for; None or "" for everything.
+    """Which part of the queue to show; None or "" for all of it.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Filter:
 
     @property
     def chosen(self) -> bool:
-        """Say whether anything is filtered out beyond what everybody sees first."""
+        """Say whether any filter differs from the default."""
         return self != Filter()
 
 
@@ -93,7 +93,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A person of the queue. `name` is None where the reader may not know it or nobody does; of a disputed one it is each.
+    """A person in the queue. `name` is None where it is unknown or the reader may not see it; if in conflict, all values.
 
     `status`, `assigned_to` and `due_on` are those of `models.Attention`.
     """
@@ -115,7 +115,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class PostCount:
-    """How many people of the queue a post has, and where it is."""
+    """How many people in the queue a post has, and its village."""
 
     post_id: str
     name: str
@@ -125,9 +125,9 @@ class PostCount:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A page of the queue. Each count heeds the other filters, not its own: it says what choosing it gives.
+    """A page of the queue. Each count applies the other filters and not its own: it says how many choosing it would give.
 
-    `by_status` has every word of STATUSES; `by_village` is code -> (name, people); `mine` are those assigned to `me`.
+    `by_status` has every one of STATUSES; `by_village` is code -> (name, people); `mine` counts those assigned to `me`.
     """
 
     rows: tuple[QueueRow, ...]
@@ -156,13 +156,13 @@ def queue(
     limit: int = 50,
     offset: int = 0,
 ) -> Queue:
-    """Give a page of the queue, most urgent first.
+    """Load a page of the queue, most urgent first.
 
     Parameters
     ----------
     today : decides ages and what is overdue
-    me : the author ("account:<id>") whose own share is counted
-    limit, offset : rows to give and to skip
+    me : the author ("account:<id>") whose assigned people are counted
+    limit, offset : rows to load and to skip
     """
     by_urgency: Counter[int] = Counter()
     by_post: Counter[tuple[str, str, str | None]] = Counter()
@@ -190,7 +190,7 @@ def queue(
         _count_rules(session, hub, scope, replace(chosen, rule=None), today),
         tuple(
             PostCount(post, name, n, village)
-            for (name, post, village), n in sorted(by_post.items(), key=_named)
+            for (name, post, village), n in sorted(by_post.items(), key=_name_and_id)
         ),
         by_status,
         {code: (name, n) for (name, code), n in sorted(by_village.items())},
@@ -198,12 +198,12 @@ def queue(
     )
 
 
-def _named(item: tuple[tuple[str, str, str | None], int]) -> tuple[str, str]:
+def _name_and_id(item: tuple[tuple[str, str, str | None], int]) -> tuple[str, str]:
     return item[0][:2]
 
 
 def _conditions(hub: AppContext, scope: Scope, chosen: Filter, today: date) -> list[ColumnElement[bool]]:
-    """Give the conditions on Attention that a filter and a scope make; an unknown scope holds for nobody."""
+    """Give the conditions on Attention of a filter and a scope; an unknown scope contains nobody."""
     where = [queue_within(hub, scope)]
     if chosen.post_id:
         where.append(Attention.post_id == chosen.post_id)
@@ -222,14 +222,13 @@ def _conditions(hub: AppContext, scope: Scope, chosen: Filter, today: date) -> l
 
 
 def _of_age(band: str, today: date) -> list[ColumnElement[bool]]:
-    """Select by age in completed months: born by the day that makes them old enough, and after the one that makes them too
-    old."""
+    """Select by age in completed months: born early enough to be old enough, and late enough not to be too old."""
     low, high = AGES[band]
     return [Attention.born_on <= _months_before(today, low), Attention.born_on > _months_before(today, high)]
 
 
 def _months_before(today: date, months: int) -> date:
-    """Give the last birth date of those who have completed so many months."""
+    """Give the latest birth date of those who have completed so many months."""
     first, following = months_back(today, months), months_back(today, months - 1)
     return min(first + timedelta(days=today.day - 1), following - timedelta(days=1))
 
@@ -273,7 +272,7 @@ def _count_cells(
 def _count_rules(
     session: Session, hub: AppContext, scope: Scope, chosen: Filter, today: date
 ) -> dict[str, int]:
-    """Count people by rule: the database counts those with one set of rules, of which there are some hundred."""
+    """Count people by rule. The database counts by set of rules, of which there are about a hundred."""
     sets = session.execute(
         select(Attention.rules, func.count())
         .where(*_conditions(hub, scope, chosen, today))
@@ -289,7 +288,7 @@ def _count_rules(
 def _count_statuses(
     session: Session, hub: AppContext, scope: Scope, chosen: Filter, today: date, me: str
 ) -> tuple[dict[str, int], int]:
-    """Count by what may be chosen as status, and those assigned to `me` whose case is not closed."""
+    """Count by STATUSES, and those assigned to `me` whose case is not closed."""
     late = (Attention.due_on < today).label("late")
     anybody = replace(chosen, status=ALL, assigned_to=None)
     rows = session.execute(
@@ -302,11 +301,11 @@ def _count_statuses(
         mine += count if me and assigned_to == me and status != CLOSED else 0
         if chosen.assigned_to not in (None, assigned_to):
             continue
-        words = [status, ALL]
-        words += [OPEN] if status != CLOSED else []
-        words += [OVERDUE] if is_late and status in (TAKEN, WAITING) else []
-        for word in words:
-            by_status[word] += count
+        matching = [status, ALL]
+        matching += [OPEN] if status != CLOSED else []
+        matching += [OVERDUE] if is_late and status in (TAKEN, WAITING) else []
+        for each in matching:
+            by_status[each] += count
     return by_status, mine
 
 
@@ -335,7 +334,7 @@ def _page(
         )
         for row in found
     ]
-    # the database cannot sort by a sealed name: ties are put in its order here, within the page
+    # the database cannot sort by an encrypted name, so ties are sorted here, within the page
     place = {row.child_id: row.place for row in found}
     return tuple(sorted(rows, key=lambda row: (place[row.child_id], row.post_name, row.name or "~")))
 
@@ -366,7 +365,7 @@ def _in_order(hub: AppContext, scope: Scope, chosen: Filter, today: date) -> Sel
 
 
 def _newest_of(session: Session, hub: AppContext, born: Mapping[str, date | None]) -> dict[str, Newest]:
-    """Load the newest assessment of some children; of two on one day the staff's, which is the later look."""
+    """Load the newest assessment of each child; of two on one day the staff's, which checks the cadre's."""
     other = aliased(Assessment)
     last = (
         select(func.max(other.measured_on))
@@ -418,11 +417,11 @@ FLAGGED_COLUMNS: Final = (
 def flagged_rows(
     session: Session, hub: AppContext, scope: Scope, chosen: Filter, *, today: date
 ) -> Iterator[dict[str, Any]]:
-    """Give the whole queue as plain rows of FLAGGED_COLUMNS, in the queue's order.
+    """Give the whole queue as rows of FLAGGED_COLUMNS, in the queue's order.
 
     Returns
     -------
-    iterator of dict : text, ISO dates, whole numbers, z as float; None where unknown. `rules` are joined by a space
+    iterator of dict : text, ISO dates, integers, z-scores as float; None where unknown. `rules` are joined by a space
     """
     offset = 0
     while True:
@@ -456,7 +455,7 @@ def _plain(row: QueueRow) -> dict[str, Any]:
 
 
 def flagged_csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Write rows of `flagged_rows` as lines of CSV, header first; no text of theirs is taken for a formula."""
+    """Write rows of `flagged_rows` as lines of CSV, header first; spreadsheets do not read any text as a formula."""
     yield csv_line(FLAGGED_COLUMNS)
     for row in rows:
         yield csv_line([row[name] for name in FLAGGED_COLUMNS])
@@ -471,12 +470,12 @@ def flagged_text(
     limit: int | None = None,
     now: datetime,
 ) -> str:
-    """Write the district's queue for who operates the installation, and log that they had it.
+    """Write the district's queue for the operator, and log the export.
 
     Parameters
     ----------
-    form : csv, json, or table (for reading: without ids)
-    limit : at most so many children; None for all
+    form : csv, json, or table (without ids)
+    limit : the largest number of children; None for all
     now : for the log
     """
     scope, chosen = Scope.whole_district(hub, shows_names=True), Filter(post_id=post_id, urgency=urgency)
@@ -495,7 +494,7 @@ def flagged_text(
 
 
 def _as_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write rows in columns as wide as their widest cell; the rules come last, for they are long."""
+    """Write rows as a text table; the rules come last, because they are long."""
     names = [name for name in FLAGGED_COLUMNS if name not in ("child_id", "rules")] + ["rules"]
     return text_table(names, rows, cell=_cell)
 
@@ -510,14 +509,14 @@ def _cell(value: Any) -> str:
 
 
 def log_queue_viewed(session: Session, hub: AppContext, person: Person, shown: Queue, now: datetime) -> None:
-    """Log that somebody was shown a page of the queue, names and all."""
+    """Log that somebody was shown a page of the queue, and whether with names."""
     details = {"children": len(shown.rows), "offset": shown.offset, "names": Scope.of(person).shows_names}
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, audit.OFFICE, "queue.viewed", actor=actor, now=now, details=details)
 
 
 def log_queue_exported(session: Session, hub: AppContext, person: Person, rows: int, now: datetime) -> None:
-    """Log that somebody took the queue away as a file."""
+    """Log that somebody downloaded the queue as a file."""
     details = {"children": rows, "form": "csv", "names": Scope.of(person).shows_names}
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, audit.OFFICE, "queue.exported", actor=actor, now=now, details=details)

@@ -1,4 +1,4 @@
-"""Choices of the queue's filters that somebody keeps under a name."""
+"""Filters of the queue that a person has saved under a name."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,26 +20,26 @@ MOST_LETTERS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A kept choice: its name, and the queue's address after "?"."""
+    """A saved filter: its name, and the query string of the queue's address."""
 
     name: str
     query: str
 
 
 def views(session: Session, hub: AppContext, account_id: str) -> tuple[View, ...]:
-    """Give what an account keeps, by name."""
+    """Load the saved filters of an account, by name."""
     mine = SavedView.district == hub.district, SavedView.account_id == account_id
     rows = session.execute(select(SavedView.name, SavedView.query).where(*mine).order_by(SavedView.name))
     return tuple(View(row.name, row.query) for row in rows)
 
 
 def keep(session: Session, hub: AppContext, account_id: str, name: str, query: str, now: datetime) -> None:
-    """Keep a choice under a name; one of that name is replaced.
+    """Save a filter under a name, in place of one of that name.
 
     Raises
     ------
     Problem
-        `change-invalid`: the name is empty, too long or holds what cannot be seen, or there are too many.
+        `change-invalid`: the name is empty, too long or has invisible characters, or there are too many.
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= MOST_LETTERS:
@@ -62,7 +62,7 @@ def keep(session: Session, hub: AppContext, account_id: str, name: str, query: s
 
 
 def forget(session: Session, hub: AppContext, account_id: str, name: str, now: datetime) -> None:
-    """Forget a choice; one that is not there was forgotten before."""
+    """Delete a saved filter; deleting it again changes nothing."""
     session.execute(
         delete(table(SavedView)).where(
             SavedView.district == hub.district, SavedView.account_id == account_id, SavedView.name == name

@@ -1,7 +1,7 @@
-"""Who may see which child, and the little that the queue and a child's page both show of one.
+"""Who may see which child, and what the queue and a child's page both show of one.
 
-Scope is a condition of the query, so a child outside it is neither found nor counted. Names are unsealed here alone
-of this room.
+The scope is a condition of the query, so a child outside it is neither found nor counted. In this package, names are
+decrypted only here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ class Scope:
 
     Parameters
     ----------
-    kind : post, village, health_centre, subdistrict or district; anything else, "none" among it, is nobody's
+    kind : post, village, health_centre, subdistrict or district; anything else (such as "none") contains no child
     id : the post's or health centre's id, or the region's code
-    shows_names : whether the names of children are theirs to know
+    shows_names : whether they may see the names of children
     """
 
     kind: str
@@ -41,21 +41,20 @@ class Scope:
 
     @classmethod
     def of(cls, person: Person) -> "Scope":
-        """Give the scope of a person: nobody, for a role that sees no child. An administrator keeps accounts and tablets,
-        and needs no child's name for it."""
+        """Give the scope of a person: empty for a role that sees no children, such as an administrator."""
         if not person.may("see_children"):
             return cls("none", "", False)
         return cls(person.scope_kind, person.scope, person.may("see_names"))
 
     @classmethod
     def whole_district(cls, hub: AppContext, *, shows_names: bool) -> "Scope":
-        """Give the scope of who operates the installation."""
+        """Give the scope of the operator of the installation."""
         return cls("district", hub.district, shows_names)
 
 
 @dataclass(frozen=True, slots=True)
 class RaisedFlag:
-    """A reason to look: `subject` is the measurement ("2026-11-03/cadre") or "" for the child as a whole."""
+    """A flag of a child: `subject` is the measurement ("2026-11-03/cadre"), or "" for the child as a whole."""
 
     rule: str
     urgency: int
@@ -65,15 +64,15 @@ class RaisedFlag:
 
 
 def within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
-    """Give the condition on Child that holds for those in scope; an unknown scope holds for nobody.
+    """Give the condition on Child for those in scope; an unknown scope contains nobody.
 
-    Children whose parents have had processing restricted are in nobody's scope but that of `rights`, which asks `reach`.
+    Children whose processing is restricted are in no scope; only `server.privacy` sees them, which uses `reach`.
     """
     return and_(reach(hub, scope), Child.restricted_at.is_(None))
 
 
 def reach(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
-    """Give the condition on Child that holds for those in scope, restricted ones too."""
+    """Give the condition on Child for those in scope, restricted ones too."""
     own = Child.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
         return own
@@ -83,15 +82,14 @@ def reach(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
 
 
 def queue_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
-    """Give the condition on Attention that holds for those in scope; an unknown scope holds for nobody."""
+    """Give the condition on Attention for those in scope; an unknown scope contains nobody."""
     return rows_within(hub, scope, Attention)
 
 
 def rows_within(
     hub: AppContext, scope: Scope, model: type[Attention] | type[Delivery] | type[FollowUp]
 ) -> ColumnElement[bool]:
-    """Give the condition on what is kept of children, which has their post, that holds for those in scope: as `within` does,
-    without a look at each child."""
+    """Give the same condition as `within` on a table that holds the child's post, so that it needs no join with Child."""
     own = and_(model.district == hub.district, not_restricted(hub, model.child_id))
     if scope.kind == "post":
         return and_(own, model.post_id == scope.id)
@@ -101,18 +99,18 @@ def rows_within(
 
 
 def in_use() -> ColumnElement[bool]:
-    """Give the condition on Child that holds for who was not erased and may be processed."""
+    """Give the condition on Child for those who were not erased and whose processing is not restricted."""
     return and_(Child.wrapped_key.is_not(None), Child.restricted_at.is_(None))
 
 
 def not_restricted(hub: AppContext, child_id: Any) -> ColumnElement[bool]:
-    """Give the condition on a column of children's ids that none is restricted, for a query without Child."""
-    mine = Child.district == hub.district, Child.restricted_at.is_not(None)
-    return cast(ColumnElement[bool], child_id.not_in(select(Child.id).where(*mine)))
+    """Give the condition that a column of child ids holds none that is restricted, for a query without Child."""
+    restricted = Child.district == hub.district, Child.restricted_at.is_not(None)
+    return cast(ColumnElement[bool], child_id.not_in(select(Child.id).where(*restricted)))
 
 
 def posts_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
-    """Give the condition on HealthPost that holds for those in scope; an unknown scope holds for nobody."""
+    """Give the condition on HealthPost for those in scope; an unknown scope contains none."""
     own = HealthPost.district == hub.district
     if scope.kind == "district" and scope.id == hub.district:
         return own
@@ -128,7 +126,7 @@ def posts_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
 
 
 def name_of(hub: AppContext, row: Any) -> str | None:
-    """Unseal a child's name: every candidate where it is in conflict, None where there is none or the person was erased."""
+    """Decrypt a child's name: all values if it is in conflict, None if there is none or the child was erased."""
     if row.state is None or row.wrapped_key is None:
         return None
     state = state_of(hub, row.child_id, row)
@@ -157,7 +155,7 @@ def flags_of(session: Session, hub: AppContext, child_ids: Sequence[str]) -> dic
 
 
 def age_in_months(born_on: date | None, measured_on: date) -> int | None:
-    """Give the age in completed calendar months, as people count it; None if unknown or measured before birth."""
+    """Give the age in completed calendar months; None if the birth date is unknown or after the measurement."""
     if born_on is None or measured_on < born_on:
         return None
     return int(months_completed([born_on], [measured_on])[0])

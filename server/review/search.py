@@ -1,8 +1,8 @@
-"""Finding a child by name or NIK, though both are sealed.
+"""Find a child by name or NIK, although both are encrypted.
 
-A NIK is looked up in its blind index. Names have no index: one of their beginnings would tell whoever stole the database who
-shares a name with whom (docs/adr). So the names of those in scope are unsealed and compared, which is quick for a health
-centre; for more people than MOST_NAMES the asker is told to choose an area first.
+A NIK is looked up in its blind index. Names have no index: an index of name prefixes would show anybody who stole the
+database who shares a name with whom (docs/adr). So the names of those in scope are decrypted and compared, which is quick
+for a health centre; with more people than MOST_NAMES the search is refused, and the reader must choose a smaller area.
 """
 
 import unicodedata
@@ -22,7 +22,7 @@ from server.review.scope import Scope, age_in_months, state_of, within
 from sync_protocol import RecordState
 
 MOST_NAMES: Final = 6000
-"""Whose names are unsealed for one search; some 25 microseconds each."""
+"""The most names that are decrypted for one search; each takes about 25 microseconds."""
 MOST_FOUND: Final = 50
 LEAST_LETTERS: Final = 2
 NIK_DIGITS: Final = 16
@@ -30,7 +30,7 @@ NIK_DIGITS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class FoundChild:
-    """A child that was searched for; `urgency` is None for one who is not in the queue."""
+    """A child that was found; `urgency` is None if it is not in the queue."""
 
     child_id: str
     name: str | None
@@ -45,7 +45,7 @@ class FoundChild:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a search found: `by` is "nik" or "name"; `more` says that not all are shown."""
+    """The result of a search: `by` is "nik" or "name"; `more` says that there are more than shown."""
 
     by: str
     found: tuple[FoundChild, ...]
@@ -55,18 +55,18 @@ class Search:
 def search(
     session: Session, hub: AppContext, scope: Scope, words: str, *, today: date, post_id: str | None = None
 ) -> Search:
-    """Find children of a scope by NIK (16 digits) or by the beginnings of words of their own or their mother's name.
+    """Find children in scope by NIK (16 digits), or by prefixes of the words of their own or their mother's name.
 
     Parameters
     ----------
-    words : as typed; neither capitals nor accents matter
+    words : as typed; case and accents are ignored
     post_id : only this post's children
 
     Raises
     ------
     Problem
-        `search-too-short`, or `search-too-wide` where the scope holds more people than are unsealed; `not-allowed` for who
-        may not know names.
+        `search-too-short`; `search-too-wide` if the scope has more than MOST_NAMES people; `not-allowed` for a reader who
+        sees no names.
     """
     if not scope.shows_names:
         raise Problem("not-allowed")
@@ -119,14 +119,14 @@ def _children(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tup
 
 
 def _parts(words: str) -> list[str]:
-    """Give the words of a text without capitals and accents."""
+    """Split a text into words in lower case without accents."""
     plain = unicodedata.normalize("NFKD", words.casefold())
     letters = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
     return letters.split()
 
 
 def _fits(wanted: list[str], state: RecordState) -> bool:
-    """Say whether every word that was typed begins a word of one of the child's names, or of its mother's."""
+    """Say whether each typed word is a prefix of a word of the child's or its mother's name."""
     return any(
         all(any(part.startswith(word) for part in parts) for word in wanted) for parts in _names(state)
     )
@@ -157,7 +157,7 @@ def _found(row: Any, state: RecordState, today: date) -> FoundChild:
 
 
 def log_searched(session: Session, hub: AppContext, actor: str, done: Search, now: datetime) -> None:
-    """Log that somebody searched and how many they were shown; what they typed is not kept."""
+    """Log that somebody searched and how many children were shown; the typed words are not stored."""
     details = {"by": done.by, "children": len(done.found)}
     audit.append(
         session, hub.district, audit.OFFICE, "children.searched", actor=actor, now=now, details=details

@@ -1,5 +1,5 @@
-"""The tablets in somebody's scope, with what became of each: how far its chain is held, what is missing, what waits, what a
-person should know of it; making a code for a new one, and revoking."""
+"""The tablets in somebody's scope: how much of each chain is stored, what is missing or quarantined, and warnings. Make and
+cancel enrolment codes, and revoke a tablet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from server.review import quarantine
 from server.review.scope import Scope, posts_within
 
 ENROL_PATH: Final = "/tablet-app/daftar"
-"""Where the tablet app takes a code, given behind "#": a browser does not send that part, so no log of a server holds it."""
+"""Page of the tablet app that takes a code after "#": a browser does not send that part, so no server log has it."""
 LONGEST_NAME: Final = 40
 HANDLE_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a person should know of a tablet, in both languages: what is the matter, and what to do."""
+    """A warning about a tablet in both languages: what is wrong, and what to do."""
 
     id: str
     en: str
@@ -58,12 +58,12 @@ WARNINGS: Final[Mapping[str, Trouble]] = {
         " it is lost, open the steps for a lost tablet.",
     ),
 }
-"""By the kind of notice, the most alarming first."""
+"""By kind of notice, the most serious first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A one-time code for a device of a post. Only its digest is kept: it is shown once."""
+    """A one-time code for a device of a post. It is shown once, because only its hash is stored."""
 
     code: str
     post_id: str
@@ -74,7 +74,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class OpenCode:
-    """A code that nobody has used yet, without the code itself."""
+    """An unused code, without the code itself."""
 
     digest: str
     post_id: str
@@ -84,7 +84,7 @@ class OpenCode:
 
     @property
     def handle(self) -> str:
-        """Give what names it in a form: too short a piece of its digest to find the code by."""
+        """Give its id in forms: the start of its hash, too short to find the code by."""
         return self.digest[:HANDLE_LENGTH]
 
 
@@ -94,12 +94,12 @@ class Enrolment:
 
     Parameters
     ----------
-    taken : how many of its changes are held, from the first on without holes
-    announced : how many it has told of; what lies beyond `taken` is still on the tablet
-    quarantined : changes set aside that wait for somebody, as `quarantine.cases` says
-    replaces : the closed enrolment that this one goes on from
-    clock_offset_ms : its clock less the server's at the last contact, milliseconds
-    warnings : by code of WARNINGS, since when; none of a tablet that may not send any more
+    taken : how many of its changes are stored, from the first on without gaps
+    announced : how many it says it has written; those after `taken` are still on the tablet
+    quarantined : open cases of `quarantine.cases`
+    replaces : the closed enrolment that this one continues
+    clock_offset_ms : its clock minus the server's at the last sync, milliseconds
+    warnings : code of WARNINGS -> since when; none for a revoked tablet
     """
 
     id: str
@@ -120,12 +120,12 @@ class Enrolment:
 
     @property
     def missing(self) -> int:
-        """Give how many changes it has told of that are not held yet."""
+        """Give how many changes it has announced that are not stored yet."""
         return max(0, self.announced - self.taken)
 
     @property
     def state(self) -> str:
-        """Say whether it may send: active; closed (two devices shared it, or it was restored); revoked."""
+        """Give its state: active; closed (two devices shared it, or it was restored from a backup); revoked."""
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.split_at is None else "closed"
@@ -168,16 +168,16 @@ def tablets(
 
     Parameters
     ----------
-    post_id, tablet_id : only this post's, only this one
+    post_id, tablet_id : only this post's tablets, only this tablet
     """
     waiting = quarantine.open_by_tablet(session, hub)
-    warned = _warned(session, hub)
+    warnings = _load_warnings(session, hub)
     chosen = [Tablet.district == hub.district, posts_within(hub, scope)]
     if post_id is not None:
         chosen.append(Tablet.post_id == post_id)
     if tablet_id is not None:
         chosen.append(Tablet.id == tablet_id)
-    rows = session.connection().execute(  # without the ORM's loading: a district has many
+    rows = session.connection().execute(  # not the session, to avoid the ORM's cost: a district has many
         select(*(getattr(Tablet, name) for name in _COLUMNS), HealthPost.name.label("post_name"))
         .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
         .where(*chosen)
@@ -199,30 +199,20 @@ def tablets(
             row.replaces,
             row.split_at,
             row.revoked_at,
-            warned.get(row.id, {}) if row.revoked_at is None else {},
+            warnings.get(row.id, {}) if row.revoked_at is None else {},
         )
         for row in rows
     ]
 
 
 _COLUMNS: Final = (
-    *(
-        "id",
-        "name",
-        "post_id",
-        "app",
-        "enrolled_at",
-        "last_sync_at",
-        "clock_offset_ms",
-        "taken",
-        "head_counter",
-    ),
-    *("replaces", "split_at", "revoked_at"),
+    *("id", "name", "post_id", "app", "enrolled_at", "last_sync_at", "clock_offset_ms"),
+    *("taken", "head_counter", "replaces", "split_at", "revoked_at"),
 )
 
 
-def _warned(session: Session, hub: AppContext) -> dict[str, dict[str, datetime]]:
-    """Load what stands of every tablet of the district, by tablet and code, in the order of WARNINGS."""
+def _load_warnings(session: Session, hub: AppContext) -> dict[str, dict[str, datetime]]:
+    """Load the warnings of the district's tablets: tablet -> code -> since when, in the order of WARNINGS."""
     rows = session.execute(
         select(Notice.subject, Notice.kind, Notice.raised_at).where(
             Notice.district == hub.district, Notice.kind.in_(WARNINGS)
@@ -237,20 +227,20 @@ def _warned(session: Session, hub: AppContext) -> dict[str, dict[str, datetime]]
 
 
 def make_code(
-    session: Session, hub: AppContext, scope: Scope, asked: Mapping[str, Any], *, actor: str, now: datetime
+    session: Session, hub: AppContext, scope: Scope, request: Mapping[str, Any], *, actor: str, now: datetime
 ) -> Code:
     """Make a one-time code with which a device becomes a tablet of a post in scope.
 
     Parameters
     ----------
-    asked : `post`, its id; `name`, what the tablet shall be called, 1 to LONGEST_NAME characters
+    request : `post`, its id; `name`, the tablet's name, 1 to LONGEST_NAME characters
 
     Raises
     ------
     Problem
         `change-invalid` with every reason; `record-unknown` for a post outside the scope.
     """
-    post_id, name = asked.get("post"), asked.get("name")
+    post_id, name = request.get("post"), request.get("name")
     wrong = []
     if not isinstance(post_id, str) or not UUID_TEXT.fullmatch(post_id):
         wrong.append(reason("post", "not-uuid" if post_id else "missing", post_id or None))
@@ -267,15 +257,15 @@ def make_code(
     ).one_or_none()
     if found is None:
         raise Problem("record-unknown")
-    called = str(name).strip()
-    code = accounts.make_enrolment_code(session, hub, found.id, called, actor=actor, now=now)
-    return Code(code, found.id, found.name, called, now + timedelta(days=CODE_DAYS))
+    tablet_name = str(name).strip()
+    code = accounts.make_enrolment_code(session, hub, found.id, tablet_name, actor=actor, now=now)
+    return Code(code, found.id, found.name, tablet_name, now + timedelta(days=CODE_DAYS))
 
 
 def open_codes(
     session: Session, hub: AppContext, scope: Scope, now: datetime, *, post_id: str | None = None
 ) -> list[OpenCode]:
-    """Give the codes in scope that a device could still enrol with, the one that ends first in front."""
+    """Load the codes in scope that can still be used, the first to expire first."""
     query = (
         select(
             EnrolmentCode.code_digest,
@@ -300,12 +290,12 @@ def open_codes(
 def cancel_code(
     session: Session, hub: AppContext, scope: Scope, handle: str, *, actor: str, now: datetime
 ) -> None:
-    """End a code before anybody used it, one that was read by the wrong person for instance.
+    """Cancel an unused code, for instance one that the wrong person has read.
 
     Raises
     ------
     Problem
-        `record-unknown` outside the scope; `enrolment-code-over` where it was used, cancelled or has expired.
+        `record-unknown` outside the scope; `enrolment-code-over` if it was used or cancelled, or has expired.
     """
     digest = session.scalar(
         select(EnrolmentCode.code_digest)
@@ -323,7 +313,7 @@ def cancel_code(
 
 
 def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[str, str, str]]:
-    """Give the posts in scope to choose from: (health centre's name, post's id, post's name), in that order."""
+    """List the posts in scope to choose from, sorted: (health centre's name, post's id, post's name)."""
     rows = session.execute(
         select(HealthCentre.name, HealthPost.id, HealthPost.name)
         .join(
@@ -341,7 +331,7 @@ def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[s
 def revoke(
     session: Session, hub: AppContext, scope: Scope, tablet_id: str, *, actor: str, now: datetime
 ) -> None:
-    """Revoke a tablet in scope: what it still sends is set aside for a person. Asked again, nothing more happens.
+    """Revoke a tablet in scope: what it sends from now on is quarantined. Revoking it again changes nothing.
 
     Raises
     ------

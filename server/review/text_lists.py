@@ -1,4 +1,4 @@
-"""The desk's lists as text, for who operates the installation: what is shown with names is logged, as for anybody."""
+"""The lists of review as text for the operator. Lists with names are logged, as for everybody."""
 
 from datetime import datetime
 from typing import Final
@@ -47,11 +47,11 @@ TABLET_COLUMNS: Final = (
     "quarantined",
     "replaces",
 )
-"""The first seven are older than the others: scripts read them by place."""
+"""New columns go after the first seven, which scripts read by position."""
 
 
 def list_cases(hub: AppContext, form: str, *, state: str, post_id: str | None, now: datetime) -> str:
-    """Write the changes that were set aside: `form` is table, csv or json (as the API has them)."""
+    """Write the quarantined changes: `form` is table, csv or json (as in the API)."""
     scope = Scope.whole_district(hub, shows_names=True)
     with hub.database.reading() as session:
         found, _ = quarantine.cases(session, hub, scope, state=state, post_id=post_id)
@@ -79,7 +79,7 @@ def list_cases(hub: AppContext, form: str, *, state: str, post_id: str | None, n
 
 
 def show_case(hub: AppContext, actor: str, counter: int, now: datetime) -> str:
-    """Write one change that was set aside, as JSON: as it came, why, and its record as it stands."""
+    """Write one quarantined change as JSON: as it came, why it is quarantined, and its record as it is now."""
     scope = Scope.whole_district(hub, shows_names=True)
     with hub.database.reading() as session:
         shown = quarantine.case_file(session, hub, scope, actor, counter)
@@ -89,7 +89,7 @@ def show_case(hub: AppContext, actor: str, counter: int, now: datetime) -> str:
 
 
 def list_conflicts(hub: AppContext, form: str, *, post_id: str | None, now: datetime) -> str:
-    """Write the records on which tablets disagree: `form` is table, csv or json (as the API has them)."""
+    """Write the records in conflict: `form` is table, csv or json (as in the API)."""
     scope = Scope.whole_district(hub, shows_names=True)
     with hub.database.reading() as session:
         found, _ = conflicts.conflicts(session, hub, scope, post_id=post_id)
@@ -114,7 +114,7 @@ def list_conflicts(hub: AppContext, form: str, *, post_id: str | None, now: date
 
 
 def show_conflict(hub: AppContext, kind: str, record_id: str, now: datetime) -> str:
-    """Write one record in conflict, as JSON: every value, who gave it, and the context to pass back."""
+    """Write one record in conflict as JSON: every value, who gave it, and the context for settling it."""
     scope = Scope.whole_district(hub, shows_names=True)
     with hub.database.reading() as session:
         shown = conflicts.dispute(session, hub, scope, kind, record_id)
@@ -124,7 +124,7 @@ def show_conflict(hub: AppContext, kind: str, record_id: str, now: datetime) -> 
 
 
 def list_duplicates(hub: AppContext, form: str, *, status: str, now: datetime) -> str:
-    """Write the pairs of children who may be one: `form` is table, csv or json (as the API has them)."""
+    """Write the pairs of children who may be one: `form` is table, csv or json (as in the API)."""
     scope = Scope.whole_district(hub, shows_names=True)
     with hub.database.reading() as session:
         found, _ = duplicate_pairs.pairs(session, hub, scope, status=status, limit=MOST_PAIRS)
@@ -149,7 +149,7 @@ def list_duplicates(hub: AppContext, form: str, *, status: str, now: datetime) -
 
 
 def show_duplicate(hub: AppContext, one: str, other: str, now: datetime) -> str:
-    """Write two children side by side, as the API gives them, and log at both posts that somebody looked."""
+    """Write two children side by side as JSON (as in the API), and log the view at both posts."""
     with hub.database.reading() as session:
         shown = duplicate_pairs.pair(session, hub, Scope.whole_district(hub, shows_names=True), one, other)
     with hub.database.transaction() as session:
@@ -165,7 +165,7 @@ DUPLICATE_COLUMNS: Final = (
 
 
 def list_tablets(hub: AppContext, form: str) -> str:
-    """Write the tablets with what became of each: `form` is table (with tabs), csv or json (as the API has them)."""
+    """Write the tablets with their state: `form` is table (tab-separated), csv or json (as in the API)."""
     with hub.database.reading() as session:
         found = tablets.tablets(session, hub, Scope.whole_district(hub, shows_names=False))
     if form == "json":

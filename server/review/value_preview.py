@@ -1,8 +1,8 @@
-"""What each of several values would mean: the child's scores, status and gain if that one were true, and what makes it
-unlikely beside the measurements around it.
+"""What each value in conflict would mean: the child's scores, status and gain if it were the true one, and why it is
+unlikely compared with the measurements before and after it.
 
-Scored by the functions that flag children, on the same inputs with the other values left out: card and queue cannot
-disagree.
+Scored by the same functions that flag children, on the same inputs without the other values, so this preview and the queue
+cannot disagree.
 """
 
 from collections.abc import Mapping
@@ -32,15 +32,15 @@ _PARTS: Final = {
     "length_shrank": "length_mm",
     "copied": "weight_g",
 }
-"""What a rule compares with the measurement before."""
+"""The value that a rule compares with the measurement before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Why a value is unlikely: a rule of `flags` and its details (`index` and `z`; `change_g` or `change_mm`).
 
-    `against`, `against_value`: the neighbour in time that it does not fit and what was measured then (g or mm), None where
-    the value is unlikely by itself.
+    `against`, `against_value`: the day of the measurement that it contradicts, and the value then (g or mm); None if the
+    value is unlikely by itself.
     """
 
     rule: str
@@ -55,8 +55,8 @@ class Meaning:
 
     Parameters
     ----------
-    visit : the measurement with this value alone, of the child's newest for an identity; None where none has a score
-    doubts : what speaks against the value
+    visit : the measurement with this value only (for an identity, the child's newest); None if there is no score
+    doubts : reasons against the value
     """
 
     visit: Visit | None
@@ -73,8 +73,8 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """By register and value, in the order of the dispute's candidates; `visits` are the person's, newest first, and `sex`
-    and `born_on` those of the child, None while unknown or in conflict."""
+    """By register and value, in the order of the conflict's candidates. `visits` are the person's, newest first; `sex` and
+    `born_on` are the child's, None if unknown or in conflict."""
 
     by_register: Mapping[str, tuple[Meaning, ...]]
     visits: tuple[Visit, ...]
@@ -108,17 +108,17 @@ def _meaning(
         chosen |= timelines.measurement != number
     alone = replace(timelines, **{name: getattr(timelines, name)[chosen] for name in _ARRAYS})
     if len(np.unique(alone.measurement)) < len(timelines.rows):
-        return Meaning(None, ())  # a linked child's identity, for which the head's stands
-    place = timelines.rows.day(number), timelines.rows.source[number]
-    candidates, gain, months = assessed(alone)[place]
-    visit = next((v for v in visits if (v.measured_on, v.source) == place and not v.removed), None)
+        return Meaning(None, ())  # the identity of a linked record: the canonical record's is used
+    key = timelines.rows.day(number), timelines.rows.source[number]
+    candidates, gain, months = assessed(alone)[key]
+    visit = next((v for v in visits if (v.measured_on, v.source) == key and not v.removed), None)
     if visit is not None:
         visit = replace(visit, candidates=candidates, gain=gain, age_months=months)
     return Meaning(visit, _doubts(alone, candidates, number))
 
 
 def _row(timelines: Timelines, shown: Conflict) -> int | None:
-    """Find the measurement that is looked at: the one in conflict, the newest for a child's own record."""
+    """Find the measurement to score: the one in conflict; for a child's own record, the newest."""
     rows, record = timelines.rows, shown.record
     if record.measured_on is None:
         return len(rows) - 1 if len(rows) else None
@@ -129,7 +129,7 @@ def _row(timelines: Timelines, shown: Conflict) -> int | None:
 
 
 def _matching(timelines: Timelines, register: str, value: Json) -> Any:
-    """Say which candidates have a value."""
+    """Select the candidates that have a value."""
 
     def whole(name: str) -> int:
         given = value.get(name)
@@ -152,7 +152,7 @@ def _matching(timelines: Timelines, register: str, value: Json) -> Any:
 
 
 def _doubts(alone: Timelines, candidates: tuple[ScoredCandidate, ...], number: int) -> tuple[Doubt, ...]:
-    """Hold a value against the WHO's limits, and against the measurements before and after it."""
+    """Check a value against the WHO's plausibility limits, and against the measurements before and after it."""
     beyond = {
         index: scored.z
         for candidate in candidates
@@ -173,11 +173,13 @@ def _doubts(alone: Timelines, candidates: tuple[ScoredCandidate, ...], number: i
         else:
             continue
         found.append(_beside(alone, finding.rule, finding.details, neighbour))
-    return tuple(sorted(found, key=lambda doubt: doubt.against is None))  # what a mother remembers goes first
+    return tuple(
+        sorted(found, key=lambda doubt: doubt.against is None)
+    )  # comparisons first: the family can confirm them
 
 
 def _before(alone: Timelines, row: int, part: str | None) -> int | None:
-    """Find the measurement before one that has the same part."""
+    """Find the last measurement before a row that has a value of `part`."""
     if part is None:
         return None
     has = getattr(alone, part)[np.searchsorted(alone.measurement, np.arange(len(alone.rows)))] != UNKNOWN

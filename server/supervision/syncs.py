@@ -32,7 +32,7 @@ from server.database.models import (
 )
 from server.errors import Problem
 from server.review import Scope
-from server.review.child.history import people
+from server.review.authors import people
 from server.review.scope import posts_within
 from server.tabular import csv_line
 from sync_protocol import Outcome

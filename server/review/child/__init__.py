@@ -1,11 +1,11 @@
-"""Everything about one child: its record, every measurement, who wrote what, what is derived from it, and all that happened.
+"""Everything about one child: its record, its measurements, who wrote what, what is derived from it, and its timeline.
 
     history (the ledger) -> visits (scored) -> confirmation, courses (pure) -> timeline -> view;  wire: the same as JSON
 
 Rules kept here:
-- A value in conflict is shown with every candidate and who recorded it; none of them is preferred.
-- A NIK is masked unless it was asked for whole, which is logged. Who may not know names gets no register that could hold
-  one.
+- A value in conflict is shown with all candidates and who recorded them; none is preferred.
+- A NIK is masked unless the reader asks for it unmasked, which is logged. A reader who may not see names gets no register
+  that could hold one.
 - The number of statements does not depend on how long the child has been measured.
 """
 

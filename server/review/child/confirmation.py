@@ -1,11 +1,10 @@
-"""Indicated or confirmed: what the cadres' figures say of a child, and what the health centre's second measurement made of
-it. Pure.
+"""Whether a low index is indicated by the cadres' measurements, or confirmed by the health centre's second one. Pure.
 
 Rules kept here:
-- *Terindikasi* is what a cadre's newest figure of an index says, *terkonfirmasi* only what somebody of the health centre has
-  measured again. Nothing else turns the one into the other.
-- A score is judged by its class (`growth.status`), so page, flags and this cannot differ: -2.00 is not below -2.
-- Where values are in conflict, any candidate indicates; but a second measurement confirms or clears only when all of its
+- *Terindikasi* (indicated) is the result of a cadre's newest measurement of an index; *terkonfirmasi* (confirmed) needs a
+  second measurement by the health centre. Nothing else turns indicated into confirmed.
+- A score is judged by its class (`growth.status`), so page, flags and this module agree: -2.00 is not below -2.
+- Of values in conflict, any low candidate is enough for "indicated"; a second measurement confirms or clears only if all its
   candidates agree.
 """
 
@@ -21,12 +20,12 @@ CONFIRMED, CLEARED, DISPUTED, INDICATED, FINE, UNKNOWN = (
     *("indicated", "fine", "unknown"),
 )
 JUDGED: Final = ("haz", "whz")
-"""Stunting and wasting: what a second measurement is asked for."""
+"""Stunting and wasting: the indices that need a second measurement."""
 ABOUT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("stunted", "severely_stunted"), "haz"),
     **dict.fromkeys(("wasted", "severely_wasted", "oedema"), "whz"),
 }
-"""Flags that a second measurement confirms or clears, and the index that it does this by."""
+"""Flags that a second measurement confirms or clears -> the index that decides."""
 LOW: Final[Mapping[str, int]] = {
     **{"pendek": 1, "sangat_pendek": 2},
     **{"gizi_kurang": 1, "gizi_buruk": 2},
@@ -38,7 +37,7 @@ CADRE, STAFF = "cadre", "staff"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How long a child has been below -2 without a break: the first day of it, and how often it was measured so."""
+    """How long a child has been below -2 without a break: since when, and in how many measurements."""
 
     since: date
     times: int
@@ -53,11 +52,11 @@ class Confirmation:
     index : haz (stunting) or whz (wasting)
     state : "confirmed" or "cleared" by a second measurement, "disputed" while its values are in conflict; without one
         "indicated" or "fine" by a cadre's; "unknown" if the index was never scored
-    indicated_on : day of the cadres' newest figure, if that lies below -2
+    indicated_on : day of the cadres' newest measurement, if that is below -2
     measured_on : day of the second measurement; None without one
     z : its score; None where oedema voids it or values are in conflict
-    severe : what `state` rests on lies below -3
-    again : the cadres' newest figure is newer than the second measurement, and lies below -2
+    severe : the measurement that decides `state` is below -3
+    again : the cadres' newest measurement is newer than the second one, and below -2
     """
 
     index: str
@@ -70,7 +69,7 @@ class Confirmation:
 
     @property
     def telling(self) -> bool:
-        """Say whether there is anything to tell: a child who never was below -2 needs no confirmation."""
+        """Say whether there is anything to show: a child who never was below -2 needs no confirmation."""
         return self.state in (CONFIRMED, DISPUTED, INDICATED) or self.indicated_on is not None
 
 
@@ -80,7 +79,7 @@ def confirmation(index: str, visits: Iterable[Visit]) -> Confirmation:
     Parameters
     ----------
     index : haz or whz
-    visits : of one child, in any order; those that were removed have no candidates and count for nothing
+    visits : of one child, in any order; removed ones have no candidates and do not count
     """
     having = _having(index, visits)
     cadre, staff = _newest(having, CADRE), _newest(having, STAFF)
@@ -104,7 +103,7 @@ def confirmation(index: str, visits: Iterable[Visit]) -> Confirmation:
 
 
 def run(index: str, visits: Iterable[Visit]) -> Run | None:
-    """Give since when, and how often in a row up to the newest measurement, an index has been below -2; None if it is not.
+    """Give since when, and in how many measurements up to the newest, an index has been below -2; None if it is not.
 
     Parameters
     ----------
@@ -120,7 +119,7 @@ def run(index: str, visits: Iterable[Visit]) -> Run | None:
 
 
 def _having(index: str, visits: Iterable[Visit]) -> list[Visit]:
-    """Give the visits of which the index has a class, oldest first; of one day the second measurement last."""
+    """Give the visits in which the index has a class, oldest first; on the same day the second measurement is last."""
     having = [visit for visit in visits if _classes(index, visit)]
     return sorted(having, key=lambda visit: (visit.measured_on, visit.source))
 
@@ -130,6 +129,6 @@ def _newest(having: Sequence[Visit], source: str) -> Visit | None:
 
 
 def _classes(index: str, visit: Visit) -> list[int]:
-    """Give how low each candidate lies, of those that have a class."""
+    """Give for each candidate that has a class how low it is (see LOW)."""
     found = (candidate.scores[index].status for candidate in visit.candidates)
     return [LOW.get(status, 0) for status in found if status is not None]

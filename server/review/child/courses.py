@@ -15,13 +15,13 @@ class Course:
 
     Parameters
     ----------
-    reason : the flag's rule that it is for
-    funds : code of who pays, None where nobody said
-    ends_on : day until which it is planned
-    weeks, checked : how many are planned, and how many of them somebody has checked
-    days_eaten, days_asked : on how many days the food was eaten, of the days that were asked about
-    outcome : how it ended; None while it goes on. Several are what people told without having seen each other's
-    ended_on : the day told with it
+    reason : the rule of the flag that it is for
+    funds : code of who pays; None if not recorded
+    ends_on : planned last day
+    weeks, checked : how many weeks are planned, and how many were checked
+    days_eaten, days_asked : on how many days the food was eaten, of the days in the weeks for which that was reported
+    outcomes : how it ended; empty while it is open; several if people reported without having seen each other's report
+    ended_on : the day of the first outcome
     """
 
     task: str
@@ -41,7 +41,7 @@ class Course:
 
 
 def courses(work: Sequence[Work]) -> tuple[Course, ...]:
-    """Put the courses of a child together with their weeks, those under way first, then by day, the latest first."""
+    """Make a child's courses from their follow-ups and weeks: open ones first, then the latest first."""
     found = [
         _course(whole, [w for w in work if w.course == whole.task])
         for whole in work
@@ -52,8 +52,10 @@ def courses(work: Sequence[Work]) -> tuple[Course, ...]:
 
 
 def _course(whole: Work, weeks: Sequence[Work]) -> Course:
-    checked = [week for week in weeks if any(told.outcome != "cancelled" for told in week.results)]
-    eaten = [told.days_eaten for week in checked for told in week.results[:1] if told.days_eaten is not None]
+    checked = [week for week in weeks if any(result.outcome != "cancelled" for result in week.results)]
+    eaten = [
+        result.days_eaten for week in checked for result in week.results[:1] if result.days_eaten is not None
+    ]
     return Course(
         whole.task,
         whole.reason,
@@ -63,6 +65,6 @@ def _course(whole: Work, weeks: Sequence[Work]) -> Course:
         len(checked),
         sum(eaten),
         7 * len(eaten),
-        tuple(dict.fromkeys(told.outcome for told in whole.results)),
+        tuple(dict.fromkeys(result.outcome for result in whole.results)),
         date.fromisoformat(whole.results[0].done_on) if whole.results else None,
     )

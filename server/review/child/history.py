@@ -1,10 +1,10 @@
-"""What the ledger holds of a child: every change of its records, who made it, on which tablet, when by both clocks."""
+"""The ledger's changes of a child's records: who made each, on which tablet, when by the tablet's and the server's clock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import Select, and_, bindparam, select
@@ -13,18 +13,16 @@ from sqlalchemy.orm import Session
 from server.context import AppContext
 from server.database.engine import among
 from server.database.ids import UUID_TEXT
-from server.database.models import Account, ChangeRow, QuarantineDecision, Tablet, table
+from server.database.models import ChangeRow, QuarantineDecision, Tablet, table
+from server.review.authors import people
 from sync_protocol import Dot, RecordState
-
-ACCOUNT: Final = "account:"
-"""How changes and the log name somebody who has an account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Who recorded a value, on which tablet (None: at the health centre), when by the tablet's clock and by the server's.
 
-    `author` is how the change names them; `name` what people call them, None for an author who has no account.
+    `author` is as in the change; `name` is the account's display name, None for an author without an account.
     """
 
     author: str
@@ -36,7 +34,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A live value of a register, and everybody who recorded it. Several values of one register are a conflict."""
+    """A live value of a register, and everybody who recorded it. Several live values of a register are a conflict."""
 
     fields: Mapping[str, Any]
     recorded: tuple[Recorded, ...]
@@ -44,8 +42,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Every change that is held of some children: ledger rows in the order of their arrival, their headers read, and who
-    made each; one that was set aside has no author, for it is sealed whole. `tablets` are names by id."""
+    """Every change of some children: ledger rows in order of arrival, their headers, and who made each (not for quarantined
+    changes: they are encrypted as a whole). `tablets` are names by id."""
 
     rows: Sequence[Any]
     headers: Mapping[Dot, Mapping[str, Any]]
@@ -54,7 +52,7 @@ class Held:
 
 
 def held(session: Session, hub: AppContext, child_ids: Iterable[str]) -> Held:
-    """Load every change of some children and of their measurements and follow-ups; contents stay sealed."""
+    """Load every change of some children and of their measurements and follow-ups, without decrypting the contents."""
     given = {"district": hub.district, "among": sorted(child_ids)}
     rows = session.connection().execute(_changes(), given).all()
     headers = {Dot(row.actor, row.counter): orjson.loads(row.header) for row in rows}
@@ -76,24 +74,12 @@ def held(session: Session, hub: AppContext, child_ids: Iterable[str]) -> Held:
 
 
 def recorded_by(session: Session, hub: AppContext, child_id: str) -> Mapping[Dot, Recorded]:
-    """Say of every change to a child, its measurements and its follow-ups who recorded it."""
+    """Load who recorded each change of a child, its measurements and its follow-ups."""
     return held(session, hub, [child_id]).recorded
 
 
-def people(session: Session, hub: AppContext, authors: Iterable[str]) -> dict[str, str]:
-    """Give what people are called who are named as "account:<id>", by that; other authors have no account."""
-    asked = {author for author in authors if author.startswith(ACCOUNT)}
-    ids = sorted(
-        id_ for id_ in (author.removeprefix(ACCOUNT) for author in asked) if UUID_TEXT.fullmatch(id_)
-    )
-    if not ids:
-        return {}
-    rows = session.connection().execute(_accounts(), {"district": hub.district, "among": ids})
-    return {f"{ACCOUNT}{row.id}": row.display_name for row in rows}
-
-
 def values_of(state: RecordState, recorded: Mapping[Dot, Recorded]) -> dict[str, tuple[Value, ...]]:
-    """Give every register's live values with who recorded each."""
+    """Give the live values of each register with who recorded them."""
     return {
         name: tuple(
             Value(sibling.value, tuple(recorded[dot] for dot in sibling.dots if dot in recorded))
@@ -132,9 +118,3 @@ def _changes() -> Select[*tuple[Any, ...]]:
 def _tablet_names() -> Select[*tuple[Any, ...]]:
     c = table(Tablet).c
     return select(c.id, c.name).where(c.district == bindparam("district"), among(c.id))
-
-
-@cache
-def _accounts() -> Select[*tuple[Any, ...]]:
-    c = table(Account).c
-    return select(c.id, c.display_name).where(c.district == bindparam("district"), among(c.id))

@@ -1,9 +1,9 @@
-"""Everything that happened to a child, newest first: what was written, set aside, decided, moved, flagged, looked at.
+"""The timeline of a child, newest first: changes, quarantined changes, decisions, moves, flags and views.
 
 Rules kept here:
-- The order is the server's: a tablet's clock is told beside it, and orders only what came at one moment.
-- A value that stands no more is told to who may know names, and to nobody else; a NIK is always masked.
-- Who looked is told by person and day, however often they came back.
+- The order is by the server's clock; the tablet's clock is shown beside it, and orders only what arrived together.
+- A replaced value is shown only to those who may see names; a NIK is always masked.
+- Views are summed up by person and day.
 """
 
 from collections import Counter
@@ -25,7 +25,8 @@ from server.context import AppContext
 from server.database.engine import among
 from server.database.models import AuditEntry, HealthPost, table
 from server.review import quarantine
-from server.review.child.history import Held, people
+from server.review.authors import people
+from server.review.child.history import Held
 from server.review.child.visits import FREE_TEXT, Visit
 from server.review.scope import RaisedFlag
 from sync_protocol import Change, Dot, History, Json, Outcome, fold
@@ -34,29 +35,20 @@ MEASURED, RECORD, DIFFERENCE, MOVED, CARE, FLAG, LOOKED = KINDS = (
     *("measured", "record", "difference", "moved", "care"),
     *("flag", "looked"),
 )
-"""What happened: a measurement; the child's own data; a difference between tablets, what was set aside, and what came of
-both; a move or a link; follow-up; what is flagged now; who looked."""
+"""Kinds of events: a measurement; the child's own data; conflicts, quarantined changes and decisions about them; a move or a
+link; follow-ups; present flags; views."""
 
 SETTLED: Final = "conflict.settled"
 RELEASED: Final = "quarantine.released"
 UNDONE: Final = "quarantine.undone"
-LOOKS: Final = (
-    *("child.viewed", "nik.unmasked", "conflict.viewed", "quarantine.viewed", "duplicate.viewed"),
-)
+LOOKS: Final = ("child.viewed", "nik.unmasked", "conflict.viewed", "quarantine.viewed", "duplicate.viewed")
 DEEDS: Final = (
-    *(
-        SETTLED,
-        "duplicate.different",
-        RELEASED,
-        UNDONE,
-        "child.moved",
-        "duplicate.linked",
-        "duplicate.unlinked",
-    ),
+    *(SETTLED, RELEASED, UNDONE),
+    *("child.moved", "duplicate.different", "duplicate.linked", "duplicate.unlinked"),
 )
-"""Entries of the log that are told: who looked, and under what name the health centre wrote a change."""
+"""Log entries that the timeline shows: views, and decisions of the health centre."""
 NAMELESS: Final = frozenset({"identity", "birth", "books", "family", "consent", "post", "same_as"})
-"""Registers of a child that are shown, without the fields in HIDDEN, to who may not know its name."""
+"""Registers of a child that a reader who may not see names is shown, without the fields in HIDDEN."""
 HIDDEN: Final = frozenset({"name", "by"})
 
 
@@ -67,17 +59,17 @@ class Event:
     Parameters
     ----------
     kind : one of KINDS
-    what : within it: "registered", "edited", "measured", "removed", "moved", "linked", "unlinked", "task", "result",
-        "set_aside", "different", a flag's rule, or the log's word for who looked
-    at : when by the server's clock; `told_at` by the tablet's, None where none was asked
-    by : what people call whoever did it, or how the change names them; None for nobody (a flag)
+    what : within the kind: "registered", "edited", "measured", "removed", "moved", "linked", "unlinked", "task", "result",
+        "set_aside", "different", a flag's rule, or the log action of a view
+    at : when by the server's clock; `told_at` : by the tablet's, None if it was made on the server
+    by : the author's name, or the author as in the change; None for a flag
     tablet : its name; None at the health centre
-    outcome : what became of a change when it arrived
-    values : by register what was written; None where that is withheld
-    standing : the registers of which the value stands still
-    measured_on, source, visit : of a measurement; the visit only while anything of this change stands
-    deed : the log's word for a decision of the health centre ("conflict.settled"), and `reason` the code given with it
-    details : what else there is to say, by kind; ids, codes and counts
+    outcome : the outcome of a change when it arrived
+    values : the values written, by register; None for one that is not shown
+    standing : the registers whose value is still live
+    measured_on, source, visit : of a measurement; the visit only while a value of this change is live
+    deed : the log action of a decision of the health centre ("conflict.settled"); `reason` : the code given with it
+    details : more, by kind: ids, codes and counts
     """
 
     kind: str
@@ -99,7 +91,7 @@ class Event:
 
     @property
     def disputed(self) -> bool:
-        """Say whether this is, or was, about a difference between tablets."""
+        """Say whether this is or was about a conflict or a quarantined change."""
         return (
             self.kind == DIFFERENCE
             or self.outcome == Outcome.CONFLICT.value
@@ -107,7 +99,7 @@ class Event:
         )
 
     def is_of(self, kind: str) -> bool:
-        """Say whether somebody who asks for a kind wants to see this; "" is everything but who looked."""
+        """Say whether this belongs to a kind that the reader chose; "" is everything but views."""
         if not kind:
             return self.kind != LOOKED
         return self.kind == kind or (kind == DIFFERENCE and self.disputed)
@@ -115,12 +107,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TimelineSource:
-    """What the timeline is told from.
+    """What the timeline is made from.
 
     Parameters
     ----------
     subjects : the person's records, by child id
-    held : every change of them
+    held : all their changes
     visits, flags : as the page shows them
     """
 
@@ -132,29 +124,29 @@ class TimelineSource:
 
 
 def timeline(session: Session, hub: AppContext, story: TimelineSource) -> tuple[Event, ...]:
-    """Tell everything that happened to a person, newest first."""
+    """Load the timeline of a person, newest first."""
     changes = _changes(hub, story)
     logged = _log(session, hub, story, changes.values())
     names = people(session, hub, {*(entry.actor for entry in logged), *_deciders(story)})
     deeds = _deeds(logged)
     events = [
         *_written(story, changes, deeds),
-        *_set_aside(hub, story, changes, names),
-        *_apart(logged, names, story),
+        *_quarantined(hub, story, changes, names),
+        *_marked_different(logged, names, story),
         *_flags(story),
         *_looks(hub, logged, names),
     ]
     posts = _post_names(session, hub, events)
-    told = [_with_posts(event, posts) for event in _without_weeks(events)]
-    told.sort(key=lambda event: (event.at, event.told_at or event.at))
-    return tuple(told[::-1])  # and so, of one moment, what arrived last comes first
+    shown = [_with_posts(event, posts) for event in _without_weeks(events)]
+    shown.sort(key=lambda event: (event.at, event.told_at or event.at))
+    return tuple(shown[::-1])  # reversed, so that of the same moment the last to arrive comes first
 
 
 # -- what was written -----------------------------------------------------------------------------
 
 
 def _changes(hub: AppContext, story: TimelineSource) -> dict[Dot, Change]:
-    """Read every change that was taken as valid."""
+    """Read every change that was not quarantined."""
     return {
         Dot(row.actor, row.counter): ledger.read_change(hub.district, row, story.subjects[row.child_id])
         for row in story.held.rows
@@ -162,18 +154,18 @@ def _changes(hub: AppContext, story: TimelineSource) -> dict[Dot, Change]:
     }
 
 
-def _standing(story: TimelineSource, changes: Mapping[Dot, Change]) -> dict[Dot, frozenset[str]]:
-    """Say of each change which of its registers stand."""
+def _live_registers(story: TimelineSource, changes: Mapping[Dot, Change]) -> dict[Dot, frozenset[str]]:
+    """Give for each change the registers whose value is still live."""
     histories: dict[str, list[Change]] = {}
-    aside: dict[str, list[tuple[Dot, str]]] = {}
+    quarantined: dict[str, list[tuple[Dot, str]]] = {}
     for change in changes.values():
         histories.setdefault(change.record_id, []).append(change)
     for row in story.held.rows:
         if row.kind is None and row.record_id:
-            aside.setdefault(row.record_id, []).append((Dot(row.actor, row.counter), row.hash[:16]))
+            quarantined.setdefault(row.record_id, []).append((Dot(row.actor, row.counter), row.hash[:16]))
     found: dict[Dot, set[str]] = {}
     for record_id, several in histories.items():
-        state = fold(History(tuple(several), tuple(aside.get(record_id, ()))))
+        state = fold(History(tuple(several), tuple(quarantined.get(record_id, ()))))
         for register, siblings in state.registers.items():
             for dot in (dot for sibling in siblings for dot in sibling.dots):
                 found.setdefault(dot, set()).add(register)
@@ -183,9 +175,9 @@ def _standing(story: TimelineSource, changes: Mapping[Dot, Change]) -> dict[Dot,
 def _written(
     story: TimelineSource, changes: Mapping[Dot, Change], deeds: Mapping[Dot, "_Entry"]
 ) -> Iterable[Event]:
-    standing = _standing(story, changes)
+    live = _live_registers(story, changes)
     visits = {(v.measured_on, v.source): v for v in story.visits if not v.removed}
-    begun: set[str] = set()
+    seen: set[str] = set()
     actions = {
         c.key["task"]: c.registers["task"]["action"] for c in changes.values() if "task" in c.registers
     }
@@ -195,9 +187,9 @@ def _written(
         if dot not in changes:
             continue
         change, recorded = changes[dot], story.held.recorded[dot]
-        stands = standing.get(dot, frozenset())
+        standing = live.get(dot, frozenset())
         deed = deeds.get(dot)
-        kind, what = _kind(change, begun)
+        kind, what = _kind(change, seen)
         event = {
             "at": row.received_at,
             "by": recorded.name or recorded.author,
@@ -205,8 +197,8 @@ def _written(
             "tablet": recorded.tablet_name,
             "outcome": row.outcome,
             "child_id": row.child_id,
-            "values": _values(change, stands, shows_names=story.shows_names),
-            "standing": stands,
+            "values": _values(change, standing, shows_names=story.shows_names),
+            "standing": standing,
             "deed": deed.action if deed else None,
             "reason": deed.details.get("reason") if deed else None,
             "details": {"clock_days": row.clock_days} if row.clock_days else {},
@@ -214,7 +206,7 @@ def _written(
         if change.kind == "measurement":
             day, source = date.fromisoformat(change.key["measured_on"]), change.key["source"]
             event |= {"measured_on": day, "source": source}
-            event["visit"] = visits.get((day, source)) if stands and what == "measured" else None
+            event["visit"] = visits.get((day, source)) if standing and what == "measured" else None
         if change.kind == "follow_up":
             task = change.key["task"]
             event["details"] = {"task": task, "action": actions.get(task)}
@@ -225,8 +217,8 @@ def _written(
         yield Event(kind, what, **event)
 
 
-def _kind(change: Change, begun: set[str]) -> tuple[str, str]:
-    """Say what a change is called. `begun` are the children of whom something of their own was written before."""
+def _kind(change: Change, seen: set[str]) -> tuple[str, str]:
+    """Give (kind, what) of a change. `seen` are the records of children that had an earlier change; this one is added."""
     names = change.registers.keys()
     if "removed" in names:
         removed = change.registers["removed"].get("reason") is not None
@@ -237,8 +229,8 @@ def _kind(change: Change, begun: set[str]) -> tuple[str, str]:
         return CARE, next((name for name in ("verified", "delivered", "aid") if name in names), "note")
     if change.kind == "follow_up":
         return CARE, "result" if "result" in names else "task" if "task" in names else "note"
-    first = change.record_id not in begun
-    begun.add(change.record_id)
+    first = change.record_id not in seen
+    seen.add(change.record_id)
     if "same_as" in names:
         return MOVED, "linked" if change.registers["same_as"]["child"] else "unlinked"
     if first:
@@ -246,20 +238,20 @@ def _kind(change: Change, begun: set[str]) -> tuple[str, str]:
     return (MOVED, "moved") if "post" in names else (RECORD, "edited")
 
 
-def _values(change: Change, stands: frozenset[str], *, shows_names: bool) -> dict[str, Json | None]:
-    """Give what a change wrote, as far as it may be told."""
-    told: dict[str, Json | None] = {}
+def _values(change: Change, standing: frozenset[str], *, shows_names: bool) -> dict[str, Json | None]:
+    """Give the values that a change wrote, as far as the reader may see them."""
+    shown: dict[str, Json | None] = {}
     for register, value in change.registers.items():
         if shows_names:
-            told[register] = masked(value) if register == "nik" else value
-        elif register not in stands or register in FREE_TEXT:
-            told[register] = None
+            shown[register] = masked(value) if register == "nik" else value
+        elif register not in standing or register in FREE_TEXT:
+            shown[register] = None
         elif change.kind == "child":
             open_ = register in NAMELESS
-            told[register] = {k: v for k, v in value.items() if k not in HIDDEN} if open_ else None
+            shown[register] = {k: v for k, v in value.items() if k not in HIDDEN} if open_ else None
         else:
-            told[register] = value
-    return told
+            shown[register] = value
+    return shown
 
 
 def masked(value: Json) -> dict[str, Any]:
@@ -268,35 +260,35 @@ def masked(value: Json) -> dict[str, Any]:
 
 
 def mask_nik(nik: str | None) -> str | None:
-    """Hide the middle of a NIK: its first six digits name a place, its last two tell neighbours apart."""
+    """Hide the middle of a NIK. The first six digits name a place; the last two help to tell neighbours apart."""
     return f"{nik[:6]}{'•' * (len(nik) - 8)}{nik[-2:]}" if nik else nik
 
 
 def _without_weeks(events: Sequence[Event]) -> list[Event]:
-    """Leave out that each week of a PMT course was planned: the course's own event tells how many there are."""
+    """Leave out the planning of each week of a PMT course: the course's own event gives their number."""
     weeks = Counter(
         task["course"] for event in events if (task := event.values.get("task")) and task.get("course")
     )
-    kept = []
+    shown = []
     for event in events:
         task = event.values.get("task")
         if event.what == "task" and task and task.get("course"):
             continue
         if event.what == "task" and (count := weeks[event.details["task"]]):
-            kept.append(replace(event, details={**event.details, "weeks": count}))
+            shown.append(replace(event, details={**event.details, "weeks": count}))
         else:
-            kept.append(event)
-    return kept
+            shown.append(event)
+    return shown
 
 
-# -- what was set aside, and what people decided --------------------------------------------------
+# -- quarantined changes and decisions ------------------------------------------------------------
 
 
 def _deciders(story: TimelineSource) -> set[str]:
     return {row.decided_by for row in story.held.rows if row.decided_by}
 
 
-def _set_aside(
+def _quarantined(
     hub: AppContext, story: TimelineSource, changes: Mapping[Dot, Change], names: Mapping[str, str]
 ) -> Iterable[Event]:
     for row in story.held.rows:
@@ -329,7 +321,7 @@ def _set_aside(
 
 
 def _deeds(logged: Sequence["_Entry"]) -> dict[Dot, "_Entry"]:
-    """Find for each change that the health centre made what the log says of it."""
+    """Find the log entry of each change that the health centre made."""
     return {
         Dot(*dot[:2]): entry
         for entry in logged
@@ -338,11 +330,13 @@ def _deeds(logged: Sequence["_Entry"]) -> dict[Dot, "_Entry"]:
     }
 
 
-def _apart(logged: Sequence["_Entry"], names: Mapping[str, str], story: TimelineSource) -> Iterable[Event]:
-    """Tell what was decided without a change: that two records are of two children."""
+def _marked_different(
+    logged: Sequence["_Entry"], names: Mapping[str, str], story: TimelineSource
+) -> Iterable[Event]:
+    """Give the decisions that wrote no change: two records marked as different children."""
     for entry in logged:
         if entry.action == "duplicate.different":
-            others = [other for other in entry.details["children"] if other not in story.subjects]
+            others = [child_id for child_id in entry.details["children"] if child_id not in story.subjects]
             by = names.get(entry.actor, entry.actor)
             yield Event(MOVED, "different", entry.at, by, details={"others": others})
 
@@ -365,7 +359,7 @@ class _Entry:
 
 
 def _log(session: Session, hub: AppContext, story: TimelineSource, changes: Iterable[Change]) -> list[_Entry]:
-    """Load what the streams of the child's posts, present and past, have about it."""
+    """Load the log entries about a child from the streams of its present and past posts."""
     posts = {change.registers["post"]["post"] for change in changes if "post" in change.registers}
     posts |= {subject.post_id for subject in story.subjects.values()}
     group = sorted(story.subjects)
@@ -397,14 +391,14 @@ def _entries(children: int) -> Select[*tuple[Any, ...]]:
 
 
 def _looks(hub: AppContext, logged: Sequence[_Entry], names: Mapping[str, str]) -> Iterable[Event]:
-    """Tell who looked, once for a person, a day and a way of looking."""
+    """Give the views, one event for each person, day and kind of view."""
     zone = ZoneInfo(hub.settings.time_zone)
-    looked: dict[tuple[date, str, str], list[_Entry]] = {}
+    views: dict[tuple[date, str, str], list[_Entry]] = {}
     for entry in logged:
         if entry.action in LOOKS:
             day = entry.at.astimezone(zone).date()
-            looked.setdefault((day, entry.actor, entry.action), []).append(entry)
-    for (_, actor, action), several in looked.items():
+            views.setdefault((day, entry.actor, entry.action), []).append(entry)
+    for (_, actor, action), several in views.items():
         details = {"times": len(several)}
         yield Event(LOOKED, action, several[-1].at, names.get(actor, actor), details=details)
 
@@ -413,14 +407,14 @@ def _looks(hub: AppContext, logged: Sequence[_Entry], names: Mapping[str, str]) 
 
 
 def _post_names(session: Session, hub: AppContext, events: Iterable[Event]) -> dict[str, str]:
-    asked = {
+    post_ids = {
         event.details.get(name)
         for event in events
         if event.kind in (MOVED, RECORD)
         for name in ("from", "to")
     }
-    given = {"district": hub.district, "among": sorted(post_id for post_id in asked if post_id)}
-    return {row.id: row.name for row in session.connection().execute(_posts(), given)}
+    values = {"district": hub.district, "among": sorted(post_id for post_id in post_ids if post_id)}
+    return {row.id: row.name for row in session.connection().execute(_posts(), values)}
 
 
 @cache
@@ -432,5 +426,5 @@ def _posts() -> Select[*tuple[Any, ...]]:
 def _with_posts(event: Event, posts: Mapping[str, str]) -> Event:
     if "to" not in event.details:
         return event
-    named = {f"{name}_name": posts.get(event.details[name] or "") for name in ("from", "to")}
-    return replace(event, details={**event.details, **named})
+    names = {f"{name}_name": posts.get(event.details[name] or "") for name in ("from", "to")}
+    return replace(event, details={**event.details, **names})

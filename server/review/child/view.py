@@ -1,4 +1,4 @@
-"""One child as its page shows it: found in scope, its record as far as the reader may know it, and what follows from it."""
+"""One child as its page shows it: found in scope, its record as far as the reader may see it, and all derived from it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ from server.review.scope import RaisedFlag, Scope, age_in_months, flags_of, name
 from sync_protocol import Dot, Json, RecordState
 
 RUNS: Final = ("haz", "waz", "whz")
-"""Indices of which is told since when they have been low."""
+"""Indices for which the page shows since when they have been low."""
 PREMATURE_WEEKS: Final = 37
 LOW_BIRTH_WEIGHT_G: Final = 2500
 
 
 @dataclass(frozen=True, slots=True)
 class OpenConflict:
-    """A register with more than one live value; `visit` is None for the child's own."""
+    """A register with more than one live value; `visit` is None for the child's own record."""
 
     register: str
     visit: Visit | None
@@ -43,16 +43,16 @@ class OpenConflict:
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    """Everything known of one child. `values` are its registers, without names where the reader may not know them.
+    """Everything known of one child. `values` are its registers, without names if the reader may not see them.
 
     Parameters
     ----------
-    linked : the other children who are one person with it (`same_as`): visits are those of all, flags the person's
+    linked : the other records of the same person (`same_as`): visits are those of all, flags are the person's
     confirmations : of stunting and wasting, by index; runs : since when an index has been low, by index
-    work : what is to be done and what came of it, as `care.work_of` gives it
-    events : everything that happened, newest first
-    villages : names of the villages that `home` names or named, by code
-    today : the district's day, by which ages and validity are told
+    work : follow-ups with their results, as `follow_ups.work_of` gives them
+    events : the timeline, newest first
+    villages : code -> name of the villages in present and past values of `home`
+    today : the district's date, which decides ages and validity
     """
 
     child_id: str
@@ -84,12 +84,12 @@ class ChildView:
 
     @property
     def newest(self) -> Visit | None:
-        """Give the newest measurement that stands; of one day the health centre's."""
+        """Give the newest measurement that was not removed; of two on one day the health centre's."""
         return next((visit for visit in self.visits if visit.candidates), None)
 
     @property
     def courses(self) -> tuple[Course, ...]:
-        """Give the child's PMT courses, those under way first."""
+        """Give the child's PMT courses, open ones first."""
         return courses(self.work)
 
     @property
@@ -106,15 +106,15 @@ class ChildView:
 
     @property
     def at_birth(self) -> tuple[str, ...]:
-        """Give what of the birth a reviewer should know: "premature", "low_weight". Scores are not corrected for it."""
-        born: list[Json] = [value.fields for value in self.values.get("birth", ())]
-        weeks = [value["gestation_weeks"] for value in born if value.get("gestation_weeks")]
-        grams = [value["weight_g"] for value in born if value.get("weight_g")]
-        said = (
+        """Give the risks at birth: "premature", "low_weight". Scores are not corrected for them."""
+        births: list[Json] = [value.fields for value in self.values.get("birth", ())]
+        weeks = [value["gestation_weeks"] for value in births if value.get("gestation_weeks")]
+        grams = [value["weight_g"] for value in births if value.get("weight_g")]
+        risks = (
             ("premature", any(n < PREMATURE_WEEKS for n in weeks)),
             ("low_weight", any(n < LOW_BIRTH_WEIGHT_G for n in grams)),
         )
-        return tuple(word for word, holds in said if holds)
+        return tuple(name for name, applies in risks if applies)
 
 
 def child_view(
@@ -127,19 +127,19 @@ def child_view(
     whole_nik: bool = False,
     restricted: bool = False,
 ) -> ChildView:
-    """Give everything about a child: its record, conflicts with who wrote what, measurements newest first, flags, follow-up,
-    and what happened. The number of statements depends on what kinds of things there are, never on how many.
+    """Load everything about a child: its record, conflicts with who wrote what, measurements (newest first), flags,
+    follow-ups and timeline. The number of statements depends on which kinds of data there are, never on how much.
 
     Parameters
     ----------
-    whole_nik : the NIK unmasked; whoever asks must log it (`log_nik_unmasked`)
-    restricted : also a child whose parents have had processing restricted (for `rights` alone)
+    whole_nik : give the NIK unmasked; the caller must log it (`log_nik_unmasked`)
+    restricted : also find a child whose processing is restricted (for `server.privacy` only)
 
     Raises
     ------
     Problem
-        `record-unknown`: there is no such child in scope, or the person was erased. `not-allowed`: the NIK is asked for by
-        somebody who may not know names.
+        `record-unknown`: there is no such child in scope, or it was erased. `not-allowed`: a reader who may not see names
+        asked for the whole NIK.
     """
     if whole_nik and not scope.shows_names:
         raise Problem("not-allowed")
@@ -168,7 +168,7 @@ def child_view(
         values,
         visits,
         flags,
-        tuple(other for other in group if other != child_id),
+        tuple(linked_id for linked_id in group if linked_id != child_id),
         {index: confirmation(index, visits) for index in JUDGED},
         {index: found for index, found in runs.items() if found},
         follow_ups.work_of(session, hub, scope, group),
@@ -246,7 +246,7 @@ def log_child_viewed(
 def log_nik_unmasked(
     session: Session, hub: AppContext, person: Person, shown: ChildView, now: datetime
 ) -> None:
-    """Log at the child's post that somebody was shown its NIK whole."""
+    """Log at the child's post that somebody was shown its whole NIK."""
     _log(session, hub, person, shown, "nik.unmasked", now)
 
 

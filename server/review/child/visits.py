@@ -1,6 +1,6 @@
 """A child's measurements as its page shows them: every live value with who recorded it, every candidate scored.
 
-Scores and statuses come from the functions that flag children, on the same inputs: page and queue cannot disagree.
+Scores and statuses come from the same functions that flag children, on the same inputs, so page and queue cannot disagree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,12 +34,12 @@ from server.review.child.history import Recorded, Value, values_of
 from sync_protocol import Dot, RecordState, measurement_id
 
 FREE_TEXT: Final = frozenset({"note", "removed"})
-"""Registers that may name anybody."""
+"""Registers of free text, which may contain names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One index: z in SD or None with the reason (a name of growth's `Reason`, lower case), and its status code if any."""
+    """One index: z in SD, or None with the reason (a name of growth's `Reason`, lower case), and its status code if any."""
 
     z: float | None
     reason: str | None
@@ -48,7 +48,7 @@ class Scored:
 
     @property
     def sentence(self) -> str | None:
-        """Give the key of the plain sentence for it (`growth.status.SENTENCES`): of a class that rests on oedema, that."""
+        """Give the key of its sentence in `growth.status.SENTENCES`: "oedema" if the status is due to oedema."""
         return "oedema" if self.status and self.reason == "oedema" else self.status
 
 
@@ -82,7 +82,7 @@ class ScoredCandidate:
 
 @dataclass(frozen=True, slots=True)
 class MonthlyGain:
-    """N, T, O or B of a weighing, the gain in grams, and why the code is what it is; `code` None if it has none."""
+    """N, T, O or B of a weighing (None if it has none), the gain in grams, and the reason for the code."""
 
     code: str | None
     gain_g: int | None
@@ -92,7 +92,7 @@ class MonthlyGain:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A measurement of one day and source ("cadre", or "staff" who measured again). One removed has no candidates."""
+    """A measurement of one day and source ("cadre", or "staff" for a second measurement); no candidates if removed."""
 
     measured_on: date
     source: str
@@ -104,7 +104,7 @@ class Visit:
 
     @property
     def recorded(self) -> tuple[Recorded, ...]:
-        """Give everybody who recorded a value that still stands, in order of their tablets' clocks."""
+        """Give everybody who recorded a value that is still live, in order of their tablets' clocks."""
         several = {by for values in self.values.values() for value in values for by in value.recorded}
         return tuple(sorted(several, key=lambda by: (by.recorded_at, by.author, by.tablet_name or "")))
 
@@ -117,13 +117,13 @@ def measured(
     *,
     shows_names: bool,
 ) -> tuple[Visit, ...]:
-    """Load the visits of one person, newest first: what linked children hold of one day and source is one visit.
+    """Load the visits of one person, newest first: measurements of linked records on one day by one source are one visit.
 
     Parameters
     ----------
     subjects : the person's records, by child id
     recorded : who made each change of any of them
-    shows_names : False leaves out free text, which may name anybody
+    shows_names : False leaves out free text, which may contain names
     """
     group = sorted(subjects)
     rows = session.execute(
@@ -142,31 +142,32 @@ def measured(
     visits: dict[tuple[date, str, bool], Visit] = {}
     for row in rows:
         if row.sealed and subjects[row.child_id].wrapped_key is None:
-            continue  # of one who was erased
+            continue  # the child was erased
         record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
         wire = orjson.loads(ledger.read_measurement(hub.district, record_id, row, subjects[row.child_id].key))
         state = RecordState.from_wire("measurement", record_id, {}, wire)
         values = values_of(state, recorded)
         if not shows_names:
             values = {name: value for name, value in values.items() if name not in FREE_TEXT}
-        removed, found = bool(row.removed), ((), None, None)
-        candidates, gain, months = derived.get((row.measured_on, row.source), found) if not removed else found
-        place = (row.measured_on, row.source, removed)
-        if place in visits:
-            values = _together(visits[place].values, values)
-        visits[place] = Visit(row.measured_on, row.source, removed, months, values, candidates, gain)
+        removed, unscored = bool(row.removed), ((), None, None)
+        scored = unscored if removed else derived.get((row.measured_on, row.source), unscored)
+        candidates, gain, months = scored
+        key = (row.measured_on, row.source, removed)
+        if key in visits:
+            values = _join(visits[key].values, values)
+        visits[key] = Visit(row.measured_on, row.source, removed, months, values, candidates, gain)
     return tuple(visits.values())
 
 
-def _together(
-    one: Mapping[str, tuple[Value, ...]], other: Mapping[str, tuple[Value, ...]]
+def _join(
+    first: Mapping[str, tuple[Value, ...]], second: Mapping[str, tuple[Value, ...]]
 ) -> dict[str, tuple[Value, ...]]:
-    """Join the values of two records of one visit: equal ones are one value, recorded by both."""
-    joined = dict(one)
-    for register, values in other.items():
+    """Join the values of two records of one visit: equal values become one, recorded by both."""
+    joined = dict(first)
+    for register, values in second.items():
         known = list(joined.get(register, ()))
         for value in values:
-            same = next((n for n, held in enumerate(known) if held.fields == value.fields), None)
+            same = next((n for n, each in enumerate(known) if each.fields == value.fields), None)
             if same is None:
                 known.append(value)
             else:
@@ -179,8 +180,10 @@ _Assessed = tuple[tuple[ScoredCandidate, ...], MonthlyGain, int | None]
 
 
 def assessed(timelines: Timelines) -> dict[tuple[date, str], _Assessed]:
-    """Derive, by measurement, what is saved as its assessment, with every candidate's status: the same functions, the same
-    inputs, nothing read from a score that an older engine may have left.
+    """Score every candidate by measurement: (candidates, gain, age in months).
+
+    It uses the functions and inputs that make the stored assessments, and does not read these: an older version of the
+    scoring may have written them.
     """
     rows = timelines.rows
     if not len(rows):
@@ -203,7 +206,7 @@ def assessed(timelines: Timelines) -> dict[tuple[date, str], _Assessed]:
 
 
 def _statuses(timelines: Timelines, scores: ZScores, months: Any) -> dict[str, list[str | None]]:
-    """Give status codes by index and candidate; "muac" for the arm's class."""
+    """Give status codes by index ("muac" for the arm circumference) and candidate."""
     oedema = timelines.oedema
     status = {
         "haz": (length_for_age_status(scores.haz.z), LENGTH_FOR_AGE_CODES),

@@ -1,4 +1,4 @@
-"""A child's page as JSON: codes and figures, and beside each code its words in both languages."""
+"""A child's page as JSON: codes and values, and beside each code its text in both languages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -17,7 +17,7 @@ from server.review.scope import RaisedFlag
 
 
 def child_json(view: ChildView) -> dict[str, Any]:
-    """Write a child as `GET /api/v1/children/<id>` answers: all that the page shows, but for the timeline."""
+    """Write a child as the answer of `GET /api/v1/children/<id>`: all that the page shows except the timeline."""
     return {
         "id": view.child_id,
         "name": view.name,
@@ -46,7 +46,7 @@ def child_json(view: ChildView) -> dict[str, Any]:
 
 
 def timeline_json(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Write events as `GET /api/v1/children/<id>/timeline` answers."""
+    """Write events as the answer of `GET /api/v1/children/<id>/timeline`."""
     return [_event(event) for event in events]
 
 
@@ -154,8 +154,8 @@ def _scored(index: str, scored: Scored) -> dict[str, Any]:
 def _status(index: str, code: str | None, sentence: str | None) -> dict[str, Any] | None:
     if code is None:
         return None
-    said = SENTENCES.get(index, {}).get(sentence or "")
-    return {"code": code, **_label(LABELS[code]), "sentence": _label(said) if said else None}
+    text = SENTENCES.get(index, {}).get(sentence or "")
+    return {"code": code, **_label(LABELS[code]), "sentence": _label(text) if text else None}
 
 
 def _event(event: Event) -> dict[str, Any]:

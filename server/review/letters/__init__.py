@@ -1,7 +1,7 @@
-"""The referral letter: what a doctor must know of a child, on one page of PDF.
+"""The referral letter: what a doctor must know about a child, as a PDF of one page.
 
-Hides the typesetting (Typst, whose templates lie beside this file). What is typeset is given as data, never as markup, so
-nothing that somebody typed can be taken for an instruction. The letter shows the NIK whole: who had it made is logged.
+Hides the typesetting by Typst; its template is beside this file. The contents are passed as data, never as markup, so typed
+text cannot be read as an instruction. The letter shows the whole NIK, so who had it made is logged.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ TO: Final[Mapping[str, tuple[str, str]]] = {
     "refer_puskesmas": ("Dokter puskesmas", "The doctor of the health centre"),
     "refer_hospital": ("Dokter spesialis anak, rumah sakit rujukan", "Paediatrician, referral hospital"),
 }
-"""Whom each kind of referral goes to: Indonesian, English."""
+"""The recipient of each kind of referral: Indonesian, English."""
 INDICES: Final = ("haz", "waz", "whz", "baz")
 NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "haz": ("TB/U", "HAZ"),
@@ -81,12 +81,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "sender": ("Petugas yang merujuk", "Referred by"),
     "doctor": ("Dokter yang menerima", "Received by"),
 }
-"""Everything that the letter says by itself: Indonesian, English."""
+"""The fixed texts of the letter: Indonesian, English."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferralLetter:
-    """A letter that was made: the PDF, and whose it is."""
+    """A letter: the PDF, and the child, post and task it is about."""
 
     pdf: bytes
     child_id: str
@@ -105,18 +105,18 @@ def referral(
     writer: Person,
     now: datetime,
 ) -> ReferralLetter:
-    """Make the letter of a task to refer.
+    """Make the letter for a follow-up that is a referral.
 
     Parameters
     ----------
-    task : the follow-up's id beside the child
+    task : the follow-up's id within the child
     language : "id" or "en"
-    writer : who refers, named under the letter
+    writer : who refers the child, named under the letter
 
     Raises
     ------
     Problem
-        `record-unknown`: no such child in scope, or no such referral of it; `not-allowed` for who may not know names.
+        `record-unknown`: no such child in scope, or no such referral; `not-allowed` for a reader who sees no names.
     """
     if not scope.shows_names:
         raise Problem("not-allowed")
@@ -143,7 +143,7 @@ def referral(
 def log_written(
     session: Session, hub: AppContext, writer: Person, letter: ReferralLetter, now: datetime
 ) -> None:
-    """Log at the post that somebody had a letter made, NIK and all."""
+    """Log at the post that somebody had a letter made, which shows the whole NIK."""
     details = {"child": letter.child_id, "task": letter.task, "unmasked": True}
     stream, actor = audit.post_stream(letter.post_id), f"account:{writer.account_id}"
     audit.append(session, hub.district, stream, "letter.written", actor=actor, now=now, details=details)
@@ -184,9 +184,9 @@ def _data(
     today: date,
     village: str | None,
 ) -> dict[str, Any]:
-    """Give what the template typesets: words, texts and rows, all of them text."""
-    other = int(language == "en")
-    said = {name: words[other] for name, words in WORDS.items()}
+    """Give the data of the template: fixed texts and rows, all as text."""
+    column = int(language == "en")
+    texts = {name: both[column] for name, both in WORDS.items()}
 
     def day(value: date) -> str:
         return format_date(value, "d MMMM y", locale=language)
@@ -196,27 +196,27 @@ def _data(
 
     def each(register: str, *names: str) -> str | None:
         values = view.values.get(register, ())
-        texts = [" / ".join(str(v.fields[n]) for n in names if v.fields.get(n)) for v in values]
-        return "; ".join(dict.fromkeys(text for text in texts if text)) or None
+        written = [" / ".join(str(v.fields[n]) for n in names if v.fields.get(n)) for v in values]
+        return "; ".join(dict.fromkeys(text for text in written if text)) or None
 
     birth = next(iter(view.values.get("birth", ())), None)
     at_birth = birth.fields if birth else {}
     born = [
         f"{at_birth['weight_g']} g" if at_birth.get("weight_g") else None,
         f"{number(at_birth['length_mm'] / 10, 1)} cm" if at_birth.get("length_mm") else None,
-        f"{at_birth['gestation_weeks']} {said['weeks']}" if at_birth.get("gestation_weeks") else None,
+        f"{at_birth['gestation_weeks']} {texts['weeks']}" if at_birth.get("gestation_weeks") else None,
     ]
     rows = [
-        [said["name"], view.name],
-        [said["sex"], said.get(view.sex or "")],
-        [said["born"], day(view.born_on) if view.born_on else None],
-        [said["age"], f"{view.age_months} {said['months']}" if view.age_months is not None else None],
-        [said["nik"], nik],
-        [said["mother"], each("parents", "mother")],
-        [said["father"], each("parents", "father")],
-        [said["phone"], each("parents", "phone")],
-        [said["address"], _address(view, village)],
-        [said["birth"], ", ".join(part for part in born if part) or None],
+        [texts["name"], view.name],
+        [texts["sex"], texts.get(view.sex or "")],
+        [texts["born"], day(view.born_on) if view.born_on else None],
+        [texts["age"], f"{view.age_months} {texts['months']}" if view.age_months is not None else None],
+        [texts["nik"], nik],
+        [texts["mother"], each("parents", "mother")],
+        [texts["father"], each("parents", "father")],
+        [texts["phone"], each("parents", "phone")],
+        [texts["address"], _address(view, village)],
+        [texts["birth"], ", ".join(part for part in born if part) or None],
     ]
     visits = [visit for visit in view.visits if visit.candidates][:MOST_VISITS]
     table = []
@@ -229,46 +229,46 @@ def _data(
                 number(first.length_mm / 10 if first.length_mm else None, 1),
                 number(first.muac_mm / 10 if first.muac_mm else None, 1),
                 *(number(first.scores[index].z, 2) for index in ("haz", "waz", "whz")),
-                f"{said[visit.source]}{' *' if differs else ''}",
+                f"{texts[visit.source]}{' *' if differs else ''}",
             ]
         )
     newest = visits[0].candidates if visits else ()
     statuses = [
-        [NAMES[index][other], " / ".join(_statuses(newest, index, language))]
+        [NAMES[index][column], " / ".join(_statuses(newest, index, language))]
         for index in INDICES
         if _statuses(newest, index, language)
     ]
-    reasons = [(RULES[raised.rule].en if other else RULES[raised.rule].id) for raised in view.flags]
+    reasons = [(RULES[raised.rule].en if column else RULES[raised.rule].id) for raised in view.flags]
     done = [
-        f"{day(date.fromisoformat(told.done_on))}: {follow_ups.ACTIONS[each_.action][other]}, "
-        f"{follow_ups.OUTCOMES[told.outcome][other]}"
-        for each_ in work
-        if each_.action in follow_ups.ACTIONS
-        for told in each_.results
+        f"{day(date.fromisoformat(result.done_on))}: {follow_ups.ACTIONS[task.action][column]}, "
+        f"{follow_ups.OUTCOMES[result.outcome][column]}"
+        for task in work
+        if task.action in follow_ups.ACTIONS
+        for result in task.results
     ]
     return {
-        "words": said,
-        "to": TO[found.action][other],
+        "words": texts,
+        "to": TO[found.action][column],
         "date": day(today),
         "about": [[name, text or "–"] for name, text in rows],
         "reasons": list(dict.fromkeys(reasons)),
         "visits": table,
         "heads": [
-            *(said[name] for name in ("date", "weight", "length", "muac")),
-            *(NAMES[index][other] for index in INDICES[:3]),
-            said["by"],
+            *(texts[name] for name in ("date", "weight", "length", "muac")),
+            *(NAMES[index][column] for index in INDICES[:3]),
+            texts["by"],
         ],
         "differs": any(len(visit.candidates) > 1 for visit in visits),
         "statuses": statuses,
         "done": done,
         "note": "\n".join(text for text, _ in found.notes),
-        "screening": SCREENING_NOTE.en if other else SCREENING_NOTE.id,
+        "screening": SCREENING_NOTE.en if column else SCREENING_NOTE.id,
         "language": language,
     }
 
 
 def _address(view: ChildView, village: str | None) -> str | None:
-    """Write where the child lives; of several homes in conflict each."""
+    """Write the child's address; if in conflict, all of them."""
     written = []
     for value in view.values.get("home", ()):
         home = value.fields
@@ -283,7 +283,7 @@ def _address(view: ChildView, village: str | None) -> str | None:
 
 
 def _village(session: Session, hub: AppContext, view: ChildView) -> str | None:
-    """Name the village of a child's home, where there is one and we know it."""
+    """Give the name of the village of a child's home, if it has one that is known."""
     codes = {value.fields.get("village") for value in view.values.get("home", ())} - {None}
     region = session.get(Region, (hub.district, codes.pop())) if len(codes) == 1 else None
     return region.name if region else None

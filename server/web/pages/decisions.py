@@ -35,7 +35,7 @@ from server.review import (
     moves,
     quarantine,
 )
-from server.review.child.history import people
+from server.review.authors import people
 from server.review.child.visits import measured
 from server.review.conflicts import Conflict, LiveValue
 from server.review.duplicate_pairs import PairView

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from server.database.models import Delivery
+from server.privacy import restriction
 from server.review import Scope, conflicts
 from server.sync import server_edits
 from server.sync.server_edits import Edit
@@ -82,6 +83,21 @@ def test_two_who_tell_of_one_delivery_at_once_are_both_kept_until_somebody_settl
     promised(installed, child, delivery, state.vector, delivered=BROUGHT)
     installed.settle(one, two)
     assert row(installed, delivery).conflicts == ""
+
+
+def test_conflict_in_a_delivery_is_not_shown_while_the_child_is_restricted(installed: District) -> None:
+    first, second = installed.tablet(), installed.tablet()
+    child, delivery = first.register_child(), installed.new_id()
+    installed.settle(first, second)
+    told(first, child, delivery, aid=FOOD, delivered=BROUGHT)
+    told(second, child, delivery, delivered={**BROUGHT, "quantity": 28})
+    installed.settle(first, second)
+    assert row(installed, delivery).conflicts == "delivered"
+    scope = Scope.whole_district(installed.hub, shows_names=True)
+    with installed.hub.database.transaction() as session:
+        restriction.restrict(session, installed.hub, child, actor="operator", now=installed.clock.now)
+    with installed.hub.database.reading() as session:
+        assert conflicts.conflicts(session, installed.hub, scope) == ([], 0)
 
 
 def test_deliveries_go_with_a_child_that_moves(installed: District) -> None:
