@@ -11,6 +11,7 @@ Rules kept here:
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
@@ -18,7 +19,6 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import and_, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import audit
@@ -56,6 +56,7 @@ from server.interchange.sheets import Limits
 from server.interchange.sigizi import Layout, SigiziReader, SigiziRow, plain
 from server.sync import server_edits
 from server.sync.pipeline import PlanStale, heads_of
+from server.sync.retrying import retrying
 from sync_protocol import digest
 
 __all__ = [
@@ -284,25 +285,21 @@ class _Run:
         """Take a chunk: worked out on a snapshot and written under the locks if that still stands there, as a tablet's
         upload is; else worked out under the locks."""
         hub = self.hub
-        found: tuple[ChunkPlan, server_edits.Planned | None] | None = None
-        for attempt in range(server_edits.ATTEMPTS):
-            try:
-                if found is None and attempt < server_edits.ATTEMPTS - 1:
-                    with hub.database.reading() as session:
-                        found = self._plan(session, read, lock=False)
-                with hub.database.transaction() as session:
-                    if self._is_kept(session, number):
-                        return ChunkPlan()  # somebody else who takes this very run was faster
-                    if found is None or (found[1] and not found[1].still_stands(session, hub)):
-                        found = self._plan(session, read, lock=True)
-                    taken, planned = found
-                    self._write(session, number, rows, taken, planned)
-                    return taken
-            except (IntegrityError, OperationalError, PlanStale):
-                found = None
-                if attempt == server_edits.ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+
+        def attempt() -> ChunkPlan:
+            found: tuple[ChunkPlan, server_edits.Planned | None] | None = None
+            with suppress(PlanStale), hub.database.reading() as session:
+                found = self._plan(session, read, lock=False)
+            with hub.database.transaction() as session:
+                if self._is_kept(session, number):
+                    return ChunkPlan()  # another process that works on the same run was faster
+                if found is None or (found[1] and not found[1].changes.still_stands(session, hub.district)):
+                    found = self._plan(session, read, lock=True)
+                taken, planned = found
+                self._write(session, number, rows, taken, planned)
+                return taken
+
+        return retrying(attempt)
 
     def _plan(
         self, session: Session, read: Sequence[tuple[SigiziRow, str]], *, lock: bool

@@ -1,13 +1,13 @@
-"""Finding the same child registered twice, as records arrive; the same way for a tablet's upload and the office's edit.
+"""Finds children registered twice, as records arrive; the same way for uploads and for the server's own changes.
 
 Rules kept here:
-- Near posts first: a NIK is looked for everywhere, a name within its village for birth dates up to 31 days apart, and in the
-  rest of its sub-district for the very day or one with day and month swapped. Nobody's name is unsealed who does not fit
-  in date and sex.
-- What a person has called different is never found again. An open pair is judged again whenever one of the two changes, and
-  taken down when nothing speaks for it any more; linked by whomever, it is linked, and open again when the link is undone.
-- Both are flagged, so the other one's post is looked at (and locked, and its stream moved on) as if it had been touched.
-- A row of a pair holds codes and percents, never what they were made of.
+- A NIK is looked for in the whole district; a name within the village for birth dates up to 31 days apart, and in the rest
+  of the sub-district for the same date or one with day and month swapped. A name is decrypted only if date and sex fit.
+- A pair that a person has decided to be different children is never found again. An open pair is compared again whenever one
+  of the two changes, and removed when nothing indicates a duplicate any more. A pair that is linked, by whomever, has the
+  status "linked", and is open again when the link is undone.
+- Both children are flagged, so the other child's post is read (and locked, and its stream advanced) as well.
+- The row of a pair holds codes and percentages, never the values that were compared.
 """
 
 from bisect import bisect_left, bisect_right
@@ -28,14 +28,16 @@ from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration,
 from server.context import AppContext
 from server.database.engine import Writes, among
 from server.database.models import ChangeRow, Child, DuplicatePair, HealthPost, NikIndex, table
-from server.sync.pipeline import Arrival, LoadedRecords, heads_of
+from server.sync.judging import JudgedChange
+from server.sync.loading import LoadedRecords
+from server.sync.streams import heads_of
 from sync_protocol import Outcome
 
 OPEN, LINKED, DIFFERENT = "open", "linked", "different"
-TELLING: Final = frozenset({"identity", "nik", "parents", "post", "removed"})
-"""Registers that say who a child is, and whom it is near."""
+IDENTIFYING: Final = frozenset({"identity", "nik", "parents", "post", "removed"})
+"""Registers that say who a child is, and which children it must be compared with."""
 SUBDISTRICT_LETTERS: Final = 8
-"""Of a village's code: 64.02.06 of 64.02.06.1001."""
+"""Leading characters of a village's code that name the sub-district: 64.02.06 of 64.02.06.1001."""
 
 Pair = tuple[str, str]
 """The ids of two children, the lesser one first."""
@@ -43,22 +45,22 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What the search adds to what an upload or edit concerns.
+    """What the search adds to a plan.
 
     Parameters
     ----------
-    fresh : as given, with the open pairs
-    others : who must be assessed anew beside those touched, with all who are linked to them
-    heads : ends of the streams of their posts, as they were
+    pending : as given, with the open pairs
+    others : further children who must be assessed again, with all who are linked to them
+    heads : heads of the streams of their posts, as they were
     """
 
-    fresh: PendingRows
+    pending: PendingRows
     others: Sequence[str]
     heads: Mapping[str, int]
 
 
 def pair_of(one: str, other: str) -> Pair:
-    """Name a pair."""
+    """Return the pair of two children."""
     return (one, other) if one < other else (other, one)
 
 
@@ -66,28 +68,26 @@ def search(
     session: Session,
     hub: AppContext,
     writes: Writes,
-    touched: LoadedRecords,
-    new: Sequence[Arrival],
-    fresh: PendingRows,
+    loaded: LoadedRecords,
+    judged: Sequence[JudgedChange],
+    pending: PendingRows,
     now: datetime,
     *,
     lock: bool,
 ) -> SearchResult:
-    """Find who may be the same child as one of those touched, and judge known pairs again; after the records are folded
-    and grouped into persons.
+    """Find possible duplicates of the loaded children, and compare known pairs again; after `save` has grouped the records.
 
     Parameters
     ----------
-    new : the changes, judged: children whose registers in TELLING they set are compared with those near them
-    lock : whether the posts of others are to be locked, too
+    judged : children of whom these set one of the IDENTIFYING registers are compared with those near them
+    lock : lock the posts of the other children, too
     """
-    changes = [a.change for a in new if a.change is not None and a.change.kind == "child"]
-    edited = {change.record_id for change in changes if not TELLING.isdisjoint(change.registers)}
-    held = _pairs_of(session, hub.district, touched.subjects)
+    changes = [one.change for one in judged if one.change is not None and one.change.kind == "child"]
+    edited = {change.record_id for change in changes if not IDENTIFYING.isdisjoint(change.registers)}
+    held = _pairs_of(session, hub.district, loaded.subjects)
     if not held and not edited:
-        return SearchResult(replace(fresh, pairs={}), (), {})
-    judged = _judged(session, hub, touched, edited, held)
-    wanted = _wanted(touched, held, judged)
+        return SearchResult(replace(pending, pairs={}), (), {})
+    wanted = _wanted(loaded, held, _compared(session, hub, loaded, edited, held))
     _write(writes, hub.district, held, wanted, now)
     before = {pair: row.score for pair, row in held.items() if row.status == OPEN}
     after = {pair: score for pair, (status, score, _) in wanted.items() if status == OPEN}
@@ -95,16 +95,16 @@ def search(
     changed |= {
         child_id for pair in before.keys() & after.keys() if before[pair] != after[pair] for child_id in pair
     }
-    strangers = changed - touched.subjects.keys()
-    if not strangers:
-        return SearchResult(replace(fresh, pairs=after), (), {})
-    others = record_linkage.group_of(session, hub.district, strangers)
+    not_loaded = changed - loaded.subjects.keys()
+    if not not_loaded:
+        return SearchResult(replace(pending, pairs=after), (), {})
+    others = record_linkage.group_of(session, hub.district, not_loaded)
     elsewhere = {pair: score for pair, score in open_pairs(session, hub, others).items() if pair not in held}
-    heads = _move_on(session, writes, hub.district, touched, others, lock=lock)
-    return SearchResult(replace(fresh, pairs=after | elsewhere), others, heads)
+    heads = _advance(session, hub.district, loaded, others, lock=lock)
+    return SearchResult(replace(pending, pairs=after | elsewhere), others, heads)
 
 
-# -- judging --------------------------------------------------------------------------------------
+# -- comparing ------------------------------------------------------------------------------------
 
 
 def _pairs_of(session: Session, district: str, child_ids: Iterable[str]) -> dict[Pair, Any]:
@@ -122,42 +122,42 @@ def _known_pairs() -> Any:
     return union_all(pairs.where(among(c.child_id)), pairs.where(among(c.other_id)))
 
 
-def _judged(
+def _compared(
     session: Session,
     hub: AppContext,
-    touched: LoadedRecords,
+    loaded: LoadedRecords,
     edited: Collection[str],
     held: Mapping[Pair, Any],
 ) -> dict[Pair, Likeness]:
-    """Compare the edited children with whom they may be, and the pairs that are known; only what speaks for one child."""
+    """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child."""
     own = {
-        child_id: Registration.of(touched.subjects[child_id].post_id, touched.states[child_id])
+        child_id: Registration.of(loaded.subjects[child_id].post_id, loaded.states[child_id])
         for child_id in edited
-        if not touched.states[child_id].removed
+        if not loaded.states[child_id].removed
     }
-    pairs = _near(session, hub.district, touched, own.values()) if own else set()
+    pairs = _near(session, hub.district, loaded, own.values()) if own else set()
     pairs |= {pair for pair, row in held.items() if row.status != DIFFERENT}
     unread = {child_id for pair in pairs for child_id in pair} - own.keys()
-    known = own | _registrations(session, hub, touched, unread)
+    known = own | _registrations(session, hub, loaded, unread)
     likely = {
         pair: like
         for pair in pairs
         if pair[0] in known and pair[1] in known and (like := compare(known[pair[0]], known[pair[1]]))
     }
-    together = _measured_together(session, hub.district, touched, likely)
+    together = _measured_together(session, hub.district, loaded, likely)
     return {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
 
 
 def _registrations(
-    session: Session, hub: AppContext, touched: LoadedRecords, child_ids: Collection[str]
+    session: Session, hub: AppContext, loaded: LoadedRecords, child_ids: Collection[str]
 ) -> dict[str, Registration]:
-    """Read children who are not removed: as they were folded just now, else as they are stored."""
+    """Read children who are not removed: as folded just now, else as stored."""
     found = {}
-    for child_id in touched.states.keys() & child_ids:
-        if not touched.states[child_id].removed:
-            post_id = touched.subjects[child_id].post_id
-            found[child_id] = Registration.of(post_id, touched.states[child_id])
-    given = {"district": hub.district, "among": sorted(child_ids - touched.states.keys())}
+    for child_id in loaded.states.keys() & child_ids:
+        if not loaded.states[child_id].removed:
+            post_id = loaded.subjects[child_id].post_id
+            found[child_id] = Registration.of(post_id, loaded.states[child_id])
+    given = {"district": hub.district, "among": sorted(child_ids - loaded.states.keys())}
     for row in session.connection().execute(_stored(), given) if given["among"] else ():
         key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
         wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
@@ -167,7 +167,7 @@ def _registrations(
 
 @cache
 def _stored() -> Any:
-    """Find what is stored of some children, but for those who were removed or erased."""
+    """Select some children, without those removed or erased."""
     c = table(Child).c
     return select(c.id, c.post_id, c.state, c.wrapped_key, c.key_version).where(
         c.district == bindparam("district"),
@@ -179,9 +179,9 @@ def _stored() -> Any:
 
 
 def _measured_together(
-    session: Session, district: str, touched: LoadedRecords, pairs: Iterable[Pair]
+    session: Session, district: str, loaded: LoadedRecords, pairs: Iterable[Pair]
 ) -> set[Pair]:
-    """Find the pairs of whom one tablet measured both on one day: its cadre had two children before her."""
+    """Return the pairs of which one tablet measured both on one day: its cadre saw two children."""
     pairs = list(pairs)
     ids = sorted({child_id for pair in pairs for child_id in pair})
     if not ids:
@@ -190,8 +190,8 @@ def _measured_together(
     for row in session.connection().execute(_measuring(), {"district": district, "among": ids}):
         day = orjson.loads(row.header)["key"]["measured_on"]
         visits[row.child_id].add((row.actor, day))
-    for record_id, child_id in touched.records.items():
-        for change in touched.histories[record_id].changes if child_id in visits else ():
+    for record_id, child_id in loaded.records.items():
+        for change in loaded.histories[record_id].changes if child_id in visits else ():
             if change.kind == "measurement":
                 visits[child_id].add((change.dot.actor, change.key["measured_on"]))
     by_tablets = {
@@ -215,12 +215,10 @@ def _measuring() -> Any:
 # -- near posts -----------------------------------------------------------------------------------
 
 
-def _near(
-    session: Session, district: str, touched: LoadedRecords, own: Collection[Registration]
-) -> set[Pair]:
-    """Give who is to be compared: by NIK, and in one upload and with near posts by date and sex. Two of whom both have a
-    NIK need no look at their dates: they have one, or are two."""
-    pairs = _by_nik(session, district, touched, own)
+def _near(session: Session, district: str, loaded: LoadedRecords, own: Collection[Registration]) -> set[Pair]:
+    """Return the pairs to compare: by NIK; and by date and sex, within the upload and with near posts. Pairs that both have
+    a NIK are decided by NIK alone."""
+    pairs = _by_nik(session, district, loaded, own)
     births = [
         (born_on, child.child_id, sex, bool(child.niks))
         for child in own
@@ -271,13 +269,13 @@ def _near(
 
 
 Birth = tuple[date, str, str | None, bool]
-"""When and as whom a child of this upload was born, by one of its identities: date, id, sex, and whether it has a NIK."""
+"""One identity of a child of this upload: birth date, id, sex, and whether it has a NIK."""
 
 
 @cache
 def _villagers() -> Any:
-    """Find the children of some posts and of the others in their villages. Nothing is asked of their birth dates: SQLite
-    would rather read a district's children by date than a village's by post."""
+    """Select the children of some posts and of the other posts in their villages. There is no condition on birth dates, for
+    SQLite would then read a district's children by date instead of a village's by post."""
     c, p, own = table(Child).c, table(HealthPost).c, table(HealthPost).alias("own").c
     villages = select(own.village_code).where(own.district == bindparam("district"), among(own.id, "posts"))
     around = select(p.id).where(
@@ -294,7 +292,7 @@ def _villagers() -> Any:
 
 @cache
 def _neighbours() -> Any:
-    """Find the children born on some days in the sub-districts of some posts."""
+    """Select the children born on some days in the sub-districts of some posts."""
     c, p, own = table(Child).c, table(HealthPost).c, table(HealthPost).alias("own").c
     prefix = func.substr(own.village_code, 1, SUBDISTRICT_LETTERS)
     subdistricts = select(prefix).where(own.district == bindparam("district"), among(own.id, "posts"))
@@ -311,30 +309,28 @@ def _neighbours() -> Any:
     )
 
 
-def _by_nik(
-    session: Session, district: str, touched: LoadedRecords, own: Iterable[Registration]
-) -> set[Pair]:
-    """Find who bears the same NIK, at whichever post of the district; in another district nobody is named."""
-    bearers: dict[bytes, set[str]] = {}
+def _by_nik(session: Session, district: str, loaded: LoadedRecords, own: Iterable[Registration]) -> set[Pair]:
+    """Return the pairs with the same NIK, at whichever post of the district; other districts are not looked at."""
+    holders: dict[bytes, set[str]] = {}
     for child in own:
-        vault = touched.subjects[child.child_id].vault
+        vault = loaded.subjects[child.child_id].vault
         for nik in child.niks:
-            bearers.setdefault(vault.blind(nik), set()).add(child.child_id)
-    if not bearers:
+            holders.setdefault(vault.blind(nik), set()).add(child.child_id)
+    if not holders:
         return set()
     c = table(NikIndex).c
     rows = session.execute(
-        select(c.blind, c.child_id).where(c.blind.in_(list(bearers)), c.district == district)
+        select(c.blind, c.child_id).where(c.blind.in_(list(holders)), c.district == district)
     )
-    everybody = {blind: set(ids) for blind, ids in bearers.items()}
+    all_holders = {blind: set(ids) for blind, ids in holders.items()}
     for blind, child_id in rows:
-        everybody[blind].add(child_id)
+        all_holders[blind].add(child_id)
     return {
         pair_of(one, other)
-        for blind, ids in bearers.items()
-        if len(everybody[blind]) > 1
+        for blind, ids in holders.items()
+        if len(all_holders[blind]) > 1
         for one in ids
-        for other in everybody[blind]
+        for other in all_holders[blind]
         if other != one
     }
 
@@ -346,19 +342,19 @@ Wanted = tuple[str, int, str]
 
 
 def _wanted(
-    touched: LoadedRecords, held: Mapping[Pair, Any], judged: Mapping[Pair, Likeness]
+    loaded: LoadedRecords, held: Mapping[Pair, Any], likely: Mapping[Pair, Likeness]
 ) -> dict[Pair, Wanted]:
-    """Say what is to be stored of every pair of the children touched; what is left out is taken down."""
-    person = {child_id: subject.person_id for child_id, subject in touched.subjects.items()}
+    """Return what is to be stored of every pair of the loaded children; pairs left out are removed."""
+    person = {child_id: subject.person_id for child_id, subject in loaded.subjects.items()}
     wanted: dict[Pair, Wanted] = {}
-    for pair in {*held, *judged}:
-        row, like = held.get(pair), judged.get(pair)
-        one = person.get(pair[0]) is not None and person.get(pair[0]) == person.get(pair[1])
+    for pair in {*held, *likely}:
+        row, like = held.get(pair), likely.get(pair)
+        same = person.get(pair[0]) is not None and person.get(pair[0]) == person.get(pair[1])
         if row is not None and row.status == DIFFERENT:
             wanted[pair] = (DIFFERENT, row.score, row.why)
-        elif one and row is not None:
+        elif same and row is not None:
             wanted[pair] = (LINKED, row.score, row.why)
-        elif like is not None and not one:
+        elif like is not None and not same:
             why = orjson.dumps(like.why, option=orjson.OPT_SORT_KEYS).decode()
             wanted[pair] = (OPEN, like.score, why)
     return wanted
@@ -394,19 +390,12 @@ def _key(district: str, pair: Pair) -> dict[str, Any]:
     return {"district": district, "child_id": pair[0], "other_id": pair[1]}
 
 
-def _move_on(
-    session: Session,
-    writes: Writes,
-    district: str,
-    touched: LoadedRecords,
-    others: Sequence[str],
-    *,
-    lock: bool,
+def _advance(
+    session: Session, district: str, loaded: LoadedRecords, others: Sequence[str], *, lock: bool
 ) -> dict[str, int]:
-    """Look at (or lock) the posts of others whose flags change, and move their streams on."""
+    """Advance the streams of the posts of other children whose flags change; return their heads before that."""
     heads = heads_of(session, {"district": district, "posts": [], "children": list(others)}, lock=lock)
-    touched.posts.watch(heads)
+    loaded.posts.watch(heads)
     for post_id in heads:
-        touched.posts.next(post_id)
-    touched.posts.save(writes, district)
+        loaded.posts.next(post_id)
     return heads

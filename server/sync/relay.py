@@ -1,11 +1,12 @@
-"""Batches that somebody else brings: sealed letters in, sealed receipts out.
+"""Batches that somebody else carries: sealed batches ("letters") in, sealed receipts out.
 
-    each letter is opened and its tablet's signature checked, without a lock -> each is taken as the tablet's own upload is,
-    in the order of each tablet's changes, whatever the order in the bag -> all are answered in the order in which they came
+    opened and the tablet's signature checked, without a lock
+    taken as the tablet's own upload is, each tablet's in the order of its changes, whatever their order in the file
+    answered in the order in which they came
 
-Rules kept here: what becomes of one letter is no other's affair; the same letter again gets the same receipt; a carrier is
-told no more than a code. Nothing that could not be proven to come from a tablet of ours is written anywhere, so strangers
-cannot fill the log; one entry counts what a delivery held.
+Rules kept here: a failure of one letter does not affect the others; the same letter again gets the same receipt; the carrier
+learns nothing but a code. Nothing is stored or logged of a letter that is not proven to come from a tablet of ours, so
+strangers cannot fill the log; one entry counts the letters of a delivery.
 """
 
 import os
@@ -20,7 +21,6 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from schemas import Malformed
@@ -29,46 +29,57 @@ from server.context import AppContext
 from server.crypto.sealed_batch import Slip, open_letter, read_letter, seal_receipt
 from server.database.models import HealthPost, Tablet
 from server.errors import Problem
-from server.sync.pipeline import PlanStale
-from server.sync.upload import Upload, foresee_carried, prove_carried, record_refusal, take_carried
+from server.sync.retrying import retrying
+from server.sync.upload import (
+    IssuedReceipt,
+    Upload,
+    foresee_carried,
+    prove_carried,
+    record_refusal,
+    take_carried,
+)
 from server.tabular import cell, csv_text, text_table
-from sync_protocol import Receipt
 
 MOST_LETTERS: Final = 50
-"""Of one request. A file may hold more: whoever reads it sends it in parts."""
-_TRIES: Final = 4
+"""Of one request. A file may hold more: then it is sent in parts."""
 CARRIER: Final = "carrier"
-"""The log's name for whoever brings letters to the endpoint, where nobody signs in for it."""
+"""The log's name for whoever brings letters to the endpoint, where nobody signs in."""
 
 
 @dataclass(slots=True)
 class RelayedBatch:
-    """One letter, and what became of it: `code` why it was refused, else `receipt`. `known` says that it was here before."""
+    """One letter, and what became of it: its `receipt`, or the `code` of the problem for which it was refused.
+
+    `slip` is what its receipt is sealed with; None, like `upload`, if the letter could not be opened or proven.
+    """
 
     code: str = ""
     slip: Slip | None = None
     upload: Upload | None = None
-    receipt: bytes = b""
-    known: bool = False
+    receipt: IssuedReceipt | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it was taken before."""
+        return self.receipt is not None and self.receipt.given_before
 
     def answer(self) -> dict[str, Any]:
-        """Give what the carrier takes home: a sealed receipt, or a code."""
-        if self.slip is None or not self.receipt:
+        """Return what the carrier takes back: a sealed receipt, or a code."""
+        if self.slip is None or self.receipt is None:
             return {"problem": self.code}
-        return seal_receipt(self.receipt, self.slip)
+        return seal_receipt(self.receipt.json, self.slip)
 
     def word(self) -> str:
-        """Say what became of it in one word: the code, or the receipt's status."""
-        return self.code or Receipt.from_wire(orjson.loads(self.receipt)).status.value
+        """Return what became of it in one word: the code, or the receipt's status."""
+        return self.receipt.status.value if self.receipt else self.code
 
     def outcomes(self) -> Mapping[str, int]:
         """Count what became of the changes."""
-        items = orjson.loads(self.receipt)["items"] if self.receipt else []
-        return Counter(item[1] for item in items)
+        return self.receipt.outcomes if self.receipt else {}
 
 
-class _Undone(Exception):
-    """A dry run ends: what it wrote is rolled back."""
+class _RollBack(Exception):
+    """Ends a dry run: what it wrote is rolled back."""
 
 
 def deliver(
@@ -84,19 +95,19 @@ def deliver(
     Parameters
     ----------
     letters : decoded JSON, unchecked
-    actor : who is logged as having brought them
+    actor : who is logged as the carrier
     now : aware
-    turn : entered anew for each letter that is taken, so that tablets which sync themselves come between
+    turn : entered again for each letter that is taken, so that tablets which sync themselves get their turn in between
 
     Returns
     -------
-    list of Brought, in the order of the letters
+    list of RelayedBatch, in the order of the letters
     """
     brought = [_opened(hub, letter, now) for letter in letters]
     for one, upload in _in_order(brought):
         try:
             with turn:
-                one.receipt, one.known = take_carried(hub, upload)
+                one.receipt = take_carried(hub, upload)
         except Problem as problem:
             one.code = problem.code
             record_refusal(hub, problem.code, upload.batch["tablet"], upload.size_bytes, now)
@@ -117,37 +128,31 @@ def deliver(
 
 
 def foresee(hub: AppContext, letters: Sequence[object], *, now: datetime) -> list[RelayedBatch]:
-    """Say what `deliver` would do, and leave no trace: everything is done in one transaction that is rolled back, so one
-    letter finds what the one before it would have written. The database's other writers wait meanwhile.
+    """Say what `deliver` would do, and write nothing: everything is done in one transaction that is rolled back, so one
+    letter finds what the one before it would have written. Other writers of the database wait meanwhile.
     """
-    for attempt in range(_TRIES):
-        try:
-            return _foreseen(hub, letters, now)
-        except (IntegrityError, OperationalError, PlanStale):  # an upload was in the way
-            if attempt == _TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+    return retrying(lambda: _foreseen(hub, letters, now))
 
 
 def _foreseen(hub: AppContext, letters: Sequence[object], now: datetime) -> list[RelayedBatch]:
     brought = [_opened(hub, letter, now) for letter in letters]
-    with suppress(_Undone), hub.database.transaction() as session:
+    with suppress(_RollBack), hub.database.transaction() as session:
         for one, upload in _in_order(brought):
             try:
-                one.receipt, one.known = foresee_carried(session, hub, upload)
+                one.receipt = foresee_carried(session, hub, upload)
             except Problem as problem:
                 one.code = problem.code
-        raise _Undone
+        raise _RollBack
     return brought
 
 
 def letters_of(content: bytes) -> list[object]:
-    """Read a carrier's file: a letter a line. What is no JSON becomes None, which no letter is."""
+    """Read a carrier's file: one letter a line. A line that is not JSON becomes None, which is refused as a letter."""
     return [_line(line) for line in content.splitlines() if line.strip()]
 
 
 def senders(session: Session, hub: AppContext, brought: Sequence[RelayedBatch]) -> dict[str, tuple[str, str]]:
-    """Give the names of the tablets that sealed letters, and of their posts, by tablet id."""
+    """Return the names of the tablets that sealed letters, and of their posts, by tablet id."""
     ids = {one.upload.batch["tablet"] for one in brought if one.upload}
     same = (HealthPost.district == Tablet.district) & (HealthPost.id == Tablet.post_id)
     rows = session.execute(
@@ -166,7 +171,7 @@ def _line(line: bytes) -> object:
 
 
 def _opened(hub: AppContext, letter: object, now: datetime) -> RelayedBatch:
-    """Open a letter and check who signed what is inside."""
+    """Open a letter and check who signed the batch in it."""
     settings = hub.settings
     try:
         sealed = read_letter(hub.vault, letter)
@@ -179,7 +184,7 @@ def _opened(hub: AppContext, letter: object, now: datetime) -> RelayedBatch:
 
 
 def _in_order(brought: Sequence[RelayedBatch]) -> Iterator[tuple[RelayedBatch, Upload]]:
-    """Give what can be taken so that of each tablet the older changes come first: a bag has no order."""
+    """Return what can be taken, the older changes of each tablet first: letters come in any order."""
     proven = [(one, one.upload) for one in brought if one.upload]
     yield from sorted(proven, key=lambda pair: (pair[1].batch["tablet"], pair[1].batch["first"]))
 
@@ -208,8 +213,8 @@ class RelayFileUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RelayReport:
-    """What became of the letters of some files, or would: a row for each, the receipts' files that were written, and why
-    others were not.
+    """What became of the letters of some files, or would: a row for each, the files of receipts written, and why others
+    could not be.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -218,7 +223,7 @@ class RelayReport:
 
     @property
     def needs_attention(self) -> bool:
-        """Say whether a letter was refused or turned back, a change set aside, or receipts could not be written."""
+        """Say whether a letter was refused or turned back, a change quarantined, or receipts could not be written."""
         asked = any(row["answer"] != "accepted" or "quarantined" in row["outcomes"] for row in self.rows)
         return asked or bool(self.unwritten)
 
@@ -228,12 +233,12 @@ def import_files(
 ) -> RelayReport:
     """Take the letters of files, or only say what would become of them.
 
-    The letters of all files count as one delivery, so their order does not matter. Beside each FILE that was taken its
-    receipts are written to FILE.receipts, a line for each letter, in place of older ones.
+    The letters of all files count as one delivery, so their order does not matter. The receipts of each FILE are written to
+    FILE.receipts beside it, a line for each letter; older ones are replaced.
 
     Raises
     ------
-    Unreadable
+    RelayFileUnreadable
         Too large, or without any letter.
     OSError
         A file cannot be read: nothing was taken.
@@ -258,7 +263,7 @@ def import_files(
         if apply:
             try:
                 written.append(_write_receipts(file, mine))
-            except OSError as error:  # a memory stick that is full: what was taken is taken all the same
+            except OSError as error:  # such as a full memory stick: what was taken stays taken
                 unwritten.append(error)
     return RelayReport(rows, written, unwritten)
 
@@ -313,7 +318,7 @@ def _value(value: Any) -> Any:
 
 
 def _write_receipts(file: Path, brought: Sequence[RelayedBatch]) -> Path:
-    """Write what the carrier takes back; the name is taken only when the file is whole."""
+    """Write what the carrier takes back; the file gets its name only when it is complete."""
     path = file.with_name(f"{file.name}.receipts")
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

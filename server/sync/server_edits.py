@@ -1,8 +1,8 @@
-"""What the office writes: ordinary changes by the hub, on behalf of a signed-in person.
+"""Changes by the server's own users: ordinary changes of the actor `hub`, on behalf of a signed-in person.
 
-The hub is one actor a record, `hub:<record id>`; it counts and chains its changes there under the lock of the child's post.
-Its contexts are what was **on the screen**, never what is stored by now, so what arrived meanwhile survives. Everything
-goes the way of a tablet's change (`merging`), and is logged at every post that it concerns.
+The hub is one actor per record, `hub:<record id>`; it numbers and chains its changes under the lock of the child's post.
+The context of a change is what was **on the screen**, never what is stored by now, so what arrived meanwhile survives.
+Changes go through the same pipeline as a tablet's, and are logged at every post concerned.
 """
 
 import secrets
@@ -15,20 +15,20 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import Select, bindparam, select
-from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from schemas import check_change
 from server import audit
 from server.children import record_linkage
-from server.children.assessment import derive
 from server.context import AppContext
 from server.crypto.vault import base64url
-from server.database.engine import Writes, among_pairs
+from server.database.engine import among_pairs
 from server.database.models import ChangeRow, Child, table
 from server.errors import Problem
-from server.sync import duplicate_search
-from server.sync.pipeline import Arrival, PlanStale, heads_of, judge, load, save
+from server.sync.loading import Arrival
+from server.sync.pipeline import ChangePlan, plan_changes, refuse_invalid
+from server.sync.retrying import retrying
+from server.sync.streams import heads_of
 from sync_protocol import (
     FIRST_PREVIOUS,
     NOTHING_SEEN,
@@ -46,20 +46,19 @@ from sync_protocol import (
 )
 
 NONCE_BYTES: Final = 16
-ATTEMPTS: Final = 4
 
 Decided = TypeVar("Decided")
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change that a person wants made.
+    """One change that a person wants to make.
 
     Parameters
     ----------
     kind, record_id, key : the record, as in a change
     registers : those that are set, each whole
-    context : the record's vector as it stood on the screen
+    context : the record's vector as it was on the screen
     """
 
     kind: str
@@ -130,13 +129,14 @@ def write(
     action : dotted word for the log, such as "conflict.settled"
     author : "account:<id>" or "operator"
     details : for the log beside the changes' dots; no personal data
-    new_at : the post of a child that is not there yet, whose own change had been set aside; else such a child is unknown
+    new_at : the post of a child who is not there yet because the child's own change was quarantined; without it, such a
+        child is unknown
 
     Raises
     ------
     Problem
-        `record-unknown` for a child that is not there, `change-invalid` with every reason (among them those that only
-        the state can give: a post that does not exist, a measurement before birth).
+        `record-unknown` for a child who is not there, `change-invalid` with every reason (among them those that only
+        the stored state can give: a post that does not exist, a measurement before birth).
     """
     at = dict.fromkeys({edit.child_id for edit in edits}, new_at) if new_at is not None else {}
     planned = plan(session, hub, edits, author=author, now=now, new_at=at, lock=True)
@@ -147,21 +147,14 @@ def write(
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Changes that were worked out and are not written yet, and what that was worked out from.
+    """Changes by the hub that are planned and not written yet."""
 
-    `heads` are the streams' ends of all posts concerned, `told` the children of each post whose log is to tell of it. As
-    with a tablet's upload (`sync.Plan`), equal ends mean that nothing has changed since.
-    """
+    changes: ChangePlan
 
-    heads: Mapping[str, int]
-    writes: Writes
-    written: list[HubChange]
-    told: Mapping[str, Sequence[str]]
-
-    def still_stands(self, session: Session, hub: AppContext) -> bool:
-        """Lock the posts, and say whether they are as they were."""
-        given = {"district": hub.district, "posts": list(self.heads), "children": []}
-        return heads_of(session, given, lock=True) == self.heads
+    @property
+    def written(self) -> list[HubChange]:
+        """The changes, in the order of the edits."""
+        return [HubChange(one.link.dot, one.link.hash, one.outcome) for one in self.changes.judged]
 
     def carry_out(
         self,
@@ -174,12 +167,12 @@ class Planned:
         now: datetime,
         name_children: bool = True,
     ) -> None:
-        """Write everything, and log it at every post concerned, with the children's ids or only how many they are."""
-        self.writes.apply(session)
-        for post_id, ids in sorted(self.told.items()):
-            told = {**details, "children": sorted(ids) if name_children else len(ids)}
+        """Write everything, and log it at every post concerned, with the children's ids or only their number."""
+        self.changes.writes.apply(session)
+        for post_id, ids in sorted(self.changes.children_by_post.items()):
+            logged = {**details, "children": sorted(ids) if name_children else len(ids)}
             stream = audit.post_stream(post_id)
-            audit.append(session, hub.district, stream, action, actor=author, now=now, details=told)
+            audit.append(session, hub.district, stream, action, actor=author, now=now, details=logged)
 
 
 def plan(
@@ -197,15 +190,15 @@ def plan(
     Parameters
     ----------
     edits, author : as for `write`
-    new_at : the posts of children that are not there yet, by id
-    lock : False on a snapshot: then `still_stands` must be asked before it is carried out
+    new_at : the posts of children who are not there yet, by child id
+    lock : False on a snapshot: then `changes.still_stands` must be asked before the plan is carried out
 
     Raises
     ------
     Problem
-        as `write`.
-    Moved
-        Without the lock: a child changed its post meanwhile.
+        As for `write`.
+    PlanStale
+        A child changed its post or its links meanwhile.
     """
     district = hub.district
     children = sorted({edit.child_id for edit in edits})
@@ -213,44 +206,36 @@ def plan(
     if not homes.keys() >= set(children):
         raise Problem("record-unknown")
     linked = [edit.registers["same_as"]["child"] for edit in edits if "same_as" in edit.registers]
-    kin = record_linkage.linked_ids(
+    related = record_linkage.linked_ids(
         session, district, children, [child_id for child_id in linked if child_id]
     )
     posts = sorted(set(new_at.values()))
-    # all at once, in order: what would be locked later could wait for one who waits for this
-    heads_of(session, {"district": district, "posts": posts, "children": [*children, *kin]}, lock=lock)
-    last = _last_of(session, district, edits)
-    arrivals = _arrivals(hub, edits, last, author, now)
-    _refuse(arrivals)
-    heads, touched = load(session, hub, homes[children[0]], arrivals, now, lock=lock)
-    judge(arrivals, touched)
-    _refuse(arrivals)
-    writes = Writes()
-    fresh = save(session, writes, hub, None, arrivals, touched, now)
-    found = duplicate_search.search(session, hub, writes, touched, arrivals, fresh, now, lock=lock)
-    derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
-    written = [HubChange(a.link.dot, a.link.hash, a.outcome) for a in arrivals]
-    return Planned({**heads, **found.heads}, writes, written, touched.posts_told())
+    # all posts at once, in order of id: locking more of them later could deadlock
+    heads_of(session, {"district": district, "posts": posts, "children": [*children, *related]}, lock=lock)
+    arrivals = _arrivals(hub, edits, _last_of(session, district, edits), author, now)
+    refuse_invalid(arrivals)
+    home = homes[children[0]]
+    return Planned(
+        plan_changes(session, hub, home, arrivals, now, batch_id=None, all_or_none=True, lock=lock)
+    )
 
 
 def decide(hub: AppContext, work: Callable[[Session], Decided]) -> Decided:
-    """Do what a person decided in a writing transaction of its own; again where a tablet was faster, which moved or made the
-    child in that very moment."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            with hub.database.transaction() as session:
-                return work(session)
-        except (IntegrityError, OperationalError, PlanStale):
-            continue
-    with hub.database.transaction() as session:
-        return work(session)
+    """Do what a person decided in a writing transaction of its own; again if a tablet was faster and has just moved or made
+    the child."""
+
+    def attempt() -> Decided:
+        with hub.database.transaction() as session:
+            return work(session)
+
+    return retrying(attempt)
 
 
 def _arrivals(
     hub: AppContext, edits: Sequence[Edit], last: Mapping[str, tuple[int, str]], author: str, now: datetime
 ) -> list[Arrival]:
     """Make the changes of edits; `last` is counter and hash of the hub's newest change to a record, by actor. Every change
-    of the office is checked here, whatever its edit was made from."""
+    by the hub is checked here, wherever its edit comes from."""
     today, recorded_at = hub.settings.today(now), now.strftime("%Y-%m-%dT%H:%M:%SZ")
     arrivals = []
     for edit in edits:
@@ -279,7 +264,7 @@ def _version() -> str:
 
 
 def _last_of(session: Session, district: str, edits: Sequence[Edit]) -> dict[str, tuple[int, str]]:
-    """Give counter and hash of the hub's newest change to each record, by actor; one statement for all of them."""
+    """Return counter and hash of the hub's newest change to each record, by actor; one statement for all of them."""
     pairs = orjson.dumps([(edit.child_id, edit.record_id) for edit in edits]).decode()
     rows = session.connection().execute(_by_hub(), {"district": district, "records": pairs})
     return {row.actor: (row.counter, row.hash) for row in sorted(rows, key=lambda row: int(row.counter))}
@@ -300,9 +285,3 @@ def _homes(session: Session, district: str, child_ids: Sequence[str]) -> dict[st
         select(Child.id, Child.post_id).where(Child.district == district, Child.id.in_(child_ids))
     )
     return {row.id: row.post_id for row in rows}
-
-
-def _refuse(arrivals: Sequence[Arrival]) -> None:
-    reasons = [reason.wire() for a in arrivals for reason in a.reasons]
-    if reasons:
-        raise Problem("change-invalid", reasons=reasons)

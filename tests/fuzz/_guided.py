@@ -17,9 +17,7 @@ import atheris
 SEEN: Final = (
     *(
         "server.decompression",
-        "server.sync.upload",
-        "server.sync.pipeline",
-        "server.sync.relay",
+        "server.sync",
         "server.crypto.sealed_batch",
     ),
     *(

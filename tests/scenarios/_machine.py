@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.client import HTTPResponse
@@ -28,13 +28,14 @@ from schemas import Reason
 from server import audit
 from server.app import create_app
 from server.children import ledger
-from server.children.assessment import assess, derive
+from server.children.assessment import assess
 from server.context import AppContext
 from server.crypto.vault import SigningKey, base64url
-from server.database.engine import Writes
 from server.database.models import Assessment, Attention, ChangeRow, Child, Flag, Tablet, table
 from server.errors import Problem
-from server.sync import duplicate_search, pipeline, server_edits
+from server.sync import server_edits
+from server.sync.loading import Arrival
+from server.sync.pipeline import plan_changes
 from sync_protocol import (
     NOTHING_SEEN,
     Answered,
@@ -749,7 +750,7 @@ class Scene:
             assert there == {ref: state.canonical() for ref, (_, state) in self.district.stored().items()}
             assert self.derived(other) == derived
 
-    def _arrivals(self) -> list[pipeline.Arrival]:
+    def _arrivals(self) -> list[Arrival]:
         hub = self.district.hub
         found = []
         with hub.database.reading() as session:
@@ -764,22 +765,19 @@ class Scene:
                     Dot(row.actor, row.counter), header["previous"], wire, header["content"], row.hash
                 )
                 reasons = [Reason(**told) for told in orjson.loads(row.reasons or "[]")]
-                arrival = pipeline.Arrival.of(link, reasons)
-                arrival.clock_days = row.clock_days  # what its batch told of the tablet's clock
-                found.append(arrival)
+                # with what its batch told of the tablet's clock
+                found.append(replace(Arrival.of(link, reasons), clock_days=row.clock_days))
         return found
 
 
-def take_as_they_come(district: District, arrivals: Sequence[pipeline.Arrival], now: datetime) -> None:
+def take_as_they_come(district: District, arrivals: Sequence[Arrival], now: datetime) -> None:
     """Take changes in the order given, whoever made them."""
-    hub, writes = district.hub, Writes()
+    hub = district.hub
     with hub.database.transaction() as session:
-        _, touched = pipeline.load(session, hub, district.posts[0], arrivals, now, lock=True)
-        pipeline.judge(arrivals, touched)
-        fresh = pipeline.save(session, writes, hub, None, arrivals, touched, now)
-        found = duplicate_search.search(session, hub, writes, touched, arrivals, fresh, now, lock=True)
-        derive(session, hub, [*touched.subjects, *found.others], now, writes, found.fresh)
-        writes.apply(session)
+        plan = plan_changes(
+            session, hub, district.posts[0], arrivals, now, batch_id=None, all_or_none=False, lock=True
+        )
+        plan.writes.apply(session)
         audit.append(session, DISTRICT, audit.OFFICE, "taken", actor="operator", now=now)
 
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from server.sync import pipeline, upload as sync
+from server.sync import judging, tablet_chain, upload as sync
 from sync_protocol import Change, Dot, Entry, History, ReceiptStatus, RecordState, VersionVector, fold
 from tests.scenarios._machine import Device, LossFound, Scene, registers_for
 from tests.server._district import Databases
@@ -260,7 +260,7 @@ def takes_holes(*arguments: Any) -> ReceiptStatus:
     return ReceiptStatus.ACCEPTED if status is ReceiptStatus.GAP else status
 
 
-CONTINUITY = sync._continuity
+CONTINUITY = tablet_chain.continuity
 
 
 def publishes_claims(history: History) -> RecordState:
@@ -291,7 +291,7 @@ def _believed(change: Change, held: dict[Dot, str]) -> Change:
 @pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("room", "name", "broken"),
-    [(sync, "_continuity", takes_holes), (pipeline, "fold", believes_counters)],
+    [(sync, "continuity", takes_holes), (judging, "fold", believes_counters)],
 )
 def test_the_machine_finds_a_loss_when_one_rule_is_off(
     sqlite_databases: Databases,
@@ -319,7 +319,7 @@ def test_the_oracle_counts_a_loss_when_records_are_published_with_what_contexts_
 ) -> None:
     """Rule 2 is told and not searched for: a tablet must be back first with what it saw, and the office write, before the
     author is back, and nobody who had seen it may write afterwards (tests/sync_protocol searches a quicker model)."""
-    monkeypatch.setattr(pipeline, "fold", published)
+    monkeypatch.setattr(judging, "fold", published)
     with Scene.opened(sqlite_databases) as scene:
         scene.back_up()
         (author, witness), record = scene.devices[:2], scene.records[0]

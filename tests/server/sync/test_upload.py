@@ -16,7 +16,7 @@ from server.children import ledger
 from server.crypto.vault import SigningKey, base64url
 from server.database.models import Batch, ChangeRow, Child, HealthPost, NikIndex, Notice, PostExit, Tablet
 from server.errors import Problem
-from server.sync import upload
+from server.sync import pull, upload
 from sync_protocol import MAX_CHANGES, NewEpochRequired, Pulled
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 
@@ -418,7 +418,7 @@ def pulled_in_pages(district: District, max_pull_bytes: int) -> list[dict[str, A
     pages: list[dict[str, Any]] = [{"cursor": 0, "more": True}]
     while pages[-1]["more"]:
         with district.hub.database.reading() as session:
-            page = upload.pull(session, district.hub, district.posts[0], pages[-1]["cursor"])
+            page = pull.page_after(session, district.hub, district.posts[0], pages[-1]["cursor"])
         pages.append(orjson.loads(orjson.dumps(page)))
     return pages[1:]
 
@@ -580,7 +580,9 @@ def read_until(done: threading.Event, district: District, seen: set[str]) -> Non
     cursor, last = 0, False
     while True:
         with district.hub.database.reading() as session:
-            page = orjson.loads(orjson.dumps(upload.pull(session, district.hub, district.posts[0], cursor)))
+            page = orjson.loads(
+                orjson.dumps(pull.page_after(session, district.hub, district.posts[0], cursor))
+            )
         seen.update(row["id"] for row in page["children"])
         seen.update(f"{child}/{row['on']}" for child, rows in page["measurements"].items() for row in rows)
         cursor = page["cursor"]

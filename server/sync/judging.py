@@ -1,0 +1,94 @@
+"""Second step of the pipeline: each change gets its outcome, each record is folded, each child is routed to its post."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas import Reason, check_against_birth
+from schemas.words import reason
+from server.sync.loading import Arrival, LoadedRecords
+from sync_protocol import TAG_LENGTH, Change, History, Link, Outcome, fold, outcome_of
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedChange:
+    """What became of an arrival: `change` is None, and there are `reasons`, if it was quarantined."""
+
+    arrival: Arrival
+    outcome: Outcome
+    change: Change | None
+    reasons: Sequence[Reason] = ()
+
+    @property
+    def link(self) -> Link:
+        return self.arrival.link
+
+
+def judge(arrivals: Sequence[Arrival], loaded: LoadedRecords) -> list[JudgedChange]:
+    """Decide the outcome of each change in order, and add the changes to what is loaded."""
+    judged = [_judged(arrival, loaded) for arrival in arrivals]
+    _route(loaded)
+    return judged
+
+
+def _judged(arrival: Arrival, loaded: LoadedRecords) -> JudgedChange:
+    change, reasons = arrival.change, arrival.reasons
+    if change is not None and not reasons:
+        reasons = _against_state(change, loaded)
+    if change is None or reasons:
+        _quarantine(arrival, loaded)
+        return JudgedChange(arrival, Outcome.QUARANTINED, None, reasons)
+    return JudgedChange(arrival, _apply(arrival, change, loaded), change)
+
+
+def _apply(arrival: Arrival, change: Change, loaded: LoadedRecords) -> Outcome:
+    """Fold a valid change into its record."""
+    held = loaded.histories.get(change.record_id)
+    history = held.with_change(change) if held else History((change,))
+    loaded.histories[change.record_id] = history
+    state = loaded.states[change.record_id] = fold(history)
+    if arrival.clock_days:
+        loaded.clock_days.setdefault(change.record_id, {})[change.dot] = arrival.clock_days
+    if "identity" in change.registers:
+        # what the merged record says, not what came last: None while it is in conflict
+        loaded.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
+    return outcome_of(change, history, state)
+
+
+def _quarantine(arrival: Arrival, loaded: LoadedRecords) -> None:
+    """Count a quarantined change as held, as the ledger will: under the record and child that it names."""
+    record_id = arrival.record_id
+    if record_id is None or loaded.records.get(record_id) != arrival.child_id:
+        return
+    held = loaded.histories.get(record_id, History(()))
+    quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
+    history = loaded.histories[record_id] = History(held.changes, quarantined)
+    if history.changes:  # a context may have named it: what was incomplete or in conflict may no longer be so
+        loaded.states[record_id] = fold(history)
+
+
+def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:
+    """Return the reasons that only the stored state can give."""
+    subject = loaded.subjects[change.key.get("child", change.record_id)]
+    if subject.erased:
+        return [reason("id", "child-erased", None)]
+    if subject.restricted:
+        return [reason("id", "child-restricted", None)]
+    if change.kind == "child":
+        post = change.registers.get("post", {}).get("post")
+        return [reason("set.post.post", "post-unknown", post)] if post and post not in loaded.posts else []
+    if change.kind != "measurement":
+        return []
+    born_on = loaded.subjects[change.key["child"]].born_on
+    found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
+    return [found] if found else []
+
+
+def _route(loaded: LoadedRecords) -> None:
+    """Send each child to the post that its record names; a child whose posts are in conflict stays where it is."""
+    for subject in loaded.subjects.values():
+        state = loaded.states.get(subject.id)
+        named = state.value("post") if state else None
+        if named and named["post"] != subject.post_id:
+            if subject.stored:
+                loaded.moved_from[subject.id] = subject.post_id
+            subject.post_id = named["post"]

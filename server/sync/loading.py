@@ -1,0 +1,172 @@
+"""First step of the pipeline: what changes are about, loaded: posts first, then every child and record concerned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from schemas import Reason
+from server.children import ledger, record_linkage
+from server.context import AppContext
+from server.database.ids import UUID_TEXT
+from server.sync import clock_skew
+from server.sync.streams import Positions, heads_of
+from sync_protocol import Change, Dot, History, Json, Link, RecordState
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One change as it arrived, checked as far as it can be without looking at what is stored.
+
+    Parameters
+    ----------
+    link : the change and its place in its author's chain
+    reasons : why it cannot be applied; empty if it is valid
+    change : None if it is not valid
+    record_id, child_id : as the change names them, valid or not; None where it names none
+    clock_days : by how many days a wrong clock may have moved the day that the change names
+    """
+
+    link: Link
+    reasons: Sequence[Reason]
+    change: Change | None = None
+    record_id: str | None = None
+    child_id: str | None = None
+    clock_days: int = 0
+
+    @classmethod
+    def of(cls, link: Link, reasons: Sequence[Reason]) -> "Arrival":
+        """Parse a change, of which all reasons why it cannot be applied are known."""
+        if reasons:
+            return cls(link, reasons, None, *_named(link.wire))
+        change = Change.from_wire(link.dot, link.wire, link.hash)
+        return cls(link, reasons, change, change.record_id, change.key.get("child", change.record_id))
+
+
+def _named(wire: Json) -> tuple[str | None, str | None]:
+    """Return the record and the child that an invalid change names, as far as it names any."""
+    key = wire.get("key")
+    record_id = wire.get("id")
+    child_id = key["child"] if isinstance(key, Mapping) and "child" in key else record_id
+    return _uuid_or_none(record_id), _uuid_or_none(child_id)
+
+
+def _uuid_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and UUID_TEXT.fullmatch(value) else None
+
+
+@dataclass(slots=True)
+class LoadedRecords:
+    """What some changes are about, as stored; `judge` then adds the changes to it.
+
+    Parameters
+    ----------
+    subjects : children concerned, by id, new ones too; those linked to them, or who may be from now on, as well
+    histories : all changes held of each record
+    posts : the streams of the posts concerned
+    records : the child of each record that the changes name
+    held_before : something was stored of at least one of the records
+    states : the records folded again
+    moved_from : the former post of each child that moves
+    clock_days : by record, the changes whose day a wrong clock may have moved, and by how many days
+    linked : some child is linked to another
+    """
+
+    subjects: dict[str, ledger.Subject]
+    histories: dict[str, History]
+    posts: Positions
+    records: Mapping[str, str]
+    held_before: bool
+    states: dict[str, RecordState] = field(default_factory=dict)
+    moved_from: dict[str, str] = field(default_factory=dict)
+    clock_days: dict[str, dict[Dot, int]] = field(default_factory=dict)
+    linked: bool = False
+
+    def clock_doubt(self, state: RecordState) -> int:
+        """Return by how many days a wrong clock may have moved the date of a record."""
+        days = self.clock_days.get(state.record_id)
+        return clock_skew.doubt(state, self.histories[state.record_id].changes, days) if days else 0
+
+    def children_by_post(self) -> dict[str, list[str]]:
+        """Return the posts whose logs must have an entry, each with its children: where they are and where they were."""
+        children: dict[str, list[str]] = {}
+        for subject in self.subjects.values():
+            for post_id in {subject.post_id, self.moved_from.get(subject.id, subject.post_id)}:
+                children.setdefault(post_id, []).append(subject.id)
+        return children
+
+
+class PlanStale(Exception):
+    """A child changed its post or its links while it was being read."""
+
+
+def load(
+    session: Session,
+    hub: AppContext,
+    post_id: str,
+    arrivals: Sequence[Arrival],
+    now: datetime,
+    *,
+    lock: bool,
+) -> tuple[Mapping[str, int], LoadedRecords]:
+    """Load what some changes are about; return it with the heads of the posts' streams.
+
+    The heads are read **first**: whatever changes after that advances a stream, and is noticed by that.
+
+    Parameters
+    ----------
+    post_id : where children belong who are not there yet
+    now : when they were first seen
+    lock : lock the posts
+
+    Raises
+    ------
+    PlanStale
+        A child changed its post or its links meanwhile.
+    """
+    district = hub.district
+    # a quarantined change counts as held too, so the record that it names is loaded and folded again
+    records = {a.record_id: a.child_id for a in arrivals if a.record_id and a.child_id}
+    records |= {a.change.record_id: a.child_id for a in arrivals if a.change and a.child_id}
+    child_ids = sorted(set(records.values()))
+    asked_for = {
+        a.change.registers["post"]["post"] for a in arrivals if a.change and "post" in a.change.registers
+    }
+    linked = _linked(session, hub, child_ids, arrivals)
+    given = {"district": district, "posts": [post_id, *asked_for], "children": [*child_ids, *linked]}
+    heads = heads_of(session, given, lock=lock)
+    if lock and linked != _linked(session, hub, child_ids, arrivals):
+        raise PlanStale
+    subjects = ledger.subjects(session, hub.vault, district, [*child_ids, *linked])
+    if any(subject.post_id not in heads for subject in subjects.values()):
+        raise PlanStale
+    for child_id in sorted({a.child_id for a in arrivals if a.change and a.child_id} - subjects.keys()):
+        subjects[child_id] = ledger.new_subject(hub.vault, child_id, post_id, now)
+    histories = ledger.histories(session, district, subjects, records)
+    doubts = ledger.clock_doubts(session, district, records) if histories else {}
+    return heads, LoadedRecords(
+        subjects,
+        histories,
+        Positions(heads),
+        records,
+        held_before=bool(histories),
+        clock_days=doubts,
+        linked=bool(linked),
+    )
+
+
+def _linked(
+    session: Session, hub: AppContext, child_ids: Sequence[str], arrivals: Sequence[Arrival]
+) -> list[str]:
+    """Find who is, was or may become linked to the children: what is derived for one depends on all of them."""
+    named = [
+        a.change.registers["same_as"]["child"]
+        for a in arrivals
+        if a.change and "same_as" in a.change.registers
+    ]
+    targets = {child_id for child_id in named if child_id}
+    edited = {a.child_id for a in arrivals if a.child_id and a.record_id == a.child_id}
+    if edited:
+        targets |= record_linkage.claimed(session, hub, edited)
+    return sorted(record_linkage.linked_ids(session, hub.district, child_ids, targets))

@@ -1,0 +1,156 @@
+"""What the server holds of a tablet's chain of changes, and whether a batch continues it.
+
+Rules kept here: a tablet's changes are taken in order and without gaps; a batch may repeat what is held, unchanged. A dot
+held with another hash, or a wrong token, means that the device was restored or cloned: it must enrol anew.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from server.database.models import ChangeRow, Installation, Tablet, table
+from server.sync.loading import Arrival
+from sync_protocol import TAG_LENGTH, Item, Json, Outcome, ReceiptStatus
+
+
+class TabletFacts(NamedTuple):
+    """The columns of a tablet's row on which an upload depends."""
+
+    id: str
+    post_id: str
+    public_key: str
+    taken: int
+    chain_hash: str
+    revoked_at: datetime | None
+    head_counter: int
+    token: str
+    token_before: str
+    token_batch: str | None
+    split_at: datetime | None
+    enrolled_at: datetime
+    last_sync_at: datetime | None
+    clock_offset_ms: int | None
+    incarnation: str
+
+    @property
+    def basis(self) -> tuple[Any, ...]:
+        """What the plan of an upload is made from."""
+        closed = self.revoked_at is not None, self.split_at is not None
+        return self.taken, self.chain_hash, self.token, closed, self.incarnation
+
+    def owns(self, batch: Json) -> bool:
+        """Say whether a batch brings the token handed out last, or is the batch that got it, sent again without an answer.
+
+        A device that brings another token shares this enrolment with a second device, or was restored from a copy. A tablet
+        that knew the server before the server was restored cannot have the token; there the counters decide alone.
+        """
+        if batch["incarnation"] not in ("", self.incarnation):
+            return True
+        again = batch["batch"] == self.token_batch and batch["token"] == self.token_before
+        return bool(again or batch["token"] == self.token)
+
+    def next_token(self, batch: Json) -> str:
+        """Return the token that the tablet must bring next: the same one for the same batch, which may arrive twice at once.
+        A carried batch does not change it."""
+        unchanged = batch["carried"] or batch["batch"] == self.token_batch
+        return self.token if unchanged else secrets.token_urlsafe(12)
+
+    def token_columns(self, batch: Json, token: str) -> dict[str, Any]:
+        """Return the columns to set when a token is handed out; none if it is the same one again."""
+        if token == self.token:
+            return {}
+        return {"token": token, "token_before": self.token, "token_batch": batch["batch"]}
+
+
+def find_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts | None:
+    """Read a tablet's row; None if there is none."""
+    given = {"district": district, "tablet": tablet_id}
+    row = session.connection().execute(_one_tablet(lock=lock), given).first()
+    return TabletFacts._make(row) if row else None
+
+
+def known_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts:
+    """Read the row of a tablet that was found before: tablets are never deleted."""
+    tablet = find_tablet(session, district, tablet_id, lock=lock)
+    if tablet is None:
+        raise LookupError("the tablet's row is gone")
+    return tablet
+
+
+@cache
+def _one_tablet(*, lock: bool) -> Select[*tuple[Any, ...]]:
+    c, installation = table(Tablet).c, table(Installation).c
+    columns = [c[name] for name in TabletFacts._fields if name != "incarnation"]
+    query = select(*columns, installation.incarnation).where(
+        c.district == bindparam("district"),
+        c.id == bindparam("tablet"),
+        installation.district == c.district,
+    )
+    return query.with_for_update(of=table(Tablet)) if lock else query
+
+
+def held_again(
+    session: Session, district: str, tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival]
+) -> Mapping[int, Any]:
+    """Return what is held of the changes that a batch repeats, and of the one before them, by counter."""
+    if not arrivals or batch["first"] > tablet.taken:
+        return {}
+    c = table(ChangeRow).c
+    low, high = batch["first"] - 1, arrivals[-1].link.dot.counter
+    rows = session.execute(
+        select(c.counter, c.hash, c.outcome, c.reasons).where(
+            c.district == district, c.actor == tablet.id, c.counter.between(low, high)
+        )
+    )
+    return {row.counter: row for row in rows}
+
+
+def continuity(
+    tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival], held: Mapping[int, Any]
+) -> ReceiptStatus:
+    """Say whether a batch extends the stored chain, or repeats part of it unchanged.
+
+    Parameters
+    ----------
+    held : as `held_again` returns it
+    """
+    head_counter, head_tag = batch["head"]
+    if tablet.split_at is not None:
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if not batch["carried"] and (head_counter < tablet.taken or not tablet.owns(batch)):
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if head_counter == tablet.taken and head_tag != tablet.chain_hash[:TAG_LENGTH]:
+        return ReceiptStatus.NEW_EPOCH_REQUIRED
+    if batch["first"] > tablet.taken + 1:
+        return ReceiptStatus.GAP
+    if not arrivals:
+        return ReceiptStatus.ACCEPTED
+    extends = batch["first"] == tablet.taken + 1 and batch["previous"] == tablet.chain_hash
+    repeats = batch["first"] <= tablet.taken and _repeats(batch, arrivals, held)
+    return ReceiptStatus.ACCEPTED if extends or repeats else ReceiptStatus.NEW_EPOCH_REQUIRED
+
+
+def _repeats(batch: Json, arrivals: Sequence[Arrival], held: Mapping[int, Any]) -> bool:
+    """Say whether every change that is held already is the same."""
+    for arrival in arrivals:
+        row = held.get(arrival.link.dot.counter)
+        if row is not None and row.hash != arrival.link.hash:
+            return False
+    before = batch["first"] - 1
+    return bool(batch["previous"] == (held[before].hash if before else ""))
+
+
+def repeated_item(arrival: Arrival, held: Mapping[int, Any]) -> Item:
+    """Return the receipt of a change that is held already. If it was quarantined, that is said again, with the reasons: a
+    tablet that was restored from its own backup may not know."""
+    counter = arrival.link.dot.counter
+    row = held.get(counter)
+    if row is not None and row.outcome == Outcome.QUARANTINED.value:
+        return Item(counter, Outcome.QUARANTINED, orjson.loads(row.reasons))
+    return Item(counter, Outcome.DUPLICATE)
