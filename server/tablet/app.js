@@ -12,6 +12,8 @@ import { say, speak } from "./words/words.js";
 
 const AFTER_SAVING_MS = 5000; // then what was saved is sent, if there is a line
 const COPY_AFTER_MS = 1500; // then the sealed copy is renewed
+const DRAFT_AFTER_MS = 400; // after the last key
+const LOCK_WITHIN_MS = 2000; // though the draft is not stored yet
 const TICK_MS = 15000;
 const TRY_EVERY_MS = 600000; // "online" does not come on every device
 
@@ -47,6 +49,7 @@ export class App {
     this.sending = 0; // timers
     this.copying = 0;
     this.keeping = 0;
+    this.draft = null; // typed and not saved
     speak(device.settings.language);
   }
 
@@ -79,9 +82,11 @@ export class App {
     this.sendSoon(0);
   }
 
-  /** Forget everything that was decrypted: the page loads itself anew, and comes back to this place when unlocked. */
-  lock() {
+  /** Store the draft, then forget everything that was decrypted: the page reloads, and returns to this place when unlocked. */
+  async lock() {
     if (this.engine) this.engine.stop();
+    clearTimeout(this.keeping);
+    await Promise.race([this.#storeDraft(), new Promise((resolve) => setTimeout(resolve, LOCK_WITHIN_MS))]);
     if (this.newer) takeOver();
     location.reload();
   }
@@ -109,6 +114,25 @@ export class App {
     await this.tablet.putDesk("session", this.session);
     this.model.growth.clear();
     this.tell();
+  }
+
+  // -- drafts ------------------------------------------------------------------------------------------
+
+  /** Store what is typed, shortly after the last key. @param {object} draft */
+  keepDraft(draft) {
+    this.draft = draft;
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.#storeDraft(), DRAFT_AFTER_MS);
+  }
+
+  /** The draft is about to be saved as a record: stored again, it would come back with a context that is gone. */
+  dropDraft() {
+    clearTimeout(this.keeping);
+    this.draft = null;
+  }
+
+  async #storeDraft() {
+    if (this.draft) await this.tablet.putDesk("draft", this.draft).catch((error) => console.warn(error));
   }
 
   // -- sending -----------------------------------------------------------------------------------------

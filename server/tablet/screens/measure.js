@@ -38,7 +38,7 @@ export async function measure(app, id, on = app.day) {
       draft.figures[input.name] = toUnits(input.value, FIGURES[input.name].digits);
     }
     look();
-    keep(app, draft);
+    app.keepDraft(draft);
   };
   const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Simpan", "Save"));
   const look = () => {
@@ -61,7 +61,7 @@ export async function measure(app, id, on = app.day) {
       return;
     }
     save.disabled = true;
-    clearTimeout(app.keeping); // else the draft would come back after it was saved, with a context that is gone
+    app.dropDraft();
     try {
       await app.tablet.write(form, set, [["desk", "draft", undefined]]);
     } catch (error) {
@@ -133,11 +133,6 @@ async function begun(app, child, form, state, on) {
   if (!figures.position) figures.position = usualPosition(child, on);
   const note = value(state, "note").text || "";
   return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
-}
-
-function keep(app, draft) {
-  clearTimeout(app.keeping);
-  app.keeping = setTimeout(() => app.tablet.putDesk("draft", draft).catch((error) => console.warn(error)), 400);
 }
 
 /** What cannot be read as a figure, or that no record can hold, takes no part in looking. */
