@@ -351,7 +351,7 @@ class Tablet:
 
     def draft(self) -> Any:
         """Give what was typed and not saved, as far as it is on the disk; an empty one if nothing is."""
-        return self.read("(tablet) => tablet.desk('draft')") or {"text": {}}
+        return self.read("(tablet) => tablet.draft('draft')") or {"text": {}}
 
     def raw(self) -> dict[str, list[str]]:
         """Give what lies in each store of the database, without any key, as text."""

@@ -219,7 +219,7 @@ def look_at_all(site: Site, tablet: Tablet, language: str, child: str) -> None:
         tablet.look(f"{name}-{language}", sizes)
     tablet.go(f"ukur/{child}")
     tablet.type("95", "7")
-    expect(page.locator(".said .notice").first).to_be_visible()
+    expect(page.locator(".live-feedback .notice").first).to_be_visible()
     tablet.look(f"warned-{language}", sizes)
 
     tablet.go("lainnya")

@@ -52,7 +52,7 @@ WRITE_WITHOUT_END: Final = """(given) => {
             const measured_on = `2026-0${1 + number % 3}-1${number % 7}`;
             const form = await replica.open("measurement", { child, measured_on, source: "cadre" });
             await save(form, { weight: { weight_g: 5000 + number, oedema: "n" } });
-            await opened.putDesk("draft", { id: form.id, text: { weight_g: String(number) } });
+            await opened.putDraft("draft", { id: form.id, text: { weight_g: String(number) } });
         }
     };
     window.failure = null;
