@@ -14,11 +14,12 @@ FLOOR ?= 90
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
+NODE_BIN := $(VENV)/node/node_modules/.bin
 SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit bench peers soak fuzz pictures clean chromium
+.PHONY: help run test lint audit bench peers soak fuzz pictures clean chromium node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,11 +33,14 @@ test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and C
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
 	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
 
-lint: $(VENV)/.installed-dev ## ruff (rules and format), mypy strict, rules of import, bandit, known weaknesses of what we pin
+lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(NODE_BIN)/eslint --config $(VENV)/node/eslint.config.js server/tablet server/web/static
+	$(NODE_BIN)/tsc --project deploy/js/tsconfig.json
+	$(NODE_BIN)/tsc --project deploy/js/tsconfig.worker.json
 	$(PY) -m bandit --quiet --recursive -ll --skip B608,B104 server schemas sync_protocol wsgi.py
 	$(PY) -m tests.vulnerability_scan
 
@@ -83,6 +87,22 @@ $(VENV)/bin/pip:
 	  echo "make: '$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	  exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
+
+# Only make lint needs Node: the app has no build step.
+$(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip
+	@mkdir -p $(@D)
+	cp deploy/js/package.json deploy/js/package-lock.json deploy/js/eslint.config.js $(@D)
+	npm ci --prefix $(@D) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Node.js for make lint"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
+	fi; \
+	command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "make: no Node.js with npm, for make lint; on Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 2; }
 
 # The browser tests use the machine's Chromium; tests/_chromium.py knows where to look.
 chromium: | $(VENV)/bin/pip

@@ -5,6 +5,7 @@ import { h, notice, refill } from "./parts/dom.js";
 import { frame } from "./parts/frame.js";
 import { hasRoom } from "./parts/room.js";
 import { SCREENS } from "./screens/all.js";
+import { OWN_COPY } from "./store/database.js";
 import { Engine } from "./sync/engine.js";
 import { clock } from "./sync/bytes.js";
 import { takeOver } from "./updates.js";
@@ -12,21 +13,30 @@ import { say, speak } from "./words/words.js";
 
 const AFTER_SAVING_MS = 5000; // then what was saved is sent, if there is a line
 const COPY_AFTER_MS = 1500; // then the sealed copy is renewed
+const DRAFT_AFTER_MS = 400; // after the last key
+const LOCK_WITHIN_MS = 2000; // though the draft is not stored yet
 const TICK_MS = 15000;
 const TRY_EVERY_MS = 600000; // "online" does not come on every device
 
 /** A day's list: the day of the tablet, the date that is recorded, and who is here. */
 const newSession = () => ({ day: localDay(), date: localDay(), here: [] });
 
+/** The app while a tablet is unlocked: what screens behind the PIN are given. In practice `http` and `engine` are null all the
+ * same: nothing that sends is drawn there.
+ * @typedef {App & {tablet: import("./store/tablet.js").Tablet, model: Model, engine: Engine,
+ *   http: import("./sync/http_client.js").HttpClient}} OpenApp */
+
+/** The app outside practice. @typedef {App & {http: import("./sync/http_client.js").HttpClient}} ConnectedApp */
+
 export class App {
   /** @param {HTMLElement} root @param {import("./store/device.js").Device} device @param {object} tables of growth
-   * @param {import("./sync/line.js").Line|null} line null: nothing may ever be sent (practice)
+   * @param {import("./sync/http_client.js").HttpClient|null} http null: nothing may ever be sent (practice)
    * @param {string} name and version of the app */
-  constructor(root, device, tables, line, name) {
+  constructor(root, device, tables, http, name) {
     this.root = root;
     this.device = device;
     this.tables = tables;
-    this.line = line;
+    this.http = http;
     this.name = name;
     /** @type {import("./store/tablet.js").Tablet|null} null: locked */
     this.tablet = null;
@@ -47,11 +57,17 @@ export class App {
     this.sending = 0; // timers
     this.copying = 0;
     this.keeping = 0;
+    this.draft = null; // typed and not saved
     speak(device.settings.language);
   }
 
+  /** This app, of which is known that a tablet is unlocked. @returns {OpenApp} */
+  get #open() {
+    return /** @type {OpenApp} */ (this);
+  }
+
   get isPractice() {
-    return !this.line;
+    return !this.http;
   }
 
   // -- opening and locking ---------------------------------------------------------------------------
@@ -59,15 +75,15 @@ export class App {
   /** Somebody unlocked the tablet. @param {import("./store/tablet.js").Tablet} tablet */
   async enter(tablet) {
     const { app } = tablet.replica.facts;
-    if (this.line && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
+    if (this.http && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
     this.model = new Model(tablet.replica, this.tables);
     tablet.listen((ids) => this.#changed(ids));
-    const session = await tablet.desk("session");
+    const session = await tablet.draft("session");
     this.session = session && session.day === localDay() ? session : newSession();
     this.day = this.session.date;
     this.touched = Date.now();
-    if (this.line) {
-      this.engine = new Engine(tablet, this.line, this.device.facts.name || "tablet");
+    if (this.http) {
+      this.engine = new Engine(tablet, this.http, this.device.facts.name || "tablet");
       this.engine.listen(() => this.tell());
       this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
@@ -79,9 +95,14 @@ export class App {
     this.sendSoon(0);
   }
 
-  /** Forget everything that was decrypted: the page loads itself anew, and comes back to this place when unlocked. */
-  lock() {
+  /** Store the draft, then forget everything that was decrypted: the page reloads, and returns to this place when unlocked. */
+  async lock() {
     if (this.engine) this.engine.stop();
+    clearTimeout(this.keeping);
+    const patience = new Promise((resolve) => {
+      setTimeout(resolve, LOCK_WITHIN_MS);
+    });
+    await Promise.race([this.#storeDraft(), patience]);
     if (this.newer) takeOver();
     location.reload();
   }
@@ -97,7 +118,7 @@ export class App {
     if (this.isPractice) return;
     const idle = Date.now() - this.touched;
     if (idle > this.device.settings.lockMinutes * 60000) this.lock();
-    else if (Date.now() - this.tried > TRY_EVERY_MS && this.tablet.replica.waiting().length) this.sendSoon(0);
+    else if (Date.now() - this.tried > TRY_EVERY_MS && this.#open.tablet.replica.waiting().length) this.sendSoon(0);
   }
 
   // -- the day's list ----------------------------------------------------------------------------------
@@ -106,9 +127,28 @@ export class App {
   async keepSession(changes) {
     this.session = { ...this.session, ...changes };
     this.day = this.session.date;
-    await this.tablet.putDesk("session", this.session);
-    this.model.growth.clear();
+    await this.#open.tablet.putDraft("session", this.session);
+    this.#open.model.growth.clear();
     this.tell();
+  }
+
+  // -- drafts ------------------------------------------------------------------------------------------
+
+  /** Store what is typed, shortly after the last key. @param {object} draft */
+  keepDraft(draft) {
+    this.draft = draft;
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.#storeDraft(), DRAFT_AFTER_MS);
+  }
+
+  /** The draft is about to be saved as a record: stored again, it would come back with a context that is gone. */
+  dropDraft() {
+    clearTimeout(this.keeping);
+    this.draft = null;
+  }
+
+  async #storeDraft() {
+    if (this.draft) await this.#open.tablet.putDraft("draft", this.draft).catch((error) => console.warn(error));
   }
 
   // -- sending -----------------------------------------------------------------------------------------
@@ -117,7 +157,7 @@ export class App {
     clearTimeout(this.sending);
     this.tried = Date.now();
     if (!this.engine || !navigator.onLine) return;
-    this.sending = setTimeout(() => this.engine.sync(), ms);
+    this.sending = setTimeout(() => this.#open.engine.sync(), ms);
   }
 
   /** The browser has a line again. */
@@ -136,14 +176,14 @@ export class App {
 
   /** Keep what waits, sealed to the server, beside what the PIN opens: it can be handed over without one. */
   async #copy() {
-    const text = await this.engine.letters();
-    await this.device.database.commit([["letters", "mine", text ? { text, at: clock() } : undefined]]);
+    const text = await this.#open.engine.sealedBatches();
+    await this.device.database.commit([[OWN_COPY, "mine", text ? { text, at: clock() } : undefined]]);
   }
 
   /** Changes since the last copy outside the browser's storage. */
   uncopied() {
     const copied = this.device.facts.copied || 0;
-    return this.tablet.replica.waiting().filter(({ counter }) => counter > copied).length;
+    return this.#open.tablet.replica.waiting().filter(({ counter }) => counter > copied).length;
   }
 
   // -- screens -----------------------------------------------------------------------------------------
@@ -158,7 +198,7 @@ export class App {
   }
 
   #changed(ids) {
-    this.model.forget(ids);
+    this.#open.model.forget(ids);
     this.tell();
   }
 

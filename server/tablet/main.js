@@ -4,8 +4,8 @@ import { App } from "./app.js";
 import { readTables } from "./growth/tables.js";
 import { h, notice } from "./parts/dom.js";
 import { Device } from "./store/device.js";
-import { Line } from "./sync/line.js";
-import { rescue } from "./parts/rescue.js";
+import { HttpClient } from "./sync/http_client.js";
+import { wipeWhereDue } from "./parts/remote_wipe.js";
 import { keepUpToDate, lookForNewer } from "./updates.js";
 import { practiceDevice } from "./parts/practice.js";
 import { APP } from "./version.js";
@@ -19,7 +19,10 @@ async function onlyWindow() {
   return new Promise((resolve) => {
     const patience = new AbortController();
     setTimeout(() => patience.abort(), PATIENCE_MS); // a page that loads itself anew may still hold the lock for a moment
-    const held = () => new Promise(() => resolve(true)); // as long as the window lives
+    const held = () => {
+      resolve(true);
+      return new Promise(() => {}); // as long as the window lives
+    };
     navigator.locks.request("posyandu", { signal: patience.signal }, held).catch(() => resolve(false));
   });
 }
@@ -44,12 +47,12 @@ async function start(root) {
     return;
   }
   const device = await Device.open();
-  const app = new App(root, device, tables, new Line("", counter(device)), APP);
+  const app = new App(root, device, tables, new HttpClient("", counter(device)), APP);
   listen(app);
   if (navigator.storage && navigator.storage.persist) device.persisted = await navigator.storage.persist();
   app.draw();
   keepUpToDate(() => app.renewable()).catch((error) => console.warn(error));
-  if (device.isEnrolled) await rescue(app);
+  if (device.isEnrolled) await wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app));
 }
 
 function listen(app) {
@@ -63,7 +66,7 @@ function listen(app) {
   window.addEventListener("unhandledrejection", (event) => app.failed(event.reason));
 }
 
-const root = document.getElementById("app");
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 if (await onlyWindow()) {
   start(root).catch((error) => {
     console.error(error);

@@ -9,19 +9,20 @@
  */
 /* global VERSION, FILES */
 
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 const OURS = "posyandu-tablet ";
 const CACHE = OURS + VERSION;
-const HOME = new URL("./", self.location);
+const HOME = new URL("./", worker.location.href);
 const NAMES = new Set(FILES.map(([name]) => name));
 
-self.addEventListener("install", (event) => event.waitUntil(keepAll()));
-self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
+worker.addEventListener("install", (event) => event.waitUntil(keepAll()));
+worker.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 
-self.addEventListener("message", (event) => {
-  if (event.data?.type === "activate") event.waitUntil(self.skipWaiting());
+worker.addEventListener("message", (event) => {
+  if (event.data?.type === "activate") event.waitUntil(worker.skipWaiting());
 });
 
-self.addEventListener("fetch", (event) => {
+worker.addEventListener("fetch", (event) => {
   const name = nameOf(event.request);
   if (name !== null) event.respondWith(kept(name, event.request));
 });
@@ -49,7 +50,7 @@ async function keep(fresh, [name, integrity, tag]) {
 async function takeOver() {
   const names = await caches.keys();
   await Promise.all(names.filter((name) => name.startsWith(OURS) && name !== CACHE).map((name) => caches.delete(name)));
-  await self.clients.claim();
+  await worker.clients.claim();
 }
 
 /** Give the name of the listed file that a request is for; null for what is none of ours. */

@@ -4,7 +4,7 @@
  * form holds anything that is not saved. Then every window of the app loads itself anew.
  */
 
-const policy = window.trustedTypes?.createPolicy("posyandu", {
+const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("posyandu", {
   createScriptURL: (name) => {
     const url = new URL(name, import.meta.url);
     if (url.origin !== location.origin) throw new TypeError(`not ours: ${name}`);
@@ -40,9 +40,10 @@ export async function keepUpToDate(tell) {
     kept = true;
   });
   registration = await workers.register(scriptUrl("sw.js"));
-  registration.addEventListener("updatefound", () => watch(registration.installing, tell));
-  watch(registration.installing, tell);
-  if (registration.waiting && kept) tell();
+  const found = registration;
+  found.addEventListener("updatefound", () => watch(found.installing, tell));
+  watch(found.installing, tell);
+  if (found.waiting && kept) tell();
   return true;
 }
 
@@ -50,7 +51,7 @@ export async function keepUpToDate(tell) {
 function watch(worker, tell) {
   if (!worker) return;
   worker.onstatechange = () => {
-    if (worker.state === "installed" && registration.active) tell();
+    if (worker.state === "installed" && registration?.active) tell();
   };
 }
 

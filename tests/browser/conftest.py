@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser._window import pictures_directory
 
-expect.set_options(timeout=20_000)  # a browser among many on a small machine
+expect.set_options(timeout=60_000)  # a browser among many on a small, busy machine
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser._tablets import APP, CADRE, DESK, HAND, Site, Tablet, code_for, revoke
+from tests.faults._running import wait_until
 from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
@@ -69,7 +70,7 @@ def test_tablet_that_nobody_touches_locks_itself_and_keeps_the_draft(site: Site)
         tablet.begin("Anak Contoh 1")
         tablet.type("9,1", "70,4")
         tablet.page.get_by_label("Catatan").fill("Rewel")
-        tablet.pass_time(seconds=1)
+        wait_until(lambda: tablet.draft().get("note") == "Rewel", "the draft is on the disk")
         tablet.pass_time(seconds=5 * 60)
         expect(tablet.page.locator(".unlock")).to_be_visible()
         expect(tablet.page.get_by_text("Anak Contoh 1")).to_have_count(0)
@@ -218,7 +219,7 @@ def look_at_all(site: Site, tablet: Tablet, language: str, child: str) -> None:
         tablet.look(f"{name}-{language}", sizes)
     tablet.go(f"ukur/{child}")
     tablet.type("95", "7")
-    expect(page.locator(".said .notice").first).to_be_visible()
+    expect(page.locator(".live-feedback .notice").first).to_be_visible()
     tablet.look(f"warned-{language}", sizes)
 
     tablet.go("lainnya")

@@ -197,14 +197,12 @@ def sync_over_bad_line(post: Post) -> None:
         post.line.cuts = list(CUTS)
         tablet.set_line(there=True)
         tablet.make_slow(SLOW_BYTES, SLOW_MS)
-        expect(tablet.page.get_by_text("dicoba lagi sendiri")).to_be_visible(timeout=20_000)
-        expect(tablet.page.get_by_text(re.compile(r"Mengirim: \d+ dari \d+ anak"))).to_be_visible(
-            timeout=20_000
-        )
+        expect(tablet.page.get_by_text("dicoba lagi sendiri")).to_be_visible()
+        expect(tablet.page.get_by_text(re.compile(r"Mengirim: \d+ dari \d+ anak"))).to_be_visible()
         tablet.correct(child(LAST - 1) if tablet is post.two else child(0))
         tablet.page.get_by_label("Catatan").fill("Dicatat saat mengirim")
         tablet.save()
-        expect(tablet.badge).to_have_text("✓ Terkirim", timeout=60_000)
+        expect(tablet.badge).to_have_text("✓ Terkirim", timeout=180_000)
     assert post.line.cuts == []
     assert post.line.made == 2 * len(CUTS)
 

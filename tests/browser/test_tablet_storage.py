@@ -52,7 +52,7 @@ WRITE_WITHOUT_END: Final = """(given) => {
             const measured_on = `2026-0${1 + number % 3}-1${number % 7}`;
             const form = await replica.open("measurement", { child, measured_on, source: "cadre" });
             await save(form, { weight: { weight_g: 5000 + number, oedema: "n" } });
-            await opened.putDesk("draft", { id: form.id, text: { weight_g: String(number) } });
+            await opened.putDraft("draft", { id: form.id, text: { weight_g: String(number) } });
         }
     };
     window.failure = null;
@@ -239,6 +239,7 @@ def test_tablet_locks_itself_and_gives_back_what_was_typed(tablet: Tablet) -> No
     tablet.expect_title("Hari ini")
     tablet.add_child(CHILD, "2026-01-05", boy=True, mother=MOTHER)
     tablet.type("7,4")
+    wait_until(lambda: tablet.draft()["text"].get("weight_g") == "7,4", "the draft is on the disk")
     tablet.page.clock.run_for(4 * 60_000)
     tablet.page.locator("input[name=length_mm]").click()  # a touch: the minutes begin anew
     tablet.page.clock.run_for(4 * 60_000)
@@ -249,6 +250,17 @@ def test_tablet_locks_itself_and_gives_back_what_was_typed(tablet: Tablet) -> No
     assert not tablet.page.evaluate("typeof opened !== 'undefined'")
     tablet.unlock()
     tablet.expect_title(CHILD)
+    expect(tablet.page.locator("input[name=weight_g]")).to_have_value("7,4")
+
+
+def test_tablet_locked_right_after_a_key_keeps_what_was_typed(tablet: Tablet) -> None:
+    tablet.add_child(CHILD, "2026-01-05", boy=True, mother=MOTHER)
+    tablet.page.evaluate("() => { window.setTimeout = () => 0; }")  # until it loads anew, no timer runs out
+    tablet.type("7,4")
+    tablet.lock()
+    tablet.unlock()
+    tablet.go("hari-ini")
+    tablet.begin(CHILD)
     expect(tablet.page.locator("input[name=weight_g]")).to_have_value("7,4")
 
 

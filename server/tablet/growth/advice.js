@@ -92,7 +92,8 @@ const SAY = {
  */
 export function advice(tables, child, assessment, today) {
   const { visits, flags } = assessment;
-  const has = (rules) => flags.some(({ rule }) => [].concat(rules).includes(rule));
+  /** @param {string|string[]} rules any of which applies */
+  const has = (rules) => flags.some(({ rule }) => [rules].flat().includes(rule));
   const { tone, about, reasons } = judged(assessment, has);
   const age_months = monthsCompleted(child.born_on, today);
   const say = reasons.slice(0, MOST_REASONS).map(({ words }) => ({ id: `${words.id}.`, en: `${words.en}.` }));
@@ -108,7 +109,8 @@ function fits(tables, latest) {
   return known.map((index) => tables.sentences[index][latest[index].code]);
 }
 
-/** Find what the child's case is about: the most urgent thing, its colour, and the flags that are its reasons. */
+/** Find what the child's case is about: the most urgent thing, its colour, and the flags that are its reasons.
+ * @returns {{about: string, tone: Advice["tone"], reasons: import("./flags.js").Flag[]}} */
 function judged({ visits, latest, flags }, has) {
   const urgent = (urgency) => flags.filter((flag) => flag.urgency === urgency && !MEASURE_AGAIN.includes(flag.rule));
   const these = (rules) => flags.filter(({ rule }) => rules.includes(rule));

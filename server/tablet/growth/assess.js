@@ -7,10 +7,12 @@ import { ageDays, monthsCompleted } from "./calendar.js";
 import { flagsOf } from "./flags.js";
 import { gains } from "./gain.js";
 import { muacStatus, statusOf } from "./status.js";
-import { INDICES, canScore, scores } from "./zscores.js";
+import { canScore, scores } from "./zscores.js";
 
 /** A thin arm is flagged though the age is unknown: the classes hold from 6 to 59 months. */
 const ASSUMED_MONTHS = 12;
+/** The scores that have a status of their own. @type {Array<"haz"|"waz"|"whz"|"baz">} */
+const STATUS_INDICES = ["haz", "waz", "whz", "baz"];
 
 /**
  * @typedef {object} Child
@@ -67,8 +69,9 @@ export function assess(tables, child, measurements, today) {
   const inOrder = [...measurements].sort((a, b) => (key(a) < key(b) ? -1 : 1));
   const gain = gains(tables, child, inOrder);
   const visits = inOrder.map((measurement, at) => visitOf(tables, child, measurement, gain[at]));
+  /** @type {Assessment["latest"]} */
   const latest = {};
-  for (const index of ["haz", "waz", "whz", "baz", "muac"]) latest[index] = latestOf(visits, index);
+  for (const index of [...STATUS_INDICES, "muac"]) latest[index] = latestOf(visits, index);
   return { visits, latest, flags: flagsOf(tables, child, visits, today) };
 }
 
@@ -119,7 +122,7 @@ export function visitOf(tables, child, measurement, gain) {
 function derivedOf(tables, body, months) {
   const scored = scores(tables, body);
   const status = { muac: muacStatus(tables, body.muac_mm, months) };
-  for (const index of INDICES.slice(0, 4)) status[index] = statusOf(tables, index, scored[index].z, body.oedema);
+  for (const index of STATUS_INDICES) status[index] = statusOf(tables, index, scored[index].z, body.oedema);
   return { scores: scored, corrected_mm: scored.lenhei_cm === null ? null : Math.round(scored.lenhei_cm * 10), status };
 }
 

@@ -116,7 +116,7 @@ function drawn(tables, { sex }, points, options, which) {
   const newest = points[points.length - 1];
   const desc = words.desc || (newest ? spoken(kind, newest, language) : "");
   const looks = { M: "kms-boy", F: "kms-girl" }[sex] || "kms-unknown";
-  return node(
+  const drawing = node(
     "svg",
     {
       class: `kms-chart ${looks}`,
@@ -138,6 +138,7 @@ function drawn(tables, { sex }, points, options, which) {
       ...inside.map((point) => dot(point, kind, scale, language)),
     ],
   );
+  return /** @type {SVGSVGElement} */ (drawing);
 }
 
 function spoken(kind, { age_days, value }, language) {

@@ -6,6 +6,7 @@
 
 import { visitOf } from "./assess.js";
 import { ageDays } from "./calendar.js";
+import { uncoded } from "./gain.js";
 import { oddities, predecessor } from "./oddities.js";
 import { likelyMeant, MEASURES, swappedBack } from "./slips.js";
 import { cm, kg } from "./written.js";
@@ -37,6 +38,8 @@ const FIELD_OF_ODDITY = {
   weight_jumped: "weight_g",
   copied: "weight_g",
 };
+/** The fields that may stand in each other's place. @type {Array<"weight_g"|"length_mm">} */
+const SWAPPABLE = ["weight_g", "length_mm"];
 const POSITIONS = {
   lying: { id: "berbaring", en: "lying" },
   standing: { id: "berdiri", en: "standing" },
@@ -47,7 +50,7 @@ const POSITIONS = {
  * `proposal` is the value that was likely meant, in the field's unit, to be put in the draft with one tap; else null.
  * @typedef {object} Warning
  * @property {'swapped'|'slip'|'out_of_range'|'implausible'|'length_shrank'|'weight_jumped'|'copied'|'position_unlikely'|
- *   'position_unusual'|'measured_before_birth'|'in_future'|'over_five'} rule
+ *   'position_unusual'|'measured_before_birth'|'in_future'|'over_five'|'not_a_figure'} rule
  * @property {'weight_g'|'length_mm'|'muac_mm'|'head_mm'|'position'|'on'} field
  * @property {'look'|'refused'} severity
  * @property {Object<string, any>} values
@@ -66,6 +69,7 @@ const POSITIONS = {
  */
 export function warnings(tables, child, measurements, draft, today) {
   const visits = upTo(tables, child, measurements, draft);
+  /** @type {Warning[]} */
   const found = [
     ...aboutDates(child, draft, today),
     ...aboutSlips(tables, child, draft),
@@ -102,7 +106,7 @@ function upTo(tables, child, measurements, draft) {
   const key = ({ on, source }) => `${on}/${source}`;
   return [...measurements.filter((other) => key(other) < key(draft)), draft]
     .sort((a, b) => (key(a) < key(b) ? -1 : 1))
-    .map((measurement) => visitOf(tables, child, measurement, null));
+    .map((measurement) => visitOf(tables, child, measurement, uncoded("not_weighed")));
 }
 
 function* aboutDates(child, { on }, today) {
@@ -118,7 +122,7 @@ function* aboutDates(child, { on }, today) {
     );
   }
   const age_days = ageDays(child.born_on, on);
-  if (age_days > LAST_SCORED_DAY) {
+  if (age_days !== null && age_days > LAST_SCORED_DAY) {
     yield look(
       "over_five",
       "on",
@@ -131,17 +135,18 @@ function* aboutDates(child, { on }, today) {
   }
 }
 
+/** @returns {Generator<Warning>} */
 function* aboutSlips(tables, child, draft) {
   const meant = swappedBack(draft);
-  for (const field of meant ? ["weight_g", "length_mm"] : []) {
-    const likely = written(field, meant[field]);
+  for (const field of meant ? SWAPPABLE : []) {
+    const likely = written(field, meant?.[field]);
     const { id, en } = NAMES[field];
     yield {
       rule: "swapped",
       field,
       severity: severityOf(tables, field, draft[field]),
       values: { value: draft[field] },
-      proposal: meant[field],
+      proposal: meant?.[field] ?? null,
       words: {
         id: `Berat dan panjang tertukar? ${id} mungkin ${likely.id}.`,
         en: `Weight and length swapped? ${en} is perhaps ${likely.en}.`,
@@ -153,6 +158,7 @@ function* aboutSlips(tables, child, draft) {
   }
 }
 
+/** @returns {Generator<Warning>} */
 function* aboutSlip(tables, child, on, field, value) {
   const severity = severityOf(tables, field, value);
   const meant = likelyMeant(tables, child, on, field, value);
@@ -194,11 +200,11 @@ function* aboutOddities(tables, child, visits) {
   for (const { rule, details } of oddities(child, visits)) {
     const field = FIELD_OF_ODDITY[rule];
     const { id, en } = tables.rules[rule];
-    if (rule !== "length_shrank" && rule !== "weight_jumped") {
+    const before = rule === "length_shrank" || rule === "weight_jumped" ? predecessor(visits, field) : null;
+    if (!before) {
       yield look(rule, field, details, { id: `${id}.`, en: `${en}.` });
       continue;
     }
-    const before = predecessor(visits, field);
     const values = { ...details, before: before.measurement[field], before_on: before.on, value: measurement[field] };
     const [was, is] = [written(field, values.before), written(field, values.value)];
     yield look(rule, field, values, { id: `${id} (${was.id} → ${is.id}).`, en: `${en} (${was.en} → ${is.en}).` });
@@ -241,10 +247,12 @@ function* aboutPosition(child, { on, length_mm, position }) {
   );
 }
 
+/** @returns {Warning} */
 const look = (rule, field, values, words) => ({ rule, field, severity: "look", values, proposal: null, words });
 
 const written = (field, value) => (field === "weight_g" ? kg(value) : cm(value));
 
+/** @returns {Warning["severity"]} */
 function severityOf(tables, field, value) {
   const [least, greatest] = tables.ranges[field];
   return value < least || value > greatest ? "refused" : "look";

@@ -23,7 +23,7 @@ function daysOf([first, last], scale) {
 function curve(tables, sex, kind, scale, days, z) {
   return days.map((day) => {
     if (!Number.isFinite(z)) return [scale.x(day), z > 0 ? scale.top : scale.bottom];
-    return [scale.x(day), scale.y(valueOnLine(tables, kind.table, sex, day, z) * kind.unit)];
+    return [scale.x(day), scale.y((valueOnLine(tables, kind.table, sex, day, z) ?? 0) * kind.unit)];
   });
 }
 

@@ -53,6 +53,7 @@ const GROWTH_RULES = {
  * @returns {Flag[]} most urgent first, within an urgency in the server's order
  */
 export function flagsOf(tables, child, visits, today) {
+  /** @type {Array<Pick<Flag, "rule"|"subject"|"details">>} */
   const found = [
     ...aboutChild(child),
     ...aboutAbsence(child, visits, today),
@@ -89,7 +90,8 @@ function* aboutChild({ born_on, sex }) {
   if (!sex) yield { rule: "sex_unknown", subject: "", details: {} };
 }
 
-/** A child under five is missed who was measured neither this calendar month nor last. */
+/** A child under five is missed who was measured neither this calendar month nor last.
+ * @param {import("./assess.js").Child} child */
 function* aboutAbsence({ born_on, known_since }, visits, today) {
   const last = visits.length ? visits[visits.length - 1].on : null;
   const since = last || known_since;

@@ -25,12 +25,12 @@ const KBM_LAST_MONTH = 60;
  * @returns {Gain[]} one for each measurement, in the same order
  */
 export function gains(tables, child, measurements) {
-  const result = measurements.map(({ weight_g }) => uncoded(weight_g > 0 ? "later_in_month" : "not_weighed"));
+  const result = measurements.map(({ weight_g }) => uncoded(weight_g && weight_g > 0 ? "later_in_month" : "not_weighed"));
   let before = null;
   for (const at of monthly(measurements)) {
     const { on, weight_g } = measurements[at];
     const follows = before !== null && monthNumber(on) - monthNumber(measurements[before].on) === 1;
-    const gain_g = follows ? weight_g - measurements[before].weight_g : null;
+    const gain_g = follows ? Number(weight_g) - Number(measurements[before].weight_g) : null;
     const fellShort = before !== null && result[before].code === "T";
     result[at] = judged(tables, child, on, gain_g, before === null);
     result[at].two_t = result[at].code === "T" && follows && fellShort;
@@ -39,7 +39,8 @@ export function gains(tables, child, measurements) {
   return result;
 }
 
-const uncoded = (reason) => ({ code: null, gain_g: null, kbm_g: null, reason, two_t: false });
+/** No code for a weighing. @param {string} reason @returns {Gain} */
+export const uncoded = (reason) => ({ code: null, gain_g: null, kbm_g: null, reason, two_t: false });
 
 /** Pick the place of each month's weighing, in order: the last day; of that day the lightest; of equals the last. */
 function monthly(measurements) {
@@ -52,10 +53,11 @@ function monthly(measurements) {
   return chosen.values();
 }
 
+/** @returns {Gain} */
 function judged(tables, child, on, gain_g, first) {
   const months = monthsCompleted(child.born_on, on);
   const reason = obstacle(child, months, gain_g, first);
-  if (reason) return { ...uncoded(reason), code: first ? "B" : "O", gain_g };
+  if (reason || months === null) return { ...uncoded(reason || "no_birth_date"), code: first ? "B" : "O", gain_g };
   const kbm_g = tables.kbm[child.sex][months];
   return { code: gain_g >= kbm_g ? "N" : "T", gain_g, kbm_g, reason: null, two_t: false };
 }

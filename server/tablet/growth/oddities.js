@@ -23,6 +23,7 @@ const HALF_YEAR_DAYS = 183;
 export function oddities(child, visits) {
   const visit = visits[visits.length - 1];
   if (!visit) return [];
+  /** @type {Array<[string, {[name: string]: number}]>} */
   const rules = [];
   if (child.born_on && visit.on < child.born_on) rules.push(["measured_before_birth", {}]);
   if (visit.scores.standing_before_9_months) rules.push(["position_unlikely", {}]);
@@ -50,7 +51,7 @@ function shrinkage(visits) {
   const before = predecessor(visits, "length_mm");
   if (!before) return null;
   const after = visits[visits.length - 1];
-  const change_mm = roundHalfEven((after.scores.lenhei_cm - before.scores.lenhei_cm) * 10);
+  const change_mm = roundHalfEven((Number(after.scores.lenhei_cm) - Number(before.scores.lenhei_cm)) * 10);
   const stoodUp =
     before.age_days !== null && before.age_days < FIRST_STANDING_DAY && after.age_days >= FIRST_STANDING_DAY;
   return change_mm < -(stoodUp ? SHRINKS_AT_STANDING_MM : SHRINKS_MM) ? change_mm : null;
@@ -61,7 +62,7 @@ function jump(visits) {
   if (!before) return null;
   const after = visits[visits.length - 1];
   const young = after.age_days !== null && after.age_days < HALF_YEAR_DAYS;
-  const change_g = after.measurement.weight_g - before.measurement.weight_g;
+  const change_g = Number(after.measurement.weight_g) - Number(before.measurement.weight_g);
   return monthsApart(before, after) <= 1 && Math.abs(change_g) > JUMP_G && !young ? change_g : null;
 }
 

@@ -62,7 +62,8 @@ export function scaleOf(tables, sex, points, kind, options) {
   };
 }
 
-/** As the card is folded: the first two years, or the three after them. */
+/** As the card is folded: the first two years, or the three after them.
+ * @param {import("./chart.js").Point[]} points @param {import("./chart.js").Options} wanted */
 function span(points, { from, to }) {
   const oldest = Math.max(0, ...points.map(({ age_days }) => age_days));
   const early = oldest <= 24 * DAYS_PER_MONTH;
@@ -70,7 +71,8 @@ function span(points, { from, to }) {
 }
 
 function heights(tables, sex, kind, points, fromDay, toDay) {
-  const at = (day, z) => valueOnLine(tables, kind.table, sex, Math.min(Math.max(Math.round(day), 0), 1856), z);
+  const at = (day, z) =>
+    Number(valueOnLine(tables, kind.table, sex, Math.min(Math.max(Math.round(day), 0), 1856), z)); // there is a row for each
   const [lowest, highest] = [at(fromDay, -3), at(toDay, kind.top)];
   const [room, stretch] = [(highest - lowest) * ROOM, (highest - lowest) * STRETCH];
   const seen = points

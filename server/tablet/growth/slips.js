@@ -7,17 +7,21 @@ import { ageDays } from "./calendar.js";
 import { rowOf } from "./tables.js";
 
 /** By field: its table by age, what one unit of the table is, and what children under five measure when nothing is known. */
+/** @type {{[field: string]: {table: string, unit: number, usual: [number, number]}}} */
 const FIELDS = {
   weight_g: { table: "wfa", unit: 1000, usual: [2000, 25000] },
   length_mm: { table: "lhfa", unit: 10, usual: [450, 1200] },
   muac_mm: { table: "acfa", unit: 10, usual: [90, 200] },
   head_mm: { table: "hcfa", unit: 10, usual: [320, 560] },
 };
-export const MEASURES = Object.keys(FIELDS);
+/** @type {Array<"weight_g"|"length_mm"|"muac_mm"|"head_mm">} */
+export const MEASURES = ["weight_g", "length_mm", "muac_mm", "head_mm"];
 const FACTORS = [0.1, 10, 0.001, 1000, 0.01, 100];
 /** A value is doubted beyond 0.45 to 2.2 times the median; -6 and +5 SD of weight lie about there. */
+/** @type {[number, number]} */
 const DOUBTED = [0.45, 2.2];
 /** Another reading is proposed within 0.6 to 1.67 times the median: nine in ten wasted or heavy children are within. */
+/** @type {[number, number]} */
 const LIKELY = [0.6, 1.67];
 /** Heavier and shorter than this at once is no child, but weight and length in each other's place. */
 const SWAPPED = { weight_g: 30000, length_mm: 300 };

@@ -39,8 +39,8 @@ export function statusOf(tables, index, z, oedema = false) {
  * @returns {string|null} one of `tables.codes.muac`
  */
 export function muacStatus(tables, muac_mm, age_months) {
-  if (!(muac_mm > 0) || age_months === null || age_months < 6 || age_months > 59) return null;
-  return tables.codes.muac[(muac_mm >= MUAC_SEVERE_BELOW_MM) + (muac_mm >= MUAC_MODERATE_BELOW_MM)];
+  if (!muac_mm || muac_mm < 0 || age_months === null || age_months < 6 || age_months > 59) return null;
+  return tables.codes.muac[[MUAC_SEVERE_BELOW_MM, MUAC_MODERATE_BELOW_MM].filter((limit) => muac_mm >= limit).length];
 }
 
 /**

@@ -11,7 +11,7 @@ const SVG = "http://www.w3.org/2000/svg";
  */
 export function node(name, attributes, inside = []) {
   const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   element.append(...inside);
   return element;
 }

@@ -31,7 +31,7 @@
  * @property {Object<string, Object<string, Words>>} sentences what a status means, by index and code
  * @property {Object<string, Words>} reasons why a score is undefined
  * @property {Object<string, Words>} gain_reasons why a weighing has its N/T/O/B code
- * @property {Object<string, {urgency: number, id: string, en: string}>} rules reasons to look at a child, most urgent first
+ * @property {Object<string, {urgency: 1|2|3|4, id: string, en: string}>} rules reasons to look at a child, most urgent first
  * @property {Object<string, [number, number]>} ranges least and greatest value a record may hold: weight_g, length_mm, ...
  * @property {Words} note stands beside every status: a screening result, no diagnosis
  */

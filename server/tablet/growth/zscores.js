@@ -137,8 +137,8 @@ export function rawScores(tables, body) {
     bmi: known(bmi),
   };
   const child = { sex: body.sex, age, lenhei_cm: length.value, standing, oedema: Boolean(body.oedema) };
-  for (const index of INDICES) out[index] = scoreOf(tables, index, measured[index], child);
-  return out;
+  const scored = INDICES.map((index) => [index, scoreOf(tables, index, measured[index], child)]);
+  return { ...out, ...Object.fromEntries(scored) };
 }
 
 const number = (value) => (value == null ? NaN : value);

@@ -12,7 +12,7 @@ export function h(tag, props = {}, ...children) {
   return filled(document.createElement(tag), TYPED.has(tag) ? { autocomplete: "off", ...props } : props, children);
 }
 
-/** The same for SVG. @returns {SVGElement} */
+/** The same for SVG. @param {string} tag @param {object} [props] @param {...any} children @returns {SVGElement} */
 export function svg(tag, props = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), props, children);
 }
@@ -49,7 +49,7 @@ export function field(label, control, hint = null) {
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, note);
 }
 
-/** Buttons of which one is pressed. @param {string} label @param {Array<[any, any]>} options value and face
+/** Buttons of which one is pressed. @param {string} label @param {Array<any[]>} options value and face
  * @param {any} chosen @param {(value: any) => void} choose @param {object} [how] `none`: pressing again takes the choice back */
 export function choice(label, options, chosen, choose, { none = false, kind = "choice" } = {}) {
   const name = newDomId();

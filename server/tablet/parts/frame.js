@@ -86,7 +86,7 @@ function bar(app, place) {
   return element;
 }
 
-/** How many questions wait for an answer on this tablet. @param {import("../app.js").App} app */
+/** How many questions wait for an answer on this tablet. @param {import("../app.js").OpenApp} app */
 export function countQuestions(app) {
   const { model, tablet } = app;
   const children = model.children();

@@ -37,9 +37,8 @@ function aidOf({ place, state }) {
   return { delivery: place, ...value(state, "aid"), delivered, note: value(state, "note").text || "", state };
 }
 
-/** @typedef {{id: string, state: object|null, name: string, sex: string|null, born_on: string|null, mother: string,
- *   known_since: string|null, measurements: object[], tasks: object[], aid: object[],
- *   search: string}} Child */
+/** @typedef {{id: string, state: object|null, name: string, sex: "M"|"F"|null, born_on: string|null, mother: string,
+ *   parents: any, known_since: string|null, measurements: any[], tasks: any[], aid: any[], search: string}} Child */
 
 /** The day as this place has it. @param {Date} [now] */
 export const localDay = (now = new Date()) =>
@@ -69,8 +68,9 @@ export class Model {
 
   /** @param {string} id @returns {Child} */
   child(id) {
-    if (!this.known.has(id)) this.known.set(id, this.#flat(this.replica.child(id)));
-    return this.known.get(id);
+    const found = this.known.get(id) || this.#flat(this.replica.child(id));
+    this.known.set(id, found);
+    return found;
   }
 
   #flat({ id, state, measurements, follow_ups, deliveries }) {
@@ -129,4 +129,4 @@ export const measuredInMonth = (child, day) =>
   child.measurements.some(({ on }) => monthNumber(on) === monthNumber(day));
 
 /** Whether a child comes to the posyandu: under five, or of unknown age. */
-export const isExpected = ({ born_on }, day) => !born_on || monthsCompleted(born_on, day) < 60;
+export const isExpected = ({ born_on }, day) => !born_on || (monthsCompleted(born_on, day) ?? 0) < 60;

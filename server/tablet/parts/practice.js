@@ -12,6 +12,7 @@ const NAME = "posyandu-latihan";
 const DAY_MS = 86400000;
 
 /** Made up, and looking so: [name, sex, age in days, weights of the last months in grams, lengths in millimetres]. */
+/** @type {Array<[string, string, number, number[], number[]]>} */
 const CHILDREN = [
   ["Melati Contoh", "F", 400, [8300, 8500, 8650], [735, 742, 751]],
   ["Bintang Contoh", "M", 250, [7600, 7900, 8100], [680, 691, 702]],

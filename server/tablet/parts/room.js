@@ -1,13 +1,13 @@
 // How much room the browser gives: told before it hurts.
 
 import { say } from "../words/words.js";
-import { Full } from "../store/database.js";
+import { DRAFTS, Full } from "../store/database.js";
 import { notice } from "./dom.js";
 
 const NEARLY_FULL = 0.8;
 const RESERVE_BYTES = 2000000;
 
-/** Bytes used and granted, where the browser tells. @returns {Promise<{usage: number, quota: number}|null>} */
+/** Bytes used and granted, where the browser tells. @returns {Promise<StorageEstimate|null>} */
 export const storage = async () =>
   navigator.storage && navigator.storage.estimate ? navigator.storage.estimate() : null;
 
@@ -16,8 +16,8 @@ export const storage = async () =>
  * @param {import("../store/database.js").Database} database @returns {Promise<boolean>} */
 export async function hasRoom(database) {
   try {
-    await database.commit([["desk", "reserve", new Uint8Array(RESERVE_BYTES)]]);
-    await database.commit([["desk", "reserve", undefined]]);
+    await database.commit([[DRAFTS, "reserve", new Uint8Array(RESERVE_BYTES)]]);
+    await database.commit([[DRAFTS, "reserve", undefined]]);
     return true;
   } catch (error) {
     if (error instanceof Full) return false;

@@ -2,23 +2,23 @@
 
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
-import { say, told } from "../words/words.js";
+import { say, message } from "../words/words.js";
 import { h } from "./dom.js";
 
-/** The assessment as if a measurement stood in the record. @param {import("../app.js").App} app */
+/** The assessment as if a measurement stood in the record. @param {import("../app.js").OpenApp} app */
 export function assessedWith(app, child, draft) {
   const others = child.measurements.filter(({ on, source }) => on !== draft.on || source !== draft.source);
   const empty = !draft.weight_g && !draft.length_mm && !draft.muac_mm && !draft.head_mm && !draft.oedema;
   return empty ? null : assess(app.tables, child, [...others, draft], app.day > draft.on ? app.day : draft.on);
 }
 
-/** A short verdict, or nothing while nothing was typed. @param {import("../app.js").App} app */
+/** A short verdict, or nothing while nothing was typed. @param {import("../app.js").OpenApp} app */
 export function verdict(app, child, draft) {
   const assessment = assessedWith(app, child, draft);
   return assessment ? verdictOf(app, child, assessment, false) : null;
 }
 
-/** @param {import("../app.js").App} app @param {boolean} whole with what to tell the mother */
+/** @param {import("../app.js").OpenApp} app @param {boolean} whole with what to tell the mother */
 export function verdictOf(app, child, assessment, whole) {
   const { tone, sign, headline, say: sentences } = advice(app.tables, child, assessment, app.day);
   const visit = assessment.visits[assessment.visits.length - 1];
@@ -26,7 +26,7 @@ export function verdictOf(app, child, assessment, whole) {
   return h(
     "section",
     { class: `verdict ${tone}` },
-    h("p", { class: "headline" }, h("b", { class: "sign", "aria-hidden": "true" }, sign), " ", told(headline)),
+    h("p", { class: "headline" }, h("b", { class: "sign", "aria-hidden": "true" }, sign), " ", message(headline)),
     statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
     whole
       ? h(
@@ -36,11 +36,11 @@ export function verdictOf(app, child, assessment, whole) {
           h(
             "ul",
             {},
-            sentences.map((words) => h("li", {}, told(words))),
+            sentences.map((words) => h("li", {}, message(words))),
           ),
         )
       : null,
-    whole ? h("p", { class: "fine" }, told(app.tables.note)) : null,
+    whole ? h("p", { class: "fine" }, message(app.tables.note)) : null,
   );
 }
 
@@ -56,7 +56,7 @@ function status(app, visit, index) {
     {},
     h("b", {}, say(...INDICES[index])),
     " ",
-    told(app.tables.labels[code]),
+    message(app.tables.labels[code]),
     h("span", { class: "fine" }, z),
   );
 }

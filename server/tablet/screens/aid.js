@@ -1,9 +1,9 @@
 // A child's aid: what it was promised, what came; to write down what is brought, in a few taps and without a signal.
 
 import { choice, field, h, notice, refill } from "../parts/dom.js";
+import { failure } from "../parts/save_failure.js";
 import { newId } from "../sync/bytes.js";
 import { dayWords, say } from "../words/words.js";
-import { failure } from "./measure.js";
 
 /** Menus and funds as they travel (docs/protocol.md, registers of a delivery). */
 const MENUS = {
@@ -27,10 +27,10 @@ const LONG = { kind: "choice long" };
 const words = (table, code) => (table[code] ? say(...table[code]) : code || "?");
 const options = (table) => Object.keys(table).map((code) => [code, words(table, code)]);
 
-/** @param {import("../app.js").App} app @param {string} id */
+/** @param {import("../app.js").OpenApp} app @param {string} id */
 export function aid(app, id) {
   const one = app.model.child(id);
-  const told = h("div", { "aria-live": "polite" });
+  const message = h("div", { "aria-live": "polite" });
   const save = async (delivery, set) => {
     try {
       const form = await app.tablet.replica.open("delivery", { child: id, delivery });
@@ -38,11 +38,11 @@ export function aid(app, id) {
       app.saved();
       app.draw();
     } catch (error) {
-      refill(told, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      refill(message, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
     }
   };
   const body = [
-    told,
+    message,
     one.aid.length
       ? one.aid.map((each) => card(app, each, save))
       : h("p", { class: "empty" }, say("Belum ada bantuan yang tercatat.", "No aid is written down yet.")),
@@ -76,11 +76,11 @@ function card(app, { delivery, menu, funds, starts_on, ends_on, delivered, note 
 /** The form of an aid that nobody promised: what, from whom, for whom. */
 function fresh(app, save) {
   const held = { menu: null, funds: null, reaches: "child" };
-  const told = h("div", {});
+  const message = h("div", {});
   const note = h("textarea", { rows: "2", maxlength: "500" });
   const press = () => {
     if (!held.menu || !held.funds) {
-      refill(told, notice("bad", say("Pilih bantuannya dan dari mana.", "Choose what was given and who paid.")));
+      refill(message, notice("bad", say("Pilih bantuannya dan dari mana.", "Choose what was given and who paid.")));
       return;
     }
     const text = note.value.trim();
@@ -107,7 +107,7 @@ function fresh(app, save) {
       (code) => (held.reaches = code),
     ),
     field(say("Catatan", "Note"), note),
-    told,
+    message,
     h("button", { class: "main", onclick: press }, say("Simpan bantuan", "Save the aid")),
   );
 }

@@ -4,17 +4,17 @@ import { field, h, notice, refill } from "../parts/dom.js";
 import { pinFields } from "../parts/pins.js";
 import { say } from "../words/words.js";
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export function cadres(app) {
   const { device, tablet } = app;
   const name = h("input", { maxlength: "60", list: "known-cadres" });
   const pins = pinFields();
-  const told = h("div", { "aria-live": "polite" });
+  const message = h("div", { "aria-live": "polite" });
   const submit = async (event) => {
     event.preventDefault();
     const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama kader.", "Write the cadre's name.");
     if (trouble) {
-      refill(told, notice("bad", trouble));
+      refill(message, notice("bad", trouble));
       return;
     }
     await tablet.turn(() => device.admit(name.value.trim(), pins.value(), tablet.vault.dataKey));
@@ -51,7 +51,7 @@ export function cadres(app) {
         device.cadres.map((one) => h("option", { value: one.name })),
       ),
       pins.fields,
-      told,
+      message,
       h("button", { class: "main", type: "submit" }, say("Simpan", "Save")),
     ),
   ];

@@ -1,14 +1,14 @@
 // A child on one page: how it stands, the KMS, what was measured, what is asked and to be done.
 
 import { h } from "../parts/dom.js";
-import { asked } from "../parts/asking.js";
+import { openQuestions } from "../parts/open_questions.js";
 import { verdictOf } from "../parts/verdict.js";
-import { marks } from "../parts/standing.js";
+import { marks } from "../parts/status_icon.js";
 import { chart, lengths } from "./result.js";
 import { value } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, motherWords, say, sexWord } from "../words/words.js";
 
-/** @param {import("../app.js").App} app @param {string} id */
+/** @param {import("../app.js").OpenApp} app @param {string} id */
 export function child(app, id) {
   const one = app.model.child(id);
   if (!one.state && !one.measurements.length)
@@ -36,7 +36,7 @@ export function child(app, id) {
       h("a", { class: "button", href: `#/ubah/${id}` }, say("Ubah data", "Edit")),
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
-    asked(app, one),
+    openQuestions(app, one),
     one.measurements.length ? verdictOf(app, one, assessment, true) : null,
     chart(app, one, assessment),
     lengths(app, one, assessment),

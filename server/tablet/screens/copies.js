@@ -1,23 +1,24 @@
 // Sealed copies: what was not sent yet, outside the browser's storage; and letters of other tablets, carried to a line.
 
 import { h, notice, refill } from "../parts/dom.js";
-import { deliveredWords, handOut, letterPicker } from "../parts/letters.js";
+import { deliveredWords, handOut, sealedFilePicker } from "../parts/sealed_batches.js";
+import { failure } from "../parts/save_failure.js";
+import { SEALED_BATCHES } from "../store/database.js";
 import { say } from "../words/words.js";
-import { failure } from "./measure.js";
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export async function copies(app) {
-  const told = h("div", { "aria-live": "polite" });
+  const message = h("div", { "aria-live": "polite" });
   const waiting = app.tablet.replica.waiting().length;
   const copy = async () => {
     // Where nothing can be stored any more, what is in memory is sealed all the same; only its receipts will say nothing here.
-    const text = await app.engine.letters(true).catch(() => app.engine.letters());
+    const text = await app.engine.sealedBatches(true).catch(() => app.engine.sealedBatches());
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;
     await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => console.warn(error));
     refill(
-      told,
+      message,
       notice(
         "good",
         say(
@@ -55,18 +56,18 @@ export async function copies(app) {
       { class: "main", disabled: !waiting || app.isPractice, onclick: copy },
       say("Simpan salinan tersegel", "Keep a sealed copy"),
     ),
-    told,
+    message,
     h("h2", {}, say("Titipan dari tablet lain", "Letters from other tablets")),
-    app.isPractice ? null : letterPicker(app),
-    app.isPractice ? null : await carried(app).catch((error) => notice("bad", failure(error))),
+    app.isPractice ? null : sealedFilePicker(app),
+    app.isPractice ? null : await heldBatches(app).catch((error) => notice("bad", failure(error))),
   ];
   return { title: say("Salinan dan titipan", "Copies and letters"), body, back: "#/kirim", place: "kirim" };
 }
 
-async function carried(app) {
+async function heldBatches(app) {
   const { database } = app.device;
-  const all = await database.all("carried");
-  const told = h("div", { "aria-live": "polite" });
+  const all = await database.all(SEALED_BATCHES);
+  const message = h("div", { "aria-live": "polite" });
   if (!all.length)
     return h("p", { class: "empty" }, say("Tidak ada titipan di tablet ini.", "This tablet carries no letters."));
   const waiting = all.filter(([, { answer }]) => !answer);
@@ -75,7 +76,7 @@ async function carried(app) {
     const text = answered.map(([, { answer }]) => `${JSON.stringify(answer)}\n`).join("");
     if (await handOut(`tanda-terima-${app.day}.receipts`, text))
       refill(
-        told,
+        message,
         notice(
           "good",
           say("Bawa berkas ini kembali ke tablet asalnya.", "Bring this file back to the tablets it came from."),
@@ -83,7 +84,7 @@ async function carried(app) {
       );
   };
   const forget = async () => {
-    await database.commit(answered.map(([name]) => ["carried", name, undefined]));
+    await database.commit(answered.map(([name]) => [SEALED_BATCHES, name, undefined]));
     app.draw();
   };
   return [
@@ -98,7 +99,7 @@ async function carried(app) {
     waiting.length
       ? h(
           "button",
-          { onclick: async () => refill(told, await deliveredWords(app)) },
+          { onclick: async () => refill(message, await deliveredWords(app)) },
           say("Kirim titipan", "Deliver the letters"),
         )
       : null,
@@ -112,6 +113,6 @@ async function carried(app) {
           ),
         ]
       : null,
-    told,
+    message,
   ];
 }

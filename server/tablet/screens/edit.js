@@ -5,15 +5,15 @@ import { toText, toUnits } from "../parts/figures.js";
 import { equal, newId } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { isExpected } from "../parts/model.js";
+import { failure } from "../parts/save_failure.js";
 import { motherWords, plain, say } from "../words/words.js";
-import { failure } from "./measure.js";
 
 const SEX = [
   ["M", "Laki-laki", "Boy"],
   ["F", "Perempuan", "Girl"],
 ];
 
-/** @param {import("../app.js").App} app @param {string} [id] none: a new child */
+/** @param {import("../app.js").OpenApp} app @param {string} [id] none: a new child */
 export async function edit(app, id) {
   const isNew = !id;
   const form = await app.tablet.replica.open("child", {}, id || newId());
@@ -28,7 +28,7 @@ export async function edit(app, id) {
     consent: of("consent"),
   };
   const inputs = fields(held, app);
-  const told = h("div", { "aria-live": "polite" });
+  const message = h("div", { "aria-live": "polite" });
   const alike = h("div", { "aria-live": "polite" });
   const look = () => refill(alike, isNew ? similar(app, inputs.name.value, held.identity.born_on) : null);
   inputs.name.addEventListener("input", look);
@@ -36,7 +36,7 @@ export async function edit(app, id) {
     event.preventDefault();
     const trouble = read(held, inputs, app);
     if (trouble) {
-      refill(told, notice("bad", trouble));
+      refill(message, notice("bad", trouble));
       return;
     }
     const set = changed(held, state, app, isNew);
@@ -47,7 +47,7 @@ export async function edit(app, id) {
     try {
       await app.tablet.write(form, set);
     } catch (error) {
-      refill(told, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      refill(message, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
       return;
     }
     if (isNew) await app.keepSession({ here: [...app.session.here, form.id] });
@@ -62,7 +62,7 @@ export async function edit(app, id) {
     alike,
     more,
     isNew ? null : remove(app, form, state),
-    told,
+    message,
     h(
       "div",
       { class: "actions" },
@@ -215,8 +215,8 @@ export function isNik(nik) {
 /** The registers that differ from what stands. */
 function changed(held, state, app, isNew) {
   const { given } = held.consent;
-  const told = given !== undefined && given !== value(state, "consent").given;
-  const consent = told ? { given, by: held.parents.mother || null, on: app.day, method: "lisan" } : null;
+  const isGiven = given !== undefined && given !== value(state, "consent").given;
+  const consent = isGiven ? { given, by: held.parents.mother || null, on: app.day, method: "lisan" } : null;
   const wanted = {
     identity: held.identity,
     nik: held.nik,
@@ -282,10 +282,10 @@ function remove(app, form, state) {
     maxlength: "200",
     placeholder: say("mis. pindah, salah daftar, meninggal", "e.g. moved, entered by mistake, died"),
   });
-  const told = h("div", {});
+  const message = h("div", {});
   const submit = async () => {
     if (!reason.value.trim()) {
-      refill(told, notice("bad", say("Tulis alasannya.", "Write why.")));
+      refill(message, notice("bad", say("Tulis alasannya.", "Write why.")));
       return;
     }
     await app.tablet.write(form, { removed: { reason: reason.value.trim() } });
@@ -298,7 +298,7 @@ function remove(app, form, state) {
     {},
     h("summary", {}, say("Keluarkan dari daftar", "Take off the list")),
     field(say("Alasan", "Reason"), reason),
-    told,
+    message,
     h("button", { type: "button", class: "danger", onclick: submit }, say("Keluarkan", "Take off")),
   );
 }

@@ -1,31 +1,12 @@
 // The first minutes of a tablet: the code from the health centre, then the first cadre's name and PIN. Needs a line, once.
 
 import { field, h, notice, refill } from "../parts/dom.js";
+import { requestFailure, tidyCode } from "../parts/enrol_code.js";
 import { pinFields } from "../parts/pins.js";
-import { letterPicker } from "../parts/letters.js";
-import { LineLost, Refused } from "../sync/line.js";
-import { say, titleOf } from "../words/words.js";
+import { sealedFilePicker } from "../parts/sealed_batches.js";
+import { say } from "../words/words.js";
 
-const CODE_SHAPE = /^[0-9A-Z]{4}-?[0-9A-Z]{4}-?[0-9A-Z]{2}$/;
-
-/** The code as typed or scanned, in the form in which the health centre gave it. @param {string} text */
-export function tidyCode(text) {
-  const signs = text.toUpperCase().replace(/[^0-9A-Z]/g, "");
-  return CODE_SHAPE.test(signs) ? `${signs.slice(0, 4)}-${signs.slice(4, 8)}-${signs.slice(8)}` : null;
-}
-
-/** What went wrong with a request, in words that say what to do. @param {Error} error */
-export function lineWords(error) {
-  if (error instanceof LineLost) {
-    return say(
-      "Tidak ada sinyal ke server. Coba lagi di tempat yang ada sinyal.",
-      "The server cannot be reached. Try again where there is a signal.",
-    );
-  }
-  return error instanceof Refused && error.title ? titleOf(error) : String(error);
-}
-
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").ConnectedApp} app */
 export function enrol(app) {
   const { device } = app;
   if (device.isEnrolled && !device.cadres.length) return firstCadre(app);
@@ -37,14 +18,14 @@ export function enrol(app) {
     placeholder: "XXXX-XXXX-XX",
   });
   const name = h("input", { value: device.facts.name || say("Tablet 1", "Tablet 1"), maxlength: "40" });
-  const told = h("div", {});
+  const message = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Daftarkan tablet ini", "Enrol this tablet"));
   const submit = async (event) => {
     event.preventDefault();
     const tidy = tidyCode(code.value);
     if (!tidy) {
       refill(
-        told,
+        message,
         notice(
           "bad",
           say(
@@ -56,14 +37,14 @@ export function enrol(app) {
       return;
     }
     button.disabled = true;
-    refill(told, notice("calm", say("Menghubungi server …", "Asking the server …")));
+    refill(message, notice("calm", say("Menghubungi server …", "Asking the server …")));
     try {
-      await device.enrol(app.line, tidy, app.name, name.value.trim() || "Tablet");
+      await device.enrol(app.http, tidy, app.name, name.value.trim() || "Tablet");
       history.replaceState(null, "", new URL("./", location.href.split("#")[0].replace(/daftar$/, "")));
       app.draw();
     } catch (error) {
       button.disabled = false;
-      refill(told, notice("bad", lineWords(error)));
+      refill(message, notice("bad", requestFailure(error)));
     }
   };
   const form = h(
@@ -75,7 +56,7 @@ export function enrol(app) {
       say("Dari puskesmas; berlaku 7 hari, sekali pakai.", "From the health centre; valid for 7 days, once."),
     ),
     field(say("Nama tablet", "Name of the tablet"), name),
-    told,
+    message,
     button,
   );
   const body = [wiped(app), form, others(app)];
@@ -87,7 +68,7 @@ const WIPED = {
     "Tablet ini dicabut oleh puskesmas. Data anak di dalamnya sudah dihapus.",
     "The health centre revoked this tablet. The children's data on it was wiped.",
   ],
-  forlorn: [
+  contact_expired: [
     "Tablet ini terlalu lama tanpa kontak dengan server. Data anak di dalamnya sudah dihapus.",
     "This tablet was without contact for too long. The children's data on it was wiped.",
   ],
@@ -97,11 +78,12 @@ const WIPED = {
 function wiped({ device }) {
   const { why } = device.facts.wiped || {};
   if (!why) return null;
+  const words = WIPED[why] || WIPED.contact_expired; // called "forlorn" by versions before
   const sealed = say(
     "Yang belum terkirim tersimpan tersegel dan dikirim begitu ada sinyal.",
     "What was not sent is kept sealed and is sent as soon as there is a signal.",
   );
-  return notice("look", h("p", {}, say(...WIPED[why])), h("p", {}, sealed));
+  return notice("look", h("p", {}, say(...words)), h("p", {}, sealed));
 }
 
 function others(app) {
@@ -109,7 +91,7 @@ function others(app) {
     "details",
     {},
     h("summary", {}, say("Punya berkas salinan atau titipan?", "Do you have a file with a copy or letters?")),
-    letterPicker(app),
+    sealedFilePicker(app),
     h(
       "p",
       {},
@@ -125,13 +107,13 @@ function others(app) {
 function firstCadre(app) {
   const name = h("input", { maxlength: "60", required: true });
   const pins = pinFields();
-  const told = h("div", {});
+  const message = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Mulai", "Begin"));
   const submit = async (event) => {
     event.preventDefault();
     const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama Anda.", "Write your name.");
     if (trouble) {
-      refill(told, notice("bad", trouble));
+      refill(message, notice("bad", trouble));
       return;
     }
     button.disabled = true;
@@ -150,7 +132,7 @@ function firstCadre(app) {
     persistence(app),
     field(say("Nama Anda", "Your name"), name),
     pins.fields,
-    told,
+    message,
     button,
   );
   return { title: say("Kader pertama", "The first cadre"), body };

@@ -2,14 +2,17 @@
 // what no record can hold.
 
 import { usualPosition, warnings } from "../growth/checks.js";
+import { MEASURES } from "../growth/slips.js";
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
+import { failure } from "../parts/save_failure.js";
 import { pad } from "../parts/pad.js";
-import { services } from "../parts/services.js";
+import { healthServices } from "../parts/health_services.js";
 import { verdict } from "../parts/verdict.js";
+import { DRAFTS } from "../store/database.js";
 import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
-import { ageWords, cm, dayWords, kg, say, sexWord, told } from "../words/words.js";
+import { ageWords, cm, dayWords, kg, say, sexWord, message } from "../words/words.js";
 
 const OEDEMA = [
   ["n", "Tidak", "No"],
@@ -18,13 +21,13 @@ const OEDEMA = [
   ["3", "+++", "+++"],
 ];
 
-/** @param {import("../app.js").App} app @param {string} id of the child @param {string} [on] day, today's if left out */
+/** @param {import("../app.js").OpenApp} app @param {string} id of the child @param {string} [on] day, today's if left out */
 export async function measure(app, id, on = app.day) {
   const child = app.model.child(id);
   const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
   const state = app.tablet.replica.view(form);
   const draft = await begun(app, child, form, state, on);
-  const said = h("div", { class: "said", "aria-live": "polite" });
+  const feedback = h("div", { class: "live-feedback", "aria-live": "polite" });
   const inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
     h("input", {
       name,
@@ -38,7 +41,7 @@ export async function measure(app, id, on = app.day) {
       draft.figures[input.name] = toUnits(input.value, FIGURES[input.name].digits);
     }
     look();
-    keep(app, draft);
+    app.keepDraft(draft);
   };
   const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Simpan", "Save"));
   const look = () => {
@@ -49,7 +52,7 @@ export async function measure(app, id, on = app.day) {
       found.filter(({ severity }) => severity === "refused").map((one) => one.field),
     );
     refill(
-      said,
+      feedback,
       found.map((one) => warning(one, inputs, changed)),
       verdict(app, child, { on, source: "cadre", ...sound }),
     );
@@ -57,17 +60,17 @@ export async function measure(app, id, on = app.day) {
   const saveIt = async () => {
     const set = registers(draft, state);
     if (!Object.keys(set).length) {
-      refill(said, notice("look", say("Belum ada yang diisi.", "Nothing was filled in yet.")));
+      refill(feedback, notice("look", say("Belum ada yang diisi.", "Nothing was filled in yet.")));
       return;
     }
     save.disabled = true;
-    clearTimeout(app.keeping); // else the draft would come back after it was saved, with a context that is gone
+    app.dropDraft();
     try {
-      await app.tablet.write(form, set, [["desk", "draft", undefined]]);
+      await app.tablet.write(form, set, [[DRAFTS, "draft", undefined]]);
     } catch (error) {
       save.disabled = false;
-      refill(said, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
-      said.scrollIntoView({ block: "center" }); // clear of the pad
+      refill(feedback, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      feedback.scrollIntoView({ block: "center" }); // clear of the pad
       return;
     }
     app.saved();
@@ -81,7 +84,7 @@ export async function measure(app, id, on = app.day) {
       { class: "figures", onsubmit: (event) => event.preventDefault() },
       inputs.map((input) => line(input, draft, child, on, changed)),
     ),
-    said,
+    feedback,
     state && state.set.weight ? already(on) : null,
     choice(
       say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"),
@@ -93,7 +96,7 @@ export async function measure(app, id, on = app.day) {
       },
       { none: true },
     ),
-    services(child, on, draft, changed),
+    healthServices(child, on, draft, changed),
     field(
       say("Catatan", "Note"),
       h("textarea", {
@@ -121,7 +124,7 @@ const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, m
 
 /** A draft from what was typed before the tablet was locked or died, else from what the record holds. */
 async function begun(app, child, form, state, on) {
-  const kept = await app.tablet.desk("draft");
+  const kept = await app.tablet.draft("draft");
   if (kept && kept.id === form.id) {
     Object.assign(form, { context: kept.context }); // what its author had in view when the form was opened
     return kept;
@@ -135,37 +138,35 @@ async function begun(app, child, form, state, on) {
   return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
 }
 
-function keep(app, draft) {
-  clearTimeout(app.keeping);
-  app.keeping = setTimeout(() => app.tablet.putDesk("draft", draft).catch((error) => console.warn(error)), 400);
-}
-
 /** What cannot be read as a figure, or that no record can hold, takes no part in looking. */
 const measured = (figures, refused = []) =>
   Object.fromEntries(
     Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
   );
 
+/** @returns {import("../growth/checks.js").Warning[]} */
 function troubles(app, child, draft, on) {
-  const unread = Object.keys(FIGURES)
-    .filter((name) => draft.figures[name] === undefined)
-    .map((name) => ({
+  const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map((name) =>
+    /** @type {import("../growth/checks.js").Warning} */ ({
       rule: "not_a_figure",
       field: name,
       severity: "refused",
       values: {},
+      proposal: null,
       words: {
         id: `${FIGURES[name].id}: tulis angka dengan paling banyak ${FIGURES[name].digits} angka di belakang koma.`,
         en: `${FIGURES[name].en}: a figure with at most ${FIGURES[name].digits} decimals.`,
       },
     }));
   const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
+  const typed = /** @type {import("../growth/assess.js").Measurement} */ ({ on, source: "cadre", ...measured(draft.figures) });
   return [
     ...unread,
-    ...warnings(app.tables, child, earlier, { on, source: "cadre", ...measured(draft.figures) }, app.day),
+    ...warnings(app.tables, child, earlier, typed, app.day),
   ];
 }
 
+/** @param {import("../growth/checks.js").Warning} found */
 function warning({ severity, field: name, proposal, words }, inputs, changed) {
   const input = inputs.find((one) => one.name === name);
   const use = () => {
@@ -175,7 +176,7 @@ function warning({ severity, field: name, proposal, words }, inputs, changed) {
   const meant = input && proposal !== undefined && proposal !== null;
   return notice(
     severity === "refused" ? "bad" : "look",
-    h("p", {}, told(words)),
+    h("p", {}, message(words)),
     meant
       ? h(
           "button",
@@ -203,7 +204,7 @@ function line(input, draft, child, on, changed) {
     named,
     choice(say("Cara mengukur", "How it was measured"), options, draft.figures.position, (position) => {
       draft.figures.position = position;
-      named.querySelector("label").textContent = `${lengthWord(position)} (${unit})`;
+      /** @type {Element} */ (named.querySelector("label")).textContent = `${lengthWord(position)} (${unit})`;
       changed();
     }),
   ];
@@ -243,24 +244,4 @@ function registers({ figures, services: given, note }, state) {
     return says(register);
   };
   return Object.fromEntries(Object.entries(wanted).filter(differs));
-}
-
-/** Why something could not be saved, and what to do. @param {Error} error */
-export function failure(error) {
-  const words = {
-    Full: [
-      "memori tablet penuh. Hapus foto atau aplikasi lain, lalu simpan lagi.",
-      "the tablet's memory is full. Delete photos or other apps, then save again.",
-    ],
-    Stale: [
-      "aplikasi terbuka di dua jendela. Tutup yang satu, muat ulang, lalu simpan lagi.",
-      "the app is open in two windows. Close one, load again, then save again.",
-    ],
-    Unavailable: [
-      "penyimpanan tablet tidak dapat dipakai. Catat di kertas, simpan salinan tersegel (Kirim › Salinan tersegel), lalu tutup dan buka lagi aplikasi.",
-      "the tablet's storage cannot be used. Write on paper, keep a sealed copy (Send › Sealed copies), then close the app and open it again.",
-    ],
-  };
-  const found = words[error.constructor.name];
-  return found ? say(...found) : String(error);
 }

@@ -8,7 +8,7 @@ import { decimal, say, speak, timeWords } from "../words/words.js";
 const MINUTES = [2, 5, 10, 15];
 const CLOCK_TROUBLE_SECONDS = 600;
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export async function more(app) {
   const { device } = app;
   const put = (changes) => app.tablet.turn(() => device.note({ settings: { ...device.settings, ...changes } }));
@@ -84,7 +84,7 @@ async function facts(app) {
     [
       say("Penyimpanan", "Storage"),
       estimate
-        ? `${decimal(estimate.usage / 1e6, 1)} MB ${device.persisted ? say("(dijaga peramban)", "(kept by the browser)") : say("(tidak dijamin peramban)", "(not promised by the browser)")}`
+        ? `${decimal((estimate.usage || 0) / 1e6, 1)} MB ${device.persisted ? say("(dijaga peramban)", "(kept by the browser)") : say("(tidak dijamin peramban)", "(not promised by the browser)")}`
         : "–",
     ],
     [say("Versi aplikasi", "App version"), app.name],

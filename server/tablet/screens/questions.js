@@ -1,25 +1,25 @@
 // All questions that can be answered here, child by child.
 
-import { asked } from "../parts/asking.js";
+import { openQuestions } from "../parts/open_questions.js";
 import { h } from "../parts/dom.js";
 import { say } from "../words/words.js";
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export function questions(app) {
   const seen = new Set();
   const ofChildren = app.model
     .children()
-    .map((child) => [child, asked(app, child)])
-    .filter(([, cards]) => cards.length);
-  ofChildren.forEach(([{ id }]) => seen.add(id));
+    .map((child) => ({ child, cards: openQuestions(app, child) }))
+    .filter(({ cards }) => cards.length);
+  ofChildren.forEach(({ child }) => seen.add(child.id));
   const orphans = app.tablet.replica
     .inQuestion()
     .map(({ change }) => change.key.child || change.id)
     .filter((id) => !seen.has(id));
-  const strays = [...new Set(orphans)].map((id) => app.model.child(id)).map((child) => [child, asked(app, child)]);
+  const strays = [...new Set(orphans)].map((id) => app.model.child(id)).map((child) => ({ child, cards: openQuestions(app, child) }));
   const all = [...ofChildren, ...strays];
   const body = all.length
-    ? all.map(([child, cards]) =>
+    ? all.map(({ child, cards }) =>
         h(
           "section",
           {},

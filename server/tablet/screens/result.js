@@ -7,7 +7,7 @@ import { verdictOf } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
 import { cm, isIndonesian, kg, say } from "../words/words.js";
 
-/** @param {import("../app.js").App} app @param {string} id @param {string} on */
+/** @param {import("../app.js").OpenApp} app @param {string} id @param {string} on */
 export function result(app, id, on) {
   const child = app.model.child(id);
   const assessment = app.model.assessment(child, app.day);
@@ -54,7 +54,7 @@ function nextChild(app, id) {
   return rest.find((child) => child.id !== id && !measuredInMonth(child, day));
 }
 
-/** The KMS around the child's age. @param {import("../app.js").App} app */
+/** The KMS around the child's age. @param {import("../app.js").OpenApp} app */
 export const chart = (app, child, assessment) =>
   drawn(app, child, assessment, kms, say("Grafik KMS: berat badan menurut umur", "KMS chart: weight for age"));
 
@@ -64,7 +64,7 @@ export const lengths = (app, child, assessment) =>
 
 function drawn(app, child, { visits }, draw, title) {
   if (!child.born_on || !child.sex) return null;
-  const months = Math.max(monthsCompleted(child.born_on, app.day), 0);
+  const months = Math.max(monthsCompleted(child.born_on, app.day) ?? 0, 0);
   const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
   const words = { title, language: isIndonesian() ? "id" : "en" };
   return h(

@@ -1,13 +1,13 @@
 // Sending: one tap, or by itself; how far it has come, and of every child whether it was received, waits, or asks something.
 
 import { h, notice, refill } from "../parts/dom.js";
-import { marks } from "../parts/standing.js";
+import { marks } from "../parts/status_icon.js";
 import { say, timeWords, titleOf } from "../words/words.js";
-import { afresh } from "../parts/afresh.js";
-import { giveUp } from "../parts/rescue.js";
+import { reEnrol } from "../parts/re_enrol.js";
+import { handOverAndWipe } from "../parts/remote_wipe.js";
 import { lookForNewer } from "../updates.js";
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export function send(app) {
   if (app.isPractice)
     return {
@@ -86,7 +86,7 @@ function stateOf(app) {
 
 function problemOf(app, problem) {
   if (problem.code === "tablet-revoked") {
-    const wipe = () => giveUp(app, "revoked");
+    const wipe = () => handOverAndWipe(app, "revoked");
     return notice(
       "bad",
       h(
@@ -110,7 +110,7 @@ function problemOf(app, problem) {
       ),
     );
   }
-  if (problem.code === "tablet-unknown" || problem.code === "too-many-enrolments") return afresh(app);
+  if (problem.code === "tablet-unknown" || problem.code === "too-many-enrolments") return reEnrol(app);
   return notice("bad", titleOf(problem) || problem.code);
 }
 

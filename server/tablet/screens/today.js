@@ -2,7 +2,7 @@
 
 import { field, h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
-import { standing } from "../parts/standing.js";
+import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
 import { ageWords, dayWords, motherWords, plain, say, sexWord } from "../words/words.js";
 
@@ -13,7 +13,7 @@ const VIEWS = [
   ["all", "Semua", "All"],
 ];
 
-/** @param {import("../app.js").App} app */
+/** @param {import("../app.js").OpenApp} app */
 export async function today(app) {
   const list = h("ul", { class: "children" });
   const counts = h("div", { class: "tabs", role: "group", "aria-label": say("Saring daftar", "Filter the list") });
@@ -138,7 +138,7 @@ function row(app, child) {
         `${ageWords(child.born_on, day)} · ${sexWord(child.sex)}${child.mother ? ` · ${motherWords(child.mother)}` : ""}`,
       ),
     ),
-    standing(app, child),
+    statusIcon(app, child),
     h(
       "a",
       { class: "more", href: `#/anak/${child.id}`, "aria-label": say(`Lihat ${child.name}`, `See ${child.name}`) },

@@ -33,7 +33,7 @@ function pinPad(app, author, back) {
   const { name } = device.cadres.find((one) => one.author === author);
   let pin = "";
   const dots = h("p", { class: "dots", role: "status", "aria-label": say("Angka yang sudah diketik", "Digits typed") });
-  const told = h("div", {});
+  const message = h("div", {});
   const show = () => refill(dots, [...Array(PIN_DIGITS).keys()].map((at) => (at < pin.length ? "●" : "○")).join(" "));
   const press = async (key) => {
     if (key === "⌫") pin = pin.slice(0, -1);
@@ -48,7 +48,7 @@ function pinPad(app, author, back) {
     if (wait) {
       show();
       refill(
-        told,
+        message,
         notice(
           "bad",
           say(
@@ -59,14 +59,14 @@ function pinPad(app, author, back) {
       );
       return;
     }
-    refill(told, notice("calm", say("Membuka …", "Opening …")));
+    refill(message, notice("calm", say("Membuka …", "Opening …")));
     try {
       await app.enter(await device.unlock(author, typed));
     } catch (error) {
       if (!(error instanceof WrongPin)) throw error;
       show();
       refill(
-        told,
+        message,
         notice(
           "bad",
           say(
@@ -88,5 +88,5 @@ function pinPad(app, author, back) {
   show();
   const other =
     device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Bukan saya", "Not me")) : null;
-  return [h("p", { class: "who" }, name), dots, told, pad, other];
+  return [h("p", { class: "who" }, name), dots, message, pad, other];
 }

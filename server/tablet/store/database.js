@@ -1,10 +1,18 @@
 // The only module that touches IndexedDB. A promise here resolves when the *transaction* has completed, never when a request
 // succeeded: "saved" on the screen means exactly that.
 
+import { SEALED_BATCHES } from "../sync/sealed.js";
+
 const VERSION = 1;
 
+export { SEALED_BATCHES };
+/** What is typed or chosen and never synced. Installed tablets call the store so, and its rows are sealed under that name:
+ * only an unlocked tablet could rename them. */
+export const DRAFTS = "desk";
+/** This tablet's own sealed copy; the name is that of installed tablets. */
+export const OWN_COPY = "letters";
 /** The stores, each with keys of its own (see tablet.js for what lies in them). */
-export const STORES = ["facts", "log", "past", "held", "pending", "letters", "carried", "desk"];
+export const STORES = ["facts", "log", "past", "held", "pending", OWN_COPY, SEALED_BATCHES, DRAFTS];
 
 /** The data was changed by another window meanwhile. Nothing was stored. */
 export class Stale extends Error {}
@@ -37,7 +45,7 @@ export class Database {
     });
   }
 
-  /** @param {string} name */
+  /** @param {string} name @returns {Promise<void>} */
   static remove(name) {
     return new Promise((resolve, reject) => {
       const request = indexedDB.deleteDatabase(name);

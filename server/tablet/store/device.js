@@ -4,8 +4,9 @@
 
 import { gzip, unbase64url } from "../sync/bytes.js";
 import { newKeys, publicKey, sign } from "../sync/chain.js";
+import { contacted } from "../sync/contact.js";
 import { newFacts } from "../sync/replica.js";
-import { Database, STORES } from "./database.js";
+import { Database, OWN_COPY, SEALED_BATCHES, STORES } from "./database.js";
 import { Tablet } from "./tablet.js";
 import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlock } from "./vault.js";
 
@@ -61,9 +62,9 @@ export class Device {
   // -- enrolling -----------------------------------------------------------------------------------
 
   /** Exchange a code for an enrolment. Interrupted, it asks the same when called again with the same code.
-   * @param {import("../sync/line.js").Line} line @param {string} code @param {string} app @param {string} name of the device */
-  async enrol(line, code, app, name) {
-    const { keys, welcome } = await this.askToEnrol(line, code, app, name);
+   * @param {import("../sync/http_client.js").HttpClient} http @param {string} code @param {string} app @param {string} name of the device */
+  async enrol(http, code, app, name) {
+    const { keys, welcome } = await this.askToEnrol(http, code, app, name);
     const held = { signing: keys, device: await newDeviceKey() };
     await this.note({
       tablet: newFacts(welcome, app),
@@ -75,14 +76,14 @@ export class Device {
   }
 
   /** @returns {Promise<{keys: CryptoKeyPair, welcome: object}>} */
-  async askToEnrol(line, code, app, device) {
+  async askToEnrol(http, code, app, device) {
     let { enrolling } = this.facts;
     if (!enrolling || enrolling.code !== code) {
       enrolling = { code, keys: await newKeys() };
       await this.note({ enrolling });
     }
     const request = { code, public_key: await publicKey(enrolling.keys), app, device };
-    return { keys: enrolling.keys, welcome: await line.send("/api/v1/enrol", request) };
+    return { keys: enrolling.keys, welcome: await http.send("/api/v1/enrol", request) };
   }
 
   /** @param {object} message @returns {Promise<string>} */
@@ -148,7 +149,7 @@ export class Device {
   // -- forgetting ----------------------------------------------------------------------------------
 
   /** Whether it was so long without contact that what can be read should go. @param {number} now */
-  isForlorn(now) {
+  isContactExpired(now) {
     const { at } = this.facts.contact || {};
     return Boolean(at) && this.isEnrolled && now - Date.parse(at) > DAYS_WITHOUT_CONTACT * DAY_MS;
   }
@@ -157,18 +158,11 @@ export class Device {
   async wipe(why) {
     const facts = { revision: (this.facts.revision || 0) + 1, wiped: { why, at: new Date().toISOString() } };
     const keep = { settings: this.facts.settings };
-    const puts = Object.entries({ ...facts, ...keep })
-      .filter(([, value]) => value)
-      .map(([name, value]) => ["facts", name, value]);
-    await this.database.commit(puts, { clear: STORES.filter((store) => store !== "letters" && store !== "carried") });
+    const kept = Object.entries({ ...facts, ...keep }).filter(([, value]) => value);
+    const puts = kept.map(([name, value]) => /** @type {[string, any, any]} */ (["facts", name, value]));
+    await this.database.commit(puts, { clear: STORES.filter((store) => store !== OWN_COPY && store !== SEALED_BATCHES) });
     this.facts = Object.fromEntries(puts.map(([, name, value]) => [name, value]));
   }
-}
-
-/** When the server was heard, and how far the tablet's clock is ahead of it, in seconds. @param {{server_time: string}} answer */
-export function contacted({ server_time }) {
-  const now = new Date();
-  return { at: now.toISOString(), offset: Math.round((now.getTime() - Date.parse(server_time)) / 1000) };
 }
 
 /** A name as authors are written: "Bu Sri Contoh" -> "kader.bu-sri-contoh"; the same on every tablet. */

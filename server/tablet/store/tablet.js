@@ -4,6 +4,7 @@
 
 import { base64url, clock } from "../sync/bytes.js";
 import { Replica } from "../sync/replica.js";
+import { DRAFTS } from "./database.js";
 
 const KEPT_DAYS = 90; // acknowledged changes, for a server that was restored
 const DAY_MS = 86400000;
@@ -23,10 +24,10 @@ export class Tablet {
   /** Decrypt everything. @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault */
   static async open(device, vault, cadre) {
     const { database } = device;
-    const boxes = async (store) =>
-      Promise.all(
-        (await database.all(store)).map(async ([key, box]) => [key, await vault.open(`${store}/${key}`, box)]),
-      );
+    const boxes = async (store) => {
+      const opened = async ([key, box]) => /** @type {[any, any]} */ ([key, await vault.open(`${store}/${key}`, box)]);
+      return Promise.all((await database.all(store)).map(opened));
+    };
     const [log, held, pending, past] = await Promise.all(["log", "held", "pending", "past"].map(boxes));
     const stored = {
       facts: device.facts.tablet,
@@ -41,7 +42,10 @@ export class Tablet {
   /** Work that reads and then writes, one after the other. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
   turn(work) {
     const done = this.queue.then(work);
-    this.queue = done.catch(() => {});
+    this.queue = done.then(
+      () => {},
+      () => {},
+    );
     return done;
   }
 
@@ -73,7 +77,9 @@ export class Tablet {
     for (const listener of this.listeners) listener(ids);
   }
 
+  /** @param {import("../sync/replica.js").Delta} delta @returns {Promise<Array<[string, any, any]>>} */
   async #puts({ facts, log = [], forget = [], held, pending, past }) {
+    /** @returns {Promise<[string, any, any]>} */
     const sealed = async (store, key, value) => [
       store,
       key,
@@ -84,8 +90,8 @@ export class Tablet {
       ...[...(held || [])].map(([id, child]) => sealed("held", id, child)),
       ...(pending !== undefined ? [sealed("pending", 1, pending)] : []),
       ...(past ? [sealed("past", 1, past)] : []),
-      ...forget.map((counter) => ["log", counter, undefined]),
-      ...(facts ? [["facts", "tablet", { ...this.replica.facts, ...facts }]] : []),
+      ...forget.map((counter) => /** @type {[string, any, any]} */ (["log", counter, undefined])),
+      ...(facts ? [/** @type {[string, any, any]} */ (["facts", "tablet", { ...this.replica.facts, ...facts }])] : []),
     ]);
   }
 
@@ -106,22 +112,22 @@ export class Tablet {
         const body = base64url(await this.device.signed("batch", batch));
         await this.commit({ pending: { id: batch.batch, first: batch.first, count: batch.changes.length, body } });
       }
-      return this.replica.pending;
+      return /** @type {import("../sync/replica.js").Pending} */ (this.replica.pending);
     });
   }
 
-  // -- what lies on the desk: drafts and the day's list, encrypted, never synced ---------------------
+  // -- drafts: what is typed or chosen, encrypted, never synced ---------------------------------------
 
   /** @param {string} name */
-  async desk(name) {
-    const box = await this.device.database.get("desk", name);
-    return box ? this.vault.open(`desk/${name}`, box) : null;
+  async draft(name) {
+    const box = await this.device.database.get(DRAFTS, name);
+    return box ? this.vault.open(`${DRAFTS}/${name}`, box) : null;
   }
 
   /** @param {string} name @param {any} value null takes it away */
-  async putDesk(name, value) {
-    const box = value === null ? undefined : await this.vault.seal(`desk/${name}`, value);
-    await this.device.database.commit([["desk", name, box]]);
+  async putDraft(name, value) {
+    const box = value === null ? undefined : await this.vault.seal(`${DRAFTS}/${name}`, value);
+    await this.device.database.commit([[DRAFTS, name, box]]);
   }
 }
 

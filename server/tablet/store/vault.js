@@ -56,7 +56,7 @@ async function wrappingKey(deviceKey, pin, salt, rounds) {
   return crypto.subtle.importKey("raw", bits, GCM, false, ["wrapKey", "unwrapKey"]);
 }
 
-/** @typedef {{salt: Uint8Array, rounds: number, iv: Uint8Array, wrapped: ArrayBuffer}} Lock */
+/** @typedef {{salt: Uint8Array<ArrayBuffer>, rounds: number, iv: Uint8Array<ArrayBuffer>, wrapped: ArrayBuffer}} Lock */
 
 /** Wrap the data key for one cadre. @param {CryptoKey} deviceKey @param {CryptoKey} dataKey @param {string} pin @returns {Promise<Lock>} */
 export async function lockFor(deviceKey, dataKey, pin) {
@@ -91,7 +91,7 @@ export class Vault {
     return { iv, data: await crypto.subtle.encrypt(how, this.dataKey, utf8(JSON.stringify(value))) };
   }
 
-  /** @param {string} place @param {{iv: Uint8Array, data: ArrayBuffer}} box */
+  /** @param {string} place @param {{iv: Uint8Array<ArrayBuffer>, data: ArrayBuffer}} box */
   async open(place, { iv, data }) {
     const how = { name: GCM, iv, additionalData: utf8(place) };
     return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt(how, this.dataKey, data)));

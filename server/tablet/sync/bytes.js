@@ -3,13 +3,14 @@
 /** @typedef {null|boolean|number|string|Array<any>|{[name: string]: any}} Json */
 
 /** UUIDv5 namespaces of the records that are named by their keys, and the parts of these keys. */
+/** @type {{[kind: string]: [namespace: string, parts: string[]]}} */
 const NAMED = {
   measurement: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01", ["child", "measured_on", "source"]],
   follow_up: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a02", ["child", "task"]],
   delivery: ["6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a03", ["child", "delivery"]],
 };
 
-/** @param {string} text @returns {Uint8Array} */
+/** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
 export const utf8 = (text) => new TextEncoder().encode(text);
 
 /** @param {ArrayBuffer|Uint8Array} bytes @returns {string} without padding */
@@ -19,11 +20,11 @@ export function base64url(bytes) {
   return btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-/** @param {string} text @returns {Uint8Array} */
+/** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
 export const unbase64url = (text) =>
   Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
 
-/** @param {...(Uint8Array|number[])} parts @returns {Uint8Array} */
+/** @param {...(Uint8Array|number[])} parts @returns {Uint8Array<ArrayBuffer>} */
 export const joined = (...parts) => {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
@@ -51,7 +52,7 @@ export const equal = (one, other) => canonical(one) === canonical(other);
 /** SHA-256 of canonical bytes, base64url, 43 characters. @param {Json} value */
 export const digest = async (value) => base64url(await crypto.subtle.digest("SHA-256", utf8(canonical(value))));
 
-/** @param {number} count @returns {Uint8Array} */
+/** @param {number} count @returns {Uint8Array<ArrayBuffer>} */
 export const random = (count) => crypto.getRandomValues(new Uint8Array(count));
 
 /** 16 random bytes, 22 characters. */
@@ -81,15 +82,13 @@ export const madeAt = (id) => (id[14] === "7" ? new Date(parseInt(id.replace(/-/
  * @param {"measurement"|"follow_up"|"delivery"} kind @param {{[part: string]: string}} key */
 export async function idOf(kind, key) {
   const [namespace, parts] = NAMED[kind];
-  const space = namespace
-    .replace(/-/g, "")
-    .match(/../g)
-    .map((pair) => parseInt(pair, 16));
+  const pairs = namespace.replace(/-/g, "").match(/../g) || [];
+  const space = pairs.map((pair) => parseInt(pair, 16));
   const name = utf8(parts.map((part) => key[part]).join("/"));
   return uuid(new Uint8Array(await crypto.subtle.digest("SHA-1", joined(space, name))), 5);
 }
 
-/** @param {string} text @returns {Promise<Uint8Array>} */
+/** @param {string} text @returns {Promise<Uint8Array<ArrayBuffer>>} */
 export async function gzip(text) {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());

@@ -19,7 +19,7 @@ export async function link(actor, counter, previous, change) {
 /** A key pair whose private half no script can read. @returns {Promise<CryptoKeyPair>} */
 export const newKeys = () => crypto.subtle.generateKey(ECDSA, false, ["sign", "verify"]);
 
-/** @param {CryptoKeyPair} keys @returns {Promise<{kty: string, crv: string, x: string, y: string}>} */
+/** @param {CryptoKeyPair} keys @returns {Promise<{kty?: string, crv?: string, x?: string, y?: string}>} */
 export async function publicKey(keys) {
   const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", keys.publicKey);
   return { kty, crv, x, y };

@@ -4,9 +4,9 @@
 // server says that this device must enrol again, was revoked, or that the app is too old.
 
 import { newKeys, publicKey } from "./chain.js";
-import { LineLost, Refused } from "./line.js";
-import { openReceipt, seal } from "./sealed.js";
-import { contacted } from "../store/device.js";
+import { contacted } from "./contact.js";
+import { NoConnection, Refused } from "./http_client.js";
+import { openReceipt, seal, SEALED_BATCHES } from "./sealed.js";
 
 const FIRST_SIZE = 25; // changes of the first batch on a line that nothing is known of
 const LARGEST_SIZE = 200;
@@ -16,15 +16,15 @@ const LONGEST_PAUSE_MS = 30000; // unless the server asks for longer
 const TOO_OLD = 426; // the app: the batch names it, so it is made anew after the update
 const NOTHING_HELD = new Set([400, 409, 413, 415, 422, TOO_OLD]); // made anew, the batch may be taken
 const MOST_AGAIN = 3;
-const MOST_LETTERS = 50;
+const MOST_SEALED = 50;
 
 /** @typedef {{phase: "idle"|"running"|"waiting", answered: number, of: number, problem: object|null, nextAt: number}} Status */
 
 export class Engine {
-  /** @param {import("../store/tablet.js").Tablet} tablet @param {import("./line.js").Line} line @param {string} device its name */
-  constructor(tablet, line, device) {
+  /** @param {import("../store/tablet.js").Tablet} tablet @param {import("./http_client.js").HttpClient} http @param {string} device its name */
+  constructor(tablet, http, device) {
     this.tablet = tablet;
-    this.line = line;
+    this.http = http;
     this.device = device;
     this.size = FIRST_SIZE;
     this.pause = FIRST_PAUSE_MS; // before the next try, when this one fails
@@ -80,7 +80,7 @@ export class Engine {
   }
 
   #troubled(error) {
-    if (error instanceof LineLost) {
+    if (error instanceof NoConnection) {
       this.notBefore = Date.now() + error.seconds * 1000;
       const pause = Math.max(this.pause * (0.5 + Math.random() / 2), error.seconds * 1000);
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
@@ -112,7 +112,7 @@ export class Engine {
       const pending = await tablet.pending(this.size);
       const from = Date.now();
       try {
-        const answer = await this.line.post("/api/v1/sync", tablet.device.bytes(pending));
+        const answer = await this.http.post("/api/v1/sync", tablet.device.bytes(pending));
         again = 0;
         this.size = Date.now() - from < QUICK_MS ? Math.min(this.size * 2, LARGEST_SIZE) : Math.max(this.size >> 1, 5);
         more = await this.#take(answer, pending);
@@ -129,7 +129,7 @@ export class Engine {
 
   /** @returns {Promise<boolean>} whether another round trip would bring more */
   async #take(answer, pending) {
-    if (!isAnswer(answer, pending)) throw new LineLost("not an answer to this batch");
+    if (!isAnswer(answer, pending)) throw new NoConnection("not an answer to this batch");
     const { tablet } = this;
     const { delta, event } = await tablet.turn(async () => {
       const taken = await tablet.replica.receive(answer);
@@ -140,7 +140,7 @@ export class Engine {
     await tablet.turn(() => device.note({ contact: contacted(answer), usage: device.facts.usage }));
     this.#tell({ answered: Math.max(this.status.of - this.#waiting(), 0) });
     if (isRevoked(answer.receipt)) throw new Refused(403, { code: "tablet-revoked" });
-    if (event === "new_epoch_required") await this.#enrolAgain();
+    if (event === "new_epoch_required") await this.#renew();
     const { facts } = tablet.replica;
     return (
       event === "new_epoch_required" || facts.more || facts.sent < tablet.replica.head()[0] || Boolean(delta.facts.more)
@@ -149,7 +149,7 @@ export class Engine {
 
   // -- enrolling again -----------------------------------------------------------------------------
 
-  async #enrolAgain() {
+  async #renew() {
     const { tablet, device } = this;
     const { facts } = tablet.device;
     let again = facts.enrolling;
@@ -160,19 +160,19 @@ export class Engine {
       again = { keys, request };
       await tablet.turn(() => tablet.device.note({ enrolling: again }));
     }
-    const welcome = await this.line.post("/api/v1/enrol/again", await tablet.device.signed("request", again.request));
-    await this.#renumber(welcome, welcome.common, again.keys);
+    const welcome = await this.http.post("/api/v1/enrol/again", await tablet.device.signed("request", again.request));
+    await this.#adopt(welcome, welcome.common, again.keys);
   }
 
   /** With a new code, where the server knows nothing of this device any more, or will not renew it by itself. */
-  async enrolAfresh(code) {
+  async reEnrol(code) {
     const { tablet } = this;
     const { app } = tablet.replica.facts;
-    const { keys, welcome } = await tablet.turn(() => tablet.device.askToEnrol(this.line, code, app, this.device));
-    await this.#renumber(welcome, null, keys);
+    const { keys, welcome } = await tablet.turn(() => tablet.device.askToEnrol(this.http, code, app, this.device));
+    await this.#adopt(welcome, null, keys);
   }
 
-  #renumber(welcome, common, signing) {
+  #adopt(welcome, common, signing) {
     const { tablet } = this;
     return tablet.turn(async () => {
       const keys = { ...tablet.device.facts.keys, signing };
@@ -190,18 +190,18 @@ export class Engine {
   /** What is not acknowledged, sealed: lines of a file that anybody may carry.
    * @param {boolean} [expecting] keep the slips with which the receipts are opened
    * @returns {Promise<string>} "" when everything is acknowledged */
-  async letters(expecting = false) {
+  async sealedBatches(expecting = false) {
     const { tablet } = this;
     return tablet.turn(async () => {
       const lines = [];
-      const slips = (expecting && (await tablet.desk("slips"))) || [];
+      const slips = (expecting && (await tablet.draft("slips"))) || [];
       for (const batch of tablet.replica.carriedBatches()) {
         const signature = await tablet.device.signature(batch);
         const { letter, slip } = await seal({ batch, signature }, tablet.replica.facts.sealing);
         lines.push(JSON.stringify(letter));
         slips.push(slip);
       }
-      if (expecting && lines.length) await tablet.putDesk("slips", slips.slice(-200));
+      if (expecting && lines.length) await tablet.putDraft("slips", slips.slice(-200));
       return lines.map((line) => `${line}\n`).join("");
     });
   }
@@ -210,7 +210,7 @@ export class Engine {
   async takeReceipts(receipts) {
     const { tablet } = this;
     return tablet.turn(async () => {
-      const slips = new Map(((await tablet.desk("slips")) || []).map((slip) => [slip.name, slip]));
+      const slips = new Map(((await tablet.draft("slips")) || []).map((slip) => [slip.name, slip]));
       let taken = 0;
       for (const answer of receipts) {
         const slip = slips.get(answer.sealed_receipt.letter);
@@ -220,25 +220,25 @@ export class Engine {
         slips.delete(slip.name);
         taken += 1;
       }
-      if (taken) await tablet.putDesk("slips", [...slips.values()]);
+      if (taken) await tablet.putDraft("slips", [...slips.values()]);
       return taken;
     });
   }
 
   /** Bring the letters of others that lie here to the server, and keep its receipts for them. */
   async deliver() {
-    await deliver(this.tablet.device.database, this.line);
+    await deliver(this.tablet.device.database, this.http);
   }
 }
 
 /** Bring all letters that lie on a device to the server; needs no PIN, for nobody here can read them.
- * @param {import("../store/database.js").Database} database @param {import("./line.js").Line} line */
-export async function deliver(database, line) {
-  const waiting = (await database.all("carried")).filter(([, { answer }]) => !answer);
-  for (let at = 0; at < waiting.length; at += MOST_LETTERS) {
-    const some = waiting.slice(at, at + MOST_LETTERS);
-    const { answers } = await line.send("/api/v1/carried", { letters: some.map(([, { letter }]) => letter) });
-    await database.commit(some.map(([name, held], place) => ["carried", name, { ...held, answer: answers[place] }]));
+ * @param {import("../store/database.js").Database} database @param {import("./http_client.js").HttpClient} http */
+export async function deliver(database, http) {
+  const waiting = (await database.all(SEALED_BATCHES)).filter(([, { answer }]) => !answer);
+  for (let at = 0; at < waiting.length; at += MOST_SEALED) {
+    const some = waiting.slice(at, at + MOST_SEALED);
+    const { answers } = await http.send("/api/v1/carried", { letters: some.map(([, { letter }]) => letter) });
+    await database.commit(some.map(([name, held], place) => [SEALED_BATCHES, name, { ...held, answer: answers[place] }]));
   }
 }
 

@@ -18,14 +18,14 @@ const ROOM_FOR_THE_REST = 2048; // bytes of a batch beside its changes
 const MOST_TAGS = 10000;
 const MOST_DAYS = 31; // of the tally; the server takes 400
 
-/** @typedef {{counter: number, hash: string, change: object, outcome?: string, reasons?: object[], at?: string,
+/** @typedef {{counter: number, hash: string, change: any, outcome?: string, reasons?: any[], at?: string,
  *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
  *   deliveries: {[delivery: string]: object}}} Held of a child
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
- *   pending?: Pending|null, past?: object[], renumbered?: boolean}} Delta */
+ *   pending?: Pending|null, past?: any[], renumbered?: boolean}} Delta */
 
 /** What a tablet knows of itself when it is new. */
 export const newFacts = (welcome, app) => ({
@@ -66,12 +66,16 @@ export class Replica {
     this.held = held;
     this.pending = pending;
     this.past = past;
+    /** @type {Map<string, Entry[]>} by the id of the record */
+    this.ofRecord = new Map();
+    /** @type {Map<string, Entry[]>} */
+    this.ofChild = new Map();
     this.#index();
   }
 
   #index() {
-    this.ofRecord = new Map();
-    this.ofChild = new Map();
+    this.ofRecord.clear();
+    this.ofChild.clear();
     for (const entry of this.log) this.#note(entry);
   }
 
@@ -113,12 +117,13 @@ export class Replica {
     const shown = { id, state: this.view({ kind: "child", id, key: {} }), measurements: [], follow_ups: [], deliveries: [] };
     const own = this.ofChild.get(id) || [];
     for (const [kind, drawer] of Object.entries(DRAWERS)) {
+      /** @type {Map<string, any>} */
       const keys = new Map(Object.keys(held[drawer]).map((place) => [place, null]));
       const mine = own.filter(({ change }) => change.kind === kind);
       for (const { change, settled } of mine)
         if (!settled || keys.has(placeOf(change.key))) keys.set(placeOf(change.key), change);
       for (const [place, change] of keys) {
-        const entries = change ? this.ofRecord.get(change.id) : [];
+        const entries = (change && this.ofRecord.get(change.id)) || [];
         const state = view(this.facts.tablet, held[drawer][place] || null, entries);
         if (state) shown[drawer].push({ place, state });
       }
@@ -136,7 +141,7 @@ export class Replica {
   inQuestion() {
     return this.log.filter((entry) => {
       if (entry.erased) return false;
-      const entries = this.ofRecord.get(entry.change.id);
+      const entries = this.ofRecord.get(entry.change.id) || [];
       return entry.outcome === "quarantined" && entries[entries.length - 1] === entry;
     });
   }
@@ -240,6 +245,7 @@ export class Replica {
     return { log, facts };
   }
 
+  /** @returns {{event: "accepted"|"gap"|"new_epoch_required", log: Entry[], facts: object}} */
   #settled({ status, wanted, items }) {
     const { forgotten, sent } = this.facts;
     const gone = () => wanted <= forgotten || this.log.slice(wanted - forgotten - 1).some(({ erased }) => erased);
@@ -255,8 +261,8 @@ export class Replica {
     const log = [];
     for (const [counter, outcome, reasons] of items.filter(([number]) => number > forgotten)) {
       const held = this.log[counter - forgotten - 1];
-      const told = held.outcome && outcome === "duplicate" ? held : { ...held, outcome, reasons };
-      const kept = { ...told, at: clock(), settled: false };
+      const known = held.outcome && outcome === "duplicate" ? held : { ...held, outcome, reasons };
+      const kept = { ...known, at: clock(), settled: false };
       log.push(tellsOfErasure(reasons) || held.erased ? emptied(kept) : kept);
     }
     const answered = new Set(log.map(({ counter }) => counter));
@@ -312,8 +318,8 @@ export class Replica {
 
   /** Everything is pulled again from the start: until its end, own changes are shown from the log as before. */
   #unsettled(changed) {
-    const told = new Set(changed.map(({ counter }) => counter));
-    const others = this.log.filter(({ counter, settled }) => settled && !told.has(counter));
+    const counters = new Set(changed.map(({ counter }) => counter));
+    const others = this.log.filter(({ counter, settled }) => settled && !counters.has(counter));
     return [...changed, ...others.map((entry) => ({ ...entry, settled: false }))];
   }
 
@@ -341,6 +347,7 @@ export class Replica {
     const { tablet: old, forgotten } = this.facts;
     const stay = common === null ? 0 : Math.max(common - forgotten, 0);
     const kept = this.log.slice(0, stay);
+    /** @param {Entry} entry */
     const whole = ({ erased }) => !erased;
     const mine = ({ counter, hash, change }) => ({ actor: old, counter, hash, change });
     const again = [...(common === null ? this.past : []), ...this.log.slice(stay).filter(whole).map(mine)];
@@ -361,6 +368,7 @@ export class Replica {
 
   /** Drop what was acknowledged before a time and is shown by the pull. @param {string} before @returns {Delta|null} */
   forgetting(before) {
+    /** @param {Entry} entry */
     const old = ({ at, settled }) => settled && at && at < before;
     let count = 0;
     while (count < this.log.length - 1 && old(this.log[count])) count += 1;

@@ -5,6 +5,8 @@ import { base64url, gzip, joined, random, unbase64url, utf8 } from "./bytes.js";
 const KEM = joined(utf8("KEM"), [0, 0x10]);
 const SUITE = joined(utf8("HPKE"), [0, 0x10, 0, 1, 0, 1]);
 const P256 = { name: "ECDH", namedCurve: "P-256" };
+/** The store in which they lie on a tablet, any tablet's; the name is that of installed tablets. */
+export const SEALED_BATCHES = "carried";
 const INFO = "posyandu-sync/sealed-batch/1";
 
 async function hmac(key, message) {
@@ -54,7 +56,7 @@ export async function seal(envelope, sealing) {
 }
 
 /** The name that a letter's receipt will bear. @param {{sealed: {enc: string, ciphertext: string}}} letter */
-export const letterName = ({ sealed }) => nameOf(unbase64url(sealed.enc), unbase64url(sealed.ciphertext));
+export const sealedName = ({ sealed }) => nameOf(unbase64url(sealed.enc), unbase64url(sealed.ciphertext));
 
 /** @param {{sealed_receipt: {ciphertext: string}}} answer @param {Slip} slip
  * @returns {Promise<object>} the receipt; rejects if it is not the server's */
@@ -66,18 +68,19 @@ export async function openReceipt(answer, { name, reply }) {
 }
 
 /** Read a file of letters or receipts, one JSON a line. @param {string} text
- * @returns {{letters: Array<object>, receipts: Array<object>, spoiled: number}} */
+ * @returns {{letters: Array<any>, receipts: Array<any>, spoiled: number}} */
 export function readFile(text) {
+  /** @type {ReturnType<typeof readFile>} */
   const read = { letters: [], receipts: [], spoiled: 0 };
   for (const line of text.split("\n").filter((words) => words.trim())) {
-    let told = null;
+    let parsed = null;
     try {
-      told = JSON.parse(line);
+      parsed = JSON.parse(line);
     } catch {
       // counted below: a file that was cut short
     }
-    if (told && told.sealed && typeof told.sealed.ciphertext === "string") read.letters.push(told);
-    else if (told && told.sealed_receipt && typeof told.sealed_receipt.letter === "string") read.receipts.push(told);
+    if (parsed && parsed.sealed && typeof parsed.sealed.ciphertext === "string") read.letters.push(parsed);
+    else if (parsed && parsed.sealed_receipt && typeof parsed.sealed_receipt.letter === "string") read.receipts.push(parsed);
     else read.spoiled += 1;
   }
   return read;

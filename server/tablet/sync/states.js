@@ -7,10 +7,12 @@ import { tagOf } from "./chain.js";
 
 const MARKS = ["removed", "removal_contested", "incomplete"];
 
+/** @typedef {[actor: string, number: number]} Dot */
+/** @param {Dot} one @param {Dot} other */
 const byDot = ([one, first], [other, second]) => (one === other ? first - second : one < other ? -1 : 1);
 const vectorDots = (vector) =>
   Object.entries(vector)
-    .map(([actor, [counter]]) => [actor, counter])
+    .map(([actor, [counter]]) => /** @type {Dot} */ ([actor, counter]))
     .sort(byDot);
 const mapped = (object, change) =>
   Object.fromEntries(Object.entries(object).map(([name, held]) => [name, change(held)]));

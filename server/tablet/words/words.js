@@ -10,11 +10,11 @@ export function speak(chosen) {
   document.documentElement.lang = chosen;
 }
 
-/** @param {string} id @param {string} en @returns {string} */
-export const say = (id, en) => (language === "en" ? en : id);
+/** The words of the chosen language. @param {...string} words in Indonesian, then in English @returns {string} */
+export const say = (...words) => words[language === "en" ? 1 : 0];
 
 /** Words that come in both: `{id, en}`. */
-export const told = (words) => (words ? words[language] || words.id || words.en || "" : "");
+export const message = (words) => (words ? words[language] || words.id || words.en || "" : "");
 
 /** The other members' words of a problem of the server: `title` and `title_en`. */
 export const titleOf = ({ title = "", title_en = "" }) => say(title, title_en || title);

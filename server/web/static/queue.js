@@ -1,9 +1,9 @@
 // Keys for who goes through the queue all morning: "/" finds a child, J and K go from row to row, Enter opens (a link has the
 // focus, so that is the browser's own). Without this script everything works by Tab.
 
-const links = [...document.querySelectorAll(".queue .child-link")];
+const links = [.../** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".queue .child-link"))];
 const search = document.getElementById("cari");
-const keys = document.querySelector(".keys");
+const keys = /** @type {HTMLElement | null} */ (document.querySelector(".keys"));
 if (keys) keys.hidden = false;
 
 /** @param {number} step */

@@ -68,7 +68,7 @@ def test_example_receipt_of_the_documents_is_opened(modules: Modules) -> None:
     example = orjson.loads((examples.DIRECTORY / "sealed.json").read_bytes())
     letter, answer = example["letter"], example["answer"]
     found = modules.call(
-        """sealed.letterName(given.letter).then(async (name) =>
+        """sealed.sealedName(given.letter).then(async (name) =>
           [name, await sealed.openReceipt(given.answer, { name, reply: given.reply })])""",
         {"letter": letter, "answer": answer, "reply": example["inside"]["reply"]},
     )

@@ -1,7 +1,7 @@
 // Questions about a child that a cadre can answer on the spot: what the health centre asked for, what two people wrote
 // differently, what was set aside, what somebody removed while others went on writing.
 
-import { told, cm, dayWords, kg, say } from "../words/words.js";
+import { message, cm, dayWords, kg, say } from "../words/words.js";
 import { siblings } from "../sync/states.js";
 import { choice, field, h, notice, refill } from "./dom.js";
 
@@ -29,8 +29,8 @@ const OFFERED = { pmt_week: ["better", "same", "worse", "not_reached", "refused"
 const USUAL = ["done", "not_reached", "refused"];
 const WORK_OF_STAFF = ["take", "pmt"];
 
-/** Everything asked about a child. @param {import("../app.js").App} app @param {object} child */
-export function asked(app, child) {
+/** Everything asked about a child. @param {import("../app.js").OpenApp} app @param {object} child */
+export function openQuestions(app, child) {
   const tasks = app.model.openTasks(child, app.tablet.cadre.author).map((task) => taskCard(app, child, task));
   const disputes = app.model.disputes(child).map((one) => disputeCard(app, child, one));
   const aside = app.tablet.replica.inQuestion().filter(({ change }) => (change.key.child || change.id) === child.id);
@@ -48,7 +48,7 @@ function taskCard(app, child, task) {
   const title = ACTIONS[task.action] ? say(...ACTIONS[task.action]) : task.action;
   const intro = [
     h("h2", {}, say("Dari puskesmas: ", "From the health centre: "), title),
-    rule ? h("p", {}, told(rule)) : null,
+    rule ? h("p", {}, message(rule)) : null,
     task.note ? h("p", {}, task.note) : null,
     due,
   ];
@@ -85,11 +85,11 @@ function taskForm(app, child, task) {
           { none: true },
         )
       : null;
-  const told_ = h("div", {});
+  const feedback = h("div", {});
   const save = async () => {
     const result = { done_on: app.day, outcome, ...(days === null ? {} : { days_eaten: days }) };
     const set = { result, ...(note.value.trim() ? { note: { text: note.value.trim() } } : {}) };
-    await written(app, await opened, set, told_);
+    await written(app, await opened, set, feedback);
   };
   return [
     choice(
@@ -100,7 +100,7 @@ function taskForm(app, child, task) {
     ),
     eaten,
     field(say("Catatan", "Note"), note),
-    told_,
+    feedback,
     h("button", { class: "main", onclick: save }, say("Simpan jawaban", "Save the answer")),
   ];
 }
@@ -145,10 +145,10 @@ const REGISTERS = {
 };
 
 function disputeCard(app, child, { kind, place, state, registers }) {
-  const told_ = h("div", {});
+  const feedback = h("div", {});
   const key = keyOf(kind, child.id, place);
   const opened = app.tablet.replica.open(kind, key, kind === "child" ? child.id : undefined);
-  const use = (register, value) => async () => written(app, await opened, { [register]: value }, told_);
+  const use = (register, value) => async () => written(app, await opened, { [register]: value }, feedback);
   const when = kind === "measurement" ? ` · ${dayWords(place.split("/")[0])}` : "";
   const values = registers.map((register) => [
     h("h3", {}, say(...REGISTERS[register])),
@@ -190,7 +190,7 @@ function disputeCard(app, child, { kind, place, state, registers }) {
         "The other value stays in the history. The health centre may decide, too.",
       ),
     ),
-    told_,
+    feedback,
   );
 }
 
@@ -232,6 +232,7 @@ export function valueWords(register, value) {
 
 // -- what was set aside ------------------------------------------------------------------------------
 
+/** @param {object} child @param {import("../sync/replica.js").Entry} entry */
 function asideCard(child, { change, reasons }) {
   const mend =
     change.kind === "measurement"
@@ -248,7 +249,7 @@ function asideCard(child, { change, reasons }) {
     h(
       "ul",
       {},
-      (reasons || []).map((reason) => h("li", {}, told(reason))),
+      (reasons || []).map((reason) => h("li", {}, message(reason))),
     ),
     h("a", { class: "button main", href: mend }, say("Perbaiki", "Correct")),
   );

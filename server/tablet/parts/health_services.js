@@ -11,6 +11,7 @@ const yesNo = () => [
 ];
 
 /** Services by age in completed months (Permenkes 2/2020 and Buku KIA 2023: vitamin A blue 6-11, red 12-59 months). */
+/** @type {Array<[name: string, from: number, to: number, id: string, en: string, options: () => any[][]]>} */
 const SERVICES = [
   ["exclusive_breastfeeding", 0, 5, "ASI saja (6 bulan pertama)", "Breast milk only", yesNo],
   ["vitamin_a", 6, 11, "Vitamin A", "Vitamin A", () => [["blue", say("Kapsul biru", "Blue capsule")]]],
@@ -34,7 +35,7 @@ const SERVICES = [
 ];
 
 /** @param {object} child @param {string} on @param {{services: object}} draft @param {() => void} changed */
-export function services(child, on, draft, changed) {
+export function healthServices(child, on, draft, changed) {
   const months = monthsCompleted(child.born_on, on);
   const fitting = SERVICES.filter(([, from, to]) => months === null || (months >= from && months <= to));
   const offered = fitting.filter(([name], at) => fitting.findIndex(([other]) => other === name) === at);

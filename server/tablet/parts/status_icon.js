@@ -1,18 +1,18 @@
 // How a child stands, in a sign, a colour and a word: never in colour alone.
 
 import { advice } from "../growth/advice.js";
-import { say, told } from "../words/words.js";
+import { say, message } from "../words/words.js";
 import { h } from "./dom.js";
 
-/** What is unsettled about a child on this tablet: waiting to be sent, or a question. @param {import("../app.js").App} app */
+/** What is unsettled about a child on this tablet: waiting to be sent, or a question. @param {import("../app.js").OpenApp} app */
 export function marks(app, child) {
   const entries = app.tablet.replica.ofChild.get(child.id) || [];
   const asked = entries.some((entry) => entry.outcome === "quarantined") || app.model.disputes(child).length > 0;
   return { waiting: entries.some(({ outcome }) => !outcome), asked };
 }
 
-/** A small sign beside a name. @param {import("../app.js").App} app @param {object} child */
-export function standing(app, child) {
+/** A small sign beside a name. @param {import("../app.js").OpenApp} app @param {object} child */
+export function statusIcon(app, child) {
   const { tone, sign, headline } = advice(app.tables, child, app.model.assessment(child, app.day), app.day);
   const { waiting, asked } = marks(app, child);
   return h(
@@ -37,9 +37,9 @@ export function standing(app, child) {
     child.measurements.length
       ? h(
           "b",
-          { class: `tone ${tone}`, title: told(headline) },
+          { class: `tone ${tone}`, title: message(headline) },
           sign,
-          h("span", { class: "unseen" }, ` ${told(headline)}`),
+          h("span", { class: "unseen" }, ` ${message(headline)}`),
         )
       : null,
   );

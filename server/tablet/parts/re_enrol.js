@@ -1,25 +1,25 @@
 // The server does not know this enrolment any more, or will not renew it by itself: a new code, and everything is sent anew.
 
 import { field, h, notice, refill } from "./dom.js";
-import { lineWords, tidyCode } from "../screens/enrol.js";
+import { requestFailure, tidyCode } from "./enrol_code.js";
 import { say } from "../words/words.js";
 
-/** @param {import("../app.js").App} app */
-export function afresh(app) {
+/** @param {import("../app.js").OpenApp} app */
+export function reEnrol(app) {
   const code = h("input", { autocapitalize: "characters", placeholder: "XXXX-XXXX-XX" });
-  const told = h("div", {});
+  const message = h("div", {});
   const submit = async (event) => {
     event.preventDefault();
     const tidy = tidyCode(code.value);
     if (!tidy) {
-      refill(told, notice("bad", say("Kode terdiri dari 10 huruf dan angka.", "The code has 10 letters and digits.")));
+      refill(message, notice("bad", say("Kode terdiri dari 10 huruf dan angka.", "The code has 10 letters and digits.")));
       return;
     }
     try {
-      await app.engine.enrolAfresh(tidy);
+      await app.engine.reEnrol(tidy);
       app.engine.sync();
     } catch (error) {
-      refill(told, notice("bad", lineWords(error)));
+      refill(message, notice("bad", requestFailure(error)));
     }
   };
   return h(
@@ -34,7 +34,7 @@ export function afresh(app) {
       ),
     ),
     field(say("Kode pendaftaran", "Enrolment code"), code),
-    told,
+    message,
     h("button", { class: "main", type: "submit" }, say("Daftar ulang", "Enrol again")),
   );
 }

@@ -1,8 +1,8 @@
 // Files with sealed letters or receipts, picked and handed out. Nobody on this tablet can read a letter; that is the point.
 
-import { letterName, readFile } from "../sync/sealed.js";
+import { SEALED_BATCHES, readFile, sealedName } from "../sync/sealed.js";
 import { deliver } from "../sync/engine.js";
-import { LineLost } from "../sync/line.js";
+import { NoConnection } from "../sync/http_client.js";
 import { say } from "../words/words.js";
 import { field, h, notice, refill } from "./dom.js";
 
@@ -15,7 +15,7 @@ export async function handOut(name, text) {
       await navigator.share({ files: [file], title: name });
       return true;
     } catch (error) {
-      if (error.name === "AbortError") return false;
+      if (error instanceof Error && error.name === "AbortError") return false;
     }
   }
   const url = URL.createObjectURL(file);
@@ -28,17 +28,17 @@ export async function handOut(name, text) {
 }
 
 /** Take a file in: letters to deliver, receipts for this tablet. @param {import("../app.js").App} app */
-export function letterPicker(app) {
+export function sealedFilePicker(app) {
   const input = h("input", {
     type: "file",
     accept: ".posyandu,.receipts,.json,.txt,application/octet-stream",
     multiple: true,
   });
-  const told = h("div", { "aria-live": "polite" });
+  const message = h("div", { "aria-live": "polite" });
   input.addEventListener("change", async () => {
-    const texts = await Promise.all([...input.files].map((file) => file.text()));
+    const texts = await Promise.all([...(input.files || [])].map((file) => file.text()));
     input.value = "";
-    refill(told, await taken(app, texts.join("\n")));
+    refill(message, await taken(app, texts.join("\n")));
   });
   return h(
     "div",
@@ -48,15 +48,15 @@ export function letterPicker(app) {
       input,
       say("Isinya hanya terbaca oleh server.", "Only the server can read what is in it."),
     ),
-    told,
+    message,
   );
 }
 
 async function taken(app, text) {
   const { letters, receipts, spoiled } = readFile(text);
   const { database } = app.device;
-  const puts = await Promise.all(letters.map(async (letter) => ["carried", await letterName(letter), { letter }]));
-  const known = new Set((await database.all("carried")).map(([name]) => name));
+  const puts = await Promise.all(letters.map(async (letter) => [SEALED_BATCHES, await sealedName(letter), { letter }]));
+  const known = new Set((await database.all(SEALED_BATCHES)).map(([name]) => name));
   await database.commit(puts.filter(([, name]) => !known.has(name)));
   const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
   const words = [
@@ -84,19 +84,19 @@ async function taken(app, text) {
   ];
 }
 
-/** Deliver what lies here, and say how it went. @param {import("../app.js").App} app */
+/** Deliver what lies here, and say how it went. @param {import("../app.js").ConnectedApp} app */
 export async function deliveredWords(app) {
   try {
-    await deliver(app.device.database, app.line);
+    await deliver(app.device.database, app.http);
     if (app.engine) app.engine.sync();
   } catch (error) {
-    if (!(error instanceof LineLost)) throw error;
+    if (!(error instanceof NoConnection)) throw error;
     return notice(
       "look",
       say("Belum ada sinyal; dikirim sendiri begitu ada.", "No signal yet; sent by itself as soon as there is one."),
     );
   }
-  const all = (await app.device.database.all("carried")).map(([, held]) => held);
+  const all = (await app.device.database.all(SEALED_BATCHES)).map(([, held]) => held);
   const problems = all.filter(({ answer }) => answer && answer.problem).length;
   const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
   return notice(

@@ -7,7 +7,7 @@ const TIMEOUT_MS = 60000;
 const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** No answer came, or one that promises to be better later. */
-export class LineLost extends Error {
+export class NoConnection extends Error {
   /** @param {string} why @param {number} [seconds] how long the server asks to wait */
   constructor(why, seconds = 0) {
     super(why);
@@ -27,7 +27,7 @@ export class Refused extends Error {
   }
 }
 
-export class Line {
+export class HttpClient {
   /** @param {string} [origin] @param {(bytes: number) => void} [count] is told what each exchange weighed */
   constructor(origin = "", count = () => {}) {
     this.origin = origin;
@@ -58,9 +58,9 @@ export class Line {
       const answer = await fetch(this.origin + path, options);
       const text = await answer.text();
       this.count(sent + HEADERS_BYTES + (Number(answer.headers.get("Content-Length")) || text.length));
-      return told(answer, text);
+      return read(answer, text);
     } catch (error) {
-      throw error instanceof Refused || error instanceof LineLost ? error : new LineLost(String(error));
+      throw error instanceof Refused || error instanceof NoConnection ? error : new NoConnection(String(error));
     } finally {
       clearTimeout(timer);
     }
@@ -68,17 +68,17 @@ export class Line {
 }
 
 /** A captive portal answers 200 with a page: only JSON of ours is an answer. */
-function told(answer, text) {
+function read(answer, text) {
   if (TEMPORARY.has(answer.status)) {
-    throw new LineLost(`HTTP ${answer.status}`, Number(answer.headers.get("Retry-After")) || 0);
+    throw new NoConnection(`HTTP ${answer.status}`, Number(answer.headers.get("Retry-After")) || 0);
   }
   let body = null;
   try {
     body = JSON.parse(text);
   } catch {
-    throw new LineLost("not an answer of this server");
+    throw new NoConnection("not an answer of this server");
   }
-  if (!answer.ok && !(body && body.code)) throw new LineLost(`HTTP ${answer.status}`);
+  if (!answer.ok && !(body && body.code)) throw new NoConnection(`HTTP ${answer.status}`);
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
 }

@@ -1,0 +1,45 @@
+// Before anybody has typed a PIN: a tablet that was revoked, or that nobody has brought to a line for long, hands over what is
+// sealed and forgets what can be read. Nothing that waits is lost by it: sealed letters can be read by the server alone.
+
+import { OWN_COPY, SEALED_BATCHES } from "../store/database.js";
+import { deliver } from "../sync/engine.js";
+import { sealedName, readFile } from "../sync/sealed.js";
+
+/** Put this tablet's own sealed copy among the letters that are delivered. @param {import("../store/database.js").Database} database */
+export async function queueOwnCopy(database) {
+  const mine = await database.get(OWN_COPY, "mine");
+  if (!mine) return;
+  const letters = readFile(mine.text).letters;
+  /** @type {Array<[string, any, any]>} */
+  const puts = await Promise.all(
+    letters.map(async (letter) => /** @type {[string, any, any]} */ ([SEALED_BATCHES, await sealedName(letter), { letter, mine: true }])),
+  );
+  await database.commit([...puts, [OWN_COPY, "mine", undefined]]);
+}
+
+/** @param {import("../app.js").ConnectedApp} app */
+export async function wipeWhereDue(app) {
+  const { device, http } = app;
+  const { tablet } = device.facts.tablet;
+  if (await isRevoked(http, tablet)) await handOverAndWipe(app, "revoked");
+  else if (device.isContactExpired(Date.now())) await handOverAndWipe(app, "contact_expired");
+}
+
+/** Hand over what is sealed, wipe what can be read, and say so.
+ * @param {import("../app.js").ConnectedApp} app @param {string} why */
+export async function handOverAndWipe(app, why) {
+  const { device, http } = app;
+  await queueOwnCopy(device.database);
+  await device.wipe(why);
+  app.tablet = null;
+  app.draw();
+  await deliver(device.database, http).catch(() => {}); // at the next contact then: letters stay
+}
+
+async function isRevoked(http, tablet) {
+  try {
+    return (await http.get(`/api/v1/tablets/${tablet}/standing`)).standing === "revoked";
+  } catch {
+    return false; // no line: asked again at the next start
+  }
+}
