@@ -284,7 +284,7 @@ def _restore_sqlite(
             with database.reading() as session:
                 keys_missing = _keys_missing(session, settings, vault)
             # the lock of every write transaction: writers wait, and then write to the new data
-            with present._turn():
+            with present._write_lock():
                 kept = _keep(settings, vault, now, progress) if here.districts else None
                 with database.transaction() as session:
                     incarnation = _renew(session, settings, now, _about(manifest))
