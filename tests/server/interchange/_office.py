@@ -24,7 +24,7 @@ def taken(
 
     run = {
         name: options.pop(name)
-        for name in ("workers", "tell", "run_id", "actor", "enough")
+        for name in ("workers", "progress", "run_id", "actor", "should_stop")
         if name in options
     }
     report = import_sheet(
