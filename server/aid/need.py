@@ -32,7 +32,7 @@ from server.aid.sheets import DELIVERY_KNOWN, REPORTED_TWICE
 from server.aid.words import FOR_STUNTING, NEEDS, STATE
 from server.children.review_queue import NO_FLAG
 from server.context import AppContext
-from server.database.engine import strung
+from server.database.engine import column_texts
 from server.database.ids import new_id
 from server.database.models import (
     AidActivity,
@@ -393,7 +393,7 @@ def _lasting(
         *(f.action == "pmt", ~f.removed),
     )
     names = given.selected_columns.keys()
-    return dict(zip(names, strung(session, union_all(given, courses), names), strict=True))
+    return dict(zip(names, column_texts(session, union_all(given, courses), names), strict=True))
 
 
 def _needing(
@@ -422,7 +422,7 @@ def _in_need(session: Session, hub: AppContext, area: AidArea, today: date) -> I
     query = select(a.child_id, a.post_id, a.rules, a.place)
     query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
     names = ("child_id", "post_id", "rules")
-    flagged, posts, texts = strung(session, query, names, "place", "child_id")
+    flagged, posts, texts = column_texts(session, query, names, "place", "child_id")
     ids, at = _fixed(flagged, ID), _fixed(posts, ID)
     needs = np.fromiter(map(_need_of, _split(texts)), np.intp, len(ids))
     for place, need in enumerate(NEEDS):
@@ -432,7 +432,7 @@ def _in_need(session: Session, hub: AppContext, area: AidArea, today: date) -> I
         *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
         (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
-    columns = strung(session, risks, ("person_id", "post_id"), "person_id", "id")
+    columns = column_texts(session, risks, ("person_id", "post_id"), "person_id", "id")
     people, at = (_fixed(column, ID) for column in columns)
     wanted = _begins_anew(people)
     people, at = people[wanted], at[wanted]

@@ -1,7 +1,7 @@
 """Opens the database, SQLite or PostgreSQL, and gives the two ways to use it: `reading()` and `transaction()`.
 
 Also has what the two dialects write differently: lists of ids as one parameter (`among`), many rows at once (`Writes`,
-`upsert`, `remove`), and columns as one text each (`strung`).
+`upsert`, `remove`), and columns as one text each (`column_texts`).
 
 - Raising rolls back, returning commits.
 - A transaction that wrote anything without an audit entry is refused at commit, whether it used the ORM, Core or text.
@@ -322,7 +322,7 @@ def _joined_postgresql(element: _Joined, compiler: SQLCompiler, **options: Any) 
     return f"string_agg({text_}, ';'{ordered})"
 
 
-def strung(
+def column_texts(
     session: Session,
     query: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]],
     columns: Sequence[str],
