@@ -558,7 +558,7 @@ class _Villages:
 
 def _children(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str, str]:
     """Find the children of some NIKs; a NIK that several bear is nobody's, and of a restricted child nothing is written."""
-    blinds = {hub.vault.blind(nik): nik for nik in niks if nik}
+    blinds = {hub.vault.blind_index(nik): nik for nik in niks if nik}
     if not blinds:
         return {}
     found: dict[str, list[str]] = {}

@@ -319,7 +319,7 @@ def _by_nik(
     for child in own:
         vault = touched.subjects[child.child_id].vault
         for nik in child.niks:
-            bearers.setdefault(vault.blind(nik), set()).add(child.child_id)
+            bearers.setdefault(vault.blind_index(nik), set()).add(child.child_id)
     if not bearers:
         return set()
     c = table(NikIndex).c
