@@ -284,7 +284,7 @@ def _restore_sqlite(
             with database.reading() as session:
                 keys_missing = _keys_missing(session, settings, vault)
             # the lock of every writing transaction: who writes now waits, and then writes to the new
-            with present._turn():
+            with present.write_lock():
                 kept = _keep(settings, vault, now, progress) if here.districts else None
                 with database.transaction() as session:
                     incarnation = _renew(session, settings, now, _about(manifest))

@@ -133,7 +133,7 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with self._write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self.write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
                 session.execute(_LOCK_ALONE)
@@ -142,8 +142,8 @@ class Database:
             yield session
 
     @contextmanager
-    def _write_lock(self) -> Iterator[None]:
-        """Hold the file lock of SQLite's writers; on PostgreSQL do nothing."""
+    def write_lock(self) -> Iterator[None]:
+        """Hold the file lock that SQLite's writing transactions wait for; on PostgreSQL do nothing."""
         if self._lock_path is None:
             yield
             return
