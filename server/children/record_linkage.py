@@ -97,7 +97,7 @@ def group_of(session: Session, district: str, child_ids: Collection[str]) -> lis
     return sorted({*child_ids, *linked_ids(session, district, child_ids)})
 
 
-def claimed(session: Session, hub: AppContext, child_ids: Collection[str]) -> set[str]:
+def disputed_links(session: Session, hub: AppContext, child_ids: Collection[str]) -> set[str]:
     """Return every child named by a `same_as` in conflict of some children: any of them may be chosen when it is settled."""
     given = {"district": hub.district, "among": sorted(child_ids)}
     found: set[str] = set()

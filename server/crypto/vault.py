@@ -242,7 +242,7 @@ class Vault:
         version = int.from_bytes(sealed[:VERSION_BYTES], "big")
         return unseal(self._of_version(version), sealed[VERSION_BYTES:], purpose)
 
-    def blind(self, value: str) -> bytes:
+    def blind_index(self, value: str) -> bytes:
         """Return the blind index of a NIK: equal NIKs have equal ones, in every district; it reveals nothing else."""
         return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
 

@@ -1,7 +1,7 @@
 """Opens the database, SQLite or PostgreSQL, and gives the two ways to use it: `reading()` and `transaction()`.
 
 Also has what the two dialects write differently: lists of ids as one parameter (`among`), many rows at once (`Writes`,
-`upsert`, `remove`), and columns as one text each (`strung`).
+`upsert`, `remove`), and columns as one text each (`column_texts`).
 
 - Raising rolls back, returning commits.
 - A transaction that wrote anything without an audit entry is refused at commit, whether it used the ORM, Core or text.
@@ -133,7 +133,7 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with self._write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self.write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
                 session.execute(_LOCK_ALONE)
@@ -142,8 +142,8 @@ class Database:
             yield session
 
     @contextmanager
-    def _write_lock(self) -> Iterator[None]:
-        """Hold the file lock of SQLite's writers; on PostgreSQL do nothing."""
+    def write_lock(self) -> Iterator[None]:
+        """Hold the file lock that SQLite's writing transactions wait for; on PostgreSQL do nothing."""
         if self._lock_path is None:
             yield
             return
@@ -322,7 +322,7 @@ def _joined_postgresql(element: _Joined, compiler: SQLCompiler, **options: Any) 
     return f"string_agg({text_}, ';'{ordered})"
 
 
-def strung(
+def column_texts(
     session: Session,
     query: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]],
     columns: Sequence[str],

@@ -348,7 +348,7 @@ def _decided(
 
 
 def _by_nik(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str, list[str]]:
-    blinds = {hub.vault.blind(nik): nik for nik in niks}
+    blinds = {hub.vault.blind_index(nik): nik for nik in niks}
     if not blinds:
         return {}
     c = table(NikIndex).c

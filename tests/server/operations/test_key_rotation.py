@@ -351,8 +351,8 @@ def test_wrapped_file_without_a_command_says_what_to_set(tmp_path: Path) -> None
 
 def test_blind_index_stays_when_masters_change(district: District) -> None:
     """It has a key of its own, from which no master key follows."""
-    before = district.hub.vault.blind("6402061001250001")
+    before = district.hub.vault.blind_index("6402061001250001")
     rotate(district.hub)
     keys = key_file.load_keys(district.hub.settings.key_file, create=False)
-    assert district.hub.vault.blind("6402061001250001") == before
+    assert district.hub.vault.blind_index("6402061001250001") == before
     assert keys.index_key not in keys.masters.values()

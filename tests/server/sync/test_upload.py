@@ -599,7 +599,7 @@ def test_nik_is_found_by_its_blind_index_until_it_is_taken_back(installed: Distr
     child = tablet.register_child(None, nik={"nik": NIK})
     tablet.sync()
     assert installed.rows(select(NikIndex.blind, NikIndex.child_id)) == [
-        (installed.hub.vault.blind(NIK), child)
+        (installed.hub.vault.blind_index(NIK), child)
     ]
     tablet.edit_child(child, nik={"nik": None})
     tablet.sync()
