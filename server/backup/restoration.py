@@ -1,11 +1,11 @@
-"""Putting a backup back, beneath workers that go on.
+"""Restoring a backup while workers go on.
 
 Rules kept here:
-- Before anything is touched, every byte of the file was read and fits its checksum.
-- A restore is one transaction, which writers wait for: a reader sees all of the old or all of the new, and a kill leaves
-  one of the two. What was there is kept in a backup of its own.
-- Whoever puts older data back gives the database a new incarnation in that same transaction, so that every tablet notices;
-  sessions that ended meanwhile stay ended.
+- Before anything is changed, every byte of the file was read and compared with its checksum.
+- A restore is one transaction, for which writers wait: a reader sees all of the old data or all of the new, and a kill
+  leaves one of the two. The replaced data are kept in a backup of their own.
+- The same transaction gives the database a new incarnation, so that every tablet notices that older data were restored;
+  all sessions end, since some may have been ended after the backup.
 """
 
 import shutil
@@ -41,8 +41,8 @@ from server.backup.refusals import (
     BackupRefused,
     Progress,
     alone,
-    full_disk_told,
-    told_as_ours,
+    driver_errors_as_sqlalchemy,
+    refuse_on_full_disk,
 )
 from server.config import Settings
 from server.crypto.key_file import load_keys
@@ -53,12 +53,12 @@ from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
 
 SCRATCH: Final = "posyandu_restoring"
-"""A schema of PostgreSQL in which an older backup is brought up to date, out of everybody's way."""
+"""A schema of PostgreSQL, not used by the server, in which an older backup is migrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did. `kept` is the backup of what was there before; with `keys_missing` no name can be read yet."""
+    """The result of a restore. `kept`: the backup of the replaced data; `keys_missing`: no name can be read yet."""
 
     manifest: Manifest
     incarnation: str
@@ -75,20 +75,20 @@ def restore(
     agreed: Callable[[Manifest], bool],
     progress: Progress,
 ) -> Restored:
-    """Put a backup in the place of the data that are here, if any; servers may be at work.
+    """Replace the data that are here, if any, by a backup; servers may be running.
 
     Parameters
     ----------
-    plain : take one that is not sealed, too: of an older release, and nothing shows who made it
-    agreed : asked, once the file is known to be good, whether data that are here are to be replaced
+    plain : also accept an unencrypted backup: of an older release, and nothing shows who made it
+    agreed : called once the file is known to be good; returns whether existing data may be replaced
 
     Raises
     ------
     BackupRefused
-        The file is damaged, altered, of another district, kind or newer release; or the keys that are here do not open it;
-        or a disk is full; or nobody agreed. Nothing was changed.
+        The file is damaged, altered, of another district, kind or newer release; or the keys here do not open it; or a disk
+        is full; or nobody agreed. Nothing was changed.
     """
-    with full_disk_told(), alone(settings, RESTORING):
+    with refuse_on_full_disk(), alone(settings, RESTORING):
         vault = vault_of(settings)
         with Archive.open(file, settings.key_file, vault) as archive:
             _refuse_plain(file, archive, plain)
@@ -102,7 +102,7 @@ def restore(
                     "nothing was restored: answer yes, or give --yes",
                 )
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
-            with alone(settings, MAKING):  # what is here is kept, in a backup
+            with alone(settings, MAKING):  # the backup of the replaced data
                 return put_back(settings, vault, archive, here, now, progress)
 
 
@@ -124,7 +124,7 @@ def _refuse_plain(file: Path, archive: Archive, plain: bool) -> None:
 
 
 def mark_restored(settings: Settings, *, now: datetime) -> str:
-    """Give a database that was put back by other means (a snapshot, PostgreSQL's own recovery) its new incarnation.
+    """Give a new incarnation to a database that was restored by other means (a snapshot, PostgreSQL's own recovery).
 
     Raises
     ------
@@ -144,12 +144,12 @@ def mark_restored(settings: Settings, *, now: datetime) -> str:
 
 
 def contents(settings: Settings) -> Contents:
-    """Say what a database holds; nothing if SQLite's file is not there.
+    """Return what a database holds; nothing if SQLite's file does not exist.
 
     Raises
     ------
     BackupRefused
-        SQLite's file is there but damaged: it must be put aside first, with the server stopped.
+        SQLite's file exists but is damaged: it must be moved away first, with the server stopped.
     """
     file = settings.sqlite_file
     if file is not None and not file.exists():
@@ -168,7 +168,7 @@ def contents(settings: Settings) -> Contents:
 
 
 def _refuse_here(here: Contents, manifest: Manifest | None) -> None:
-    """Refuse a place whose data the backup does not stand for."""
+    """Refuse to replace a database of a newer release, or districts that the backup does not hold."""
     if here.revision is not None and here.revision not in migrations.revisions():
         raise BackupRefused(
             "basis data di sini milik rilis yang lebih baru: pasang rilis itu dulu",
@@ -184,7 +184,7 @@ def _refuse_here(here: Contents, manifest: Manifest | None) -> None:
 
 @contextmanager
 def database_of(url: str) -> Iterator[Database]:
-    """Open a database, and close it."""
+    """Open a database, and close it at the end."""
     database = Database(url)
     try:
         yield database
@@ -193,7 +193,7 @@ def database_of(url: str) -> Iterator[Database]:
 
 
 def _renew(session: Session, settings: Settings, now: datetime, details: Mapping[str, Any]) -> str:
-    """Begin a new history: an incarnation for every district, no session that may have ended since, an entry in the log."""
+    """Begin a new history: a new incarnation for every district, all sessions ended, an entry in the log."""
     for district in session.scalars(select(Installation.district)).all():
         session.execute(
             update(table(Installation)).where(Installation.district == district).values(incarnation=new_id())
@@ -222,14 +222,14 @@ def _about(manifest: Manifest) -> dict[str, Any]:
 
 
 def _keep(settings: Settings, vault: Vault | None, now: datetime, progress: Progress) -> Path:
-    """Make a backup of what is about to be replaced; the caller keeps writers away."""
+    """Make a backup of what is about to be replaced; the caller blocks writers."""
     if vault is None:
         raise BackupRefused(
             f"{settings.key_file} tidak ada, padahal data di sini harus disegel sebelum diganti: salin dulu berkas kunci",
             f"there is no {settings.key_file} to seal what is here before it is replaced: copy the key file there first",
         )
     for left in settings.data_dir.glob("before-restore-*.part"):
-        left.unlink()  # by a killed run: only one restore works here at a time
+        left.unlink()  # left by a killed run: only one restore runs here at a time
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     file, number = settings.data_dir / f"before-restore-{stamp}.backup", 1
     while file.exists():
@@ -241,7 +241,7 @@ def _keep(settings: Settings, vault: Vault | None, now: datetime, progress: Prog
 
 
 def _keys_missing(session: Session, settings: Settings, vault: Vault | None) -> bool:
-    """Say whether there is no key file, and refuse one that does not open what is in the database."""
+    """Return whether there is no key file; refuse one that does not open what is in the database."""
     if vault is None:
         return True
     mine = (Child.district == settings.district, Child.wrapped_key.is_not(None))
@@ -269,13 +269,13 @@ def _restore_sqlite(
     now: datetime,
     progress: Progress,
 ) -> Restored:
-    """Make a whole new database beside the live one, then bring its pages in as one transaction of the live one."""
+    """Build a complete new database next to the live one, then copy its pages in as one transaction of the live one."""
     manifest, live = archive.manifest, settings.sqlite_file
-    assert live is not None  # noqa: S101  # the caller asked
+    assert live is not None  # noqa: S101  # checked by the caller
     _refuse_little_room(settings.data_dir, 2 * manifest.total_bytes)
     live.parent.mkdir(parents=True, exist_ok=True)
     place = settings.data_dir / "restoring"
-    with emptied(place), told_as_ours():
+    with emptied(place), driver_errors_as_sqlalchemy():
         prepared = place / SQLITE_MEMBER
         archive.extract(SQLITE_MEMBER, prepared, progress)
         _refuse_unsound(prepared, manifest)
@@ -283,7 +283,7 @@ def _restore_sqlite(
         with database_of(f"sqlite:///{prepared}") as database, database_of(settings.database_url) as present:
             with database.reading() as session:
                 keys_missing = _keys_missing(session, settings, vault)
-            # the lock of every writing transaction: who writes now waits, and then writes to the new
+            # the lock of every write transaction: writers wait, and then write to the new data
             with present.write_lock():
                 kept = _keep(settings, vault, now, progress) if here.districts else None
                 with database.transaction() as session:
@@ -296,7 +296,7 @@ def _restore_sqlite(
 
 @contextmanager
 def emptied(place: Path) -> Iterator[None]:
-    """Work in a directory of our own; what a killed run left there is cleared away."""
+    """Yield an empty directory of our own; what a killed run left in it is deleted."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o700)
     try:
@@ -316,7 +316,7 @@ def _refuse_little_room(directory: Path, needed: int) -> None:
 
 
 def _refuse_unsound(prepared: Path, manifest: Manifest) -> None:
-    """Compare SQLite's file with its manifest, and let SQLite look at it."""
+    """Compare SQLite's file with its manifest, and let SQLite check it."""
     try:
         with closing(sqlite3.connect(prepared)) as connection:
             found, rows, _ = look_into_sqlite(connection)
@@ -338,7 +338,7 @@ def _bring_in(prepared: Path, live: Path, progress: Progress) -> None:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
             target.execute(f"PRAGMA {pragma}")
         source.backup(target, pages=PAGES_PER_STEP, progress=steps("restoring", progress))
-        target.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers let it; a job does the rest
+        target.execute("PRAGMA wal_checkpoint(PASSIVE)")  # as far as readers allow; a job does the rest
 
 
 # -- PostgreSQL -----------------------------------------------------------------------------------
@@ -354,8 +354,8 @@ def _restore_postgresql(
 ) -> Restored:
     """Replace all rows in one transaction.
 
-    Rows are deleted, not truncated: to a reader whose snapshot is older, a truncated table is empty, a deleted row is not.
-    So readers go on undisturbed; only those who write wait.
+    Rows are deleted, not truncated: a reader with an older snapshot sees a truncated table as empty, but still sees deleted
+    rows. So readers are not disturbed; only writers wait.
     """
     older = archive.manifest.revision != migrations.newest()
     if here.revision != migrations.newest():
@@ -365,7 +365,7 @@ def _restore_postgresql(
             _fill_scratch(settings.database_url, archive, progress)
         with database.transaction(alone=True) as session:
             names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
-            # whoever is no server of this release, such as a person at the database, knows no gate
+            # clients other than a server of this release do not take the shared lock
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _keep(settings, vault, now, progress) if here.districts else None
             for one in reversed(Base.metadata.sorted_tables):
@@ -376,15 +376,15 @@ def _restore_postgresql(
                 _copy_in(driver_of(session), archive, progress)
             keys_missing = _keys_missing(session, settings, vault)
             incarnation = _renew(session, settings, now, _about(archive.manifest))
-        with suppress(DBAPIError):  # the data are back; autovacuum would do this as well, later
+        with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
             _tidy(database)
     return Restored(archive.manifest, incarnation, kept, keys_missing)
 
 
 def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Progress) -> None:
-    """Put back every table, in an order in which each row finds what it refers to."""
+    """Insert every table's rows, in an order in which each row finds what it refers to."""
     done, total = 0, archive.manifest.total_bytes
-    with told_as_ours(), driver.cursor() as cursor:
+    with driver_errors_as_sqlalchemy(), driver.cursor() as cursor:
         for name, columns in archive.manifest.columns.items():
             with cursor.copy(copy_of(name, columns, "FROM STDIN")) as copy:
                 for chunk in archive.chunks(member_of(name)):
@@ -394,13 +394,13 @@ def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Prog
 
 
 def within(url: str, schema: str) -> str:
-    """Give the address of a schema of a database of PostgreSQL."""
+    """Return the URL of a schema of a PostgreSQL database."""
     inside = make_url(url).update_query_dict({"options": f"-csearch_path={schema}"})
     return inside.render_as_string(hide_password=False)
 
 
 def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
-    """Put an older backup into a schema of its own, made as it was then, and bring that up to date."""
+    """Load an older backup into a schema of its own, with the tables of its release, and migrate it."""
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE"))
@@ -425,7 +425,7 @@ def _take_from_scratch(session: Session) -> None:
 
 
 def _tidy(database: Database) -> None:
-    """Give back the room of the deleted rows, and tell the planner what is there now."""
+    """Free the space of the deleted rows, and update the planner's statistics."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for one in Base.metadata.sorted_tables:
             connection.execute(text(f'VACUUM (ANALYZE) "{one.name}"'))

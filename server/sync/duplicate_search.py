@@ -315,7 +315,7 @@ def _by_nik(session: Session, district: str, loaded: LoadedRecords, own: Iterabl
     for child in own:
         vault = loaded.subjects[child.child_id].vault
         for nik in child.niks:
-            holders.setdefault(vault.blind(nik), set()).add(child.child_id)
+            holders.setdefault(vault.blind_index(nik), set()).add(child.child_id)
     if not holders:
         return set()
     c = table(NikIndex).c

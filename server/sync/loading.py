@@ -168,5 +168,5 @@ def _linked(
     targets = {child_id for child_id in named if child_id}
     edited = {a.child_id for a in arrivals if a.child_id and a.record_id == a.child_id}
     if edited:
-        targets |= record_linkage.claimed(session, hub, edited)
+        targets |= record_linkage.disputed_links(session, hub, edited)
     return sorted(record_linkage.linked_ids(session, hub.district, child_ids, targets))

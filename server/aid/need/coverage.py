@@ -25,7 +25,7 @@ from server.aid.need.model import PeriodAid, Twice
 from server.aid.need.places import Places
 from server.aid.words import STATE
 from server.context import AppContext
-from server.database.engine import strung
+from server.database.engine import column_texts
 from server.database.models import CalendarDay, Child, Delivery, FollowUp
 from server.review.scope import rows_within
 
@@ -107,7 +107,7 @@ def _aid_columns(
         *(f.action == "pmt", ~f.removed),
     )
     names = given.selected_columns.keys()
-    return dict(zip(names, strung(session, union_all(given, courses), names), strict=True))
+    return dict(zip(names, column_texts(session, union_all(given, courses), names), strict=True))
 
 
 def _find_overlaps(

@@ -16,7 +16,7 @@ from server.aid.need.places import Places
 from server.aid.words import NEEDS
 from server.children.review_queue import NO_FLAG
 from server.context import AppContext
-from server.database.engine import strung
+from server.database.engine import column_texts
 from server.database.models import Attention, Child
 from server.review.scope import queue_within, within
 
@@ -66,7 +66,7 @@ def _ids_in_need(
     query = select(a.child_id, a.post_id, a.rules, a.place)
     query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
     names = ("child_id", "post_id", "rules")
-    flagged, posts_text, rules_text = strung(session, query, names, "place", "child_id")
+    flagged, posts_text, rules_text = column_texts(session, query, names, "place", "child_id")
     ids, posts = fixed_width(flagged, ID), fixed_width(posts_text, ID)
     needs = np.fromiter(map(_need_of, split_texts(rules_text)), np.intp, len(ids))
     for rank, need in enumerate(NEEDS):
@@ -76,7 +76,7 @@ def _ids_in_need(
         *(~Child.removed, within(hub, area.scope), Child.krs_until >= today),
         (Child.born_on.is_(None)) | (Child.born_on > today - OLDEST),
     )
-    columns = strung(session, risks, ("person_id", "post_id"), "person_id", "id")
+    columns = column_texts(session, risks, ("person_id", "post_id"), "person_id", "id")
     people, posts = (fixed_width(column, ID) for column in columns)
     once = is_first(people)
     people, posts = people[once], posts[once]

@@ -40,7 +40,7 @@ class VillageNames:
 
 def children_by_nik(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str, str]:
     """Find children by NIK. Left out are NIKs that several children have, and children whose processing is restricted."""
-    blinds = {hub.vault.blind(nik): nik for nik in niks if nik}
+    blinds = {hub.vault.blind_index(nik): nik for nik in niks if nik}
     if not blinds:
         return {}
     found: dict[str, list[str]] = {}
