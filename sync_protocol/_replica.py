@@ -17,6 +17,7 @@ from typing import Any
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
+from sync_protocol._overlay import laid_over
 from sync_protocol._records import (
     FIRST_PREVIOUS,
     PROTOCOL,
@@ -28,7 +29,6 @@ from sync_protocol._records import (
     Receipt,
     ReceiptStatus,
     RecordState,
-    Sibling,
     change_hash,
     id_of,
 )
@@ -207,7 +207,7 @@ class Replica:
             change = logged.change
             refused = logged.item is not None and logged.item.outcome is Outcome.QUARANTINED
             if (change.kind, change.record_id) == ref and not (refused or logged.erased):
-                state = _laid_over(state, change)
+                state = laid_over(state, change)
         return state
 
     def unanswered(self) -> list[Logged]:
@@ -580,51 +580,3 @@ def _kept(logged: Logged) -> dict[str, Any]:
         "change": change.wire(),
         "acknowledged_at": logged.acknowledged_at,
     }
-
-
-def _laid_over(state: RecordState | None, change: Change) -> RecordState:
-    """Lay an own change that the server does not hold yet over a state."""
-    if state is None:
-        state = RecordState(change.kind, change.record_id, change.key, NOTHING_SEEN, {})
-    registers = dict(state.registers)
-    for name, value in change.registers.items():
-        kept = _unseen(state.registers.get(name, ()), change, state.vector)
-        same = [s for s in kept if s.value == value]
-        others = [s for s in kept if s.value != value]
-        dots = tuple(sorted({change.dot, *(dot for s in same for dot in s.dots)}))
-        registers[name] = tuple(sorted((*others, Sibling(dots, value)), key=lambda s: s.dots))
-    removed, contested = _removal(state, change, registers)
-    return replace(
-        state,
-        vector=state.vector.seeing(change.dot.actor, change.entry),
-        registers=dict(sorted(registers.items())),
-        removed=removed,
-        removal_contested=contested,
-    )
-
-
-def _unseen(siblings: Sequence[Sibling], change: Change, held: VersionVector) -> list[Sibling]:
-    """Give what a change leaves of siblings: of equal values that several wrote, it replaces only those it had seen."""
-    left = [Sibling(tuple(d for d in s.dots if not _seen(d, change, held)), s.value) for s in siblings]
-    return [sibling for sibling in left if sibling.dots]
-
-
-def _seen(dot: Dot, change: Change, held: VersionVector) -> bool:
-    """Believe a context as the fold will, as far as a vector can tell: other actors' entries must name what is held."""
-    if not change.context.claims(dot):
-        return False
-    entry, newest = change.context[dot.actor], held[dot.actor]
-    return dot.actor == change.dot.actor or newest.counter > entry.counter or newest == entry
-
-
-def _removal(
-    state: RecordState, change: Change, registers: Mapping[str, Sequence[Sibling]]
-) -> tuple[bool, bool]:
-    """Say whether the record is removed, and whether that is contested, with `change` laid over it (merge rule 5)."""
-    reasons = [s for s in registers.get("removed", ()) if s.value.get("reason") is not None]
-    removing = {dot for sibling in reasons for dot in sibling.dots}
-    if not removing or change.dot not in removing:
-        return False, bool(removing)
-    live = {dot for siblings in registers.values() for s in siblings for dot in s.dots}
-    removed = state.removed or all(change.context.claims(dot) for dot in live - removing)
-    return removed, not removed

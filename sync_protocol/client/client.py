@@ -15,32 +15,31 @@ import random
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from os import PathLike
-from typing import Any, Final, Protocol, Self, cast
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
-from sync_protocol._records import Change, Json, Outcome, Receipt, RecordState
+from sync_protocol._records import Change, Json, Receipt, RecordState
 from sync_protocol._replica import (
     MAX_BYTES,
     MAX_CHANGES,
-    Answered,
     Event,
     Form,
     NewEpochRequired,
-    Pulled,
     Ref,
     Replica,
 )
-from sync_protocol._vectors import Entry, VersionVector
+from sync_protocol._vectors import VersionVector
 from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
+from sync_protocol.client.keys import Keys
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
+from sync_protocol.client.pace import NotReached, Pace, Refused
+from sync_protocol.client.report import Progress, Renewal, Report
 from sync_protocol.client.store import BATCH, Store
 
 SYNC: Final = "/api/v1/sync"
@@ -56,138 +55,6 @@ NOTHING_HELD: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses that speak of this batch: made anew it may be taken."""
 IDLE_ROUNDS: Final = 3
 _RENEWAL, _ENROLMENT, _READMISSION = "renewal", "enrolment", "readmission"
-
-
-class Signer(Protocol):
-    """A P-256 key pair, wherever it is kept."""
-
-    def jwk(self) -> Mapping[str, str]:
-        """Give the public key as JWK (RFC 7517): kty, crv, x, y."""
-        ...
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign with ECDSA and SHA-256; r and s, 32 bytes each (not DER)."""
-        ...
-
-
-class Keys(Protocol):
-    """A place where keys are kept. A new enrolment needs a new key, so the client makes keys itself."""
-
-    def make(self) -> str:
-        """Make a key, durably, and give the name under which `find` has it, after a restart too."""
-        ...
-
-    def find(self, name: str) -> Signer:
-        """Give the key of a name."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How patient one request is. Pauses have full jitter: anything from nothing to the longest of that try.
-
-    Parameters
-    ----------
-    tries : of one request before `NotReached`
-    first_seconds, longest_seconds : the longest pause after the first try; it doubles, up to this
-    patience_seconds : a server that asks (Retry-After) for a longer pause than this is not waited for
-    """
-
-    tries: int = 6
-    first_seconds: float = 0.5
-    longest_seconds: float = 60.0
-    patience_seconds: float = 120.0
-
-
-class NotReached(Exception):
-    """No answer came, however often it was tried. Nothing is lost: everything is still on this tablet.
-
-    Parameters
-    ----------
-    why : what went wrong the last time, for the log
-    retry_after_seconds : how long the server asked to wait; 0 if it did not say
-    """
-
-    title = "Server tidak terjangkau. Semua data masih tersimpan di tablet ini; coba lagi nanti."
-    title_en = "The server cannot be reached. Everything is still saved on this tablet; try again later."
-
-    def __init__(self, why: str, retry_after_seconds: float = 0.0) -> None:
-        super().__init__(f"{self.title} / {self.title_en} ({why})")
-        self.why, self.retry_after_seconds = why, retry_after_seconds
-
-
-class Refused(Exception):
-    """The server refused a whole request, and said why; what it was about is still on this tablet.
-
-    Parameters
-    ----------
-    status : of HTTP
-    problem : the body (RFC 9457), with `code` and `title`, and nearly always `title_en`
-    """
-
-    def __init__(self, status: int, problem: Json) -> None:
-        self.status, self.problem = status, problem
-        self.code = str(problem["code"])
-        self.title, self.title_en = str(problem["title"]), str(problem.get("title_en", ""))
-        super().__init__(f"{self.code}: {self.title} / {self.title_en}")
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """This device enrolled anew, because it was restored or cloned.
-
-    Parameters
-    ----------
-    old_id, new_id : the enrolments
-    renumbered : the changes that the server did not hold, as (before, now)
-    last_kept : of each record, the newest change of the old enrolment that the server holds
-    """
-
-    old_id: str
-    new_id: str
-    renumbered: Sequence[tuple[Change, Change]]
-    last_kept: Mapping[str, Entry]
-
-
-@dataclass(slots=True)
-class Report:
-    """What a sync brought.
-
-    Parameters
-    ----------
-    events : everything the replica made of the answers, in order
-    outcomes : how many changes got which answer, those that were sent again included
-    answered : changes that are no longer waiting
-    waiting : changes that still are
-    pulled, left : records that changed, children that left the post
-    renewals : new enrolments of this device
-    more : another round trip would bring more
-    server_restored : the server's incarnation changed, so everything is pulled again
-    revoked : this tablet was revoked: a person must look at what it still sends
-    round_trips, troubles : answers that came, and why others did not
-    """
-
-    events: list[Event] = field(default_factory=list)
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    answered: int = 0
-    waiting: int = 0
-    pulled: set[Ref] = field(default_factory=set)
-    left: set[str] = field(default_factory=set)
-    renewals: list[Renewal] = field(default_factory=list)
-    more: bool = False
-    server_restored: bool = False
-    revoked: bool = False
-    round_trips: int = 0
-    troubles: list[str] = field(default_factory=list)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing is waiting, here or there, as far as was told."""
-        return not self.waiting and not self.more
-
-
-Progress = Callable[[int, int], None]
-"""Is told (answered, of how many) after each round trip: "38 of 41"."""
 
 
 def now_utc() -> datetime:
@@ -500,7 +367,7 @@ class Client:
                 self._prepare_renewal()
             report.answered += max(waiting - len(replica.unanswered()), 0)
         report.server_restored |= known not in ("", answer["incarnation"])
-        _tell(report, events)
+        report.add(events)
 
     # -- enrolling anew -----------------------------------------------------------------------------
 
@@ -598,7 +465,7 @@ class Client:
         asked_to_wait = 0.0
         for attempt in range(self._pace.tries):
             if attempt:
-                self._pause(attempt, asked_to_wait)
+                self._sleep(asked_to_wait + self._pace.pause(attempt, self._rng))
             asked_to_wait = 0.0
             try:
                 answer = self._transport.post(path, letter())
@@ -614,7 +481,7 @@ class Client:
                     return told
                 report.troubles.append(f"no answer of this server: {wrong}")
             elif answer.status in TEMPORARY:
-                asked_to_wait = self._asked_to_wait(answer)
+                asked_to_wait = self._pace.asked_to_wait(answer.headers, self._clock())
                 report.troubles.append(f"status {answer.status}")
             else:
                 self._on_refusal(answer)
@@ -657,25 +524,6 @@ class Client:
     def _resize(self, size: int) -> None:
         limits = self.store.facts.get("limits", {"changes": MAX_CHANGES})
         self.store.facts["size"] = max(1, min(size, limits["changes"], MAX_CHANGES))
-
-    def _asked_to_wait(self, answer: Answer) -> float:
-        """Read Retry-After: seconds, or a date (RFC 9110 section 10.2.3)."""
-        text = answer.headers.get("retry-after", "")
-        if text.isascii() and text.isdigit():
-            seconds = float(text)
-        else:
-            try:
-                seconds = (parsedate_to_datetime(text).astimezone(UTC) - self._clock()).total_seconds()
-            except ValueError:
-                seconds = 0.0
-        if seconds > self._pace.patience_seconds:
-            raise NotReached(f"the server asks to wait {seconds:.0f} seconds", seconds)
-        return max(seconds, 0.0)
-
-    def _pause(self, attempt: int, asked_to_wait: float) -> None:
-        """Wait; with full jitter, so that tablets that failed together do not come back together."""
-        longest = min(self._pace.first_seconds * 2.0 ** (attempt - 1), self._pace.longest_seconds)
-        self._sleep(asked_to_wait + self._rng.uniform(0.0, longest))
 
     # -- once in a while ----------------------------------------------------------------------------
 
@@ -730,21 +578,6 @@ def _prepare_enrolment(store: Store, keys: Keys, url: str, request: Mapping[str,
         store.facts |= {"url": url, "key": name, "device": request["device"]}
         public = {"public_key": dict(keys.find(name).jwk())}
         store.letters[_ENROLMENT] = canonical({**request, **public})
-
-
-def _tell(report: Report, events: Sequence[Event]) -> None:
-    report.events += events
-    for event in events:
-        if isinstance(event, Answered):
-            items = event.receipt.items
-            report.outcomes.update(item.outcome for item in items)
-            report.revoked |= any(
-                reason["code"] == "tablet-revoked" for item in items for reason in item.reasons
-            )
-        elif isinstance(event, Pulled):
-            report.pulled.update(event.records)
-            report.left.update(event.left)
-    report.more = not (isinstance(events[-1], Pulled) and not events[-1].more)
 
 
 def _decoded(answer: Answer) -> Any:
