@@ -11,7 +11,7 @@ from sync_protocol._vectors import NOTHING_SEEN, Dot, VersionVector
 
 
 def laid_over(state: RecordState | None, change: Change) -> RecordState:
-    """Lay an own change that the server does not hold yet over a state."""
+    """Return a state with an own change, which it does not contain yet, laid over it."""
     if state is None:
         state = RecordState(change.kind, change.record_id, change.key, NOTHING_SEEN, {})
     registers = dict(state.registers)
@@ -32,13 +32,13 @@ def laid_over(state: RecordState | None, change: Change) -> RecordState:
 
 
 def _unseen(siblings: Sequence[Sibling], change: Change, held: VersionVector) -> list[Sibling]:
-    """Give what a change leaves of siblings: of equal values that several wrote, it replaces only those it had seen."""
+    """Return the siblings that a change leaves: of equal values by several authors it replaces only those it had seen."""
     left = [Sibling(tuple(d for d in s.dots if not _seen(d, change, held)), s.value) for s in siblings]
     return [sibling for sibling in left if sibling.dots]
 
 
 def _seen(dot: Dot, change: Change, held: VersionVector) -> bool:
-    """Believe a context as the fold will, as far as a vector can tell: other actors' entries must name what is held."""
+    """Apply merge rule 2 as far as a vector allows: other actors' entries must name a change that is held."""
     if not change.context.claims(dot):
         return False
     entry, newest = change.context[dot.actor], held[dot.actor]

@@ -8,7 +8,7 @@ class Signer(Protocol):
     """A P-256 key pair, wherever it is kept."""
 
     def jwk(self) -> Mapping[str, str]:
-        """Give the public key as JWK (RFC 7517): kty, crv, x, y."""
+        """Return the public key as JWK (RFC 7517): kty, crv, x, y."""
         ...
 
     def sign(self, message: bytes) -> bytes:
@@ -17,12 +17,12 @@ class Signer(Protocol):
 
 
 class Keys(Protocol):
-    """A place where keys are kept. A new enrolment needs a new key, so the client makes keys itself."""
+    """A store of keys. A new enrolment needs a new key, so the client makes keys itself."""
 
     def make(self) -> str:
-        """Make a key, durably, and give the name under which `find` has it, after a restart too."""
+        """Make a key, stored durably, and return the name by which `find` returns it, after a restart too."""
         ...
 
     def find(self, name: str) -> Signer:
-        """Give the key of a name."""
+        """Return the key of a name."""
         ...

@@ -1,4 +1,4 @@
-"""How patient one request is, and the two ways in which it fails."""
+"""How often and how long one request is retried, and the two ways in which it fails."""
 
 import random
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from sync_protocol._records import Json
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How patient one request is. Pauses have full jitter: anything from nothing to the longest of that try.
+    """How often and how long one request is retried. Pauses have full jitter: from 0 to the longest of that try.
 
     Parameters
     ----------
-    tries : of one request before `NotReached`
+    tries : of one request, before `NotReached`
     first_seconds, longest_seconds : the longest pause after the first try; it doubles, up to this
-    patience_seconds : a server that asks (Retry-After) for a longer pause than this is not waited for
+    patience_seconds : if the server asks (Retry-After) for a longer pause, the request fails at once
     """
 
     tries: int = 6
@@ -48,7 +48,7 @@ class Pace:
 
 
 class NotReached(Exception):
-    """No answer came, however often it was tried. Nothing is lost: everything is still on this tablet.
+    """No answer came in all tries. Nothing is lost: everything is still on this tablet.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class NotReached(Exception):
 
 
 class Refused(Exception):
-    """The server refused a whole request, and said why; what it was about is still on this tablet.
+    """The server refused a whole request, and said why; the data is still on this tablet.
 
     Parameters
     ----------

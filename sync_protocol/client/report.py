@@ -1,4 +1,4 @@
-"""What a sync brought, as the client tells its caller."""
+"""What a sync did, as the client reports it to its caller."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,20 +28,20 @@ class Renewal:
 
 @dataclass(slots=True)
 class Report:
-    """What a sync brought.
+    """What a sync did.
 
     Parameters
     ----------
-    events : everything the replica made of the answers, in order
+    events : everything that the answers caused, in order
     outcomes : how many changes got which answer, those that were sent again included
     answered : changes that are no longer waiting
-    waiting : changes that still are
+    waiting : changes that are still waiting
     pulled, left : records that changed, children that left the post
     renewals : new enrolments of this device
     more : another round trip would bring more
     server_restored : the server's incarnation changed, so everything is pulled again
-    revoked : this tablet was revoked: a person must look at what it still sends
-    round_trips, troubles : answers that came, and why others did not
+    revoked : this tablet was revoked: what it still sends is quarantined for a person to check
+    round_trips, troubles : how many answers came, and why others did not
     """
 
     events: list[Event] = field(default_factory=list)
@@ -59,11 +59,11 @@ class Report:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is waiting, here or there, as far as was told."""
+        """Whether nothing is waiting, neither here nor, as far as it said, at the server."""
         return not self.waiting and not self.more
 
     def add(self, events: Sequence[Event]) -> None:
-        """Add what the replica made of one answer."""
+        """Add the events of one answer."""
         self.events += events
         for event in events:
             if isinstance(event, Answered):
@@ -79,4 +79,4 @@ class Report:
 
 
 Progress = Callable[[int, int], None]
-"""Is told (answered, of how many) after each round trip: "38 of 41"."""
+"""Called with (answered, of how many) after each round trip: "38 of 41"."""
