@@ -1,8 +1,7 @@
-"""The two things that a tablet asks: "take this batch" (itself, or sealed for somebody to carry) and "enrol me". Hides their
-schemas.
+"""Requests of tablets: "take this batch" (sent, or sealed to be carried) and "enrol me". Hides their schemas.
 
-Of a batch, only what is needed to number, chain and verify its changes is checked here. What a change holds
-is asked of `check_change` later, one by one, so that a wrong one is set aside and the rest goes on.
+Of a batch, only what is needed to number, chain and verify its changes is checked here. The content of each change is
+checked later by `check_change`, one by one, so that an invalid one is quarantined and the others are taken.
 """
 
 import base64
@@ -36,17 +35,15 @@ from schemas.words import Reason, reason, reasons_of
 from sync_protocol import MAX_CHANGES, PROTOCOL, RemoteProtocolError
 
 MAX_DAYS: Final = 400
-"""Days of measuring that a tablet counts up."""
+"""Most days of which a tablet sends counts of measurements."""
 MAX_KEPT: Final = 10_000
-"""Changes that a tablet keeps: of 90 days, so never nearly as many."""
+"""Most changes that a tablet keeps. It keeps those of 90 days, which are far fewer."""
 HASH: Final = "[A-Za-z0-9_-]{43}"
 DISTRICT: Final = r"[0-9]{2}\.[0-9]{2}"
 
 
 class BatchSchema(Strict):
-    """What a tablet sends: its changes in order, where they stand in its chain, and what it has pulled so
-    far.
-    """
+    """What a tablet sends: its changes in order, their place in its chain, and up to where it has pulled."""
 
     protocol = whole(0)
     district = shaped(DISTRICT, "not-district")
@@ -66,9 +63,7 @@ class BatchSchema(Strict):
 
 
 class EnvelopeSchema(Strict):
-    """A batch and its signature: ECDSA P-256 over the batch's canonical bytes, r and s, 32 bytes each,
-    base64url.
-    """
+    """A batch and its signature: ECDSA P-256 over the batch's canonical bytes, r and s, 32 bytes each, base64url."""
 
     batch = Part(BatchSchema)
     signature = shaped("[A-Za-z0-9_-]{86}", "not-signature")
@@ -81,8 +76,8 @@ _REPLY_KEY: Final = re.compile(r"[A-Za-z0-9_-]{22}\Z").match
 
 
 class SealedSchema(Strict):
-    """A batch sealed to the server's public key: the form's version, the key's id, HPKE's encapsulated key (65 bytes) and
-    the ciphertext, both base64url.
+    """A batch sealed to the server's public key: the version of this format, the key's id, HPKE's encapsulated key (65
+    bytes) and the ciphertext, both base64url.
     """
 
     v = whole(1, 1)
@@ -98,9 +93,7 @@ class SealedLetterSchema(Strict):
 
 
 def _never_private(_: str) -> None:
-    """Refuse `d`, the private half (RFC 7518 section 6.2.2), by a name of its own: the tablet must make a new
-    key.
-    """
+    """Refuse `d`, the private key (RFC 7518 section 6.2.2), with a code of its own: the tablet must make a new key."""
     raise ValidationError("private-key-sent")
 
 
@@ -126,8 +119,8 @@ class EnrolSchema(Strict):
 
 
 class AgainSchema(Strict):
-    """A device whose enrolment was closed, and that goes on under a new one: who it was, its new key, and the tags of the
-    changes that it keeps, the first of which has the counter `first`.
+    """A device whose enrolment was closed and that continues under a new one: its old enrolment, its new key, and the tags
+    of the changes that it keeps, the first of which has the counter `first`.
     """
 
     tablet = uuid()
@@ -152,7 +145,7 @@ SEALED: Final = SealedLetterSchema()
 
 
 class Malformed(RemoteProtocolError):
-    """A whole request cannot be understood. `reasons` say where and why, as those of a change do."""
+    """A whole request is malformed. `reasons` say where and why, like those of a change."""
 
     def __init__(self, code: str, reasons: Sequence[Reason]) -> None:
         super().__init__(code, " ".join(r.en for r in reasons))
@@ -160,20 +153,20 @@ class Malformed(RemoteProtocolError):
 
 
 class MalformedBatch(Malformed):
-    """Nothing of a batch was read."""
+    """A batch is malformed; nothing of it was taken."""
 
 
 class MalformedEnrolment(Malformed):
-    """Nobody was enrolled."""
+    """A request to enrol is malformed; no tablet was enrolled."""
 
 
 class MalformedSealed(Malformed):
-    """What was carried is not in the form of a sealed batch."""
+    """What a carrier brought is not a sealed batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed batch as it was carried: the id of the key it is sealed to, and what to open with it (`enc` first)."""
+    """A sealed batch as it arrived: the id of the key to which it is sealed, and the sealed bytes (`enc` first)."""
 
     key: str
     sealed: bytes
@@ -181,7 +174,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What was inside: the signed batch, not yet looked at, and the key for the receipt."""
+    """The content of a sealed batch: the signed batch, unchecked, and the key for the receipt."""
 
     message: Mapping[str, Any]
     reply_key: bytes
@@ -189,7 +182,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A batch whose outside is sound, and the signature to check. `batch` is the very object that arrived."""
+    """A well-formed batch, and the signature to check. `batch` is the same object that arrived."""
 
     batch: Mapping[str, Any]
     signature: bytes
@@ -197,8 +190,8 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class EnrolRequest:
-    """A request to enrol; `x` and `y` are the public key's coordinates, 32 bytes each (on the curve or not:
-    unchecked).
+    """A request to enrol; `x` and `y` are the public key's coordinates, 32 bytes each. Whether they are on the curve is not
+    checked.
     """
 
     code: str
@@ -210,7 +203,7 @@ class EnrolRequest:
 
 @dataclass(frozen=True, slots=True)
 class EnrolAgainRequest:
-    """A request to enrol again. `asked` is the very object that was signed; `tags` are of the counters from `first` on."""
+    """A request to enrol again. `asked` is the same object that was signed; `tags` are of the counters from `first` on."""
 
     asked: Mapping[str, Any]
     signature: bytes
@@ -231,7 +224,7 @@ def parse_envelope(raw: object) -> Envelope:
 
     Returns
     -------
-    Envelope : of the changes is known that each is an object and that there are at most MAX_CHANGES
+    Envelope : its changes are objects, at most MAX_CHANGES of them; nothing else is known of them
 
     Raises
     ------
@@ -240,16 +233,16 @@ def parse_envelope(raw: object) -> Envelope:
         `protocol-unsupported`.
     """
     batch = raw.get("batch") if isinstance(raw, dict) else None
-    spoken = batch.get("protocol") if isinstance(batch, dict) else None
-    if type(spoken) is int and spoken != PROTOCOL:
-        foreign = reason("batch.protocol", "protocol-unsupported", spoken, str(PROTOCOL))
+    version = batch.get("protocol") if isinstance(batch, dict) else None
+    if type(version) is int and version != PROTOCOL:
+        foreign = reason("batch.protocol", "protocol-unsupported", version, str(PROTOCOL))
         raise MalformedBatch("batch-malformed", [foreign])
     read = _read(ENVELOPE, raw, MalformedBatch, "batch-malformed")
     return Envelope(read["batch"], _bytes(read["signature"]))
 
 
 def parse_sealed(raw: object) -> Sealed:
-    """Read what a carrier handed over.
+    """Read what a carrier brought.
 
     Parameters
     ----------
@@ -263,13 +256,13 @@ def parse_sealed(raw: object) -> Sealed:
     sealed = _read(SEALED, raw, MalformedSealed, "sealed-unreadable")["sealed"]
     try:
         return Sealed(sealed["key"], _bytes(sealed["enc"]) + _bytes(sealed["ciphertext"]))
-    except ValueError as error:  # 4n + 1 characters are the base64 of nothing
-        told = reason("sealed.ciphertext", "not-ciphertext", sealed["ciphertext"][-8:])
-        raise MalformedSealed("sealed-unreadable", [told]) from error
+    except ValueError as error:  # no base64 text has 4n + 1 characters
+        refusal = reason("sealed.ciphertext", "not-ciphertext", sealed["ciphertext"][-8:])
+        raise MalformedSealed("sealed-unreadable", [refusal]) from error
 
 
 def parse_letter(raw: object) -> Letter:
-    """Read what was sealed, and part the signed batch from the key for its receipt.
+    """Read what was sealed: the signed batch, and the key for its receipt.
 
     Parameters
     ----------
@@ -278,7 +271,7 @@ def parse_letter(raw: object) -> Letter:
     Raises
     ------
     MalformedBatch
-        as `parse_envelope` does
+        as for `parse_envelope`
     """
     reply = raw.get("reply") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or type(reply) is not str or not _REPLY_KEY(reply):

@@ -1,9 +1,8 @@
-"""Is a change valid? Hides the schema of a change, the quick test in front of it, and the order of its
-reasons.
+"""Is a change valid? Hides the schema of a change, the quick check before it, and the order of the reasons.
 
-A change is checked as it travels and is never rewritten. Two rules need the day on which it is checked, so
-they stand beside the schemas; they are asked of a change that the schemas refuse as well, so that a cadre is
-told everything at once.
+A change is checked as it was sent and is never rewritten. Two rules are not in the schemas: dates in the future (they depend
+on the day of the check) and the version of a child's id. They are checked for a change that the schemas refuse as well, so
+that a cadre gets all reasons at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,13 +43,13 @@ from schemas.words import Reason, reason, reasons_of
 from sync_protocol import KEYS, REGISTERS, SCHEMA, TAG_LENGTH, id_of
 
 MAX_ACTORS: Final = 64
-"""A record is touched by a handful of tablets in its life; a context of more is not one."""
+"""Most actors of a context. A record is edited by a handful of tablets in its life."""
 
 TAG: Final = rf"[A-Za-z0-9_-]{{{TAG_LENGTH}}}"
 
 
 class ContextField(MapOf):
-    """A version vector as it travels, `{actor: [counter, tag]}`; a context is empty for a new record."""
+    """A version vector as it is sent, `{actor: [counter, tag]}`; the context of a new record is empty."""
 
     def __init__(self) -> None:
         actor = shaped(f"(?:hub:)?{UUID}", "not-actor")
@@ -58,7 +57,7 @@ class ContextField(MapOf):
 
 
 class ChangeSchema(Strict):
-    """What every change has. By itself it says what else is wrong with a change of an unknown kind."""
+    """What every change has. Alone it checks the rest of a change of an unknown kind."""
 
     kind = choice(*REGISTERS)
     id = uuid()
@@ -82,7 +81,7 @@ class ChildChange(ChangeSchema):
     set = Part(ChildRegisters, Need.VALUE, SOMETHING)
 
     def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse a child that is said to be the same as itself."""
+        """Refuse a child that is linked to itself."""
         twin = value.get("set", {}).get("same_as", {}).get("child")
         if twin is not None and twin == value.get("id"):
             raise ValidationError({"set": {"same_as": {"child": ["same-as-itself"]}}})
@@ -94,7 +93,7 @@ class KeyedChange(ChangeSchema):
     keyed: str
 
     def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse an id that is not the one that the parts of the key make."""
+        """Refuse an id that does not follow from the key."""
         key = value.get("key", {})
         if "id" not in value or len(key) < len(KEYS[self.keyed]):
             return
@@ -137,83 +136,85 @@ TESTS: Final = {kind: surely_valid(schema) for kind, schema in SCHEMAS.items()}
 REGISTERS_OF: Final = {kind: schema.fields["set"].schema for kind, schema in SCHEMAS.items()}  # type: ignore[attr-defined]  # a Part
 REGISTER_TESTS: Final = {kind: surely_valid(schema) for kind, schema in REGISTERS_OF.items()}
 Path = tuple[str, ...]
-_HAPPENED_TO: Final[Mapping[str, Sequence[Path]]] = {
+_PAST_DATES_OF: Final[Mapping[str, Sequence[Path]]] = {
     "child": (("set", "identity", "born_on"),),
     "measurement": (("key", "measured_on"),),
     "follow_up": (("set", "result", "done_on"),),
     "delivery": (("set", "delivered", "given_on"), ("set", "verified", "verified_on")),
 }
-"""Where a change tells the day of what has happened, by kind."""
-_HAPPENED: Final = tuple(path for paths in _HAPPENED_TO.values() for path in paths)
+"""Where a change has the date of something that has happened, by kind."""
+_PAST_DATES: Final = tuple(path for paths in _PAST_DATES_OF.values() for path in paths)
 
 
 def check_change(wire: object, *, today: date) -> list[Reason]:
-    """Give every reason why a change cannot be applied.
+    """Return every reason why a change cannot be applied.
 
     Parameters
     ----------
     wire : one member of a batch's `changes`, as it arrived
-    today : the day it is at the posts of the district; what is dated after it cannot have happened
+    today : the date at the posts of the district; nothing dated after it can have happened
 
     Returns
     -------
-    list of Reason, in the order of their paths; empty for a valid change. A change written by a newer schema
-    than ours has the one reason `schema-too-new`, for our rules say nothing of it.
+    list of Reason, in the order of their paths; empty for a valid change. A change with a newer schema than ours
+    has the one reason `schema-too-new`, for our rules do not apply to it.
     """
     if not isinstance(wire, dict):
         return [reason("", "not-object", wire)]
     kind = wire.get("kind")
     if type(kind) is not str or kind not in SCHEMAS:
-        return _asked(UNKNOWN_KIND, wire, today)
+        return _check_fully(UNKNOWN_KIND, wire, today)
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
-        return _beside(wire, today, _HAPPENED_TO[kind])
-    return _asked(SCHEMAS[kind], wire, today)
+        return _check_further_rules(wire, today, _PAST_DATES_OF[kind])
+    return _check_fully(SCHEMAS[kind], wire, today)
 
 
 def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> list[Reason]:
-    """Give every reason why a change could not set some registers, before there is a change.
+    """Return every reason why no change could set some registers.
 
     Parameters
     ----------
     kind : one of SCHEMAS
-    registers : those that it would set, by name
-    today : as for `check_change`, which alone says whether the change that is made of them is valid
+    registers : by name
+    today : as for `check_change`, which must still check the change that is made of them
 
     Returns
     -------
-    list of Reason, as `check_change` would give them; their paths begin with `set.`
+    list of Reason, as `check_change` would return them; their paths begin with `set.`
     """
     wire = {"set": registers}
     if REGISTER_TESTS[kind](registers):
-        return _too_late(wire, today, _HAPPENED_TO[kind])
+        return _in_future(wire, today, _PAST_DATES_OF[kind])
     found = reasons_of({"set": REGISTERS_OF[kind].validate(registers)}, wire)
-    return sorted([*found, *_too_late(wire, today)], key=lambda r: (r.path, r.code))
+    return sorted([*found, *_in_future(wire, today)], key=lambda r: (r.path, r.code))
 
 
-def _asked(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
-    """Ask marshmallow itself."""
+def _check_fully(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
+    """Check with marshmallow, which gives the reasons."""
     written_by = wire.get("schema")
     if type(written_by) is int and written_by > SCHEMA:
         return [reason("schema", "schema-too-new", written_by, str(SCHEMA))]
     found = reasons_of(schema.validate(wire), wire)
-    return sorted([*found, *_beside(wire, today)], key=lambda r: (r.path, r.code))
+    return sorted([*found, *_check_further_rules(wire, today)], key=lambda r: (r.path, r.code))
 
 
-def _beside(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _HAPPENED) -> list[Reason]:
-    """Ask the rules that stand beside the schemas."""
-    return [*_too_late(wire, today, happened), *_like_a_keyed_record(wire)]
+def _check_further_rules(
+    wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES
+) -> list[Reason]:
+    """Check the rules that are not in the schemas."""
+    return [*_in_future(wire, today, happened), *_id_of_keyed_record(wire)]
 
 
-def _like_a_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
-    """Refuse a child whose id is of the version that keyed records' ids are made in: one record must not be two kinds."""
+def _id_of_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
+    """Refuse a child with a UUIDv5, the version of keyed records: the ids of different kinds must not be equal."""
     id_ = wire.get("id")
     if wire.get("kind") == "child" and isinstance(id_, str) and id_[14:15] == "5":
         return [reason("id", "id-mismatch", id_)]
     return []
 
 
-def _too_late(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _HAPPENED) -> list[Reason]:
-    """Find dates of things that have happened which lie after today, in a change valid or not."""
+def _in_future(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES) -> list[Reason]:
+    """Return reasons for dates after today of things that have happened, in a change valid or not."""
     last = today.isoformat()
     return [
         reason(".".join(path), "date-in-future", value, last)
@@ -231,7 +232,7 @@ def _inside(value: Any, *path: str) -> Any:
 
 
 def check_against_birth(measured_on: str, born_on: str) -> Reason | None:
-    """Say whether a measurement is dated before the child was born.
+    """Return the reason against a measurement that is dated before the child's birth.
 
     Parameters
     ----------
@@ -239,6 +240,6 @@ def check_against_birth(measured_on: str, born_on: str) -> Reason | None:
 
     Returns
     -------
-    Reason, None where the dates agree (a child may be measured on the day of birth)
+    Reason; None if the dates agree (a child may be measured on the day of birth)
     """
     return reason("key.measured_on", "before-birth", measured_on, born_on) if measured_on < born_on else None

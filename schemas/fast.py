@@ -1,15 +1,12 @@
-"""A quick "surely valid" in front of a marshmallow schema (docs/adr/0007). Hides how a schema is turned into
-closures.
+"""A quick check before a marshmallow schema (docs/adr/0007). Hides how a schema is turned into closures.
 
-`surely_valid(schema)` reads the schema's own declared fields once and gives a test made of the very same
-`accepts` methods, validators and `agree` rules. It leaves out what marshmallow does besides: building a
-second copy of the object, binding and collecting errors. No rule is written here, so none can differ. Two
-rules are kept:
+`surely_valid(schema)` reads the schema's declared fields once and returns a test made of the same `accepts` methods,
+validators and `agree` rules. It omits what marshmallow does besides: building a copy of the object, binding and collecting
+errors. No rule is written here, so none can differ. Two rules are kept:
 
-- True means that `schema.load` accepts the value, always. False means "in doubt": ask `schema.load`, which
-  also knows why.
-- What is not known here (another field class, a hook, a renamed field) makes the test answer False for ever:
-  slow, not wrong.
+- True means that `schema.load` accepts the value, always. False means "in doubt": ask `schema.load`, which also says why.
+- Whatever is not known here (another field class, a hook, a renamed field) makes the test return False always: slow, not
+  wrong.
 """
 
 import re
@@ -22,7 +19,7 @@ from schemas.strict import Json, ListOf, MapOf, Pair, Part, Strict
 
 Test = Callable[[Any], bool]
 Member = tuple[bool, tuple[Test, ...]]
-"""Of a value inside another: whether it may be null, and the tests that it must pass if it is not."""
+"""Whether a member of an object may be null, and the tests that it must pass otherwise."""
 
 
 def surely_valid(schema: Schema) -> Test:
@@ -30,12 +27,11 @@ def surely_valid(schema: Schema) -> Test:
 
     Parameters
     ----------
-    schema : a Strict schema as it would be used: its fields, what they need, their validators, its `agree`
+    schema : a Strict schema, with its fields, their validators and its `agree`
 
     Returns
     -------
-    function of one JSON value; True where `schema.load` surely accepts it, False where it is in doubt.
-    It never raises.
+    function of one JSON value; True if `schema.load` surely accepts it, False if in doubt. It never raises.
     """
     if not isinstance(schema, Strict) or _hooks(schema) != _hooks(Strict) or schema.unknown != RAISE:
         return _in_doubt
@@ -48,14 +44,14 @@ def surely_valid(schema: Schema) -> Test:
 
 
 def _hooks(schema: Schema | type[Schema]) -> dict[str, Any]:
-    """List a schema's hooks. marshmallow adds empty entries to its table when it looks something up there."""
+    """Return a schema's hooks, without the empty entries that marshmallow adds when it looks something up."""
     return {tag: hooks for tag, hooks in schema._hooks.items() if hooks}
 
 
 def _object(members: Mapping[str, Member], required: frozenset[str], agree: Test | None) -> Test:
     member_of = members.get
 
-    def test(value: Any) -> bool:  # the loops stand here, flat, because each call less is felt
+    def test(value: Any) -> bool:  # nested loops instead of functions: every call costs
         if type(value) is not dict:
             return False
         for name, inside in value.items():
@@ -76,7 +72,7 @@ def _in_doubt(_: Any) -> bool:
 
 
 def _member(field: fields.Field[Any], name: str) -> Member:
-    """Test one field of an object."""
+    """Return the test of one field of an object."""
     known = not (field.pre_load or field.post_load or field.data_key not in (None, name) or field.attribute)
     inside = _inside(field) if known else None
     if inside is None:
@@ -85,13 +81,13 @@ def _member(field: fields.Field[Any], name: str) -> Member:
 
 
 def _whole(member: Member) -> Test:
-    """Make one test of a member's, null included."""
+    """Combine the tests of a member into one, null included."""
     may_be_null, tests = member
     return lambda value: may_be_null if value is None else all(test(value) for test in tests)
 
 
 def _inside(field: fields.Field[Any]) -> Test | None:
-    """Test a value apart from the field's validators; None where the field reads it in an unknown way."""
+    """Return the test of a value without the field's validators; None if it is not known how the field reads it."""
     reads = type(field)._deserialize
     if isinstance(field, Json) and reads is Json._deserialize:
         return field.accepts
@@ -119,7 +115,7 @@ def _map(key: Test, member: Test) -> Test:
 
 
 def _validator(rule: Callable[[Any], Any]) -> Test:
-    """Turn a validator into a test: the commonest by reading its parameters, any other by asking it."""
+    """Turn a validator into a test: a common one by its parameters, any other by calling it."""
     if type(rule) is validate.Range and rule.min_inclusive and rule.max_inclusive:
         return _range(rule.min, rule.max)
     if type(rule) is validate.Length and rule.equal is None:

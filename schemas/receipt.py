@@ -1,8 +1,7 @@
-"""What the server answers: receipt, pull, enrolment. For the examples, the documentation, and a client that
-mistrusts.
+"""Answers of the server: receipt, pull, enrolment. For the examples, the documentation, and a client that checks answers.
 
-The server builds its answers from `sync_protocol` types and committed rows, so it does not ask these schemas;
-the tests do, of every answer that they see.
+The server builds its answers from `sync_protocol` types and committed rows and does not check them with these schemas; the
+tests do, with every answer.
 """
 
 from collections.abc import Mapping
@@ -38,16 +37,16 @@ from schemas.words import Reason, reason, reasons_of
 from sync_protocol import MAX_CHANGES, PROTOCOL, Outcome, ReceiptStatus
 
 LETTER: Final = "[A-Za-z0-9_-]{22}"
-"""The name of a sealed letter: 132 bits of the SHA-256 of what was sealed."""
+"""The id of a sealed letter: 132 bits of the SHA-256 of what was sealed."""
 MANY: Final = 100_000
-"""Where only the size of an answer is the limit."""
+"""The limit of lists that only the size of an answer limits."""
 
 
 DOT: Final = Pair(shaped(f"(?:hub:)?{UUID}", "not-actor"), whole(1))
 
 
 class ReasonSchema(Strict):
-    """Why a change was set aside; `id` and `en` are sentences to show."""
+    """Why a change was quarantined; `id` and `en` are sentences to show."""
 
     path = Text()
     code = words(40)
@@ -57,9 +56,7 @@ class ReasonSchema(Strict):
 
 
 class ItemField(Member):
-    """What became of one change: `[counter, outcome]`, with a third member, the reasons, where it needs an
-    answer.
-    """
+    """What became of one change: `[counter, outcome]`, or `[counter, outcome, reasons]` if it was quarantined."""
 
     default_error_messages = {"invalid": "not-pair"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -78,7 +75,7 @@ class ItemField(Member):
 
 
 class ReceiptSchema(Strict):
-    """One outcome for each change of a batch, none where the batch was not accepted."""
+    """One outcome for each change of a batch; none if the batch was not accepted."""
 
     batch = uuid()
     status = choice(*(status.value for status in ReceiptStatus))
@@ -86,7 +83,7 @@ class ReceiptSchema(Strict):
     items = ListOf(ItemField(), 0, MAX_CHANGES)
 
     def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse outcomes of a batch that was not accepted, and counters that do not run on."""
+        """Refuse outcomes of a batch that was not accepted, and counters that are not consecutive."""
         counters = [item[0] for item in value.get("items", [])]
         if counters and value.get("status", "accepted") != "accepted":
             raise ValidationError("answer-incoherent", "status")
@@ -95,9 +92,7 @@ class ReceiptSchema(Strict):
 
 
 class Published(Part):
-    """A register of a published state: its value, or a list of `{"dots": …, "value": …}` where that says too
-    little.
-    """
+    """A register of a published state: its value, or a list of `{"dots": …, "value": …}` (see `RecordState.wire`)."""
 
     def __init__(self, register: type[Schema]) -> None:
         super().__init__(register, Need.ABSENT)
@@ -111,13 +106,13 @@ class Published(Part):
 
 
 def _published(registers: type[Strict]) -> type[Schema]:
-    """Make the schema of published registers from the one of registers as a change sets them."""
+    """Make the schema of published registers from the schema of the registers that a change sets."""
     parts = registers._declared_fields.items()
     return Strict.from_dict({name: Published(part.inside) for name, part in parts if isinstance(part, Part)})
 
 
 def _mark() -> Flag:
-    """Declare a mark that is left out unless it is true."""
+    """Declare a mark that is absent unless it is true."""
     return Flag(Need.ABSENT, validate.Equal(True, error="answer-incoherent"))
 
 
@@ -191,7 +186,7 @@ class PostSchema(Strict):
 
 
 class LimitsSchema(Strict):
-    """How much the server takes at once: changes, and bytes of the batch before compression."""
+    """How much the server takes in one batch: changes, and bytes before compression."""
 
     changes = whole(1)
     bytes = whole(1024)
@@ -214,8 +209,8 @@ class SealingKeySchema(Strict):
 
 
 class EnrolAnswerSchema(Strict):
-    """What a new tablet is told: its name, its post, and whom it talks to; one that goes on from a closed enrolment also
-    which, and up to which counter its changes are held.
+    """The answer to a new tablet: its id, its post, and the server's data. A tablet that continues a closed enrolment also
+    gets the id of that (`replaces`) and the counter up to which its changes are held (`common`).
     """
 
     tablet = uuid()
@@ -230,7 +225,7 @@ class EnrolAnswerSchema(Strict):
 
 
 class SealedReceiptSchema(Strict):
-    """A receipt that only the tablet opens whose batch was sealed: which letter it answers, and nonce and ciphertext."""
+    """A receipt that only the tablet which sealed the batch can open: the letter it answers, and nonce with ciphertext."""
 
     v = whole(1, 1)
     letter = shaped(LETTER, "not-letter")
@@ -238,7 +233,7 @@ class SealedReceiptSchema(Strict):
 
 
 class SealedAnswerSchema(Strict):
-    """What a carrier takes home for one letter."""
+    """What a carrier takes back for one letter."""
 
     sealed_receipt = Part(SealedReceiptSchema)
 
@@ -250,22 +245,22 @@ SEALED_ANSWER: Final = SealedAnswerSchema()
 
 
 def check_answer(wire: object) -> list[Reason]:
-    """Give every reason why this is no answer to a batch; empty for a good one."""
+    """Return every reason why this is not an answer to a batch; empty for a valid one."""
     return _check(ANSWER, wire)
 
 
 def check_receipt(wire: object) -> list[Reason]:
-    """Give every reason why this is no receipt; empty for a good one."""
+    """Return every reason why this is not a receipt; empty for a valid one."""
     return _check(RECEIPT, wire)
 
 
 def check_enrol_answer(wire: object) -> list[Reason]:
-    """Give every reason why this is no answer to a request to enrol; empty for a good one."""
+    """Return every reason why this is not an answer to a request to enrol; empty for a valid one."""
     return _check(ENROL_ANSWER, wire)
 
 
 def check_sealed_receipt(wire: object) -> list[Reason]:
-    """Give every reason why this is no sealed receipt; empty for a good one."""
+    """Return every reason why this is not a sealed receipt; empty for a valid one."""
     return _check(SEALED_ANSWER, wire)
 
 

@@ -1,10 +1,9 @@
 """The registers of child, measurement, follow-up and delivery: their fields, units and ranges, one schema for each register.
 
-A register is what merges as a whole (design section 3), so a change that sets one sends all of it; a field
-marked OPTIONAL may be left out or null, which says the same: not known. Ranges are the hard limits of what
-can be true of a child under five (reference/domain.md section 7.3, e-PPGBM's own input limits): beyond them a
-number is a slip of unit or keyboard, never a child. What is merely unlikely is accepted here and flagged
-later, by the assessment.
+A register merges as a whole (docs/adr/0002), so a change that sets one sends all of it. A field marked OPTIONAL may be
+absent or null; both mean that it is not known. Ranges are the hard limits of what is possible for a child under five
+(e-PPGBM's own input limits): a number beyond them is a wrong unit or a typing error. What is only unlikely is accepted here
+and flagged later, by the assessment.
 """
 
 from collections.abc import Mapping
@@ -18,9 +17,7 @@ NULLABLE, OPTIONAL, ABSENT = Need.NULLABLE, Need.OPTIONAL, Need.ABSENT
 
 
 def _nik(value: str) -> None:
-    """Check what every NIK keeps (domain.md section 5.1); it has no check digit, and its region may be an old
-    one.
-    """
+    """Check the form of a NIK: 16 digits, with a birth date. It has no check digit, and its region may be an old one."""
     if len(value) != 16 or not (value.isascii() and value.isdigit()):
         raise ValidationError("nik-digits")
     if len(set(value)) == 1:
@@ -50,13 +47,13 @@ class Identity(Strict):
 
 
 class Nik(Strict):
-    """The national number, or null where the child has none yet or a wrong one was taken back."""
+    """The national identity number; null if the child has none yet or a wrong one was withdrawn."""
 
     nik = Text(NULLABLE, _nik)
 
 
 class Parents(Strict):
-    """Who to talk to."""
+    """The parents, and a phone number."""
 
     mother = words(120, OPTIONAL)
     father = words(120, OPTIONAL)
@@ -102,7 +99,7 @@ class Family(Strict):
 
 
 class Consent(Strict):
-    """Whether a parent or guardian agreed to the processing; who, when and how (UU PDP, domain.md §8)."""
+    """Whether a parent or guardian agreed to the processing of the data; who, when and how (UU PDP)."""
 
     given = Flag()
     by = words(120, OPTIONAL)
@@ -112,13 +109,13 @@ class Consent(Strict):
 
 
 class SameAs(Strict):
-    """The child that this one turned out to be; null takes the link back."""
+    """The child of which this one is a duplicate; null undoes the link."""
 
     child = uuid(NULLABLE)
 
 
 class Removed(Strict):
-    """Why the record should not be; null puts it back."""
+    """Why the record is removed; null restores it."""
 
     reason = words(200, NULLABLE)
 
@@ -127,21 +124,19 @@ class Removed(Strict):
 
 
 class Weight(Strict):
-    """Grams, and the oedema (none, +, ++, +++) that makes a weight tell nothing: it may stand without a
-    weight.
-    """
+    """Grams, and oedema (none, +, ++, +++), which makes a weight meaningless and may be given without one."""
 
     weight_g = whole(500, 40_000, NULLABLE)
     oedema = choice("n", "1", "2", "3", need=NULLABLE)
 
     def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse a weighing that says nothing."""
+        """Refuse a weighing without weight and oedema."""
         if value.get("weight_g", 0) is None and value.get("oedema", 0) is None:
             raise ValidationError("nothing-measured")
 
 
 class Length(Strict):
-    """Millimetres, and how the child was measured: lying is a length, standing a height, 7 mm apart."""
+    """Millimetres, and how the child was measured: lying (length) or standing (height, 7 mm less)."""
 
     length_mm = whole(300, 1400, NULLABLE)
     position = choice("lying", "standing", need=NULLABLE)
@@ -160,7 +155,7 @@ class Head(Strict):
 
 
 class Services(Strict):
-    """What the child was given or found to need on that day; null or left out: not asked."""
+    """What the child was given or found to need on that day; null or absent: not asked."""
 
     vitamin_a = choice("blue", "red", need=OPTIONAL)
     exclusive_breastfeeding = Flag(OPTIONAL)
@@ -172,7 +167,7 @@ class Services(Strict):
 
 
 class Note(Strict):
-    """What does not fit elsewhere."""
+    """Free text."""
 
     text = words(500, lines=True)
 
@@ -183,22 +178,22 @@ ACTIONS: Final = (
     *("take", "remeasure", "refer_puskesmas", "refer_hospital"),
     *("pmt", "pmt_week", "home_visit", "counsel", "ask"),
 )
-"""What may be to do for a child. `take`: somebody takes charge, and their result closes the case."""
+"""What is to be done for a child. `take`: somebody takes charge of the case, and their result closes it."""
 OUTCOMES: Final = (
     *("done", "confirmed", "cleared", "not_reached", "refused", "better", "same", "worse"),
     *("continue", "finished", "to_hospital", "cancelled"),
     *("recovered", "followed_elsewhere", "moved_away", "died", "wrong_value", "not_needed"),
 )
-"""What may have come of it; the last six close a case."""
+"""Results of a follow-up; the last six close a case."""
 MOST_COVERED: Final = 256
-"""Flags that one closing may cover: more than five years of monthly measurements raise."""
+"""Most flags that the closing of a case may cover: more than five years of monthly measurements raise."""
 
 
 class Task(Strict):
-    """Something to be done for a child, by when, and by whom (an author, null: whoever is there).
+    """Something to do for a child, by when, and by whom (an author; null: anybody).
 
-    `reason` is the flag's rule that it is for. A PMT course (`pmt`) has weekly follow-ups (`pmt_week`), which name its task
-    (`course`) and their number (`week`); `funds` says who pays for it: the state (DAK, APBD), the village, or a partner.
+    `reason` is the rule of the flag that it is for. A PMT course (`pmt`) has weekly follow-ups (`pmt_week`), which name its
+    task (`course`) and their number (`week`); `funds` says who pays: the state (DAK, APBD), the village, or a partner.
     """
 
     action = choice(*ACTIONS)
@@ -211,8 +206,8 @@ class Task(Strict):
 
 
 class Result(Strict):
-    """What came of it. Whoever closes a case says what was on the screen (`covers`: "rule/subject" of each flag): what is
-    raised after that opens it again. `days_eaten`: on how many days of a PMT week the food was eaten.
+    """The result. When a case is closed, `covers` lists the flags on the screen, each as "rule/subject": a flag raised
+    later opens the case again. `days_eaten`: on how many days of a PMT week the food was eaten.
     """
 
     done_on = day()
@@ -224,17 +219,17 @@ class Result(Strict):
 # -- registers of a delivery -----------------------------------------------------------------------
 
 MENUS: Final = ("food", "insurance", "counselling", "latrine", "water", "housing", "other")
-"""What may be given: the menu of Genting (domain.md section 6.2), and what is none of it."""
+"""Kinds of aid: the menu of Genting, and `other`."""
 FUNDS: Final = ("dak", "apbd", "village", "genting", "csr", "partner")
 """Who pays. Food of `dak`, `apbd` or `village` is PMT of the state; of `genting`, aid of a foster parent."""
 MOST_RP: Final = 10**12
 
 
 class Aid(Strict):
-    """What a child, or through it its family, is to get: of which menu, paid by whom, from when until when.
+    """What a child, or its family, is to get: of which menu, paid by whom, from when until when.
 
-    `donor` and `commitment` are those of the office's register, null where whoever writes does not know them. `ends_on`
-    null: it is given once.
+    `donor` and `commitment` are ids of the office's list of donors; null if the author does not know them. `ends_on` null:
+    it is given once.
     """
 
     menu = choice(*MENUS)
@@ -253,7 +248,7 @@ class Aid(Strict):
 
 
 class Delivered(Strict):
-    """That it came: when, how much (portions, packets, sessions, pieces, months of contributions) and what it was worth."""
+    """The delivery: when, how much (portions, packets, sessions, pieces, months of contributions), and its value."""
 
     given_on = day()
     quantity = whole(1, 100_000, OPTIONAL)
@@ -262,30 +257,28 @@ class Delivered(Strict):
 
 
 class Evidence(Strict):
-    """What shows it: a photo, a signature, a receipt or a list that somebody keeps, and where."""
+    """The evidence of the delivery: a photo, a signature, a receipt or a list, and where it is kept."""
 
     what = choice("photo", "signature", "receipt", "list", "seen")
     where = words(200, OPTIONAL)
 
 
 class Verified(Strict):
-    """What somebody found who went to see, or asked the family; the change's author is who."""
+    """What the author of the change found by a visit, or by asking the family."""
 
     verified_on = day()
     outcome = choice("received", "partly", "not_received")
 
 
-# -- what the records are made of ------------------------------------------------------------------
+# -- keys, and registers by record -----------------------------------------------------------------
 
 
 class ChildKey(Strict):
-    """A child's id is made where the child is first written down: nothing else says who it is."""
+    """A child has no key: its id is made by the device that first records the child."""
 
 
 class MeasurementKey(Strict):
-    """What a measurement's id is made from; so two tablets that measure one child on one day write the same
-    record.
-    """
+    """What a measurement's id is made from; two tablets that measure one child on one day write the same record."""
 
     child = uuid()
     measured_on = day()
@@ -293,14 +286,14 @@ class MeasurementKey(Strict):
 
 
 class FollowUpKey(Strict):
-    """What a follow-up's id is made from: the child, and an id made where it is first written down."""
+    """What a follow-up's id is made from: the child, and an id made by the device that first records it."""
 
     child = uuid()
     task = uuid()
 
 
 class DeliveryKey(Strict):
-    """What a delivery's id is made from: the child, and an id made where it is first written down."""
+    """What a delivery's id is made from: the child, and an id made by the device that first records it."""
 
     child = uuid()
     delivery = uuid()

@@ -1,13 +1,12 @@
-"""The kinds of field that our messages are made of. Hides how marshmallow is kept from being kind.
+"""The kinds of field in our messages. Hides how marshmallow is kept from converting values.
 
-Stock marshmallow converts: "9500" becomes 9500, 9500.0 becomes 9500, an unknown spelling of true becomes
-True. A message that was hashed and signed must not be converted, and a wrong type is a sign of a wrong
-client. So each field here has one method, `accepts`, that says whether a JSON value is of its kind;
-marshmallow does the rest (required, null, validators, collecting every error). `schemas.fast` uses the very
-same methods and validators, so there is one set of rules.
+By default marshmallow converts: "9500" becomes 9500, 9500.0 becomes 9500, other spellings of true become True. A message
+that was hashed and signed must not be converted, and a wrong type is a sign of a faulty client. So each field here has one
+method, `accepts`, that says whether a JSON value is of its kind; marshmallow does the rest (required, null, validators,
+collecting all errors). `schemas.fast` uses the same methods and validators, so there is one set of rules.
 
-An error message of a schema is a code, and after a space what it needs to be explained ("out-of-range 500
-40000"); `schemas.words` makes the sentences.
+An error message of a schema is a code, followed by its limits ("out-of-range 500 40000"); `schemas.words` makes the
+sentences.
 """
 
 import re
@@ -21,11 +20,11 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from sync_protocol import MAX_SAFE_INTEGER
 
 FIRST_DAY: Final = "2000-01-01"
-"""No date of a child under five lies before it, whenever this runs; one that does is a slip."""
+"""The earliest date. No date of a child under five is before it; an earlier one is a typing error."""
 
 
 class Need(Enum):
-    """Whether a field must be there, and whether it may be null."""
+    """Whether a field must be present, and whether it may be null."""
 
     VALUE = (True, False)
     NULLABLE = (True, True)
@@ -37,7 +36,7 @@ class Need(Enum):
 
 
 class Strict(Schema):
-    """An object of exactly the fields declared. A subclass may say in `agree` how they must fit together."""
+    """An object with exactly the declared fields. A subclass may define in `agree` how they must fit together."""
 
     error_messages = {"type": "not-object", "unknown": "unknown-field"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -46,7 +45,7 @@ class Strict(Schema):
 
         Parameters
         ----------
-        value : what of the object is valid by itself; a field with an error of its own is missing
+        value : the fields that are valid by themselves; those with errors are missing
         """
 
     @validates_schema(skip_on_field_errors=False)
@@ -55,7 +54,7 @@ class Strict(Schema):
 
 
 class Member(fields.Field[Any]):
-    """The parent of all fields below: never converted, and with errors that are codes."""
+    """Parent class of all fields below: converts nothing, and its errors are codes."""
 
     default_error_messages = {"required": "missing", "null": "not-null"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -64,11 +63,11 @@ class Member(fields.Field[Any]):
 
 
 class Json(Member):
-    """Any JSON value; the parent of every field that holds one plain value."""
+    """Any JSON value; parent class of every field with one plain value."""
 
     @staticmethod
     def accepts(_: Any) -> bool:
-        """Say whether the value is of this kind. Total: any JSON value may be asked about."""
+        """Say whether a JSON value, of any type, is of this kind."""
         return True
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
@@ -78,7 +77,7 @@ class Json(Member):
 
 
 class Object(Json):
-    """An object whose inside is somebody else's affair."""
+    """An object whose members are not checked here."""
 
     default_error_messages = {"invalid": "not-object"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -118,9 +117,7 @@ class Text(Json):
 
 
 class Day(Json):
-    """A date as `YYYY-MM-DD` that the calendar has; Python's own reader also takes `20260105` and
-    `2026-W01-1`.
-    """
+    """An existing date as `YYYY-MM-DD`; `date.fromisoformat` alone also takes `20260105` and `2026-W01-1`."""
 
     default_error_messages = {"invalid": "not-date"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -136,7 +133,7 @@ class Day(Json):
 
 
 class Instant(Json):
-    """A moment as RFC 3339 in UTC: `2026-01-05T02:15:00Z`, with up to six decimals of a second."""
+    """A time as RFC 3339 in UTC: `2026-01-05T02:15:00Z`, with up to six decimals of a second."""
 
     default_error_messages = {"invalid": "not-time"}  # noqa: RUF012 (as marshmallow has it)
 
@@ -189,7 +186,7 @@ class ListOf(Member):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if type(value) is not list:
             raise self.make_error("invalid")
-        self._validate(value)  # before the members: a list that is too long is not read
+        self._validate(value)  # before the members: they are not checked if the list is too long
         collect({index: (self.member, member) for index, member in enumerate(value)})
         return value
 
@@ -213,16 +210,16 @@ class MapOf(Member):
 
 
 def collect(members: Mapping[Any, tuple[fields.Field[Any], Any]]) -> None:
-    """Check the members of a field that is made of fields.
+    """Check the members of a compound field.
 
     Parameters
     ----------
-    members : by name or index, the field that a member must be, and its value
+    members : by name or index, the field of a member, and its value
 
     Raises
     ------
     ValidationError
-        with the errors of all of them under their names
+        With the errors of all of them, by name.
     """
     errors: dict[Any, Any] = {}
     for name, (member, value) in members.items():
@@ -234,7 +231,7 @@ def collect(members: Mapping[Any, tuple[fields.Field[Any], Any]]) -> None:
         raise ValidationError(errors)
 
 
-# -- the fields as they are used -------------------------------------------------------------------
+# -- declarations of fields ------------------------------------------------------------------------
 
 
 def whole(low: int, high: int = MAX_SAFE_INTEGER, need: Need = Need.VALUE) -> Whole:
@@ -258,11 +255,10 @@ def uuid(need: Need = Need.VALUE) -> Text:
 
 
 def words(high: int, need: Need = Need.VALUE, *, lines: bool = False) -> Text:
-    """Declare what a person typed: 1 to `high` characters, no blanks around it, nothing invisible in it.
+    """Declare a text typed by a person: 1 to `high` characters, no blanks at its ends, no invisible characters.
 
-    Line feeds are allowed with `lines`. Refused are control characters, half surrogate pairs (they have no
-    UTF-8), and the marks that turn the direction of writing: with them a name can be made to look like
-    another one.
+    Line feeds are allowed with `lines`. Refused are control characters, lone surrogates (they have no UTF-8 form), and
+    marks that change the direction of writing: with them a name can be made to look like another one.
     """
     invisible = _INVISIBLE.replace("\\n", "") if lines else _INVISIBLE
     return Text(
@@ -274,7 +270,7 @@ def words(high: int, need: Need = Need.VALUE, *, lines: bool = False) -> Text:
 
 
 def day(need: Need = Need.VALUE) -> Day:
-    """Declare a date from FIRST_DAY on (text of this form sorts as the days do)."""
+    """Declare a date from FIRST_DAY on (dates in this form sort as text)."""
     return Day(need, validate.Range(min=FIRST_DAY, error="date-too-early {min}"))
 
 

@@ -1,10 +1,10 @@
-"""Every reason for refusing something, in words: code -> an Indonesian and an English sentence.
+"""The sentences of every refusal: code -> an Indonesian and an English sentence.
 
-A sentence names the field, what was written, the rule, and the remedy, for a cadre with a tablet in her hand.
-What was written is repeated only where it cannot be personal: reasons are stored and logged in the clear, a
-child's name is not. So a value is shown for a field that is not PERSONAL, and then only a number of at most
-nine digits, a date or time, a UUID, true, false, or at most two letters: somebody may have typed a NIK where
-a weight belongs.
+A sentence names the field, what was written, the rule, and the remedy, for a cadre with a tablet.
+
+What was written is repeated only if it cannot be personal, for reasons are stored and logged unencrypted. So a value is
+shown only for a field that is not `personal`, and only if it is a number of at most nine digits, a date or time, a UUID,
+true, false, or at most two letters: somebody may have typed a NIK into the field of a weight.
 """
 
 import json
@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 MAX_REASONS: Final = 20
-"""Reasons told of one change. Beyond these it is broken altogether, and a receipt must stay small."""
+"""Most reasons given for one change, so that a receipt stays small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a value cannot be accepted.
 
-    `path` names the field from the change (or batch) inward, with dots; "" is the whole. `code` is a word
-    that programs may rely on. `value` is what was written, null where it is not a short and harmless scalar.
-    `id` and `en` are sentences.
+    `path` is the path of the field within the change (or batch), with dots; "" is the whole. `code` is a word that
+    programs may rely on. `value` is what was written, null unless it is short and surely not personal. `id` and `en` are
+    sentences.
     """
 
     path: str
@@ -33,16 +33,14 @@ class Reason:
     en: str
 
     def wire(self) -> dict[str, Any]:
-        """Write it as it travels in a receipt."""
+        """Write it as it is sent in a receipt."""
         return asdict(self)
 
 
 class Words(NamedTuple):
-    """A rule and its remedy, in both languages. `{0}` and `{1}` are the rule's limits, `{unit}` the field's
-    unit.
+    """A rule and its remedy, in both languages. `{0}` and `{1}` are the rule's limits, `{unit}` the field's unit.
 
-    Without a remedy, or in a field that no person fills in, only the app's maker can help, and the sentence
-    says so.
+    Without a remedy, or for a field that no person fills in, the sentence says that it is a fault of the app.
     """
 
     rule_id: str
@@ -378,7 +376,7 @@ UNITS: Final = {
     "mm": ("milimeter", "millimetres", 10, "sentimeter", "centimetres"),
     "weeks": ("minggu", "weeks", 1, "", ""),
 }
-"""By the ending of a field's name: what is written, and the unit it is usually confused with."""
+"""By the ending of a field's name: its unit, the factor to the unit usually confused with it, and that unit."""
 
 UNIT_REMEDIES: Final = {
     "g": (
@@ -391,7 +389,7 @@ UNIT_REMEDIES: Final = {
     ),
 }
 
-_HARMLESS: Final = re.compile(
+_NOT_PERSONAL: Final = re.compile(
     r"(?!.*[0-9]{9})[0-9.,+-]{1,10}\Z|\w{1,2}\Z"  # a number or a date; a letter such as L or P
     r"|[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,6})?Z\Z"
     r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z"
@@ -401,18 +399,18 @@ _UUID: Final = re.compile(r"(?:hub:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}
 
 
 def reason(path: str, code: str, value: object, *limits: str) -> Reason:
-    """Put a refusal into words.
+    """Make the sentences of a refusal.
 
     Parameters
     ----------
-    path : of the field, with dots; parts that a stranger made up are replaced by "?"
+    path : of the field, with dots; parts that are not names of ours are replaced by "?"
     code : a key of WORDS
-    value : what was written there; shown only if it is harmless
-    limits : what the rule's words name as {0} and {1}
+    value : what was written there; shown only if it cannot be personal
+    limits : of the rule, for {0} and {1}
     """
-    path = ".".join(map(_harmless_name, path.split("."))) if path else ""
+    path = ".".join(map(_safe_name, path.split("."))) if path else ""
     label = _label(path)
-    shown = None if label.personal or code == "unknown-field" else _harmless(value)
+    shown = None if label.personal or code == "unknown-field" else _unless_personal(value)
     words = WORDS[code]
     unit = path.rpartition("_")[2]
     names = UNITS.get(unit, ("", "", 1, "", ""))
@@ -431,11 +429,11 @@ def reason(path: str, code: str, value: object, *limits: str) -> Reason:
 
 
 def reasons_of(messages: Mapping[Any, Any], value: object) -> list[Reason]:
-    """Put the errors of a schema into words.
+    """Make the reasons of a schema's errors.
 
     Parameters
     ----------
-    messages : as `Schema.validate` gives them; each a code and its limits
+    messages : as `Schema.validate` returns them; each a code and its limits
     value : what was validated
 
     Returns
@@ -443,10 +441,10 @@ def reasons_of(messages: Mapping[Any, Any], value: object) -> list[Reason]:
     list of Reason, sorted by path and code; at most MAX_REASONS, the last saying how many more there are
     """
     found = sorted({(path, message) for path, message in _flat(messages, ())})
-    told = found if len(found) <= MAX_REASONS else found[: MAX_REASONS - 1]
-    reasons = [_worded(path, message, value) for path, message in told]
-    if len(told) < len(found):
-        reasons.append(reason("", "more-reasons", None, str(len(found) - len(told))))
+    shown = found if len(found) <= MAX_REASONS else found[: MAX_REASONS - 1]
+    reasons = [_worded(path, message, value) for path, message in shown]
+    if len(shown) < len(found):
+        reasons.append(reason("", "more-reasons", None, str(len(found) - len(shown))))
     return reasons
 
 
@@ -475,7 +473,7 @@ def _inside(value: Any, name: str) -> Any:
 
 
 def _label(path: str) -> Label:
-    """Find what a field is called: by its name and its parent's, by its name, else by its path."""
+    """Return a field's label: by its parent's and its own name, by its own name, else by its path."""
     parts = path.split(".")
     known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
     if known or not path:
@@ -483,26 +481,26 @@ def _label(path: str) -> Label:
     return Label(f"Bagian “{path}”", f"The part “{path}”", typed=False)
 
 
-NOBODYS_FAULT: Final = frozenset(
+NOT_THE_APPS_FAULT: Final = frozenset(
     {
         *("schema-too-new", "post-unknown", "tablet-revoked", "child-erased", "child-restricted"),
         *("not-on-screen", "not-in-conflict", "in-conflict"),
     }
 )
-"""What is no fault of the app, though no person filled the field in: its own remedy is told."""
+"""Refusals that are not the app's fault though no person filled the field in: their own remedy is given."""
 
 
 def _remedies(words: Words, label: Label, code: str, unit: str) -> tuple[str, str]:
     if code in ("out-of-range", "not-whole-number") and unit in UNIT_REMEDIES:
         return UNIT_REMEDIES[unit]
     wrong_kind = code in ("not-object", "not-list", "not-text", "not-yes-no")
-    if words.remedy_id and (code in NOBODYS_FAULT or label.typed) and not wrong_kind:
+    if words.remedy_id and (code in NOT_THE_APPS_FAULT or label.typed) and not wrong_kind:
         return words.remedy_id, words.remedy_en
     return APP_FAULT.remedy_id, APP_FAULT.remedy_en
 
 
 def _slip(names: tuple[str, str, int, str, str], value: Any, limits: tuple[str, ...]) -> tuple[str, str]:
-    """Say which unit was probably meant, where the number fits in it."""
+    """Return a sentence about the unit that was probably meant, if the number is in range in that unit."""
     unit_id, unit_en, factor, other_id, other_en = names
     low, high = map(int, limits)
     if low <= value * factor <= high:
@@ -520,16 +518,16 @@ def _slip(names: tuple[str, str, int, str, str], value: Any, limits: tuple[str, 
     return "", ""
 
 
-def _harmless_name(name: str) -> str:
+def _safe_name(name: str) -> str:
     return name if _NAME(name) or _UUID(name) else "?"
 
 
-def _harmless(value: object) -> str | int | float | bool | None:
+def _unless_personal(value: object) -> str | int | float | bool | None:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
         return value if abs(value) < 1_000_000_000 else None  # false for NaN too
-    return value if isinstance(value, str) and _HARMLESS(value) else None
+    return value if isinstance(value, str) and _NOT_PERSONAL(value) else None
 
 
 def _text(value: str | int | float | bool) -> str:

@@ -1,7 +1,7 @@
-"""What tablets and server agree on. PURE: no I/O, no clock, no randomness, no globals; but
-for `sync_protocol.client`, the reference client, which nothing here knows.
+"""What tablets and server agree on. PURE: no I/O, no clock, no randomness, no globals. The one exception is
+`sync_protocol.client`, the reference client, which nothing else here imports.
 
-The public names are here; every module is private. A stranger's client needs `docs/protocol.md`, not this package.
+The public names are here; every module is private. A client in another language is written from `docs/protocol.md`.
 """
 
 from sync_protocol._canonical import MAX_SAFE_INTEGER, TAG_LENGTH, canonical, digest

@@ -1,9 +1,9 @@
-"""One byte form of a message, for hashing and signing: JSON as RFC 8785 (JCS) has it.
+"""The canonical bytes of a message, for hashing and signing: JSON as RFC 8785 (JCS) prescribes it.
 
 Keys sorted by UTF-16 code units, no white space, UTF-8, numbers as ECMAScript prints them, so that a browser's
 `JSON.stringify` over keys in the order of its own `sort()` gives the same bytes. Our own messages hold whole numbers only;
-fractions are written too, so that a wrong value from a foreign client can still be hashed, signed, taken in order and
-set aside (quarantined) instead of blocking its queue.
+fractions are written too, so that an invalid value from another client can still be hashed, signed, taken in order and
+quarantined, instead of blocking that client's queue.
 """
 
 import base64
@@ -18,7 +18,7 @@ import orjson
 from sync_protocol._errors import RemoteProtocolError
 
 MAX_SAFE_INTEGER = 2**53 - 1
-"""Whole numbers beyond this are not exact in a browser."""
+"""Larger whole numbers are not exact in a browser."""
 
 TAG_LENGTH = 16
 """Characters of a hash that a context or a published vector carries: 96 bits, enough to tell a restored or cloned
@@ -26,7 +26,7 @@ device's change from the one held; the ledger keeps the whole hash."""
 
 
 def canonical(value: Any) -> bytes:
-    """Give the canonical bytes of a JSON value.
+    """Return the canonical bytes of a JSON value.
 
     Parameters
     ----------
@@ -39,30 +39,30 @@ def canonical(value: Any) -> bytes:
     Raises
     ------
     RemoteProtocolError
-        `value-not-canonical` for NaN, infinities, lone surrogates, nesting without end, or a type JSON does not have (but a
-        UUID is written as text, and an enum as its value).
+        `value-not-canonical` for NaN, infinities, lone surrogates, nesting that is too deep, or a type that JSON does not
+        have (but a UUID is written as text, and an enum as its value).
     """
     try:
-        written = orjson.dumps(value, None, _PLAINLY)
+        written = orjson.dumps(value, None, _ORJSON_OPTIONS)
     except TypeError:
         # not plain: a named tuple, a lone surrogate, a set; the standard writer takes it or says why not
-        return _carefully(value)
+        return _standard(value)
     suspect = not written.isascii() or type(value) in (int, float) or _SUSPECT.search(written)
-    return _carefully(value) if suspect and _needs_care(value) else written
+    return _standard(value) if suspect and _needs_care(value) else written
 
 
-_PLAINLY = (
+_ORJSON_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 _SUSPECT = re.compile(rb"[:,\[]-?[0-9]+(?:[.eE]|(?<=[0-9]{16}))|[:,\[]null")
-"""What a fraction, a number beyond MAX_SAFE_INTEGER or what is no number (orjson writes it as null) looks like in JSON text
-(or, rarely, a part of a text: then we look). It spares a walk through every value of nearly every message."""
+"""How a fraction, a number beyond MAX_SAFE_INTEGER or a non-finite number (orjson writes null) looks in JSON text. A string
+may look like one, too; then every value is examined. This saves examining the values of nearly every message."""
 
 
-def _carefully(value: Any) -> bytes:
+def _standard(value: Any) -> bytes:
     try:
         text = _slow(value) if _needs_care(value) else _ENCODER.encode(value)
         return text.encode()
@@ -74,7 +74,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def _needs_care(value: Any) -> bool:
-    """Say whether another writer might differ: in numbers, in keys that are not ASCII, or not even text."""
+    """Say whether orjson may write a value differently: numbers, keys that are not ASCII, keys that are not text."""
     kind = type(value)
     if kind is dict:
         if not all(map(_is_text, value)) or not "".join(value).isascii():
@@ -82,10 +82,10 @@ def _needs_care(value: Any) -> bool:
         value = value.values()
     elif kind is not list and kind is not tuple:
         return kind is float or (kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
-    return not _HARMLESS.issuperset(map(type, value)) and any(map(_needs_care, value))
+    return not _WRITTEN_ALIKE.issuperset(map(type, value)) and any(map(_needs_care, value))
 
 
-_HARMLESS = frozenset((str, bool, type(None)))
+_WRITTEN_ALIKE = frozenset((str, bool, type(None)))
 
 
 def _is_text(key: Any) -> bool:
@@ -93,7 +93,7 @@ def _is_text(key: Any) -> bool:
 
 
 def _utf16(key: Any) -> bytes:
-    """Give the sort key of RFC 8785 section 3.2.3; code points would put U+1F600 after U+FB33, code units do not."""
+    """Return the sort key of RFC 8785 section 3.2.3: by code units U+1F600 comes before U+FB33, by code points after."""
     if not isinstance(key, str):
         raise RemoteProtocolError("value-not-canonical", f"a key must be text, not {type(key).__name__}")
     return key.encode("utf-16-be", "surrogatepass")
@@ -134,7 +134,7 @@ def _number(value: float) -> str:
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
     point = len(whole) + int(exponent.partition("e")[0])
-    point -= len(whole + fraction) - len(digits)  # zeros taken off the front
+    point -= len(whole + fraction) - len(digits)  # leading zeros removed
     digits = digits.rstrip("0")
     count = len(digits)
     if count <= point <= 21:
@@ -148,5 +148,5 @@ def _number(value: float) -> str:
 
 
 def digest(value: Any) -> str:
-    """Give the SHA-256 of the canonical bytes: base64url without padding, 43 characters."""
+    """Return the SHA-256 of the canonical bytes: base64url without padding, 43 characters."""
     return base64.urlsafe_b64encode(hashlib.sha256(canonical(value)).digest())[:43].decode()

@@ -1,4 +1,4 @@
-"""Two errors for two guilty parties; neither knows of HTTP."""
+"""Two errors: the caller broke a rule, or the peer did. Neither knows of HTTP."""
 
 
 class ProtocolError(Exception):
@@ -11,8 +11,8 @@ class ProtocolError(Exception):
 
 
 class LocalProtocolError(ProtocolError):
-    """We broke the rule: the caller asked for something that must never be sent or stored."""
+    """The caller broke the rule: it asked for something that must never be sent or stored."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke the rule: what it sent cannot be understood or believed."""
+    """The peer broke the rule: what it sent cannot be understood, or must not be trusted."""

@@ -1,16 +1,16 @@
-"""The state of a record is a fold of the set of its changes. The heart; every rule of merging stands here.
+"""The state of a record is a fold over the set of its changes. All rules of merging are here.
 
 1. The live values of a register are those changes that touch it and that no other change touching it *covers*.
 2. A change covers another if its context names the other's actor with at least the other's counter, **and** the server
-   holds the very change that the entry names, same tag. An entry that names anything else covers nothing. (A quarantined
-   change counts as held, though it has no values.) Without the second half, a server or tablet restored from a backup
-   makes contexts lie: a number is used twice, and a write that nobody had seen is overwritten.
+   holds the change that the entry names, with the same tag. An entry that names another change covers nothing. (A
+   quarantined change counts as held, though it has no values.) Without the second condition, contexts are wrong once a
+   server or tablet is restored from a backup: a number is used twice, and a write that nobody has seen is overwritten.
 3. A state is published with the newest dots *held*, never with what contexts claim.
-4. Equal values of one register collapse into one sibling; their dots stay.
-5. A record is removed only while the removal covers every other live change of it. An edit that the remover had not
-   seen keeps the record, and a person is asked.
+4. Equal values of one register become one sibling, which keeps the dots of all.
+5. A record is removed only while the removal covers all its other live changes. An edit that the remover had not seen
+   keeps the record, and a person decides.
 
-Arrival order cannot matter, because it is not an input.
+The order of arrival does not matter, because it is not an input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ from sync_protocol._vectors import Dot, Entry, Order, VersionVector
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that is held of one record: its changes, and the dots and tags of its quarantined ones."""
+    """Everything held of one record: its changes, and the dots and tags of its quarantined ones."""
 
     changes: tuple[Change, ...]
     quarantined: tuple[tuple[Dot, str], ...] = ()
 
     def held(self) -> dict[Dot, str]:
-        """Give the tag of every dot held, quarantined ones included."""
+        """Return the tag of every dot held, quarantined ones included."""
         held = {change.dot: change.tag for change in self.changes}
         held.update(self.quarantined)
         return held
@@ -45,7 +45,7 @@ def covers(later: Change, earlier: Change, held: Mapping[Dot, str]) -> bool:
 
 
 def sees(context: VersionVector, dot: Dot, held: Mapping[Dot, str]) -> bool:
-    """Say whether a context is to be believed when it claims to have seen a dot (rule 2)."""
+    """Say whether a context has seen a dot, as far as its claim counts (rule 2)."""
     entry = context.entries.get(dot.actor)
     return (
         entry is not None
@@ -55,7 +55,7 @@ def sees(context: VersionVector, dot: Dot, held: Mapping[Dot, str]) -> bool:
 
 
 def order(one: Change, other: Change, held: Mapping[Dot, str]) -> Order:
-    """Give the causal order of two changes of one record, as far as what is held can show it."""
+    """Return the causal order of two changes of one record, as far as the changes held show it."""
     if one.dot == other.dot and one.hash == other.hash:
         return Order.EQUAL
     after, before = covers(one, other, held), covers(other, one, held)
@@ -65,7 +65,7 @@ def order(one: Change, other: Change, held: Mapping[Dot, str]) -> Order:
 
 
 def fold(history: History) -> RecordState:
-    """Give the state of a record.
+    """Return the state of a record.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def fold(history: History) -> RecordState:
 
 
 def _alone(change: Change, history: History) -> RecordState:
-    """Give the state of a record of one change, as nearly every record is: all of its values are live."""
+    """Return the state of a record of one change (nearly every record): all of its values are live."""
     dots = (change.dot,)
     return RecordState(
         change.kind,
@@ -127,8 +127,8 @@ def outcome_of(change: Change, history: History, state: RecordState | None = Non
 
     Returns
     -------
-    Outcome : SUPERSEDED when none of its values is live, CONFLICT when one of them stands beside a different one or it
-        takes part in a contested removal, MERGED when it is concurrent with some other change, else APPLIED
+    Outcome : SUPERSEDED if none of its values is live, CONFLICT if one of them has a different sibling or the record's
+        removal is contested, MERGED if it is concurrent with another change, else APPLIED
     """
     if len(history.changes) == 1:
         return Outcome.APPLIED

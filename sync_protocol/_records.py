@@ -1,4 +1,4 @@
-"""What travels and what is kept: changes, states, receipts. Frozen; no I/O.
+"""What is sent and stored: changes, states, receipts. Frozen; no I/O.
 
 A `Change` is hashed in two steps: its content (nonce and registers) to a digest, and the header that carries the digest,
 the dot and the previous change's hash to the change's hash. So the chain can be verified after the content, with a
@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 PROTOCOL: Final = 1
 SCHEMA: Final = 1
 FIRST_PREVIOUS: Final = ""
-"""What stands for the previous hash in an actor's first change."""
+"""The previous hash of an actor's first change."""
 
 REGISTERS: Final[Mapping[str, frozenset[str]]] = {
     "child": frozenset(
@@ -42,7 +42,7 @@ REGISTERS: Final[Mapping[str, frozenset[str]]] = {
     "follow_up": frozenset(["task", "result", "note", "removed"]),
     "delivery": frozenset(["aid", "delivered", "evidence", "verified", "note", "removed"]),
 }
-"""Record kinds, and the groups of fields that merge as a whole (design section 3)."""
+"""Record kinds, and their registers: groups of fields that merge as a whole (docs/adr/0002)."""
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "child": (),
@@ -50,7 +50,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "follow_up": ("child", "task"),
     "delivery": ("child", "delivery"),
 }
-"""What the id of a record is made from, in order; a child's is made where the child is first written down."""
+"""What the id of a record is made from, in order; a child's id is made by the device that first records the child."""
 
 _NAMESPACES: Final = {
     "measurement": UUID("6f1d1b0e-6c5b-5f0a-9d5e-3b1c5f6d7a01"),
@@ -60,7 +60,7 @@ _NAMESPACES: Final = {
 
 
 def id_of(kind: str, key: Mapping[str, str]) -> str:
-    """Give the id that a key makes: UUIDv5 of its parts in order, with a slash between, in the namespace of its kind.
+    """Return the id that a key makes: UUIDv5 of its parts in order, with a slash between, in the namespace of its kind.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def id_of(kind: str, key: Mapping[str, str]) -> str:
 
 
 def measurement_id(child_id: str, measured_on: str, source: str) -> str:
-    """Give the id of a child's measurement of a day: UUIDv5, so that two tablets write the *same* record.
+    """Return the id of a child's measurement of a day: UUIDv5, so that two tablets write the *same* record.
 
     Parameters
     ----------
@@ -83,37 +83,37 @@ def measurement_id(child_id: str, measured_on: str, source: str) -> str:
 
 
 def follow_up_id(child_id: str, task: str) -> str:
-    """Give the id of a follow-up: a thing to be done for a child, and what came of it.
+    """Return the id of a follow-up: something to do for a child, and its result.
 
     Parameters
     ----------
-    child_id, task : UUIDs as lower-case text; `task` is made where the follow-up is first written down
+    child_id, task : UUIDs as lower-case text; `task` is made by the device that first records the follow-up
     """
     return id_of("follow_up", {"child": child_id, "task": task})
 
 
 def delivery_id(child_id: str, delivery: str) -> str:
-    """Give the id of an aid to a child: what was promised, and what came.
+    """Return the id of an aid to a child: what was promised, and what was delivered.
 
     Parameters
     ----------
-    child_id, delivery : UUIDs as lower-case text; `delivery` is made where the aid is first written down
+    child_id, delivery : UUIDs as lower-case text; `delivery` is made by the device that first records the aid
     """
     return id_of("delivery", {"child": child_id, "delivery": delivery})
 
 
 def hub_actor(record_id: str) -> str:
-    """Name the server acting for a signed-in person: it counts per record, under the record's lock."""
+    """Name the server as the author of changes to a record: it numbers them per record, under the record's lock."""
     return f"hub:{record_id}"
 
 
 def content_digest(wire: Json) -> str:
-    """Digest what is (or may be) personal in a change: its nonce and its registers, whatever they hold."""
+    """Digest the part of a change that may be personal: its nonce and its registers, valid or not."""
     return digest({"nonce": wire.get("nonce"), "set": wire.get("set")})
 
 
 def header_of(dot: Dot, previous: str, wire: Json, content: str) -> dict[str, Any]:
-    """Give what of a change is chained for ever: everything but its content, and the content's digest."""
+    """Return the part of a change that is chained and never destroyed: all but its content, and the content's digest."""
     header = {**wire, "actor": dot.actor, "counter": dot.counter, "previous": previous, "content": content}
     header.pop("nonce", None)
     header.pop("set", None)
@@ -121,7 +121,7 @@ def header_of(dot: Dot, previous: str, wire: Json, content: str) -> dict[str, An
 
 
 def change_hash(dot: Dot, previous: str, wire: Json) -> str:
-    """Hash a change as it travels, valid or not.
+    """Hash a change as it is sent, valid or not.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def change_hash(dot: Dot, previous: str, wire: Json) -> str:
 class Change:
     """An immutable edit of one record by one author.
 
-    `context` is the record's vector as it was when the form was opened, own unsent changes included.
+    `context` is the record's vector as it was when the form was opened, the author's own unsent changes included.
     `key` is what the record's id is made from (a measurement's child, day and source), the same in all its changes.
     """
 
@@ -167,7 +167,7 @@ class Change:
 
     @classmethod
     def from_wire(cls, dot: Dot, wire: Json, hash_: str) -> "Change":
-        """Read a change that `schemas` has found valid."""
+        """Read a change that `schemas` has found to be valid."""
         return cls(
             dot,
             wire["kind"],
@@ -184,7 +184,7 @@ class Change:
         )
 
     def wire(self) -> dict[str, Any]:
-        """Write it as it travels: dot and previous hash follow from its place in the batch."""
+        """Write it as it is sent: dot and previous hash follow from its place in the batch."""
         return {
             "kind": self.kind,
             "id": self.record_id,
@@ -201,7 +201,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """A live value of a register, with the dots of every change that gave it (equal values collapse, dots stay)."""
+    """A live value of a register, with the dots of all changes that set it (equal values are one sibling)."""
 
     dots: tuple[Dot, ...]
     value: Json
@@ -209,7 +209,7 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True)
 class RecordState:
-    """What a record is: a pure function of the set of its changes. One sibling is the value; several are a conflict."""
+    """The state of a record, a pure function of its set of changes. One sibling is the value; several are a conflict."""
 
     kind: str
     record_id: str
@@ -226,15 +226,15 @@ class RecordState:
         return tuple(sorted(name for name, siblings in self.registers.items() if len(siblings) > 1))
 
     def value(self, register: str) -> Json | None:
-        """Give the value of a register, None when it was never set, or is in conflict."""
+        """Return the value of a register; None if it was never set or is in conflict."""
         siblings = self.registers.get(register, ())
         return siblings[0].value if len(siblings) == 1 else None
 
     def wire(self) -> dict[str, Any]:
         """Write `{"vector": …, "set": …}` and the marks that are true.
 
-        A register is its bare value where its one sibling has exactly the vector's dots (nearly always), else a list of
-        `{"dots": …, "value": …}`: short on the wire, and nothing lost.
+        A register is written as its bare value if its one sibling has exactly the vector's dots (nearly always), else as a
+        list of `{"dots": …, "value": …}`: short, and without loss.
         """
         whole = tuple(sorted(Dot(actor, entry.counter) for actor, entry in self.vector.items()))
         registers: dict[str, Any] = {}
@@ -262,7 +262,7 @@ class RecordState:
         return cls(kind, record_id, key, vector, registers, **marks)
 
     def canonical(self) -> bytes:
-        """Give the bytes by which two states are the same."""
+        """Return the canonical bytes; equal for equal states."""
         return canonical({"kind": self.kind, "id": self.record_id, "key": dict(self.key), **self.wire()})
 
 
@@ -270,7 +270,7 @@ MARKS: Final = ("removed", "removal_contested", "incomplete")
 
 
 class Outcome(Enum):
-    """What became of one change. The sum over a batch is what was received, always."""
+    """What became of one change. Over a batch, the outcomes always add up to the number of changes received."""
 
     APPLIED = "applied"
     MERGED = "merged"
@@ -281,7 +281,7 @@ class Outcome(Enum):
 
 
 class ReceiptStatus(Enum):
-    """What became of the batch. Only an accepted one stored anything of its changes."""
+    """What became of the batch. Changes are stored only of an accepted one."""
 
     ACCEPTED = "accepted"
     GAP = "gap"
@@ -290,7 +290,7 @@ class ReceiptStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """The receipt of one change: its counter, its outcome, and why if it needs an answer."""
+    """The receipt of one change: its counter, its outcome, and the reasons if it was quarantined."""
 
     counter: int
     outcome: Outcome
@@ -301,7 +301,7 @@ class Item:
 class Receipt:
     """The server's answer to one batch, built from committed rows and stored byte for byte.
 
-    `wanted` is the counter that the server takes next from this tablet; after a gap the tablet goes on from there.
+    `wanted` is the counter that the server expects next from this tablet; after a gap the tablet continues from there.
     """
 
     batch_id: str
@@ -326,7 +326,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One change as it lies in a tablet's chain, valid or not: its dot, the hash before it, its bytes' meaning, its hash."""
+    """One change in its author's chain, valid or not. `content` is the digest of its content; `wire` the change as sent."""
 
     dot: Dot
     previous: str
@@ -336,7 +336,7 @@ class Link:
 
 
 def chain(tablet_id: str, first: int, previous: str, changes: Sequence[Json]) -> list[Link]:
-    """Number and hash the changes of a batch, whatever they hold.
+    """Number and hash the changes of a batch, valid or not.
 
     Parameters
     ----------

@@ -1,14 +1,14 @@
-"""A tablet without I/O: what it holds, what it shows, what it sends, and what it makes of an answer.
+"""A tablet without I/O: what it holds, shows and sends, and how it takes in an answer.
 
 The caller owns the network, the clock, randomness, the key and the disk: it asks for a batch, signs and sends it, and
 hands the answer back. Rules kept here:
 
-- A change's context is what stood in view **when its form was opened**, the tablet's own unsent changes included.
-- A batch once made is sent again, the same bytes, until it is answered; a change leaves the outbox only on its receipt.
-- What the server publishes is laid under the tablet's own changes that it does not contain yet; the tablet never folds.
-- Acknowledged changes are kept (the caller forgets them after 90 days), for a server that was restored from a backup.
-- Of a child whose data was erased at a parent's request nothing stays but counters and hashes, which the chain needs. Should
-  a restored server want such a change again, the device enrols anew and numbers what it still has.
+- A change's context is what was shown **when its form was opened**, the tablet's own unsent changes included.
+- A batch is sent again, the same bytes, until it is answered; a change leaves the outbox only with its receipt.
+- The tablet shows the published state with its own changes laid over it that the state does not contain yet; it never folds.
+- Acknowledged changes are kept (the caller forgets them after 90 days), for a server that is restored from a backup.
+- Of a child whose data was erased at a parent's request only counters and hashes are kept, which the chain needs. If a
+  restored server wants such a change again, the device enrols anew and numbers again what it still has.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,6 +17,7 @@ from typing import Any
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
+from sync_protocol._overlay import laid_over
 from sync_protocol._records import (
     FIRST_PREVIOUS,
     PROTOCOL,
@@ -28,7 +29,6 @@ from sync_protocol._records import (
     Receipt,
     ReceiptStatus,
     RecordState,
-    Sibling,
     change_hash,
     id_of,
 )
@@ -40,13 +40,13 @@ Ref = tuple[str, str]
 MAX_CHANGES = 200
 MAX_BYTES = 256 * 1024
 _ROOM_FOR_THE_REST = 2048
-"""Bytes of a batch beside its changes."""
+"""Bytes of a batch besides its changes."""
 _MOST_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A record opened for editing: what its author had in view, fixed at that moment."""
+    """A record opened for editing, with what its author saw at that moment (`context`)."""
 
     kind: str
     record_id: str
@@ -56,7 +56,7 @@ class Form:
 
 @dataclass(slots=True)
 class Logged:
-    """A change of this tablet, and what the server has said of it so far."""
+    """A change of this tablet, and what the server has answered to it so far."""
 
     change: Change
     previous: str
@@ -65,7 +65,7 @@ class Logged:
 
     @property
     def erased(self) -> bool:
-        """Say whether nothing is left of it but what the chain needs: whatever was written sets something."""
+        """Whether only what the chain needs is left of it. Every change as written sets a register."""
         return not self.change.registers
 
 
@@ -78,7 +78,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Resending:
-    """The server wants an earlier counter than was offered (it was restored): the changes from there are unsent again."""
+    """The server wants an earlier counter than was offered (it was restored): the changes from there wait again."""
 
     wanted: int
 
@@ -113,7 +113,7 @@ class Replica:
     app : name and version of the app, written into every change
 
     Its other fields are plain data to be stored with it; `past` are acknowledged changes of this device's closed enrolments,
-    kept as long as its own in case the server is restored to before them.
+    kept as long as its own, in case the server is restored to a time before them.
     """
 
     district: str
@@ -144,12 +144,12 @@ class Replica:
         return self._open("child", child_id, {})
 
     def open_measurement(self, child_id: str, measured_on: str, source: str = "cadre") -> Form:
-        """Open the one record that a child's measurement of that day and source is, made or not yet made."""
+        """Open the record of a child's measurement of a day and source, whether it exists yet or not."""
         key = {"child": child_id, "measured_on": measured_on, "source": source}
         return self._open("measurement", id_of("measurement", key), key)
 
     def open_follow_up(self, child_id: str, task: str) -> Form:
-        """Open something that is to be done for a child; `task` is its UUID, a new UUIDv7 for a new one."""
+        """Open a follow-up of a child; `task` is its UUID, a new UUIDv7 for a new one."""
         key = {"child": child_id, "task": task}
         return self._open("follow_up", id_of("follow_up", key), key)
 
@@ -165,11 +165,11 @@ class Replica:
     def write(
         self, form: Form, registers: Mapping[str, Json], *, author: str, recorded_at: str, nonce: str
     ) -> Change:
-        """Number, chain and keep a change. When this returns and the caller has stored it, it is saved.
+        """Number, chain and keep a change. It is saved once this has returned and the caller has stored the replica.
 
         Parameters
         ----------
-        form : as opened; its context is used however long ago that was
+        form : as opened, however long ago
         registers : the groups of fields that the author set, whole
         author, recorded_at : who, and the tablet's clock (RFC 3339, UTC)
         nonce : 16 random bytes, base64url without padding
@@ -200,14 +200,14 @@ class Replica:
     # -- what the tablet shows ------------------------------------------------------------------
 
     def view(self, ref: Ref) -> RecordState | None:
-        """Give a record as this tablet knows it: the pulled state under its own changes; None if it knows of none."""
+        """Return a record as this tablet knows it: the pulled state with its own changes laid over it; None if unknown."""
         state = self.base.get(ref)
         seen = state.vector.entries.get(self.tablet_id, Entry(0, "")).counter if state else 0
         for logged in self.log[max(seen - self.forgotten, 0) :]:
             change = logged.change
             refused = logged.item is not None and logged.item.outcome is Outcome.QUARANTINED
             if (change.kind, change.record_id) == ref and not (refused or logged.erased):
-                state = _laid_over(state, change)
+                state = laid_over(state, change)
         return state
 
     def unanswered(self) -> list[Logged]:
@@ -215,7 +215,7 @@ class Replica:
         return [logged for logged in self.log if logged.item is None]
 
     def in_question(self) -> list[Logged]:
-        """Changes that the server set aside and that no later change of their record on this tablet replaces."""
+        """Changes that the server quarantined, unless a later change of this tablet to the same record replaces them."""
         later: set[Ref] = set()
         asked = []
         for logged in reversed(self.log):
@@ -231,13 +231,13 @@ class Replica:
     def next_batch(
         self, batch_id: str, sent_at: str, *, max_changes: int = MAX_CHANGES, max_bytes: int = MAX_BYTES
     ) -> dict[str, Any]:
-        """Give the batch to send: the pending one again, the same, or a new one (of no changes when all are sent).
+        """Return the batch to send: the pending one again, unchanged, or a new one (without changes if all are sent).
 
         Parameters
         ----------
         batch_id : UUIDv7, used if a new batch is made
         sent_at : the tablet's clock (RFC 3339, UTC)
-        max_changes, max_bytes : the server's limits, or less on a poor line
+        max_changes, max_bytes : the server's limits, or less on a poor connection
         """
         if self.pending is None:
             self.pending = self._batch(batch_id, sent_at, self.sent_up_to, max_changes, max_bytes)
@@ -251,10 +251,10 @@ class Replica:
         max_changes: int = MAX_CHANGES,
         max_bytes: int = MAX_BYTES,
     ) -> list[dict[str, Any]]:
-        """Give everything that is not acknowledged as batches for somebody else to carry, in order; none when all is.
+        """Return everything not acknowledged as batches for somebody else to carry, in order; none if all is acknowledged.
 
-        What the tablet sends itself is not touched: whatever comes second is a duplicate. The receipts are taken with
-        `receive_carried` whenever they come, if they come.
+        The tablet still sends the same changes itself: whichever arrives second is a duplicate. The receipts are taken with
+        `receive_carried` whenever they arrive, if they do.
 
         Parameters
         ----------
@@ -308,7 +308,7 @@ class Replica:
         }
 
     def _tally(self) -> dict[str, int]:
-        """Count the measurements written here of each day of which something is not acknowledged yet."""
+        """Count the measurements made here, for each day of which something is not answered yet."""
         open_days = {e.change.key["measured_on"] for e in self.unanswered() if "measured_on" in e.change.key}
         if not open_days:
             return {}
@@ -319,7 +319,7 @@ class Replica:
         }
         return {day: sum(on == day for on, _ in written) for day in sorted(open_days)[-_MOST_DAYS:]}
 
-    # -- what the tablet makes of an answer -----------------------------------------------------
+    # -- what the tablet does with an answer ----------------------------------------------------
 
     def receive(self, answer: Json, received_at: str) -> list[Event]:
         """Take in the answer to the pending batch.
@@ -344,8 +344,8 @@ class Replica:
         self.pending = None
         self.token = answer["token"]
         if self.incarnation and self.incarnation != answer["incarnation"]:
-            # The server was restored: what it knew since may be gone, so pull from the start; and forget nothing until that
-            # is done, for the view may show it from nowhere else.
+            # The server was restored and may have lost what it knew since: pull from the start, and forget nothing until
+            # that is done, for a change may be stored nowhere else.
             self.cursor, self.pulled_at = 0, ""
             self.incarnation = answer["incarnation"]
             return [self._settle(receipt, received_at)]
@@ -358,16 +358,18 @@ class Replica:
         return [settled, self._take(answer["pull"], received_at)]
 
     def receive_carried(self, receipt: Receipt, received_at: str) -> Event | None:
-        """Take the receipt of a batch that was carried, in any order; None for one that tells nothing (any more).
+        """Take the receipt of a carried batch, in any order; None if it has no effect (any more).
 
         Parameters
         ----------
-        receipt : as unsealed by the caller, who knows by that that the server wrote it
+        receipt : unsealed by the caller, which proves that the server wrote it
         received_at : the tablet's clock
         """
         if self.carried.pop(receipt.batch_id, None) is None:
             return None
-        if receipt.status is ReceiptStatus.GAP:  # one before it was not delivered: nothing of this was stored
+        if (
+            receipt.status is ReceiptStatus.GAP
+        ):  # an earlier batch has not arrived: nothing of this one was stored
             return None
         return self._settle(receipt, received_at)
 
@@ -375,7 +377,7 @@ class Replica:
         if receipt.status is ReceiptStatus.NEW_EPOCH_REQUIRED:
             return NewEpochRequired(receipt.wanted)
         if receipt.status is ReceiptStatus.GAP and not self._keeps_from(receipt.wanted):
-            # The server lost more than is kept here: what is left is numbered anew.
+            # The server has lost more than is kept here: what is left must be numbered again.
             return NewEpochRequired(receipt.wanted)
         if receipt.status is ReceiptStatus.GAP:
             self.sent_up_to = receipt.wanted - 1
@@ -398,12 +400,12 @@ class Replica:
         return Answered(receipt)
 
     def _keeps_from(self, counter: int) -> bool:
-        """Say whether every change from a counter on is here, and what was written in it."""
+        """Say whether every change from a counter on is kept here, with its content."""
         place = counter - self.forgotten - 1
         return place >= 0 and not any(logged.erased for logged in self.log[place:])
 
     def _erase(self, children: Collection[str]) -> None:
-        """Empty what the server has answered of children whose data was erased; what it has not, it will set aside."""
+        """Empty the answered changes of erased children; the server will quarantine those it has not answered yet."""
         for logged in self.log[: max(self.sent_up_to - self.forgotten, 0)]:
             if _child_of(logged.change.kind, logged.change.record_id, logged.change.key) in children:
                 logged.change = _emptied(logged.change)
@@ -413,8 +415,8 @@ class Replica:
     def _continued_elsewhere(self, pull: Json) -> bool:
         """Say whether a pulled record names a change of this enrolment that is not in this log: a clone wrote it.
 
-        Such a state must not be taken: the view would hold the clone's changes for this device's own of the same
-        numbers and hide those, and their author would then overwrite them unseen.
+        Such a state must not be taken: the view would take the clone's changes for this device's own of the same numbers and
+        hide those, and their author would then overwrite them unseen.
         """
         drawers = (pull[name].values() for name in ("measurements", "follow_ups", "deliveries"))
         of_children = (rows for drawer in drawers for rows in drawer)
@@ -430,7 +432,7 @@ class Replica:
         refs: list[Ref] = []
         if (
             self.cursor == 0
-        ):  # from the start: what a restored server does not publish any more is not at this post
+        ):  # from the start: what a restored server does not publish is not at this post any more
             self.base.clear()
         for child in pull["children"]:
             refs.append(("child", child["id"]))
@@ -465,9 +467,9 @@ class Replica:
     # -- once in a while ------------------------------------------------------------------------
 
     def forget(self, acknowledged_before: str) -> int:
-        """Drop the oldest acknowledged changes, and say how many (times as text: RFC 3339, UTC, compare in order).
+        """Drop the oldest acknowledged changes, and return how many (times are RFC 3339 text in UTC, which sorts).
 
-        What was acknowledged after the last finished pull stays, because the view shows it from nowhere else.
+        What was acknowledged after the last finished pull is kept: no pulled state contains it yet.
         """
         count = 0
         for logged in self.log[:-1]:
@@ -483,11 +485,11 @@ class Replica:
         return count
 
     def kept_tags(self) -> tuple[int, list[str]]:
-        """Give what a server needs to find `common`: the counter of the oldest change kept, and the tags from there on."""
+        """Return what a server needs to find `common`: the counter of the oldest change kept, and the tags from there on."""
         return self.forgotten + 1, [logged.change.tag for logged in self.log]
 
     def enrol_anew(self, tablet_id: str, common: int) -> "Replica":
-        """Give the replica of a new enrolment of this device, with what the server does not hold numbered again.
+        """Return the replica of a new enrolment of this device, in which what the server does not hold is numbered again.
 
         Parameters
         ----------
@@ -496,8 +498,8 @@ class Replica:
 
         Returns
         -------
-        Replica : in the contexts, this device's own renumbered changes have their new names and everything else
-            stays, so that no context claims what its author did not see
+        Replica : in the contexts, this device's renumbered changes have their new names and everything else is unchanged,
+            so that no context claims what its author did not see
         """
         place = max(common - self.forgotten, 0)
         changes = [logged.change for logged in self.log[place:] if not logged.erased]
@@ -506,8 +508,8 @@ class Replica:
         return new
 
     def enrol_afresh(self, tablet_id: str) -> "Replica":
-        """Give the replica of a new enrolment where the server knows none of the old ones: it was restored to before them,
-        and a person made a code. Everything that is kept is numbered again, that of closed enrolments too.
+        """Return the replica of a new enrolment (with a code) for a server that was restored to a time before all the old
+        ones. Everything that is kept is numbered again, also that of closed enrolments.
 
         Parameters
         ----------
@@ -534,9 +536,9 @@ class Replica:
         kept: Sequence[Logged],
         tablet_id: str,
     ) -> VersionVector:
-        """Rewrite a context: what it names of this record's renumbered changes gets its new name, and beside it the newest
-        one of that enrolment that keeps its name stays. A new name claims everything before it too, so it is given only if
-        all of that was in view; of two enrolments that need not be so."""
+        """Rewrite a context: a renumbered change of this record gets its new name; beside it, the newest change of the old
+        enrolment that keeps its name stays. A new name claims all changes before it too, so it is given only if the context
+        had seen all of them; with changes of two enrolments that need not be so."""
         named = [(old, new) for old, new in renamed if change.context.get(old.dot.actor) == old.entry]
         if not named:
             return change.context
@@ -551,7 +553,7 @@ class Replica:
         return VersionVector(entries)
 
     def _newest_kept(self, change: Change, kept: Sequence[Logged]) -> Entry | None:
-        """Give the newest change of this enrolment to a record that keeps its name."""
+        """Return the newest change of this enrolment to a record that keeps its name."""
         before = [k.change.entry for k in kept if k.change.record_id == change.record_id]
         state = self.base.get((change.kind, change.record_id))
         published = state.vector.get(self.tablet_id) if state else None
@@ -561,17 +563,17 @@ class Replica:
 
 
 def _child_of(kind: str, record_id: str, key: Mapping[str, str]) -> str:
-    """Give the child to whom a record belongs."""
+    """Return the child to whom a record belongs."""
     return record_id if kind == "child" else key["child"]
 
 
 def _emptied(change: Change) -> Change:
-    """Give a change without what was written, by whom and when."""
+    """Return a change without its content, author and time."""
     return replace(change, registers={}, author="", recorded_at="", nonce="")
 
 
 def _kept(logged: Logged) -> dict[str, Any]:
-    """Write down a change that the server holds under the name of an enrolment that is closed."""
+    """Return, as data, a change that the server holds under the name of a closed enrolment."""
     change = logged.change
     return {
         "actor": change.dot.actor,
@@ -580,51 +582,3 @@ def _kept(logged: Logged) -> dict[str, Any]:
         "change": change.wire(),
         "acknowledged_at": logged.acknowledged_at,
     }
-
-
-def _laid_over(state: RecordState | None, change: Change) -> RecordState:
-    """Lay an own change that the server does not hold yet over a state."""
-    if state is None:
-        state = RecordState(change.kind, change.record_id, change.key, NOTHING_SEEN, {})
-    registers = dict(state.registers)
-    for name, value in change.registers.items():
-        kept = _unseen(state.registers.get(name, ()), change, state.vector)
-        same = [s for s in kept if s.value == value]
-        others = [s for s in kept if s.value != value]
-        dots = tuple(sorted({change.dot, *(dot for s in same for dot in s.dots)}))
-        registers[name] = tuple(sorted((*others, Sibling(dots, value)), key=lambda s: s.dots))
-    removed, contested = _removal(state, change, registers)
-    return replace(
-        state,
-        vector=state.vector.seeing(change.dot.actor, change.entry),
-        registers=dict(sorted(registers.items())),
-        removed=removed,
-        removal_contested=contested,
-    )
-
-
-def _unseen(siblings: Sequence[Sibling], change: Change, held: VersionVector) -> list[Sibling]:
-    """Give what a change leaves of siblings: of equal values that several wrote, it replaces only those it had seen."""
-    left = [Sibling(tuple(d for d in s.dots if not _seen(d, change, held)), s.value) for s in siblings]
-    return [sibling for sibling in left if sibling.dots]
-
-
-def _seen(dot: Dot, change: Change, held: VersionVector) -> bool:
-    """Believe a context as the fold will, as far as a vector can tell: other actors' entries must name what is held."""
-    if not change.context.claims(dot):
-        return False
-    entry, newest = change.context[dot.actor], held[dot.actor]
-    return dot.actor == change.dot.actor or newest.counter > entry.counter or newest == entry
-
-
-def _removal(
-    state: RecordState, change: Change, registers: Mapping[str, Sequence[Sibling]]
-) -> tuple[bool, bool]:
-    """Say whether the record is removed, and whether that is contested, with `change` laid over it (merge rule 5)."""
-    reasons = [s for s in registers.get("removed", ()) if s.value.get("reason") is not None]
-    removing = {dot for sibling in reasons for dot in sibling.dots}
-    if not removing or change.dot not in removing:
-        return False, bool(removing)
-    live = {dot for siblings in registers.values() for s in siblings for dot in s.dots}
-    removed = state.removed or all(change.context.claims(dot) for dot in live - removing)
-    return removed, not removed

@@ -1,7 +1,7 @@
-"""Dots, version vectors and the four answers. The brief's "vector clock" is, exactly, a version vector with dots.
+"""Dots, version vectors and causal order. (A "vector clock" of this kind is, exactly, a version vector with dots.)
 
-A vector says "I have seen everything of T up to 7". It is believed only together with the tag of change 7 itself
-(design rule 3), because a restored device or server may use the number 7 for something else.
+A vector says "I have seen every change of T up to 7". It counts only together with the tag of change 7 (merge rule 2),
+because a restored device or server may use the number 7 again for another change.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Order(Enum):
-    """The four answers to "which came first?". Never three: what is not known to be ordered is concurrent."""
+    """The four possible orders of two changes: if neither is known to have come first, they are concurrent."""
 
     EQUAL = "equal"
     BEFORE = "before"
@@ -20,7 +20,7 @@ class Order(Enum):
 
 
 class Dot(NamedTuple):
-    """The name of one change for ever: who made it, and the how-manieth of theirs it is (from 1)."""
+    """The permanent name of one change: who made it, and its number among the changes of that actor (from 1)."""
 
     actor: str
     counter: int
@@ -58,19 +58,19 @@ class VersionVector(Mapping[str, Entry]):
         return len(self.entries)
 
     def claims(self, dot: Dot) -> bool:
-        """Say whether the vector claims to have seen the dot (whether to believe it is the fold's affair)."""
+        """Say whether the vector claims to have seen the dot; whether the claim counts is decided by the fold."""
         entry = self.entries.get(dot.actor)
         return entry is not None and entry.counter >= dot.counter
 
     def seeing(self, actor: str, entry: Entry) -> "VersionVector":
-        """Give this vector with one more change in view; an older one than is in view changes nothing."""
+        """Return this vector with one more change seen; a change older than the newest seen adds nothing."""
         known = self.entries.get(actor)
         if known is not None and known.counter >= entry.counter:
             return self
         return VersionVector({**self.entries, actor: entry})
 
     def order(self, other: "VersionVector") -> Order:
-        """Compare as sets of changes seen. Two entries of one actor with equal counter and unequal tag name
+        """Compare as sets of changes seen. Two entries of one actor with equal counters and different tags come from
         different histories, so neither vector contains the other."""
         mine = any(self._beyond(actor, other) for actor in self.entries)
         theirs = any(other._beyond(actor, self) for actor in other.entries)

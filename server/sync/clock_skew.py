@@ -1,14 +1,14 @@
-"""What a tablet's clock, wrong when it uploaded, may have done to the days that its changes name.
+"""How a tablet's wrong clock may have moved the dates in its changes.
 
-Clocks are never trusted for order; here it is only worked out what a wrong one could have changed: a day of measuring or of
-birth that was taken from the tablet's own calendar. Pure: moments and numbers in, days out.
+Clocks are never trusted for order. This module only works out what a wrong clock can have changed: a date of measurement or
+birth that was taken from the tablet's calendar. Pure: times and numbers in, days out.
 
 Rules kept here:
-- How wrong a clock is, is claimed only as far as it is sure. A batch may have waited for a line, and looks by that as if the
-  clock were behind; it cannot have waited since before the server's last answer to this tablet, whose token it brings.
-- A day is doubted only where the change names the tablet's own day: one that was typed in, for another day, was not read
-  off a clock.
-- What is said of a record depends on its changes, not on the order in which they came.
+- The error of a clock is given only as far as it is certain. A batch may have waited for a connection, which looks as if the
+  clock were slow; it cannot have waited since before the server's last answer to this tablet, whose token it brings.
+- A date is doubted only if the change names the day that the tablet showed: another date was typed in, not taken from the
+  clock.
+- The doubt about a record depends on its set of changes, not on the order in which they came.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,31 +18,31 @@ from typing import Final
 from sync_protocol import Change, Dot, RecordState, hub_actor
 
 NEGLIGIBLE_MS: Final = 60_000
-"""A slow line alone makes so much."""
+"""A slow connection alone causes differences up to this."""
 WRONG_MS: Final = 600_000
-"""From here on a person is told that the tablet's clock is wrong."""
+"""From this difference on, a notice says that the tablet's clock is wrong."""
 RECENT_BIRTH_DAYS: Final = 7
-"""A newborn is registered within days, and "three days ago" is counted back on the tablet's calendar."""
+"""A newborn is registered within days, and the birth date is counted back on the tablet's calendar."""
 
 Day = Callable[[datetime], date]
 
 
-def offset_ms(sent_at: datetime, now: datetime, last_answer_at: datetime, told_at: datetime | None) -> int:
-    """Say by how much a tablet's clock is ahead (behind, if negative) at least.
+def offset_ms(sent_at: datetime, now: datetime, last_answer_at: datetime, clock: datetime | None) -> int:
+    """Return by how much, at least, a tablet's clock is ahead (behind, if negative).
 
     Parameters
     ----------
     sent_at : the tablet's clock when it made the batch
-    now : the server's, when it came
+    now : the server's clock when the batch arrived
     last_answer_at : when the server answered this tablet last, or enrolled it: the batch was made after that
-    told_at : the tablet's clock when it sent the batch, if it told; then nothing is left open
+    clock : the tablet's clock when it sent the batch, if sent; then the result is exact
 
     Returns
     -------
-    int : milliseconds; of all that is possible what is nearest to 0
+    int : milliseconds; of all possible values the one nearest to 0
     """
-    if told_at is not None:
-        return _ms(told_at - now)
+    if clock is not None:
+        return _ms(clock - now)
     at_least, at_most = _ms(sent_at - now), _ms(sent_at - min(last_answer_at, now))
     return at_least if at_least >= 0 else min(at_most, 0)
 
@@ -52,52 +52,52 @@ def _ms(length: timedelta) -> int:
 
 
 def moved_days(change: Change, recorded_at: str, clock_offset_ms: int, day: Day) -> int:
-    """Say by how many days a wrong clock moved the day that a change takes from the tablet's calendar.
+    """Return by how many days a wrong clock moved the date that a change takes from the tablet's calendar.
 
     Parameters
     ----------
     recorded_at : the tablet's clock when the change was made (RFC 3339)
     clock_offset_ms : how far ahead it was
-    day : gives the district's calendar day at a moment
+    day : returns the district's calendar day at a time
 
     Returns
     -------
-    int : what must be added to the day named to have the true one; 0 where the clock has no part in it
+    int : days to add to the date in the change to get the true one; 0 if the date is not from the clock
     """
     if abs(clock_offset_ms) <= NEGLIGIBLE_MS:
         return 0
     at = datetime.fromisoformat(recorded_at)
     try:
         shown, true = day(at), day(at - timedelta(milliseconds=clock_offset_ms))
-    except OverflowError:  # a clock at the end of the calendar
+    except OverflowError:  # beyond the years that a date can have
         return 0
-    return (true - shown).days if _read_off(change, shown) else 0
+    return (true - shown).days if _from_clock(change, shown) else 0
 
 
-def _read_off(change: Change, shown: date) -> bool:
-    """Say whether a change names the day that the tablet showed when it was made, or a birth within the days before it."""
+def _from_clock(change: Change, shown: date) -> bool:
+    """Say whether a change names the day that the tablet showed then, or a birth in the days before it."""
     if change.kind == "measurement":
         return change.key["measured_on"] == shown.isoformat()
     if change.kind != "child":
-        return False  # what came of a follow-up decides no age
+        return False  # the dates of other records do not affect an age
     born_on = change.registers.get("identity", {}).get("born_on")
     return born_on is not None and 0 <= (shown - date.fromisoformat(born_on)).days <= RECENT_BIRTH_DAYS
 
 
 def doubt(state: RecordState, changes: Sequence[Change], days: Mapping[Dot, int]) -> int:
-    """Give by how many days the date of a record may be wrong: the most that any of its changes says.
+    """Return by how many days the date of a record may be wrong: the largest value of any of its changes.
 
-    A birth date is doubted by the changes that gave that very date. Nothing is doubted any more once all that is live was
-    written by the office, whose own clock is the server's.
+    A birth date is doubted because of the changes that gave this date. There is no doubt once all live values were written
+    by the hub, whose clock is the server's.
 
     Parameters
     ----------
     state : the fold of `changes`
-    days : by change, what `moved_days` gave; those of 0 may be left out
+    days : the result of `moved_days` by change; those of 0 may be absent
 
     Returns
     -------
-    int : days to be added to the date; 0 for no doubt
+    int : days to add to the date; 0 for no doubt
     """
     if not days:
         return 0
@@ -107,8 +107,8 @@ def doubt(state: RecordState, changes: Sequence[Change], days: Mapping[Dot, int]
     office = hub_actor(state.record_id)
     if all(dot.actor == office for sibling in live for dot in sibling.dots):
         return 0
-    told = {change.dot for change in changes}
+    dated = {change.dot for change in changes}
     if of_child:
         born = {sibling.value.get("born_on") for sibling in live}
-        told = {c.dot for c in changes if c.registers.get("identity", {}).get("born_on") in born}
-    return max((days[dot] for dot in told & days.keys()), key=lambda d: (abs(d), d), default=0)
+        dated = {c.dot for c in changes if c.registers.get("identity", {}).get("born_on") in born}
+    return max((days[dot] for dot in dated & days.keys()), key=lambda d: (abs(d), d), default=0)

@@ -43,7 +43,7 @@ from server.tabular import cell, csv_text, text_table
 MOST_LETTERS: Final = 50
 """Of one request. A file may hold more: then it is sent in parts."""
 CARRIER: Final = "carrier"
-"""The log's name for whoever brings letters to the endpoint, where nobody signs in."""
+"""The actor in the log for letters brought to the endpoint, which needs no sign-in."""
 
 
 @dataclass(slots=True)

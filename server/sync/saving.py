@@ -50,7 +50,7 @@ def save(
 
     Returns
     -------
-    PendingRows : the rows of the states, from which the assessment goes on
+    PendingRows : the rows of the states, for the assessment that follows
     """
     district = hub.district
     measured = {state.key.get("child") for state in loaded.states.values()}

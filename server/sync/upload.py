@@ -53,7 +53,7 @@ class Upload:
     Parameters
     ----------
     content : digest of the batch
-    clock : the tablet's clock when it sent the batch, if it told
+    clock : the tablet's clock when it sent the batch, if sent
     """
 
     batch: Json
@@ -96,7 +96,7 @@ def exchange(
     message : the decoded JSON body
     size_bytes : of the body as it arrived, for the log
     now : aware
-    clock : the tablet's clock when it sent the batch, if it told; aware. The batch itself may have waited for a connection
+    clock : the tablet's clock when it sent the batch, if sent; aware. The batch itself may have waited for a connection
 
     Returns
     -------
@@ -371,7 +371,7 @@ def _save_tablet(
     token: str,
     offset_ms: int | None,
 ) -> None:
-    """Save how far the tablet's chain is held (`newest`), the token, and what the tablet tells of itself."""
+    """Save how far the tablet's chain is held (`newest`), the token, and what the batch says of the tablet itself."""
     batch = upload.batch
     columns: dict[str, Any] = tablet.token_columns(batch, token)
     if not batch["carried"]:  # a carried batch may be weeks old
@@ -482,8 +482,8 @@ def _take(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPla
 
     def again() -> UploadPlan:  # another was faster: two tablets that make one record, say
         with hub.database.reading() as session:
-            anew = _planned(session, hub, upload, _tablet_of(session, hub, upload, lock=False))
-        return _write(hub, upload, anew)
+            planned = _planned(session, hub, upload, _tablet_of(session, hub, upload, lock=False))
+        return _write(hub, upload, planned)
 
     return retrying(lambda: _write(hub, upload, plan), again)
 

@@ -1,8 +1,8 @@
-"""Answers are looked at before they are believed: a captive portal, a proxy or a fault must not reach the replica.
+"""Checks answers before they are used: what a captive portal, a proxy or a fault sends must not reach the replica.
 
-Shapes are data: a type; a dict of members that must be there (others may be too: a later server may say more); `[shape]` a
-list; `Pair`; `MapOf`; or a function that says whether a value is right. Each check gives the path of the first thing that
-does not fit, or None.
+Shapes are data: a type; a dict of members that must be present (a later server may send more); `[shape]` for a list; `Pair`;
+`MapOf`; or a function that says whether a value is right. Each check returns the path of the first part that does not fit,
+or None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ from sync_protocol._records import PROTOCOL, Json, Outcome, ReceiptStatus
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A list of exactly so many members."""
+    """A list of exactly these members."""
 
     members: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """An object of any member names."""
+    """An object with members of one shape and any names."""
 
     shape: Any
 
@@ -33,9 +33,9 @@ def _is_register(value: Any) -> bool:
 
 
 def _is_item(value: Any) -> bool:
-    told: Sequence[Any] = (int, _is_one_of(Outcome))
+    item: Sequence[Any] = (int, _is_one_of(Outcome))
     reasons = [{"code": str, "path": str, "id": str, "en": str}]
-    return misfit(value, Pair(told)) is None or misfit(value, Pair((*told, reasons))) is None
+    return misfit(value, Pair(item)) is None or misfit(value, Pair((*item, reasons))) is None
 
 
 def _is_one_of(words: type[Enum]) -> Callable[[Any], bool]:
@@ -75,7 +75,7 @@ _WELCOME: Final = {
 
 
 def misfit(value: Any, shape: Any, path: str = "answer") -> str | None:
-    """Give the path of the first part of a value that has not the shape, None if all has."""
+    """Return the path of the first part of a value that does not have its shape; None if all fits."""
     match shape:
         case dict():
             if not isinstance(value, dict):
@@ -100,13 +100,13 @@ def misfit(value: Any, shape: Any, path: str = "answer") -> str | None:
 
 
 def answer_misfit(answer: Any, batch: Json) -> str | None:
-    """Say what is wrong with an answer to a batch: its shape, or that it speaks of another batch or of other changes."""
+    """Return what is wrong with an answer to a batch: its shape, or that it answers another batch or other changes."""
     wrong = misfit(answer, _ANSWER)
     return wrong or _foreign(answer["receipt"], batch["batch"], batch["first"], len(batch["changes"]))
 
 
 def receipt_misfit(receipt: Any, batch_id: str, first: int, newest: int) -> str | None:
-    """Say what is wrong with a receipt that came back by another way.
+    """Return what is wrong with the receipt of a carried batch.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def receipt_misfit(receipt: Any, batch_id: str, first: int, newest: int) -> str 
     wrong = misfit(receipt, _RECEIPT, "receipt")
     if wrong:
         return wrong
-    told = len(receipt["items"])
-    return _foreign(receipt, batch_id, first, min(told, newest - first + 1))
+    count = min(len(receipt["items"]), newest - first + 1)
+    return _foreign(receipt, batch_id, first, count)
 
 
 def _foreign(receipt: Json, batch_id: str, first: int, count: int) -> str | None:
@@ -134,13 +134,13 @@ def _foreign(receipt: Json, batch_id: str, first: int, count: int) -> str | None
 
 
 def welcome_misfit(answer: Any) -> str | None:
-    """Say what is wrong with the answer to a request to enrol."""
+    """Return what is wrong with the answer to a request to enrol."""
     wrong = misfit(answer, _WELCOME)
     return wrong or (None if _are_limits(answer["limits"]) else "answer.limits")
 
 
 def again_misfit(answer: Any, request: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with the answer to a request to enrol again."""
+    """Return what is wrong with the answer to a request to enrol again."""
     wrong = welcome_misfit(answer) or misfit(answer, {"replaces": str, "common": int})
     if wrong:
         return wrong

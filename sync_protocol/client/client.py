@@ -1,12 +1,12 @@
-"""A tablet that syncs: a stored replica, a line, and the patience to bring the two together.
+"""A tablet that syncs: a stored replica, a connection, and retries.
 
 Hides enrolment, batches, repetition, back-off, and what to do with each answer. Rules kept here:
 
-- Everything that is sent is on the disk before: a tablet killed between any two instructions asks the same again.
-- A batch is sent again, the same bytes, until it is answered. It is given up for a smaller one only where the server surely
-  has not taken it: not all of it had been handed to the line, or it was refused as a whole.
-- An answer is believed only if it has the shape of one and speaks of what was asked.
-- The network is waited for without a lock: writing goes on while a sync is under way.
+- Everything is on the disk before it is sent: a tablet that is killed at any instruction sends the same again.
+- A batch is sent again, the same bytes, until it is answered. It is replaced by a smaller one only if the server cannot
+  have taken it: not all of it had been handed to the connection, or it was refused as a whole.
+- An answer is used only if it has the right shape and answers what was asked.
+- No lock is held while waiting for the network: writing is possible during a sync.
 """
 
 import base64
@@ -15,183 +15,50 @@ import random
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from os import PathLike
-from typing import Any, Final, Protocol, Self, cast
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
-from sync_protocol._records import Change, Json, Outcome, Receipt, RecordState
+from sync_protocol._records import Change, Json, Receipt, RecordState
 from sync_protocol._replica import (
     MAX_BYTES,
     MAX_CHANGES,
-    Answered,
     Event,
     Form,
     NewEpochRequired,
-    Pulled,
     Ref,
     Replica,
 )
-from sync_protocol._vectors import Entry, VersionVector
+from sync_protocol._vectors import VersionVector
 from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
+from sync_protocol.client.keys import Keys
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
+from sync_protocol.client.pace import NotReached, Pace, Refused
+from sync_protocol.client.report import Progress, Renewal, Report
 from sync_protocol.client.store import BATCH, Store
 
 SYNC: Final = "/api/v1/sync"
 ENROL: Final = "/api/v1/enrol"
 ENROL_AGAIN: Final = "/api/v1/enrol/again"
 FIRST_SIZE: Final = 25
-"""Changes of the first batch on a line that nothing is known of."""
+"""Changes of the first batch, when nothing is known of the connection."""
 KEPT_DAYS: Final = 90
-"""How long acknowledged changes are kept, for a server that was restored from a backup."""
+"""How long acknowledged changes are kept, for a server that is restored from a backup."""
 TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses after which the same request is worth another try."""
-NOTHING_HELD: Final = frozenset({400, 409, 413, 415, 422})
-"""Statuses that speak of this batch: made anew it may be taken."""
+"""Statuses after which the same request is tried again."""
+BATCH_REFUSED: Final = frozenset({400, 409, 413, 415, 422})
+"""Statuses that refuse this batch as a whole: a new one may be taken."""
 IDLE_ROUNDS: Final = 3
 _RENEWAL, _ENROLMENT, _READMISSION = "renewal", "enrolment", "readmission"
 
 
-class Signer(Protocol):
-    """A P-256 key pair, wherever it is kept."""
-
-    def jwk(self) -> Mapping[str, str]:
-        """Give the public key as JWK (RFC 7517): kty, crv, x, y."""
-        ...
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign with ECDSA and SHA-256; r and s, 32 bytes each (not DER)."""
-        ...
-
-
-class Keys(Protocol):
-    """A place where keys are kept. A new enrolment needs a new key, so the client makes keys itself."""
-
-    def make(self) -> str:
-        """Make a key, durably, and give the name under which `find` has it, after a restart too."""
-        ...
-
-    def find(self, name: str) -> Signer:
-        """Give the key of a name."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How patient one request is. Pauses have full jitter: anything from nothing to the longest of that try.
-
-    Parameters
-    ----------
-    tries : of one request before `NotReached`
-    first_seconds, longest_seconds : the longest pause after the first try; it doubles, up to this
-    patience_seconds : a server that asks (Retry-After) for a longer pause than this is not waited for
-    """
-
-    tries: int = 6
-    first_seconds: float = 0.5
-    longest_seconds: float = 60.0
-    patience_seconds: float = 120.0
-
-
-class NotReached(Exception):
-    """No answer came, however often it was tried. Nothing is lost: everything is still on this tablet.
-
-    Parameters
-    ----------
-    why : what went wrong the last time, for the log
-    retry_after_seconds : how long the server asked to wait; 0 if it did not say
-    """
-
-    title = "Server tidak terjangkau. Semua data masih tersimpan di tablet ini; coba lagi nanti."
-    title_en = "The server cannot be reached. Everything is still saved on this tablet; try again later."
-
-    def __init__(self, why: str, retry_after_seconds: float = 0.0) -> None:
-        super().__init__(f"{self.title} / {self.title_en} ({why})")
-        self.why, self.retry_after_seconds = why, retry_after_seconds
-
-
-class Refused(Exception):
-    """The server refused a whole request, and said why; what it was about is still on this tablet.
-
-    Parameters
-    ----------
-    status : of HTTP
-    problem : the body (RFC 9457), with `code` and `title`, and nearly always `title_en`
-    """
-
-    def __init__(self, status: int, problem: Json) -> None:
-        self.status, self.problem = status, problem
-        self.code = str(problem["code"])
-        self.title, self.title_en = str(problem["title"]), str(problem.get("title_en", ""))
-        super().__init__(f"{self.code}: {self.title} / {self.title_en}")
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """This device enrolled anew, because it was restored or cloned.
-
-    Parameters
-    ----------
-    old_id, new_id : the enrolments
-    renumbered : the changes that the server did not hold, as (before, now)
-    last_kept : of each record, the newest change of the old enrolment that the server holds
-    """
-
-    old_id: str
-    new_id: str
-    renumbered: Sequence[tuple[Change, Change]]
-    last_kept: Mapping[str, Entry]
-
-
-@dataclass(slots=True)
-class Report:
-    """What a sync brought.
-
-    Parameters
-    ----------
-    events : everything the replica made of the answers, in order
-    outcomes : how many changes got which answer, those that were sent again included
-    answered : changes that are no longer waiting
-    waiting : changes that still are
-    pulled, left : records that changed, children that left the post
-    renewals : new enrolments of this device
-    more : another round trip would bring more
-    server_restored : the server's incarnation changed, so everything is pulled again
-    revoked : this tablet was revoked: a person must look at what it still sends
-    round_trips, troubles : answers that came, and why others did not
-    """
-
-    events: list[Event] = field(default_factory=list)
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    answered: int = 0
-    waiting: int = 0
-    pulled: set[Ref] = field(default_factory=set)
-    left: set[str] = field(default_factory=set)
-    renewals: list[Renewal] = field(default_factory=list)
-    more: bool = False
-    server_restored: bool = False
-    revoked: bool = False
-    round_trips: int = 0
-    troubles: list[str] = field(default_factory=list)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing is waiting, here or there, as far as was told."""
-        return not self.waiting and not self.more
-
-
-Progress = Callable[[int, int], None]
-"""Is told (answered, of how many) after each round trip: "38 of 41"."""
-
-
 def now_utc() -> datetime:
-    """Give the device's clock."""
+    """Return the time of the device's clock."""
     return datetime.now(UTC)
 
 
@@ -203,7 +70,7 @@ def new_id() -> str:
 
 
 class Client:
-    """An enrolled tablet. Get one with `enrol` or `open`; close it, or use it as a context.
+    """An enrolled tablet. Get one with `enrol` or `open`; close it, or use it as a context manager.
 
     It may be used from several threads: writing never waits for the network, and syncs take turns.
 
@@ -211,8 +78,8 @@ class Client:
     ----------
     store : open
     keys : where the keys are
-    transport : the line to use; None: a `Line` to the address it was enrolled at
-    pace : of repetition
+    transport : what requests are sent through; None: a `Line` to the address at which it was enrolled
+    pace : of retries
     clock, sleep, rng : for tests and simulations
     """
 
@@ -233,10 +100,10 @@ class Client:
         self._transport: Transport = transport or cast(Line, self._line)
         self._rng = rng or random.SystemRandom()
         self._turn = threading.Lock()
-        self._untaken = False  # the pending batch was made here, and never handed over whole
+        self._never_sent = False  # the pending batch was made here, and never handed over completely
         self._renewals: list[Renewal] = []
 
-    # -- having one ---------------------------------------------------------------------------------
+    # -- enrolling and opening ----------------------------------------------------------------------
 
     @classmethod
     def enrol(
@@ -250,7 +117,7 @@ class Client:
         device: str,
         **others: Any,
     ) -> "Client":
-        """Exchange a one-time code for a new tablet in a new file. Interrupted, it asks the same when called again.
+        """Exchange a one-time code for a new tablet in a new file. If interrupted, call it again: it sends the same request.
 
         Parameters
         ----------
@@ -313,31 +180,35 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the file and a line of its own; what was written is stored already."""
+        """Close the file and the client's own connection; what was written is stored already."""
         self.store.close()
         if self._line:
             self._line.close()
 
     def _finish_enrolment(self) -> None:
         store, body = self.store, self.store.letters[_ENROLMENT]
-        told = self._asked(ENROL, lambda: body, welcome_misfit, Report())
+        enrolled = self._ask(ENROL, lambda: body, welcome_misfit, Report())
         with store.changing():
             app = json.loads(body)["app"]
             store.replica = Replica(
-                told["district"], told["tablet"], told["post"]["id"], app, incarnation=told["incarnation"]
+                enrolled["district"],
+                enrolled["tablet"],
+                enrolled["post"]["id"],
+                app,
+                incarnation=enrolled["incarnation"],
             )
-            store.facts |= {"limits": told["limits"], "post": told["post"]["name"]}
+            store.facts |= {"limits": enrolled["limits"], "post": enrolled["post"]["name"]}
             del store.letters[_ENROLMENT]
 
     # -- what the person does -----------------------------------------------------------------------
 
     @property
     def replica(self) -> Replica:
-        """What the tablet holds; to be read, and changed only through this client."""
+        """What the tablet holds; to be read. It is changed only through this client."""
         return self.store.replica
 
     def open_child(self, child_id: str) -> Form:
-        """Open a child's record, made or not yet made (`new_id()` names a new one)."""
+        """Open a child's record, whether it exists yet or not (`new_id()` makes the id of a new one)."""
         with self.store.looking() as replica:
             return replica.open_child(child_id)
 
@@ -347,22 +218,22 @@ class Client:
             return replica.open_measurement(child_id, measured_on, source)
 
     def open_follow_up(self, child_id: str, task: str) -> Form:
-        """Open something that is to be done for a child (`new_id()` names a new task)."""
+        """Open a follow-up of a child (`new_id()` makes the id of a new task)."""
         with self.store.looking() as replica:
             return replica.open_follow_up(child_id, task)
 
     def open_delivery(self, child_id: str, delivery: str) -> Form:
-        """Open an aid to a child (`new_id()` names a new one)."""
+        """Open an aid to a child (`new_id()` makes the id of a new one)."""
         with self.store.looking() as replica:
             return replica.open_delivery(child_id, delivery)
 
     def view(self, ref: Ref) -> RecordState | None:
-        """Give a record as this tablet knows it, its own unsent changes included; None if it knows of none."""
+        """Return a record as this tablet knows it, its own unsent changes included; None if unknown."""
         with self.store.looking() as replica:
             return replica.view(ref)
 
     def write(self, form: Form, registers: Mapping[str, Json], *, author: str) -> Change:
-        """Save what was filled in. When this returns it is on the disk, and "saved" may be shown.
+        """Save what was filled in. When this returns, it is on the disk, and "saved" may be shown.
 
         Parameters
         ----------
@@ -379,15 +250,15 @@ class Client:
         """
         with self.store.changing():
             return self.replica.write(
-                self._under_present_name(form),
+                self._with_present_names(form),
                 registers,
                 author=author,
                 recorded_at=self._now(),
                 nonce=_base64url(secrets.token_bytes(16)),
             )
 
-    def _under_present_name(self, form: Form) -> Form:
-        """Give a form that was opened before this device enrolled anew the names that its own changes have now."""
+    def _with_present_names(self, form: Form) -> Form:
+        """Return a form with the present names of this device's changes, if it was opened before a new enrolment."""
         for past in self._renewals:
             own = form.context.get(past.old_id)
             names = {before.tag: now.entry for before, now in past.renumbered}
@@ -410,26 +281,26 @@ class Client:
 
         Parameters
         ----------
-        progress : is told after each round trip
+        progress : called after each round trip
 
         Raises
         ------
         NotReached, Refused
-            What was answered until then is stored; another sync goes on from there.
+            What was answered until then is stored; another sync continues from there.
         RemoteProtocolError
             `never-quiet`: round trips bring nothing, yet the server wants more of them.
         """
         with self._turn:
             report, idle = Report(), 0
             while idle < IDLE_ROUNDS:
-                before = self._standing()
-                self._round(report, None)
+                before = self._state_of_sync()
+                self._round_trip(report, None)
                 if progress:
                     progress(report.answered, report.answered + report.waiting)
                 if report.is_quiet:
                     self._forget()
                     return report
-                idle = idle + 1 if self._standing() == before else 0
+                idle = idle + 1 if self._state_of_sync() == before else 0
             raise RemoteProtocolError("never-quiet", f"{IDLE_ROUNDS} round trips brought nothing")
 
     def exchange(self, *, at_most: int | None = None) -> Report:
@@ -437,7 +308,7 @@ class Client:
 
         Parameters
         ----------
-        at_most : changes, if a new batch is made; None: what the line has shown to bear
+        at_most : changes, if a new batch is made; None: as many as the connection has carried so far
 
         Raises
         ------
@@ -445,19 +316,19 @@ class Client:
         """
         with self._turn:
             report = Report()
-            self._round(report, at_most)
+            self._round_trip(report, at_most)
             return report
 
-    def _standing(self) -> tuple[object, ...]:
+    def _state_of_sync(self) -> tuple[object, ...]:
         with self.store.looking() as replica:
             return replica.tablet_id, replica.incarnation, replica.cursor, len(replica.unanswered())
 
-    def _round(self, report: Report, at_most: int | None) -> None:
+    def _round_trip(self, report: Report, at_most: int | None) -> None:
         report.more = False
         if _RENEWAL in self.store.letters:
             self._enrol_again(report)
         else:
-            answer = self._asked(SYNC, lambda: self._letter(at_most), self._misfit, report)
+            answer = self._ask(SYNC, lambda: self._letter(at_most), self._misfit, report)
             self._take(answer, report)
         with self.store.looking() as replica:
             report.waiting = len(replica.unanswered())
@@ -467,7 +338,7 @@ class Client:
         return "no batch is waiting" if pending is None else answer_misfit(answer, pending)
 
     def _letter(self, at_most: int | None) -> bytes:
-        """Give the bytes to send: the pending batch's, or a new one's, stored before they are sent."""
+        """Return the bytes to send, of the pending batch or a new one; they are stored before they are sent."""
         store = self.store
         if BATCH not in store.letters:
             limits = store.facts["limits"]
@@ -477,7 +348,7 @@ class Client:
                     new_id(), self._now(), max_changes=most, max_bytes=min(limits["bytes"], MAX_BYTES)
                 )
                 store.letters[BATCH] = self._signed("batch", batch)
-            self._untaken = True
+            self._never_sent = True
         return store.letters[BATCH]
 
     def _signed(self, name: str, content: Json) -> bytes:
@@ -486,7 +357,7 @@ class Client:
         return canonical({name: content, "signature": signature})
 
     def _take(self, answer: Json, report: Report) -> None:
-        """Take in an answer; and if it asks for a new enrolment, store the request for that with it."""
+        """Take in an answer; if it asks for a new enrolment, store the request for that in the same step."""
         store = self.store
         with store.changing():
             replica, known = store.replica, store.replica.incarnation
@@ -500,12 +371,12 @@ class Client:
                 self._prepare_renewal()
             report.answered += max(waiting - len(replica.unanswered()), 0)
         report.server_restored |= known not in ("", answer["incarnation"])
-        _tell(report, events)
+        report.add(events)
 
     # -- enrolling anew -----------------------------------------------------------------------------
 
     def _prepare_renewal(self) -> None:
-        """Store the new key's name and the signed request: however often it is sent, it is the same."""
+        """Store the new key's name and the signed request, so that every try sends the same request."""
         store = self.store
         name = self._keys.make()
         first, tags = store.replica.kept_tags()
@@ -521,15 +392,15 @@ class Client:
         store.facts["next_key"] = name
 
     def _enrol_again(self, report: Report) -> None:
-        """Go on under a new enrolment; what was written meanwhile is renumbered with the rest."""
+        """Continue under a new enrolment; what was written meanwhile is renumbered with the rest."""
         store, body = self.store, self.store.letters[_RENEWAL]
         request = json.loads(body)["request"]
-        told = self._asked(ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report)
+        enrolled = self._ask(ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report)
         with store.changing():
             old = store.replica
-            new = old.enrol_anew(told["tablet"], told["common"])
-            new.incarnation = told["incarnation"]
-            kept = max(told["common"] - old.forgotten, 0)
+            new = old.enrol_anew(enrolled["tablet"], enrolled["common"])
+            new.incarnation = enrolled["incarnation"]
+            kept = max(enrolled["common"] - old.forgotten, 0)
             renewal = Renewal(
                 old.tablet_id,
                 new.tablet_id,
@@ -538,16 +409,16 @@ class Client:
             )
             store.replica = new
             store.letters.pop(BATCH, None)
-            store.facts |= {"key": store.facts.pop("next_key"), "limits": told["limits"]}
+            store.facts |= {"key": store.facts.pop("next_key"), "limits": enrolled["limits"]}
             del store.letters[_RENEWAL]
         self._renewals.append(renewal)
         report.renewals.append(renewal)
         report.more = True
 
     def readmit(self, code: str) -> None:
-        """Enrol this device with a new code, where the server does not know its enrolment any more (`tablet-unknown`: it was
-        restored to before it) or does not let it renew it (`tablet-revoked`, `too-many-enrolments`). All that is kept is
-        numbered anew and waits to be sent. Interrupted, it asks the same when called again.
+        """Enrol this device with a new code, if the server no longer knows its enrolment (`tablet-unknown`: the server was
+        restored to a time before it) or does not let it renew it (`tablet-revoked`, `too-many-enrolments`). All that is
+        kept is numbered again and waits to be sent. If interrupted, call it again: it sends the same request.
 
         Parameters
         ----------
@@ -568,11 +439,11 @@ class Client:
                     public = {"public_key": dict(self._keys.find(name).jwk())}
                     store.letters[_READMISSION] = canonical({**request, **public})
             body = store.letters[_READMISSION]
-            told = self._asked(ENROL, lambda: body, welcome_misfit, Report())
+            enrolled = self._ask(ENROL, lambda: body, welcome_misfit, Report())
             with store.changing():
                 old = store.replica
-                new = old.enrol_afresh(told["tablet"])
-                new.incarnation, new.post_id = told["incarnation"], told["post"]["id"]
+                new = old.enrol_afresh(enrolled["tablet"])
+                new.incarnation, new.post_id = enrolled["incarnation"], enrolled["post"]["id"]
                 mine = new.log[len(new.log) - len(old.log) :]
                 pairs = [(a.change, b.change) for a, b in zip(old.log, mine, strict=True)]
                 store.replica = new
@@ -580,25 +451,25 @@ class Client:
                     store.letters.pop(letter, None)
                 store.facts |= {
                     "key": store.facts.pop("next_key"),
-                    "limits": told["limits"],
-                    "post": told["post"]["name"],
+                    "limits": enrolled["limits"],
+                    "post": enrolled["post"]["name"],
                 }
             self._renewals.append(Renewal(old.tablet_id, new.tablet_id, pairs, {}))
 
-    # -- asking, until there is an answer -----------------------------------------------------------
+    # -- one request, with retries ------------------------------------------------------------------
 
-    def _asked(
+    def _ask(
         self,
         path: str,
         letter: Callable[[], bytes],
         misfit: Callable[[Any], str | None],
         report: Report,
     ) -> Any:
-        """Ask until an answer is here that can be believed."""
+        """Send a request until it has an answer of the right shape."""
         asked_to_wait = 0.0
         for attempt in range(self._pace.tries):
             if attempt:
-                self._pause(attempt, asked_to_wait)
+                self._sleep(asked_to_wait + self._pace.pause(attempt, self._rng))
             asked_to_wait = 0.0
             try:
                 answer = self._transport.post(path, letter())
@@ -606,15 +477,15 @@ class Client:
                 self._on_lost(lost)
                 report.troubles.append(lost.why)
                 continue
-            self._untaken = False
+            self._never_sent = False
             if answer.status == 200:
-                told = _decoded(answer)
-                if (wrong := misfit(told)) is None:
+                decoded = _decoded(answer)
+                if (wrong := misfit(decoded)) is None:
                     report.round_trips += 1
-                    return told
+                    return decoded
                 report.troubles.append(f"no answer of this server: {wrong}")
             elif answer.status in TEMPORARY:
-                asked_to_wait = self._asked_to_wait(answer)
+                asked_to_wait = self._pace.asked_to_wait(answer.headers, self._clock())
                 report.troubles.append(f"status {answer.status}")
             else:
                 self._on_refusal(answer)
@@ -623,15 +494,15 @@ class Client:
 
     def _on_lost(self, lost: LineLost) -> None:
         if lost.sent:
-            self._untaken = False
+            self._never_sent = False
         with self.store.changing():
             self._resize(self._size // 2)
-            if self._untaken and BATCH in self.store.letters:
+            if self._never_sent and BATCH in self.store.letters:
                 self._give_up_batch()
 
     def _on_refusal(self, answer: Answer) -> None:
-        """Believe a refusal that says what it is: anything else is not from our server. Raises `Refused`, or returns for
-        another try: with a smaller batch, or when the right server answers."""
+        """Raise `Refused` for a refusal with code and title. Return for another try with a smaller batch, or if the answer
+        is not from our server."""
         problem = _decoded(answer)
         ours = isinstance(problem, dict) and {"code", "title"} <= problem.keys()
         if answer.status != 413 and not ours:
@@ -640,8 +511,8 @@ class Client:
             pending = self.store.replica.pending if self.store.is_enrolled else None
             count = len(pending["changes"]) if pending else 0
             self._resize(max(count, 1) // 2)
-            if pending and answer.status in NOTHING_HELD:
-                self._give_up_batch()  # refused as a whole: nothing of it is held, and mended it may be taken
+            if pending and answer.status in BATCH_REFUSED:
+                self._give_up_batch()  # nothing of it is stored there, and a new one may be taken
         if answer.status == 413 and count > 1:
             return
         raise Refused(answer.status, problem if ours else {"code": "batch-too-large", "title": "413"})
@@ -658,25 +529,6 @@ class Client:
         limits = self.store.facts.get("limits", {"changes": MAX_CHANGES})
         self.store.facts["size"] = max(1, min(size, limits["changes"], MAX_CHANGES))
 
-    def _asked_to_wait(self, answer: Answer) -> float:
-        """Read Retry-After: seconds, or a date (RFC 9110 section 10.2.3)."""
-        text = answer.headers.get("retry-after", "")
-        if text.isascii() and text.isdigit():
-            seconds = float(text)
-        else:
-            try:
-                seconds = (parsedate_to_datetime(text).astimezone(UTC) - self._clock()).total_seconds()
-            except ValueError:
-                seconds = 0.0
-        if seconds > self._pace.patience_seconds:
-            raise NotReached(f"the server asks to wait {seconds:.0f} seconds", seconds)
-        return max(seconds, 0.0)
-
-    def _pause(self, attempt: int, asked_to_wait: float) -> None:
-        """Wait; with full jitter, so that tablets that failed together do not come back together."""
-        longest = min(self._pace.first_seconds * 2.0 ** (attempt - 1), self._pace.longest_seconds)
-        self._sleep(asked_to_wait + self._rng.uniform(0.0, longest))
-
     # -- once in a while ----------------------------------------------------------------------------
 
     def _forget(self) -> None:
@@ -685,7 +537,7 @@ class Client:
             self.replica.forget(oldest)
 
     def letters_to_carry(self) -> list[bytes]:
-        """Give all that is not acknowledged as signed batches, in order, for somebody else to bring to /api/v1/sync."""
+        """Return all that is not acknowledged as signed batches, in order, for somebody else to bring to /api/v1/sync."""
         store = self.store
         with store.changing():
             limits = store.facts["limits"]
@@ -695,11 +547,11 @@ class Client:
             return [self._signed("batch", batch) for batch in batches]
 
     def take_carried_receipt(self, receipt: Json) -> Event | None:
-        """Take the receipt of a batch that somebody carried; None for one that tells nothing any more.
+        """Take the receipt of a carried batch; None if it has no effect any more.
 
         Parameters
         ----------
-        receipt : `receipt` of the server's answer, brought back by a way that the caller trusts
+        receipt : `receipt` of the server's answer, from a source that the caller trusts
 
         Raises
         ------
@@ -721,7 +573,7 @@ class Client:
 
 
 def _prepare_enrolment(store: Store, keys: Keys, url: str, request: Mapping[str, str]) -> None:
-    """Store key and request before anything is sent; the same code is asked for with the same key again."""
+    """Store key and request before anything is sent; the same code is sent with the same key again."""
     asked = json.loads(store.letters.get(_ENROLMENT, b"{}"))
     if asked.get("code") == request["code"] and store.facts["url"] == url:
         return
@@ -732,23 +584,8 @@ def _prepare_enrolment(store: Store, keys: Keys, url: str, request: Mapping[str,
         store.letters[_ENROLMENT] = canonical({**request, **public})
 
 
-def _tell(report: Report, events: Sequence[Event]) -> None:
-    report.events += events
-    for event in events:
-        if isinstance(event, Answered):
-            items = event.receipt.items
-            report.outcomes.update(item.outcome for item in items)
-            report.revoked |= any(
-                reason["code"] == "tablet-revoked" for item in items for reason in item.reasons
-            )
-        elif isinstance(event, Pulled):
-            report.pulled.update(event.records)
-            report.left.update(event.left)
-    report.more = not (isinstance(events[-1], Pulled) and not events[-1].more)
-
-
 def _decoded(answer: Answer) -> Any:
-    """Give the JSON of an answer; None for what is none."""
+    """Return the JSON of an answer; None if it is not JSON."""
     try:
         return answer.json()
     except ValueError:

@@ -1,7 +1,7 @@
-"""The line to the server: one kept-alive HTTP connection, gzip both ways, bounded in time and in size.
+"""The line to the server: one kept-alive HTTP connection, gzip both ways, with limits of time and size.
 
-It knows nothing of batches. A line that fails says one thing more than that it failed: whether the whole request had been
-handed over. If not, the server cannot have taken it; if so, nobody at this end knows.
+It knows nothing of batches. When it fails, it also tells whether the whole request had been handed over. If not, the server
+cannot have taken it; if so, the client cannot know.
 """
 
 import gzip
@@ -22,9 +22,9 @@ CONNECT_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 60.0
 """Longer than a busy server takes for any answer."""
 MOST_BYTES: Final = 16 * 1024 * 1024
-"""Of an answer, unpacked: far more than a server sends, so that a bomb never unfolds."""
+"""Of an answer after decompression: far more than a server sends, and a limit for a decompression bomb."""
 _SEND_BUFFER_BYTES: Final = 16 * 1024
-"""Small, so that what was handed over is nearly what has left: a batch that stuck half-way is known not to have arrived."""
+"""Small, so that nearly all that was handed over has left the device: a batch that stopped half-way has not arrived."""
 
 
 class LineLost(Exception):
@@ -43,34 +43,34 @@ class LineLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers (names in lower case) and the body, unpacked."""
+    """Status, headers (names in lower case) and the decompressed body."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """Give the decoded body; ValueError if it is no JSON."""
+        """Return the decoded body; ValueError if it is not JSON."""
         return json.loads(self.body)
 
 
 class Transport(Protocol):
-    """What a client sends through. `Line` is one; a test, a proxy or a radio may be another."""
+    """What a client sends requests through: `Line`, or something else in a test or behind a proxy."""
 
     def post(self, path: str, body: bytes) -> Answer:
-        """Send JSON to a path of the server and give the answer, whatever its status; LineLost if none came."""
+        """Send JSON to a path of the server and return the answer, whatever its status; LineLost if none came."""
         ...
 
 
 class Line:
-    """A connection to one server; made when first used, and again after it broke.
+    """A connection to one server; opened when first used, and again after it broke.
 
     Parameters
     ----------
     url : http or https, with or without a path
     connect_seconds, answer_seconds : how long to wait for a connection, and for each piece of an answer
     tls : for a private certificate authority; else the system's
-    clock : the device's, as RFC 3339 in UTC; told with every request, so that a wrong one is found
+    clock : the device's, as RFC 3339 in UTC; sent with every request, so that a wrong one is noticed
 
     Raises
     ------
@@ -115,21 +115,21 @@ class Line:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.connection.close()
 
     def get(self, path: str) -> Answer:
-        """Ask for a page; LineLost if no answer came."""
+        """Get a page; LineLost if no answer came."""
         self.send("GET", path, None)
         return self.receive()
 
     def post(self, path: str, body: bytes) -> Answer:
-        """Send JSON (plain; it travels as gzip) and read the answer; LineLost if none came."""
+        """Send JSON, compressed, and read the answer; LineLost if none came."""
         self.send("POST", path, body)
         return self.receive()
 
     def send(self, method: str, path: str, body: bytes | None) -> None:
-        """Send a request and leave the answer for `receive`."""
+        """Send a request; the answer is read by `receive`."""
         packed = b"" if body is None else gzip.compress(body, compresslevel=6, mtime=0)
         try:
             connection = self._connected()
@@ -147,18 +147,18 @@ class Line:
             raise self.lost(str(error) or repr(error), sent=False) from error
 
     def hand_over(self, packed: bytes) -> None:
-        """Give the body to the connection; all of it, if this returns."""
+        """Hand the body to the connection; if this returns, all of it."""
         if packed:
             self.connection.send(packed)
 
     def receive(self) -> Answer:
-        """Read the answer to what was sent; LineLost if it does not come whole."""
+        """Read the answer to what was sent; LineLost if it is not complete."""
         try:
             response = self.connection.getresponse()
             raw = response.read(MOST_BYTES + 1)
             if len(raw) > MOST_BYTES:
                 raise self.lost("the answer is too long", sent=True)
-            # read(amount) gives what there is of an answer that was cut, and says nothing
+            # read(amount) returns what there is of an answer that was cut off, without an error
             if response.length:
                 raise self.lost("the answer ends too early", sent=True)
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -168,7 +168,7 @@ class Line:
         return Answer(response.status, body, headers)
 
     def lost(self, why: str, *, sent: bool) -> LineLost:
-        """Hang up, and give what to raise."""
+        """Close the connection, and return what to raise."""
         self.connection.close()
         return LineLost(why, sent=sent)
 
@@ -183,7 +183,7 @@ class Line:
 
 
 def _inflated(raw: bytes) -> bytes:
-    """Unpack gzip; ValueError if it is broken, unfinished or too long."""
+    """Decompress gzip; ValueError if it is damaged, incomplete or too long."""
     inflator = zlib.decompressobj(wbits=31)
     try:
         plain = inflator.decompress(raw, MOST_BYTES + 1)

@@ -1,14 +1,14 @@
 """A replica on a disk: one SQLite file that holds everything a tablet must not lose.
 
-Hides the tables and what differs from what is stored. Rules kept here:
+Hides the tables, and how it is found out what has changed. Rules kept here:
 
-- What is done within `changing` is on the disk when the block is left, all of it, or (an error, a full disk) undone here
-  too: this process shows what a restart would show. A kill at any instruction leaves the one or the other.
+- What is done within `changing` is completely on the disk when the block ends or, after an error (a full disk), undone in
+  memory, too: this process shows what a restart would show. A kill at any instruction leaves one or the other.
 - Only what changed is written: a new change is one row.
-- A file is open once: a second process that numbered changes of the same enrolment would be a clone.
-- The log is read only if its hashes chain: a damaged file is told, not sent.
+- A file can be open only once: a second process that numbers changes of the same enrolment would be a clone.
+- The log is read only if its hashes chain: damage is reported as an error, and nothing of the file is sent.
 
-The file holds children's names in the clear; keep it where the device encrypts its storage.
+Children's names are stored unencrypted: keep the file where the device encrypts its storage.
 """
 
 import json
@@ -27,7 +27,7 @@ from sync_protocol._replica import Logged, Ref, Replica
 from sync_protocol._vectors import Dot
 
 _APPLICATION: Final = 0x706F7379
-"""The letters "posy" in SQLite's application_id: so that no other SQLite file is taken for a store."""
+"""The letters "posy" as SQLite's application_id, so that no other SQLite file is taken for a store."""
 _VERSION: Final = 1
 _TABLES: Final = """
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,7 +50,7 @@ _OF_REPLICA: Final = (
     "carried",
     "past",
 )
-"""The replica's own fields; its log, its base and its pending batch (which is the letter BATCH) have tables."""
+"""The replica's fields that are stored as facts; its log, base and pending batch (the letter BATCH) have tables."""
 BATCH: Final = "batch"
 
 Row = tuple[Change, Item | None, str | None]
@@ -60,7 +60,7 @@ Value = TypeVar("Value")
 
 @dataclass(slots=True)
 class _Written:
-    """What the file holds, as the very objects that were written: what is another object now has changed."""
+    """What the file holds, as the same objects that were written: a different object now means a change."""
 
     facts: dict[str, str] = field(default_factory=dict)
     letters: dict[str, bytes] = field(default_factory=dict)
@@ -73,8 +73,8 @@ class Store:
 
     Attributes
     ----------
-    facts : the client's own facts, JSON values by name; written with everything else
-    letters : bytes that are being sent, by name, kept until they are answered
+    facts : the client's own data, JSON values by name
+    letters : requests that are being sent, by name, kept until they are answered
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -93,13 +93,13 @@ class Store:
         Parameters
         ----------
         path : the file; SQLite keeps its log beside it while it is open
-        create : make it if it is not there (readable by its owner alone)
+        create : make it if it does not exist (readable by its owner alone)
 
         Raises
         ------
         LocalProtocolError
-            `store-missing`, `store-in-use` (it is open already, here or in another process), `store-foreign` (no store of
-            ours, or of a later version), `store-damaged`.
+            `store-missing`, `store-in-use` (it is open already, here or in another process), `store-foreign` (not a
+            store, or one of a later version), `store-damaged`.
         """
         file = Path(path)
         if create:
@@ -122,7 +122,7 @@ class Store:
 
     @property
     def replica(self) -> Replica:
-        """The replica; change it only within `changing`. LocalProtocolError `not-enrolled` before there is one."""
+        """The replica; change it only within `changing`. LocalProtocolError `not-enrolled` if there is none yet."""
         if self._replica is None:
             raise LocalProtocolError("not-enrolled", "this store was never enrolled: enrol first")
         return self._replica
@@ -137,23 +137,23 @@ class Store:
 
     @contextmanager
     def looking(self) -> Iterator[Replica]:
-        """Hold the replica still while it is read."""
+        """Lock the replica while it is read."""
         with self._lock:
             yield self.replica
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Do something that is on the disk when the block is left, or did not happen."""
+        """Change the replica, facts or letters: when the block ends, all is on the disk, or nothing was done."""
         with self._lock:
             try:
                 yield
                 self._save()
             except BaseException:
-                self._read()  # what is not on the disk is nowhere
+                self._read()  # drop what is not on the disk
                 raise
 
     def reread(self) -> Replica:
-        """Give the replica as a restart would find it, beside the one in use."""
+        """Return the replica as a restart would read it; the one in use is not touched."""
         with self._lock:
             return _read_replica(self._database, _facts(self._database), _letters(self._database))
 
@@ -167,7 +167,7 @@ class Store:
                 target.close()
 
     def close(self) -> None:
-        """Close the file; nothing is left to be written."""
+        """Close the file; everything is written already."""
         with self._lock:
             self._database.close()
 
@@ -182,7 +182,7 @@ class Store:
         self._written = self._present()
 
     def _present(self) -> _Written:
-        """Give what should be on the disk."""
+        """Return what should be on the disk."""
         replica = self._replica
         if replica is None:
             return _Written({name: _json(value) for name, value in self.facts.items()}, dict(self.letters))
@@ -221,7 +221,7 @@ class Store:
 
 
 def _prepare(database: sqlite3.Connection, *, create: bool) -> None:
-    """Take the file for this connection alone, make every commit durable, and see that it is a store."""
+    """Lock the file for this connection, make every commit durable, and check that the file is a store."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     application, version = (
         database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
@@ -261,10 +261,8 @@ def _read_replica(
     rows = database.execute("SELECT counter, hash, wire, item, acknowledged_at FROM change ORDER BY counter")
     for expected, (counter, hash_, text, item, acknowledged_at) in enumerate(rows, replica.forgotten + 1):
         dot, wire = Dot(replica.tablet_id, counter), json.loads(text)
-        whole = (
-            not wire["set"] or change_hash(dot, previous, wire) == hash_
-        )  # of what was erased, only the hash is here
-        if counter != expected or not whole:
+        erased = not wire["set"]  # only its hash is left
+        if counter != expected or not (erased or change_hash(dot, previous, wire) == hash_):
             raise LocalProtocolError("store-damaged", f"change {expected} is missing or altered")
         change = Change.from_wire(dot, wire, hash_)
         replica.log.append(Logged(change, previous, _item(item), acknowledged_at))
@@ -284,8 +282,8 @@ def _item(text: str | None) -> Item | None:
 
 def _stored_change(row: Row) -> tuple[Any, ...]:
     change, item, acknowledged_at = row
-    told = None if item is None else _json([item.counter, item.outcome.value, list(item.reasons)])
-    return change.dot.counter, change.hash, _json(change.wire()), told, acknowledged_at
+    answered = None if item is None else _json([item.counter, item.outcome.value, list(item.reasons)])
+    return change.dot.counter, change.hash, _json(change.wire()), answered, acknowledged_at
 
 
 def _stored_state(state: RecordState) -> tuple[str, str, str, str]:
@@ -295,7 +293,7 @@ def _stored_state(state: RecordState) -> tuple[str, str, str, str]:
 def _difference(
     before: Mapping[Name, Value], present: Mapping[Name, Value]
 ) -> tuple[dict[Name, Value], list[Name]]:
-    """Give what is new or another object, and what is gone."""
+    """Return what is new or a different object, and the names of what is gone."""
     new = {name: value for name, value in present.items() if not _same(before.get(name), value)}
     return new, [name for name in before if name not in present]
 
