@@ -82,7 +82,7 @@ def guideline(path: Path = SHIPPED) -> Guideline:
         ) from error
     except (TypeError, AttributeError) as error:
         raise ValueError(
-            f"the guideline {path} does not have the format of {SHIPPED.name}: {error}"
+            f"the guideline {path} is not of the form of {SHIPPED.name}: {error}"
         ) from error
     return made
 
