@@ -157,11 +157,11 @@ def _growth(session: Session, hub: AppContext, people: dict[str, date], today: d
     for row in rows if people else ():
         scores.setdefault(row.person_id, []).append(row)
     return [
-        _growth_after(scores, people, months, first, last, today) for months, (first, last) in AFTER.items()
+        growth_after(scores, people, months, first, last, today) for months, (first, last) in AFTER.items()
     ]
 
 
-def _growth_after(
+def growth_after(
     scores: Mapping[str, Sequence[Any]],
     people: Mapping[str, date],
     months: int,
