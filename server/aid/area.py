@@ -36,6 +36,7 @@ class AidArea:
 
     @classmethod
     def within(cls, session: Session, hub: AppContext, scope: Scope, *, sees_children: bool) -> "AidArea":
+        """Give the area of a scope."""
         codes = session.scalars(
             select(Region.code)
             .where(Region.district == hub.district, Region.level == "village", _regions(hub, scope))

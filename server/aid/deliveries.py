@@ -39,6 +39,7 @@ class Given:
 
     @property
     def late(self) -> bool:
+        """Say whether nothing was delivered yet."""
         return self.delivered is None
 
 

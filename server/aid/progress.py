@@ -169,6 +169,14 @@ def growth_after(
     last: int,
     today: date,
 ) -> Growth:
+    """Give the growth, `months` after their first delivery, of the children whose measuring period is over.
+
+    Parameters
+    ----------
+    scores : by person, assessments with a length for age, oldest first
+    people : person -> day of the first delivery
+    first, last : the measuring period, in days after it
+    """
     over = sorted((start, id_) for id_, start in people.items() if start + timedelta(last) < today)
     group = over[: len(over) // FEWEST * FEWEST]
     pairs = [_before_and_after(scores.get(id_, ()), start, first, last) for start, id_ in group]

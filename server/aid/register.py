@@ -60,6 +60,7 @@ class Promise:
 
     @property
     def left(self) -> int:
+        """Give how many more can be assigned."""
         return 0 if self.closed else max(0, self.places - self.assigned)
 
 
