@@ -1,6 +1,12 @@
-"""Aid: who gives what to whom, what companies report, where it overlaps and where nothing is.
+"""Aid: who gives what to whom, what companies report, where aid overlaps and where it is missing.
 
-`words` are the codes in both languages, `rules` says what a row of a sheet is about, `reading` makes sense of its cells,
-`sheets` takes a sheet in, `register` keeps donors, commitments and what is done for a village, `deliveries` what a child
-got, `need` finds gap and overlap and proposes who could help, `progress` is what a donor may see.
+words        codes with their texts in both languages
+rules        what a row of a CSR sheet is about, and which menu helps which need
+csr_parser   the cells of a sheet as values
+sheets       a CSR sheet, from the file to activities
+register     donors, commitments, and activities for villages
+deliveries   what a child got
+need         gap, overlap, and proposals who could help
+progress     what a donor may see
+forms        requests, checked field by field;  serializers: answers as JSON, CSV and tables;  area: who may see what
 """

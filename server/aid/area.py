@@ -1,6 +1,6 @@
-"""For which places somebody keeps aid: a condition of every query here, as `review.scope` is for children.
+"""The area whose aid somebody manages: a condition of every query here, as `review.scope` is for children.
 
-TPPS sees no child and yet has an area: counts of it, by village, without anything that names anybody.
+TPPS sees no children but has an area: it gets counts by village, without anything that identifies a person.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from server.review.scope import Scope, posts_within
 
 @dataclass(frozen=True, slots=True)
 class AidArea:
-    """Where somebody works, and whether a child's name is theirs to know. `villages`: all their codes."""
+    """Where somebody manages aid, and whether they may see children. `villages` are the codes of the area."""
 
     scope: Scope
     whole: bool
@@ -28,7 +28,7 @@ class AidArea:
 
     @classmethod
     def of(cls, session: Session, hub: AppContext, person: Person) -> "AidArea":
-        """Give the area of somebody who may keep aid."""
+        """Give the area of somebody who may manage aid."""
         if not person.may("manage_aid"):
             raise Problem("not-allowed")
         scope = Scope(person.scope_kind, person.scope, person.may("see_names"))
@@ -36,6 +36,7 @@ class AidArea:
 
     @classmethod
     def within(cls, session: Session, hub: AppContext, scope: Scope, *, sees_children: bool) -> "AidArea":
+        """Give the area of a scope."""
         codes = session.scalars(
             select(Region.code)
             .where(Region.district == hub.district, Region.level == "village", _regions(hub, scope))
@@ -45,7 +46,7 @@ class AidArea:
         return cls(scope, whole, tuple(codes), sees_children)
 
     def narrowed(self, hub: AppContext, code: str) -> "AidArea":
-        """Give the part of it that lies in a village or subdistrict; itself where the code is none of its own."""
+        """Give the part of it that lies in a village or subdistrict; the whole area if the code is not in it."""
         villages = tuple(v for v in self.villages if v == code or v.startswith(f"{code}."))
         if not code or not villages or code == hub.district:
             return self
@@ -58,12 +59,12 @@ class AidArea:
         return AidArea(inside, False, villages, self.sees_children)
 
     def part(self, hub: AppContext, code: str) -> "AidArea":
-        """Give the part of it that a program named; all of it for no code.
+        """Give the part of it with a code, as a program asks for; all of it without a code.
 
         Raises
         ------
         Problem
-            `record-unknown`: the code is no village or subdistrict of it.
+            `record-unknown`: the code is not a village or subdistrict of the area.
         """
         found = self.narrowed(hub, code)
         if found is self and code and not (self.whole and code == hub.district):
@@ -71,21 +72,21 @@ class AidArea:
         return found
 
     def holds(self, village_code: str | None) -> bool:
-        """Say whether a village is in it; what has no village yet is everybody's who has the whole district."""
+        """Say whether a village is in it; without a village, whether the area is the whole district."""
         return self.whole or (village_code is not None and village_code in self.villages)
 
     def reaches(self, code: str) -> bool:
-        """Say whether a region is a village of it or holds one."""
+        """Say whether a region is one of its villages or contains one."""
         return self.whole or any(v == code or v.startswith(f"{code}.") for v in self.villages)
 
     def covers(self, code: str) -> bool:
-        """Say whether a region lies in it as a whole."""
+        """Say whether the whole of a region lies in it."""
         return (
             self.whole or code in self.villages or (self.scope.kind, self.scope.id) == ("subdistrict", code)
         )
 
     def of_activities(self) -> ColumnElement[bool]:
-        """Give the condition on AidActivity that holds for those in it."""
+        """Give the condition on AidActivity for those in the area."""
         return true() if self.whole else AidActivity.village_code.in_(self.villages)
 
 
@@ -100,7 +101,7 @@ def _regions(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
 
 
 def names_of(session: Session, hub: AppContext) -> dict[str, str]:
-    """Give the name of every region by code; a village with its subdistrict, for several are called the same."""
+    """Load the name of every region by code; a village's with its subdistrict's, because several have the same name."""
     regions = session.execute(select(Region.code, Region.name).where(Region.district == hub.district)).all()
     names: dict[str, str] = {row.code: row.name for row in regions}
     return {
@@ -110,11 +111,11 @@ def names_of(session: Session, hub: AppContext) -> dict[str, str]:
 
 
 def choices(names: dict[str, str], codes: Sequence[str]) -> list[tuple[str, str]]:
-    """Give villages as a list to choose from, by name."""
-    return sorted(((code, names.get(code, code)) for code in codes), key=lambda one: one[1])
+    """Give (code, name) of villages to choose from, by name."""
+    return sorted(((code, names.get(code, code)) for code in codes), key=lambda choice: choice[1])
 
 
-def text_of(given: Any, most: int = 120) -> str:
-    """Give what was typed into a field as one line, without what no database keeps."""
-    line = " ".join(str(given or "").split())
+def text_of(typed: Any, most: int = 120) -> str:
+    """Give typed text as one line of at most `most` printable characters."""
+    line = " ".join(str(typed or "").split())
     return "".join(letter for letter in line if letter.isprintable())[:most]

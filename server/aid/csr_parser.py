@@ -1,8 +1,8 @@
-"""A company's sheet -> rows with what they say, or why not. Pure; `interchange.cells` knows how people write things.
+"""The cells of a CSR sheet as values, or reasons why they cannot be read. Pure; `interchange.cells` knows how people write.
 
 Rules kept here:
-- Which column means what is chosen by a person; `guess` proposes it by the header's words.
-- Every row comes out: read, or with the reasons in codes (`words.REASONS`). Nothing is mended silently.
+- A person chooses what each column means; `guess` proposes it from the headers.
+- Every row is returned, with its values or with reason codes (`words.REASONS`). Nothing is corrected silently.
 """
 
 import calendar
@@ -38,7 +38,7 @@ _ORDER: Final = (
     *("nik", "beneficiary", "reached", "subdistrict", "village", "company", "value"),
     *("ends", "starts", "title", "sector", "evidence"),
 )
-"""The narrower meaning is given its column first: "nama penerima" is no activity."""
+"""The order in which fields take their column, specific ones first, so that "nama penerima" is not taken for an activity."""
 _THOUSANDS: Final = re.compile(
     r"([0-9]{1,3}(?:\.[0-9]{3})+)(?:,[0-9]{1,2})?\Z|([0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?\Z"
 )
@@ -57,19 +57,19 @@ _MONTH: Final = re.compile(r"([a-z]{3,9})[ -/]+([0-9]{4})\Z")
 
 @dataclass(frozen=True, slots=True)
 class CsrSheet:
-    """The headers of a sheet, and its rows after them with their numbers."""
+    """The headers of a sheet, and the rows below them with their row numbers."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[int, tuple[Cell, ...]], ...]
 
 
 def open_sheet(content: bytes) -> CsrSheet:
-    """Read a file and find its header: the first of the upper rows with three cells of text or more.
+    """Read a file and find its header: among the first rows, the first one with at least three cells of text.
 
     Raises
     ------
-    Unreadable
-        It is no sheet, is too large, or has no header.
+    SheetUnreadable
+        It is not a sheet, is too large, or has no header.
     """
     rows = [(number, tuple(row)) for number, row in read_rows(content, LIMITS)]
     for place, (_, row) in enumerate(rows[:HEADER_WITHIN]):
@@ -82,11 +82,11 @@ def open_sheet(content: bytes) -> CsrSheet:
     )
 
 
-def guess(headers: Sequence[str], kept: Mapping[str, str]) -> dict[str, str]:
-    """Propose which header means what: as it was chosen the last time, else by its words."""
-    chosen = {name: header for name, header in kept.items() if name in FIELDS and header in headers}
+def guess(headers: Sequence[str], remembered: Mapping[str, str]) -> dict[str, str]:
+    """Propose which header means what: as chosen the last time, else by its words."""
+    chosen = {name: header for name, header in remembered.items() if name in FIELDS and header in headers}
     for name in _ORDER:
-        if name in chosen or name in kept:
+        if name in chosen or name in remembered:
             continue
         free = [header for header in headers if header not in chosen.values()]
         found = next((h for hint in _HINTS[name] for h in free if _is_in(hint, h)), None)
@@ -101,7 +101,7 @@ def _is_in(hint: str, header: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ParsedRow:
-    """What a row says. `reasons` are codes; with one of REFUSING the row is not usable as it is."""
+    """The values of a row. `reasons` are the codes of REASONS why it cannot be used; empty if it can."""
 
     number: int
     raw: Mapping[str, str]
@@ -125,24 +125,24 @@ class ParsedRow:
 
 
 def read(sheet: CsrSheet, mapping: Mapping[str, str]) -> list[ParsedRow]:
-    """Read every row of a sheet; totals under it (a row without an activity, a place and a day) are left out.
+    """Read every row of a sheet except totals, which have no activity, place or date.
 
     Parameters
     ----------
-    mapping : by field the header that means it
+    mapping : field -> header
     """
-    place = {name: sheet.headers.index(header) for name, header in mapping.items() if header in sheet.headers}
-    told = []
+    index = {name: sheet.headers.index(header) for name, header in mapping.items() if header in sheet.headers}
+    parsed = []
     for number, row in sheet.rows:
-        by_field = {name: row[at] if at < len(row) else "" for name, at in place.items()}
+        by_field = {name: row[n] if n < len(row) else "" for name, n in index.items()}
         if all(cells.is_blank(by_field.get(name, "")) for name in ("title", "village", "starts")):
             continue
         raw = {h: cells.text(c) for h, c in zip(sheet.headers, row, strict=False) if cells.text(c)}
-        told.append(_told(number, raw, by_field))
-    return told
+        parsed.append(_parse_row(number, raw, by_field))
+    return parsed
 
 
-def _told(number: int, raw: Mapping[str, str], by_field: Mapping[str, Cell]) -> ParsedRow:
+def _parse_row(number: int, raw: Mapping[str, str], by_field: Mapping[str, Cell]) -> ParsedRow:
     def text(name: str) -> str:
         return cells.text(by_field.get(name, ""))[:200]
 
@@ -199,7 +199,7 @@ def _count(found: Decimal | None) -> int | None:
 
 
 def period(cell: Cell) -> tuple[date, date] | None:
-    """Read a day, or a month with its year ("Maret 2026"), as the first and last day of it; None if blank.
+    """Read a date, or a month with its year ("Maret 2026"), as its first and last day; None if blank.
 
     Raises
     ------
@@ -209,20 +209,20 @@ def period(cell: Cell) -> tuple[date, date] | None:
     plain = cells.text(cell).casefold() if isinstance(cell, str) else ""
     if found := _MONTH.match(plain):
         first = cells.day(f"1 {found[1]} {found[2]}")
-        assert first is not None  # noqa: S101  # three parts were given
+        assert first is not None  # noqa: S101  # the text is never blank here
         day = first.day
         return day, day.replace(day=calendar.monthrange(day.year, day.month)[1])
-    one = cells.day(cell)
-    return None if one is None else (one.day, one.day)
+    single = cells.day(cell)
+    return None if single is None else (single.day, single.day)
 
 
 def rupiah(cell: Cell) -> int | None:
-    """Read a sum: "Rp 2.700.000,00", "2,700,000", "2,7 juta", 2700000.0; None if blank.
+    """Read a sum of money: "Rp 2.700.000,00", "2,700,000", "2,7 juta", 2700000.0; None if blank.
 
     Raises
     ------
     cells.CellError
-        `not-rupiah`: not a number, below nought or beyond ten trillion.
+        `not-rupiah`: not a number, below zero or above ten trillion.
     """
     if isinstance(cell, float):
         value = Decimal(repr(round(cell, 2)))

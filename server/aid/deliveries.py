@@ -1,4 +1,4 @@
-"""What a child got and is to get, as its page shows it; writing down that it came, and verifying it."""
+"""The aid of a child, delivered or promised, as its page shows it; record a delivery or its verification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from sync_protocol import NOTHING_SEEN, RecordState, VersionVector, delivery_id
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An aid of a child. A register in conflict is None here and named in `conflicts`; `context` is passed back."""
+    """A delivery to a child. A register in conflict is None and named in `conflicts`; `context` comes back with a change."""
 
     child_id: str
     delivery: str
@@ -39,11 +39,12 @@ class Given:
 
     @property
     def late(self) -> bool:
+        """Say whether nothing was delivered yet."""
         return self.delivered is None
 
 
 def of_child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> list[Given]:
-    """Give the aid of a child and of its linked records, the newest first."""
+    """Load the aid of a child and of its linked records, newest first."""
     group = follow_ups.find(session, hub, scope, child_id).group
     query = (
         select(Delivery, Donor.name)
@@ -72,16 +73,16 @@ def _given(hub: AppContext, key: Any, row: Delivery, donor: str | None, scope: S
 
 
 def named(session: Session, hub: AppContext, scope: Scope, child_id: str, delivery: str) -> dict[str, str]:
-    """Give what `record` asks of a delivery that stands: its id, and as it stands now for `context`.
+    """Give what `record` needs to change a stored delivery: its id, and its present context.
 
     Raises
     ------
     Problem
-        `record-unknown`: the child has none of that id.
+        `record-unknown`: the child has no delivery with that id.
     """
-    for one in of_child(session, hub, scope, child_id):
-        if one.delivery == delivery:
-            return {"delivery": delivery, "context": one.context}
+    for found in of_child(session, hub, scope, child_id):
+        if found.delivery == delivery:
+            return {"delivery": delivery, "context": found.context}
     raise Problem("record-unknown")
 
 
@@ -90,45 +91,49 @@ def record(
     hub: AppContext,
     scope: Scope,
     child_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     author: str,
     now: datetime,
 ) -> None:
-    """Write down an aid: a new one, or that one which was promised came, or that it was verified.
+    """Record aid: a new delivery, the arrival of a promised one, or its verification.
 
     Parameters
     ----------
-    asked : the registers, as in a change; `delivery` and `context` of one that is on the screen, or a new `delivery` that
-        the form carries, so that sending it twice writes one
+    request : the registers, as in a change; `delivery` and `context` of one that was shown, or a new `delivery` made with
+        the form, so that a form sent twice writes one
 
     Raises
     ------
     Problem
-        `record-unknown` for a child or delivery beyond the scope, `change-invalid` with every reason.
+        `record-unknown` for a child or delivery outside the scope, `change-invalid` with every reason.
     """
     subject = follow_ups.find(session, hub, scope, child_id)
-    delivery = str(asked.get("delivery") or new_id())
+    delivery = str(request.get("delivery") or new_id())
     if not UUID_TEXT.fullmatch(delivery):
         raise Problem("record-unknown")
     registers = {
-        name: asked[name] for name in ("aid", "delivered", "evidence", "verified", "note") if asked.get(name)
+        name: request[name]
+        for name in ("aid", "delivered", "evidence", "verified", "note")
+        if request.get(name)
     }
     if not registers:
-        raise Problem("request-malformed", reason="nothing to write down")
+        raise Problem("request-malformed", reason="nothing to record")
     try:
         context = (
-            VersionVector.from_wire(orjson.loads(asked["context"])) if asked.get("context") else NOTHING_SEEN
+            VersionVector.from_wire(orjson.loads(request["context"]))
+            if request.get("context")
+            else NOTHING_SEEN
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Problem("request-malformed", reason="the context is not what the page gave") from error
-    held = set(session.scalars(_whose(hub, delivery)))
-    if held and held.isdisjoint(subject.group):
+    owners = set(session.scalars(_child_of(hub, delivery)))
+    if owners and owners.isdisjoint(subject.group):
         raise Problem("record-unknown")
-    if held and not asked.get("context"):
-        return  # the same form again
-    whose = next(iter(held), child_id)
-    edit = Edit.of_delivery(whose, delivery, registers, context)
+    if owners and not request.get("context"):
+        return  # the same form was sent again
+    owner = next(iter(owners), child_id)
+    edit = Edit.of_delivery(owner, delivery, registers, context)
     action = (
         "aid.verified"
         if "verified" in registers
@@ -139,7 +144,7 @@ def record(
     server_edits.write(session, hub, [edit], action, author=author, now=now)
 
 
-def _whose(hub: AppContext, delivery: str) -> Any:
+def _child_of(hub: AppContext, delivery: str) -> Any:
     return select(Delivery.child_id).where(Delivery.district == hub.district, Delivery.delivery == delivery)
 
 

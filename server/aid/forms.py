@@ -1,7 +1,7 @@
-"""What a form, a program or a command asks of the register of aid, read field by field.
+"""Requests to the register of aid from forms, programs and commands, read and checked field by field.
 
-What is wrong is gathered, so that all of it is told at once; each sentence names the field, what was written, the rule and
-the remedy. What may be of a person (a name, a contact) is not repeated.
+All faults are collected and reported together; each message names the field, the value, the rule and the remedy. Values that
+may be personal data (a name, a contact) are not repeated in the message.
 """
 
 from collections.abc import Mapping
@@ -19,33 +19,33 @@ _LATEST: Final = date(2099, 12, 31)
 
 
 class FormReader:
-    """Read what was asked; `refuse` tells everything that was wrong with it."""
+    """Read the fields of a request; `refuse` reports everything that was wrong with them."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
         self._faults: list[Reason] = []
 
     def has(self, name: str) -> bool:
-        """Say whether something was written into a field."""
+        """Say whether a field is not empty."""
         return bool(text_of(self._given.get(name)))
 
     def raw(self, name: str) -> str:
-        """Give what was written into a field."""
+        """Give the text of a field, which may be empty."""
         return text_of(self._given.get(name), 200)
 
     def truth(self, name: str) -> bool:
-        """Give whether a box was ticked, or true was sent."""
+        """Say whether a box was ticked, or true was sent."""
         return bool(self._given.get(name))
 
     def text(self, name: str, most: int = 120) -> str:
-        """Give a line that must not be empty."""
+        """Give a line of text, which must not be empty."""
         found = text_of(self._given.get(name), most)
         if not found:
             self._missing(name)
         return found
 
     def choice(self, name: str, table: Words) -> str:
-        """Give one of some codes."""
+        """Give a code, which must be one of a table's."""
         code = self._given.get(name)
         if isinstance(code, str) and code in table:
             return code
@@ -57,7 +57,7 @@ class FormReader:
         return ""
 
     def whole(self, name: str, low: int, high: int) -> int:
-        """Give a whole number; dots and blanks between its digits do not count. Nothing is 0."""
+        """Give a whole number; dots and spaces between its digits are ignored. An empty field is 0."""
         given = self._given.get(name)
         text = str(given or "0").replace(".", "").replace(" ", "")
         digits = not isinstance(given, bool) and text.isascii() and text.isdigit() and len(text) <= 15
@@ -74,7 +74,7 @@ class FormReader:
         return low
 
     def day(self, name: str) -> date:
-        """Give a day."""
+        """Give a date."""
         try:
             found = date.fromisoformat(str(self._given.get(name) or ""))
         except ValueError:
@@ -92,20 +92,20 @@ class FormReader:
         return _LATEST
 
     def wrong(self, name: str, rule: str, rule_en: str, remedy: str, remedy_en: str) -> None:
-        """Note what is wrong with a field."""
+        """Add a fault of a field, in both languages."""
         value = None if name in _OF_A_PERSON else text_of(self._given.get(name), 40) or None
         if value is not None and sum(letter.isdigit() for letter in value) > 15:
             value = None  # it may be a NIK
         label = ASKED[name]
-        said = [("tertulis", label[0], rule, remedy), ("given as", label[1], rule_en, remedy_en)]
-        told = [
-            f"{field}{f' ({given} {value})' if value else ''} {what}. {mend}"
-            for given, field, what, mend in said
+        parts = [("tertulis", label[0], rule, remedy), ("given as", label[1], rule_en, remedy_en)]
+        texts = [
+            f"{field}{f' ({given} {value})' if value else ''} {broken}. {fix}"
+            for given, field, broken, fix in parts
         ]
-        self._faults.append(Reason(name, "wrong-value", value, *told))
+        self._faults.append(Reason(name, "wrong-value", value, *texts))
 
     def refuse(self) -> None:
-        """Refuse if anything was wrong.
+        """Refuse the request if anything was wrong.
 
         Raises
         ------

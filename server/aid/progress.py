@@ -1,11 +1,11 @@
-"""What a donor may see: what it promised, what of it came, and how those who got it grow, in groups of five or more.
+"""What a donor may see: its commitments, what was delivered, and how the children grow, in groups of five or more.
 
 Rules kept here:
-- No child, no village of a child, no day of a single delivery: numbers by commitment, over everything that it reached.
-- Of fewer than five nothing is told but that it is few; of a group that is told, no part or rest of fewer than five.
-- How children grow is told of all whom the donor reached together, not by commitment, for two groups that differ in one
-  child would tell of it; and of five children more at a time, each when its days of measuring are over, for today's numbers
-  and tomorrow's would tell of one, too.
+- No child, no village of a child, no date of a single delivery: only numbers by commitment.
+- A number of 1 to 4 children is hidden; so is a part of a group if the part or the rest is 1 to 4.
+- Growth is shown for all children that the donor reached, not by commitment: comparing two groups that differ in one child
+  would reveal that child. For the same reason the group grows by five children at a time, once their measuring period is
+  over: comparing today's numbers with tomorrow's would reveal one child.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,19 @@ from server.errors import Problem
 from server.reports.small_number_suppression import FEWEST
 
 AFTER: Final = {3: (60, 120), 6: (150, 210)}
-"""Months after the first delivery, and within which days from it a measurement counts for them."""
+"""Months after the first delivery -> the days after it (from, to) in which a measurement counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How those grow whose days of measuring so many months on are over: `of` children, a multiple of five. `measured`
-    again, and `better`, whose length for age did not fall, are None where they or their rest would be of fewer than five."""
+    """Growth of the children whose measuring period after `months` is over.
+
+    Parameters
+    ----------
+    of : their number, a multiple of five
+    measured : how many were measured again; None where it or the rest is 1 to 4
+    better : of these, how many whose length for age did not fall; None likewise
+    """
 
     months: int
     of: int
@@ -41,7 +47,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A commitment and what came of it; `reached` is None for fewer than five children (`few`)."""
+    """A commitment and its deliveries; `reached` is None for 1 to 4 children (`few`)."""
 
     promise: Promise
     reached: int | None
@@ -52,7 +58,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A donor's page."""
+    """The data of a donor's page."""
 
     donor: Donor
     progress: tuple[Progress, ...]
@@ -61,7 +67,7 @@ class Own:
 
 
 def own(session: Session, hub: AppContext, person: Person, today: date) -> Own | None:
-    """Give what a donor funds; None for an account that belongs to no donor yet."""
+    """Load what a donor's account may see; None for an account without a donor."""
     if not person.may("see_own_aid"):
         raise Problem("not-allowed")
     if person.scope_kind != "donor" or not UUID_TEXT.fullmatch(person.scope):
@@ -72,7 +78,7 @@ def own(session: Session, hub: AppContext, person: Person, today: date) -> Own |
 
 
 def of_donor(session: Session, hub: AppContext, donor_id: str, today: date) -> Own:
-    """Give what one donor of the register funds."""
+    """Load what a donor funds."""
     donor = session.get_one(Donor, (hub.district, donor_id))
     mine = promises(session, hub, donor.id)
     activities = session.scalars(
@@ -90,17 +96,17 @@ def of_donor(session: Session, hub: AppContext, donor_id: str, today: date) -> O
     for row in rows:
         by_promise[row.commitment_id].append(row)
     growth = _growth(session, hub, _first_days(rows), today)
-    told_of = tuple(_progress(promise, by_promise[promise.id]) for promise in mine)
-    return Own(donor, told_of, tuple(growth), tuple(activities))
+    progress = tuple(_progress(promise, by_promise[promise.id]) for promise in mine)
+    return Own(donor, progress, tuple(growth), tuple(activities))
 
 
 def shown_count(count: int) -> int | None:
-    """Give a number of children that may be told; None for 1 to 4."""
+    """Give a number of children if it may be shown; None for 1 to 4."""
     return None if 0 < count < FEWEST else count
 
 
 def _given(session: Session, hub: AppContext, commitments: Sequence[str]) -> Sequence[Any]:
-    """Give what came of some commitments."""
+    """Load the deliveries of some commitments."""
     d = Delivery
     return session.execute(
         select(*(d.commitment_id, Child.person_id, d.given_on, d.outcome, d.value_rp, d.starts_on))
@@ -112,12 +118,12 @@ def _given(session: Session, hub: AppContext, commitments: Sequence[str]) -> Seq
 
 
 def _first_days(rows: Sequence[Any]) -> dict[str, date]:
-    """Give on which day each person first got something."""
+    """Give the day of each person's first delivery."""
     people: dict[str, date] = {}
     for row in rows:
-        on = row.given_on or row.starts_on
-        if on is not None:
-            people[row.person_id] = min(on, people.get(row.person_id, on))
+        day = row.given_on or row.starts_on
+        if day is not None:
+            people[row.person_id] = min(day, people.get(row.person_id, day))
     return people
 
 
@@ -131,7 +137,7 @@ def _progress(promise: Promise, rows: Sequence[Any]) -> Progress:
 
 
 def _part(part: int, whole: int) -> int | None:
-    """Give a part of a group if neither it nor the rest is of 1 to 4."""
+    """Give the size of a part of a group; None if it or the rest is 1 to 4."""
     return part if shown_count(part) is not None and shown_count(whole - part) is not None else None
 
 
@@ -147,31 +153,43 @@ def _growth(session: Session, hub: AppContext, people: dict[str, date], today: d
         )
         .order_by(Assessment.measured_on)
     )
-    by: dict[str, list[Any]] = {}
+    scores: dict[str, list[Any]] = {}
     for row in rows if people else ():
-        by.setdefault(row.person_id, []).append(row)
-    return [_told_growth(by, people, months, first, last, today) for months, (first, last) in AFTER.items()]
+        scores.setdefault(row.person_id, []).append(row)
+    return [
+        growth_after(scores, people, months, first, last, today) for months, (first, last) in AFTER.items()
+    ]
 
 
-def _told_growth(
-    by: Mapping[str, Sequence[Any]],
+def growth_after(
+    scores: Mapping[str, Sequence[Any]],
     people: Mapping[str, date],
     months: int,
     first: int,
     last: int,
     today: date,
 ) -> Growth:
-    over = sorted((on, id_) for id_, on in people.items() if on + timedelta(last) < today)
-    told_of = over[: len(over) // FEWEST * FEWEST]
-    pairs = [_pair(by.get(id_, ()), on, first, last) for on, id_ in told_of]
+    """Give the growth, `months` after their first delivery, of the children whose measuring period is over.
+
+    Parameters
+    ----------
+    scores : by person, assessments with a length for age, oldest first
+    people : person -> day of the first delivery
+    first, last : the measuring period, in days after it
+    """
+    over = sorted((start, id_) for id_, start in people.items() if start + timedelta(last) < today)
+    group = over[: len(over) // FEWEST * FEWEST]
+    pairs = [_before_and_after(scores.get(id_, ()), start, first, last) for start, id_ in group]
     known = [pair for pair in pairs if pair is not None]
-    measured = _part(len(known), len(told_of))
+    measured = _part(len(known), len(group))
     better = _part(sum(after >= before for before, after in known), len(known)) if measured else None
-    return Growth(months, len(told_of), measured, better)
+    return Growth(months, len(group), measured, better)
 
 
-def _pair(rows: Sequence[Any], on: date, first: int, last: int) -> tuple[float, float] | None:
-    """Give the length for age at the first delivery and so many days after it; None where either is not known."""
-    before = [row.haz for row in rows if on - timedelta(45) <= row.measured_on <= on + timedelta(15)]
-    after = [row.haz for row in rows if on + timedelta(first) <= row.measured_on <= on + timedelta(last)]
+def _before_and_after(rows: Sequence[Any], start: date, first: int, last: int) -> tuple[float, float] | None:
+    """Give the length for age at the first delivery and `first` to `last` days after it; None if either is unknown."""
+    before = [row.haz for row in rows if start - timedelta(45) <= row.measured_on <= start + timedelta(15)]
+    after = [
+        row.haz for row in rows if start + timedelta(first) <= row.measured_on <= start + timedelta(last)
+    ]
     return (before[-1], after[-1]) if before and after else None

@@ -1,5 +1,7 @@
-"""The office's register of aid: donors, what they promised, what is done for a village. Not synced: whoever gives and what
-was agreed is settled at a desk; what a family got is a delivery, which tablets write (`deliveries`).
+"""The register of aid: donors, their commitments, and activities for villages.
+
+It is not synced: only staff write it, on the server. What a family gets is a delivery, which tablets write too
+(`deliveries`).
 """
 
 from collections.abc import Mapping
@@ -27,19 +29,19 @@ MOST_PLACES, MOST_MONTHS, MOST_RP, MOST_REACHED = 100_000, 60, 10**13, 1_000_000
 MOST_ROWS = 200
 DONOR: Final = ("name", "kind", "authority", "named")
 CONTACT: Final = ("person", "phone", "address", "legal_id")
-"""What is kept of a donor: open, and sealed."""
+"""Fields of a donor: stored in the clear, and stored encrypted."""
 
 
 COMMITMENT: Final = {
     **{"donor": "donor_id", "menu": "menu", "funds": "funds", "region": "region_code", "places": "places"},
     **{"value_rp": "value_rp", "starts_on": "starts_on", "months": "months"},
 }
-"""What is asked about a commitment, and the column that keeps it."""
+"""Field of a request about a commitment -> its column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A commitment with how much of it is used: `assigned` deliveries were promised to children or families of it."""
+    """A commitment with how much of it is used: `assigned` counts the deliveries promised from it."""
 
     id: str
     donor_id: str
@@ -58,24 +60,25 @@ class Promise:
 
     @property
     def left(self) -> int:
+        """Give how many more can be assigned."""
         return 0 if self.closed else max(0, self.places - self.assigned)
 
 
 def donors(session: Session, hub: AppContext) -> list[Donor]:
-    """Give the donors, by name."""
+    """Load the donors, by name."""
     return list(
         session.scalars(select(Donor).where(Donor.district == hub.district).order_by(Donor.name, Donor.id))
     )
 
 
 def find_donor(session: Session, hub: AppContext, wanted: str) -> Donor | None:
-    """Find a donor by id or, whatever its letter case, by name."""
+    """Find a donor by id, or by name in any case."""
     plain = wanted.strip().casefold()
     return next((d for d in donors(session, hub) if plain in (d.id, d.name.casefold())), None)
 
 
 def donor_to_change(session: Session, hub: AppContext, area: AidArea, donor_id: str, who: str) -> Donor:
-    """Find a donor that is somebody's to change: theirs is the whole district, or they wrote it down.
+    """Find a donor that somebody may change: their area is the whole district, or they added it.
 
     Raises
     ------
@@ -89,12 +92,12 @@ def donor_to_change(session: Session, hub: AppContext, area: AidArea, donor_id: 
 
 
 def may_change_donor(area: AidArea, donor: Donor, who: str) -> bool:
-    """Say whether a donor is somebody's to change, and its contact theirs to read."""
+    """Say whether somebody may change a donor and read its contact."""
     return area.whole or donor.made_by == who
 
 
 def contact_of(hub: AppContext, donor: Donor) -> dict[str, str]:
-    """Unseal how a donor is reached."""
+    """Decrypt the contact of a donor."""
     if donor.contact is None:
         return {}
     found: dict[str, str] = orjson.loads(
@@ -104,25 +107,26 @@ def contact_of(hub: AppContext, donor: Donor) -> dict[str, str]:
 
 
 def add_donor(
-    session: Session, hub: AppContext, asked: Mapping[str, Any], *, author: str, now: datetime
+    session: Session, hub: AppContext, request: Mapping[str, Any], *, author: str, now: datetime
 ) -> str:
-    """Put a donor into the register.
+    """Add a donor to the register.
 
     Parameters
     ----------
-    asked : `name`, `kind`; `authority` of a company; `named` (agreed to be named); `person`, `phone`, `address`, `legal_id`
+    request : `name`, `kind`; `authority` of a company; `named` (agreed to be named); `person`, `phone`, `address`,
+        `legal_id`
 
     Raises
     ------
     Problem
         `change-invalid` with every reason.
     """
-    told, contact = _told_of_donor(session, hub, asked)
+    columns, contact = _read_donor(session, hub, request)
     donor_id = new_id()
-    sealed = _sealed(hub, donor_id, contact)
+    sealed = _seal_contact(hub, donor_id, contact)
     made = {"district": hub.district, "id": donor_id, "made_by": author, "made_at": now}
-    session.add(Donor(**made, **told, contact=sealed))
-    _log(session, hub, "donor.added", author, now, donor=donor_id, kind=told["kind"])
+    session.add(Donor(**made, **columns, contact=sealed))
+    _log(session, hub, "donor.added", author, now, donor=donor_id, kind=columns["kind"])
     return donor_id
 
 
@@ -131,58 +135,58 @@ def change_donor(
     hub: AppContext,
     area: AidArea,
     donor_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     author: str,
     now: datetime,
 ) -> None:
-    """Change what is known of a donor: of what `add_donor` takes, that which is given. The same again changes nothing.
+    """Change a donor: those fields of `add_donor` that are given. The same request again changes nothing.
 
     Raises
     ------
     Problem
-        `record-unknown` for one that is not `may_change_donor`, `change-invalid` with every reason.
+        `record-unknown` if `may_change_donor` says no, `change-invalid` with every reason.
     """
     donor = donor_to_change(session, hub, area, donor_id, author)
     known: dict[str, Any] = {name: getattr(donor, name) for name in DONOR} | contact_of(hub, donor)
-    told, contact = _told_of_donor(session, hub, {**known, **asked}, itself=donor.id)
-    changed = [name for name, value in told.items() if getattr(donor, name) != value]
+    columns, contact = _read_donor(session, hub, {**known, **request}, itself=donor.id)
+    changed = [name for name, value in columns.items() if getattr(donor, name) != value]
     for name in changed:
-        setattr(donor, name, told[name])
+        setattr(donor, name, columns[name])
     if contact != contact_of(hub, donor):
-        donor.contact = _sealed(hub, donor.id, contact)
+        donor.contact = _seal_contact(hub, donor.id, contact)
         changed.append("contact")
     if changed:
         _log(session, hub, "donor.changed", author, now, donor=donor_id, changed=changed)
 
 
 def log_donor_viewed(session: Session, hub: AppContext, donor_id: str, actor: str, now: datetime) -> None:
-    """Log that somebody read how a donor is reached."""
+    """Log that somebody read the contact of a donor."""
     _log(session, hub, "donor.viewed", actor, now, donor=donor_id)
 
 
-def _told_of_donor(
+def _read_donor(
     session: Session, hub: AppContext, given: Mapping[str, Any], itself: str | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read what was told of a donor: its columns, and how it is reached."""
-    asked = FormReader(given)
-    told = {
-        "name": asked.text("name"),
-        "kind": asked.choice("kind", DONOR_KINDS),
-        "authority": asked.choice("authority", AUTHORITIES) if asked.has("authority") else None,
-        "named": asked.truth("named"),
+    """Read a request about a donor: (columns, contact)."""
+    form = FormReader(given)
+    columns = {
+        "name": form.text("name"),
+        "kind": form.choice("kind", DONOR_KINDS),
+        "authority": form.choice("authority", AUTHORITIES) if form.has("authority") else None,
+        "named": form.truth("named"),
     }
     others = {donor.name.casefold() for donor in donors(session, hub) if donor.id != itself}
-    if str(told["name"]).casefold() in others:
-        asked.wrong(
+    if str(columns["name"]).casefold() in others:
+        form.wrong(
             *("name", "sudah ada dalam daftar donatur", "is in the register of donors already"),
             *("Pakai atau ubah yang sudah ada.", "Use or change the one that is there."),
         )
-    asked.refuse()
-    return told, {part: asked.raw(part) for part in CONTACT if asked.has(part)}
+    form.refuse()
+    return columns, {part: form.raw(part) for part in CONTACT if form.has(part)}
 
 
-def _sealed(hub: AppContext, donor_id: str, contact: Mapping[str, str]) -> bytes | None:
+def _seal_contact(hub: AppContext, donor_id: str, contact: Mapping[str, str]) -> bytes | None:
     if not contact:
         return None
     return hub.vault.seal_for_district(orjson.dumps(contact), contact_bound(hub, donor_id))
@@ -191,7 +195,7 @@ def _sealed(hub: AppContext, donor_id: str, contact: Mapping[str, str]) -> bytes
 def promise_to_change(
     session: Session, hub: AppContext, area: AidArea, commitment_id: str, who: str
 ) -> Promise:
-    """Find a commitment that is somebody's to change.
+    """Find a commitment that somebody may change.
 
     Raises
     ------
@@ -205,7 +209,7 @@ def promise_to_change(
 
 
 def promises(session: Session, hub: AppContext, donor_id: str | None = None) -> list[Promise]:
-    """Give commitments with what became of each, the newest first."""
+    """Load commitments with how much of each is used, newest first."""
     c, d = Commitment, Delivery
     query = (
         select(d.commitment_id, func.count(), func.sum(d.given))
@@ -213,8 +217,8 @@ def promises(session: Session, hub: AppContext, donor_id: str | None = None) -> 
         .group_by(d.commitment_id)
     )
     used = {
-        of: {"assigned": assigned, "delivered": int(given or 0)}
-        for of, assigned, given in session.connection().execute(query).all()
+        commitment_id: {"assigned": assigned, "delivered": int(given or 0)}
+        for commitment_id, assigned, given in session.connection().execute(query).all()
     }
     rows = (
         select(
@@ -233,31 +237,37 @@ def promises(session: Session, hub: AppContext, donor_id: str | None = None) -> 
 
 
 def whole_district(session: Session, hub: AppContext) -> AidArea:
-    """Give the area of who operates the installation."""
+    """Give the area of the operator."""
     scope = Scope.whole_district(hub, shows_names=False)
     return AidArea.within(session, hub, scope, sees_children=False)
 
 
 def add_commitment(
-    session: Session, hub: AppContext, area: AidArea, asked: Mapping[str, Any], *, author: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    area: AidArea,
+    request: Mapping[str, Any],
+    *,
+    author: str,
+    now: datetime,
 ) -> str:
-    """Write down what a donor promises.
+    """Add a commitment of a donor.
 
     Parameters
     ----------
-    asked : `donor`, `menu`, `funds`, `region` (a code: where it may go, all of it in the area), `places` (how many children
-        or families), `value_rp` (for each), `starts_on`, `months`
+    request : `donor`, `menu`, `funds`, `region` (code of where it may go; the whole of it in the area), `places` (number of
+        children or families), `value_rp` (for each), `starts_on`, `months`
 
     Raises
     ------
     Problem
         `change-invalid` with every reason.
     """
-    told = _told_of_commitment(session, hub, area, asked)
+    columns = _read_commitment(session, hub, area, request)
     commitment_id = new_id()
     made = {"district": hub.district, "id": commitment_id, "made_by": author, "made_at": now}
-    session.add(Commitment(**made, **told))
-    details = {"donor": told["donor_id"], "places": told["places"]}
+    session.add(Commitment(**made, **columns))
+    details = {"donor": columns["donor_id"], "places": columns["places"]}
     _log(session, hub, "commitment.made", author, now, commitment=commitment_id, **details)
     return commitment_id
 
@@ -267,37 +277,38 @@ def change_commitment(
     hub: AppContext,
     area: AidArea,
     commitment_id: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     *,
     author: str,
     now: datetime,
 ) -> None:
-    """Change what a donor promises: of what `add_commitment` takes, that which is given. What was assigned stands, so that
-    places never become fewer than that, and donor, menu and funds stay. The same again changes nothing.
+    """Change a commitment: those fields of `add_commitment` that are given. The same request again changes nothing.
+
+    What is assigned stays assigned: `places` cannot be fewer than that, and then donor, menu and funds cannot change.
 
     Raises
     ------
     Problem
-        `record-unknown` for one that is not `is_theirs`, `change-invalid` with every reason.
+        `record-unknown` if `is_theirs` says no, `change-invalid` with every reason.
     """
     commitment: Commitment | None = _get(session, Commitment, hub, commitment_id, lock=True)
     if commitment is None or not is_theirs(area, commitment.region_code, commitment.made_by, author):
         raise Problem("record-unknown")
     known = {name: getattr(commitment, column) for name, column in COMMITMENT.items()}
     assigned = next(p.assigned for p in promises(session, hub, commitment.donor_id) if p.id == commitment_id)
-    told = _told_of_commitment(session, hub, area, {**known, **asked}, commitment, assigned)
+    columns = _read_commitment(session, hub, area, {**known, **request}, commitment, assigned)
     changed = {
         column: [str(before), str(value)]
-        for column, value in told.items()
+        for column, value in columns.items()
         if (before := getattr(commitment, column)) != value
     }
     for column in changed:
-        setattr(commitment, column, told[column])
+        setattr(commitment, column, columns[column])
     if changed:
         _log(session, hub, "commitment.changed", author, now, commitment=commitment_id, changed=changed)
 
 
-def _told_of_commitment(
+def _read_commitment(
     session: Session,
     hub: AppContext,
     area: AidArea,
@@ -305,36 +316,36 @@ def _told_of_commitment(
     known: Commitment | None = None,
     assigned: int = 0,
 ) -> dict[str, Any]:
-    """Read what was told of a commitment into its columns; `known` is as it stood, with how many are `assigned`."""
-    asked = FormReader(given)
-    told: dict[str, Any] = {
-        "donor_id": _donor_of(session, hub, asked),
-        "menu": asked.choice("menu", MENUS),
-        "funds": asked.choice("funds", FUNDS),
-        "region_code": asked.text("region"),
-        "places": asked.whole("places", 1, MOST_PLACES),
-        "months": asked.whole("months", 1, MOST_MONTHS),
-        "value_rp": asked.whole("value_rp", 0, MOST_RP),
-        "starts_on": asked.day("starts_on"),
+    """Read a request about a commitment into its columns; `known` is the stored one, of which `assigned` are assigned."""
+    form = FormReader(given)
+    columns: dict[str, Any] = {
+        "donor_id": _donor_id(session, hub, form),
+        "menu": form.choice("menu", MENUS),
+        "funds": form.choice("funds", FUNDS),
+        "region_code": form.text("region"),
+        "places": form.whole("places", 1, MOST_PLACES),
+        "months": form.whole("months", 1, MOST_MONTHS),
+        "value_rp": form.whole("value_rp", 0, MOST_RP),
+        "starts_on": form.day("starts_on"),
     }
-    stays = known is not None and told["region_code"] == known.region_code
-    region = session.get(Region, (hub.district, told["region_code"]))
-    if asked.has("region") and not stays and not (region and area.covers(region.code)):
-        asked.wrong(
+    stays = known is not None and columns["region_code"] == known.region_code
+    region = session.get(Region, (hub.district, columns["region_code"]))
+    if form.has("region") and not stays and not (region and area.covers(region.code)):
+        form.wrong(
             *("region", "bukan tempat yang seluruhnya di wilayah Anda"),
             "is no place that lies within your area as a whole",
             *("Pilih desa atau kecamatan di wilayah Anda.", "Choose a village or subdistrict of your area."),
         )
-    if told["places"] < assigned:
-        asked.wrong(
+    if columns["places"] < assigned:
+        form.wrong(
             *("places", f"kurang dari yang sudah dibagikan ({assigned})"),
             f"is fewer than are assigned already ({assigned})",
             *(f"Tulis {assigned} atau lebih; atau tutup komitmennya.",),
             f"Write {assigned} or more; or close the commitment.",
         )
     for name in ("donor", "menu", "funds") if known is not None and assigned else ():
-        if told[COMMITMENT[name]] != getattr(known, COMMITMENT[name]):
-            asked.wrong(
+        if columns[COMMITMENT[name]] != getattr(known, COMMITMENT[name]):
+            form.wrong(
                 *(
                     name,
                     "tidak dapat diubah: sudah ada yang dibagikan",
@@ -344,19 +355,19 @@ def _told_of_commitment(
                 "Close this commitment, then write down another.",
             )
     if known is not None and known.closed_at is not None:
-        asked.wrong(
+        form.wrong(
             *("commitment", "sudah ditutup", "is closed"),
             *("Catat komitmen yang baru.", "Write down another commitment."),
         )
-    asked.refuse()
-    return told
+    form.refuse()
+    return columns
 
 
-def _donor_of(session: Session, hub: AppContext, asked: FormReader) -> str | None:
-    """Give the id of the donor that was named."""
-    donor = _get(session, Donor, hub, asked.raw("donor"))
+def _donor_id(session: Session, hub: AppContext, form: FormReader) -> str | None:
+    """Give the id of the donor that a request names."""
+    donor = _get(session, Donor, hub, form.raw("donor"))
     if donor is None:
-        asked.wrong(
+        form.wrong(
             *("donor", "tidak ada dalam daftar donatur", "is not in the register of donors"),
             *(
                 "Pilih donatur dari daftar, atau tambahkan dulu.",
@@ -376,7 +387,7 @@ def close(
     author: str,
     now: datetime,
 ) -> None:
-    """Close a commitment: nothing more is assigned of it; what was assigned stands. Closing it again changes nothing.
+    """Close a commitment: no more is assigned from it; what is assigned stays. Closing it again changes nothing.
 
     Parameters
     ----------
@@ -385,26 +396,26 @@ def close(
     Raises
     ------
     Problem
-        `record-unknown` for one that is not `is_theirs`, `change-invalid`.
+        `record-unknown` if `is_theirs` says no, `change-invalid`.
     """
     commitment = _get(session, Commitment, hub, commitment_id)
     if commitment is None or not is_theirs(area, commitment.region_code, commitment.made_by, author):
         raise Problem("record-unknown")
-    asked = FormReader({"reason": why})
-    asked.choice("reason", CLOSINGS)
-    asked.refuse()
+    form = FormReader({"reason": why})
+    form.choice("reason", CLOSINGS)
+    form.refuse()
     if commitment.closed_at is None:
         commitment.closed_at = now
         _log(session, hub, "commitment.closed", author, now, commitment=commitment_id, reason=why)
 
 
 def is_theirs(area: AidArea, region_code: str, made_by: str, who: str) -> bool:
-    """Say whether a commitment is somebody's to change or close: all of its place is theirs, or they wrote it down."""
+    """Say whether somebody may change or close a commitment: its whole region is in their area, or they added it."""
     return area.covers(region_code) or made_by == who
 
 
 def activities(session: Session, hub: AppContext, area: AidArea) -> list[AidActivity]:
-    """Give what was done for villages of an area and not brought in with a sheet, the newest first."""
+    """Load the activities for villages of an area that came from no sheet, newest first."""
     return list(
         session.scalars(
             select(AidActivity)
@@ -418,7 +429,7 @@ def activities(session: Session, hub: AppContext, area: AidArea) -> list[AidActi
 def add_activity(
     session: Session, hub: AppContext, area: AidArea, given: Mapping[str, Any], *, author: str, now: datetime
 ) -> str:
-    """Write down what was done for a village: a delivery to all of it.
+    """Add an activity for a whole village.
 
     Parameters
     ----------
@@ -430,21 +441,21 @@ def add_activity(
     Problem
         `change-invalid` with every reason.
     """
-    asked = FormReader(given)
-    title = asked.text("title", 200)
-    donor_id = _donor_of(session, hub, asked) if asked.has("donor") else None
-    menu, funds = asked.choice("menu", MENUS), asked.choice("funds", FUNDS)
-    village = _village_of(area, asked)
-    starts_on = asked.day("starts_on")
-    ends_on = asked.day("ends_on") if asked.has("ends_on") else starts_on
-    if asked.has("starts_on") and ends_on < starts_on:
-        asked.wrong(
+    form = FormReader(given)
+    title = form.text("title", 200)
+    donor_id = _donor_id(session, hub, form) if form.has("donor") else None
+    menu, funds = form.choice("menu", MENUS), form.choice("funds", FUNDS)
+    village = _village_of(area, form)
+    starts_on = form.day("starts_on")
+    ends_on = form.day("ends_on") if form.has("ends_on") else starts_on
+    if form.has("starts_on") and ends_on < starts_on:
+        form.wrong(
             *("ends_on", "lebih awal dari mulainya", "is before it begins"),
             *("Periksa kedua tanggalnya.", "Check both dates."),
         )
-    value = asked.whole("value_rp", 0, MOST_RP)
-    reached = asked.whole("reached", 0, MOST_REACHED) if asked.has("reached") else None
-    asked.refuse()
+    value = form.whole("value_rp", 0, MOST_RP)
+    reached = form.whole("reached", 0, MOST_REACHED) if form.has("reached") else None
+    form.refuse()
     found = rules().classify(title)
     activity_id = new_id()
     session.add(
@@ -464,7 +475,7 @@ def add_activity(
             ends_on=ends_on,
             reached=reached,
             value_rp=value,
-            evidence=asked.raw("evidence") or None,
+            evidence=form.raw("evidence") or None,
             made_by=author,
             made_at=now,
         )
@@ -473,10 +484,10 @@ def add_activity(
     return activity_id
 
 
-def _village_of(area: AidArea, asked: FormReader) -> str:
-    village = asked.text("village")
+def _village_of(area: AidArea, form: FormReader) -> str:
+    village = form.text("village")
     if village and village not in area.villages:
-        asked.wrong(
+        form.wrong(
             *("village", "bukan desa di wilayah Anda", "is no village of your area"),
             *("Pilih desa dari daftar.", "Choose the village from the list."),
         )
@@ -496,40 +507,40 @@ def decide(
     author: str,
     now: datetime,
 ) -> AidActivity:
-    """Let a person overrule what was made of an activity.
+    """Correct how an activity was classified, or decide about it.
 
     Parameters
     ----------
-    given : any of `category`, `menu`, `village`; `apart` (it doubles nothing), `drop` (it does not count), `restore`,
-        `verify`. A row that is one child's is written as its delivery as soon as it may be, whatever is asked
+    given : any of `category`, `menu`, `village`; `apart` (it repeats nothing), `drop` (it does not count), `restore`,
+        `verify`. A row about one child becomes its delivery as soon as it can, whatever the request is
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the area, `change-invalid`.
+        `record-unknown` outside the area, `change-invalid`.
     """
     row: AidActivity | None = _get(session, AidActivity, hub, activity_id)
     if row is None or not area.holds(row.village_code):
         raise Problem("record-unknown")
-    asked = FormReader(given)
-    wanted = {name: asked.choice(name, DECIDED[name]) for name in DECIDED if asked.has(name)}
-    if asked.has("village"):
-        wanted["village_code"] = _village_of(area, asked)
-    asked.refuse()
-    done: dict[str, Any] = {name: code for name, code in wanted.items() if code != getattr(row, name)}
+    form = FormReader(given)
+    new = {name: form.choice(name, DECIDED[name]) for name in DECIDED if form.has(name)}
+    if form.has("village"):
+        new["village_code"] = _village_of(area, form)
+    form.refuse()
+    done: dict[str, Any] = {name: code for name, code in new.items() if code != getattr(row, name)}
     for name, code in done.items():
         setattr(row, name, code)
     if "category" in done:
         row.category_by = author
-    if asked.truth("apart") and row.same_as:
+    if form.truth("apart") and row.same_as:
         done["apart_from"], row.same_as, row.same_by = row.same_as, None, author
     if row.status == "open" and (row.village_code or row.category not in ("specific", "sensitive")):
         row.status = done["status"] = "taken"
-    if asked.truth("drop") and row.status != "refused":
+    if form.truth("drop") and row.status != "refused":
         row.status = done["status"] = "dropped"
-    if asked.truth("restore") and row.status == "dropped":
+    if form.truth("restore") and row.status == "dropped":
         row.status = done["status"] = "taken"
-    if asked.truth("verify"):
+    if form.truth("verify"):
         row.verified_by, row.verified_at = author, now
         done["verified"] = True
     if deliver(session, hub, row, author, now, apart="apart_from" in done):
@@ -551,5 +562,5 @@ def _log(session: Session, hub: AppContext, action: str, author: str, now: datet
 
 
 def contact_bound(hub: AppContext, donor_id: str) -> str:
-    """Name what the seal of a donor's contact is bound to."""
+    """Give the context to which the encryption of a donor's contact is bound."""
     return f"donor/{hub.district}/{donor_id}"

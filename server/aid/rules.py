@@ -1,5 +1,5 @@
-"""What a row of a company's sheet is about, and which menu helps which need: rules that are data, so that they can be read,
-told beside what they decided, and changed. Pure but for reading the file once."""
+"""What a row of a CSR sheet is about, and which menu helps which need: rules read from a file, so that people can read and
+change them, and see which rule decided. Pure except for reading the file once."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ NO_RULE: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class AidRule:
-    """One rule: what it makes of a row that has one of its words."""
+    """One rule: the category and menu of a row that has one of its words."""
 
     id: str
     category: str
@@ -29,7 +29,7 @@ class AidRule:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """What a row was found to be: `by` is the rule, `word` the word that it found."""
+    """The category and menu of a row: `by` is the rule that decided, `word` the word that it found."""
 
     category: str
     menu: str
@@ -39,14 +39,14 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class AidRules:
-    """All rules in their order, and by need the menus that help it, the best first."""
+    """All rules in order, and the menus that help each need, the best first."""
 
     version: str
     rules: Sequence[AidRule]
     fits: Mapping[str, Sequence[str]]
 
     def classify(self, *texts: str) -> Class:
-        """Say what some texts are about; what no rule knows is `other`, by NO_RULE."""
+        """Classify texts by the first rule that fits; if none does, they are `other`, by NO_RULE."""
         text = " " + " ".join(" ".join(texts).casefold().split())
         for rule in self.rules:
             if found := rule.found.search(text):
@@ -61,7 +61,7 @@ def rules(path: Path = SHIPPED) -> AidRules:
     Raises
     ------
     ValueError
-        They are not of the form, with what is wrong and where.
+        The file cannot be used; the message says what is wrong and where.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -83,5 +83,5 @@ def rules(path: Path = SHIPPED) -> AidRules:
 
 
 def _any_of(words: Sequence[str]) -> re.Pattern[str]:
-    """Find the beginning of a word, one of several."""
+    """Match any of some words at the start of a word."""
     return re.compile(r"(?<![a-z])(" + "|".join(re.escape(word.casefold()) for word in words) + ")")

@@ -1,8 +1,8 @@
-"""Gap, overlap, donors and what they promised, written for programs and for who operates the installation.
+"""Need, overlap, donors and commitments as JSON, CSV and tables, for programs and the operator.
 
 Rules kept here:
-- Who sees no child (TPPS) is told what its page tells: exact numbers of who has nothing, the helped and promised from
-  five on (null: one to four), and of whom the same comes twice how many alone. Proposals never name a child.
+- A reader who sees no children (TPPS) gets what its page shows: exact numbers of those without aid, numbers of helped and
+  promised from five on (null: 1 to 4), and only the number of those who get the same menu twice. Proposals name no child.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,12 +42,12 @@ COMMITMENTS: Final = (
 OWN_COMMITMENT: Final = (
     *("id", "menu", "funds", "region", "places", "value_rp", "starts_on", "months", "closed"),
 )
-"""What a donor is told of its commitment: how many are assigned and delivered could be of fewer than five."""
+"""Columns of a commitment that its donor may see; numbers of assigned and delivered could be below five."""
 PROPOSALS: Final = ("commitment", "donor", "menu", "village", "need", "count", "near", "seen")
 
 
 def villages_of(shown: NeedSummary, names: Mapping[str, str], *, sees_children: bool) -> list[dict[str, Any]]:
-    """Give one row for each village, the widest gap first."""
+    """Write one row for each village, the largest gap first."""
 
     def few(count: int) -> int | None:
         return count if sees_children or not 0 < count < FEWEST else None
@@ -70,7 +70,7 @@ def villages_of(shown: NeedSummary, names: Mapping[str, str], *, sees_children: 
 def gap(
     shown: NeedSummary, names: Mapping[str, str], *, sees_children: bool, part: slice = slice(None)
 ) -> dict[str, Any]:
-    """Give gap, overlap and proposals (`part` of them, and how many there are), as JSON has them."""
+    """Write need, overlap and proposals (`part` of these, and how many there are) as JSON."""
     twice = len(shown.twice)
     return {
         "lacking": shown.lacking,
@@ -79,8 +79,8 @@ def gap(
         "nobody_there": [village.code for village in shown.nobody_there],
         "twice": twice if sees_children or not 0 < twice < FEWEST else None,
         "twice_children": [
-            {"child": one.child_id, "village": one.village, "menu": one.menu, "sources": one.sources}
-            for one in shown.twice
+            {"child": each.child_id, "village": each.village, "menu": each.menu, "sources": each.sources}
+            for each in shown.twice
             if sees_children
         ],
         "reported_twice": [activity(row) for row in shown.reported],
@@ -93,7 +93,7 @@ def gap(
 
 
 def proposals(several: Iterable[Proposal]) -> list[dict[str, Any]]:
-    """Give what could close the gap; `seen` is what assigning one asks for."""
+    """Write proposals; `seen` must come back when one is assigned."""
     return [
         {
             "commitment": proposal.promise.id,
@@ -110,15 +110,15 @@ def proposals(several: Iterable[Proposal]) -> list[dict[str, Any]]:
 
 
 def donor(row: Donor) -> dict[str, Any]:
-    """Give a donor without how it is reached."""
+    """Write a donor without its contact."""
     return {name: getattr(row, name) for name in DONORS}
 
 
 def commitment(promise: Promise) -> dict[str, Any]:
-    """Give a commitment with how much of it is used."""
-    told = {name: getattr(promise, name) for name in COMMITMENTS if name not in ("region", "starts_on")}
+    """Write a commitment with how much of it is used."""
+    same = {name: getattr(promise, name) for name in COMMITMENTS if name not in ("region", "starts_on")}
     return {
-        **told,
+        **same,
         "donor_id": promise.donor_id,
         "region": promise.region_code,
         "starts_on": promise.starts_on.isoformat(),
@@ -126,22 +126,22 @@ def commitment(promise: Promise) -> dict[str, Any]:
 
 
 def own(mine: Own) -> dict[str, Any]:
-    """Give a donor's page: never a child, a day of a delivery or a number of one to four."""
+    """Write a donor's page: it has no child, no date of a delivery and no number of 1 to 4."""
     return {
         "donor": donor(mine.donor),
         "commitments": [
             {
-                **{name: told[name] for name in OWN_COMMITMENT},
-                "reached": one.reached,
-                "verified": one.verified,
-                "given_rp": one.value_rp,
+                **{name: columns[name] for name in OWN_COMMITMENT},
+                "reached": each.reached,
+                "verified": each.verified,
+                "given_rp": each.value_rp,
             }
-            for one in mine.progress
-            for told in (commitment(one.promise),)
+            for each in mine.progress
+            for columns in (commitment(each.promise),)
         ],
         "growth": [
-            {"months": one.months, "of": one.of, "measured": one.measured, "not_fallen": one.better}
-            for one in mine.growth
+            {"months": each.months, "of": each.of, "measured": each.measured, "not_fallen": each.better}
+            for each in mine.growth
         ],
         "activities": [
             {
@@ -156,38 +156,38 @@ def own(mine: Own) -> dict[str, Any]:
     }
 
 
-def given(one: Given) -> dict[str, Any]:
-    """Give an aid of a child, for who may decide about the child."""
+def given(delivery: Given) -> dict[str, Any]:
+    """Write a delivery to a child, for a reader who may decide about the child."""
     return {
-        "child": one.child_id,
-        "delivery": one.delivery,
-        "aid": one.aid,
-        "delivered": one.delivered,
-        "evidence": one.evidence,
-        "verified": one.verified,
-        "note": one.note,
-        "donor": one.donor,
-        "conflicts": one.conflicts,
-        "context": orjson.loads(one.context),
+        "child": delivery.child_id,
+        "delivery": delivery.delivery,
+        "aid": delivery.aid,
+        "delivered": delivery.delivered,
+        "evidence": delivery.evidence,
+        "verified": delivery.verified,
+        "note": delivery.note,
+        "donor": delivery.donor,
+        "conflicts": delivery.conflicts,
+        "context": orjson.loads(delivery.context),
     }
 
 
-def of_child(one: Given) -> dict[str, Any]:
-    """Give an aid of a child as one row of a table."""
-    aid, came, verified = one.aid or {}, one.delivered or {}, one.verified or {}
-    told = {
-        "delivery": one.delivery,
+def of_child(delivery: Given) -> dict[str, Any]:
+    """Write a delivery to a child as one row of a table."""
+    aid, delivered, verified = delivery.aid or {}, delivery.delivered or {}, delivery.verified or {}
+    columns = {
+        "delivery": delivery.delivery,
         **{name: aid.get(name) for name in ("menu", "funds", "starts_on", "ends_on")},
-        "donor": one.donor,
-        **{name: came.get(name) for name in ("given_on", "quantity", "unit", "value_rp")},
+        "donor": delivery.donor,
+        **{name: delivered.get(name) for name in ("given_on", "quantity", "unit", "value_rp")},
         "outcome": verified.get("outcome"),
-        "conflicts": " ".join(one.conflicts),
+        "conflicts": " ".join(delivery.conflicts),
     }
-    return {name: told[name] for name in OF_CHILD}
+    return {name: columns[name] for name in OF_CHILD}
 
 
 def activity(row: AidActivity) -> dict[str, Any]:
-    """Give what was done for a village; nothing of the row as it came, and no child."""
+    """Write an activity for a village, without the original row and without a child."""
     return {
         "id": row.id,
         "donor": row.donor_id,
@@ -210,7 +210,7 @@ def activity(row: AidActivity) -> dict[str, Any]:
 
 
 def sheet(row: CsrSheet) -> dict[str, Any]:
-    """Give a sheet of a company or an agency."""
+    """Write a sheet of a company or an agency."""
     return {
         "id": row.id,
         "donor": row.donor_id,
@@ -223,39 +223,39 @@ def sheet(row: CsrSheet) -> dict[str, Any]:
 
 
 def look(shown: Look) -> dict[str, Any]:
-    """Give a sheet as it would be taken; who received something is not told."""
+    """Write a preview of a sheet, without the beneficiaries."""
     return {
         "headers": shown.headers,
         "columns": shown.mapping,
         "counts": shown.counts,
         "rows": [
             {
-                "row": told.number,
-                "title": told.title,
+                "row": parsed.number,
+                "title": parsed.title,
                 "category": found.category,
                 "menu": found.menu,
                 "village": village or None,
-                "starts_on": told.starts_on.isoformat() if told.starts_on else None,
-                "ends_on": told.ends_on.isoformat() if told.ends_on else None,
-                "value_rp": told.value_rp,
-                "reached": told.reached,
-                "reasons": [*told.reasons, *why],
+                "starts_on": parsed.starts_on.isoformat() if parsed.starts_on else None,
+                "ends_on": parsed.ends_on.isoformat() if parsed.ends_on else None,
+                "value_rp": parsed.value_rp,
+                "reached": parsed.reached,
+                "reasons": [*parsed.reasons, *why],
             }
-            for told, found, village, why in shown.rows
+            for parsed, found, village, why in shown.rows
         ],
     }
 
 
 def listed(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], form: str) -> str:
-    """Write rows as JSON, with all that they hold, or as CSV or a table of some columns."""
+    """Write rows as JSON with all their values, or as CSV or a table of some columns."""
     return json_of(rows) if form == "json" else text_of(columns, rows, form)
 
 
 def text_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], form: str) -> str:
-    """Write rows as CSV (no text is taken for a formula by a spreadsheet) or as a table for reading."""
+    """Write rows as CSV (spreadsheets do not read any text as a formula) or as a text table."""
     return csv_text(columns, rows) if form == "csv" else text_table(columns, rows)
 
 
 def json_of(value: object) -> str:
-    """Write JSON for reading."""
+    """Write indented JSON."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,4 +1,4 @@
-"""The codes of aid, in both languages. Those of a delivery are `schemas`'; here they have words."""
+"""The codes of aid with their texts in Indonesian and English. `schemas` defines the codes of a delivery."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ FUNDS: Final[Words] = {
     "partner": ("Mitra lain", "Another partner"),
 }
 STATE: Final = frozenset({"dak", "apbd", "village"})
-"""Funds of the state: food paid by them is PMT, whoever else feeds the child."""
+"""Funds of the state: food paid from them is PMT."""
 DONOR_KINDS: Final[Words] = {
     "government": ("Pemerintah", "Government"),
     "business": ("Dunia usaha", "Business"),
@@ -75,14 +75,14 @@ NEEDS: Final[Words] = {
     "two_t": ("2T", "2T"),
     "krs": ("Keluarga risiko stunting", "Family at risk"),
 }
-"""Why somebody needs aid, the gravest first; a child is counted once, under its first reason."""
+"""Why somebody needs aid, the gravest first; a child counts once, under its first reason."""
 CLOSINGS: Final[Words] = {
     "fulfilled": ("Terpenuhi", "Fulfilled"),
     "withdrawn": ("Dibatalkan donatur", "Withdrawn by the donor"),
     "ended": ("Waktunya habis", "Its time is over"),
     "mistaken": ("Salah catat", "Written down by mistake"),
 }
-"""Why a commitment is closed: nothing more is assigned of it."""
+"""Why a commitment is closed; nothing more can be assigned from it."""
 ASKED: Final[Words] = {
     "name": ("Nama", "Name"),
     "kind": ("Jenis donatur", "Kind of donor"),
@@ -103,7 +103,7 @@ ASKED: Final[Words] = {
     "reached": ("Jumlah penerima", "How many reached"),
     "category": ("Golongan", "Category"),
 }
-"""What the office is asked about, as a refusal names it."""
+"""Fields of requests to the register, as error messages name them."""
 FIELDS: Final[Words] = {
     "title": ("Kegiatan", "Activity"),
     "sector": ("Bidang", "Sector"),
@@ -118,7 +118,7 @@ FIELDS: Final[Words] = {
     "nik": ("NIK penerima", "NIK of who received"),
     "evidence": ("Bukti", "Evidence"),
 }
-"""What a column of a company's sheet may mean."""
+"""What a column of a CSR sheet may mean."""
 REASONS: Final[Words] = {
     "no-title": ("Kegiatan kosong: isi nama kegiatannya.", "No activity: write what it was."),
     "no-date": ("Tanggal mulai kosong: isi tanggal atau bulannya.", "No day: write the day or month it began."),

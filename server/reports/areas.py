@@ -1,9 +1,9 @@
 """Areas of figures, and who may see which: posyandu, desa, kecamatan, kabupaten, puskesmas.
 
 Rules kept here:
-- Scope is a condition of the query. An area outside it is not found, and not named.
-- Outside the health service nobody sees a puskesmas: its posts cut across the villages, and two ways of adding up the same
-  children would give small numbers away (`small`).
+- The scope is a condition of the query. An area outside it is not found, and not named.
+- Outside the health service nobody sees a puskesmas: its area crosses villages, and two ways of adding up the same children
+  would reveal small numbers (`small_number_suppression`).
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from server.errors import Problem
 from server.reports.rollup import CENTRE, DISTRICT, NOWHERE, POST, SUBDISTRICT, VILLAGE
 
 BELOW: Final = {DISTRICT: SUBDISTRICT, SUBDISTRICT: VILLAGE, VILLAGE: POST, CENTRE: POST}
-"""What an area is compared by."""
+"""Kind of area -> the kind of its parts, which a page compares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An area: `kind` and `id` as in the figures; `code` as addresses name it (where the district has a code too)."""
+    """An area: `kind` and `id` as in the figures; `code` as in URLs (where the district has a code too)."""
 
     kind: str
     id: str
@@ -40,8 +40,8 @@ class FigureReader:
 
     Parameters
     ----------
-    kind, id : of the area that they may see, with all below it
-    sees_small : of the health service, who see the children themselves; from all others small numbers are hidden
+    kind, id : of the area that they may see, with all areas in it
+    sees_small : True for the health service, which sees the children themselves; False hides small numbers
     """
 
     kind: str
@@ -54,47 +54,47 @@ class FigureReader:
 
     @classmethod
     def operator(cls, hub: AppContext, *, sees_small: bool = True) -> "FigureReader":
-        """Give who operates the installation."""
+        """Give the operator of the installation."""
         return cls(DISTRICT, hub.district, sees_small)
 
 
 def own_area(session: Session, hub: AppContext, reader: FigureReader) -> Area:
-    """Give the area that somebody's figures begin with.
+    """Give the whole area that a reader may see.
 
     Raises
     ------
     Problem
-        `record-unknown` for who has none.
+        `record-unknown` for a reader without one.
     """
     return area(session, hub, reader, reader.kind, reader.id)
 
 
 def area(session: Session, hub: AppContext, reader: FigureReader, kind: str, code: str) -> Area:
-    """Find an area in somebody's scope.
+    """Find an area in a reader's scope.
 
     Raises
     ------
     Problem
         `record-unknown` outside it.
     """
-    found = {one.code: one for one in _areas(session, hub, reader, kind, code=code)}
+    found = {each.code: each for each in _areas(session, hub, reader, kind, code=code)}
     if code not in found:
         raise Problem("record-unknown")
     return found[code]
 
 
 def parts(session: Session, hub: AppContext, reader: FigureReader, whole: Area, kind: str) -> Sequence[Area]:
-    """Give the areas of a kind within an area of somebody's scope, by name."""
+    """List the areas of a kind within an area in a reader's scope, by name."""
     return _areas(session, hub, reader, kind, whole=whole)
 
 
-def above(session: Session, hub: AppContext, reader: FigureReader, one: Area) -> Sequence[Area]:
-    """Give the areas in somebody's scope that an area lies in, the largest first."""
+def above(session: Session, hub: AppContext, reader: FigureReader, part: Area) -> Sequence[Area]:
+    """List the areas in a reader's scope that contain an area, the largest first."""
     codes = []
-    village = one.code if one.kind == VILLAGE else None
-    if one.kind == POST:
+    village = part.code if part.kind == VILLAGE else None
+    if part.kind == POST:
         query = select(HealthPost.village_code, HealthPost.health_centre_id).where(
-            HealthPost.district == hub.district, HealthPost.id == one.id
+            HealthPost.district == hub.district, HealthPost.id == part.id
         )
         village, centre = session.execute(query).one()
         if reader.kind == CENTRE:
@@ -103,7 +103,7 @@ def above(session: Session, hub: AppContext, reader: FigureReader, one: Area) ->
             codes.append((VILLAGE, village))
     if village:
         codes.append((SUBDISTRICT, village.rpartition(".")[0]))
-    if one.kind != DISTRICT:
+    if part.kind != DISTRICT:
         codes.append((DISTRICT, hub.district))
     found = []
     for kind, code in reversed(codes):
@@ -137,10 +137,10 @@ def _areas(
         if not reader.sees_small or (code is not None and not UUID_TEXT.fullmatch(code)):
             return []
         if reader.kind not in (DISTRICT, CENTRE):
-            return []  # some of its posts may lie outside
-        mine = HealthCentre.id.in_(select(HealthPost.health_centre_id).where(within))
+            return []  # some of its posts may lie outside the reader's area
+        with_posts = HealthCentre.id.in_(select(HealthPost.health_centre_id).where(within))
         centres = select(HealthCentre.id, HealthCentre.name).where(
-            HealthCentre.district == hub.district, mine
+            HealthCentre.district == hub.district, with_posts
         )
         if code is not None:
             centres = centres.where(HealthCentre.id == code)
@@ -152,13 +152,13 @@ def _areas(
 
 _LEVELS: Final = (DISTRICT, SUBDISTRICT, VILLAGE)
 _LEVEL_OF: Final = {SUBDISTRICT: "district", VILLAGE: "village"}
-"""What the table of regions calls a kecamatan and a desa."""
+"""The levels of kecamatan and desa in the table of regions."""
 
 
 def _regions(
     session: Session, hub: AppContext, reader: FigureReader, kind: str, code: str | None, whole: Area | None
 ) -> list[Area]:
-    """Find regions: only whole ones, for whose own area is that large."""
+    """Find regions, for readers whose area is a region at least as large."""
     if kind not in _LEVELS or reader.kind not in _LEVELS:
         return []
     if _LEVELS.index(kind) < _LEVELS.index(reader.kind):
@@ -188,7 +188,7 @@ def _under(code: str) -> list[ColumnElement[bool]]:
 
 
 def _posts_of(hub: AppContext, kind: str, code: str) -> ColumnElement[bool]:
-    """Give the condition on HealthPost that holds for those in an area; an unknown kind holds for nobody."""
+    """Give the condition on HealthPost for those in an area; an unknown kind contains none."""
     own = HealthPost.district == hub.district
     if kind == DISTRICT and code == hub.district:
         return own

@@ -1,13 +1,13 @@
-"""What there is of some children, by post and calendar month: whole numbers and nothing else. Pure.
+"""The figures of some children by post and calendar month, as whole numbers. Pure.
 
 Rules kept here:
-- S are persons (linked children as one) on the register, not removed, and under five at the month's end, from the month
-  on in which they were first measured or heard of. All else is counted among them alone, so no part exceeds its whole.
-- D are those weighed in the month, by whomever. Each has one code, N, T, O or B, of the month's last weighing; whose
-  weighings are in conflict is O, as is everybody whose gain cannot be judged. So D = N + T + O + B, always.
-- *Terindikasi* rests on the newest value of the month that a cadre took, *terkonfirmasi* on the newest that the health
-  centre took. They are never added. A value beyond the WHO's limits counts as flagged and is in no prevalence.
-- Oedema is severe wasting and severe underweight whatever the weight says (WHO).
+- S counts persons (linked records as one) who are on the register, not removed, and under five at the month's end, from the
+  month in which they were first seen. Everything else is counted among them only, so no part exceeds its whole.
+- D counts those weighed in the month, by anybody. Each has one code, N, T, O or B, from the month's last weighing; it is O
+  if the weighings are in conflict or the gain cannot be judged. So D = N + T + O + B, always.
+- *Terindikasi* (indicated) uses the month's newest value by a cadre, *terkonfirmasi* (confirmed) the newest by the health
+  centre. They are never added. A value beyond the WHO's limits counts as flagged and is in no prevalence.
+- Oedema is severe wasting and severe underweight whatever the weight (WHO).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ Days = npt.NDArray[np.datetime64]
 
 UNDER_MONTHS: Final = 60
 GROUPS: Final = tuple(f"{sex}{band}" for sex in "MF" for band in ("0-5", "6-11", "12-23", "24-59"))
-"""Sex and completed months at the month's end, as reports want SKDN apart."""
+"""Sex and completed months at the month's end, by which reports divide SKDN."""
 BAND_STARTS: Final = (0, 6, 12, 24)
 CODES: Final = ("N", "T", "O", "B")
 CADRE, STAFF = 0, 1
@@ -38,7 +38,7 @@ BELOW: Final[Mapping[str, tuple[str, str]]] = {
     "waz": ("underweight", "severely_underweight"),
     "whz": ("wasted", "severely_wasted"),
 }
-"""What is called so below -2 (the severe among them) and below -3."""
+"""For each index the name of being below -2 (severe cases included) and of being below -3."""
 SERVICES: Final[Mapping[str, tuple[int, int]]] = {
     "exclusive_breastfeeding": (0, 5),
     "mbg": (6, 59),
@@ -46,22 +46,22 @@ SERVICES: Final[Mapping[str, tuple[int, int]]] = {
     "deworming": (12, 59),
     "immunised": (0, 59),
 }
-"""Yes or no, asked at a measurement: for whom, in completed months."""
+"""Services with a yes or no at a measurement: for which ages, in completed months (from, to)."""
 VITAMIN_A_MONTHS: Final = (2, 8)
 HELP_DAYS: Final = 92
-"""How long after a month's end what was done for a child still counts as an answer to what that month showed."""
+"""How long after a month's end help for a child still counts as a response to that month's flags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """Some posts' persons, column by column.
+    """The persons of some posts, as columns.
 
     Parameters
     ----------
-    post : number of the post; sex : 1 male, 2 female, 0 unknown; born_on : NaT unknown
-    since : month (as a number, see `month_number`) in which the person was first measured or heard of
+    post : number of the post; sex : 1 male, 2 female, 0 unknown; born_on : NaT if unknown
+    since : month (see `month_number`) of the person's first record or measurement
     registered : on the register and not removed
-    book : holds a KIA book or KMS; at_risk_until : last month of being a KRS family, below any month for none
+    book : has a KIA book or KMS; at_risk_until : last month as a KRS family, before any month if it is none
     """
 
     post: Integers
@@ -75,7 +75,7 @@ class Persons:
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """Measurements by person, day, then cadre before staff. Missing numbers are 0; `services` by row, for those with any."""
+    """Measurements sorted by person, day and source (cadre first). Missing numbers are 0; `services` is by row."""
 
     person: Integers
     day: Days
@@ -91,7 +91,7 @@ class Visits:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Assessments in the same order. `code`: place in CODES, -1 for none; `undecided`: the gain is in conflict."""
+    """Assessments in the same order. `code`: index in CODES, -1 for none; `undecided`: the gain is in conflict."""
 
     person: Integers
     day: Days
@@ -103,7 +103,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Helps:
-    """What was done for persons: from when to when, and how. `kind`: place in HELP_KINDS."""
+    """Help for persons: its first and last day. `kind`: index in HELP_KINDS."""
 
     person: Integers
     first: Days
@@ -112,12 +112,12 @@ class Helps:
 
 
 HELP_KINDS: Final = ("taken", "seen", "pmt", "aid_food", "aid_other")
-"""Somebody took charge or planned something; the health centre looked; a PMT course; aid of donors."""
+"""Somebody took charge or planned a task; the health centre examined the child; a PMT course; aid by donors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Whole numbers by name, each an array of shape (posts, months); names whose numbers are all 0 may be missing."""
+    """Whole numbers by name, each of shape (posts, months); a name whose numbers are all 0 may be missing."""
 
     first_month: int
     months: int
@@ -125,12 +125,12 @@ class Counted:
 
 
 def month_number(days: npt.ArrayLike) -> Integers:
-    """Number calendar months through all years: January 1970 is 0."""
+    """Number calendar months: January 1970 is 0."""
     return np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
 class _CountColumns:
-    """Persons by months, and how they are added up by post."""
+    """A table of persons by months, from which numbers are added up by post."""
 
     def __init__(self, posts: int, persons: Persons, first_month: int, months: int) -> None:
         self.posts, self.persons, self.first, self.months = posts, persons, first_month, months
@@ -151,27 +151,27 @@ class _CountColumns:
         return np.zeros(self.here.shape, np.bool_)
 
     def inside(self, month: Integers) -> Truths:
-        """Say which rows' months are on the sheet."""
+        """Say which rows are in the months of the table."""
         return (month >= self.first) & (month < self.first + self.months)
 
     def add(self, name: str, who: Truths, *, of_all: bool = False) -> Truths:
-        """Count persons by post and month, of those who are here."""
+        """Count persons by post and month, among those in S (or all); give those counted."""
         chosen = who if of_all else who & self.here
         self._put(name, self.cell[chosen])
         return chosen
 
     def add_grouped(self, name: str, who: Truths) -> None:
-        """The same, and by sex and age."""
+        """Count persons by post and month, in all and by sex and age."""
         chosen = self.add(name, who)
         for number, group in enumerate(GROUPS):
             self._put(f"{name}.{group}", self.cell[chosen & (self.group == number)])
 
     def add_rows(self, name: str, person: Integers, month: Integers) -> None:
-        """Count rows by the post of their person and month; rows of who is not here are left out."""
+        """Count rows by the post of their person and month, without rows of persons not in S that month."""
         inside = self.inside(month)
-        who, at = person[inside], month[inside] - self.first
-        here = self.here[who, at]
-        self._put(name, self.cell[who[here], at[here]])
+        who, column = person[inside], month[inside] - self.first
+        here = self.here[who, column]
+        self._put(name, self.cell[who[here], column[here]])
 
     def add_sum(self, name: str, who: Truths, values: Integers) -> None:
         chosen = who & self.here
@@ -195,11 +195,11 @@ def count(
     first_month: int,
     last_month: int,
 ) -> Counted:
-    """Count everything of some posts.
+    """Count all figures of some posts.
 
     Parameters
     ----------
-    posts : how many there are; `persons.post` is below it
+    posts : their number; `persons.post` is below it
     first_month, last_month : by `month_number`, both included
     """
     sheet = _CountColumns(posts, persons, first_month, last_month - first_month + 1)
@@ -227,13 +227,13 @@ def _register(sheet: _CountColumns) -> None:
 
 
 def _posts(sheet: _CountColumns) -> None:
-    """Count the post itself, from the first month on in which anybody was on its register."""
+    """Count the post itself, from the first month in which anybody was on its register."""
     register = sheet.numbers.get("S", np.zeros((sheet.posts, sheet.months), np.int64))
     sheet.numbers["posts"] = (np.cumsum(register, axis=1) > 0).astype(np.int64)
 
 
 def _weighed(sheet: _CountColumns, scores: Scores, month: Integers) -> Truths:
-    """Count D and its codes; give who failed to gain twice running."""
+    """Count D and its codes; give those with T in two consecutive months."""
     inside = sheet.inside(month)
     code = np.full(sheet.here.shape, -1, np.int64)
     unsure = inside & scores.undecided
@@ -256,17 +256,17 @@ def _weighed(sheet: _CountColumns, scores: Scores, month: Integers) -> Truths:
 def _prevalence(
     sheet: _CountColumns, visits: Visits, visit_month: Integers, scores: Scores, score_month: Integers
 ) -> Truths:
-    """Count who is low by each index, indicated and confirmed apart; give who is low by either."""
+    """Count those who are low by each index, indicated and confirmed separately; give those who are low by any."""
     low = sheet.truths()
     for source, kind in KINDS.items():
-        mine = sheet.inside(score_month) & (scores.source == source)
+        scored = sheet.inside(score_month) & (scores.source == source)
         swollen = sheet.truths()
-        told = sheet.inside(visit_month) & (visits.source == source) & ((visits.weight_g > 0) | visits.oedema)
-        swollen[visits.person[told], visit_month[told] - sheet.first] = visits.oedema[told]
+        seen = sheet.inside(visit_month) & (visits.source == source) & ((visits.weight_g > 0) | visits.oedema)
+        swollen[visits.person[seen], visit_month[seen] - sheet.first] = visits.oedema[seen]
         flagged_any, scored_any = sheet.truths(), sheet.truths()
         for index, (name, severe) in BELOW.items():
             z = np.full(sheet.here.shape, np.nan)
-            rows = mine & ~np.isnan(scores.z[index])
+            rows = scored & ~np.isnan(scores.z[index])
             z[scores.person[rows], score_month[rows] - sheet.first] = scores.z[index][rows]
             least, most = PLAUSIBLE[index]
             flagged = (z < least) | (z > most)
@@ -286,12 +286,11 @@ def _prevalence(
             scored_any |= counts | flagged
             low |= is_low
             if source == CADRE:
-                hundredths = np.where(counts & ~np.isnan(z), np.round(np.nan_to_num(z) * 100), 0).astype(
-                    np.int64
-                )
-                sheet.add(f"spread.{index}", counts & ~np.isnan(z))
-                sheet.add_sum(f"spread.{index}.sum", counts & ~np.isnan(z), hundredths)
-                sheet.add_sum(f"spread.{index}.squares", counts & ~np.isnan(z), hundredths**2)
+                has_z = counts & ~np.isnan(z)
+                hundredths = np.where(has_z, np.round(np.nan_to_num(z) * 100), 0).astype(np.int64)
+                sheet.add(f"spread.{index}", has_z)
+                sheet.add_sum(f"spread.{index}.sum", has_z, hundredths)
+                sheet.add_sum(f"spread.{index}.squares", has_z, hundredths**2)
         sheet.add(f"{kind}.scored", scored_any)
         sheet.add(f"{kind}.flagged", flagged_any)
     return low
@@ -315,39 +314,39 @@ def _arms(sheet: _CountColumns, visits: Visits, month: Integers) -> Truths:
 
 def _services(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
     rows: dict[tuple[str, object], list[int]] = {}
-    for row, told in visits.services.items():
-        for what in told.items():
-            rows.setdefault(what, []).append(row)
+    for row, services in visits.services.items():
+        for answered in services.items():
+            rows.setdefault(answered, []).append(row)
 
     def who(name: str, *answers: object) -> Truths:
-        """Say for whom a service was answered so in a month; without answers, for whom it was answered at all."""
+        """Give those for whom a service has one of the answers in a month; without answers, those with any answer."""
         found = sheet.truths()
         for (service, answer), several in rows.items():
             if service == name and answer is not None and (not answers or answer in answers):
-                at = month[several] - sheet.first
-                inside = (at >= 0) & (at < sheet.months)
-                found[visits.person[several][inside], at[inside]] = True
+                column = month[several] - sheet.first
+                inside = (column >= 0) & (column < sheet.months)
+                found[visits.person[several][inside], column[inside]] = True
         return found
 
-    asked = {name: who(name) for name in (*SERVICES, "kpsp")}
+    answered_any = {name: who(name) for name in (*SERVICES, "kpsp")}
     given = {name: who(name, True) for name in SERVICES}
     given["vitamin_a"] = who("vitamin_a")
     given["kpsp_doubt"], given["kpsp_deviation"] = who("kpsp", "M"), who("kpsp", "P")
     for name, (youngest, oldest) in SERVICES.items():
         fits = (sheet.age >= youngest) & (sheet.age <= oldest)
-        sheet.add(f"asked.{name}", asked[name] & fits)
+        sheet.add(f"asked.{name}", answered_any[name] & fits)
         sheet.add(f"given.{name}", given[name] & fits)
     season = np.isin(sheet.month % 12 + 1, VITAMIN_A_MONTHS)[None, :]
     due = season & (sheet.age >= 6)
     sheet.add("due.vitamin_a", due)
     sheet.add("given.vitamin_a", due & given["vitamin_a"])
-    sheet.add("asked.kpsp", asked["kpsp"])
+    sheet.add("asked.kpsp", answered_any["kpsp"])
     sheet.add("found.kpsp_doubt", given["kpsp_doubt"])
     sheet.add("found.kpsp_deviation", given["kpsp_deviation"])
 
 
 def _quality(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
-    """Count how cadres measured: rows, not persons."""
+    """Count the quality of cadres' measurements: rows, not persons."""
     cadre = visits.source == CADRE
     weighed, measured = cadre & (visits.weight_g > 0), cadre & (visits.length_mm > 0)
     tenth_kg, millimetres = (visits.weight_g // 100) % 10, visits.length_mm % 10
@@ -369,21 +368,20 @@ def _sessions(sheet: _CountColumns, visits: Visits, month: Integers) -> None:
     rows = (visits.source == CADRE) & sheet.inside(month)
     rows[rows] = sheet.here[visits.person[rows], month[rows] - sheet.first]
     posts, days = sheet.persons.post[visits.person[rows]], visits.day[rows].astype(np.int64)
-    met = np.unique(np.stack((posts, days), axis=1), axis=0) if len(posts) else np.zeros((0, 2), np.int64)
-    at = month_number(met[:, 1].astype("datetime64[D]")) - sheet.first
-    found = np.bincount(met[:, 0] * sheet.months + at, minlength=sheet.posts * sheet.months)
+    held = np.unique(np.stack((posts, days), axis=1), axis=0) if len(posts) else np.zeros((0, 2), np.int64)
+    column = month_number(held[:, 1].astype("datetime64[D]")) - sheet.first
+    found = np.bincount(held[:, 0] * sheet.months + column, minlength=sheet.posts * sheet.months)
     sheet.numbers["sessions"] = found.astype(np.int64).reshape(sheet.posts, sheet.months)
     sheet.numbers["posts.reporting"] = (sheet.numbers["sessions"] > 0).astype(np.int64)
 
 
 def _funnel(sheet: _CountColumns, flagged: Truths, visits: Visits, helps: Helps) -> None:
-    """Count who was flagged in a month, and for how many of them something was done from then until three months later."""
+    """Count those flagged in a month, and those of them who got help within three months after it; count aid and PMT."""
     reach = {name: _reached(sheet, helps, helps.kind == kind) for kind, name in enumerate(HELP_KINDS)}
-    again = visits.source == STAFF
-    looked = Helps(
-        visits.person[again], visits.day[again], visits.day[again], np.zeros(int(again.sum()), np.int64)
-    )
-    seen = reach["seen"] | _reached(sheet, looked, np.ones(len(looked.person), np.bool_))
+    by_staff = visits.source == STAFF
+    person, day = visits.person[by_staff], visits.day[by_staff]
+    examined = Helps(person, day, day, np.zeros(len(person), np.int64))
+    seen = reach["seen"] | _reached(sheet, examined, np.ones(len(person), np.bool_))
     aided = reach["aid_food"] | reach["aid_other"]
     helped = reach["pmt"] | aided
     needy = flagged & sheet.here
@@ -405,34 +403,34 @@ def _funnel(sheet: _CountColumns, flagged: Truths, visits: Visits, helps: Helps)
 
 
 def _reached(sheet: _CountColumns, helps: Helps, rows: Truths) -> Truths:
-    """Say for whom something was done between a month's beginning and three months after its end."""
+    """Give those with help between a month's beginning and HELP_DAYS after its end."""
     found = sheet.truths()
     person, first, last = helps.person[rows], helps.first[rows], helps.last[rows]
     months = sheet.month.astype("datetime64[M]").astype("datetime64[D]")
     ends = (sheet.month + 1).astype("datetime64[M]").astype("datetime64[D]") + np.timedelta64(HELP_DAYS, "D")
-    for whose, begun, ended in zip(person.tolist(), first, last, strict=True):
-        found[whose] |= (begun < ends) & (ended >= months)
+    for row, begun, ended in zip(person.tolist(), first, last, strict=True):
+        found[row] |= (begun < ends) & (ended >= months)
     return found
 
 
 def _during(sheet: _CountColumns, helps: Helps, rows: Truths) -> Truths:
-    """Say for whom something was going on in a month."""
+    """Give those with help during a month."""
     found = sheet.truths()
     begun, ended = month_number(helps.first[rows]), month_number(helps.last[rows])
-    for whose, first, last in zip(helps.person[rows].tolist(), begun, ended, strict=True):
-        found[whose] |= (sheet.month >= first) & (sheet.month <= last)
+    for row, first, last in zip(helps.person[rows].tolist(), begun, ended, strict=True):
+        found[row] |= (sheet.month >= first) & (sheet.month <= last)
     return found
 
 
 AFTER_MONTHS: Final = (3, 6)
 NEAR_MONTHS: Final = 1
-"""Growth so many months after aid began is read from the measurement nearest to it, at most so many months apart."""
+"""Growth AFTER_MONTHS after aid began is read from the nearest measurement, at most NEAR_MONTHS from it."""
 
 
 def _after_aid(sheet: _CountColumns, scores: Scores, helps: Helps) -> None:
-    """Compare growth when aid began with three and six months later, in the month in which aid began.
+    """Compare the score when aid began with those AFTER_MONTHS later; counted in the month in which aid began.
 
-    The first is the newest score up to a month before or after the aid began; cadres' and the health centre's alike.
+    Scores of cadres and of the health centre count alike; see `_near` for which one is taken.
     """
     aid = np.isin(helps.kind, (HELP_KINDS.index("aid_food"), HELP_KINDS.index("aid_other")))
     began = np.full(len(sheet.persons.post), np.iinfo(np.int64).max)
@@ -446,28 +444,28 @@ def _after_aid(sheet: _CountColumns, scores: Scores, helps: Helps) -> None:
         for later in AFTER_MONTHS:
             compared, rose, change = sheet.truths(), sheet.truths(), np.zeros(sheet.here.shape, np.int64)
             for who in np.flatnonzero(began < sheet.first + sheet.months).tolist():
-                at = int(began[who]) - sheet.first
-                one, other = _near(z[who], at), _near(z[who], at + later)
-                if at < 0 or one is None or other is None:
+                start = int(began[who]) - sheet.first
+                before, after = _near(z[who], start), _near(z[who], start + later)
+                if start < 0 or before is None or after is None:
                     continue
-                compared[who, at] = True
-                change[who, at] = round((other - one) * 100)
-                rose[who, at] = change[who, at] > 0
+                compared[who, start] = True
+                change[who, start] = round((after - before) * 100)
+                rose[who, start] = change[who, start] > 0
             sheet.add(f"after{later}.{index}", compared)
             sheet.add(f"after{later}.{index}.rose", rose)
             sheet.add_sum(f"after{later}.{index}.change", compared, change)
 
 
-def _near(z: Floats, at: int) -> float | None:
+def _near(z: Floats, column: int) -> float | None:
     """Give the score of a month, else of the month before it, else of the one after."""
-    for month in (at, at - NEAR_MONTHS, at + NEAR_MONTHS):
+    for month in (column, column - NEAR_MONTHS, column + NEAR_MONTHS):
         if 0 <= month < len(z) and not np.isnan(z[month]):
             return float(z[month])
     return None
 
 
 def as_rows(counted: Counted) -> Sequence[Mapping[int, dict[str, int]]]:
-    """Give by post what was counted of each month (by number): names and numbers that are not 0."""
+    """Give for each post, by month number, the names and numbers that are not 0."""
     posts = len(next(iter(counted.numbers.values()))) if counted.numbers else 0
     found: list[dict[int, dict[str, int]]] = [{} for _ in range(posts)]
     for name in sorted(counted.numbers):

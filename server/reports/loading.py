@@ -1,5 +1,5 @@
-"""The rows of some posts' children -> the columns that are counted. Of a child's sealed state only books and family are
-looked at, of a measurement's only its services.
+"""Load the rows of some posts' children as the columns that are counted. Of a child's encrypted state only the registers
+`books` and `family` are read, of a measurement's only `services`.
 """
 
 from calendar import monthrange
@@ -32,22 +32,22 @@ from server.reports.counting import (
 from sync_protocol import measurement_id
 
 NEVER: Final = -1_000_000
-"""Before any month."""
+"""A month before all others."""
 ALWAYS: Final = 1_000_000
 SEX: Final = {"M": 1, "F": 2, None: 0}
 SOURCES: Final = {"cadre": CADRE, "staff": STAFF}
 FOOD: Final = "food"
 STATE_FUNDS: Final = frozenset({"dak", "apbd", "village"})
-"""Who pays for PMT; food of anybody else is aid."""
+"""Funds that pay for PMT; food from other funds is aid."""
 SERVICES_KEY: Final = b'"services"'
-_SEEN_BY: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
-_LOOKED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
-"""Outcomes of those that mean that the health centre (or the hospital) saw the child."""
+_EXAMINING: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
+_EXAMINED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
+"""Outcomes of these actions that mean that the health centre (or the hospital) saw the child."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What some posts' figures are counted from. `earliest`: the first month of which there is anything."""
+    """What some posts' figures are counted from. `earliest` is the first month with any data."""
 
     persons: Persons
     visits: Visits
@@ -62,27 +62,27 @@ def month_of(day: date) -> tuple[date, date]:
 
 
 def load(session: Session, hub: AppContext, posts: Sequence[str], now: datetime) -> Loaded:
-    """Load the persons whose head belongs to some posts, with all of everybody who is linked to them.
+    """Load the persons whose canonical record belongs to some posts, with the data of all linked records.
 
     Parameters
     ----------
-    posts : in the order in which they are numbered
+    posts : in the order of their numbers in the result
     """
     members = _members(session, hub, posts)
     heads = sorted({row.person_id for row in members})
     number = {head: place for place, head in enumerate(heads)}
-    place_of = {row.id: number[row.person_id] for row in members}
-    given = {"district": hub.district, "among": list(posts)}
+    person_of = {row.id: number[row.person_id] for row in members}
+    parameters = {"district": hub.district, "among": list(posts)}
     keys = _Keys(hub, {row.id: row for row in members})
-    visits = _visits(session, hub, given, place_of, keys)
-    scores = _scores(session, given, place_of)
-    helps = _helps(session, hub, given, place_of, now)
+    visits = _visits(session, hub, parameters, person_of, keys)
+    scores = _scores(session, parameters, person_of)
+    helps = _helps(session, hub, parameters, person_of, now)
     persons = _persons(hub, members, {post: place for place, post in enumerate(posts)}, number, visits, keys)
     return Loaded(persons, visits, scores, helps, int(persons.since.min()) if len(heads) else ALWAYS)
 
 
 class _Keys:
-    """The children's keys, unwrapped when one is wanted; None for a person who was erased."""
+    """The children's keys, unwrapped on first use; None for a child that was erased."""
 
     def __init__(self, hub: AppContext, rows: Mapping[str, Any]) -> None:
         self._hub, self._rows, self._known = hub, rows, dict[str, Any]()
@@ -97,8 +97,8 @@ class _Keys:
 
 
 def _ids() -> Select[*tuple[Any, ...]]:
-    """Select the ids of all children whose figures are at some posts (`among`). Of thousands of rows each is looked up in
-    what this gives once; a list of ids as one parameter PostgreSQL would read again for every row."""
+    """Select the ids of all children whose figures are at some posts (`among`). As a subquery it is evaluated once;
+    PostgreSQL would read a list of ids in a parameter again for every row."""
     child, head = table(Child).alias("member").c, table(Child).alias("head").c
     return select(child.id).where(
         head.district == bindparam("district"),
@@ -119,8 +119,8 @@ def _members(session: Session, hub: AppContext, posts: Sequence[str]) -> Sequenc
         .where(c.district == bindparam("district"), c.id.in_(_ids()))
         .order_by(c.id)
     )
-    given = {"district": hub.district, "among": list(posts)}
-    return session.connection().execute(query, given).all()
+    parameters = {"district": hub.district, "among": list(posts)}
+    return session.connection().execute(query, parameters).all()
 
 
 def _persons(
@@ -140,7 +140,7 @@ def _persons(
         place = number[row.person_id]
         seen = row.first_seen_at if row.first_seen_at.tzinfo else row.first_seen_at.replace(tzinfo=UTC)
         since[place] = min(since[place], int(month_number(np.datetime64(hub.settings.today(seen)))))
-        if row.id == row.person_id:  # the head speaks for the person
+        if row.id == row.person_id:  # the canonical record gives the person's data
             post[place], sex[place] = post_number[row.post_id], SEX[row.sex]
             born[place], registered[place] = row.born_on, _counts(row)
         holds, until = _home(hub, row, keys)
@@ -153,13 +153,13 @@ def _persons(
 
 
 def _counts(row: Any) -> bool:
-    """Say whether a child is on the register: not removed, not erased, and its data may be used."""
-    kept = row.wrapped_key is not None and row.restricted_at is None
-    return bool(row.registered) and not row.removed and kept
+    """Say whether a child is on the register: not removed, not erased, processing not restricted."""
+    usable = row.wrapped_key is not None and row.restricted_at is None
+    return bool(row.registered) and not row.removed and usable
 
 
 def _home(hub: AppContext, row: Any, keys: _Keys) -> tuple[bool, int]:
-    """Say whether a book is held, and until which month the family is at risk; any live value of several counts."""
+    """Give whether a book is held, and until which month the family is at risk. Of several live values any one counts."""
     key = keys.of(row.id) if row.state is not None else None
     if key is None:
         return False, NEVER
@@ -174,12 +174,16 @@ def _home(hub: AppContext, row: Any, keys: _Keys) -> tuple[bool, int]:
 
 
 def _visits(
-    session: Session, hub: AppContext, given: Mapping[str, Any], place_of: Mapping[str, int], keys: _Keys
+    session: Session,
+    hub: AppContext,
+    parameters: Mapping[str, Any],
+    person_of: Mapping[str, int],
+    keys: _Keys,
 ) -> Visits:
     m = table(Measurement).c
     sqlite = session.get_bind().dialect.name == "sqlite"
     mark = literal(SERVICES_KEY, LargeBinary())
-    told = func.instr(m.state, mark) > 0 if sqlite else func.position(mark.op("IN")(m.state)) > 0
+    has_services = func.instr(m.state, mark) > 0 if sqlite else func.position(mark.op("IN")(m.state)) > 0
     query = select(
         cast(m.child_id, Text()),
         cast(m.measured_on, Text()),
@@ -191,11 +195,11 @@ def _visits(
         m.length_position,
         m.conflicts,
         m.sealed,
-        case((or_(m.sealed != ledger.PLAIN, told), m.state)),
+        case((or_(m.sealed != ledger.PLAIN, has_services), m.state)),
     ).where(m.district == bindparam("district"), m.child_id.in_(_ids()), ~m.removed)
-    rows = session.connection().execute(query, given).all()
+    rows = session.connection().execute(query, parameters).all()
     columns = list(zip(*rows, strict=True)) or [()] * 11
-    person = np.array([place_of[child] for child in columns[0]], np.int64)
+    person = np.array([person_of[child] for child in columns[0]], np.int64)
     day = np.array(columns[1], "datetime64[D]")
     source = np.array([SOURCES[name] for name in columns[2]], np.int64)
     order = np.lexsort((source, day.astype(np.int64), person))
@@ -219,25 +223,25 @@ def _visits(
 
 
 def _services(hub: AppContext, row: Any, keys: _Keys) -> Mapping[str, Any]:
-    """Give what a child was given; where tablets disagree, whatever any of them told."""
-    child_id, on, source, *_, sealed, state = row
+    """Give the services at a measurement; of values in conflict, everything that any of them has."""
+    child_id, day, source, *_, sealed, state = row
     if sealed:
         key = keys.of(child_id)
         if key is None:
             return {}
         stored = _Stored(state, sealed)
-        state = ledger.read_measurement(hub.district, measurement_id(child_id, on, source), stored, key)
+        state = ledger.read_measurement(hub.district, measurement_id(child_id, day, source), stored, key)
     if SERVICES_KEY not in state:
         return {}
     found: dict[str, Any] = {}
-    for told in _live(state, "services"):
-        found |= {name: value for name, value in told.items() if value or found.get(name) is None}
+    for services in _live(state, "services"):
+        found |= {name: value for name, value in services.items() if value or found.get(name) is None}
     return found
 
 
 def _live(state: bytes, register: str) -> Sequence[Mapping[str, Any]]:
-    """Give a register's live values from a state as it is stored: one bare, or several with their dots. Making a
-    `RecordState` of each takes longer than everything else."""
+    """Give a register's live values from a stored state: one alone, or several with their dots. Making a `RecordState` of
+    each would take longer than everything else here."""
     found = orjson.loads(state)["set"].get(register, ())
     return (found,) if isinstance(found, Mapping) else [sibling["value"] for sibling in found]
 
@@ -252,7 +256,7 @@ def _whole(values: Sequence[int | None]) -> Any:
     return np.array([value or 0 for value in values], np.int64)
 
 
-def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, int]) -> Scores:
+def _scores(session: Session, parameters: Mapping[str, Any], person_of: Mapping[str, int]) -> Scores:
     a = table(Assessment).c
     query = select(
         cast(a.child_id, Text()),
@@ -264,8 +268,8 @@ def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, i
         a.gain_code,
         case((a.reasons.contains('"gain":"conflict"'), 1), else_=0),
     ).where(a.district == bindparam("district"), a.child_id.in_(_ids()))
-    columns = list(zip(*session.connection().execute(query, given).all(), strict=True)) or [()] * 8
-    person = np.array([place_of[child] for child in columns[0]], np.int64)
+    columns = list(zip(*session.connection().execute(query, parameters).all(), strict=True)) or [()] * 8
+    person = np.array([person_of[child] for child in columns[0]], np.int64)
     day = np.array(columns[1], "datetime64[D]")
     source = np.array([SOURCES[name] for name in columns[2]], np.int64)
     order = np.lexsort((source, day.astype(np.int64), person))
@@ -286,35 +290,33 @@ def _scores(session: Session, given: Mapping[str, Any], place_of: Mapping[str, i
 def _helps(
     session: Session,
     hub: AppContext,
-    given: Mapping[str, Any],
-    place_of: Mapping[str, int],
+    parameters: Mapping[str, Any],
+    person_of: Mapping[str, int],
     now: datetime,
 ) -> Helps:
-    """Read follow-ups as what was done when: from the day on which one was made, planned or done until it was done.
-
-    An open course of food goes on, as far as this month.
+    """Load follow-ups and deliveries as periods of help. A follow-up lasts from the day on which it was made, planned or
+    done until it was done; an open PMT course lasts until the end of this month.
     """
     f = table(FollowUp).c
     query = select(
         cast(f.child_id, Text()), cast(f.task, Text()), f.action, f.due_on, f.resulted, f.done_on, f.outcome
     ).where(f.district == bindparam("district"), f.child_id.in_(_ids()), ~f.removed, f.action.is_not(None))
     found: list[tuple[int, date, date, int]] = []
-    today = month_of(hub.settings.today(now))[
-        1
-    ]  # figures change with the records and the month, not with every day
+    # the end of the month, because figures change with the records and the month, not with every day
+    today = month_of(hub.settings.today(now))[1]
     for child_id, task, action, due_on, resulted, done_on, outcome in session.connection().execute(
-        query, given
+        query, parameters
     ):
-        place, made = place_of[child_id], _made_on(hub, task, today)
+        place, made = person_of[child_id], _made_on(hub, task, today)
         days = [day for day in (made, due_on, done_on) if day is not None] or [today]
         first = min(days)
         last = done_on or (today if action == "pmt" and not resulted else max(days))
         found.append((place, first, max(first, last), HELP_KINDS.index("taken")))
         if action == "pmt" and outcome != "cancelled":
             found.append((place, first, max(first, last), HELP_KINDS.index("pmt")))
-        if action in _SEEN_BY and outcome in _LOOKED and done_on is not None:
+        if action in _EXAMINING and outcome in _EXAMINED and done_on is not None:
             found.append((place, done_on, done_on, HELP_KINDS.index("seen")))
-    found += _deliveries(session, given, place_of)
+    found += _deliveries(session, parameters, person_of)
     columns = list(zip(*found, strict=True)) or [()] * 4
     return Helps(
         np.array(columns[0], np.int64),
@@ -325,27 +327,27 @@ def _helps(
 
 
 def _deliveries(
-    session: Session, given: Mapping[str, Any], place_of: Mapping[str, int]
+    session: Session, parameters: Mapping[str, Any], person_of: Mapping[str, int]
 ) -> Iterator[tuple[int, date, date, int]]:
-    """Read aid that came, from the day on which it began until it ends. Food that the state pays for is PMT; what somebody
-    went to see and did not find is none."""
+    """Load delivered aid, from its first to its last day. Food that the state pays for is PMT; aid that a check found "not
+    received" does not count."""
     d = table(Delivery).c
     query = select(
         cast(d.child_id, Text()), d.menu, d.funds, d.starts_on, d.ends_on, d.given_on, d.outcome
     ).where(d.district == bindparam("district"), d.child_id.in_(_ids()), ~d.removed, d.given != 0)
     for child_id, menu, funds, starts_on, ends_on, given_on, outcome in session.connection().execute(
-        query, given
+        query, parameters
     ):
         days = [day for day in (starts_on, given_on, ends_on) if day is not None]
         if outcome == "not_received" or not days:
             continue
         food = menu == FOOD
         kind = "pmt" if food and funds in STATE_FUNDS else "aid_food" if food else "aid_other"
-        yield place_of[child_id], min(days), max(days), HELP_KINDS.index(kind)
+        yield person_of[child_id], min(days), max(days), HELP_KINDS.index(kind)
 
 
 def _made_on(hub: AppContext, task: str, today: date) -> date | None:
-    """Read from a task's id (UUIDv7) on which day it was made; None where the maker's clock was in the future."""
+    """Read the day on which a task was made from its id (UUIDv7); None if the author's clock was in the future."""
     milliseconds = UUID(task).int >> 80
     made = hub.settings.today(datetime.fromtimestamp(milliseconds / 1000, UTC))
     return made if made <= today else None

@@ -1,7 +1,7 @@
-"""What the counted numbers are called, and which shares are made of them: numerator over denominator, both always named.
+"""The names of the counted numbers, and the shares made of them: each with its numerator and its denominator.
 
 "Terindikasi" is what cadres measured, "terkonfirmasi" what the health centre measured again. Neither is a survey: no page,
-sheet or report may set them beside SSGI or SKI figures as if they were.
+sheet or report may compare them with SSGI or SKI figures.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ CODES: Final = ("N", "T", "O", "B")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What something is called: Indonesian, English."""
+    """A name: Indonesian, English."""
 
     id: str
     en: str
@@ -22,7 +22,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class MeasureShare:
-    """A share: `over` names what adds up to the denominator. `good`: 1 where more is better, -1 worse, 0 neither."""
+    """A share: the numbers in `over` add up to the denominator. `good`: 1 if more is better, -1 if worse, 0 if neither."""
 
     code: str
     part: str
@@ -76,7 +76,7 @@ INDICES: Final[Mapping[str, tuple[Named, tuple[str, ...]]]] = {
     ),
     "muac": (Named("LiLA (6–59 bulan)", "Arm circumference (6–59 months)"), ("thin_arm", "very_thin_arm")),
 }
-"""Each index, and what is counted of it; its own name is the denominator."""
+"""Each index, and the numbers counted of it; the index itself is their denominator."""
 
 FOUND: Final[Mapping[str, Named]] = {
     "stunted": Named("pendek dan sangat pendek (stunting)", "stunted, severely stunted among them"),
@@ -288,7 +288,7 @@ CHARTED: Final = (
     ),
     *("reporting", "flagged", "aid_reach"),
 )
-"""The shares that a page draws over time and compares areas by."""
+"""The shares that a page draws over time, and compares between areas."""
 SECTIONS: Final[Mapping[str, tuple[Named, tuple[str, ...]]]] = {
     "services": (
         Named("Cakupan layanan", "Coverage of services"),
@@ -307,7 +307,7 @@ SECTIONS: Final[Mapping[str, tuple[Named, tuple[str, ...]]]] = {
         ("aid_reach", "after3", "after6", "after3_haz", "after6_haz"),
     ),
 }
-"""Shares that are shown as tables."""
+"""Shares shown as tables, by section."""
 FUNNEL: Final = ("funnel.flagged", "funnel.taken", "funnel.seen", "funnel.helped")
 NO_SURVEY: Final = Named(
     "Angka dari posyandu, bukan hasil survei (SSGI/SKI), dan tidak dapat dibandingkan dengannya.",

@@ -1,6 +1,6 @@
-"""What a page, a sheet or a report shows of an area: a month, the months before it, the areas that it is made of.
+"""The figures of an area as pages, sheets and reports show them: a month, a series of months, a comparison of areas.
 
-What is hidden outside the health service is None here, for everybody who shows it; a share needs both its numbers.
+A number that is hidden outside the health service is None, for every caller; a share needs both its numbers.
 """
 
 from collections import Counter
@@ -18,40 +18,40 @@ from server.context import AppContext
 from server.database.models import Figures, FiguresPost, HealthPost, table
 from server.reports.areas import Area, FigureReader
 from server.reports.counting import GROUPS
-from server.reports.measures import SHARES, MeasureShare
+from server.reports.measures import FUNNEL, SHARES, MeasureShare
 from server.reports.rollup import NOT_CHILDREN, is_of_children, number_of
 
 FEWEST_SCORES: Final = 30
-"""From here on a spread says something."""
+"""The fewest scores for which a mean and a standard deviation are given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of an area and month; those in `hidden` are not for this reader."""
+    """The numbers of an area and month; the reader may not see those in `hidden`."""
 
     counts: Mapping[str, int]
     hidden: frozenset[str]
     sees_small: bool
 
     def __getitem__(self, name: str) -> int | None:
-        """Give a number; None if it is not told."""
+        """Give a number; None if it is hidden."""
         if name in self.hidden or not (self.sees_small or name in NOT_CHILDREN or is_of_children(name)):
             return None
         return number_of(self.counts, name)
 
     def over(self, share: MeasureShare) -> int | None:
-        """Give the denominator of a share."""
+        """Give the denominator of a share; None if it is hidden."""
         several = [self[name] for name in share.over]
         return None if None in several else sum(number for number in several if number is not None)
 
     def share(self, share: MeasureShare) -> float | None:
-        """Give a share, 0 to 1; None if either number is not told, or there is nothing that it could be a share of."""
+        """Give a share, 0 to 1; None if either number is hidden, or the denominator is 0."""
         part, over = self[share.part], self.over(share)
         return None if part is None or not over else part / over
 
     @property
     def groups(self) -> Sequence[tuple[str, Mapping[str, int]]]:
-        """Give SKDN by sex and age, for the health service alone."""
+        """Give SKDN by sex and age, for the health service only."""
         if not self.sees_small:
             return ()
         return [
@@ -59,7 +59,7 @@ class Numbers:
         ]
 
     def spread(self, index: str) -> tuple[int, float, float] | None:
-        """Give how many scores of cadres there are, their mean and standard deviation; None for too few."""
+        """Give the number of cadres' scores, their mean and standard deviation (SD); None if there are too few."""
         n, total, squares = (
             self.counts.get(f"spread.{index}{ending}", 0) for ending in ("", ".sum", ".squares")
         )
@@ -69,7 +69,7 @@ class Numbers:
         return n, mean / 100, sqrt(max(squares / n - mean**2, 0) * n / (n - 1)) / 100
 
     def change(self, index: str, months: int) -> float | None:
-        """Give the mean change of a score so many months after aid, SD; None for who may not know, or too few."""
+        """Give the mean change of a score some months after aid, SD; None if hidden or too few."""
         name = f"after{months}.{index}"
         n = self[name]
         return self.counts.get(f"{name}.change", 0) / n / 100 if n and n >= 5 else None
@@ -77,7 +77,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the figures are: when the oldest of the posts was counted, and how many posts have news."""
+    """How current the figures are: the time of the oldest count of a post, and how many posts must be counted again."""
 
     counted_at: datetime | None
     waiting: int
@@ -86,11 +86,11 @@ class State:
 def trend(
     session: Session, hub: AppContext, reader: FigureReader, area: Area, last: date, months: int
 ) -> list[tuple[date, Numbers]]:
-    """Give an area's months, oldest first, months without anything too.
+    """Load an area's months, oldest first, including months without data.
 
     Parameters
     ----------
-    last : first day of the last month; months : how many
+    last : first day of the last month; months : their number
     """
     first = back(last, months - 1)
     c = table(Figures).c
@@ -110,14 +110,14 @@ def trend(
 
 
 def month(session: Session, hub: AppContext, reader: FigureReader, area: Area, at: date) -> Numbers:
-    """Give an area's month."""
+    """Load an area's month."""
     return trend(session, hub, reader, area, at, 1)[0][1]
 
 
 def comparison(
     session: Session, hub: AppContext, reader: FigureReader, areas: Sequence[Area], at: date
 ) -> list[tuple[Area, Numbers]]:
-    """Give a month of several areas of one kind; those of which nothing was ever counted are left out."""
+    """Load a month of several areas of one kind, without those that have no figures."""
     if not areas:
         return []
     c = table(Figures).c
@@ -141,7 +141,7 @@ def _numbers(reader: FigureReader, counts: str, hide: str) -> Numbers:
 
 
 def total(months: Sequence[Numbers]) -> Numbers:
-    """Add months up, for numbers that are of events; what is hidden in any month stays so."""
+    """Add up months, for numbers that count events; a number hidden in any month stays hidden."""
     counts: Counter[str] = Counter()
     for numbers in months:
         counts.update(numbers.counts)
@@ -150,7 +150,7 @@ def total(months: Sequence[Numbers]) -> Numbers:
 
 
 def state(session: Session, hub: AppContext) -> State:
-    """Say how far the district's figures are."""
+    """Load how current the district's figures are."""
     post, done = table(HealthPost).c, table(FiguresPost).c
     joined = table(HealthPost).outerjoin(
         table(FiguresPost), (done.district == post.district) & (done.post_id == post.id)
@@ -165,7 +165,7 @@ def state(session: Session, hub: AppContext) -> State:
 
 
 def months_there_are(session: Session, hub: AppContext) -> tuple[date, date] | None:
-    """Give the first and the last month of which there are figures; None if there are none."""
+    """Give the first and the last month with figures; None if there are none."""
     row = session.execute(
         select(func.min(Figures.month).label("first"), func.max(Figures.month).label("last")).where(
             Figures.district == hub.district
@@ -175,13 +175,13 @@ def months_there_are(session: Session, hub: AppContext) -> tuple[date, date] | N
 
 
 def back(at: date, months: int) -> date:
-    """Give the first day of the month so many months before."""
+    """Give the first day of the month some months earlier."""
     year, number = divmod(at.year * 12 + at.month - 1 - months, 12)
     return date(year, number + 1, 1)
 
 
 def rows_of(several: Sequence[tuple[str, Numbers]]) -> Iterator[tuple[str | int | float | None, ...]]:
-    """Write numbers as rows of a sheet: what they are of, the plain numbers, then the shares in per cent."""
+    """Write numbers as rows of a sheet: name, COLUMNS, then the shares in per cent."""
     for name, numbers in several:
         shares = (numbers.share(share) for share in SHARES.values())
         yield (
@@ -194,34 +194,13 @@ def rows_of(several: Sequence[tuple[str, Numbers]]) -> Iterator[tuple[str | int 
 COLUMNS: Final = tuple(
     dict.fromkeys(
         (
-            *(
-                "S",
-                "K",
-                "D",
-                "N",
-                "T",
-                "O",
-                "B",
-                "OB",
-                "undecided",
-                "two_t",
-                "krs",
-                "posts",
-                "posts.reporting",
-                "sessions",
-            ),
+            *("S", "K", "D", "N", "T", "O", "B", "OB", "undecided", "two_t", "krs"),
+            *("posts", "posts.reporting", "sessions"),
             *(name for share in SHARES.values() for name in (*share.over, share.part)),
-            *(
-                "funnel.flagged",
-                "funnel.taken",
-                "funnel.seen",
-                "funnel.helped",
-                "aid",
-                "aid.food",
-                "aid.other",
-            ),
+            *FUNNEL,
+            *("aid", "aid.food", "aid.other"),
         )
     )
 )
-"""The plain numbers of a sheet, each once."""
+"""The numbers of a sheet, each once."""
 HEADINGS: Final = (*COLUMNS, *(f"{code} %" for code in SHARES))

@@ -1,13 +1,13 @@
-"""Figures kept up: which posts must be counted again, their rows, and the sums of areas by month.
+"""Keep the figures current: which posts must be counted again, their rows, and the sums of areas by month.
 
 A refresh has two halves, each in short transactions of its own, so that uploads hardly wait:
 
-    posts   a post whose stream has moved on (or whose figures end with an older month) is counted on a snapshot; then those
-            of its rows that differ are written, and in the same transaction the months that they are of become due
-    months  of each month that is due the sums by village, kecamatan, kabupaten and puskesmas are made anew, and it is said
-            which cells are hidden outside the health service
+    posts   a post whose stream has advanced (or whose figures end with an earlier month) is counted on a snapshot; then its
+            rows that differ are written, and in the same transaction their months become due
+    months  for each due month the sums by village, kecamatan, kabupaten and puskesmas are made again, with the cells that
+            are hidden outside the health service
 
-What one cut short was doing is due still. A count from nothing is the same with every post and every month due.
+If a refresh is interrupted, the rest stays due. A count from nothing is a refresh with every post and every month due.
 """
 
 from collections import Counter
@@ -39,14 +39,14 @@ from server.reports.loading import load, month_of
 from server.reports.small_number_suppression import OB, hidden
 
 CHUNK: Final = 20
-"""Posts that are counted together: some 1,500 children."""
+"""Posts that are counted together, with about 1,500 children."""
 MOST_MONTHS: Final = 120
 POST, VILLAGE, SUBDISTRICT, DISTRICT, CENTRE = "post", "village", "subdistrict", "district", "health_centre"
 KINDS: Final = (POST, VILLAGE, SUBDISTRICT, DISTRICT, CENTRE)
 NOWHERE: Final = ""
-"""The village of posts whose village is not known, and its kecamatan."""
+"""The village, and the kecamatan, of posts whose village is unknown."""
 NOT_CHILDREN: Final = ("posts", "posts.reporting", "sessions")
-"""Numbers that are not of children, and hide nobody."""
+"""Numbers that do not count children and are never hidden."""
 _GROUPED: Final = tuple(f".{group}" for group in GROUPS)
 
 Counts = Mapping[str, int]
@@ -54,7 +54,7 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did: posts counted, rows of posts and of areas written, months added up."""
+    """What a refresh did: posts counted, rows of posts written, months added up, rows of areas written (`sums`)."""
 
     posts: int = 0
     rows: int = 0
@@ -70,8 +70,8 @@ def refresh(
     Parameters
     ----------
     actor : for the log
-    most : so many posts at most; the others are due still
-    from_nothing : count every post and add up every month, whatever was counted before
+    most : the largest number of posts to count; the others stay due
+    from_nothing : count every post and add up every month again
     """
     if from_nothing:
         _forget(hub, actor, now)
@@ -84,7 +84,7 @@ def refresh(
 
 
 def due_posts(hub: AppContext, now: datetime) -> list[str]:
-    """Give the posts that must be counted again: their streams moved on, or a month began."""
+    """Give the posts that must be counted again: their streams advanced, or a new month began."""
     month = month_of(hub.settings.today(now))[0]
     post, done = table(HealthPost).c, table(FiguresPost).c
     query = (
@@ -103,10 +103,10 @@ def due_posts(hub: AppContext, now: datetime) -> list[str]:
 
 
 def _chunks(posts: Sequence[str], hub: AppContext) -> Iterable[list[str]]:
-    """Give the posts some at a time, each with those where the heads of its linked children are: what is measured of a child
-    moves the stream of its own post, and counts at its head's."""
+    """Give the posts in chunks, with the posts of the canonical records of their linked children: a measurement advances the
+    stream of the linked record's post, and counts at the canonical record's post."""
     for start in range(0, len(posts), CHUNK):
-        some = list(posts[start : start + CHUNK])
+        chunk = list(posts[start : start + CHUNK])
         child, head = table(Child).alias("member").c, table(Child).alias("head").c
         query = (
             select(head.post_id)
@@ -121,13 +121,16 @@ def _chunks(posts: Sequence[str], hub: AppContext) -> Iterable[list[str]]:
         )
         with hub.database.reading() as session:
             heads = (
-                session.connection().execute(query, {"district": hub.district, "among": some}).scalars().all()
+                session.connection()
+                .execute(query, {"district": hub.district, "among": chunk})
+                .scalars()
+                .all()
             )
-        yield sorted({*some, *heads})  # with no snapshot held open while they are counted
+        yield sorted({*chunk, *heads})  # outside the session: no snapshot stays open while they are counted
 
 
 def _count(hub: AppContext, posts: Sequence[str], actor: str, now: datetime) -> int:
-    """Count some posts on a snapshot, then write what differs; give how many rows that was."""
+    """Count some posts on a snapshot, then write the rows that differ; give their number."""
     month = month_of(hub.settings.today(now))[0]
     with hub.database.reading() as session:
         positions = _positions(session, hub, posts)
@@ -142,7 +145,7 @@ def _count(hub: AppContext, posts: Sequence[str], actor: str, now: datetime) -> 
             {"district": hub.district, "among": list(posts)},
         )
         newer = {row.post_id for row in known if row.position > positions[row.post_id]}
-        posts = [post for post in posts if post not in newer]  # another refresh has seen more than this one
+        posts = [post for post in posts if post not in newer]  # another refresh has counted a later state
         stored = _stored(session, hub, posts)
         changed = [
             _row(hub, POST, post, at, text, "")
@@ -193,7 +196,7 @@ def _positions(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[
 def _figures(
     session: Session, hub: AppContext, posts: Sequence[str], now: datetime
 ) -> dict[str, dict[date, str]]:
-    """Count some posts: by post and month, as it is stored."""
+    """Count some posts: by post and month, in the form that is stored."""
     last = int(month_number(np.datetime64(hub.settings.today(now))))
     loaded = load(session, hub, posts, now)
     first = min(max(loaded.earliest, last - MOST_MONTHS + 1), last)
@@ -218,7 +221,7 @@ def _first_day(month: int) -> date:
 
 
 def written(numbers: Counts) -> str:
-    """Write numbers as they are stored: JSON in order of name, without zeros."""
+    """Write numbers in the form that is stored: JSON sorted by name, without zeros."""
     return orjson.dumps({name: numbers[name] for name in sorted(numbers) if numbers[name]}).decode()
 
 
@@ -246,7 +249,7 @@ def _make_due(session: Session, hub: AppContext, months: Iterable[date]) -> None
 
 
 def _lock(session: Session, hub: AppContext) -> None:
-    """Let one refresh write at a time: sums that two made at once would each lack what the other wrote."""
+    """Let one refresh write at a time: sums made by two at once would each lack the other's rows."""
     c = table(Installation).c
     session.execute(select(c.district).where(c.district == hub.district).with_for_update(key_share=True))
 
@@ -258,7 +261,7 @@ def _log(
 
 
 def _forget(hub: AppContext, actor: str, now: datetime) -> None:
-    """Make every post due, and every month that there are figures of."""
+    """Make every post due, and every month with figures."""
     with hub.database.transaction() as session:
         _lock(session, hub)
         months = session.scalars(
@@ -280,7 +283,7 @@ def _due_months(hub: AppContext) -> list[date]:
 
 
 def add_up(hub: AppContext, month: date, now: datetime, *, actor: str) -> int:
-    """Make a month's sums anew and write what differs; give how many rows that was."""
+    """Make a month's sums again and write the rows that differ; give their number."""
     with hub.database.transaction() as session:
         _lock(session, hub)
         places = _places(session, hub)
@@ -312,7 +315,7 @@ def add_up(hub: AppContext, month: date, now: datetime, *, actor: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PostPlace:
-    """Where a post lies."""
+    """The areas that contain a post."""
 
     village: str
     subdistrict: str
@@ -337,7 +340,7 @@ def _places(session: Session, hub: AppContext) -> dict[str, PostPlace]:
 def sums_of(
     of_posts: Mapping[str, Counts], places: Mapping[str, PostPlace]
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """Add up a month: what is stored of every area, posts among them; counts, and the names of what is hidden."""
+    """Add up a month: for every area, posts included, the counts and the names of hidden numbers as they are stored."""
     sums: dict[tuple[str, str], Counter[str]] = {(POST, post): Counter(c) for post, c in of_posts.items()}
     parts: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for post, counts in of_posts.items():
@@ -347,22 +350,22 @@ def sums_of(
             parts.setdefault(whole, set()).add(part)
         for area in (*line[1:], (CENTRE, place.centre)):
             sums.setdefault(area, Counter()).update(counts)
-    told = _hidden(sums, parts)
-    return {area: (written(counts), told.get(area, "")) for area, counts in sums.items()}
+    hide = _hidden(sums, parts)
+    return {area: (written(counts), hide.get(area, "")) for area, counts in sums.items()}
 
 
 def _hidden(
     sums: Mapping[tuple[str, str], Counter[str]], parts: Mapping[tuple[str, str], set[tuple[str, str]]]
 ) -> dict[tuple[str, str], str]:
-    """Name what is hidden of each area outside the health service, which sees posts, villages and so on, no puskesmas, and
-    nothing by sex and age."""
+    """Give the names of the numbers hidden in each area outside the health service, where nobody sees puskesmas or groups by
+    sex and age."""
     areas = sorted(area for area in sums if area[0] != CENTRE)
     names = sorted({OB, *(name for area in areas for name in sums[area] if is_of_children(name))})
     number = {area: place for place, area in enumerate(areas)}
     values = np.array([[number_of(sums[area], name) for name in names] for area in areas], np.int64).reshape(
         len(areas), len(names)
     )
-    # in order: what is hidden must not depend on the order of rows
+    # sorted, because the result must not depend on the order of rows
     tree = {number[whole]: sorted(number[part] for part in parts[whole]) for whole in sorted(parts)}
     cells = hidden(values, names, tree)
     return {
@@ -373,12 +376,12 @@ def _hidden(
 
 
 def number_of(counts: Counts, name: str) -> int:
-    """Give a number that was counted; OB is O and B together."""
+    """Give a counted number; OB is the sum of O and B."""
     return counts.get("O", 0) + counts.get("B", 0) if name == OB else counts.get(name, 0)
 
 
 def is_of_children(name: str) -> bool:
-    """Say whether a number counts children (or what was done for them) and is shown outside the health service at all."""
+    """Say whether a number counts children (or help for them) and may be shown outside the health service at all."""
     return (
         name not in (*NOT_CHILDREN, "O", "B")
         and not name.endswith(_GROUPED)

@@ -81,9 +81,7 @@ def guideline(path: Path = SHIPPED) -> Guideline:
             f"the guideline {path} lacks {error.args[0]!r}: compare it with {SHIPPED.name}"
         ) from error
     except (TypeError, AttributeError) as error:
-        raise ValueError(
-            f"the guideline {path} does not have the format of {SHIPPED.name}: {error}"
-        ) from error
+        raise ValueError(f"the guideline {path} is not of the form of {SHIPPED.name}: {error}") from error
     return made
 
 

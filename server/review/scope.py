@@ -135,6 +135,7 @@ def name_of(hub: AppContext, row: Any) -> str | None:
 
 
 def state_of(hub: AppContext, child_id: str, row: Any) -> RecordState:
+    """Decrypt a child's state; `row` has `state`, `wrapped_key` and `key_version`."""
     key = hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
     wire = orjson.loads(ledger.read_child(hub.district, child_id, row.state, key))
     return RecordState.from_wire("child", child_id, {}, wire)

@@ -97,10 +97,12 @@ class Proposal:
 
     @property
     def children(self) -> list[str]:
+        """Give the ids of its children, sorted."""
         return [child_id.decode() for child_id in self._in_order().tolist()]
 
     @property
     def seen(self) -> str:
+        """Give a hash that changes with the proposal or its children, to recognise what was shown."""
         text = f"{self.promise.id}/{self.village}/{self.need}/".encode() + self._in_order().tobytes()
         return hashlib.sha256(text).hexdigest()[:16]
 

@@ -69,6 +69,7 @@ def is_same(a: AidActivity, b: AidActivity) -> bool:
 
 
 def deliveries_of(session: Session, hub: AppContext, donors: Iterable[str | None]) -> list[Any]:
+    """Load the deliveries of some donors with their villages, oldest first."""
     same_post = and_(HealthPost.district == Delivery.district, HealthPost.id == Delivery.post_id)
     query = (
         select(

@@ -48,7 +48,7 @@ def bring(
         `sheet-unreadable`; `request-malformed` for an unknown authority; `record-unknown` for an unknown donor.
     """
     if reported_to not in AUTHORITIES:
-        raise Problem("request-malformed", reason="reported_to is centre, province or regency")
+        raise Problem("request-malformed", reason="reported_to must be centre, province or regency")
     if donor_id is not None and not (
         UUID_TEXT.fullmatch(donor_id) and session.get(Donor, (hub.district, donor_id))
     ):

@@ -24,6 +24,7 @@ def row_bound(hub: AppContext, activity_id: str) -> str:
 
 
 def open_stored(hub: AppContext, sheet: CsrSheet) -> Sheet:
+    """Decrypt and read the file of a sheet; `record-unknown` once it is imported, when the file is gone."""
     if sheet.sealed is None:
         raise Problem("record-unknown")
     return open_sheet(hub.vault.unseal_for_district(sheet.sealed, file_bound(hub, sheet.id)))

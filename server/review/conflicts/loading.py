@@ -66,6 +66,7 @@ def _record_id(row: Any) -> str:
 
 
 def disputed_of(hub: AppContext, scope: Scope, row: Any) -> Disputed:
+    """Make the entry of a list from a selected row."""
     names = row.conflicts.split()
     return Disputed(
         row.kind,
@@ -97,6 +98,7 @@ def load_conflict(
 
 
 def find_row(session: Session, hub: AppContext, scope: Scope, kind: str, record_id: str) -> Any:
+    """Find the row of one record in conflict; None if it is outside the scope or not in conflict."""
     if kind not in KEYS or not UUID_TEXT.fullmatch(record_id):
         return None
     query = select_conflicts(hub, scope, kind)

@@ -25,6 +25,7 @@ def task_register(request: Json) -> dict[str, Any]:
 
 
 def result_register(request: Json, hub: AppContext, now: datetime) -> dict[str, Any]:
+    """Make the register `result`; without a date it was done today."""
     made = {
         "done_on": request.get("done_on") or hub.settings.today(now).isoformat(),
         "outcome": request.get("outcome"),
@@ -33,6 +34,7 @@ def result_register(request: Json, hub: AppContext, now: datetime) -> dict[str, 
 
 
 def note_register(request: Json) -> dict[str, Any]:
+    """Make the register `note` under its name; nothing without a note."""
     return {"note": {"text": request["note"]}} if request.get("note") else {}
 
 
@@ -64,6 +66,7 @@ def shown_context(request: Json, session: Session, hub: AppContext, work: Work) 
 
 
 def read_vector(given: object) -> VersionVector:
+    """Read a context from JSON; None is the empty one."""
     if given is None:
         return NOTHING_SEEN
     try:

@@ -4,7 +4,7 @@ Hides the typesetting by Typst; its template is beside this file. The contents a
 text cannot be read as an instruction. The letter shows the whole NIK, so who had it made is logged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -23,9 +23,9 @@ from server.children.flags import RULES
 from server.context import AppContext
 from server.database.models import Child, HealthCentre, HealthPost, Region
 from server.errors import Problem
-from server.growth.status import LABELS, SCREENING_NOTE
+from server.growth.status import LABELS, SCREENING_NOTE, Label
 from server.review import follow_ups
-from server.review.child import ChildView, child_view
+from server.review.child import ChildView, ScoredCandidate, Visit, child_view
 from server.review.scope import Scope, state_of
 
 TEMPLATE: Final = Path(__file__).parent / "referral.typ"
@@ -127,9 +127,8 @@ def referral(
         raise Problem("record-unknown")
     today = hub.settings.today(now)
     view = child_view(session, hub, scope, child_id, today)
-    data = _data(
-        view, _whole_nik(session, hub, child_id), found, work, language, today, _village(session, hub, view)
-    )
+    nik, village = _whole_nik(session, hub, child_id), _village(session, hub, view)
+    data = _data(view, nik, found, work, _Language(language), today, village)
     data["from"] = _sender(session, hub, subject.post_id)
     data["writer"] = writer.display_name
     pdf = typst.compile(
@@ -175,96 +174,129 @@ def _whole_nik(session: Session, hub: AppContext, child_id: str) -> str | None:
     return " / ".join(value for value in values if value) or None
 
 
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """Writes texts, dates and numbers in one language: "id" or "en"."""
+
+    code: str
+
+    def choose(self, both: tuple[str, str]) -> str:
+        return both[self.code == "en"]
+
+    def text(self, name: str) -> str:
+        return self.choose(WORDS[name])
+
+    def day(self, value: date, form: str = "d MMMM y") -> str:
+        return format_date(value, form, locale=self.code)
+
+    def number(self, value: float | None, digits: int) -> str:
+        return "–" if value is None else format_decimal(value, f"0.{'0' * digits}", locale=self.code)
+
+    def label(self, label: Label) -> str:
+        return self.choose((label.id, label.en))
+
+
 def _data(
     view: ChildView,
     nik: str | None,
     found: follow_ups.Work,
     work: tuple[follow_ups.Work, ...],
-    language: str,
+    language: _Language,
     today: date,
     village: str | None,
 ) -> dict[str, Any]:
     """Give the data of the template: fixed texts and rows, all as text."""
-    column = int(language == "en")
-    texts = {name: both[column] for name, both in WORDS.items()}
-
-    def day(value: date) -> str:
-        return format_date(value, "d MMMM y", locale=language)
-
-    def number(value: float | None, digits: int) -> str:
-        return "–" if value is None else format_decimal(value, f"0.{'0' * digits}", locale=language)
-
-    def each(register: str, *names: str) -> str | None:
-        values = view.values.get(register, ())
-        written = [" / ".join(str(v.fields[n]) for n in names if v.fields.get(n)) for v in values]
-        return "; ".join(dict.fromkeys(text for text in written if text)) or None
-
-    birth = next(iter(view.values.get("birth", ())), None)
-    at_birth = birth.fields if birth else {}
-    born = [
-        f"{at_birth['weight_g']} g" if at_birth.get("weight_g") else None,
-        f"{number(at_birth['length_mm'] / 10, 1)} cm" if at_birth.get("length_mm") else None,
-        f"{at_birth['gestation_weeks']} {texts['weeks']}" if at_birth.get("gestation_weeks") else None,
-    ]
-    rows = [
-        [texts["name"], view.name],
-        [texts["sex"], texts.get(view.sex or "")],
-        [texts["born"], day(view.born_on) if view.born_on else None],
-        [texts["age"], f"{view.age_months} {texts['months']}" if view.age_months is not None else None],
-        [texts["nik"], nik],
-        [texts["mother"], each("parents", "mother")],
-        [texts["father"], each("parents", "father")],
-        [texts["phone"], each("parents", "phone")],
-        [texts["address"], _address(view, village)],
-        [texts["birth"], ", ".join(part for part in born if part) or None],
-    ]
     visits = [visit for visit in view.visits if visit.candidates][:MOST_VISITS]
-    table = []
-    for visit in visits:
-        first, differs = visit.candidates[0], len(visit.candidates) > 1
-        table.append(
-            [
-                format_date(visit.measured_on, "d MMM y", locale=language),
-                number(first.weight_g / 1000 if first.weight_g else None, 2),
-                number(first.length_mm / 10 if first.length_mm else None, 1),
-                number(first.muac_mm / 10 if first.muac_mm else None, 1),
-                *(number(first.scores[index].z, 2) for index in ("haz", "waz", "whz")),
-                f"{texts[visit.source]}{' *' if differs else ''}",
-            ]
-        )
-    newest = visits[0].candidates if visits else ()
-    statuses = [
-        [NAMES[index][column], " / ".join(_statuses(newest, index, language))]
-        for index in INDICES
-        if _statuses(newest, index, language)
+    reasons = [language.choose((RULES[raised.rule].id, RULES[raised.rule].en)) for raised in view.flags]
+    return {
+        "words": {name: language.text(name) for name in WORDS},
+        "to": language.choose(TO[found.action]),
+        "date": language.day(today),
+        "about": [[language.text(name), text or "–"] for name, text in _about(view, nik, village, language)],
+        "reasons": list(dict.fromkeys(reasons)),
+        "visits": [_visit_cells(visit, language) for visit in visits],
+        "heads": [
+            *(language.text(name) for name in ("date", "weight", "length", "muac")),
+            *(language.choose(NAMES[index]) for index in INDICES[:3]),
+            language.text("by"),
+        ],
+        "differs": any(len(visit.candidates) > 1 for visit in visits),
+        "statuses": _statuses(visits[0].candidates if visits else (), language),
+        "done": _done(work, language),
+        "note": "\n".join(text for text, _ in found.notes),
+        "screening": language.label(SCREENING_NOTE),
+        "language": language.code,
+    }
+
+
+def _about(
+    view: ChildView, nik: str | None, village: str | None, language: _Language
+) -> list[tuple[str, str | None]]:
+    """Give the rows about the child: (key of WORDS, text)."""
+    months = f"{view.age_months} {language.text('months')}" if view.age_months is not None else None
+    return [
+        ("name", view.name),
+        ("sex", language.text(view.sex) if view.sex in ("M", "F") else None),
+        ("born", language.day(view.born_on) if view.born_on else None),
+        ("age", months),
+        ("nik", nik),
+        *((parent, _parent(view, parent)) for parent in ("mother", "father", "phone")),
+        ("address", _address(view, village)),
+        ("birth", _at_birth(view, language)),
     ]
-    reasons = [(RULES[raised.rule].en if column else RULES[raised.rule].id) for raised in view.flags]
-    done = [
-        f"{day(date.fromisoformat(result.done_on))}: {follow_ups.ACTIONS[task.action][column]}, "
-        f"{follow_ups.OUTCOMES[result.outcome][column]}"
+
+
+def _parent(view: ChildView, field: str) -> str | None:
+    """Write one field of the register `parents`; if in conflict, all values."""
+    values = [str(value.fields[field]) for value in view.values.get("parents", ()) if value.fields.get(field)]
+    return "; ".join(dict.fromkeys(values)) or None
+
+
+def _at_birth(view: ChildView, language: _Language) -> str | None:
+    birth = next(iter(view.values.get("birth", ())), None)
+    fields = birth.fields if birth else {}
+    parts = [
+        f"{fields['weight_g']} g" if fields.get("weight_g") else None,
+        f"{language.number(fields['length_mm'] / 10, 1)} cm" if fields.get("length_mm") else None,
+        f"{fields['gestation_weeks']} {language.text('weeks')}" if fields.get("gestation_weeks") else None,
+    ]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _visit_cells(visit: Visit, language: _Language) -> list[str]:
+    """Give a row of the table of measurements; a star marks one with values in conflict."""
+    first, mark = visit.candidates[0], " *" if len(visit.candidates) > 1 else ""
+    return [
+        language.day(visit.measured_on, "d MMM y"),
+        language.number(first.weight_g / 1000 if first.weight_g else None, 2),
+        language.number(first.length_mm / 10 if first.length_mm else None, 1),
+        language.number(first.muac_mm / 10 if first.muac_mm else None, 1),
+        *(language.number(first.scores[index].z, 2) for index in INDICES[:3]),
+        f"{language.text(visit.source)}{mark}",
+    ]
+
+
+def _statuses(candidates: Sequence[ScoredCandidate], language: _Language) -> list[list[str]]:
+    """Give (index, statuses of all candidates) for each index that has one."""
+    rows = []
+    for index in INDICES:
+        codes = dict.fromkeys(status for c in candidates if (status := c.scores[index].status))
+        if codes:
+            texts = " / ".join(language.label(LABELS[code]) for code in codes)
+            rows.append([language.choose(NAMES[index]), texts])
+    return rows
+
+
+def _done(work: Sequence[follow_ups.Work], language: _Language) -> list[str]:
+    """Write the results of all follow-ups."""
+    return [
+        f"{language.day(date.fromisoformat(result.done_on))}: "
+        f"{language.choose(follow_ups.ACTIONS[task.action])}, "
+        f"{language.choose(follow_ups.OUTCOMES[result.outcome])}"
         for task in work
         if task.action in follow_ups.ACTIONS
         for result in task.results
     ]
-    return {
-        "words": texts,
-        "to": TO[found.action][column],
-        "date": day(today),
-        "about": [[name, text or "–"] for name, text in rows],
-        "reasons": list(dict.fromkeys(reasons)),
-        "visits": table,
-        "heads": [
-            *(texts[name] for name in ("date", "weight", "length", "muac")),
-            *(NAMES[index][column] for index in INDICES[:3]),
-            texts["by"],
-        ],
-        "differs": any(len(visit.candidates) > 1 for visit in visits),
-        "statuses": statuses,
-        "done": done,
-        "note": "\n".join(text for text, _ in found.notes),
-        "screening": SCREENING_NOTE.en if column else SCREENING_NOTE.id,
-        "language": language,
-    }
 
 
 def _address(view: ChildView, village: str | None) -> str | None:
@@ -287,8 +319,3 @@ def _village(session: Session, hub: AppContext, view: ChildView) -> str | None:
     codes = {value.fields.get("village") for value in view.values.get("home", ())} - {None}
     region = session.get(Region, (hub.district, codes.pop())) if len(codes) == 1 else None
     return region.name if region else None
-
-
-def _statuses(candidates: tuple[Any, ...], index: str, language: str) -> list[str]:
-    codes = dict.fromkeys(c.scores[index].status for c in candidates if c.scores[index].status)
-    return [LABELS[code].en if language == "en" else LABELS[code].id for code in codes]

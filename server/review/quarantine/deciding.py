@@ -150,6 +150,7 @@ def _decided_before(row: Any) -> Problem:
 
 
 def store_decision(session: Session, hub: AppContext, row: Any, decision: Decision) -> None:
+    """Store the decision about a case, in place of an earlier one that was undone."""
     stored = {
         "district": hub.district,
         "actor": row.actor,

@@ -69,6 +69,13 @@ def select_cases(hub: AppContext, scope: Scope, post_id: str | None = None) -> S
 def find_row(
     session: Session, hub: AppContext, scope: Scope, actor: str, counter: int, *, lock: bool = False
 ) -> Any:
+    """Find the row of one case in scope, and lock its change if it is to be decided.
+
+    Raises
+    ------
+    Problem
+        `record-unknown`.
+    """
     if not UUID_TEXT.fullmatch(actor) or not 0 < counter < 2**53:
         raise Problem("record-unknown")
     if (
@@ -85,6 +92,7 @@ def find_row(
 
 
 def case_of(hub: AppContext, scope: Scope, row: Any, state: str) -> QuarantinedChange:
+    """Make a case from a selected row; its content is read as far as it can be read."""
     wire = ledger.quarantined_change(hub.district, row, hub.vault)
     sent_kind = wire.get("kind")
     kind = sent_kind if isinstance(sent_kind, str) and sent_kind in REGISTERS else None
@@ -161,6 +169,7 @@ def answered_cases(session: Session, hub: AppContext, rows: Sequence[Any]) -> se
 
 
 def is_answered(hub: AppContext, row: Any, changes: Sequence[Change]) -> bool:
+    """Say whether later changes of the same tablet set every register of a quarantined change again."""
     later = [c for c in changes if c.dot.actor == row.actor and c.dot.counter > row.counter]
     if not later:
         return False

@@ -404,7 +404,7 @@ def test_growth_is_told_of_five_children_more_at_a_time_when_their_days_are_over
         by = {
             id_: [Row(on, -2.0), Row(later[id_], -2.5 if id_ == fell else -1.5)] for id_, on in people.items()
         }
-        return progress._told_growth(by, people, 3, *progress.AFTER[3], today)
+        return progress.growth_after(by, people, 3, *progress.AFTER[3], today)
 
     over = first + timedelta(121)
     assert [told(over + timedelta(n)).of for n in range(12)] == [0] * 4 + [5] * 5 + [10] * 3
