@@ -29,9 +29,9 @@ from server.backup.refusals import (
     Progress,
     alone,
     busy,
-    refuse_on_full_disk,
-    lock_or_refuse,
     driver_errors_as_sqlalchemy,
+    lock_or_refuse,
+    refuse_on_full_disk,
 )
 from server.config import Settings
 from server.context import AppContext

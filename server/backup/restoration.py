@@ -41,8 +41,8 @@ from server.backup.refusals import (
     BackupRefused,
     Progress,
     alone,
-    refuse_on_full_disk,
     driver_errors_as_sqlalchemy,
+    refuse_on_full_disk,
 )
 from server.config import Settings
 from server.crypto.key_file import load_keys

@@ -1,4 +1,4 @@
-"""`export …`: the files of others, written."""
+"""`export …`: files in formats of other systems."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ import click
 
 from server.cli.installation import (
     OPERATOR,
+    atomic_file,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
-    post_named,
-    told_in_one_line,
-    whole_file,
+    post_id_of,
     wrong_use,
 )
 
@@ -27,7 +27,7 @@ def export() -> None:
 
 
 def _leaving_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say which measurements leave, of whom, and where they are written."""
+    """Add options: which measurements to export, of whom, and where to write them."""
     for option in (
         click.option(
             "-o", "--output", default="-", metavar="FILE", help="Where to write; '-' is standard output."
@@ -75,9 +75,9 @@ def _leave(
         )
     except ValueError:
         wrong_use(f"{first or ''} {last or ''}: write days like 2026-03-01".strip())
-    with told_in_one_line():
+    with errors_in_one_line():
         with hub.database.reading() as session:
-            area = Scope("post", post_named(session, hub, post), shows_names=False) if post else None
+            area = Scope("post", post_id_of(session, hub, post), shows_names=False) if post else None
         scope = Scope.whole_district(hub, shows_names=shows_names)
         wanted = Wanted(scope, *days, full_nik=full_nik, area=area)
         with hub.database.transaction() as session:
@@ -92,16 +92,16 @@ def _leave(
 
 @contextmanager
 def _new_file(output: str) -> Iterator[BinaryIO]:
-    """Give where to write: a file takes its name only when it is whole."""
+    """Yield where to write: a file takes its name only when it is complete."""
     import io
 
     if output == "-":
-        whole = io.BytesIO()  # a pipe cannot be gone back in, as a zip must
+        whole = io.BytesIO()  # a zip needs seeking, which a pipe does not allow
         yield whole
         sys.stdout.buffer.write(whole.getvalue())
         return
     path = Path(output)
-    with whole_file(path) as writing:
+    with atomic_file(path) as writing:
         yield writing
 
 
@@ -189,7 +189,7 @@ def export_csv(
     from server.interchange import open_csv
 
     if codebook:
-        with told_in_one_line(), _new_file(output) as target:
+        with errors_in_one_line(), _new_file(output) as target:
             open_csv.write_codebook(target)
         return
     _leave(
