@@ -84,7 +84,7 @@ def quarantine_release(data: Path | None, actor: UUID, counter: int, correction:
         scope = Scope.whole_district(hub, shows_names=True)
         return release(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
 
-    _tell_done(commit_change(data, work))
+    _print_result(commit_change(data, work))
 
 
 @quarantine.command("dismiss")
@@ -102,7 +102,7 @@ def quarantine_dismiss(data: Path | None, actor: UUID, counter: int, reason: str
         asked = {"reason": reason}
         return dismiss(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
 
-    _tell_done(commit_change(data, work))
+    _print_result(commit_change(data, work))
 
 
 @quarantine.command("reopen")
@@ -131,7 +131,7 @@ def _take_back(data: Path | None, what: str, actor: UUID, counter: int) -> None:
         decide = room.reopen if what == "reopen" else room.undo
         return decide(session, hub, scope, str(actor), counter, author=OPERATOR, now=now)
 
-    _tell_done(commit_change(data, work))
+    _print_result(commit_change(data, work))
 
 
 @main.group()
@@ -193,7 +193,7 @@ def conflict_settle(
         return settle(session, hub, scope, kind, record_id, asked, author=OPERATOR, now=now)
 
     settled = commit_change(data, work)
-    _tell_done(settled)
+    _print_result(settled)
     sys.exit(NEEDS_ATTENTION if settled.remaining else 0)
 
 
@@ -224,7 +224,7 @@ def _given(value: tuple[str, ...]) -> dict[str, Any]:
     return given
 
 
-def _tell_done(done: Any) -> None:
+def _print_result(done: Any) -> None:
     """Print the result of a decision, as JSON."""
     import json
 
@@ -313,7 +313,7 @@ def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> 
         decide = duplicate_pairs.link if decision == "link" else duplicate_pairs.unlink
         return decide(session, hub, scope, one, two, seen, author=OPERATOR, now=now)
 
-    _tell_done(commit_change(data, work))
+    _print_result(commit_change(data, work))
 
 
 @main.group()
@@ -337,4 +337,4 @@ def child_move(data: Path | None, child_id: UUID, to: str) -> None:
         scope = Scope.whole_district(hub, shows_names=True)
         return move(session, hub, scope, str(child_id), going, author=OPERATOR, now=now)
 
-    _tell_done(commit_change(data, work))
+    _print_result(commit_change(data, work))

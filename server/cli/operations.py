@@ -84,7 +84,7 @@ def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain:
             )
         except backups.BackupRefused as error:
             wrong_use(str(error))
-    _tell_restored(settings, done)
+    _print_restored(settings, done)
     if erased and not done.keys_missing:
         erased_again(open_hub(data), erased)
     sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
@@ -113,7 +113,7 @@ def _prove(settings: Settings, file: Path, plain: bool) -> NoReturn:
     sys.exit(0 if proof.is_proven else NEEDS_ATTENTION)
 
 
-def _tell_restored(settings: Settings, done: Any) -> None:
+def _print_restored(settings: Settings, done: Any) -> None:
     rows, made_at = done.manifest.total_rows, done.manifest.made_at
     click.echo(
         f"Dipulihkan / restored: {rows:,} baris / rows, {made_at}; inkarnasi baru / new incarnation {done.incarnation}",

@@ -154,7 +154,7 @@ def user_add(
         added = accounts.people.managed_account(session, hub, None, account_id)
         return accounts.people.make_invitation(session, hub, added, actor=OPERATOR, now=now)
 
-    _tell_link(commit_change(data, work))
+    _print_link(commit_change(data, work))
 
 
 def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str, str]:
@@ -170,7 +170,7 @@ def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str
     return ("none", "") if role == "donor" else ("district", hub.district)
 
 
-def _tell_link(token: str | None) -> None:
+def _print_link(token: str | None) -> None:
     """Print the path of an invitation; the server's public address is not known here."""
     from server.accounts.people import INVITATION_DAYS
 
@@ -220,7 +220,7 @@ def user_reset(data: Path | None, username: str) -> None:
         found = account_named(session, hub, username)
         return make_invitation(session, hub, found, actor=OPERATOR, now=now)
 
-    _tell_link(commit_change(data, work))
+    _print_link(commit_change(data, work))
 
 
 @user.command("disable")

@@ -65,7 +65,7 @@ def reports_show(
     from server.interchange.monev import text_of
 
     def look(hub: Any, now: datetime) -> str:
-        place, last, reader = _asked_of(hub, area, month, public, now)
+        place, last, reader = _area_and_month(hub, area, month, public, now)
         return text_of(hub, reader, place, last, months=months, parts=parts, form=form)
 
     click.echo(load_text(data, look).rstrip("\n"))
@@ -89,7 +89,7 @@ def reports_monev(
         wrong_use("FILE ends in .pdf or .xlsx")
 
     def look(hub: Any, now: datetime) -> str:
-        place, until, reader = _asked_of(hub, area, last, public, now)
+        place, until, reader = _area_and_month(hub, area, last, public, now)
         since = first_day_of(first)
         if not 0 <= (until.year - since.year) * 12 + until.month - since.month < monev.MOST_MONTHS:
             wrong_use(f"a report goes over 1 to {monev.MOST_MONTHS} months")
@@ -101,7 +101,7 @@ def reports_monev(
     click.echo(load_text(data, look))
 
 
-def _asked_of(
+def _area_and_month(
     hub: Any, area: str | None, month: str | None, public: bool, now: datetime
 ) -> tuple[Any, date, Any]:
     """Return the area and the month in the options."""

@@ -79,9 +79,9 @@ def posyandu_days(post: PostPlan, today: date, months: int) -> list[date]:
     If this month's has been, the usual day is drawn from the beginning of every month, so that the rule holds early in a
     month too. On the first of a month no post has had it.
     """
-    gone = today.day - 1
-    held = gone > 0 and not post.waits
-    day = max(1, post.day * gone // 28) if held else post.day
+    elapsed = today.day - 1
+    held = elapsed > 0 and not post.waits
+    day = max(1, post.day * elapsed // 28) if held else post.day
     days = [_month(today, back).replace(day=day) for back in range(months - 1, 0, -1)]
     return [*days, today.replace(day=day)] if held else days
 

@@ -161,13 +161,13 @@ _WORDS: Final = (
 def play(stage: Stage, story: Story, tell: Tell) -> Counter[str]:
     """Carry out every step at its time."""
     outcomes: Counter[str] = Counter()
-    told = ""
+    shown = ""
     for step in story.steps:
         if isinstance(step, Act):
             _write(stage, step)
             continue
-        if told != (half := f"{step.at.year}-{'01' if step.at.month < 7 else '07'}"):
-            told = half
+        if shown != (half := f"{step.at.year}-{'01' if step.at.month < 7 else '07'}"):
+            shown = half
             tell(f"Posyandu sejak {half} … / Posyandu days from {half} …")
         _sync(stage, step, outcomes)
     return outcomes

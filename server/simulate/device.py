@@ -257,8 +257,8 @@ class SimulatedTablet:
         if receipt["status"] != "accepted" or not batch["changes"]:
             return
         name = (batch["tablet"], batch["batch"])
-        told = orjson.dumps(receipt)
-        if self.notebook.receipts.setdefault(name, told) != told:
+        raw = orjson.dumps(receipt)
+        if self.notebook.receipts.setdefault(name, raw) != raw:
             raise PromiseBroken(f"batch {batch['batch']} got another receipt when it came again")
         if name not in (kept for kept, _ in self.notebook.bodies):
             self.notebook.bodies = [*self.notebook.bodies, (name, body)][-KEPT_BODIES:]

@@ -394,14 +394,14 @@ class _Day:
     def phase(self, name: str, work: Callable[[SimulatedTablet], int]) -> int:
         """Let every tablet do its part, WORKERS at once; one that meets a broken promise is excluded from then on."""
         devices = [device for device in self._fleet.devices if not device.notebook.broken]
-        moved, told = 0, time.monotonic()
+        moved, last_told = 0, time.monotonic()
         with ThreadPoolExecutor(WORKERS) as pool:
             running = [pool.submit(self._part, device, work) for device in devices]
             try:
                 for done, future in enumerate(as_completed(running), 1):
                     moved += future.result()
-                    if time.monotonic() - told > TELL_SECONDS:
-                        told = time.monotonic()
+                    if time.monotonic() - last_told > TELL_SECONDS:
+                        last_told = time.monotonic()
                         self._tell(f"{name}: {done} of {len(devices)} tablets")
             except BaseException:
                 pool.shutdown(cancel_futures=True)

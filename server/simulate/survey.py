@@ -96,7 +96,7 @@ class SurveyRow:
         return {"name": name, "sex": self.sex, "born_on": self.born_on, "birth_order": None}
 
     def registers(self) -> dict[str, Json]:
-        """Return the registers of the measurement; what was not measured, and the position (standing, lying), are not set."""
+        """Return the registers of the measurement; what was not measured is not set, nor is lying or standing."""
         registers: dict[str, Json] = {}
         if self.weight_g is not None or self.oedema is not None:
             registers["weight"] = {"weight_g": self.weight_g, "oedema": self.oedema}

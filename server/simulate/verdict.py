@@ -299,17 +299,19 @@ def _enrolments(fleet: Fleet) -> list[str]:
 
 def _outcomes_agree(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     outcomes = _by_dot(session, hub, fleet, ChangeRow.outcome)
-    told: dict[Dot, set[str]] = defaultdict(set)
+    answers: dict[Dot, set[str]] = defaultdict(set)
     for device in fleet.devices:
         for dot, heard in device.notebook.told.items():
-            told[dot] |= heard
+            answers[dot] |= heard
     failures = [
-        f"{_whose(fleet, dot)}: change {dot.counter} was answered {sorted(told[dot])}, "
+        f"{_whose(fleet, dot)}: change {dot.counter} was answered {sorted(answers[dot])}, "
         f"the ledger says {outcomes.get(dot)}"
-        for dot in sorted(told.keys() | outcomes.keys())
-        if told[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
+        for dot in sorted(answers.keys() | outcomes.keys())
+        if answers[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
     ]
-    return PromiseCheck("the ledger says of each change what its tablet was told first", len(told), failures)
+    return PromiseCheck(
+        "the ledger says of each change what its tablet was told first", len(answers), failures
+    )
 
 
 def _by_dot(session: Session, hub: AppContext, fleet: Fleet, column: Any) -> dict[Dot, str]:
@@ -350,12 +352,16 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
         if stored != given[tablet_id]:
             failures.append(f"{name}: stored receipts are not those that it was given")
         items = [item for receipt in stored.values() for item in orjson.loads(receipt)["items"]]
-        told = Counter(item[1] for item in items)
+        in_receipts = Counter(item[1] for item in items)
         counted = sum((Counter(orjson.loads(row.outcomes)) for row in rows), Counter[str]())
-        if told != counted:
-            failures.append(f"{name}: its receipts say {dict(told)}, the batches' counts {dict(counted)}")
+        if in_receipts != counted:
+            failures.append(
+                f"{name}: its receipts say {dict(in_receipts)}, the batches' counts {dict(counted)}"
+            )
         quarantined = {item[0] for item in items if item[1] == Outcome.QUARANTINED.value}
-        again = told[Outcome.DUPLICATE.value] + told[Outcome.QUARANTINED.value] - len(quarantined)
+        again = (
+            in_receipts[Outcome.DUPLICATE.value] + in_receipts[Outcome.QUARANTINED.value] - len(quarantined)
+        )
         if len(items) - again != written[tablet_id]:
             failures.append(
                 f"{name}: wrote {written[tablet_id]}, receipts answer {len(items) - again} for the first time"

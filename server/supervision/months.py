@@ -279,21 +279,21 @@ def _names(session: Session, hub: AppContext) -> dict[str, str]:
     return dict(rows.all())
 
 
-def _read(post: _Post, told: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:
+def _read(post: _Post, report: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:
     found = [
         Pattern(
             *(code, post.id, post.name, date.fromisoformat(day), count, of),
             *(tablet, names.get(tablet, ""), value),
         )
-        for code, day, count, of, tablet, value in told["patterns"]
+        for code, day, count, of, tablet, value in report["patterns"]
     ]
     return PostMonthReport(
         *(
             post.id,
             post.name,
             post.village,
-            told["children"],
-            DayCounts(*told["day"]),
+            report["children"],
+            DayCounts(*report["day"]),
         ),
-        *(told["missing"], told["agrees"], tuple(found)),
+        *(report["missing"], report["agrees"], tuple(found)),
     )

@@ -434,11 +434,11 @@ def _changes_in(
 
 
 def _header(tablet_id: str, row: Any) -> ChangeHeader:
-    told = orjson.loads(row.header)
-    at = told.get("recorded_at")
+    header = orjson.loads(row.header)
+    at = header.get("recorded_at")
     return ChangeHeader(
         *(tablet_id, row.counter, row.batch_id, row.kind, row.child_id, row.record_id, row.outcome),
-        told.get("author", UNKNOWN),
+        header.get("author", UNKNOWN),
         datetime.fromisoformat(at) if at else None,
     )
 
