@@ -165,8 +165,8 @@ class Settings:
         Versions are compared number by number; what follows the numbers (`+1a2b3c4d`) is ignored. A version without a
         leading number is the oldest of all. Other apps are never too old.
         """
-        name, _, told = app.partition(" ")
-        return name == TABLET_APP and _numbers(told) < _numbers(self.oldest_app)
+        name, _, version = app.partition(" ")
+        return name == TABLET_APP and _numbers(version) < _numbers(self.oldest_app)
 
     def for_plain_http(self) -> "Settings":
         """Return these settings for a demo on this machine: the session cookie is sent without TLS, and no second factor is
@@ -214,9 +214,9 @@ class Settings:
         return {**os.environ, **mine, **others}
 
 
-def _numbers(told: str) -> tuple[int, ...]:
+def _numbers(version: str) -> tuple[int, ...]:
     """Parse the numbers that a version begins with, without trailing zeros: 1.0 is 1."""
-    found = _VERSION.match(told)
+    found = _VERSION.match(version)
     numbers = [int(number) for number in found[0].split(".")] if found else []
     while numbers and numbers[-1] == 0:
         numbers.pop()

@@ -107,12 +107,12 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
 def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
     """Delete the windows that have ended; return the number of counters deleted."""
     longest = timedelta(minutes=max(limit.minutes for limit in LIMITS.values()))
-    gone = session.execute(
+    deleted = session.execute(
         delete(table(RateLimit)).where(
             RateLimit.district == hub.district, RateLimit.window_at < now - longest
         )
     )
-    return int(getattr(gone, "rowcount", 0))
+    return int(getattr(deleted, "rowcount", 0))
 
 
 def _window(limit: Limit, now: datetime) -> datetime:

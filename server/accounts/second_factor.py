@@ -64,7 +64,7 @@ def new_secret(hub: AppContext, signed_in: SignedIn) -> NewSecret:
 def pending_secret(hub: AppContext, signed_in: SignedIn, sealed: str) -> NewSecret | None:
     """Decrypt the secret that a form sent back; None if it is of another session, or not ours."""
     try:
-        text = hub.vault.unseal_for_district(unbase64(sealed), _pending(hub, signed_in)).decode()
+        text = hub.vault.unseal_for_district(unbase64(sealed), _pending_purpose(hub, signed_in)).decode()
     except (KeyUnusable, ValueError):
         return None
     address = pyotp.TOTP(text).provisioning_uri(name=signed_in.person.username, issuer_name=ISSUER)
@@ -72,10 +72,10 @@ def pending_secret(hub: AppContext, signed_in: SignedIn, sealed: str) -> NewSecr
 
 
 def _seal_pending(hub: AppContext, signed_in: SignedIn, text: str) -> str:
-    return base64url(hub.vault.seal_for_district(text.encode(), _pending(hub, signed_in)))
+    return base64url(hub.vault.seal_for_district(text.encode(), _pending_purpose(hub, signed_in)))
 
 
-def _pending(hub: AppContext, signed_in: SignedIn) -> str:
+def _pending_purpose(hub: AppContext, signed_in: SignedIn) -> str:
     return f"totp-pending/{hub.district}/{signed_in.id}"
 
 
@@ -147,8 +147,10 @@ def pass_second_factor(
     limits.forgive(session, hub, "second-factor-of", account.id)
     left = codes_left(session, hub, account.id)
     token = renew_token(session, hub, signed_in, now)
-    actor, told = f"account:{account.id}", {"second_factor": how, "codes_left": left}
-    audit.append(session, hub.district, audit.OFFICE, "sign-in.succeeded", actor=actor, now=now, details=told)
+    actor, result = f"account:{account.id}", {"second_factor": how, "codes_left": left}
+    audit.append(
+        session, hub.district, audit.OFFICE, "sign-in.succeeded", actor=actor, now=now, details=result
+    )
     return Passed(token, how == "recovery-code", left)
 
 

@@ -129,10 +129,10 @@ def open_session(
 def _stage(hub: AppContext, account: Account, passed_at: datetime | None) -> str:
     if account.totp_sealed is not None:
         return WAITING if passed_at is None else OPEN
-    return BARE if _must(hub, account) else OPEN
+    return BARE if _requires_second_factor(hub, account) else OPEN
 
 
-def _must(hub: AppContext, account: Account) -> bool:
+def _requires_second_factor(hub: AppContext, account: Account) -> bool:
     return hub.settings.second_factor and account.role in WITH_SECOND_FACTOR
 
 
@@ -174,7 +174,7 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         person_of(account),
         _stage(hub, account, found.passed_at),
         account.totp_sealed is not None,
-        _must(hub, account),
+        _requires_second_factor(hub, account),
         found.last_seen_at,
     )
 

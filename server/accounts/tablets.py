@@ -136,10 +136,10 @@ def enrol_again(
         if old.split_at is None:
             old.split_at = now
         new = _add_tablet(session, hub, old.post_id, old.name, jwk, request.app, now, replaces=old.id)
-    return new, _common(session, hub.district, old.id, request)
+    return new, _last_common_counter(session, hub.district, old.id, request)
 
 
-def _common(session: Session, district: str, tablet_id: str, request: EnrolAgainRequest) -> int:
+def _last_common_counter(session: Session, district: str, tablet_id: str, request: EnrolAgainRequest) -> int:
     """Return the last counter, from the device's oldest on, up to which the device and the ledger have the same changes."""
     rows = session.execute(
         select(ChangeRow.counter, ChangeRow.hash).where(

@@ -156,9 +156,9 @@ def _heads(session: Session, district: str) -> tuple[list[StreamHead], list[Stre
     rows = session.connection().execute(query).all()
     shorter = sorted(row.stream for row in rows if row.entries < (row.last or 0))
     known = select(func.count(leaf.stream.distinct())).where(leaf.district == district)
-    gone = session.connection().execute(known).scalar_one() - sum(row.last is not None for row in rows)
-    if shorter or gone:
-        raise LogTurnedBack(f"shorter than the last checkpoint: {', '.join(shorter) or gone}")
+    missing = session.connection().execute(known).scalar_one() - sum(row.last is not None for row in rows)
+    if shorter or missing:
+        raise LogTurnedBack(f"shorter than the last checkpoint: {', '.join(shorter) or missing}")
     heads = sorted(StreamHead(row.stream, row.entries, row.head_hash) for row in rows)
     still = {row.stream for row in rows if row.entries == row.last}
     return heads, [head for head in heads if head.stream not in still]

@@ -107,13 +107,13 @@ def holds(proof: Mapping[str, Any], *, noted: KeptCheckpoint | None = None) -> b
         if is_signed(statement, proof["signatures"], keys) is not True:
             return False
         if proof["kind"] == GROWTH_PROOF:
-            return _grew(proof, noted)
+            return _growth_holds(proof, noted)
         return bool(proof["kind"] == ENTRY_PROOF) and _is_covered(proof, statement)
     except (ValueError, KeyError, TypeError, AttributeError, ProtocolError):
         return False
 
 
-def _grew(proof: Mapping[str, Any], noted: KeptCheckpoint | None) -> bool:
+def _growth_holds(proof: Mapping[str, Any], noted: KeptCheckpoint | None) -> bool:
     first, second = proof["first"], proof["statement"]
     if noted is not None and first != noted.statement:
         return False

@@ -186,7 +186,7 @@ def verify_tail(session: Session, district: str, limit: int) -> Tail:
         reached, found = _follow(district, iter(map(tuple, rows)), {}, start)
         count += reached.entries - start.entries
         if found is None and (head.entries < start.entries or count < limit):
-            found = _at_the_end(reached, head, {})
+            found = _check_end(reached, head, {})
         broken += [found] if found else []
         if count >= limit:
             break
@@ -322,7 +322,7 @@ def follow(
         seen.add(stream)
         known = marks.get(stream, {})
         reached, found = _follow(district, some, known, StreamHead(stream, 0, ""))
-        found = found or _at_the_end(reached, heads.get(stream), known)
+        found = found or _check_end(reached, heads.get(stream), known)
         count += reached.entries
         broken += [found] if found else []
     for stream in sorted((heads.keys() | marks.keys()) - seen):
@@ -348,7 +348,7 @@ def _follow(
         made = b2a_base64(sha256(raw.encode("utf-8", "replace")).digest(), newline=False)[:43]
         same = made.translate(_URL_SAFE).decode() == hash_ and len(at) == AT_LENGTH
         if got != number or not (same or _hash(district, row, number, previous) == hash_):
-            what = _what(district, number, previous, [row, *islice(rows, LOOKED_AHEAD)])
+            what = _classify_break(district, number, previous, [row, *islice(rows, LOOKED_AHEAD)])
             return StreamHead(stream, number - 1, previous), Broken(stream, number, what)
         previous = hash_
         mark = marks.get(number)
@@ -359,7 +359,7 @@ def _follow(
     return StreamHead(stream, number, previous), None
 
 
-def _at_the_end(reached: StreamHead, head: StreamHead | None, marks: Mapping[int, str]) -> Broken | None:
+def _check_end(reached: StreamHead, head: StreamHead | None, marks: Mapping[int, str]) -> Broken | None:
     """Compare where a stream ends with where it should; every hash up to there fits."""
     stream, number, _ = reached
     if max(marks, default=0) > number:
@@ -369,7 +369,7 @@ def _at_the_end(reached: StreamHead, head: StreamHead | None, marks: Mapping[int
     return None if head == reached else Broken(stream, number + 1, "cut off")
 
 
-def _what(district: str, number: int, previous: str, rows: Sequence[Any]) -> str:
+def _classify_break(district: str, number: int, previous: str, rows: Sequence[Any]) -> str:
     """Classify what was done to the first entry that does not fit, from what follows it; "altered" if unknown."""
     first, later = rows[0], rows[1:]
     if first[1] < number:

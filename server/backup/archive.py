@@ -107,13 +107,13 @@ class Archive:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield a member piece by piece; its checksum is compared at the end."""
-        sha256, size, said = hashlib.sha256(), 0, self.manifest.members[name]
+        sha256, size, expected = hashlib.sha256(), 0, self.manifest.members[name]
         with _refuse_damaged(self._file), self._zip.open(name) as member:
             while chunk := member.read(CHUNK_BYTES):
                 sha256.update(chunk)
                 size += len(chunk)
                 yield chunk
-        if size != said["bytes"] or sha256.hexdigest() != said["sha256"]:
+        if size != expected["bytes"] or sha256.hexdigest() != expected["sha256"]:
             raise altered(self._file, name)
 
     def extract(self, name: str, target: Path, progress: Progress) -> None:
@@ -161,10 +161,10 @@ def altered(file: Path, what: str) -> BackupRefused:
 
 def _manifest_of(file: Path, zipped: ZipFile) -> Manifest:
     try:
-        said = json.loads(zipped.read(MANIFEST))
-        if isinstance(said["format"], int) and said["format"] > FORMAT:
-            raise newer(file, said)
-        manifest = Manifest(**said)
+        content = json.loads(zipped.read(MANIFEST))
+        if isinstance(content["format"], int) and content["format"] > FORMAT:
+            raise newer(file, content)
+        manifest = Manifest(**content)
         tables = {member_of(name) for name in manifest.rows}
         whole = {SQLITE_MEMBER} if manifest.kind == "sqlite" else tables
         if set(manifest.members) != whole or manifest.columns.keys() != manifest.rows.keys():

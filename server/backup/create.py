@@ -292,7 +292,7 @@ def _pack_postgresql(database: Database, _settings: Settings, packing: _Packing,
         for done, name in enumerate(names):
             progress(f"copying {name}", done, len(names))
             columns[name] = [column["name"] for column in inspector.get_columns(name)]
-            rows[name] = packing.add(member_of(name), _copied_out(driver, name, columns[name]))
+            rows[name] = packing.add(member_of(name), _copy_out_chunks(driver, name, columns[name]))
     return contents, rows, columns
 
 
@@ -307,7 +307,7 @@ def copy_of(name: str, columns: Iterable[str], direction: str) -> sql.Composed:
     return sql.SQL("COPY {} ({}) " + direction).format(sql.Identifier(name), listed)
 
 
-def _copied_out(driver: "psycopg.Connection[Any]", name: str, columns: Iterable[str]) -> Iterator[bytes]:
+def _copy_out_chunks(driver: "psycopg.Connection[Any]", name: str, columns: Iterable[str]) -> Iterator[bytes]:
     with driver.cursor() as cursor, cursor.copy(copy_of(name, columns, "TO STDOUT")) as copy:
         for chunk in copy:
             yield bytes(chunk)

@@ -56,7 +56,7 @@ class SealedWriter(io.RawIOBase):
         line = canonical(header) + b"\n"
         self._file, self._cipher = file, vault.backup_cipher(self.key, line)
         self._sha256, self._waiting, self._number = hashlib.sha256(), bytearray(), 0
-        self._put(line)
+        self._write_raw(line)
 
     def writable(self) -> bool:
         return True
@@ -75,10 +75,10 @@ class SealedWriter(io.RawIOBase):
         self._seal(bytes(self._waiting), is_last=True)
 
     def _seal(self, plain: bytes, *, is_last: bool) -> None:
-        self._put(self._cipher.seal(self._number, plain, is_last=is_last))
+        self._write_raw(self._cipher.seal(self._number, plain, is_last=is_last))
         self._number += 1
 
-    def _put(self, raw: bytes) -> None:
+    def _write_raw(self, raw: bytes) -> None:
         self._file.write(raw)
         self._sha256.update(raw)
 
@@ -106,12 +106,12 @@ def read_header(file: Path, opened: BinaryIO) -> FileHeader:
     """
     raw = opened.readline(LONGEST_HEADER)
     try:
-        said = json.loads(raw)
-        if said["kind"] != KIND or not raw.endswith(b"\n"):
+        content = json.loads(raw)
+        if content["kind"] != KIND or not raw.endswith(b"\n"):
             raise ValueError(KIND)
-        header = FileHeader(raw, str(said["key"]), int(said["key_version"]))
-        if said["v"] != VERSION:
-            raise newer(file, said)
+        header = FileHeader(raw, str(content["key"]), int(content["key_version"]))
+        if content["v"] != VERSION:
+            raise newer(file, content)
     except (ValueError, KeyError, TypeError) as error:
         raise BackupRefused(
             f"{file} bukan cadangan posyandu-sync yang utuh: ambil salinan yang lain",
@@ -120,9 +120,9 @@ def read_header(file: Path, opened: BinaryIO) -> FileHeader:
     return header
 
 
-def newer(file: Path, said: Mapping[str, Any]) -> BackupRefused:
+def newer(file: Path, content: Mapping[str, Any]) -> BackupRefused:
     """Return the refusal of a backup of a newer release."""
-    by = said.get("product", "posyandu-sync")
+    by = content.get("product", "posyandu-sync")
     return BackupRefused(
         f"{file} dibuat oleh rilis yang lebih baru ({by}): pasang rilis itu dulu",
         f"{file} was made by a newer release ({by}): install that one first",

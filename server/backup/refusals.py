@@ -85,8 +85,8 @@ def refuse_on_full_disk() -> Iterator[None]:
         raise _no_room(str(error.orig).splitlines()[0]) from error
 
 
-def _no_room(said: str | None) -> BackupRefused:
+def _no_room(reason: str | None) -> BackupRefused:
     return BackupRefused(
-        f"disk penuh ({said}): kosongkan ruang, lalu ulangi; tidak ada yang berubah",
-        f"the disk is full ({said}): make room, then do it again; nothing has changed",
+        f"disk penuh ({reason}): kosongkan ruang, lalu ulangi; tidak ada yang berubah",
+        f"the disk is full ({reason}): make room, then do it again; nothing has changed",
     )

@@ -95,7 +95,7 @@ def restore(
             archive.verify(progress)
             refuse_unfit(settings, file, archive.manifest)
             here = contents(settings)
-            _refuse_here(here, archive.manifest)
+            _refuse_present_data(here, archive.manifest)
             if here.districts and not agreed(archive.manifest):
                 raise BackupRefused(
                     "tidak ada yang dipulihkan: jawab ya, atau pakai --yes",
@@ -137,10 +137,10 @@ def mark_restored(settings: Settings, *, now: datetime) -> str:
             f"wilayah {settings.district} belum terpasang di sini",
             f"district {settings.district} is not installed here",
         )
-    _refuse_here(here, None)
+    _refuse_present_data(here, None)
     migrations.migrate(settings.database_url)
     with database_of(settings.database_url) as database, database.transaction() as session:
-        return _renew(session, settings, now, {"by_other_means": True})
+        return _start_new_history(session, settings, now, {"by_other_means": True})
 
 
 def contents(settings: Settings) -> Contents:
@@ -167,7 +167,7 @@ def contents(settings: Settings) -> Contents:
             ) from error
 
 
-def _refuse_here(here: Contents, manifest: Manifest | None) -> None:
+def _refuse_present_data(here: Contents, manifest: Manifest | None) -> None:
     """Refuse to replace a database of a newer release, or districts that the backup does not hold."""
     if here.revision is not None and here.revision not in migrations.revisions():
         raise BackupRefused(
@@ -192,7 +192,9 @@ def database_of(url: str) -> Iterator[Database]:
         database.dispose()
 
 
-def _renew(session: Session, settings: Settings, now: datetime, details: Mapping[str, Any]) -> str:
+def _start_new_history(
+    session: Session, settings: Settings, now: datetime, details: Mapping[str, Any]
+) -> str:
     """Begin a new history: a new incarnation for every district, all sessions ended, an entry in the log."""
     for district in session.scalars(select(Installation.district)).all():
         session.execute(
@@ -212,7 +214,7 @@ def _renew(session: Session, settings: Settings, now: datetime, details: Mapping
     return str(session.execute(found).scalar_one())
 
 
-def _about(manifest: Manifest) -> dict[str, Any]:
+def _summary(manifest: Manifest) -> dict[str, Any]:
     return {
         "made_at": manifest.made_at,
         "rows": manifest.total_rows,
@@ -221,7 +223,7 @@ def _about(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _keep(settings: Settings, vault: Vault | None, now: datetime, progress: Progress) -> Path:
+def _back_up_present_data(settings: Settings, vault: Vault | None, now: datetime, progress: Progress) -> Path:
     """Make a backup of what is about to be replaced; the caller blocks writers."""
     if vault is None:
         raise BackupRefused(
@@ -285,12 +287,12 @@ def _restore_sqlite(
                 keys_missing = _keys_missing(session, settings, vault)
             # the lock of every write transaction: writers wait, and then write to the new data
             with present.write_lock():
-                kept = _keep(settings, vault, now, progress) if here.districts else None
+                kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
                 with database.transaction() as session:
-                    incarnation = _renew(session, settings, now, _about(manifest))
+                    incarnation = _start_new_history(session, settings, now, _summary(manifest))
                 database.dispose()
                 make_private(live)
-                _bring_in(prepared, live, progress)
+                _copy_pages_in(prepared, live, progress)
     return Restored(manifest, incarnation, kept, keys_missing)
 
 
@@ -329,7 +331,7 @@ def _refuse_unsound(prepared: Path, manifest: Manifest) -> None:
         raise altered(prepared, SQLITE_MEMBER)
 
 
-def _bring_in(prepared: Path, live: Path, progress: Progress) -> None:
+def _copy_pages_in(prepared: Path, live: Path, progress: Progress) -> None:
     """Replace all pages of the live database in one transaction of its write-ahead log: readers keep their snapshot."""
     with (
         closing(sqlite3.connect(prepared, isolation_level=None)) as source,
@@ -367,7 +369,7 @@ def _restore_postgresql(
             names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
             # clients other than a server of this release do not take the shared lock
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
-            kept = _keep(settings, vault, now, progress) if here.districts else None
+            kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:
@@ -375,9 +377,9 @@ def _restore_postgresql(
             else:
                 _copy_in(driver_of(session), archive, progress)
             keys_missing = _keys_missing(session, settings, vault)
-            incarnation = _renew(session, settings, now, _about(archive.manifest))
+            incarnation = _start_new_history(session, settings, now, _summary(archive.manifest))
         with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
-            _tidy(database)
+            _vacuum(database)
     return Restored(archive.manifest, incarnation, kept, keys_missing)
 
 
@@ -424,7 +426,7 @@ def _take_from_scratch(session: Session) -> None:
     session.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
 
 
-def _tidy(database: Database) -> None:
+def _vacuum(database: Database) -> None:
     """Free the space of the deleted rows, and update the planner's statistics."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for one in Base.metadata.sorted_tables:

@@ -1,4 +1,4 @@
-"""`posyandu-sync …`: each command calls one function of a room below. Data goes to stdout, words to stderr.
+"""`posyandu-sync …`: each command calls one function of a package below. Data goes to stdout, messages to stderr.
 
 Exit codes: 0 done; 1 done but something needs attention (a refused row, a broken chain); 2 wrong use.
 """

@@ -1,4 +1,4 @@
-"""`aid …`: who gives what, and who goes without."""
+"""`aid …`: donors, commitments, deliveries, and who in need has nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ import click
 
 from server.cli.installation import (
     OPERATOR,
-    changed,
+    commit_change,
     data_option,
-    donor_named,
-    first_of,
+    donor_id_of,
+    first_day_of,
     format_option,
-    json_in,
-    looked_at,
+    load_text,
     main,
+    read_json,
     settings_of,
     wrong_use,
 )
@@ -40,7 +40,7 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
 
     def look(hub: Any, now: datetime) -> str:
         today = hub.settings.today(now)
-        first = first_of(month) if month else today.replace(day=1)
+        first = first_day_of(month) if month else today.replace(day=1)
         last = min(need.months_on(first, 1), max(first, today))
         with hub.database.reading() as session:
             part = register.whole_district(session, hub).part(hub, area)
@@ -49,13 +49,13 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
         with hub.database.transaction() as session:
             need.log_viewed(session, hub, shown, OPERATOR, now)
         if form == "json":
-            told = serializers.gap(shown, names, sees_children=True)
-            return serializers.json_of({"first": first, "last": last, **told})
+            gap = serializers.gap(shown, names, sees_children=True)
+            return serializers.json_of({"first": first, "last": last, **gap})
         return serializers.text_of(
             serializers.GAP, serializers.villages_of(shown, names, sees_children=True), form
         )
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @aid.command("proposals")
@@ -75,7 +75,7 @@ def aid_proposals(data: Path | None, form: str, area: str) -> None:
             need.log_viewed(session, hub, shown, OPERATOR, now)
         return serializers.listed(serializers.PROPOSALS, serializers.proposals(shown.proposals), form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @aid.command("assign")
@@ -94,7 +94,7 @@ def aid_assign(data: Path | None, commitment: UUID, village: str, needed: str, s
         area, wanted = register.whole_district(session, hub), (str(commitment), village, needed, seen)
         return need.assign(session, hub, area, *wanted, author=OPERATOR, now=now)
 
-    click.echo(f"{changed(data, work)} assigned")
+    click.echo(f"{commit_change(data, work)} assigned")
 
 
 @aid.command("donors")
@@ -109,11 +109,11 @@ def aid_donors(data: Path | None, form: str) -> None:
             rows = [serializers.donor(donor) for donor in register.donors(session, hub)]
         return serializers.listed(serializers.DONORS, rows, form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
-def _given_options(*options: tuple[str, str]) -> Callable[..., Any]:
-    """Add options of text to a command; what they may hold is told by the room that is asked."""
+def _text_options(*options: tuple[str, str]) -> Callable[..., Any]:
+    """Add text options to a command; their values are checked by `server.aid`."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for name, words in reversed(options):
@@ -123,12 +123,12 @@ def _given_options(*options: tuple[str, str]) -> Callable[..., Any]:
     return add
 
 
-def _given_alone(asked: dict[str, Any]) -> dict[str, Any]:
-    """Give the options that were given."""
+def _only_given(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
     return {name: value for name, value in asked.items() if value is not None}
 
 
-_donor_options = _given_options(
+_donor_options = _text_options(
     ("kind", "government, business, community, academia or media."),
     ("authority", "Who supervises a company: centre, province or regency; '' for nobody."),
     ("person", "Whom to talk to; this and the next three are kept sealed."),
@@ -148,7 +148,7 @@ def aid_add_donor(data: Path | None, **asked: Any) -> None:
     from server.aid import register
 
     click.echo(
-        changed(
+        commit_change(
             data,
             lambda hub, session, now: register.add_donor(session, hub, asked, author=OPERATOR, now=now),
         )
@@ -166,11 +166,11 @@ def aid_change_donor(data: Path | None, donor: str, **asked: Any) -> None:
     from server.aid import register
 
     def work(hub: Any, session: Any, now: datetime) -> None:
-        area, donor_id = register.whole_district(session, hub), donor_named(session, hub, donor)
-        told = _given_alone(asked)
-        register.change_donor(session, hub, area, donor_id, told, author=OPERATOR, now=now)
+        area, donor_id = register.whole_district(session, hub), donor_id_of(session, hub, donor)
+        given = _only_given(asked)
+        register.change_donor(session, hub, area, donor_id, given, author=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)
 
 
 @aid.command("commitments")
@@ -185,7 +185,7 @@ def aid_commitments(data: Path | None, form: str) -> None:
             rows = [serializers.commitment(promise) for promise in register.promises(session, hub)]
         return serializers.listed(serializers.COMMITMENTS, rows, form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 _MENU = ("menu", "food, insurance, counselling, latrine, water, housing or other.")
@@ -194,7 +194,7 @@ _MENU = ("menu", "food, insurance, counselling, latrine, water, housing or other
 _FUNDS = ("funds", "Who pays: genting, csr, partner; dak, apbd, village are the state's.")
 
 
-_commitment_options = _given_options(
+_commitment_options = _text_options(
     _MENU,
     _FUNDS,
     ("region", "Code of the village, subdistrict or regency where it may go."),
@@ -215,10 +215,10 @@ def aid_add_commitment(data: Path | None, donor: str, **asked: Any) -> None:
 
     def work(hub: Any, session: Any, now: datetime) -> str:
         area = register.whole_district(session, hub)
-        told = asked | {"donor": donor_named(session, hub, donor)}
-        return register.add_commitment(session, hub, area, told, author=OPERATOR, now=now)
+        given = asked | {"donor": donor_id_of(session, hub, donor)}
+        return register.add_commitment(session, hub, area, given, author=OPERATOR, now=now)
 
-    click.echo(changed(data, work))
+    click.echo(commit_change(data, work))
 
 
 @aid.command("change-commitment")
@@ -231,12 +231,12 @@ def aid_change_commitment(data: Path | None, commitment: UUID, **asked: Any) -> 
     from server.aid import register
 
     def work(hub: Any, session: Any, now: datetime) -> None:
-        area, told = register.whole_district(session, hub), _given_alone(asked)
-        if "donor" in told:
-            told["donor"] = donor_named(session, hub, told["donor"])
-        register.change_commitment(session, hub, area, str(commitment), told, author=OPERATOR, now=now)
+        area, given = register.whole_district(session, hub), _only_given(asked)
+        if "donor" in given:
+            given["donor"] = donor_id_of(session, hub, given["donor"])
+        register.change_commitment(session, hub, area, str(commitment), given, author=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)
 
 
 @aid.command("close")
@@ -251,7 +251,7 @@ def aid_close(data: Path | None, commitment: UUID, reason: str) -> None:
         area = register.whole_district(session, hub)
         register.close(session, hub, area, str(commitment), reason, author=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)
 
 
 @aid.command("progress")
@@ -263,11 +263,11 @@ def aid_progress(data: Path | None, donor: str) -> None:
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
-            donor_id = donor_named(session, hub, donor)
-            told = progress.of_donor(session, hub, donor_id, hub.settings.today(now))
-        return serializers.json_of(serializers.own(told))
+            donor_id = donor_id_of(session, hub, donor)
+            report = progress.of_donor(session, hub, donor_id, hub.settings.today(now))
+        return serializers.json_of(serializers.own(report))
 
-    click.echo(looked_at(data, look))
+    click.echo(load_text(data, look))
 
 
 @aid.command("activities")
@@ -296,14 +296,14 @@ def aid_activities(data: Path | None, form: str, area: str, sheet: UUID | None) 
                 sheets.log_viewed(session, hub, str(sheet), OPERATOR, now)
         return serializers.listed(serializers.ACTIVITIES, rows, form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @aid.command("add-activity")
 @data_option
 @click.argument("title")
 @click.option("--donor", help="Who gives it (name or id); nobody in particular if not given.")
-@_given_options(
+@_text_options(
     _MENU,
     _FUNDS,
     ("village", "Code of the village."),
@@ -319,16 +319,16 @@ def aid_add_activity(data: Path | None, donor: str | None, **asked: Any) -> None
 
     def work(hub: Any, session: Any, now: datetime) -> str:
         area = register.whole_district(session, hub)
-        told = asked | ({"donor": donor_named(session, hub, donor)} if donor else {})
-        return register.add_activity(session, hub, area, told, author=OPERATOR, now=now)
+        given = asked | ({"donor": donor_id_of(session, hub, donor)} if donor else {})
+        return register.add_activity(session, hub, area, given, author=OPERATOR, now=now)
 
-    click.echo(changed(data, work))
+    click.echo(commit_change(data, work))
 
 
 @aid.command("decide")
 @data_option
 @click.argument("activity", type=click.UUID)
-@_given_options(
+@_text_options(
     ("category", "specific, sensitive, disaster or other."), _MENU, ("village", "Code of the village.")
 )
 @click.option(
@@ -340,15 +340,15 @@ def aid_decide(data: Path | None, activity: UUID, action: str | None, **asked: A
     """Overrule what was made of an activity or a row of a sheet, or verify it."""
     from server.aid import register
 
-    told = _given_alone(asked) | ({action: True} if action else {})
-    if not told:
+    given = _only_given(asked) | ({action: True} if action else {})
+    if not given:
         wrong_use("nothing to decide: give --category, --menu, --village or --action")
 
     def work(hub: Any, session: Any, now: datetime) -> None:
         area = register.whole_district(session, hub)
-        register.decide(session, hub, area, str(activity), told, author=OPERATOR, now=now)
+        register.decide(session, hub, area, str(activity), given, author=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)
 
 
 @aid.command("give")
@@ -363,7 +363,7 @@ def aid_give(data: Path | None, activity: UUID, child_id: UUID) -> None:
         area, ids = register.whole_district(session, hub), (str(activity), str(child_id))
         return sheets.give(session, hub, area, *ids, author=OPERATOR, now=now).same_by
 
-    click.echo(changed(data, work))
+    click.echo(commit_change(data, work))
 
 
 @aid.command("sheets")
@@ -379,7 +379,7 @@ def aid_sheets(data: Path | None, form: str) -> None:
             rows = [serializers.sheet(one) for one in found]
         return serializers.listed(serializers.SHEETS, rows, form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @aid.command("child")
@@ -401,7 +401,7 @@ def aid_child(data: Path | None, form: str, child_id: UUID) -> None:
             return serializers.json_of([serializers.given(one) for one in found])
         return serializers.text_of(serializers.OF_CHILD, [serializers.of_child(one) for one in found], form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @aid.command("record")
@@ -417,7 +417,7 @@ def aid_record(data: Path | None, child_id: UUID, asked: Path, delivery: UUID | 
     Such as {"delivered": {"given_on": "2026-03-05"}, "verified": {"verified_on": "2026-03-06", "outcome": "received"}}
     in FILE, or "-" for standard input.
     """
-    _record(data, child_id, json_in(asked), delivery)
+    _record(data, child_id, read_json(asked), delivery)
 
 
 @aid.command("verify")
@@ -438,9 +438,9 @@ def _record(data: Path | None, child_id: UUID, asked: dict[str, Any], delivery: 
 
     def work(hub: Any, session: Any, now: datetime) -> None:
         scope, child = Scope.whole_district(hub, shows_names=False), str(child_id)
-        told = dict(asked)
+        given = dict(asked)
         if delivery is not None:
-            told |= deliveries.named(session, hub, scope, child, str(delivery))
-        deliveries.record(session, hub, scope, child, told, author=OPERATOR, now=now)
+            given |= deliveries.named(session, hub, scope, child, str(delivery))
+        deliveries.record(session, hub, scope, child, given, author=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)

@@ -11,10 +11,10 @@ from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
-    told_in_one_line,
-    write_whole,
+    write_atomically,
     wrong_use,
 )
 
@@ -39,7 +39,7 @@ def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
     from server.operations.jobs import LONGEST_TAIL
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         if not last:
             with hub.database.reading() as session:
                 tail = verification.verify_tail(session, hub.district, LONGEST_TAIL)
@@ -57,7 +57,7 @@ def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
             kept = checkpoints.kept(session, hub)
         if kept is None:
             wrong_use("there is no checkpoint yet: leave --last out")
-        write_whole(file, [kept.file()])
+        write_atomically(file, [kept.file()])
     keys = ", ".join(kept.signatures)
     click.echo(
         f"Titik periksa {kept.number}, kunci {keys} / checkpoint {kept.number}, key {keys}:"
@@ -83,11 +83,11 @@ def audit_export(data: Path | None, file: Path) -> None:
     from server.audit.export import lines
 
     hub, now = open_hub(data), datetime.now(UTC)
-    with told_in_one_line():
+    with errors_in_one_line():
         with hub.database.transaction() as session:
             log.append(session, hub.district, log.OFFICE, "log.exported", actor=OPERATOR, now=now)
         with hub.database.reading() as session:
-            written = write_whole(file, lines(session, hub, now))
+            written = write_atomically(file, lines(session, hub, now))
     click.echo(f"{written:,} baris / lines", err=True)
 
 
@@ -112,7 +112,7 @@ def audit_prove(
     if (since is None) == (stream is None) or (stream is None) != (number is None):
         wrong_use("give STREAM and NUMBER, or --since NUMBER")
     hub = open_hub(data)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         try:
             if since is not None:
                 proof = proofs.prove_growth(session, hub, since)
@@ -120,7 +120,7 @@ def audit_prove(
                 proof = proofs.prove_entry(session, hub, stream or "", number or 0)
         except proofs.NoProof as error:
             wrong_use(str(error))
-        write_whole(file, [json.dumps(proof, ensure_ascii=False, indent=1).encode() + b"\n"])
+        write_atomically(file, [json.dumps(proof, ensure_ascii=False, indent=1).encode() + b"\n"])
 
 
 _existing = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -141,7 +141,7 @@ def audit_verify(data: Path | None, checkpoint: Path | None, export: Path | None
 
     if export and proof:
         wrong_use("give --export or --proof, not both")
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             kept = read_kept(checkpoint.read_bytes()) if checkpoint else None
         except NotACheckpoint as error:
@@ -174,7 +174,7 @@ def audit_verify(data: Path | None, checkpoint: Path | None, export: Path | None
 
 
 def _check_proof(path: Path, kept: Any) -> NoReturn:
-    """Say whether a proof holds."""
+    """Print whether a proof holds, and exit."""
     import json
 
     from server.audit.proofs import holds

@@ -11,13 +11,13 @@ import click
 from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
-    changed,
+    commit_change,
     data_option,
     format_option,
-    json_in,
-    looked_at,
+    load_text,
     main,
-    post_named,
+    post_id_of,
+    read_json,
     wrong_use,
 )
 
@@ -26,7 +26,7 @@ def _post_or_none(hub: Any, post: str | None) -> str | None:
     if post is None:
         return None
     with hub.database.reading() as session:
-        return post_named(session, hub, post)
+        return post_id_of(session, hub, post)
 
 
 _json_file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -52,7 +52,7 @@ def quarantine_list(data: Path | None, form: str, state: str, post: str | None) 
     def look(hub: Any, now: datetime) -> str:
         return text_lists.list_cases(hub, form, state=state, post_id=_post_or_none(hub, post), now=now)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @quarantine.command("show")
@@ -63,7 +63,7 @@ def quarantine_show(data: Path | None, actor: UUID, counter: int) -> None:
     """Print a change as it came, why it was set aside, and its record as it stands now."""
     from server.review import text_lists
 
-    click.echo(looked_at(data, lambda hub, now: text_lists.show_case(hub, str(actor), counter, now)))
+    click.echo(load_text(data, lambda hub, now: text_lists.show_case(hub, str(actor), counter, now)))
 
 
 @quarantine.command("release")
@@ -78,13 +78,13 @@ def quarantine_release(data: Path | None, actor: UUID, counter: int, correction:
     from server.review import Scope
     from server.review.quarantine import release
 
-    asked = json_in(correction) if correction else {}
+    asked = read_json(correction) if correction else {}
 
     def work(hub: Any, session: Any, now: datetime) -> Any:
         scope = Scope.whole_district(hub, shows_names=True)
         return release(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
 
-    _tell_done(changed(data, work))
+    _print_result(commit_change(data, work))
 
 
 @quarantine.command("dismiss")
@@ -102,7 +102,7 @@ def quarantine_dismiss(data: Path | None, actor: UUID, counter: int, reason: str
         asked = {"reason": reason}
         return dismiss(session, hub, scope, str(actor), counter, asked, author=OPERATOR, now=now)
 
-    _tell_done(changed(data, work))
+    _print_result(commit_change(data, work))
 
 
 @quarantine.command("reopen")
@@ -131,7 +131,7 @@ def _take_back(data: Path | None, what: str, actor: UUID, counter: int) -> None:
         decide = room.reopen if what == "reopen" else room.undo
         return decide(session, hub, scope, str(actor), counter, author=OPERATOR, now=now)
 
-    _tell_done(changed(data, work))
+    _print_result(commit_change(data, work))
 
 
 @main.group()
@@ -150,7 +150,7 @@ def conflict_list(data: Path | None, form: str, post: str | None) -> None:
     def look(hub: Any, now: datetime) -> str:
         return text_lists.list_conflicts(hub, form, post_id=_post_or_none(hub, post), now=now)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @conflict.command("show")
@@ -161,7 +161,7 @@ def conflict_show(data: Path | None, kind: str, record: UUID) -> None:
     """Print a record in conflict: every value, who gave it, and the context; keep it for `conflict settle`."""
     from server.review import text_lists
 
-    click.echo(looked_at(data, lambda hub, now: text_lists.show_conflict(hub, kind, str(record), now)))
+    click.echo(load_text(data, lambda hub, now: text_lists.show_conflict(hub, kind, str(record), now)))
 
 
 @conflict.command("settle")
@@ -183,7 +183,7 @@ def conflict_settle(
     from server.review import Scope
     from server.review.conflicts import settle
 
-    record = json_in(shown)
+    record = read_json(shown)
     chosen = {**_chosen(record, choose), **_given(value)}
     asked = {"context": record.get("context"), "reason": reason, "set": chosen, "removal": removal}
 
@@ -192,13 +192,13 @@ def conflict_settle(
         kind, record_id = str(record.get("kind")), str(record.get("record"))
         return settle(session, hub, scope, kind, record_id, asked, author=OPERATOR, now=now)
 
-    settled = changed(data, work)
-    _tell_done(settled)
+    settled = commit_change(data, work)
+    _print_result(settled)
     sys.exit(NEEDS_ATTENTION if settled.remaining else 0)
 
 
 def _chosen(record: dict[str, Any], choose: tuple[str, ...]) -> dict[str, Any]:
-    """Find the dots of the values that were chosen by their numbers."""
+    """Return the dots of the values chosen by number."""
     chosen = {}
     for each in choose:
         register, _, number = each.partition("=")
@@ -211,7 +211,7 @@ def _chosen(record: dict[str, Any], choose: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _given(value: tuple[str, ...]) -> dict[str, Any]:
-    """Read the values that were given anew."""
+    """Parse new values."""
     import json
 
     given = {}
@@ -224,8 +224,8 @@ def _given(value: tuple[str, ...]) -> dict[str, Any]:
     return given
 
 
-def _tell_done(done: Any) -> None:
-    """Print what came of a decision, as JSON."""
+def _print_result(done: Any) -> None:
+    """Print the result of a decision, as JSON."""
     import json
 
     click.echo(json.dumps(done.wire(), ensure_ascii=False))
@@ -246,7 +246,7 @@ def duplicate_list(data: Path | None, form: str, status: str) -> None:
     """List pairs of children who may be one, those for whom most speaks first."""
     from server.review import text_lists
 
-    text = looked_at(data, lambda hub, now: text_lists.list_duplicates(hub, form, status=status, now=now))
+    text = load_text(data, lambda hub, now: text_lists.list_duplicates(hub, form, status=status, now=now))
     click.echo(text.rstrip("\n"))
 
 
@@ -258,7 +258,7 @@ def duplicate_show(data: Path | None, child: UUID, other: UUID) -> None:
     """Print two children side by side: who they are, where, and what speaks for one child."""
     from server.review import text_lists
 
-    click.echo(looked_at(data, lambda hub, now: text_lists.show_duplicate(hub, str(child), str(other), now)))
+    click.echo(load_text(data, lambda hub, now: text_lists.show_duplicate(hub, str(child), str(other), now)))
 
 
 @duplicate.command("link")
@@ -298,7 +298,7 @@ def duplicate_reopen(data: Path | None, child: UUID, other: UUID) -> None:
 
 
 def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> None:
-    """Decide about a pair as it stands now, and print what came of it."""
+    """Decide about a pair in its current state, and print the result."""
     from server.review import Scope, duplicate_pairs
 
     one, two = str(child), str(other)
@@ -313,7 +313,7 @@ def _decide_pair(data: Path | None, decision: str, child: UUID, other: UUID) -> 
         decide = duplicate_pairs.link if decision == "link" else duplicate_pairs.unlink
         return decide(session, hub, scope, one, two, seen, author=OPERATOR, now=now)
 
-    _tell_done(changed(data, work))
+    _print_result(commit_change(data, work))
 
 
 @main.group()
@@ -333,8 +333,8 @@ def child_move(data: Path | None, child_id: UUID, to: str) -> None:
 
     def work(hub: Any, session: Any, now: datetime) -> Any:
         present = session.get(Child, (hub.district, str(child_id)))
-        going = {"from": present.post_id if present else None, "to": post_named(session, hub, to)}
+        going = {"from": present.post_id if present else None, "to": post_id_of(session, hub, to)}
         scope = Scope.whole_district(hub, shows_names=True)
         return move(session, hub, scope, str(child_id), going, author=OPERATOR, now=now)
 
-    _tell_done(changed(data, work))
+    _print_result(commit_change(data, work))

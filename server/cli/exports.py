@@ -1,4 +1,4 @@
-"""`export …`: the files of others, written."""
+"""`export …`: files in formats of other systems."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ import click
 
 from server.cli.installation import (
     OPERATOR,
+    atomic_file,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
-    post_named,
-    told_in_one_line,
-    whole_file,
+    post_id_of,
     wrong_use,
 )
 
@@ -26,8 +26,8 @@ def export() -> None:
     """Write what is here in the formats of others. Every export is logged."""
 
 
-def _leaving_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say which measurements leave, of whom, and where they are written."""
+def _export_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options: which measurements to export, of whom, and where to write them."""
     for option in (
         click.option(
             "-o", "--output", default="-", metavar="FILE", help="Where to write; '-' is standard output."
@@ -49,7 +49,7 @@ def _nik_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def _leave(
+def _export(
     data: Path | None,
     output: str,
     form: str,
@@ -75,9 +75,9 @@ def _leave(
         )
     except ValueError:
         wrong_use(f"{first or ''} {last or ''}: write days like 2026-03-01".strip())
-    with told_in_one_line():
+    with errors_in_one_line():
         with hub.database.reading() as session:
-            area = Scope("post", post_named(session, hub, post), shows_names=False) if post else None
+            area = Scope("post", post_id_of(session, hub, post), shows_names=False) if post else None
         scope = Scope.whole_district(hub, shows_names=shows_names)
         wanted = ExportQuery(scope, *days, full_nik=full_nik, area=area)
         with hub.database.transaction() as session:
@@ -92,21 +92,21 @@ def _leave(
 
 @contextmanager
 def _new_file(output: str) -> Iterator[BinaryIO]:
-    """Give where to write: a file takes its name only when it is whole."""
+    """Yield where to write: a file takes its name only when it is complete."""
     import io
 
     if output == "-":
-        whole = io.BytesIO()  # a pipe cannot be gone back in, as a zip must
+        whole = io.BytesIO()  # a zip needs seeking, which a pipe does not allow
         yield whole
         sys.stdout.buffer.write(whole.getvalue())
         return
     path = Path(output)
-    with whole_file(path) as writing:
+    with atomic_file(path) as writing:
         yield writing
 
 
 @export.command("sigizi")
-@_leaving_options
+@_export_options
 @_nik_option
 @click.option(
     "--sheet",
@@ -132,11 +132,11 @@ def export_sigizi(
     def write(target: BinaryIO, session: Any, hub: Any, wanted: Any) -> int:
         return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=form)
 
-    _leave(data, output, f"sigizi-{sheet}", write, first=first, last=last, post=post, full_nik=full_nik)
+    _export(data, output, f"sigizi-{sheet}", write, first=first, last=last, post=post, full_nik=full_nik)
 
 
 @export.command("fhir")
-@_leaving_options
+@_export_options
 @_nik_option
 @click.option("--anonymous", is_flag=True, help="No names, addresses or NIKs.")
 @click.option(
@@ -159,7 +159,7 @@ def export_fhir(
         table = fhir.codes(codes)
         return fhir.write_bundle(target, session, hub, wanted, now=datetime.now(UTC), table=table)
 
-    _leave(
+    _export(
         data,
         output,
         "fhir",
@@ -173,7 +173,7 @@ def export_fhir(
 
 
 @export.command("csv")
-@_leaving_options
+@_export_options
 @click.option("--codebook", is_flag=True, help="Write what each column is, instead of the data.")
 @click.option("--birth-dates", is_flag=True, help="With birth dates; else ages in days alone.")
 def export_csv(
@@ -189,10 +189,10 @@ def export_csv(
     from server.interchange import open_csv
 
     if codebook:
-        with told_in_one_line(), _new_file(output) as target:
+        with errors_in_one_line(), _new_file(output) as target:
             open_csv.write_codebook(target)
         return
-    _leave(
+    _export(
         data, output, "csv", open_csv.write_data, first=first, last=last, post=post, shows_names=birth_dates
     )
 
@@ -218,4 +218,4 @@ def export_dhis2(data: Path | None, month: str, by: str, codes: Path | None, out
         now, table = datetime.now(UTC), dhis2.codes(codes)
         return dhis2.write_values(target, hub, wanted, by=by, actor=OPERATOR, now=now, table=table)
 
-    _leave(data, output, "dhis2", write, first=f"{first}", last=f"{last}", post=None, shows_names=False)
+    _export(data, output, "dhis2", write, first=f"{first}", last=f"{last}", post=None, shows_names=False)

@@ -1,4 +1,4 @@
-"""`import …`: carried batches and the files of others."""
+"""`import …`: sealed batches and files of other systems."""
 
 import os
 import sys
@@ -12,17 +12,17 @@ import click
 from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
-    changed,
+    commit_change,
     data_option,
-    donor_named,
+    donor_id_of,
+    errors_in_one_line,
+    exit_refused,
     format_option,
     main,
     open_hub,
-    os_words,
-    post_named,
-    refuse,
-    slow_progress,
-    told_in_one_line,
+    os_error_text,
+    post_id_of,
+    print_progress,
     wrong_use,
 )
 
@@ -50,7 +50,7 @@ def import_batch(data: Path | None, files: tuple[Path, ...], apply: bool, form: 
     from server.sync.relay import RelayFileUnreadable, as_text, import_files
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             done = import_files(hub, files, apply=apply, actor=OPERATOR, now=datetime.now(UTC))
         except RelayFileUnreadable as error:
@@ -61,7 +61,7 @@ def import_batch(data: Path | None, files: tuple[Path, ...], apply: bool, form: 
         click.echo(f"Bawa kembali ke tablet / take back to the tablet: {path}", err=True)
     for failure in done.unwritten:
         words = "Tanda terima tidak tersimpan, impor sekali lagi / receipts not written, import once more"
-        click.echo(f"{words}: {os_words(failure)}", err=True)
+        click.echo(f"{words}: {os_error_text(failure)}", err=True)
     if not apply:
         click.echo(
             "Belum ada yang disimpan: ulangi dengan --apply / Nothing is stored yet: add --apply", err=True
@@ -105,11 +105,11 @@ def import_sigizi(
     hub = open_hub(data)
     gc_tuning.spare(gc_tuning.OF_A_CHUNK)
     accounts: list[Any] = []
-    progress = slow_progress()
-    with told_in_one_line():
+    progress = print_progress()
+    with errors_in_one_line():
         try:
             with hub.database.reading() as session:
-                post_id = post_named(session, hub, post) if post else ""
+                post_id = post_id_of(session, hub, post) if post else ""
             content = file.read_bytes()
             shared = len(content) > FEW_TO_SHARE
             report = import_sheet(
@@ -176,9 +176,9 @@ def import_csr(
         wrong_use(f"--map FIELD=HEADER; FIELD is one of {', '.join(FIELDS)}")
     hub = open_hub(data)
     try:
-        with told_in_one_line():
+        with errors_in_one_line():
             with hub.database.reading() as session:
-                donor_id = donor_named(session, hub, donor) if donor else None
+                donor_id = donor_id_of(session, hub, donor) if donor else None
             done = sheets.import_file(
                 *(hub, file.read_bytes()),
                 name=file.name,
@@ -190,7 +190,7 @@ def import_csr(
                 now=datetime.now(UTC),
             )
     except Problem as problem:
-        refuse(problem)
+        exit_refused(problem)
     if form == "json":
         text = serializers.json_of({"counts": done.counts, "already": done.already, "rows": done.rows})
     else:
@@ -216,7 +216,7 @@ def import_runs(data: Path | None, form: str, limit: int) -> None:
     from server.review import Scope
 
     hub = open_hub(data)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         found = uploads.runs(session, hub, Scope.whole_district(hub, shows_names=False), limit)
     text = runs_text(found, form)
     if text:
@@ -236,7 +236,7 @@ def import_rows(data: Path | None, form: str, run_id: UUID, which: str) -> None:
     from server.review import Scope
 
     hub = open_hub(data)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         try:
             run = uploads.run_of(session, hub, Scope.whole_district(hub, shows_names=False), str(run_id))
         except Problem:
@@ -259,7 +259,7 @@ def import_cases(data: Path | None, form: str, decided: bool, limit: int) -> Non
 
     hub = open_hub(data)
     scope = Scope.whole_district(hub, shows_names=True)
-    with told_in_one_line():
+    with errors_in_one_line():
         with hub.database.reading() as session:
             status = "decided" if decided else "open"
             shown, total = cases.cases(session, hub, scope, status=status, limit=limit)
@@ -288,6 +288,6 @@ def import_decide(data: Path | None, case_id: UUID, decision: str, child: UUID |
             session, hub, scope, str(case_id), decision, child_id=who, author=OPERATOR, now=now
         )
 
-    outcome = changed(data, work)
+    outcome = commit_change(data, work)
     click.echo(outcome)
     sys.exit(NEEDS_ATTENTION if outcome == "ask" else 0)

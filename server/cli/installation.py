@@ -1,4 +1,4 @@
-"""What every command stands on: the installation, words for what went wrong, names in options, whole files."""
+"""What all commands share: opening the installation, errors in one line, names in options, output files."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ ROLES = ("cadre", "staff", "supervisor", "tpps", "donor", "administrator")
 
 
 def settings_of(data: Path | None) -> Settings:
-    """Settings from the environment; `--data` goes before POSYANDU_DATA and DATABASE_URL."""
+    """Return settings from the environment; `--data` has precedence over POSYANDU_DATA and DATABASE_URL."""
     try:
         if data is None:
             return Settings.from_env()
@@ -31,13 +31,13 @@ def settings_of(data: Path | None) -> Settings:
 
 
 def wrong_use(message: str) -> NoReturn:
-    """End with a line that says what was wrong, and exit code 2."""
+    """Print what was wrong and exit with code 2."""
     click.echo(f"posyandu-sync: {message}", err=True)
     sys.exit(WRONG_USE)
 
 
 def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--data`."""
+    """Add `--data` to a command."""
     option = click.option(
         "--data",
         type=click.Path(file_okay=False, path_type=Path),
@@ -47,14 +47,14 @@ def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--format`: table, csv or json."""
+    """Add `--format` to a command: table, csv or json."""
     forms = click.Choice(["table", "csv", "json"])
     return click.option("--format", "form", type=forms, default="table", show_default=True)(command)
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Tell in one line what an operator can mend: a database out of reach, keys that are missing, a disk that is full."""
+def errors_in_one_line() -> Iterator[None]:
+    """Print errors that an operator can mend in one line and exit: database out of reach, keys missing, disk full."""
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     from server.crypto.vault import KeyUnusable
@@ -63,18 +63,18 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except DBAPIError as error:
         wrong_use(f"the database cannot be used: {str(error.orig).splitlines()[0]}")
-    except ArgumentError:  # its words repeat the address, password and all
+    except ArgumentError:  # its text repeats the URL with the password
         wrong_use("DATABASE_URL is not an address of a database")
     except KeyUnusable as error:
         wrong_use(str(error))
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # click knows: whoever read our output has seen enough
-        wrong_use(os_words(error))
+            raise  # click handles it: the reader of our output has closed it
+        wrong_use(os_error_text(error))
 
 
-def os_words(error: OSError) -> str:
-    """Say in a line which file it was and what the system says of it."""
+def os_error_text(error: OSError) -> str:
+    """Return a line with the file and the system's message."""
     return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
@@ -85,7 +85,7 @@ def open_hub(data: Path | None) -> Any:
     from server.database.models import Installation
 
     settings = settings_of(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         if settings.sqlite_file is not None and not settings.sqlite_file.exists():
             wrong_use(
                 f"there is no installation in {settings.sqlite_file.parent}:"
@@ -107,8 +107,8 @@ def main() -> None:
     """Offline-first backend for posyandu: sync, merge, WHO z-scores, and a queue of children to look at."""
 
 
-def post_named(session: Any, hub: Any, wanted: str) -> str:
-    """Give the id of a post by its name or id; one that is not there is told and exits 2."""
+def post_id_of(session: Any, hub: Any, wanted: str) -> str:
+    """Return the id of a post, by its name or id; exit with code 2 if there is none."""
     from server.places import health_posts
 
     if len(wanted) == 36 and not is_uuid(wanted):
@@ -120,7 +120,7 @@ def post_named(session: Any, hub: Any, wanted: str) -> str:
 
 
 def is_uuid(text: str) -> bool:
-    """Say whether a text is an id in its one way of writing."""
+    """Return whether a text is a UUID in canonical form."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:
@@ -132,8 +132,8 @@ area_option = click.option(
 )
 
 
-def first_of(month: str) -> date:
-    """Give the first day of a month such as 2026-03; anything else is told and exits 2."""
+def first_day_of(month: str) -> date:
+    """Return the first day of a month such as 2026-03; exit with code 2 for anything else."""
     try:
         if len(month) != 7:
             raise ValueError
@@ -142,19 +142,19 @@ def first_of(month: str) -> date:
         wrong_use(f"{month!r} is no month: write it like 2026-03")
 
 
-def looked_at(data: Path | None, look: Callable[[Any, datetime], str]) -> str:
-    """Give what is to be shown; a refusal is told and exits 2."""
+def load_text(data: Path | None, look: Callable[[Any, datetime], str]) -> str:
+    """Return what is to be shown; print a refusal and exit with code 2."""
     from server.errors import Problem
 
     hub = open_hub(data)
     try:
-        with told_in_one_line():
+        with errors_in_one_line():
             return look(hub, datetime.now(UTC))
     except Problem as problem:
-        refuse(problem)
+        exit_refused(problem)
 
 
-def json_in(source: Path) -> dict[str, Any]:
+def read_json(source: Path) -> dict[str, Any]:
     """Read a JSON object from a file or, for "-", from standard input."""
     import json
 
@@ -168,30 +168,30 @@ def json_in(source: Path) -> dict[str, Any]:
     return read
 
 
-def changed(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any:
-    """Do one change in one transaction; a refusal is told and exits 2."""
+def commit_change(data: Path | None, work: Callable[[Any, Any, datetime], Any]) -> Any:
+    """Make a change in one transaction; print a refusal and exit with code 2."""
     from server.errors import Problem
     from server.sync.server_edits import decide
 
     hub = open_hub(data)
     try:
-        with told_in_one_line():
+        with errors_in_one_line():
             return decide(hub, lambda session: work(hub, session, datetime.now(UTC)))
     except Problem as problem:
-        refuse(problem)
+        exit_refused(problem)
     except ValueError as error:
         wrong_use(str(error))
 
 
-def refuse(problem: Any) -> NoReturn:
-    """Tell why something was refused: each reason with its remedy, in both languages."""
+def exit_refused(problem: Any) -> NoReturn:
+    """Print why something was refused: each reason with its remedy, in both languages."""
     for reason in problem.details.get("reasons", ()):
         click.echo(f"{reason['path']}: {reason['id']} / {reason['en']}", err=True)
     wrong_use(str(problem.body()["title_en"]))
 
 
-def donor_named(session: Any, hub: Any, wanted: str) -> str:
-    """Give the id of a donor by its name or id; one that is not there is told and exits 2."""
+def donor_id_of(session: Any, hub: Any, wanted: str) -> str:
+    """Return the id of a donor, by its name or id; exit with code 2 if there is none."""
     from server.aid import register
 
     found = register.find_donor(session, hub, wanted)
@@ -200,8 +200,8 @@ def donor_named(session: Any, hub: Any, wanted: str) -> str:
     return found.id
 
 
-def slow_progress() -> Callable[[str, int, int], None]:
-    """Tell how far something long has come, every few seconds and not before it is long."""
+def print_progress() -> Callable[[str, int, int], None]:
+    """Print the progress of a long operation every few seconds."""
     told = [datetime.now(UTC)]
 
     def tell(what: str, done: int, total: int) -> None:
@@ -213,8 +213,8 @@ def slow_progress() -> Callable[[str, int, int], None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a new file to write to, which takes its name only when it is whole: a failure costs no older one."""
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file to write to, which takes its name only when it is complete: a failure keeps the older file."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as writing:
@@ -224,7 +224,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def write_whole(file: Path, pieces: Iterable[bytes]) -> int:
-    """Write to a whole file, or for "-" to standard output; give the number of pieces."""
-    with nullcontext(sys.stdout.buffer) if str(file) == "-" else whole_file(file) as writing:
+def write_atomically(file: Path, pieces: Iterable[bytes]) -> int:
+    """Write to a file, complete or not at all, or for "-" to standard output; return the number of pieces."""
+    with nullcontext(sys.stdout.buffer) if str(file) == "-" else atomic_file(file) as writing:
         return sum(writing.write(piece) > 0 for piece in pieces)

@@ -10,12 +10,12 @@ from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
+    errors_in_one_line,
+    exit_refused,
     main,
     open_hub,
-    refuse,
+    print_progress,
     settings_of,
-    slow_progress,
-    told_in_one_line,
     wrong_use,
 )
 
@@ -33,7 +33,7 @@ def key_list(data: Path | None) -> None:
 
     hub = open_hub(data)
     names = {version: name for name, version in hub.vault.backup_keys().items()}
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         for version, counts in sorted(key_rotation.held(session, hub).items()):
             told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
             click.echo(f"{version}\t{told or '-'}\t{names.get(version, '-')}")
@@ -46,9 +46,9 @@ def key_rotate(data: Path | None) -> None:
     from server.operations import key_rotation
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         version, moved = key_rotation.rotate(
-            hub, actor=OPERATOR, now=lambda: datetime.now(UTC), progress=slow_progress()
+            hub, actor=OPERATOR, now=lambda: datetime.now(UTC), progress=print_progress()
         )
     click.echo(
         f"Kunci {version}: {moved.total():,} baris dipindahkan; salin {hub.settings.key_file} ke tempat aman SEKARANG."
@@ -73,11 +73,11 @@ def key_retire(data: Path | None, version: int, yes: bool) -> None:
     )
     if not yes and not click.confirm(asked, err=True):
         sys.exit(NEEDS_ATTENTION)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             key_rotation.retire(hub, version, actor=OPERATOR, now=datetime.now(UTC))
         except Problem as problem:
-            refuse(problem)
+            exit_refused(problem)
 
 
 @key.command("wrap")
@@ -90,6 +90,6 @@ def key_wrap(data: Path | None, undo: bool) -> None:
     settings = settings_of(data)
     if not settings.key_command:
         wrong_use("set POSYANDU_KEY_COMMAND to the command that wraps and unwraps (docs/keys.md)")
-    with told_in_one_line(), key_file.changing(settings.key_file):
+    with errors_in_one_line(), key_file.changing(settings.key_file):
         before = settings.key_command if key_file.is_wrapped(settings.key_file) else ""
         key_file.rewrite(settings.key_file, before, "" if undo else settings.key_command)

@@ -11,11 +11,11 @@ from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
+    print_progress,
     settings_of,
-    slow_progress,
-    told_in_one_line,
     wrong_use,
 )
 from server.cli.privacy import erased_again, erased_here
@@ -31,9 +31,9 @@ def backup(data: Path | None, file: Path, force: bool) -> None:
     from server.backup import BackupRefused, backup as make
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
-            made = make(hub, file, force=force, now=datetime.now(UTC), progress=slow_progress())
+            made = make(hub, file, force=force, now=datetime.now(UTC), progress=print_progress())
         except BackupRefused as error:
             wrong_use(str(error))
     rows, size = made.manifest.total_rows, file.stat().st_size
@@ -73,18 +73,18 @@ def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain:
         return yes or click.confirm(asked, err=True)
 
     erased = [] if file is None else erased_here(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             if file is None:
                 incarnation = backups.mark_restored(settings, now=now)
                 click.echo(f"Inkarnasi baru / new incarnation: {incarnation}", err=True)
                 return
             done = backups.restore(
-                settings, file, plain=plain, now=now, agreed=agreed, progress=slow_progress()
+                settings, file, plain=plain, now=now, agreed=agreed, progress=print_progress()
             )
         except backups.BackupRefused as error:
             wrong_use(str(error))
-    _tell_restored(settings, done)
+    _print_restored(settings, done)
     if erased and not done.keys_missing:
         erased_again(open_hub(data), erased)
     sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
@@ -95,10 +95,10 @@ def _prove(settings: Settings, file: Path, plain: bool) -> NoReturn:
     from server.operations.doctor import as_line
     from server.operations.trial_restore import prove
 
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             proof = prove(
-                settings, file, plain=plain, actor=OPERATOR, now=datetime.now(UTC), progress=slow_progress()
+                settings, file, plain=plain, actor=OPERATOR, now=datetime.now(UTC), progress=print_progress()
             )
         except BackupRefused as error:
             wrong_use(str(error))
@@ -113,7 +113,7 @@ def _prove(settings: Settings, file: Path, plain: bool) -> NoReturn:
     sys.exit(0 if proof.is_proven else NEEDS_ATTENTION)
 
 
-def _tell_restored(settings: Settings, done: Any) -> None:
+def _print_restored(settings: Settings, done: Any) -> None:
     rows, made_at = done.manifest.total_rows, done.manifest.made_at
     click.echo(
         f"Dipulihkan / restored: {rows:,} baris / rows, {made_at}; inkarnasi baru / new incarnation {done.incarnation}",
@@ -144,7 +144,7 @@ def doctor(data: Path | None, quick: bool, form: str) -> None:
             f"there is no installation in {settings.data_dir}: start one with 'serve --data DIR' or 'demo'"
         )
     found = []
-    for check in examine(settings, now=datetime.now(UTC), quick=quick, progress=slow_progress()):
+    for check in examine(settings, now=datetime.now(UTC), quick=quick, progress=print_progress()):
         found.append(check)
         if form == "text":
             click.echo(as_line(check))

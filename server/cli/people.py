@@ -1,4 +1,4 @@
-"""`tablet …` and `user …`: who may come in."""
+"""`tablet …` and `user …`: which tablets and people have access."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,22 +10,22 @@ import click
 from server.cli.installation import (
     OPERATOR,
     ROLES,
-    changed,
+    commit_change,
     data_option,
-    donor_named,
+    donor_id_of,
+    errors_in_one_line,
     format_option,
     is_uuid,
-    looked_at,
+    load_text,
     main,
     open_hub,
-    post_named,
-    told_in_one_line,
+    post_id_of,
     wrong_use,
 )
 
 
 def _one_line(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Refuse a name that would break a line of a list, or that nobody could see."""
+    """Refuse a name with line breaks or unprintable characters."""
     if not name.strip() or not name.isprintable() or len(name) > 100:
         raise click.BadParameter("give 1 to 100 visible characters")
     return name.strip()
@@ -47,10 +47,10 @@ def tablet_enrol(data: Path | None, post: str, name: str) -> None:
     from server import accounts
 
     def work(hub: Any, session: Any, now: datetime) -> str:
-        post_id = post_named(session, hub, post)
+        post_id = post_id_of(session, hub, post)
         return accounts.make_enrolment_code(session, hub, post_id, name, actor=OPERATOR, now=now)
 
-    click.echo(changed(data, work))  # only now: a code that was not committed is worth nothing
+    click.echo(commit_change(data, work))  # after the commit: an uncommitted code would not work
 
 
 @tablet.command("list")
@@ -60,7 +60,7 @@ def tablet_list(data: Path | None, form: str) -> None:
     """List tablets: changes held, told of and missing, set aside; last contact, clock, state; what each goes on from."""
     from server.review import text_lists
 
-    click.echo(looked_at(data, lambda hub, _: text_lists.list_tablets(hub, form)).rstrip("\n"))
+    click.echo(load_text(data, lambda hub, _: text_lists.list_tablets(hub, form)).rstrip("\n"))
 
 
 @tablet.command("whose-data")
@@ -91,7 +91,7 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
             return json.dumps(found.wire(), ensure_ascii=False, indent=1)
         return "".join(lost_tablet.exposure_csv(found))
 
-    click.echo(looked_at(data, look).rstrip("\r\n"))
+    click.echo(load_text(data, look).rstrip("\r\n"))
 
 
 @tablet.command("revoke")
@@ -101,7 +101,9 @@ def tablet_revoke(data: Path | None, tablet_id: UUID) -> None:
     """Revoke a tablet: what it still sends is kept for a person to judge."""
     from server import accounts
 
-    changed(data, lambda hub, s, now: accounts.revoke_tablet(s, hub, str(tablet_id), actor=OPERATOR, now=now))
+    commit_change(
+        data, lambda hub, s, now: accounts.revoke_tablet(s, hub, str(tablet_id), actor=OPERATOR, now=now)
+    )
 
 
 @main.group()
@@ -152,24 +154,24 @@ def user_add(
         added = accounts.people.managed_account(session, hub, None, account_id)
         return accounts.people.make_invitation(session, hub, added, actor=OPERATOR, now=now)
 
-    _tell_link(changed(data, work))
+    _print_link(commit_change(data, work))
 
 
 def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str, str]:
-    """Give kind and id of the scope that was asked for."""
+    """Return kind and id of the scope in the options."""
     for kind, wanted in given.items():
         if kind == "post":
-            return kind, post_named(session, hub, wanted)
+            return kind, post_id_of(session, hub, wanted)
         if kind == "health_centre":
             return kind, _health_centre_id(session, hub, wanted)
         if kind == "donor":
-            return kind, donor_named(session, hub, wanted)
+            return kind, donor_id_of(session, hub, wanted)
         return kind, wanted
     return ("none", "") if role == "donor" else ("district", hub.district)
 
 
-def _tell_link(token: str | None) -> None:
-    """Print the path of an invitation; where the server is reached from outside is not known here."""
+def _print_link(token: str | None) -> None:
+    """Print the path of an invitation; the server's public address is not known here."""
     from server.accounts.people import INVITATION_DAYS
 
     if token is None:
@@ -197,7 +199,7 @@ def user_list(data: Path | None) -> None:
     from server.accounts.people import people
 
     hub = open_hub(data)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         rows = people(session, hub, None, datetime.now(UTC))
     click.echo("username\trole\tscope\tstate")
     for row in rows:
@@ -218,7 +220,7 @@ def user_reset(data: Path | None, username: str) -> None:
         found = account_named(session, hub, username)
         return make_invitation(session, hub, found, actor=OPERATOR, now=now)
 
-    _tell_link(changed(data, work))
+    _print_link(commit_change(data, work))
 
 
 @user.command("disable")
@@ -228,7 +230,9 @@ def user_disable(data: Path | None, username: str) -> None:
     """Take a person's right to sign in and end their sessions."""
     from server import accounts
 
-    changed(data, lambda hub, s, now: accounts.disable_account(s, hub, username, actor=OPERATOR, now=now))
+    commit_change(
+        data, lambda hub, s, now: accounts.disable_account(s, hub, username, actor=OPERATOR, now=now)
+    )
 
 
 @user.command("enable")
@@ -241,4 +245,4 @@ def user_enable(data: Path | None, username: str) -> None:
     def work(hub: Any, session: Any, now: datetime) -> None:
         enable(session, hub, account_named(session, hub, username), actor=OPERATOR, now=now)
 
-    changed(data, work)
+    commit_change(data, work)

@@ -1,4 +1,4 @@
-"""`rights …`: what parents ask for, and what was erased."""
+"""`rights …`: requests of parents, and erasures."""
 
 import sys
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ from server.cli.installation import (
     NEEDS_ATTENTION,
     OPERATOR,
     data_option,
+    errors_in_one_line,
+    exit_refused,
     main,
     open_hub,
-    refuse,
     settings_of,
-    told_in_one_line,
-    write_whole,
+    write_atomically,
     wrong_use,
 )
 
@@ -36,7 +36,7 @@ def rights_list(data: Path | None) -> None:
     from server.review import Scope
 
     hub, now = open_hub(data), datetime.now(UTC)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         found = open_requests(session, hub, Scope.whole_district(hub, shows_names=False))
     for asked in found:
         late = "TERLAMBAT/LATE" if asked.is_overdue(now) else f"{asked.hours_left(now)} h"
@@ -60,17 +60,17 @@ def rights_export(data: Path | None, child: UUID, pdf: bool, language: str, outp
     from server.review import Scope
 
     hub, now = open_hub(data), datetime.now(UTC)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             with hub.database.reading() as session:
                 scope = Scope.whole_district(hub, shows_names=True)
                 report = rights.gather(session, hub, scope, str(child), now)
         except Problem as problem:
-            refuse(problem)
+            exit_refused(problem)
         with hub.database.transaction() as session:
             rights.log_given(session, hub, OPERATOR, report, "pdf" if pdf else "json", now)
         text = json.dumps(report.wire(), ensure_ascii=False, indent=1).encode()
-        write_whole(output, [rights.as_pdf(report, hub, OPERATOR, language) if pdf else text])
+        write_atomically(output, [rights.as_pdf(report, hub, OPERATOR, language) if pdf else text])
 
 
 @rights.command("erasures")
@@ -82,7 +82,7 @@ def rights_erasures(data: Path | None) -> None:
     from server.privacy import erased_so_far
 
     hub = open_hub(data)
-    with told_in_one_line(), hub.database.reading() as session:
+    with errors_in_one_line(), hub.database.reading() as session:
         click.echo(json.dumps(erased_so_far(session, hub), indent=1))
 
 
@@ -106,7 +106,7 @@ def rights_erase_again(data: Path | None, file: Path) -> None:
 def erased_again(hub: Any, listed: list[dict[str, str]]) -> None:
     from server.sync.server_edits import decide
 
-    with told_in_one_line():
+    with errors_in_one_line():
         count = 0
         for one in listed:
             count += decide(hub, partial(_erased_once, hub, [one]))
@@ -120,7 +120,7 @@ def _erased_once(hub: Any, listed: list[dict[str, str]], session: Any) -> int:
 
 
 def erased_here(data: Path | None) -> list[dict[str, str]]:
-    """Give who was erased in the database that is about to be replaced, as far as it can be read."""
+    """Return who was erased in the database that is about to be replaced, if it can be read."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from server.context import AppContext
@@ -128,7 +128,7 @@ def erased_here(data: Path | None) -> list[dict[str, str]]:
     from server.privacy import erased_so_far
 
     settings = settings_of(data)
-    if settings.sqlite_file is not None and not settings.sqlite_file.exists():  # looking would make it
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():  # connecting would create it
         return []
     try:
         hub = AppContext.open(settings)
@@ -137,7 +137,7 @@ def erased_here(data: Path | None) -> list[dict[str, str]]:
     try:
         with hub.database.reading() as session:
             return erased_so_far(session, hub)
-    except SQLAlchemyError:  # nothing there yet, damaged, or of an older release
+    except SQLAlchemyError:  # no database yet, or damaged, or of an older release
         return []
     finally:
         hub.database.dispose()

@@ -9,12 +9,12 @@ import click
 from server.cli.installation import (
     area_option,
     data_option,
-    first_of,
-    looked_at,
+    errors_in_one_line,
+    first_day_of,
+    load_text,
     main,
     open_hub,
-    post_named,
-    told_in_one_line,
+    post_id_of,
     wrong_use,
 )
 
@@ -32,7 +32,7 @@ def reports_refresh(data: Path | None, from_nothing: bool) -> None:
     from server import reports as figures
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         done = figures.refresh(hub, datetime.now(UTC), actor="operator", from_nothing=from_nothing)
     click.echo(
         f"{done.posts} posts counted, {done.rows} rows of posts written;"
@@ -65,10 +65,10 @@ def reports_show(
     from server.interchange.monev import text_of
 
     def look(hub: Any, now: datetime) -> str:
-        place, last, reader = _asked_of(hub, area, month, public, now)
+        place, last, reader = _area_and_month(hub, area, month, public, now)
         return text_of(hub, reader, place, last, months=months, parts=parts, form=form)
 
-    click.echo(looked_at(data, look).rstrip("\n"))
+    click.echo(load_text(data, look).rstrip("\n"))
 
 
 @reports.command("monev")
@@ -89,8 +89,8 @@ def reports_monev(
         wrong_use("FILE ends in .pdf or .xlsx")
 
     def look(hub: Any, now: datetime) -> str:
-        place, until, reader = _asked_of(hub, area, last, public, now)
-        since = first_of(first)
+        place, until, reader = _area_and_month(hub, area, last, public, now)
+        since = first_day_of(first)
         if not 0 <= (until.year - since.year) * 12 + until.month - since.month < monev.MOST_MONTHS:
             wrong_use(f"a report goes over 1 to {monev.MOST_MONTHS} months")
         with hub.database.reading() as session:
@@ -98,21 +98,21 @@ def reports_monev(
         file.write_bytes((monev.pdf if file.suffix == ".pdf" else monev.xlsx)(found, language))
         return f"{file} written"
 
-    click.echo(looked_at(data, look))
+    click.echo(load_text(data, look))
 
 
-def _asked_of(
+def _area_and_month(
     hub: Any, area: str | None, month: str | None, public: bool, now: datetime
 ) -> tuple[Any, date, Any]:
-    """Find the area that was named, and the month."""
+    """Return the area and the month in the options."""
     from server import reports as figures
 
-    last = first_of(month) if month else hub.settings.today(now).replace(day=1)
+    last = first_day_of(month) if month else hub.settings.today(now).replace(day=1)
     reader = figures.FigureReader.operator(hub, sees_small=not public)
     with hub.database.reading() as session:
         if area is None:
             return figures.own_area(session, hub, reader), last, reader
         kinds = {2: "district", 3: "subdistrict", 4: "village"}
         kind = kinds.get(len(area.split("."))) if area.replace(".", "").isdigit() else None
-        code = area if kind else post_named(session, hub, area)
+        code = area if kind else post_id_of(session, hub, area)
         return figures.area(session, hub, reader, kind or "post", code), last, reader

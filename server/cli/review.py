@@ -1,4 +1,4 @@
-"""`flagged`, `completeness`: whom to look at, and whether all that was measured is here."""
+"""`flagged`, `completeness`: which children to look at, and whether all that was measured is here."""
 
 import sys
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ import click
 from server.cli.installation import (
     NEEDS_ATTENTION,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
-    post_named,
-    told_in_one_line,
+    post_id_of,
     wrong_use,
 )
 
@@ -30,11 +30,11 @@ def flagged(data: Path | None, form: str, post: str | None, urgency: int | None,
     from server.review import flagged_text
 
     hub = open_hub(data)
-    with told_in_one_line():
+    with errors_in_one_line():
         post_id = None
         if post:
             with hub.database.reading() as session:
-                post_id = post_named(session, hub, post)
+                post_id = post_id_of(session, hub, post)
         text = flagged_text(hub, form, post_id=post_id, urgency=urgency, limit=limit, now=datetime.now(UTC))
         click.echo(text, nl=not text.endswith("\n"))
 
@@ -60,8 +60,8 @@ def completeness(data: Path | None, post: str | None, day: str | None, month: st
         first, last = period(day, month, hub.settings.today(datetime.now(UTC)))
     except ValueError as error:
         wrong_use(str(error))
-    with told_in_one_line(), hub.database.reading() as session:
-        post_id = post_named(session, hub, post) if post else None
+    with errors_in_one_line(), hub.database.reading() as session:
+        post_id = post_id_of(session, hub, post) if post else None
         scope = Scope.whole_district(hub, shows_names=False)
         report = look(session, hub, scope, first, last, only=[post_id] if post_id else None)
     click.echo(text_of(report, form).rstrip("\n"))

@@ -1,4 +1,4 @@
-"""`serve`, `demo`, `simulate`: a server, one with made-up children, and tablets that bring real ones."""
+"""`serve`, `demo`, `simulate`: a server, one with made-up children, and simulated tablets."""
 
 import sys
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ import click
 from server.cli.installation import (
     NEEDS_ATTENTION,
     data_option,
+    errors_in_one_line,
     main,
     open_hub,
     settings_of,
-    told_in_one_line,
     wrong_use,
 )
 
@@ -27,7 +27,7 @@ def serve(data: Path | None, host: str, port: int) -> None:
 
     settings = settings_of(data)
     _refuse_taken_port(host, port)
-    with told_in_one_line():
+    with errors_in_one_line():
         sys.exit(
             run(
                 *(settings, host, port),
@@ -53,7 +53,7 @@ def demo(data: Path, host: str, port: int, seed: int, no_serve: bool) -> None:
     settings = settings_of(data).for_plain_http()
     if not no_serve:
         _refuse_taken_port(host, port)
-    with told_in_one_line():
+    with errors_in_one_line():
         try:
             made = make_demo(
                 settings, seed=seed, now=datetime.now(UTC), tell=lambda line: click.echo(line, err=True)

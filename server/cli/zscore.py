@@ -1,4 +1,4 @@
-"""`zscore`: a CSV of measurements with WHO z-scores and status beside."""
+"""`zscore`: adds WHO z-scores and status to a CSV of measurements."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import click
 
-from server.cli.installation import NEEDS_ATTENTION, main, os_words, whole_file, wrong_use
+from server.cli.installation import NEEDS_ATTENTION, atomic_file, main, os_error_text, wrong_use
 
 
 @main.command()
@@ -42,8 +42,8 @@ def zscore(source: str, output: str) -> None:
         wrong_use(str(error))
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # click knows: whoever read our output has seen enough
-        wrong_use(os_words(error))
+            raise  # click handles it: the reader of our output has closed it
+        wrong_use(os_error_text(error))
     if len(refused) > 1000:
         click.echo(f"... and {len(refused) - 1000} more", err=True)
     click.echo(f"{summary.rows} rows, {summary.scored} scored, {summary.refused} refused", err=True)
@@ -56,33 +56,33 @@ def _reader(source: str) -> AbstractContextManager[BinaryIO]:
 
 @contextmanager
 def _writer(output: str, reading: BinaryIO) -> Iterator[BinaryIO]:
-    """Give where to write: a new file takes its name only when it is whole, so that a failure costs no older one."""
+    """Yield where to write: a new file takes its name only when it is complete, so that a failure keeps the older file."""
     if _is_input(output, reading):
         raise ValueError(f"{output} is the input: name another file to write to")
     if output == "-":
         yield sys.stdout.buffer
         return
     path = Path(output)
-    if path.exists() and not path.is_file():  # a pipe or a device: nothing to spare
+    if path.exists() and not path.is_file():  # a pipe or a device has no older content to keep
         with path.open("wb") as writing:
             yield writing
         return
-    with whole_file(path) as writing:
+    with atomic_file(path) as writing:
         yield writing
 
 
 def _is_input(output: str, reading: BinaryIO) -> bool:
-    """Say whether the output is the very file that is being read, under whatever name."""
+    """Return whether the output is the same file as the input, by any name."""
     try:
         here = os.fstat(reading.fileno())
         there = os.fstat(sys.stdout.fileno()) if output == "-" else Path(output).stat()
-    except OSError:  # no file yet, or no file at all
+    except OSError:  # no file yet, or not a file
         return False
     return stat.S_ISREG(here.st_mode) and os.path.samestat(here, there)
 
 
 def _progress() -> Callable[[int], None] | None:
-    """Tell how far a long file has come, to a person only."""
+    """Print the progress of a long file, on a terminal only."""
     if not sys.stderr.isatty():
         return None
     told = [datetime.now(UTC)]

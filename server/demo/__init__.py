@@ -1,10 +1,10 @@
 """`demo`: a fresh installation with Kukar's places, made-up posts and children, and two years of posyandu days.
 
-    story (pure: what happens, the same for a seed and a day) -> stage (plays it the real way) -> Demo (what to tell)
+    story (pure: what happens, the same for a seed and a day) -> stage (plays it through the real code) -> Demo (the result)
 
-Import rule: `acts`, `growing`, `mishaps`, `lives` and `story` are pure and import nothing of the server but `growth`;
-`stage` alone writes. Nobody in a demo can be taken for a person: names say "Contoh" or "Cth.", NIKs have serials from 9000
-on, phones begin with +62000.
+Import rule: `acts`, `growing`, `mishaps`, `lives` and `story` are pure and import nothing of the server but `growth`; only
+`stage` writes. Nobody in a demo can be mistaken for a real person: names contain "Contoh" or "Cth.", NIKs have serials from
+9000 on, phone numbers begin with +62000.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ __all__ = ["Demo", "DemoSignIn", "NotADemo", "Tell", "make_demo"]
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What was made: to be told, and counted by tests.
+    """The result: for the summary, and for tests.
 
     `outcomes` counts the changes by outcome word; `today` is the district's day on which the story ends.
     """
@@ -43,7 +43,7 @@ class Demo:
     enrolment_post: str
 
     def summary(self) -> str:
-        """Say what was made and how to sign in, in Indonesian and English."""
+        """Write what was made and how to sign in, in Indonesian and English."""
         changes, conflicts = sum(self.outcomes.values()), self.outcomes.get("conflict", 0)
         refused = self.outcomes.get("quarantined", 0)
         people = [f"  {s.username:<14} {s.password:<30} {s.about_id} / {s.about_en}" for s in self.sign_ins]
@@ -67,7 +67,7 @@ class Demo:
         )
 
     def where_to_look(self, url: str) -> str:
-        """Say which addresses to open and what to try.
+        """Write which addresses to open and what to try.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ def make_demo(
     ----------
     settings : with everything in `data_dir` (SQLite); the directory is absent, empty, or an earlier demo
     seed, now : the same seed on the same day gives the same people, figures and mishaps; ids, keys, passwords differ
-    tell : called with a line now and then
+    tell : called with a line of progress
     posts : 2 to 8 of the demo's posts
     children_per_post : on average; no post has fewer than 12
     months : of history, 6 or more
@@ -119,7 +119,7 @@ def make_demo(
     Raises
     ------
     NotADemo
-        The directory holds something else, a server runs on it, or the settings point elsewhere. Nothing was touched.
+        The directory holds something else, a server runs on it, or the settings point elsewhere. Nothing was changed.
     """
     story = plan_demo(seed, settings.today(now), posts, children_per_post, months)
     with room_for_demo(settings):

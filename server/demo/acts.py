@@ -1,4 +1,4 @@
-"""What a story is told in: posts and their days, children, and who writes what on which tablet at which moment. PURE."""
+"""Elements of a story: posts and their days, children, and who writes what on which tablet when. PURE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class PostPlan:
     """A post of the story.
 
     `share` of the children (56 is the average), usual `day` of the month; its tablets sync after every `every`-th posyandu
-    day, `lag_days` later; `scale_g` is the step of its scale. One that `waits` has not had this month's posyandu day. Where
-    one is `silent`, the last of the tablets falls silent before the last two posyandu days.
+    day, `lag_days` later; `scale_g` is the step of its scale. One that `waits` has not had this month's posyandu day. At a
+    `silent` one, the last tablet stops syncing before the last two posyandu days.
     """
 
     name: str
@@ -31,7 +31,7 @@ class PostPlan:
 
 @dataclass(frozen=True, slots=True)
 class MadeUpChild:
-    """A child of the story: its post, when it was born, and what befalls it ("" for nothing)."""
+    """A child of the story: its post, its birth date, and its mishap ("" for none)."""
 
     number: int
     post: int
@@ -50,7 +50,7 @@ class MadeUpChild:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Somebody writes a change on a tablet: of a child, or of its measurement where `measured_on` is given.
+    """Somebody writes a change on a tablet: of a child, or of its measurement if `measured_on` is given.
 
     `child` is a name of the story, which gets an id when it is played; a post in `registers` is a number of the story.
     """
@@ -66,7 +66,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A tablet has a signal and syncs until nothing waits."""
+    """A tablet has a signal and syncs until nothing is left to send."""
 
     at: datetime
     post: int
@@ -74,14 +74,14 @@ class Contact:
 
 
 def posyandu_days(post: PostPlan, today: date, months: int) -> list[date]:
-    """Give the post's days, one a month, all before today.
+    """Return the post's days, one a month, all before today.
 
-    Where this month's has been, the usual day is drawn towards the beginning of every month, so that it has been however
-    early in the month it is. On the first of a month no post has had it.
+    If this month's has been, the usual day is drawn from the beginning of every month, so that the rule holds early in a
+    month too. On the first of a month no post has had it.
     """
-    gone = today.day - 1
-    held = gone > 0 and not post.waits
-    day = max(1, post.day * gone // 28) if held else post.day
+    elapsed = today.day - 1
+    held = elapsed > 0 and not post.waits
+    day = max(1, post.day * elapsed // 28) if held else post.day
     days = [_month(today, back).replace(day=day) for back in range(months - 1, 0, -1)]
     return [*days, today.replace(day=day)] if held else days
 
@@ -92,15 +92,15 @@ def _month(today: date, back: int) -> date:
 
 
 def is_silent(plan: PostPlan, tablet: int, index: int, count: int) -> bool:
-    """Say whether a tablet has fallen silent by a posyandu day, the `index`-th of `count`."""
+    """Return whether a tablet no longer syncs on a posyandu day, the `index`-th of `count`."""
     return plan.silent and tablet == plan.tablets - 1 and index >= count - 2
 
 
 def visit_day(last: date, today: date) -> date:
-    """Give the day on which the midwife measures again: two days after the last posyandu day, if that has been."""
+    """Return the day on which the midwife measures again: two days after the last posyandu day, if that is in the past."""
     return min(last + timedelta(days=2), today - timedelta(days=1))
 
 
 def moment(day: date, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    """Give a moment in UTC; Kukar is eight hours ahead, so 1 o'clock is nine in the morning there."""
+    """Return a moment in UTC; Kukar is eight hours ahead, so hour 1 is nine in the morning there."""
     return datetime.combine(day, time(hour, minute, second), UTC)

@@ -1,7 +1,7 @@
-"""Where a demo may be put. Hides the marker and what it proves.
+"""Where a demo may be made. Hides the marker and what it proves.
 
-Only a directory whose marker names the very installation in its database is ever emptied, and only of files of ours: a demo
-that was restored over, or a marker that was copied, protects what lies there.
+A directory is emptied only if its marker names the installation in its database, and only of files of ours. So a demo that
+was overwritten by a restore, or a copied marker, leaves its directory protected.
 """
 
 import fcntl
@@ -25,17 +25,17 @@ OURS: Final = (
     "posyandu.db-shm",
     "posyandu.db.write-lock",
     "keys.json",
-    MARKER,  # last: a removal that was cut short can be taken up again
+    MARKER,  # last, so that an interrupted removal can be continued
 )
 
 
 class NotADemo(Exception):
-    """The place is not one that a demo may be put in. The text names it and the remedy."""
+    """A demo may not be made at this place. The text names it and the remedy."""
 
 
 @contextmanager
 def room_for_demo(settings: Settings) -> Iterator[None]:
-    """Take an earlier demo away and keep others out while the new one is made; refuse before touching anything.
+    """Remove an earlier demo and lock the directory while the new one is made; refuse before changing anything.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _refuse_elsewhere(settings: Settings) -> None:
 
 @contextmanager
 def _lock(place: Path) -> Iterator[None]:
-    """Hold the lock that a scheduler holds wherever a server runs, and that another demo would want."""
+    """Hold the lock that a scheduler holds wherever a server runs, and so does another demo."""
     descriptor = os.open(place / "scheduler.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -86,7 +86,7 @@ def _lock(place: Path) -> Iterator[None]:
 
 
 def is_demo(place: Path) -> bool:
-    """Say whether the marker is ours and names the installation that lies beside it, if one does."""
+    """Return whether the marker is ours and names the installation next to it, if there is one."""
     try:
         marker = orjson.loads((place / MARKER).read_bytes())
         if marker["made_by"] != MADE_BY:
@@ -98,9 +98,9 @@ def is_demo(place: Path) -> bool:
 
 
 def incarnation_in(database: Path) -> str | None:
-    """Read an installation's incarnation without our schema (the demo may be of another release); None before it has one.
+    """Read an installation's incarnation without our schema (the demo may be of another release); None if it has none.
 
-    Nothing is written, not even SQLite's side files: a database without a log is opened as one that cannot change.
+    Nothing is written, not even SQLite's side files: a database without a write-ahead log is opened as immutable.
     """
     log = database.with_name(f"{database.name}-wal")
     how = "mode=ro" if log.exists() else "immutable=1"
@@ -113,7 +113,7 @@ def incarnation_in(database: Path) -> str | None:
 
 
 def mark(settings: Settings, incarnation: str | None) -> None:
-    """Write the marker that lets a later demo replace this one."""
+    """Write the marker that allows a later demo to replace this one."""
     note = "Data contoh; 'posyandu-sync demo' menggantinya. Example data; 'posyandu-sync demo' replaces it."
     marker = {"made_by": MADE_BY, "note": note, "incarnation": incarnation}
     (settings.data_dir / MARKER).write_bytes(orjson.dumps(marker))

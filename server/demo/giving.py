@@ -1,5 +1,5 @@
-"""The demo's aid: two donors and what they promised, food that came and food that did not, a company's sheet. The rest of
-those in need have nothing yet, so that there is something to assign.
+"""The demo's aid: two donors and their commitments, food that was delivered and food that was not, a company's sheet. Other
+children in need have no aid yet, so that there is something to assign.
 """
 
 from datetime import date, datetime, timedelta
@@ -24,18 +24,18 @@ from sync_protocol import Json
 COMPANY: Final = "PT Batu Contoh"
 PLACES, VALUE_RP, MONTHS = 40, 2_700_000, 6
 EVERY: Final = 3
-"""Of those in need each third has food, and each third of these was promised it only."""
+"""Of the children in need every third has food, and for every third of these it is only promised."""
 
 
 def add_donor(stage: Stage, story: Story) -> str:
-    """Put the company into the register, before anybody comes who is to see its page; give its id."""
+    """Add the company to the register, before the account that may see its page; return its id."""
     asked = {"name": COMPANY, "kind": "business", "authority": "province", "named": True}
     with stage.hub.database.transaction() as session:
         return register.add_donor(session, stage.hub, asked, author="operator", now=story.opens_at)
 
 
 def give(stage: Stage, story: Story, donor: str, now: datetime) -> None:
-    """Promise, bring and report."""
+    """Make commitments, deliveries and reports."""
     hub, today = stage.hub, story.today
     begun = today - timedelta(days=60)
     with hub.database.transaction() as session:
@@ -56,7 +56,7 @@ def give(stage: Stage, story: Story, donor: str, now: datetime) -> None:
 
 
 def _in_need(session: Session, stage: Stage) -> list[str]:
-    """Give the children in need, in the order of the story."""
+    """List the children in need, in the order of the story."""
     rows = session.scalars(
         select(Flag.child_id).where(Flag.district == stage.hub.district, Flag.rule.in_(list(NEED_OF)))
     )
@@ -81,7 +81,7 @@ def _food(needing: list[str], donor: str, commitment: str, begun: date) -> list[
 
 
 def _sheet(session: Session, stage: Stage, story: Story, donor: str, now: datetime) -> None:
-    """Bring the company's sheet in and take it: half is relief, one row tells of a known delivery."""
+    """Import the company's sheet: half is relief, one row repeats a known delivery."""
     names = {region.code: region.name for region in regions()}
     here, there = (names[story.posts[number].village] for number in (0, 1))
     rows = (

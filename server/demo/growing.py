@@ -1,8 +1,8 @@
-"""How made-up children grow. PURE: hides the tracks along the WHO's curves, reading errors, and misread figures.
+"""Growth of made-up children. PURE. Hides tracks along the WHO's curves, reading errors, and misread figures.
 
-A child follows a track of haz and of whz; lengths and weights are read back from the curves of `server.growth`. What is
-judgement: the shares of stunted and wasted children and the errors of reading (3 mm, 50 g and the scale's step) were
-chosen to look like a posyandu's register. They are no statement about Kukar.
+A child follows a track of haz and of whz; lengths and weights are read back from the curves of `server.growth`. Judgement:
+the shares of stunted and wasted children and the reading errors (3 mm, 50 g and the scale's step) were chosen to look like a
+posyandu's register. They say nothing about Kukar.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _WEIGHT_Z: Final = tuple(np.arange(-5, 5.5, 0.5).tolist())
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a cadre would read, posyandu day by posyandu day: arrays of one length; `standing` tells height from length."""
+    """What a cadre would read, by posyandu day: arrays of one length; `standing` distinguishes height from length."""
 
     weight_g: Integers
     length_mm: Integers
@@ -36,7 +36,7 @@ class Readings:
 def figures_of(
     random: np.random.Generator, mishap: str, sex: int, age_days: Integers, scale_g: int
 ) -> Readings:
-    """Give what was read of a child, reading errors and the scale's step included."""
+    """Return what was read of a child, with reading errors and the scale's step."""
     count = len(age_days)
     haz, whz = _tracks(random, mishap, age_days)
     true_cm = _lengths_cm(sex, age_days, haz)
@@ -56,7 +56,7 @@ def figures_of(
 
 
 def _tracks(random: np.random.Generator, mishap: str, age_days: Integers) -> tuple[Floats, Floats]:
-    """Give haz and whz, posyandu day by day: falling behind in length in the first two years, as is seen in Indonesia."""
+    """Return haz and whz by posyandu day: lengths fall behind in the first two years, as is common in Indonesia."""
     count, months = len(age_days), age_days / DAYS_PER_MONTH
     to_go = np.arange(count)[::-1]
     faltering = 1 - np.exp(-months / 8)
@@ -82,7 +82,7 @@ def _tracks(random: np.random.Generator, mishap: str, age_days: Integers) -> tup
 
 
 def _wander(random: np.random.Generator, count: int, step: float) -> Floats:
-    """Give a slow random walk that returns to 0: what is high this month is mostly high next month."""
+    """Return a slow random walk that returns to 0: consecutive months are similar."""
     steps, walk = random.normal(0, step, count), np.zeros(count)
     for number in range(1, count):
         walk[number] = 0.85 * walk[number - 1] + steps[number]
@@ -90,14 +90,14 @@ def _wander(random: np.random.Generator, count: int, step: float) -> Floats:
 
 
 def _lengths_cm(sex: int, age_days: Integers, haz: Floats) -> Floats:
-    """Give true lengths (from day 731 heights) along a track of haz; nobody shrinks."""
+    """Return true lengths (from day 731 heights) along a track of haz; nobody shrinks."""
     standing = LYING_MINUS_STANDING_CM * (age_days >= FIRST_STANDING_DAY)
     lying = np.maximum.accumulate(_on_curve("haz", sex, age_days, haz) + standing)
     return np.asarray(lying - standing)
 
 
 def _weights_kg(sex: int, age_days: Integers, lenhei_cm: Floats, whz: Floats) -> Floats:
-    """Give true weights for lengths along a track of whz, between lines of half a standard deviation."""
+    """Return true weights for lengths along a track of whz, interpolated between half standard deviations."""
     kg = np.empty(len(whz))
     place = (np.clip(whz, -5, 4.99) + 5) / 0.5
     low = place.astype(np.int64)
@@ -110,7 +110,7 @@ def _weights_kg(sex: int, age_days: Integers, lenhei_cm: Floats, whz: Floats) ->
 
 
 def _on_curve(name: Any, sex: int, age_days: Integers, z: Floats) -> Floats:
-    """Give measurements at given ages and z by the lines of 0 and 1 SD: exact for haz and hcz, near enough for an arm."""
+    """Return measurements at given ages and z by the lines of 0 and 1 SD: exact for haz and hcz, close enough for acz."""
     x, y = _lines(name, sex, (0, 1))
     at = np.clip(age_days - int(x[0]), 0, len(x) - 1)
     return np.asarray(y[0, at] + z * (y[1, at] - y[0, at]))
@@ -122,7 +122,7 @@ def _lines(name: Any, sex: int, z: tuple[float, ...]) -> tuple[Floats, Floats]:
 
 
 def _misread(figures: Readings, mishap: str) -> None:
-    """Write a mishap into the newest figures, in place."""
+    """Change the newest figures according to a mishap, in place."""
     match mishap:
         case "two_t":
             figures.weight_g[-2:] = figures.weight_g[-3] + np.array([50, 100])

@@ -1,4 +1,4 @@
-"""All that is written of one made-up child, from its registration on. PURE. Hides names, numbers and forms."""
+"""Everything written about one made-up child, from its registration on. PURE. Hides names, numbers and forms."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ def life(
     posts: Sequence[PostPlan],
     days: Sequence[Sequence[date]],
 ) -> list[Act]:
-    """Give all that is written of one child."""
+    """Return everything written about one child."""
     sex = MALE if random.random() < 0.51 else FEMALE
     visits = [v for v in _visits(child, days) if (v[1] - child.born_on).days >= 3]
     if not visits:
@@ -46,7 +46,7 @@ def life(
 
 
 def _visits(child: MadeUpChild, days: Sequence[Sequence[date]]) -> list[tuple[int, date, int]]:
-    """Give the posyandu days that are a child's own (post, day, index of the day at the post), before and after a move."""
+    """Return a child's own posyandu days (post, day, index of the day at the post), before and after a move."""
     here = [(child.post, day, index) for index, day in enumerate(days[child.post])]
     if child.mishap != "moved" or MOVES_TO[child.post] >= len(days):
         return here
@@ -58,7 +58,7 @@ def _visits(child: MadeUpChild, days: Sequence[Sequence[date]]) -> list[tuple[in
 def _measurement(
     random: np.random.Generator, figures: Readings, place: int, age_days: int, day: date
 ) -> dict[str, Json]:
-    """Give what was written of a child on one posyandu day; a thing or two is left out now and then."""
+    """Return what was written about a child on one posyandu day; now and then something is left out."""
     left_out = random.random(3)
     months = age_days / DAYS_PER_MONTH
     position = "standing" if figures.standing[place] else "lying"
@@ -83,7 +83,7 @@ def _measurement(
 def _registration(
     random: np.random.Generator, child: MadeUpChild, sex: int, plan: PostPlan, post: int, day: date
 ) -> dict[str, Json]:
-    """Give what is written of a child the first time it is seen."""
+    """Return the registration of a child."""
     born_on = None if child.mishap == "birth_unknown" else child.born_on.isoformat()
     order = 1 + int(random.integers(0, 4))
     identity = {
@@ -129,6 +129,6 @@ def _registration(
 
 
 def _nik(child: MadeUpChild, sex: int) -> str:
-    """Give a number of a NIK's form: region, birth date (a girl's day plus 40), and a serial from 9000 on."""
+    """Return a number in the form of a NIK: region, birth date (day plus 40 for girls), and a serial from 9000 on."""
     day = child.born_on.day + (40 if sex == FEMALE else 0)
     return f"640206{day:02d}{child.born_on:%m%y}{9000 + child.number:04d}"

@@ -1,6 +1,6 @@
-"""What befalls some children: conflicts, slips, moves, doubles, and the midwife's second look. PURE.
+"""Mishaps of some children: conflicts, typing errors, moves, double registrations, and the midwife's second look. PURE.
 
-What shows in the figures themselves (a loss of weight, a copied line) is in `growing`; here is what goes wrong in writing.
+Mishaps in the figures themselves (a loss of weight, a copied line) are in `growing`; here are those in the records.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,19 +44,19 @@ MISHAPS: Final = (
     ("registered_twice", 6, 18),
     ("stunted", 7, 44),
 )
-"""What befalls some children: (what, at which post, at which age in months by the end)."""
+"""Mishaps: (what, at which post, at which age in months by the end)."""
 
 
 MOVES_TO: Final = {0: 1, 3: 0}
-"""Post that a child moves to, by the post that it leaves: the first tells of another puskesmas, the second of the same."""
+"""The post that a child moves to, by the post it leaves: the first is in another puskesmas, the second in the same."""
 
 
 REMEASURED: Final = frozenset({"severely_stunted", "oedema"})
-"""Whom the midwife measures again two days after the last posyandu day, at posts that sync at once."""
+"""Mishaps after which the midwife measures again two days after the last posyandu day, at posts that sync at once."""
 
 
 def befallen(child: MadeUpChild, acts: list[Act], days: Sequence[Sequence[date]]) -> list[Act]:
-    """Give the acts with what went wrong; every child of a mishap was there on its last five posyandu days."""
+    """Apply a child's mishap to its acts; every such child was there on its last five posyandu days."""
     if not child.mishap:
         return acts
     *before, earlier, last = acts
@@ -90,7 +90,7 @@ def befallen(child: MadeUpChild, acts: list[Act], days: Sequence[Sequence[date]]
 
 
 def _on_other_tablet(act: Act, **registers: Json) -> Act:
-    """Give the same record, written by another cadre who has not seen this act."""
+    """Return the same record, written by another cadre who has not seen this act."""
     return replace(act, at=act.at + timedelta(seconds=5), tablet=1 - act.tablet, registers=registers)
 
 
@@ -105,14 +105,14 @@ def _two_birth_dates(child: MadeUpChild, registration: Act, last: Act) -> Iterat
 
 
 def _in_kilograms(act: Act) -> Act:
-    """Give the act with kilograms typed where grams belong."""
+    """Return the act with kilograms typed in place of grams."""
     weight = act.registers["weight"]
     slip = {**weight, "weight_g": round(weight["weight_g"] / 1000)}
     return replace(act, registers={**act.registers, "weight": slip})
 
 
 def _registered_twice(child: MadeUpChild, acts: list[Act]) -> list[Act]:
-    """One posyandu day, the child was not found in the list and was registered again, with the name spelled otherwise."""
+    """On one posyandu day the child was not found in the list and was registered again, with another spelling."""
     registration, seen = acts[0], acts[-3]
     name = f"Anak Cth. {child.label}"
     identity = {**registration.registers["identity"], "name": name, "birth_order": None}
@@ -136,7 +136,7 @@ def _moving(child: MadeUpChild, acts: list[Act], days: Sequence[Sequence[date]])
 
 
 def _remeasured(child: MadeUpChild, last: Act) -> Iterator[Act]:
-    """The midwife measures again what a cadre's figures indicate."""
+    """The midwife measures again where a cadre's figures call for it."""
     if child.mishap in REMEASURED:
         on = visit_day(_day_of(last), child.today)
         weight, length = last.registers["weight"], last.registers["length"]

@@ -1,6 +1,6 @@
-"""Plays a story on a real installation: every step through a `Replica`, a signed batch and `sync.exchange`, at its hour.
+"""Plays a story on a real installation: every step through a `Replica`, a signed batch and `sync.exchange`, at its time.
 
-No record is written beside that path. Places, tablets and people are made as an operator makes them.
+No record is written any other way. Places, tablets and people are made as an operator makes them.
 """
 
 import secrets
@@ -34,7 +34,7 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class DemoSignIn:
-    """A person of the demo. The password is told once and stored nowhere."""
+    """A person of the demo. The password is shown once and not stored."""
 
     username: str
     password: str = field(repr=False)
@@ -44,7 +44,7 @@ class DemoSignIn:
 
 @dataclass(slots=True)
 class DemoTablet:
-    """One tablet of the story: what it holds, its key, and who uses it."""
+    """One tablet of the story: its replica, its key, and its user."""
 
     replica: Replica
     key: SigningKey
@@ -53,7 +53,7 @@ class DemoTablet:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The installation on which the story is played; ids are those of its posts, puskesmas, tablets and children."""
+    """The installation on which the story is played, with the ids of its posts, puskesmas, tablets and children."""
 
     hub: AppContext
     posts: Sequence[str]
@@ -103,7 +103,7 @@ def _enrol(
 
 
 def add_people(stage: Stage, story: Story, donor: str) -> tuple[DemoSignIn, ...]:
-    """Add somebody of each role, with passwords of this demo alone; the donor's is of the register of aid."""
+    """Add a person for each role, with passwords of this demo only; the donor's account is of the register of aid."""
     hub, first = stage.hub, story.posts[0].subdistrict
     centre = stage.health_centres[first]
     names = {region.code: region.name for region in regions()}
@@ -145,7 +145,7 @@ def add_people(stage: Stage, story: Story, donor: str) -> tuple[DemoSignIn, ...]
 
 
 def _password() -> str:
-    """Give three English words and five digits, 34 bits: easy to type, and an account locks after ten wrong tries."""
+    """Return three English words and five digits, 34 bits: easy to type, and an account locks after ten wrong attempts."""
     words = "-".join(secrets.choice(_WORDS.split()) for _ in range(3))
     return f"{words}-{secrets.randbelow(90_000) + 10_000}"
 
@@ -159,22 +159,22 @@ _WORDS: Final = (
 
 
 def play(stage: Stage, story: Story, tell: Tell) -> Counter[str]:
-    """Do every step at its hour."""
+    """Carry out every step at its time."""
     outcomes: Counter[str] = Counter()
-    told = ""
+    shown = ""
     for step in story.steps:
         if isinstance(step, Act):
             _write(stage, step)
             continue
-        if told != (half := f"{step.at.year}-{'01' if step.at.month < 7 else '07'}"):
-            told = half
+        if shown != (half := f"{step.at.year}-{'01' if step.at.month < 7 else '07'}"):
+            shown = half
             tell(f"Posyandu sejak {half} … / Posyandu days from {half} …")
         _sync(stage, step, outcomes)
     return outcomes
 
 
 def _write(stage: Stage, act: Act) -> None:
-    """Write an act on its tablet, with that in view which the tablet knows."""
+    """Write an act on its tablet, with what the tablet knows as its context."""
     device = stage.devices[act.post, act.tablet]
     child_id = stage.children.setdefault(act.child, new_id())
     if act.measured_on is None:
@@ -194,7 +194,7 @@ def _text(at: datetime) -> str:
 
 
 def _sync(stage: Stage, contact: Contact, outcomes: Counter[str]) -> None:
-    """Send and pull in signed batches until nothing waits, as a tablet does when a signal comes."""
+    """Send and pull signed batches until nothing is left, as a tablet does when it has a signal."""
     device, at = stage.devices[contact.post, contact.tablet], contact.at
     waiting = True
     while waiting:
@@ -212,7 +212,7 @@ def _sync(stage: Stage, contact: Contact, outcomes: Counter[str]) -> None:
 
 
 def close(stage: Stage, now: datetime) -> tuple[int, str]:
-    """Bring the story to this very moment: who has not been seen, and a code for the visitor's own tablet.
+    """Finish: mark who has not been seen up to now, and make a code for the visitor's own tablet.
 
     Returns
     -------

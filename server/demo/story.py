@@ -1,4 +1,4 @@
-"""The whole story as a list of steps in the order of time. PURE: a function of seed and day. Hides who has a signal when."""
+"""The whole story as a list of steps in order of time. PURE: a function of seed and day. Hides who has a signal when."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ POSTS: Final = (
 AVERAGE_SHARE: Final = 56
 RECENT: Final = 6
 EARLIER_EVERY: Final = 3
-"""Before its last RECENT posyandu days a tablet syncs after each third at most: few large batches are made sooner."""
+"""Before its last RECENT posyandu days a tablet syncs at most after every third: a few large batches are faster to make."""
 FEWEST_CHILDREN: Final = 12
 FEWEST_MONTHS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that happens, in the order of time."""
+    """All steps, in order of time."""
 
     today: date
     opens_at: datetime
@@ -54,17 +54,17 @@ class Story:
 
 
 def plan_demo(seed: int, today: date, posts: int = 8, children_per_post: int = 56, months: int = 24) -> Story:
-    """Make up the whole story: a pure function of its arguments.
+    """Plan the whole story: a pure function of its arguments.
 
     Parameters
     ----------
     today : in the district; everything happens before it
-    posts, children_per_post, months : as `make_demo` has them
+    posts, children_per_post, months : as in `make_demo`
 
     Raises
     ------
     ValueError
-        Too few of something.
+        A number is too small.
     """
     if not 2 <= posts <= len(POSTS) or months < FEWEST_MONTHS:
         raise ValueError(f"a demo has 2 to {len(POSTS)} posts and at least {FEWEST_MONTHS} months")
@@ -92,7 +92,7 @@ def plan_demo(seed: int, today: date, posts: int = 8, children_per_post: int = 5
 def _contacts(
     posts: Sequence[PostPlan], days: Sequence[Sequence[date]], post: int, today: date
 ) -> Iterator[Contact]:
-    """Give when a post's tablets sync: in the afternoon, after the midwife's visit, and before a child moves in."""
+    """Yield when a post's tablets sync: in the afternoon, after the midwife's visit, and before a child moves in."""
     plan, mine = posts[post], days[post]
     yesterday = today - timedelta(days=1)
     for index, day in enumerate(mine):

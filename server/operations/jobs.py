@@ -66,10 +66,10 @@ def unmeasured_children(hub: AppContext, now: datetime) -> Mapping[str, Any]:
         row = {"district": hub.district, "kind": "not-measured-this-month", "subject": post_id}
         rows.append({**row, "details": orjson.dumps(details).decode(), "raised_at": now})
     with hub.database.transaction() as session:
-        _take_down(session, hub, "not-measured-this-month", expected)
+        _remove_notices(session, hub, "not-measured-this-month", expected)
         upsert(session, table(Notice), rows)
         result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
-        _ran(session, hub, "unmeasured-children", result, now)
+        _record_run(session, hub, "unmeasured-children", result, now)
     return result
 
 
@@ -145,8 +145,8 @@ def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
             ).where(Tablet.district == hub.district, Tablet.revoked_at.is_(None), last < limit)
         ).all()
         silent = {row.id for row in rows}
-        _take_down(session, hub, "tablet-silent", silent)
-        known = _raised(session, hub, "tablet-silent")
+        _remove_notices(session, hub, "tablet-silent", silent)
+        known = _noticed_subjects(session, hub, "tablet-silent")
         notices = []
         for row in rows:
             since = (row.last_sync_at or row.enrolled_at).date().isoformat()
@@ -156,19 +156,19 @@ def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
                 notices.append({**notice, "details": details})
         upsert(session, table(Notice), notices)
         result = {"silent": len(silent)}
-        _ran(session, hub, "silent-tablets", result, now)
+        _record_run(session, hub, "silent-tablets", result, now)
     return result
 
 
-def _raised(session: Session, hub: AppContext, kind: str) -> set[str]:
+def _noticed_subjects(session: Session, hub: AppContext, kind: str) -> set[str]:
     return set(
         session.scalars(select(Notice.subject).where(Notice.district == hub.district, Notice.kind == kind))
     )
 
 
-def _take_down(session: Session, hub: AppContext, kind: str, standing: Collection[str]) -> None:
+def _remove_notices(session: Session, hub: AppContext, kind: str, standing: Collection[str]) -> None:
     """Remove the notices of a kind whose subject is not in `standing`."""
-    for subject in _raised(session, hub, kind).difference(standing):
+    for subject in _noticed_subjects(session, hub, kind).difference(standing):
         session.execute(
             delete(table(Notice)).where(
                 Notice.district == hub.district, Notice.kind == kind, Notice.subject == subject
@@ -182,7 +182,7 @@ def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     if not any(result.values()):
         return result
     with hub.database.transaction() as session:
-        _ran(session, hub, "figures", result, now)
+        _record_run(session, hub, "figures", result, now)
     return result
 
 
@@ -191,7 +191,7 @@ def oversight(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     result = {"rows": months.refresh(hub, now, actor="job:oversight")}
     if result["rows"]:
         with hub.database.transaction() as session:
-            _ran(session, hub, "oversight", result, now)
+            _record_run(session, hub, "oversight", result, now)
     return result
 
 
@@ -206,7 +206,7 @@ def ended_sign_ins(hub: AppContext, now: datetime) -> Mapping[str, Any]:
             )
         )
         result = {"ended": getattr(ended, "rowcount", 0), "counters": forget_old(session, hub, now)}
-        _ran(session, hub, "ended-sign-ins", result, now)
+        _record_run(session, hub, "ended-sign-ins", result, now)
     return result
 
 
@@ -216,11 +216,11 @@ def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
         tail = verification.verify_tail(session, hub.district, LONGEST_TAIL)
     with hub.database.transaction() as session:
         if tail.broken:
-            result = _tell_broken(session, hub, tail.broken, now) | {"entries": tail.entries}
+            result = _raise_log_notices(session, hub, tail.broken, now) | {"entries": tail.entries}
         else:
             made = checkpoints.make(session, hub, now, actor="job:sign-log")
             result = {"checkpoint": made.number, "entries": made.statement["entries"], "broken": 0}
-        _ran(session, hub, "sign-log", result, now)
+        _record_run(session, hub, "sign-log", result, now)
     return result
 
 
@@ -229,16 +229,16 @@ def verify_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     with hub.database.reading() as session:
         entries, broken = audit.verify(session, hub.district, keys=hub.vault.checkpoint_keys())
     with hub.database.transaction() as session:
-        _take_down(session, hub, LOG_BROKEN, {one.stream for one in broken})
-        result = _tell_broken(session, hub, broken, now) | {"entries": entries}
-        _ran(session, hub, "verify-log", result, now)
+        _remove_notices(session, hub, LOG_BROKEN, {one.stream for one in broken})
+        result = _raise_log_notices(session, hub, broken, now) | {"entries": entries}
+        _record_run(session, hub, "verify-log", result, now)
     return result
 
 
-def _tell_broken(
+def _raise_log_notices(
     session: Session, hub: AppContext, broken: Sequence[audit.Broken], now: datetime
 ) -> dict[str, Any]:
-    known = _raised(session, hub, LOG_BROKEN)
+    known = _noticed_subjects(session, hub, LOG_BROKEN)
     rows = []
     for one in broken:
         details = orjson.dumps({"number": one.number, "what": one.what, "until": one.until}).decode()
@@ -252,45 +252,45 @@ def _tell_broken(
 
 def back_up(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Make the nightly backup if POSYANDU_BACKUP_DIR is set; on failure raise a notice, which stands until one succeeds."""
-    with _noticed(hub, "back-up", BACKUP_FAILED, now):
+    with _notice_on_failure(hub, "back-up", BACKUP_FAILED, now):
         made, deleted = nightly_backup.back_up_nightly(hub, actor="job:back-up", now=now)
     result = {"rows": made.manifest.total_rows, "deleted": deleted}
     with hub.database.transaction() as session:
-        _take_down(session, hub, BACKUP_FAILED, ())
-        _ran(session, hub, "back-up", result, now)
+        _remove_notices(session, hub, BACKUP_FAILED, ())
+        _record_run(session, hub, "back-up", result, now)
     return result
 
 
 def prove_backup(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Prove the newest nightly backup by a trial restore; on failure raise a notice, which stands until one succeeds."""
-    with _noticed(hub, "prove-backup", BACKUP_UNPROVEN, now):
+    with _notice_on_failure(hub, "prove-backup", BACKUP_UNPROVEN, now):
         proof = nightly_backup.prove_newest(hub, actor="job:prove-backup", now=now)
     result = {"rows": proof.manifest.total_rows, "proven": proof.is_proven}
     with hub.database.transaction() as session:
-        _take_down(session, hub, BACKUP_UNPROVEN, ())
+        _remove_notices(session, hub, BACKUP_UNPROVEN, ())
         if not proof.is_proven:
             wrong = [check.name for check in proof.checks if not check.is_ok]
             _raise_notice(session, hub, BACKUP_UNPROVEN, ", ".join([*wrong, *proof.miscounted]), now)
-        _ran(session, hub, "prove-backup", result, now)
+        _record_run(session, hub, "prove-backup", result, now)
     return result
 
 
 @contextmanager
-def _noticed(hub: AppContext, job: str, kind: str, now: datetime) -> Iterator[None]:
+def _notice_on_failure(hub: AppContext, job: str, kind: str, now: datetime) -> Iterator[None]:
     """On an error raise a notice and log it. A database error's text may contain personal data and is left out."""
     try:
         yield
     except (BackupRefused, KeyUnusable, OSError, SQLAlchemyError) as error:
-        said = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+        message = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
         with hub.database.transaction() as session:
-            _raise_notice(session, hub, kind, said, now)
-            _ran(session, hub, job, {"failed": type(error).__name__}, now)
+            _raise_notice(session, hub, kind, message, now)
+            _record_run(session, hub, job, {"failed": type(error).__name__}, now)
         raise
 
 
-def _raise_notice(session: Session, hub: AppContext, kind: str, said: str, now: datetime) -> None:
+def _raise_notice(session: Session, hub: AppContext, kind: str, message: str, now: datetime) -> None:
     row = {"district": hub.district, "kind": kind, "subject": hub.district, "raised_at": now}
-    upsert(session, table(Notice), [{**row, "details": orjson.dumps({"said": said}).decode()}])
+    upsert(session, table(Notice), [{**row, "details": orjson.dumps({"said": message}).decode()}])
 
 
 def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
@@ -311,7 +311,9 @@ def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
     return {"busy": busy, "pages": pages, "moved": moved}
 
 
-def _ran(session: Session, hub: AppContext, job: str, result: Mapping[str, Any], now: datetime) -> None:
+def _record_run(
+    session: Session, hub: AppContext, job: str, result: Mapping[str, Any], now: datetime
+) -> None:
     row = {"district": hub.district, "job": job, "ran_at": now, "result": orjson.dumps(dict(result)).decode()}
     upsert(session, table(JobRun), [row])
     audit.append(
@@ -419,7 +421,7 @@ def _connection_leadership(
             ask = text("SELECT pg_try_advisory_lock(:number)")
             while not stopping():
                 if connection.execute(ask, {"number": LEADER_LOCK}).scalar():
-                    yield lambda: _answers(connection)
+                    yield lambda: _is_connected(connection)
                     return
                 time.sleep(WAIT_SECONDS)
             yield None
@@ -427,7 +429,7 @@ def _connection_leadership(
         engine.dispose()
 
 
-def _answers(connection: Connection) -> bool:
+def _is_connected(connection: Connection) -> bool:
     try:
         connection.execute(text("SELECT 1"))
     except SQLAlchemyError:

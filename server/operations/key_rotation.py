@@ -53,7 +53,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _SealedColumn:
     """A column with values sealed under the district, and what each seal is bound to."""
 
     table: Table
@@ -69,30 +69,34 @@ class _Place:
 
 
 PLACES: Final = (
-    _Place(
+    _SealedColumn(
         table(ChangeRow),
         "content",
         ("actor", "counter", "hash"),
         lambda hub, row: ledger.bound_to(hub.district, row.hash),
         table(ChangeRow).c.sealed == ledger.UNDER_DISTRICT,
     ),
-    _Place(table(Account), "totp_sealed", ("id",), lambda hub, row: second_factor.purpose(hub, row.id)),
-    _Place(
+    _SealedColumn(
+        table(Account), "totp_sealed", ("id",), lambda hub, row: second_factor.purpose(hub, row.id)
+    ),
+    _SealedColumn(
         table(ImportChunk),
         "sealed",
         ("run_id", "number"),
         lambda hub, row: import_runs.chunk_purpose(hub, row.run_id, row.number),
     ),
-    _Place(
+    _SealedColumn(
         table(ImportRun),
         "sealed",
         ("id",),
         lambda hub, row: uploads.file_purpose(hub, row.id),
     ),
-    _Place(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
-    _Place(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
-    _Place(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
-    _Place(table(ImportCase), "sealed", ("id",), lambda hub, row: import_runs.case_purpose(hub, row.id)),
+    _SealedColumn(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
+    _SealedColumn(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
+    _SealedColumn(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
+    _SealedColumn(
+        table(ImportCase), "sealed", ("id",), lambda hub, row: import_runs.case_purpose(hub, row.id)
+    ),
 )
 
 
@@ -147,12 +151,12 @@ def rotate(
                 left = sum(total for version, total in _totals(session, hub) if version != newest)
             if not left:
                 break
-            for what, count in _pass(hub, newest, actor, now):
+            for what, count in _rotate_once(hub, newest, actor, now):
                 moved[what] += count
                 progress("keys", sum(moved.values()), max(left, sum(moved.values())))
         with hub.database.transaction() as session:
-            told: dict[str, Any] = {"version": newest, "rows": dict(moved)}
-            audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=told)
+            result: dict[str, Any] = {"version": newest, "rows": dict(moved)}
+            audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=result)
     return newest, moved
 
 
@@ -160,7 +164,9 @@ def _totals(session: Session, hub: AppContext) -> list[tuple[int, int]]:
     return [(version, counts.total()) for version, counts in held(session, hub).items()]
 
 
-def _pass(hub: AppContext, newest: int, actor: str, now: Callable[[], datetime]) -> Iterator[tuple[str, int]]:
+def _rotate_once(
+    hub: AppContext, newest: int, actor: str, now: Callable[[], datetime]
+) -> Iterator[tuple[str, int]]:
     """Go once through all data; yield how many rows of which table were sealed under the newest key."""
     with hub.database.reading() as session:
         posts = list(
@@ -173,7 +179,7 @@ def _pass(hub: AppContext, newest: int, actor: str, now: Callable[[], datetime])
             yield "child", count
     for place in PLACES:
         for version in [version for version in hub.vault.versions if version != newest]:
-            while count := _sealed(hub, place, version, actor, now()):
+            while count := _reseal(hub, place, version, actor, now()):
                 yield place.table.name, count
 
 
@@ -196,12 +202,12 @@ def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datet
             wrapped, version = hub.vault.rewrapped(row.id, row.wrapped_key, row.key_version)
             given.append({"the_id": row.id, "wrapped": wrapped, "version": version})
         values: dict[str, Any] = {"wrapped_key": bindparam("wrapped"), "key_version": bindparam("version")}
-        anew = (
+        rewrapped = (
             update(table(Child))
             .where(c.district == hub.district, c.id == bindparam("the_id"))
             .values(**values)
         )
-        session.connection().execute(anew, given)
+        session.connection().execute(rewrapped, given)
         session.execute(update(post).where(*this).values(head_position=post.c.head_position + 1))
         details = {"version": newest, "children": len(rows)}
         stream = audit.post_stream(post_id)
@@ -209,7 +215,7 @@ def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datet
         return len(rows)
 
 
-def _sealed(hub: AppContext, place: _Place, version: int, actor: str, now: datetime) -> int:
+def _reseal(hub: AppContext, place: _SealedColumn, version: int, actor: str, now: datetime) -> int:
     """Seal some values of a column again; return how many rows were read. A row that changed meanwhile is left for the next
     pass.
     """
@@ -269,8 +275,8 @@ def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
             raise Problem("key-in-use", version=version, rows=counts.total())
         key_file.retire_master(file, hub.settings.key_command, version)
         with hub.database.transaction() as session:
-            gone = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}
-            details = {"version": version, "checkpoint_keys": gone}
+            removed = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}
+            details = {"version": version, "checkpoint_keys": removed}
             audit.append(
                 session,
                 hub.district,

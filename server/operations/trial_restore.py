@@ -80,7 +80,7 @@ def prove(
     """
     with alone(settings, RESTORING):
         digest = digest_of(file)
-        with _aside(settings) as trial:
+        with _separate_place(settings) as trial:
             done = restore(trial, file, plain=plain, now=now, agreed=lambda _: False, progress=progress)
             if done.keys_missing:
                 raise BackupRefused(
@@ -128,25 +128,25 @@ def _log(settings: Settings, proof: Proof, actor: str, now: datetime) -> bool:
 
 
 @contextmanager
-def _aside(settings: Settings) -> Iterator[Settings]:
+def _separate_place(settings: Settings) -> Iterator[Settings]:
     """Yield settings of an empty separate place, which is removed afterwards."""
     place = settings.data_dir / "trial"
     with emptied(place):
         if settings.is_sqlite:
             yield replace(settings, data_dir=place, database_url=f"sqlite:///{place / 'posyandu.db'}")
             return
-        with _schema(settings.database_url) as url:
+        with _trial_schema(settings.database_url) as url:
             yield replace(settings, data_dir=place, database_url=url)
 
 
 @contextmanager
-def _schema(url: str) -> Iterator[str]:
+def _trial_schema(url: str) -> Iterator[str]:
     """Create a schema on PostgreSQL, and check that its URL leads there and not to the live data."""
     inside = within(url, TRIAL)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            _made(connection)
+            _create_schema(connection)
             try:
                 with database_of(inside) as database, database.reading() as session:
                     reached = session.execute(text("SELECT current_schema()")).scalar()
@@ -162,7 +162,7 @@ def _schema(url: str) -> Iterator[str]:
         engine.dispose()
 
 
-def _made(connection: Connection) -> None:
+def _create_schema(connection: Connection) -> None:
     try:
         connection.execute(text(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE"))
         connection.execute(text(f"CREATE SCHEMA {TRIAL}"))

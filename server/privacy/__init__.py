@@ -1,8 +1,8 @@
 """Rights of a child's parents under UU 27/2022 (PDP): to see, correct, restrict and erase what is held, in time.
 
-`requests` keeps what was asked and when the answer is due, `consent` whether a parent agrees, `restriction` stops
-and resumes processing, `erasure` destroys a person's data for good, `access` collects everything that is held and who read
-it, as JSON and on paper, `standing` shows the state of all that for a child. Reasons: docs/privacy.md.
+`requests` keeps what was asked and when the answer is due, `consent` whether a parent agrees, `restriction` stops and
+resumes processing, `erasure` destroys a person's data for good, `access` collects everything that is held and who read it,
+as JSON and on paper, `standing` shows the state of all that for a child. Reasons: docs/privacy.md.
 
 Rules kept here: every step is logged; who asked and what they said is encrypted with the child's key; an erasure takes two
 people.

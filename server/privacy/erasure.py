@@ -107,17 +107,17 @@ def erase(
         raise Problem("retention-holds", until=until.isoformat())
     rows, _ = locked(session, hub, child_id)
     ids = [row["id"] for row in rows]
-    told = _posts_that_may_have_it(session, hub, ids)
-    rows, positions = locked(session, hub, child_id, *told)
+    other_posts = _posts_that_may_have_it(session, hub, ids)
+    rows, positions = locked(session, hub, child_id, *other_posts)
     alike = _paired_with(session, hub, ids)
-    _empty(session, hub, ids)
+    _delete_values(session, hub, ids)
     _let_requests_lapse(session, hub, ids, agreed_by, now)
     _forget_imports(session, hub, set(ids))
     for row in rows:
         _destroy(session, hub, row, positions)
     left = [
         {"district": hub.district, "post_id": post_id, "child_id": child, "position": positions.next(post_id)}
-        for child, posts in told_by_child(rows, told).items()
+        for child, posts in _exits_by_child(rows, other_posts).items()
         for post_id in posts
     ]
     upsert(session, table(PostExit), left)
@@ -136,8 +136,8 @@ def erase(
     assessment.assess(session, hub, alike, now)
 
 
-def told_by_child(rows: Sequence[Mapping[Any, Any]], posts: Sequence[str]) -> dict[str, list[str]]:
-    """Return, for each child, the posts that must be told beside its own."""
+def _exits_by_child(rows: Sequence[Mapping[Any, Any]], posts: Sequence[str]) -> dict[str, list[str]]:
+    """Return, for each child, the posts that must learn of it, beside its own."""
     return {row["id"]: [post_id for post_id in posts if post_id != row["post_id"]] for row in rows}
 
 
@@ -191,7 +191,7 @@ def _destroy(session: Session, hub: AppContext, row: Mapping[Any, Any], position
     )
 
 
-def _empty(session: Session, hub: AppContext, ids: Sequence[str]) -> None:
+def _delete_values(session: Session, hub: AppContext, ids: Sequence[str]) -> None:
     """Delete every value of the children; of aid the delivery remains, without its text."""
     for model in (Assessment, Flag, Attention, FollowUp, NikIndex):
         c = table(model).c

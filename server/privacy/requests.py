@@ -153,7 +153,7 @@ def receive(
     """
     row = _child(session, hub, scope, child_id)
     _check(asked)
-    told = {name: (asked.get(name) or None) for name in ("by", "contact", "words")}
+    plain = {name: (asked.get(name) or None) for name in ("by", "contact", "words")}
     request_id = new_id()
     key = hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
     values = {
@@ -163,7 +163,7 @@ def receive(
         "kind": asked["kind"],
         "status": OPEN,
         "relation": asked["relation"],
-        "asked": seal(key, orjson.dumps(told), _bound(hub, request_id)),
+        "asked": seal(key, orjson.dumps(plain), _seal_purpose(hub, request_id)),
         "asked_at": now,
         "due_at": now + timedelta(hours=24 * DAYS),
         "received_by": author,
@@ -208,13 +208,13 @@ def answer(
     Problem
         `record-unknown`; `request-answered`; `change-invalid` for an outcome that does not fit; `retention-holds`.
     """
-    row = _find(session, hub, scope, request_id)
+    row = _lock_request(session, hub, scope, request_id)
     if outcome not in FITTING[row.kind]:
         choices = ", ".join(FITTING[row.kind])
         raise Problem(
             "change-invalid", reasons=[reason("outcome", "not-choice", outcome or None, choices).wire()]
         )
-    _open_still(row)
+    _refuse_if_answered(row)
     if outcome != "done":
         status = WITHDRAWN if outcome == "withdrawn" else REFUSED
         return _close(session, hub, row, status, outcome, author, now)
@@ -244,8 +244,8 @@ def agree(
         `record-unknown`; `request-answered`; `erasure-not-proposed`; `second-person-needed` for the person who proposed or
         received it; `retention-holds`.
     """
-    row = _find(session, hub, scope, request_id)
-    _open_still(row)
+    row = _lock_request(session, hub, scope, request_id)
+    _refuse_if_answered(row)
     if row.status != WAITING:
         raise Problem("erasure-not-proposed")
     if author in (row.proposed_by, row.received_by):
@@ -254,7 +254,7 @@ def agree(
     erasure.erase(session, hub, row.child_id, proposed_by=row.proposed_by, agreed_by=author, now=now)
 
 
-def _open_still(row: Any) -> None:
+def _refuse_if_answered(row: Any) -> None:
     if row.status not in (OPEN, WAITING):
         raise Problem("request-answered", outcome=row.outcome)
 
@@ -272,7 +272,7 @@ def _close(
 def open_requests(session: Session, hub: AppContext, scope: Scope) -> list[ShownRequest]:
     """List the requests that wait for an answer, the first due first."""
     c = RightsRequest
-    return _asked(session, hub, scope, c.status.in_((OPEN, WAITING)))
+    return _load_requests(session, hub, scope, c.status.in_((OPEN, WAITING)))
 
 
 def due_times(session: Session, hub: AppContext, scope: Scope) -> list[datetime]:
@@ -289,7 +289,7 @@ def due_times(session: Session, hub: AppContext, scope: Scope) -> list[datetime]
 
 def of_child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> list[ShownRequest]:
     """List all requests for a child, the oldest first."""
-    return _asked(session, hub, scope, RightsRequest.child_id == child_id)
+    return _load_requests(session, hub, scope, RightsRequest.child_id == child_id)
 
 
 def one(session: Session, hub: AppContext, scope: Scope, request_id: str) -> ShownRequest:
@@ -301,7 +301,9 @@ def one(session: Session, hub: AppContext, scope: Scope, request_id: str) -> Sho
         `record-unknown`
     """
     found = (
-        _asked(session, hub, scope, RightsRequest.id == request_id) if UUID_TEXT.fullmatch(request_id) else []
+        _load_requests(session, hub, scope, RightsRequest.id == request_id)
+        if UUID_TEXT.fullmatch(request_id)
+        else []
     )
     if not found:
         raise Problem("record-unknown")
@@ -332,7 +334,7 @@ def subject(session: Session, hub: AppContext, scope: Scope, child_id: str) -> A
     return _child(session, hub, scope, child_id)
 
 
-def _asked(session: Session, hub: AppContext, scope: Scope, *where: Any) -> list[ShownRequest]:
+def _load_requests(session: Session, hub: AppContext, scope: Scope, *where: Any) -> list[ShownRequest]:
     r = RightsRequest
     rows = session.execute(
         select(
@@ -348,15 +350,15 @@ def _asked(session: Session, hub: AppContext, scope: Scope, *where: Any) -> list
     ).all()
     found = []
     for row in rows:
-        told: dict[str, Any] = {}
+        plain: dict[str, Any] = {}
         if row.asked is not None and row.wrapped_key is not None and scope.shows_names:
             key = hub.vault.child_key(row.child_id, row.wrapped_key, row.key_version)
-            told = orjson.loads(unseal(key, row.asked, _bound(hub, row.id)))
+            plain = orjson.loads(unseal(key, row.asked, _seal_purpose(hub, row.id)))
         name = name_of(hub, row) if scope.shows_names else None
         found.append(
             ShownRequest(
                 *(row.id, row.child_id, name, row.post_id, row.post_name, row.kind, row.status, row.relation),
-                *(told.get("by"), told.get("contact"), told.get("words"), row.asked_at, row.due_at),
+                *(plain.get("by"), plain.get("contact"), plain.get("words"), row.asked_at, row.due_at),
                 *(row.received_by, row.proposed_by, row.decided_by, row.decided_at, row.outcome),
             )
         )
@@ -374,7 +376,7 @@ def _child(session: Session, hub: AppContext, scope: Scope, child_id: str) -> An
     return row
 
 
-def _find(session: Session, hub: AppContext, scope: Scope, request_id: str) -> Any:
+def _lock_request(session: Session, hub: AppContext, scope: Scope, request_id: str) -> Any:
     """Load a request in scope, locked until the transaction ends."""
     r = RightsRequest
     wanted = (
@@ -405,7 +407,7 @@ def _set(session: Session, hub: AppContext, request_id: str, **values: Any) -> N
     session.execute(update(table(RightsRequest)).where(*mine).values(**values))
 
 
-def _bound(hub: AppContext, request_id: str) -> str:
+def _seal_purpose(hub: AppContext, request_id: str) -> str:
     return f"rights/{hub.district}/{request_id}"
 
 

@@ -1,10 +1,10 @@
-"""`posyandu-sync simulate`: a survey of children through a fleet of tablets, over real HTTP, and then the reckoning.
+"""`posyandu-sync simulate`: sends a survey of children through a fleet of tablets over real HTTP, and checks the result.
 
     survey    the file -> rows
-    line      the reference client's line, which can be cut
+    line      the reference client's connection, which can be cut
     device    one tablet: the reference client, its store, a cadre
     fleet     the day: who records what, when, and what goes wrong
-    verdict   what came of it, checked against database, notebooks and file
+    verdict   the result, checked against database, notebooks and file
 
 Each part imports only those above it. Posts and enrolment codes are made in the installation's database, as an operator
 makes them; everything else goes to the server as from any tablet.
@@ -23,7 +23,7 @@ __all__ = ["PromiseCheck", "SimulationReport", "Unusable", "simulate"]
 def simulate(
     file: Path, server_url: str, hub: AppContext, *, chaos: bool, seed: int, tell: Tell
 ) -> SimulationReport:
-    """Send a survey through a fleet and check that everybody agrees.
+    """Send a survey through a fleet and check the result.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def simulate(
     server_url : where the server of this installation listens
     hub : the installation
     chaos : go offline, shuffle, repeat, cut connections, edit at once
-    seed : of the chaos; what the threads do with it differs from run to run, what each tablet meets does not
-    tell : is given a line of progress now and then
+    seed : of the chaos; what happens to each tablet is repeatable, the timing of threads is not
+    tell : called with lines of progress
 
     Raises
     ------

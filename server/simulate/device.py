@@ -1,11 +1,11 @@
-"""One simulated tablet: the reference client, its store on a disk, and a cadre who writes down what she was told is saved.
+"""One simulated tablet: the reference client, its store on a disk, and a cadre who notes what she was told is saved.
 
 Rules kept here:
 - The disk is the client's own file: a tablet restarts by opening it again, is cloned by copying it, and is restored from an
   older copy of it.
-- The notebook is not on the disk, and what it says of answers was heard on the line, not told by the client. It is what the
-  checks are made against, so a change that a restart forgot would be missed.
-- What the server sets aside is answered with a correction: the same change without what was refused.
+- The notebook is not on the disk, and its answers are read from the connection, not from the client. The checks compare with
+  the notebook, so a change lost by a restart is found.
+- A quarantined change is answered with a correction: the same change without what was refused.
 """
 
 import random
@@ -40,7 +40,7 @@ from sync_protocol.client import Client, NotReached, Pace, Refused, Renewal, Rep
 APP: Final = "posyandu-simulate/1"
 SYNC: Final = "/api/v1/sync"
 TRIES: Final = 8
-"""Times that a client is asked to try, each with PACE."""
+"""Attempts by a client, each with PACE."""
 PACE: Final = Pace(tries=3, first_seconds=0.04, longest_seconds=2.0)
 ODD_SIZES: Final = (1, 2, 3, 5, 7, 11, 23, 60)
 CUTS: Final = (Cut.SENDING, Cut.UNREAD, Cut.MIDWAY)
@@ -48,23 +48,23 @@ KEPT_BODIES: Final = 3
 """Answered batches that a tablet may send once more."""
 
 
-class PromiseBroken(Exception):  # the server did what its protocol rules out
-    """The server refused or lost what it must take. The run goes on without this tablet, and does not hold."""
+class PromiseBroken(Exception):  # the server broke its protocol
+    """The server refused or lost what it must accept. The run goes on without this tablet, and fails."""
 
 
 class Luck:
-    """What happens to one tablet, from a seed. Without chaos nothing ever does."""
+    """Random events of one tablet, from a seed. Without chaos there are none."""
 
     def __init__(self, seed: str, *, chaos: bool) -> None:
-        self.rng = random.Random(seed)  # noqa: S311  # chaos must be repeatable from a seed, not unguessable
+        self.rng = random.Random(seed)  # noqa: S311  # chaos must be repeatable, not unpredictable
         self.seed, self.chaos = seed, chaos
 
     def strikes(self, share: float) -> bool:
-        """Say whether something happens that does in so large a share of cases."""
+        """Return whether an event with this probability happens."""
         return self.chaos and self.rng.random() < share
 
     def of_a_clone(self) -> "Luck":
-        """Give what happens to this tablet's copy."""
+        """Return the events of this tablet's clone."""
         return Luck(f"{self.seed}/clone", chaos=self.chaos)
 
 
@@ -72,17 +72,17 @@ class KeysByNumber:
     """Keys whose name is the private number itself: a simulated disk needs no key store. A real tablet has one."""
 
     def make(self) -> str:
-        """Make a key and give its number."""
+        """Create a key and return its number."""
         return str(SigningKey().private_number())
 
     def find(self, name: str) -> SigningKey:
-        """Give the key of a number."""
+        """Return the key of a number."""
         return SigningKey.from_private_number(int(name))
 
 
 @dataclass(slots=True)
 class RefusedChange:
-    """A change that was set aside, and which registers the cadre's correction left out (None: it cannot be mended here)."""
+    """A quarantined change, and which registers the cadre's correction left out (None: it cannot be corrected here)."""
 
     change: Change
     reasons: Sequence[Json]
@@ -90,14 +90,14 @@ class RefusedChange:
 
 
 class Corrected:
-    """Which changes were corrected, by nonce: what the cadres of a tablet and of its clones tell one another."""
+    """Corrected changes, by nonce: shared by the cadres of a tablet and of its clones."""
 
     def __init__(self) -> None:
         self._nonces: set[str] = set()
         self._lock = threading.Lock()
 
     def take(self, nonce: str) -> bool:
-        """Say whether nobody has corrected this change yet, and that the asker now does."""
+        """Return whether nobody has corrected this change yet, and claim it."""
         with self._lock:
             is_new = nonce not in self._nonces
             self._nonces.add(nonce)
@@ -106,10 +106,10 @@ class Corrected:
 
 @dataclass(slots=True)
 class Notebook:
-    """What a cadre was told: changes that were saved (by hash: the name they go by now, and nonce), answers that came.
+    """What a cadre was told: changes that were saved (by hash: their current name, and nonce), and answers.
 
-    `told` holds, of each change, every outcome that this tablet heard; `receipts` the receipt of each batch by (enrolment,
-    batch); `copied` the nonces of what was unsent when this tablet was cloned, and so may arrive under two names.
+    `told` holds, for each change, every outcome that this tablet received; `receipts` the receipt of each batch by
+    (enrolment, batch); `copied` the nonces of what was unsent when this tablet was cloned: it may arrive under two names.
     """
 
     written: dict[str, tuple[Dot, str]] = field(default_factory=dict)
@@ -125,14 +125,14 @@ class Notebook:
 
 
 class SimulatedTablet:
-    """A tablet in somebody's hands.
+    """A tablet and its user.
 
     Parameters
     ----------
     name : for the report
     file : the client's store, enrolled
-    author : who writes on it
-    luck : what happens to it
+    author : the user
+    luck : its random events
     clock_offset : how wrong its clock is
     """
 
@@ -160,7 +160,7 @@ class SimulatedTablet:
 
     @contextmanager
     def on(self, line: CuttableLine) -> Iterator[None]:
-        """Have a line for a while."""
+        """Be connected for a while."""
         self.line = line
         try:
             yield
@@ -174,7 +174,7 @@ class SimulatedTablet:
     # -- writing ------------------------------------------------------------------------------------
 
     def write(self, form: Form, registers: Mapping[str, Json]) -> Change:
-        """Save what was filled in."""
+        """Save a form."""
         change = self.client.write(form, registers, author=self.author)
         self.notebook.written[change.hash] = (change.dot, change.nonce)
         return change
@@ -190,19 +190,19 @@ class SimulatedTablet:
         )
 
     def restart(self) -> None:
-        """End the app and start it again from what is on the disk."""
+        """Stop the app and start it again from the disk."""
         self.notebook.traffic["restarts"] += 1
         self.client.close()
         self.client = self._opened()
 
     def back_up(self) -> Path:
-        """Copy what is on the disk."""
+        """Copy the disk."""
         copy = self.file.with_name(f"{self.file.stem}-{secrets.token_hex(4)}.tablet")
         self.client.store.copy_to(copy)
         return copy
 
     def restore(self, copy: Path) -> None:
-        """Go on from an older copy, as a repaired device does; of what was not in it the tablet knows nothing."""
+        """Continue from an older copy, as a repaired device does; what is not in it is lost to the tablet."""
         self.notebook.traffic["restored from a copy"] += 1
         self.was_copied = True
         self.client.close()
@@ -210,7 +210,7 @@ class SimulatedTablet:
         self.client = self._opened()
 
     def clone(self) -> "SimulatedTablet":
-        """Copy the disk into a second device, key and all: from now on two go by one name."""
+        """Copy the disk into a second device, with its key: from now on two devices have one identity."""
         self.notebook.traffic["cloned"] += 1
         other = SimulatedTablet(
             f"{self.name} (clone)",
@@ -227,7 +227,7 @@ class SimulatedTablet:
     # -- the line -----------------------------------------------------------------------------------
 
     def post(self, path: str, body: bytes) -> Answer:
-        """Carry a request as the client's transport, as badly as luck has it, and note what is heard."""
+        """Send a request as the client's transport, with random faults, and note the answer."""
         line, luck = self.line, self.luck
         if line is None:
             raise LineLost("no line", sent=False)
@@ -253,12 +253,12 @@ class SimulatedTablet:
         return answer
 
     def _note(self, batch: Json, receipt: Json, body: bytes) -> None:
-        """Write down what an answer said, before the client has seen it."""
+        """Note what an answer says, before the client reads it."""
         if receipt["status"] != "accepted" or not batch["changes"]:
             return
         name = (batch["tablet"], batch["batch"])
-        told = orjson.dumps(receipt)
-        if self.notebook.receipts.setdefault(name, told) != told:
+        raw = orjson.dumps(receipt)
+        if self.notebook.receipts.setdefault(name, raw) != raw:
             raise PromiseBroken(f"batch {batch['batch']} got another receipt when it came again")
         if name not in (kept for kept, _ in self.notebook.bodies):
             self.notebook.bodies = [*self.notebook.bodies, (name, body)][-KEPT_BODIES:]
@@ -268,16 +268,16 @@ class SimulatedTablet:
     # -- syncing ------------------------------------------------------------------------------------
 
     def sync(self) -> int:
-        """Make one round trip, whatever it takes.
+        """Make one round trip, with as many attempts as it takes.
 
         Returns
         -------
-        int : changes answered for the first time, records pulled, and 1 for `more`; 0 when nothing moved
+        int : changes answered for the first time, records pulled, and 1 for `more`; 0 if nothing moved
 
         Raises
         ------
         PromiseBroken, Unusable
-            The latter where the server cannot be reached any more.
+            The latter if the server cannot be reached any more.
         """
         self._overlap()
         report = self._exchanged()
@@ -287,7 +287,7 @@ class SimulatedTablet:
         return report.answered + len(report.pulled) + len(report.left) + int(report.more)
 
     def sync_until_quiet(self) -> int:
-        """Sync until nothing is waiting, here or there; give what moved."""
+        """Sync until nothing is left on either side; return what moved."""
         moved = 0
         for _ in range(1000):
             step = self.sync()
@@ -328,7 +328,7 @@ class SimulatedTablet:
                 self._answer_refusals(event.receipt.items)
 
     def _note_renewal(self, renewal: Renewal) -> None:
-        """Write down under which names saved changes go now; they must be the same but for that."""
+        """Note the new names of saved changes; they must be equal otherwise."""
         if not self.was_copied:
             raise PromiseBroken("a new enrolment was asked for, though nothing was copied or restored")
         self.notebook.traffic["new enrolments"] += 1
@@ -355,7 +355,7 @@ class SimulatedTablet:
     # -- what was set aside -------------------------------------------------------------------------
 
     def _answer_refusals(self, items: Sequence[Item]) -> None:
-        """Correct each change that was set aside, once."""
+        """Correct each quarantined change, once."""
         replica = self.replica
         for item in items:
             if item.outcome is Outcome.QUARANTINED:
@@ -369,7 +369,7 @@ class SimulatedTablet:
         if left_out is None:
             return
         registers = {name: value for name, value in change.registers.items() if name not in left_out}
-        if "identity" in left_out:  # a child keeps its name: only the birth date is taken back
+        if "identity" in left_out:  # a child keeps its name: only the birth date is removed
             registers["identity"] = {**change.registers["identity"], "born_on": None}
         if not registers:
             return
@@ -388,7 +388,7 @@ class SimulatedTablet:
 
 
 def refused_registers(reasons: Sequence[Json]) -> tuple[str, ...] | None:
-    """Give the registers that the reasons name; None where one speaks of something else, such as the day of measuring."""
+    """Return the registers that the reasons name; None if one concerns something else, such as the day of measuring."""
     paths = [reason["path"].split(".") for reason in reasons]
     if not all(len(path) >= 2 and path[0] == "set" for path in paths):
         return None
@@ -396,7 +396,7 @@ def refused_registers(reasons: Sequence[Json]) -> tuple[str, ...] | None:
 
 
 def _content(change: Change) -> dict[str, Any]:
-    """Give what of a change a new name must not touch."""
+    """Return the parts of a change that a new name must not alter."""
     return {name: value for name, value in change.wire().items() if name != "context"}
 
 

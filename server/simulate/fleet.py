@@ -1,6 +1,6 @@
 """A survey's day: posts, tablets, children, and all that goes wrong between them.
 
-The day has phases with a barrier between them, so that what two tablets do *at the same time* is planned and not hoped for:
+The day has phases with a barrier between them, so that what two tablets do *at the same time* is planned:
 
     record    every tablet registers and measures its children; it syncs now and then
               (chaos) some are cloned, and both go on; some break, and are restored from an older copy
@@ -10,8 +10,8 @@ The day has phases with a barrier between them, so that what two tablets do *at 
     decide    (chaos) a tablet that pulled both values of a conflict saves the one of the survey
     settle
 
-Within a phase so many tablets work at once as there are WORKERS, those of one post side by side. Whatever happened, every
-register ends with the survey's value: `Case` says what the server must hold in the end.
+Within a phase WORKERS tablets work at once, those of one post together. Whatever happened, every register ends with the
+survey's value: `SurveyChild.expected` returns what the server must hold in the end.
 """
 
 import random
@@ -51,16 +51,16 @@ WRONG_CLOCKS_SECONDS: Final = (0, 90, -7_200, 3 * 86_400, -400 * 86_400)
 SHARED: Final = 0.12
 """Share of children, at posts with several tablets, that two of them edit at once."""
 VISITED: Final = 0.2
-"""Share of children for whom a tablet writes down a visit, and another one of the post, if there is one, what came of it."""
+"""Share of children for whom a tablet writes down a visit, and another one of the post, if there is one, its result."""
 COPIED: Final = 0.08
-"""Share of tablets that are cloned, and share of those that are restored from an older copy; one of each at least."""
+"""Share of tablets that are cloned, and share of those that are restored from an older copy; at least one of each."""
 
 Tell = Callable[[str], None]
 Step = Callable[[SimulatedTablet], None]
 
 
 class Sharing(Enum):
-    """How two tablets meet over one measurement."""
+    """How two tablets edit one measurement."""
 
     MERGE = "different registers"
     EQUAL = "equal values"
@@ -69,7 +69,7 @@ class Sharing(Enum):
 
 
 class Fate(Enum):
-    """What becomes of a tablet's disk while it records."""
+    """What happens to a tablet's disk while it records."""
 
     KEPT = "nothing"
     CLONED = "copied into a second device; both go on"
@@ -78,7 +78,7 @@ class Fate(Enum):
 
 @dataclass(slots=True)
 class SurveyChild:
-    """A child of the survey: who records it, with whom, what is to be done for it (`task`), and what became of it."""
+    """A child of the survey: who records it, with whom, its follow-up (`task`), and the result."""
 
     row: SurveyRow
     child_id: str
@@ -98,11 +98,11 @@ class SurveyChild:
 
     @property
     def visitor(self) -> SimulatedTablet:
-        """Who does what is to be done: the other tablet, if there is one."""
+        """The tablet that does the follow-up: the other one, if there is one."""
         return self.partner or self.owner
 
     def expected(self, kind: str) -> dict[str, Json]:
-        """Give the registers that the server must hold of a record of this child: the file's, less what was refused."""
+        """Return the registers that the server must hold of a record of this child: the file's, less what was refused."""
         registers = {
             "child": self._of_child,
             "measurement": self.row.registers,
@@ -122,11 +122,11 @@ class SurveyChild:
         return {"task": self.visit(), "result": self.visited()} if self.task else {}
 
     def visit(self) -> Json:
-        """Give what is to be done."""
+        """Return the follow-up to be done."""
         return {"action": "home_visit", "reason": None, "due_on": None, "assigned_to": self.visitor.author}
 
     def visited(self) -> Json:
-        """Give what came of it."""
+        """Return the result of the follow-up."""
         return {"done_on": self.row.measured_on, "outcome": "done"}
 
     def _of_child(self) -> dict[str, Json]:
@@ -135,7 +135,7 @@ class SurveyChild:
 
 @dataclass(slots=True)
 class Fleet:
-    """All that took part, when it is over. `disks` holds the tablets' files; close the fleet to be rid of it."""
+    """Everything that took part. `disks` holds the tablets' files; `close` deletes them."""
 
     devices: list[SimulatedTablet]
     cases: list[SurveyChild]
@@ -144,24 +144,24 @@ class Fleet:
     seconds: float = 0.0
 
     def close(self) -> None:
-        """Put the tablets away."""
+        """Close the tablets and delete their files."""
         for device in self.devices:
             device.close()
         self.disks.cleanup()
 
     def planned(self, *sharings: Sharing) -> int:
-        """Count the children that two tablets were to meet over in one of these ways."""
+        """Count the children that two tablets were planned to edit in one of these ways."""
         return sum(case.sharing in sharings for case in self.cases)
 
 
 def send_out(
     rows: Sequence[SurveyRow], server_url: str, hub: AppContext, *, chaos: bool, seed: int, tell: Tell
 ) -> Fleet:
-    """Live through the day.
+    """Run the day.
 
     Parameters
     ----------
-    hub : the server's own installation, for enrolment codes and posts; nothing else goes past HTTP
+    hub : the server's own installation, for enrolment codes and posts; everything else goes over HTTP
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _live(fleet: Fleet, server_url: str, *, chaos: bool, tell: Tell) -> None:
 
 
 def _knock(server_url: str) -> None:
-    """Ask whether a server is there, before anything is made."""
+    """Check that a server answers, before anything is made."""
     answer = _asked(server_url, lambda line: line.get("/readyz"))
     if answer.status == 503:
         raise Unusable(
@@ -229,10 +229,10 @@ def _assemble(
     seed: int,
     tell: Tell,
 ) -> None:
-    """Make posts and tablets, and share the children out."""
-    teams = sorted({(row.site, row.team) for row in rows})  # those of one post side by side
+    """Make posts and tablets, and distribute the children."""
+    teams = sorted({(row.site, row.team) for row in rows})  # those of one post together
     devices: dict[tuple[str, str], SimulatedTablet] = {}
-    # The first one alone: if this server has other data than --data, hardly anything was made.
+    # One first: if this server has other data than --data, little was made.
     starts = range(1, len(teams), CODES_AT_ONCE)
     for some in (teams[:1], *(teams[start : start + CODES_AT_ONCE] for start in starts)):
         for (site, team), code in _enrolment_codes(hub, some).items():
@@ -250,7 +250,7 @@ def _assemble(
 
 
 def _enrolment_codes(hub: AppContext, teams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Make codes as an operator does, and the posts that are not there yet."""
+    """Make codes as an operator does, and missing posts."""
     now = datetime.now(UTC)
     codes = {}
     with hub.database.transaction() as session:
@@ -322,7 +322,7 @@ def _share(
 
 
 def _plan_visits(cases: Sequence[SurveyChild], rng: random.Random) -> None:
-    """Choose the children for whom something is to be done."""
+    """Choose the children with a follow-up."""
     for case in cases:
         if rng.random() < VISITED:
             case.task = new_id()
@@ -343,7 +343,7 @@ class _Hands:
         self._copy_at, self._restore_at = (first, second) if fate is Fate.RESTORED else (0, 0)
 
     def take_up(self, number: int) -> SimulatedTablet:
-        """Give the tablet that does a step, after what becomes of tablets before it."""
+        """Return the tablet that does a step, after what happens to tablets before it."""
         device = self.devices[0]
         if number and number == self._clone_at:
             self.devices.append(device.clone())
@@ -351,12 +351,12 @@ class _Hands:
         if number and number == self._copy_at:
             self._copy = device.back_up()
         if self._copy is not None and number == self._restore_at:
-            device.sync_until_quiet()  # what no server holds is gone with a broken tablet
+            device.sync_until_quiet()  # what is not on a server is lost with a broken tablet
             device.restore(self._copy)
         return device.luck.rng.choice(self.devices) if len(self.devices) > 1 else device
 
     def after(self, device: SimulatedTablet) -> None:
-        """Let what happens between two children happen."""
+        """Apply random events between two children."""
         luck = device.luck
         if luck.strikes(0.05):
             device.restart()
@@ -369,7 +369,7 @@ class _Hands:
             device.sync()
 
     def put_down(self, device: SimulatedTablet) -> None:
-        """Send what is left, unless there is no line or the cadre forgets."""
+        """Send what is left, unless there is no connection or the cadre forgets."""
         if not self._away[device] and not device.luck.strikes(0.2):
             while device.replica.unanswered():
                 device.sync()
@@ -392,16 +392,16 @@ class _Day:
                 self._visits[case.visitor].append(case)
 
     def phase(self, name: str, work: Callable[[SimulatedTablet], int]) -> int:
-        """Let every tablet do its part, WORKERS at once; one that meets a broken promise is left out from then on."""
+        """Let every tablet do its part, WORKERS at once; one that meets a broken promise is excluded from then on."""
         devices = [device for device in self._fleet.devices if not device.notebook.broken]
-        moved, told = 0, time.monotonic()
+        moved, last_told = 0, time.monotonic()
         with ThreadPoolExecutor(WORKERS) as pool:
             running = [pool.submit(self._part, device, work) for device in devices]
             try:
                 for done, future in enumerate(as_completed(running), 1):
                     moved += future.result()
-                    if time.monotonic() - told > TELL_SECONDS:
-                        told = time.monotonic()
+                    if time.monotonic() - last_told > TELL_SECONDS:
+                        last_told = time.monotonic()
                         self._tell(f"{name}: {done} of {len(devices)} tablets")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -418,7 +418,7 @@ class _Day:
                 return 0
 
     def settle(self) -> None:
-        """Let everybody sync until a whole round moved nothing."""
+        """Let all tablets sync until a whole round moved nothing."""
         for _ in range(50):
             if self.phase("sync until quiet", SimulatedTablet.sync_until_quiet) == 0:
                 return
@@ -427,7 +427,7 @@ class _Day:
     # record
 
     def record(self, device: SimulatedTablet) -> int:
-        """Register and measure every child of the team; in chaos in any order, with the line there or not."""
+        """Register and measure every child of the team; with chaos in any order, and connected or not."""
         steps = self._steps(device)
         hands = _Hands(device, self._fleet.fates.get(device, Fate.KEPT), len(steps))
         for number, step in enumerate(steps):
@@ -442,7 +442,7 @@ class _Day:
 
     @contextmanager
     def _lent_line(self, owner: SimulatedTablet, held: SimulatedTablet) -> Iterator[SimulatedTablet]:
-        """Let a clone use its original's line."""
+        """Let a clone use its original's connection."""
         if held is owner or owner.line is None:
             yield held
         else:
@@ -450,7 +450,7 @@ class _Day:
                 yield held
 
     def _steps(self, device: SimulatedTablet) -> list[Step]:
-        """Give what the team does, in order: in chaos children in any order, some registered after they were measured."""
+        """Return the team's steps in order: with chaos children in any order, some registered after they were measured."""
         steps: list[Step] = []
         late: list[tuple[Step, Step]] = []
         cases = list(self._mine[device])
@@ -473,9 +473,7 @@ class _Day:
     # edit and decide
 
     def edit(self, device: SimulatedTablet) -> int:
-        """Write this tablet's part of what two write at once, and what came of its visits; nothing is sent before all have
-        written.
-        """
+        """Write this tablet's part of the concurrent edits, and the results of its visits; all write before any sends."""
         for case in self._visits.get(device, ()):
             if device.replica.view(("follow_up", case.follow_up_id)) is None:
                 raise PromiseBroken(f"row {case.row.label}: what is to be done did not reach {device.name}")
@@ -536,7 +534,7 @@ def _registering(case: SurveyChild) -> Step:
 
 
 def _measuring(case: SurveyChild) -> Step:
-    """Measure, less what the plan keeps for later."""
+    """Measure, except what the plan keeps for later."""
 
     def measure(device: SimulatedTablet) -> None:
         registers = case.row.registers()

@@ -1,7 +1,7 @@
-"""The line between a tablet and the server: the reference client's own, cut where real lines are.
+"""The connection between a tablet and the server: the reference client's own, cut where real connections break.
 
-It knows nothing of batches. A line that fails says only whether all had been handed over; whether the server took it, nobody
-at this end knows.
+It knows nothing of batches. A failure tells only whether everything had been handed over; whether the server took it is
+unknown at this end.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ class Cut(Enum):
 
 
 class CuttableLine(RealLine):
-    """A connection to one server; made when first used, and again after it broke.
+    """A connection to one server; opened at first use, and again after it broke.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class CuttableLine(RealLine):
     Raises
     ------
     Unusable
-        The address is none.
+        The URL is invalid.
     """
 
     def __init__(self, server_url: str, traffic: Counter[str]) -> None:
@@ -50,11 +50,11 @@ class CuttableLine(RealLine):
         self._cut = Cut.NOWHERE
 
     def another(self) -> "CuttableLine":
-        """Give a second connection to the same server."""
+        """Return a second connection to the same server."""
         return CuttableLine(self._url, self._traffic)
 
     def post(self, path: str, body: bytes, cut: Cut = Cut.NOWHERE) -> Answer:
-        """Send JSON and read the answer; LineLost always, where a cut was asked for."""
+        """Send JSON and read the answer; with a cut it always raises LineLost."""
         self._cut = cut
         try:
             return super().post(path, body)
@@ -67,7 +67,7 @@ class CuttableLine(RealLine):
         super().send(method, path, body)
 
     def hand_over(self, packed: bytes) -> None:
-        """Give the body to the connection, or half of it."""
+        """Write the body to the connection, or half of it."""
         if self._cut is Cut.SENDING:
             super().hand_over(packed[: len(packed) // 2])
             raise self._broken(sent=False)

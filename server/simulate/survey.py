@@ -1,8 +1,8 @@
-"""A survey's CSV -> rows that tablets can type in. Hides the columns, the units and the arithmetic.
+"""A survey's CSV -> rows to type into tablets. Hides columns, units and arithmetic.
 
-Weights become whole grams and lengths whole millimetres by decimal arithmetic, halves up; what was finer is remembered, so
-that a score which differs for that reason can be told from one that is wrong. Values are not judged here: what cannot be
-true is typed as it stands, and the server says so. Only what is no value at all (a word for a number) stops the run.
+Weights become whole grams and lengths whole millimetres by decimal arithmetic, halves up. Rounding is recorded, so that a
+score that differs for that reason is not taken for a wrong one. Values are not checked here: impossible ones are typed as
+they are, and the server refuses them. Only text in place of a number stops the run.
 """
 
 import csv
@@ -21,7 +21,7 @@ SCORES: Final = {"haz": "zlen", "waz": "zwei", "whz": "zwfl", "baz": "zbmi", "ac
 """Our index -> the survey's column of scores; the column of implausible ones begins with f in place of z."""
 MISSING: Final = ("", "NA")
 OEDEMA: Final = {"n": "n", "y": "1", "1": "1", "2": "2", "3": "3"}
-"""A survey says yes or no; a yes is typed as the lowest grade."""
+"""A survey says yes or no; yes is typed as the lowest grade."""
 LARGEST: Final = Decimal(10) ** 9
 TWO_DECIMALS: Final = Decimal("0.01")
 
@@ -29,12 +29,12 @@ Value = TypeVar("Value")
 
 
 class Unusable(Exception):  # named for what the caller shows: it is wrong use, not a defect
-    """The file, the server or the two together cannot be used. The text says why and what to do."""
+    """The file, the server or the two together cannot be used. The text gives reason and remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """What was measured, as the file has it: kilograms, centimetres, millimetres; None where nothing was."""
+    """What was measured, as in the file: kilograms, centimetres, millimetres; None if not measured."""
 
     weight_kg: Decimal | None
     height_cm: Decimal | None
@@ -48,12 +48,12 @@ class SurveyRow:
     Parameters
     ----------
     label : names the row for a reader, such as "A-0001"
-    born_on : ISO date; None while unknown
-    weight_g, length_mm, muac_mm : whole numbers, None where nothing was measured
+    born_on : ISO date; None if unknown
+    weight_g, length_mm, muac_mm : integers, None if not measured
     oedema : "n", "1", "2", "3" or None
     rounded : register -> what was rounded, in words; empty for nearly all rows
-    scores : index -> the file's score at two decimals, None where the file scores the row but has none; an index of which
-        the file says nothing is not in it
+    scores : index -> the file's score at two decimals, None if the file scores the row but not this index; an index without
+        information in the file is left out
     implausible : index -> the file's mark, likewise
     """
 
@@ -81,7 +81,7 @@ class SurveyRow:
 
     @property
     def oddities(self) -> Iterator[str]:
-        """What about this row is not as in most rows, in words."""
+        """What is unusual about this row, in words."""
         yield from self.rounded.values()
         if self.born_on is None:
             yield "birth date unknown: only weight-for-length is scored"
@@ -91,12 +91,12 @@ class SurveyRow:
         yield from (f"no {part}: not set" for part, value in measured.items() if value is None)
 
     def identity(self) -> dict[str, Any]:
-        """Give the identity of the child, under a name that is clearly made up."""
+        """Return the identity of the child, with a name that is clearly made up."""
         name = f"Anak survei {self.label}"
         return {"name": name, "sex": self.sex, "born_on": self.born_on, "birth_order": None}
 
     def registers(self) -> dict[str, Json]:
-        """Give the registers of the measurement; what was not measured is not set. No position was noted."""
+        """Return the registers of the measurement; what was not measured is not set, nor is lying or standing."""
         registers: dict[str, Json] = {}
         if self.weight_g is not None or self.oedema is not None:
             registers["weight"] = {"weight_g": self.weight_g, "oedema": self.oedema}
@@ -137,7 +137,7 @@ def _check_columns(file: Path, present: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """The cells of one line, and where it stands."""
+    """The cells of one line, and its position."""
 
     file: Path
     line: int
@@ -149,7 +149,7 @@ class _Cells:
         return None if found in MISSING else found
 
     def read(self, name: str, as_what: Callable[[str], Value], example: str) -> Value | None:
-        """Read a cell, None where it is empty."""
+        """Read a cell; None if it is empty."""
         found = self.text(name)
         if found is None:
             return None
@@ -235,7 +235,7 @@ def _whole(
 
 
 def _given(cells: _Cells, scores: Mapping[str, Decimal | None]) -> dict[str, Decimal | None]:
-    """Keep the scores of which the file says something: an empty one means "none" only in a row that was scored."""
+    """Keep the scores about which the file has information: an empty one means "none" only in a row that was scored."""
     if all(score is None for score in scores.values()):
         return {}
     return {

@@ -1,7 +1,6 @@
-"""What came of the day: every promise checked against the database, with the cadres' notebooks and the file as witnesses.
+"""The result of the day: every promise checked against the database, the cadres' notebooks and the file.
 
-Nothing here asks the server over HTTP or trusts what it answered: tables are read as an auditor would, and each check lists
-what fails it.
+Nothing here asks the server over HTTP or trusts its answers: tables are read directly, and each check lists its failures.
 """
 
 from collections import Counter, defaultdict
@@ -40,7 +39,7 @@ Ref = tuple[str, str]
 AT_ONCE: Final = 200
 """Ids in one query."""
 SHOWN: Final = 10
-"""Failures that are printed of each check."""
+"""Failures of each check that are printed."""
 ODD_ROWS: Final = 200
 SEX: Final = {"M": MALE, "F": FEMALE, None: 0}
 COUNTED: Final = (
@@ -59,7 +58,7 @@ COUNTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PromiseCheck:
-    """One promise: how often it was put to the test, and every time it failed."""
+    """One promise: how often it was tested, and every failure."""
 
     promise: str
     compared: int
@@ -72,13 +71,13 @@ class PromiseCheck:
 
 @dataclass(frozen=True, slots=True)
 class SimulationReport:
-    """What `simulate` found.
+    """The result of `simulate`.
 
     Parameters
     ----------
     checks : every promise
     facts : lines of counts
-    odd_rows : what became of each row that is not as most rows are
+    odd_rows : the result of each unusual row
     """
 
     checks: Sequence[PromiseCheck]
@@ -90,11 +89,11 @@ class SimulationReport:
         return all(check.holds for check in self.checks)
 
     def check(self, promise: str) -> PromiseCheck:
-        """Give the check of a promise by its first words."""
+        """Return the check of a promise by its first words."""
         return next(check for check in self.checks if check.promise.startswith(promise))
 
     def text(self) -> str:
-        """Give the whole as lines for a terminal."""
+        """Return the whole report as lines for a terminal."""
         lines = [*self.facts, "", f"Rows out of the ordinary: {len(self.odd_rows) or 'none'}"]
         lines += _cut(self.odd_rows, ODD_ROWS)
         lines += ["", "Promises:"]
@@ -118,7 +117,7 @@ def _cut(lines: Sequence[str], most: int) -> list[str]:
 
 
 def judge(hub: AppContext, fleet: Fleet) -> SimulationReport:
-    """Check everything that the day promised."""
+    """Check every promise."""
     with hub.database.reading() as session:
         held = _held(session, hub, {device.replica.post_id for device in fleet.devices})
         scores = _Scores(session, hub, fleet)
@@ -142,7 +141,7 @@ def judge(hub: AppContext, fleet: Fleet) -> SimulationReport:
 
 
 def _held(session: Session, hub: AppContext, post_ids: set[str]) -> dict[str, dict[Ref, RecordState]]:
-    """Read every record of some posts, by post: earlier runs' too, for tablets pull those as well."""
+    """Read every record of some posts, by post: also of earlier runs, since tablets pull those as well."""
     held: dict[str, dict[Ref, RecordState]] = {post_id: {} for post_id in post_ids}
     for some in _some(sorted(post_ids)):
         children = session.scalars(
@@ -158,7 +157,7 @@ def _held(session: Session, hub: AppContext, post_ids: set[str]) -> dict[str, di
         for kind, model in (("measurement", Measurement), ("follow_up", FollowUp), ("delivery", Delivery)):
             theirs = select(model).where(model.district == hub.district, model.post_id.in_(some))
             rows += [(kind, row) for row in session.scalars(theirs)]
-        elsewhere = sorted({row.child_id for _, row in rows} - keys.keys())  # only where the tables disagree
+        elsewhere = sorted({row.child_id for _, row in rows} - keys.keys())  # only if the tables disagree
         keys |= {s.id: s.key for s in ledger.subjects(session, hub.vault, hub.district, elsewhere).values()}
         for kind, row in rows:
             key = {"child": row.child_id} | {name: str(getattr(row, name)) for name in KEYS[kind][1:]}
@@ -250,7 +249,7 @@ def _differences(state: RecordState, wanted: dict[str, Json]) -> Iterator[str]:
 
 
 def _nothing_lost(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
-    """Look for every change that a cadre was told is saved: in the ledger, with the same hash, once, and nothing more.
+    """Check that every change that a cadre was told is saved is in the ledger once, with the same hash, and nothing else.
 
     Only what was unsent when a tablet was cloned, and so is in two outboxes, may be there under two names.
     """
@@ -282,7 +281,7 @@ def _copied(fleet: Fleet) -> set[str]:
 
 
 def _doubled(fleet: Fleet) -> int:
-    """Count the changes that went out of two outboxes."""
+    """Count the changes that were sent from two outboxes."""
     names: dict[str, set[Dot]] = defaultdict(set)
     for device in fleet.devices:
         for dot, nonce in device.notebook.written.values():
@@ -300,17 +299,19 @@ def _enrolments(fleet: Fleet) -> list[str]:
 
 def _outcomes_agree(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
     outcomes = _by_dot(session, hub, fleet, ChangeRow.outcome)
-    told: dict[Dot, set[str]] = defaultdict(set)
+    answers: dict[Dot, set[str]] = defaultdict(set)
     for device in fleet.devices:
         for dot, heard in device.notebook.told.items():
-            told[dot] |= heard
+            answers[dot] |= heard
     failures = [
-        f"{_whose(fleet, dot)}: change {dot.counter} was answered {sorted(told[dot])}, "
+        f"{_whose(fleet, dot)}: change {dot.counter} was answered {sorted(answers[dot])}, "
         f"the ledger says {outcomes.get(dot)}"
-        for dot in sorted(told.keys() | outcomes.keys())
-        if told[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
+        for dot in sorted(answers.keys() | outcomes.keys())
+        if answers[dot] - {Outcome.DUPLICATE.value} != {outcomes.get(dot)}
     ]
-    return PromiseCheck("the ledger says of each change what its tablet was told first", len(told), failures)
+    return PromiseCheck(
+        "the ledger says of each change what its tablet was told first", len(answers), failures
+    )
 
 
 def _by_dot(session: Session, hub: AppContext, fleet: Fleet, column: Any) -> dict[Dot, str]:
@@ -326,8 +327,8 @@ def _by_dot(session: Session, hub: AppContext, fleet: Fleet, column: Any) -> dic
 
 
 def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
-    """Received = applied + merged + duplicate + superseded + conflict + quarantined, and each change is answered for the
-    first time once: sent again it is a duplicate, or once more quarantined, with its reasons.
+    """Received = applied + merged + duplicate + superseded + conflict + quarantined; each change has one first answer: sent
+    again it is a duplicate, or again quarantined, with its reasons.
     """
     failures, compared = [], 0
     given: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -342,7 +343,7 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
             select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(
                 Batch.district == hub.district,
                 Batch.tablet_id == tablet_id,
-                Batch.outcomes != "{}",  # of those without changes nobody keeps the receipt
+                Batch.outcomes != "{}",  # receipts of batches without changes are not kept
             )
         ).all()
         compared += len(rows)
@@ -351,12 +352,16 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
         if stored != given[tablet_id]:
             failures.append(f"{name}: stored receipts are not those that it was given")
         items = [item for receipt in stored.values() for item in orjson.loads(receipt)["items"]]
-        told = Counter(item[1] for item in items)
+        in_receipts = Counter(item[1] for item in items)
         counted = sum((Counter(orjson.loads(row.outcomes)) for row in rows), Counter[str]())
-        if told != counted:
-            failures.append(f"{name}: its receipts say {dict(told)}, the batches' counts {dict(counted)}")
+        if in_receipts != counted:
+            failures.append(
+                f"{name}: its receipts say {dict(in_receipts)}, the batches' counts {dict(counted)}"
+            )
         quarantined = {item[0] for item in items if item[1] == Outcome.QUARANTINED.value}
-        again = told[Outcome.DUPLICATE.value] + told[Outcome.QUARANTINED.value] - len(quarantined)
+        again = (
+            in_receipts[Outcome.DUPLICATE.value] + in_receipts[Outcome.QUARANTINED.value] - len(quarantined)
+        )
         if len(items) - again != written[tablet_id]:
             failures.append(
                 f"{name}: wrote {written[tablet_id]}, receipts answer {len(items) - again} for the first time"
@@ -369,7 +374,7 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
 
 
 def _copies_found_out(session: Session, hub: AppContext, fleet: Fleet) -> PromiseCheck:
-    """Every tablet that was cloned or restored goes on under an enrolment that names the old one, and a person is told."""
+    """Every cloned or restored tablet continues under an enrolment that names the old one, and a person is told."""
     replaced: dict[str, str | None] = {}
     alerted: set[str] = set()
     for some in _some(_enrolments(fleet)):
@@ -399,7 +404,7 @@ def _copies_found_out(session: Session, hub: AppContext, fleet: Fleet) -> Promis
 
 
 def _meetings(fleet: Fleet) -> PromiseCheck:
-    """Two tablets that met over a register gave a conflict or a merge exactly where that was planned."""
+    """Two tablets that edited one register gave a conflict or a merge exactly where that was planned."""
     counts = outcomes(fleet)
     conflicts = fleet.planned(Sharing.CONFLICT)
     merges = fleet.planned(Sharing.MERGE, Sharing.EQUAL, Sharing.BOTH)
@@ -434,7 +439,7 @@ def _log_is_whole(session: Session, hub: AppContext, fleet: Fleet) -> PromiseChe
 
 
 class _Scores:
-    """The server's scores and marks against the file's."""
+    """The server's scores and marks compared with the file's."""
 
     def __init__(self, session: Session, hub: AppContext, fleet: Fleet) -> None:
         self.explained: list[str] = []
@@ -456,7 +461,7 @@ class _Scores:
             self._marks.update((child_id, subject) for child_id, subject in session.execute(marks))
 
     def checks(self) -> tuple[PromiseCheck, PromiseCheck, PromiseCheck]:
-        """Compare cells: a score, a score that there must not be, a mark."""
+        """Compare cells: a score, a score that must be absent, a mark."""
         compared = Counter[str]()
         failures: dict[str, list[str]] = {"given": [], "absent": [], "marked": []}
         for case in self._fleet.cases:
@@ -480,7 +485,7 @@ class _Scores:
         )
 
     def _refused(self, case: SurveyChild, index: str) -> bool:
-        """Say whether the server refused what this index needs: then the file's score is not to be had."""
+        """Return whether the server refused what this index needs: then the file's score cannot be expected."""
         needs = {"haz": {"length"}, "waz": {"weight"}, "acz": {"muac"}}.get(index, {"weight", "length"})
         if needs <= case.row.registers().keys() and not needs <= case.expected("measurement").keys():
             return True
@@ -502,7 +507,7 @@ class _Scores:
     def _is_rounding(
         self, case: SurveyChild, index: str, found: Decimal | None, wanted: Decimal | None
     ) -> bool:
-        """Say whether the same engine gives the file's score for the unrounded value, and the server's for the rounded."""
+        """Return whether the same engine gives the file's score for the unrounded value, the server's for the rounded."""
         row = case.row
         whole = Exact(
             None if row.weight_g is None else Decimal(row.weight_g) / 1000,
@@ -535,7 +540,7 @@ def _float(number: Decimal | None) -> float | None:
 
 
 def outcomes(fleet: Fleet) -> Counter[str]:
-    """Count what became of the changes, duplicates of repeated ranges included."""
+    """Count the outcomes of changes, with duplicates of repeated ranges."""
     receipts: dict[tuple[str, str], bytes] = {}
     for device in fleet.devices:
         receipts.update(device.notebook.receipts)

@@ -1,8 +1,7 @@
-"""What a supervisor asks: did every post report, what was refused, what looks odd, who had seen what. Reads only, but for
-`months`.
+"""What supervisors check: did every post report, what was refused, what looks unusual, who had seen what.
 
-`syncs` counts batches and opens one, `patterns` finds what somebody should look at, `months` has that of each post, and how
-complete its month is, worked out before it is asked; `areas` adds it up, `lineage` draws who had seen what of one record.
-Counters, ids and codes; values of a child only where `lineage` is asked for them by somebody who may see them, and then it
-is logged. Whoever looks is logged by the caller before anything is shown.
+`completeness` compares what tablets say with what is held, `syncs` counts batches and opens one, `patterns` finds unusual
+ones, `months` stores completeness and patterns of each post and month, `areas` adds them up, `lineage` shows the history of
+one record. Only `months` writes. Results are counters, ids and codes; only `lineage` gives values of a child, on request, to
+people who may see them. Callers log every look before anything is shown.
 """

@@ -1,4 +1,4 @@
-"""How complete a month is, by village and subdistrict: which posts reported, what they say they have, what is here."""
+"""Completeness of a month by village and subdistrict: which posts reported, what they say they have, what is held."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,14 @@ SUBDISTRICT_PARTS: Final = 3
 
 @dataclass(slots=True)
 class AreaCompleteness:
-    """A subdistrict or a village. A post `reported` if one of its tablets told of a measurement in the month.
+    """A subdistrict or a village.
 
-    `silent` are the posts that did not. `missing`: changes that were announced and are not here. `parts` are a
-    subdistrict's villages.
+    A post has `reported` if one of its tablets reported a measurement in the month; the others are `silent`.
+
+    Parameters
+    ----------
+    missing : changes that were announced and are not held
+    parts : the villages of a subdistrict
     """
 
     code: str
@@ -53,7 +57,7 @@ class AreaCompleteness:
 
     @property
     def agrees(self) -> bool:
-        """Whether receipts and ledger agree for all of its tablets."""
+        """Whether receipts and ledger agree for all tablets."""
         return all(post.agrees for post in self.posts)
 
     @property
@@ -68,7 +72,7 @@ class AreaCompleteness:
 
 
 def areas(session: Session, hub: AppContext, scope: Scope, month: date) -> tuple[AreaCompleteness, ...]:
-    """Give the subdistricts in scope, each with its villages; posts of which no village is known come under ""."""
+    """Return the subdistricts in scope, each with its villages; posts without a known village come under ""."""
     found: dict[str, AreaCompleteness] = {}
     parts: dict[str, AreaCompleteness] = {}
     for post in months.post_month_reports(session, hub, scope, month):
@@ -98,7 +102,7 @@ def _name(session: Session, hub: AppContext, found: Iterable[AreaCompleteness]) 
 
 
 def as_csv(found: Sequence[AreaCompleteness]) -> Iterator[str]:
-    """Write areas as CSV, header first; no text is taken for a formula by a spreadsheet."""
+    """Write areas as CSV, header first; safe for spreadsheets."""
     yield csv_line(COLUMNS)
     for whole in found:
         for level, area in (("subdistrict", whole), *(("village", part) for part in whole.parts)):

@@ -1,7 +1,7 @@
-"""A record's full history: every change in the order of seeing, its context, and so who had seen what.
+"""A record's full history: every change in causal order, its context, and so who had seen what.
 
-Changes are put so that whatever a context names stands before it; where contexts say nothing, the order of arrival decides.
-Values are unsealed for this only when they are asked for.
+A change comes after everything that its context names; between changes that know nothing of each other, the order of arrival
+decides. Values are decrypted only on request.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +28,9 @@ KINDS: Final = ("child", "measurement", "follow_up", "delivery")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a context says of one actor: up to which of its changes it had been seen, and whether that change is held here,
-    the very one (`held`), so that the entry is believed."""
+    """What a context says about one actor: up to which of its changes it had been seen. `held`: exactly this change is held
+    here, so the entry is believed.
+    """
 
     lane: int
     counter: int
@@ -43,11 +44,11 @@ class Step:
     Parameters
     ----------
     lane : index of its actor among the lanes
-    registers : names of the registers that it sets; () for one that was set aside
-    live : names of those whose value still stands
+    registers : names of the registers that it sets; () for a quarantined one
+    live : names of those whose value is still current
     seen : its context
-    unseen : labels of the changes before it in the list that its author had not seen
-    values : what the registers were set to; None where values were not asked for
+    unseen : labels of the earlier changes in the list that its author had not seen
+    values : what the registers were set to; None if not requested
     """
 
     number: int
@@ -66,15 +67,15 @@ class Step:
 
     @property
     def label(self) -> str:
-        """Name it by its lane's letter and its counter: A7."""
+        """Its lane's letter and its counter: A7."""
         return label(self.lane, self.dot.counter)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of a child: of which day and by whom for a measurement, and how many changes by how many devices.
+    """A record of a child: day and source of a measurement, and how many changes by how many devices.
 
-    `kind` is "" for one of which nothing is held but what was set aside.
+    `kind` is "" if only quarantined changes are held.
     """
 
     id: str
@@ -87,10 +88,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A record's history. `lanes` are its actors: (id, name of the tablet; "" for the health centre's hub).
+    """A record's history. `lanes` are its actors: (id, name of the tablet; "" for edits at the health centre).
 
-    `records` are all of the child's, itself among them, the child's own first, then the newest measurement.
-    `is_erased`: the child's key was destroyed. Who changed what when is still here and still chained; the values are gone.
+    `records` are all of the child's, including this one, the child's own first, then the newest measurement.
+    `is_erased`: the child's key was destroyed. Who changed what when is still known and chained; the values are gone.
     """
 
     record: Record
@@ -104,12 +105,12 @@ class Lineage:
 
 
 def label(lane: int, counter: int) -> str:
-    """Name a change by its lane's letter and its counter: A7."""
+    """Its lane's letter and its counter: A7."""
     return f"{letter(lane)}{counter}"
 
 
 def letter(lane: int) -> str:
-    """Give a lane's letter: A to Z, then AA and so on."""
+    """Return a lane's letter: A to Z, then AA and so on."""
     text, rest = "", lane + 1
     while rest:
         rest, last = divmod(rest - 1, 26)
@@ -120,16 +121,16 @@ def letter(lane: int) -> str:
 def lineage(
     session: Session, hub: AppContext, scope: Scope, child_id: str, record_id: str, *, values: bool
 ) -> Lineage:
-    """Give the history of a child's record, its own or one of its measurements and follow-ups.
+    """Return the history of a child's own record or of one of its measurements, follow-ups or deliveries.
 
     Parameters
     ----------
-    values : unseal what was set; only for who may see it
+    values : decrypt what was set; only for people who may see it
 
     Raises
     ------
     Problem
-        `record-unknown` outside the scope, or where nothing is held of it.
+        `record-unknown` outside the scope, or if nothing is held of it.
     """
     if not _in_scope(session, hub, scope, child_id):
         raise Problem("record-unknown")
@@ -206,7 +207,7 @@ def _steps(
                 if one.counter > upto.get(one.actor, 0)
             )
             if recorded
-            else (),  # of one that was set aside nobody knows, for it is sealed whole
+            else (),  # unknown for a quarantined change: its context is encrypted
             dict(change.registers) if change and values else None,
         )
         before.append(dot)
@@ -222,8 +223,9 @@ def _context(header: Mapping[str, Any]) -> VersionVector:
 
 
 def _ordered(rows: Sequence[Any], headers: Mapping[Dot, Mapping[str, Any]]) -> list[Any]:
-    """Put rows so that what a context names comes before it; arrival decides between those that know nothing of one
-    another, and breaks a circle that only forged contexts could make."""
+    """Sort rows causally: what a context names comes first. Arrival decides between unrelated ones, and breaks a
+    cycle, which only forged contexts could make.
+    """
     waiting = list(rows)
     by_actor = {row.actor for row in rows}
     done: dict[str, int] = {}
@@ -258,7 +260,7 @@ def _seen(context: VersionVector, actors: Sequence[str], tags: Mapping[Dot, str]
 
 
 def _live(history: History) -> tuple[dict[Dot, frozenset[str]], tuple[str, ...]]:
-    """Say which registers' standing values come from which change, and which registers are in conflict."""
+    """Return which registers' current values come from which change, and which registers are in conflict."""
     if not history.changes:
         return {}, ()
     live: dict[Dot, set[str]] = {}

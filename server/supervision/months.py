@@ -1,20 +1,20 @@
-"""What is told of a post in a month, worked out before a supervisor asks: how complete it is, and what looks odd in it.
+"""Completeness and patterns of a post in a month, computed before a supervisor asks.
 
-A district's month is some 50,000 records to be held against the ledger one by one, which takes seconds. A post's takes
-milliseconds, and changes only with the post. So it is kept by post and month, with the **state** that it follows from:
+A district's month is some 50,000 records to compare with the ledger one by one, which takes seconds. A post's takes
+milliseconds, and changes only with the post. So it is stored by post and month, with the **state** that it depends on:
 
-- where the streams stand of the post, of the posts where children are now of whom its tablets wrote in the month, and of
-  those where children are who are one person with a child of its own (`health_post.head_position`; every write about a
-  child moves its post's stream on, as `reports` says);
-- how far the chains of its tablets are held, what they announced, and whether they were revoked, closed or replaced;
-- what they told of the month's days, and how many batches came since the month began;
-- what was decided about changes of theirs that were set aside.
+- the stream positions of the post, of the posts where the children are now of whom its tablets wrote in the month, and of
+  the posts of children who are one person with a child of its own (`health_post.head_position`; every write about a child
+  moves its post's stream on, see `reports`);
+- for its tablets: how far their chains are held, what they announced, whether they were revoked, closed or replaced;
+- what they reported about days of the month, and how many batches came since the month began;
+- decisions about their quarantined changes.
 
 Rules kept here:
-- What is kept is told only while its state is that of now, on the snapshot that is read; any other post is worked out on
-  the spot. So nothing old is ever shown, whatever `refresh` has or has not done; it only saves waiting.
-- Rows and hashes that somebody altered behind the application's back move no state: those find `completeness` (the command
-  and the API), `doctor` and the log's verification, which always look at everything.
+- A stored report is used only if its state equals the current one, on the same snapshot; otherwise it is computed on the
+  spot. So no outdated report is ever shown; `refresh` only saves waiting.
+- Rows and hashes altered outside the application change no state: `completeness` (the command and the API), `doctor` and the
+  verification of the log find those, since they always read everything.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -47,22 +47,22 @@ from server.supervision.patterns import Pattern, patterns
 from server.supervision.syncs import moments
 
 FORM: Final = 1
-"""To be raised whenever the same records are told of in another way: what was kept before is then worked out again."""
+"""Raise it when reports of the same records change: stored ones are then computed again."""
 CHUNK: Final = 20
-"""Posts that are worked out together."""
+"""Posts that are computed together."""
 MONTHS: Final = 13
-"""Months that are worked out before they are asked for: this one and a year of others."""
+"""Months computed in advance: this one and a year of others."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostMonthReport:
-    """What is told of a post in a month.
+    """The report of a post in a month.
 
     Parameters
     ----------
     children : registered and not removed, linked ones counted as one
     day : the month's measurements
-    missing : changes that its tablets announced and that are not here
+    missing : changes that its tablets announced and that are not held
     agrees : whether receipts and ledger agree for all of its tablets
     """
 
@@ -84,7 +84,7 @@ class _Post:
 
 
 def post_month_reports(session: Session, hub: AppContext, scope: Scope, month: date) -> list[PostMonthReport]:
-    """Tell of every post in scope, by name.
+    """Report on every post in scope, by name.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def post_month_reports(session: Session, hub: AppContext, scope: Scope, month: d
         if row.state == states.of(row.post_id, orjson.loads(row.others))
     }
     stale = [post for post in posts if post not in kept]
-    kept |= {post: text for post, _, text in _worked_out(session, hub, scope, stale, month)}
+    kept |= {post: text for post, _, text in _compute(session, hub, scope, stale, month)}
     names = _names(session, hub)
     return [_read(post, orjson.loads(kept[post.id]), names) for post in posts.values()]
 
 
 def refresh(hub: AppContext, now: datetime, *, actor: str, months: int = MONTHS) -> int:
-    """Work out what is not kept as it is now, of so many months back from this one; give how many posts' months that was."""
+    """Recompute outdated reports of the last `months` months; return how many."""
     due: dict[str, list[date]] = {}
     month = hub.settings.today(now).replace(day=1)
     for _ in range(months):
@@ -125,7 +125,7 @@ def _rows(session: Session, hub: AppContext, month: date) -> Iterable[Any]:
 
 
 def _stale(hub: AppContext, month: date) -> list[str]:
-    """Give the posts of which nothing is kept that holds now."""
+    """List the posts whose stored report is missing or outdated."""
     with hub.database.reading() as session:
         states = _States(session, hub, month)
         kept = {row.post_id: row for row in _rows(session, hub, month)}
@@ -138,14 +138,15 @@ def _stale(hub: AppContext, month: date) -> list[str]:
 
 
 def _keep(hub: AppContext, due: Mapping[str, Sequence[date]], actor: str, now: datetime) -> None:
-    """Work out some posts on a snapshot, then write it down; who does it at the same time writes the same, or what does not
-    hold any more and is seen to be so."""
+    """Compute reports of some posts on a snapshot, then store them. A concurrent run stores the same, or an outdated report,
+    which is recognised as such.
+    """
     scope, rows = Scope.whole_district(hub, shows_names=False), []
     with hub.database.reading() as session:
         for month in sorted({month for months in due.values() for month in months}):
             states = _States(session, hub, month)
             posts = [post for post, months in due.items() if month in months]
-            for post, others, text in _worked_out(session, hub, scope, posts, month):
+            for post, others, text in _compute(session, hub, scope, posts, month):
                 key = {"district": hub.district, "month": month, "post_id": post}
                 state = states.of(post, others)
                 rows.append({**key, "state": state, "others": orjson.dumps(others).decode(), "told": text})
@@ -207,7 +208,7 @@ class _States:
             self._tablets.setdefault(row.post_id, []).append((*chain, *closed, facts.get(row.id, ())))
 
     def of(self, post_id: str, others: Iterable[str]) -> str:
-        """Give the state of a post, with the posts whose streams it follows from beside its own."""
+        """Return the state of a post, given the other posts that it depends on."""
         heads = [self._heads.get(post) for post in (post_id, *others)]
         return sha256(repr((self._common, heads, self._tablets.get(post_id, ()))).encode()).hex()[:32]
 
@@ -224,10 +225,10 @@ def _posts(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Post]:
     return {post_id: _Post(post_id, name, village or "") for post_id, name, village in rows.all()}
 
 
-def _worked_out(
+def _compute(
     session: Session, hub: AppContext, scope: Scope, posts: Collection[str], month: date
 ) -> Iterator[tuple[str, list[str], str]]:
-    """Work out some posts of a scope: for each its id, the other posts that it follows from, and what is told, as JSON."""
+    """Compute reports of some posts: yield for each its id, the other posts that it depends on, and the report as JSON."""
     if not posts:
         return
     first, last = month_of(month)
@@ -235,10 +236,10 @@ def _worked_out(
     odd: dict[str, list[Pattern]] = {}
     for one in patterns(session, hub, scope, first, last, posts):
         odd.setdefault(one.post_id, []).append(one)
-    kin = _kin(session, hub)
+    linked_posts = _posts_of_linked(session, hub)
     for post in report.posts:
         days = [records for tablet in post.tablets for records in tablet.days.values()]
-        others = kin.get(post.id, set()).union(*(records.elsewhere for records in days))
+        others = linked_posts.get(post.id, set()).union(*(records.elsewhere for records in days))
         post_month_reports = {
             "children": post.children,
             "day": astuple(sum(report.days([post]).values(), DayCounts())),
@@ -252,8 +253,8 @@ def _worked_out(
         yield post.id, sorted(others - {post.id}), orjson.dumps(post_month_reports).decode()
 
 
-def _kin(session: Session, hub: AppContext) -> dict[str, set[str]]:
-    """Give, by post, where children are who are one person with a child of it: what is measured of them is of its child."""
+def _posts_of_linked(session: Session, hub: AppContext) -> dict[str, set[str]]:
+    """Return, by post, the posts of children who are one person with a child of it: measurements of one count for all."""
     linked = session.connection().execute(
         select(Child.person_id, Child.post_id).where(
             Child.district == hub.district, Child.person_id != Child.id
@@ -278,21 +279,21 @@ def _names(session: Session, hub: AppContext) -> dict[str, str]:
     return dict(rows.all())
 
 
-def _read(post: _Post, told: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:
+def _read(post: _Post, report: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:
     found = [
         Pattern(
             *(code, post.id, post.name, date.fromisoformat(day), count, of),
             *(tablet, names.get(tablet, ""), value),
         )
-        for code, day, count, of, tablet, value in told["patterns"]
+        for code, day, count, of, tablet, value in report["patterns"]
     ]
     return PostMonthReport(
         *(
             post.id,
             post.name,
             post.village,
-            told["children"],
-            DayCounts(*told["day"]),
+            report["children"],
+            DayCounts(*report["day"]),
         ),
-        *(told["missing"], told["agrees"], tuple(found)),
+        *(report["missing"], report["agrees"], tuple(found)),
     )

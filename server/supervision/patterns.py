@@ -1,7 +1,7 @@
-"""What somebody should look at in a month's syncs. A pattern is a question, never an accusation.
+"""Unusual patterns in a month's syncs. A pattern is a question, never an accusation.
 
-Each has an innocent reason, which is said beside it, and names tablets, posts and days, never children. The thresholds are
-ours: no published ones are known; they are set so that an ordinary posyandu day raises none of them.
+Each has an innocent explanation, shown beside it, and names tablets, posts and days, never children. The thresholds are our
+own: no published ones are known; an ordinary posyandu day stays below all of them.
 """
 
 from collections import Counter
@@ -21,26 +21,26 @@ from server.review.scope import reach
 from server.supervision.syncs import BatchLine, saved_minutes, taken
 
 NIGHT_FROM, NIGHT_TO = 22, 5
-"""Hours of the tablet's own clock, in the district's zone: from 22:00 to before 05:00 no posyandu is open."""
+"""By the tablet's clock, in the district's zone: from 22:00 to before 05:00 no posyandu is open."""
 FEWEST_AT_NIGHT: Final = 3
 FEWEST_SENT_AT_NIGHT: Final = 10
 FEWEST_IN_SESSION: Final = 8
-"""Children of one post and day with a gain, or measured, below which nothing is said."""
+"""The least number of children of a post and day with a gain, or measured, for a pattern."""
 SAME_SHARE: Final = 0.8
-"""Share of a day's children with one and the same gain, to the gram."""
+"""Share of a day's children with exactly the same gain in grams."""
 FEWEST_COPIED: Final = 3
 FEWEST_IN_A_MINUTE: Final = 10
-"""Measurements that one tablet saved within one minute: nobody weighs and measures a child in six seconds."""
+"""Measurements that one tablet saved within one minute: nobody measures a child in six seconds."""
 CLOCK_OFF_MS: Final = 3_600_000
-"""An hour: what a wrong time zone does, and about what may move a day."""
+"""An hour: the effect of a wrong time zone, and about enough to move a date."""
 
 OLDEST: Final = timedelta(2200)
-"""Six years: nobody older is weighed at a posyandu, whatever is wrong with a birth date."""
+"""Six years: nobody older is weighed at a posyandu, even with a wrong birth date."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatternText:
-    """What a pattern is, and what it may well be."""
+    """The pattern, and its innocent explanation."""
 
     id: str
     en: str
@@ -91,7 +91,7 @@ PATTERNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Something to look at: `count` of `of` on a day at a post, with the tablet and the value where there is one."""
+    """A finding: `count` of `of` on a day at a post, with the tablet and the value if there is one."""
 
     code: str
     post_id: str
@@ -111,11 +111,11 @@ class Pattern:
 def patterns(
     session: Session, hub: AppContext, scope: Scope, first: date, last: date, posts: Collection[str]
 ) -> list[Pattern]:
-    """Find what somebody should look at: syncs that came, and days of measuring, from `first` to `last`.
+    """Find patterns in the syncs that came, and the days of measuring, from `first` to `last`.
 
     Parameters
     ----------
-    posts : of these, as far as they are in the scope
+    posts : only these, as far as they are in the scope
     """
     came = taken(session, hub, scope, first, last, posts)[::-1]
     by_id = {batch.tablet_id: batch for batch in came}
@@ -138,7 +138,7 @@ def patterns(
 
 
 def in_order(found: Iterable[Pattern]) -> list[Pattern]:
-    """Put patterns in the order in which they are shown: by what they are, then the newest day, then by post."""
+    """Sort patterns as they are shown: by kind, then the newest day, then by post."""
     order = list(PATTERNS)
     return sorted(
         found,
@@ -152,7 +152,7 @@ def in_order(found: Iterable[Pattern]) -> list[Pattern]:
 Conditions = tuple[ColumnElement[bool], ...]
 
 Saved = Mapping[tuple[str, datetime], int]
-"""How many measurements a tablet saved in a minute of its own clock, in the district's zone."""
+"""Number of measurements that a tablet saved in a minute of its own clock, in the district's zone."""
 
 
 def _at_night(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]:
@@ -182,7 +182,7 @@ def _in_a_minute(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Patte
 
 
 def _sent_at_night(zone: ZoneInfo, came: Sequence[BatchLine]) -> Iterator[Pattern]:
-    """Tell of syncs that came between midnight and NIGHT_TO by the server's clock, which no tablet can set."""
+    """Find syncs that came between midnight and NIGHT_TO by the server's clock, which no tablet can set."""
     largest: dict[tuple[str, date], BatchLine] = {}
     for batch in came:
         if batch.received_at.astimezone(zone).hour < NIGHT_TO and batch.received >= FEWEST_SENT_AT_NIGHT:
@@ -222,7 +222,7 @@ def _of_tablet(
 def _same_gain(
     session: Session, hub: AppContext, theirs: Conditions, first: date, last: date, names: Mapping[str, str]
 ) -> Iterator[Pattern]:
-    """Count by post and day the children with each gain; a day on which one gain has SAME_SHARE of them is told."""
+    """Count by post and day the children with each gain; report a day on which one gain has SAME_SHARE of them."""
     a = Assessment
     rows = session.execute(
         select(Child.post_id, a.measured_on, a.gain_g, func.count(a.child_id).label("children"))
@@ -245,9 +245,9 @@ def _same_gain(
 def _copied(
     session: Session, hub: AppContext, theirs: Conditions, first: date, last: date, names: Mapping[str, str]
 ) -> Iterator[Pattern]:
-    """Count by post and day the children who have exactly the weight and length of the month before, of all measured.
+    """Count by post and day the children with exactly the weight and length of the month before, of all measured.
 
-    It is asked of the measurements, not of the flag of that name, which speaks of a child's newest measurement alone.
+    Reads the measurements, not the flag of that name, which concerns only a child's newest measurement.
     """
     m, before = Measurement, aliased(Measurement)
     month = first.replace(day=1)
@@ -276,13 +276,15 @@ def _copied(
 
 
 def _names_of(session: Session, hub: AppContext) -> dict[str, str]:
-    """Give the name of every post."""
+    """Return the name of every post."""
     rows = session.execute(select(HealthPost.id, HealthPost.name).where(HealthPost.district == hub.district))
     return {row.id: row.name for row in rows}
 
 
 def _measurable(hub: AppContext, scope: Scope, first: date, posts: Collection[str]) -> Conditions:
-    """Say who of some posts can have been measured since a day: each child's month is looked up then, and not every month
-    that was ever measured at a post."""
+    """Return the condition for children of some posts who may have been measured since a day, by their age.
+
+    So the month of each child is looked up, not every month that was ever measured at a post.
+    """
     young = Child.born_on.is_(None) | (Child.born_on > first - OLDEST)
     return reach(hub, scope), Child.post_id.in_(posts), young

@@ -1,9 +1,9 @@
 """Every sync of a month: by day, post, tablet or author; sizes, outcomes, refusals, missing counters, clocks, silence.
 
 Rules kept here:
-- What a batch came to is what its receipt said, which the tablet has too; what was refused as a whole is in the log.
-- The number of statements does not depend on how many batches there are, but for the authors: a range of each tablet's
-  chain is read for them.
+- The outcome of a batch is what its receipt says, which the tablet has too; whole uploads that were refused are in the log.
+- The number of queries does not depend on the number of batches, except by author, which reads a range of each tablet's
+  chain.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ from sync_protocol import Outcome
 DAY, POST, TABLET, AUTHOR = "day", "post", "tablet", "author"
 GROUPS: Final = (DAY, POST, TABLET, AUTHOR)
 REFUSED: Final = frozenset({"batch.refused", "batch.gap", "batch.new_epoch_required"})
-"""How the log calls an upload of which nothing was taken."""
+"""Actions in the log of an upload of which nothing was taken."""
 OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 COLUMNS: Final = (
     *("group", "id", "name", "post", "batches", "received", *OUTCOMES),
@@ -51,22 +51,22 @@ UPLOADS: Final = (
     *(*OUTCOMES, "bytes", "clock_offset_s"),
 )
 UNKNOWN: Final = ""
-"""The author of a change that was set aside, which is sealed whole."""
+"""The author of a quarantined change: it is in the encrypted part."""
 
 
 @dataclass(slots=True)
 class SyncTotals:
-    """A day, post, tablet or author, and what was synced.
+    """Totals of a day, post, tablet or author.
 
     Parameters
     ----------
     outcomes : changes by outcome word
-    bytes : of uploads as they came, unpacked
+    bytes : of uploads, unpacked
     refused : uploads of which nothing was taken, by reason
-    missing : changes that were announced and are not here (posts and tablets)
+    missing : changes that were announced and are not held (posts and tablets)
     missing_from : the first of them (tablets)
-    clock_ms : the tablet clock's offset that is furthest off, milliseconds
-    silent_since : day from which a tablet has not called for too long (tablets)
+    clock_ms : the largest offset of the tablet's clock, milliseconds
+    silent_since : day from which a tablet has not synced for too long (tablets)
     """
 
     id: str
@@ -118,7 +118,7 @@ class BatchLine:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUpload:
-    """An upload of which nothing was taken: the code of the reason, from whom, how large."""
+    """An upload of which nothing was taken: the reason's code, the sender, the size."""
 
     at: datetime
     day: date
@@ -142,7 +142,7 @@ class _Device:
 
 @dataclass(frozen=True, slots=True)
 class Syncs:
-    """What was synced from `first` to `last`, both included: `lines` of the group that was asked for, and all together."""
+    """What was synced from `first` to `last`, both included: `lines` of the group that was asked for, and the total."""
 
     first: date
     last: date
@@ -180,7 +180,7 @@ def syncs(session: Session, hub: AppContext, scope: Scope, first: date, last: da
 
 @dataclass(frozen=True, slots=True)
 class ListedUploads:
-    """The uploads of some days, newest first: those that were taken, and those of which nothing was."""
+    """The uploads of some days, newest first: those taken, and those refused."""
 
     batches: tuple[BatchLine, ...]
     refusals: tuple[RefusedUpload, ...]
@@ -196,7 +196,7 @@ def listed(
     post_id: str = "",
     tablet_id: str = "",
 ) -> ListedUploads:
-    """Give every upload of some days, of one post or tablet if told."""
+    """List every upload of some days, optionally of one post or tablet."""
     devices = _devices(session, hub, scope)
     wanted = {
         id_: device
@@ -213,14 +213,14 @@ def listed(
 def taken(
     session: Session, hub: AppContext, scope: Scope, first: date, last: date, posts: Collection[str]
 ) -> list[BatchLine]:
-    """Give the uploads of some days and posts that were taken, oldest first."""
+    """List the uploads of some days and posts that were taken, oldest first."""
     devices = _devices(session, hub, scope)
     wanted = {id_: device for id_, device in devices.items() if device.post_id in posts}
     return list(_batches(session, hub, wanted, first, last))
 
 
 def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Device]:
-    """Give the tablets of the posts in scope; what a closed one had not sent is missing until its heir was heard of."""
+    """Load the tablets of the posts in scope. A closed one misses nothing once its successor has synced."""
     silent = select(Notice.subject, Notice.details).where(
         Notice.district == hub.district, Notice.kind == "tablet-silent"
     )
@@ -245,7 +245,7 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
 
 
 def moments(hub: AppContext, first: date, last: date) -> tuple[datetime, datetime]:
-    """Give from when to when (not included) some days of the district are."""
+    """Return when some days of the district begin and end (end not included)."""
     zone = ZoneInfo(hub.settings.time_zone)
     start = datetime.combine(first, time(), zone).astimezone(UTC)
     return start, datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
@@ -254,7 +254,7 @@ def moments(hub: AppContext, first: date, last: date) -> tuple[datetime, datetim
 def _batches(
     session: Session, hub: AppContext, devices: Mapping[str, _Device], first: date, last: date
 ) -> Iterator[BatchLine]:
-    """Give the batches of some tablets in the order in which they came."""
+    """Yield the batches of some tablets in the order of arrival."""
     start, end = moments(hub, first, last)
     zone = ZoneInfo(hub.settings.time_zone)
     rows = session.execute(
@@ -286,7 +286,7 @@ def _batch_line(device: _Device, row: Any, zone: ZoneInfo) -> BatchLine:
 def _refusals(
     session: Session, hub: AppContext, scope: Scope, devices: Mapping[str, _Device], first: date, last: date
 ) -> list[RefusedUpload]:
-    """Read from the log what was refused as a whole; what named no known tablet is the whole district's affair."""
+    """Read refused uploads from the log; those of unknown tablets are shown only for the whole district."""
     start, end = moments(hub, first, last)
     zone = ZoneInfo(hub.settings.time_zone)
     rows = session.execute(
@@ -327,7 +327,7 @@ def _grouped(
     refusals: Iterable[RefusedUpload],
 ) -> list[SyncTotals]:
     lines: dict[str, SyncTotals] = {}
-    if group != DAY:  # who sent nothing is the point
+    if group != DAY:  # tablets that sent nothing are listed too
         for device in devices.values():
             line = _line_of(lines, group, device)
             line.missing += device.missing
@@ -360,7 +360,7 @@ def _line_of(lines: dict[str, SyncTotals], group: str, device: _Device) -> SyncT
 def _by_author(
     session: Session, hub: AppContext, devices: Mapping[str, _Device], batches: Sequence[BatchLine]
 ) -> list[SyncTotals]:
-    """Count changes by who wrote them; sizes and clocks are a batch's, which several may have filled."""
+    """Count changes by author; sizes and clocks belong to batches, which may have several authors."""
     lines: dict[str, SyncTotals] = {}
     came = list(headers(session, hub, batches))
     names = people(session, hub, (change.author for change in came))
@@ -375,7 +375,7 @@ def _by_author(
 
 @dataclass(frozen=True, slots=True)
 class ChangeHeader:
-    """What is plain of a change: everything but its values. `author` is UNKNOWN, `recorded_at` None for one set aside."""
+    """The header of a change: everything but its values. Of a quarantined one `author` is UNKNOWN, `recorded_at` None."""
 
     tablet_id: str
     counter: int
@@ -389,20 +389,19 @@ class ChangeHeader:
 
 
 def headers(session: Session, hub: AppContext, batches: Iterable[BatchLine]) -> Iterator[ChangeHeader]:
-    """Read the headers of all changes that some batches brought."""
+    """Read the headers of all changes of some batches."""
     c = ChangeRow
     columns = (c.counter, c.batch_id, c.kind, c.child_id, c.record_id, c.outcome, c.header)
-    for tablet_id, row in _brought(session, hub, batches, columns):
+    for tablet_id, row in _changes_in(session, hub, batches, columns):
         yield _header(tablet_id, row)
 
 
 def saved_minutes(
     session: Session, hub: AppContext, batches: Iterable[BatchLine]
 ) -> Mapping[tuple[str, datetime], int]:
-    """Count the measurements that some batches brought, by tablet and the minute (UTC) in which its clock says they were
-    saved."""
+    """Count the measurements in some batches, by tablet and the minute (UTC) of its clock in which they were saved."""
     counted: Counter[tuple[str, str]] = Counter()
-    for tablet_id, row in _brought(
+    for tablet_id, row in _changes_in(
         session, hub, batches, (ChangeRow.batch_id, ChangeRow.kind, ChangeRow.header)
     ):
         if row.kind == "measurement" and (at := orjson.loads(row.header).get("recorded_at")):
@@ -413,10 +412,10 @@ def saved_minutes(
     }
 
 
-def _brought(
+def _changes_in(
     session: Session, hub: AppContext, batches: Iterable[BatchLine], columns: Sequence[Any]
 ) -> Iterator[tuple[str, Any]]:
-    """Read the changes that some batches brought: the tablet, and some columns with `batch_id` among them."""
+    """Read the changes of some batches: the tablet, and some columns with `batch_id` among them."""
     ranges: dict[str, tuple[int, int]] = {}
     wanted = set()
     for batch in batches:
@@ -435,11 +434,11 @@ def _brought(
 
 
 def _header(tablet_id: str, row: Any) -> ChangeHeader:
-    told = orjson.loads(row.header)
-    at = told.get("recorded_at")
+    header = orjson.loads(row.header)
+    at = header.get("recorded_at")
     return ChangeHeader(
         *(tablet_id, row.counter, row.batch_id, row.kind, row.child_id, row.record_id, row.outcome),
-        told.get("author", UNKNOWN),
+        header.get("author", UNKNOWN),
         datetime.fromisoformat(at) if at else None,
     )
 
@@ -448,11 +447,11 @@ def _header(tablet_id: str, row: Any) -> ChangeHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
-    """One change of a batch: what the receipt said of it, its header, and what was decided about it since.
+class ReceivedChange:
+    """One change of a batch: its outcome in the receipt, its header, and the decision about it.
 
-    `header` is None for a duplicate that came with another batch and is not told apart here, or one that is not held.
-    `reasons` are those with which it was set aside, as its receipt told them.
+    `header` is None for a duplicate that came with another batch, or a change that is not held. `reasons` are those of its
+    quarantine, as in the receipt.
     """
 
     counter: int
@@ -463,17 +462,17 @@ class Came:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedBatch:
     """A batch and everything in it; `sent_at` by the tablet's clock."""
 
     line: BatchLine
     sent_at: datetime
     digest: str
-    changes: tuple[Came, ...]
+    changes: tuple[ReceivedChange, ...]
 
 
-def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch_id: str) -> Opened:
-    """Open a batch.
+def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch_id: str) -> OpenedBatch:
+    """Load a batch.
 
     Raises
     ------
@@ -489,8 +488,8 @@ def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch
     counters = [item[0] for item in items]
     line = _batch_line(devices[tablet_id], row, ZoneInfo(hub.settings.time_zone))
     held = _held(session, hub, tablet_id, counters)
-    changes = tuple(_came(tablet_id, item, held.get(item[0])) for item in items)
-    return Opened(line, datetime.fromisoformat(row.sent_at), row.digest, changes)
+    changes = tuple(_received_change(tablet_id, item, held.get(item[0])) for item in items)
+    return OpenedBatch(line, datetime.fromisoformat(row.sent_at), row.digest, changes)
 
 
 def _held(session: Session, hub: AppContext, tablet_id: str, counters: Sequence[int]) -> dict[int, Any]:
@@ -512,9 +511,9 @@ def _held(session: Session, hub: AppContext, tablet_id: str, counters: Sequence[
     return {row.counter: row for row in rows}
 
 
-def _came(tablet_id: str, item: Sequence[Any], row: Any) -> Came:
+def _received_change(tablet_id: str, item: Sequence[Any], row: Any) -> ReceivedChange:
     reasons = orjson.loads(row.reasons) if row is not None and row.reasons else []
-    return Came(
+    return ReceivedChange(
         item[0],
         item[1],
         _header(tablet_id, row) if row is not None else None,
@@ -527,7 +526,7 @@ def _came(tablet_id: str, item: Sequence[Any], row: Any) -> Came:
 
 
 def as_csv(found: Syncs) -> Iterator[str]:
-    """Write the lines as CSV, header first; no text is taken for a formula by a spreadsheet."""
+    """Write the lines as CSV, header first; safe for spreadsheets."""
     yield csv_line(COLUMNS)
     for line in found.lines:
         row = [
@@ -540,7 +539,7 @@ def as_csv(found: Syncs) -> Iterator[str]:
 
 
 def uploads_as_csv(found: ListedUploads) -> Iterator[str]:
-    """Write every upload as CSV, those that were taken first, then those that were refused, with the reason's code."""
+    """Write every upload as CSV: those taken, then those refused, with the reason's code."""
     yield csv_line(UPLOADS)
     for one in found.batches:
         row = [
@@ -572,7 +571,7 @@ def log_look(
     post_id: str | None = None,
     **details: Any,
 ) -> None:
-    """Log that a supervisor was shown, or took away, something: at the post concerned, else at the office."""
+    """Log that a supervisor was shown, or downloaded, something: at the post concerned, else at the office."""
     stream = audit.post_stream(post_id) if post_id else audit.OFFICE
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)
