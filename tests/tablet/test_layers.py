@@ -1,6 +1,6 @@
 """The layers of the tablet app (docs/tablet.md): a module imports from its own layer or from those below, never from above.
 
-Import statements are read as text; types named in comments do not count. `sw.js` and `browser.js` stand alone and import nothing.
+Import statements are read as text; types named in comments do not count. `sw.js` and `browser.js` stand alone.
 """
 
 import re
