@@ -20,11 +20,11 @@ export default [
       "no-template-curly-in-string": "error",
       "no-promise-executor-return": "error",
       "no-unreachable-loop": "error",
-      "require-atomic-updates": "off",
       "default-case-last": "error",
       "array-callback-return": "error",
       "no-restricted-properties": ["error", { property: "innerHTML" }, { property: "outerHTML" }],
     },
   },
+  { files: ["**/browser.js"], languageOptions: { ecmaVersion: 5, sourceType: "script" }, rules: { "no-var": "off" } },
   { files: ["**/sw.js"], languageOptions: { sourceType: "script", globals: globals.serviceworker } },
 ];

@@ -49,10 +49,17 @@ async function start(root) {
   const device = await Device.open();
   const app = new App(root, device, tables, new HttpClient("", counter(device)), APP);
   listen(app);
-  if (navigator.storage && navigator.storage.persist) device.persisted = await navigator.storage.persist();
   app.draw();
+  askToKeep(app).catch((error) => console.warn(error));
   keepUpToDate(() => app.renewable()).catch((error) => console.warn(error));
   if (device.isEnrolled) await wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app));
+}
+
+/** Ask the browser to keep what is stored. Firefox asks its user: the app does not wait for that. */
+async function askToKeep(app) {
+  if (!navigator.storage || !navigator.storage.persist) return;
+  app.device.persisted = await navigator.storage.persist();
+  app.tell();
 }
 
 function listen(app) {
@@ -66,16 +73,25 @@ function listen(app) {
   window.addEventListener("unhandledrejection", (event) => app.failed(event.reason));
 }
 
-const root = /** @type {HTMLElement} */ (document.getElementById("app"));
-if (await onlyWindow()) {
-  start(root).catch((error) => {
+async function run() {
+  const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+  if (!(await onlyWindow())) {
+    const words = "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.";
+    root.append(notice("look", h("p", {}, words)));
+    return;
+  }
+  try {
+    await start(root);
+  } catch (error) {
     console.error(error);
     const words =
       "Aplikasi tidak dapat dibuka. Tutup lalu buka lagi. / The app cannot open. Close it and open it again.";
     root.prepend(notice("bad", h("p", {}, words), h("p", { class: "fine" }, String(error))));
-  });
-} else {
-  root.append(
-    notice("look", h("p", {}, "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.")),
-  );
+  }
+}
+
+const unsupported = document.getElementById("unsupported");
+if (!unsupported || unsupported.hidden) {
+  if (unsupported) unsupported.remove(); // it runs: what fails from now on has its own words
+  run();
 }

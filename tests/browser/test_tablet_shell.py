@@ -89,9 +89,9 @@ def opened(context: BrowserContext) -> Page:
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait until something holds in the page, a few seconds at most."""
+    """Wait until something holds in the page, a minute at most."""
     loop = "while (!(await (CONDITION))) await new Promise((done) => setTimeout(done, 20));"
-    late = "new Promise((_, late) => setTimeout(() => late(new Error('too late')), 8000))"
+    late = "new Promise((_, late) => setTimeout(() => late(new Error('too late')), 60000))"
     looped = f"(async () => {{ {loop.replace('CONDITION', condition)} }})()"
     page.evaluate(f"Promise.race([{looped}, {late}])")
 

@@ -138,14 +138,20 @@ function firstCadre(app) {
   return { title: say("Kader pertama", "The first cadre"), body };
 }
 
-/** Say plainly when the browser would not promise to keep what is stored. @param {import("../app.js").App} app */
-export function persistence({ device }) {
-  if (device.persisted !== false) return null;
-  return notice(
+/** A warning, once the browser has refused to keep what is stored. @param {import("../app.js").App} app */
+export function persistence(app) {
+  const place = h("div", {});
+  const fill = () => refill(place, app.device.persisted === false ? notKept() : null);
+  fill();
+  app.watch(fill);
+  return place;
+}
+
+const notKept = () =>
+  notice(
     "look",
     say(
       "Peramban ini tidak berjanji menyimpan data bila memori penuh. Pasang aplikasi ke layar utama, dan simpan salinan tersegel setelah setiap posyandu.",
       "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
     ),
   );
-}
