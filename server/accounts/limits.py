@@ -55,7 +55,7 @@ def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, no
         select(RateLimit.count).where(
             RateLimit.district == hub.district,
             RateLimit.what == what,
-            RateLimit.place == hub.vault.digest(f"place/{what}", place),
+            RateLimit.source == hub.vault.digest(f"place/{what}", place),
             RateLimit.window_at == window,
         )
     ).scalar()
@@ -73,7 +73,7 @@ def note_failure(session: Session, hub: AppContext, what: str, place: str, now: 
     statement = make(table(RateLimit)).values(
         district=hub.district,
         what=what,
-        place=hub.vault.digest(f"place/{what}", place),
+        source=hub.vault.digest(f"place/{what}", place),
         window_at=_window(LIMITS[what], now),
         count=1,
     )
@@ -99,7 +99,7 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
     digest = hub.vault.digest(f"place/{what}", place)
     session.execute(
         delete(table(RateLimit)).where(
-            RateLimit.district == hub.district, RateLimit.what == what, RateLimit.place == digest
+            RateLimit.district == hub.district, RateLimit.what == what, RateLimit.source == digest
         )
     )
 

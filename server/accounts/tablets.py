@@ -133,8 +133,8 @@ def enrol_again(
     if new is None:
         if len(heirs) >= MAX_HEIRS:
             raise Problem("too-many-enrolments", tablet=old.id)
-        if old.split_at is None:
-            old.split_at = now
+        if old.closed_at is None:
+            old.closed_at = now
         new = _add_tablet(session, hub, old.post_id, old.name, jwk, request.app, now, replaces=old.id)
     return new, _last_common_counter(session, hub.district, old.id, request)
 
@@ -183,7 +183,7 @@ def _add_tablet(
         post_id=post_id,
         name=name,
         public_key=orjson.dumps(jwk).decode(),
-        taken=0,
+        last_counter=0,
         chain_hash="",
         enrolled_at=now,
         app=app,
@@ -207,7 +207,7 @@ def standing(session: Session, hub: AppContext, tablet_id: str) -> str:
         return "unknown"
     if tablet.revoked_at is not None:
         return "revoked"
-    return "active" if tablet.split_at is None else "replaced"
+    return "active" if tablet.closed_at is None else "replaced"
 
 
 def revoke_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: str, now: datetime) -> None:

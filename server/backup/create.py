@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -36,6 +37,7 @@ from server.backup.refusals import (
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import Vault
+from server.database import migrations
 from server.database.engine import Database
 from server.database.models import Base, Installation
 
@@ -267,9 +269,12 @@ def _first(connection: sqlite3.Connection, query: str, there: bool) -> str | Non
 
 
 def _ordered(there: Iterable[str]) -> list[str]:
-    """Sort those of some tables that are ours so that each comes after those that it refers to."""
+    """Sort those of some tables that are ours, by today's name or a former one: each comes after those that it refers to."""
+    known = chain.from_iterable(
+        (one.name, migrations.FORMER_NAMES.get(one.name, one.name)) for one in Base.metadata.sorted_tables
+    )
     names = set(there)
-    return [one.name for one in Base.metadata.sorted_tables if one.name in names]
+    return [name for name in dict.fromkeys(known) if name in names]
 
 
 def _read(path: Path, tell: Callable[[int], None]) -> Iterator[bytes]:

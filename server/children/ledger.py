@@ -369,7 +369,7 @@ def follow_up_row(district: str, subject: Subject, state: RecordState, position:
         "assigned_to": task.get("assigned_to"),
         "course": task.get("course"),
         "week": task.get("week"),
-        "resulted": int("result" in state.registers),
+        "has_result": int("result" in state.registers),
         "done_on": date.fromisoformat(done_on) if done_on else None,
         "outcome": result.get("outcome"),
         "covers": orjson.dumps(sorted(covers)).decode() if covers else None,

@@ -35,7 +35,7 @@ TAKE: Final = "take"
 
 
 COLUMNS: Final = (
-    *("child_id", "post_id", "born_on", "urgency", "red_flags", "place"),
+    *("child_id", "post_id", "born_on", "urgency", "red_flags", "sort_key"),
     *("rules", "status", "assigned_to", "due_on"),
 )
 
@@ -65,7 +65,7 @@ class FollowUpFacts(NamedTuple):
     action: str | None
     due_on: date | None
     assigned_to: str | None
-    resulted: int
+    has_result: int
     covers: str | None
 
 
@@ -127,7 +127,7 @@ def _row(flags: Sequence[Raised], work: Iterable[FollowUpFacts]) -> tuple[Any, .
     """Return a person's columns from `urgency` on; None without a flag and without an open task."""
     open_, covered = [], set()
     for facts in work:
-        if not facts.resulted:
+        if not facts.has_result:
             open_.append(facts)
         elif facts.action == TAKE and facts.covers:
             covered |= set(orjson.loads(facts.covers))
@@ -142,7 +142,7 @@ def _row(flags: Sequence[Raised], work: Iterable[FollowUpFacts]) -> tuple[Any, .
     return (
         rules.urgency,
         rules.reds,
-        place(flags),
+        sort_key(flags),
         rules.text,
         WAITING if tasks else TAKEN if open_ else CLOSED if seen else NEW,
         next(reversed(takes or charge), None),
@@ -183,7 +183,7 @@ def _rules_of(flags: Iterable[Raised]) -> RuleSummary:
     return _rules(tuple([flag.rule for flag in flags]))
 
 
-def place(flags: Sequence[Raised]) -> float:
+def sort_key(flags: Sequence[Raised]) -> float:
     """Return a person's sort key in the queue; the lowest comes first.
 
     Ordered by urgency, then number of red flags, then most serious rule, then distance of the worst score from the median

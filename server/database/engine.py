@@ -70,7 +70,7 @@ FEWEST_COPIED = 20
 CONNECT_SECONDS = 10
 """Time limit for connecting, so that `/readyz` can report a database host that does not answer."""
 
-UNLOGGED = re.compile(r"\s*UPDATE sign_in SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
+UNLOGGED = re.compile(r"\s*UPDATE session SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
 """The only write that needs no audit entry: when a session was last used, which decides when an idle session ends. Its
 entries, one for each minute of reading, would hide what people did."""
 

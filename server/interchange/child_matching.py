@@ -353,13 +353,13 @@ def _by_nik(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str,
         return {}
     c = table(NikIndex).c
     rows = session.execute(
-        select(c.blind, c.child_id)
-        .where(c.blind.in_(list(blinds)), c.district == hub.district)
+        select(c.blind_index, c.child_id)
+        .where(c.blind_index.in_(list(blinds)), c.district == hub.district)
         .order_by(c.child_id)
     )
     found: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(blinds[row.blind], []).append(row.child_id)
+        found.setdefault(blinds[row.blind_index], []).append(row.child_id)
     return found
 
 

@@ -299,7 +299,7 @@ def _helps(
     """
     f = table(FollowUp).c
     query = select(
-        cast(f.child_id, Text()), cast(f.task, Text()), f.action, f.due_on, f.resulted, f.done_on, f.outcome
+        cast(f.child_id, Text()), cast(f.task, Text()), f.action, f.due_on, f.has_result, f.done_on, f.outcome
     ).where(f.district == bindparam("district"), f.child_id.in_(_ids()), ~f.removed, f.action.is_not(None))
     found: list[tuple[int, date, date, int]] = []
     # the end of the month, because figures change with the records and the month, not with every day

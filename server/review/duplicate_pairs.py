@@ -221,10 +221,10 @@ def _side(hub: AppContext, scope: Scope, row: Any) -> Side:
 def _other_districts(session: Session, hub: AppContext, child_ids: tuple[str, str]) -> int:
     """Count the children of other districts with a NIK of one of these. Nothing else about them may be shown here."""
     own, elsewhere = aliased(NikIndex), aliased(NikIndex)
-    niks = select(own.blind).where(own.district == hub.district, own.child_id.in_(child_ids))
+    niks = select(own.blind_index).where(own.district == hub.district, own.child_id.in_(child_ids))
     child = elsewhere.district + "/" + cast(elsewhere.child_id, Text())
     query = select(func.count(child.distinct())).where(
-        elsewhere.blind.in_(niks), elsewhere.district != hub.district
+        elsewhere.blind_index.in_(niks), elsewhere.district != hub.district
     )
     return session.scalar(query) or 0
 

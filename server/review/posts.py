@@ -179,7 +179,7 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
         .group_by(Attention.post_id, Attention.urgency)
     ):
         flagged.setdefault(row.post_id, {})[row.urgency] = row.children
-    active = Tablet.revoked_at.is_(None) & Tablet.split_at.is_(None)
+    active = Tablet.revoked_at.is_(None) & Tablet.closed_at.is_(None)
     tablets = {
         row.post_id: row
         for row in session.execute(
@@ -325,7 +325,7 @@ def roster(session: Session, hub: AppContext, scope: Scope, post_id: str, day: d
             Child.wrapped_key,
             Child.key_version,
             Attention.urgency,
-            Attention.place,
+            Attention.sort_key,
         )
         .outerjoin(Attention, and_(Attention.district == Child.district, Attention.child_id == Child.id))
         .where(
@@ -355,7 +355,7 @@ def roster(session: Session, hub: AppContext, scope: Scope, post_id: str, day: d
         )
         listed.append((row, child))
     flagged = [(row, child) for row, child in listed if child.urgency is not None]
-    flagged.sort(key=lambda pair: (pair[0].place, _by_name(pair[1])))
+    flagged.sort(key=lambda pair: (pair[0].sort_key, _by_name(pair[1])))
     others = sorted((child for _, child in listed if child.urgency is None), key=_by_name)
     return Roster(place, day, tuple(child for _, child in flagged), tuple(others))
 

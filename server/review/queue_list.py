@@ -1,7 +1,7 @@
 """The review queue, as a page with counts and as plain rows: people with a flag, or with open follow-ups.
 
 Rules kept here:
-- Ordered by `attention.place`: urgency, number of red flags, gravest flag, distance of the worst score from the median.
+- Ordered by `attention.sort_key`: urgency, number of red flags, gravest flag, distance of the worst score from the median.
   Within a page, equal rows are ordered by post and name; across pages their order is fixed but not by name, because names
   are encrypted.
 - The number of statements does not depend on the number of children, and only the names of the shown page are decrypted.
@@ -335,7 +335,7 @@ def _page(
         for row in found
     ]
     # the database cannot sort by an encrypted name, so ties are sorted here, within the page
-    place = {row.child_id: row.place for row in found}
+    place = {row.child_id: row.sort_key for row in found}
     return tuple(sorted(rows, key=lambda row: (place[row.child_id], row.post_name, row.name or "~")))
 
 
@@ -346,7 +346,7 @@ def _in_order(hub: AppContext, scope: Scope, chosen: Filter, today: date) -> Sel
             Attention.post_id,
             Attention.urgency,
             Attention.red_flags,
-            Attention.place,
+            Attention.sort_key,
             Attention.status,
             Attention.assigned_to,
             Attention.due_on,
@@ -360,7 +360,7 @@ def _in_order(hub: AppContext, scope: Scope, chosen: Filter, today: date) -> Sel
         .join(HealthPost, and_(HealthPost.district == hub.district, HealthPost.id == Attention.post_id))
         .join(Child, and_(Child.district == hub.district, Child.id == Attention.child_id))
         .where(*_conditions(hub, scope, chosen, today))
-        .order_by(Attention.place, Attention.child_id)
+        .order_by(Attention.sort_key, Attention.child_id)
     )
 
 

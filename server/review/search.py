@@ -74,7 +74,7 @@ def search(
     digits = "".join(words.split())
     if digits.isascii() and digits.isdigit() and len(digits) == NIK_DIGITS:
         has = select(NikIndex.child_id).where(
-            NikIndex.blind == hub.vault.blind_index(digits), NikIndex.district == hub.district
+            NikIndex.blind_index == hub.vault.blind_index(digits), NikIndex.district == hub.district
         )
         rows = session.execute(query.where(Child.id.in_(has)).limit(MOST_FOUND)).all()
         return Search(

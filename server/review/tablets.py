@@ -193,11 +193,11 @@ def tablets(
             row.enrolled_at,
             row.last_sync_at,
             row.clock_offset_ms,
-            row.taken,
-            max(row.head_counter, row.taken),
+            row.last_counter,
+            max(row.head_counter, row.last_counter),
             waiting.get(row.id, 0),
             row.replaces,
-            row.split_at,
+            row.closed_at,
             row.revoked_at,
             warnings.get(row.id, {}) if row.revoked_at is None else {},
         )
@@ -207,7 +207,7 @@ def tablets(
 
 _COLUMNS: Final = (
     *("id", "name", "post_id", "app", "enrolled_at", "last_sync_at", "clock_offset_ms"),
-    *("taken", "head_counter", "replaces", "split_at", "revoked_at"),
+    *("last_counter", "head_counter", "replaces", "closed_at", "revoked_at"),
 )
 
 

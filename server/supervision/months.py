@@ -173,7 +173,7 @@ class _States:
         days = connection.execute(
             select(
                 *(TabletDay.tablet_id, func.count(), func.sum(TabletDay.measured)),
-                func.max(TabletDay.told_at),
+                func.max(TabletDay.reported_at),
             )
             .where(TabletDay.district == district, TabletDay.measured_on.between(first, last))
             .group_by(TabletDay.tablet_id)
@@ -196,15 +196,15 @@ class _States:
         rows = connection.execute(
             select(
                 *(Tablet.id, Tablet.post_id, Tablet.replaces, Tablet.last_sync_at, Tablet.head_counter),
-                *(Tablet.taken, Tablet.chain_hash, Tablet.revoked_at, Tablet.split_at),
+                *(Tablet.last_counter, Tablet.chain_hash, Tablet.revoked_at, Tablet.closed_at),
             )
             .where(Tablet.district == district)
             .order_by(Tablet.id)
         ).all()
         heard = {row.replaces for row in rows if row.last_sync_at is not None or row.head_counter}
         for row in rows:
-            chain = row.id, row.head_counter, row.taken, row.chain_hash, row.id in heard
-            closed = row.revoked_at is not None, row.split_at is not None
+            chain = row.id, row.head_counter, row.last_counter, row.chain_hash, row.id in heard
+            closed = row.revoked_at is not None, row.closed_at is not None
             self._tablets.setdefault(row.post_id, []).append((*chain, *closed, facts.get(row.id, ())))
 
     def of(self, post_id: str, others: Iterable[str]) -> str:

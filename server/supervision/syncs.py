@@ -228,7 +228,7 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
     rows = session.execute(
         select(
             *(Tablet.id, Tablet.name, Tablet.post_id, HealthPost.name.label("post_name"), Tablet.replaces),
-            *(Tablet.head_counter, Tablet.taken, Tablet.revoked_at, Tablet.last_sync_at),
+            *(Tablet.head_counter, Tablet.last_counter, Tablet.revoked_at, Tablet.last_sync_at),
         )
         .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
         .where(Tablet.district == hub.district, posts_within(hub, scope))
@@ -236,9 +236,16 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
     replaced = {row.replaces for row in rows if row.last_sync_at is not None or row.head_counter}
     devices = {}
     for row in rows:
-        missing = 0 if row.id in replaced else max(0, row.head_counter - row.taken)
+        missing = 0 if row.id in replaced else max(0, row.head_counter - row.last_counter)
         devices[row.id] = _Device(
-            *(row.id, row.name, row.post_id, row.post_name, missing, row.taken + 1 if missing else None),
+            *(
+                row.id,
+                row.name,
+                row.post_id,
+                row.post_name,
+                missing,
+                row.last_counter + 1 if missing else None,
+            ),
             since.get(row.id, "") if row.revoked_at is None else "",
         )
     return devices

@@ -320,7 +320,7 @@ def _by_nik(session: Session, district: str, loaded: LoadedRecords, own: Iterabl
         return set()
     c = table(NikIndex).c
     rows = session.execute(
-        select(c.blind, c.child_id).where(c.blind.in_(list(holders)), c.district == district)
+        select(c.blind_index, c.child_id).where(c.blind_index.in_(list(holders)), c.district == district)
     )
     all_holders = {blind: set(ids) for blind, ids in holders.items()}
     for blind, child_id in rows:

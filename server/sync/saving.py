@@ -215,6 +215,6 @@ def _index_niks(
         present = {nik for s in loaded.states[child_id].registers["nik"] if (nik := s.value.get("nik"))}
         for niks, rows in ((ever - present, gone), (present, held)):
             blinds = sorted(map(hub.vault.blind_index, niks))
-            rows += [{"blind": b, "district": hub.district, "child_id": child_id} for b in blinds]
+            rows += [{"blind_index": b, "district": hub.district, "child_id": child_id} for b in blinds]
     writes.remove(table(NikIndex), gone)
     writes.upsert(table(NikIndex), held)

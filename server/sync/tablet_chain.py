@@ -25,14 +25,14 @@ class TabletFacts(NamedTuple):
     id: str
     post_id: str
     public_key: str
-    taken: int
+    last_counter: int
     chain_hash: str
     revoked_at: datetime | None
     head_counter: int
     token: str
     token_before: str
     token_batch: str | None
-    split_at: datetime | None
+    closed_at: datetime | None
     enrolled_at: datetime
     last_sync_at: datetime | None
     clock_offset_ms: int | None
@@ -41,8 +41,8 @@ class TabletFacts(NamedTuple):
     @property
     def basis(self) -> tuple[Any, ...]:
         """What the plan of an upload is made from."""
-        closed = self.revoked_at is not None, self.split_at is not None
-        return self.taken, self.chain_hash, self.token, closed, self.incarnation
+        closed = self.revoked_at is not None, self.closed_at is not None
+        return self.last_counter, self.chain_hash, self.token, closed, self.incarnation
 
     def owns(self, batch: Json) -> bool:
         """Say whether a batch brings the token handed out last, or is the batch that got it, sent again without an answer.
@@ -99,7 +99,7 @@ def held_again(
     session: Session, district: str, tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival]
 ) -> Mapping[int, Any]:
     """Return what is held of the changes that a batch repeats, and of the one before them, by counter."""
-    if not arrivals or batch["first"] > tablet.taken:
+    if not arrivals or batch["first"] > tablet.last_counter:
         return {}
     c = table(ChangeRow).c
     low, high = batch["first"] - 1, arrivals[-1].link.dot.counter
@@ -121,18 +121,18 @@ def continuity(
     held : as `held_again` returns it
     """
     head_counter, head_tag = batch["head"]
-    if tablet.split_at is not None:
+    if tablet.closed_at is not None:
         return ReceiptStatus.NEW_EPOCH_REQUIRED
-    if not batch["carried"] and (head_counter < tablet.taken or not tablet.owns(batch)):
+    if not batch["carried"] and (head_counter < tablet.last_counter or not tablet.owns(batch)):
         return ReceiptStatus.NEW_EPOCH_REQUIRED
-    if head_counter == tablet.taken and head_tag != tablet.chain_hash[:TAG_LENGTH]:
+    if head_counter == tablet.last_counter and head_tag != tablet.chain_hash[:TAG_LENGTH]:
         return ReceiptStatus.NEW_EPOCH_REQUIRED
-    if batch["first"] > tablet.taken + 1:
+    if batch["first"] > tablet.last_counter + 1:
         return ReceiptStatus.GAP
     if not arrivals:
         return ReceiptStatus.ACCEPTED
-    extends = batch["first"] == tablet.taken + 1 and batch["previous"] == tablet.chain_hash
-    repeats = batch["first"] <= tablet.taken and _repeats(batch, arrivals, held)
+    extends = batch["first"] == tablet.last_counter + 1 and batch["previous"] == tablet.chain_hash
+    repeats = batch["first"] <= tablet.last_counter and _repeats(batch, arrivals, held)
     return ReceiptStatus.ACCEPTED if extends or repeats else ReceiptStatus.NEW_EPOCH_REQUIRED
 
 

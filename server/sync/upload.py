@@ -291,7 +291,7 @@ def _accepted(
 ) -> UploadPlan:
     """Plan a batch that continues the tablet's chain; `held` is what it repeats."""
     batch, offset_ms = upload.batch, upload.offset_ms(tablet)
-    repeated = max(tablet.taken + 1 - batch["first"], 0)
+    repeated = max(tablet.last_counter + 1 - batch["first"], 0)
     new = _examined(hub, upload.arrivals[repeated:], tablet, offset_ms)
     changes = plan_changes(
         session,
@@ -307,7 +307,7 @@ def _accepted(
     items += [
         Item(one.link.dot.counter, one.outcome, [r.wire() for r in one.reasons]) for one in changes.judged
     ]
-    wanted = max(batch["first"] + len(upload.arrivals), tablet.taken + 1)
+    wanted = max(batch["first"] + len(upload.arrivals), tablet.last_counter + 1)
     receipt = IssuedReceipt.of(Receipt(batch["batch"], ReceiptStatus.ACCEPTED, wanted, tuple(items)))
     newest, token = new[-1].link if new else None, tablet.next_token(batch)
     _save_tablet(changes.writes, hub, tablet, upload, newest, token, offset_ms)
@@ -339,12 +339,12 @@ def _clock_days(hub: AppContext, arrival: Arrival, offset_ms: int) -> int:
 def _turned_back(hub: AppContext, tablet: TabletFacts, upload: Upload, status: ReceiptStatus) -> UploadPlan:
     """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but a log entry (and an alert)."""
     batch, changes = upload.batch, ChangePlan.empty()
-    receipt = IssuedReceipt.of(Receipt(batch["batch"], status, tablet.taken + 1))
+    receipt = IssuedReceipt.of(Receipt(batch["batch"], status, tablet.last_counter + 1))
     split = status is ReceiptStatus.NEW_EPOCH_REQUIRED
     token = "" if split else tablet.next_token(batch)
     key = {"district": hub.district, "id": tablet.id}
-    if split and tablet.split_at is None:
-        changes.writes.set(table(Tablet), key, {"split_at": upload.now})
+    if split and tablet.closed_at is None:
+        changes.writes.set(table(Tablet), key, {"closed_at": upload.now})
     elif token != tablet.token:
         changes.writes.set(table(Tablet), key, tablet.token_columns(batch, token))
     if split:
@@ -353,7 +353,7 @@ def _turned_back(hub: AppContext, tablet: TabletFacts, upload: Upload, status: R
         "batch": batch["batch"],
         "first": batch["first"],
         "head": batch["head"][0],
-        "taken": tablet.taken,
+        "taken": tablet.last_counter,
     }
     entry = (audit.post_stream(tablet.post_id), f"batch.{status.value}", details)
     return UploadPlan(tablet, changes, receipt, token, [entry])
@@ -384,13 +384,13 @@ def _save_tablet(
                 "tablet_id": tablet.id,
                 "measured_on": date.fromisoformat(day),
                 "measured": count,
-                "told_at": upload.now,
+                "reported_at": upload.now,
             }
             for day, count in batch["tally"].items()
         ]
         writes.upsert(table(TabletDay), days)
     if newest:
-        columns |= {"taken": newest.dot.counter, "chain_hash": newest.hash}
+        columns |= {"last_counter": newest.dot.counter, "chain_hash": newest.hash}
     if columns:
         writes.set(table(Tablet), {"district": hub.district, "id": tablet.id}, columns)
 
@@ -436,7 +436,7 @@ def _save_clock_notice(
 def _save_split_notice(writes: Writes, hub: AppContext, tablet: TabletFacts, upload: Upload) -> None:
     """Raise a notice for a tablet that was restored or cloned. Its enrolment is closed: remove its clock notice."""
     batch = upload.batch
-    details = {"held": tablet.taken, "head": batch["head"][0], "first": batch["first"]}
+    details = {"held": tablet.last_counter, "head": batch["head"][0], "first": batch["first"]}
     row = {"kind": "tablet-cloned-or-restored", "subject": tablet.id, "raised_at": upload.now}
     row |= {"district": hub.district, "details": orjson.dumps(details).decode()}
     writes.upsert(table(Notice), [row])

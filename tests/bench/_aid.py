@@ -330,5 +330,5 @@ def _send(
         ],
     )
     writes.insert(table(ChangeRow), made)
-    told = {"taken": len(links), "head_counter": len(links), "chain_hash": links[-1].hash}
+    told = {"last_counter": len(links), "head_counter": len(links), "chain_hash": links[-1].hash}
     writes.set(table(Tablet), {"district": hub.district, "id": tablet}, told)

@@ -174,7 +174,7 @@ def _add_tablets(hub: AppContext, posts: Sequence[str], tablets: Sequence[str], 
             "post_id": post,
             "name": "Tablet 1",
             "public_key": key,
-            "taken": 0,
+            "last_counter": 0,
             "chain_hash": "",
             "enrolled_at": now - timedelta(days=400),
             "last_sync_at": now - timedelta(days=20 if quiet else 2),
@@ -277,7 +277,7 @@ def _add_children(
                 "tablet_id": tablet,
                 "measured_on": days[-1],
                 "measured": count,
-                "told_at": now,
+                "reported_at": now,
             }
         )
         place += count
@@ -290,7 +290,7 @@ def _add_children(
     for tablet, counter, previous, post, position in heads:
         writes.set(table(HealthPost), {"district": hub.district, "id": post}, {"head_position": position})
         if counter:
-            told = {"taken": counter, "head_counter": counter, "chain_hash": previous}
+            told = {"last_counter": counter, "head_counter": counter, "chain_hash": previous}
             writes.set(table(Tablet), {"district": hub.district, "id": tablet}, told)
     _write(hub, writes, now)
     return first

@@ -383,8 +383,8 @@ class District:
         held: dict[str, list[int]] = {}
         for row in self.rows(select(ChangeRow.actor, ChangeRow.counter).order_by(ChangeRow.counter)):
             held.setdefault(row.actor, []).append(row.counter)
-        for row in self.rows(text("SELECT id, taken FROM tablet")):
-            assert held.get(str(row.id), []) == list(range(1, row.taken + 1))
+        for row in self.rows(text("SELECT id, last_counter FROM tablet")):
+            assert held.get(str(row.id), []) == list(range(1, row.last_counter + 1))
 
     def settle(self, *tablets: "FakeTablet") -> None:
         """Let every tablet sync until nobody has news for anybody, then check that all agree."""

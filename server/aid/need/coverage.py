@@ -103,7 +103,7 @@ def _aid_columns(
         *(literal(date.min, CalendarDay()), literal(date.max, CalendarDay()), literal(0), literal(0)),
     ).where(
         # a literal, not a parameter: the partial index of open follow-ups needs it
-        *(rows_within(hub, area.scope, f), f.resulted == literal_column("0")),
+        *(rows_within(hub, area.scope, f), f.has_result == literal_column("0")),
         *(f.action == "pmt", ~f.removed),
     )
     names = given.selected_columns.keys()

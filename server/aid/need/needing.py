@@ -63,10 +63,10 @@ def _ids_in_need(
     loaded. Then children of families at risk without such a flag; of linked records, the first.
     """
     a = Attention
-    query = select(a.child_id, a.post_id, a.rules, a.place)
+    query = select(a.child_id, a.post_id, a.rules, a.sort_key)
     query = query.where(queue_within(hub, area.scope), a.urgency < NO_FLAG)
     names = ("child_id", "post_id", "rules")
-    flagged, posts_text, rules_text = column_texts(session, query, names, "place", "child_id")
+    flagged, posts_text, rules_text = column_texts(session, query, names, "sort_key", "child_id")
     ids, posts = fixed_width(flagged, ID), fixed_width(posts_text, ID)
     needs = np.fromiter(map(_need_of, split_texts(rules_text)), np.intp, len(ids))
     for rank, need in enumerate(NEEDS):

@@ -46,11 +46,11 @@ def children_by_nik(session: Session, hub: AppContext, niks: Iterable[str]) -> d
     found: dict[str, list[str]] = {}
     same_child = and_(Child.district == NikIndex.district, Child.id == NikIndex.child_id)
     query = (
-        select(NikIndex.blind, NikIndex.child_id)
+        select(NikIndex.blind_index, NikIndex.child_id)
         .join(Child, same_child)
         .where(
             NikIndex.district == hub.district,
-            NikIndex.blind.in_(list(blinds)),
+            NikIndex.blind_index.in_(list(blinds)),
             Child.restricted_at.is_(None),
         )
     )

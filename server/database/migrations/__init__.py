@@ -4,7 +4,7 @@ Hides Alembic. Each file of `versions/` is one revision; its name begins with th
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import create_engine, inspect, make_url, text
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HERE = Path(__file__).parent
+FORMER_NAMES: Final = {"rate_limit": "tries", "session": "sign_in", "post_exit": "departure"}
+"""What tables of today are called in databases of an earlier revision (before 0014)."""
 
 
 def _config(url: str) -> "Config":

@@ -42,7 +42,7 @@ from server.database.models.sync import (
     TabletDay,
 )
 
-CROSS_DISTRICT: Final = {"nik_index": "blind", "username": "name"}
+CROSS_DISTRICT: Final = {"nik_index": "blind_index", "username": "name"}
 """Tables that are distributed by a key of their own, and that key."""
 
 __all__ = [

@@ -74,7 +74,7 @@ class UserSession(Base):
     `agent`: the browser, in a few words. `passed_at`: when the second factor was passed; until then only its page is open.
     """
 
-    __tablename__ = "sign_in"
+    __tablename__ = "session"
     __table_args__ = table_args(refers_to("account", "account_id", to=("id",)))
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     token_digest: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -99,12 +99,12 @@ class SavedView(Base):
 
 
 class RateLimit(Base):
-    """Attempts of one kind from one source in a time window, over all workers; `place` is a digest of the source."""
+    """Attempts of one kind from one source in a time window, over all workers; `source` is a keyed digest of it."""
 
-    __tablename__ = "tries"
+    __tablename__ = "rate_limit"
     __table_args__ = table_args()
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     what: Mapped[str] = mapped_column(Text, primary_key=True)
-    place: Mapped[str] = mapped_column(Text, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
     window_at: Mapped[datetime] = mapped_column(Moment, primary_key=True)
     count: Mapped[int] = mapped_column(Integer)

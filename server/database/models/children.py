@@ -115,7 +115,7 @@ class NikIndex(Base):
     """Which children have which NIK, over all districts, by blind index."""
 
     __tablename__ = "nik_index"
-    blind: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    blind_index: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     child_id: Mapped[str] = mapped_column(Id, primary_key=True)
 

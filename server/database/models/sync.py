@@ -24,11 +24,11 @@ from server.database.models.columns import (
 class Tablet(Base):
     """One enrolment of one device.
 
-    - `taken`, `chain_hash`: the last counter held here without a gap, and the hash of the chain up to it.
-    - `head_counter`: the newest counter that the tablet has announced; what lies between `taken` and it is missing here.
+    - `last_counter`, `chain_hash`: the last counter held here without a gap, and the hash of the chain up to it.
+    - `head_counter`: the newest counter that the tablet has announced; those after `last_counter` are missing here.
     - `token` must come back with the next batch; `token_before` with a repetition of batch `token_batch`, whose answer
       handed out `token`.
-    - `split_at`: when this enrolment was closed, because two devices shared it or its own device was restored.
+    - `closed_at`: when this enrolment was closed, because two devices shared it or its own device was restored.
     - `replaces`: the closed enrolment that this one continues.
     """
 
@@ -39,7 +39,7 @@ class Tablet(Base):
     post_id: Mapped[str] = mapped_column(Id)
     name: Mapped[str] = mapped_column(Text)
     public_key: Mapped[str] = mapped_column(Text)
-    taken: Mapped[int] = mapped_column(Count, default=0)
+    last_counter: Mapped[int] = mapped_column(Count, default=0)
     chain_hash: Mapped[str] = mapped_column(Text, default="")
     enrolled_at: Mapped[datetime] = mapped_column(Moment)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -50,7 +50,7 @@ class Tablet(Base):
     token: Mapped[str] = mapped_column(Text, default="")
     token_before: Mapped[str] = mapped_column(Text, default="")
     token_batch: Mapped[str | None] = mapped_column(Id)
-    split_at: Mapped[datetime | None] = mapped_column(Moment)
+    closed_at: Mapped[datetime | None] = mapped_column(Moment)
     replaces: Mapped[str | None] = mapped_column(Id)
 
 
@@ -77,7 +77,7 @@ class TabletDay(Base):
     tablet_id: Mapped[str] = mapped_column(Id, primary_key=True)
     measured_on: Mapped[date] = mapped_column(CalendarDay, primary_key=True)
     measured: Mapped[int] = mapped_column(Integer)
-    told_at: Mapped[datetime] = mapped_column(Moment)
+    reported_at: Mapped[datetime] = mapped_column(Moment)
 
 
 class Batch(Base):
@@ -157,10 +157,10 @@ class QuarantineDecision(Base):
 class PostExit(Base):
     """A child that left a post: the post's pull stream tells its tablets."""
 
-    __tablename__ = "departure"
+    __tablename__ = "post_exit"
     __table_args__ = table_args(
         refers_to("health_post", "post_id", to=("id",)),
-        Index("ix_departure_stream", "district", "post_id", "position"),
+        Index("ix_post_exit_stream", "district", "post_id", "position"),
     )
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     post_id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -20,8 +20,10 @@ from sync_protocol import Dot, change_hash, content_digest, digest
 def check_ledger(context: CheckContext, findings: Findings) -> None:
     """Check every actor's chain of changes, and its end against what the tablet was acknowledged."""
     with context.reading() as session:
-        query = select(Tablet.id, Tablet.taken, Tablet.chain_hash).where(Tablet.district == context.district)
-        ends = {row.id: (row.taken, row.chain_hash) for row in session.execute(query)}
+        query = select(Tablet.id, Tablet.last_counter, Tablet.chain_hash).where(
+            Tablet.district == context.district
+        )
+        ends = {row.id: (row.last_counter, row.chain_hash) for row in session.execute(query)}
         heads = _count_changes if context.quick else _follow_chains
         for actor, taken, hash_ in heads(context, session, findings):
             end = ends.pop(actor, None)
@@ -148,7 +150,9 @@ def check_batches(context: CheckContext, findings: Findings) -> None:
     """Check that each receipt's items add up to its outcomes, and that its batch and changes exist."""
     with context.reading() as session:
         last_counters = dict(
-            session.execute(select(Tablet.id, Tablet.taken).where(Tablet.district == context.district)).all()
+            session.execute(
+                select(Tablet.id, Tablet.last_counter).where(Tablet.district == context.district)
+            ).all()
         )
         query = select(Batch.tablet_id, Batch.batch_id, Batch.receipt, Batch.outcomes)
         query = query.where(Batch.district == context.district).execution_options(yield_per=CHUNK)

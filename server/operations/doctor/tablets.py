@@ -49,13 +49,13 @@ def check_tablets(context: CheckContext, findings: Findings) -> None:
         findings.looked_at = session.execute(
             select(func.count()).select_from(Tablet).where(mine)
         ).scalar_one()
-        abandoned = select(Tablet.id, Tablet.split_at).where(
+        abandoned = select(Tablet.id, Tablet.closed_at).where(
             mine,
-            Tablet.split_at.is_not(None),
+            Tablet.closed_at.is_not(None),
             Tablet.revoked_at.is_(None),
             ~select(successor.id)
             .where(successor.district == Tablet.district, successor.replaces == Tablet.id)
             .exists(),
         )
         for row in session.execute(abandoned):
-            findings.add(f"{row.id}: closed {row.split_at.isoformat(timespec='minutes')}")
+            findings.add(f"{row.id}: closed {row.closed_at.isoformat(timespec='minutes')}")

@@ -107,7 +107,14 @@ def _tablet_lines(
     for row in rows:
         tally, highest = held.get(row.id, ({}, 0))
         counters, doubtful = count_changes(
-            *(row.head_counter, row.taken, tally, highest, receipts.get(row.id, {}), row.id in replaced)
+            *(
+                row.head_counter,
+                row.last_counter,
+                tally,
+                highest,
+                receipts.get(row.id, {}),
+                row.id in replaced,
+            )
         )
         yield TabletLine(
             row.id,
@@ -127,7 +134,7 @@ def _tablet_lines(
 def _enrolment_state(tablet: Tablet, replaced: bool) -> str:
     if tablet.revoked_at is not None:
         return "revoked"
-    if tablet.split_at is None:
+    if tablet.closed_at is None:
         return "active"
     return "replaced" if replaced else "closed"
 

@@ -44,7 +44,7 @@ def enrol(district: District, asked: Any) -> Tablet:
 
 def test_code_becomes_a_tablet_of_its_post(installed: District) -> None:
     tablet = enrol(installed, request(make_code(installed)))
-    assert (tablet.post_id, tablet.name, tablet.taken, tablet.chain_hash) == (
+    assert (tablet.post_id, tablet.name, tablet.last_counter, tablet.chain_hash) == (
         installed.posts[0],
         "Tablet 1",
         0,
@@ -263,7 +263,7 @@ def test_session_ends_when_it_is_ended(installed: District, end: Callable[..., N
     end(installed, token, person)
     assert who_is(installed, token) is None
     assert (who_is(installed, other) is not None) is bool(left)
-    assert installed.counts()["sign_in"] == left
+    assert installed.counts()["session"] == left
 
 
 def test_disabled_person_cannot_sign_in_again(installed: District) -> None:

@@ -15,8 +15,8 @@ from tests.server._district import DISTRICT, District, FakeTablet
 
 
 def split(district: District, tablet_id: str) -> bool:
-    (row,) = district.rows(select(Tablet.split_at).where(Tablet.id == tablet_id))
-    return row.split_at is not None
+    (row,) = district.rows(select(Tablet.closed_at).where(Tablet.id == tablet_id))
+    return row.closed_at is not None
 
 
 def status(tablet: FakeTablet) -> str:

@@ -346,7 +346,7 @@ def test_reset_takes_nothing_until_it_is_taken_up_and_then_everything(strict: Di
     assert last(strict) == "account.reset-offered"
     assert found(strict, before).stage == sessions.OPEN
     within(strict, people.take_up, token, OTHER, strict.clock.now)
-    assert strict.counts()["sign_in"] == 0
+    assert strict.counts()["session"] == 0
     assert strict.rows(select(RecoveryCode.code_digest)) == []
     assert sign_in(strict) is None
     again = sign_in(strict, OTHER)
@@ -432,7 +432,7 @@ def test_changed_password_ends_every_other_session(installed: District) -> None:
     add(installed)
     token, _ = sign_in(installed), sign_in(installed)
     assert change(installed, token, PASSWORD, OTHER) is True
-    assert installed.counts()["sign_in"] == 1
+    assert installed.counts()["session"] == 1
     assert found(installed, token).stage == sessions.OPEN
     assert sign_in(installed) is None
     assert sign_in(installed, OTHER) is not None
@@ -602,7 +602,7 @@ def test_new_app_ends_the_old_one_its_codes_and_other_sessions(on_sqlite: Distri
     sign_in(on_sqlite)
     on_sqlite.clock.advance(minutes=5)
     _, new, _ = set_up(on_sqlite, token)
-    assert on_sqlite.counts()["sign_in"] == 1
+    assert on_sqlite.counts()["session"] == 1
     on_sqlite.clock.advance(minutes=5)
     waiting = sign_in(on_sqlite)
     assert give(on_sqlite, waiting, old.at(on_sqlite.clock.now)) is None

@@ -87,7 +87,7 @@ def _throw(session: Any, dice: random.Random, child: str, posts: list[str], dono
         some = sorted(dice.sample(list(RULES), dice.randint(0, 3)))
         row = {
             **(key | {"post_id": post, "born_on": None, "red_flags": 0, "status": "new"}),
-            **{"urgency": dice.randint(1, 5), "place": round(dice.random() * 5, 1)},
+            **{"urgency": dice.randint(1, 5), "sort_key": round(dice.random() * 5, 1)},
             **{"rules": "".join(f" {rule}" for rule in some) + " ", "assigned_to": None, "due_on": None},
         }
         session.execute(insert(table(Attention)).values(row))
@@ -106,7 +106,7 @@ def _throw(session: Any, dice: random.Random, child: str, posts: list[str], dono
     if dice.random() < 0.15:
         row = {
             **(key | place | {"task": random_uuid(dice), "removed": dice.random() < 0.2}),
-            **{"action": dice.choice(("pmt", "remeasure")), "resulted": dice.randint(0, 1)},
+            **{"action": dice.choice(("pmt", "remeasure")), "has_result": dice.randint(0, 1)},
         }
         session.execute(insert(table(FollowUp)).values(row))
 
@@ -141,7 +141,7 @@ class Plain:
             if d.given_on and first <= d.given_on <= last and not refused:
                 self.value[village[children[d.child_id].post_id]] += d.value_rp or 0
         for f in _rows(district, FollowUp):
-            if f.child_id in here and f.action == "pmt" and not f.resulted and not f.removed:
+            if f.child_id in here and f.action == "pmt" and not f.has_result and not f.removed:
                 person = children[f.child_id].person_id
                 lasting.append((person, "food", "pmt", date.min, date.max, True, False))
         within = [one for one in lasting if not one[6] and one[3] <= last and one[4] >= first]
@@ -157,11 +157,11 @@ class Plain:
         }
         people: dict[str, tuple[Any, ...]] = {}
         flagged = [a for a in _rows(district, Attention) if a.child_id in here and a.urgency < 5]
-        for a in sorted(flagged, key=lambda a: (a.place, a.child_id)):
+        for a in sorted(flagged, key=lambda a: (a.sort_key, a.child_id)):
             needs = [need.NEED_OF[rule] for rule in a.rules.split() if rule in need.NEED_OF]
             if needs:
                 grave = min(needs, key=list(NEEDS).index)
-                people[a.child_id] = (list(NEEDS).index(grave), a.place, grave, village[a.post_id])
+                people[a.child_id] = (list(NEEDS).index(grave), a.sort_key, grave, village[a.post_id])
         for c in sorted(children.values(), key=lambda c: (c.person_id, c.id)):
             young = c.born_on is None or c.born_on > TODAY - timedelta(1826)
             if c.id in here and not c.removed and young and c.krs_until and c.krs_until >= TODAY:

@@ -440,7 +440,7 @@ def cut_changes(log: Log) -> Expected:
     given = {"actor": rows[0]["actor"], "left": left}
     log.do("DELETE FROM change WHERE actor = :actor AND counter > :left", **given)
     log.do(
-        "UPDATE tablet SET taken = :left, head_counter = :left, chain_hash = :hash WHERE id = :actor",
+        "UPDATE tablet SET last_counter = :left, head_counter = :left, chain_hash = :hash WHERE id = :actor",
         hash=rows[left - 1]["hash"] if left else "",
         **given,
     )

@@ -165,7 +165,7 @@ def test_bearer_of_a_nik_in_another_district_is_counted_and_not_shown(installed:
     hub = installed.hub
     with hub.database.transaction() as session:
         row = {
-            "blind": hub.vault.blind_index(NIK),
+            "blind_index": hub.vault.blind_index(NIK),
             "district": "64.03",
             "child_id": (stranger := installed.new_id()),
         }

@@ -69,7 +69,7 @@ def test_flagged_child_is_new(installed: District) -> None:
     assert (row.status, row.urgency, row.post_id) == (NEW, 1, installed.posts[0])
     assert (row.assigned_to, row.due_on) == (None, None)
     assert row.red_flags == len([rule for rule in installed.flags(child) if RULES[rule].urgency == 1])
-    assert 1_000_000 < row.place < 2_000_000
+    assert 1_000_000 < row.sort_key < 2_000_000
 
 
 def test_well_child_has_no_row(installed: District) -> None:
@@ -208,10 +208,10 @@ def test_open_work_without_a_flag_comes_last(installed: District) -> None:
     task = tablet.set_task(child, action="home_visit", due_on="2026-03-12")
     tablet.sync_until_quiet()
     row = installed.attention(child)
-    assert (row.urgency, row.red_flags, row.place, row.status) == (
+    assert (row.urgency, row.red_flags, row.sort_key, row.status) == (
         NO_FLAG,
         0,
-        review_queue.place([]),
+        review_queue.sort_key([]),
         WAITING,
     )
     tablet.set_result(child, task)
@@ -224,7 +224,7 @@ def test_oedema_goes_before_every_score(installed: District) -> None:
     tablet.measure(child, "2026-03-04", weight_g=9800, oedema="1")
     tablet.measure(child, oedema="1", weight_g=9900)
     tablet.sync_until_quiet()
-    assert installed.attention(child).place % 1 == pytest.approx(0.99)
+    assert installed.attention(child).sort_key % 1 == pytest.approx(0.99)
 
 
 # -- whose row it is ------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_row_is_there_exactly_when_there_is_something_to_see_or_to_do(
     flags: list[Raised], work: list[Any]
 ) -> None:
     row = review_queue._row(flags, work)
-    assert (row is not None) == bool(flags or any(not facts.resulted for facts in work))
+    assert (row is not None) == bool(flags or any(not facts.has_result for facts in work))
     if row is not None:
         named = dict(zip(review_queue.COLUMNS[3:], row, strict=True))
         assert named["status"] in review_queue.STATUSES

@@ -165,7 +165,7 @@ def test_upsert_updates_what_is_there(database: Database) -> None:
 
 
 def test_upsert_leaves_a_row_that_is_all_key(database: Database) -> None:
-    key = {"blind": b"x" * 16, "district": DISTRICT, "child_id": CHILD}
+    key = {"blind_index": b"x" * 16, "district": DISTRICT, "child_id": CHILD}
     for _ in range(2):
         with database.transaction() as session:
             upsert(session, table(NikIndex), [key])

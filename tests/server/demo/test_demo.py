@@ -260,7 +260,9 @@ def test_moved_child_is_measured_at_its_new_post(hub: AppContext) -> None:
 
 def test_one_nik_has_two_children_when_one_was_registered_twice(hub: AppContext) -> None:
     with hub.database.reading() as session:
-        counts = session.scalars(select(func.count()).select_from(NikIndex).group_by(NikIndex.blind)).all()
+        counts = session.scalars(
+            select(func.count()).select_from(NikIndex).group_by(NikIndex.blind_index)
+        ).all()
     assert sorted(counts)[-2:] == [1, 2]
 
 

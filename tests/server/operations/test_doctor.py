@@ -157,7 +157,7 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
         "/1: missing",
     ),
     "tablet that took more": (
-        "UPDATE tablet SET taken = taken + 1",
+        "UPDATE tablet SET last_counter = last_counter + 1",
         "ledger",
         "acknowledged",
     ),
@@ -190,7 +190,7 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
     ),
     "queue altered": ("UPDATE attention SET status = 'closed'", "assessments", "attention "),
     "closed tablet": (
-        "UPDATE tablet SET split_at = '2026-03-05T02:00:00.000000+00:00'",
+        "UPDATE tablet SET closed_at = '2026-03-05T02:00:00.000000+00:00'",
         "tablets",
         "closed 2026-03-05T",
     ),

@@ -96,13 +96,13 @@ def test_row_of_a_follow_up_has_what_the_queue_asks_for(installed: District) -> 
         child, action="pmt_week", due_on="2026-03-12", assigned_to="kader", course=child, week=2
     )
     tablet.sync_until_quiet()
-    assert (row(installed, task).resulted, row(installed, task).outcome) == (0, None)
+    assert (row(installed, task).has_result, row(installed, task).outcome) == (0, None)
     tablet.set_result(child, task, "finished", covers=["wasted/2026-03-05/cadre", "not_seen/0a"])
     tablet.sync_until_quiet()
     stored = row(installed, task)
     assert (stored.action, stored.week, stored.course, stored.assigned_to) == ("pmt_week", 2, child, "kader")
     assert (str(stored.due_on), str(stored.done_on)) == ("2026-03-12", "2026-03-05")
-    assert (stored.resulted, stored.outcome) == (1, "finished")
+    assert (stored.has_result, stored.outcome) == (1, "finished")
     assert stored.covers == '["not_seen/0a","wasted/2026-03-05/cadre"]'
 
 
@@ -118,7 +118,7 @@ def test_results_of_two_tablets_at_once_are_both_kept(installed: District) -> No
     assert (one.outcomes()[-1], two.outcomes()[-1]) == ("applied", "conflict")
     stored = row(installed, task)
     assert (stored.conflicts, stored.outcome, str(stored.done_on)) == ("result", None, "2026-03-05")
-    assert stored.resulted == 1
+    assert stored.has_result == 1
 
 
 def test_one_task_made_on_two_tablets_is_one_record(installed: District) -> None:
@@ -255,7 +255,7 @@ def test_invalid_result_is_set_aside_and_the_task_stays_open(installed: District
     tablet, child, task, case = set_aside(installed)
     assert tablet.reasons(3) == ["out-of-range"]
     assert (case.kind, case.child_id, case.record_id) == ("follow_up", child, follow_up_id(child, task))
-    assert row(installed, task).resulted == 0
+    assert row(installed, task).has_result == 0
     installed.settle(tablet)
 
 

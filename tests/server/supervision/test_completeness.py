@@ -304,7 +304,7 @@ def test_outcomes_add_up_when_everything_that_can_happen_has_happened(installed:
         "UPDATE batch SET outcomes = '{\"applied\": 3}'",
         "UPDATE change SET outcome = 'superseded' WHERE counter = 1",
         "DELETE FROM change WHERE counter = 2",
-        "UPDATE tablet SET taken = 3",
+        "UPDATE tablet SET last_counter = 3",
     ],
 )
 def test_tablet_does_not_add_up_when_receipts_or_ledger_were_altered(

@@ -134,7 +134,7 @@ def test_quarantined_change_counts_as_taken(installed: District) -> None:
     tablet.measure(child, weight_g=9000)
     tablet.sync_until_quiet()
     assert tablet.outcomes() == ["applied", "quarantined", "applied"]
-    assert installed.rows(select(Tablet.taken)) == [(3,)]
+    assert installed.rows(select(Tablet.last_counter)) == [(3,)]
 
 
 # -- restored and cloned devices --------------------------------------------------------------------
@@ -598,7 +598,7 @@ def test_nik_is_found_by_its_blind_index_until_it_is_taken_back(installed: Distr
     tablet = installed.tablet()
     child = tablet.register_child(None, nik={"nik": NIK})
     tablet.sync()
-    assert installed.rows(select(NikIndex.blind, NikIndex.child_id)) == [
+    assert installed.rows(select(NikIndex.blind_index, NikIndex.child_id)) == [
         (installed.hub.vault.blind_index(NIK), child)
     ]
     tablet.edit_child(child, nik={"nik": None})

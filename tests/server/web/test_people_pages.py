@@ -196,7 +196,7 @@ def test_visitor_is_led_to_sign_in_from_the_second_step(client: FlaskClient) -> 
 def test_signing_out_is_possible_before_the_second_step(clinic: Clinic, client: FlaskClient) -> None:
     sign_in(client, clinic.person())
     assert send(client, "/keluar", "/akun/faktor-kedua").status_code == 302
-    assert clinic.district.counts()["sign_in"] == 0
+    assert clinic.district.counts()["session"] == 0
 
 
 def test_new_phone_asks_for_the_password_again(clinic: Clinic, client: FlaskClient) -> None:

@@ -95,7 +95,7 @@ def _attention(sqlite: bool) -> None:
     ranks = " ".join(f"WHEN '{rule}' THEN {place}" for place, rule in enumerate(_RULES))
     worst = f"COALESCE(MAX(CASE WHEN f.rule = 'oedema' THEN 99.0 ELSE ABS({z}) END), 0.0)"
     reds = "SUM(CASE WHEN f.urgency = 1 THEN 1 ELSE 0 END)"
-    place = (  # as `review_queue.place`
+    place = (  # as `review_queue.sort_key`
         f"MIN(f.urgency) * 1000000.0 + (49 - {reds}) * 10000.0"
         f" + MIN(CASE f.rule {ranks} ELSE {len(_RULES)} END) * 100.0 + 99.99 - {worst}"
     )
