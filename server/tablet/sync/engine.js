@@ -33,6 +33,7 @@ export class Engine {
     this.running = null;
     this.timer = 0;
     this.stopped = false;
+    this.revoked = false; // an answer said so; one to a batch without changes does not
     /** @type {Status} */
     this.status = { phase: "idle", answered: 0, of: 0, problem: null, nextAt: 0 };
     this.listeners = new Set();
@@ -139,7 +140,8 @@ export class Engine {
     const { device } = tablet;
     await tablet.turn(() => device.note({ contact: contacted(answer), usage: device.facts.usage }));
     this.#tell({ answered: Math.max(this.status.of - this.#waiting(), 0) });
-    if (isRevoked(answer.receipt)) throw new Refused(403, { code: "tablet-revoked" });
+    this.revoked = this.revoked || isRevoked(answer.receipt);
+    if (this.revoked) throw new Refused(403, { code: "tablet-revoked" });
     if (event === "new_epoch_required") await this.#renew();
     const { facts } = tablet.replica;
     return (
