@@ -65,7 +65,6 @@ def test_wrong_pins_cost_time_and_a_reload_does_not_help(site: Site) -> None:
 def test_tablet_that_nobody_touches_locks_itself_and_keeps_the_draft(site: Site) -> None:
     with site.tablet("idle") as tablet:
         tablet.stop_clock()
-        tablet.page.reload()
         tablet.unlock()
         tablet.begin("Anak Contoh 1")
         tablet.type("9,1", "70,4")

@@ -109,8 +109,11 @@ def test_revoked_tablet_is_wiped_by_its_cadre_at_next_contact(site: Site) -> Non
         revoke(site, tablet)
         tablet.go("kirim")
         tablet.set_line(there=True)
-        tablet.page.get_by_role("button", name="Kirim sekarang").click()
-        tablet.page.get_by_role("button", name="Hapus data di tablet ini").click()
+        wipe = tablet.page.get_by_role("button", name="Hapus data di tablet ini")
+        expect(wipe).to_be_visible()
+        with tablet.page.expect_response("**/api/v1/sync"):
+            tablet.page.get_by_role("button", name="Kirim sekarang").click()
+        wipe.click()  # said still, though the second answer does not tell it again
         expect(tablet.page.get_by_text("dicabut oleh puskesmas")).to_be_visible()
         expect_forgotten(tablet)
         wait_until(lambda: set_aside(site) == before + 1, "what it had is there")

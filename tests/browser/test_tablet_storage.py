@@ -233,8 +233,7 @@ def test_old_pin_opens_nothing_when_a_cadre_got_a_new_one(tablet: Tablet) -> Non
 
 
 def test_tablet_locks_itself_and_gives_back_what_was_typed(tablet: Tablet) -> None:
-    tablet.page.clock.install()
-    tablet.page.reload()
+    tablet.stop_clock()
     tablet.unlock()
     tablet.expect_title("Hari ini")
     tablet.add_child(CHILD, "2026-01-05", boy=True, mother=MOTHER)

@@ -1,4 +1,4 @@
-// The server does not know this enrolment any more, or will not renew it by itself: a new code, and everything is sent anew.
+// A form for a new enrolment code, where the server does not know this enrolment or will not renew it. Everything is sent again.
 
 import { field, h, notice, refill } from "./dom.js";
 import { requestFailure, tidyCode } from "./enrol_code.js";

@@ -1,11 +1,11 @@
-// Before anybody has typed a PIN: a tablet that was revoked, or that nobody has brought to a line for long, hands over what is
-// sealed and forgets what can be read. Nothing that waits is lost by it: sealed letters can be read by the server alone.
+// Before a PIN is typed: a tablet that was revoked, or had no contact for too long, queues its sealed copy for the server and
+// wipes all readable data. Changes not yet sent are kept in that sealed copy.
 
 import { OWN_COPY, SEALED_BATCHES } from "../store/database.js";
 import { deliver } from "../sync/engine.js";
 import { sealedName, readFile } from "../sync/sealed.js";
 
-/** Put this tablet's own sealed copy among the letters that are delivered. @param {import("../store/database.js").Database} database */
+/** Queue this tablet's own sealed copy for delivery. @param {import("../store/database.js").Database} database */
 export async function queueOwnCopy(database) {
   const mine = await database.get(OWN_COPY, "mine");
   if (!mine) return;
@@ -33,7 +33,7 @@ export async function handOverAndWipe(app, why) {
   await device.wipe(why);
   app.tablet = null;
   app.draw();
-  await deliver(device.database, http).catch(() => {}); // at the next contact then: letters stay
+  await deliver(device.database, http).catch(() => {}); // sent at the next contact: sealed batches are kept
 }
 
 async function isRevoked(http, tablet) {

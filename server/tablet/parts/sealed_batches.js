@@ -1,4 +1,4 @@
-// Files with sealed letters or receipts, picked and handed out. Nobody on this tablet can read a letter; that is the point.
+// Files with sealed batches or receipts: opened, stored, sent and saved. This tablet cannot read a sealed batch.
 
 import { SEALED_BATCHES, readFile, sealedName } from "../sync/sealed.js";
 import { deliver } from "../sync/engine.js";
@@ -27,7 +27,7 @@ export async function handOut(name, text) {
   return true;
 }
 
-/** Take a file in: letters to deliver, receipts for this tablet. @param {import("../app.js").App} app */
+/** A field that opens files: sealed batches to deliver, receipts for this tablet. @param {import("../app.js").App} app */
 export function sealedFilePicker(app) {
   const input = h("input", {
     type: "file",
@@ -84,7 +84,7 @@ async function taken(app, text) {
   ];
 }
 
-/** Deliver what lies here, and say how it went. @param {import("../app.js").ConnectedApp} app */
+/** Send the stored sealed batches, and say how it went. @param {import("../app.js").ConnectedApp} app */
 export async function deliveredWords(app) {
   try {
     await deliver(app.device.database, app.http);

@@ -1,4 +1,4 @@
-// How a child stands, in a sign, a colour and a word: never in colour alone.
+// A child's status as a sign, a colour and a word; never by colour alone.
 
 import { advice } from "../growth/advice.js";
 import { say, message } from "../words/words.js";

@@ -1,4 +1,4 @@
-// Sealed copies: what was not sent yet, outside the browser's storage; and letters of other tablets, carried to a line.
+// Sealed copies of what was not sent, saved outside the browser's storage; and sealed batches of other tablets to deliver.
 
 import { h, notice, refill } from "../parts/dom.js";
 import { deliveredWords, handOut, sealedFilePicker } from "../parts/sealed_batches.js";

@@ -1,5 +1,4 @@
-// The scale, the board, the tape: what is read is typed, looked at while it is typed, and saved. Nothing is ever blocked but
-// what no record can hold.
+// The measuring form: values are checked while they are typed, and saved. Only values that no record can hold are refused.
 
 import { usualPosition, warnings } from "../growth/checks.js";
 import { MEASURES } from "../growth/slips.js";

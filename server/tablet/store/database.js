@@ -6,10 +6,10 @@ import { SEALED_BATCHES } from "../sync/sealed.js";
 const VERSION = 1;
 
 export { SEALED_BATCHES };
-/** What is typed or chosen and never synced. Installed tablets call the store so, and its rows are sealed under that name:
- * only an unlocked tablet could rename them. */
+/** Drafts: what is typed or chosen and never synced. Installed tablets call the store `desk`, and its rows are encrypted with
+ * that name as associated data, so a rename would need the PIN. */
 export const DRAFTS = "desk";
-/** This tablet's own sealed copy; the name is that of installed tablets. */
+/** This tablet's own sealed copy. Installed tablets call the store so. */
 export const OWN_COPY = "letters";
 /** The stores, each with keys of its own (see tablet.js for what lies in them). */
 export const STORES = ["facts", "log", "past", "held", "pending", OWN_COPY, SEALED_BATCHES, DRAFTS];

@@ -1,7 +1,7 @@
-// Sync: everything that waits goes up, everything that changed comes down, until both are quiet; again and again, patiently.
+// Sync: sends batches and takes answers until neither side has more, and tries again after a failure.
 //
-// Nothing here decides what a change means: the replica does. This file knows requests, repetition, and what to do when the
-// server says that this device must enrol again, was revoked, or that the app is too old.
+// What a change means is decided by the replica. This file knows requests, retries, and what to do when the server says that
+// this device must enrol again, was revoked, or that the app is too old.
 
 import { newKeys, publicKey } from "./chain.js";
 import { contacted } from "./contact.js";
@@ -33,6 +33,7 @@ export class Engine {
     this.running = null;
     this.timer = 0;
     this.stopped = false;
+    this.revoked = false; // an answer said so; one to a batch without changes does not
     /** @type {Status} */
     this.status = { phase: "idle", answered: 0, of: 0, problem: null, nextAt: 0 };
     this.listeners = new Set();
@@ -139,7 +140,8 @@ export class Engine {
     const { device } = tablet;
     await tablet.turn(() => device.note({ contact: contacted(answer), usage: device.facts.usage }));
     this.#tell({ answered: Math.max(this.status.of - this.#waiting(), 0) });
-    if (isRevoked(answer.receipt)) throw new Refused(403, { code: "tablet-revoked" });
+    this.revoked = this.revoked || isRevoked(answer.receipt);
+    if (this.revoked) throw new Refused(403, { code: "tablet-revoked" });
     if (event === "new_epoch_required") await this.#renew();
     const { facts } = tablet.replica;
     return (
@@ -185,10 +187,10 @@ export class Engine {
     });
   }
 
-  // -- letters ---------------------------------------------------------------------------------------
+  // -- sealed batches --------------------------------------------------------------------------------
 
-  /** What is not acknowledged, sealed: lines of a file that anybody may carry.
-   * @param {boolean} [expecting] keep the slips with which the receipts are opened
+  /** What is not acknowledged, as sealed batches: lines of a file that anybody may carry.
+   * @param {boolean} [expecting] keep the keys with which their receipts are opened
    * @returns {Promise<string>} "" when everything is acknowledged */
   async sealedBatches(expecting = false) {
     const { tablet } = this;
@@ -225,13 +227,13 @@ export class Engine {
     });
   }
 
-  /** Bring the letters of others that lie here to the server, and keep its receipts for them. */
+  /** Send the sealed batches of other tablets that are stored here, and store their receipts. */
   async deliver() {
     await deliver(this.tablet.device.database, this.http);
   }
 }
 
-/** Bring all letters that lie on a device to the server; needs no PIN, for nobody here can read them.
+/** Send all sealed batches stored on a device. Needs no PIN: only the server can read them.
  * @param {import("../store/database.js").Database} database @param {import("./http_client.js").HttpClient} http */
 export async function deliver(database, http) {
   const waiting = (await database.all(SEALED_BATCHES)).filter(([, { answer }]) => !answer);

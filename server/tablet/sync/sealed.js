@@ -1,11 +1,11 @@
-// Letters: batches sealed to the server (HPKE, RFC 9180; docs/carried.md), which anybody may carry and nobody else can read.
+// Sealed batches: encrypted for the server (HPKE, RFC 9180; docs/carried.md). Anybody may carry them, only the server reads them.
 
 import { base64url, gzip, joined, random, unbase64url, utf8 } from "./bytes.js";
 
 const KEM = joined(utf8("KEM"), [0, 0x10]);
 const SUITE = joined(utf8("HPKE"), [0, 0x10, 0, 1, 0, 1]);
 const P256 = { name: "ECDH", namedCurve: "P-256" };
-/** The store in which they lie on a tablet, any tablet's; the name is that of installed tablets. */
+/** The store of sealed batches to deliver, of this and other tablets. Installed tablets call it so; a rename would lose rows. */
 export const SEALED_BATCHES = "carried";
 const INFO = "posyandu-sync/sealed-batch/1";
 
@@ -40,7 +40,7 @@ async function encapsulated(publicKey) {
 const nameOf = async (enc, ciphertext) =>
   base64url(await crypto.subtle.digest("SHA-256", joined(enc, ciphertext))).slice(0, 22);
 
-/** @typedef {{name: string, reply: string, batch: string, first: number}} Slip what a letter's receipt is opened with */
+/** @typedef {{name: string, reply: string, batch: string, first: number}} Slip key to the receipt of a sealed batch */
 
 /** @param {{batch: object, signature: string}} envelope @param {{key: string, public_key: object}} sealing the server's
  * @returns {Promise<{letter: {sealed: object}, slip: Slip}>} */
@@ -55,7 +55,7 @@ export async function seal(envelope, sealing) {
   return { letter, slip: { name: await nameOf(enc, ciphertext), reply, batch, first } };
 }
 
-/** The name that a letter's receipt will bear. @param {{sealed: {enc: string, ciphertext: string}}} letter */
+/** The name by which a sealed batch and its receipt are matched. @param {{sealed: {enc: string, ciphertext: string}}} letter */
 export const sealedName = ({ sealed }) => nameOf(unbase64url(sealed.enc), unbase64url(sealed.ciphertext));
 
 /** @param {{sealed_receipt: {ciphertext: string}}} answer @param {Slip} slip
@@ -67,7 +67,7 @@ export async function openReceipt(answer, { name, reply }) {
   return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt(how, aes, sealed.slice(12))));
 }
 
-/** Read a file of letters or receipts, one JSON a line. @param {string} text
+/** Read a file of sealed batches or receipts, one JSON value a line. @param {string} text
  * @returns {{letters: Array<any>, receipts: Array<any>, spoiled: number}} */
 export function readFile(text) {
   /** @type {ReturnType<typeof readFile>} */
