@@ -126,7 +126,7 @@ def record(
             else NOTHING_SEEN
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Problem("request-malformed", reason="the context is not what the page gave") from error
+        raise Problem("request-malformed", reason="context must be sent back as it was shown") from error
     owners = set(session.scalars(_child_of(hub, delivery)))
     if owners and owners.isdisjoint(subject.group):
         raise Problem("record-unknown")
