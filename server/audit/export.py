@@ -24,7 +24,6 @@ VERSION: Final = 1
 KIND: Final = "posyandu-sync.log"
 EXPORT: Final = "export"
 """The name, in place of a stream's, under which damage of the file is reported; its numbers are lines."""
-LONGEST_LINE: Final = 64 << 20
 ENTRY: Final = ("stream", "number", "at", "actor", "action", "details", "hash")
 _SORTED: Final = orjson.OPT_SORT_KEYS
 _UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, ProtocolError)

@@ -352,7 +352,7 @@ class SimulatedTablet:
         if answer.status == 200 and _receipt(answer) != self.notebook.receipts[name]:
             raise PromiseBroken(f"batch {name[1]} got another receipt when it came again")
 
-    # -- what was set aside -------------------------------------------------------------------------
+    # -- quarantined changes -------------------------------------------------------------------------
 
     def _answer_refusals(self, items: Sequence[Item]) -> None:
         """Correct each quarantined change, once."""

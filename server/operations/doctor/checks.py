@@ -50,7 +50,7 @@ class Check:
         return self.problems == 0
 
     def words(self) -> tuple[str, str]:
-        """Give the text of the result, or the remedy, in Indonesian and in English."""
+        """Return the text of the result, or the remedy, in Indonesian and in English."""
         texts = WORDS[self.name].ok if self.is_ok else WORDS[self.name].problem
         indonesian, english = (sentence.format(count=f"{self.looked_at:,}") for sentence in texts)
         if self.remark:
@@ -122,7 +122,7 @@ class CheckContext:
 
 
 def chunks_of_children(context: CheckContext, what: str) -> Iterator[list[str]]:
-    """Give the ids of all children, CHUNK at a time; in a quick examination, of SAMPLE children."""
+    """Yield the ids of all children, CHUNK at a time; in a quick examination, of SAMPLE children."""
     limit = SAMPLE if context.quick else None
     with context.reading() as session:
         query = select(Child.id).where(Child.district == context.district).order_by(Child.id).limit(limit)

@@ -1,4 +1,4 @@
-"""What tablets read of posts: positions in each stream; and enrolments that nothing goes on from."""
+"""Positions in posts' streams, which tablets read by; and closed enrolments without a successor."""
 
 from typing import Any
 

@@ -253,7 +253,7 @@ def _records_by_day(
 
 
 def _earliest_arrival(first: date) -> datetime:
-    """Give a moment before which no measurement of a day can have arrived: dates in the future are refused."""
+    """Return a moment before which no measurement of a day can have arrived: dates in the future are refused."""
     return datetime.combine(first, time(), UTC) - timedelta(days=1)
 
 

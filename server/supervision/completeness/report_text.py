@@ -38,7 +38,7 @@ COLUMNS: Final = (
 
 
 def rows_of(report: CompletenessReport) -> Iterator[dict[str, Any]]:
-    """Give a report as rows of COLUMNS, from the district to days of a tablet; a column that does not apply is None."""
+    """Yield a report as rows of COLUMNS, from the district to days of a tablet; a column that does not apply is None."""
     yield _row("district", **_total_columns(report, report.posts))
     centres = {post.health_centre_id: post.health_centre for post in report.posts}
     for centre_id, name in centres.items():
@@ -89,7 +89,7 @@ def _day_columns(day: DayCounts) -> dict[str, Any]:
 
 
 def wire(report: CompletenessReport) -> dict[str, Any]:
-    """Give a report as one object for JSON, by health centre, post and tablet, with ids."""
+    """Return a report as one object for JSON, by health centre, post and tablet, with ids."""
 
     def days(found: Mapping[date, DayCounts]) -> list[dict[str, Any]]:
         return [{"day": day.isoformat(), **_day_columns(count)} for day, count in found.items()]
