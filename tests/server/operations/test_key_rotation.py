@@ -182,7 +182,8 @@ def test_a_killed_rotation_is_gone_on_with(district: District) -> None:
     tablet.sync_until_quiet()
     before = district.stored()
     program = (
-        "import os, signal, sys; from server.operations import key_rotation as rotation; rotation.CHUNK = 7; from server.cli import main\n"
+        "import os, signal, sys; from server.cli import main; from server.operations import key_rotation as rotation\n"
+        "rotation.CHUNK = 7\n"
         "was = rotation._children\n"
         "def few(*given):\n"
         "    count = was(*given)\n"
