@@ -31,15 +31,40 @@ spare_work()
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
-"""Rooms of browsers and real servers: what they run is counted in the tests of its own room."""
+"""Rooms of browsers and real servers: the lines that they run are counted in the tests of each package."""
+COUNTED_WHOLE = ("sync_protocol", "schemas", "server/growth")
+"""Rooms of the pure packages: every case counts, for their floor is 100 %."""
+FURTHER_CASE = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test with several cases run the first one on PostgreSQL, and all on SQLite, unless it is marked `every_case`.
+
+    The others reach the same statements with other values. What differs between the two databases (statements, locks,
+    upserts, letter case, backups, jobs, migrations) has tests of its own, or the marker.
+    """
+    seen: set[tuple[str, bool]] = set()
+    left_out = []
+    for item in items:
+        on_postgresql = _runs_on_postgresql(item)
+        function = item.nodeid.partition("[")[0], on_postgresql
+        item.stash[FURTHER_CASE] = function in seen
+        seen.add(function)
+        if on_postgresql and item.stash[FURTHER_CASE] and item.get_closest_marker("every_case") is None:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _runs_on_postgresql(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and "postgresql" in callspec.params.values()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count the lines that a test runs, unless it is of those rooms, is marked `uncounted`, or runs on SQLite as well.
-
-    Counting doubles the time of plain Python, and makes a page's test half as long again (27 November 2026).
-    """
+    """Count the lines that a test runs, or not: counting makes plain Python take half as long again (30 November 2026)."""
     counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
     if counting is None or not _is_uncounted(item):
         return (yield)
@@ -51,11 +76,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _is_uncounted(item: pytest.Item) -> bool:
-    callspec = getattr(item, "callspec", None)
+    """Say whether a test's lines are counted elsewhere: it is marked, runs on SQLite as well, or has had its first case."""
+    room = item.path.relative_to(item.config.rootpath / "tests").as_posix()
     return (
-        item.path.relative_to(item.config.rootpath).parts[1] in UNCOUNTED
+        room.startswith(UNCOUNTED)
         or item.get_closest_marker("uncounted") is not None
-        or (callspec is not None and "postgresql" in callspec.params.values())
+        or _runs_on_postgresql(item)
+        or (item.stash.get(FURTHER_CASE, False) and not room.startswith(COUNTED_WHOLE))
     )
 
 

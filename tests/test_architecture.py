@@ -5,16 +5,16 @@ library only, a single importer) is read from the syntax trees here. Every check
 planted breach.
 """
 
-import ast
 import configparser
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests._sources import imported
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("sync_protocol", "schemas", "server")
@@ -65,22 +65,13 @@ def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Yield the dotted name of every absolute import of a file, wherever in it."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module or ""
-
-
 def strangers(tree: Path) -> list[str]:
     """List the imports that ALLOWED does not allow."""
     return [
         f"{file.relative_to(tree)} imports {name}"
         for room, allowed in ALLOWED.items()
         for file in sorted((tree / room).rglob("*.py"))
-        for name in imports(file)
+        for name in sorted(imported(file.read_text("utf-8")))
         if name.split(".")[0] not in allowed | sys.stdlib_module_names
         and not (name + ".").startswith(room.replace("/", ".") + ".")
     ]
@@ -92,7 +83,7 @@ def trespassers(tree: Path) -> list[str]:
     return [
         f"{file.relative_to(tree)} imports {name}"
         for file in files
-        for name in imports(file)
+        for name in sorted(imported(file.read_text("utf-8")))
         if (home := SINGLE_IMPORTER.get(name.split(".")[0]))
         and not f"{file.relative_to(tree).with_suffix('').as_posix()}/".startswith(f"{home}/")
     ]

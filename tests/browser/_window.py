@@ -52,19 +52,18 @@ def served(district: District, app: Flask | None = None) -> Iterator[str]:
 
 @dataclass
 class Window:
-    """Somebody's window. `looks`: False where another window looks at the same pages, over another database."""
+    """Somebody's window."""
 
     page: Page
     pictures: Path
-    looks: bool = True
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
-    def opened(cls, browser: Browser, url: str, pictures: Path, *, looks: bool = True) -> Iterator["Window"]:
+    def opened(cls, browser: Browser, url: str, pictures: Path) -> Iterator["Window"]:
         """Open a window of its own cookies; afterwards nothing may stand in its console."""
         context = browser.new_context(base_url=url, viewport={"width": DESK, "height": HEIGHT})
-        window = cls(context.new_page(), pictures, looks)
+        window = cls(context.new_page(), pictures)
         window.page.on("console", window._note)
         window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
         yield window
@@ -89,8 +88,7 @@ class Window:
 
     def look(self, name: str) -> None:
         """Look at the page at both widths; the console must have been silent."""
-        if self.looks:
-            look_at(self.page, self.pictures / name, SIZES)
+        look_at(self.page, self.pictures / name, SIZES)
         assert self.complaints == []
 
 

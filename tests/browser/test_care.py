@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import Databases, District
 from tests.server.web._clinic import Clinic
 
@@ -38,10 +37,9 @@ class Desk:
         self.page.goto(f"/anak/{child_id}")
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+@pytest.fixture(scope="module")
+def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         district.clock.now = datetime.now(UTC)  # the server's own: what is due is due today
         today = district.hub.settings.today(district.clock.now)
         days = tuple((today - timedelta(days=30 * back + 1)).isoformat() for back in (3, 2, 1, 0))
@@ -53,7 +51,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
         first, second = clinic.person().username, clinic.person("staff", "district", "64.02").username
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as mine,
+            Window.opened(browser, url, pictures) as mine,
             Window.opened(browser, url, pictures) as other,
         ):
             mine.sign_in(first)

@@ -1,5 +1,5 @@
-"""A child's page in a real Chromium, over each kind of database: five seconds, zones and zoom, the NIK, what happened, and
-paper. Each view is looked at by axe, at a desk and on a phone, and kept as a picture, on one of the databases.
+"""A child's page in a real Chromium: five seconds, zones and zoom, the NIK, what happened, and
+paper. Each view is looked at by axe, at a desk and on a phone, and kept as a picture.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from sqlalchemy import text
 from server.review import Scope, follow_ups
 from server.sync import server_edits
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import Databases, District
 from tests.server.web._clinic import DAYS, Clinic
 
@@ -32,10 +31,9 @@ class Site:
     disputed: str
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+@pytest.fixture(scope="module")
+def site(sqlite_databases: Databases) -> Iterator[Site]:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         clinic = Clinic.opened(district)
         child = much_happened(clinic)
         disputed = clinic.disputed_child()
@@ -82,9 +80,8 @@ def window(site: Site, browser: Browser, pictures: Path) -> Iterator[Window]:
 
 
 def look(window: Window, site: Site, name: str) -> None:
-    """Look at a page, on one of the databases."""
-    if site.district.hub.database.is_sqlite:
-        window.look(name)
+    """Look at a page."""
+    window.look(name)
 
 
 def glance(page: Page) -> str:

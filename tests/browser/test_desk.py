@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from sync_protocol import measurement_id
 from tests.browser._window import PHONE, Window, served
-from tests.conftest import ENGINES
 from tests.server._district import Databases, District, FakeTablet, identity
 from tests.server.web._clinic import DAYS, Clinic
 
@@ -31,15 +30,13 @@ class Desk:
     rival: FakeTablet
     mine: Window
     other: Window
-    looks: bool
 
     @property
     def page(self) -> Page:
         return self.mine.page
 
     def look(self, name: str) -> None:
-        if self.looks:
-            self.mine.look(f"desk-{name}")
+        self.mine.look(f"desk-{name}")
 
     def sync(self) -> None:
         for tablet in (self.clinic.first, self.rival, self.clinic.first):
@@ -70,10 +67,9 @@ class Desk:
         return f"/kembar/{one}/{other}"
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+@pytest.fixture(scope="module")
+def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         clinic = Clinic.opened(district)
         rival = district.tablet(0, "Tablet D")
         first, second = clinic.person().username, clinic.person("staff", "district", "64.02").username
@@ -84,7 +80,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
         ):
             mine.sign_in(first)
             other.sign_in(second)
-            yield Desk(clinic, rival, mine, other, request.param == "sqlite")
+            yield Desk(clinic, rival, mine, other)
 
 
 def choose(page: Page, letter: str) -> None:

@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, expect
 
 from server import reports
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic
 
@@ -29,11 +28,10 @@ class Served:
     url: str
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def clinic(request: pytest.FixtureRequest) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def clinic(sqlite_databases: Databases) -> Iterator[Served]:
     """Serve a clinic whose children were measured for months and counted."""
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         clinic = Clinic.opened(district)
         for number in range(14):
             clinic.child(
@@ -50,9 +48,7 @@ def clinic(request: pytest.FixtureRequest) -> Iterator[Served]:
 
 @pytest.fixture
 def window(clinic: Served, browser: Browser, pictures: Path) -> Iterator[Window]:
-    with Window.opened(
-        browser, clinic.url, pictures, looks=clinic.clinic.district.hub.database.is_sqlite
-    ) as opened:
+    with Window.opened(browser, clinic.url, pictures) as opened:
         yield opened
 
 

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from server.interchange import import_chunks, uploads as files
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District
 from tests.server.interchange._files import html, row
 from tests.server.web._clinic import Clinic
@@ -47,17 +46,16 @@ class Desk:
         return self.window.page
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+@pytest.fixture(scope="module")
+def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         clinic = Clinic.opened(district)
         parents: dict[str, object] = {"mother": "Ibu Sini", "father": "Bapak Sini", "phone": None}
         clinic.child("Anak Mirip Contoh", parents=parents)
         username = clinic.person("staff", "district", DISTRICT).username
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+            Window.opened(browser, url, pictures) as window,
         ):
             window.sign_in(username)
             yield Desk(clinic, window)

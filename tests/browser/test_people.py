@@ -13,11 +13,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
 
 NEW = "perahu-di-teluk-biru"
 
@@ -33,17 +32,12 @@ class Office:
     windows: ExitStack
 
     def window(self) -> Window:
-        return self.windows.enter_context(
-            Window.opened(
-                self.browser, self.url, self.pictures, looks=self.clinic.district.hub.database.is_sqlite
-            )
-        )
+        return self.windows.enter_context(Window.opened(self.browser, self.url, self.pictures))
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def office(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Office]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False, second_factor=True) as district:
+@pytest.fixture(scope="module")
+def office(postgresql_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Office]:
+    with District.opened(postgresql_databases, cookie_secure=False, second_factor=True) as district:
         clinic = Clinic.opened(district)
         with served(district) as url, ExitStack() as windows:
             yield Office(clinic, url, browser, pictures, windows)

@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from server.crypto.vault import SigningKey
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import Databases, District
 from tests.server.web._posts import CHILDREN, Posyandu, open_posyandu
 
@@ -38,16 +37,15 @@ class Desk:
         self.window.look(name)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
     """Serve a posyandu that was measured today over real HTTP, and sign somebody of its health centre in."""
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+    with District.opened(sqlite_databases, cookie_secure=False) as district:
         posyandu = open_posyandu(district)
         username = posyandu.clinic.person().username
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+            Window.opened(browser, url, pictures) as window,
         ):
             window.sign_in(username)
             yield Desk(posyandu, url, window)

@@ -19,11 +19,10 @@ from server.database.models import AidActivity, Delivery
 from server.interchange.sheets.writer import write_xlsx
 from server.places import health_posts
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
 from tests.server.web._clinic import PASSWORD, Clinic
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
 
 OTHER = "64.02.06.1003"
 NAMES = ("Anak Satu Contoh", "Anak Dua Contoh", "Anak Tiga Contoh", "Anak Empat Contoh")
@@ -64,10 +63,9 @@ def sign_in(window: Window, username: str, path: str) -> None:
     page.goto(path)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def story(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Story]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district:
+@pytest.fixture(scope="module")
+def story(postgresql_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Story]:
+    with District.opened(postgresql_databases, cookie_secure=False) as district:
         district.clock.now = datetime.now(UTC)  # the server's own
         today = district.hub.settings.today(district.clock.now)
         clinic = Clinic.opened(district)
@@ -95,8 +93,8 @@ def story(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> I
         )
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as tpps,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as staff,
+            Window.opened(browser, url, pictures) as tpps,
+            Window.opened(browser, url, pictures) as staff,
         ):
             sign_in(tpps, users[0], "/bantuan")
             sign_in(staff, users[1], "/antrean")

@@ -12,13 +12,12 @@ from playwright.sync_api import Browser, expect
 from server import accounts
 from server.audit import checkpoints
 from tests.browser._window import Window, served
-from tests.conftest import ENGINES
-from tests.server._district import DISTRICT, District
+from tests.server._district import DISTRICT, Databases, District
 from tests.server._supervised import Supervised, supervised
 from tests.server.audit._intruder import tamper
 from tests.server.web._clinic import PASSWORD
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
 MARCH = "bulan=2026-03"
 
 
@@ -28,12 +27,10 @@ class Desk:
     window: Window
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def desk(postgresql_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
     """Serve a month to ask about, and sign the supervisor of the district in."""
-    with District.opened(
-        request.getfixturevalue(f"{request.param}_databases"), cookie_secure=False
-    ) as district:
+    with District.opened(postgresql_databases, cookie_secure=False) as district:
         month, hub, now = supervised(district), district.hub, district.clock.now
         with hub.database.transaction() as session:
             who = ("pengawas", "Pengawas Contoh", "supervisor", "district", DISTRICT, PASSWORD)
@@ -41,7 +38,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, pictures: Path) -> It
             checkpoints.make(session, hub, now, actor="operator")
         with (
             served(district) as url,
-            Window.opened(browser, url, pictures, looks=district.hub.database.is_sqlite) as window,
+            Window.opened(browser, url, pictures) as window,
         ):
             window.sign_in("pengawas")
             yield Desk(month, window)

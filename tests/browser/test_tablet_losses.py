@@ -9,18 +9,16 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser._tablets import Site
-from tests.conftest import ENGINES
 from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module")
 def site(
-    request: pytest.FixtureRequest, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
+    sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with Site.opened(databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
+    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
         yield opened
 
 

@@ -1,10 +1,10 @@
-"""A posyandu morning without a signal, in real Chromiums against a real server on each kind of database: one post, 60
+"""A posyandu morning without a signal, in real Chromiums against a real server on PostgreSQL: one post, 60
 children, two tablets, two cadres on one of them, a reload, a flat battery, one child on both scales. Then a line that is cut
 and slow, the question answered at the health centre, and in the end both tablets and the server hold the same, member by
 member.
 
 Twelve of the children are measured through the screens, the last by both tablets; `make soak` sets MORNING_CHILDREN=60, and
-all are. Every screen is looked at on one of the databases.
+all are. Every screen is looked at.
 """
 
 import os
@@ -20,14 +20,13 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser._tablets import Tablet, code_for, held
 from tests.browser._window import Window
-from tests.conftest import ENGINES
 from tests.faults._proxy import Planned
 from tests.faults._running import running, wait_until
 from tests.server._district import Databases, District
 from tests.server.web._clinic import Clinic, at
 from tests.server.web._posts import measured
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
 
 CHILDREN = 60
 LAST = CHILDREN - 1
@@ -51,9 +50,8 @@ class Post:
     today: date
 
     def look(self, tablet: Tablet, name: str) -> None:
-        """Look at a screen, on one of the databases."""
-        if self.district.hub.database.is_sqlite:
-            tablet.look(name)
+        """Look at a screen."""
+        tablet.look(name)
 
     def weight(self, number: int) -> str:
         """Give what the scale shows for a child that grows as it did, as it is typed."""
@@ -61,10 +59,9 @@ class Post:
         return f"{at('waz', 'MF'[number % 20 % 2], age, 0.3):.1f}".replace(".", ",")
 
 
-@pytest.fixture(params=ENGINES)
-def post(request: pytest.FixtureRequest, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Post]:
-    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
-    with District.opened(databases, cookie_secure=False) as district, ExitStack() as opened:
+@pytest.fixture
+def post(postgresql_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Post]:
+    with District.opened(postgresql_databases, cookie_secure=False) as district, ExitStack() as opened:
         district.clock.now = datetime.now(UTC) - timedelta(minutes=5)
         clinic = Clinic.opened(district)
         today = district.hub.settings.today(district.clock.now)

@@ -179,6 +179,7 @@ class Walk:
         visitors come in
     known : for a name of a parameter or member, a value that exists
     good : for a route ("POST /api/…"), JSON or form that is well formed, to be mutated
+    sharing : of several cases of an operation each visitor sends two in three
     """
 
     description: Mapping[str, Any]
@@ -188,6 +189,7 @@ class Walk:
     known: Mapping[str, str]
     good: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    sharing: bool = False
 
     def operations(self) -> list[Any]:
         """Give the operations, those that end sessions last."""
@@ -200,13 +202,20 @@ class Walk:
         for visitor in self.visitors:
             if not visitor.cookie:
                 visitor.come_in(self.door)
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            for case, rng in drawn(operation, mode, cases, number):
-                self._ask(operation, case, rng)
+        modes = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+        made = [one for mode in modes for one in drawn(operation, mode, cases, number)]
+        for turn, (case, rng) in enumerate(made):
+            self._ask(operation, case, rng, self._who_ask(turn, len(made)))
 
-    def _ask(self, operation: Any, case: Any, rng: random.Random) -> None:
+    def _who_ask(self, turn: int, of: int) -> list[Visitor]:
+        """Give who sends a case: all, or two thirds in turn, so that everybody sends one of any two."""
+        if not self.sharing or of == 1:
+            return list(self.visitors)
+        return [visitor for place, visitor in enumerate(self.visitors) if place % 3 != turn % 3]
+
+    def _ask(self, operation: Any, case: Any, rng: random.Random, visitors: Sequence[Visitor]) -> None:
         method, path, headers, body = self._made(operation, case, rng)
-        for visitor in self.visitors:
+        for visitor in visitors:
             sent = {**headers, **visitor.headers()}
             answer = self.line(method, path, sent, body)
             self._note(operation, visitor, answer, f"{method} {path} {headers} {(body or b'')[:600]!r}")

@@ -61,6 +61,7 @@ def tally(sqlite_databases: Databases) -> Tally:
             [*people, Visitor("visitor", None)],
             {**world.fill, "from": world.fill["post_id"], "to": world.fill["post_id"]},
             good_bodies(),
+            sharing=True,
         )
         for number, operation in enumerate(walk.operations()):
             walk.go(operation, CASES, number)

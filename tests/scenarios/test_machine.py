@@ -192,6 +192,7 @@ class TroubledPost(CalmPost):
 MACHINES: dict[str, type[CalmPost]] = {"calm": CalmPost, "troubled": TroubledPost}
 
 
+@pytest.mark.every_case
 @pytest.mark.uncounted
 @pytest.mark.parametrize("machine", MACHINES)
 def test_nothing_is_lost_whatever_happens(

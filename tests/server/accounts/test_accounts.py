@@ -253,6 +253,7 @@ def disable(district: District, token: str, person: accounts.Person) -> None:
         )
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("end", "left"), [(sign_out, 1), (disable, 0)])
 def test_session_ends_when_it_is_ended(installed: District, end: Callable[..., None], left: int) -> None:
     add(installed)

@@ -80,6 +80,7 @@ def attempt(opened: AbstractContextManager[Session], *steps: Callable[[Session],
             session.flush()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("write", WRITERS)
 def test_transaction_is_refused_when_nothing_was_logged(
     database: Database, write: Callable[[Session], None]
@@ -89,6 +90,7 @@ def test_transaction_is_refused_when_nothing_was_logged(
     assert results(database) == []
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("write", WRITERS)
 def test_reading_session_cannot_write(database: Database, write: Callable[[Session], None]) -> None:
     with pytest.raises(WriteWhileReading):
@@ -182,6 +184,7 @@ def test_remove_takes_the_named_rows_only(database: Database) -> None:
     assert results(database) == ["b"]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("write", [upsert, remove])
 def test_no_rows_need_no_log_entry(database: Database, write: Callable[..., None]) -> None:
     with database.transaction() as session:

@@ -361,7 +361,7 @@ def columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @given(children)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scalars_score_as_arrays_when_given_one_by_one(rows: list[dict[str, Any]]) -> None:
     together = zscores(**columns(rows))
     for index, row in enumerate(rows):
@@ -374,7 +374,7 @@ def test_scalars_score_as_arrays_when_given_one_by_one(rows: list[dict[str, Any]
 
 
 @given(children)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_score_has_a_reason_exactly_when_it_is_missing(rows: list[dict[str, Any]]) -> None:
     for _, indicator in indicators(zscores(**columns(rows))):
         missing = np.isnan(indicator.z)
@@ -402,7 +402,7 @@ def test_scores_follow_their_children_when_the_order_changes(rows: list[dict[str
     position=st.integers(0, 2),
     oedema=st.booleans(),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_scores_equal_plain_python_when_the_child_could_exist(**child: Any) -> None:
     found, plain = zscores(**child, indicators=PERMENKES), plain_zscores(**child)
     for name in PERMENKES:

@@ -90,6 +90,7 @@ CHILDREN = [
 ]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("form", ["xlsx", "csv"])
 def test_export_into_an_empty_district_is_equal(databases: Databases, form: str) -> None:
     with District.opened(databases) as one, District.opened(databases) as other:

@@ -197,6 +197,7 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("what", DAMAGES)
 def test_damage_is_found_when_it_is(at_work: District, what: str) -> None:
     statement, check, words = DAMAGES[what]
@@ -235,6 +236,7 @@ def test_flipped_byte_is_found(
     assert any(words in one for one in found[check]), found[check]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("what", ["change gone", "last change gone", "tablet that took more", "log altered"])
 def test_quick_look_finds_a_hole_too(at_work: District, what: str) -> None:
     statement, check, _ = DAMAGES[what]

@@ -229,6 +229,7 @@ FIRST = {"figures", "oversight", "sign-log", "silent-tablets", "unmeasured-child
 """Jobs that run at the start as well."""
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", AUDITED)
 def test_job_changes_nothing_but_the_log_when_it_runs_again(installed: District, name: str) -> None:
     tablet = installed.tablet()
@@ -242,6 +243,7 @@ def test_job_changes_nothing_but_the_log_when_it_runs_again(installed: District,
     assert [row[0].details for row in installed.rows(select(Notice))] == [row[0].details for row in found]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("name", AUDITED)
 def test_job_is_logged_with_its_result_when_it_ran(installed: District, name: str) -> None:
     result = run(installed, name)

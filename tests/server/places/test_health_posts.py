@@ -25,6 +25,7 @@ def test_installing_again_changes_nothing(installed: District) -> None:
     assert installed.counts() == before
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("wanted", [FIRST_POST, FIRST_POST.upper(), FIRST_POST.lower()])
 def test_post_is_found_by_name_whatever_its_letter_case(installed: District, wanted: str) -> None:
     with installed.hub.database.reading() as session:

@@ -313,6 +313,7 @@ def test_posts_with_records_in_conflict_are_counted(installed: District) -> None
         assert conflicts.posts(session, installed.hub, of_post(installed, 1)) == []
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(("removal", "removed"), [("keep", False), ("remove", True)])
 def test_contested_removal_is_decided(installed: District, removal: str, removed: bool) -> None:
     one, two, child, shown = removed_and_edited(installed)

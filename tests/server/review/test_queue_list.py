@@ -208,6 +208,7 @@ def test_filter_by_village_takes_the_posts_of_that_village(mixed: Clinic) -> Non
     assert see(mixed, village="64.02.06.1002").total == 0
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("born_on", "band"),
     [("2025-09-06", "0-5"), ("2025-09-05", "6-11"), ("2025-03-06", "6-11"), ("2025-03-05", "12-23")],
@@ -244,6 +245,7 @@ def test_the_district_is_seen_whole_only_by_its_own(mixed: Clinic) -> None:
     assert see(mixed, Scope("district", "64.03", True)).total == 0
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("kind", "code", "total"),
     [

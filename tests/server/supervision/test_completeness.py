@@ -298,6 +298,7 @@ def test_outcomes_add_up_when_everything_that_can_happen_has_happened(installed:
     assert (counters.received, counters.taken) == (4, 2)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     "altered",
     [

@@ -174,6 +174,7 @@ def wrong_head(tablet: FakeTablet) -> FakeTablet:
     return clone
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("happening", [other_hash, server_holds_more, wrong_previous, wrong_head])
 def test_new_epoch_is_required_when_a_device_was_restored_or_cloned(
     installed: District, happening: Callable[[FakeTablet], FakeTablet]

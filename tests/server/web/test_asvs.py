@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from server.accounts import Person, second_factor
 from server.accounts.tablets import CODE_ALPHABET
 from server.database.models import Account
-from tests._sources import imported, modules
+from tests._sources import dotted, imported, nodes, sources
 from tests.server._district import District
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -189,11 +189,8 @@ def test_recovery_codes_are_long_enough() -> None:
 @pytest.mark.uncounted
 def test_only_made_up_people_come_from_plain_chance() -> None:
     """`random` can be foretold: it draws names of the demo and faults of the simulator, and nothing that must be secret."""
-    for path, tree in modules("server", "schemas"):
-        imported = {
-            name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
-        } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        assert "random" not in imported or path.startswith(("server/demo/", "server/simulate/")), path
+    for path, text in sources("server", "schemas"):
+        assert "random" not in imported(text) or path.startswith(("server/demo/", "server/simulate/")), path
 
 
 @pytest.mark.parametrize("status", ["met", "not met"])
@@ -217,15 +214,15 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
     )
     starting: set[str] = set()
     handling: set[str] = set()
-    for path, tree in modules("server", "schemas", "sync_protocol"):
-        names = imported(tree)
+    for path, text in sources("server", "schemas", "sync_protocol"):
+        names, found = imported(text), nodes(text, "os.", "shell")
         starting |= {path} if names & processes else set()
         handling |= {path} if names & memory else set()
-        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        called = {dotted(node.func) for node in found if isinstance(node, ast.Call)}
         assert not [one for one in called if re.match(r"os\.(system|popen|exec|spawn|posix_spawn)", one)], (
             path
         )
-        shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
+        shells = [node for node in found if isinstance(node, ast.keyword) and node.arg == "shell"]
         assert not shells, path
     assert starting == {
         "server/operations/serve.py",
@@ -244,7 +241,7 @@ def test_no_pattern_is_made_of_what_was_sent() -> None:
     """A pattern is written down, or put together of constants; what else is put in is escaped."""
 
     def put_in(node: ast.AST) -> Iterator[str]:
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.escape":
+        if isinstance(node, ast.Call) and dotted(node.func) == "re.escape":
             return
         if isinstance(node, ast.Name):
             yield node.id
@@ -253,9 +250,9 @@ def test_no_pattern_is_made_of_what_was_sent() -> None:
             yield from put_in(part)
 
     found = 0
-    for path, tree in modules("server", "schemas", "sync_protocol"):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and re.fullmatch(r"re\.(?!escape)[a-z]+", ast.unparse(node.func)):
+    for path, text in sources("server", "schemas", "sync_protocol"):
+        for node in nodes(text, "re."):
+            if isinstance(node, ast.Call) and re.fullmatch(r"re\.(?!escape)[a-z]+", dotted(node.func)):
                 found += 1
                 assert all(name.isupper() for name in put_in(node.args[0])), (path, ast.unparse(node))
     assert found > 20
