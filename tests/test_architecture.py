@@ -5,6 +5,7 @@ library only, a single importer) is read from the syntax trees here. Every check
 planted breach.
 """
 
+import ast
 import configparser
 import re
 import shutil
