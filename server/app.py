@@ -14,32 +14,39 @@ from server.config import Settings
 from server.context import AppContext
 from server.errors import Problem
 from server.logs import start_logging
-from server.web import auth, health_metrics, tablet_app
+from server.web import auth, current, health_metrics, tablet_app
 from server.web.api import (  # noqa: F401  # the routes of some stand on another's blueprint
     aid as aid_api,
     completeness as completeness_api,
-    decisions as decisions_api,
+    conflicts as conflicts_api,
     duplicates as duplicates_api,
     interchange as interchange_api,
+    moves as moves_api,
     openapi,
     people as people_api,
     privacy as privacy_api,
+    quarantine as quarantine_api,
     relay as relay_api,
     staff as staff_api,
     sync as sync_api,
+    tablets as tablets_api,
 )
 from server.web.pages import (  # noqa: F401  # the routes of some stand on another's blueprint
     aid as aid_pages,
     audit as audit_pages,
     child as child_pages,
+    conflicts as conflicts_pages,
     decisions as decisions_pages,
+    duplicates as duplicates_pages,
     figures as figures_pages,
     follow_ups as follow_ups_pages,
     frame,
     interchange as interchange_pages,
+    moves as moves_pages,
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,
+    quarantine as quarantine_pages,
     queue as queue_pages,
 )
 
@@ -128,7 +135,7 @@ def _refuse_nameless_parts() -> None:
 def _harden(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if auth.hub().settings.cookie_secure:  # over plain http a browser takes no notice of it
+    if current.hub().settings.cookie_secure:  # over plain http a browser takes no notice of it
         response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")

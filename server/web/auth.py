@@ -10,17 +10,16 @@ Rules kept here:
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from flask import Flask, current_app, g, redirect, request, session as cookie, url_for
+from flask import Flask, g, redirect, request, session as cookie, url_for
 
 from server import accounts
-from server.accounts import Person, SignedIn, sessions
+from server.accounts import SignedIn, sessions
 from server.accounts.roles import PERMISSIONS
-from server.context import AppContext
 from server.errors import Problem
+from server.web.current import hub, person, utc_now
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,12 +57,6 @@ def init_app(app: Flask) -> None:
     app.before_request(recognise)
 
 
-def hub() -> AppContext:
-    """Give the installation that this application serves."""
-    opened: AppContext = current_app.extensions["hub"]
-    return opened
-
-
 def recognise() -> Any:
     """Find out who asks, and lead whoever has not come to the end of signing in there."""
     if request.blueprint in NO_COOKIE or request.endpoint == "static":
@@ -71,7 +64,7 @@ def recognise() -> Any:
     token = cookie.get("token")
     if not token:
         return None
-    now = datetime.now(UTC)
+    now = utc_now()
     with hub().database.reading() as session:
         found = accounts.session_of(session, hub(), token, now)
     if found is None:
@@ -91,12 +84,6 @@ def recognise() -> Any:
 def is_api() -> bool:
     """Say whether a program asks, which is answered and never led anywhere."""
     return request.path.startswith("/api/")
-
-
-def person() -> Person:
-    """Give who asks, behind `signed_in` or `permitted`."""
-    known: Person = g.person
-    return known
 
 
 def this_session() -> SignedIn:

@@ -19,11 +19,12 @@ from flask import Blueprint, Flask, Response, current_app
 from marshmallow import Schema, fields, validate
 from werkzeug.routing import Rule
 
-from schemas.receipt import AnswerSchema, EnrolAnswerSchema, ItemField, Published
+from schemas.receipt import ItemField, Published
 from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Strict, Text, Whole
 from server.errors import PROBLEMS
 from server.web.auth import ANYBODY, needs
-from server.web.request_schemas import BODY, TAKEN, RequestSchema
+from server.web.request_schemas.schema import BODY, RequestSchema, Sent, taken_by
+from server.web.response_schemas.schema import Answer, ByName, Number, OneOf, Several, answer_of
 
 bp = Blueprint("openapi", __name__)
 
@@ -32,19 +33,10 @@ KINDS: Final[Mapping[type[fields.Field[Any]], tuple[str, str | None]]] = {
     Whole: ("integer", None),
     Flag: ("boolean", None),
     Object: ("object", None),
+    Number: ("number", None),
     Day: ("string", "date"),
     Instant: ("string", "date-time"),
 }
-ANSWERS: Final[Mapping[str, type[Schema]]] = {
-    "POST /api/v1/sync": AnswerSchema,
-    "POST /api/v1/enrol": EnrolAnswerSchema,
-}
-CREATED: Final = (
-    *("POST /api/v1/people", "POST /api/v1/tablets/codes", "POST /api/v1/aid/donors"),
-    *("POST /api/v1/aid/commitments", "POST /api/v1/aid/activities", "POST /api/v1/aid/sheets"),
-    "POST /api/v1/children/<child_id>/rights",
-)
-SENDS_FILES: Final = ("POST /api/v1/exports",)
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFUSALS: Final[Mapping[str, str]] = {
@@ -127,6 +119,11 @@ def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
             inside = {"additionalProperties": self.field2property(field.member)}
             size = {"minProperties": ret.pop("minLength"), "maxProperties": ret.pop("maxLength")}
             return {"type": "object", "propertyNames": self.field2property(field.key), **inside, **size}
+        case Several():
+            return {"type": _maybe("array", field), "items": self.field2property(field.member)}
+        case ByName():
+            inside = self.field2property(field.member)
+            return {"type": _maybe("object", field), "additionalProperties": inside}
         case Published():
             ret.clear()
             return {"anyOf": [self.resolve_nested_schema(field.inside), self.field2property(field.siblings)]}
@@ -141,6 +138,10 @@ def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
             both = [self.field2property(field.first), self.field2property(field.second)]
             return {"type": "array", "prefixItems": both, "minItems": 2, "maxItems": 2}
     return {}
+
+
+def _maybe(kind: str, field: fields.Field[Any]) -> str | list[str]:
+    return [kind, "null"] if field.allow_none else kind
 
 
 def _problem() -> dict[str, Any]:
@@ -179,17 +180,17 @@ def _path(rule: Rule) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _operation(converter: Any, method: str, rule: Rule, view: Any) -> dict[str, Any]:
-    named, who = f"{method} {rule.rule}", needs(view)
-    taken = TAKEN.get(named, RequestSchema())
+    who = needs(view)
+    taken = taken_by(view, method) or RequestSchema()
     found: dict[str, Any] = {
         "operationId": f"{method.lower()} {rule.endpoint}",
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": _summary(view),
         "parameters": [
-            {"name": name, "in": "query", "schema": converter.field2property(field)}
-            for name, field in taken.address.items()
+            {"name": name, "in": "query", "schema": converter.field2property(sent.field)}
+            for name, sent in taken.query.items()
         ],
-        "responses": _responses(converter, named, rule),
+        "responses": _responses(converter, rule, answer_of(view)),
         "security": [] if who == ANYBODY else [{"session": []}],
     }
     if who != ANYBODY:
@@ -206,12 +207,11 @@ def _summary(view: Any) -> str:
 def _body(converter: Any, rule: Rule, taken: RequestSchema) -> dict[str, Any]:
     if taken.file == BODY:
         return {"application/octet-stream": {"schema": {}}}
-    if isinstance(taken.json, type):
-        return {"application/json": {"schema": converter.resolve_nested_schema(taken.json)}}
+    if taken.message is not None:
+        return {"application/json": {"schema": converter.resolve_nested_schema(taken.message)}}
     if taken.json is not None or rule.rule.startswith("/api/"):
-        members = Strict.from_dict(dict(taken.json or {}))
-        return {"application/json": {"schema": converter.schema2jsonschema(members)}}
-    form = converter.schema2jsonschema(Strict.from_dict(dict(taken.form)))
+        return {"application/json": {"schema": converter.schema2jsonschema(_described(taken.json or {}))}}
+    form = converter.schema2jsonschema(_described(taken.form))
     form["properties"]["csrf_token"] = {"type": "string"}
     form["additionalProperties"] = taken.more_fields
     if taken.file:
@@ -220,23 +220,33 @@ def _body(converter: Any, rule: Rule, taken: RequestSchema) -> dict[str, Any]:
     return {"application/x-www-form-urlencoded": {"schema": form}}
 
 
-def _responses(converter: Any, named: str, rule: Rule) -> dict[str, Any]:
-    """Say what may be answered: what was asked for, the way to somewhere else, or a problem (as a page, to a browser)."""
+def _described(values: Mapping[str, Sent]) -> type[Schema]:
+    return Strict.from_dict({name: sent.field for name, sent in values.items()})
+
+
+def _responses(converter: Any, rule: Rule, answer: Answer | None) -> dict[str, Any]:
+    """Say what may be answered: what was asked for, a redirect, or a problem (as a page, to a browser)."""
     page = {"text/html": {"schema": {"type": "string"}}}
     ending = rule.rule[-4:]
     if rule.rule.startswith("/api/"):
-        schema: Any = {} if named in SENDS_FILES else {"type": "object"}
-        if named in ANSWERS:
-            schema = converter.resolve_nested_schema(ANSWERS[named])
-        content: dict[str, Any] = {"*/*" if named in SENDS_FILES else "application/json": {"schema": schema}}
+        content = {answer.media_type: {"schema": _answered(converter, answer)}} if answer else {"*/*": {}}
         refused: dict[str, Any] = PROBLEM
     else:
         content = {FILES[ending]: {"schema": {}}} if ending in FILES else {"*/*": {"schema": {}}}
         refused = {**page, **PROBLEM}
-    status = "201" if named in CREATED else "200"
+    status = str(answer.status if answer else 200)
     answers: dict[str, Any] = {status: {"description": "What was asked for.", "content": content}}
     if not rule.rule.startswith("/api/"):
         answers["3XX"] = {"description": "Somewhere else; not signed in: to the sign-in page."}
     return answers | {
         status: {"description": words, "content": refused} for status, words in REFUSALS.items()
     }
+
+
+def _answered(converter: Any, answer: Answer) -> Any:
+    match answer.schema:
+        case None:
+            return {}
+        case OneOf(shapes=shapes):
+            return {"anyOf": [converter.resolve_nested_schema(shape) for shape in shapes]}
+    return converter.resolve_nested_schema(answer.schema)

@@ -16,9 +16,14 @@ from flask import Blueprint, Response, g, request
 
 from server.errors import Problem
 from server.sync.relay import CARRIER, MOST_LETTERS, deliver
-from server.web.api.sync import hub, json_answer, turn
+from server.web.api.sync import json_answer, turn
+from server.web.current import hub
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
+from server.web.request_schemas.relay import LettersSchema
+from server.web.request_schemas.schema import takes_message
+from server.web.response_schemas.schema import answers
+from server.web.response_schemas.tablets import RECEIPTS, SEALING
 
 bp = Blueprint("carried_api", __name__, url_prefix="/api/v1")
 
@@ -32,6 +37,7 @@ BUDGET: Final = Budget(LETTERS_A_MINUTE)
 
 
 @bp.get("/carried")
+@answers(SEALING)
 def sealing_key() -> Response:
     """Give the key to which a tablet seals what others shall carry, and how much a delivery may hold."""
     settings = hub().settings
@@ -40,6 +46,8 @@ def sealing_key() -> Response:
 
 
 @bp.post("/carried")
+@answers(RECEIPTS)
+@takes_message(LettersSchema)
 def bring() -> Response:
     """Take letters; answer, in their order, a sealed receipt or a code for each."""
     settings = hub().settings

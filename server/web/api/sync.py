@@ -8,22 +8,26 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
 from schemas import parse_enrolment, parse_enrolment_again
-from schemas.batch import Malformed
+from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
+from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, standing
 from server.accounts.limits import note_refusal, refuse_if_spent
-from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
 from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
+from server.web.current import hub
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
+from server.web.request_schemas.schema import takes_message
+from server.web.response_schemas.schema import answers
+from server.web.response_schemas.tablets import ENROLLED_AGAIN, STANDING
 from sync_protocol import MAX_BYTES
 
 bp = Blueprint("sync_api", __name__, url_prefix="/api/v1")
@@ -47,13 +51,9 @@ def turn() -> threading.Lock:
     return _TURN
 
 
-def hub() -> AppContext:
-    """Give the installation that this application serves."""
-    opened: AppContext = current_app.extensions["hub"]
-    return opened
-
-
 @bp.post("/sync")
+@answers(AnswerSchema)
+@takes_message(EnvelopeSchema)
 def sync() -> Response:
     """Take a batch, give receipt and pull. A refusal of the whole is logged before it is answered."""
     now, message, size_bytes = datetime.now(UTC), None, request.content_length or 0
@@ -76,6 +76,8 @@ def _tablet_clock() -> datetime | None:
 
 
 @bp.post("/enrol")
+@answers(EnrolAnswerSchema)
+@takes_message(EnrolSchema)
 def enrol_tablet() -> Response:
     """Exchange a one-time code for the identity of a new tablet."""
     now = datetime.now(UTC)
@@ -94,6 +96,8 @@ def enrol_tablet() -> Response:
 
 
 @bp.post("/enrol/again")
+@answers(ENROLLED_AGAIN)
+@takes_message(EnrolAgainSchema)
 def enrol_tablet_again() -> Response:
     """Give a device whose enrolment was closed (it was restored or cloned) a new one, with the counter up to which what it
     keeps is held here."""
@@ -107,6 +111,7 @@ def enrol_tablet_again() -> Response:
 
 
 @bp.get("/tablets/<uuid:tablet_id>/standing")
+@answers(STANDING)
 def standing_of(tablet_id: UUID) -> Response:
     """Say whether a tablet may still hold what is on it, to whoever knows its id: a locked one cannot sign."""
     wait = STANDINGS.seconds_to_wait(address(), 1, time.monotonic())

@@ -9,15 +9,14 @@ Rules kept here:
   the newest checkpoint, and says so. Everything is recomputed each night by a job, whose result stands beside it.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from babel.dates import format_date
-from flask import Blueprint, Response, g, render_template, request
+from flask import Blueprint, Response, g, render_template
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -25,26 +24,25 @@ from server import audit
 from server.audit import checkpoints, export, verification
 from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
-from server.database.ids import UUID_TEXT
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
-from server.review import Scope
 from server.supervision import areas, lineage, months, patterns, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
-from server.web.api.staff import parse_int
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
 from server.web.charts.history import vector_chart
+from server.web.current import hub, local_today, person, scope, utc_now
 from server.web.formatting import N_, decimal, language
 from server.web.forms.registers import told_in_full
+from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.request_schemas import supervision as schemas
+from server.web.request_schemas.schema import Asked, takes
 
 bp = Blueprint("oversight", __name__)
 
-PAGE_ROWS: Final = 50
 CHECKED_AT_ONCE: Final = 200_000
 """Entries that the page recomputes at most: about two seconds."""
 CHECKPOINTS_SHOWN: Final = 20
-_MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 Answer = Response | str | tuple[str, int]
 
@@ -123,48 +121,17 @@ def may_be(words: patterns.PatternText) -> str:
     return words.may_en if language() == "en" else words.may_id
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _month(asked: Asked) -> tuple[date, date]:
+    """Return the first and last day of the month that is asked for, or of this month."""
+    given = asked.query["bulan"]
+    return month_of(date.fromisoformat(f"{given}-01") if given else local_today())
 
 
-def _scope() -> Scope:
-    return Scope.of(person())
-
-
-def _month() -> tuple[date, date]:
-    """Read the month from the address, the present one unless told.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    given = request.args.get("bulan")
+def _day_or_month(asked: Asked) -> tuple[date, date]:
+    given = asked.query["hari"]
     if not given:
-        return month_of(hub().settings.today(_now()))
-    if not _MONTH.fullmatch(given):
-        raise Problem("request-malformed", reason="bulan: 2026-03")
-    return month_of(date.fromisoformat(f"{given}-01"))
-
-
-def _day_or_month() -> tuple[date, date]:
-    given = request.args.get("hari")
-    if not given:
-        return _month()
-    try:
-        day = date.fromisoformat(given) if len(given) == 10 else None
-    except ValueError:
-        day = None
-    if day is None:
-        raise Problem("request-malformed", reason="hari: 2026-03-05")
-    return day, day
-
-
-def _id(name: str) -> str:
-    given = request.args.get(name, "")
-    if given and not UUID_TEXT.fullmatch(given):
-        raise Problem("request-malformed", reason=name)
-    return given
+        return _month(asked)
+    return date.fromisoformat(given), date.fromisoformat(given)
 
 
 def _of_month(day: date) -> dict[str, Any]:
@@ -176,13 +143,13 @@ def _of_month(day: date) -> dict[str, Any]:
         "first": day,
         "month": f"{first:%Y-%m}",
         "before": f"{first - timedelta(days=1):%Y-%m}",
-        "after": f"{after:%Y-%m}" if after <= hub().settings.today(_now()) else "",
+        "after": f"{after:%Y-%m}" if after <= local_today() else "",
     }
 
 
 def _log_look(action: str, *, post_id: str | None = None, **details: Any) -> None:
     with hub().database.transaction() as session:
-        syncs.log_look(session, hub(), person(), action, _now(), post_id=post_id, **details)
+        syncs.log_look(session, hub(), person(), action, utc_now(), post_id=post_id, **details)
 
 
 def _file(pieces: Iterable[str], name: str) -> Response:
@@ -194,79 +161,73 @@ def _file(pieces: Iterable[str], name: str) -> Response:
 # -- syncs ------------------------------------------------------------------------------------------
 
 
-def _group() -> tuple[str, str]:
-    """Read the group from the address: as it is said there, and as it is meant."""
-    chosen = request.args.get("per") or "hari"
-    if chosen not in GROUP_WORDS:
-        raise Problem("request-malformed", reason=f"per: {', '.join(GROUP_WORDS)}")
-    return chosen, GROUP_WORDS[chosen][0]
-
-
-def _syncs(group: str) -> syncs.Syncs:
-    first, last = _month()
+def _syncs(asked: Asked) -> syncs.Syncs:
+    first, last = _month(asked)
     with hub().database.reading() as session:
-        return syncs.syncs(session, hub(), _scope(), first, last, group)
+        return syncs.syncs(session, hub(), scope(), first, last, GROUP_WORDS[asked.query["per"]][0])
 
 
 @bp.get("/audit")
 @permitted("audit")
-def overview() -> str:
+@takes(schemas.SYNCS)
+def overview(asked: Asked) -> str:
     """Show what was synced in a month, by day, post, tablet or cadre."""
-    chosen, group = _group()
-    found = _syncs(group)
-    return render_template("audit.html", found=found, chosen=chosen, **_of_month(found.first))
+    found = _syncs(asked)
+    return render_template("audit.html", found=found, chosen=asked.query["per"], **_of_month(found.first))
 
 
 @bp.get("/audit.csv")
 @permitted("audit")
-def overview_as_csv() -> Response:
+@takes(schemas.SYNCS)
+def overview_as_csv(asked: Asked) -> Response:
     """Give the same as a file, safe to open in a spreadsheet. Who took it is logged."""
-    chosen, group = _group()
-    found = _syncs(group)
+    chosen, found = asked.query["per"], _syncs(asked)
     month = found.first.strftime("%Y-%m")
-    _log_look("syncs.exported", month=month, group=group, lines=len(found.lines))
+    _log_look("syncs.exported", month=month, group=GROUP_WORDS[chosen][0], lines=len(found.lines))
     return _file(syncs.as_csv(found), f"kiriman-{month}-{chosen}")
 
 
 @bp.get("/audit/kiriman")
 @permitted("audit")
-def all_batches() -> str:
+@takes(schemas.UPLOADS)
+def all_batches(asked: Asked) -> str:
     """List the uploads of a month or day, of one post or tablet if told."""
-    (first, last), number = _day_or_month(), parse_int("hal", 1, 100_000, 1)
-    found = _listed(first, last)
+    (first, last), number = _day_or_month(asked), asked.query["hal"]
+    found = _listed(asked, first, last)
     return render_template(
         "audit_batches.html",
-        shown=found.batches[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        shown=found.batches[offset_of(number) :][:PAGE_ROWS],
         total=len(found.batches),
         refusals=found.refusals[:PAGE_ROWS],
         refused=len(found.refusals),
         number=number,
-        pages=max(1, -(-len(found.batches) // PAGE_ROWS)),
+        pages=page_count(len(found.batches)),
         last=last,
-        asked={name: request.args[name] for name in ASKED if request.args.get(name)},
+        asked={name: asked.query[name] for name in FILTERS if asked.query[name]},
         **_of_month(first),
     )
 
 
-ASKED: Final = ("bulan", "hari", "pos", "tablet")
-"""What the list of uploads is asked for by, as its address says it."""
+FILTERS: Final = ("bulan", "hari", "pos", "tablet")
+"""The filters of the list of uploads, as its address names them."""
 
 
 @bp.get("/audit/kiriman.csv")
 @permitted("audit")
-def all_batches_as_csv() -> Response:
+@takes(schemas.UPLOADS_FILE)
+def all_batches_as_csv(asked: Asked) -> Response:
     """Give the same as a file. Who took it is logged."""
-    first, last = _day_or_month()
-    found = _listed(first, last)
+    first, last = _day_or_month(asked)
+    found = _listed(asked, first, last)
     days = {"first": first.isoformat(), "last": last.isoformat()}
     _log_look("uploads.exported", **days, lines=len(found.batches) + len(found.refusals))
     return _file(syncs.uploads_as_csv(found), f"kiriman-{first.isoformat()}-{last.isoformat()}")
 
 
-def _listed(first: date, last: date) -> syncs.ListedUploads:
-    asked = {"post_id": _id("pos"), "tablet_id": _id("tablet")}
+def _listed(asked: Asked, first: date, last: date) -> syncs.ListedUploads:
+    only = {"post_id": asked.query["pos"], "tablet_id": asked.query["tablet"]}
     with hub().database.reading() as session:
-        return syncs.listed(session, hub(), _scope(), first, last, **asked)
+        return syncs.listed(session, hub(), scope(), first, last, **only)
 
 
 @bp.get("/audit/kiriman/<uuid:tablet_id>/<uuid:batch_id>")
@@ -274,7 +235,7 @@ def _listed(first: date, last: date) -> syncs.ListedUploads:
 def one_batch(tablet_id: Any, batch_id: Any) -> str:
     """Open a batch: what came and what became of each change. Who looked is logged."""
     with hub().database.reading() as session:
-        found = syncs.batch(session, hub(), _scope(), str(tablet_id), str(batch_id))
+        found = syncs.batch(session, hub(), scope(), str(tablet_id), str(batch_id))
     _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
     return render_template("audit_batch.html", found=found, **_of_month(found.line.day))
 
@@ -284,11 +245,12 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
 
 @bp.get("/audit/pola")
 @permitted("audit")
-def unusual() -> str:
+@takes(schemas.MONTH)
+def unusual(asked: Asked) -> str:
     """Show what somebody should look at in a month's syncs."""
-    first, _ = _month()
+    first, _ = _month(asked)
     with hub().database.reading() as session:
-        told = months.post_month_reports(session, hub(), _scope(), first)
+        told = months.post_month_reports(session, hub(), scope(), first)
     found = patterns.in_order(one for post in told for one in post.patterns)
     kinds = [(words, [one for one in found if one.code == code]) for code, words in patterns.PATTERNS.items()]
     return render_template(
@@ -301,25 +263,27 @@ def unusual() -> str:
 
 @bp.get("/audit/kelengkapan")
 @permitted("audit")
-def complete() -> str:
+@takes(schemas.MONTH)
+def complete(asked: Asked) -> str:
     """Show how complete a month is, by subdistrict and village."""
-    found, first = _areas()
+    found, first = _areas(asked)
     return render_template("audit_areas.html", found=found, **_of_month(first))
 
 
 @bp.get("/audit/kelengkapan.csv")
 @permitted("audit")
-def complete_as_csv() -> Response:
+@takes(schemas.MONTH)
+def complete_as_csv(asked: Asked) -> Response:
     """Give the same as a file. Who took it is logged."""
-    found, first = _areas()
+    found, first = _areas(asked)
     _log_look("completeness.exported", month=first.strftime("%Y-%m"))
     return _file(areas.as_csv(found), f"kelengkapan-{first:%Y-%m}")
 
 
-def _areas() -> tuple[tuple[areas.AreaCompleteness, ...], date]:
-    first, _ = _month()
+def _areas(asked: Asked) -> tuple[tuple[areas.AreaCompleteness, ...], date]:
+    first, _ = _month(asked)
     with hub().database.reading() as session:
-        return areas.areas(session, hub(), _scope(), first), first
+        return areas.areas(session, hub(), scope(), first), first
 
 
 # -- one record -------------------------------------------------------------------------------------
@@ -327,11 +291,12 @@ def _areas() -> tuple[tuple[areas.AreaCompleteness, ...], date]:
 
 @bp.get("/audit/riwayat/<uuid:child_id>/<uuid:record_id>")
 @permitted("audit")
-def history(child_id: Any, record_id: Any) -> str:
+@takes(schemas.HISTORY)
+def history(asked: Asked, child_id: Any, record_id: Any) -> str:
     """Draw who had seen what of a record; with `nilai=1` the values too, for who may see them. Who looked is logged."""
-    values = request.args.get("nilai") == "1" and person().may("see_names")
+    values = asked.query["nilai"] == "1" and person().may("see_names")
     with hub().database.reading() as session:
-        found = lineage.lineage(session, hub(), _scope(), str(child_id), str(record_id), values=values)
+        found = lineage.lineage(session, hub(), scope(), str(child_id), str(record_id), values=values)
     _log_look(
         "record.history-viewed",
         post_id=found.post_id,
@@ -346,7 +311,7 @@ def history(child_id: Any, record_id: Any) -> str:
         values=values and not found.is_erased,
         letter=lineage.letter,
         label=lineage.label,
-        **_of_month(hub().settings.today(_now())),
+        **_of_month(local_today()),
     )
 
 
@@ -382,12 +347,11 @@ def the_log() -> str:
 
 @bp.post("/audit/catatan/periksa")
 @permitted("audit")
-def verify_now() -> Answer:
+@takes(schemas.VERIFY)
+def verify_now(asked: Asked) -> Answer:
     """Recompute the log, and hold it against a checkpoint that somebody kept elsewhere if one is given. It is logged."""
-    given = request.files.get("titik")
-    raw = given.read(checkpoints.LARGEST_FILE) if given is not None and given.filename else b""
     try:
-        kept = checkpoints.read_kept(raw) if raw else None
+        kept = checkpoints.read_kept(asked.file) if asked.file else None
     except NotACheckpoint as error:
         g.problem = "request-malformed"
         return _log_page(wrong=str(error).split(" / ")[language() == "en"]), 422
@@ -437,7 +401,7 @@ def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
         nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
         may_export=_whole_district(),
-        **_of_month(hub().settings.today(_now())),
+        **_of_month(local_today()),
     )
 
 
@@ -458,9 +422,10 @@ def _whole_district() -> bool:
 
 @bp.get("/audit/titik-periksa.json")
 @permitted("audit")
-def download_checkpoint() -> Response:
+@takes(schemas.CHECKPOINT)
+def download_checkpoint(asked: Asked) -> Response:
     """Give a checkpoint, the newest unless told, as the file to be kept elsewhere. Who took it is logged."""
-    number = parse_int("nomor", 1, 999_999_999, 0) or None
+    number = asked.query["nomor"] or None
     with hub().database.reading() as session:
         found = checkpoints.kept(session, hub(), number)
     if found is None:
@@ -478,8 +443,8 @@ def export_log() -> Response:
     if not _whole_district():
         raise Problem("not-allowed")
     _log_look("log.exported")
-    answer = Response(_exported(hub(), _now()), mimetype="application/jsonl")
-    answer.headers["Content-Disposition"] = f'attachment; filename="catatan-{_now():%Y%m%dT%H%M%SZ}.jsonl"'
+    answer = Response(_exported(hub(), utc_now()), mimetype="application/jsonl")
+    answer.headers["Content-Disposition"] = f'attachment; filename="catatan-{utc_now():%Y%m%dT%H%M%SZ}.jsonl"'
     return answer
 
 

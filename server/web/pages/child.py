@@ -8,16 +8,15 @@ Rules kept here:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from flask import Response, jsonify, render_template, request, url_for
+from flask import Response, jsonify, render_template, url_for
 
 from server import review
-from server.errors import Problem
 from server.growth.status import SENTENCES
 from server.review import ChildView, RaisedFlag, Scope, follow_ups
 from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
@@ -26,36 +25,34 @@ from server.review.conflicts import SETTLEMENTS
 from server.review.follow_ups import Work
 from server.review.quarantine import DISMISSALS
 from server.web import formatting
-from server.web.api.staff import bp as api, parse_int, sent
-from server.web.auth import permitted, person
+from server.web.api.staff import bp as api
+from server.web.auth import permitted
 from server.web.charts.growth import growth_charts
+from server.web.current import hub, person, scope, utc_now
 from server.web.formatting import N_
-from server.web.pages.frame import bp, hub
+from server.web.pages.frame import bp
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.children import CHARTS, FILTERS
+from server.web.request_schemas.schema import Asked, takes, takes_empty_json
+from server.web.response_schemas import children as answer_schemas
+from server.web.response_schemas.schema import answers
 
 SHOWN_VISITS: Final = 6
 """Measurements in sight; older ones are shown when they are asked for (`semua=1`)."""
 EVENTS: Final = 20
 """Happenings on a page of the timeline."""
-MOST_EVENTS: Final = 200
 
-CHARTS: Final[Mapping[str, tuple[bool, bool]]] = {
-    "": (False, False),
-    "dekat": (True, False),
-    "kms": (False, True),
-    "kms-dekat": (True, True),
+FILTER_WORDS: Final[Mapping[str, str]] = {
+    "": N_("Everything"),
+    "ukur": N_("Measurements"),
+    "tindak": N_("Follow-up"),
+    "beda": N_("Differences"),
+    "data": N_("The child’s data"),
+    "pindah": N_("Moves and links"),
+    "tanda": N_("Flags now"),
+    "dilihat": N_("Who looked"),
 }
-"""What `grafik` asks for: (around the child, with zones)."""
-FILTERS: Final[Mapping[str, tuple[str, str]]] = {
-    "": ("", N_("Everything")),
-    "ukur": ("measured", N_("Measurements")),
-    "tindak": ("care", N_("Follow-up")),
-    "beda": ("difference", N_("Differences")),
-    "data": ("record", N_("The child’s data")),
-    "pindah": ("moved", N_("Moves and links")),
-    "tanda": ("flag", N_("Flags now")),
-    "dilihat": ("looked", N_("Who looked")),
-}
-"""What `riwayat` asks for: a kind of happening, and what it is called."""
+"""The filters of the timeline, by what `riwayat` asks for."""
 OUTCOMES: Final[Mapping[str, str]] = {
     "applied": N_("accepted"),
     "merged": N_("merged"),
@@ -182,24 +179,26 @@ def month(first: date) -> str:
 
 @bp.get("/anak/<child_id>")
 @permitted("see_children")
-def child(child_id: str) -> str:
+@takes(schemas.CHILD)
+def child(asked: Asked, child_id: str) -> str:
     """Show a child: what is wrong and what to do, growth charts, every measurement, the record, and all that happened."""
     view = _load(child_id)
-    if request.args.get("cetak") == "1":
-        return _on_paper(view)
-    return _page(view)
+    if asked.query["cetak"] == "1":
+        return _on_paper(asked, view)
+    return _page(asked, view)
 
 
 @bp.post("/anak/<child_id>/nik")
 @permitted("see_names")
-def nik(child_id: str) -> str:
+@takes(schemas.NIK)
+def nik(asked: Asked, child_id: str) -> str:
     """Show the same page with the NIK whole; the log tells who saw it."""
-    return _page(_load(child_id, whole_nik=True), whole_nik=True)
+    return _page(asked, _load(child_id, whole_nik=True), whole_nik=True)
 
 
 def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:
     """Load a child and log that it was seen."""
-    who, now = person(), datetime.now(UTC)
+    who, now = person(), utc_now()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
         view = review.child_view(session, hub(), Scope.of(who), child_id, today, whole_nik=whole_nik)
@@ -209,9 +208,9 @@ def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:
     return view
 
 
-def _page(view: ChildView, *, whole_nik: bool = False) -> str:
-    chosen = _chosen()
-    kind, number = FILTERS[chosen["riwayat"]][0], _number("hal")
+def _page(asked: Asked, view: ChildView, *, whole_nik: bool = False) -> str:
+    chosen = {name: asked.query[name] for name in ("grafik", "riwayat")}
+    kind, number = FILTERS[chosen["riwayat"]], asked.query["hal"]
     events = [event for event in view.events if event.is_of(kind)]
     shown = events[(number - 1) * EVENTS : number * EVENTS]
     return render_template(
@@ -222,20 +221,20 @@ def _page(view: ChildView, *, whole_nik: bool = False) -> str:
         number=number,
         pages=max(1, -(-len(events) // EVENTS)),
         filters={
-            name: (label, sum(event.is_of(what) for event in view.events))
-            for name, (what, label) in FILTERS.items()
+            name: (FILTER_WORDS[name], sum(event.is_of(what) for event in view.events))
+            for name, what in FILTERS.items()
         },
         chosen=chosen,
         address=lambda **changes: _address(view, chosen, **changes),
-        shown_visits=len(view.visits) if request.args.get("semua") == "1" else SHOWN_VISITS,
+        shown_visits=len(view.visits) if asked.query["semua"] == "1" else SHOWN_VISITS,
     )
 
 
-def _on_paper(view: ChildView) -> str:
+def _on_paper(asked: Asked, view: ChildView) -> str:
     return render_template(
         "child_print.html",
-        **_common(view, _chosen()["grafik"]),
-        printed_at=datetime.now(UTC),
+        **_common(view, asked.query["grafik"]),
+        printed_at=utc_now(),
         printed_by=person().display_name,
     )
 
@@ -250,7 +249,7 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
         "charts": growth_charts(view.sex, view.visits, near=near, zones=zones) if view.sex else (),
         "near": near,
         "zones": zones,
-        "shows_names": Scope.of(person()).shows_names,
+        "shows_names": scope().shows_names,
         "said": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
         "about": ABOUT,
         "confirmed": (CONFIRMED, CLEARED),
@@ -281,29 +280,6 @@ def _either(table: Mapping[str, tuple[str, str]], code: str | None) -> str:
     return (found[1] if formatting.language() == "en" else found[0]) if found else code or ""
 
 
-def _chosen() -> dict[str, str]:
-    """Read what the address chooses.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    chosen = {}
-    for name, known in (("grafik", CHARTS), ("riwayat", FILTERS)):
-        chosen[name] = request.args.get(name, "")
-        if chosen[name] not in known:
-            raise Problem("request-malformed", reason=name)
-    return chosen
-
-
-def _number(name: str) -> int:
-    text = request.args.get(name, "1")
-    if not (text.isascii() and text.isdigit()) or len(text) > 6 or int(text) < 1:
-        raise Problem("request-malformed", reason=name)
-    return int(text)
-
-
 def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:
     """Give the page's address with a choice changed."""
     now = {**chosen, **changes}
@@ -327,6 +303,7 @@ def _by_month(events: list[Event]) -> list[tuple[date, list[Event]]]:
 
 @api.get("/children/<child_id>")
 @permitted("see_children")
+@answers(answer_schemas.CHILD)
 def child_as_json(child_id: str) -> Response:
     """Give everything that the page shows, but for the timeline."""
     return jsonify(child_json(_load(child_id)))
@@ -334,12 +311,11 @@ def child_as_json(child_id: str) -> Response:
 
 @api.get("/children/<child_id>/timeline")
 @permitted("see_children")
-def timeline_as_json(child_id: str) -> Response:
+@answers(answer_schemas.TIMELINE)
+@takes(schemas.TIMELINE)
+def timeline_as_json(asked: Asked, child_id: str) -> Response:
     """Give what happened, newest first: `kind`, `limit` (1 to 200) and `offset`; without a kind everything."""
-    kind = request.args.get("kind", "")
-    if kind and kind not in KINDS:
-        raise Problem("request-malformed", reason=f"kind is one of {', '.join(KINDS)}")
-    limit, offset = parse_int("limit", 1, MOST_EVENTS, 50), parse_int("offset", 0, 10_000_000, 0)
+    kind, limit, offset = (asked.query[name] for name in ("kind", "limit", "offset"))
     view = _load(child_id)
     events = [event for event in view.events if not kind or event.is_of(kind)]
     return jsonify(
@@ -353,8 +329,9 @@ def timeline_as_json(child_id: str) -> Response:
 
 @api.post("/children/<child_id>/nik")
 @permitted("see_names")
+@answers(answer_schemas.NIK)
+@takes_empty_json
 def nik_as_json(child_id: str) -> Response:
     """Give a child's NIK whole: every value while it is in conflict. The log tells who saw it."""
-    sent(())
     view = _load(child_id, whole_nik=True)
     return jsonify(id=view.child_id, nik=[value.fields.get("nik") for value in view.values.get("nik", ())])
