@@ -1,6 +1,6 @@
 """Aid as JSON, beside the pages and under the same rules: the gap, donors, commitments, activities, a child's aid.
 
-Each view reads what was sent, calls one function of `server.aid` in one transaction, and writes what came of it.
+Each view calls one function of `server.aid` in one transaction and writes the result.
 """
 
 from typing import Any
@@ -28,10 +28,10 @@ from server.web.response_schemas.schema import OneOf, answers
 @answers(answer_schemas.GAP)
 @takes(schemas.GAP_JSON)
 def read_gap(asked: Asked) -> Response:
-    """Say who in need has nothing, by village, where aid overlaps, and what could close the gap.
+    """Return who in need has no aid, by village, where aid overlaps, and which commitments could close the gap.
 
-    In the address: `area` (a code), `first` and `last` day; `limit` and `offset` of the proposals, of which a regency has
-    thousands. That it was shown is logged."""
+    In the address: `area` (a code), `first` and `last` day; `limit` and `offset` of the proposals: a regency has
+    thousands. Logged."""
     today, given = local_today(), asked.query
     first, last = schemas.period(given["first"], given["last"], today)
     limit, offset = given["limit"], given["offset"]
@@ -50,7 +50,7 @@ def read_gap(asked: Asked) -> Response:
 @answers(answer_schemas.ASSIGNED)
 @takes(schemas.ASSIGN_JSON)
 def assign_aid(asked: Asked) -> Response:
-    """Promise a commitment to those whom a proposal counted: `commitment`, `village`, `need`, `seen`, as the gap has."""
+    """Assign a commitment to the children of a proposal: `commitment`, `village`, `need`, `seen`, as in the gap."""
     who, now = acting(), utc_now()
     wanted = [str(asked.json.get(name) or "") for name in ("commitment", "village", "need", "seen")]
     count = server_edits.decide(
@@ -66,7 +66,7 @@ def assign_aid(asked: Asked) -> Response:
 @permitted("manage_aid")
 @answers(answer_schemas.DONORS)
 def list_donors() -> Response:
-    """List the donors; how they are reached is not told."""
+    """List the donors, without their contact data."""
     with hub().database.reading() as session:
         return jsonify(donors=[serializers.donor(donor) for donor in register.donors(session, hub())])
 
@@ -76,7 +76,7 @@ def list_donors() -> Response:
 @answers(answer_schemas.ID, status=201)
 @takes(schemas.ADD_DONOR)
 def add_donor(asked: Asked) -> tuple[Response, int]:
-    """Put a donor into the register: `name`, `kind`, `authority`, `named`, `person`, `phone`, `address`, `legal_id`."""
+    """Add a donor: `name`, `kind`, `authority`, `named`, `person`, `phone`, `address`, `legal_id`."""
     with hub().database.transaction() as session:
         donor_id = register.add_donor(session, hub(), asked.json, author=acting(), now=utc_now())
     return jsonify(id=donor_id), 201
@@ -86,7 +86,7 @@ def add_donor(asked: Asked) -> tuple[Response, int]:
 @permitted("manage_aid")
 @answers(answer_schemas.DONOR)
 def read_donor(donor_id: Any) -> Response:
-    """Give a donor with how it is reached, to who may change it. That it was shown is logged."""
+    """Return a donor with its contact data, for people who may change it. Logged."""
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
@@ -101,7 +101,7 @@ def read_donor(donor_id: Any) -> Response:
 @answers(answer_schemas.ID)
 @takes(schemas.CHANGE_DONOR_JSON)
 def change_donor(asked: Asked, donor_id: Any) -> Response:
-    """Change what is known of a donor: of what adding one takes, that which is sent."""
+    """Change a donor: any of the members that adding one takes."""
     who, now = acting(), utc_now()
 
     def work(session: Session) -> None:
@@ -116,7 +116,7 @@ def change_donor(asked: Asked, donor_id: Any) -> Response:
 @permitted("manage_aid")
 @answers(answer_schemas.COMMITMENTS)
 def list_commitments() -> Response:
-    """List what donors promised, how much of it is assigned and delivered."""
+    """List commitments, with how much of each is assigned and delivered."""
     with hub().database.reading() as session:
         return jsonify(commitments=[serializers.commitment(one) for one in register.promises(session, hub())])
 
@@ -126,7 +126,7 @@ def list_commitments() -> Response:
 @answers(answer_schemas.ID, status=201)
 @takes(schemas.ADD_COMMITMENT)
 def add_commitment(asked: Asked) -> tuple[Response, int]:
-    """Write down what a donor promises: `donor`, `menu`, `funds`, `region`, `places`, `value_rp`, `starts_on`, `months`."""
+    """Add a commitment: `donor`, `menu`, `funds`, `region`, `places`, `value_rp`, `starts_on`, `months`."""
     with hub().database.transaction() as session:
         area = AidArea.of(session, hub(), person())
         commitment_id = register.add_commitment(
@@ -140,7 +140,7 @@ def add_commitment(asked: Asked) -> tuple[Response, int]:
 @answers(answer_schemas.ID)
 @takes(schemas.CHANGE_COMMITMENT_JSON)
 def change_commitment(asked: Asked, commitment_id: Any) -> Response:
-    """Change what a donor promises: of what writing one down takes, that which is sent. What was assigned stands."""
+    """Change a commitment: any of the members that adding one takes. What is assigned stays assigned."""
     who, now = acting(), utc_now()
 
     def work(session: Session) -> None:
@@ -168,7 +168,7 @@ def close_aid_commitment(asked: Asked, commitment_id: Any) -> Response:
 @permitted("manage_aid")
 @answers(answer_schemas.ACTIVITIES)
 def list_activities() -> Response:
-    """List what was done for villages, the newest first; rows of sheets are told on the sheet's page."""
+    """List activities for villages, the newest first; rows of sheets are with their sheet."""
     with hub().database.reading() as session:
         found = register.activities(session, hub(), AidArea.of(session, hub(), person()))
         return jsonify(activities=[serializers.activity(row) for row in found])
@@ -179,7 +179,7 @@ def list_activities() -> Response:
 @answers(answer_schemas.ID, status=201)
 @takes(schemas.ADD_ACTIVITY)
 def add_aid_activity(asked: Asked) -> tuple[Response, int]:
-    """Write down what was done for a village: `donor`, `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`,
+    """Add an activity for a village: `donor`, `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`,
     `value_rp`, `reached`, `evidence`."""
     with hub().database.transaction() as session:
         area = AidArea.of(session, hub(), person())
@@ -192,7 +192,7 @@ def add_aid_activity(asked: Asked) -> tuple[Response, int]:
 @answers(answer_schemas.ACTIVITY)
 @takes(schemas.DECIDE_ACTIVITY_JSON)
 def decide_aid_activity(asked: Asked, activity_id: Any) -> Response:
-    """Overrule what was made of an activity: `category`, `menu`, `village`; `action` (apart, drop, restore, verify)."""
+    """Change how an activity was classified: `category`, `menu`, `village`; `action` (apart, drop, restore, verify)."""
     wanted = dict(asked.json)
     action = wanted.pop("action", None)
     if action is not None and action not in schemas.ACTIVITY_ACTIONS:
@@ -215,7 +215,7 @@ def decide_aid_activity(asked: Asked, activity_id: Any) -> Response:
 @answers(answer_schemas.ACTIVITY)
 @takes(schemas.GIVE_ACTIVITY)
 def give_aid_activity(asked: Asked, activity_id: Any) -> Response:
-    """Make a row of a sheet that gives a name alone the delivery of `child`, or name the one that it tells again."""
+    """Make a sheet's row that only has a name a delivery of `child`, or mark the delivery that it repeats."""
     child, who, now = str(asked.json.get("child") or ""), acting(), utc_now()
 
     def work(session: Session) -> dict[str, Any]:
@@ -241,8 +241,8 @@ def list_sheets() -> Response:
 @answers(answer_schemas.ID, status=201)
 @takes(schemas.BRING_SHEET)
 def bring_sheet(asked: Asked) -> tuple[Response, int]:
-    """Keep a company's sheet (the body as it is): `reported_to` (centre, province, regency), `donor`, `name`. What it would
-    become is told at its address."""
+    """Store a company's sheet (the body as it is): `reported_to` (centre, province, regency), `donor`, `name`. `GET` it to
+    see how it would be read."""
     with hub().database.transaction() as session:
         sheet_id = sheets.bring(
             *(session, hub(), asked.file),
@@ -259,8 +259,8 @@ def bring_sheet(asked: Asked) -> tuple[Response, int]:
 @permitted("manage_aid")
 @answers(OneOf(answer_schemas.TAKEN_SHEET, answer_schemas.WAITING_SHEET))
 def read_sheet(sheet_id: Any) -> Response:
-    """Give a sheet: as it would be taken, with its headers and what they are held to mean, or what became of its rows.
-    Never a name. That it was shown is logged."""
+    """Return a sheet: how it would be read, with the field that each header means, or its activities. Never a name.
+    Logged."""
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
@@ -281,8 +281,8 @@ def read_sheet(sheet_id: Any) -> Response:
 @answers(answer_schemas.TAKEN)
 @takes(schemas.TAKE_SHEET_JSON)
 def take_sheet(asked: Asked, sheet_id: Any) -> Response:
-    """Make activities of a sheet's rows: `columns`, by field the header that means it; left out, as the sheet told. Taking
-    it again changes nothing."""
+    """Make activities of a sheet's rows: `columns`, by field the header that means it; if left out, as `GET` showed.
+    Repeating it changes nothing."""
     columns, who, now = asked.json.get("columns") or {}, acting(), utc_now()
     if not isinstance(columns, dict) or not all(isinstance(one, str) for one in columns.values()):
         raise Problem("change-invalid", reasons=[wrong_field("columns", "not-object", columns)])
@@ -303,7 +303,7 @@ def take_sheet(asked: Asked, sheet_id: Any) -> Response:
 @permitted("decide")
 @answers(answer_schemas.CHILD_AID)
 def read_child_aid(child_id: str) -> Response:
-    """Give a child's aid, each with its `context` to pass back. That it was shown is logged."""
+    """Return a child's aid, each with its `context` to pass back. Logged."""
     with hub().database.reading() as session:
         found = deliveries.of_child(session, hub(), scope(), child_id)
     with hub().database.transaction() as session:
@@ -316,8 +316,8 @@ def read_child_aid(child_id: str) -> Response:
 @answers(answer_schemas.RECORDED)
 @takes(schemas.RECORD_AID)
 def record_child_aid(asked: Asked, child_id: str) -> Response:
-    """Write down an aid, that it came, or that it was verified: `delivery` (an id of your own for a new one, so that sending
-    it twice writes one), `aid`, `delivered`, `evidence`, `verified`, `note`, and the `context` that was read."""
+    """Record an aid, its delivery, or its verification: `delivery` (an id of your own for a new one, so that sending
+    it twice records one), `aid`, `delivered`, `evidence`, `verified`, `note`, and the `context` that was read."""
     wanted, mine, who, now = dict(asked.json), scope(), acting(), utc_now()
     if wanted.get("context") is not None:
         wanted["context"] = orjson.dumps(wanted["context"])
@@ -332,7 +332,7 @@ def record_child_aid(asked: Asked, child_id: str) -> Response:
 @permitted("see_own_aid")
 @answers(answer_schemas.OWN)
 def read_own_aid() -> Response:
-    """Tell a donor what it funds and what came of it, in groups of five or more: null where fewer would be told."""
+    """Return what a donor funds and its results, in groups of five or more children; null for smaller groups."""
     with hub().database.reading() as session:
         mine = progress.own(session, hub(), person(), local_today())
         return jsonify(

@@ -4,7 +4,7 @@ Nothing is described twice. Routes, methods and kinds of identifier come from th
 its docstring, who may ask from its guard, what it takes from `server.web.request_schemas`, messages from `schemas`, refusals
 from the table of problems.
 
-Anybody may read it: it tells of this release what its source tells, and nothing of who or what is here.
+Anybody may read it: it says what the source of this release says, and nothing about the people or data of this installation.
 """
 
 import re
@@ -47,7 +47,7 @@ REFUSALS: Final[Mapping[str, str]] = {
 
 @bp.get("/api/openapi.json")
 def openapi() -> Response:
-    """Give this description."""
+    """Return this description."""
     return Response(_written(current_app._get_current_object()), mimetype="application/json")  # type: ignore[attr-defined]
 
 
@@ -88,14 +88,14 @@ def description(app: Flask) -> dict[str, Any]:
 
 
 def _name(schema: Any) -> str | None:
-    """Name a message after its module and class; one without a class of its own is written where it is used."""
+    """Name a schema after its module and class; one without a class of its own is written where it is used."""
     kind = schema if isinstance(schema, type) else type(schema)
     name = kind.__name__.removesuffix("Schema")
     return None if name.startswith("Generated") else f"{kind.__module__.rpartition('.')[2]}.{name}"
 
 
 def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    """Write regular expressions as JSON Schema has them (ECMA 262), where they need not match from the start."""
+    """Write regular expressions as JSON Schema has them (ECMA 262): there they match anywhere unless anchored."""
     found = [
         {"pattern": f"^{_ecma(rule.regex.pattern)}"}
         for rule in field.validators
@@ -105,12 +105,12 @@ def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
 
 
 def _ecma(pattern: str | bytes) -> str:
-    """Translate what ours use: an end, a dot that is any character; half a surrogate pair comes in no UTF-8 anyway."""
+    """Translate what ours use: the end, and a dot that matches any character. UTF-8 has no half surrogates."""
     return str(pattern).replace(r"\Z", "$").replace(".*", r"[\s\S]*").replace(r"\ud800-\udfff", "")
 
 
 def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
-    """Describe what is made of other fields."""
+    """Describe fields that are made of other fields."""
     match field:
         case ListOf():
             size = {"minItems": ret.pop("minLength"), "maxItems": ret.pop("maxLength")}
@@ -165,7 +165,7 @@ _PARAMETER: Final = re.compile(r"<(?:([a-z]+)(?:\(([^)]*)\))?:)?([a-z_]+)>")
 
 
 def _path(rule: Rule) -> tuple[str, list[dict[str, Any]]]:
-    """Give the path as OpenAPI writes it, and its parameters."""
+    """Return the path as OpenAPI writes it, and its parameters."""
     parameters = []
     for kind, choices, name in _PARAMETER.findall(rule.rule):
         schema: dict[str, Any] = {"type": "string", "minLength": 1}

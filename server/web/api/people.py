@@ -34,7 +34,7 @@ def _refused(refusal: PersonRefused) -> Problem:
 @permitted("manage_people")
 @answers(answer_schemas.PEOPLE)
 def list_people() -> Response:
-    """List those whom I manage."""
+    """List the people whom I manage. Logged."""
     with hub().database.reading() as session:
         found = register.people(session, hub(), person(), utc_now())
     log_listed(len(found))
@@ -62,7 +62,7 @@ def list_people() -> Response:
 @answers(answer_schemas.INVITATION, status=201)
 @takes(schemas.INVITE_JSON)
 def invite_person(asked: Asked) -> tuple[Response, int]:
-    """Add somebody and give their one-time link: `username`, `name`, `role`, `scope_kind`, `scope`."""
+    """Add a person and return their one-time link: `username`, `name`, `role`, `scope_kind`, `scope`."""
     given = asked.json
     try:
         added = add_person(
@@ -87,7 +87,7 @@ def _invited(account: Account, token: str) -> dict[str, Any]:
 @answers(answer_schemas.INVITATION)
 @takes_empty_json
 def reset_one(account_id: object) -> Response:
-    """Give a new one-time link; until it is taken up nothing changes."""
+    """Return a new one-time link; until it is used nothing changes."""
     return jsonify(_invited(*reset_person(str(account_id))))
 
 
@@ -96,7 +96,7 @@ def reset_one(account_id: object) -> Response:
 @answers(answer_schemas.STATE)
 @takes_empty_json
 def disable_one(account_id: object) -> Response:
-    """Take somebody's right to sign in, and end their sessions."""
+    """Disable an account and end its sessions."""
     shut_out(str(account_id), out=True)
     return jsonify(id=str(account_id), state="disabled")
 
@@ -106,7 +106,7 @@ def disable_one(account_id: object) -> Response:
 @answers(answer_schemas.STATE)
 @takes_empty_json
 def enable_one(account_id: object) -> Response:
-    """Give it back."""
+    """Enable an account again."""
     shut_out(str(account_id), out=False)
     return jsonify(id=str(account_id), state="enabled")
 

@@ -22,7 +22,7 @@ CONSENT: Final = ("given", "by", "relation", "on", "method")
 @permitted("decide")
 @answers(answer_schemas.RIGHTS)
 def list_rights() -> Response:
-    """List the requests of parents that wait for an answer, the one that is due first in front. Logged."""
+    """List parents' requests that wait for an answer, by due time. Logged."""
     now = utc_now()
     with hub().database.reading() as session:
         found = privacy.open_requests(session, hub(), scope())
@@ -35,7 +35,7 @@ def list_rights() -> Response:
 @permitted("decide")
 @answers(answer_schemas.CHILD_RIGHTS)
 def read_rights(child_id: str) -> Response:
-    """Give what a child's parents asked and agreed to, restricted or not, and the `context` for a consent. Logged."""
+    """Return the requests and consents of a child's parents, also if restricted, and the consent's `context`. Logged."""
     with hub().database.reading() as session:
         shown = privacy.standing(session, hub(), scope(), child_id)
     with hub().database.transaction() as session:
@@ -48,7 +48,7 @@ def read_rights(child_id: str) -> Response:
 @answers(answer_schemas.RIGHT, status=201)
 @takes(schemas.ASK_RIGHT_JSON)
 def ask_right(asked: Asked, child_id: str) -> tuple[Response, int]:
-    """Write down what a parent asks, and start the clock: `kind` (access, correction, restriction, lifting, erasure),
+    """Record a parent's request; its time limit starts: `kind` (access, correction, restriction, lifting, erasure),
     `relation` (mother, father, guardian, proxy), `by`, `contact`, `words`."""
     mine, who, now = scope(), acting(), utc_now()
     request_id = server_edits.decide(
@@ -62,7 +62,7 @@ def ask_right(asked: Asked, child_id: str) -> tuple[Response, int]:
 @answers(answer_schemas.RIGHT)
 @takes(schemas.ANSWER_RIGHT_JSON)
 def answer_right(asked: Asked, request_id: Any) -> Response:
-    """Do what was asked, or refuse it: `outcome`, one of those for its kind. An erasure is only proposed by done."""
+    """Do what was asked, or refuse it: `outcome`, one of those for its kind. For an erasure `done` only proposes it."""
     outcome, mine, who, now = asked.json.get("outcome"), scope(), acting(), utc_now()
     server_edits.decide(
         hub(), lambda s: privacy.answer(s, hub(), mine, str(request_id), outcome, author=who, now=now)
@@ -75,7 +75,7 @@ def answer_right(asked: Asked, request_id: Any) -> Response:
 @answers(answer_schemas.RIGHT)
 @takes_empty_json
 def agree_to_erase(request_id: Any) -> Response:
-    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
+    """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
     mine, who, now = scope(), acting(), utc_now()
     server_edits.decide(hub(), lambda s: privacy.agree(s, hub(), mine, str(request_id), author=who, now=now))
     return jsonify(_told(str(request_id)))
@@ -86,7 +86,7 @@ def agree_to_erase(request_id: Any) -> Response:
 @answers(answer_schemas.CHILD_RIGHTS)
 @takes(schemas.CONSENT_JSON)
 def record_consent(asked: Asked, child_id: str) -> Response:
-    """Write down that a parent gives consent or takes it back: `given`, `by`, `relation`, `on`, `method`, and the `context`
+    """Record that a parent gives or withdraws consent: `given`, `by`, `relation`, `on`, `method`, and the `context`
     that was read."""
     mine, who, now = scope(), acting(), utc_now()
     said = {name: asked.json.get(name) for name in CONSENT}
@@ -103,7 +103,7 @@ def record_consent(asked: Asked, child_id: str) -> Response:
 @permitted("decide")
 @answers(answer_schemas.COPY)
 def copy_for_parents(child_id: str) -> Response:
-    """Give everything that is held of a child and who read it, the NIK whole, to hand to a parent. Logged."""
+    """Return all data of a child and who read it, with the whole NIK, to hand to a parent. Logged."""
     now = utc_now()
     with hub().database.reading() as session:
         report = privacy.gather(session, hub(), scope(), child_id, now)
@@ -113,6 +113,6 @@ def copy_for_parents(child_id: str) -> Response:
 
 
 def _told(request_id: str) -> dict[str, Any]:
-    """Give a request as it stands now."""
+    """Return a request as it is now."""
     with hub().database.reading() as session:
         return requests.one(session, hub(), scope(), request_id).wire(utc_now())

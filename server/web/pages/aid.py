@@ -1,10 +1,10 @@
 """Aid: the gap and who could close it, donors and commitments, companies' sheets, a child's aid, and a donor's own page.
 
 Rules kept here:
-- What is worked out stands in `server.aid`; here forms become what that room is asked.
-- Who sees no child (TPPS) sees how many have nothing, by village and need, and assigns so many; never whom. How many are
-  helped is told from five on. A donor sees its own aid alone.
-- Every form works without JavaScript; sent twice, it has the effect of once.
+- `server.aid` computes; the views turn forms into its arguments.
+- People who see no children (TPPS) see how many have no aid, by village and need, and assign numbers, never who. Helped
+  children are counted from five on. A donor sees only its own aid.
+- Every form works without JavaScript; sending it twice has the effect of once.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,13 +72,13 @@ def _in_templates() -> dict[str, Any]:
 
 @bp.app_template_filter("told_of")
 def told_of(pair: tuple[str, str] | None) -> str:
-    """Give a code's words in the reader's language; nothing for a code that is not known."""
+    """Return a code's words in the reader's language; nothing for a code that is not known."""
     return pair[formatting.language() == "en"] if pair else "?"
 
 
 @bp.app_template_filter("told_of_each")
 def told_of_each(table: codes.Words) -> list[tuple[str, str]]:
-    """Give each code of a table with its words in the reader's language."""
+    """Return each code of a table with its words in the reader's language."""
     return [(code, told_of(pair)) for code, pair in table.items()]
 
 
@@ -93,16 +93,16 @@ def rupiah(value: int | None) -> str:
 
 @bp.app_template_filter("few")
 def few(count: int) -> str:
-    """Write a number of children for who sees none of them: 1 to 4 are "fewer than 5"."""
+    """Write a number of children for people who may see none of them: 1 to 4 become "<5"."""
     if not 0 < count < FEWEST or person().may("see_children"):
         return str(count)
     return f"<\N{NO-BREAK SPACE}{FEWEST}"
 
 
 def _tried(work: Callable[[Session], object]) -> Problem | None:
-    """Do what a form asks; give what is wrong with what was typed, to be shown beside the form.
+    """Do what a form asks; return the problem with the input, to be shown beside the form, or None.
 
-    What comes of racing another is tried again, as `office.decide` does."""
+    A race with another write is retried by `server_edits.decide`."""
     try:
         server_edits.decide(hub(), work)
     except Problem as refused:
@@ -113,7 +113,7 @@ def _tried(work: Callable[[Session], object]) -> Problem | None:
 
 
 def _page(asked: Asked, template: str, problem: Problem | None, **shown: Any) -> Answer:
-    """Show a page with a form; with the answer's status where the form was refused."""
+    """Show a page with a form; if the form was refused, with that status."""
     page = render_template(template, problem=problem.body() if problem else None, typed=asked.form, **shown)
     return (page, problem.kind.status) if problem else page
 
@@ -125,7 +125,7 @@ def _page(asked: Asked, template: str, problem: Problem | None, **shown: Any) ->
 @permitted("manage_aid")
 @takes(schemas.GAP)
 def overview(asked: Asked) -> Answer:
-    """Show who has nothing, where aid goes twice or where nobody needs it, and what could close the gap."""
+    """Show who has no aid, where aid overlaps or is not needed, and which commitments could close the gap."""
     today, chosen = local_today(), asked.query["wilayah"]
     first, last = schemas.period(asked.query["dari"], asked.query["sampai"], today)
     with hub().database.reading() as session:
@@ -168,7 +168,7 @@ def _regions_of(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]
 @permitted("manage_aid")
 @takes(schemas.ASSIGN)
 def assign(asked: Asked) -> Answer:
-    """Promise a commitment to those whom a proposal counted."""
+    """Assign a commitment to the children that a proposal counted."""
 
     def work(session: Session) -> int:
         area = AidArea.of(session, hub(), person())
@@ -191,7 +191,7 @@ def assign(asked: Asked) -> Answer:
 @permitted("manage_aid")
 @takes(schemas.DONORS)
 def donors(asked: Asked) -> Answer:
-    """List donors and what they promised; add a donor or a commitment."""
+    """List donors and commitments; add one of either."""
     problem = None
     if request.method == "POST":
         typed, who, now = asked.form, acting(), utc_now()
@@ -225,7 +225,7 @@ def donors(asked: Asked) -> Answer:
 
 
 def _promised_to(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List where somebody may say that a commitment goes."""
+    """List the regions to which a person may direct a commitment."""
     everywhere = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
     return everywhere + [region for region in _regions_of(area, names) if area.covers(region[0])]
 
@@ -234,7 +234,7 @@ def _promised_to(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str
 @permitted("manage_aid")
 @takes(schemas.CHANGE_DONOR)
 def change_donor(asked: Asked, donor_id: object) -> Answer:
-    """Show what is known of a donor, how it is reached too, and change it. That it was shown is logged."""
+    """Show a donor with its contact data, and change it. Logged."""
     problem = None
     if request.method == "POST":
         typed = {**asked.form, "named": bool(asked.form.get("named"))}
@@ -311,7 +311,7 @@ def close_commitment(asked: Asked, commitment_id: object) -> Answer:
 @permitted("manage_aid")
 @takes(schemas.ACTIVITIES)
 def activities(asked: Asked) -> Answer:
-    """List what was done for villages and not brought in with a sheet; write one down."""
+    """List activities for villages that came without a sheet; add one."""
     problem = None
     if request.method == "POST":
         typed, who, now = asked.form, acting(), utc_now()
@@ -346,7 +346,7 @@ def activities(asked: Asked) -> Answer:
 @permitted("manage_aid")
 @takes(schemas.SHEETS)
 def all_sheets(asked: Asked) -> Answer:
-    """List the sheets that came in; bring one in."""
+    """List the sheets; upload one."""
     problem = None
     if request.method == "POST":
         form, who, now = asked.form, acting(), utc_now()
@@ -383,7 +383,7 @@ def all_sheets(asked: Asked) -> Answer:
 @permitted("manage_aid")
 @takes(schemas.SHEET, post=schemas.TAKE_SHEET)
 def one_sheet(asked: Asked, sheet_id: object) -> Answer:
-    """Show a sheet: how it would be read, or what became of its rows; take it."""
+    """Show a sheet: how it would be read, or its activities; take it."""
     if asked.form.get("ambil"):
         chosen = {name: asked.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
 
@@ -431,7 +431,7 @@ def one_sheet(asked: Asked, sheet_id: object) -> Answer:
 
 
 def _raw(row: AidActivity) -> Mapping[str, str]:
-    """Give a row as it came to who may know names: it may name a child."""
+    """Return a row as it came, only for people who may see names: it may name a child."""
     return sheets.raw_of(hub(), row) if person().may("see_names") else {}
 
 
@@ -439,7 +439,7 @@ def _raw(row: AidActivity) -> Mapping[str, str]:
 @permitted("manage_aid")
 @takes(schemas.DECIDE_ACTIVITY)
 def decide_activity(asked: Asked, activity_id: object) -> Answer:
-    """Overrule what was made of an activity."""
+    """Change how an activity was classified."""
     typed: dict[str, Any] = {name: asked.form.get(name, "") for name in ("category", "menu", "village")}
     typed |= {name: asked.form.get("do") == name for name in schemas.ACTIVITY_ACTIONS}
     who, now = acting(), utc_now()
@@ -457,7 +457,7 @@ def decide_activity(asked: Asked, activity_id: object) -> Answer:
 
 
 def _at_row(sheet_id: str | None, number: int | None) -> str:
-    """Give the address of a row on its sheet's page."""
+    """Return the address of a row on its sheet's page."""
     return url_for("aid.one_sheet", sheet_id=sheet_id, baris=number, _anchor=f"b{number}")
 
 
@@ -465,7 +465,7 @@ def _at_row(sheet_id: str | None, number: int | None) -> str:
 @permitted("decide")
 @takes(schemas.WHOSE)
 def whose(asked: Asked, activity_id: object) -> Answer:
-    """Find who received what a row tells of, where it gives a name alone, and make it that child's delivery."""
+    """Find the child of a row that only has a name, and make the row that child's delivery."""
     child_id = asked.form.get("anak", "")
     if child_id:
         who, now = acting(), utc_now()
@@ -512,7 +512,7 @@ def whose(asked: Asked, activity_id: object) -> Answer:
 @permitted("decide")
 @takes(schemas.CHILD_AID)
 def child_aid(asked: Asked, child_id: str) -> Answer:
-    """Show a child's aid; write down one, that it came, or that it was verified."""
+    """Show a child's aid; record one, its delivery, or its verification."""
     problem, mine = None, scope()
     if request.method == "POST":
         wanted, who, now = _aid_wanted(asked.form), acting(), utc_now()
@@ -540,7 +540,7 @@ def child_aid(asked: Asked, child_id: str) -> Answer:
 
 
 def _aid_wanted(form: Mapping[str, str]) -> dict[str, Any]:
-    """Read a form of a child's aid into registers; what is not whole goes as it was typed, for the schema to refuse."""
+    """Read the form of a child's aid into registers; what is no whole number stays as typed, for the schema to refuse."""
 
     def count(name: str) -> Any:
         text = form.get(name, "").replace(".", "").strip()
@@ -567,7 +567,7 @@ def _aid_wanted(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _of_child(child_id: str) -> list[deliveries.Given]:
-    """Give a child's aid for its page, in the scope of who asks."""
+    """Return a child's aid for its page, in the scope of who asks."""
     with hub().database.reading() as session:
         return deliveries.of_child(session, hub(), scope(), child_id)
 
@@ -578,7 +578,7 @@ def _of_child(child_id: str) -> list[deliveries.Given]:
 @bp.get("/bantuan-saya")
 @permitted("see_own_aid")
 def own() -> Answer:
-    """Show a donor what it funds and what of it came."""
+    """Show a donor what it funds and the results."""
     with hub().database.reading() as session:
         mine = progress.own(session, hub(), person(), local_today())
         names = places.names_of(session, hub())

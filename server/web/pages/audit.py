@@ -1,12 +1,12 @@
-"""Pages of the supervisor: every sync and what became of it, what looks odd, how complete a month is, who had seen what of
-one record, and the log itself with its checkpoints.
+"""Pages of the supervisor: every sync and its result, unusual patterns, how complete a month is, the causal history of one
+record, and the audit log with its checkpoints.
 
 Rules kept here:
-- Only who may `audit`, and only what is in their scope; the log's export, which is of all posts, is the whole district's.
-  Values of a child are shown on request to who may see names.
-- Every look at a batch or a record, and everything that is taken away as a file, is logged before it is sent.
-- No worker verifies a long log: up to CHECKED_AT_ONCE entries the page recomputes it all, beyond that what was written since
-  the newest checkpoint, and says so. Everything is recomputed each night by a job, whose result stands beside it.
+- Only with the permission `audit`, and only what is in scope; the log's export covers all posts, so it needs the whole
+  district. A child's values are shown on request to people who may see names.
+- Every look at a batch or a record, and every file, is logged before it is sent.
+- No worker verifies a long log: up to CHECKED_AT_ONCE entries the page recomputes all, beyond that only entries since the
+  newest checkpoint, and says so. A nightly job recomputes everything; the page shows its result too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -117,7 +117,7 @@ def kilobytes(size: int) -> str:
 
 @bp.app_template_filter("may_be")
 def may_be(words: patterns.PatternText) -> str:
-    """Give what a pattern may well be, in the reader's language."""
+    """Return a pattern's likely explanation, in the reader's language."""
     return words.may_en if language() == "en" else words.may_id
 
 
@@ -135,8 +135,8 @@ def _day_or_month(asked: Asked) -> tuple[date, date]:
 
 
 def _of_month(day: date) -> dict[str, Any]:
-    """Give every template what it says of the month: its first day, and it, the one before and the one after as the address
-    says them; "" for one that has not begun."""
+    """Return for every template the month's first day, and the month, the one before and the one after as in addresses; ""
+    for a month that has not begun."""
     first, last = month_of(day)
     after = last + timedelta(days=1)
     return {
@@ -180,7 +180,7 @@ def overview(asked: Asked) -> str:
 @permitted("audit")
 @takes(schemas.SYNCS)
 def overview_as_csv(asked: Asked) -> Response:
-    """Give the same as a file, safe to open in a spreadsheet. Who took it is logged."""
+    """Return the same as CSV, safe to open in a spreadsheet. Logged."""
     chosen, found = asked.query["per"], _syncs(asked)
     month = found.first.strftime("%Y-%m")
     _log_look("syncs.exported", month=month, group=GROUP_WORDS[chosen][0], lines=len(found.lines))
@@ -191,7 +191,7 @@ def overview_as_csv(asked: Asked) -> Response:
 @permitted("audit")
 @takes(schemas.UPLOADS)
 def all_batches(asked: Asked) -> str:
-    """List the uploads of a month or day, of one post or tablet if told."""
+    """List the uploads of a month or day, filtered by post or tablet."""
     (first, last), number = _day_or_month(asked), asked.query["hal"]
     found = _listed(asked, first, last)
     return render_template(
@@ -216,7 +216,7 @@ FILTERS: Final = ("bulan", "hari", "pos", "tablet")
 @permitted("audit")
 @takes(schemas.UPLOADS_FILE)
 def all_batches_as_csv(asked: Asked) -> Response:
-    """Give the same as a file. Who took it is logged."""
+    """Return the same as CSV. Logged."""
     first, last = _day_or_month(asked)
     found = _listed(asked, first, last)
     days = {"first": first.isoformat(), "last": last.isoformat()}
@@ -233,7 +233,7 @@ def _listed(asked: Asked, first: date, last: date) -> syncs.ListedUploads:
 @bp.get("/audit/kiriman/<uuid:tablet_id>/<uuid:batch_id>")
 @permitted("audit")
 def one_batch(tablet_id: Any, batch_id: Any) -> str:
-    """Open a batch: what came and what became of each change. Who looked is logged."""
+    """Show a batch: each change and its outcome. Logged."""
     with hub().database.reading() as session:
         found = syncs.batch(session, hub(), scope(), str(tablet_id), str(batch_id))
     _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
@@ -247,7 +247,7 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
 @permitted("audit")
 @takes(schemas.MONTH)
 def unusual(asked: Asked) -> str:
-    """Show what somebody should look at in a month's syncs."""
+    """Show unusual patterns in a month's syncs."""
     first, _ = _month(asked)
     with hub().database.reading() as session:
         told = months.post_month_reports(session, hub(), scope(), first)
@@ -274,7 +274,7 @@ def complete(asked: Asked) -> str:
 @permitted("audit")
 @takes(schemas.MONTH)
 def complete_as_csv(asked: Asked) -> Response:
-    """Give the same as a file. Who took it is logged."""
+    """Return the same as CSV. Logged."""
     found, first = _areas(asked)
     _log_look("completeness.exported", month=first.strftime("%Y-%m"))
     return _file(areas.as_csv(found), f"kelengkapan-{first:%Y-%m}")
@@ -293,7 +293,7 @@ def _areas(asked: Asked) -> tuple[tuple[areas.AreaCompleteness, ...], date]:
 @permitted("audit")
 @takes(schemas.HISTORY)
 def history(asked: Asked, child_id: Any, record_id: Any) -> str:
-    """Draw who had seen what of a record; with `nilai=1` the values too, for who may see them. Who looked is logged."""
+    """Draw a record's causal history; with `nilai=1` also values, for people who may see names. Logged."""
     values = asked.query["nilai"] == "1" and person().may("see_names")
     with hub().database.reading() as session:
         found = lineage.lineage(session, hub(), scope(), str(child_id), str(record_id), values=values)
@@ -320,14 +320,14 @@ def history(asked: Asked, child_id: Any, record_id: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of verifying from the page.
+    """The result of verifying the log from the page.
 
     Parameters
     ----------
     entries : recomputed; `is_whole` if that was all of the log, else what was written since the newest checkpoint
-    left : entries that were not, because there are too many for a page
-    kept : the checkpoint of somebody's own that it was held against; None without one
-    unheld : whether one was given and the log is too long to be held against it here
+    left : entries that were not recomputed, because there are too many for a page
+    kept : the checkpoint, kept elsewhere, that the log was compared with; None without one
+    unheld : whether one was given but the log is too long to be compared here
     """
 
     entries: int
@@ -349,7 +349,7 @@ def the_log() -> str:
 @permitted("audit")
 @takes(schemas.VERIFY)
 def verify_now(asked: Asked) -> Answer:
-    """Recompute the log, and hold it against a checkpoint that somebody kept elsewhere if one is given. It is logged."""
+    """Recompute the log, and compare it with a checkpoint that was kept elsewhere if one is given. Logged."""
     try:
         kept = checkpoints.read_kept(asked.file) if asked.file else None
     except NotACheckpoint as error:
@@ -406,7 +406,7 @@ def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
 
 
 def _post_names(session: Session, streams: Iterable[str]) -> dict[str, str]:
-    """Give the names of the posts whose streams are named, by id."""
+    """Return the names of the posts whose streams are named, by id."""
     ids = [stream.removeprefix("post/") for stream in streams]
     rows = session.execute(
         select(HealthPost.id, HealthPost.name).where(
@@ -424,7 +424,7 @@ def _whole_district() -> bool:
 @permitted("audit")
 @takes(schemas.CHECKPOINT)
 def download_checkpoint(asked: Asked) -> Response:
-    """Give a checkpoint, the newest unless told, as the file to be kept elsewhere. Who took it is logged."""
+    """Return a checkpoint, by default the newest, as the file to be kept elsewhere. Logged."""
     number = asked.query["nomor"] or None
     with hub().database.reading() as session:
         found = checkpoints.kept(session, hub(), number)
@@ -439,7 +439,7 @@ def download_checkpoint(asked: Asked) -> Response:
 @bp.get("/audit/catatan.jsonl")
 @permitted("audit")
 def export_log() -> Response:
-    """Give the whole log as it is verified offline, to who supervises the whole district. Who took it is logged."""
+    """Return the whole log for offline verification, only to a supervisor of the whole district. Logged."""
     if not _whole_district():
         raise Problem("not-allowed")
     _log_look("log.exported")
@@ -449,6 +449,6 @@ def export_log() -> Response:
 
 
 def _exported(opened: AppContext, now: datetime) -> Iterator[bytes]:
-    """Write it while it is sent: a year's log is larger than a worker should hold."""
+    """Stream the log: a year of it is larger than a worker should hold in memory."""
     with opened.database.reading() as session:
         yield from export.lines(session, opened, now)

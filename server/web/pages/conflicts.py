@@ -39,7 +39,7 @@ from sync_protocol import Json
 NEW: Final = "baru"
 """What a form sends for a value that nobody has written yet."""
 WITHOUT_NEW: Final = frozenset({"post", "same_as", "task", "result", "removed", "consent"})
-"""Registers of which one of the values is taken: a new one is a decision of its own, made on another page."""
+"""Registers for which no new value can be typed here: that is a decision of another page."""
 
 
 @bp.get("/selisih")
@@ -72,8 +72,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ConflictSection:
-    """A register in conflict as the card draws it. `chosen` is what was sent for it, "" if nothing; `new` are the fields of
-    a new value, none where there can be no new one."""
+    """A register in conflict as the page draws it. `chosen` is what was sent for it, "" if nothing; `new` are the fields for
+    a new value, empty if there can be none."""
 
     register: str
     choices: tuple[Choice, ...]
@@ -84,7 +84,7 @@ class ConflictSection:
 
     @property
     def doubtful(self) -> list[str]:
-        """Give the letters of the values that something speaks against."""
+        """Return the letters of the values that are doubtful."""
         return [c.letter for c in self.choices if c.meaning and c.meaning.doubts]
 
 
@@ -102,11 +102,11 @@ def dispute(asked: Asked, kind: str, record_id: object) -> Page:
 
 
 def _card(asked: Asked, kind: str, record_id: str, reasons: Sequence[Json] = (), seen: Any = None) -> str:
-    """Draw the card; with what was typed and what is wrong with it, if there is any.
+    """Draw the conflict; after a refusal with what was typed and its errors.
 
     Parameters
     ----------
-    seen : the context with which somebody decided, that was refused
+    seen : the context of the refused decision
     """
     shown = look(
         lambda s: conflicts.dispute(s, hub(), scope(), kind, record_id),
@@ -187,7 +187,7 @@ def settle(asked: Asked, kind: str, record_id: object) -> AnyResponse | Page:
 
 
 def _refused(asked: Asked, kind: str, record_id: str, reasons: Sequence[Json], seen: Any) -> Page:
-    """Show the card again as it was filled in; where somebody settled the record meanwhile, who."""
+    """Show the conflict again as it was filled in; if somebody settled it meanwhile, who did."""
     try:
         return _card(asked, kind, record_id, reasons, seen), 422
     except Problem as problem:
@@ -224,7 +224,7 @@ def _dots(sent: str) -> Any:
 
 
 def _settled(asked: Asked, kind: str, record_id: str, *, late: bool = False) -> str:
-    """Show who settled a record and how; to whoever came too late, with what they had typed."""
+    """Show who settled a record and how; for a person who came too late also what they had typed."""
     after = look(
         lambda s: conflicts.aftermath(s, hub(), scope(), kind, record_id),
         lambda s, found, now: conflicts.log_viewed(s, hub(), acting(), found, now),

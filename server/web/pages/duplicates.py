@@ -37,7 +37,7 @@ from server.web.request_schemas.schema import Asked, takes
 from sync_protocol import VersionVector
 
 ALIKE: Final = 80
-"""Percent from which on two names are called alike: what the search for pairs takes, too."""
+"""Percent from which two names are called alike, as in the search for duplicates."""
 WHY: Final[Mapping[str, str]] = {
     "nik": N_("the same NIK"),
     "name": N_("names %(percent)s %% alike"),
@@ -58,7 +58,7 @@ OUTER: Final[Mapping[str, str]] = {
 @permitted("decide")
 @takes(schemas.PAIRS)
 def pairs(asked: Asked) -> str:
-    """List children who may be registered twice, those for whom most speaks first."""
+    """List children who may be registered twice, the most alike first."""
     status, number = asked.query["status"], asked.query["hal"]
     offset = offset_of(number)
     found, total = look(
@@ -76,7 +76,7 @@ def pairs(asked: Asked) -> str:
 
 
 def _why(pair: PairView) -> list[tuple[str, int]]:
-    """Give what speaks for one child, as (key of WHY, percent)."""
+    """Return why two records may be of one child, as (key of WHY, percent)."""
     spoken = []
     for code, percent in pair.why.items():
         if code == "born_on":
@@ -120,14 +120,14 @@ def _pair_page(one: str, other: str, problem: Problem | None = None, done: str |
 
 
 def _visits_of(session: Session, child_id: str) -> list[Visit]:
-    """Give a child's measurements, newest first; of a linked one those of the whole person."""
+    """Return a child's measurements, newest first; of a linked child those of the whole group."""
     group = sorted(record_linkage.group_of(session, hub().district, [child_id]))
     subjects = ledger.subjects(session, hub().vault, hub().district, group)
     return [v for v in measured(session, hub(), subjects, {}, shows_names=False) if not v.removed]
 
 
 def _days(one: Sequence[Visit], other: Sequence[Visit]) -> list[tuple[Any, Visit | None, Visit | None]]:
-    """Put two children's measurements beside each other by day and source, newest first."""
+    """Pair two children's measurements by day and source, newest first."""
     sides = [{(v.measured_on, v.source): v for v in visits} for visits in (one, other)]
     keys = sorted(sides[0].keys() | sides[1].keys(), reverse=True)
     return [(key, sides[0].get(key), sides[1].get(key)) for key in keys]

@@ -2,9 +2,9 @@
 report of a period.
 
 Rules kept here:
-- Figures name nobody, and looking at them is not logged; what is taken away as a file is.
-- Outside the health service small numbers are hidden in what is read already (`server.reports`), in every form.
-- Every page works without JavaScript, and says how far the figures are.
+- Figures name nobody, so looks are not logged; files are.
+- Outside the health service small numbers are suppressed (by `server.reports`), in every form.
+- Every page works without JavaScript, and says how current the figures are.
 """
 
 import io
@@ -50,7 +50,7 @@ from server.web.response_schemas.schema import answers
 bp = Blueprint("figures", __name__)
 
 MOST_COUNTED: Final = 100
-"""Posts that are counted at once on demand; the rest is done by the timetable."""
+"""Posts that are recomputed at once on demand; the scheduler does the rest."""
 PATH_OF: Final = {kind: path for path, kind in PATHS.items()}
 KIND_WORDS: Final[Mapping[str, str]] = {
     "post": N_("Posyandu"),
@@ -81,7 +81,7 @@ def short_month(value: date) -> str:
 
 @bp.app_template_filter("thousands")
 def thousands(value: int) -> str:
-    """Write a whole number with its thousands apart: 60.123."""
+    """Write a whole number with thousands separators: 60.123."""
     return str(format_decimal(value, locale=language()))
 
 
@@ -122,7 +122,7 @@ def _found(session: Any, area_kind: str, area: str) -> Area:
 @bp.get("/angka")
 @permitted("see_figures")
 def own() -> AnyResponse:
-    """Lead to the figures of the own area."""
+    """Redirect to the figures of the person's own area."""
     with hub().database.reading() as session:
         mine = reports.own_area(session, hub(), _reader())
     return redirect(url_for("figures.area", area_kind=PATH_OF[mine.kind], area=mine.code))
@@ -173,12 +173,12 @@ def area(asked: Asked, area_kind: str, area: str) -> str:
 
 
 def _rank(share: float | None, good: int) -> tuple[bool, float]:
-    """Put those first who need somebody most, those of whom nothing is told last."""
+    """Sort key: the worst share first, unknown shares last."""
     return share is None, (share or 0.0) * (1 if good > 0 else -1)
 
 
 def _choices(reader: FigureReader, place: Area) -> list[str]:
-    """Give the kinds of areas that an area may be compared by."""
+    """Return the kinds of areas by which an area may be compared."""
     below = reports.BELOW.get(place.kind)
     if below is None:
         return []
@@ -217,7 +217,7 @@ def _words() -> dict[str, Any]:
 @permitted("see_figures")
 @takes(schemas.AREA_FILE)
 def as_csv(asked: Asked, area_kind: str, area: str) -> Response:
-    """Give a month of an area's parts (`isi=wilayah`), or the area's months (`isi=bulan`), as CSV."""
+    """Return a month of an area's parts (`isi=wilayah`), or the area's months (`isi=bulan`), as CSV."""
     at, what = _month(asked, "bulan", _this_month()), asked.query["isi"]
     reader = _reader()
     with hub().database.reading() as session:
@@ -240,7 +240,7 @@ def as_csv(asked: Asked, area_kind: str, area: str) -> Response:
 @permitted("see_figures")
 @takes(schemas.REPORT)
 def report(asked: Asked, area_kind: str, area: str) -> Response:
-    """Give the Monev report of a period (`dari`, `sampai`) as `bentuk` pdf or xlsx."""
+    """Return the Monev report of a period (`dari`, `sampai`) as `bentuk` pdf or xlsx."""
     last = _month(asked, "sampai", _this_month())
     first, form = _month(asked, "dari", reading.back(last, 2)), asked.query["bentuk"]
     if not 0 <= (last.year - first.year) * 12 + last.month - first.month < monev.MOST_MONTHS:
@@ -254,7 +254,7 @@ def report(asked: Asked, area_kind: str, area: str) -> Response:
 
 
 def _log(place: Area, what: str, first: date, last: date) -> None:
-    """Enter into the log that figures were taken away as a file."""
+    """Log that figures were exported as a file."""
     details = {
         "what": what,
         "area": place.code,
@@ -285,7 +285,7 @@ def _file(content: bytes, kind: str, place: Area, at: date, ending: str) -> Resp
 @permitted("see_figures")
 @takes(schemas.COUNT)
 def count(asked: Asked) -> AnyResponse:
-    """Count what has news, now; then back to where one was."""
+    """Recompute figures with new data now; then redirect back."""
     reports.refresh(hub(), utc_now(), actor=acting(), most=MOST_COUNTED)
     kind, code = asked.form.get("area_kind", ""), asked.form.get("area", "")
     if kind in PATHS and code:
@@ -298,7 +298,7 @@ def count(asked: Asked) -> AnyResponse:
 @answers(FIGURES)
 @takes(schemas.FIGURES_JSON)
 def as_json(asked: Asked) -> Response:
-    """Give an area's months as JSON: `kind`, `area` (left out: the own), `month` (the last), `months` (how many)."""
+    """Return an area's months as JSON: `kind`, `area` (left out: the own), `month` (the last), `months` (how many)."""
     at, months = _month(asked, "month", _this_month()), asked.query["months"]
     reader = _reader()
     with hub().database.reading() as session:

@@ -1,10 +1,10 @@
-"""Deciding what is done for a child: forms on the child's page, the referral letter, and the same as JSON.
+"""Follow-ups: forms on the child's page, the referral letter, and the same as JSON.
 
 Rules kept here:
-- `server.review.follow_ups` writes; here a form becomes what it is asked, and its reasons go back to the form that was sent,
-  with what was typed.
+- `server.review.follow_ups` writes. A form is turned into its arguments; its reasons go back beside the form's fields, with
+  what was typed.
 - A form carries what was on its screen: the task's id, the context of what is answered, the flags that are closed.
-- Every form works without JavaScript and, sent twice, has the effect of once.
+- Every form works without JavaScript; sending it twice has the effect of once.
 """
 
 import re
@@ -51,7 +51,7 @@ Work_ = Callable[..., Decided]
 
 
 def the_guideline() -> Guideline:
-    """Give the guideline that this installation goes by."""
+    """Return the guideline that this installation follows."""
     return guideline(hub().settings.guideline_file or SHIPPED)
 
 
@@ -59,7 +59,7 @@ def the_guideline() -> Guideline:
 
 
 class FollowUpSection:
-    """What the child's page shows of the work: given to templates as `care`."""
+    """The follow-up section of a child's page, `care` in templates."""
 
     def __init__(
         self, session: Session, subject: DecidedChild, flags: tuple[RaisedFlag, ...], today: date
@@ -71,7 +71,7 @@ class FollowUpSection:
         self.done = [work for work in self.work if not work.open]
         self.charges = [work for work in self.open if work.action == "take"]
         self.tasks = [work for work in self.open if work.action not in ("take", "pmt_week")]
-        # of a course the next week alone: the others have their turn
+        # of a course only the next week; later ones are shown in their turn
         weeks = [work for work in self.open if work.action == "pmt_week"]
         self.next_weeks = list({work.course: work for work in reversed(weeks)}.values())
         self.later_weeks = len(weeks) - len(self.next_weeks)
@@ -85,12 +85,12 @@ class FollowUpSection:
         self.version = line.version
 
     def new_task(self) -> str:
-        """Give the id of what a form makes: the same form sent twice makes it once."""
+        """Return the id for what a form makes: the same form sent twice makes it once."""
         return new_id()
 
     @property
     def contexts(self) -> str:
-        """Give the contexts of the charges on the screen, as JSON by task."""
+        """Return the contexts of the `take` tasks on the screen, as JSON by task."""
         return orjson.dumps({work.task: orjson.loads(work.context) for work in self.charges}).decode()
 
 
@@ -103,7 +103,7 @@ def section(session: Session, child_id: str, today: date) -> FollowUpSection:
 
 @bp.app_context_processor
 def _in_templates() -> dict[str, Any]:
-    """Let a child's page show the section, and every page the words of actions and outcomes."""
+    """Return templates the section of a child's page, and the words of actions and outcomes."""
     return {"care_section": _section_for_template, "care_words": _word}
 
 
@@ -113,7 +113,7 @@ def _section_for_template(child_id: str) -> FollowUpSection:
 
 
 def _word(codes: str, code: str) -> str:
-    """Give a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
+    """Return a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
     tables = {"actions": follow_ups.ACTIONS, "outcomes": follow_ups.OUTCOMES, "funds": follow_ups.FUNDS}
     found = tables[codes].get(code)
     return found[formatting.language() == "en"] if found else code
@@ -126,7 +126,7 @@ def _word(codes: str, code: str) -> str:
 @permitted("decide")
 @takes(schemas.CARE_FORM, post=schemas.DECIDE_CARE)
 def decide(asked: Asked, child_id: str, form: str) -> AnyResponse | tuple[str, int] | str:
-    """Show one form by itself, or do what it asks; what is wrong goes back beside the fields, with what was typed."""
+    """Show one form by itself, or do what it asks; after a refusal with errors beside the fields and what was typed."""
     if form not in FORMS:
         raise Problem("page-unknown")
     if request.method == "GET":
@@ -186,7 +186,7 @@ def _do(form: str, child_id: str, wanted: dict[str, Any]) -> Decided:
 
 
 def _wanted(sent: Mapping[str, Any], form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read a form: what the room is wanted, and what is wrong with it already."""
+    """Read a form: the arguments of the use case, and what is already wrong."""
     # a form's lines end in CR LF (HTML, form submission); what is kept has line feeds
     given = {name: text.strip().replace("\r\n", "\n") for name, text in _single(sent).items() if text.strip()}
     if form in ("take", "plan"):
@@ -218,7 +218,7 @@ def _only(given: Mapping[str, str], *names: str) -> dict[str, Any]:
 
 
 def _whole(given: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Read a whole number; what is none is passed on, so that the schemas say what is wrong with it."""
+    """Read a whole number; anything else is passed on, so that the schemas say what is wrong."""
     text = given.get(name)
     if text is None:
         return {}
@@ -290,7 +290,7 @@ def _said(form: str, decided: Decided) -> str:
 @bp.get("/anak/<child_id>/tindak/<task>/surat.pdf")
 @permitted("decide")
 def letter(child_id: str, task: str) -> Response:
-    """Give the referral letter of a task as PDF; it shows the NIK whole, and that is logged."""
+    """Return the referral letter of a task as PDF, with the whole NIK. Logged."""
     now, who = utc_now(), person()
     with hub().database.reading() as session:
         made = letters.referral(
@@ -310,7 +310,7 @@ def letter(child_id: str, task: str) -> Response:
 @permitted("see_children")
 @answers(answer_schemas.FOLLOW_UPS)
 def list_follow_ups(child_id: str) -> Response:
-    """Give what is to be done for a child and what came of it, the flags to pass back when closing, the codes in words."""
+    """Return a child's follow-ups and results, the flags to pass back when closing, and the words of codes. Logged."""
     with hub().database.reading() as session:
         subject = follow_ups.find(session, hub(), scope(), child_id)
         shown = follow_ups.work_of(session, hub(), scope(), subject.group)
@@ -353,5 +353,5 @@ def decide_json(asked: Asked, child_id: str, decision: str) -> Response:
 @answers(answer_schemas.DECIDED)
 @takes(schemas.RESULT_JSON)
 def answer_json(asked: Asked, child_id: str, task: str) -> Response:
-    """Tell what came of a task: `outcome`, `done_on`, `days_eaten`, `note`, and `context` as it was shown."""
+    """Record the result of a task: `outcome`, `done_on`, `days_eaten`, `note`, and `context` as it was shown."""
     return jsonify(_do("answer", child_id, {**asked.json, "task": task}).wire())

@@ -1,9 +1,9 @@
-"""The frame of the pages that health-centre staff see, signing in and out, the language, and who is led where.
+"""The frame of all pages: what every template gets, signing in and out, the language, the front page.
 
 Rules kept here:
-- Who asks is known before anything is read; what they may see is decided in `server.review`, never in a template.
+- The person is known before anything is read; what they may see is decided in `server.review`, never in a template.
 - A page with personal data is logged before it is sent, and an address never holds a name.
-- Every page works without JavaScript. Nothing here is ours to render inline: the policy forbids it.
+- Every page works without JavaScript. The Content-Security-Policy forbids inline scripts and styles.
 """
 
 from typing import Any, Final
@@ -37,21 +37,21 @@ COOKIE_DAYS: Final = 365
 
 
 def init_app(app: Flask) -> None:
-    """Give every template its words, and the person who is signed in."""
+    """Return every template its words, and the person who is signed in."""
     formatting.init_app(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_in_every_template)
 
 
 def _in_every_template() -> dict[str, Any]:
-    """Give who is signed in, `waiting` if the second factor is still to be passed, and the links for them."""
+    """Return who is signed in, `waiting` (the person before the second factor), and the navigation links."""
     waiting = None if g.get("person") or "signed_in" not in g else this_session().person
     return {"person": g.get("person"), "waiting": waiting, "here": _here(), "links": links}
 
 
 def _here() -> str:
-    """Give this page's own address, to come back to; the front page where going back would repeat something, and from a
-    page that tells of an error: what somebody typed into an address, a NIK perhaps, is not to be seen there again."""
+    """Return this page's address, to come back to. After a POST `next`, and on an error page the front page: what somebody
+    typed into an address, perhaps a NIK, must not be shown again."""
     if g.get("problem"):
         return "/"
     if request.method != "GET" or request.endpoint in (None, "pages.sign_in", "pages.choose_language"):
@@ -75,7 +75,7 @@ def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
             token = accounts.sign_in(
                 session, hub(), username, password, utc_now(), address=address(), agent=browser()
             )
-            if token is not None and "signed_in" in g:  # who signs in anew leaves no session behind
+            if token is not None and "signed_in" in g:  # signing in again ends the session before
                 accounts.sign_out(session, hub(), cookie["token"], this_session().person, utc_now())
     except Problem as locked:
         token, problem = None, locked
@@ -119,7 +119,7 @@ def choose_language(asked: Asked, code: str) -> AnyResponse:
 @bp.get("/")
 @signed_in
 def front() -> AnyResponse:
-    """Send people to what they come for."""
+    """Redirect to the first page of the person's role."""
     who = person()
     if who.may("manage_people"):
         return redirect(url_for("people_pages.people"))

@@ -1,10 +1,10 @@
-"""Pages for the formats of others: bring a Sigizi file and see what it would change, apply it, decide about its rows; take
-data away. The same as JSON in `interchange_api`.
+"""Import and export pages: upload a Sigizi file and see what it would change, apply it, decide about its rows; export data.
+The same as JSON in `api/interchange.py`.
 
 Rules kept here:
-- A file is looked at before anything of it is taken; applying it is a second step, and goes on by itself until all is done.
-- Whatever leaves is asked for by a form (POST): no address that is followed by accident takes data away. It is logged first.
-- Names are for who may decide; each look at rows with names is logged before the page is sent.
+- A file is previewed before anything of it is applied; applying is a second step that continues by itself until all is done.
+- Exports need a form (POST), so that no link exports data by accident. They are logged first.
+- Names are only for people who may decide; each look at rows with names is logged before the page is sent.
 """
 
 import io
@@ -128,7 +128,7 @@ def _in_every_page() -> dict[str, Any]:
 
 
 def in_words(code: str) -> str:
-    """Give a rule, question or note in the language of the page."""
+    """Return a rule, question or note in the language of the page."""
     words = words_of(code)
     return words.id if language() == "id" else words.en
 
@@ -144,7 +144,7 @@ def rows_asked(given: str) -> str:
 @bp.get("/pertukaran")
 @permitted("decide")
 def home() -> Answer:
-    """Show what can be brought and taken away, and the newest files."""
+    """Show the forms for import and export, and the newest files."""
     return _home()
 
 
@@ -178,7 +178,7 @@ def _home(form: Mapping[str, str] | None = None, problem: Problem | None = None)
 @permitted("decide")
 @takes(schemas.UPLOAD)
 def upload(asked: Asked) -> Answer:
-    """Keep a file, and show what it would change."""
+    """Store a file, and show what it would change."""
     try:
         if not asked.file:
             raise Problem("sheet-unreadable", reason="kosong / empty")
@@ -200,7 +200,7 @@ def upload(asked: Asked) -> Answer:
 @permitted("decide")
 @takes(schemas.RUN)
 def one_run(asked: Asked, run_id: Any) -> Answer:
-    """Show what a file would change, how far it is, or what became of it."""
+    """Show what a file would change, its progress, or its result."""
     number, which = asked.query["hal"], rows_asked(asked.query["tampil"])
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
@@ -232,7 +232,7 @@ def one_run(asked: Asked, run_id: Any) -> Answer:
 @permitted("decide")
 @takes(schemas.RUN_FILE)
 def rows_as_file(asked: Asked, run_id: Any) -> Response:
-    """Give what became of the rows, as a file: by number, without names."""
+    """Return the rows' results as CSV: by row number, without names."""
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
         found = uploads.accounts(session, hub(), run)
@@ -246,7 +246,7 @@ def rows_as_file(asked: Asked, run_id: Any) -> Response:
 @permitted("decide")
 @takes(schemas.CHANGE_RUN)
 def change_run(asked: Asked, run_id: Any) -> Answer:
-    """Apply a file, as much as some seconds allow; look at it again; or throw it away."""
+    """Apply a file for some seconds; look at it again; or discard it."""
     now, who, action, going_on = utc_now(), acting(), asked.form.get("tindakan"), None
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
@@ -334,7 +334,7 @@ def decide_row(asked: Asked, case_id: Any) -> Answer:
 @permitted("decide")
 @takes(schemas.EXPORT)
 def take_away(asked: Asked) -> Answer:
-    """Write a file of what is here, log it, and send it."""
+    """Export, logged before it is sent."""
     given = asked.form
     kind, _, area_id = given.get("wilayah", "").partition(":")
     try:
@@ -363,16 +363,16 @@ def send(
     full_nik: bool,
     as_csv: bool,
 ) -> Response:
-    """Write what leaves in a form, for the person who asks.
+    """Export in a form, for the person who asks.
 
     Parameters
     ----------
-    area : (kind, id) of a part of the own area; what lies outside of that gives nothing
+    area : (kind, id) of a part of the person's area; outside of it nothing is exported
 
     Raises
     ------
     Problem
-        `request-malformed` for a form that there is not, `export-too-large`.
+        `request-malformed` for an unknown form, `export-too-large`.
     """
     if form not in FORMS:
         raise Problem("request-malformed", reason=", ".join(FORMS))

@@ -68,7 +68,7 @@ def _place(session: Session, post_id: str | None) -> moves.TargetPost | None:
 def _grouped(
     places: Sequence[moves.TargetPost], here: str
 ) -> list[tuple[str, str | None, list[moves.TargetPost]]]:
-    """Put posts together by health centre and village; the child's own is left out."""
+    """Group posts by health centre and village, without the child's own."""
     groups: dict[tuple[str, str | None], list[moves.TargetPost]] = {}
     for place in places:
         if place.post_id != here:

@@ -1,9 +1,9 @@
-"""Pages of people: taking up an invitation, the second factor, the own account, and the list of people.
+"""Pages of accounts: using an invitation, the second factor, the own account, and the list of people.
 
 Rules kept here:
-- What is secret and shown once (a link, recovery codes, the second factor's key) is the answer to a POST, never to be found
-  again at an address, and nobody keeps it: pages are `no-store`.
-- What a borrowed session must not do (a new second factor, new codes, a new password) asks for the password again.
+- Secrets that are shown once (a link, recovery codes, the second factor's key) are only in the answer to a POST, at no
+  address, and are not cached: pages are `no-store`.
+- What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
 from datetime import datetime
@@ -48,7 +48,7 @@ def _words() -> dict[str, Any]:
 
 
 def _how_kept() -> tuple[status.BackupStatus, status.BackupStatus]:
-    """Say how backups and their proofs stand."""
+    """Return the state of backups and of their trial restores."""
     with hub().database.reading() as session:
         return status.backups(session, hub(), utc_now()), status.proofs(session, hub(), utc_now())
 
@@ -69,7 +69,7 @@ def _in_words(refusal: PersonRefused) -> Problem:
 @bp.route("/undangan/<token>", methods=["GET", "POST"])
 @takes(schemas.INVITATION)
 def invitation(asked: Asked, token: str) -> Answer:
-    """Show who is invited and take their password; then they are signed in, and led to the second factor."""
+    """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
     now = utc_now()
     with hub().database.reading() as session:
         limits.refuse_if_spent(session, hub(), "invitation", address(), now)
@@ -137,7 +137,7 @@ def second_factor_code(asked: Asked) -> Answer:
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
 @takes(schemas.SET_UP)
 def set_up(asked: Asked) -> Answer:
-    """Show a new key as QR code and text; once a code proves that the app has it, show the recovery codes."""
+    """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
     if "signed_in" not in g:
         return redirect(url_for("pages.sign_in", next=url_for("people_pages.set_up")))
     who, now = this_session(), utc_now()
@@ -168,7 +168,7 @@ def set_up(asked: Asked) -> Answer:
 
 
 def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
-    """Give what the page draws: the QR code as the path of its dark squares, `qr_size` squares wide with its quiet zone."""
+    """Return what the page draws: the QR code as the path of its dark squares; `qr_size`: squares with the quiet zone."""
     rows = list(segno.make(secret.address, error="m", micro=False).matrix_iter(border=4))
     path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
     text = " ".join(secret.text[i : i + 4] for i in range(0, len(secret.text), 4))
@@ -177,7 +177,7 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
 
 
 def _proved(asked: Asked, session: Session, now: datetime) -> bool:
-    """Check the password that a form asks for again; a wrong one is logged, so let it commit."""
+    """Check the password that a form asks for again; a wrong one is logged, so the transaction must commit."""
     account = sessions.own_account(session, hub(), this_session().person)
     given = asked.form.get("password", "")
     return sessions.proves_password(session, hub(), account, given, now, address=address())
@@ -187,7 +187,7 @@ def _proved(asked: Asked, session: Session, now: datetime) -> bool:
 @signed_in
 @takes(schemas.RECOVERY_CODES)
 def recovery_codes(asked: Asked) -> Answer:
-    """Make new recovery codes, once the password was given again, and show them."""
+    """After the password was given again, make new recovery codes and show them."""
     if not this_session().has_second_factor:
         return redirect(url_for("people_pages.set_up"))
     if request.method == "GET":
@@ -212,7 +212,7 @@ def recovery_codes(asked: Asked) -> Answer:
 @bp.get("/beranda")
 @signed_in
 def welcome() -> Answer:
-    """Say what this role is for, to those who have no queue."""
+    """Explain the role to people who have no other first page."""
     return render_template("people_welcome.html", place=_place(person()))
 
 
@@ -297,7 +297,7 @@ def change_password(asked: Asked) -> Answer:
 @permitted("manage_people")
 @takes(schemas.PEOPLE)
 def people(asked: Asked) -> Answer:
-    """List those whom I manage: role `peran`, state `keadaan`."""
+    """List the people whom I manage: role `peran`, state `keadaan`."""
     role, state = asked.query["peran"], asked.query["keadaan"]
     with hub().database.reading() as session:
         found = register.people(session, hub(), person(), utc_now())
@@ -345,14 +345,14 @@ def invite(asked: Asked) -> Answer:
 
 
 def add_person(username: str, name: str, role: str, kind: str, scope: str) -> tuple[Account, str]:
-    """Add somebody within the area of who asks, and invite them; give the account and the invitation's token.
+    """Add a person within the area of the person who asks, and invite them; return the account and the invitation's token.
 
     Raises
     ------
     PersonRefused
         What is wrong, field by field.
     Problem
-        `not-allowed` for a place beyond the own area.
+        `not-allowed` for a place outside the own area.
     """
     actor, now = acting(), utc_now()
     with hub().database.transaction() as session:
@@ -366,12 +366,12 @@ def add_person(username: str, name: str, role: str, kind: str, scope: str) -> tu
 
 
 def reset_person(account_id: str) -> tuple[Account, str]:
-    """Invite somebody anew: they set another password and another second factor.
+    """Invite a person again: they set a new password and a new second factor.
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the own area, `own-account`, `account-disabled`.
+        `record-unknown` outside the own area, `own-account`, `account-disabled`.
     """
     actor = acting()
     with hub().database.transaction() as session:
@@ -380,12 +380,12 @@ def reset_person(account_id: str) -> tuple[Account, str]:
 
 
 def shut_out(account_id: str, *, out: bool) -> None:
-    """Disable somebody or enable them again.
+    """Disable or enable an account.
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the own area, `own-account`.
+        `record-unknown` outside the own area, `own-account`.
     """
     change = register.disable if out else register.enable
     actor = acting()
@@ -401,7 +401,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 
 def link_of(token: str) -> str:
-    """Give the whole address of an invitation."""
+    """Return the whole address of an invitation."""
     return url_for("people_pages.invitation", token=token, _external=True)
 
 
@@ -415,7 +415,7 @@ def _link(invited: Account, token: str) -> str:
 @permitted("manage_people")
 @takes_empty_form
 def reset(account_id: str) -> Answer:
-    """Give a new one-time link for somebody who lost password, phone or invitation."""
+    """Show a new one-time link for a person who lost password, phone or invitation."""
     return _link(*reset_person(account_id))
 
 
@@ -423,7 +423,7 @@ def reset(account_id: str) -> Answer:
 @permitted("manage_people")
 @takes_empty_form
 def disable(account_id: str) -> Answer:
-    """Take somebody's right to sign in."""
+    """Disable an account."""
     shut_out(account_id, out=True)
     return redirect(url_for("people_pages.people"))
 
@@ -432,6 +432,6 @@ def disable(account_id: str) -> Answer:
 @permitted("manage_people")
 @takes_empty_form
 def enable(account_id: str) -> Answer:
-    """Give it back."""
+    """Enable an account again."""
     shut_out(account_id, out=False)
     return redirect(url_for("people_pages.people"))

@@ -1,10 +1,11 @@
-"""Pages of posts and of tablets: what there is of each post, how well it measures, the list for a posyandu day; tablets,
-their enrolment, and what to do when one is lost. The same as JSON.
+"""Pages of posts and tablets: each post's children and quality of measuring, the list for a posyandu day; tablets, their
+enrolment, and what to do when one is lost. The same as JSON.
 
 Rules kept here:
-- A code for a tablet is the answer to a POST, shown once. No address holds it: behind "#" of the QR code no server sees it.
-- Pages with names are logged before they are sent. Figures of a post name nobody and are not.
-- Every page works without JavaScript, and the list and the code on paper.
+- An enrolment code is only in the answer to a POST, shown once. It is in no address: behind the "#" of the link no server
+  sees it.
+- Pages with names are logged before they are sent; figures of a post name nobody and are not logged.
+- Every page works without JavaScript; the list and the code can be printed.
 """
 
 from collections.abc import Mapping
@@ -36,13 +37,13 @@ from server.web.response_schemas.schema import answers
 bp = Blueprint("posts", __name__)
 
 DAYS_SHOWN: Final = 4
-"""Posyandu days of this month and the last of which the post's page says whether everything arrived."""
+"""Posyandu days of this month and the last for which the post's page says whether all data arrived."""
 CLOCK_RIGHT_MS: Final = 120_000
-"""A clock that is off by less is called right: nobody's age changes by it."""
+"""A clock that is off by less is called right: no age changes by it."""
 LONGEST_SEARCH: Final = 60
 QUEUE: Final = "/antrean"
 CHILD: Final = "/anak/"
-"""Addresses of other pages; they are promises (docs/pages.md)."""
+"""Addresses of other pages; they are stable (docs/pages.md)."""
 
 Answer = AnyResponse | str | tuple[str, int]
 
@@ -80,7 +81,7 @@ SOON: Final[Mapping[int, str]] = {
     3: N_("next posyandu"),
     4: N_("to know"),
 }
-"""Urgencies in few letters."""
+"""Short words for urgencies."""
 CAPSULES: Final[Mapping[str, str]] = {"blue": N_("blue"), "red": N_("red")}
 SHOWN: Final[Mapping[str, str]] = {
     "perhatian": N_("Needs attention"),
@@ -109,7 +110,7 @@ def _words() -> dict[str, Any]:
 
 @bp.app_template_filter("remedy")
 def remedy(words: Any) -> str:
-    """Give what is to be done about a finding or a tablet's trouble, in the reader's language."""
+    """Return what to do about a finding or a tablet's warning, in the reader's language."""
     chosen: str = words.do_en if language() == "en" else words.do_id
     return chosen
 
@@ -122,7 +123,7 @@ def ago(at: datetime) -> str:
 
 @bp.app_template_filter("clock")
 def clock(offset_ms: int) -> str:
-    """Say how a tablet's clock goes: 2 jam 5 menit terlalu cepat."""
+    """Say how far a tablet's clock is off: 2 jam 5 menit terlalu cepat."""
     if abs(offset_ms) < CLOCK_RIGHT_MS:
         return translate(N_("right"))
     minutes = round(abs(offset_ms) / 60_000)
@@ -176,7 +177,7 @@ def all_posts(asked: Asked) -> str:
 @answers(figures.POSTS)
 @takes(schemas.POSTS_JSON)
 def posts_as_json(asked: Asked) -> Response:
-    """Give the same as JSON: `health_centre`, `name`, `limit` (1 to 200), `offset`."""
+    """Return the same as JSON: `health_centre`, `name`, `limit` (1 to 200), `offset`."""
     limit, offset = asked.query["limit"], asked.query["offset"]
     shown = _load_posts(asked.query["health_centre"], _search(asked.query["name"]), limit, offset)
     return jsonify(
@@ -210,7 +211,7 @@ def _search(typed: str) -> str:
 @permitted("see_children")
 @takes(schemas.POST)
 def one_post(asked: Asked, post_id: str) -> str:
-    """Show a post: this month, whether everything arrived, how well it measures, its tablets."""
+    """Show a post: this month, whether all data arrived, how well it measures, its tablets."""
     now, today, who = utc_now(), local_today(), person()
     months, pool = _period(asked.query["bulan"], schemas.POOLS.get(asked.query["gabungan"]))
     with hub().database.reading() as session:
@@ -245,7 +246,7 @@ def one_post(asked: Asked, post_id: str) -> str:
 @answers(figures.QUALITY)
 @takes(schemas.QUALITY)
 def quality_as_json(asked: Asked, post_id: str) -> Response:
-    """Give the report on a post as JSON: `months` (3, 12, 24), `pool` (post, centre)."""
+    """Return the report on a post as JSON: `months` (3, 12, 24), `pool` (post, centre)."""
     months, pool = _period(asked.query["months"], asked.query["pool"])
     with hub().database.reading() as session:
         report = post_quality.quality_of(
@@ -261,7 +262,7 @@ def _period(months: str | None, pool: str | None) -> tuple[int, str]:
 
 
 def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
-    """Give the newest posyandu days of this month and the last, and what of each is here."""
+    """Return the newest posyandu days of this month and the last, each with its completeness."""
     first = month_of(month_of(today)[0] - timedelta(days=1))[0]
     report = completeness(session, hub(), scope(), first, today, only=[post_id])
     return sorted(report.days().items(), reverse=True)[:DAYS_SHOWN]
@@ -271,7 +272,7 @@ def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
 @permitted("see_names")
 @takes(schemas.ROSTER)
 def list_for_day(asked: Asked, post_id: str) -> str:
-    """Give the list to print for a posyandu day: `tanggal`, today unless told. Who had it is logged."""
+    """Show the list to print for a posyandu day: `tanggal`, by default today. Logged."""
     day = _day(asked.query["tanggal"])
     with hub().database.reading() as session:
         shown = posts.roster(session, hub(), scope(), post_id, day)
@@ -334,7 +335,7 @@ def all_tablets(asked: Asked) -> str:
 
 
 def troubled(tablet: Enrolment) -> bool:
-    """Say whether somebody should look at a tablet: a notice stands, or changes of it are set aside or not here yet."""
+    """Say whether a tablet needs attention: it has a warning, or changes of it are quarantined or missing."""
     return bool(tablet.warnings or tablet.quarantined or (tablet.missing and tablet.state == "active"))
 
 
@@ -369,7 +370,7 @@ def enrol(asked: Asked) -> Answer:
 @answers(decisions.CODE, status=201)
 @takes(schemas.ENROL_JSON)
 def enrol_as_json(asked: Asked) -> Answer:
-    """Make a code: `post`, `name`. The answer is the only place where it stands."""
+    """Make an enrolment code: `post`, `name`. Only this answer has it."""
     made = _made(asked.json)
     code: Code = made["code"]
     answer = jsonify(
@@ -421,7 +422,7 @@ def revoke(asked: Asked, tablet_id: str) -> Answer:
 @bp.get("/tablet/<tablet_id>/hilang")
 @permitted("revoke_tablets")
 def lost(tablet_id: str) -> str:
-    """Say what to do about a lost tablet, and whose data was on it. Who looked is logged."""
+    """Show what to do about a lost tablet, and whose data was on it. Logged."""
     return render_template(
         "tablet_lost.html",
         found=_exposed(tablet_id),
@@ -434,7 +435,7 @@ def lost(tablet_id: str) -> str:
 @bp.get("/tablet/<tablet_id>/hilang.csv")
 @permitted("revoke_tablets")
 def lost_as_csv(tablet_id: str) -> Response:
-    """Give whose data was on it as a file, safe to open in a spreadsheet. Who took it is logged."""
+    """Return whose data was on a tablet as CSV, safe to open in a spreadsheet. Logged."""
     found = _exposed(tablet_id, exported=True)
     answer = Response("\ufeff" + "".join(lost_tablet.exposure_csv(found)), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="tablet-{tablet_id[-6:]}.csv"'
@@ -445,7 +446,7 @@ def lost_as_csv(tablet_id: str) -> Response:
 @permitted("revoke_tablets")
 @answers(decisions.EXPOSURE)
 def lost_as_json(tablet_id: str) -> Response:
-    """Give the same as JSON. Who looked is logged."""
+    """Return the same as JSON. Logged."""
     return jsonify(_exposed(tablet_id).wire())
 
 

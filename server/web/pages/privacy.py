@@ -1,6 +1,6 @@
-"""The rights of a child's parents: what was asked and by when it is due, a child's page, consent, the copy to hand over.
+"""The rights of a child's parents: requests and when they are due, a child's requests, consent, the copy to hand over.
 
-Whoever decides about children writes requests down and answers them; to erase, a supervisor agrees to what another proposed.
+People who may decide about children record and answer requests; an erasure also needs a supervisor's agreement to it.
 """
 
 from typing import Any, Final
@@ -58,7 +58,7 @@ def _waiting() -> dict[str, int]:
 @bp.get("/hak")
 @permitted("decide")
 def all_requests() -> str:
-    """List the requests that wait for an answer, the one that is due first in front."""
+    """List the requests that wait for an answer, by due time. Logged."""
     with hub().database.reading() as session:
         found = privacy.open_requests(session, hub(), scope())
     with hub().database.transaction() as session:
@@ -69,7 +69,7 @@ def all_requests() -> str:
 @bp.get("/anak/<child_id>/hak")
 @permitted("decide")
 def of_child(child_id: str) -> str:
-    """Show what a child's parents have asked and agreed to, and the forms for more. Who looked is logged."""
+    """Show the requests and consents of a child's parents, and the forms for more. Logged."""
     page = _page(child_id)
     with hub().database.transaction() as session:
         row = requests.subject(session, hub(), scope(), child_id)
@@ -81,7 +81,7 @@ def of_child(child_id: str) -> str:
 @permitted("decide")
 @takes(schemas.ASK_RIGHT)
 def ask(asked: Asked, child_id: str) -> Answer:
-    """Write down what a parent asks."""
+    """Record a parent's request."""
     typed = {name: asked.form.get(name, "").strip() or None for name in schemas.REQUEST_FIELDS}
     given = {name: value for name, value in typed.items() if value is not None}
     try:
@@ -99,7 +99,7 @@ def ask(asked: Asked, child_id: str) -> Answer:
 @permitted("decide")
 @takes(schemas.CONSENT)
 def consent(asked: Asked, child_id: str) -> Answer:
-    """Write down that a parent gives consent or takes it back."""
+    """Record that a parent gives or withdraws consent."""
     typed = {name: asked.form.get(name, "").strip() or None for name in schemas.CONSENT_FIELDS}
     try:
         seen = orjson.loads(asked.form.get("context") or "{}")
@@ -120,7 +120,7 @@ def consent(asked: Asked, child_id: str) -> Answer:
 
 
 def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tuple[str, int]:
-    """Show the forms once more, with what was typed and what is wrong with it."""
+    """Show the forms again, with what was typed and what is wrong with it."""
     if refused.code != "change-invalid":
         raise refused
     g.problem = refused.code
@@ -166,7 +166,7 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
 @permitted("decide")
 @takes(schemas.ANSWER_RIGHT)
 def answer(asked: Asked, request_id: UUID) -> Answer:
-    """Do what was asked, or refuse it; an erasure is only proposed by this."""
+    """Do what was asked, or refuse it; this only proposes an erasure."""
     id_, outcome = str(request_id), asked.form.get("outcome", "")
     with hub().database.reading() as session:
         about = requests.one(session, hub(), scope(), id_)
@@ -184,7 +184,7 @@ def answer(asked: Asked, request_id: UUID) -> Answer:
 @permitted("agree_to_erase")
 @takes_empty_form
 def agree(request_id: UUID) -> Answer:
-    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
+    """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
     server_edits.decide(
         hub(), lambda s: privacy.agree(s, hub(), scope(), str(request_id), author=acting(), now=utc_now())
     )
@@ -198,7 +198,7 @@ def agree(request_id: UUID) -> Answer:
 @bp.get("/anak/<child_id>/hak/salinan.<any(pdf, json):paper>")
 @permitted("decide")
 def copy(child_id: str, paper: str) -> Response:
-    """Give everything that is held of a child and who read it, to hand to a parent; that is logged."""
+    """Return all data of a child and who read it, to hand to a parent. Logged."""
     now, who = utc_now(), person()
     with hub().database.reading() as session:
         report = privacy.gather(session, hub(), scope(), child_id, now)

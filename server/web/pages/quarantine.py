@@ -44,7 +44,7 @@ STATES: Final[Mapping[str, str]] = {
 @permitted("decide")
 @takes(schemas.CHANGES)
 def cases(asked: Asked) -> str:
-    """List the changes that were set aside."""
+    """List the quarantined changes."""
     state, number = asked.query["keadaan"], asked.query["hal"]
     offset = offset_of(number)
     found, total = look(
@@ -64,7 +64,7 @@ def cases(asked: Asked) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisterForm:
-    """A register of a change that was set aside: its fields as they stand in the form, and what is wrong with all of it."""
+    """A register of a quarantined change: its form fields, and errors that concern the whole register."""
 
     register: str
     inputs: tuple[Input, ...]
@@ -75,7 +75,7 @@ class RegisterForm:
 @permitted("decide")
 @takes(schemas.CHANGE)
 def case(asked: Asked, actor: object, counter: int) -> Page:
-    """Show a change that was set aside: as it came, why, and a form to correct it."""
+    """Show a quarantined change: as it came, why it was quarantined, and a form to correct it."""
     return _case_page(asked, str(actor), counter)
 
 
@@ -88,11 +88,11 @@ def _case_page(
     problem: Problem | None = None,
     typed: bool = False,
 ) -> str:
-    """Draw a case.
+    """Draw a quarantined change.
 
     Parameters
     ----------
-    reasons : why what was typed is refused; None for why the change was set aside
+    reasons : why what was typed is refused; None: show why the change was quarantined
     problem : why nothing could be decided
     typed : fill the form with what was typed
     """
@@ -147,7 +147,7 @@ def _came(shown: CaseFile) -> Json:
 
 
 def _registers(shown: CaseFile) -> list[str]:
-    """Give the registers of which the form has fields: those that came, and the least that a record of the kind has."""
+    """Return the registers that the form shows: those that came, or at least the basic ones of the kind."""
     kind = shown.case.kind
     if kind is None:
         return []
@@ -170,7 +170,7 @@ def _part(
 def _key_inputs(
     shown: CaseFile, reasons: Sequence[Json], form: Mapping[str, str] | None
 ) -> tuple[Input, ...]:
-    """Draw day and source of a measurement."""
+    """Return the fields for day and source of a measurement."""
     if shown.case.kind != "measurement":
         return ()
     key = shown.change.get("key")
@@ -184,7 +184,7 @@ def _key_inputs(
 
 
 def _stored(shown: CaseFile) -> list[tuple[str, list[Json]]]:
-    """Give what the record holds now, register by register."""
+    """Return the record's values now, by register."""
     if shown.record is None or shown.case.kind is None:
         return []
     state = RecordState.from_wire(shown.case.kind, shown.case.record_id or "", {}, shown.record)
@@ -228,7 +228,7 @@ def decide_case(asked: Asked, actor: object, counter: int) -> AnyResponse | Page
 
 
 def _correction(form: Mapping[str, str], actor: str, counter: int) -> dict[str, Any]:
-    """Read the corrected registers from the form; nothing where they are as they came."""
+    """Read the corrected registers from the form; only what differs from what came."""
     with hub().database.reading() as session:
         shown = quarantine.case_file(session, hub(), scope(), actor, counter)
     came, known = _came(shown), REGISTERS.get(shown.case.kind or "", frozenset())
@@ -253,7 +253,7 @@ def _typed_register(form: Mapping[str, str], name: str, came: object) -> Json | 
 
 
 def _plain(registers: Json) -> dict[str, Any]:
-    """Leave out what says nothing, so that a register with an empty field is the same as one without it."""
+    """Leave out null fields, so that a register with an empty field equals one without it."""
     return {
         name: {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
         for name, value in registers.items()

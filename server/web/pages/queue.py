@@ -1,8 +1,7 @@
-"""The queue and what belongs to it: filters, kept views, search, the same as a file and as JSON. Its routes stand on the
-blueprint of `pages`.
+"""The review queue: filters, saved views, search, the same as CSV and JSON. Its routes are on the blueprint of `pages`.
 
 Rules kept here:
-- An address holds filters and never what somebody searched for: names and NIKs are posted.
+- An address holds filters and never a search: names and NIKs are sent by POST.
 - A page with names, a search and a file are logged before they are sent.
 """
 
@@ -37,7 +36,7 @@ from server.web.response_schemas import children as answer_schemas
 from server.web.response_schemas.schema import answers
 
 CHIP_POSTS: Final = 6
-"""With more posts than this the queue offers a list to choose from and no chips."""
+"""With more posts than this the queue shows a list to choose from instead of chips."""
 
 INDONESIAN: Final[Mapping[str, str]] = {
     "post_id": "pos",
@@ -65,7 +64,7 @@ ENGLISH: Final[Mapping[str, str]] = {
 @permitted("see_children")
 @takes(schemas.QUEUE)
 def queue(asked: Asked) -> str:
-    """Show the people who need a second look, most urgent first."""
+    """Show the children who need attention, most urgent first."""
     chosen, number = _filter(INDONESIAN, asked.query), asked.query["hal"]
     who, mine = person(), scope()
     shown = _load(chosen, PAGE_ROWS, offset_of(number))
@@ -75,7 +74,7 @@ def queue(asked: Asked) -> str:
         charged = follow_ups.people(session, hub(), [row.assigned_to for row in shown.rows])
 
     def address(**changes: Any) -> str:
-        """Give the queue's address with a filter changed; a change of filter goes back to the first page."""
+        """Return the queue's address with a filter changed; a change of filter goes back to the first page."""
         return url_for("pages.queue", **_named(chosen, INDONESIAN) | changes)
 
     return render_template(
@@ -102,14 +101,14 @@ def queue(asked: Asked) -> str:
 @permitted("see_children")
 @takes(schemas.QUEUE_FILE)
 def queue_file(asked: Asked) -> Response:
-    """Give what the filters show, all pages of it, as a CSV that a spreadsheet opens; logged as an export."""
+    """Return all rows that the filters show as CSV. Logged as an export."""
     chosen, now, who = _filter(INDONESIAN, asked.query), utc_now(), person()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
         rows = list(review.flagged_rows(session, hub(), scope(), chosen, today=today))
     with hub().database.transaction() as session:
         review.log_queue_exported(session, hub(), who, len(rows), now)
-    body = "\ufeff" + "".join(review.flagged_csv(rows))  # the mark by which spreadsheets know UTF-8
+    body = "\ufeff" + "".join(review.flagged_csv(rows))  # byte order mark: it is UTF-8
     response = Response(body, mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="antrean-{today.isoformat()}.csv"'
     return response
@@ -120,7 +119,7 @@ def queue_file(asked: Asked) -> Response:
 @answers(answer_schemas.FLAGS)
 @takes(schemas.FLAGS)
 def flags(asked: Asked) -> Response:
-    """Give the queue as JSON, by the filters of ENGLISH, `limit` (1 to 200) and `offset`."""
+    """Return the queue as JSON, by the filters of ENGLISH, `limit` (1 to 200) and `offset`."""
     shown = _load(_filter(ENGLISH, asked.query), asked.query["limit"], asked.query["offset"])
     return jsonify(
         total=shown.total,
@@ -138,7 +137,7 @@ def flags(asked: Asked) -> Response:
 
 
 def _load(chosen: Filter, limit: int, offset: int) -> Queue:
-    """Load a page of the queue and log that it was seen."""
+    """Load a page of the queue and log the look."""
     who, now = person(), utc_now()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
@@ -165,7 +164,7 @@ def _filter(names: Mapping[str, str], given: Mapping[str, Any]) -> Filter:
 
 
 def _named(chosen: Filter, names: Mapping[str, str]) -> dict[str, Any]:
-    """Give the filters that are set, by what they are called in an address."""
+    """Return the filters that are set, by what they are called in an address."""
     default = Filter()
     given = {name: getattr(chosen, field) for field, name in names.items()}
     return {
@@ -218,7 +217,7 @@ def _as_json(row: QueueRow) -> dict[str, Any]:
 @permitted("see_names")
 @takes(schemas.SEARCH)
 def find_child(asked: Asked) -> str | tuple[str, int]:
-    """Show the form, or the children whose name or NIK was typed: what is typed is in no address."""
+    """Show the form, or the children that match a name or NIK, which is never in an address."""
     if request.method == "GET":
         return render_template("search.html", done=None, typed="", problem=None)
     typed, post_id = asked.form.get("cari", ""), asked.form.get("pos") or None
@@ -273,7 +272,7 @@ def _searched(words: str, post_id: str | None) -> search.Search:
 @permitted("see_children")
 @takes(schemas.KEEP_VIEW)
 def keep_view(asked: Asked) -> AnyResponse:
-    """Keep the filters that are chosen under a name; only filters that mean something are kept."""
+    """Save the chosen filters under a name; only valid filters are saved."""
     given = schemas.QUEUE_FILE.load_query(dict(parse_qsl(asked.form.get("saringan", ""))))
     chosen = _filter(INDONESIAN, given)
     mine = replace(chosen, assigned_to=None) if chosen.assigned_to == acting() else chosen
@@ -288,7 +287,7 @@ def keep_view(asked: Asked) -> AnyResponse:
 @signed_in
 @takes(schemas.FORGET_VIEW)
 def forget_view(asked: Asked) -> AnyResponse:
-    """Forget a kept choice."""
+    """Delete a saved view."""
     with hub().database.transaction() as session:
         saved_views.forget(session, hub(), person().account_id, asked.form.get("nama", ""), utc_now())
     return redirect(url_for("pages.queue"))
