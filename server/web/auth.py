@@ -173,6 +173,6 @@ def address() -> str:
 
 def browser() -> str:
     """Name the browser that asks in a few words: "Chrome, Android"; "" for one that is not known."""
-    said = request.user_agent.string
-    names = [name for sign, name in _BROWSERS if sign in said][:1]
-    return ", ".join(names + [name for sign, name in _SYSTEMS if sign in said][:1])
+    agent = request.user_agent.string
+    names = [name for sign, name in _BROWSERS if sign in agent][:1]
+    return ", ".join(names + [name for sign, name in _SYSTEMS if sign in agent][:1])

@@ -176,7 +176,7 @@ def init_app(app: Flask) -> None:
         rule=rule,
         signed=signed,
         status=status,
-        told=translate,
+        translate=translate,
     )
     app.context_processor(_in_every_template)
 

@@ -114,7 +114,7 @@ class TabletApp:
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
         module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'
         made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
-        made[WORKER] = ServedFile.of(WORKER, _told(named, made) + made[WORKER].body)
+        made[WORKER] = ServedFile.of(WORKER, _worker_head(named, made) + made[WORKER].body)
         return cls(named, made)
 
     @property
@@ -136,7 +136,7 @@ def _foretold(found: Mapping[str, bytes]) -> bytes:
     return found[INDEX].replace(b"</head>", links.encode() + b"</head>")
 
 
-def _told(named: str, made: Mapping[str, ServedFile]) -> bytes:
+def _worker_head(named: str, made: Mapping[str, ServedFile]) -> bytes:
     """Write the first lines of the worker: its version, and of each file name, hash and tag."""
     rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in made.values() if one.name != WORKER]
     listed = ",\n".join(orjson.dumps(row).decode() for row in sorted(rows))

@@ -54,7 +54,7 @@ def ask_right(asked: Asked, child_id: str) -> tuple[Response, int]:
     request_id = server_edits.decide(
         hub(), lambda s: privacy.receive(s, hub(), mine, child_id, asked.json, author=who, now=now)
     )
-    return jsonify(_told(request_id)), 201
+    return jsonify(_request_now(request_id)), 201
 
 
 @bp.post("/rights/<uuid:request_id>/answer")
@@ -67,7 +67,7 @@ def answer_right(asked: Asked, request_id: Any) -> Response:
     server_edits.decide(
         hub(), lambda s: privacy.answer(s, hub(), mine, str(request_id), outcome, author=who, now=now)
     )
-    return jsonify(_told(str(request_id)))
+    return jsonify(_request_now(str(request_id)))
 
 
 @bp.post("/rights/<uuid:request_id>/agree")
@@ -78,7 +78,7 @@ def agree_to_erase(request_id: Any) -> Response:
     """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
     mine, who, now = scope(), acting(), utc_now()
     server_edits.decide(hub(), lambda s: privacy.agree(s, hub(), mine, str(request_id), author=who, now=now))
-    return jsonify(_told(str(request_id)))
+    return jsonify(_request_now(str(request_id)))
 
 
 @bp.post("/children/<child_id>/consent")
@@ -112,7 +112,7 @@ def copy_for_parents(child_id: str) -> Response:
     return jsonify(report.wire())
 
 
-def _told(request_id: str) -> dict[str, Any]:
+def _request_now(request_id: str) -> dict[str, Any]:
     """Return a request as it is now."""
     with hub().database.reading() as session:
         return requests.one(session, hub(), scope(), request_id).wire(utc_now())

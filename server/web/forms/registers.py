@@ -282,7 +282,7 @@ def words_of(field: Field, why: Mapping[str, Any]) -> str:
     and centimetres."""
     if field.kind in (*SCALES, "whole") and why["code"] in ("out-of-range", "not-whole-number", "not-null"):
         return _of_number(field, why)
-    return told_reason(why)
+    return reason_text(why)
 
 
 def _of_number(field: Field, why: Mapping[str, Any]) -> str:
@@ -297,17 +297,17 @@ def _of_number(field: Field, why: Mapping[str, Any]) -> str:
     return " ".join(part for part in (came, limits, slip) if part)
 
 
-def told_in_full(why: Mapping[str, Any]) -> str:
+def full_reason(why: Mapping[str, Any]) -> str:
     """Say what is wrong where the message does not stand beside its field: with the field's name, a weight in kilograms."""
     parts = str(why["path"]).split(".")
     register = parts[1] if parts[0] == "set" and len(parts) == 3 else ""
     field = next((f for f in FIELDS.get(register, ()) if f.name == parts[-1]), None)
     if field is None or field.kind not in SCALES or why["code"] != "out-of-range":
-        return told_reason(why)
+        return reason_text(why)
     return f"{translate(field.label)}: {words_of(field, why)}"
 
 
-def told_reason(why: Mapping[str, Any]) -> str:
+def reason_text(why: Mapping[str, Any]) -> str:
     """Return a reason's sentence in the reader's language."""
     return str(why["en"] if language() == "en" else why["id"])
 

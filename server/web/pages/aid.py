@@ -70,16 +70,16 @@ def _in_templates() -> dict[str, Any]:
     return {"aid_words": TABLES, "aid_of_child": _of_child}
 
 
-@bp.app_template_filter("told_of")
-def told_of(pair: tuple[str, str] | None) -> str:
+@bp.app_template_filter("in_language")
+def in_language(pair: tuple[str, str] | None) -> str:
     """Return a code's words in the reader's language; nothing for a code that is not known."""
     return pair[formatting.language() == "en"] if pair else "?"
 
 
-@bp.app_template_filter("told_of_each")
-def told_of_each(table: codes.Words) -> list[tuple[str, str]]:
+@bp.app_template_filter("each_in_language")
+def each_in_language(table: codes.Words) -> list[tuple[str, str]]:
     """Return each code of a table with its words in the reader's language."""
-    return [(code, told_of(pair)) for code, pair in table.items()]
+    return [(code, in_language(pair)) for code, pair in table.items()]
 
 
 @bp.app_template_filter("rupiah")

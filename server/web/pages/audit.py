@@ -33,7 +33,7 @@ from server.web.auth import permitted
 from server.web.charts.history import vector_chart
 from server.web.current import hub, local_today, person, scope, utc_now
 from server.web.formatting import N_, decimal, language
-from server.web.forms.registers import told_in_full
+from server.web.forms.registers import full_reason
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import supervision as schemas
 from server.web.request_schemas.schema import Asked, takes
@@ -98,7 +98,7 @@ def _words() -> dict[str, Any]:
             "what": WHAT_WORDS,
             "kind": KIND_WORDS,
             "decision": DECISION_WORDS,
-            "why": told_in_full,
+            "why": full_reason,
         }
     }
 
@@ -319,7 +319,7 @@ def history(asked: Asked, child_id: Any, record_id: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LogVerification:
     """The result of verifying the log from the page.
 
     Parameters
@@ -327,7 +327,7 @@ class Looked:
     entries : recomputed; `is_whole` if that was all of the log, else what was written since the newest checkpoint
     left : entries that were not recomputed, because there are too many for a page
     kept : the checkpoint, kept elsewhere, that the log was compared with; None without one
-    unheld : whether one was given but the log is too long to be compared here
+    not_compared : whether one was given but the log is too long to be compared here
     """
 
     entries: int
@@ -335,7 +335,7 @@ class Looked:
     left: int
     broken: list[audit.Broken]
     kept: checkpoints.KeptCheckpoint | None
-    unheld: bool = False
+    not_compared: bool = False
 
 
 @bp.get("/audit/catatan")
@@ -355,17 +355,17 @@ def verify_now(asked: Asked) -> Answer:
     except NotACheckpoint as error:
         g.problem = "request-malformed"
         return _log_page(wrong=str(error).split(" / ")[language() == "en"]), 422
-    looked = _looked(kept)
+    verified = _verified(kept)
     _log_look(
         "log.verified",
-        entries=looked.entries,
-        broken=len(looked.broken),
+        entries=verified.entries,
+        broken=len(verified.broken),
         checkpoint=kept.number if kept else None,
     )
-    return _log_page(looked)
+    return _log_page(verified)
 
 
-def _looked(kept: checkpoints.KeptCheckpoint | None) -> Looked:
+def _verified(kept: checkpoints.KeptCheckpoint | None) -> LogVerification:
     district = hub().district
     with hub().database.reading() as session:
         counted = select(func.coalesce(func.sum(AuditStream.entries), 0)).where(
@@ -374,12 +374,12 @@ def _looked(kept: checkpoints.KeptCheckpoint | None) -> Looked:
         if session.execute(counted).scalar_one() <= CHECKED_AT_ONCE:
             keys = hub().vault.checkpoint_keys()
             entries, broken = audit.verify(session, district, keys=keys, kept=kept)
-            return Looked(entries, True, 0, broken, kept)
+            return LogVerification(entries, True, 0, broken, kept)
         tail = verification.verify_tail(session, district, CHECKED_AT_ONCE)
-    return Looked(tail.entries, False, tail.left, tail.broken, None, unheld=kept is not None)
+    return LogVerification(tail.entries, False, tail.left, tail.broken, None, not_compared=kept is not None)
 
 
-def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
+def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
     district = hub().district
     with hub().database.reading() as session:
         listed = checkpoints.listed(session, district, CHECKPOINTS_SHOWN)
@@ -389,14 +389,14 @@ def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
             .where(Notice.district == district, Notice.kind == "log-broken")
             .order_by(Notice.subject)
         ).all()
-        named = {one.stream for one in looked.broken} if looked else set()
+        named = {one.stream for one in verified.broken} if verified else set()
         posts = _post_names(session, named | {row.subject for row in standing})
     return render_template(
         "audit_log.html",
         listed=listed,
         posts=posts,
         keys=hub().vault.checkpoint_keys(),
-        looked=looked,
+        verified=verified,
         wrong=wrong,
         nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],

@@ -250,7 +250,7 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
         "near": near,
         "zones": zones,
         "shows_names": scope().shows_names,
-        "said": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
+        "child_words": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
         "about": ABOUT,
         "confirmed": (CONFIRMED, CLEARED),
         "sentence": _sentence,

@@ -127,7 +127,7 @@ def _card(asked: Asked, kind: str, record_id: str, reasons: Sequence[Json] = (),
         age=next((v.age_months for v in meant.visits if _is_of(v, shown)), None),
         form=asked.form,
         reasons=conflicts.SETTLEMENTS,
-        wrong={why["path"]: register_forms.told_reason(why) for why in reasons},
+        wrong={why["path"]: register_forms.reason_text(why) for why in reasons},
         places=places,
     )
 
@@ -155,7 +155,7 @@ def _section(
         if not any(texts.values()) and register not in ("weight", "length", "muac", "head", "nik", "note"):
             texts = register_forms.texts_of(register, choices[0].candidate.value)
         new = register_forms.inputs(register, texts, f"{register}-", reasons)
-    errors = tuple(register_forms.told_reason(why) for why in reasons if why["path"] == f"set.{register}")
+    errors = tuple(register_forms.reason_text(why) for why in reasons if why["path"] == f"set.{register}")
     chosen = form.get(f"pilih-{register}", "")
     return ConflictSection(register, choices, of_conflict(meant, register), new, chosen, errors)
 

@@ -51,15 +51,15 @@ Page = str | tuple[str, int]
 @bp.context_processor
 def _in_every_page() -> dict[str, Any]:
     return {
-        "said": register_forms.format_value,
+        "format_value": register_forms.format_value,
         "options": register_forms.options,
-        "told_in_full": register_forms.told_in_full,
+        "full_reason": register_forms.full_reason,
         "kinds": KINDS,
     }
 
 
 @bp.app_template_global()
-def card_of(child: ChildView, disputed: Disagreement) -> str | None:
+def conflict_address(child: ChildView, disputed: Disagreement) -> str | None:
     """Return the address where a conflict on a child's page can be settled; None for people who may not.
 
     If several linked children were measured on that day, no single record is in conflict: then the list of conflicts."""

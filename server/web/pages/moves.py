@@ -54,7 +54,7 @@ def _move_page(asked: Asked, child_id: str, reasons: Sequence[Json] = ()) -> str
         search=search,
         came_from=came_from,
         chosen=asked.form.get("ke", ""),
-        reasons=[register_forms.told_reason(why) for why in reasons],
+        reasons=[register_forms.reason_text(why) for why in reasons],
         late=any(why["code"] == "moved-meanwhile" for why in reasons),
     )
 

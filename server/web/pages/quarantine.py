@@ -119,7 +119,7 @@ def _case_page(
         parts=parts,
         key=key,
         general=list(
-            dict.fromkeys(register_forms.told_reason(why) for why in told if why["path"] not in placed)
+            dict.fromkeys(register_forms.reason_text(why) for why in told if why["path"] not in placed)
         ),
         refused=reasons is not None,
         registers=_stored(shown),
@@ -163,7 +163,7 @@ def _part(
     if form is not None:
         texts = register_forms.sent_texts(FIELDS[register], form, f"{register}-")
     drawn = register_forms.inputs(register, texts, f"{register}-", reasons)
-    errors = tuple(register_forms.told_reason(why) for why in reasons if why["path"] == f"set.{register}")
+    errors = tuple(register_forms.reason_text(why) for why in reasons if why["path"] == f"set.{register}")
     return RegisterForm(register, drawn, errors)
 
 
