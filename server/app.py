@@ -14,32 +14,39 @@ from server.config import Settings
 from server.context import AppContext
 from server.errors import Problem
 from server.logs import start_logging
-from server.web import auth, health_metrics, tablet_app
+from server.web import auth, current, health_metrics, tablet_app
 from server.web.api import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_api,
     completeness as completeness_api,
-    decisions as decisions_api,
+    conflicts as conflicts_api,
     duplicates as duplicates_api,
     interchange as interchange_api,
+    moves as moves_api,
     openapi,
     people as people_api,
     privacy as privacy_api,
+    quarantine as quarantine_api,
     relay as relay_api,
     staff as staff_api,
     sync as sync_api,
+    tablets as tablets_api,
 )
 from server.web.pages import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_pages,
     audit as audit_pages,
     child as child_pages,
+    conflicts as conflicts_pages,
     decisions as decisions_pages,
+    duplicates as duplicates_pages,
     figures as figures_pages,
     follow_ups as follow_ups_pages,
     frame,
     interchange as interchange_pages,
+    moves as moves_pages,
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,
+    quarantine as quarantine_pages,
     queue as queue_pages,
 )
 
@@ -65,11 +72,11 @@ BY_STATUS = {
 
 
 def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
-    """Create the application.
+    """Make the application.
 
     Parameters
     ----------
-    settings : validated
+    settings : checked
     hub : an opened installation (tests); opened here otherwise, so call this after forking
     """
     start_logging(settings.log_level)
@@ -86,14 +93,14 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         WTF_CSRF_SSL_STRICT=False,
     )
     health_metrics.init_app(app)
-    app.before_request(_refuse_nameless_parts)  # before anything reads a form's field names
+    app.before_request(_refuse_nameless_parts)  # before anything looks through a form's names
     csrf = CSRFProtect(app)
-    csrf.exempt(sync_api.bp)  # authenticated by a tablet's signature, without a cookie
+    csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
     csrf.exempt(relay_api.bp)
     auth.init_app(app)
     frame.init_app(app)
     tablet_app.init_app(app)
-    if settings.proxies:  # without a proxy any client could set these headers
+    if settings.proxies:  # without one anybody could write the headers
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     for blueprint in (
         sync_api.bp,
@@ -120,7 +127,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
 
 
 def _refuse_nameless_parts() -> None:
-    """Refuse a form with a part that has no name: our forms have none, and libraries assume that each part has one."""
+    """Refuse a form with a part that has no name: none of ours has one, and libraries take for granted that each has."""
     if request.mimetype == "multipart/form-data" and None in {*request.form, *request.files}:
         raise Problem("request-malformed", reason='Content-Disposition: form-data; name="…"')
 
@@ -128,7 +135,7 @@ def _refuse_nameless_parts() -> None:
 def _harden(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if auth.hub().settings.cookie_secure:  # browsers ignore it over plain http
+    if current.hub().settings.cookie_secure:  # browsers ignore it over plain http
         response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
@@ -136,7 +143,7 @@ def _harden(response: Response) -> Response:
 
 
 RETRY_SECONDS: Final = 5
-"""Retry-After of the answer while the database is out of reach or its disk is full."""
+"""After which a client may ask again when the database is out of reach or its disk is full."""
 
 
 def _answer_errors(app: Flask) -> None:

@@ -1,1 +1,1 @@
-"""HTTP: views and what surrounds them. Imports the use cases; nothing below imports it."""
+"""HTTP: views and what they share. It imports the use cases; nothing below imports it."""

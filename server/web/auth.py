@@ -1,37 +1,36 @@
-"""Who asks, and how far they have come: every request passes here before any view reads anything.
+"""Sessions and permissions: every request passes here before any view reads anything.
 
 Rules kept here:
-- Before the second factor was passed nothing is open but the way to pass it, signing out and the language: for pages the
-  person is led there, a program is told `second-factor-required`.
-- A view says which permission it needs (`permitted`); without one it is for everybody who is signed in (`signed_in`), and
-  neither means that it is for the whole world. What of it is in scope is asked in the query.
+- Before the second factor nothing is open but the page for it, signing out and the language: a browser is redirected to that
+  page, a program gets `second-factor-required`.
+- A view names its permission (`permitted`) or is for everybody who is signed in (`signed_in`); without either it is public.
+  Which records are in scope is part of each query.
 """
 
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from flask import Flask, current_app, g, redirect, request, session as cookie, url_for
+from flask import Flask, g, redirect, request, session as cookie, url_for
 
 from server import accounts
-from server.accounts import Person, SignedIn, sessions
+from server.accounts import SignedIn, sessions
 from server.accounts.roles import PERMISSIONS
-from server.context import AppContext
 from server.errors import Problem
+from server.web.current import hub, person, utc_now
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
-"""Blueprints that know nobody by a cookie."""
+"""Blueprints that do not use the session's cookie."""
 BEFORE: Final = frozenset(
     {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people_pages.invitation"}
 )
 WAY: Final = {sessions.WAITING: "people_pages.second_factor_code", sessions.BARE: "people_pages.set_up"}
-"""Where a session is led that has not come to the end of signing in."""
+"""The page to which a session is redirected that has not finished signing in."""
 _SAFE_PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_\-?=&.%]*")
 _BROWSERS: Final = (
     ("Edg", "Edge"),
@@ -41,7 +40,7 @@ _BROWSERS: Final = (
     ("Chrome", "Chrome"),
     ("Safari", "Safari"),
 )
-"""In this order: most browsers also call themselves by the names of others further down."""
+"""In this order: most user agents also contain the names further down."""
 _SYSTEMS: Final = (
     ("Android", "Android"),
     ("iPhone", "iPhone"),
@@ -54,24 +53,18 @@ _SYSTEMS: Final = (
 
 
 def init_app(app: Flask) -> None:
-    """Let every request pass here."""
+    """Check every request here."""
     app.before_request(recognise)
 
 
-def hub() -> AppContext:
-    """Give the installation that this application serves."""
-    opened: AppContext = current_app.extensions["hub"]
-    return opened
-
-
 def recognise() -> Any:
-    """Find out who asks, and lead whoever has not come to the end of signing in there."""
+    """Find the session, and redirect it if signing in is not finished."""
     if request.blueprint in NO_COOKIE or request.endpoint == "static":
-        return None  # without a look at the cookie: such an answer does not vary with it
+        return None  # the cookie is not read, so the answer does not vary with it
     token = cookie.get("token")
     if not token:
         return None
-    now = datetime.now(UTC)
+    now = utc_now()
     with hub().database.reading() as session:
         found = accounts.session_of(session, hub(), token, now)
     if found is None:
@@ -89,18 +82,12 @@ def recognise() -> Any:
 
 
 def is_api() -> bool:
-    """Say whether a program asks, which is answered and never led anywhere."""
+    """Say whether the request is for the API, which never redirects."""
     return request.path.startswith("/api/")
 
 
-def person() -> Person:
-    """Give who asks, behind `signed_in` or `permitted`."""
-    known: Person = g.person
-    return known
-
-
 def this_session() -> SignedIn:
-    """Give the session of who asks, at whatever stage."""
+    """Return the current session, at whatever stage of signing in."""
     known: SignedIn = g.signed_in
     return known
 
@@ -109,12 +96,12 @@ ANYBODY, PERSON = "anybody", "signed-in"
 
 
 def needs(view: Callable[..., Any]) -> str:
-    """Say what a view's guard asks for: a permission of the table, `PERSON` or `ANYBODY`."""
+    """Return what a view requires: a permission of the table, `PERSON` or `ANYBODY`."""
     return str(getattr(view, "needs", ANYBODY))
 
 
 def signed_in(view: Callable[P, R]) -> Callable[P, R]:
-    """Let only people in: others are shown the way to sign in, programs are told 401."""
+    """Allow only people who are signed in: a browser is redirected to sign in, a program gets 401."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -125,14 +112,14 @@ def signed_in(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def permitted(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only people in whose role has a permission of the table.
+    """Allow only people whose role has a permission of the table.
 
     Raises
     ------
     Problem
         `sign-in-required` for a program that is not signed in, `not-allowed` for another role.
     """
-    PERMISSIONS[permission]  # a slip is found at the start, not when somebody asks
+    PERMISSIONS[permission]  # an unknown permission fails at the start, not on a request
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -156,23 +143,23 @@ def _stranger() -> Any:
 
 
 def came_for() -> str:
-    """Give the address that was asked for, to be led back to; the front page where going back would repeat something."""
+    """Return the requested address, to go back to after signing in; for a POST, which must not be repeated, "/"."""
     return safe_path(request.full_path.rstrip("?")) if request.method == "GET" else "/"
 
 
 def safe_path(path: str | None) -> str:
-    """Give a path of this site; anything that a browser could take for another site becomes the front page."""
+    """Return a path of this site; anything that a browser could take for another site becomes the front page."""
     return path if path and _SAFE_PATH.fullmatch(path) else "/"
 
 
 def let_in(token: str) -> None:
-    """Give the browser a new session's token; nothing of an earlier visitor's session lives on."""
+    """Set a new session's token in the cookie and clear everything of an earlier session."""
     cookie.clear()
     cookie["token"] = token
 
 
 def address() -> str:
-    """Give where the request comes from, as limits count: of IPv6 the network, since one house has all of it."""
+    """Return the client's address as rate limits count it: for IPv6 the /64 network, which one house has as a whole."""
     text = request.remote_addr or ""
     try:
         parsed = ipaddress.ip_address(text)
@@ -186,6 +173,6 @@ def address() -> str:
 
 def browser() -> str:
     """Name the browser that asks in a few words: "Chrome, Android"; "" for one that is not known."""
-    said = request.user_agent.string
-    names = [name for sign, name in _BROWSERS if sign in said][:1]
-    return ", ".join(names + [name for sign, name in _SYSTEMS if sign in said][:1])
+    agent = request.user_agent.string
+    names = [name for sign, name in _BROWSERS if sign in agent][:1]
+    return ", ".join(names + [name for sign, name in _SYSTEMS if sign in agent][:1])

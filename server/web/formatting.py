@@ -1,8 +1,8 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
-Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, which are read as
-they are: no compiled file, no build step. Indonesian is what everybody sees who has not chosen. The words of flags, statuses
-and refusals stand beside their rules, in both languages; `label` picks one.
+Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, read without
+compiling. Indonesian is the default. The words of flags, statuses and refusals stand beside their rules, in both languages;
+`label` picks one.
 """
 
 import io
@@ -124,7 +124,7 @@ OEDEMA: Final = {"n": N_("no oedema"), "1": N_("oedema +"), "2": N_("oedema ++")
 
 
 class Labelled(Protocol):
-    """What carries its own words in both languages: a status, a flag's rule."""
+    """Anything with words in both languages: a status, a flag's rule."""
 
     @property
     def id(self) -> str: ...
@@ -134,7 +134,7 @@ class Labelled(Protocol):
 
 @cache
 def _catalogue(code: str) -> NullTranslations:
-    """Read a catalogue; English is what the code says."""
+    """Read a catalogue; English messages are in the code."""
     paths = sorted((CATALOGUES / code).glob("*.po"))
     if not paths:
         return NullTranslations()
@@ -154,7 +154,7 @@ def _read(path: Path, code: str) -> Catalog:
 
 
 def init_app(app: Flask) -> None:
-    """Give templates the catalogues and the filters below."""
+    """Return templates the catalogues and the filters below."""
     flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
         lambda message: _catalogue(language()).gettext(message),
@@ -176,7 +176,7 @@ def init_app(app: Flask) -> None:
         rule=rule,
         signed=signed,
         status=status,
-        told=translate,
+        translate=translate,
     )
     app.context_processor(_in_every_template)
 
@@ -210,7 +210,7 @@ def _chosen() -> str:
 
 
 def language() -> str:
-    """Give the code of the reader's language: id or en. A page asks hundreds of times."""
+    """Return the code of the reader's language, id or en. Cached for the request: a page asks hundreds of times."""
     if not has_app_context():
         return "id"
     if "language" not in g:
@@ -225,17 +225,17 @@ def translate(message: str, **values: Any) -> str:
 
 
 def label(words: Labelled) -> str:
-    """Give a label's words in the reader's language."""
+    """Return a label's words in the reader's language."""
     return words.en if language() == "en" else words.id
 
 
 def rule(name: str) -> str:
-    """Give the words of a flag's rule; an unknown one (of a newer server) by its name."""
+    """Return the words of a flag's rule; an unknown one (of a newer server) by its name."""
     return label(RULES[name]) if name in RULES else name
 
 
 def flag_words(raised: RaisedFlag) -> str:
-    """Give the words of a flag as it stands: what the health centre measured itself is confirmed, not indicated."""
+    """Return the words of a flag: "confirmed" instead of "indicated" where the health centre measured itself."""
     found = RULES.get(raised.rule)
     if found is None or found.confirmed is None or not raised.subject.endswith("/staff"):
         return rule(raised.rule)
@@ -243,12 +243,12 @@ def flag_words(raised: RaisedFlag) -> str:
 
 
 def register(name: str) -> str:
-    """Give the name of a record's register."""
+    """Return the name of a record's register."""
     return translate(REGISTERS[name]) if name in REGISTERS else name
 
 
 def status(code: str) -> str:
-    """Give the words of a status code."""
+    """Return the words of a status code."""
     return label(LABELS[code])
 
 
@@ -259,7 +259,7 @@ def day(value: date) -> str:
 
 @lru_cache(maxsize=4096)
 def _day(value: date, locale: str) -> str:
-    """A page of one child writes the same day ten times."""
+    """Cached: a child's page writes the same day ten times."""
     return format_date(value, "d MMM y", locale=locale)
 
 
@@ -282,7 +282,7 @@ def decimal(value: float, digits: int = 0) -> str:
 
 @lru_cache(maxsize=8192)
 def _decimal(value: float, digits: int, locale: str) -> str:
-    """A page of one child has a thousand numbers, most of them several times: on an axis, at a point, in two tables."""
+    """Cached: a child's page has a thousand numbers, most of them several times."""
     pattern = "0" if digits == 0 else f"0.{'0' * digits}"
     return format_decimal(value, pattern, locale=locale).replace("-", MINUS)
 
@@ -319,7 +319,7 @@ def age(months: int) -> str:
 
 
 def not_a_figure(field: str, text: str, unit: str) -> dict[str, Any]:
-    """Say that what was typed is no figure: a reason as the schemas give them, for the form's field."""
+    """Return the reason that what was typed is no number, in the form of the schemas' reasons."""
     shown = text if len(text) <= 8 and text.isprintable() else "…"
     return _wrong(
         field,
@@ -330,7 +330,7 @@ def not_a_figure(field: str, text: str, unit: str) -> dict[str, Any]:
 
 
 def nothing_measured() -> dict[str, Any]:
-    """Say that a form of figures is empty."""
+    """Return the reason that nothing was measured."""
     return _wrong(
         "set",
         "nothing-measured",

@@ -1,7 +1,7 @@
-"""Everything the tablet judges growth with, as one file: the WHO's tables, the KBM, codes, words, rules and ranges. Pure.
+"""All that the tablet needs to score growth, as one file: WHO tables, KBM, codes, words, rules and ranges. Pure.
 
-The tablet has formulas of its own but no number and no word that the server has too: what the server says changes here
-alone, and every tablet gets it with its next update. Rules kept here:
+The tablet has its own formulas but no numbers or words that the server has too: they change on the server alone, and every
+tablet gets them with its next update. Rules kept here:
 
 - a table travels as whole numbers, its published decimals without the point (`LMS_SCALES`), so that nothing is lost on
   the way; the reader divides once, which gives the double nearest to the published decimal;
@@ -105,7 +105,7 @@ def _lms(name: TableName) -> dict[str, Any]:
 
 
 def _second_differences(values: FloatArray) -> list[int]:
-    """Give whole numbers from which two running sums make the column again."""
+    """Return whole numbers from which two running sums make the column again."""
     whole = np.rint(values).astype(np.int64)
     differences: list[int] = np.diff(np.diff(whole, prepend=0), prepend=0).tolist()
     return differences

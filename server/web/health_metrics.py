@@ -1,5 +1,5 @@
-"""What operators see: one structured log line a request, metrics, health. Never a path, a query, a body or a name: the
-route's pattern stands for the address, so nothing personal can leak into a log.
+"""For operators: one structured log line per request, metrics, health. Never a path, a query, a body or a name: the route's
+pattern is logged instead of the address, so nothing personal gets into a log.
 """
 
 import time
@@ -32,7 +32,7 @@ bp = Blueprint("observed", __name__)
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LOOPBACK: Final = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 PROXIED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""What a proxy adds: then the neighbour on this machine speaks for somebody elsewhere."""
+"""Headers that a proxy adds: then a request from this machine was made for a client elsewhere."""
 
 REQUESTS = Counter("posyandu_requests", "Requests answered", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -56,7 +56,7 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "unknown"
-        method = request.method if request.method in METHODS else "other"  # a client may make up any word
+        method = request.method if request.method in METHODS else "other"  # a client may send any word
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
         REQUESTS.labels(route, method, str(response.status_code)).inc()
         SECONDS.labels(route).observe(seconds)
@@ -79,7 +79,7 @@ def init_app(app: Flask) -> None:
 
 @bp.get("/healthz")
 def alive() -> Response:
-    """Answer that the process runs."""
+    """Answer that the process is running."""
     return jsonify(status="ok")
 
 
@@ -98,7 +98,7 @@ def ready() -> tuple[Response, int]:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Give Prometheus metrics of all workers to a collector on this machine, and to nobody through a proxy."""
+    """Return the Prometheus metrics of all workers, only to a client on this machine and never through a proxy."""
     if request.remote_addr not in LOOPBACK or any(name in request.headers for name in PROXIED):
         raise Problem("not-allowed")
     hub: AppContext = current_app.extensions["hub"]
@@ -114,7 +114,7 @@ def metrics() -> Response:
 
 
 def _gauges(hub: AppContext) -> bytes:
-    """Give what is counted in the database, so that every worker says the same."""
+    """Return gauges that are counted in the database, so that all workers agree."""
     with hub.database.reading() as session:
         flagged = session.execute(
             select(Flag.urgency, func.count(Flag.child_id.distinct()))

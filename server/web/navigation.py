@@ -1,4 +1,4 @@
-"""The links in the frame of every page, in one list: who may do what behind a link sees it, nobody else."""
+"""The navigation links of every page, in one list: a person sees those for which they have the permission."""
 
 from typing import Final, NamedTuple
 
@@ -24,7 +24,7 @@ ENTRIES: Final[list[NavLink]] = [
         "pages.queue",
         N_("Review queue"),
         "see_children",
-        # what waits beside the children is counted and linked on the queue itself: the frame stays short
+        # conflicts, pairs and quarantined changes are linked on the queue itself, to keep the navigation short
         also=(
             *("pages.child", "pages.find_child", "care.decide"),
             *("desk.disputes", "desk.dispute", "desk.settle"),
@@ -86,7 +86,7 @@ ENTRIES: Final[list[NavLink]] = [
 
 
 def links() -> list[NavLink]:
-    """Give the links for who asks; none before the second factor was passed."""
+    """Return the links for the person who asks; none before the second factor."""
     person = g.get("person")
     if person is None:
         return []

@@ -1,4 +1,4 @@
-"""How much one address may ask of a worker, for what anybody may ask: kept in memory, so that a flood costs no database."""
+"""Rate limits per address and worker for public endpoints, kept in memory so that a flood does not reach the database."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Budget:
-    """How much each address may still ask of a worker, refilled steadily.
+    """A token bucket for each address.
 
     Parameters
     ----------
-    a_minute : how much it may ask; also the most that can be saved up
-    addresses : how many are remembered; the one not heard of longest is forgotten first
+    a_minute : tokens per minute; also the size of the bucket
+    addresses : how many are remembered; the least recently seen is dropped first
     """
 
     a_minute: int
@@ -19,11 +19,11 @@ class Budget:
     left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def seconds_to_wait(self, address: str, asked: int, at: float) -> int:
-        """Spend a budget, or say how long it takes to have enough (whole seconds; 0 if it was spent).
+        """Take tokens, or return how long to wait for enough (whole seconds; 0 if they were taken).
 
         Parameters
         ----------
-        at : seconds of a clock that does not go back
+        at : seconds of a monotonic clock
         """
         left, since = self.left.pop(address, (float(self.a_minute), at))
         left = min(left + (at - since) * self.a_minute / 60, self.a_minute)

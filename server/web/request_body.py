@@ -1,7 +1,7 @@
 """A request's body -> JSON, within limits that hold before anything is parsed.
 
-A body is refused by its declared length before it is read, by its real length while it is inflated, and by its depth before
-the parser sees it.
+A body is refused by its declared length before it is read, by its real length while it is inflated, and by its nesting depth
+before it is parsed.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""The tablet app as files: what is served, packed once, under one version that stands for every byte of it.
+"""The tablet app's static files, compressed once, under one version that covers every byte.
 
-Hides where the files come from and how a version is made of them. Rules kept here:
-- Served is what was found in `server/tablet` at the start, by its exact name: a path is a key, never a way.
-- Whatever reaches a tablet is in the version: the files, and the headers under which they are kept on it. `sw.js` lists each
-  file with the hash of its bytes, so a tablet takes a version whole or not at all.
+Hides where the files come from and how the version is computed. Rules kept here:
+- Only files found in `server/tablet` at the start are served, by exact name: a path is a dictionary key, never a file path.
+- The version covers all that a tablet stores: the files and their headers. `sw.js` lists each file with the hash of its
+  bytes, so a tablet installs a version completely or not at all.
 """
 
 import base64
@@ -35,20 +35,20 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".svg": "image/svg+xml; charset=utf-8",
     ".webmanifest": "application/manifest+json; charset=utf-8",
 }
-"""What is served, by the ending of its name."""
+"""Media types that are served, by file extension."""
 INDEX: Final = "index.html"
 WORKER: Final = "sw.js"
 GROWTH: Final = "growth.json"
 VERSION_MODULE: Final = "version.js"
 HEADERS: Final[Mapping[str, str]] = {
-    "Cache-Control": "no-cache",  # kept, but asked for anew: only the service worker decides what is used offline
+    "Cache-Control": "no-cache",  # cached but revalidated: only the service worker decides what is used offline
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
         "manifest-src 'self'; worker-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; "
         "require-trusted-types-for 'script'; trusted-types posyandu"
     ),
 }
-"""Of every file. A tablet keeps them with the files, so they are part of the version."""
+"""Headers of every file. A tablet stores them with the files, so they are part of the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ServedFile:
 
     @classmethod
     def of(cls, name: str, body: bytes, media_type: str = "") -> "ServedFile":
-        """Pack a file; its type goes by the ending of its name unless given."""
+        """Compress a file; its type follows from its extension unless given."""
         found = media_type or MEDIA_TYPES[PurePath(name).suffix]
         return cls(name, found, body, gzip.compress(body, compresslevel=9, mtime=0))
 
@@ -80,7 +80,7 @@ class ServedFile:
 
     @property
     def tag(self) -> str:
-        """What an answer is known by: changes with the bytes and with the headers. Weak, as it names both packings."""
+        """The ETag: changes with the bytes and the headers. Weak, since it stands for both encodings."""
         digest = hashlib.sha256(orjson.dumps([dict(HEADERS), self.media_type]) + self.body)
         return digest.hexdigest()[:16]
 
@@ -100,7 +100,7 @@ class TabletApp:
 
     @classmethod
     def of(cls, found: Mapping[str, bytes], release: str) -> "TabletApp":
-        """Make a version of the files that somebody wrote: add the growth tables, name the version, list all to the worker.
+        """Make a version of the source files: add the growth tables, compute the version, list the files for `sw.js`.
 
         Parameters
         ----------
@@ -114,29 +114,29 @@ class TabletApp:
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
         module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'
         made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
-        made[WORKER] = ServedFile.of(WORKER, _told(named, made) + made[WORKER].body)
+        made[WORKER] = ServedFile.of(WORKER, _worker_head(named, made) + made[WORKER].body)
         return cls(named, made)
 
     @property
     def name(self) -> str:
-        """What the app calls itself in changes and batches, at most 64 characters."""
+        """The app's name in changes and batches, at most 64 characters."""
         return f"{TABLET_APP} {self.version}"
 
     @property
     def wire_bytes(self) -> int:
-        """Bytes of all files as gzip: what a tablet loads at first, less the headers of HTTP."""
+        """Bytes of all files as gzip: the first download without HTTP headers."""
         return sum(len(one.packed) for one in self.files.values())
 
 
 def _foretold(found: Mapping[str, bytes]) -> bytes:
-    """Name all modules in the page's head: else the browser hears of each only from the one that imports it, a round trip
-    for each generation."""
+    """Preload all modules in the page's head: otherwise the browser finds each only through its importer, a round trip for
+    each level."""
     modules = sorted(name for name in {*found, VERSION_MODULE} if name.endswith(".js") and name != WORKER)
     links = "".join(f'<link rel="modulepreload" href="{name}">\n' for name in modules)
     return found[INDEX].replace(b"</head>", links.encode() + b"</head>")
 
 
-def _told(named: str, made: Mapping[str, ServedFile]) -> bytes:
+def _worker_head(named: str, made: Mapping[str, ServedFile]) -> bytes:
     """Write the first lines of the worker: its version, and of each file name, hash and tag."""
     rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in made.values() if one.name != WORKER]
     listed = ",\n".join(orjson.dumps(row).decode() for row in sorted(rows))
@@ -144,7 +144,7 @@ def _told(named: str, made: Mapping[str, ServedFile]) -> bytes:
 
 
 def found_in(root: Traversable) -> dict[str, bytes]:
-    """Read every file of a kind that is served, by its path below a directory; what begins with a dot or `_` is left."""
+    """Read every file with a served extension, by its path below a directory; except names with a leading dot or `_`."""
     return {name: one.read_bytes() for name, one in _walk(root, "")}
 
 
@@ -160,25 +160,25 @@ def _walk(directory: Traversable, above: str) -> Iterator[tuple[str, Traversable
 
 @cache
 def packaged() -> TabletApp:
-    """Give the app of this release, read once for a process."""
+    """Return the app of this release, read once per process."""
     return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"))
 
 
 def init_app(app: Flask) -> None:
-    """Make the app ready before the first request: what is missing is found at the start."""
+    """Load the app before the first request, so that a missing file fails at the start."""
     app.extensions["tablet_app"] = packaged()
 
 
 @bp.get("/")
 @bp.get("/daftar", endpoint="enrol")
 def index() -> Response:
-    """Give the app's one page; a code for enrolling follows behind "#", which no browser sends."""
+    """Return the app's page; an enrolment code follows behind "#", which no browser sends."""
     return _answer(INDEX)
 
 
 @bp.get("/<path:name>")
 def file(name: str) -> Response:
-    """Give one of the known files."""
+    """Return one of the known files."""
     return _answer(name)
 
 

@@ -13,7 +13,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from server.accounts.roles import ROLES
 from server.web.api.openapi import description
-from server.web.request_schemas import TAKEN
+from server.web.request_schemas.schema import RequestSchema, all_taken
 from tests.fuzz._routes import Tally, Visitor, Walk
 from tests.fuzz._visitors import VISITORS, good_bodies, wsgi
 from tests.server._district import Databases
@@ -28,6 +28,8 @@ class Recorded(ImmutableMultiDict):
     """What was sent, writing down by which names each route reads it."""
 
     read: Final[dict[str, set[str]]] = {}
+    taken: Final[dict[str, RequestSchema]] = {}
+    """What each route says that it takes, by method and pattern."""
 
     def _note(self, key: str) -> None:
         rule = request.url_rule.rule if has_request_context() and request.url_rule else "unknown"
@@ -53,6 +55,7 @@ def tally(sqlite_databases: Databases) -> Tally:
     """Walk through all operations once; give what came of it."""
     with _role_world.opened(sqlite_databases) as world:
         world.app.request_class = RecordedRequest
+        Recorded.taken.update(all_taken(world.app))
         people = [Visitor(world.people[n].username, world.people[n].role, PASSWORD) for n in VISITORS]
         walk = Walk(
             description(world.app),
@@ -86,9 +89,9 @@ def test_no_view_reads_what_the_description_does_not_tell(tally: Tally) -> None:
     of_every_page = {"csrf_token", "next"}
     told: dict[str, set[str]] = {}
     more: set[str] = set()
-    for route, taken in TAKEN.items():
+    for route, taken in Recorded.taken.items():
         rule = route.partition(" ")[2]
-        told.setdefault(rule, set()).update(taken.address, taken.form, [taken.file or ""])
+        told.setdefault(rule, set()).update(taken.query, taken.form, [taken.file or ""])
         more |= {rule} if taken.more_fields else set()
     unknown = {
         (rule, name)

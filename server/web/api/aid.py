@@ -1,96 +1,58 @@
 """Aid as JSON, beside the pages and under the same rules: the gap, donors, commitments, activities, a child's aid.
 
-Each view reads what was sent, calls one function of `server.aid` in one transaction, and writes what came of it.
+Each view calls one function of `server.aid` in one transaction and writes the result.
 """
 
-from collections.abc import Collection
-from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
 from server.aid import deliveries, need, progress, register, serializers, sheets
 from server.aid.area import AidArea, names_of
-from server.aid.csr_parser import LIMITS
 from server.aid.words import FIELDS
-from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.sync import server_edits
-from server.web.api.staff import MOST_ROWS, acting, bp, hub, parse_int, person, scope, sent, wrong_field
+from server.web.api.staff import bp, wrong_field
 from server.web.auth import permitted
-
-DONOR: Final = (*register.DONOR, *register.CONTACT)
-COMMITMENT: Final = tuple(register.COMMITMENT)
-ACTIVITY: Final = (
-    *(
-        "donor",
-        "title",
-        "menu",
-        "funds",
-        "village",
-        "starts_on",
-        "ends_on",
-        "value_rp",
-        "reached",
-        "evidence",
-    ),
-)
-DECISION: Final = ("category", "menu", "village", "action")
-ACTIONS: Final = ("apart", "drop", "restore", "verify")
-DELIVERY: Final = ("delivery", "context", "aid", "delivered", "evidence", "verified", "note")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _plain(allowed: Collection[str]) -> dict[str, Any]:
-    """Give what was sent where every member is a text, a whole number, true, false or null."""
-    asked = sent(allowed)
-    wrong = [n for n, value in asked.items() if not isinstance(value, str | int | None)]
-    if wrong:
-        raise Problem(
-            "change-invalid", reasons=[wrong_field(name, "not-text", asked[name]) for name in wrong]
-        )
-    return asked
-
-
-def _day(name: str, otherwise: date) -> date:
-    try:
-        return date.fromisoformat(request.args.get(name) or otherwise.isoformat())
-    except ValueError as error:
-        raise Problem("request-malformed", reason=f"{name}: 2026-03-01") from error
+from server.web.current import acting, hub, local_today, person, scope, utc_now
+from server.web.request_schemas import aid as schemas
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas import aid as answer_schemas
+from server.web.response_schemas.schema import OneOf, answers
 
 
 @bp.get("/aid/gap")
 @permitted("manage_aid")
-def read_gap() -> Response:
-    """Say who in need has nothing, by village, where aid overlaps, and what could close the gap.
+@answers(answer_schemas.GAP)
+@takes(schemas.GAP_JSON)
+def read_gap(asked: Asked) -> Response:
+    """Return who in need has no aid, by village, where aid overlaps, and which commitments could close the gap.
 
-    In the address: `area` (a code), `first` and `last` day; `limit` and `offset` of the proposals, of which a regency has
-    thousands. That it was shown is logged."""
-    now = _now()
-    today = hub().settings.today(now)
-    first, last = sorted((_day("first", today.replace(day=1)), _day("last", today)))
-    limit, offset = parse_int("limit", 1, MOST_ROWS, MOST_ROWS), parse_int("offset", 0, 10_000_000, 0)
+    In the address: `area` (a code), `first` and `last` day; `limit` and `offset` of the proposals: a regency has
+    thousands. Logged."""
+    today, given = local_today(), asked.query
+    first, last = schemas.period(given["first"], given["last"], today)
+    limit, offset = given["limit"], given["offset"]
     with hub().database.reading() as session:
-        area = AidArea.of(session, hub(), person()).part(hub(), request.args.get("area", ""))
+        area = AidArea.of(session, hub(), person()).part(hub(), given["area"])
         shown = need.standing(session, hub(), area, first, last, today)
         names, part = names_of(session, hub()), slice(offset, offset + limit)
         told = serializers.gap(shown, names, sees_children=area.sees_children, part=part)
     with hub().database.transaction() as session:
-        need.log_viewed(session, hub(), shown, acting(), now)
+        need.log_viewed(session, hub(), shown, acting(), utc_now())
     return jsonify(first=first.isoformat(), last=last.isoformat(), limit=limit, offset=offset, **told)
 
 
 @bp.post("/aid/assign")
 @permitted("manage_aid")
-def assign_aid() -> Response:
-    """Promise a commitment to those whom a proposal counted: `commitment`, `village`, `need`, `seen`, as the gap has."""
-    asked, who, now = _plain(("commitment", "village", "need", "seen")), acting(), _now()
-    wanted = [str(asked.get(name) or "") for name in ("commitment", "village", "need", "seen")]
+@answers(answer_schemas.ASSIGNED)
+@takes(schemas.ASSIGN_JSON)
+def assign_aid(asked: Asked) -> Response:
+    """Assign a commitment to the children of a proposal: `commitment`, `village`, `need`, `seen`, as in the gap."""
+    who, now = acting(), utc_now()
+    wanted = [str(asked.json.get(name) or "") for name in ("commitment", "village", "need", "seen")]
     count = server_edits.decide(
         hub(),
         lambda session: need.assign(
@@ -102,44 +64,49 @@ def assign_aid() -> Response:
 
 @bp.get("/aid/donors")
 @permitted("manage_aid")
+@answers(answer_schemas.DONORS)
 def list_donors() -> Response:
-    """List the donors; how they are reached is not told."""
+    """List the donors, without their contact data."""
     with hub().database.reading() as session:
         return jsonify(donors=[serializers.donor(donor) for donor in register.donors(session, hub())])
 
 
 @bp.post("/aid/donors")
 @permitted("manage_aid")
-def add_donor() -> tuple[Response, int]:
-    """Put a donor into the register: `name`, `kind`, `authority`, `named`, `person`, `phone`, `address`, `legal_id`."""
-    asked = _plain(DONOR)
+@answers(answer_schemas.ID, status=201)
+@takes(schemas.ADD_DONOR)
+def add_donor(asked: Asked) -> tuple[Response, int]:
+    """Add a donor: `name`, `kind`, `authority`, `named`, `person`, `phone`, `address`, `legal_id`."""
     with hub().database.transaction() as session:
-        donor_id = register.add_donor(session, hub(), asked, author=acting(), now=_now())
+        donor_id = register.add_donor(session, hub(), asked.json, author=acting(), now=utc_now())
     return jsonify(id=donor_id), 201
 
 
 @bp.get("/aid/donors/<uuid:donor_id>")
 @permitted("manage_aid")
+@answers(answer_schemas.DONOR)
 def read_donor(donor_id: Any) -> Response:
-    """Give a donor with how it is reached, to who may change it. That it was shown is logged."""
+    """Return a donor with its contact data, for people who may change it. Logged."""
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
         told = serializers.donor(donor) | {"contact": register.contact_of(hub(), donor)}
     with hub().database.transaction() as session:
-        register.log_donor_viewed(session, hub(), str(donor_id), acting(), _now())
+        register.log_donor_viewed(session, hub(), str(donor_id), acting(), utc_now())
     return jsonify(told)
 
 
 @bp.post("/aid/donors/<uuid:donor_id>")
 @permitted("manage_aid")
-def change_donor(donor_id: Any) -> Response:
-    """Change what is known of a donor: of what adding one takes, that which is sent."""
-    asked, who, now = _plain(DONOR), acting(), _now()
+@answers(answer_schemas.ID)
+@takes(schemas.CHANGE_DONOR_JSON)
+def change_donor(asked: Asked, donor_id: Any) -> Response:
+    """Change a donor: any of the members that adding one takes."""
+    who, now = acting(), utc_now()
 
     def work(session: Session) -> None:
         area = AidArea.of(session, hub(), person())
-        register.change_donor(session, hub(), area, str(donor_id), asked, author=who, now=now)
+        register.change_donor(session, hub(), area, str(donor_id), asked.json, author=who, now=now)
 
     server_edits.decide(hub(), work)
     return jsonify(id=str(donor_id))
@@ -147,32 +114,38 @@ def change_donor(donor_id: Any) -> Response:
 
 @bp.get("/aid/commitments")
 @permitted("manage_aid")
+@answers(answer_schemas.COMMITMENTS)
 def list_commitments() -> Response:
-    """List what donors promised, how much of it is assigned and delivered."""
+    """List commitments, with how much of each is assigned and delivered."""
     with hub().database.reading() as session:
         return jsonify(commitments=[serializers.commitment(one) for one in register.promises(session, hub())])
 
 
 @bp.post("/aid/commitments")
 @permitted("manage_aid")
-def add_commitment() -> tuple[Response, int]:
-    """Write down what a donor promises: `donor`, `menu`, `funds`, `region`, `places`, `value_rp`, `starts_on`, `months`."""
-    asked = _plain(COMMITMENT)
+@answers(answer_schemas.ID, status=201)
+@takes(schemas.ADD_COMMITMENT)
+def add_commitment(asked: Asked) -> tuple[Response, int]:
+    """Add a commitment: `donor`, `menu`, `funds`, `region`, `places`, `value_rp`, `starts_on`, `months`."""
     with hub().database.transaction() as session:
         area = AidArea.of(session, hub(), person())
-        commitment_id = register.add_commitment(session, hub(), area, asked, author=acting(), now=_now())
+        commitment_id = register.add_commitment(
+            session, hub(), area, asked.json, author=acting(), now=utc_now()
+        )
     return jsonify(id=commitment_id), 201
 
 
 @bp.post("/aid/commitments/<uuid:commitment_id>")
 @permitted("manage_aid")
-def change_commitment(commitment_id: Any) -> Response:
-    """Change what a donor promises: of what writing one down takes, that which is sent. What was assigned stands."""
-    asked, who, now = _plain(COMMITMENT), acting(), _now()
+@answers(answer_schemas.ID)
+@takes(schemas.CHANGE_COMMITMENT_JSON)
+def change_commitment(asked: Asked, commitment_id: Any) -> Response:
+    """Change a commitment: any of the members that adding one takes. What is assigned stays assigned."""
+    who, now = acting(), utc_now()
 
     def work(session: Session) -> None:
         area = AidArea.of(session, hub(), person())
-        register.change_commitment(session, hub(), area, str(commitment_id), asked, author=who, now=now)
+        register.change_commitment(session, hub(), area, str(commitment_id), asked.json, author=who, now=now)
 
     server_edits.decide(hub(), work)
     return jsonify(id=str(commitment_id))
@@ -180,19 +153,22 @@ def change_commitment(commitment_id: Any) -> Response:
 
 @bp.post("/aid/commitments/<uuid:commitment_id>/close")
 @permitted("manage_aid")
-def close_aid_commitment(commitment_id: Any) -> Response:
+@answers(answer_schemas.CLOSED)
+@takes(schemas.CLOSE_COMMITMENT_JSON)
+def close_aid_commitment(asked: Asked, commitment_id: Any) -> Response:
     """Close a commitment, so that nothing more is assigned of it: `reason` (fulfilled, withdrawn, ended, mistaken)."""
-    why = _plain(("reason",)).get("reason")
+    why = asked.json.get("reason")
     with hub().database.transaction() as session:
         area = AidArea.of(session, hub(), person())
-        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=_now())
+        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=utc_now())
     return jsonify(id=str(commitment_id), closed=True)
 
 
 @bp.get("/aid/activities")
 @permitted("manage_aid")
+@answers(answer_schemas.ACTIVITIES)
 def list_activities() -> Response:
-    """List what was done for villages, the newest first; rows of sheets are told on the sheet's page."""
+    """List activities for villages, the newest first; rows of sheets are with their sheet."""
     with hub().database.reading() as session:
         found = register.activities(session, hub(), AidArea.of(session, hub(), person()))
         return jsonify(activities=[serializers.activity(row) for row in found])
@@ -200,32 +176,35 @@ def list_activities() -> Response:
 
 @bp.post("/aid/activities")
 @permitted("manage_aid")
-def add_aid_activity() -> tuple[Response, int]:
-    """Write down what was done for a village: `donor`, `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`,
+@answers(answer_schemas.ID, status=201)
+@takes(schemas.ADD_ACTIVITY)
+def add_aid_activity(asked: Asked) -> tuple[Response, int]:
+    """Add an activity for a village: `donor`, `title`, `menu`, `funds`, `village`, `starts_on`, `ends_on`,
     `value_rp`, `reached`, `evidence`."""
-    asked = _plain(ACTIVITY)
     with hub().database.transaction() as session:
         area = AidArea.of(session, hub(), person())
-        activity_id = register.add_activity(session, hub(), area, asked, author=acting(), now=_now())
+        activity_id = register.add_activity(session, hub(), area, asked.json, author=acting(), now=utc_now())
     return jsonify(id=activity_id), 201
 
 
 @bp.post("/aid/activities/<uuid:activity_id>/decide")
 @permitted("manage_aid")
-def decide_aid_activity(activity_id: Any) -> Response:
-    """Overrule what was made of an activity: `category`, `menu`, `village`; `action` (apart, drop, restore, verify)."""
-    asked = _plain(DECISION)
-    action = asked.pop("action", None)
-    if action is not None and action not in ACTIONS:
-        reasons = [wrong_field("action", "not-choice", action, ", ".join(ACTIONS))]
+@answers(answer_schemas.ACTIVITY)
+@takes(schemas.DECIDE_ACTIVITY_JSON)
+def decide_aid_activity(asked: Asked, activity_id: Any) -> Response:
+    """Change how an activity was classified: `category`, `menu`, `village`; `action` (apart, drop, restore, verify)."""
+    wanted = dict(asked.json)
+    action = wanted.pop("action", None)
+    if action is not None and action not in schemas.ACTIVITY_ACTIONS:
+        reasons = [wrong_field("action", "not-choice", action, ", ".join(schemas.ACTIVITY_ACTIONS))]
         raise Problem("change-invalid", reasons=reasons)
     if action is not None:
-        asked[str(action)] = True
-    who, now = acting(), _now()
+        wanted[str(action)] = True
+    who, now = acting(), utc_now()
 
     def work(session: Session) -> dict[str, Any]:
         area = AidArea.of(session, hub(), person())
-        row = register.decide(session, hub(), area, str(activity_id), asked, author=who, now=now)
+        row = register.decide(session, hub(), area, str(activity_id), wanted, author=who, now=now)
         return serializers.activity(row)
 
     return jsonify(server_edits.decide(hub(), work))
@@ -233,9 +212,11 @@ def decide_aid_activity(activity_id: Any) -> Response:
 
 @bp.post("/aid/activities/<uuid:activity_id>/child")
 @permitted("decide")
-def give_aid_activity(activity_id: Any) -> Response:
-    """Make a row of a sheet that gives a name alone the delivery of `child`, or name the one that it tells again."""
-    child, who, now = str(_plain(("child",)).get("child") or ""), acting(), _now()
+@answers(answer_schemas.ACTIVITY)
+@takes(schemas.GIVE_ACTIVITY)
+def give_aid_activity(asked: Asked, activity_id: Any) -> Response:
+    """Make a sheet's row that only has a name a delivery of `child`, or mark the delivery that it repeats."""
+    child, who, now = str(asked.json.get("child") or ""), acting(), utc_now()
 
     def work(session: Session) -> dict[str, Any]:
         area = AidArea.of(session, hub(), person())
@@ -247,6 +228,7 @@ def give_aid_activity(activity_id: Any) -> Response:
 
 @bp.get("/aid/sheets")
 @permitted("manage_aid")
+@answers(answer_schemas.SHEETS)
 def list_sheets() -> Response:
     """List companies' sheets, the newest first."""
     with hub().database.reading() as session:
@@ -256,29 +238,29 @@ def list_sheets() -> Response:
 
 @bp.post("/aid/sheets")
 @permitted("manage_aid")
-def bring_sheet() -> tuple[Response, int]:
-    """Keep a company's sheet (the body as it is): `reported_to` (centre, province, regency), `donor`, `name`. What it would
-    become is told at its address."""
-    content = request.stream.read(LIMITS.bytes + 1)
-    if len(content) > LIMITS.bytes:
-        raise Problem("batch-too-large", limit=f"{LIMITS.bytes} bytes")
+@answers(answer_schemas.ID, status=201)
+@takes(schemas.BRING_SHEET)
+def bring_sheet(asked: Asked) -> tuple[Response, int]:
+    """Store a company's sheet (the body as it is): `reported_to` (centre, province, regency), `donor`, `name`. `GET` it to
+    see how it would be read."""
     with hub().database.transaction() as session:
         sheet_id = sheets.bring(
-            *(session, hub(), content),
-            name=request.args.get("name", ""),
-            reported_to=request.args.get("reported_to", ""),
-            donor_id=request.args.get("donor") or None,
+            *(session, hub(), asked.file),
+            name=asked.query["name"],
+            reported_to=asked.query["reported_to"],
+            donor_id=asked.query["donor"],
             author=acting(),
-            now=_now(),
+            now=utc_now(),
         )
     return jsonify(id=sheet_id), 201
 
 
 @bp.get("/aid/sheets/<uuid:sheet_id>")
 @permitted("manage_aid")
+@answers(OneOf(answer_schemas.TAKEN_SHEET, answer_schemas.WAITING_SHEET))
 def read_sheet(sheet_id: Any) -> Response:
-    """Give a sheet: as it would be taken, with its headers and what they are held to mean, or what became of its rows.
-    Never a name. That it was shown is logged."""
+    """Return a sheet: how it would be read, with the field that each header means, or its activities. Never a name.
+    Logged."""
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
@@ -290,16 +272,18 @@ def read_sheet(sheet_id: Any) -> Response:
                 serializers.activity(row) for row in sheets.rows_of(session, hub(), area, sheet.id)
             ]
     with hub().database.transaction() as session:
-        sheets.log_viewed(session, hub(), str(sheet_id), acting(), _now())
+        sheets.log_viewed(session, hub(), str(sheet_id), acting(), utc_now())
     return jsonify(told)
 
 
 @bp.post("/aid/sheets/<uuid:sheet_id>/take")
 @permitted("manage_aid")
-def take_sheet(sheet_id: Any) -> Response:
-    """Make activities of a sheet's rows: `columns`, by field the header that means it; left out, as the sheet told. Taking
-    it again changes nothing."""
-    columns, who, now = sent(("columns",)).get("columns") or {}, acting(), _now()
+@answers(answer_schemas.TAKEN)
+@takes(schemas.TAKE_SHEET_JSON)
+def take_sheet(asked: Asked, sheet_id: Any) -> Response:
+    """Make activities of a sheet's rows: `columns`, by field the header that means it; if left out, as `GET` showed.
+    Repeating it changes nothing."""
+    columns, who, now = asked.json.get("columns") or {}, acting(), utc_now()
     if not isinstance(columns, dict) or not all(isinstance(one, str) for one in columns.values()):
         raise Problem("change-invalid", reasons=[wrong_field("columns", "not-object", columns)])
     if wrong := set(columns) - set(FIELDS):
@@ -317,39 +301,40 @@ def take_sheet(sheet_id: Any) -> Response:
 
 @bp.get("/children/<child_id>/aid")
 @permitted("decide")
+@answers(answer_schemas.CHILD_AID)
 def read_child_aid(child_id: str) -> Response:
-    """Give a child's aid, each with its `context` to pass back. That it was shown is logged."""
+    """Return a child's aid, each with its `context` to pass back. Logged."""
     with hub().database.reading() as session:
         found = deliveries.of_child(session, hub(), scope(), child_id)
     with hub().database.transaction() as session:
-        deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope())
+        deliveries.log_viewed(session, hub(), child_id, acting(), utc_now(), scope())
     return jsonify(child=child_id, aid=[serializers.given(one) for one in found])
 
 
 @bp.post("/children/<child_id>/aid")
 @permitted("decide")
-def record_child_aid(child_id: str) -> Response:
-    """Write down an aid, that it came, or that it was verified: `delivery` (an id of your own for a new one, so that sending
-    it twice writes one), `aid`, `delivered`, `evidence`, `verified`, `note`, and the `context` that was read."""
-    asked, mine, who, now = sent(DELIVERY), scope(), acting(), _now()
-    delivery = asked.get("delivery")
-    if not isinstance(delivery, str) or not UUID_TEXT.fullmatch(delivery):
-        raise Problem("change-invalid", reasons=[wrong_field("delivery", "not-uuid", delivery)])
-    if asked.get("context") is not None:
-        asked["context"] = orjson.dumps(asked["context"])
+@answers(answer_schemas.RECORDED)
+@takes(schemas.RECORD_AID)
+def record_child_aid(asked: Asked, child_id: str) -> Response:
+    """Record an aid, its delivery, or its verification: `delivery` (an id of your own for a new one, so that sending
+    it twice records one), `aid`, `delivered`, `evidence`, `verified`, `note`, and the `context` that was read."""
+    wanted, mine, who, now = dict(asked.json), scope(), acting(), utc_now()
+    if wanted.get("context") is not None:
+        wanted["context"] = orjson.dumps(wanted["context"])
     server_edits.decide(
         hub(),
-        lambda session: deliveries.record(session, hub(), mine, child_id, asked, author=who, now=now),
+        lambda session: deliveries.record(session, hub(), mine, child_id, wanted, author=who, now=now),
     )
-    return jsonify(child=child_id, delivery=delivery)
+    return jsonify(child=child_id, delivery=wanted["delivery"])
 
 
 @bp.get("/aid/own")
 @permitted("see_own_aid")
+@answers(answer_schemas.OWN)
 def read_own_aid() -> Response:
-    """Tell a donor what it funds and what came of it, in groups of five or more: null where fewer would be told."""
+    """Return what a donor funds and its results, in groups of five or more children; null for smaller groups."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person(), hub().settings.today(_now()))
+        mine = progress.own(session, hub(), person(), local_today())
         return jsonify(
             serializers.own(mine)
             if mine

@@ -1,27 +1,28 @@
-"""`GET /api/v1/completeness`: what tablets have told of and what is here, for who may see those posts."""
-
-from datetime import UTC, datetime
+"""`GET /api/v1/completeness`: what tablets say they have recorded and what the server holds."""
 
 import orjson
-from flask import Response, request
+from flask import Response
 
-from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.supervision import completeness
-from server.web.api.staff import bp, hub, scope
+from server.web.api.staff import bp
 from server.web.auth import permitted
+from server.web.current import hub, local_today, scope
+from server.web.request_schemas.schema import Asked, takes
+from server.web.request_schemas.supervision import COMPLETENESS
+from server.web.response_schemas.figures import COMPLETENESS as COMPLETENESS_ANSWER
+from server.web.response_schemas.schema import answers
 
 
 @bp.get("/completeness")
 @permitted("see_completeness")
-def show_completeness() -> Response:
+@answers(COMPLETENESS_ANSWER)
+@takes(COMPLETENESS)
+def show_completeness(asked: Asked) -> Response:
     """Count by health centre, post, tablet and day: `?day=2026-03-05`, `?month=2026-03` or this month; `?post=` by id."""
-    post_id = request.args.get("post")
-    if post_id is not None and not UUID_TEXT.fullmatch(post_id):
-        raise Problem("request-malformed", reason="post is the id of a post")
-    today = hub().settings.today(datetime.now(UTC))
+    post_id = asked.query["post"]
     try:
-        first, last = completeness.period(request.args.get("day"), request.args.get("month"), today)
+        first, last = completeness.period(asked.query["day"], asked.query["month"], local_today())
     except ValueError as error:
         raise Problem("request-malformed", reason=str(error)) from error
     with hub().database.reading() as session:

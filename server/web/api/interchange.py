@@ -1,46 +1,48 @@
-"""The formats of others as JSON, for programs of the office: bring a file, look, apply, decide about rows, take away."""
+"""Import and export as JSON: send a file, see what it would change, apply it, decide about its rows, export."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
 from server.errors import Problem
 from server.interchange import cases, uploads
-from server.interchange.import_runs import DECIDED, OPEN
-from server.interchange.refusals import QUESTIONS
 from server.interchange.report_text import chosen
 from server.sync import server_edits
-from server.web.api.staff import MOST_ROWS, acting, bp, hub, parse_int, scope, sent
+from server.web.api.staff import bp
 from server.web.auth import permitted
+from server.web.current import acting, hub, scope, utc_now
 from server.web.pages import interchange
+from server.web.request_schemas import interchange as schemas
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas import interchange as answer_schemas
+from server.web.response_schemas.schema import answers
 
 
 @bp.post("/imports")
 @permitted("decide")
-def receive_import() -> Response:
-    """Keep a file (the body as it is) and say what it would change: the summary, and the rows that need somebody.
+@answers(answer_schemas.RUN_ROWS)
+@takes(schemas.RECEIVE)
+def receive_import(asked: Asked) -> Response:
+    """Keep a file (the body as it is) and say what it would change: the summary, and the rows that need a decision.
 
     In the address: `post`, the post of all rows for sheets that name none; `add_posts=1` to add posyandu first.
     """
-    limit = uploads.PAGE_LIMITS.bytes
-    content = request.stream.read(limit + 1)
-    if len(content) > limit:
-        raise Problem("batch-too-large", limit=f"{limit} bytes")
     run_id = uploads.receive(
         hub(),
         scope(),
-        content,
-        post_id=request.args.get("post", ""),
-        add_posts=request.args.get("add_posts") == "1",
+        asked.file,
+        post_id=asked.query["post"],
+        add_posts=asked.query["add_posts"] == "1",
         actor=acting(),
-        now=datetime.now(UTC),
+        now=utc_now(),
     )
-    return _told(run_id)
+    return _report(asked, run_id)
 
 
 @bp.get("/imports")
 @permitted("decide")
+@answers(answer_schemas.RUNS)
 def list_imports() -> Response:
     """List the newest files in scope."""
     with hub().database.reading() as session:
@@ -49,18 +51,20 @@ def list_imports() -> Response:
 
 @bp.get("/imports/<uuid:run_id>")
 @permitted("decide")
-def read_import(run_id: Any) -> Response:
-    """Give a file: what it would change, or what became of it. `rows` (needs, all or an outcome), `limit`, `offset`."""
-    return _told(str(run_id))
+@answers(answer_schemas.RUN_ROWS)
+@takes(schemas.RUN_JSON)
+def read_import(asked: Asked, run_id: Any) -> Response:
+    """Return a file: what it would change, or what it changed. `rows` (needs, all or an outcome), `limit`, `offset`."""
+    return _report(asked, str(run_id))
 
 
-def _told(run_id: str) -> Response:
-    limit, offset = parse_int("limit", 1, MOST_ROWS, MOST_ROWS), parse_int("offset", 0, 10_000_000, 0)
+def _report(asked: Asked, run_id: str) -> Response:
+    limit, offset = asked.query["limit"], asked.query["offset"]
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), run_id)
         foreseen = uploads.preview(session, hub(), run) if run.waits else None
         found = foreseen.results if foreseen else uploads.results(session, hub(), run)
-    rows = chosen(found, interchange.which("rows"))
+    rows = chosen(found, interchange.rows_asked(asked.query["rows"]))
     return jsonify(
         run=run.wire(),
         foreseen=foreseen.report if foreseen else None,
@@ -74,18 +78,19 @@ def _told(run_id: str) -> Response:
 
 @bp.post("/imports/<uuid:run_id>/<any(apply, look, discard):action>")
 @permitted("decide")
-def change_import(run_id: Any, action: str) -> Response:
-    """Take a file that waits, for some seconds: `rows_done` of `rows` are done, so ask again until all are. Or look at it
-    again, or throw it away."""
-    sent(())
-    now, who = datetime.now(UTC), acting()
+@answers(answer_schemas.CHANGED)
+@takes(schemas.CHANGE_RUN_JSON)
+def change_import(asked: Asked, run_id: Any, action: str) -> Response:
+    """Apply a file that waits, for some seconds: `rows_done` of `rows` are done, so ask again until all are. Or look at it
+    again, or discard it."""
+    now, who = utc_now(), acting()
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
     if action == "apply":
         return jsonify(uploads.step(hub(), run, actor=who, now=now).wire())
     if action == "look":
         uploads.renew_preview(hub(), run, actor=who, now=now)
-        return _told(run.id)
+        return _report(asked, run.id)
     with hub().database.transaction() as session:
         uploads.discard(session, hub(), run, actor=who, now=now)
     return jsonify(id=run.id, state=uploads.DISCARDED)
@@ -93,35 +98,35 @@ def change_import(run_id: Any, action: str) -> Response:
 
 @bp.get("/import-cases")
 @permitted("decide")
-def list_import_cases() -> Response:
-    """List the rows that wait for a person: `status` (open, decided), `import`, `question`, `limit`, `offset`. That they
-    were shown is logged."""
-    status = request.args.get("status") or OPEN
-    if status not in (OPEN, DECIDED):
-        raise Problem("request-malformed", reason="status: open, decided")
-    limit, offset = parse_int("limit", 1, MOST_ROWS, 50), parse_int("offset", 0, 10_000_000, 0)
+@answers(answer_schemas.CASES)
+@takes(schemas.CASES_JSON)
+def list_import_cases(asked: Asked) -> Response:
+    """List the rows that wait for a decision: `status` (open, decided), `import`, `question`, `limit`, `offset`. Logged."""
+    limit, offset = asked.query["limit"], asked.query["offset"]
     with hub().database.reading() as session:
         found, total = cases.cases(
             session,
             hub(),
             scope(),
-            status=status,
-            run_id=interchange.run_asked("import"),
-            question=interchange.one_of("question", QUESTIONS),
+            status=asked.query["status"],
+            run_id=asked.query["import"],
+            question=asked.query["question"],
             limit=limit,
             offset=offset,
         )
     with hub().database.transaction() as session:
-        cases.log_listed(session, hub(), acting(), len(found), datetime.now(UTC))
+        cases.log_listed(session, hub(), acting(), len(found), utc_now())
     return jsonify(total=total, limit=limit, offset=offset, cases=[case.wire() for case in found])
 
 
 @bp.post("/import-cases/<uuid:case_id>/decide")
 @permitted("decide")
-def decide_import_case(case_id: Any) -> Response:
+@answers(answer_schemas.DECIDED)
+@takes(schemas.DECIDE_CASE_JSON)
+def decide_import_case(asked: Asked, case_id: Any) -> Response:
     """Decide about a row: `decision` (child, new, theirs, skip), and `child` with the first."""
-    asked, now, who, mine = sent(("decision", "child")), datetime.now(UTC), acting(), scope()
-    child = asked.get("child")
+    now, who, mine = utc_now(), acting(), scope()
+    child = asked.json.get("child")
     outcome = server_edits.decide(
         hub(),
         lambda session: cases.decide(
@@ -129,7 +134,7 @@ def decide_import_case(case_id: Any) -> Response:
             hub(),
             mine,
             str(case_id),
-            str(asked.get("decision")),
+            str(asked.json.get("decision")),
             child_id=str(child) if child is not None else None,
             author=who,
             now=now,
@@ -140,22 +145,24 @@ def decide_import_case(case_id: Any) -> Response:
 
 @bp.post("/exports")
 @permitted("decide")
-def export_data() -> Response:
-    """Write what is here: `form`, `first` and `last` day, `area` ({kind, id}, a part of the own), `anonymous`; `file` (xlsx,
+@answers(None, media_type="*/*")
+@takes(schemas.EXPORT_JSON)
+def export_data(asked: Asked) -> Response:
+    """Export: `form`, `first` and `last` day, `area` ({kind, id}, a part of the own), `anonymous`; `file` (xlsx,
     csv) and `full_nik` for Sigizi's sheets."""
-    asked = sent(("form", "first", "last", "area", "anonymous", "file", "full_nik"))
+    given = asked.json
     try:
-        days = date.fromisoformat(str(asked.get("first"))), date.fromisoformat(str(asked.get("last")))
+        days = date.fromisoformat(str(given.get("first"))), date.fromisoformat(str(given.get("last")))
     except ValueError:
         raise Problem("request-malformed", reason="first, last: 2026-03-01") from None
-    area = asked.get("area") or {}
+    area = given.get("area") or {}
     if not isinstance(area, dict):
         raise Problem("request-malformed", reason="area: {kind, id}")
     return interchange.send(
-        str(asked.get("form")),
+        str(given.get("form")),
         *days,
         area=(str(area["kind"]), str(area.get("id"))) if area.get("kind") else None,
-        anonymous=asked.get("anonymous") is True,
-        full_nik=asked.get("full_nik") is True,
-        as_csv=asked.get("file") == "csv",
+        anonymous=given.get("anonymous") is True,
+        full_nik=given.get("full_nik") is True,
+        as_csv=given.get("file") == "csv",
     )

@@ -4,7 +4,7 @@ Nothing is described twice. Routes, methods and kinds of identifier come from th
 its docstring, who may ask from its guard, what it takes from `server.web.request_schemas`, messages from `schemas`, refusals
 from the table of problems.
 
-Anybody may read it: it tells of this release what its source tells, and nothing of who or what is here.
+Anybody may read it: it says what the source of this release says, and nothing about the people or data of this installation.
 """
 
 import re
@@ -19,11 +19,12 @@ from flask import Blueprint, Flask, Response, current_app
 from marshmallow import Schema, fields, validate
 from werkzeug.routing import Rule
 
-from schemas.receipt import AnswerSchema, EnrolAnswerSchema, ItemField, Published
+from schemas.receipt import ItemField, Published
 from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Strict, Text, Whole
 from server.errors import PROBLEMS
 from server.web.auth import ANYBODY, needs
-from server.web.request_schemas import BODY, TAKEN, RequestSchema
+from server.web.request_schemas.schema import BODY, RequestSchema, Sent, taken_by
+from server.web.response_schemas.schema import Answer, ByName, Number, OneOf, Several, answer_of
 
 bp = Blueprint("openapi", __name__)
 
@@ -32,19 +33,10 @@ KINDS: Final[Mapping[type[fields.Field[Any]], tuple[str, str | None]]] = {
     Whole: ("integer", None),
     Flag: ("boolean", None),
     Object: ("object", None),
+    Number: ("number", None),
     Day: ("string", "date"),
     Instant: ("string", "date-time"),
 }
-ANSWERS: Final[Mapping[str, type[Schema]]] = {
-    "POST /api/v1/sync": AnswerSchema,
-    "POST /api/v1/enrol": EnrolAnswerSchema,
-}
-CREATED: Final = (
-    *("POST /api/v1/people", "POST /api/v1/tablets/codes", "POST /api/v1/aid/donors"),
-    *("POST /api/v1/aid/commitments", "POST /api/v1/aid/activities", "POST /api/v1/aid/sheets"),
-    "POST /api/v1/children/<child_id>/rights",
-)
-SENDS_FILES: Final = ("POST /api/v1/exports",)
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFUSALS: Final[Mapping[str, str]] = {
@@ -55,7 +47,7 @@ REFUSALS: Final[Mapping[str, str]] = {
 
 @bp.get("/api/openapi.json")
 def openapi() -> Response:
-    """Give this description."""
+    """Return this description."""
     return Response(_written(current_app._get_current_object()), mimetype="application/json")  # type: ignore[attr-defined]
 
 
@@ -96,14 +88,14 @@ def description(app: Flask) -> dict[str, Any]:
 
 
 def _name(schema: Any) -> str | None:
-    """Name a message after its module and class; one without a class of its own is written where it is used."""
+    """Name a schema after its module and class; one without a class of its own is written where it is used."""
     kind = schema if isinstance(schema, type) else type(schema)
     name = kind.__name__.removesuffix("Schema")
     return None if name.startswith("Generated") else f"{kind.__module__.rpartition('.')[2]}.{name}"
 
 
 def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    """Write regular expressions as JSON Schema has them (ECMA 262), where they need not match from the start."""
+    """Write regular expressions as JSON Schema has them (ECMA 262): there they match anywhere unless anchored."""
     found = [
         {"pattern": f"^{_ecma(rule.regex.pattern)}"}
         for rule in field.validators
@@ -113,12 +105,12 @@ def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
 
 
 def _ecma(pattern: str | bytes) -> str:
-    """Translate what ours use: an end, a dot that is any character; half a surrogate pair comes in no UTF-8 anyway."""
+    """Translate what ours use: the end, and a dot that matches any character. UTF-8 has no half surrogates."""
     return str(pattern).replace(r"\Z", "$").replace(".*", r"[\s\S]*").replace(r"\ud800-\udfff", "")
 
 
 def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
-    """Describe what is made of other fields."""
+    """Describe fields that are made of other fields."""
     match field:
         case ListOf():
             size = {"minItems": ret.pop("minLength"), "maxItems": ret.pop("maxLength")}
@@ -127,6 +119,11 @@ def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
             inside = {"additionalProperties": self.field2property(field.member)}
             size = {"minProperties": ret.pop("minLength"), "maxProperties": ret.pop("maxLength")}
             return {"type": "object", "propertyNames": self.field2property(field.key), **inside, **size}
+        case Several():
+            return {"type": _maybe("array", field), "items": self.field2property(field.member)}
+        case ByName():
+            inside = self.field2property(field.member)
+            return {"type": _maybe("object", field), "additionalProperties": inside}
         case Published():
             ret.clear()
             return {"anyOf": [self.resolve_nested_schema(field.inside), self.field2property(field.siblings)]}
@@ -141,6 +138,10 @@ def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
             both = [self.field2property(field.first), self.field2property(field.second)]
             return {"type": "array", "prefixItems": both, "minItems": 2, "maxItems": 2}
     return {}
+
+
+def _maybe(kind: str, field: fields.Field[Any]) -> str | list[str]:
+    return [kind, "null"] if field.allow_none else kind
 
 
 def _problem() -> dict[str, Any]:
@@ -164,7 +165,7 @@ _PARAMETER: Final = re.compile(r"<(?:([a-z]+)(?:\(([^)]*)\))?:)?([a-z_]+)>")
 
 
 def _path(rule: Rule) -> tuple[str, list[dict[str, Any]]]:
-    """Give the path as OpenAPI writes it, and its parameters."""
+    """Return the path as OpenAPI writes it, and its parameters."""
     parameters = []
     for kind, choices, name in _PARAMETER.findall(rule.rule):
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
@@ -179,17 +180,17 @@ def _path(rule: Rule) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _operation(converter: Any, method: str, rule: Rule, view: Any) -> dict[str, Any]:
-    named, who = f"{method} {rule.rule}", needs(view)
-    taken = TAKEN.get(named, RequestSchema())
+    who = needs(view)
+    taken = taken_by(view, method) or RequestSchema()
     found: dict[str, Any] = {
         "operationId": f"{method.lower()} {rule.endpoint}",
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": _summary(view),
         "parameters": [
-            {"name": name, "in": "query", "schema": converter.field2property(field)}
-            for name, field in taken.address.items()
+            {"name": name, "in": "query", "schema": converter.field2property(sent.field)}
+            for name, sent in taken.query.items()
         ],
-        "responses": _responses(converter, named, rule),
+        "responses": _responses(converter, rule, answer_of(view)),
         "security": [] if who == ANYBODY else [{"session": []}],
     }
     if who != ANYBODY:
@@ -206,12 +207,11 @@ def _summary(view: Any) -> str:
 def _body(converter: Any, rule: Rule, taken: RequestSchema) -> dict[str, Any]:
     if taken.file == BODY:
         return {"application/octet-stream": {"schema": {}}}
-    if isinstance(taken.json, type):
-        return {"application/json": {"schema": converter.resolve_nested_schema(taken.json)}}
+    if taken.message is not None:
+        return {"application/json": {"schema": converter.resolve_nested_schema(taken.message)}}
     if taken.json is not None or rule.rule.startswith("/api/"):
-        members = Strict.from_dict(dict(taken.json or {}))
-        return {"application/json": {"schema": converter.schema2jsonschema(members)}}
-    form = converter.schema2jsonschema(Strict.from_dict(dict(taken.form)))
+        return {"application/json": {"schema": converter.schema2jsonschema(_described(taken.json or {}))}}
+    form = converter.schema2jsonschema(_described(taken.form))
     form["properties"]["csrf_token"] = {"type": "string"}
     form["additionalProperties"] = taken.more_fields
     if taken.file:
@@ -220,23 +220,33 @@ def _body(converter: Any, rule: Rule, taken: RequestSchema) -> dict[str, Any]:
     return {"application/x-www-form-urlencoded": {"schema": form}}
 
 
-def _responses(converter: Any, named: str, rule: Rule) -> dict[str, Any]:
-    """Say what may be answered: what was asked for, the way to somewhere else, or a problem (as a page, to a browser)."""
+def _described(values: Mapping[str, Sent]) -> type[Schema]:
+    return Strict.from_dict({name: sent.field for name, sent in values.items()})
+
+
+def _responses(converter: Any, rule: Rule, answer: Answer | None) -> dict[str, Any]:
+    """Say what may be answered: what was asked for, a redirect, or a problem (as a page, to a browser)."""
     page = {"text/html": {"schema": {"type": "string"}}}
     ending = rule.rule[-4:]
     if rule.rule.startswith("/api/"):
-        schema: Any = {} if named in SENDS_FILES else {"type": "object"}
-        if named in ANSWERS:
-            schema = converter.resolve_nested_schema(ANSWERS[named])
-        content: dict[str, Any] = {"*/*" if named in SENDS_FILES else "application/json": {"schema": schema}}
+        content = {answer.media_type: {"schema": _answered(converter, answer)}} if answer else {"*/*": {}}
         refused: dict[str, Any] = PROBLEM
     else:
         content = {FILES[ending]: {"schema": {}}} if ending in FILES else {"*/*": {"schema": {}}}
         refused = {**page, **PROBLEM}
-    status = "201" if named in CREATED else "200"
+    status = str(answer.status if answer else 200)
     answers: dict[str, Any] = {status: {"description": "What was asked for.", "content": content}}
     if not rule.rule.startswith("/api/"):
         answers["3XX"] = {"description": "Somewhere else; not signed in: to the sign-in page."}
     return answers | {
         status: {"description": words, "content": refused} for status, words in REFUSALS.items()
     }
+
+
+def _answered(converter: Any, answer: Answer) -> Any:
+    match answer.schema:
+        case None:
+            return {}
+        case OneOf(shapes=shapes):
+            return {"anyOf": [converter.resolve_nested_schema(shape) for shape in shapes]}
+    return converter.resolve_nested_schema(answer.schema)

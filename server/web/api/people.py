@@ -1,6 +1,6 @@
 """People and the own account as JSON, beside the pages: the same rules, the same functions."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify, session as cookie
@@ -9,27 +9,18 @@ from server.accounts import PersonRefused, people as register, second_factor, se
 from server.accounts.people import INVITATION_DAYS
 from server.database.models import Account
 from server.errors import Problem
-from server.web.api.staff import bp, hub, person, sent
+from server.web.api.staff import bp
 from server.web.auth import address, permitted, signed_in, this_session
+from server.web.current import hub, person, utc_now
 from server.web.pages.people import add_person, link_of, log_listed, reset_person, shut_out
+from server.web.request_schemas import accounts as schemas
+from server.web.request_schemas.schema import Asked, takes, takes_empty_json
+from server.web.response_schemas import accounts as answer_schemas
+from server.web.response_schemas.schema import answers
 
 
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
-
-
-def _texts(asked: dict[str, Any], *names: str) -> list[str]:
-    """Give members that must be text.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the member.
-    """
-    for name in names:
-        if not isinstance(asked.get(name), str):
-            raise Problem("request-malformed", reason=f"{name} is text")
-    return [asked[name] for name in names]
 
 
 def _refused(refusal: PersonRefused) -> Problem:
@@ -41,10 +32,11 @@ def _refused(refusal: PersonRefused) -> Problem:
 
 @bp.get("/people")
 @permitted("manage_people")
+@answers(answer_schemas.PEOPLE)
 def list_people() -> Response:
-    """List those whom I manage."""
+    """List the people whom I manage. Logged."""
     with hub().database.reading() as session:
-        found = register.people(session, hub(), person(), datetime.now(UTC))
+        found = register.people(session, hub(), person(), utc_now())
     log_listed(len(found))
     return jsonify(
         total=len(found),
@@ -67,12 +59,16 @@ def list_people() -> Response:
 
 @bp.post("/people")
 @permitted("manage_people")
-def invite_person() -> tuple[Response, int]:
-    """Add somebody and give their one-time link: `username`, `name`, `role`, `scope_kind`, `scope`."""
-    names = ("username", "name", "role", "scope_kind", "scope")
-    given = _texts(sent(names), *names)
+@answers(answer_schemas.INVITATION, status=201)
+@takes(schemas.INVITE_JSON)
+def invite_person(asked: Asked) -> tuple[Response, int]:
+    """Add a person and return their one-time link: `username`, `name`, `role`, `scope_kind`, `scope`."""
+    given = asked.json
     try:
-        return jsonify(_invited(*add_person(*given))), 201
+        added = add_person(
+            given["username"], given["name"], given["role"], given["scope_kind"], given["scope"]
+        )
+        return jsonify(_invited(*added)), 201
     except PersonRefused as refusal:
         raise _refused(refusal) from refusal
 
@@ -88,26 +84,29 @@ def _invited(account: Account, token: str) -> dict[str, Any]:
 
 @bp.post("/people/<uuid:account_id>/reset")
 @permitted("manage_people")
+@answers(answer_schemas.INVITATION)
+@takes_empty_json
 def reset_one(account_id: object) -> Response:
-    """Give a new one-time link; until it is taken up nothing changes."""
-    sent(())
+    """Return a new one-time link; until it is used nothing changes."""
     return jsonify(_invited(*reset_person(str(account_id))))
 
 
 @bp.post("/people/<uuid:account_id>/disable")
 @permitted("manage_people")
+@answers(answer_schemas.STATE)
+@takes_empty_json
 def disable_one(account_id: object) -> Response:
-    """Take somebody's right to sign in, and end their sessions."""
-    sent(())
+    """Disable an account and end its sessions."""
     shut_out(str(account_id), out=True)
     return jsonify(id=str(account_id), state="disabled")
 
 
 @bp.post("/people/<uuid:account_id>/enable")
 @permitted("manage_people")
+@answers(answer_schemas.STATE)
+@takes_empty_json
 def enable_one(account_id: object) -> Response:
-    """Give it back."""
-    sent(())
+    """Enable an account again."""
     shut_out(str(account_id), out=False)
     return jsonify(id=str(account_id), state="enabled")
 
@@ -117,10 +116,11 @@ def enable_one(account_id: object) -> Response:
 
 @bp.get("/account/sessions")
 @signed_in
+@answers(answer_schemas.SESSIONS)
 def list_sessions() -> Response:
     """List my sessions, and whether I have a second factor."""
     with hub().database.reading() as session:
-        mine = sessions.sessions_of(session, hub(), person(), datetime.now(UTC))
+        mine = sessions.sessions_of(session, hub(), person(), utc_now())
         left = second_factor.codes_left(session, hub(), person().account_id)
     return jsonify(
         second_factor=this_session().has_second_factor,
@@ -141,11 +141,12 @@ def list_sessions() -> Response:
 
 @bp.post("/account/sessions/<uuid:sign_in_id>/end")
 @signed_in
+@answers(answer_schemas.ENDED)
+@takes_empty_json
 def end_one_session(sign_in_id: object) -> Response:
     """End one of my sessions."""
-    sent(())
     with hub().database.transaction() as session:
-        sessions.end_session(session, hub(), person(), str(sign_in_id), datetime.now(UTC))
+        sessions.end_session(session, hub(), person(), str(sign_in_id), utc_now())
     if str(sign_in_id) == this_session().id:
         cookie.clear()
     return jsonify(ended=1)
@@ -153,20 +154,22 @@ def end_one_session(sign_in_id: object) -> Response:
 
 @bp.post("/account/sessions/end-others")
 @signed_in
+@answers(answer_schemas.ENDED)
+@takes_empty_json
 def end_other_sessions() -> Response:
     """End all my sessions but this one."""
-    sent(())
     with hub().database.transaction() as session:
-        ended = sessions.end_others(session, hub(), this_session(), datetime.now(UTC))
+        ended = sessions.end_others(session, hub(), this_session(), utc_now())
     return jsonify(ended=ended)
 
 
 @bp.post("/account/password")
 @signed_in
-def set_password() -> Response:
+@answers(answer_schemas.CHANGED)
+@takes(schemas.PASSWORD_JSON)
+def set_password(asked: Asked) -> Response:
     """Set a new password: `old`, `new`; every other session ends."""
-    old, new = _texts(sent(("old", "new")), "old", "new")
-    now = datetime.now(UTC)
+    old, new, now = asked.json["old"], asked.json["new"], utc_now()
     try:
         with hub().database.transaction() as session:
             changed = sessions.change_password(

@@ -1,6 +1,5 @@
 """The rights of a child's parents as JSON, beside the pages and under the same rules (`server.privacy`)."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from flask import Response, jsonify
@@ -8,22 +7,23 @@ from flask import Response, jsonify
 from server import privacy
 from server.privacy import requests
 from server.sync import server_edits
-from server.web.api.staff import acting, bp, hub, person, scope, sent
+from server.web.api.staff import bp
 from server.web.auth import permitted
+from server.web.current import acting, hub, person, scope, utc_now
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.schema import Asked, takes, takes_empty_json
+from server.web.response_schemas import children as answer_schemas
+from server.web.response_schemas.schema import answers
 
-REQUEST: Final = ("kind", "relation", "by", "contact", "words")
 CONSENT: Final = ("given", "by", "relation", "on", "method")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @bp.get("/rights")
 @permitted("decide")
+@answers(answer_schemas.RIGHTS)
 def list_rights() -> Response:
-    """List the requests of parents that wait for an answer, the one that is due first in front. Logged."""
-    now = _now()
+    """List parents' requests that wait for an answer, by due time. Logged."""
+    now = utc_now()
     with hub().database.reading() as session:
         found = privacy.open_requests(session, hub(), scope())
     with hub().database.transaction() as session:
@@ -33,58 +33,67 @@ def list_rights() -> Response:
 
 @bp.get("/children/<child_id>/rights")
 @permitted("decide")
+@answers(answer_schemas.CHILD_RIGHTS)
 def read_rights(child_id: str) -> Response:
-    """Give what a child's parents asked and agreed to, restricted or not, and the `context` for a consent. Logged."""
+    """Return the requests and consents of a child's parents, also if restricted, and the consent's `context`. Logged."""
     with hub().database.reading() as session:
         shown = privacy.standing(session, hub(), scope(), child_id)
     with hub().database.transaction() as session:
-        requests.log_seen(session, hub(), person(), child_id, shown.post_id, _now())
-    return jsonify(shown.wire(_now()))
+        requests.log_seen(session, hub(), person(), child_id, shown.post_id, utc_now())
+    return jsonify(shown.wire(utc_now()))
 
 
 @bp.post("/children/<child_id>/rights")
 @permitted("decide")
-def ask_right(child_id: str) -> tuple[Response, int]:
-    """Write down what a parent asks, and start the clock: `kind` (access, correction, restriction, lifting, erasure),
+@answers(answer_schemas.RIGHT, status=201)
+@takes(schemas.ASK_RIGHT_JSON)
+def ask_right(asked: Asked, child_id: str) -> tuple[Response, int]:
+    """Record a parent's request; its time limit starts: `kind` (access, correction, restriction, lifting, erasure),
     `relation` (mother, father, guardian, proxy), `by`, `contact`, `words`."""
-    asked, mine, who, now = sent(REQUEST), scope(), acting(), _now()
+    mine, who, now = scope(), acting(), utc_now()
     request_id = server_edits.decide(
-        hub(), lambda s: privacy.receive(s, hub(), mine, child_id, asked, author=who, now=now)
+        hub(), lambda s: privacy.receive(s, hub(), mine, child_id, asked.json, author=who, now=now)
     )
-    return jsonify(_told(request_id)), 201
+    return jsonify(_request_now(request_id)), 201
 
 
 @bp.post("/rights/<uuid:request_id>/answer")
 @permitted("decide")
-def answer_right(request_id: Any) -> Response:
-    """Do what was asked, or refuse it: `outcome`, one of those for its kind. An erasure is only proposed by done."""
-    outcome, mine, who, now = sent(("outcome",)).get("outcome"), scope(), acting(), _now()
+@answers(answer_schemas.RIGHT)
+@takes(schemas.ANSWER_RIGHT_JSON)
+def answer_right(asked: Asked, request_id: Any) -> Response:
+    """Do what was asked, or refuse it: `outcome`, one of those for its kind. For an erasure `done` only proposes it."""
+    outcome, mine, who, now = asked.json.get("outcome"), scope(), acting(), utc_now()
     server_edits.decide(
         hub(), lambda s: privacy.answer(s, hub(), mine, str(request_id), outcome, author=who, now=now)
     )
-    return jsonify(_told(str(request_id)))
+    return jsonify(_request_now(str(request_id)))
 
 
 @bp.post("/rights/<uuid:request_id>/agree")
 @permitted("agree_to_erase")
+@answers(answer_schemas.RIGHT)
+@takes_empty_json
 def agree_to_erase(request_id: Any) -> Response:
-    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
-    sent(())
-    mine, who, now = scope(), acting(), _now()
+    """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
+    mine, who, now = scope(), acting(), utc_now()
     server_edits.decide(hub(), lambda s: privacy.agree(s, hub(), mine, str(request_id), author=who, now=now))
-    return jsonify(_told(str(request_id)))
+    return jsonify(_request_now(str(request_id)))
 
 
 @bp.post("/children/<child_id>/consent")
 @permitted("decide")
-def record_consent(child_id: str) -> Response:
-    """Write down that a parent gives consent or takes it back: `given`, `by`, `relation`, `on`, `method`, and the `context`
+@answers(answer_schemas.CHILD_RIGHTS)
+@takes(schemas.CONSENT_JSON)
+def record_consent(asked: Asked, child_id: str) -> Response:
+    """Record that a parent gives or withdraws consent: `given`, `by`, `relation`, `on`, `method`, and the `context`
     that was read."""
-    asked, mine, who, now = sent((*CONSENT, "context")), scope(), acting(), _now()
-    said = {name: asked.get(name) for name in CONSENT}
+    mine, who, now = scope(), acting(), utc_now()
+    said = {name: asked.json.get(name) for name in CONSENT}
+    seen = asked.json.get("context")
     server_edits.decide(
         hub(),
-        lambda s: privacy.consent(s, hub(), mine, child_id, said, asked.get("context"), author=who, now=now),
+        lambda s: privacy.consent(s, hub(), mine, child_id, said, seen, author=who, now=now),
     )
     with hub().database.reading() as session:
         return jsonify(privacy.standing(session, hub(), mine, child_id).wire(now))
@@ -92,9 +101,10 @@ def record_consent(child_id: str) -> Response:
 
 @bp.get("/children/<child_id>/copy")
 @permitted("decide")
+@answers(answer_schemas.COPY)
 def copy_for_parents(child_id: str) -> Response:
-    """Give everything that is held of a child and who read it, the NIK whole, to hand to a parent. Logged."""
-    now = _now()
+    """Return all data of a child and who read it, with the whole NIK, to hand to a parent. Logged."""
+    now = utc_now()
     with hub().database.reading() as session:
         report = privacy.gather(session, hub(), scope(), child_id, now)
     with hub().database.transaction() as session:
@@ -102,7 +112,7 @@ def copy_for_parents(child_id: str) -> Response:
     return jsonify(report.wire())
 
 
-def _told(request_id: str) -> dict[str, Any]:
-    """Give a request as it stands now."""
+def _request_now(request_id: str) -> dict[str, Any]:
+    """Return a request as it is now."""
     with hub().database.reading() as session:
-        return requests.one(session, hub(), scope(), request_id).wire(_now())
+        return requests.one(session, hub(), scope(), request_id).wire(utc_now())

@@ -1,8 +1,8 @@
-"""What a carrier asks: take these sealed letters, and give me the receipts to bring back.
+"""Relay: a carrier delivers sealed letters of other tablets and takes their receipts back.
 
-Anyone may ask, signed in or not: a letter proves itself. So that nobody can keep tablets waiting with a flood of letters,
-a worker looks at one delivery at a time and tells the next to come again, each address has a budget, and a letter takes a
-tablet's turn only when its signature was found to be good.
+Anybody may deliver, signed in or not: each letter is signed. So that a flood of letters cannot block tablets, a worker takes
+one delivery at a time and refuses others (`too-many-tries`), each address has a rate limit, and a letter waits for the
+worker's batch lock only after its signature was verified.
 """
 
 import threading
@@ -16,14 +16,19 @@ from flask import Blueprint, Response, g, request
 
 from server.errors import Problem
 from server.sync.relay import CARRIER, MOST_LETTERS, deliver
-from server.web.api.sync import hub, json_answer, turn
+from server.web.api.sync import json_answer, turn
+from server.web.current import hub
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
+from server.web.request_schemas.relay import LettersSchema
+from server.web.request_schemas.schema import takes_message
+from server.web.response_schemas.schema import answers
+from server.web.response_schemas.tablets import RECEIPTS, SEALING
 
 bp = Blueprint("carried_api", __name__, url_prefix="/api/v1")
 
 LETTERS_A_MINUTE: Final = 300
-"""From one address to one worker: the bag of a health centre that serves a hundred tablets."""
+"""From one address to one worker: enough for a health centre that serves a hundred tablets."""
 SECONDS_WHEN_BUSY: Final = 5
 _DELIVERING = threading.Lock()
 
@@ -32,16 +37,19 @@ BUDGET: Final = Budget(LETTERS_A_MINUTE)
 
 
 @bp.get("/carried")
+@answers(SEALING)
 def sealing_key() -> Response:
-    """Give the key to which a tablet seals what others shall carry, and how much a delivery may hold."""
+    """Return the public key for sealing relayed letters, and the limits of a delivery."""
     settings = hub().settings
     limits = {"letters": MOST_LETTERS, "bytes": settings.max_inflated_bytes}
     return json_answer(orjson.dumps({"sealing": hub().vault.sealing_key(), "limits": limits}))
 
 
 @bp.post("/carried")
+@answers(RECEIPTS)
+@takes_message(LettersSchema)
 def bring() -> Response:
-    """Take letters; answer, in their order, a sealed receipt or a code for each."""
+    """Take letters; for each, in order, return a sealed receipt or an error code."""
     settings = hub().settings
     bags = replace(settings, max_body_bytes=settings.max_inflated_bytes)  # ciphertext does not shrink
     message, _ = read_json(request, bags)
@@ -61,7 +69,7 @@ def bring() -> Response:
 
 
 def _letters(message: object) -> list[object]:
-    """Give the letters of `{"letters": […]}`."""
+    """Return the letters of `{"letters": […]}`."""
     letters = message.get("letters") if isinstance(message, dict) else None
     if not isinstance(message, dict) or set(message) != {"letters"} or not isinstance(letters, list):
         raise Problem("request-malformed", reason='{"letters": [...]}')

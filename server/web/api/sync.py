@@ -1,4 +1,4 @@
-"""What tablets ask: take this batch and tell me what changed; enrol me."""
+"""The tablets' endpoints: sync (upload a batch, get receipt and pull), enrol, enrol again, standing."""
 
 import gzip
 import threading
@@ -8,54 +8,54 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
 from schemas import parse_enrolment, parse_enrolment_again
-from schemas.batch import Malformed
+from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
+from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, standing
 from server.accounts.limits import note_refusal, refuse_if_spent
-from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
 from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
+from server.web.current import hub
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
+from server.web.request_schemas.schema import takes_message
+from server.web.response_schemas.schema import answers
+from server.web.response_schemas.tablets import ENROLLED_AGAIN, STANDING
 from sync_protocol import MAX_BYTES
 
 bp = Blueprint("sync_api", __name__, url_prefix="/api/v1")
 
 _TURN = threading.Lock()
-"""One batch at a time in each worker. Taking a batch is computing from end to end, so threads would only fight for the
-interpreter, and the one that holds the database's write lock would be slowed by the others: with four tablets the slowest
-batch took four times as long. The other threads read bodies, write answers and serve pages meanwhile."""
+"""One batch at a time in each worker. A batch is all computing, so several threads would only compete for the interpreter
+and slow the one that holds the database's write lock: with four tablets the slowest batch took four times as long.
+Other threads read bodies, write answers and serve pages meanwhile."""
 
 STANDINGS: Final = Budget(60)
-"""How often one address may ask a worker how tablets stand, a minute."""
+"""How often one address may ask one worker for the standing of tablets, per minute."""
 
 
 def taking_a_batch() -> bool:
-    """Say whether this worker is busy with one."""
+    """Say whether this worker is processing a batch."""
     return _TURN.locked()
 
 
 def turn() -> threading.Lock:
-    """Give what is held while a batch is taken."""
+    """Return the lock that is held while a batch is processed."""
     return _TURN
 
 
-def hub() -> AppContext:
-    """Give the installation that this application serves."""
-    opened: AppContext = current_app.extensions["hub"]
-    return opened
-
-
 @bp.post("/sync")
+@answers(AnswerSchema)
+@takes_message(EnvelopeSchema)
 def sync() -> Response:
-    """Take a batch, give receipt and pull. A refusal of the whole is logged before it is answered."""
+    """Take a batch, return receipt and pull. A refused batch is logged before it is answered."""
     now, message, size_bytes = datetime.now(UTC), None, request.content_length or 0
     try:
         message, size_bytes = read_json(request, hub().settings)
@@ -69,13 +69,15 @@ def sync() -> Response:
 
 
 def _tablet_clock() -> datetime | None:
-    """Read what the tablet's clock says as it sends (header `Tablet-Clock`, RFC 3339 in UTC), if it tells: the batch itself
-    may have been made days ago. It is not signed, and nothing but doubts about dates rests on it."""
+    """Read the tablet's clock at the time of sending (header `Tablet-Clock`, RFC 3339 in UTC), if sent: the batch itself may
+    be days old. It is not signed and is only used to question dates."""
     told = request.headers.get("Tablet-Clock")
     return datetime.fromisoformat(told) if Instant.accepts(told) and told else None
 
 
 @bp.post("/enrol")
+@answers(EnrolAnswerSchema)
+@takes_message(EnrolSchema)
 def enrol_tablet() -> Response:
     """Exchange a one-time code for the identity of a new tablet."""
     now = datetime.now(UTC)
@@ -87,16 +89,18 @@ def enrol_tablet() -> Response:
         with hub().database.transaction() as session:
             answer = _welcome(session, enrol(session, hub(), asked, now), now)
     except Problem as refusal:
-        if refusal.code == "enrolment-code-invalid":  # a guess, perhaps
+        if refusal.code == "enrolment-code-invalid":  # perhaps somebody guesses codes
             note_refusal(hub(), "enrolment", address(), now)
         raise
     return json_answer(orjson.dumps(answer))
 
 
 @bp.post("/enrol/again")
+@answers(ENROLLED_AGAIN)
+@takes_message(EnrolAgainSchema)
 def enrol_tablet_again() -> Response:
-    """Give a device whose enrolment was closed (it was restored or cloned) a new one, with the counter up to which what it
-    keeps is held here."""
+    """Enrol a device again whose enrolment was closed (it was restored or cloned); return also the counter up to which the
+    server has its changes."""
     now = datetime.now(UTC)
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment_again(message)
@@ -107,8 +111,9 @@ def enrol_tablet_again() -> Response:
 
 
 @bp.get("/tablets/<uuid:tablet_id>/standing")
+@answers(STANDING)
 def standing_of(tablet_id: UUID) -> Response:
-    """Say whether a tablet may still hold what is on it, to whoever knows its id: a locked one cannot sign."""
+    """Say whether a tablet may keep its data, to anybody who knows its id: a locked tablet cannot sign."""
     wait = STANDINGS.seconds_to_wait(address(), 1, time.monotonic())
     if wait:
         raise Problem("too-many-tries", seconds=wait)
@@ -118,12 +123,12 @@ def standing_of(tablet_id: UUID) -> Response:
 
 
 def _text(moment: datetime) -> str:
-    """Write a moment as messages have it."""
+    """Write a moment as protocol messages do."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
-    """Tell a new tablet its name, its post and whom it talks to."""
+    """Return the answer to an enrolment: the tablet's id, its post, the server's identity, limits and sealing key."""
     post = session.get_one(HealthPost, (hub().district, tablet.post_id))
     installation = session.get_one(Installation, hub().district)
     return {
@@ -141,14 +146,14 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
 
 
 def _claimed_tablet(message: object) -> str | None:
-    """Give the tablet that a refused message names, for the log alone."""
+    """Return the tablet that a refused message names, only for the log."""
     batch = message.get("batch") if isinstance(message, dict) else None
     claimed = batch.get("tablet") if isinstance(batch, dict) else None
     return claimed if isinstance(claimed, str) and UUID_TEXT.fullmatch(claimed) else None
 
 
 def json_answer(body: bytes) -> Response:
-    """Answer JSON that nobody keeps, packed for whoever can unpack it."""
+    """Answer JSON that is not cached, gzipped if the client accepts that."""
     response = Response(body, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     if len(body) > 512 and "gzip" in request.headers.get("Accept-Encoding", ""):

@@ -1,6 +1,6 @@
 """Growth charts for deciding: the values of one conflict with their letters, and two children on one chart. Pure.
 
-Points and curves are those of `charts`: a letter is put where the chart of that value alone has its point.
+Points and curves come from `charts.growth`: a letter stands where that value's own chart has its point.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from server.web.charts.growth import Chart, Mark, growth_charts
 
 LETTERS: Final = ascii_uppercase
 INDICES: Final[Mapping[str, tuple[str, ...]]] = {"weight": ("waz", "whz"), "length": ("haz", "whz")}
-"""Which charts show a register's values."""
+"""The charts that show a register's values."""
 TOGETHER: Final = ("haz", "waz")
 
 
 @dataclass(frozen=True, slots=True)
 class Lettered:
-    """A chart and what stands beside its points.
+    """A chart and the letters beside its points.
 
     Parameters
     ----------

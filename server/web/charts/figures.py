@@ -1,6 +1,6 @@
 """Figures of an area as geometry: bars that stand for parts of one whole, and a share over the months. Pure.
 
-What is not told (None) leaves a gap, never a guess. Every chart has a table beside it that says the same.
+A missing figure (None) leaves a gap. Every chart has a table beside it with the same figures.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from typing import Final
 WIDTH, HEIGHT = 360, 190
 LEFT, TOP, RIGHT, BOTTOM = 34, 12, 350, 160
 BAR_WIDTH: Final = 200
-"""The width of a bar that is the whole."""
+"""The width of a bar for the whole."""
 STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 NEAR_ALL: Final = 0.4
 LABELLED: Final = 6
-"""At most so many months are named along the axis."""
+"""Months that are named along the axis, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A month's share: where it stands, and what it says."""
+    """A month's share: its place in the drawing, and its value."""
 
     x: float
     y: float
@@ -31,7 +31,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis and the value that stands there."""
+    """A place on an axis and its value."""
 
     at: float
     value: float
@@ -48,7 +48,7 @@ class Trend:
 
 
 def trend_chart(shares: Sequence[tuple[date, float | None]]) -> Trend:
-    """Draw a share over consecutive months, oldest first; the axis begins at nothing."""
+    """Draw a share over consecutive months, oldest first; the axis begins at zero."""
     most = max((share for _, share in shares if share is not None), default=0.0)
     step = next((step for step in STEPS if most / step <= 4), 1.0)
     top = max(step, -(-most // step) * step)
@@ -76,13 +76,13 @@ def trend_chart(shares: Sequence[tuple[date, float | None]]) -> Trend:
 
 
 def bars(values: Sequence[float | None]) -> list[float | None]:
-    """Give the widths of bars that are drawn one below another, the largest being the whole."""
+    """Return the widths of bars drawn one below another; the largest has the full width."""
     return _widths(values, max((value for value in values if value is not None), default=0))
 
 
 def share_bars(shares: Sequence[float | None]) -> list[float | None]:
-    """Give the widths of bars of shares: the whole is 100 % where one comes near it, so that 82 % does not look like all;
-    else the largest, so that shares of some per cent can be told apart."""
+    """Return the widths of bars for shares: full width is 100 % where one comes near it, so that 82 % does not look like
+    all; else the largest, so that small shares can be told apart."""
     most = max((share for share in shares if share is not None), default=0)
     return _widths(shares, 1 if NEAR_ALL <= most <= 1 else most)
 

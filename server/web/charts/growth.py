@@ -30,21 +30,21 @@ WIDTH, HEIGHT = 520, 380
 LEFT, TOP, RIGHT, BOTTOM = 52, 14, 478, 330
 """The plot's edges inside WIDTH x HEIGHT; the rest is for labels."""
 ROOM: Final = 0.25
-"""By how much of the curves' height a point may stretch the chart; beyond it is pinned."""
+"""How much of the curves' height a point may stretch the chart; a point beyond that is pinned to the edge."""
 CURVE_POINTS: Final = 90
 MOVED_CM: Final = 0.7
 INDICES: Final = ("haz", "waz", "whz", "baz")
 NEAR_DAYS: Final = 366
-"""How far back from its newest measurement a child is looked at closely."""
+"""How far back from the newest measurement the close view goes."""
 LEGIBLE: Final = 14
 """The least height of a zone, in the drawing's units, in which its name can be read."""
 LETTER_WIDTH, DATE_WIDTH = 6.9, 115
-"""Of a zone's name, and of the newest point's date."""
+"""Size of a zone's name, and of the newest point's date."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Classes:
-    """An index's classes from the lowest up, the cut-offs between them, and how far each lies from what is wished for."""
+    """An index's classes from the lowest up, the cut-offs between them, and how far each is from the healthy class."""
 
     codes: tuple[str, ...]
     cut_offs: tuple[int, ...]
@@ -64,7 +64,7 @@ CLASSES: Final[Mapping[str, _Classes]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis: where in the drawing, and the number that stands there."""
+    """A place on an axis: where in the drawing, and its number."""
 
     at: float
     value: float
@@ -147,7 +147,7 @@ class Chart:
 
     @property
     def by_length(self) -> bool:
-        """Tell whether cm and not months run along the chart."""
+        """Say whether the chart's horizontal axis is cm and not months."""
         return self.table in ("wfl", "wfh")
 
 
@@ -162,7 +162,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Turns what was measured into places in the drawing."""
+    """Turns measured values into places in the drawing."""
 
     low_x: float
     high_x: float
@@ -211,7 +211,7 @@ def _table(index: str, oldest_first: Sequence[Visit]) -> CurveName:
 
 
 def _readings(index: str, table: CurveName, visit: Visit) -> Iterable[_Reading]:
-    """Give a measurement's distinct candidates as points."""
+    """Return a measurement's distinct candidates as points."""
     points: dict[tuple[float, float], float | None] = {}
     for candidate in visit.candidates:
         place = _place(index, table, candidate)
@@ -280,7 +280,7 @@ def _window(
 
 
 def _frame(low: float, high: float, values: FloatArray, inside: Sequence[_Reading]) -> _Frame:
-    """Fit the curves, and the points as far as they do not lie absurdly far off."""
+    """Fit the axis to the curves, and to points that are not far outside."""
     lowest, highest = float(values.min()), float(values.max())
     room = (highest - lowest) * ROOM
     near_enough = [r.up for r in inside if lowest - room <= r.up <= highest + room]
@@ -296,7 +296,7 @@ def _mark(frame: _Frame, r: _Reading) -> Mark:
 
 @cache
 def _curves(table: CurveName, sex: int, z_lines: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
-    """Work a table's curves out once for a process: they never change, and a page draws four of them."""
+    """Compute a table's curves once per process: they never change, and a page draws four of them."""
     return curve(table, sex, z_lines)
 
 
@@ -329,8 +329,8 @@ def _place_of_name(
     marks: Sequence[Mark],
     width: float,
 ) -> tuple[float, float] | None:
-    """Find where a zone's name covers no point of the child and not the newest one's date, as far right as can be; None if
-    there is no such place."""
+    """Return the rightmost place for a zone's name that covers neither a point of the child nor the newest point's date;
+    None if there is none."""
     taken = [(mark.x - 8, mark.x + 8, mark.y) for mark in marks]
     for newest in marks[-1:]:  # the template writes its date beside it, towards the middle
         left = newest.x - DATE_WIDTH if newest.x > (LEFT + RIGHT) / 2 else newest.x
@@ -347,7 +347,7 @@ def _place_of_name(
 
 
 def _thinned(along: FloatArray) -> list[int]:
-    """Choose the places of a curve that are drawn, its ends among them."""
+    """Choose the places of a curve that are drawn; its ends are among them."""
     step = max(1, len(along) // CURVE_POINTS)
     chosen: list[int] = np.unique(np.append(np.arange(0, len(along), step), len(along) - 1)).tolist()
     return chosen
@@ -386,7 +386,7 @@ def _joins(marks: Sequence[Mark]) -> tuple[tuple[float, float, float, float], ..
 def _ticks(
     low: float, high: float, steps: Sequence[float], place: Callable[[float], float], most: int
 ) -> tuple[Tick, ...]:
-    """Put at most so many round numbers on an axis."""
+    """Put at most `count` round numbers on an axis."""
     step = next((step for step in steps if (high - low) / step <= most), steps[-1])
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     return tuple(Tick(place(number * step), number * step) for number in range(first, last + 1))

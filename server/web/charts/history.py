@@ -1,7 +1,8 @@
-"""A record's history drawn: a lane for each actor, a mark for each change, an arrow from what its author had seen. Pure.
+"""A record's history as a drawing: a lane for each actor, a mark for each change, an arrow to each change that its author
+had seen. Pure.
 
-Time goes down, as in the list beside it, so that a mark and its line of the list have the same number. An arrow that another
-one implies (what was seen by somebody whose change was seen) is left out: the list names every context whole.
+Time runs downwards as in the list beside it, and a mark has the number of its line there. An arrow that others imply (A saw
+B, B had seen C) is left out; the list has every context in full.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from server.supervision.lineage import Lineage, Step, letter
 
 LANE, ROW, EDGE, TOP, RADIUS = 72, 56, 44, 40, 19
 NARROWEST: Final = 300
-"""So that few lanes are not drawn as large as many."""
+"""So that a few lanes are not stretched to the width of many."""
 BEND: Final = 0.5
 MISSING_LENGTH: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeMark:
-    """A change: where it stands, what is written in it, and whether a value of it still stands or it was set aside."""
+    """A change: its place, its letter, and whether a value of it still holds or it was quarantined."""
 
     x: float
     y: float
@@ -35,7 +36,7 @@ class VectorChart:
     ----------
     lanes : x, letter
     arrows : paths from a change to one whose author had seen it
-    doubtful : paths of contexts that name a change which is not held, and so are not believed
+    doubtful : paths of contexts that name a change which the server does not have, and so are not trusted
     """
 
     width: float
@@ -77,7 +78,7 @@ def _y(step: Step) -> float:
 
 
 def _implied(step: Step, earlier: Step, at: dict[tuple[int, int], Step]) -> bool:
-    """Say whether something else that was seen had itself seen the earlier change."""
+    """Say whether another change that was seen had already seen the earlier one."""
     for seen in step.seen:
         between = at.get((seen.lane, seen.counter))
         if between is None or between is earlier or not seen.held:
@@ -88,7 +89,7 @@ def _implied(step: Step, earlier: Step, at: dict[tuple[int, int], Step]) -> bool
 
 
 def _arrow(x1: float, x2: float, earlier: Step, later: Step) -> str:
-    """Bend from the foot of one mark to the head of another; only forged contexts point backwards, straight."""
+    """Return a curve from the foot of one mark to the head of another; a straight line backwards (forged contexts)."""
     y1, y2 = _y(earlier) + RADIUS, _y(later) - RADIUS - 5
     half = (y2 - y1) * BEND
     if later.number <= earlier.number:
@@ -97,6 +98,6 @@ def _arrow(x1: float, x2: float, earlier: Step, later: Step) -> str:
 
 
 def _stub(x: float, y: float) -> str:
-    """Come from nowhere to a mark's shoulder."""
+    """Return a short line to a mark for a change that the server does not have."""
     x, y = x + RADIUS, y - RADIUS / 2
     return f"M{x + MISSING_LENGTH:g} {y - MISSING_LENGTH / 2:g}L{x + 2:g} {y:g}"

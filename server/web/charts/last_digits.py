@@ -1,7 +1,7 @@
 """How often each last digit was written, as geometry: what a template needs to draw one small SVG of ten bars. Pure.
 
-The dashed line is what careful reading gives, a tenth each. The scale is the same for all charts until a bar is higher than
-`TALLEST`, so that charts beside each other can be compared by eye.
+The dashed line is the expected tenth for each digit. All charts have the same scale until a bar is higher than `TALLEST`, so
+that charts side by side can be compared.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ TALLEST: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A digit's bar: where it stands, the whole per cent above it, and whether it is one of the round digits 0 and 5."""
+    """A digit's bar: its place, the whole per cent above it, and whether it is one of the round digits 0 and 5."""
 
     digit: int
     x: float
@@ -31,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class DigitChart:
-    """Ten bars, and the height of the line that careful reading gives."""
+    """Ten bars, and the height of the line for the expected tenth."""
 
     bars: tuple[Bar, ...]
     expected_y: float

@@ -1,1 +1,1 @@
-"""Forms that are more than a few fields: the registers of a record as fields, and back."""
+"""Large forms: the registers of a record as form fields, and back."""

@@ -1,10 +1,9 @@
-"""Registers as form fields: what a record holds written into fields in kilograms and centimetres, what was typed read back
-into whole grams and millimetres, and what is wrong with it told beside the field.
+"""Registers as form fields: values are shown in kilograms and centimetres, input is read back into whole grams and
+millimetres, and errors are shown beside the field.
 
 Rules kept here:
-- A number is read as it is written, with a comma or a point, and never rounded: what cannot be written in whole grams or
-  millimetres is told, not mended.
-- What was typed is kept as it was typed, right or wrong.
+- A number may have a comma or a point and is never rounded: what is no whole number of grams or millimetres is an error.
+- Input is kept as it was typed, right or wrong.
 - A field that is left empty sets nothing; a register of which all fields are empty is left out.
 """
 
@@ -149,7 +148,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("outcome", "choice", N_("What was found"), VERDICTS),
     ),
 }
-"""In the order of a form. What is not here (a link, who has charge of a task) is kept as it came."""
+"""In the order of a form. Registers that are not here (a link, the person in charge of a task) are kept as they came."""
 
 KEY_FIELDS: Final = (
     Field("measured_on", "day", N_("Day of measuring")),
@@ -164,7 +163,7 @@ KEPT: Final[Mapping[str, frozenset[str]]] = {
     "task": frozenset({"reason", "assigned_to", "course", "week", "funds"}),
     "result": frozenset({"covers"}),
 }
-"""What a form does not show and must not lose, by register."""
+"""Fields that a form does not show and must keep, by register."""
 NULLS: Final[Mapping[str, Json]] = {
     "weight": {"weight_g": None, "oedema": None},
     "length": {"length_mm": None, "position": None},
@@ -175,12 +174,12 @@ NULLS: Final[Mapping[str, Json]] = {
     "task": {"reason": None, "due_on": None, "assigned_to": None},
     "removed": {"reason": None},
 }
-"""Fields that a register has even where nothing is known."""
+"""Fields that a register always has, null if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A field as it is drawn: `key` is its name in the form, `text` what stands in it, `errors` what is wrong, in words."""
+    """A field as it is drawn: `key` is its name in the form, `text` its content, `errors` what is wrong, in words."""
 
     field: Field
     key: str
@@ -189,7 +188,7 @@ class Input:
 
 
 def written(field: Field, value: object) -> str:
-    """Write a value into its field; what does not belong there is written as it is."""
+    """Return the text of a field for a value; a value of another kind as it is."""
     if value is None or isinstance(value, Mapping | list):
         return ""
     if isinstance(value, bool):
@@ -207,8 +206,8 @@ def _number(value: int, scale: int) -> str:
 
 
 def typed(field: Field, text: str) -> Any:
-    """Read what was typed: a number in grams or millimetres, a truth, a text; what is none stays text, for the rules to
-    refuse, and None where nothing was typed."""
+    """Read what was typed: a number in grams or millimetres, true or false, or text. Anything else stays text, which the
+    schemas refuse. None if nothing was typed."""
     text = text.replace("\r\n", "\n") if field.kind == "lines" else text.strip()
     if not text.strip():
         return None
@@ -228,12 +227,12 @@ def _whole(text: str, scale: int) -> int | str:
 
 
 def value_of(register: str, texts: Mapping[str, str], came: object = None) -> Json | None:
-    """Give the value of a register as it was typed; None where all its fields are empty.
+    """Return the value of a register as it was typed; None if all its fields are empty.
 
     Parameters
     ----------
     texts : what was typed, by field
-    came : the register as it came, of which is kept what the form does not show
+    came : the register as it came; fields of it that the form does not show are kept
     """
     given = {field.name: typed(field, texts.get(field.name, "")) for field in FIELDS[register]}
     filled = {name: value for name, value in given.items() if value is not None}
@@ -257,9 +256,9 @@ def inputs(
 
     Parameters
     ----------
-    texts : what stands in the fields, by field
+    texts : content of the fields, by field
     prefix : of the fields' names in the form
-    reasons : what is wrong, as the rooms tell it: those with the path `set.<register>.<field>` are put beside the field
+    reasons : what is wrong, as the use cases say it: those with the path `set.<register>.<field>` are put beside the field
     """
     return tuple(
         drawn(field, texts, prefix, f"set.{register}.{field.name}", reasons) for field in FIELDS[register]
@@ -279,11 +278,11 @@ def drawn(
 
 
 def words_of(field: Field, why: Mapping[str, Any]) -> str:
-    """Tell what is wrong with a field. Rules speak of grams and millimetres, as tablets write them; here a weight is
-    typed in kilograms, so that is what is spoken of."""
+    """Say what is wrong with a field, in the form's units: the schemas speak of grams and millimetres, the form of kilograms
+    and centimetres."""
     if field.kind in (*SCALES, "whole") and why["code"] in ("out-of-range", "not-whole-number", "not-null"):
         return _of_number(field, why)
-    return told_reason(why)
+    return reason_text(why)
 
 
 def _of_number(field: Field, why: Mapping[str, Any]) -> str:
@@ -298,18 +297,18 @@ def _of_number(field: Field, why: Mapping[str, Any]) -> str:
     return " ".join(part for part in (came, limits, slip) if part)
 
 
-def told_in_full(why: Mapping[str, Any]) -> str:
-    """Tell what is wrong where no field stands beside it: of a weight in kilograms, with the field's name before it."""
+def full_reason(why: Mapping[str, Any]) -> str:
+    """Say what is wrong where the message does not stand beside its field: with the field's name, a weight in kilograms."""
     parts = str(why["path"]).split(".")
     register = parts[1] if parts[0] == "set" and len(parts) == 3 else ""
     field = next((f for f in FIELDS.get(register, ()) if f.name == parts[-1]), None)
     if field is None or field.kind not in SCALES or why["code"] != "out-of-range":
-        return told_reason(why)
+        return reason_text(why)
     return f"{translate(field.label)}: {words_of(field, why)}"
 
 
-def told_reason(why: Mapping[str, Any]) -> str:
-    """Give a reason's sentence in the reader's language."""
+def reason_text(why: Mapping[str, Any]) -> str:
+    """Return a reason's sentence in the reader's language."""
     return str(why["en"] if language() == "en" else why["id"])
 
 
@@ -322,7 +321,7 @@ def texts_of(register: str, value: object) -> dict[str, str]:
 LABELLED: Final = frozenset(
     {"services", "parents", "home", "birth", "books", "family", "consent", "task", "result"}
 )
-"""Registers of several things, each of which needs its name beside it."""
+"""Registers with several fields, each of which needs its label."""
 
 
 def format_value(register: str, value: object, places: Mapping[str, str] | None = None) -> str:
@@ -330,7 +329,7 @@ def format_value(register: str, value: object, places: Mapping[str, str] | None 
 
     Parameters
     ----------
-    value : as it is held, or as it came, whatever that is
+    value : as it is stored, or as it came: any JSON value
     places : names of posts by id
     """
     if not isinstance(value, Mapping):
@@ -374,7 +373,7 @@ def _day(text: str) -> str:
 
 
 def chosen(field: Field, text: str) -> str:
-    """Give the words of a choice; what is none of them as it is."""
+    """Return the words of a choice; any other text as it is."""
     choices: Mapping[str, Any] = YES_NO if field.kind == "yes_no" else field.choices or {}
     words = choices.get(text, text)
     if isinstance(words, tuple):
@@ -383,11 +382,11 @@ def chosen(field: Field, text: str) -> str:
 
 
 def options(field: Field) -> list[tuple[str, str]]:
-    """Give the choices of a field as (value, words)."""
+    """Return the choices of a field as (value, words)."""
     choices: Mapping[str, Any] = YES_NO if field.kind == "yes_no" else field.choices or {}
     return [(value, chosen(field, value)) for value in choices]
 
 
 def sent_texts(fields: Sequence[Field], form: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """Give what was typed into some fields, by field."""
+    """Return what was typed into some fields, by field."""
     return {field.name: form.get(f"{prefix}{field.name}", "") for field in fields}

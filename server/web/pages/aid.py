@@ -1,14 +1,13 @@
 """Aid: the gap and who could close it, donors and commitments, companies' sheets, a child's aid, and a donor's own page.
 
 Rules kept here:
-- What is worked out stands in `server.aid`; here forms become what that room is asked.
-- Who sees no child (TPPS) sees how many have nothing, by village and need, and assigns so many; never whom. How many are
-  helped is told from five on. A donor sees its own aid alone.
-- Every form works without JavaScript; sent twice, it has the effect of once.
+- `server.aid` computes; the views turn forms into its arguments.
+- People who see no children (TPPS) see how many have no aid, by village and need, and assign numbers, never who. Helped
+  children are counted from five on. A donor sees only its own aid.
+- Every form works without JavaScript; sending it twice has the effect of once.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import orjson
@@ -23,19 +22,21 @@ from server.database.ids import new_id
 from server.database.models import AidActivity, Donor
 from server.errors import Problem
 from server.reports.small_number_suppression import FEWEST
-from server.review import Scope, search
+from server.review import search
 from server.sync import server_edits
 from server.web import formatting
-from server.web.api.staff import acting, parse_int
-from server.web.auth import permitted, person
+from server.web.auth import permitted
+from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import N_
-from server.web.pages.frame import hub
+from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.request_schemas import aid as schemas
+from server.web.request_schemas.schema import Asked, takes
 
 bp = Blueprint("aid", __name__)
 Answer = str | AnyResponse | tuple[str, int]
 
 MOST_ROWS: Final = register.MOST_ROWS
-MOST_PROPOSALS, MOST_VILLAGES, PAGE_ROWS = 40, 60, 50
+MOST_PROPOSALS, MOST_VILLAGES = 40, 60
 TABLES: Final[Mapping[str, codes.Words]] = {
     "menu": codes.MENUS,
     "funds": codes.FUNDS,
@@ -69,16 +70,16 @@ def _in_templates() -> dict[str, Any]:
     return {"aid_words": TABLES, "aid_of_child": _of_child}
 
 
-@bp.app_template_filter("told_of")
-def told_of(pair: tuple[str, str] | None) -> str:
-    """Give a code's words in the reader's language; nothing for a code that is not known."""
+@bp.app_template_filter("in_language")
+def in_language(pair: tuple[str, str] | None) -> str:
+    """Return a code's words in the reader's language; nothing for a code that is not known."""
     return pair[formatting.language() == "en"] if pair else "?"
 
 
-@bp.app_template_filter("told_of_each")
-def told_of_each(table: codes.Words) -> list[tuple[str, str]]:
-    """Give each code of a table with its words in the reader's language."""
-    return [(code, told_of(pair)) for code, pair in table.items()]
+@bp.app_template_filter("each_in_language")
+def each_in_language(table: codes.Words) -> list[tuple[str, str]]:
+    """Return each code of a table with its words in the reader's language."""
+    return [(code, in_language(pair)) for code, pair in table.items()]
 
 
 @bp.app_template_filter("rupiah")
@@ -92,28 +93,16 @@ def rupiah(value: int | None) -> str:
 
 @bp.app_template_filter("few")
 def few(count: int) -> str:
-    """Write a number of children for who sees none of them: 1 to 4 are "fewer than 5"."""
+    """Write a number of children for people who may see none of them: 1 to 4 become "<5"."""
     if not 0 < count < FEWEST or person().may("see_children"):
         return str(count)
     return f"<\N{NO-BREAK SPACE}{FEWEST}"
 
 
-def _day(name: str, otherwise: date) -> date:
-    """Read a day of the address."""
-    try:
-        return date.fromisoformat(request.args.get(name) or otherwise.isoformat())
-    except ValueError as error:
-        raise Problem("request-malformed", reason=name) from error
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _tried(work: Callable[[Session], object]) -> Problem | None:
-    """Do what a form asks; give what is wrong with what was typed, to be shown beside the form.
+    """Do what a form asks; return the problem with the input, to be shown beside the form, or None.
 
-    What comes of racing another is tried again, as `office.decide` does."""
+    A race with another write is retried by `server_edits.decide`."""
     try:
         server_edits.decide(hub(), work)
     except Problem as refused:
@@ -123,14 +112,10 @@ def _tried(work: Callable[[Session], object]) -> Problem | None:
     return None
 
 
-def _page(template: str, problem: Problem | None, **shown: Any) -> Answer:
-    """Show a page with a form; with the answer's status where the form was refused."""
-    page = render_template(template, problem=problem.body() if problem else None, typed=request.form, **shown)
+def _page(asked: Asked, template: str, problem: Problem | None, **shown: Any) -> Answer:
+    """Show a page with a form; if the form was refused, with that status."""
+    page = render_template(template, problem=problem.body() if problem else None, typed=asked.form, **shown)
     return (page, problem.kind.status) if problem else page
-
-
-def _today() -> date:
-    return hub().settings.today(_now())
 
 
 # -- the gap --------------------------------------------------------------------------------------
@@ -138,13 +123,14 @@ def _today() -> date:
 
 @bp.get("/bantuan")
 @permitted("manage_aid")
-def overview() -> Answer:
-    """Show who has nothing, where aid goes twice or where nobody needs it, and what could close the gap."""
-    today = _today()
-    first, last = sorted((_day("dari", today.replace(day=1)), _day("sampai", today)))
+@takes(schemas.GAP)
+def overview(asked: Asked) -> Answer:
+    """Show who has no aid, where aid overlaps or is not needed, and which commitments could close the gap."""
+    today, chosen = local_today(), asked.query["wilayah"]
+    first, last = schemas.period(asked.query["dari"], asked.query["sampai"], today)
     with hub().database.reading() as session:
         own_area = AidArea.of(session, hub(), person())
-        area = own_area.narrowed(hub(), request.args.get("wilayah", ""))
+        area = own_area.narrowed(hub(), chosen)
         names = places.names_of(session, hub())
         shown = need.standing(session, hub(), area, first, last, today)
         donors = {donor.id: donor.name for donor in register.donors(session, hub())}
@@ -155,16 +141,16 @@ def overview() -> Answer:
             donors=donors
             | {"state": formatting.translate("the state"), "pmt": formatting.translate("a PMT course")},
             regions=_regions_of(own_area, names),
-            chosen=request.args.get("wilayah", ""),
+            chosen=chosen,
             first=first,
             last=last,
             near=NEAR,
             same_by=SAME_BY,
             most_proposals=MOST_PROPOSALS,
-            most_villages=None if "semua" in request.args else MOST_VILLAGES,
+            most_villages=None if asked.query["semua"] is not None else MOST_VILLAGES,
         )
     with hub().database.transaction() as session:
-        need.log_viewed(session, hub(), shown, acting(), _now())
+        need.log_viewed(session, hub(), shown, acting(), utc_now())
     return page
 
 
@@ -180,14 +166,14 @@ def _regions_of(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]
 
 @bp.post("/bantuan/tugaskan")
 @permitted("manage_aid")
-def assign() -> Answer:
-    """Promise a commitment to those whom a proposal counted."""
-    form = request.form
+@takes(schemas.ASSIGN)
+def assign(asked: Asked) -> Answer:
+    """Assign a commitment to the children that a proposal counted."""
 
     def work(session: Session) -> int:
         area = AidArea.of(session, hub(), person())
-        wanted = (form.get(name, "") for name in ("komitmen", "desa", "kebutuhan", "lihat"))
-        return need.assign(session, hub(), area, *wanted, author=acting(), now=_now())
+        wanted = (asked.form.get(name, "") for name in ("komitmen", "desa", "kebutuhan", "lihat"))
+        return need.assign(session, hub(), area, *wanted, author=acting(), now=utc_now())
 
     count = server_edits.decide(hub(), work)
     flash(
@@ -203,11 +189,12 @@ def assign() -> Answer:
 
 @bp.route("/bantuan/donatur", methods=["GET", "POST"])
 @permitted("manage_aid")
-def donors() -> Answer:
-    """List donors and what they promised; add a donor or a commitment."""
+@takes(schemas.DONORS)
+def donors(asked: Asked) -> Answer:
+    """List donors and commitments; add one of either."""
     problem = None
     if request.method == "POST":
-        typed, who, now = request.form.to_dict(), acting(), _now()
+        typed, who, now = asked.form, acting(), utc_now()
 
         def work(session: Session) -> str:
             if typed.get("apa") != "komitmen":
@@ -224,6 +211,7 @@ def donors() -> Answer:
         names = places.names_of(session, hub())
         known, promises = register.donors(session, hub()), register.promises(session, hub())
         return _page(
+            asked,
             "aid_donors.html",
             problem,
             donors=known,
@@ -232,24 +220,25 @@ def donors() -> Answer:
             theirs={p.id for p in promises if register.is_theirs(area, p.region_code, p.made_by, acting())},
             names=names,
             regions=_promised_to(area, names),
-            today=_today(),
+            today=local_today(),
         )
 
 
 def _promised_to(area: AidArea, names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List where somebody may say that a commitment goes."""
+    """List the regions to which a person may direct a commitment."""
     everywhere = [(hub().district, names.get(hub().district, hub().district))] if area.whole else []
     return everywhere + [region for region in _regions_of(area, names) if area.covers(region[0])]
 
 
 @bp.route("/bantuan/donatur/<uuid:donor_id>", methods=["GET", "POST"])
 @permitted("manage_aid")
-def change_donor(donor_id: object) -> Answer:
-    """Show what is known of a donor, how it is reached too, and change it. That it was shown is logged."""
+@takes(schemas.CHANGE_DONOR)
+def change_donor(asked: Asked, donor_id: object) -> Answer:
+    """Show a donor with its contact data, and change it. Logged."""
     problem = None
     if request.method == "POST":
-        typed: dict[str, Any] = request.form.to_dict() | {"named": bool(request.form.get("named"))}
-        who, now = acting(), _now()
+        typed = {**asked.form, "named": bool(asked.form.get("named"))}
+        who, now = acting(), utc_now()
 
         def work(session: Session) -> None:
             area = AidArea.of(session, hub(), person())
@@ -263,19 +252,20 @@ def change_donor(donor_id: object) -> Answer:
         area = AidArea.of(session, hub(), person())
         donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
         known = {name: getattr(donor, name) for name in register.DONOR} | register.contact_of(hub(), donor)
-        page = _page("aid_change.html", problem, donor=donor, values=request.form or known)
+        page = _page(asked, "aid_change.html", problem, donor=donor, values=asked.form or known)
     with hub().database.transaction() as session:
-        register.log_donor_viewed(session, hub(), str(donor_id), acting(), _now())
+        register.log_donor_viewed(session, hub(), str(donor_id), acting(), utc_now())
     return page
 
 
 @bp.route("/bantuan/komitmen/<uuid:commitment_id>", methods=["GET", "POST"])
 @permitted("manage_aid")
-def change_commitment(commitment_id: object) -> Answer:
+@takes(schemas.CHANGE_COMMITMENT)
+def change_commitment(asked: Asked, commitment_id: object) -> Answer:
     """Show a commitment, and change it: for how many, how long, where it may go."""
     problem = None
     if request.method == "POST":
-        typed, who, now = request.form.to_dict(), acting(), _now()
+        typed, who, now = asked.form, acting(), utc_now()
 
         def work(session: Session) -> None:
             area = AidArea.of(session, hub(), person())
@@ -294,10 +284,11 @@ def change_commitment(commitment_id: object) -> Answer:
         if promise.region_code not in dict(regions):
             regions.insert(0, (promise.region_code, names.get(promise.region_code, promise.region_code)))
         return _page(
+            asked,
             "aid_change.html",
             problem,
             promise=promise,
-            values=request.form or known,
+            values=asked.form or known,
             donors=register.donors(session, hub()),
             names=names,
             regions=regions,
@@ -306,22 +297,24 @@ def change_commitment(commitment_id: object) -> Answer:
 
 @bp.post("/bantuan/komitmen/<uuid:commitment_id>/tutup")
 @permitted("manage_aid")
-def close_commitment(commitment_id: object) -> Answer:
+@takes(schemas.CLOSE_COMMITMENT)
+def close_commitment(asked: Asked, commitment_id: object) -> Answer:
     """Close a commitment, with the reason."""
     with hub().database.transaction() as session:
-        area, why = AidArea.of(session, hub(), person()), request.form.get("alasan", "")
-        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=_now())
+        area, why = AidArea.of(session, hub(), person()), asked.form.get("alasan", "")
+        register.close(session, hub(), area, str(commitment_id), why, author=acting(), now=utc_now())
     flash(formatting.translate("Closed."))
     return redirect(url_for("aid.donors"))
 
 
 @bp.route("/bantuan/kegiatan", methods=["GET", "POST"])
 @permitted("manage_aid")
-def activities() -> Answer:
-    """List what was done for villages and not brought in with a sheet; write one down."""
+@takes(schemas.ACTIVITIES)
+def activities(asked: Asked) -> Answer:
+    """List activities for villages that came without a sheet; add one."""
     problem = None
     if request.method == "POST":
-        typed, who, now = request.form.to_dict(), acting(), _now()
+        typed, who, now = asked.form, acting(), utc_now()
 
         def work(session: Session) -> str:
             area = AidArea.of(session, hub(), person())
@@ -335,13 +328,14 @@ def activities() -> Answer:
         area = AidArea.of(session, hub(), person())
         names = places.names_of(session, hub())
         return _page(
+            asked,
             "aid_activities.html",
             problem,
             rows=register.activities(session, hub(), area),
             names=names,
             villages=places.choices(names, area.villages),
             donors=register.donors(session, hub()),
-            today=_today(),
+            today=local_today(),
         )
 
 
@@ -350,18 +344,18 @@ def activities() -> Answer:
 
 @bp.route("/bantuan/lembar", methods=["GET", "POST"])
 @permitted("manage_aid")
-def all_sheets() -> Answer:
-    """List the sheets that came in; bring one in."""
+@takes(schemas.SHEETS)
+def all_sheets(asked: Asked) -> Answer:
+    """List the sheets; upload one."""
     problem = None
     if request.method == "POST":
-        file, form, who, now = request.files.get("berkas"), request.form, acting(), _now()
-        content = file.read() if file else b""
+        form, who, now = asked.form, acting(), utc_now()
         brought: list[str] = []
 
         def work(session: Session) -> None:
             sheet_id = sheets.bring(
-                *(session, hub(), content),
-                name=(file.filename or "") if file else "",
+                *(session, hub(), asked.file),
+                name=asked.file_name,
                 reported_to=form.get("kepada", ""),
                 donor_id=form.get("donatur") or None,
                 author=who,
@@ -376,6 +370,7 @@ def all_sheets() -> Answer:
         area = AidArea.of(session, hub(), person())
         found, known = sheets.sheets(session, hub(), area, acting()), register.donors(session, hub())
         return _page(
+            asked,
             "aid_sheets.html",
             problem,
             sheets=[(sheet, orjson.loads(sheet.counts)) for sheet in found],
@@ -386,15 +381,16 @@ def all_sheets() -> Answer:
 
 @bp.route("/bantuan/lembar/<uuid:sheet_id>", methods=["GET", "POST"])
 @permitted("manage_aid")
-def one_sheet(sheet_id: object) -> Answer:
-    """Show a sheet: how it would be read, or what became of its rows; take it."""
-    if request.method == "POST" and request.form.get("ambil"):
-        chosen = {name: request.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
+@takes(schemas.SHEET, post=schemas.TAKE_SHEET)
+def one_sheet(asked: Asked, sheet_id: object) -> Answer:
+    """Show a sheet: how it would be read, or its activities; take it."""
+    if asked.form.get("ambil"):
+        chosen = {name: asked.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
 
         def work(session: Session) -> Mapping[str, int]:
             area = AidArea.of(session, hub(), person())
             sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
-            return sheets.take(session, hub(), sheet, chosen, author=acting(), now=_now())
+            return sheets.take(session, hub(), sheet, chosen, author=acting(), now=utc_now())
 
         server_edits.decide(hub(), work)
         return redirect(url_for("aid.one_sheet", sheet_id=sheet_id))
@@ -405,15 +401,15 @@ def one_sheet(sheet_id: object) -> Answer:
         donor = session.get(Donor, (hub().district, sheet.donor_id)) if sheet.donor_id else None
         common = {"sheet": sheet, "donor": donor, "names": names, "rules": rules()}
         if sheet.state == "waiting":
-            asked = {name: request.values.get(f"kolom_{name}", "") for name in codes.FIELDS}
-            look = sheets.look(session, hub(), sheet, asked if any(asked.values()) else None)
+            mapping = {name: asked.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
+            look = sheets.look(session, hub(), sheet, mapping if any(mapping.values()) else None)
             page = render_template("aid_look.html", look=look, most=MOST_ROWS, **common)
         else:
-            only, asked_row = request.args.get("hanya", ""), parse_int("baris", 0, 100_000, 0)
+            only, asked_row = asked.query.get("hanya", ""), asked.query.get("baris", 0)
             rows = [row for row in sheets.rows_of(session, hub(), area, sheet.id) if only in ("", row.status)]
             at = next((at for at, row in enumerate(rows) if row.row == asked_row), 0)
-            number = parse_int("hal", 1, 100_000, at // PAGE_ROWS + 1)
-            shown = rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+            number = asked.query.get("hal") or at // PAGE_ROWS + 1
+            shown = rows[offset_of(number) :][:PAGE_ROWS]
             page = render_template(
                 "aid_rows.html",
                 rows=shown,
@@ -422,30 +418,31 @@ def one_sheet(sheet_id: object) -> Answer:
                 reasons={row.id: orjson.loads(row.reasons) for row in shown},
                 villages=places.choices(names, area.villages),
                 same_by=SAME_BY,
-                unmatched={row.id for row in shown if sheets.is_unmatched(row, _today())},
-                undelivered={row.id for row in shown if sheets.is_undelivered(row, _today())},
+                unmatched={row.id for row in shown if sheets.is_unmatched(row, local_today())},
+                undelivered={row.id for row in shown if sheets.is_undelivered(row, local_today())},
                 only=only,
                 number=number,
-                pages=max(1, -(-len(rows) // PAGE_ROWS)),
+                pages=page_count(len(rows)),
                 **common,
             )
     with hub().database.transaction() as session:
-        sheets.log_viewed(session, hub(), str(sheet_id), acting(), _now())
+        sheets.log_viewed(session, hub(), str(sheet_id), acting(), utc_now())
     return page
 
 
 def _raw(row: AidActivity) -> Mapping[str, str]:
-    """Give a row as it came to who may know names: it may name a child."""
+    """Return a row as it came, only for people who may see names: it may name a child."""
     return sheets.raw_of(hub(), row) if person().may("see_names") else {}
 
 
 @bp.post("/bantuan/kegiatan/<uuid:activity_id>")
 @permitted("manage_aid")
-def decide_activity(activity_id: object) -> Answer:
-    """Overrule what was made of an activity."""
-    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("category", "menu", "village")}
-    typed |= {name: request.form.get("do") == name for name in ("apart", "drop", "restore", "verify")}
-    who, now = acting(), _now()
+@takes(schemas.DECIDE_ACTIVITY)
+def decide_activity(asked: Asked, activity_id: object) -> Answer:
+    """Change how an activity was classified."""
+    typed: dict[str, Any] = {name: asked.form.get(name, "") for name in ("category", "menu", "village")}
+    typed |= {name: asked.form.get("do") == name for name in schemas.ACTIVITY_ACTIONS}
+    who, now = acting(), utc_now()
 
     def work(session: Session) -> tuple[str | None, int | None]:
         area = AidArea.of(session, hub(), person())
@@ -460,17 +457,18 @@ def decide_activity(activity_id: object) -> Answer:
 
 
 def _at_row(sheet_id: str | None, number: int | None) -> str:
-    """Give the address of a row on its sheet's page."""
+    """Return the address of a row on its sheet's page."""
     return url_for("aid.one_sheet", sheet_id=sheet_id, baris=number, _anchor=f"b{number}")
 
 
 @bp.route("/bantuan/kegiatan/<uuid:activity_id>/anak", methods=["GET", "POST"])
 @permitted("decide")
-def whose(activity_id: object) -> Answer:
-    """Find who received what a row tells of, where it gives a name alone, and make it that child's delivery."""
-    child_id = request.form.get("anak", "")
+@takes(schemas.WHOSE)
+def whose(asked: Asked, activity_id: object) -> Answer:
+    """Find the child of a row that only has a name, and make the row that child's delivery."""
+    child_id = asked.form.get("anak", "")
     if child_id:
-        who, now = acting(), _now()
+        who, now = acting(), utc_now()
 
         def work(session: Session) -> tuple[str | None, int | None]:
             area = AidArea.of(session, hub(), person())
@@ -483,11 +481,11 @@ def whose(activity_id: object) -> Answer:
     done = problem = None
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
-        row = sheets.unmatched(session, hub(), area, str(activity_id), _today())
+        row = sheets.unmatched(session, hub(), area, str(activity_id), local_today())
         named = sheets.name_on(session, hub(), row)
-        typed = request.form.get("cari", named).strip()[:120]
+        typed = asked.form.get("cari", named).strip()[:120]
         try:
-            done = sheets.candidates(session, hub(), area, row, typed, _today()) if typed else None
+            done = sheets.candidates(session, hub(), area, row, typed, local_today()) if typed else None
         except Problem as refused:
             if refused.code not in ("search-too-short", "search-too-wide"):
                 raise
@@ -503,7 +501,7 @@ def whose(activity_id: object) -> Answer:
         )
     if done is not None:
         with hub().database.transaction() as session:
-            search.log_searched(session, hub(), acting(), done, _now())
+            search.log_searched(session, hub(), acting(), done, utc_now())
     return (page, problem.kind.status) if problem else page
 
 
@@ -512,62 +510,66 @@ def whose(activity_id: object) -> Answer:
 
 @bp.route("/anak/<child_id>/bantuan", methods=["GET", "POST"])
 @permitted("decide")
-def child_aid(child_id: str) -> Answer:
-    """Show a child's aid; write down one, that it came, or that it was verified."""
-    problem, scope = None, Scope.of(person())
+@takes(schemas.CHILD_AID)
+def child_aid(asked: Asked, child_id: str) -> Answer:
+    """Show a child's aid; record one, its delivery, or its verification."""
+    problem, mine = None, scope()
     if request.method == "POST":
-        asked, who, now = _aid_asked(request.form), acting(), _now()
+        wanted, who, now = _aid_wanted(asked.form), acting(), utc_now()
         problem = _tried(
-            lambda session: deliveries.record(session, hub(), scope, child_id, asked, author=who, now=now)
+            lambda session: deliveries.record(session, hub(), mine, child_id, wanted, author=who, now=now)
         )
         if not problem:
             flash(formatting.translate("Saved."))
             return redirect(url_for("aid.child_aid", child_id=child_id))
     with hub().database.reading() as session:
-        given = deliveries.of_child(session, hub(), scope, child_id)
+        given = deliveries.of_child(session, hub(), mine, child_id)
         page = _page(
+            asked,
             "aid_child.html",
             problem,
             child_id=child_id,
             given=given,
             donors=register.donors(session, hub()),
             new_id=new_id(),
-            today=_today(),
+            today=local_today(),
         )
     with hub().database.transaction() as session:
-        deliveries.log_viewed(session, hub(), child_id, acting(), _now(), scope)
+        deliveries.log_viewed(session, hub(), child_id, acting(), utc_now(), mine)
     return page
 
 
-def _aid_asked(form: Mapping[str, str]) -> dict[str, Any]:
-    """Read a form of a child's aid into registers; what is not whole goes as it was typed, for the schema to refuse."""
+def _aid_wanted(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the form of a child's aid into registers; what is no whole number stays as typed, for the schema to refuse."""
 
     def count(name: str) -> Any:
         text = form.get(name, "").replace(".", "").strip()
         return (int(text) if text.isascii() and text.isdigit() else text) if text else None
 
-    asked: dict[str, Any] = {"delivery": form.get("delivery"), "context": form.get("context")}
+    wanted: dict[str, Any] = {"delivery": form.get("delivery"), "context": form.get("context")}
     if form.get("do") == "verify":
-        return asked | {"verified": {"verified_on": _today().isoformat(), "outcome": form.get("outcome", "")}}
+        return wanted | {
+            "verified": {"verified_on": local_today().isoformat(), "outcome": form.get("outcome", "")}
+        }
     if form.get("menu"):
         aid = {name: form.get(name, "") for name in ("menu", "funds", "reaches", "starts_on")}
-        asked["aid"] = aid | {"ends_on": form.get("ends_on") or None, "donor": form.get("donor") or None}
+        wanted["aid"] = aid | {"ends_on": form.get("ends_on") or None, "donor": form.get("donor") or None}
     if form.get("given_on"):
-        asked["delivered"] = {
+        wanted["delivered"] = {
             "given_on": form["given_on"],
             "quantity": count("quantity"),
             "unit": form.get("unit") or None,
             "value_rp": count("value_rp"),
         }
     if form.get("what"):
-        asked["evidence"] = {"what": form["what"], "where": places.text_of(form.get("where"), 200) or None}
-    return asked
+        wanted["evidence"] = {"what": form["what"], "where": places.text_of(form.get("where"), 200) or None}
+    return wanted
 
 
 def _of_child(child_id: str) -> list[deliveries.Given]:
-    """Give a child's aid for its page, in the scope of who asks."""
+    """Return a child's aid for its page, in the scope of who asks."""
     with hub().database.reading() as session:
-        return deliveries.of_child(session, hub(), Scope.of(person()), child_id)
+        return deliveries.of_child(session, hub(), scope(), child_id)
 
 
 # -- the donor ------------------------------------------------------------------------------------
@@ -576,8 +578,8 @@ def _of_child(child_id: str) -> list[deliveries.Given]:
 @bp.get("/bantuan-saya")
 @permitted("see_own_aid")
 def own() -> Answer:
-    """Show a donor what it funds and what of it came."""
+    """Show a donor what it funds and the results."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person(), _today())
+        mine = progress.own(session, hub(), person(), local_today())
         names = places.names_of(session, hub())
         return render_template("aid_own.html", own=mine, names=names)

@@ -1,23 +1,22 @@
-"""Pages of the supervisor: every sync and what became of it, what looks odd, how complete a month is, who had seen what of
-one record, and the log itself with its checkpoints.
+"""Pages of the supervisor: every sync and its result, unusual patterns, how complete a month is, the causal history of one
+record, and the audit log with its checkpoints.
 
 Rules kept here:
-- Only who may `audit`, and only what is in their scope; the log's export, which is of all posts, is the whole district's.
-  Values of a child are shown on request to who may see names.
-- Every look at a batch or a record, and everything that is taken away as a file, is logged before it is sent.
-- No worker verifies a long log: up to CHECKED_AT_ONCE entries the page recomputes it all, beyond that what was written since
-  the newest checkpoint, and says so. Everything is recomputed each night by a job, whose result stands beside it.
+- Only with the permission `audit`, and only what is in scope; the log's export covers all posts, so it needs the whole
+  district. A child's values are shown on request to people who may see names.
+- Every look at a batch or a record, and every file, is logged before it is sent.
+- No worker verifies a long log: up to CHECKED_AT_ONCE entries the page recomputes all, beyond that only entries since the
+  newest checkpoint, and says so. A nightly job recomputes everything; the page shows its result too.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from babel.dates import format_date
-from flask import Blueprint, Response, g, render_template, request
+from flask import Blueprint, Response, g, render_template
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -25,26 +24,25 @@ from server import audit
 from server.audit import checkpoints, export, verification
 from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
-from server.database.ids import UUID_TEXT
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
-from server.review import Scope
 from server.supervision import areas, lineage, months, patterns, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
-from server.web.api.staff import parse_int
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
 from server.web.charts.history import vector_chart
+from server.web.current import hub, local_today, person, scope, utc_now
 from server.web.formatting import N_, decimal, language
-from server.web.forms.registers import told_in_full
+from server.web.forms.registers import full_reason
+from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.request_schemas import supervision as schemas
+from server.web.request_schemas.schema import Asked, takes
 
 bp = Blueprint("oversight", __name__)
 
-PAGE_ROWS: Final = 50
 CHECKED_AT_ONCE: Final = 200_000
 """Entries that the page recomputes at most: about two seconds."""
 CHECKPOINTS_SHOWN: Final = 20
-_MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 Answer = Response | str | tuple[str, int]
 
@@ -100,7 +98,7 @@ def _words() -> dict[str, Any]:
             "what": WHAT_WORDS,
             "kind": KIND_WORDS,
             "decision": DECISION_WORDS,
-            "why": told_in_full,
+            "why": full_reason,
         }
     }
 
@@ -119,70 +117,39 @@ def kilobytes(size: int) -> str:
 
 @bp.app_template_filter("may_be")
 def may_be(words: patterns.PatternText) -> str:
-    """Give what a pattern may well be, in the reader's language."""
+    """Return a pattern's likely explanation, in the reader's language."""
     return words.may_en if language() == "en" else words.may_id
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _month(asked: Asked) -> tuple[date, date]:
+    """Return the first and last day of the month that is asked for, or of this month."""
+    given = asked.query["bulan"]
+    return month_of(date.fromisoformat(f"{given}-01") if given else local_today())
 
 
-def _scope() -> Scope:
-    return Scope.of(person())
-
-
-def _month() -> tuple[date, date]:
-    """Read the month from the address, the present one unless told.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    given = request.args.get("bulan")
+def _day_or_month(asked: Asked) -> tuple[date, date]:
+    given = asked.query["hari"]
     if not given:
-        return month_of(hub().settings.today(_now()))
-    if not _MONTH.fullmatch(given):
-        raise Problem("request-malformed", reason="bulan: 2026-03")
-    return month_of(date.fromisoformat(f"{given}-01"))
-
-
-def _day_or_month() -> tuple[date, date]:
-    given = request.args.get("hari")
-    if not given:
-        return _month()
-    try:
-        day = date.fromisoformat(given) if len(given) == 10 else None
-    except ValueError:
-        day = None
-    if day is None:
-        raise Problem("request-malformed", reason="hari: 2026-03-05")
-    return day, day
-
-
-def _id(name: str) -> str:
-    given = request.args.get(name, "")
-    if given and not UUID_TEXT.fullmatch(given):
-        raise Problem("request-malformed", reason=name)
-    return given
+        return _month(asked)
+    return date.fromisoformat(given), date.fromisoformat(given)
 
 
 def _of_month(day: date) -> dict[str, Any]:
-    """Give every template what it says of the month: its first day, and it, the one before and the one after as the address
-    says them; "" for one that has not begun."""
+    """Return for every template the month's first day, and the month, the one before and the one after as in addresses; ""
+    for a month that has not begun."""
     first, last = month_of(day)
     after = last + timedelta(days=1)
     return {
         "first": day,
         "month": f"{first:%Y-%m}",
         "before": f"{first - timedelta(days=1):%Y-%m}",
-        "after": f"{after:%Y-%m}" if after <= hub().settings.today(_now()) else "",
+        "after": f"{after:%Y-%m}" if after <= local_today() else "",
     }
 
 
 def _log_look(action: str, *, post_id: str | None = None, **details: Any) -> None:
     with hub().database.transaction() as session:
-        syncs.log_look(session, hub(), person(), action, _now(), post_id=post_id, **details)
+        syncs.log_look(session, hub(), person(), action, utc_now(), post_id=post_id, **details)
 
 
 def _file(pieces: Iterable[str], name: str) -> Response:
@@ -194,87 +161,81 @@ def _file(pieces: Iterable[str], name: str) -> Response:
 # -- syncs ------------------------------------------------------------------------------------------
 
 
-def _group() -> tuple[str, str]:
-    """Read the group from the address: as it is said there, and as it is meant."""
-    chosen = request.args.get("per") or "hari"
-    if chosen not in GROUP_WORDS:
-        raise Problem("request-malformed", reason=f"per: {', '.join(GROUP_WORDS)}")
-    return chosen, GROUP_WORDS[chosen][0]
-
-
-def _syncs(group: str) -> syncs.Syncs:
-    first, last = _month()
+def _syncs(asked: Asked) -> syncs.Syncs:
+    first, last = _month(asked)
     with hub().database.reading() as session:
-        return syncs.syncs(session, hub(), _scope(), first, last, group)
+        return syncs.syncs(session, hub(), scope(), first, last, GROUP_WORDS[asked.query["per"]][0])
 
 
 @bp.get("/audit")
 @permitted("audit")
-def overview() -> str:
+@takes(schemas.SYNCS)
+def overview(asked: Asked) -> str:
     """Show what was synced in a month, by day, post, tablet or cadre."""
-    chosen, group = _group()
-    found = _syncs(group)
-    return render_template("audit.html", found=found, chosen=chosen, **_of_month(found.first))
+    found = _syncs(asked)
+    return render_template("audit.html", found=found, chosen=asked.query["per"], **_of_month(found.first))
 
 
 @bp.get("/audit.csv")
 @permitted("audit")
-def overview_as_csv() -> Response:
-    """Give the same as a file, safe to open in a spreadsheet. Who took it is logged."""
-    chosen, group = _group()
-    found = _syncs(group)
+@takes(schemas.SYNCS)
+def overview_as_csv(asked: Asked) -> Response:
+    """Return the same as CSV, safe to open in a spreadsheet. Logged."""
+    chosen, found = asked.query["per"], _syncs(asked)
     month = found.first.strftime("%Y-%m")
-    _log_look("syncs.exported", month=month, group=group, lines=len(found.lines))
+    _log_look("syncs.exported", month=month, group=GROUP_WORDS[chosen][0], lines=len(found.lines))
     return _file(syncs.as_csv(found), f"kiriman-{month}-{chosen}")
 
 
 @bp.get("/audit/kiriman")
 @permitted("audit")
-def all_batches() -> str:
-    """List the uploads of a month or day, of one post or tablet if told."""
-    (first, last), number = _day_or_month(), parse_int("hal", 1, 100_000, 1)
-    found = _listed(first, last)
+@takes(schemas.UPLOADS)
+def all_batches(asked: Asked) -> str:
+    """List the uploads of a month or day, filtered by post or tablet."""
+    (first, last), number = _day_or_month(asked), asked.query["hal"]
+    found = _listed(asked, first, last)
     return render_template(
         "audit_batches.html",
-        shown=found.batches[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        shown=found.batches[offset_of(number) :][:PAGE_ROWS],
         total=len(found.batches),
         refusals=found.refusals[:PAGE_ROWS],
         refused=len(found.refusals),
         number=number,
-        pages=max(1, -(-len(found.batches) // PAGE_ROWS)),
+        pages=page_count(len(found.batches)),
         last=last,
-        asked={name: request.args[name] for name in ASKED if request.args.get(name)},
+        asked={name: asked.query[name] for name in FILTERS if asked.query[name]},
         **_of_month(first),
     )
 
 
-ASKED: Final = ("bulan", "hari", "pos", "tablet")
-"""What the list of uploads is asked for by, as its address says it."""
+FILTERS: Final = ("bulan", "hari", "pos", "tablet")
+"""The filters of the list of uploads, as its address names them."""
 
 
 @bp.get("/audit/kiriman.csv")
 @permitted("audit")
-def all_batches_as_csv() -> Response:
-    """Give the same as a file. Who took it is logged."""
-    first, last = _day_or_month()
-    found = _listed(first, last)
+@takes(schemas.UPLOADS_FILE)
+def all_batches_as_csv(asked: Asked) -> Response:
+    """Return the same as CSV. Logged."""
+    first, last = _day_or_month(asked)
+    found = _listed(asked, first, last)
     days = {"first": first.isoformat(), "last": last.isoformat()}
     _log_look("uploads.exported", **days, lines=len(found.batches) + len(found.refusals))
     return _file(syncs.uploads_as_csv(found), f"kiriman-{first.isoformat()}-{last.isoformat()}")
 
 
-def _listed(first: date, last: date) -> syncs.ListedUploads:
-    asked = {"post_id": _id("pos"), "tablet_id": _id("tablet")}
+def _listed(asked: Asked, first: date, last: date) -> syncs.ListedUploads:
+    only = {"post_id": asked.query["pos"], "tablet_id": asked.query["tablet"]}
     with hub().database.reading() as session:
-        return syncs.listed(session, hub(), _scope(), first, last, **asked)
+        return syncs.listed(session, hub(), scope(), first, last, **only)
 
 
 @bp.get("/audit/kiriman/<uuid:tablet_id>/<uuid:batch_id>")
 @permitted("audit")
 def one_batch(tablet_id: Any, batch_id: Any) -> str:
-    """Open a batch: what came and what became of each change. Who looked is logged."""
+    """Show a batch: each change and its outcome. Logged."""
     with hub().database.reading() as session:
-        found = syncs.batch(session, hub(), _scope(), str(tablet_id), str(batch_id))
+        found = syncs.batch(session, hub(), scope(), str(tablet_id), str(batch_id))
     _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
     return render_template("audit_batch.html", found=found, **_of_month(found.line.day))
 
@@ -284,11 +245,12 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
 
 @bp.get("/audit/pola")
 @permitted("audit")
-def unusual() -> str:
-    """Show what somebody should look at in a month's syncs."""
-    first, _ = _month()
+@takes(schemas.MONTH)
+def unusual(asked: Asked) -> str:
+    """Show unusual patterns in a month's syncs."""
+    first, _ = _month(asked)
     with hub().database.reading() as session:
-        told = months.post_month_reports(session, hub(), _scope(), first)
+        told = months.post_month_reports(session, hub(), scope(), first)
     found = patterns.in_order(one for post in told for one in post.patterns)
     kinds = [(words, [one for one in found if one.code == code]) for code, words in patterns.PATTERNS.items()]
     return render_template(
@@ -301,25 +263,27 @@ def unusual() -> str:
 
 @bp.get("/audit/kelengkapan")
 @permitted("audit")
-def complete() -> str:
+@takes(schemas.MONTH)
+def complete(asked: Asked) -> str:
     """Show how complete a month is, by subdistrict and village."""
-    found, first = _areas()
+    found, first = _areas(asked)
     return render_template("audit_areas.html", found=found, **_of_month(first))
 
 
 @bp.get("/audit/kelengkapan.csv")
 @permitted("audit")
-def complete_as_csv() -> Response:
-    """Give the same as a file. Who took it is logged."""
-    found, first = _areas()
+@takes(schemas.MONTH)
+def complete_as_csv(asked: Asked) -> Response:
+    """Return the same as CSV. Logged."""
+    found, first = _areas(asked)
     _log_look("completeness.exported", month=first.strftime("%Y-%m"))
     return _file(areas.as_csv(found), f"kelengkapan-{first:%Y-%m}")
 
 
-def _areas() -> tuple[tuple[areas.AreaCompleteness, ...], date]:
-    first, _ = _month()
+def _areas(asked: Asked) -> tuple[tuple[areas.AreaCompleteness, ...], date]:
+    first, _ = _month(asked)
     with hub().database.reading() as session:
-        return areas.areas(session, hub(), _scope(), first), first
+        return areas.areas(session, hub(), scope(), first), first
 
 
 # -- one record -------------------------------------------------------------------------------------
@@ -327,11 +291,12 @@ def _areas() -> tuple[tuple[areas.AreaCompleteness, ...], date]:
 
 @bp.get("/audit/riwayat/<uuid:child_id>/<uuid:record_id>")
 @permitted("audit")
-def history(child_id: Any, record_id: Any) -> str:
-    """Draw who had seen what of a record; with `nilai=1` the values too, for who may see them. Who looked is logged."""
-    values = request.args.get("nilai") == "1" and person().may("see_names")
+@takes(schemas.HISTORY)
+def history(asked: Asked, child_id: Any, record_id: Any) -> str:
+    """Draw a record's causal history; with `nilai=1` also values, for people who may see names. Logged."""
+    values = asked.query["nilai"] == "1" and person().may("see_names")
     with hub().database.reading() as session:
-        found = lineage.lineage(session, hub(), _scope(), str(child_id), str(record_id), values=values)
+        found = lineage.lineage(session, hub(), scope(), str(child_id), str(record_id), values=values)
     _log_look(
         "record.history-viewed",
         post_id=found.post_id,
@@ -346,7 +311,7 @@ def history(child_id: Any, record_id: Any) -> str:
         values=values and not found.is_erased,
         letter=lineage.letter,
         label=lineage.label,
-        **_of_month(hub().settings.today(_now())),
+        **_of_month(local_today()),
     )
 
 
@@ -354,15 +319,15 @@ def history(child_id: Any, record_id: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What came of verifying from the page.
+class LogVerification:
+    """The result of verifying the log from the page.
 
     Parameters
     ----------
     entries : recomputed; `is_whole` if that was all of the log, else what was written since the newest checkpoint
-    left : entries that were not, because there are too many for a page
-    kept : the checkpoint of somebody's own that it was held against; None without one
-    unheld : whether one was given and the log is too long to be held against it here
+    left : entries that were not recomputed, because there are too many for a page
+    kept : the checkpoint, kept elsewhere, that the log was compared with; None without one
+    not_compared : whether one was given but the log is too long to be compared here
     """
 
     entries: int
@@ -370,7 +335,7 @@ class Looked:
     left: int
     broken: list[audit.Broken]
     kept: checkpoints.KeptCheckpoint | None
-    unheld: bool = False
+    not_compared: bool = False
 
 
 @bp.get("/audit/catatan")
@@ -382,26 +347,25 @@ def the_log() -> str:
 
 @bp.post("/audit/catatan/periksa")
 @permitted("audit")
-def verify_now() -> Answer:
-    """Recompute the log, and hold it against a checkpoint that somebody kept elsewhere if one is given. It is logged."""
-    given = request.files.get("titik")
-    raw = given.read(checkpoints.LARGEST_FILE) if given is not None and given.filename else b""
+@takes(schemas.VERIFY)
+def verify_now(asked: Asked) -> Answer:
+    """Recompute the log, and compare it with a checkpoint that was kept elsewhere if one is given. Logged."""
     try:
-        kept = checkpoints.read_kept(raw) if raw else None
+        kept = checkpoints.read_kept(asked.file) if asked.file else None
     except NotACheckpoint as error:
         g.problem = "request-malformed"
         return _log_page(wrong=str(error).split(" / ")[language() == "en"]), 422
-    looked = _looked(kept)
+    verified = _verified(kept)
     _log_look(
         "log.verified",
-        entries=looked.entries,
-        broken=len(looked.broken),
+        entries=verified.entries,
+        broken=len(verified.broken),
         checkpoint=kept.number if kept else None,
     )
-    return _log_page(looked)
+    return _log_page(verified)
 
 
-def _looked(kept: checkpoints.KeptCheckpoint | None) -> Looked:
+def _verified(kept: checkpoints.KeptCheckpoint | None) -> LogVerification:
     district = hub().district
     with hub().database.reading() as session:
         counted = select(func.coalesce(func.sum(AuditStream.entries), 0)).where(
@@ -410,12 +374,12 @@ def _looked(kept: checkpoints.KeptCheckpoint | None) -> Looked:
         if session.execute(counted).scalar_one() <= CHECKED_AT_ONCE:
             keys = hub().vault.checkpoint_keys()
             entries, broken = audit.verify(session, district, keys=keys, kept=kept)
-            return Looked(entries, True, 0, broken, kept)
+            return LogVerification(entries, True, 0, broken, kept)
         tail = verification.verify_tail(session, district, CHECKED_AT_ONCE)
-    return Looked(tail.entries, False, tail.left, tail.broken, None, unheld=kept is not None)
+    return LogVerification(tail.entries, False, tail.left, tail.broken, None, not_compared=kept is not None)
 
 
-def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
+def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
     district = hub().district
     with hub().database.reading() as session:
         listed = checkpoints.listed(session, district, CHECKPOINTS_SHOWN)
@@ -425,24 +389,24 @@ def _log_page(looked: Looked | None = None, wrong: str = "") -> str:
             .where(Notice.district == district, Notice.kind == "log-broken")
             .order_by(Notice.subject)
         ).all()
-        named = {one.stream for one in looked.broken} if looked else set()
+        named = {one.stream for one in verified.broken} if verified else set()
         posts = _post_names(session, named | {row.subject for row in standing})
     return render_template(
         "audit_log.html",
         listed=listed,
         posts=posts,
         keys=hub().vault.checkpoint_keys(),
-        looked=looked,
+        verified=verified,
         wrong=wrong,
         nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
         may_export=_whole_district(),
-        **_of_month(hub().settings.today(_now())),
+        **_of_month(local_today()),
     )
 
 
 def _post_names(session: Session, streams: Iterable[str]) -> dict[str, str]:
-    """Give the names of the posts whose streams are named, by id."""
+    """Return the names of the posts whose streams are named, by id."""
     ids = [stream.removeprefix("post/") for stream in streams]
     rows = session.execute(
         select(HealthPost.id, HealthPost.name).where(
@@ -458,9 +422,10 @@ def _whole_district() -> bool:
 
 @bp.get("/audit/titik-periksa.json")
 @permitted("audit")
-def download_checkpoint() -> Response:
-    """Give a checkpoint, the newest unless told, as the file to be kept elsewhere. Who took it is logged."""
-    number = parse_int("nomor", 1, 999_999_999, 0) or None
+@takes(schemas.CHECKPOINT)
+def download_checkpoint(asked: Asked) -> Response:
+    """Return a checkpoint, by default the newest, as the file to be kept elsewhere. Logged."""
+    number = asked.query["nomor"] or None
     with hub().database.reading() as session:
         found = checkpoints.kept(session, hub(), number)
     if found is None:
@@ -474,16 +439,16 @@ def download_checkpoint() -> Response:
 @bp.get("/audit/catatan.jsonl")
 @permitted("audit")
 def export_log() -> Response:
-    """Give the whole log as it is verified offline, to who supervises the whole district. Who took it is logged."""
+    """Return the whole log for offline verification, only to a supervisor of the whole district. Logged."""
     if not _whole_district():
         raise Problem("not-allowed")
     _log_look("log.exported")
-    answer = Response(_exported(hub(), _now()), mimetype="application/jsonl")
-    answer.headers["Content-Disposition"] = f'attachment; filename="catatan-{_now():%Y%m%dT%H%M%SZ}.jsonl"'
+    answer = Response(_exported(hub(), utc_now()), mimetype="application/jsonl")
+    answer.headers["Content-Disposition"] = f'attachment; filename="catatan-{utc_now():%Y%m%dT%H%M%SZ}.jsonl"'
     return answer
 
 
 def _exported(opened: AppContext, now: datetime) -> Iterator[bytes]:
-    """Write it while it is sent: a year's log is larger than a worker should hold."""
+    """Stream the log: a year of it is larger than a worker should hold in memory."""
     with opened.database.reading() as session:
         yield from export.lines(session, opened, now)

@@ -1,23 +1,22 @@
-"""A child's page, the same on paper and as JSON, and its NIK unmasked. Its routes stand on the blueprints of `pages` and
+"""A child's page, the same for printing and as JSON, and its unmasked NIK. Its routes are on the blueprints of `pages` and
 `staff_api`.
 
 Rules kept here:
-- Every look is logged at the child's post before anything is sent; a NIK shown whole is logged as that.
-- What is chosen (charts, what of the timeline) stands in the address; whose page it is, only as an id.
+- Every look is logged in the log of the child's post before anything is sent; an unmasked NIK has its own entry.
+- An address holds the choice of charts and timeline, and the child only as an id.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from flask import Response, jsonify, render_template, request, url_for
+from flask import Response, jsonify, render_template, url_for
 
 from server import review
-from server.errors import Problem
 from server.growth.status import SENTENCES
 from server.review import ChildView, RaisedFlag, Scope, follow_ups
 from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
@@ -26,36 +25,34 @@ from server.review.conflicts import SETTLEMENTS
 from server.review.follow_ups import Work
 from server.review.quarantine import DISMISSALS
 from server.web import formatting
-from server.web.api.staff import bp as api, parse_int, sent
-from server.web.auth import permitted, person
+from server.web.api.staff import bp as api
+from server.web.auth import permitted
 from server.web.charts.growth import growth_charts
+from server.web.current import hub, person, scope, utc_now
 from server.web.formatting import N_
-from server.web.pages.frame import bp, hub
+from server.web.pages.frame import bp
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.children import CHARTS, FILTERS
+from server.web.request_schemas.schema import Asked, takes, takes_empty_json
+from server.web.response_schemas import children as answer_schemas
+from server.web.response_schemas.schema import answers
 
 SHOWN_VISITS: Final = 6
-"""Measurements in sight; older ones are shown when they are asked for (`semua=1`)."""
+"""Measurements shown at first; `semua=1` shows all."""
 EVENTS: Final = 20
-"""Happenings on a page of the timeline."""
-MOST_EVENTS: Final = 200
+"""Events on a page of the timeline."""
 
-CHARTS: Final[Mapping[str, tuple[bool, bool]]] = {
-    "": (False, False),
-    "dekat": (True, False),
-    "kms": (False, True),
-    "kms-dekat": (True, True),
+FILTER_WORDS: Final[Mapping[str, str]] = {
+    "": N_("Everything"),
+    "ukur": N_("Measurements"),
+    "tindak": N_("Follow-up"),
+    "beda": N_("Differences"),
+    "data": N_("The child’s data"),
+    "pindah": N_("Moves and links"),
+    "tanda": N_("Flags now"),
+    "dilihat": N_("Who looked"),
 }
-"""What `grafik` asks for: (around the child, with zones)."""
-FILTERS: Final[Mapping[str, tuple[str, str]]] = {
-    "": ("", N_("Everything")),
-    "ukur": ("measured", N_("Measurements")),
-    "tindak": ("care", N_("Follow-up")),
-    "beda": ("difference", N_("Differences")),
-    "data": ("record", N_("The child’s data")),
-    "pindah": ("moved", N_("Moves and links")),
-    "tanda": ("flag", N_("Flags now")),
-    "dilihat": ("looked", N_("Who looked")),
-}
-"""What `riwayat` asks for: a kind of happening, and what it is called."""
+"""The filters of the timeline, by what `riwayat` asks for."""
 OUTCOMES: Final[Mapping[str, str]] = {
     "applied": N_("accepted"),
     "merged": N_("merged"),
@@ -63,7 +60,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "superseded": N_("already overwritten"),
     "quarantined": N_("set aside"),
 }
-"""What became of a change when it arrived."""
+"""Outcomes of a change."""
 LOOKS: Final[Mapping[str, str]] = {
     "child.viewed": N_("Opened this page"),
     "nik.unmasked": N_("Saw the NIK unmasked"),
@@ -78,7 +75,7 @@ ASIDE: Final[Mapping[str, str]] = {
     "dismissed": N_("put away"),
     "reopened": N_("opened again, waits for the health centre"),
 }
-"""What became of a change that was set aside."""
+"""States of a quarantined change."""
 NEXT: Final[Mapping[str, str]] = {
     "removed": N_("Nothing: the record was removed."),
     "settle": N_("Choose the right value: see “Recorded differently” below."),
@@ -90,18 +87,18 @@ NEXT: Final[Mapping[str, str]] = {
     "watch": N_("Go on weighing every month."),
     "measure": N_("Measure for the first time."),
 }
-"""What is to be done now where no task is open, by `next_step`."""
+"""What to do next if no task is open, by `next_step`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A child in five seconds.
+    """A child's summary: to be understood in five seconds.
 
     Parameters
     ----------
-    wrong : (index, status code) of each class out of the ordinary, the worst first; empty if there is none
-    rule : the most urgent flag's rule where no status says it
-    since, times : since when the child has been low, and how often it was measured so; None if it is not
+    wrong : (index, status code) of each class below normal, the worst first
+    rule : the most urgent flag's rule, if no status says it
+    since, times : since when the child has been low, and in how many measurements; None if it is not
     done : the newest answered follow-up, and `remeasured_on` the health centre's newest measurement, each None where the
         other is newer; task : the open follow-up that is due first
     step : key of NEXT where no task is open
@@ -122,7 +119,7 @@ class Glance:
 
 
 def glance(view: ChildView) -> Glance:
-    """Sum a child up: what is wrong, since when, what was done, what is to be done. Pure."""
+    """Summarise a child: what is wrong, since when, what was done, what to do. Pure."""
     wrong = _wrong(view)
     runs = sorted(view.runs.values(), key=lambda run: run.since)
     done = next((work for work in view.work if work.results), None)
@@ -142,7 +139,7 @@ def glance(view: ChildView) -> Glance:
 
 
 def _wrong(view: ChildView) -> tuple[tuple[str, str], ...]:
-    """Give every class below -2 at the newest measurement, of any candidate."""
+    """Return every class below -2 SD at the newest measurement, of any candidate."""
     newest = view.newest
     found: dict[tuple[str, str], int] = {}
     for candidate in newest.candidates if newest else ():
@@ -154,7 +151,7 @@ def _wrong(view: ChildView) -> tuple[tuple[str, str], ...]:
 
 
 def next_step(view: ChildView) -> str:
-    """Say what is to be done where nobody has planned anything: a key of NEXT."""
+    """Return what to do if nothing is planned: a key of NEXT."""
     if view.removed:
         return "removed"
     if view.newest is None:
@@ -182,24 +179,26 @@ def month(first: date) -> str:
 
 @bp.get("/anak/<child_id>")
 @permitted("see_children")
-def child(child_id: str) -> str:
-    """Show a child: what is wrong and what to do, growth charts, every measurement, the record, and all that happened."""
+@takes(schemas.CHILD)
+def child(asked: Asked, child_id: str) -> str:
+    """Show a child: what is wrong and what to do, growth charts, every measurement, the record, and the timeline."""
     view = _load(child_id)
-    if request.args.get("cetak") == "1":
-        return _on_paper(view)
-    return _page(view)
+    if asked.query["cetak"] == "1":
+        return _on_paper(asked, view)
+    return _page(asked, view)
 
 
 @bp.post("/anak/<child_id>/nik")
 @permitted("see_names")
-def nik(child_id: str) -> str:
-    """Show the same page with the NIK whole; the log tells who saw it."""
-    return _page(_load(child_id, whole_nik=True), whole_nik=True)
+@takes(schemas.NIK)
+def nik(asked: Asked, child_id: str) -> str:
+    """Show the same page with the unmasked NIK. Logged."""
+    return _page(asked, _load(child_id, whole_nik=True), whole_nik=True)
 
 
 def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:
-    """Load a child and log that it was seen."""
-    who, now = person(), datetime.now(UTC)
+    """Load a child and log the look."""
+    who, now = person(), utc_now()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
         view = review.child_view(session, hub(), Scope.of(who), child_id, today, whole_nik=whole_nik)
@@ -209,9 +208,9 @@ def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:
     return view
 
 
-def _page(view: ChildView, *, whole_nik: bool = False) -> str:
-    chosen = _chosen()
-    kind, number = FILTERS[chosen["riwayat"]][0], _number("hal")
+def _page(asked: Asked, view: ChildView, *, whole_nik: bool = False) -> str:
+    chosen = {name: asked.query[name] for name in ("grafik", "riwayat")}
+    kind, number = FILTERS[chosen["riwayat"]], asked.query["hal"]
     events = [event for event in view.events if event.is_of(kind)]
     shown = events[(number - 1) * EVENTS : number * EVENTS]
     return render_template(
@@ -222,26 +221,26 @@ def _page(view: ChildView, *, whole_nik: bool = False) -> str:
         number=number,
         pages=max(1, -(-len(events) // EVENTS)),
         filters={
-            name: (label, sum(event.is_of(what) for event in view.events))
-            for name, (what, label) in FILTERS.items()
+            name: (FILTER_WORDS[name], sum(event.is_of(what) for event in view.events))
+            for name, what in FILTERS.items()
         },
         chosen=chosen,
         address=lambda **changes: _address(view, chosen, **changes),
-        shown_visits=len(view.visits) if request.args.get("semua") == "1" else SHOWN_VISITS,
+        shown_visits=len(view.visits) if asked.query["semua"] == "1" else SHOWN_VISITS,
     )
 
 
-def _on_paper(view: ChildView) -> str:
+def _on_paper(asked: Asked, view: ChildView) -> str:
     return render_template(
         "child_print.html",
-        **_common(view, _chosen()["grafik"]),
-        printed_at=datetime.now(UTC),
+        **_common(view, asked.query["grafik"]),
+        printed_at=utc_now(),
         printed_by=person().display_name,
     )
 
 
 def _common(view: ChildView, grafik: str) -> dict[str, Any]:
-    """Give what the page and its print both show."""
+    """Return what the page and its print both show."""
     near, zones = CHARTS[grafik]
     return {
         "child": view,
@@ -250,8 +249,8 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
         "charts": growth_charts(view.sex, view.visits, near=near, zones=zones) if view.sex else (),
         "near": near,
         "zones": zones,
-        "shows_names": Scope.of(person()).shows_names,
-        "said": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
+        "shows_names": scope().shows_names,
+        "child_words": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
         "about": ABOUT,
         "confirmed": (CONFIRMED, CLEARED),
         "sentence": _sentence,
@@ -264,48 +263,25 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
 
 
 def _sentence(index: str, key: str | None) -> str:
-    """Give the plain sentence for a class of an index; "" where there is none."""
+    """Return the plain sentence for a class of an index; "" where there is none."""
     found = SENTENCES[index].get(key or "")
     return formatting.label(found) if found else ""
 
 
 def _flagged(event: Event) -> str:
-    """Give the words of a flag that is told as something that happened."""
+    """Return the words of a flag for the timeline."""
     told = event.details
     return formatting.flag_words(RaisedFlag(event.what, told["urgency"], told["subject"], told, event.at))
 
 
 def _either(table: Mapping[str, tuple[str, str]], code: str | None) -> str:
-    """Give a code's words in the reader's language; a code that is not known (of a newer server) as it is."""
+    """Return a code's words in the reader's language; an unknown code (of a newer server) as it is."""
     found = table.get(code or "")
     return (found[1] if formatting.language() == "en" else found[0]) if found else code or ""
 
 
-def _chosen() -> dict[str, str]:
-    """Read what the address chooses.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    chosen = {}
-    for name, known in (("grafik", CHARTS), ("riwayat", FILTERS)):
-        chosen[name] = request.args.get(name, "")
-        if chosen[name] not in known:
-            raise Problem("request-malformed", reason=name)
-    return chosen
-
-
-def _number(name: str) -> int:
-    text = request.args.get(name, "1")
-    if not (text.isascii() and text.isdigit()) or len(text) > 6 or int(text) < 1:
-        raise Problem("request-malformed", reason=name)
-    return int(text)
-
-
 def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:
-    """Give the page's address with a choice changed."""
+    """Return the page's address with a choice changed."""
     now = {**chosen, **changes}
     return url_for(
         "pages.child", child_id=view.child_id, **{name: value for name, value in now.items() if value}
@@ -313,7 +289,7 @@ def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:
 
 
 def _by_month(events: list[Event]) -> list[tuple[date, list[Event]]]:
-    """Put events under their months, by the district's days."""
+    """Group events by month, in the district's time zone."""
     zone = ZoneInfo(hub().settings.time_zone)
 
     def month(event: Event) -> date:
@@ -327,19 +303,19 @@ def _by_month(events: list[Event]) -> list[tuple[date, list[Event]]]:
 
 @api.get("/children/<child_id>")
 @permitted("see_children")
+@answers(answer_schemas.CHILD)
 def child_as_json(child_id: str) -> Response:
-    """Give everything that the page shows, but for the timeline."""
+    """Return all that the page shows except the timeline. Logged."""
     return jsonify(child_json(_load(child_id)))
 
 
 @api.get("/children/<child_id>/timeline")
 @permitted("see_children")
-def timeline_as_json(child_id: str) -> Response:
-    """Give what happened, newest first: `kind`, `limit` (1 to 200) and `offset`; without a kind everything."""
-    kind = request.args.get("kind", "")
-    if kind and kind not in KINDS:
-        raise Problem("request-malformed", reason=f"kind is one of {', '.join(KINDS)}")
-    limit, offset = parse_int("limit", 1, MOST_EVENTS, 50), parse_int("offset", 0, 10_000_000, 0)
+@answers(answer_schemas.TIMELINE)
+@takes(schemas.TIMELINE)
+def timeline_as_json(asked: Asked, child_id: str) -> Response:
+    """Return events, newest first: `kind` (if left out, all), `limit` (1 to 200), `offset`. Logged."""
+    kind, limit, offset = (asked.query[name] for name in ("kind", "limit", "offset"))
     view = _load(child_id)
     events = [event for event in view.events if not kind or event.is_of(kind)]
     return jsonify(
@@ -353,8 +329,9 @@ def timeline_as_json(child_id: str) -> Response:
 
 @api.post("/children/<child_id>/nik")
 @permitted("see_names")
+@answers(answer_schemas.NIK)
+@takes_empty_json
 def nik_as_json(child_id: str) -> Response:
-    """Give a child's NIK whole: every value while it is in conflict. The log tells who saw it."""
-    sent(())
+    """Return a child's unmasked NIK: all values if it is in conflict. Logged."""
     view = _load(child_id, whole_nik=True)
     return jsonify(id=view.child_id, nik=[value.fields.get("nik") for value in view.values.get("nik", ())])

@@ -2,19 +2,19 @@
 report of a period.
 
 Rules kept here:
-- Figures name nobody, and looking at them is not logged; what is taken away as a file is.
-- Outside the health service small numbers are hidden in what is read already (`server.reports`), in every form.
-- Every page works without JavaScript, and says how far the figures are.
+- Figures name nobody, so looks are not logged; files are.
+- Outside the health service small numbers are suppressed (by `server.reports`), in every form.
+- Every page works without JavaScript, and says how current the figures are.
 """
 
 import io
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
-from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, reports
@@ -37,24 +37,20 @@ from server.reports.measures import (
     SHARES,
     SKDN,
 )
-from server.web.api.staff import parse_int
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
 from server.web.charts.figures import BAR_WIDTH, bars, share_bars, trend_chart
+from server.web.current import acting, hub, local_today, person, utc_now
 from server.web.formatting import N_, label, language
+from server.web.request_schemas import figures as schemas
+from server.web.request_schemas.figures import FORMS, PATHS, TREND_MONTHS
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas.figures import FIGURES
+from server.web.response_schemas.schema import answers
 
 bp = Blueprint("figures", __name__)
 
-TREND_MONTHS: Final = 24
-MOST_MONTHS: Final = 120
 MOST_COUNTED: Final = 100
-"""Posts that are counted at once on demand; the rest is done by the timetable."""
-PATHS: Final[Mapping[str, str]] = {
-    "pos": "post",
-    "desa": "village",
-    "kecamatan": "subdistrict",
-    "kabupaten": "district",
-    "puskesmas": "health_centre",
-}
+"""Posts that are recomputed at once on demand; the scheduler does the rest."""
 PATH_OF: Final = {kind: path for path, kind in PATHS.items()}
 KIND_WORDS: Final[Mapping[str, str]] = {
     "post": N_("Posyandu"),
@@ -68,10 +64,6 @@ PART_WORDS: Final[Mapping[str, str]] = {
     "village": N_("By village"),
     "subdistrict": N_("By subdistrict"),
     "health_centre": N_("By health centre"),
-}
-FORMS: Final = {
-    "pdf": "application/pdf",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 
@@ -89,46 +81,36 @@ def short_month(value: date) -> str:
 
 @bp.app_template_filter("thousands")
 def thousands(value: int) -> str:
-    """Write a whole number with its thousands apart: 60.123."""
+    """Write a whole number with thousands separators: 60.123."""
     return str(format_decimal(value, locale=language()))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _reader() -> FigureReader:
     return FigureReader.of(person())
 
 
-def _month(name: str, default: date) -> date:
-    """Read a month such as 2026-03 from the address.
+def _month(asked: Asked, name: str, default: date) -> date:
+    """Return the first day of a month that the address names."""
+    given = asked.query[name]
+    return date.fromisoformat(f"{given}-01") if given else default
+
+
+def _fitting(given: str | None, name: str, choices: Any, default: str) -> str:
+    """Return a choice that depends on the area.
 
     Raises
     ------
     Problem
         `request-malformed`, naming the parameter.
     """
-    given = request.args.get(name)
-    if not given:
-        return default
-    try:
-        if len(given) != 7:
-            raise ValueError
-        return date.fromisoformat(f"{given}-01")
-    except ValueError:
-        raise Problem("request-malformed", reason=f"{name}: 2026-03") from None
-
-
-def _chosen(name: str, choices: Any, default: str) -> str:
-    given = request.args.get(name) or default
+    given = given or default
     if given not in choices:
         raise Problem("request-malformed", reason=f"{name}: {', '.join(choices)}")
     return given
 
 
 def _this_month() -> date:
-    return hub().settings.today(_now()).replace(day=1)
+    return local_today().replace(day=1)
 
 
 def _found(session: Any, area_kind: str, area: str) -> Area:
@@ -140,7 +122,7 @@ def _found(session: Any, area_kind: str, area: str) -> Area:
 @bp.get("/angka")
 @permitted("see_figures")
 def own() -> AnyResponse:
-    """Lead to the figures of the own area."""
+    """Redirect to the figures of the person's own area."""
     with hub().database.reading() as session:
         mine = reports.own_area(session, hub(), _reader())
     return redirect(url_for("figures.area", area_kind=PATH_OF[mine.kind], area=mine.code))
@@ -148,13 +130,14 @@ def own() -> AnyResponse:
 
 @bp.get("/angka/<area_kind>/<area>")
 @permitted("see_figures")
-def area(area_kind: str, area: str) -> str:
+@takes(schemas.AREA)
+def area(asked: Asked, area_kind: str, area: str) -> str:
     """Show an area's month (`bulan`), a share over the months (`ukuran`) and its parts side by side (`menurut`)."""
-    at, code = _month("bulan", _this_month()), _chosen("ukuran", CHARTED, CHARTED[0])
+    at, code = _month(asked, "bulan", _this_month()), asked.query["ukuran"]
     reader = _reader()
     with hub().database.reading() as session:
         place = _found(session, area_kind, area)
-        by = _by(reader, place)
+        by = _by(asked, reader, place)
         months = reports.trend(session, hub(), reader, place, at, TREND_MONTHS)
         here = reports.parts(session, hub(), reader, place, by) if by else []
         compared = reports.comparison(session, hub(), reader, here, at)
@@ -190,23 +173,25 @@ def area(area_kind: str, area: str) -> str:
 
 
 def _rank(share: float | None, good: int) -> tuple[bool, float]:
-    """Put those first who need somebody most, those of whom nothing is told last."""
+    """Sort key: the worst share first, unknown shares last."""
     return share is None, (share or 0.0) * (1 if good > 0 else -1)
 
 
 def _choices(reader: FigureReader, place: Area) -> list[str]:
-    """Give the kinds of areas that an area may be compared by."""
+    """Return the kinds of areas by which an area may be compared."""
     below = reports.BELOW.get(place.kind)
     if below is None:
         return []
     return [below, "health_centre"] if place.kind == "district" and reader.sees_small else [below]
 
 
-def _by(reader: FigureReader, place: Area) -> str | None:
+def _by(asked: Asked, reader: FigureReader, place: Area) -> str | None:
     choices = _choices(reader, place)
     if not choices:
         return None
-    return PATHS[_chosen("menurut", [PATH_OF[kind] for kind in choices], PATH_OF[choices[0]])]
+    return PATHS[
+        _fitting(asked.query["menurut"], "menurut", [PATH_OF[kind] for kind in choices], PATH_OF[choices[0]])
+    ]
 
 
 def _words() -> dict[str, Any]:
@@ -230,17 +215,16 @@ def _words() -> dict[str, Any]:
 
 @bp.get("/angka/<area_kind>/<area>/csv")
 @permitted("see_figures")
-def as_csv(area_kind: str, area: str) -> Response:
-    """Give a month of an area's parts (`isi=wilayah`), or the area's months (`isi=bulan`), as CSV."""
-    at, what = _month("bulan", _this_month()), _chosen("isi", ("wilayah", "bulan"), "wilayah")
+@takes(schemas.AREA_FILE)
+def as_csv(asked: Asked, area_kind: str, area: str) -> Response:
+    """Return a month of an area's parts (`isi=wilayah`), or the area's months (`isi=bulan`), as CSV."""
+    at, what = _month(asked, "bulan", _this_month()), asked.query["isi"]
     reader = _reader()
     with hub().database.reading() as session:
         place = _found(session, area_kind, area)
-        by = _by(reader, place)
+        by = _by(asked, reader, place)
         if what == "bulan":
-            months = reports.trend(
-                session, hub(), reader, place, at, parse_int("jumlah", 1, MOST_MONTHS, TREND_MONTHS)
-            )
+            months = reports.trend(session, hub(), reader, place, at, asked.query["jumlah"])
             several = [(month.isoformat()[:7], numbers) for month, numbers in months]
         else:
             here = reports.parts(session, hub(), reader, place, by) if by else []
@@ -254,22 +238,23 @@ def as_csv(area_kind: str, area: str) -> Response:
 
 @bp.get("/angka/<area_kind>/<area>/monev")
 @permitted("see_figures")
-def report(area_kind: str, area: str) -> Response:
-    """Give the Monev report of a period (`dari`, `sampai`) as `bentuk` pdf or xlsx."""
-    last = _month("sampai", _this_month())
-    first, form = _month("dari", reading.back(last, 2)), _chosen("bentuk", tuple(FORMS), "pdf")
+@takes(schemas.REPORT)
+def report(asked: Asked, area_kind: str, area: str) -> Response:
+    """Return the Monev report of a period (`dari`, `sampai`) as `bentuk` pdf or xlsx."""
+    last = _month(asked, "sampai", _this_month())
+    first, form = _month(asked, "dari", reading.back(last, 2)), asked.query["bentuk"]
     if not 0 <= (last.year - first.year) * 12 + last.month - first.month < monev.MOST_MONTHS:
         raise Problem("request-malformed", reason=f"dari … sampai: 1 – {monev.MOST_MONTHS}")
     with hub().database.reading() as session:
         place = _found(session, area_kind, area)
-        found = monev.gather(session, hub(), _reader(), place, first, last, now=_now())
+        found = monev.gather(session, hub(), _reader(), place, first, last, now=utc_now())
     content = monev.pdf(found, language()) if form == "pdf" else monev.xlsx(found, language())
     _log(place, f"monev/{form}", first, last)
     return _file(content, FORMS[form], place, last, form)
 
 
 def _log(place: Area, what: str, first: date, last: date) -> None:
-    """Enter into the log that figures were taken away as a file."""
+    """Log that figures were exported as a file."""
     details = {
         "what": what,
         "area": place.code,
@@ -277,14 +262,14 @@ def _log(place: Area, what: str, first: date, last: date) -> None:
         "months": [first.isoformat()[:7], last.isoformat()[:7]],
     }
     with hub().database.transaction() as session:
-        actor = f"account:{person().account_id}"
+        actor = acting()
         audit.append(
             session,
             hub().district,
             audit.OFFICE,
             "figures.exported",
             actor=actor,
-            now=_now(),
+            now=utc_now(),
             details=details,
         )
 
@@ -298,10 +283,11 @@ def _file(content: bytes, kind: str, place: Area, at: date, ending: str) -> Resp
 
 @bp.post("/angka/hitung")
 @permitted("see_figures")
-def count() -> AnyResponse:
-    """Count what has news, now; then back to where one was."""
-    reports.refresh(hub(), _now(), actor=f"account:{person().account_id}", most=MOST_COUNTED)
-    kind, code = request.form.get("area_kind", ""), request.form.get("area", "")
+@takes(schemas.COUNT)
+def count(asked: Asked) -> AnyResponse:
+    """Recompute figures with new data now; then redirect back."""
+    reports.refresh(hub(), utc_now(), actor=acting(), most=MOST_COUNTED)
+    kind, code = asked.form.get("area_kind", ""), asked.form.get("area", "")
     if kind in PATHS and code:
         return redirect(url_for("figures.area", area_kind=kind, area=code))
     return redirect(url_for("figures.own"))
@@ -309,16 +295,20 @@ def count() -> AnyResponse:
 
 @bp.get("/api/v1/figures")
 @permitted("see_figures")
-def as_json() -> Response:
-    """Give an area's months as JSON: `kind`, `area` (left out: the own), `month` (the last), `months` (how many)."""
-    at, months = _month("month", _this_month()), parse_int("months", 1, MOST_MONTHS, 1)
+@answers(FIGURES)
+@takes(schemas.FIGURES_JSON)
+def as_json(asked: Asked) -> Response:
+    """Return an area's months as JSON: `kind`, `area` (left out: the own), `month` (the last), `months` (how many)."""
+    at, months = _month(asked, "month", _this_month()), asked.query["months"]
     reader = _reader()
     with hub().database.reading() as session:
-        kind, code = request.args.get("kind"), request.args.get("area")
+        kind, code = asked.query["kind"], asked.query["area"]
         if kind is None and code is None:
             place = reports.own_area(session, hub(), reader)
         else:
-            place = reports.area(session, hub(), reader, _chosen("kind", reports.KINDS, ""), code or "")
+            place = reports.area(
+                session, hub(), reader, _fitting(kind, "kind", reports.KINDS, ""), code or ""
+            )
         found = reports.trend(session, hub(), reader, place, at, months)
         far = reports.state(session, hub())
     return jsonify(

@@ -1,15 +1,15 @@
-"""Deciding what is done for a child: forms on the child's page, the referral letter, and the same as JSON.
+"""Follow-ups: forms on the child's page, the referral letter, and the same as JSON.
 
 Rules kept here:
-- `server.review.follow_ups` writes; here a form becomes what it is asked, and its reasons go back to the form that was sent,
-  with what was typed.
+- `server.review.follow_ups` writes. A form is turned into its arguments; its reasons go back beside the form's fields, with
+  what was typed.
 - A form carries what was on its screen: the task's id, the context of what is answered, the flags that are closed.
-- Every form works without JavaScript and, sent twice, has the effect of once.
+- Every form works without JavaScript; sending it twice has the effect of once.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 import orjson
@@ -25,10 +25,15 @@ from server.review.guideline import SHIPPED, Guideline, guideline
 from server.review.scope import RaisedFlag, flags_of
 from server.sync import server_edits
 from server.web import formatting
-from server.web.api.staff import acting, bp as api, scope, sent
-from server.web.auth import permitted, person
+from server.web.api.quarantine import in_both_languages
+from server.web.api.staff import bp as api, wrong_field
+from server.web.auth import permitted
+from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import N_
-from server.web.pages.frame import hub
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas import children as answer_schemas
+from server.web.response_schemas.schema import answers
 
 bp = Blueprint("care", __name__)
 
@@ -46,7 +51,7 @@ Work_ = Callable[..., Decided]
 
 
 def the_guideline() -> Guideline:
-    """Give the guideline that this installation goes by."""
+    """Return the guideline that this installation follows."""
     return guideline(hub().settings.guideline_file or SHIPPED)
 
 
@@ -54,7 +59,7 @@ def the_guideline() -> Guideline:
 
 
 class FollowUpSection:
-    """What the child's page shows of the work: given to templates as `care`."""
+    """The follow-up section of a child's page, `care` in templates."""
 
     def __init__(
         self, session: Session, subject: DecidedChild, flags: tuple[RaisedFlag, ...], today: date
@@ -66,7 +71,7 @@ class FollowUpSection:
         self.done = [work for work in self.work if not work.open]
         self.charges = [work for work in self.open if work.action == "take"]
         self.tasks = [work for work in self.open if work.action not in ("take", "pmt_week")]
-        # of a course the next week alone: the others have their turn
+        # of a course only the next week; later ones are shown in their turn
         weeks = [work for work in self.open if work.action == "pmt_week"]
         self.next_weeks = list({work.course: work for work in reversed(weeks)}.values())
         self.later_weeks = len(weeks) - len(self.next_weeks)
@@ -80,35 +85,35 @@ class FollowUpSection:
         self.version = line.version
 
     def new_task(self) -> str:
-        """Give the id of what a form makes: the same form sent twice makes it once."""
+        """Return the id for what a form makes: the same form sent twice makes it once."""
         return new_id()
 
     @property
     def contexts(self) -> str:
-        """Give the contexts of the charges on the screen, as JSON by task."""
+        """Return the contexts of the `take` tasks on the screen, as JSON by task."""
         return orjson.dumps({work.task: orjson.loads(work.context) for work in self.charges}).decode()
 
 
 def section(session: Session, child_id: str, today: date) -> FollowUpSection:
     """Load the section for a child in the scope of who asks."""
-    subject = follow_ups.find(session, hub(), Scope.of(person()), child_id)
+    subject = follow_ups.find(session, hub(), scope(), child_id)
     flags = tuple(flags_of(session, hub(), [subject.person_id]).get(subject.person_id, ()))
     return FollowUpSection(session, subject, flags, today)
 
 
 @bp.app_context_processor
 def _in_templates() -> dict[str, Any]:
-    """Let a child's page show the section, and every page the words of actions and outcomes."""
+    """Return templates the section of a child's page, and the words of actions and outcomes."""
     return {"care_section": _section_for_template, "care_words": _word}
 
 
 def _section_for_template(child_id: str) -> FollowUpSection:
     with hub().database.reading() as session:
-        return section(session, child_id, hub().settings.today(datetime.now(UTC)))
+        return section(session, child_id, local_today())
 
 
 def _word(codes: str, code: str) -> str:
-    """Give a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
+    """Return a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
     tables = {"actions": follow_ups.ACTIONS, "outcomes": follow_ups.OUTCOMES, "funds": follow_ups.FUNDS}
     found = tables[codes].get(code)
     return found[formatting.language() == "en"] if found else code
@@ -119,16 +124,19 @@ def _word(codes: str, code: str) -> str:
 
 @bp.route("/anak/<child_id>/tindak/<form>", methods=["GET", "POST"])
 @permitted("decide")
-def decide(child_id: str, form: str) -> AnyResponse | tuple[str, int] | str:
-    """Show one form by itself, or do what it asks; what is wrong goes back beside the fields, with what was typed."""
+@takes(schemas.CARE_FORM, post=schemas.DECIDE_CARE)
+def decide(asked: Asked, child_id: str, form: str) -> AnyResponse | tuple[str, int] | str:
+    """Show one form by itself, or do what it asks; after a refusal with errors beside the fields and what was typed."""
     if form not in FORMS:
         raise Problem("page-unknown")
     if request.method == "GET":
-        return _form(child_id, form, request.args.to_dict(), None)
-    asked, wrong = _asked(form)
+        return _form(
+            child_id, form, {name: text for name, text in asked.query.items() if text is not None}, None
+        )
+    wanted, wrong = _wanted(asked.form, form)
     if not wrong:
         try:
-            decided = _do(form, child_id, asked)
+            decided = _do(form, child_id, wanted)
         except Problem as refused:
             if refused.code != "change-invalid":
                 raise
@@ -137,14 +145,14 @@ def decide(child_id: str, form: str) -> AnyResponse | tuple[str, int] | str:
             flash(_said(form, decided))
             return redirect(url_for("pages.child", child_id=child_id, _anchor="tindak"))
     g.problem = "change-invalid"
-    return _form(child_id, form, request.form.to_dict(), wrong), 422
+    return _form(child_id, form, _single(asked.form), wrong), 422
 
 
 def _form(child_id: str, form: str, typed: Mapping[str, str], wrong: Any) -> str:
-    today = hub().settings.today(datetime.now(UTC))
+    today = local_today()
     with hub().database.reading() as session:
         shown = section(session, child_id, today)
-        name = follow_ups.child_name(session, hub(), Scope.of(person()), child_id)
+        name = follow_ups.child_name(session, hub(), scope(), child_id)
     answered = next((work for work in shown.work if work.task == typed.get("task")), None)
     return render_template(
         "care_form.html",
@@ -158,8 +166,8 @@ def _form(child_id: str, form: str, typed: Mapping[str, str], wrong: Any) -> str
     )
 
 
-def _do(form: str, child_id: str, asked: dict[str, Any]) -> Decided:
-    now, who, mine = datetime.now(UTC), acting(), scope()
+def _do(form: str, child_id: str, wanted: dict[str, Any]) -> Decided:
+    now, who, mine = utc_now(), acting(), scope()
     works: Mapping[str, Work_] = {
         "take": follow_ups.take,
         "plan": follow_ups.plan,
@@ -168,37 +176,41 @@ def _do(form: str, child_id: str, asked: dict[str, Any]) -> Decided:
         "remeasure": follow_ups.remeasure,
     }
     if form == "answer":
-        task = asked.pop("task")
+        task = wanted.pop("task")
         return server_edits.decide(
-            hub(), lambda s: follow_ups.answer(s, hub(), mine, child_id, task, asked, author=who, now=now)
+            hub(), lambda s: follow_ups.answer(s, hub(), mine, child_id, task, wanted, author=who, now=now)
         )
     return server_edits.decide(
-        hub(), lambda s: works[form](s, hub(), mine, child_id, asked, author=who, now=now)
+        hub(), lambda s: works[form](s, hub(), mine, child_id, wanted, author=who, now=now)
     )
 
 
-def _asked(form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read a form: what the room is asked, and what is wrong with it already."""
+def _wanted(sent: Mapping[str, Any], form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read a form: the arguments of the use case, and what is already wrong."""
     # a form's lines end in CR LF (HTML, form submission); what is kept has line feeds
-    given = {name: text.strip().replace("\r\n", "\n") for name, text in request.form.items() if text.strip()}
-    given.pop("csrf_token", None)
+    given = {name: text.strip().replace("\r\n", "\n") for name, text in _single(sent).items() if text.strip()}
     if form in ("take", "plan"):
         return _only(given, "task", "action", "due_on", "assigned_to", "reason", "note"), []
     if form == "pmt":
-        asked: dict[str, Any] = _only(given, "task", "starts_on", "reason", "funds", "assigned_to", "note")
-        return asked | _whole(given, "weeks"), []
+        wanted: dict[str, Any] = _only(given, "task", "starts_on", "reason", "funds", "assigned_to", "note")
+        return wanted | _whole(given, "weeks"), []
     if form == "answer":
-        asked = _only(given, "task", "outcome", "done_on", "note") | _whole(given, "days_eaten")
-        if "task" not in asked:
+        wanted = _only(given, "task", "outcome", "done_on", "note") | _whole(given, "days_eaten")
+        if "task" not in wanted:
             raise Problem("request-malformed", reason="task")
-        return asked | {"context": _json(given.get("context"))}, []
+        return wanted | {"context": _json(given.get("context"))}, []
     if form == "close":
-        asked = _only(given, "task", "outcome", "done_on", "note")
-        return asked | {
-            "covers": request.form.getlist("covers"),
+        wanted = _only(given, "task", "outcome", "done_on", "note")
+        return wanted | {
+            "covers": sent.get("covers", []),
             "contexts": _json(given.get("contexts")),
         }, []
     return _measured(given)
+
+
+def _single(sent: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields that a form sends once."""
+    return {name: text for name, text in sent.items() if name != "covers"}
 
 
 def _only(given: Mapping[str, str], *names: str) -> dict[str, Any]:
@@ -206,7 +218,7 @@ def _only(given: Mapping[str, str], *names: str) -> dict[str, Any]:
 
 
 def _whole(given: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Read a whole number; what is none is passed on, so that the schemas say what is wrong with it."""
+    """Read a whole number; anything else is passed on, so that the schemas say what is wrong."""
     text = given.get(name)
     if text is None:
         return {}
@@ -278,8 +290,8 @@ def _said(form: str, decided: Decided) -> str:
 @bp.get("/anak/<child_id>/tindak/<task>/surat.pdf")
 @permitted("decide")
 def letter(child_id: str, task: str) -> Response:
-    """Give the referral letter of a task as PDF; it shows the NIK whole, and that is logged."""
-    now, who = datetime.now(UTC), person()
+    """Return the referral letter of a task as PDF, with the whole NIK. Logged."""
+    now, who = utc_now(), person()
     with hub().database.reading() as session:
         made = letters.referral(
             session, hub(), Scope.of(who), child_id, task, language=formatting.language(), writer=who, now=now
@@ -296,25 +308,22 @@ def letter(child_id: str, task: str) -> Response:
 
 @api.get("/children/<child_id>/follow-ups")
 @permitted("see_children")
+@answers(answer_schemas.FOLLOW_UPS)
 def list_follow_ups(child_id: str) -> Response:
-    """Give what is to be done for a child and what came of it, the flags to pass back when closing, the codes in words."""
+    """Return a child's follow-ups and results, the flags to pass back when closing, and the words of codes. Logged."""
     with hub().database.reading() as session:
         subject = follow_ups.find(session, hub(), scope(), child_id)
         shown = follow_ups.work_of(session, hub(), scope(), subject.group)
         covers = follow_ups.flags_seen(session, hub(), subject.person_id)
     with hub().database.transaction() as session:
-        follow_ups.log_viewed(session, hub(), acting(), subject, datetime.now(UTC))
+        follow_ups.log_viewed(session, hub(), acting(), subject, utc_now())
     return jsonify(
         follow_ups=[work.wire() for work in shown],
         covers=covers,
-        actions=_in_words(follow_ups.ACTIONS),
-        outcomes=_in_words(follow_ups.OUTCOMES),
+        actions=in_both_languages(follow_ups.ACTIONS),
+        outcomes=in_both_languages(follow_ups.OUTCOMES),
         guideline=the_guideline().version,
     )
-
-
-def _in_words(codes: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
-    return {code: {"id": indonesian, "en": english} for code, (indonesian, english) in codes.items()}
 
 
 TAKES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -324,19 +333,25 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "close": ("task", "outcome", "done_on", "covers", "contexts", "note"),
     "remeasure": ("measured_on", "set", "context", "note"),
 }
-"""What each decision takes as JSON; `server.review.follow_ups` says what it means."""
+"""Which members each decision takes; `server.review.follow_ups` says what they mean."""
 
 
 @api.post("/children/<child_id>/<any(take, plan, pmt, close, remeasure):decision>")
 @permitted("decide")
-def decide_json(child_id: str, decision: str) -> Response:
+@answers(answer_schemas.DECIDED)
+@takes(schemas.DECIDE_JSON)
+def decide_json(asked: Asked, child_id: str, decision: str) -> Response:
     """Decide for a child: the members of TAKES."""
-    return jsonify(_do(decision, child_id, sent(TAKES[decision])).wire())
+    wrong = [wrong_field(name, "unknown-field", None) for name in asked.json if name not in TAKES[decision]]
+    if wrong:
+        raise Problem("change-invalid", reasons=wrong)
+    return jsonify(_do(decision, child_id, dict(asked.json)).wire())
 
 
 @api.post("/children/<child_id>/follow-ups/<task>/result")
 @permitted("decide")
-def answer_json(child_id: str, task: str) -> Response:
-    """Tell what came of a task: `outcome`, `done_on`, `days_eaten`, `note`, and `context` as it was shown."""
-    asked = sent(("outcome", "done_on", "days_eaten", "note", "context"))
-    return jsonify(_do("answer", child_id, {**asked, "task": task}).wire())
+@answers(answer_schemas.DECIDED)
+@takes(schemas.RESULT_JSON)
+def answer_json(asked: Asked, child_id: str, task: str) -> Response:
+    """Record the result of a task: `outcome`, `done_on`, `days_eaten`, `note`, and `context` as it was shown."""
+    return jsonify(_do("answer", child_id, {**asked.json, "task": task}).wire())

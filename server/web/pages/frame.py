@@ -1,19 +1,17 @@
-"""The frame of the pages that health-centre staff see, signing in and out, the language, and who is led where.
+"""The frame of all pages: what every template gets, signing in and out, the language, the front page.
 
 Rules kept here:
-- Who asks is known before anything is read; what they may see is decided in `server.review`, never in a template.
+- The person is known before anything is read; what they may see is decided in `server.review`, never in a template.
 - A page with personal data is logged before it is sent, and an address never holds a name.
-- Every page works without JavaScript. Nothing here is ours to render inline: the policy forbids it.
+- Every page works without JavaScript. The Content-Security-Policy forbids inline scripts and styles.
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from flask import (
     Blueprint,
     Flask,
     abort,
-    current_app,
     g,
     make_response,
     redirect,
@@ -25,12 +23,13 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts
-from server.accounts import Person
-from server.context import AppContext
 from server.errors import Problem
 from server.web import formatting
 from server.web.auth import address, browser, let_in, safe_path, signed_in, this_session
+from server.web.current import hub, person, utc_now
 from server.web.navigation import links
+from server.web.request_schemas import accounts as schemas
+from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
 bp = Blueprint("pages", __name__)
 
@@ -38,32 +37,21 @@ COOKIE_DAYS: Final = 365
 
 
 def init_app(app: Flask) -> None:
-    """Give every template its words, and the person who is signed in."""
+    """Return every template its words, and the person who is signed in."""
     formatting.init_app(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_in_every_template)
 
 
 def _in_every_template() -> dict[str, Any]:
-    """Give who is signed in, `waiting` if the second factor is still to be passed, and the links for them."""
+    """Return who is signed in, `waiting` (the person before the second factor), and the navigation links."""
     waiting = None if g.get("person") or "signed_in" not in g else this_session().person
     return {"person": g.get("person"), "waiting": waiting, "here": _here(), "links": links}
 
 
-def hub() -> AppContext:
-    """Give the installation that this application serves."""
-    opened: AppContext = current_app.extensions["hub"]
-    return opened
-
-
-def _person() -> Person:
-    person: Person = g.person
-    return person
-
-
 def _here() -> str:
-    """Give this page's own address, to come back to; the front page where going back would repeat something, and from a
-    page that tells of an error: what somebody typed into an address, a NIK perhaps, is not to be seen there again."""
+    """Return this page's address, to come back to. After a POST `next`, and on an error page the front page: what somebody
+    typed into an address, perhaps a NIK, must not be shown again."""
     if g.get("problem"):
         return "/"
     if request.method != "GET" or request.endpoint in (None, "pages.sign_in", "pages.choose_language"):
@@ -75,19 +63,20 @@ def _here() -> str:
 
 
 @bp.route("/masuk", methods=["GET", "POST"])
-def sign_in() -> AnyResponse | tuple[str, int]:
+@takes(schemas.SIGN_IN)
+def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
     """Show the form, or check what was filled in."""
     if request.method == "GET":
         return make_response(render_template("sign_in.html", problem=None, username=""))
-    username, password = request.form.get("username", ""), request.form.get("password", "")
+    username, password = asked.form.get("username", ""), asked.form.get("password", "")
     problem = Problem("sign-in-failed")
     try:
         with hub().database.transaction() as session:
             token = accounts.sign_in(
-                session, hub(), username, password, datetime.now(UTC), address=address(), agent=browser()
+                session, hub(), username, password, utc_now(), address=address(), agent=browser()
             )
-            if token is not None and "signed_in" in g:  # who signs in anew leaves no session behind
-                accounts.sign_out(session, hub(), cookie["token"], this_session().person, datetime.now(UTC))
+            if token is not None and "signed_in" in g:  # signing in again ends the session before
+                accounts.sign_out(session, hub(), cookie["token"], this_session().person, utc_now())
     except Problem as locked:
         token, problem = None, locked
     if token is None:
@@ -95,25 +84,27 @@ def sign_in() -> AnyResponse | tuple[str, int]:
         page = render_template("sign_in.html", problem=problem.body(), username=username)
         return page, problem.kind.status
     let_in(token)
-    return redirect(safe_path(request.args.get("next")))
+    return redirect(safe_path(asked.query["next"]))
 
 
 @bp.post("/keluar")
+@takes_empty_form
 def sign_out() -> AnyResponse:
     """End the session, here and on the server."""
     if "signed_in" in g:
         with hub().database.transaction() as session:
-            accounts.sign_out(session, hub(), cookie["token"], this_session().person, datetime.now(UTC))
+            accounts.sign_out(session, hub(), cookie["token"], this_session().person, utc_now())
     cookie.clear()
     return redirect(url_for("pages.sign_in"))
 
 
 @bp.get("/bahasa/<code>")
-def choose_language(code: str) -> AnyResponse:
+@takes(schemas.LANGUAGE)
+def choose_language(asked: Asked, code: str) -> AnyResponse:
     """Remember a language, and go back."""
     if code not in formatting.LANGUAGES:
         abort(404)
-    response = redirect(safe_path(request.args.get("next")))
+    response = redirect(safe_path(asked.query["next"]))
     response.set_cookie(
         hub().settings.cookie(formatting.LANGUAGE_COOKIE),
         code,
@@ -128,8 +119,8 @@ def choose_language(code: str) -> AnyResponse:
 @bp.get("/")
 @signed_in
 def front() -> AnyResponse:
-    """Send people to what they come for."""
-    who = _person()
+    """Redirect to the first page of the person's role."""
+    who = person()
     if who.may("manage_people"):
         return redirect(url_for("people_pages.people"))
     if who.may("see_children"):

@@ -1,39 +1,39 @@
-"""Pages for the formats of others: bring a Sigizi file and see what it would change, apply it, decide about its rows; take
-data away. The same as JSON in `interchange_api`.
+"""Import and export pages: upload a Sigizi file and see what it would change, apply it, decide about its rows; export data.
+The same as JSON in `api/interchange.py`.
 
 Rules kept here:
-- A file is looked at before anything of it is taken; applying it is a second step, and goes on by itself until all is done.
-- Whatever leaves is asked for by a form (POST): no address that is followed by accident takes data away. It is logged first.
-- Names are for who may decide; each look at rows with names is logged before the page is sent.
+- A file is previewed before anything of it is applied; applying is a second step that continues by itself until all is done.
+- Exports need a form (POST), so that no link exports data by accident. They are logged first.
+- Names are only for people who may decide; each look at rows with names is logged before the page is sent.
 """
 
 import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.interchange import cases, export_rows, report_text, uploads
 from server.interchange.export_formats import FORMS, ExportFormat, write_export
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
-from server.interchange.refusals import QUESTIONS, words_of
+from server.interchange.refusals import words_of
 from server.review import Scope
 from server.review.tablets import known_posts
 from server.sync.server_edits import decide
-from server.web.api.staff import parse_int
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
+from server.web.current import acting, hub, local_today, scope, utc_now
 from server.web.formatting import N_, language
-from server.web.pages.decisions import paged
+from server.web.paging import PAGE_ROWS, offset_of, paged
+from server.web.request_schemas import interchange as schemas
+from server.web.request_schemas.schema import Asked, takes
 
 bp = Blueprint("interchange", __name__)
 
-PAGE_ROWS: Final = 50
 _CODE: Final = re.compile(r"[a-z0-9-]{1,40}")
 LONGEST_YEARS: Final = 6
 OUTCOME_WORDS: Final[Mapping[str, str]] = {
@@ -128,47 +128,14 @@ def _in_every_page() -> dict[str, Any]:
 
 
 def in_words(code: str) -> str:
-    """Give a rule, question or note in the language of the page."""
+    """Return a rule, question or note in the language of the page."""
     words = words_of(code)
     return words.id if language() == "id" else words.en
 
 
-def scope() -> Scope:
-    """Give what the asking person may see."""
-    return Scope.of(person())
-
-
-def acting() -> str:
-    """Give who asks as the log and the changes name them."""
-    return f"account:{person().account_id}"
-
-
-def one_of(name: str, choices: Collection[str]) -> str | None:
-    """Read one of some words from the address; None where there is none.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter and the words.
-    """
-    given = request.args.get(name) or None
-    if given is not None and given not in choices:
-        raise Problem("request-malformed", reason=f"{name}: {', '.join(choices)}")
-    return given
-
-
-def which(name: str) -> str:
-    """Read from the address which rows of a file are asked for: those that need somebody, unless told."""
-    given = request.args.get(name) or report_text.NEEDS
+def rows_asked(given: str) -> str:
+    """Return which rows of a file are asked for; those that need a decision, for what is no code."""
     return given if _CODE.fullmatch(given) else report_text.NEEDS
-
-
-def run_asked(name: str) -> str | None:
-    """Read a file's id from the address."""
-    given = request.args.get(name) or None
-    if given is not None and not UUID_TEXT.fullmatch(given):
-        raise Problem("request-malformed", reason=name)
-    return given
 
 
 # -- bring ----------------------------------------------------------------------------------------
@@ -177,12 +144,12 @@ def run_asked(name: str) -> str | None:
 @bp.get("/pertukaran")
 @permitted("decide")
 def home() -> Answer:
-    """Show what can be brought and taken away, and the newest files."""
+    """Show the forms for import and export, and the newest files."""
     return _home()
 
 
-def _home(problem: Problem | None = None) -> Answer:
-    today = hub().settings.today(datetime.now(UTC))
+def _home(form: Mapping[str, str] | None = None, problem: Problem | None = None) -> Answer:
+    today = local_today()
     with hub().database.reading() as session:
         found = uploads.runs(session, hub(), scope())
         waiting = cases.waiting(session, hub(), scope())
@@ -194,7 +161,7 @@ def _home(problem: Problem | None = None) -> Answer:
         runs=found,
         waiting=sum(waiting.values()),
         forms=FORMS,
-        given={**given, **request.form.to_dict()},
+        given={**given, **(form or {})},
         areas=areas,
         posts=posts,
         whole_district=scope().kind == "district",
@@ -209,39 +176,39 @@ def _home(problem: Problem | None = None) -> Answer:
 
 @bp.post("/pertukaran/unggah")
 @permitted("decide")
-def upload() -> Answer:
-    """Keep a file, and show what it would change."""
-    file = request.files.get("berkas")
-    content = file.read() if file else b""
+@takes(schemas.UPLOAD)
+def upload(asked: Asked) -> Answer:
+    """Store a file, and show what it would change."""
     try:
-        if not content:
+        if not asked.file:
             raise Problem("sheet-unreadable", reason="kosong / empty")
         run_id = uploads.receive(
             hub(),
             scope(),
-            content,
-            post_id=request.form.get("pos", ""),
-            add_posts=request.form.get("tambah_pos") == "ya",
+            asked.file,
+            post_id=asked.form.get("pos", ""),
+            add_posts=asked.form.get("tambah_pos") == "ya",
             actor=acting(),
-            now=datetime.now(UTC),
+            now=utc_now(),
         )
     except Problem as problem:
-        return _home(problem)
+        return _home(asked.form, problem)
     return redirect(url_for("interchange.one_run", run_id=run_id))
 
 
 @bp.get("/pertukaran/berkas/<uuid:run_id>")
 @permitted("decide")
-def one_run(run_id: Any) -> Answer:
-    """Show what a file would change, how far it is, or what became of it."""
-    number, asked = parse_int("hal", 1, 100_000, 1), which("tampil")
+@takes(schemas.RUN)
+def one_run(asked: Asked, run_id: Any) -> Answer:
+    """Show what a file would change, its progress, or its result."""
+    number, which = asked.query["hal"], rows_asked(asked.query["tampil"])
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
         foreseen = uploads.preview(session, hub(), run) if run.waits else None
         found = foreseen.results if foreseen else uploads.results(session, hub(), run)
         total = uploads.total_rows(session, hub(), run)
         waiting = cases.waiting(session, hub(), scope(), run.id)
-    rows = report_text.chosen(found, asked)
+    rows = report_text.chosen(found, which)
     return render_template(
         "interchange_run.html",
         run=run,
@@ -251,11 +218,11 @@ def one_run(run_id: Any) -> Answer:
         needing=len(report_text.needing_attention(found)),
         reasons=report_text.reasons(found),
         notes=report_text.notes(found),
-        rows=rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
-        asked=asked,
+        rows=rows[offset_of(number) :][:PAGE_ROWS],
+        asked=which,
         paged=paged(len(rows), number),
         waiting=sum(waiting.values()),
-        going_on=request.args.get("lanjut") == "1",
+        going_on=asked.query["lanjut"] == "1",
         refused=REFUSED,
         ask=ASK,
     )
@@ -263,12 +230,13 @@ def one_run(run_id: Any) -> Answer:
 
 @bp.get("/pertukaran/berkas/<uuid:run_id>/baris.csv")
 @permitted("decide")
-def rows_as_file(run_id: Any) -> Response:
-    """Give what became of the rows, as a file: by number, without names."""
+@takes(schemas.RUN_FILE)
+def rows_as_file(asked: Asked, run_id: Any) -> Response:
+    """Return the rows' results as CSV: by row number, without names."""
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
         found = uploads.results(session, hub(), run)
-    content = report_text.as_csv(report_text.chosen(found, which("tampil")))
+    content = report_text.as_csv(report_text.chosen(found, rows_asked(asked.query["tampil"])))
     response = Response("\ufeff" + content, mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="baris.csv"'
     return response
@@ -276,21 +244,22 @@ def rows_as_file(run_id: Any) -> Response:
 
 @bp.post("/pertukaran/berkas/<uuid:run_id>")
 @permitted("decide")
-def change_run(run_id: Any) -> Answer:
-    """Apply a file, as much as some seconds allow; look at it again; or throw it away."""
-    now, who, asked, going_on = datetime.now(UTC), acting(), request.form.get("tindakan"), None
+@takes(schemas.CHANGE_RUN)
+def change_run(asked: Asked, run_id: Any) -> Answer:
+    """Apply a file for some seconds; look at it again; or discard it."""
+    now, who, action, going_on = utc_now(), acting(), asked.form.get("tindakan"), None
     with hub().database.reading() as session:
         run = uploads.run_of(session, hub(), scope(), str(run_id))
-    if asked == "terapkan":
+    if action == "terapkan":
         report = uploads.step(hub(), run, actor=who, now=now)
         going_on = None if report.whole else "1"
-    elif asked == "lihat":
+    elif action == "lihat":
         uploads.renew_preview(hub(), run, actor=who, now=now)
-    elif asked == "buang":
+    elif action == "buang":
         with hub().database.transaction() as session:
             uploads.discard(session, hub(), run, actor=who, now=now)
     else:
-        raise Problem("request-malformed", reason="tindakan: terapkan, lihat, buang")
+        raise Problem("request-malformed", reason=f"tindakan: {', '.join(schemas.RUN_ACTIONS)}")
     return redirect(url_for("interchange.one_run", run_id=run.id, lanjut=going_on))
 
 
@@ -299,14 +268,14 @@ def change_run(run_id: Any) -> Answer:
 
 @bp.get("/pertukaran/baris")
 @permitted("decide")
-def rows() -> Answer:
+@takes(schemas.CASES)
+def rows(asked: Asked) -> Answer:
     """List the rows that a person must decide about: `pertanyaan`, `berkas`, `hal`."""
-    return _rows(told=one_of("hasil", OUTCOMES))
+    return _rows(asked, told=asked.query["hasil"])
 
 
-def _rows(problem: Problem | None = None, told: str | None = None) -> Answer:
-    number = parse_int("hal", 1, 100_000, 1)
-    question, run_id = one_of("pertanyaan", QUESTIONS), run_asked("berkas")
+def _rows(asked: Asked, problem: Problem | None = None, told: str | None = None) -> Answer:
+    number, question, run_id = (asked.query[name] for name in ("hal", "pertanyaan", "berkas"))
     with hub().database.reading() as session:
         counted = cases.waiting(session, hub(), scope(), run_id)
         found, total = cases.cases(
@@ -316,10 +285,10 @@ def _rows(problem: Problem | None = None, told: str | None = None) -> Answer:
             question=question,
             run_id=run_id,
             limit=PAGE_ROWS,
-            offset=(number - 1) * PAGE_ROWS,
+            offset=offset_of(number),
         )
     with hub().database.transaction() as session:
-        cases.log_listed(session, hub(), acting(), len(found), datetime.now(UTC))
+        cases.log_listed(session, hub(), acting(), len(found), utc_now())
     page = render_template(
         "interchange_rows.html",
         found=found,
@@ -338,10 +307,11 @@ def _rows(problem: Problem | None = None, told: str | None = None) -> Answer:
 
 @bp.post("/pertukaran/baris/<uuid:case_id>")
 @permitted("decide")
-def decide_row(case_id: Any) -> Answer:
+@takes(schemas.DECIDE_CASE)
+def decide_row(asked: Asked, case_id: Any) -> Answer:
     """Decide about a row."""
-    answer, _, child = request.form.get("jawaban", "").partition(":")
-    now, who, mine = datetime.now(UTC), acting(), scope()
+    answer, _, child = asked.form.get("jawaban", "").partition(":")
+    now, who, mine = utc_now(), acting(), scope()
     try:
         outcome = decide(
             hub(),
@@ -352,8 +322,8 @@ def decide_row(case_id: Any) -> Answer:
     except Problem as problem:
         if problem.code != "import-case-decided":
             raise
-        return _rows(problem)
-    question, run_id = request.args.get("pertanyaan"), request.args.get("berkas")
+        return _rows(asked, problem)
+    question, run_id = asked.query["pertanyaan"], asked.query["berkas"]
     return redirect(url_for("interchange.rows", hasil=outcome, pertanyaan=question, berkas=run_id))
 
 
@@ -362,9 +332,10 @@ def decide_row(case_id: Any) -> Answer:
 
 @bp.post("/pertukaran/ekspor")
 @permitted("decide")
-def take_away() -> Answer:
-    """Write a file of what is here, log it, and send it."""
-    given = request.form
+@takes(schemas.EXPORT)
+def take_away(asked: Asked) -> Answer:
+    """Export, logged before it is sent."""
+    given = asked.form
     kind, _, area_id = given.get("wilayah", "").partition(":")
     try:
         days = date.fromisoformat(given.get("dari", "")), date.fromisoformat(given.get("sampai", ""))
@@ -377,9 +348,9 @@ def take_away() -> Answer:
             as_csv=given.get("jenis") == "csv",
         )
     except ValueError:
-        return _home(Problem("request-malformed", reason="dari, sampai: 2026-03-01"))
+        return _home(given, Problem("request-malformed", reason="dari, sampai: 2026-03-01"))
     except Problem as problem:
-        return _home(problem)
+        return _home(asked.form, problem)
 
 
 def send(
@@ -392,22 +363,22 @@ def send(
     full_nik: bool,
     as_csv: bool,
 ) -> Response:
-    """Write what leaves in a form, for the person who asks.
+    """Export in a form, for the person who asks.
 
     Parameters
     ----------
-    area : (kind, id) of a part of the own area; what lies outside of that gives nothing
+    area : (kind, id) of a part of the person's area; outside of it nothing is exported
 
     Raises
     ------
     Problem
-        `request-malformed` for a form that there is not, `export-too-large`.
+        `request-malformed` for an unknown form, `export-too-large`.
     """
     if form not in FORMS:
         raise Problem("request-malformed", reason=", ".join(FORMS))
     if not timedelta(0) <= last - first <= timedelta(days=366 * LONGEST_YEARS):
         raise Problem("days-unfit", years=LONGEST_YEARS)
-    now, target = datetime.now(UTC), io.BytesIO()
+    now, target = utc_now(), io.BytesIO()
     asked, whose = ExportFormat(form, "csv" if as_csv else "xlsx"), scope()
     if anonymous:
         whose = replace(whose, shows_names=False)

@@ -1,12 +1,12 @@
-"""Pages of people: taking up an invitation, the second factor, the own account, and the list of people.
+"""Pages of accounts: using an invitation, the second factor, the own account, and the list of people.
 
 Rules kept here:
-- What is secret and shown once (a link, recovery codes, the second factor's key) is the answer to a POST, never to be found
-  again at an address, and nobody keeps it: pages are `no-store`.
-- What a borrowed session must not do (a new second factor, new codes, a new password) asks for the password again.
+- Secrets that are shown once (a link, recovery codes, the second factor's key) are only in the answer to a POST, at no
+  address, and are not cached: pages are `no-store`.
+- What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import segno
@@ -24,15 +24,16 @@ from server.errors import Problem
 from server.web.auth import (
     address,
     browser,
-    hub,
     let_in,
     permitted,
-    person,
     safe_path,
     signed_in,
     this_session,
 )
+from server.web.current import acting, hub, person, utc_now
 from server.web.formatting import N_
+from server.web.request_schemas import accounts as schemas
+from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
 bp = Blueprint("people_pages", __name__)
 
@@ -47,13 +48,9 @@ def _words() -> dict[str, Any]:
 
 
 def _how_kept() -> tuple[status.BackupStatus, status.BackupStatus]:
-    """Say how backups and their proofs stand."""
+    """Return the state of backups and of their trial restores."""
     with hub().database.reading() as session:
-        return status.backups(session, hub(), _now()), status.proofs(session, hub(), _now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        return status.backups(session, hub(), utc_now()), status.proofs(session, hub(), utc_now())
 
 
 def _refused(template: str, problem: Problem, **shown: Any) -> tuple[str, int]:
@@ -70,9 +67,10 @@ def _in_words(refusal: PersonRefused) -> Problem:
 
 
 @bp.route("/undangan/<token>", methods=["GET", "POST"])
-def invitation(token: str) -> Answer:
-    """Show who is invited and take their password; then they are signed in, and led to the second factor."""
-    now = _now()
+@takes(schemas.INVITATION)
+def invitation(asked: Asked, token: str) -> Answer:
+    """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
+    now = utc_now()
     with hub().database.reading() as session:
         limits.refuse_if_spent(session, hub(), "invitation", address(), now)
     try:
@@ -80,16 +78,16 @@ def invitation(token: str) -> Answer:
             with hub().database.reading() as session:
                 invited = register.invited(session, hub(), token, now)
             return render_template("account_invited.html", invited=invited, problem=None)
-        return _take_up(token, now)
+        return _take_up(asked, token, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
             limits.note_refusal(hub(), "invitation", address(), now)
         raise
 
 
-def _take_up(token: str, now: datetime) -> Answer:
-    password, problem = request.form.get("password", ""), Problem("passwords-differ")
-    if password == request.form.get("again", ""):
+def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
+    password, problem = asked.form.get("password", ""), Problem("passwords-differ")
+    if password == asked.form.get("again", ""):
         try:
             with hub().database.transaction() as session:
                 taken = register.take_up(session, hub(), token, password, now)
@@ -109,64 +107,68 @@ def _take_up(token: str, now: datetime) -> Answer:
 
 
 @bp.route("/masuk/kode", methods=["GET", "POST"])
-def second_factor_code() -> Answer:
+@takes(schemas.SECOND_FACTOR)
+def second_factor_code(asked: Asked) -> Answer:
     """Ask for a code of the app, or a recovery code."""
-    going = safe_path(request.args.get("next"))
+    going = safe_path(asked.query["next"])
     if "signed_in" not in g:
         return redirect(url_for("pages.sign_in", next=going))
     if this_session().stage != WAITING:
         return redirect(going)
     if request.method == "GET":
-        return render_template("account_code.html", problem=None)
+        return render_template("two_factor_code.html", problem=None)
     problem = Problem("second-factor-failed")
     try:
         with hub().database.transaction() as session:
             passed = second_factor.pass_second_factor(
-                session, hub(), this_session(), request.form.get("code", ""), _now(), address=address()
+                session, hub(), this_session(), asked.form.get("code", ""), utc_now(), address=address()
             )
     except Problem as spent:
         passed, problem = None, spent
     if passed is None:
-        return _refused("account_code.html", problem)
+        return _refused("two_factor_code.html", problem)
     let_in(passed.token)
     if passed.by_recovery_code:
         g.person = this_session().person
-        return render_template("account_codes_left.html", left=passed.codes_left, going=going)
+        return render_template("two_factor_codes_left.html", left=passed.codes_left, going=going)
     return redirect(going)
 
 
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
-def set_up() -> Answer:
-    """Show a new key as QR code and text; once a code proves that the app has it, show the recovery codes."""
+@takes(schemas.SET_UP)
+def set_up(asked: Asked) -> Answer:
+    """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
     if "signed_in" not in g:
         return redirect(url_for("pages.sign_in", next=url_for("people_pages.set_up")))
-    who, now = this_session(), _now()
+    who, now = this_session(), utc_now()
     secret = None
     if request.method == "POST":
-        secret = second_factor.pending_secret(hub(), who, request.form.get("key", ""))
+        secret = second_factor.pending_secret(hub(), who, asked.form.get("key", ""))
     if secret is None:
         fresh = second_factor.new_secret(hub(), who)
         if request.method == "GET":
-            return render_template("account_set_up.html", problem=None, **_shown(fresh))
-        return _refused("account_set_up.html", Problem("csrf-invalid"), **_shown(fresh))
+            return render_template("two_factor_set_up.html", problem=None, **_shown(fresh))
+        return _refused("two_factor_set_up.html", Problem("csrf-invalid"), **_shown(fresh))
     problem, done = Problem("second-factor-failed"), None
     try:
         with hub().database.transaction() as session:
-            if who.stage == BARE or _proved(session, now):
-                done = second_factor.set_up(session, hub(), who, secret, request.form.get("code", ""), now)
+            if who.stage == BARE or _proved(asked, session, now):
+                done = second_factor.set_up(session, hub(), who, secret, asked.form.get("code", ""), now)
             else:
                 problem = Problem("password-wrong")
     except Problem as spent:
         problem = spent
     if done is None:
-        return _refused("account_set_up.html", problem, **_shown(secret))
+        return _refused("two_factor_set_up.html", problem, **_shown(secret))
     let_in(done[0])
     g.person = who.person
-    return render_template("account_codes.html", codes=done[1], going=safe_path(request.args.get("next")))
+    return render_template(
+        "two_factor_recovery_codes.html", codes=done[1], going=safe_path(asked.query["next"])
+    )
 
 
 def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
-    """Give what the page draws: the QR code as the path of its dark squares, `qr_size` squares wide with its quiet zone."""
+    """Return what the page draws: the QR code as the path of its dark squares; `qr_size`: squares with the quiet zone."""
     rows = list(segno.make(secret.address, error="m", micro=False).matrix_iter(border=4))
     path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
     text = " ".join(secret.text[i : i + 4] for i in range(0, len(secret.text), 4))
@@ -174,31 +176,34 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
     return {**shown, "must_prove": this_session().stage == OPEN}
 
 
-def _proved(session: Session, now: datetime) -> bool:
-    """Check the password that a form asks for again; a wrong one is logged, so let it commit."""
+def _proved(asked: Asked, session: Session, now: datetime) -> bool:
+    """Check the password that a form asks for again; a wrong one is logged, so the transaction must commit."""
     account = sessions.own_account(session, hub(), this_session().person)
-    given = request.form.get("password", "")
+    given = asked.form.get("password", "")
     return sessions.proves_password(session, hub(), account, given, now, address=address())
 
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
 @signed_in
-def recovery_codes() -> Answer:
-    """Make new recovery codes, once the password was given again, and show them."""
+@takes(schemas.RECOVERY_CODES)
+def recovery_codes(asked: Asked) -> Answer:
+    """After the password was given again, make new recovery codes and show them."""
     if not this_session().has_second_factor:
         return redirect(url_for("people_pages.set_up"))
     if request.method == "GET":
-        return render_template("account_new_codes.html", problem=None)
-    problem, codes, now = Problem("password-wrong"), None, _now()
+        return render_template("two_factor_new_codes.html", problem=None)
+    problem, codes, now = Problem("password-wrong"), None, utc_now()
     try:
         with hub().database.transaction() as session:
-            if _proved(session, now):
+            if _proved(asked, session, now):
                 codes = second_factor.new_recovery_codes(session, hub(), this_session(), now)
     except Problem as spent:
         problem = spent
     if codes is None:
-        return _refused("account_new_codes.html", problem)
-    return render_template("account_codes.html", codes=codes, going=url_for("people_pages.account"))
+        return _refused("two_factor_new_codes.html", problem)
+    return render_template(
+        "two_factor_recovery_codes.html", codes=codes, going=url_for("people_pages.account")
+    )
 
 
 # -- the own account ----------------------------------------------------------------------------------------------
@@ -207,7 +212,7 @@ def recovery_codes() -> Answer:
 @bp.get("/beranda")
 @signed_in
 def welcome() -> Answer:
-    """Say what this role is for, to those who have no queue."""
+    """Explain the role to people who have no other first page."""
     return render_template("people_welcome.html", place=_place(person()))
 
 
@@ -218,10 +223,11 @@ def _place(who: register.Person) -> str:
 
 @bp.get("/akun")
 @signed_in
-def account() -> Answer:
+@takes(schemas.ACCOUNT)
+def account(asked: Asked) -> Answer:
     """Show who I am, what I may see, and my sessions."""
     with hub().database.reading() as session:
-        mine = sessions.sessions_of(session, hub(), person(), _now())
+        mine = sessions.sessions_of(session, hub(), person(), utc_now())
         left = second_factor.codes_left(session, hub(), person().account_id)
     return render_template(
         "account.html",
@@ -230,15 +236,17 @@ def account() -> Answer:
         here_id=this_session().id,
         me=this_session(),
         left=left,
+        changed=bool(asked.query["diganti"]),
     )
 
 
 @bp.post("/akun/sesi/<sign_in_id>/akhiri")
 @signed_in
+@takes_empty_form
 def end_session(sign_in_id: str) -> Answer:
     """End one of my sessions; this one is signing out."""
     with hub().database.transaction() as session:
-        sessions.end_session(session, hub(), person(), sign_in_id, _now())
+        sessions.end_session(session, hub(), person(), sign_in_id, utc_now())
     if sign_in_id == this_session().id:
         cookie.clear()
     return redirect(url_for("people_pages.account"))
@@ -246,30 +254,32 @@ def end_session(sign_in_id: str) -> Answer:
 
 @bp.post("/akun/sesi/akhiri-lainnya")
 @signed_in
+@takes_empty_form
 def end_others() -> Answer:
     """End all my sessions but this one."""
     with hub().database.transaction() as session:
-        sessions.end_others(session, hub(), this_session(), _now())
+        sessions.end_others(session, hub(), this_session(), utc_now())
     return redirect(url_for("people_pages.account"))
 
 
 @bp.route("/akun/kata-sandi", methods=["GET", "POST"])
 @signed_in
-def change_password() -> Answer:
+@takes(schemas.PASSWORD)
+def change_password(asked: Asked) -> Answer:
     """Set a new password; every other session ends."""
     if request.method == "GET":
         return render_template("account_password.html", problem=None)
     old, new, problem = (
-        request.form.get("old", ""),
-        request.form.get("password", ""),
+        asked.form.get("old", ""),
+        asked.form.get("password", ""),
         Problem("passwords-differ"),
     )
-    if new == request.form.get("again", ""):
+    if new == asked.form.get("again", ""):
         problem = Problem("password-wrong")
         try:
             with hub().database.transaction() as session:
                 changed = sessions.change_password(
-                    session, hub(), this_session(), old, new, _now(), address=address()
+                    session, hub(), this_session(), old, new, utc_now(), address=address()
                 )
         except PersonRefused as refusal:
             changed, problem = False, _in_words(refusal)
@@ -285,15 +295,12 @@ def change_password() -> Answer:
 
 @bp.get("/orang")
 @permitted("manage_people")
-def people() -> Answer:
-    """List those whom I manage: role `peran`, state `keadaan`."""
-    role, state = request.args.get("peran") or None, request.args.get("keadaan") or None
-    if role is not None and role not in ROLES:
-        raise Problem("request-malformed", reason="peran")
-    if state is not None and state not in STATES:
-        raise Problem("request-malformed", reason="keadaan")
+@takes(schemas.PEOPLE)
+def people(asked: Asked) -> Answer:
+    """List the people whom I manage: role `peran`, state `keadaan`."""
+    role, state = asked.query["peran"], asked.query["keadaan"]
     with hub().database.reading() as session:
-        found = register.people(session, hub(), person(), _now())
+        found = register.people(session, hub(), person(), utc_now())
     log_listed(len(found))
     shown = [one for one in found if role in (None, one.role) and state in (None, one.state)]
     return render_template("people.html", people=shown, total=len(found), role=role, state=state)
@@ -302,49 +309,52 @@ def people() -> Answer:
 def log_listed(count: int) -> None:
     """Log that people were listed, before their names are sent."""
     with hub().database.transaction() as session:
-        actor, details = f"account:{person().account_id}", {"people": count}
+        actor, details = acting(), {"people": count}
         audit.append(
-            session, hub().district, audit.OFFICE, "people.listed", actor=actor, now=_now(), details=details
+            session,
+            hub().district,
+            audit.OFFICE,
+            "people.listed",
+            actor=actor,
+            now=utc_now(),
+            details=details,
         )
 
 
 @bp.route("/orang/undang", methods=["GET", "POST"])
 @permitted("manage_people")
-def invite() -> Answer:
+@takes(schemas.INVITE)
+def invite(asked: Asked) -> Answer:
     """Choose a role, then say who and where; the one-time link is shown once."""
-    role = request.args.get("peran") or None
-    if role is not None and role not in ROLES:
-        raise Problem("request-malformed", reason="peran")
+    role = asked.query["peran"]
     with hub().database.reading() as session:
         places = {name: register.places_to_give(session, hub(), person(), name) for name in ROLES}
     if role is None:
         given = {name: words for name, words in ROLES.items() if places[name]}
         return render_template("people_roles.html", roles=given)
     kinds = sorted({place.kind for place in places[role]}, key=list(SCOPE_KINDS).index)
-    shown = {"role": role, "places": places[role], "kinds": kinds, "given": request.form}
+    shown = {"role": role, "places": places[role], "kinds": kinds, "given": asked.form}
     if request.method == "GET":
         return render_template("people_invite.html", problem=None, **shown)
-    kind, _, scope = request.form.get("scope", "").partition(":")
+    kind, _, scope = asked.form.get("scope", "").partition(":")
     try:
-        invited = add_person(
-            request.form.get("username", ""), request.form.get("name", ""), role, kind, scope
-        )
+        invited = add_person(asked.form.get("username", ""), asked.form.get("name", ""), role, kind, scope)
     except PersonRefused as refusal:
         return _refused("people_invite.html", _in_words(refusal), **shown)
     return _link(*invited)
 
 
 def add_person(username: str, name: str, role: str, kind: str, scope: str) -> tuple[Account, str]:
-    """Add somebody within the area of who asks, and invite them; give the account and the invitation's token.
+    """Add a person within the area of the person who asks, and invite them; return the account and the invitation's token.
 
     Raises
     ------
     PersonRefused
         What is wrong, field by field.
     Problem
-        `not-allowed` for a place beyond the own area.
+        `not-allowed` for a place outside the own area.
     """
-    actor, now = f"account:{person().account_id}", _now()
+    actor, now = acting(), utc_now()
     with hub().database.transaction() as session:
         account_id = register.add_account(
             session, hub(), username, name, role, kind, scope, None, actor=actor, now=now
@@ -356,31 +366,31 @@ def add_person(username: str, name: str, role: str, kind: str, scope: str) -> tu
 
 
 def reset_person(account_id: str) -> tuple[Account, str]:
-    """Invite somebody anew: they set another password and another second factor.
+    """Invite a person again: they set a new password and a new second factor.
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the own area, `own-account`, `account-disabled`.
+        `record-unknown` outside the own area, `own-account`, `account-disabled`.
     """
-    actor = f"account:{person().account_id}"
+    actor = acting()
     with hub().database.transaction() as session:
         found = _other(session, account_id)
-        return found, register.make_invitation(session, hub(), found, actor=actor, now=_now())
+        return found, register.make_invitation(session, hub(), found, actor=actor, now=utc_now())
 
 
 def shut_out(account_id: str, *, out: bool) -> None:
-    """Disable somebody or enable them again.
+    """Disable or enable an account.
 
     Raises
     ------
     Problem
-        `record-unknown` beyond the own area, `own-account`.
+        `record-unknown` outside the own area, `own-account`.
     """
     change = register.disable if out else register.enable
-    actor = f"account:{person().account_id}"
+    actor = acting()
     with hub().database.transaction() as session:
-        change(session, hub(), _other(session, account_id), actor=actor, now=_now())
+        change(session, hub(), _other(session, account_id), actor=actor, now=utc_now())
 
 
 def _other(session: Session, account_id: str) -> Account:
@@ -391,7 +401,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 
 def link_of(token: str) -> str:
-    """Give the whole address of an invitation."""
+    """Return the whole address of an invitation."""
     return url_for("people_pages.invitation", token=token, _external=True)
 
 
@@ -403,22 +413,25 @@ def _link(invited: Account, token: str) -> str:
 
 @bp.post("/orang/<account_id>/atur-ulang")
 @permitted("manage_people")
+@takes_empty_form
 def reset(account_id: str) -> Answer:
-    """Give a new one-time link for somebody who lost password, phone or invitation."""
+    """Show a new one-time link for a person who lost password, phone or invitation."""
     return _link(*reset_person(account_id))
 
 
 @bp.post("/orang/<account_id>/nonaktifkan")
 @permitted("manage_people")
+@takes_empty_form
 def disable(account_id: str) -> Answer:
-    """Take somebody's right to sign in."""
+    """Disable an account."""
     shut_out(account_id, out=True)
     return redirect(url_for("people_pages.people"))
 
 
 @bp.post("/orang/<account_id>/aktifkan")
 @permitted("manage_people")
+@takes_empty_form
 def enable(account_id: str) -> Answer:
-    """Give it back."""
+    """Enable an account again."""
     shut_out(account_id, out=False)
     return redirect(url_for("people_pages.people"))

@@ -1,14 +1,15 @@
-"""Pages of posts and of tablets: what there is of each post, how well it measures, the list for a posyandu day; tablets,
-their enrolment, and what to do when one is lost. The same as JSON.
+"""Pages of posts and tablets: each post's children and quality of measuring, the list for a posyandu day; tablets, their
+enrolment, and what to do when one is lost. The same as JSON.
 
 Rules kept here:
-- A code for a tablet is the answer to a POST, shown once. No address holds it: behind "#" of the QR code no server sees it.
-- Pages with names are logged before they are sent. Figures of a post name nobody and are not.
-- Every page works without JavaScript, and the list and the code on paper.
+- An enrolment code is only in the answer to a POST, shown once. It is in no address: behind the "#" of the link no server
+  sees it.
+- Pages with names are logged before they are sent; figures of a post name nobody and are not logged.
+- Every page works without JavaScript; the list and the code can be printed.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import segno
@@ -17,30 +18,32 @@ from flask import Blueprint, Response, g, jsonify, redirect, render_template, re
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts
-from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.growth.data_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
-from server.review import Scope, lost_tablet, post_quality, posts, tablets
+from server.review import lost_tablet, post_quality, posts, tablets
 from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure
 from server.review.tablets import ENROL_PATH, Code, Enrolment
 from server.supervision.completeness import completeness, month_of
-from server.web.api.staff import parse_int, sent
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
 from server.web.charts.last_digits import digit_chart
+from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import N_, decimal, language, translate
+from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.request_schemas import posts as schemas
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas import decisions, figures
+from server.web.response_schemas.schema import answers
 
 bp = Blueprint("posts", __name__)
 
-PAGE_ROWS: Final = 50
-MOST_ROWS: Final = 200
 DAYS_SHOWN: Final = 4
-"""Posyandu days of this month and the last of which the post's page says whether everything arrived."""
+"""Posyandu days of this month and the last for which the post's page says whether all data arrived."""
 CLOCK_RIGHT_MS: Final = 120_000
-"""A clock that is off by less is called right: nobody's age changes by it."""
+"""A clock that is off by less is called right: no age changes by it."""
 LONGEST_SEARCH: Final = 60
 QUEUE: Final = "/antrean"
 CHILD: Final = "/anak/"
-"""Addresses of other pages; they are promises (docs/pages.md)."""
+"""Addresses of other pages; they are stable (docs/pages.md)."""
 
 Answer = AnyResponse | str | tuple[str, int]
 
@@ -78,7 +81,7 @@ SOON: Final[Mapping[int, str]] = {
     3: N_("next posyandu"),
     4: N_("to know"),
 }
-"""Urgencies in few letters."""
+"""Short words for urgencies."""
 CAPSULES: Final[Mapping[str, str]] = {"blue": N_("blue"), "red": N_("red")}
 SHOWN: Final[Mapping[str, str]] = {
     "perhatian": N_("Needs attention"),
@@ -107,7 +110,7 @@ def _words() -> dict[str, Any]:
 
 @bp.app_template_filter("remedy")
 def remedy(words: Any) -> str:
-    """Give what is to be done about a finding or a tablet's trouble, in the reader's language."""
+    """Return what to do about a finding or a tablet's warning, in the reader's language."""
     chosen: str = words.do_en if language() == "en" else words.do_id
     return chosen
 
@@ -115,12 +118,12 @@ def remedy(words: Any) -> str:
 @bp.app_template_filter("ago")
 def ago(at: datetime) -> str:
     """Say how long ago something was: 3 hari yang lalu."""
-    return str(format_timedelta(at - _now(), add_direction=True, locale=language()))
+    return str(format_timedelta(at - utc_now(), add_direction=True, locale=language()))
 
 
 @bp.app_template_filter("clock")
 def clock(offset_ms: int) -> str:
-    """Say how a tablet's clock goes: 2 jam 5 menit terlalu cepat."""
+    """Say how far a tablet's clock is off: 2 jam 5 menit terlalu cepat."""
     if abs(offset_ms) < CLOCK_RIGHT_MS:
         return translate(N_("right"))
     minutes = round(abs(offset_ms) / 60_000)
@@ -147,113 +150,76 @@ def percent(share: float) -> str:
     return f"{decimal(share * 100, 1 if 0 < share < 0.00995 else 0)} %"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _today() -> date:
-    return hub().settings.today(_now())
-
-
-def _scope() -> Scope:
-    return Scope.of(person())
-
-
-def _acting() -> str:
-    return f"account:{person().account_id}"
-
-
-def _id(name: str) -> str | None:
-    """Read an id from the address.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    given = request.args.get(name) or None
-    if given is not None and not UUID_TEXT.fullmatch(given):
-        raise Problem("request-malformed", reason=name)
-    return given
-
-
-def _chosen(name: str, choices: Any, default: Any) -> Any:
-    """Read one of some words or numbers from the address, as above."""
-    given = request.args.get(name)
-    if not given:
-        return default
-    for choice in choices:
-        if given == str(choice):
-            return choice
-    raise Problem("request-malformed", reason=f"{name}: {', '.join(map(str, choices))}")
-
-
 # -- posts ----------------------------------------------------------------------------------------
 
 
 @bp.get("/pos")
 @permitted("see_children")
-def all_posts() -> str:
+@takes(schemas.POSTS)
+def all_posts(asked: Asked) -> str:
     """List the posts in scope, each at a glance."""
-    number = parse_int("hal", 1, 100_000, 1)
-    shown = _load_posts("puskesmas", "cari", PAGE_ROWS, (number - 1) * PAGE_ROWS)
+    number, centre, search = asked.query["hal"], asked.query["puskesmas"], _search(asked.query["cari"])
+    shown = _load_posts(centre, search, PAGE_ROWS, offset_of(number))
     return render_template(
         "post_list.html",
         shown=shown,
         number=number,
-        pages=max(1, -(-shown.total // PAGE_ROWS)),
-        centre=_id("puskesmas"),
-        search=_search("cari"),
-        today=_today(),
+        pages=page_count(shown.total),
+        centre=centre,
+        search=search,
+        today=local_today(),
         queue_path=QUEUE,
     )
 
 
 @bp.get("/api/v1/posts")
 @permitted("see_children")
-def posts_as_json() -> Response:
-    """Give the same as JSON: `health_centre`, `name`, `limit` (1 to 200), `offset`."""
-    limit, offset = parse_int("limit", 1, MOST_ROWS, PAGE_ROWS), parse_int("offset", 0, 10_000_000, 0)
-    shown = _load_posts("health_centre", "name", limit, offset)
+@answers(figures.POSTS)
+@takes(schemas.POSTS_JSON)
+def posts_as_json(asked: Asked) -> Response:
+    """Return the same as JSON: `health_centre`, `name`, `limit` (1 to 200), `offset`."""
+    limit, offset = asked.query["limit"], asked.query["offset"]
+    shown = _load_posts(asked.query["health_centre"], _search(asked.query["name"]), limit, offset)
     return jsonify(
         total=shown.total,
         limit=limit,
         offset=offset,
-        month=_today().strftime("%Y-%m"),
+        month=local_today().strftime("%Y-%m"),
         posts=[row.wire() for row in shown.rows],
     )
 
 
-def _load_posts(centre: str, name: str, limit: int, offset: int) -> posts.Posts:
+def _load_posts(centre: str | None, name: str, limit: int, offset: int) -> posts.Posts:
     with hub().database.reading() as session:
         return posts.posts(
             session,
             hub(),
-            _scope(),
-            _today(),
+            scope(),
+            local_today(),
             limit=limit,
             offset=offset,
-            centre_id=_id(centre),
-            name=_search(name),
+            centre_id=centre,
+            name=name,
         )
 
 
-def _search(name: str) -> str:
-    return request.args.get(name, "").strip()[:LONGEST_SEARCH]
+def _search(typed: str) -> str:
+    return typed.strip()[:LONGEST_SEARCH]
 
 
 @bp.get("/pos/<post_id>")
 @permitted("see_children")
-def one_post(post_id: str) -> str:
-    """Show a post: this month, whether everything arrived, how well it measures, its tablets."""
-    now, today, who = _now(), _today(), person()
-    months, pool = _period("bulan", "gabungan", {"pos": post_quality.POST, "puskesmas": post_quality.CENTRE})
+@takes(schemas.POST)
+def one_post(asked: Asked, post_id: str) -> str:
+    """Show a post: this month, whether all data arrived, how well it measures, its tablets."""
+    now, today, who = utc_now(), local_today(), person()
+    months, pool = _period(asked.query["bulan"], schemas.POOLS.get(asked.query["gabungan"]))
     with hub().database.reading() as session:
-        place = posts.post(session, hub(), _scope(), post_id, today)
-        report = post_quality.quality_of(session, hub(), _scope(), post_id, today, months=months, pool=pool)
+        place = posts.post(session, hub(), scope(), post_id, today)
+        report = post_quality.quality_of(session, hub(), scope(), post_id, today, months=months, pool=pool)
         days = _days(session, post_id, today) if who.may("see_completeness") else None
         devices = (
-            tablets.tablets(session, hub(), _scope(), post_id=post_id) if who.may("see_tablets") else None
+            tablets.tablets(session, hub(), scope(), post_id=post_id) if who.may("see_tablets") else None
         )
     return render_template(
         "post.html",
@@ -277,45 +243,47 @@ def one_post(post_id: str) -> str:
 
 @bp.get("/api/v1/posts/<post_id>/quality")
 @permitted("see_children")
-def quality_as_json(post_id: str) -> Response:
-    """Give the report on a post as JSON: `months` (3, 12, 24), `pool` (post, centre)."""
-    months, pool = _period("months", "pool", {name: name for name in post_quality.POOLS})
+@answers(figures.QUALITY)
+@takes(schemas.QUALITY)
+def quality_as_json(asked: Asked, post_id: str) -> Response:
+    """Return the report on a post as JSON: `months` (3, 12, 24), `pool` (post, centre)."""
+    months, pool = _period(asked.query["months"], asked.query["pool"])
     with hub().database.reading() as session:
         report = post_quality.quality_of(
-            session, hub(), _scope(), post_id, _today(), months=months, pool=pool
+            session, hub(), scope(), post_id, local_today(), months=months, pool=pool
         )
     return jsonify(report.wire())
 
 
-def _period(months: str, pool: str, pools: Mapping[str, str]) -> tuple[int, str]:
-    """Read from the address over which months and posts a report goes."""
-    chosen = _chosen(pool, pools, None)
-    together = pools[chosen] if chosen else post_quality.POST
-    return _chosen(months, post_quality.PERIODS, post_quality.USUAL_PERIOD[together]), together
+def _period(months: str | None, pool: str | None) -> tuple[int, str]:
+    """Return over how many months and which posts a report goes."""
+    together = pool or post_quality.POST
+    return int(months) if months else post_quality.USUAL_PERIOD[together], together
 
 
 def _days(session: Any, post_id: str, today: date) -> list[tuple[date, Any]]:
-    """Give the newest posyandu days of this month and the last, and what of each is here."""
+    """Return the newest posyandu days of this month and the last, each with its completeness."""
     first = month_of(month_of(today)[0] - timedelta(days=1))[0]
-    report = completeness(session, hub(), _scope(), first, today, only=[post_id])
+    report = completeness(session, hub(), scope(), first, today, only=[post_id])
     return sorted(report.days().items(), reverse=True)[:DAYS_SHOWN]
 
 
 @bp.get("/pos/<post_id>/daftar")
 @permitted("see_names")
-def list_for_day(post_id: str) -> str:
-    """Give the list to print for a posyandu day: `tanggal`, today unless told. Who had it is logged."""
-    day = _day("tanggal")
+@takes(schemas.ROSTER)
+def list_for_day(asked: Asked, post_id: str) -> str:
+    """Show the list to print for a posyandu day: `tanggal`, by default today. Logged."""
+    day = _day(asked.query["tanggal"])
     with hub().database.reading() as session:
-        shown = posts.roster(session, hub(), _scope(), post_id, day)
+        shown = posts.roster(session, hub(), scope(), post_id, day)
     with hub().database.transaction() as session:
-        posts.log_roster(session, hub(), person(), shown, _now())
+        posts.log_roster(session, hub(), person(), shown, utc_now())
     return render_template("post_roster.html", shown=shown)
 
 
-def _day(name: str) -> date:
+def _day(given: str | None) -> date:
     """Read a day within a year of today from the address."""
-    given, today = request.args.get(name), _today()
+    today = local_today()
     if not given:
         return today
     try:
@@ -323,7 +291,7 @@ def _day(name: str) -> date:
     except ValueError:
         day = None
     if day is None or abs((day - today).days) > 366:
-        raise Problem("request-malformed", reason=f"{name}: {today.isoformat()}, ± 1")
+        raise Problem("request-malformed", reason=f"tanggal: {today.isoformat()}, ± 1")
     return day
 
 
@@ -332,14 +300,14 @@ def _day(name: str) -> date:
 
 @bp.get("/tablet")
 @permitted("see_tablets")
-def all_tablets() -> str:
+@takes(schemas.TABLETS)
+def all_tablets(asked: Asked) -> str:
     """List the tablets in scope, those that need somebody first."""
-    chosen, number = _chosen("tampil", SHOWN, "semua"), parse_int("hal", 1, 100_000, 1)
-    post_id = _id("pos")
+    chosen, number, post_id = (asked.query[name] for name in ("tampil", "hal", "pos"))
     with hub().database.reading() as session:
-        found = tablets.tablets(session, hub(), _scope(), post_id=post_id)
+        found = tablets.tablets(session, hub(), scope(), post_id=post_id)
         codes = (
-            tablets.open_codes(session, hub(), _scope(), _now(), post_id=post_id)
+            tablets.open_codes(session, hub(), scope(), utc_now(), post_id=post_id)
             if person().may("manage_tablets")
             else []
         )
@@ -352,44 +320,45 @@ def all_tablets() -> str:
     listed = sorted(groups[chosen], key=lambda tablet: (not troubled(tablet), tablet.state != "active"))
     return render_template(
         "tablet_list.html",
-        shown=listed[(number - 1) * PAGE_ROWS : number * PAGE_ROWS],
+        shown=listed[offset_of(number) :][:PAGE_ROWS],
         total=len(listed),
         counts={name: len(group) for name, group in groups.items()},
         chosen=chosen,
         post_id=post_id,
         number=number,
-        pages=max(1, -(-len(listed) // PAGE_ROWS)),
+        pages=page_count(len(listed)),
         troubles=tablets.WARNINGS,
         codes=codes,
-        cancelled=request.args.get("dibatalkan") == "1",
-        now=_now(),
+        cancelled=asked.query["dibatalkan"] == "1",
+        now=utc_now(),
     )
 
 
 def troubled(tablet: Enrolment) -> bool:
-    """Say whether somebody should look at a tablet: a notice stands, or changes of it are set aside or not here yet."""
+    """Say whether a tablet needs attention: it has a warning, or changes of it are quarantined or missing."""
     return bool(tablet.warnings or tablet.quarantined or (tablet.missing and tablet.state == "active"))
 
 
 @bp.route("/tablet/daftar", methods=["GET", "POST"])
 @permitted("manage_tablets")
-def enrol() -> Answer:
+@takes(schemas.ENROL)
+def enrol(asked: Asked) -> Answer:
     """Ask for post and name; then show the one-time code, once."""
-    asked = {"post": request.args.get("pos", ""), "name": ""}
+    wanted = {"post": asked.query["pos"], "name": ""}
     problem = None
     if request.method == "POST":
-        asked = {"post": request.form.get("post", ""), "name": request.form.get("name", "")}
+        wanted = {"post": asked.form.get("post", ""), "name": asked.form.get("name", "")}
         try:
-            return render_template("tablet_code.html", **_made(asked), days=accounts.CODE_DAYS)
+            return render_template("tablet_code.html", **_made(wanted), days=accounts.CODE_DAYS)
         except Problem as refused:
             problem = refused
             g.problem = refused.code
     with hub().database.reading() as session:
-        known = tablets.known_posts(session, hub(), _scope())
+        known = tablets.known_posts(session, hub(), scope())
     page = render_template(
         "tablet_enrol.html",
         known=known,
-        asked=asked,
+        asked=wanted,
         problem=problem.body() if problem else None,
         most=tablets.LONGEST_NAME,
     )
@@ -398,9 +367,11 @@ def enrol() -> Answer:
 
 @bp.post("/api/v1/tablets/codes")
 @permitted("manage_tablets")
-def enrol_as_json() -> Answer:
-    """Make a code: `post`, `name`. The answer is the only place where it stands."""
-    made = _made(sent(("post", "name")))
+@answers(decisions.CODE, status=201)
+@takes(schemas.ENROL_JSON)
+def enrol_as_json(asked: Asked) -> Answer:
+    """Make an enrolment code: `post`, `name`. Only this answer has it."""
+    made = _made(asked.json)
     code: Code = made["code"]
     answer = jsonify(
         code=code.code,
@@ -414,17 +385,18 @@ def enrol_as_json() -> Answer:
 
 @bp.post("/tablet/kode/<handle>/batal")
 @permitted("manage_tablets")
-def cancel_code(handle: str) -> Answer:
+@takes(schemas.CANCEL_CODE)
+def cancel_code(asked: Asked, handle: str) -> Answer:
     """End a code that nobody has used."""
     with hub().database.transaction() as session:
-        tablets.cancel_code(session, hub(), _scope(), handle, actor=_acting(), now=_now())
-    return redirect(url_for("posts.all_tablets", pos=_id("pos"), dibatalkan=1), 303)
+        tablets.cancel_code(session, hub(), scope(), handle, actor=acting(), now=utc_now())
+    return redirect(url_for("posts.all_tablets", pos=asked.query["pos"], dibatalkan=1), 303)
 
 
 def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Make a code, the link that the tablet app opens, and the link as a QR code."""
     with hub().database.transaction() as session:
-        code = tablets.make_code(session, hub(), _scope(), asked, actor=_acting(), now=_now())
+        code = tablets.make_code(session, hub(), scope(), asked, actor=acting(), now=utc_now())
     link = f"{request.url_root.rstrip('/')}{ENROL_PATH}#{code.code}"
     qr = segno.make(link, error="m", micro=False)
     drawn = qr.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
@@ -433,15 +405,16 @@ def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 @bp.route("/tablet/<tablet_id>/cabut", methods=["GET", "POST"])
 @permitted("revoke_tablets")
-def revoke(tablet_id: str) -> Answer:
+@takes(schemas.ASK_REVOKE, post=schemas.REVOKE)
+def revoke(asked: Asked, tablet_id: str) -> Answer:
     """Ask whether a tablet is to be revoked, and do it."""
     with hub().database.reading() as session:
-        tablet = lost_tablet.tablet(session, hub(), _scope(), tablet_id)
+        tablet = lost_tablet.tablet(session, hub(), scope(), tablet_id)
     if request.method == "GET":
-        return render_template("tablet_revoke.html", tablet=tablet, lost=bool(request.args.get("hilang")))
+        return render_template("tablet_revoke.html", tablet=tablet, lost=bool(asked.query["hilang"]))
     with hub().database.transaction() as session:
-        tablets.revoke(session, hub(), _scope(), tablet_id, actor=_acting(), now=_now())
-    if request.form.get("lost"):
+        tablets.revoke(session, hub(), scope(), tablet_id, actor=acting(), now=utc_now())
+    if asked.form.get("lost"):
         return redirect(url_for("posts.lost", tablet_id=tablet_id))
     return redirect(url_for("posts.all_tablets", pos=tablet.post_id))
 
@@ -449,20 +422,20 @@ def revoke(tablet_id: str) -> Answer:
 @bp.get("/tablet/<tablet_id>/hilang")
 @permitted("revoke_tablets")
 def lost(tablet_id: str) -> str:
-    """Say what to do about a lost tablet, and whose data was on it. Who looked is logged."""
+    """Show what to do about a lost tablet, and whose data was on it. Logged."""
     return render_template(
         "tablet_lost.html",
         found=_exposed(tablet_id),
-        shows_names=_scope().shows_names,
+        shows_names=scope().shows_names,
         child_path=CHILD,
-        now=_now(),
+        now=utc_now(),
     )
 
 
 @bp.get("/tablet/<tablet_id>/hilang.csv")
 @permitted("revoke_tablets")
 def lost_as_csv(tablet_id: str) -> Response:
-    """Give whose data was on it as a file, safe to open in a spreadsheet. Who took it is logged."""
+    """Return whose data was on a tablet as CSV, safe to open in a spreadsheet. Logged."""
     found = _exposed(tablet_id, exported=True)
     answer = Response("\ufeff" + "".join(lost_tablet.exposure_csv(found)), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="tablet-{tablet_id[-6:]}.csv"'
@@ -471,14 +444,15 @@ def lost_as_csv(tablet_id: str) -> Response:
 
 @bp.get("/api/v1/tablets/<tablet_id>/exposure")
 @permitted("revoke_tablets")
+@answers(decisions.EXPOSURE)
 def lost_as_json(tablet_id: str) -> Response:
-    """Give the same as JSON. Who looked is logged."""
+    """Return the same as JSON. Logged."""
     return jsonify(_exposed(tablet_id).wire())
 
 
 def _exposed(tablet_id: str, *, exported: bool = False) -> Exposure:
     with hub().database.reading() as session:
-        found = lost_tablet.exposure(session, hub(), _scope(), tablet_id)
+        found = lost_tablet.exposure(session, hub(), scope(), tablet_id)
     with hub().database.transaction() as session:
-        lost_tablet.log_exposure(session, hub(), person(), found, _now(), exported=exported)
+        lost_tablet.log_exposure(session, hub(), person(), found, utc_now(), exported=exported)
     return found

@@ -1,23 +1,25 @@
-"""The rights of a child's parents: what was asked and by when it is due, a child's page, consent, the copy to hand over.
+"""The rights of a child's parents: requests and when they are due, a child's requests, consent, the copy to hand over.
 
-Whoever decides about children writes requests down and answers them; to erase, a supervisor agrees to what another proposed.
+People who may decide about children record and answer requests; an erasure also needs a supervisor's agreement to it.
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import privacy
 from server.errors import Problem
 from server.privacy import requests
-from server.review import Scope, follow_ups
+from server.review import follow_ups
 from server.sync import server_edits
-from server.web.auth import hub, permitted, person
+from server.web.auth import permitted
+from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import N_, language, translate
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
 bp = Blueprint("rights", __name__)
 
@@ -30,8 +32,6 @@ STATUSES: Final = {
     "refused": N_("refused"),
     "withdrawn": N_("withdrawn"),
 }
-FIELDS: Final = ("kind", "relation", "by", "contact", "words")
-CONSENT: Final = ("by", "relation", "on", "method")
 
 
 @bp.app_context_processor
@@ -48,20 +48,8 @@ def _words() -> dict[str, Any]:
 def _waiting() -> dict[str, int]:
     """Count the requests that wait in the reader's area, and those that are late."""
     with hub().database.reading() as session:
-        due = requests.due_times(session, hub(), _scope())
-    return {"requests": len(due), "late": sum(at < _now() for at in due)}
-
-
-def _scope() -> Scope:
-    return Scope.of(person())
-
-
-def _acting() -> str:
-    return f"account:{person().account_id}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        due = requests.due_times(session, hub(), scope())
+    return {"requests": len(due), "late": sum(at < utc_now() for at in due)}
 
 
 # -- all requests, and one child's ----------------------------------------------------------------
@@ -70,35 +58,36 @@ def _now() -> datetime:
 @bp.get("/hak")
 @permitted("decide")
 def all_requests() -> str:
-    """List the requests that wait for an answer, the one that is due first in front."""
+    """List the requests that wait for an answer, by due time. Logged."""
     with hub().database.reading() as session:
-        found = privacy.open_requests(session, hub(), _scope())
+        found = privacy.open_requests(session, hub(), scope())
     with hub().database.transaction() as session:
-        requests.log_listed(session, hub(), _acting(), len(found), _now())
-    return render_template("rights.html", requests=found, now=_now())
+        requests.log_listed(session, hub(), acting(), len(found), utc_now())
+    return render_template("rights.html", requests=found, now=utc_now())
 
 
 @bp.get("/anak/<child_id>/hak")
 @permitted("decide")
 def of_child(child_id: str) -> str:
-    """Show what a child's parents have asked and agreed to, and the forms for more. Who looked is logged."""
+    """Show the requests and consents of a child's parents, and the forms for more. Logged."""
     page = _page(child_id)
     with hub().database.transaction() as session:
-        row = requests.subject(session, hub(), _scope(), child_id)
-        requests.log_seen(session, hub(), person(), child_id, row.post_id, _now())
+        row = requests.subject(session, hub(), scope(), child_id)
+        requests.log_seen(session, hub(), person(), child_id, row.post_id, utc_now())
     return page
 
 
 @bp.post("/anak/<child_id>/hak")
 @permitted("decide")
-def ask(child_id: str) -> Answer:
-    """Write down what a parent asks."""
-    typed = {name: request.form.get(name, "").strip() or None for name in FIELDS}
+@takes(schemas.ASK_RIGHT)
+def ask(asked: Asked, child_id: str) -> Answer:
+    """Record a parent's request."""
+    typed = {name: asked.form.get(name, "").strip() or None for name in schemas.REQUEST_FIELDS}
     given = {name: value for name, value in typed.items() if value is not None}
     try:
         server_edits.decide(
             hub(),
-            lambda s: privacy.receive(s, hub(), _scope(), child_id, given, author=_acting(), now=_now()),
+            lambda s: privacy.receive(s, hub(), scope(), child_id, given, author=acting(), now=utc_now()),
         )
     except Problem as refused:
         return _again(child_id, refused, typed)
@@ -108,18 +97,21 @@ def ask(child_id: str) -> Answer:
 
 @bp.post("/anak/<child_id>/hak/persetujuan")
 @permitted("decide")
-def consent(child_id: str) -> Answer:
-    """Write down that a parent gives consent or takes it back."""
-    typed = {name: request.form.get(name, "").strip() or None for name in CONSENT}
+@takes(schemas.CONSENT)
+def consent(asked: Asked, child_id: str) -> Answer:
+    """Record that a parent gives or withdraws consent."""
+    typed = {name: asked.form.get(name, "").strip() or None for name in schemas.CONSENT_FIELDS}
     try:
-        seen = orjson.loads(request.form.get("context") or "{}")
+        seen = orjson.loads(asked.form.get("context") or "{}")
     except orjson.JSONDecodeError as error:
         raise Problem("request-malformed", reason="context") from error
-    said = {"given": request.form.get("given") == "1", **typed}
+    said = {"given": asked.form.get("given") == "1", **typed}
     try:
         server_edits.decide(
             hub(),
-            lambda s: privacy.consent(s, hub(), _scope(), child_id, said, seen, author=_acting(), now=_now()),
+            lambda s: privacy.consent(
+                s, hub(), scope(), child_id, said, seen, author=acting(), now=utc_now()
+            ),
         )
     except Problem as refused:
         return _again(child_id, refused, typed)
@@ -128,7 +120,7 @@ def consent(child_id: str) -> Answer:
 
 
 def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tuple[str, int]:
-    """Show the forms once more, with what was typed and what is wrong with it."""
+    """Show the forms again, with what was typed and what is wrong with it."""
     if refused.code != "change-invalid":
         raise refused
     g.problem = refused.code
@@ -137,7 +129,7 @@ def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tup
 
 def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any = ()) -> str:
     with hub().database.reading() as session:
-        shown = privacy.standing(session, hub(), _scope(), child_id)
+        shown = privacy.standing(session, hub(), scope(), child_id)
         named = {
             one
             for each in shown.asked
@@ -145,7 +137,7 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
             if one
         }
         people = follow_ups.people(session, hub(), named)
-    today = hub().settings.today(_now())
+    today = local_today()
     return render_template(
         "rights_child.html",
         child_id=child_id,
@@ -161,8 +153,8 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
         fitting=privacy.FITTING,
         typed=typed or {},
         wrong=wrong,
-        now=_now(),
-        me=_acting(),
+        now=utc_now(),
+        me=acting(),
         today=today,
     )
 
@@ -172,27 +164,29 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
 
 @bp.post("/hak/<uuid:request_id>")
 @permitted("decide")
-def answer(request_id: UUID) -> Answer:
-    """Do what was asked, or refuse it; an erasure is only proposed by this."""
-    id_, outcome = str(request_id), request.form.get("outcome", "")
+@takes(schemas.ANSWER_RIGHT)
+def answer(asked: Asked, request_id: UUID) -> Answer:
+    """Do what was asked, or refuse it; this only proposes an erasure."""
+    id_, outcome = str(request_id), asked.form.get("outcome", "")
     with hub().database.reading() as session:
-        asked = requests.one(session, hub(), _scope(), id_)
+        about = requests.one(session, hub(), scope(), id_)
     status = server_edits.decide(
-        hub(), lambda s: privacy.answer(s, hub(), _scope(), id_, outcome, author=_acting(), now=_now())
+        hub(), lambda s: privacy.answer(s, hub(), scope(), id_, outcome, author=acting(), now=utc_now())
     )
     if status == requests.WAITING:
         flash(translate(N_("Proposed. A supervisor who has not had it in hand must agree now.")))
     else:
         flash(translate(N_("The request is answered.")))
-    return redirect(url_for("rights.of_child", child_id=asked.child_id), 303)
+    return redirect(url_for("rights.of_child", child_id=about.child_id), 303)
 
 
 @bp.post("/hak/<uuid:request_id>/setuju")
 @permitted("agree_to_erase")
+@takes_empty_form
 def agree(request_id: UUID) -> Answer:
-    """Agree to an erasure that somebody else proposed: it is done at once and cannot be undone."""
+    """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
     server_edits.decide(
-        hub(), lambda s: privacy.agree(s, hub(), _scope(), str(request_id), author=_acting(), now=_now())
+        hub(), lambda s: privacy.agree(s, hub(), scope(), str(request_id), author=acting(), now=utc_now())
     )
     flash(translate(N_("The child's data was erased. Tablets erase it with their next sync.")))
     return redirect(url_for("rights.all_requests"), 303)
@@ -204,12 +198,12 @@ def agree(request_id: UUID) -> Answer:
 @bp.get("/anak/<child_id>/hak/salinan.<any(pdf, json):paper>")
 @permitted("decide")
 def copy(child_id: str, paper: str) -> Response:
-    """Give everything that is held of a child and who read it, to hand to a parent; that is logged."""
-    now, who = _now(), person()
+    """Return all data of a child and who read it, to hand to a parent. Logged."""
+    now, who = utc_now(), person()
     with hub().database.reading() as session:
-        report = privacy.gather(session, hub(), _scope(), child_id, now)
+        report = privacy.gather(session, hub(), scope(), child_id, now)
     with hub().database.transaction() as session:
-        privacy.log_given(session, hub(), _acting(), report, paper, now)
+        privacy.log_given(session, hub(), acting(), report, paper, now)
     if paper == "pdf":
         response = Response(
             privacy.as_pdf(report, hub(), who.display_name, language()), mimetype="application/pdf"

@@ -1,15 +1,12 @@
-"""The queue and what belongs to it: filters, kept views, search, the same as a file and as JSON. Its routes stand on the
-blueprint of `pages`.
+"""The review queue: filters, saved views, search, the same as CSV and JSON. Its routes are on the blueprint of `pages`.
 
 Rules kept here:
-- An address holds filters and never what somebody searched for: names and NIKs are posted.
+- An address holds filters and never a search: names and NIKs are sent by POST.
 - A page with names, a search and a file are logged before they are sent.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,32 +14,29 @@ from flask import Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import review
-from server.children.flags import RULES
 from server.database.ids import UUID_TEXT
 from server.errors import Problem
 from server.growth.status import SCREENING_NOTE
 from server.review import (
-    AGES,
-    STATUSES,
     Filter,
     Queue,
     QueueRow,
-    Scope,
     follow_ups,
     pending_counts,
     saved_views,
     search,
 )
-from server.web.api.staff import sent
-from server.web.auth import permitted, person, signed_in
-from server.web.pages.frame import bp, hub
+from server.web.auth import permitted, signed_in
+from server.web.current import acting, hub, local_today, person, scope, utc_now
+from server.web.pages.frame import bp
+from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.request_schemas import children as schemas
+from server.web.request_schemas.schema import Asked, takes
+from server.web.response_schemas import children as answer_schemas
+from server.web.response_schemas.schema import answers
 
-PAGE_ROWS: Final = 50
-MOST_ROWS: Final = 200
 CHIP_POSTS: Final = 6
-"""With more posts than this the queue offers a list to choose from and no chips."""
-_VILLAGE: Final = re.compile(r"[0-9]{2}(\.[0-9]{2}){2}\.[0-9]{4}")
-_AUTHOR: Final = re.compile(r"account:[0-9a-f-]{36}")
+"""With more posts than this the queue shows a list to choose from instead of chips."""
 
 INDONESIAN: Final[Mapping[str, str]] = {
     "post_id": "pos",
@@ -68,18 +62,19 @@ ENGLISH: Final[Mapping[str, str]] = {
 
 @bp.get("/antrean")
 @permitted("see_children")
-def queue() -> str:
-    """Show the people who need a second look, most urgent first."""
-    chosen, number = _filter(INDONESIAN, request.args), parse_int("hal", 1, 100_000, 1)
-    who, scope = person(), Scope.of(person())
-    shown = _load(chosen, PAGE_ROWS, (number - 1) * PAGE_ROWS)
+@takes(schemas.QUEUE)
+def queue(asked: Asked) -> str:
+    """Show the children who need attention, most urgent first."""
+    chosen, number = _filter(INDONESIAN, asked.query), asked.query["hal"]
+    who, mine = person(), scope()
+    shown = _load(chosen, PAGE_ROWS, offset_of(number))
     with hub().database.reading() as session:
         kept = saved_views.views(session, hub(), who.account_id)
-        others = pending_counts.waiting(session, hub(), scope) if who.may("decide") else None
+        others = pending_counts.waiting(session, hub(), mine) if who.may("decide") else None
         charged = follow_ups.people(session, hub(), [row.assigned_to for row in shown.rows])
 
     def address(**changes: Any) -> str:
-        """Give the queue's address with a filter changed; a change of filter goes back to the first page."""
+        """Return the queue's address with a filter changed; a change of filter goes back to the first page."""
         return url_for("pages.queue", **_named(chosen, INDONESIAN) | changes)
 
     return render_template(
@@ -90,29 +85,30 @@ def queue() -> str:
         export=url_for("pages.queue_file", **_named(chosen, INDONESIAN)),
         query=urlencode(_named(chosen, INDONESIAN)),
         number=number,
-        pages=max(1, -(-shown.total // PAGE_ROWS)),
+        pages=page_count(shown.total),
         everybody=sum(shown.by_urgency.values()),
         chips=len(shown.by_post) <= CHIP_POSTS,
         kept=kept,
         others=others,
         charged=charged,
-        me=_me(),
-        today=hub().settings.today(datetime.now(UTC)),
-        shows_names=scope.shows_names,
+        me=acting(),
+        today=local_today(),
+        shows_names=mine.shows_names,
     )
 
 
 @bp.get("/antrean.csv")
 @permitted("see_children")
-def queue_file() -> Response:
-    """Give what the filters show, all pages of it, as a CSV that a spreadsheet opens; logged as an export."""
-    chosen, now, who = _filter(INDONESIAN, request.args), datetime.now(UTC), person()
-    scope, today = Scope.of(who), hub().settings.today(now)
+@takes(schemas.QUEUE_FILE)
+def queue_file(asked: Asked) -> Response:
+    """Return all rows that the filters show as CSV. Logged as an export."""
+    chosen, now, who = _filter(INDONESIAN, asked.query), utc_now(), person()
+    today = hub().settings.today(now)
     with hub().database.reading() as session:
-        rows = list(review.flagged_rows(session, hub(), scope, chosen, today=today))
+        rows = list(review.flagged_rows(session, hub(), scope(), chosen, today=today))
     with hub().database.transaction() as session:
         review.log_queue_exported(session, hub(), who, len(rows), now)
-    body = "\ufeff" + "".join(review.flagged_csv(rows))  # the mark by which spreadsheets know UTF-8
+    body = "\ufeff" + "".join(review.flagged_csv(rows))  # byte order mark: it is UTF-8
     response = Response(body, mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="antrean-{today.isoformat()}.csv"'
     return response
@@ -120,10 +116,11 @@ def queue_file() -> Response:
 
 @bp.get("/api/v1/flags")
 @permitted("see_children")
-def flags() -> Response:
-    """Give the queue as JSON, by the filters of ENGLISH, `limit` (1 to 200) and `offset`."""
-    chosen = _filter(ENGLISH, request.args)
-    shown = _load(chosen, parse_int("limit", 1, MOST_ROWS, PAGE_ROWS), parse_int("offset", 0, 10_000_000, 0))
+@answers(answer_schemas.FLAGS)
+@takes(schemas.FLAGS)
+def flags(asked: Asked) -> Response:
+    """Return the queue as JSON, by the filters of ENGLISH, `limit` (1 to 200) and `offset`."""
+    shown = _load(_filter(ENGLISH, asked.query), asked.query["limit"], asked.query["offset"])
     return jsonify(
         total=shown.total,
         limit=shown.limit,
@@ -140,52 +137,34 @@ def flags() -> Response:
 
 
 def _load(chosen: Filter, limit: int, offset: int) -> Queue:
-    """Load a page of the queue and log that it was seen."""
-    who, now = person(), datetime.now(UTC)
+    """Load a page of the queue and log the look."""
+    who, now = person(), utc_now()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
         shown = review.queue(
-            session, hub(), Scope.of(who), chosen, today=today, me=_me(), limit=limit, offset=offset
+            session, hub(), scope(), chosen, today=today, me=acting(), limit=limit, offset=offset
         )
     with hub().database.transaction() as session:
         review.log_queue_viewed(session, hub(), who, shown, now)
     return shown
 
 
-def _me() -> str:
-    return f"account:{person().account_id}"
-
-
-def _filter(names: Mapping[str, str], given: Mapping[str, str]) -> Filter:
-    """Read the filters under these names.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter that means nothing.
-    """
-
-    def one(field: str, fits: Any) -> str | None:
-        text = given.get(names[field]) or None
-        if text is not None and not fits(text):
-            raise Problem("request-malformed", reason=names[field])
-        return text
-
-    urgency = one("urgency", lambda text: text in ("1", "2", "3", "4", "5"))
-    assigned_to = one("assigned_to", lambda text: text == "saya" or _AUTHOR.fullmatch(text))
+def _filter(names: Mapping[str, str], given: Mapping[str, Any]) -> Filter:
+    """Return the filters that an address sets under these names."""
+    value = {field: given.get(name) for field, name in names.items()}
     return Filter(
-        one("post_id", UUID_TEXT.fullmatch),
-        one("village", _VILLAGE.fullmatch),
-        one("rule", RULES.__contains__),
-        int(urgency) if urgency else None,
-        one("age", AGES.__contains__),
-        one("status", STATUSES.__contains__) or Filter().status,
-        _me() if assigned_to == "saya" else assigned_to,
+        value["post_id"],
+        value["village"],
+        value["rule"],
+        int(value["urgency"]) if value["urgency"] else None,
+        value["age"],
+        value["status"] or Filter().status,
+        acting() if value["assigned_to"] == schemas.MINE else value["assigned_to"],
     )
 
 
 def _named(chosen: Filter, names: Mapping[str, str]) -> dict[str, Any]:
-    """Give the filters that are set, by what they are called in an address."""
+    """Return the filters that are set, by what they are called in an address."""
     default = Filter()
     given = {name: getattr(chosen, field) for field, name in names.items()}
     return {
@@ -193,22 +172,6 @@ def _named(chosen: Filter, names: Mapping[str, str]) -> dict[str, Any]:
         for field, name in names.items()
         if (value := given[name]) is not None and value != getattr(default, field)
     }
-
-
-def parse_int(name: str, low: int, high: int, default: int) -> int:
-    """Read a whole number from the address.
-
-    Raises
-    ------
-    Problem
-        `request-malformed`, naming the parameter.
-    """
-    text = request.args.get(name, "")
-    if not text:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise Problem("request-malformed", reason=name)
-    return int(text)
 
 
 def _as_json(row: QueueRow) -> dict[str, Any]:
@@ -252,11 +215,12 @@ def _as_json(row: QueueRow) -> dict[str, Any]:
 
 @bp.route("/cari", methods=["GET", "POST"])
 @permitted("see_names")
-def find_child() -> str | tuple[str, int]:
-    """Show the form, or the children whose name or NIK was typed: what is typed is in no address."""
+@takes(schemas.SEARCH)
+def find_child(asked: Asked) -> str | tuple[str, int]:
+    """Show the form, or the children that match a name or NIK, which is never in an address."""
     if request.method == "GET":
         return render_template("search.html", done=None, typed="", problem=None)
-    typed, post_id = request.form.get("cari", ""), request.form.get("pos") or None
+    typed, post_id = asked.form.get("cari", ""), asked.form.get("pos") or None
     try:
         done = _searched(typed, post_id)
     except Problem as refused:
@@ -269,13 +233,11 @@ def find_child() -> str | tuple[str, int]:
 
 @bp.post("/api/v1/search")
 @permitted("see_names")
-def find_child_json() -> Response:
+@answers(answer_schemas.SEARCH)
+@takes(schemas.SEARCH_JSON)
+def find_child_json(asked: Asked) -> Response:
     """Find children: `words`, and `post` to look in one post only."""
-    asked = sent(("words", "post"))
-    words, post_id = asked.get("words"), asked.get("post")
-    if not isinstance(words, str) or not isinstance(post_id, str | None):
-        raise Problem("request-malformed", reason="words is text, post the id of a post")
-    done = _searched(words, post_id)
+    done = _searched(asked.json["words"], asked.json.get("post"))
     children = [
         {
             "id": child.child_id,
@@ -294,12 +256,12 @@ def find_child_json() -> Response:
 def _searched(words: str, post_id: str | None) -> search.Search:
     if post_id is not None and not UUID_TEXT.fullmatch(post_id):
         raise Problem("request-malformed", reason="pos")
-    who, now = person(), datetime.now(UTC)
+    now = utc_now()
     today = hub().settings.today(now)
     with hub().database.reading() as session:
-        done = search.search(session, hub(), Scope.of(who), words[:200], today=today, post_id=post_id)
+        done = search.search(session, hub(), scope(), words[:200], today=today, post_id=post_id)
     with hub().database.transaction() as session:
-        search.log_searched(session, hub(), _me(), done, now)
+        search.log_searched(session, hub(), acting(), done, now)
     return done
 
 
@@ -308,24 +270,24 @@ def _searched(words: str, post_id: str | None) -> search.Search:
 
 @bp.post("/tampilan")
 @permitted("see_children")
-def keep_view() -> AnyResponse:
-    """Keep the filters that are chosen under a name; only filters that mean something are kept."""
-    given = dict(parse_qsl(request.form.get("saringan", "")))
+@takes(schemas.KEEP_VIEW)
+def keep_view(asked: Asked) -> AnyResponse:
+    """Save the chosen filters under a name; only valid filters are saved."""
+    given = schemas.QUEUE_FILE.load_query(dict(parse_qsl(asked.form.get("saringan", ""))))
     chosen = _filter(INDONESIAN, given)
-    mine = replace(chosen, assigned_to=None) if chosen.assigned_to == _me() else chosen
+    mine = replace(chosen, assigned_to=None) if chosen.assigned_to == acting() else chosen
     query = _named(mine, INDONESIAN) | ({"petugas": "saya"} if mine is not chosen else {})
     with hub().database.transaction() as session:
-        name = request.form.get("nama", "")
-        saved_views.keep(session, hub(), person().account_id, name, urlencode(query), datetime.now(UTC))
+        name = asked.form.get("nama", "")
+        saved_views.keep(session, hub(), person().account_id, name, urlencode(query), utc_now())
     return redirect(url_for("pages.queue", **query))
 
 
 @bp.post("/tampilan/lupakan")
 @signed_in
-def forget_view() -> AnyResponse:
-    """Forget a kept choice."""
+@takes(schemas.FORGET_VIEW)
+def forget_view(asked: Asked) -> AnyResponse:
+    """Delete a saved view."""
     with hub().database.transaction() as session:
-        saved_views.forget(
-            session, hub(), person().account_id, request.form.get("nama", ""), datetime.now(UTC)
-        )
+        saved_views.forget(session, hub(), person().account_id, asked.form.get("nama", ""), utc_now())
     return redirect(url_for("pages.queue"))

@@ -12,7 +12,8 @@ from server import review
 from server.accounts import Person
 from server.review import ChildView, Scope
 from server.review.child import KINDS
-from server.web.pages.child import FILTERS, NEXT, glance
+from server.web.pages.child import NEXT, glance
+from server.web.request_schemas.children import FILTERS
 from tests.server._district import NOW
 from tests.server.web._clinic import DAYS, Clinic, csrf_token, sign_in, visible
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from server.accounts import Person
 from server.app import create_app
-from server.web.request_schemas import TAKEN
+from server.web.request_schemas.schema import all_taken
 from tests._repository import ROOT
 from tests._sources import imported, nodes, sources
 from tests.server._district import Databases, District
@@ -154,7 +154,7 @@ def test_members_beside_the_description_are_refused_everywhere(world: World) -> 
     clients.append(world.inside["administrator.district.in"])
     beside, tried = {"role_of_all": "administrator", "district": "00.00", "author": "x"}, 0
     rules = {f"{method} {rule.rule}": rule for method, rule in routes(world.app)}
-    for route, taken in TAKEN.items():
+    for route, taken in all_taken(world.app).items():
         if not isinstance(taken.json, dict) or not route.startswith("POST /api/"):
             continue
         answers = [

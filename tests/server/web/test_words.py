@@ -24,7 +24,7 @@ from sync_protocol import REGISTERS
 
 WEB = Path(formatting.__file__).parent
 METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-KEYWORDS = {"_": None, "N_": None, "told": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "N_": None, "translate": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
 
 
