@@ -269,7 +269,7 @@ def _measured(given: Mapping[str, str]) -> tuple[dict[str, Any], list[dict[str, 
 
 def _said(form: str, decided: Decided) -> str:
     """Say in one sentence what was done."""
-    told = {
+    sentences = {
         "take": N_("The child is in charge now."),
         "plan": N_("The task is planned. The posyandu's tablets get it with their next sync."),
         "pmt": N_("The PMT course and its weekly checks are planned."),
@@ -281,7 +281,7 @@ def _said(form: str, decided: Decided) -> str:
         "cleared": N_("The second measurement does not confirm it."),
         "done": N_("The second measurement is written down."),
     }
-    return formatting.translate(found[decided.found] if decided.found else told[form])
+    return formatting.translate(found[decided.found] if decided.found else sentences[form])
 
 
 # -- the referral letter --------------------------------------------------------------------------
