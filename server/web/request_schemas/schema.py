@@ -9,7 +9,7 @@ Rules kept here:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Flask, request
@@ -120,7 +120,18 @@ class RequestSchema:
         self.message = json if isinstance(json, type) else None
         self.json = None if json is None or isinstance(json, type) else _sent(json, is_checked=False)
         self.more_fields, self.file, self.most_bytes = more_fields, file, most_bytes
-        self._query, self._form, self._json = map(_schema, (self.query, self.form, self.json or {}))
+
+    @cached_property
+    def _query(self) -> Schema:
+        return _schema(self.query)
+
+    @cached_property
+    def _form(self) -> Schema:
+        return _schema(self.form)
+
+    @cached_property
+    def _json(self) -> Schema:
+        return _schema(self.json or {})
 
     def load(self) -> Asked:
         """Check the request that is being answered.
