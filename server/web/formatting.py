@@ -154,7 +154,7 @@ def _read(path: Path, code: str) -> Catalog:
 
 
 def init_app(app: Flask) -> None:
-    """Return templates the catalogues and the filters below."""
+    """Register the catalogues and the filters below for templates."""
     flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
         lambda message: _catalogue(language()).gettext(message),

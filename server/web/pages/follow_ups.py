@@ -103,7 +103,7 @@ def section(session: Session, child_id: str, today: date) -> FollowUpSection:
 
 @bp.app_context_processor
 def _in_templates() -> dict[str, Any]:
-    """Return templates the section of a child's page, and the words of actions and outcomes."""
+    """Add the section of a child's page, and the words of actions and outcomes, to templates."""
     return {"care_section": _section_for_template, "care_words": _word}
 
 
