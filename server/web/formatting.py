@@ -21,12 +21,12 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
-from flask import Flask, current_app, g, has_app_context, request
+from flask import Flask, g, has_app_context, request
 
 from server.children.flags import RULES
-from server.context import AppContext
 from server.growth.status import LABELS, SCREENING_NOTE
 from server.review import AGES, RaisedFlag
+from server.web import current
 
 LANGUAGES: Final = {"id": "Bahasa Indonesia", "en": "English"}
 LANGUAGE_COOKIE: Final = "bahasa"
@@ -154,7 +154,7 @@ def _read(path: Path, code: str) -> Catalog:
 
 
 def init_app(app: Flask) -> None:
-    """Return templates the catalogues and the filters below."""
+    """Register the catalogues and the filters below for templates."""
     flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
         lambda message: _catalogue(language()).gettext(message),
@@ -204,7 +204,7 @@ def _in_every_template() -> dict[str, Any]:
 
 
 def _chosen() -> str:
-    hub: AppContext = current_app.extensions["hub"]
+    hub = current.hub()
     chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), "id")
     return chosen if chosen in LANGUAGES else "id"
 
@@ -270,7 +270,7 @@ def iso_day(value: str) -> str:
 
 def moment(value: datetime) -> str:
     """Write a moment in the district's time: 5 Mar 2026 10.30."""
-    hub: AppContext = current_app.extensions["hub"]
+    hub = current.hub()
     pattern = "d MMM y HH:mm" if language() == "en" else "d MMM y HH.mm"
     return format_datetime(value, pattern, ZoneInfo(hub.settings.time_zone), language())
 

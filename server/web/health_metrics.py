@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
-from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from flask import Blueprint, Flask, Response, g, jsonify, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -26,6 +26,7 @@ from server.database.ids import new_id
 from server.database.migrations import newest, present
 from server.database.models import Flag, Tablet
 from server.errors import Problem
+from server.web import current
 
 bp = Blueprint("observed", __name__)
 
@@ -86,7 +87,7 @@ def alive() -> Response:
 @bp.get("/readyz")
 def ready() -> tuple[Response, int]:
     """Answer whether requests can be served: database reached and of this release's schema."""
-    hub: AppContext = current_app.extensions["hub"]
+    hub = current.hub()
     try:
         revision = present(hub.settings.database_url)
     except SQLAlchemyError:
@@ -101,7 +102,7 @@ def metrics() -> Response:
     """Return the Prometheus metrics of all workers, only to a client on this machine and never through a proxy."""
     if request.remote_addr not in LOOPBACK or any(name in request.headers for name in PROXIED):
         raise Problem("not-allowed")
-    hub: AppContext = current_app.extensions["hub"]
+    hub = current.hub()
     registry = CollectorRegistry()
     if metrics_directory():
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped library

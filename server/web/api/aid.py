@@ -39,10 +39,10 @@ def read_gap(asked: Asked) -> Response:
         area = AidArea.of(session, hub(), person()).part(hub(), given["area"])
         shown = need.standing(session, hub(), area, first, last, today)
         names, part = names_of(session, hub()), slice(offset, offset + limit)
-        told = serializers.gap(shown, names, sees_children=area.sees_children, part=part)
+        answer = serializers.gap(shown, names, sees_children=area.sees_children, part=part)
     with hub().database.transaction() as session:
         need.log_viewed(session, hub(), shown, acting(), utc_now())
-    return jsonify(first=first.isoformat(), last=last.isoformat(), limit=limit, offset=offset, **told)
+    return jsonify(first=first.isoformat(), last=last.isoformat(), limit=limit, offset=offset, **answer)
 
 
 @bp.post("/aid/assign")
@@ -90,10 +90,10 @@ def read_donor(donor_id: Any) -> Response:
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         donor = register.donor_to_change(session, hub(), area, str(donor_id), acting())
-        told = serializers.donor(donor) | {"contact": register.contact_of(hub(), donor)}
+        answer = serializers.donor(donor) | {"contact": register.contact_of(hub(), donor)}
     with hub().database.transaction() as session:
         register.log_donor_viewed(session, hub(), str(donor_id), acting(), utc_now())
-    return jsonify(told)
+    return jsonify(answer)
 
 
 @bp.post("/aid/donors/<uuid:donor_id>")
@@ -264,16 +264,16 @@ def read_sheet(sheet_id: Any) -> Response:
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
-        told = serializers.sheet(sheet)
+        answer = serializers.sheet(sheet)
         if sheet.state == "waiting":
-            told |= serializers.look(sheets.look(session, hub(), sheet))
+            answer |= serializers.look(sheets.look(session, hub(), sheet))
         else:
-            told["rows"] = [
+            answer["rows"] = [
                 serializers.activity(row) for row in sheets.rows_of(session, hub(), area, sheet.id)
             ]
     with hub().database.transaction() as session:
         sheets.log_viewed(session, hub(), str(sheet_id), acting(), utc_now())
-    return jsonify(told)
+    return jsonify(answer)
 
 
 @bp.post("/aid/sheets/<uuid:sheet_id>/take")

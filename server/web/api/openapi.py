@@ -24,7 +24,7 @@ from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Stri
 from server.errors import PROBLEMS
 from server.web.auth import ANYBODY, needs
 from server.web.request_schemas.schema import BODY, RequestSchema, Sent, taken_by
-from server.web.response_schemas.schema import Answer, ByName, Number, OneOf, Several, answer_of
+from server.web.response_schemas.schema import Answer, ByName, Number, OneOf, Several, answer_of, answers
 
 bp = Blueprint("openapi", __name__)
 
@@ -46,6 +46,7 @@ REFUSALS: Final[Mapping[str, str]] = {
 
 
 @bp.get("/api/openapi.json")
+@answers(None)
 def openapi() -> Response:
     """Return this description."""
     return Response(_written(current_app._get_current_object()), mimetype="application/json")  # type: ignore[attr-defined]

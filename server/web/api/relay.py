@@ -8,7 +8,6 @@ worker's batch lock only after its signature was verified.
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -17,7 +16,7 @@ from flask import Blueprint, Response, g, request
 from server.errors import Problem
 from server.sync.relay import CARRIER, MOST_LETTERS, deliver
 from server.web.api.sync import json_answer, turn
-from server.web.current import hub
+from server.web.current import hub, utc_now
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
 from server.web.request_schemas.relay import LettersSchema
@@ -60,7 +59,7 @@ def bring() -> Response:
         wait = BUDGET.seconds_to_wait(request.remote_addr or "", len(letters), time.monotonic())
         if wait:
             raise Problem("too-many-tries", seconds=wait)
-        brought = deliver(hub(), letters, actor=CARRIER, now=datetime.now(UTC), turn=turn())
+        brought = deliver(hub(), letters, actor=CARRIER, now=utc_now(), turn=turn())
     finally:
         _DELIVERING.release()
     refused = {one.code for one in brought if one.code}

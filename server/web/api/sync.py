@@ -3,7 +3,7 @@
 import gzip
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
 from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
-from server.web.current import hub
+from server.web.current import hub, utc_now
 from server.web.rate_limit import Budget
 from server.web.request_body import read_json
 from server.web.request_schemas.schema import takes_message
@@ -56,7 +56,7 @@ def turn() -> threading.Lock:
 @takes_message(EnvelopeSchema)
 def sync() -> Response:
     """Take a batch, return receipt and pull. A refused batch is logged before it is answered."""
-    now, message, size_bytes = datetime.now(UTC), None, request.content_length or 0
+    now, message, size_bytes = utc_now(), None, request.content_length or 0
     try:
         message, size_bytes = read_json(request, hub().settings)
         with _TURN:
@@ -71,8 +71,8 @@ def sync() -> Response:
 def _tablet_clock() -> datetime | None:
     """Read the tablet's clock at the time of sending (header `Tablet-Clock`, RFC 3339 in UTC), if sent: the batch itself may
     be days old. It is not signed and is only used to question dates."""
-    told = request.headers.get("Tablet-Clock")
-    return datetime.fromisoformat(told) if Instant.accepts(told) and told else None
+    clock = request.headers.get("Tablet-Clock")
+    return datetime.fromisoformat(clock) if Instant.accepts(clock) and clock else None
 
 
 @bp.post("/enrol")
@@ -80,7 +80,7 @@ def _tablet_clock() -> datetime | None:
 @takes_message(EnrolSchema)
 def enrol_tablet() -> Response:
     """Exchange a one-time code for the identity of a new tablet."""
-    now = datetime.now(UTC)
+    now = utc_now()
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment(message)
     with hub().database.reading() as session:
@@ -101,7 +101,7 @@ def enrol_tablet() -> Response:
 def enrol_tablet_again() -> Response:
     """Enrol a device again whose enrolment was closed (it was restored or cloned); return also the counter up to which the
     server has its changes."""
-    now = datetime.now(UTC)
+    now = utc_now()
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment_again(message)
     with hub().database.transaction() as session:
@@ -119,7 +119,7 @@ def standing_of(tablet_id: UUID) -> Response:
         raise Problem("too-many-tries", seconds=wait)
     with hub().database.reading() as session:
         stands = standing(session, hub(), str(tablet_id))
-    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(datetime.now(UTC))}))
+    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now())}))
 
 
 def _text(moment: datetime) -> str:

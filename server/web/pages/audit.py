@@ -250,8 +250,8 @@ def unusual(asked: Asked) -> str:
     """Show unusual patterns in a month's syncs."""
     first, _ = _month(asked)
     with hub().database.reading() as session:
-        told = months.post_month_reports(session, hub(), scope(), first)
-    found = patterns.in_order(one for post in told for one in post.patterns)
+        reports = months.post_month_reports(session, hub(), scope(), first)
+    found = patterns.in_order(one for post in reports for one in post.patterns)
     kinds = [(words, [one for one in found if one.code == code]) for code, words in patterns.PATTERNS.items()]
     return render_template(
         "audit_patterns.html",

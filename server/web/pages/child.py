@@ -270,8 +270,10 @@ def _sentence(index: str, key: str | None) -> str:
 
 def _flagged(event: Event) -> str:
     """Return the words of a flag for the timeline."""
-    told = event.details
-    return formatting.flag_words(RaisedFlag(event.what, told["urgency"], told["subject"], told, event.at))
+    details = event.details
+    return formatting.flag_words(
+        RaisedFlag(event.what, details["urgency"], details["subject"], details, event.at)
+    )
 
 
 def _either(table: Mapping[str, tuple[str, str]], code: str | None) -> str:

@@ -103,7 +103,7 @@ def section(session: Session, child_id: str, today: date) -> FollowUpSection:
 
 @bp.app_context_processor
 def _in_templates() -> dict[str, Any]:
-    """Return templates the section of a child's page, and the words of actions and outcomes."""
+    """Add the section of a child's page, and the words of actions and outcomes, to templates."""
     return {"care_section": _section_for_template, "care_words": _word}
 
 
@@ -269,7 +269,7 @@ def _measured(given: Mapping[str, str]) -> tuple[dict[str, Any], list[dict[str, 
 
 def _said(form: str, decided: Decided) -> str:
     """Say in one sentence what was done."""
-    told = {
+    sentences = {
         "take": N_("The child is in charge now."),
         "plan": N_("The task is planned. The posyandu's tablets get it with their next sync."),
         "pmt": N_("The PMT course and its weekly checks are planned."),
@@ -281,7 +281,7 @@ def _said(form: str, decided: Decided) -> str:
         "cleared": N_("The second measurement does not confirm it."),
         "done": N_("The second measurement is written down."),
     }
-    return formatting.translate(found[decided.found] if decided.found else told[form])
+    return formatting.translate(found[decided.found] if decided.found else sentences[form])
 
 
 # -- the referral letter --------------------------------------------------------------------------

@@ -37,7 +37,7 @@ COOKIE_DAYS: Final = 365
 
 
 def init_app(app: Flask) -> None:
-    """Return every template its words, and the person who is signed in."""
+    """Register the words of templates, and who is signed in."""
     formatting.init_app(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_in_every_template)

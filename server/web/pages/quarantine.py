@@ -101,10 +101,12 @@ def _case_page(
         lambda s, found, now: quarantine.log_viewed(s, hub(), acting(), found, now),
     )
     case_ = shown.case
-    told = case_.reasons if reasons is None else reasons
+    why_wrong = case_.reasons if reasons is None else reasons
     came = _came(shown)
-    parts = [_part(name, came.get(name), told, asked.form if typed else None) for name in _registers(shown)]
-    key = _key_inputs(shown, told, asked.form if typed else None)
+    parts = [
+        _part(name, came.get(name), why_wrong, asked.form if typed else None) for name in _registers(shown)
+    ]
+    key = _key_inputs(shown, why_wrong, asked.form if typed else None)
     with hub().database.reading() as session:
         posts = all_posts(session) if {"post"} & {*came, *dict(_stored(shown))} else []
     placed = {path for part in parts for path in (f"set.{part.register}", *_paths(part))} | {
@@ -119,7 +121,7 @@ def _case_page(
         parts=parts,
         key=key,
         general=list(
-            dict.fromkeys(register_forms.reason_text(why) for why in told if why["path"] not in placed)
+            dict.fromkeys(register_forms.reason_text(why) for why in why_wrong if why["path"] not in placed)
         ),
         refused=reasons is not None,
         registers=_stored(shown),

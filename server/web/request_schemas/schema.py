@@ -9,7 +9,7 @@ Rules kept here:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Flask, request
@@ -35,11 +35,12 @@ class Sent:
     Parameters
     ----------
     field : as the API description shows it
-    check : what it must be to be passed on; None: any value (in an address or a form any text)
-    default : for a parameter that is left out
-    reason : detail of `request-malformed`, with `{name}` for its name. "" for JSON: the answer is `change-invalid` instead
-    keeps_empty : an empty parameter is a value of its own, not the same as one left out
-    several : a form sends any number of them
+    check : what it must be to get to the view; None: any value (in an address or a form any text)
+    default : the value of a parameter that is left out
+    reason : detail of `request-malformed`, with `{name}` for its name; "" means the name alone, and for JSON that the answer
+        is `change-invalid` instead
+    keeps_empty : an empty parameter counts as sent, not as left out
+    several : a form may send it any number of times
     """
 
     field: AnyField
@@ -65,11 +66,10 @@ def passed(field: AnyField, default: Any = None) -> Sent:
 
 def _sent(values: Fields, *, is_checked: bool) -> dict[str, Sent]:
     """Complete a plain field: in an address it is checked, in a form or JSON it is passed on."""
-    found = {}
-    for name, value in values.items():
-        plain = None if isinstance(value, Sent) else (checked(value) if is_checked else passed(value))
-        found[name] = plain or value
-    return found  # type: ignore[return-value]  # `plain` is there where `value` is a field
+    return {
+        name: value if isinstance(value, Sent) else checked(value) if is_checked else passed(value)
+        for name, value in values.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,18 @@ class RequestSchema:
         self.message = json if isinstance(json, type) else None
         self.json = None if json is None or isinstance(json, type) else _sent(json, is_checked=False)
         self.more_fields, self.file, self.most_bytes = more_fields, file, most_bytes
-        self._query, self._form, self._json = map(_schema, (self.query, self.form, self.json or {}))
+
+    @cached_property
+    def _query(self) -> Schema:
+        return _schema(self.query)
+
+    @cached_property
+    def _form(self) -> Schema:
+        return _schema(self.form)
+
+    @cached_property
+    def _json(self) -> Schema:
+        return _schema(self.json or {})
 
     def load(self) -> Asked:
         """Check the request that is being answered.

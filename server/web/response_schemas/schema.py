@@ -1,6 +1,6 @@
 """How an answer is described: kinds of values, and `answers`, with which a view names its schema.
 
-Every member of an object is always there unless it is said to be optional; what may be null says so.
+Every member of an object is always there; a value that may be null says so.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from marshmallow import Schema, fields
 
-from schemas.strict import Day, Flag, Instant, Json, Member, Need, Part, Strict, Text, Whole, choice
+from schemas.strict import Flag, Instant, Json, Member, Need, Part, Strict, Text, Whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,12 +47,12 @@ class OneOf(Member):
 
 
 MAYBE: Final = Need.NULLABLE
-TEXT, WHOLE, NUMBER, FLAG, DAY, MOMENT, ANY = (
-    *(Text(), Whole(), Number(), Flag(), Day(), Instant()),
+TEXT, WHOLE, NUMBER, FLAG, MOMENT, ANY = (
+    *(Text(), Whole(), Number(), Flag(), Instant()),
     Json(Need.NULLABLE),
 )
 MAYBE_TEXT, MAYBE_WHOLE, MAYBE_NUMBER = Text(MAYBE), Whole(MAYBE), Number(MAYBE)
-MAYBE_FLAG, MAYBE_DAY, MAYBE_MOMENT = Flag(MAYBE), Day(MAYBE), Instant(MAYBE)
+MAYBE_FLAG, MAYBE_MOMENT = Flag(MAYBE), Instant(MAYBE)
 TRUTH: Final = Whole(Need.VALUE)
 """0 or 1, as the database has it."""
 
@@ -84,17 +84,6 @@ def several(members: Mapping[str, AnyField] | type[Schema] | AnyField, need: Nee
 def by_name(members: Mapping[str, AnyField] | type[Schema] | AnyField, need: Need = Need.VALUE) -> ByName:
     """Declare an object with any names."""
     return ByName(members if isinstance(members, fields.Field) else obj(members), need)
-
-
-def words(*choices: str, need: Need = Need.VALUE) -> Text:
-    """Declare a text that is one of a few."""
-    return choice(*choices, need=need)
-
-
-def optional(field: AnyField) -> AnyField:
-    """Declare that a member may be missing."""
-    field.required = False
-    return field
 
 
 BOTH_LANGUAGES: Final = shape({"id": TEXT, "en": TEXT}, "words.BothLanguages")
