@@ -1,17 +1,16 @@
 """People and tablets: who may sign in and do what, and which devices may send.
 
-    roles (pure: the table) -> people -> sessions -> second_factor;  limits: failed attempts;  tablets: independent of these
+    roles (pure: the table) -> people -> sessions -> second_factor;  failed_attempts, tablets: apart
 
 Codes, passwords and session tokens are stored only as digests; the secret of a second factor is encrypted.
 """
 
-from server.accounts import limits, people, roles, second_factor, sessions
+from server.accounts import failed_attempts, people, roles, second_factor, sessions
+from server.accounts.failed_attempts import LOCK_MINUTES, MAX_FAILED_TRIES
 from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import (
-    LOCK_MINUTES,
-    MAX_FAILED_TRIES,
     SignedIn,
     session_of,
     sign_in,
@@ -48,7 +47,7 @@ __all__ = [
     "end_enrolment_code",
     "enrol",
     "enrol_again",
-    "limits",
+    "failed_attempts",
     "make_enrolment_code",
     "people",
     "revoke_tablet",

@@ -16,9 +16,9 @@ from server.aid.progress import Own
 from server.aid.register import DONOR, Promise
 from server.aid.sheets import Look
 from server.aid.words import NEEDS
+from server.csv_writer import csv_text, text_table
 from server.database.models import AidActivity, CsrSheet, Donor
 from server.reports.small_number_suppression import FEWEST
-from server.tabular import csv_text, text_table
 
 GAP: Final = ("code", "village", "lacking", *NEEDS, "promised", "helped", "value_rp", "activities")
 DONORS: Final = ("id", *DONOR)

@@ -1,7 +1,7 @@
 """A child's record and everything derived from it.
 
     ledger            how records are stored, and how they are encrypted
-    record_linkage    which records are one child (`same_as`), and which id is the canonical one
+    linked_records    which records are one child (`same_as`), and which id is the canonical one
     name_similarity   whether two registrations may be one child. Pure
     assessment        a child's whole timeline -> z-scores, status, weight gain, flags
     flags             every reason to look at a child again: rule, urgency, text

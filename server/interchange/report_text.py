@@ -6,12 +6,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from server.csv_writer import csv_text, printable
 from server.interchange.cases import OpenCase
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
 from server.interchange.import_report import ImportReport
 from server.interchange.refusals import QUESTIONS, RULES, RefusalText, words_of
 from server.interchange.uploads import RunView
-from server.tabular import csv_text, printable
 
 COLUMNS: Final = (
     "row",

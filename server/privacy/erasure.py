@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Text, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from server.children import assessment, ledger, record_linkage
+from server.children import assessment, ledger, linked_records
 from server.context import AppContext
 from server.database.engine import upsert
 from server.database.models import (
@@ -64,7 +64,7 @@ def hold_until(session: Session, hub: AppContext, child_id: str) -> date | None:
 
     What cadres wrote is no medical record. What the health centre measured, or answered for a task of its own, is.
     """
-    group = record_linkage.group_of(session, hub.district, [child_id])
+    group = linked_records.group_of(session, hub.district, [child_id])
     m, f = table(Measurement).c, table(FollowUp).c
     measured = select(func.max(m.measured_on)).where(
         m.district == hub.district, m.child_id.in_(group), m.source == "staff", m.removed.is_(False)

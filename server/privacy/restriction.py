@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.children import record_linkage
+from server.children import linked_records
 from server.context import AppContext
 from server.database.models import Child, HealthPost, table
 from server.errors import Problem
@@ -27,7 +27,7 @@ def locked(session: Session, hub: AppContext, child_id: str, *also: str) -> tupl
     Problem
         `record-unknown`: there is none, or the person was erased.
     """
-    group = record_linkage.group_of(session, hub.district, [child_id])
+    group = linked_records.group_of(session, hub.district, [child_id])
     given = {"district": hub.district, "posts": list(also), "children": group}
     positions = Positions(heads_of(session, given, lock=True))
     c = table(Child).c

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from server.children import record_linkage
+from server.children import linked_records
 from server.context import AppContext
 from server.privacy import erasure, requests
 from server.privacy.requests import ShownRequest
@@ -73,5 +73,5 @@ def standing(session: Session, hub: AppContext, scope: Scope, child_id: str) -> 
         state.vector.wire() if state else {},
         requests.of_child(session, hub, scope, child_id),
         erasure.hold_until(session, hub, child_id),
-        sorted(record_linkage.linked_ids(session, hub.district, [child_id])),
+        sorted(linked_records.linked_ids(session, hub.district, [child_id])),
     )

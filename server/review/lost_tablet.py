@@ -25,12 +25,12 @@ from server import audit
 from server.accounts import Person
 from server.children import ledger
 from server.context import AppContext
+from server.csv_writer import csv_line
 from server.database.ids import UUID_TEXT
 from server.database.models import ChangeRow, Child, HealthPost, PostExit, Tablet
 from server.errors import Problem
 from server.review.scope import Scope, name_of, reach
 from server.review.tablets import Enrolment, tablets
-from server.tabular import csv_line
 from sync_protocol import Outcome
 
 PRESENT, LEFT, WRITTEN = "present", "left", "written"

@@ -24,6 +24,7 @@ from server.accounts import Person
 from server.children.assessment import months_back
 from server.children.review_queue import CLOSED, NEW, TAKEN, WAITING, rules_text
 from server.context import AppContext
+from server.csv_writer import csv_line, printable, text_table
 from server.database.models import Assessment, Attention, Child, HealthPost, Region
 from server.review.scope import (
     RULE_ORDER,
@@ -34,7 +35,6 @@ from server.review.scope import (
     name_of,
     queue_within,
 )
-from server.tabular import csv_line, printable, text_table
 
 PAGE_ROWS: Final = 500
 """Rows fetched at a time when the whole queue is exported."""

@@ -6,9 +6,9 @@ from typing import Final
 import orjson
 
 from server.context import AppContext
+from server.csv_writer import cell, csv_text, text_table
 from server.review import conflicts, duplicate_pairs, quarantine, tablets
 from server.review.scope import Scope
-from server.tabular import cell, csv_text, text_table
 
 OPERATOR: Final = "operator"
 CASE_COLUMNS: Final = (

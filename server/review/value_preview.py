@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy.orm import Session
 
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.children.assessment import POSITION, SEX, UNKNOWN, PendingRows, Timelines, load, oddities, score
 from server.context import AppContext
 from server.review.child import MonthlyGain, ScoredCandidate, Visit
@@ -84,7 +84,7 @@ class Meanings:
 
 def meanings(session: Session, hub: AppContext, shown: Conflict) -> Meanings:
     """Work out what each value in conflict would mean."""
-    group = sorted(record_linkage.group_of(session, hub.district, [shown.record.child_id]))
+    group = sorted(linked_records.group_of(session, hub.district, [shown.record.child_id]))
     subjects = ledger.subjects(session, hub.vault, hub.district, group)
     visits = measured(session, hub, subjects, {}, shows_names=False)
     timelines = load(session, hub, group, PendingRows())

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.context import AppContext
+from server.csv_writer import csv_line
 from server.database.models import Region
 from server.review import Scope
 from server.supervision import months
 from server.supervision.completeness import DayCounts
 from server.supervision.months import PostMonthReport
-from server.tabular import csv_line
 
 COLUMNS: Final = (
     *("level", "code", "name", "posts", "reported", "children", "weighed", "stored", "in_quarantine"),

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from server import audit
 from server.accounts import Person
 from server.context import AppContext
+from server.csv_writer import csv_line
 from server.database.ids import UUID_TEXT
 from server.database.models import (
     AuditEntry,
@@ -34,7 +35,6 @@ from server.errors import Problem
 from server.review import Scope
 from server.review.authors import people
 from server.review.scope import posts_within
-from server.tabular import csv_line
 from sync_protocol import Outcome
 
 DAY, POST, TABLET, AUTHOR = "day", "post", "tablet", "author"

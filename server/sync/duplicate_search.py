@@ -22,7 +22,7 @@ import orjson
 from sqlalchemy import bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.children.assessment import PendingRows, open_pairs
 from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration, compare, swapped
 from server.context import AppContext
@@ -98,7 +98,7 @@ def search(
     not_loaded = changed - loaded.subjects.keys()
     if not not_loaded:
         return SearchResult(replace(pending, pairs=after), (), {})
-    others = record_linkage.group_of(session, hub.district, not_loaded)
+    others = linked_records.group_of(session, hub.district, not_loaded)
     elsewhere = {pair: score for pair, score in open_pairs(session, hub, others).items() if pair not in held}
     heads = _advance(session, hub.district, loaded, others, lock=lock)
     return SearchResult(replace(pending, pairs=after | elsewhere), others, heads)

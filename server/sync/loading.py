@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from schemas import Reason
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.sync import clock_skew
@@ -168,5 +168,5 @@ def _linked(
     targets = {child_id for child_id in named if child_id}
     edited = {a.child_id for a in arrivals if a.child_id and a.record_id == a.child_id}
     if edited:
-        targets |= record_linkage.disputed_links(session, hub, edited)
-    return sorted(record_linkage.linked_ids(session, hub.district, child_ids, targets))
+        targets |= linked_records.disputed_links(session, hub, edited)
+    return sorted(linked_records.linked_ids(session, hub.district, child_ids, targets))

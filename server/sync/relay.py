@@ -27,6 +27,7 @@ from schemas import Malformed
 from server import audit
 from server.context import AppContext
 from server.crypto.sealed_batch import Slip, open_letter, read_letter, seal_receipt
+from server.csv_writer import cell, csv_text, text_table
 from server.database.models import HealthPost, Tablet
 from server.errors import Problem
 from server.sync.retrying import retrying
@@ -38,7 +39,6 @@ from server.sync.upload import (
     record_refusal,
     take_carried,
 )
-from server.tabular import cell, csv_text, text_table
 
 MOST_LETTERS: Final = 50
 """Of one request. A file may hold more: then it is sent in parts."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.children.assessment import PendingRows
 from server.context import AppContext
 from server.database.engine import Writes
@@ -153,13 +153,13 @@ def _regroup(loaded: LoadedRecords, measured: set[str | None]) -> frozenset[str]
         if state is not None:
             nodes[subject.id] = _node(state)
         elif row is not None:
-            nodes[subject.id] = record_linkage.Node(
+            nodes[subject.id] = linked_records.Node(
                 row["same_as"], bool(row["registered"]), bool(row["removed"])
             )
         elif subject.id in measured:
-            nodes[subject.id] = record_linkage.Node(None, registered=False, removed=False)
+            nodes[subject.id] = linked_records.Node(None, registered=False, removed=False)
     before = {child_id: loaded.subjects[child_id].person_id for child_id in nodes}
-    after = record_linkage.canonical_ids(nodes)
+    after = linked_records.canonical_ids(nodes)
     for child_id, person_id in after.items():
         loaded.subjects[child_id].person_id = person_id
     changed = {child_id for child_id in nodes if before[child_id] != after[child_id]}
@@ -169,9 +169,9 @@ def _regroup(loaded: LoadedRecords, measured: set[str | None]) -> frozenset[str]
     )
 
 
-def _node(state: RecordState) -> record_linkage.Node:
+def _node(state: RecordState) -> linked_records.Node:
     link = (state.value("same_as") or {}).get("child")
-    return record_linkage.Node(link, registered=True, removed=state.removed)
+    return linked_records.Node(link, registered=True, removed=state.removed)
 
 
 def _save_groups(writes: Writes, district: str, loaded: LoadedRecords, regrouped: frozenset[str]) -> None:

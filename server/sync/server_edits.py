@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from schemas import check_change
 from server import audit
-from server.children import record_linkage
+from server.children import linked_records
 from server.context import AppContext
 from server.crypto.vault import base64url
 from server.database.engine import among_pairs
@@ -206,7 +206,7 @@ def plan(
     if not homes.keys() >= set(children):
         raise Problem("record-unknown")
     linked = [edit.registers["same_as"]["child"] for edit in edits if "same_as" in edit.registers]
-    related = record_linkage.linked_ids(
+    related = linked_records.linked_ids(
         session, district, children, [child_id for child_id in linked if child_id]
     )
     posts = sorted(set(new_at.values()))

@@ -14,6 +14,9 @@ Rules kept here:
   deliveries for exactly the children it counted; only the health service and the cadres see who they are.
 """
 
+from server.aid.need.children_in_need import (
+    NEED_OF,
+)
 from server.aid.need.coverage import (
     BUILT,
 )
@@ -22,9 +25,6 @@ from server.aid.need.model import (
     Proposal,
     Twice,
     Village,
-)
-from server.aid.need.needing import (
-    NEED_OF,
 )
 from server.aid.need.summary import (
     assign,

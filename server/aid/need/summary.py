@@ -14,9 +14,9 @@ from server.aid.need.activities import (
     sum_category,
     sum_villages,
 )
+from server.aid.need.children_in_need import find_needing
 from server.aid.need.coverage import load_aid
 from server.aid.need.model import NeedSummary
-from server.aid.need.needing import find_needing
 from server.aid.need.places import load_places
 from server.aid.need.proposals import propose
 from server.aid.register import promises

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from server.children import record_linkage
+from server.children import linked_records
 from server.children.assessment.loading import load
 from server.children.assessment.queries import PendingRows, open_pairs
 from server.children.assessment.rules import findings, possible_duplicates
@@ -30,7 +30,7 @@ def assess(session: Session, hub: AppContext, child_ids: Sequence[str], now: dat
     """
     if not child_ids:
         return
-    child_ids = record_linkage.group_of(session, hub.district, child_ids)
+    child_ids = linked_records.group_of(session, hub.district, child_ids)
     _lock_posts(session, hub, child_ids)
     writes = Writes()
     derive(session, hub, child_ids, now, writes)

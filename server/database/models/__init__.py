@@ -32,7 +32,7 @@ from server.database.models.places import HealthCentre, HealthPost, Installation
 from server.database.models.privacy import Erasure, RightsRequest
 from server.database.models.reports import Figures, FiguresMonth, FiguresPost
 from server.database.models.supervision import Notice, PostMonth
-from server.database.models.sync import (
+from server.database.models.tablets import (
     Batch,
     ChangeRow,
     EnrolmentCode,

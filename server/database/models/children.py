@@ -28,7 +28,7 @@ class Child(Base):
     - `sex`, `born_on`: None while unknown or in conflict. Everything else about the person is in `state`, encrypted.
     - `same_as`: the child that this one was linked to; None while that register is in conflict.
     - `person_id`: the canonical id, the same for all linked children; a child without links has its own
-      (`record_linkage`).
+      (`linked_records`).
     - `clock_days`: by how many days a wrong tablet clock may have shifted the birth date; 0 nearly always.
     - `krs_until`: the last day on which the family counts as at risk of stunting (KRS); None if it does not, or nobody
       has said.

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - In XLSX, text is written as text, never as a formula, whatever it starts with. Numbers and dates keep their type.
-- In CSV, text that a spreadsheet would run as a formula is made safe by `server.tabular`.
+- In CSV, text that a spreadsheet would run as a formula is made safe by `server.csv_writer`.
 - Memory does not grow with the number of rows. Standard library only: XlsxWriter takes about 19 s for 100,000 rows of 39
   cells (two busy cores), and its other features are not needed.
 """
@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import IO, Final
 from xml.sax.saxutils import escape
 
-from server.tabular import csv_line
+from server.csv_writer import csv_line
 
 Value = str | int | float | Decimal | date | None
 

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.database.engine import among
 from server.database.models import ChangeRow, Child, Delivery, FollowUp, Measurement, table
 from server.operations.doctor.checks import CheckContext, Findings, chunks_of_children, one_by_one_on_error
@@ -35,11 +35,11 @@ def check_states(context: CheckContext, findings: Findings) -> None:
         )
         rows = session.execute(query.where(Child.district == context.district)).all()
     nodes = {
-        row.id: record_linkage.Node(row.same_as, bool(row.registered), bool(row.removed))
+        row.id: linked_records.Node(row.same_as, bool(row.registered), bool(row.removed))
         for row in rows
         if not row.erased
     }
-    canonical = record_linkage.canonical_ids(nodes)
+    canonical = linked_records.canonical_ids(nodes)
     for row in rows:
         if row.person_id != canonical.get(row.id, row.id):
             findings.add(f"child {row.id}: person_id differs")

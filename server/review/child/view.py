@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.accounts import Person
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import Child, HealthCentre, HealthPost
@@ -145,7 +145,7 @@ def child_view(
         raise Problem("not-allowed")
     row = _find_child(session, reach(hub, scope) if restricted else within(hub, scope), child_id)
     state = state_of(hub, child_id, row) if row.state is not None else None
-    group = record_linkage.group_of(session, hub.district, [child_id])
+    group = linked_records.group_of(session, hub.district, [child_id])
     subjects = ledger.subjects(session, hub.vault, hub.district, group)
     changes = held(session, hub, group)
     visits = measured(session, hub, subjects, changes.recorded, shows_names=scope.shows_names)

@@ -9,7 +9,7 @@ from sqlalchemy import Text, and_, cast, select
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.children import ledger, record_linkage, review_queue
+from server.children import ledger, linked_records, review_queue
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import Account, ChangeRow, Child, Flag, FollowUp, HealthPost, Tablet
@@ -40,7 +40,7 @@ def find(session: Session, hub: AppContext, scope: Scope, child_id: str) -> Deci
         child_id,
         row.post_id,
         row.person_id,
-        tuple(record_linkage.group_of(session, hub.district, [child_id])),
+        tuple(linked_records.group_of(session, hub.district, [child_id])),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from server.csv_writer import cell, csv_text, text_table
 from server.supervision.completeness.counts import (
     TAKEN,
     CompletenessReport,
@@ -16,7 +17,6 @@ from server.supervision.completeness.counts import (
     TabletLine,
     counted,
 )
-from server.tabular import cell, csv_text, text_table
 
 LEVELS: Final = ("district", "health_centre", "post", "tablet", "post-day", "tablet-day")
 COLUMNS: Final = (

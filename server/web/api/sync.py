@@ -16,15 +16,15 @@ from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malform
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, standing
-from server.accounts.limits import note_refusal, refuse_if_spent
+from server.accounts.failed_attempts import note_refusal, refuse_if_spent
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
 from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
 from server.web.current import hub, utc_now
-from server.web.rate_limit import Budget
 from server.web.request_body import read_json
+from server.web.request_quota import Budget
 from server.web.request_schemas.schema import takes_message
 from server.web.response_schemas.schema import answers
 from server.web.response_schemas.tablets import ENROLLED_AGAIN, STANDING

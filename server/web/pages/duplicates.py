@@ -7,7 +7,7 @@ from flask import redirect, render_template, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from server.children import ledger, record_linkage
+from server.children import ledger, linked_records
 from server.children.name_similarity import likeness, words_of
 from server.errors import Problem
 from server.review import (
@@ -121,7 +121,7 @@ def _pair_page(one: str, other: str, problem: Problem | None = None, done: str |
 
 def _visits_of(session: Session, child_id: str) -> list[Visit]:
     """Return a child's measurements, newest first; of a linked child those of the whole group."""
-    group = sorted(record_linkage.group_of(session, hub().district, [child_id]))
+    group = sorted(linked_records.group_of(session, hub().district, [child_id]))
     subjects = ledger.subjects(session, hub().vault, hub().district, group)
     return [v for v in measured(session, hub(), subjects, {}, shows_names=False) if not v.removed]
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit
-from server.accounts import PersonRefused, limits, people as register, second_factor, sessions
+from server.accounts import PersonRefused, failed_attempts, people as register, second_factor, sessions
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import BARE, OPEN, WAITING
 from server.backup import status
@@ -72,7 +72,7 @@ def invitation(asked: Asked, token: str) -> Answer:
     """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
     now = utc_now()
     with hub().database.reading() as session:
-        limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+        failed_attempts.refuse_if_spent(session, hub(), "invitation", address(), now)
     try:
         if request.method == "GET":
             with hub().database.reading() as session:
@@ -81,7 +81,7 @@ def invitation(asked: Asked, token: str) -> Answer:
         return _take_up(asked, token, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
-            limits.note_refusal(hub(), "invitation", address(), now)
+            failed_attempts.note_refusal(hub(), "invitation", address(), now)
         raise
 
 

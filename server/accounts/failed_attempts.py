@@ -21,6 +21,10 @@ from server.context import AppContext
 from server.database.models import RateLimit, table
 from server.errors import Problem
 
+MAX_FAILED_TRIES: Final = 10
+LOCK_MINUTES: Final = 15
+"""Wrong passwords in a row that lock an account, and for how long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

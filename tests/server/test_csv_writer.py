@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.tabular import csv_line, csv_text, spreadsheet_safe, text_table
+from server.csv_writer import csv_line, csv_text, spreadsheet_safe, text_table
 
 ROWS: list[Mapping[str, Any]] = [{"name": "Anak Contoh", "z": -3.21}, {"name": "=1+1", "z": None}]
 
