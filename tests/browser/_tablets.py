@@ -7,6 +7,7 @@ lies in the browser's database is read: by the app's own modules, in a second op
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -189,6 +190,20 @@ class Tablet:
         how = {"offline": False, "latency": latency_ms}
         rates = {"downloadThroughput": bytes_a_second, "uploadThroughput": bytes_a_second}
         self.context.new_cdp_session(self.page).send("Network.emulateNetworkConditions", {**how, **rates})
+
+    def record_texts(self) -> None:
+        """Keep every text that the screen shows from now on, however briefly, until the page is loaded again."""
+        self.page.evaluate(
+            """() => {
+                const note = () => window.textsShown.push(document.body.innerText);
+                window.textsShown = [];
+                new MutationObserver(note).observe(document.body, {childList: true, characterData: true, subtree: true});
+            }"""
+        )
+
+    def has_shown(self, pattern: str) -> bool:
+        """Say whether a text was shown since `record_texts`."""
+        return any(re.search(pattern, text) for text in self.page.evaluate("window.textsShown"))
 
     # -- before a PIN ---------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -192,10 +193,11 @@ def sync_over_bad_line(post: Post) -> None:
         tablet.go("kirim")
         post.look(tablet, "send-waiting" if tablet is post.one else "send-waiting-other")
         post.line.cuts = list(CUTS)
+        tablet.record_texts()  # a quick tablet shows them for a moment
         tablet.set_line(there=True)
         tablet.make_slow(SLOW_BYTES, SLOW_MS)
-        expect(tablet.page.get_by_text("dicoba lagi sendiri")).to_be_visible()
-        expect(tablet.page.get_by_text(re.compile(r"Mengirim: \d+ dari \d+ anak"))).to_be_visible()
+        for text in ("dicoba lagi sendiri", r"Mengirim: \d+ dari \d+ anak"):
+            wait_until(partial(tablet.has_shown, text), text)
         tablet.correct(child(LAST - 1) if tablet is post.two else child(0))
         tablet.page.get_by_label("Catatan").fill("Dicatat saat mengirim")
         tablet.save()
