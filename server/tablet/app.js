@@ -230,16 +230,13 @@ export class App {
   /** Something went wrong that nobody foresaw: say so, and that nothing that was saved is lost. @param {Error} error */
   failed(error) {
     console.error(error);
-    const text = say(
-      "Terjadi kesalahan di aplikasi. Yang sudah tersimpan tetap aman. Muat ulang aplikasi.",
-      "Something went wrong in the app. What was saved is safe. Load the app again.",
-    );
+    const text = say("Something went wrong in the app. What was saved is safe. Load the app again.");
     this.root.prepend(
       notice(
         "bad",
         h("p", {}, text),
         h("p", { class: "fine" }, `${error.name}: ${error.message}`),
-        h("button", { onclick: () => location.reload() }, say("Muat ulang", "Load again")),
+        h("button", { onclick: () => location.reload() }, say("Load again")),
       ),
     );
   }

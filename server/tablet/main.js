@@ -6,6 +6,7 @@ import { h, notice } from "./parts/dom.js";
 import { Device } from "./store/device.js";
 import { HttpClient } from "./sync/http_client.js";
 import { wipeWhereDue } from "./parts/remote_wipe.js";
+import { learn } from "./words/words.js";
 import { keepUpToDate, lookForNewer } from "./updates.js";
 import { practiceDevice } from "./parts/practice.js";
 import { APP } from "./version.js";
@@ -38,7 +39,11 @@ function counter(device) {
 
 async function start(root) {
   const practising = new URLSearchParams(location.search).has(PRACTICE);
-  const tables = readTables(await (await fetch("growth.json")).json());
+  const [growth, words] = await Promise.all(
+    ["growth.json", "words.json"].map(async (name) => (await fetch(name)).json()),
+  );
+  const tables = readTables(growth);
+  learn(words);
   if (practising) {
     const device = await practiceDevice((await Device.open()).settings);
     const app = new App(root, device, tables, null, APP);

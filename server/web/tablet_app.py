@@ -24,6 +24,7 @@ from werkzeug.exceptions import NotFound
 
 from server.config import TABLET_APP
 from server.web.growth_file import growth_file
+from server.web.tablet_words import words_file
 
 bp = Blueprint("tablet_app", __name__, url_prefix="/tablet-app")
 
@@ -39,6 +40,7 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 INDEX: Final = "index.html"
 WORKER: Final = "sw.js"
 GROWTH: Final = "growth.json"
+WORDS: Final = "words.json"
 VERSION_MODULE: Final = "version.js"
 HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-cache",  # cached but revalidated: only the service worker decides what is used offline
@@ -100,7 +102,7 @@ class TabletApp:
 
     @classmethod
     def of(cls, found: Mapping[str, bytes], release: str) -> "TabletApp":
-        """Make a version of the source files: add the growth tables, compute the version, list the files for `sw.js`.
+        """Make a version of the source files: add growth tables and words, compute the version, list the files for `sw.js`.
 
         Parameters
         ----------
@@ -110,6 +112,7 @@ class TabletApp:
         found = {**found, INDEX: _foretold(found)}
         made = {name: ServedFile.of(name, body) for name, body in found.items()}
         made[GROWTH] = ServedFile.of(GROWTH, growth_file(), "application/json")
+        made[WORDS] = ServedFile.of(WORDS, words_file(), "application/json")
         listed = [[one.name, one.tag] for one in sorted(made.values(), key=lambda one: one.name)]
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
         module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'

@@ -6,6 +6,7 @@
 
 import { monthsCompleted } from "./calendar.js";
 import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
+import { later } from "./text.js";
 
 /** More reasons than these are not told to a mother; they all stand in the flags. */
 const MOST_REASONS = 3;
@@ -21,55 +22,33 @@ const MEASURE_AGAIN = [
 ];
 
 const HEADLINES = {
-  today: { id: "Bawa ke puskesmas hari ini", en: "Take to the health centre today" },
-  this_week: { id: "Rujuk ke puskesmas minggu ini", en: "Refer to the health centre this week" },
-  two_t: {
-    id: "Berat dua bulan tidak naik cukup (2T): rujuk ke puskesmas",
-    en: "Too little gain two months running (2T): refer",
-  },
-  not_gaining: { id: "Berat belum naik cukup bulan ini (T)", en: "Not enough gain this month (T)" },
-  measure_again: { id: "Ukur sekali lagi", en: "Measure once more" },
-  heavy: {
-    id: "Lebih berat dari seharusnya: tunjukkan kepada bidan",
-    en: "Heavier than it should be: show the midwife",
-  },
-  not_seen: { id: "Bulan ini dan bulan lalu tidak diukur", en: "Not measured this month or last" },
-  unknown: { id: "Belum dapat dinilai", en: "Cannot be judged yet" },
-  N: { id: "Berat naik, tumbuh baik (N)", en: "Gaining weight, growing well (N)" },
-  B: { id: "Penimbangan pertama: hasilnya baik", en: "Weighed for the first time: all well" },
-  O: { id: "Hasil ukur baik; bulan lalu tidak ditimbang", en: "All well; not weighed last month" },
-  well: { id: "Hasil ukur baik", en: "All well" },
+  today: later("Take to the health centre today"),
+  this_week: later("Refer to the health centre this week"),
+  two_t: later("Too little gain two months running (2T): refer"),
+  not_gaining: later("Not enough gain this month (T)"),
+  measure_again: later("Measure once more"),
+  heavy: later("Heavier than it should be: show the midwife"),
+  not_seen: later("Not measured this month or last"),
+  unknown: later("Cannot be judged yet"),
+  N: later("Gaining weight, growing well (N)"),
+  B: later("Weighed for the first time: all well"),
+  O: later("All well; not weighed last month"),
+  well: later("All well"),
 };
 
 const SAY = {
-  today: {
-    id: "Antar hari ini juga ke puskesmas bersama Buku KIA; jangan menunggu. Tetap beri ASI dan makan seperti biasa.",
-    en: "Go to the health centre today, with the Buku KIA; do not wait. Go on feeding as usual.",
-  },
-  this_week: {
-    id: "Minta diperiksa di puskesmas minggu ini, dengan membawa Buku KIA, supaya diukur ulang dan dicari sebabnya.",
-    en: "Have the child seen at the health centre this week, with the Buku KIA, to measure again and find the cause.",
-  },
-  tell_midwife: {
-    id: "Sampaikan kepada bidan atau petugas puskesmas.",
-    en: "Tell the midwife or the health centre's staff.",
-  },
-  praise: { id: "Ibu sudah merawat dengan baik; teruskan.", en: "You are caring well; keep it up." },
-  next_month: { id: "Datang lagi ke posyandu bulan depan.", en: "Come to the posyandu again next month." },
-  over_five: {
-    id: "Umur sudah 5 tahun: pertumbuhan tidak dinilai lagi di sini. Jika ada keluhan, periksakan ke puskesmas.",
-    en: "Five years old: growth is no longer scored here. If anything worries you, see the health centre.",
-  },
-  ask_birth_date: {
-    id: "Tanyakan tanggal lahir; lihat Buku KIA atau akta.",
-    en: "Ask for the birth date; see the Buku KIA or certificate.",
-  },
-  ask_sex: { id: "Lengkapi jenis kelamin anak.", en: "Fill in the child's sex." },
-  invite: { id: "Ajak datang, atau kunjungi rumahnya.", en: "Invite the family, or visit them at home." },
-  mend: {
-    id: "Periksa angka dan tanggalnya, lalu ukur ulang sebelum anak pulang.",
-    en: "Check the figures and dates, and measure again before the child leaves.",
-  },
+  today: later("Go to the health centre today, with the Buku KIA; do not wait. Go on feeding as usual."),
+  this_week: later(
+    "Have the child seen at the health centre this week, with the Buku KIA, to measure again and find the cause.",
+  ),
+  tell_midwife: later("Tell the midwife or the health centre's staff."),
+  praise: later("You are caring well; keep it up."),
+  next_month: later("Come to the posyandu again next month."),
+  over_five: later("Five years old: growth is no longer scored here. If anything worries you, see the health centre."),
+  ask_birth_date: later("Ask for the birth date; see the Buku KIA or certificate."),
+  ask_sex: later("Fill in the child's sex."),
+  invite: later("Invite the family, or visit them at home."),
+  mend: later("Check the figures and dates, and measure again before the child leaves."),
 };
 
 /**
@@ -78,8 +57,8 @@ const SAY = {
  * @typedef {object} Advice
  * @property {'!'|'2T'|'T'|'N'|'O'|'B'|'?'} sign
  * @property {'green'|'yellow'|'orange'|'red'|'grey'} tone
- * @property {import('./tables.js').Words} headline
- * @property {import('./tables.js').Words[]} say sentences, the most important first
+ * @property {import('./text.js').Text} headline
+ * @property {Array<import('./text.js').Text|import('./tables.js').Words>} say sentences, the most important first
  */
 
 /**
@@ -96,7 +75,7 @@ export function advice(tables, child, assessment, today) {
   const has = (rules) => flags.some(({ rule }) => [rules].flat().includes(rule));
   const { tone, about, reasons } = judged(assessment, has);
   const age_months = monthsCompleted(child.born_on, today);
-  const say = reasons.slice(0, MOST_REASONS).map(({ words }) => ({ id: `${words.id}.`, en: `${words.en}.` }));
+  const say = reasons.slice(0, MOST_REASONS).map(({ words }) => later("{reason}.", { reason: words }));
   if (tone === "green") say.push(...fits(tables, assessment.latest));
   say.push(...actions(about, has, age_months));
   if (about !== "not_seen") say.push(...care(about, has, age_months));

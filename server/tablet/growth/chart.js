@@ -9,7 +9,8 @@
 import { lines, zones } from "./curves.js";
 import { scaleOf } from "./scale.js";
 import { node } from "./svg.js";
-import { cm, kg } from "./written.js";
+import { later } from "./text.js";
+import { cm, decimal, kg } from "./written.js";
 import { FIRST_STANDING_DAY } from "./zscores.js";
 
 /** By chart: table, whole units of a point in one unit of the table, the highest z shown, lines drawn, and zones from the lowest up. */
@@ -69,10 +70,11 @@ const WORDS = {
  */
 
 /**
- * From and to in months; size in CSS pixels. `words.language` chooses comma or point; words left out are Indonesian, and
+ * From and to in months; size in CSS pixels. `message` writes words in the chosen language; words left out are Indonesian, and
  * `words.desc` is made of the newest point.
  * @typedef {{from?: number, to?: number, width?: number, height?: number,
- *   words?: {title?: string, desc?: string, x?: string, y?: string, language?: 'id'|'en'}}} Options
+ *   message: (words: import('./text.js').Text|import('./tables.js').Words) => string,
+ *   words?: {title?: string, desc?: string, x?: string, y?: string}}} Options
  */
 
 /**
@@ -80,10 +82,10 @@ const WORDS = {
  * @param {import('./tables.js').Tables} tables
  * @param {{sex: 'M'|'F'|null}} child without a sex there are points and no zones
  * @param {import('./assess.js').Visit[]} visits in order; those without a weight or an age are left out
- * @param {Options} [options]
+ * @param {Options} options
  * @returns {SVGSVGElement}
  */
-export function kms(tables, child, visits, options = {}) {
+export function kms(tables, child, visits, options) {
   return drawn(tables, child, pointsOf(visits, "weight"), options, "weight");
 }
 
@@ -92,10 +94,10 @@ export function kms(tables, child, visits, options = {}) {
  * @param {import('./tables.js').Tables} tables
  * @param {{sex: 'M'|'F'|null}} child
  * @param {import('./assess.js').Visit[]} visits in order; drawn after the 0.7 cm rule
- * @param {Options} [options]
+ * @param {Options} options
  * @returns {SVGSVGElement}
  */
-export function lengthChart(tables, child, visits, options = {}) {
+export function lengthChart(tables, child, visits, options) {
   return drawn(tables, child, pointsOf(visits, "length"), options, "length");
 }
 
@@ -110,11 +112,11 @@ function pointsOf(visits, which) {
 function drawn(tables, { sex }, points, options, which) {
   const kind = KINDS[which];
   const scale = scaleOf(tables, sex, points, kind, options);
-  const language = (options.words && options.words.language) || "id";
+  const { message } = options;
   const words = { ...WORDS[which], ...options.words };
   const inside = scale.visible(points);
   const newest = points[points.length - 1];
-  const desc = words.desc || (newest ? spoken(kind, newest, language) : "");
+  const desc = words.desc || (newest ? message(spoken(kind, newest)) : "");
   const looks = { M: "kms-boy", F: "kms-girl" }[sex] || "kms-unknown";
   const drawing = node(
     "svg",
@@ -131,26 +133,22 @@ function drawn(tables, { sex }, points, options, which) {
       node("desc", {}, [desc]),
       node("rect", { class: "kms-card", x: 0, y: 0, width: scale.width, height: scale.height }),
       ...(sex
-        ? [...zones(tables, sex, kind, scale), ...grid(scale, language), ...lines(tables, sex, kind, scale)]
-        : grid(scale, language)),
+        ? [...zones(tables, sex, kind, scale), ...grid(scale, message), ...lines(tables, sex, kind, scale)]
+        : grid(scale, message)),
       ...axes(scale, words),
       ...track(inside, scale),
-      ...inside.map((point) => dot(point, kind, scale, language)),
+      ...inside.map((point) => dot(point, kind, scale, message)),
     ],
   );
   return /** @type {SVGSVGElement} */ (drawing);
 }
 
-function spoken(kind, { age_days, value }, language) {
+function spoken(kind, { age_days, value }) {
   const months = Math.floor(age_days / 30.4375);
-  const written = kind.write(value)[language];
-  return language === "en"
-    ? `Newest point: ${written} at ${months} months`
-    : `Titik terbaru: ${written} pada umur ${months} bulan`;
+  return later("Newest point: {value} at {months} months", { value: kind.write(value), months });
 }
 
-function grid(scale, language) {
-  const text = (value) => (language === "en" ? String(value) : String(value).replace(".", ","));
+function grid(scale, message) {
   return [
     ...scale.months.map(({ x, month, labelled }) =>
       node("g", { class: labelled ? "kms-major" : "kms-minor" }, [
@@ -161,7 +159,7 @@ function grid(scale, language) {
     ...scale.values.map(({ y, value }) =>
       node("g", { class: "kms-major" }, [
         node("line", { class: "kms-grid", x1: scale.left, x2: scale.right, y1: y, y2: y }),
-        node("text", { class: "kms-label kms-value", x: scale.left - 5, y: y + 4 }, [text(value)]),
+        node("text", { class: "kms-label kms-value", x: scale.left - 5, y: y + 4 }, [message(decimal(value))]),
       ]),
     ),
   ];
@@ -191,7 +189,7 @@ function track(points, scale) {
   });
 }
 
-function dot(point, kind, scale, language) {
+function dot(point, kind, scale, message) {
   const [x, y] = [scale.x(point.age_days), scale.pinned(point.value)];
   const pinned = y !== scale.y(point.value) ? " kms-pinned" : "";
   if (!point.fresh) return node("circle", { class: `kms-dot${pinned}`, cx: x, cy: y, r: 4 });
@@ -207,7 +205,7 @@ function dot(point, kind, scale, language) {
         x: x + (leftward ? -14 : 14),
         y: high ? y + 20 : y - 10,
       },
-      [kind.write(point.value)[language]],
+      [message(kind.write(point.value))],
     ),
   ]);
 }

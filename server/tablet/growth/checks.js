@@ -9,18 +9,18 @@ import { ageDays } from "./calendar.js";
 import { uncoded } from "./gain.js";
 import { oddities, predecessor } from "./oddities.js";
 import { likelyMeant, MEASURES, swappedBack } from "./slips.js";
+import { later, laterIn } from "./text.js";
 import { cm, kg } from "./written.js";
 import { FIRST_STANDING_DAY, LAST_SCORED_DAY } from "./zscores.js";
 
 const NAMES = {
-  weight_g: { id: "Berat", en: "Weight", again: { id: "timbang sekali lagi", en: "weigh once more" } },
+  weight_g: { name: later("Weight"), again: later("weigh once more") },
   length_mm: {
-    id: "Panjang/tinggi",
-    en: "Length or height",
-    again: { id: "ukur sekali lagi", en: "measure once more" },
+    name: later("Length or height"),
+    again: later("measure once more"),
   },
-  muac_mm: { id: "LiLA", en: "Arm (MUAC)", again: { id: "ukur sekali lagi", en: "measure once more" } },
-  head_mm: { id: "Lingkar kepala", en: "Head", again: { id: "ukur sekali lagi", en: "measure once more" } },
+  muac_mm: { name: later("Arm (MUAC)"), again: later("measure once more") },
+  head_mm: { name: later("Head"), again: later("measure once more") },
 };
 /** Which field a score beyond the WHO's limits is asked of; in this order, as weight and length share whz and baz. */
 const FIELD_OF = {
@@ -41,8 +41,8 @@ const FIELD_OF_ODDITY = {
 /** The fields that may stand in each other's place. @type {Array<"weight_g"|"length_mm">} */
 const SWAPPABLE = ["weight_g", "length_mm"];
 const POSITIONS = {
-  lying: { id: "berbaring", en: "lying" },
-  standing: { id: "berdiri", en: "standing" },
+  lying: laterIn("question", "lying"),
+  standing: later("standing"),
 };
 
 /**
@@ -55,7 +55,7 @@ const POSITIONS = {
  * @property {'look'|'refused'} severity
  * @property {Object<string, any>} values
  * @property {number|null} proposal
- * @property {import('./tables.js').Words} words
+ * @property {import('./text.js').Text} words
  */
 
 /**
@@ -111,15 +111,7 @@ function upTo(tables, child, measurements, draft) {
 
 function* aboutDates(child, { on }, today) {
   if (on > today) {
-    yield look(
-      "in_future",
-      "on",
-      { on, today },
-      {
-        id: "Tanggal ukur sesudah hari ini; periksa tanggalnya.",
-        en: "The date of measuring is after today; check it.",
-      },
-    );
+    yield look("in_future", "on", { on, today }, later("The date of measuring is after today; check it."));
   }
   const age_days = ageDays(child.born_on, on);
   if (age_days !== null && age_days > LAST_SCORED_DAY) {
@@ -127,10 +119,7 @@ function* aboutDates(child, { on }, today) {
       "over_five",
       "on",
       { on, age_days },
-      {
-        id: "Umur sudah 5 tahun; tidak dinilai lagi. Periksa tanggal lahir dan tanggal ukur.",
-        en: "Five years old by now: no longer scored. Check the dates of birth and of measuring.",
-      },
+      later("Five years old by now: no longer scored. Check the dates of birth and of measuring."),
     );
   }
 }
@@ -140,17 +129,13 @@ function* aboutSlips(tables, child, draft) {
   const meant = swappedBack(draft);
   for (const field of meant ? SWAPPABLE : []) {
     const likely = written(field, meant?.[field]);
-    const { id, en } = NAMES[field];
     yield {
       rule: "swapped",
       field,
       severity: severityOf(tables, field, draft[field]),
       values: { value: draft[field] },
       proposal: meant?.[field] ?? null,
-      words: {
-        id: `Berat dan panjang tertukar? ${id} mungkin ${likely.id}.`,
-        en: `Weight and length swapped? ${en} is perhaps ${likely.en}.`,
-      },
+      words: later("Weight and length swapped? {measure} is perhaps {likely}.", { measure: NAMES[field].name, likely }),
     };
   }
   for (const field of MEASURES) {
@@ -162,7 +147,7 @@ function* aboutSlips(tables, child, draft) {
 function* aboutSlip(tables, child, on, field, value) {
   const severity = severityOf(tables, field, value);
   const meant = likelyMeant(tables, child, on, field, value);
-  const { id, en } = NAMES[field];
+  const measure = NAMES[field].name;
   const typed = written(field, value);
   if (meant !== null) {
     const likely = written(field, meant);
@@ -172,10 +157,7 @@ function* aboutSlip(tables, child, on, field, value) {
       severity,
       values: { value },
       proposal: meant,
-      words: {
-        id: `${id} ${typed.id}? Mungkin maksudnya ${likely.id}.`,
-        en: `${en} ${typed.en}? Perhaps ${likely.en} is meant.`,
-      },
+      words: later("{measure} {typed}? Perhaps {likely} is meant.", { measure, typed, likely }),
     };
   } else if (severity === "refused") {
     const [least, greatest] = tables.ranges[field];
@@ -186,10 +168,12 @@ function* aboutSlip(tables, child, on, field, value) {
       severity,
       values: { value, least, greatest },
       proposal: null,
-      words: {
-        id: `${id} ${typed.id} tidak mungkin untuk balita (${from.id} sampai ${to.id}). Periksa lagi.`,
-        en: `${en} ${typed.en} is impossible under five (${from.en} to ${to.en}). Check it.`,
-      },
+      words: later("{measure} {typed} is impossible under five ({from} to {to}). Check it.", {
+        measure,
+        typed,
+        from,
+        to,
+      }),
     };
   }
 }
@@ -199,35 +183,28 @@ function* aboutOddities(tables, child, visits) {
   const { measurement } = visits[visits.length - 1];
   for (const { rule, details } of oddities(child, visits)) {
     const field = FIELD_OF_ODDITY[rule];
-    const { id, en } = tables.rules[rule];
     const before = rule === "length_shrank" || rule === "weight_jumped" ? predecessor(visits, field) : null;
     if (!before) {
-      yield look(rule, field, details, { id: `${id}.`, en: `${en}.` });
+      yield look(rule, field, details, later("{reason}.", { reason: tables.rules[rule] }));
       continue;
     }
     const values = { ...details, before: before.measurement[field], before_on: before.on, value: measurement[field] };
     const [was, is] = [written(field, values.before), written(field, values.value)];
-    yield look(rule, field, values, { id: `${id} (${was.id} → ${is.id}).`, en: `${en} (${was.en} → ${is.en}).` });
+    yield look(rule, field, values, later("{reason} ({was} → {is}).", { reason: tables.rules[rule], was, is }));
   }
 }
 
 function* aboutLimits({ measurement, scores }) {
   for (const [index, field] of Object.entries(FIELD_OF)) {
     if (!scores[index].implausible) continue;
-    const { id, en, again } = NAMES[field];
-    const value = written(field, measurement[field]);
-    const kind =
-      index === "whz" || index === "baz"
-        ? { id: "panjang/tingginya", en: "the length" }
-        : { id: "umurnya", en: "the age" };
+    const { name, again } = NAMES[field];
+    const typed = written(field, measurement[field]);
+    const compared = index === "whz" || index === "baz" ? later("the length") : later("the age");
     yield look(
       "implausible",
       field,
       { index, z: scores[index].z, value: measurement[field] },
-      {
-        id: `${id} ${value.id} sangat tidak biasa untuk ${kind.id}; ${again.id}.`,
-        en: `${en} ${value.en} is most unusual for ${kind.en}; ${again.en}.`,
-      },
+      later("{measure} {typed} is most unusual for {compared}; {again}.", { measure: name, typed, compared, again }),
     );
   }
 }
@@ -240,10 +217,7 @@ function* aboutPosition(child, { on, length_mm, position }) {
     "position_unusual",
     "position",
     { position, usual },
-    {
-      id: `Anak seumur ini biasanya diukur ${was.id}. Benar diukur ${is.id}?`,
-      en: `At this age children are usually measured ${was.en}. Was it ${is.en}?`,
-    },
+    later("At this age children are usually measured {was}. Was it {is}?", { was, is }),
   );
 }
 

@@ -14,10 +14,7 @@ export function tidyCode(text) {
 /** What went wrong with a request, in words that say what to do. @param {unknown} error */
 export function requestFailure(error) {
   if (error instanceof NoConnection) {
-    return say(
-      "Tidak ada sinyal ke server. Coba lagi di tempat yang ada sinyal.",
-      "The server cannot be reached. Try again where there is a signal.",
-    );
+    return say("The server cannot be reached. Try again where there is a signal.");
   }
   return error instanceof Refused && error.title ? titleOf(error) : String(error);
 }

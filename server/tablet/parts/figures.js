@@ -1,16 +1,14 @@
 // Figures as they are typed, and as records hold them: whole grams and millimetres. Text is read digit by digit, so no binary
 // fraction ever decides a gram.
 
-import { isIndonesian } from "../words/words.js";
-
-/** @typedef {{name: string, register: string, digits: number, id: string, en: string, unit: string}} Figure */
+import { decimalMark, later, laterIn } from "../words/words.js";
 
 /** What is read from a scale, a board or a tape. `digits`: decimals of the unit on the screen that the record's unit is. */
 export const FIGURES = {
-  weight_g: { register: "weight", digits: 3, id: "Berat", en: "Weight", unit: "kg" },
-  length_mm: { register: "length", digits: 1, id: "Panjang / tinggi", en: "Length / height", unit: "cm" },
-  muac_mm: { register: "muac", digits: 1, id: "LiLA", en: "Arm", unit: "cm" },
-  head_mm: { register: "head", digits: 1, id: "Kepala", en: "Head", unit: "cm" },
+  weight_g: { register: "weight", digits: 3, name: later("Weight"), unit: "kg" },
+  length_mm: { register: "length", digits: 1, name: later("Length / height"), unit: "cm" },
+  muac_mm: { register: "muac", digits: 1, name: later("Arm"), unit: "cm" },
+  head_mm: { register: "head", digits: 1, name: laterIn("short", "Head"), unit: "cm" },
 };
 
 /** @param {string} text such as "9,5" @param {number} digits @returns {number|null|undefined} null: empty; undefined: no figure */
@@ -26,5 +24,5 @@ export function toText(units, digits) {
   if (units === null || units === undefined) return "";
   const whole = String(units).padStart(digits + 1, "0");
   const fraction = whole.slice(-digits).replace(/0+$/, "");
-  return whole.slice(0, -digits) + (fraction ? (isIndonesian() ? "," : ".") + fraction : "");
+  return whole.slice(0, -digits) + (fraction ? decimalMark() + fraction : "");
 }

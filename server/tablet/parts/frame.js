@@ -1,14 +1,15 @@
 // What stands around every screen: where one is, whether everything was sent, and the four places to go.
 
-import { dayWords, say } from "../words/words.js";
+import { dayWords, later, message, say } from "../words/words.js";
 import { h, notice, refill } from "./dom.js";
 import { takeOver } from "../updates.js";
 
+/** @type {Array<[hash: string, sign: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
-  ["hari-ini", "☰", "Hari ini", "Today"],
-  ["pertanyaan", "?", "Pertanyaan", "Questions"],
-  ["kirim", "⇅", "Kirim", "Send"],
-  ["lainnya", "⋯", "Lainnya", "More"],
+  ["hari-ini", "☰", later("Today")],
+  ["pertanyaan", "?", later("Questions")],
+  ["kirim", "⇅", later("Send")],
+  ["lainnya", "⋯", later("More")],
 ];
 
 /** @param {import("../app.js").App} app
@@ -17,15 +18,9 @@ const PLACES = [
 export function frame(app, { title, body, place, back, bare }) {
   const heading = h("h1", { tabindex: "-1" }, title);
   if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
-  const link = back ? h("a", { class: "back", href: back, "aria-label": say("Kembali", "Back") }, "‹") : null;
+  const link = back ? h("a", { class: "back", href: back, "aria-label": say("Back") }, "‹") : null;
   return [
-    app.isPractice
-      ? h(
-          "p",
-          { class: "practice" },
-          say("LATIHAN – anak karangan, tidak pernah dikirim", "PRACTICE – made-up children, never sent"),
-        )
-      : null,
+    app.isPractice ? h("p", { class: "practice" }, say("PRACTICE – made-up children, never sent")) : null,
     h(
       "header",
       { class: "top" },
@@ -56,26 +51,26 @@ function badge(app) {
 }
 
 function sent(app) {
-  if (app.isPractice) return ["calm", "✎", say("Latihan", "Practice")];
+  if (app.isPractice) return ["calm", "✎", say("Practice")];
   const { phase, answered, of } = app.engine.status;
   const waiting = app.tablet.replica.waiting().length;
-  if (phase === "running" && of) return ["calm", "⇅", say(`${answered} dari ${of}`, `${answered} of ${of}`)];
-  if (!waiting) return ["good", "✓", say("Terkirim", "All sent")];
-  return ["look", "●", say(`${waiting} menunggu`, `${waiting} waiting`)];
+  if (phase === "running" && of) return ["calm", "⇅", say("{answered} of {of}", { answered, of })];
+  if (!waiting) return ["good", "✓", say("All sent")];
+  return ["look", "●", say("{waiting} waiting", { waiting })];
 }
 
 function bar(app, place) {
-  const element = h("nav", { class: "bar", "aria-label": say("Menu", "Menu") });
+  const element = h("nav", { class: "bar", "aria-label": say("Menu") });
   const fill = () => {
     const questions = countQuestions(app);
     refill(
       element,
-      PLACES.map(([name, sign, id, en]) =>
+      PLACES.map(([name, sign, words]) =>
         h(
           "a",
           { href: `#/${name}`, "aria-current": name === place ? "page" : null },
           h("span", { class: "sign", "aria-hidden": "true" }, sign),
-          h("span", {}, say(id, en)),
+          h("span", {}, message(words)),
           name === "pertanyaan" && questions ? h("b", { class: "count" }, String(questions)) : null,
         ),
       ),
@@ -97,18 +92,11 @@ export function countQuestions(app) {
 
 function newer(app) {
   const element = h("div", {});
-  const words = say("Versi baru aplikasi sudah siap.", "A new version of the app is ready.");
+  const words = say("A new version of the app is ready.");
   const fill = () =>
     app.newer &&
     !element.firstChild &&
-    refill(
-      element,
-      notice(
-        "calm",
-        h("p", {}, words),
-        h("button", { onclick: () => takeOver() }, say("Pakai sekarang", "Use it now")),
-      ),
-    );
+    refill(element, notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Use it now"))));
   fill();
   app.watch(fill);
   return element;
@@ -122,8 +110,8 @@ function clockTrouble(app) {
   if (app.isPractice || Math.abs(offset) < TROUBLE_SECONDS) return null;
   const hours = Math.round(Math.abs(offset) / 360) / 10;
   const words = say(
-    `Jam tablet selisih ${hours} jam dari server. Nyalakan tanggal dan waktu otomatis, dan periksa tanggal di atas.`,
-    `The tablet's clock is ${hours} hours off. Switch on automatic date and time, and check the day above.`,
+    "The tablet's clock is {hours} hours off. Switch on automatic date and time, and check the day above.",
+    { hours },
   );
   return notice("look", h("p", {}, words));
 }

@@ -1,35 +1,34 @@
 // What else is given or asked at a posyandu: only what fits the child's age and the month is offered.
 
 import { monthsCompleted } from "../growth/calendar.js";
-import { say } from "../words/words.js";
+import { later, message, say } from "../words/words.js";
 import { choice, h } from "./dom.js";
 
 const VITAMIN_MONTHS = ["02", "08"];
 const yesNo = () => [
-  [true, say("Ya", "Yes")],
-  [false, say("Tidak", "No")],
+  [true, say("Yes")],
+  [false, say("No")],
 ];
 
 /** Services by age in completed months (Permenkes 2/2020 and Buku KIA 2023: vitamin A blue 6-11, red 12-59 months). */
-/** @type {Array<[name: string, from: number, to: number, id: string, en: string, options: () => any[][]]>} */
+/** @type {Array<[name: string, from: number, to: number, words: import("../growth/text.js").Text, options: () => any[][]]>} */
 const SERVICES = [
-  ["exclusive_breastfeeding", 0, 5, "ASI saja (6 bulan pertama)", "Breast milk only", yesNo],
-  ["vitamin_a", 6, 11, "Vitamin A", "Vitamin A", () => [["blue", say("Kapsul biru", "Blue capsule")]]],
-  ["vitamin_a", 12, 59, "Vitamin A", "Vitamin A", () => [["red", say("Kapsul merah", "Red capsule")]]],
-  ["deworming", 12, 59, "Obat cacing", "Deworming", yesNo],
-  ["immunised", 0, 59, "Imunisasi hari ini", "Immunised today", yesNo],
-  ["mbg", 6, 59, "Menerima MBG", "Receives MBG (free meals)", yesNo],
-  ["mother_class", 0, 59, "Ibu ikut kelas ibu balita", "Mother attends the mothers' class", yesNo],
+  ["exclusive_breastfeeding", 0, 5, later("Breast milk only"), yesNo],
+  ["vitamin_a", 6, 11, later("Vitamin A"), () => [["blue", say("Blue capsule")]]],
+  ["vitamin_a", 12, 59, later("Vitamin A"), () => [["red", say("Red capsule")]]],
+  ["deworming", 12, 59, later("Deworming"), yesNo],
+  ["immunised", 0, 59, later("Immunised today"), yesNo],
+  ["mbg", 6, 59, later("Receives MBG (free meals)"), yesNo],
+  ["mother_class", 0, 59, later("Mother attends the mothers' class"), yesNo],
   [
     "kpsp",
     3,
     59,
-    "KPSP (perkembangan)",
-    "KPSP (development)",
+    later("KPSP (development)"),
     () => [
-      ["S", say("Sesuai", "On track")],
-      ["M", say("Meragukan", "Doubtful")],
-      ["P", say("Penyimpangan", "Deviant")],
+      ["S", say("On track")],
+      ["M", say("Doubtful")],
+      ["P", say("Deviant")],
     ],
   ],
 ];
@@ -48,15 +47,10 @@ export function healthServices(child, on, draft, changed) {
   return h(
     "details",
     { class: "services", open: vitamin },
-    h(
-      "summary",
-      {},
-      say("Pelayanan", "Services"),
-      vitamin ? h("b", {}, say(" · bulan vitamin A", " · vitamin A month")) : null,
-    ),
-    offered.map(([name, , , id, en, options]) => {
+    h("summary", {}, say("Services"), vitamin ? h("b", {}, say(" · vitamin A month")) : null),
+    offered.map(([name, , , words, options]) => {
       const held = draft.services[name];
-      return choice(say(id, en), options(), held === undefined ? null : held, put(name), { none: true });
+      return choice(message(words), options(), held === undefined ? null : held, put(name), { none: true });
     }),
   );
 }

@@ -1,29 +1,29 @@
 // Questions about a child that a cadre can answer on the spot: what the health centre asked for, what two people wrote
 // differently, what was set aside, what somebody removed while others went on writing.
 
-import { message, cm, dayWords, kg, say } from "../words/words.js";
+import { cm, dayWords, kg, later, laterIn, message, say } from "../words/words.js";
 import { siblings } from "../sync/states.js";
 import { choice, field, h, notice, refill } from "./dom.js";
 
 /** Actions of follow-ups, and what may come of each on a tablet (docs/protocol.md, registers of a follow-up). */
 const ACTIONS = {
-  take: ["Puskesmas menangani anak ini", "The health centre has charge of this child"],
-  remeasure: ["Ukur ulang", "Measure again"],
-  refer_puskesmas: ["Antar ke puskesmas", "Bring to the health centre"],
-  refer_hospital: ["Dirujuk ke rumah sakit", "Referred to hospital"],
-  pmt: ["Pemberian makanan tambahan (PMT)", "Supplementary feeding (PMT)"],
-  pmt_week: ["Pantau PMT minggu ini", "Check this week's PMT"],
-  home_visit: ["Kunjungan rumah", "Home visit"],
-  counsel: ["Konseling ibu", "Counsel the mother"],
-  ask: ["Tanyakan kepada keluarga", "Ask the family"],
+  take: later("The health centre has charge of this child"),
+  remeasure: later("Measure again"),
+  refer_puskesmas: later("Bring to the health centre"),
+  refer_hospital: later("Referred to hospital"),
+  pmt: later("Supplementary feeding (PMT)"),
+  pmt_week: later("Check this week's PMT"),
+  home_visit: later("Home visit"),
+  counsel: later("Counsel the mother"),
+  ask: later("Ask the family"),
 };
 const OUTCOMES = {
-  done: ["Sudah dilakukan", "Done"],
-  not_reached: ["Tidak bertemu", "Not reached"],
-  refused: ["Keluarga menolak", "The family refused"],
-  better: ["Membaik", "Better"],
-  same: ["Tetap", "The same"],
-  worse: ["Memburuk", "Worse"],
+  done: laterIn("outcome", "Done"),
+  not_reached: later("Not reached"),
+  refused: later("The family refused"),
+  better: later("Better"),
+  same: later("The same"),
+  worse: later("Worse"),
 };
 const OFFERED = { pmt_week: ["better", "same", "worse", "not_reached", "refused"] };
 const USUAL = ["done", "not_reached", "refused"];
@@ -41,20 +41,18 @@ export function openQuestions(app, child) {
 
 function taskCard(app, child, task) {
   const card = h("section", { class: "card look" });
-  const due = task.due_on
-    ? h("p", { class: "hint" }, `${say("Paling lambat", "At the latest")} ${dayWords(task.due_on)}`)
-    : null;
+  const due = task.due_on ? h("p", { class: "hint" }, `${say("At the latest")} ${dayWords(task.due_on)}`) : null;
   const rule = task.reason ? app.tables.rules[task.reason] : null;
-  const title = ACTIONS[task.action] ? say(...ACTIONS[task.action]) : task.action;
+  const title = ACTIONS[task.action] ? message(ACTIONS[task.action]) : task.action;
   const intro = [
-    h("h2", {}, say("Dari puskesmas: ", "From the health centre: "), title),
+    h("h2", {}, say("From the health centre: "), title),
     rule ? h("p", {}, message(rule)) : null,
     task.note ? h("p", {}, task.note) : null,
     due,
   ];
   const remeasure =
     task.action === "remeasure"
-      ? h("a", { class: "button main", href: `#/ukur/${child.id}` }, say("Ukur sekarang", "Measure now"))
+      ? h("a", { class: "button main", href: `#/ukur/${child.id}` }, say("Measure now"))
       : null;
   if (WORK_OF_STAFF.includes(task.action)) return refill(card, intro);
   return refill(
@@ -64,7 +62,7 @@ function taskCard(app, child, task) {
       "div",
       { class: "actions still" },
       remeasure,
-      h("button", { onclick: () => refill(card, intro, taskForm(app, child, task)) }, say("Jawab", "Answer")),
+      h("button", { onclick: () => refill(card, intro, taskForm(app, child, task)) }, say("Answer")),
     ),
   );
 }
@@ -78,7 +76,7 @@ function taskForm(app, child, task) {
   const eaten =
     task.action === "pmt_week"
       ? choice(
-          say("Berapa hari makanan dihabiskan?", "On how many days was the food eaten?"),
+          say("On how many days was the food eaten?"),
           [...Array(8).keys()].map((day) => [day, String(day)]),
           null,
           (chosen) => (days = chosen),
@@ -93,15 +91,15 @@ function taskForm(app, child, task) {
   };
   return [
     choice(
-      say("Bagaimana hasilnya?", "What came of it?"),
-      offered.map((code) => [code, say(...OUTCOMES[code])]),
+      say("What came of it?"),
+      offered.map((code) => [code, message(OUTCOMES[code])]),
       outcome,
       (code) => (outcome = code),
     ),
     eaten,
-    field(say("Catatan", "Note"), note),
+    field(say("Note"), note),
     feedback,
-    h("button", { class: "main", onclick: save }, say("Simpan jawaban", "Save the answer")),
+    h("button", { class: "main", onclick: save }, say("Save the answer")),
   ];
 }
 
@@ -112,36 +110,36 @@ async function written(app, form, set, place) {
     app.saved();
     app.draw();
   } catch (error) {
-    refill(place, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), String(error)));
+    refill(place, notice("bad", say("NOT saved: "), String(error)));
   }
 }
 
 // -- what two people wrote differently ---------------------------------------------------------------
 
 const REGISTERS = {
-  identity: ["Nama, jenis kelamin, tanggal lahir", "Name, sex, birth date"],
-  nik: ["NIK", "NIK"],
-  parents: ["Orang tua", "Parents"],
-  home: ["Alamat", "Address"],
-  post: ["Posyandu", "Post"],
-  birth: ["Data lahir", "Birth"],
-  books: ["Buku KIA", "Books"],
-  family: ["Keluarga berisiko", "Family at risk"],
-  consent: ["Persetujuan", "Consent"],
-  same_as: ["Anak yang sama", "The same child"],
-  removed: ["Penghapusan", "Removal"],
-  weight: ["Berat badan", "Weight"],
-  length: ["Panjang/tinggi", "Length/height"],
-  muac: ["LiLA", "Arm"],
-  head: ["Lingkar kepala", "Head"],
-  services: ["Pelayanan", "Services"],
-  note: ["Catatan", "Note"],
-  task: ["Tugas", "Task"],
-  result: ["Hasil", "Result"],
-  aid: ["Bantuan", "Aid"],
-  delivered: ["Bantuan diberikan", "Aid given"],
-  evidence: ["Bukti", "Evidence"],
-  verified: ["Pemeriksaan", "Verification"],
+  identity: later("Name, sex, birth date"),
+  nik: later("NIK"),
+  parents: later("Parents"),
+  home: later("Address"),
+  post: later("Post"),
+  birth: later("Birth"),
+  books: later("Books"),
+  family: later("Family at risk"),
+  consent: later("Consent"),
+  same_as: later("The same child"),
+  removed: later("Removal"),
+  weight: laterIn("body", "Weight"),
+  length: later("Length/height"),
+  muac: later("Arm"),
+  head: later("Head"),
+  services: later("Services"),
+  note: later("Note"),
+  task: later("Task"),
+  result: later("Result"),
+  aid: later("Aid"),
+  delivered: later("Aid given"),
+  evidence: later("Evidence"),
+  verified: later("Verification"),
 };
 
 function disputeCard(app, child, { kind, place, state, registers }) {
@@ -151,45 +149,31 @@ function disputeCard(app, child, { kind, place, state, registers }) {
   const use = (register, value) => async () => written(app, await opened, { [register]: value }, feedback);
   const when = kind === "measurement" ? ` · ${dayWords(place.split("/")[0])}` : "";
   const values = registers.map((register) => [
-    h("h3", {}, say(...REGISTERS[register])),
+    h("h3", {}, message(REGISTERS[register])),
     siblings(state, register).map(({ value, dots }) =>
       h(
         "div",
         { class: "value" },
         h("span", {}, valueWords(register, value)),
         h("span", { class: "hint" }, whose(app, dots)),
-        h("button", { onclick: use(register, value) }, say("Yang ini benar", "This one is right")),
+        h("button", { onclick: use(register, value) }, say("This one is right")),
       ),
     ),
   ]);
   const contested =
     state.removal_contested && !registers.includes("removed")
       ? [
-          h(
-            "p",
-            {},
-            say(
-              "Seseorang menghapus data ini, orang lain mengubahnya.",
-              "Somebody removed this, somebody else changed it.",
-            ),
-          ),
-          h("button", { onclick: use("removed", { reason: null }) }, say("Pertahankan", "Keep it")),
+          h("p", {}, say("Somebody removed this, somebody else changed it.")),
+          h("button", { onclick: use("removed", { reason: null }) }, say("Keep it")),
         ]
       : null;
   return h(
     "section",
     { class: "card look" },
-    h("h2", {}, say("Dicatat berbeda oleh dua tablet", "Recorded differently by two tablets"), when),
+    h("h2", {}, say("Recorded differently by two tablets"), when),
     values,
     contested,
-    h(
-      "p",
-      { class: "hint" },
-      say(
-        "Nilai yang lain tetap tersimpan di riwayat. Puskesmas juga dapat memutuskan.",
-        "The other value stays in the history. The health centre may decide, too.",
-      ),
-    ),
+    h("p", { class: "hint" }, say("The other value stays in the history. The health centre may decide, too.")),
     feedback,
   );
 }
@@ -206,26 +190,25 @@ function keyOf(kind, child, place) {
 
 const whose = (app, dots) =>
   (dots || []).some(([actor]) => actor === app.tablet.replica.facts.tablet)
-    ? say("ditulis di tablet ini", "written on this tablet")
-    : say("ditulis di tempat lain", "written elsewhere");
+    ? say("written on this tablet")
+    : say("written elsewhere");
 
 /** A register's value in words. @param {string} register @param {object} value */
 export function valueWords(register, value) {
   const { weight_g, oedema, length_mm, position, muac_mm, head_mm } = value;
   if (register === "weight")
-    return [kg(weight_g), oedema && oedema !== "n" ? say(` edema ${oedema}`, ` oedema ${oedema}`) : ""].join("");
+    return [kg(weight_g), oedema && oedema !== "n" ? say(" oedema {oedema}", { oedema }) : ""].join("");
   if (register === "length")
-    return `${cm(length_mm)} ${position === "lying" ? say("telentang", "lying") : position === "standing" ? say("berdiri", "standing") : ""}`;
+    return `${cm(length_mm)} ${position === "lying" ? say("lying") : position === "standing" ? say("standing") : ""}`;
   if (register === "muac") return cm(muac_mm);
   if (register === "head") return cm(head_mm);
   if (register === "identity")
     return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
-  if (register === "removed")
-    return value.reason ? `${say("dihapus: ", "removed: ")}${value.reason}` : say("dipertahankan", "kept");
+  if (register === "removed") return value.reason ? `${say("removed: ")}${value.reason}` : say("kept");
   return (
     Object.entries(value)
       .filter(([, held]) => held !== null && held !== "")
-      .map(([, held]) => (held === true ? say("ya", "yes") : held === false ? say("tidak", "no") : String(held)))
+      .map(([, held]) => (held === true ? say("yes") : held === false ? say("no") : String(held)))
       .join(", ") || "–"
   );
 }
@@ -239,18 +222,24 @@ function asideCard(child, { change, reasons }) {
       ? `#/ukur/${child.id}/${change.key.measured_on}`
       : `#/ubah/${change.kind === "child" ? change.id : child.id}`;
   const words = Object.entries(change.set).map(([register, value]) =>
-    h("p", {}, h("b", {}, say(...(REGISTERS[register] || [register, register]))), " ", valueWords(register, value)),
+    h(
+      "p",
+      {},
+      h("b", {}, REGISTERS[register] ? message(REGISTERS[register]) : register),
+      " ",
+      valueWords(register, value),
+    ),
   );
   return h(
     "section",
     { class: "card bad" },
-    h("h2", {}, say("Disisihkan server; perlu diperbaiki", "Set aside by the server; to be corrected")),
+    h("h2", {}, say("Set aside by the server; to be corrected")),
     words,
     h(
       "ul",
       {},
       (reasons || []).map((reason) => h("li", {}, message(reason))),
     ),
-    h("a", { class: "button main", href: mend }, say("Perbaiki", "Correct")),
+    h("a", { class: "button main", href: mend }, say("Correct")),
   );
 }

@@ -1,7 +1,7 @@
 // A number pad with a decimal comma, large enough for wet thumbs. The fields are true inputs, so a keyboard and a screen reader
 // work as well; only the device's own keyboard stays away.
 
-import { isIndonesian, say } from "../words/words.js";
+import { decimalMark, say } from "../words/words.js";
 import { h } from "./dom.js";
 
 /** @param {HTMLInputElement[]} inputs in order @param {() => void} changed @param {HTMLButtonElement} save
@@ -14,7 +14,7 @@ export function pad(inputs, changed, save) {
     input.addEventListener("input", changed);
   });
   save.addEventListener("mousedown", stay); // the pad moves when a note loses the focus, and the tap would miss
-  const comma = isIndonesian() ? "," : ".";
+  const comma = decimalMark();
   const press = (key) => {
     const input = inputs[at];
     if (key === "⌫") input.value = input.value.slice(0, -1);
@@ -24,7 +24,7 @@ export function pad(inputs, changed, save) {
     changed();
   };
   const next = () => inputs[(at + 1) % inputs.length].focus();
-  const named = { "⌫": say("Hapus angka", "Delete a digit"), [comma]: say("Koma", "Decimal point") };
+  const named = { "⌫": say("Delete a digit"), [comma]: say("Decimal point") };
   const key = (face) =>
     h(
       "button",
@@ -45,14 +45,14 @@ export function pad(inputs, changed, save) {
       class: "next",
       onmousedown: stay,
       onclick: next,
-      "aria-label": say("Isian berikutnya", "Next field"),
+      "aria-label": say("Next field"),
     },
     "›",
   );
   const keys = ["1", "2", "3", "⌫", "4", "5", "6", forward, "7", "8", "9", save, comma, "0"].map((face) =>
     typeof face === "string" ? key(face) : face,
   );
-  return h("div", { class: "pad docked", role: "group", "aria-label": say("Angka", "Digits") }, keys);
+  return h("div", { class: "pad docked", role: "group", "aria-label": say("Digits") }, keys);
 }
 
 /** Pressing a key leaves the focus in the field. */

@@ -15,21 +15,15 @@ const input = () =>
 /** @returns {{fields: HTMLElement[], trouble: () => string|null, value: () => string}} */
 export function pinFields() {
   const [first, second] = [input(), input()];
-  const hint = say(
-    "6 angka; jangan tanggal lahir atau angka berurutan. PIN membuka data anak di tablet ini.",
-    "6 digits; no birthday, no sequence. The PIN opens the children's data on this tablet.",
-  );
+  const hint = say("6 digits; no birthday, no sequence. The PIN opens the children's data on this tablet.");
   const trouble = () => {
     const weak = weakness(first.value);
-    if (weak === "length") return say("PIN harus 6 angka.", "The PIN must have 6 digits.");
-    if (weak === "easy")
-      return say("PIN ini terlalu mudah ditebak. Pilih yang lain.", "This PIN is too easy to guess. Choose another.");
-    return first.value === second.value
-      ? null
-      : say("Kedua PIN tidak sama. Ketik lagi.", "The two PINs differ. Type them again.");
+    if (weak === "length") return say("The PIN must have 6 digits.");
+    if (weak === "easy") return say("This PIN is too easy to guess. Choose another.");
+    return first.value === second.value ? null : say("The two PINs differ. Type them again.");
   };
   return {
-    fields: [field("PIN", first, hint), field(say("PIN sekali lagi", "PIN once more"), second)],
+    fields: [field("PIN", first, hint), field(say("PIN once more"), second)],
     trouble,
     value: () => first.value,
   };

@@ -30,15 +30,15 @@ export async function practiceDevice(settings) {
   speak(settings.language);
   await Database.remove(NAME);
   const device = await Device.open(NAME);
-  const post = { id: newId(), name: say("Posyandu Latihan", "Practice post") };
+  const post = { id: newId(), name: say("Practice post") };
   const welcome = { tablet: newId(), district: "00.00", post, limits: { changes: 200, bytes: 262144 }, sealing: null };
   await device.note({
     settings,
     tablet: { ...newFacts(welcome, "latihan"), more: false },
     keys: { signing: await newKeys(), device: await newDeviceKey() },
-    name: say("Latihan", "Practice"),
+    name: say("Practice"),
   });
-  const tablet = await device.begin(say("Kader Latihan", "Practice cadre"), "000000");
+  const tablet = await device.begin(say("Practice cadre"), "000000");
   for (const child of CHILDREN) await madeUp(tablet, post, child);
   return Object.assign(device, { tablet });
 }
@@ -49,7 +49,7 @@ async function madeUp(tablet, post, [name, sex, days, weights, lengths]) {
   await tablet.write(form, {
     post: { post: post.id },
     identity: { name, sex, born_on, birth_order: null },
-    parents: { mother: say("Ibu Karangan", "Sari (made up)") },
+    parents: { mother: say("Sari (made up)") },
   });
   for (const [at, weight_g] of weights.entries()) {
     const measured_on = daysAgo(30 * (weights.length - at));

@@ -12,7 +12,7 @@ export function reEnrol(app) {
     event.preventDefault();
     const tidy = tidyCode(code.value);
     if (!tidy) {
-      refill(message, notice("bad", say("Kode terdiri dari 10 huruf dan angka.", "The code has 10 letters and digits.")));
+      refill(message, notice("bad", say("The code has 10 letters and digits.")));
       return;
     }
     try {
@@ -29,12 +29,11 @@ export function reEnrol(app) {
       "p",
       {},
       say(
-        "Server tidak mengenal tablet ini lagi. Minta kode baru dari puskesmas; semua yang tersimpan di sini dikirim ulang, tidak ada yang hilang.",
         "The server does not know this tablet any more. Ask the health centre for a new code; everything saved here is sent again, nothing is lost.",
       ),
     ),
-    field(say("Kode pendaftaran", "Enrolment code"), code),
+    field(say("Enrolment code"), code),
     message,
-    h("button", { class: "main", type: "submit" }, say("Daftar ulang", "Enrol again")),
+    h("button", { class: "main", type: "submit" }, say("Enrol again")),
   );
 }

@@ -29,11 +29,5 @@ export async function hasRoom(database) {
 export async function room(app) {
   const { usage = 0, quota = 0 } = (await storage()) || {};
   if (!app.isFull && usage <= quota * NEARLY_FULL) return null;
-  return notice(
-    "bad",
-    say(
-      "Memori tablet hampir penuh. Kirim data, lalu hapus foto atau aplikasi lain.",
-      "The tablet's memory is nearly full. Send the data, then delete photos or other apps.",
-    ),
-  );
+  return notice("bad", say("The tablet's memory is nearly full. Send the data, then delete photos or other apps."));
 }

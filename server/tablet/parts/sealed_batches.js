@@ -43,11 +43,7 @@ export function sealedFilePicker(app) {
   return h(
     "div",
     {},
-    field(
-      say("Buka berkas salinan, titipan atau tanda terima", "Open a file of copies, letters or receipts"),
-      input,
-      say("Isinya hanya terbaca oleh server.", "Only the server can read what is in it."),
-    ),
+    field(say("Open a file of copies, letters or receipts"), input, say("Only the server can read what is in it.")),
     message,
   );
 }
@@ -60,28 +56,13 @@ async function taken(app, text) {
   await database.commit(puts.filter(([, name]) => !known.has(name)));
   const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
   const words = [
-    letters.length && say(`${letters.length} surat diterima.`, `${letters.length} letters taken.`),
-    receipts.length &&
-      say(
-        `${ours} dari ${receipts.length} tanda terima untuk tablet ini.`,
-        `${ours} of ${receipts.length} receipts were for this tablet.`,
-      ),
-    spoiled &&
-      say(
-        `${spoiled} baris rusak; minta berkasnya sekali lagi.`,
-        `${spoiled} lines are spoiled; ask for the file again.`,
-      ),
+    letters.length && say("{count} letters taken.", { count: letters.length }),
+    receipts.length && say("{ours} of {all} receipts were for this tablet.", { ours, all: receipts.length }),
+    spoiled && say("{spoiled} lines are spoiled; ask for the file again.", { spoiled }),
   ].filter(Boolean);
   const tone = spoiled || !(letters.length || receipts.length) ? "look" : "good";
   const sent = letters.length ? await deliveredWords(app) : null;
-  return [
-    notice(
-      tone,
-      words.join(" ") ||
-        say("Berkas ini kosong atau bukan milik Posyandu.", "This file is empty or is not of this app."),
-    ),
-    sent,
-  ];
+  return [notice(tone, words.join(" ") || say("This file is empty or is not of this app.")), sent];
 }
 
 /** Send the stored sealed batches, and say how it went. @param {import("../app.js").ConnectedApp} app */
@@ -91,22 +72,18 @@ export async function deliveredWords(app) {
     if (app.engine) app.engine.sync();
   } catch (error) {
     if (!(error instanceof NoConnection)) throw error;
-    return notice(
-      "look",
-      say("Belum ada sinyal; dikirim sendiri begitu ada.", "No signal yet; sent by itself as soon as there is one."),
-    );
+    return notice("look", say("No signal yet; sent by itself as soon as there is one."));
   }
   const all = (await app.device.database.all(SEALED_BATCHES)).map(([, held]) => held);
   const problems = all.filter(({ answer }) => answer && answer.problem).length;
   const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
   return notice(
     problems ? "look" : "good",
-    say(`${taken_} surat sudah diterima server.`, `${taken_} letters were received by the server.`),
+    say("{count} letters were received by the server.", { count: taken_ }),
     problems
-      ? say(
-          ` ${problems} tidak dapat dibaca server; minta berkasnya sekali lagi dari tablet asalnya.`,
-          ` ${problems} could not be read by the server; ask the tablet that made them for the file again.`,
-        )
+      ? say(" {problems} could not be read by the server; ask the tablet that made them for the file again.", {
+          problems,
+        })
       : "",
   );
 }

@@ -1,7 +1,7 @@
 // A child's status as a sign, a colour and a word; never by colour alone.
 
 import { advice } from "../growth/advice.js";
-import { say, message } from "../words/words.js";
+import { message, say } from "../words/words.js";
 import { h } from "./dom.js";
 
 /** What is unsettled about a child on this tablet: waiting to be sent, or a question. @param {import("../app.js").OpenApp} app */
@@ -19,19 +19,14 @@ export function statusIcon(app, child) {
     "span",
     { class: "standing" },
     asked
-      ? h(
-          "b",
-          { class: "asked", title: say("ada pertanyaan", "a question") },
-          "?",
-          h("span", { class: "unseen" }, say(" ada pertanyaan", " a question")),
-        )
+      ? h("b", { class: "asked", title: say("a question") }, "?", h("span", { class: "unseen" }, say(" a question")))
       : null,
     waiting && !app.isPractice
       ? h(
           "b",
-          { class: "unsent", title: say("menunggu", "waiting") },
+          { class: "unsent", title: say("waiting") },
           "●",
-          h("span", { class: "unseen" }, say(" menunggu dikirim", " waiting to be sent")),
+          h("span", { class: "unseen" }, say(" waiting to be sent")),
         )
       : null,
     child.measurements.length

@@ -2,7 +2,7 @@
 
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
-import { say, message } from "../words/words.js";
+import { decimalMark, later, message, say } from "../words/words.js";
 import { h } from "./dom.js";
 
 /** The assessment as if a measurement stood in the record. @param {import("../app.js").OpenApp} app */
@@ -32,7 +32,7 @@ export function verdictOf(app, child, assessment, whole) {
       ? h(
           "div",
           {},
-          h("h2", {}, say("Sampaikan kepada ibu", "Tell the mother")),
+          h("h2", {}, say("Tell the mother")),
           h(
             "ul",
             {},
@@ -44,17 +44,17 @@ export function verdictOf(app, child, assessment, whole) {
   );
 }
 
-const INDICES = { waz: ["BB/U", "WAZ"], haz: ["TB/U", "HAZ"], whz: ["BB/TB", "WHZ"], muac: ["LiLA", "MUAC"] };
+const INDICES = { waz: later("WAZ"), haz: later("HAZ"), whz: later("WHZ"), muac: later("MUAC") };
 
 function status(app, visit, index) {
   const code = visit.status[index];
   if (code === null || code === undefined) return null;
   const score = index === "muac" ? null : visit.scores[index].z;
-  const z = score === null ? "" : ` (${score.toFixed(2).replace(".", say(",", ".")).replace("-", "−")})`;
+  const z = score === null ? "" : ` (${score.toFixed(2).replace(".", decimalMark()).replace("-", "−")})`;
   return h(
     "li",
     {},
-    h("b", {}, say(...INDICES[index])),
+    h("b", {}, message(INDICES[index])),
     " ",
     message(app.tables.labels[code]),
     h("span", { class: "fine" }, z),

@@ -3,28 +3,28 @@
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { failure } from "../parts/save_failure.js";
 import { newId } from "../sync/bytes.js";
-import { dayWords, say } from "../words/words.js";
+import { dayWords, later, message, say } from "../words/words.js";
 
 /** Menus and funds as they travel (docs/protocol.md, registers of a delivery). */
 const MENUS = {
-  food: ["Makanan tambahan", "Food"],
-  insurance: ["Iuran BPJS", "Health insurance"],
-  counselling: ["Penyuluhan", "Counselling"],
-  latrine: ["Jamban", "Latrine"],
-  water: ["Air bersih", "Clean water"],
-  housing: ["Rumah layak huni", "Decent housing"],
-  other: ["Lainnya", "Other"],
+  food: later("Food"),
+  insurance: later("Health insurance"),
+  counselling: later("Counselling"),
+  latrine: later("Latrine"),
+  water: later("Clean water"),
+  housing: later("Decent housing"),
+  other: later("Other"),
 };
 const FUNDS = {
-  genting: ["Genting", "Genting"],
-  csr: ["CSR perusahaan", "A company's CSR"],
-  village: ["Dana desa", "Village fund"],
-  dak: ["PMT negara (DAK)", "State PMT (DAK)"],
-  apbd: ["PMT negara (APBD)", "State PMT (APBD)"],
-  partner: ["Mitra lain", "Another partner"],
+  genting: later("Genting"),
+  csr: later("A company's CSR"),
+  village: later("Village fund"),
+  dak: later("State PMT (DAK)"),
+  apbd: later("State PMT (APBD)"),
+  partner: later("Another partner"),
 };
 const LONG = { kind: "choice long" };
-const words = (table, code) => (table[code] ? say(...table[code]) : code || "?");
+const words = (table, code) => (table[code] ? message(table[code]) : code || "?");
 const options = (table) => Object.keys(table).map((code) => [code, words(table, code)]);
 
 /** @param {import("../app.js").OpenApp} app @param {string} id */
@@ -38,29 +38,29 @@ export function aid(app, id) {
       app.saved();
       app.draw();
     } catch (error) {
-      refill(message, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      refill(message, notice("bad", say("NOT saved: "), failure(error)));
     }
   };
   const body = [
     message,
     one.aid.length
       ? one.aid.map((each) => card(app, each, save))
-      : h("p", { class: "empty" }, say("Belum ada bantuan yang tercatat.", "No aid is written down yet.")),
+      : h("p", { class: "empty" }, say("No aid is written down yet.")),
     fresh(app, save),
   ];
-  return { title: `${say("Bantuan", "Aid")}: ${one.name || say("(tanpa nama)", "(no name)")}`, body, back: `#/anak/${id}` };
+  return { title: `${say("Aid")}: ${one.name || say("(no name)")}`, body, back: `#/anak/${id}` };
 }
 
 function card(app, { delivery, menu, funds, starts_on, ends_on, delivered, note }, save) {
   const until = ends_on ? ` – ${dayWords(ends_on)}` : "";
   const given = delivered
-    ? h("p", {}, h("b", {}, say("Sudah diberikan ", "Given ")), delivered.given_on ? dayWords(delivered.given_on) : "")
+    ? h("p", {}, h("b", {}, say("Given ")), delivered.given_on ? dayWords(delivered.given_on) : "")
     : [
-        h("p", {}, say("Dijanjikan, belum diberikan", "Promised, not given yet")),
+        h("p", {}, say("Promised, not given yet")),
         h(
           "button",
           { class: "main", onclick: () => save(delivery, { delivered: { given_on: app.day } }) },
-          say("Sudah diberikan hari ini", "It was given today"),
+          say("It was given today"),
         ),
       ];
   return h(
@@ -80,7 +80,7 @@ function fresh(app, save) {
   const note = h("textarea", { rows: "2", maxlength: "500" });
   const press = () => {
     if (!held.menu || !held.funds) {
-      refill(message, notice("bad", say("Pilih bantuannya dan dari mana.", "Choose what was given and who paid.")));
+      refill(message, notice("bad", say("Choose what was given and who paid.")));
       return;
     }
     const text = note.value.trim();
@@ -94,20 +94,20 @@ function fresh(app, save) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Catat bantuan yang diberikan hari ini", "Write down aid that was given today")),
-    choice(say("Bantuan apa?", "What was given?"), options(MENUS), null, (code) => (held.menu = code), LONG),
-    choice(say("Dari mana?", "Who paid?"), options(FUNDS), null, (code) => (held.funds = code), LONG),
+    h("summary", {}, say("Write down aid that was given today")),
+    choice(say("What was given?"), options(MENUS), null, (code) => (held.menu = code), LONG),
+    choice(say("Who paid?"), options(FUNDS), null, (code) => (held.funds = code), LONG),
     choice(
-      say("Untuk siapa?", "For whom?"),
+      say("For whom?"),
       [
-        ["child", say("Anak ini", "This child")],
-        ["family", say("Keluarganya", "Its family")],
+        ["child", say("This child")],
+        ["family", say("Its family")],
       ],
       "child",
       (code) => (held.reaches = code),
     ),
-    field(say("Catatan", "Note"), note),
+    field(say("Note"), note),
     message,
-    h("button", { class: "main", onclick: press }, say("Simpan bantuan", "Save the aid")),
+    h("button", { class: "main", onclick: press }, say("Save the aid")),
   );
 }

@@ -12,7 +12,7 @@ export function cadres(app) {
   const message = h("div", { "aria-live": "polite" });
   const submit = async (event) => {
     event.preventDefault();
-    const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama kader.", "Write the cadre's name.");
+    const trouble = name.value.trim() ? pins.trouble() : say("Write the cadre's name.");
     if (trouble) {
       refill(message, notice("bad", trouble));
       return;
@@ -30,21 +30,17 @@ export function cadres(app) {
       {},
       h("strong", {}, one.name),
       one.author === tablet.cadre.author
-        ? ` (${say("Anda", "you")})`
-        : h("button", { class: "plain", onclick: dismiss(one.author) }, say("Keluarkan", "Take off")),
+        ? ` (${say("you")})`
+        : h("button", { class: "plain", onclick: dismiss(one.author) }, say("Take off")),
     ),
   );
   const body = [
     h("ul", { class: "people" }, people),
-    h("h2", {}, say("Tambah kader, atau PIN baru", "Add a cadre, or give a new PIN")),
+    h("h2", {}, say("Add a cadre, or give a new PIN")),
     h(
       "form",
       { onsubmit: submit },
-      field(
-        say("Nama kader", "Cadre's name"),
-        name,
-        say("Nama yang sudah ada mendapat PIN baru.", "A name that is there already gets a new PIN."),
-      ),
+      field(say("Cadre's name"), name, say("A name that is there already gets a new PIN.")),
       h(
         "datalist",
         { id: "known-cadres" },
@@ -52,8 +48,8 @@ export function cadres(app) {
       ),
       pins.fields,
       message,
-      h("button", { class: "main", type: "submit" }, say("Simpan", "Save")),
+      h("button", { class: "main", type: "submit" }, say("Save")),
     ),
   ];
-  return { title: say("Kader", "Cadres"), body, back: "#/lainnya", place: "lainnya" };
+  return { title: say("Cadres"), body, back: "#/lainnya", place: "lainnya" };
 }

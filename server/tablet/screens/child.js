@@ -13,8 +13,8 @@ export function child(app, id) {
   const one = app.model.child(id);
   if (!one.state && !one.measurements.length)
     return {
-      title: say("Tidak ditemukan", "Not found"),
-      body: h("p", {}, say("Anak ini tidak ada lagi di posyandu ini.", "This child is not at this post any more.")),
+      title: say("Not found"),
+      body: h("p", {}, say("This child is not at this post any more.")),
       back: "#/hari-ini",
     };
   const assessment = app.model.assessment(one, app.day);
@@ -23,17 +23,15 @@ export function child(app, id) {
     h(
       "p",
       { class: "hint" },
-      `${ageWords(one.born_on, app.day)} · ${sexWord(one.sex)} · ${say("lahir", "born")} ${dayWords(one.born_on)}`,
+      `${ageWords(one.born_on, app.day)} · ${sexWord(one.sex)} · ${say("born")} ${dayWords(one.born_on)}`,
       one.mother ? ` · ${motherWords(one.mother)}` : "",
-      waiting && !app.isPractice
-        ? h("b", { class: "unsent" }, ` ● ${say("menunggu dikirim", "waiting to be sent")}`)
-        : null,
+      waiting && !app.isPractice ? h("b", { class: "unsent" }, ` ● ${say("waiting to be sent")}`) : null,
     ),
     h(
       "div",
       { class: "actions still" },
-      h("a", { class: "button main", href: `#/ukur/${id}` }, say("Ukur", "Measure")),
-      h("a", { class: "button", href: `#/ubah/${id}` }, say("Ubah data", "Edit")),
+      h("a", { class: "button main", href: `#/ukur/${id}` }, say("Measure")),
+      h("a", { class: "button", href: `#/ubah/${id}` }, say("Edit")),
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
     openQuestions(app, one),
@@ -43,19 +41,19 @@ export function child(app, id) {
     measurements(app, one, assessment),
     about(one),
   ];
-  return { title: one.name || say("(tanpa nama)", "(no name)"), tab: say("Anak", "Child"), body, back: "#/hari-ini" };
+  return { title: one.name || say("(no name)"), tab: say("Child"), body, back: "#/hari-ini" };
 }
 
 /** How many aids a child has, and whether one was promised and has not come. */
 function aidWords({ aid }) {
   const waiting = aid.filter(({ delivered }) => !delivered).length;
-  if (waiting) return say(`Bantuan (${waiting} belum diberikan)`, `Aid (${waiting} not given yet)`);
-  return aid.length ? say(`Bantuan (${aid.length})`, `Aid (${aid.length})`) : say("Bantuan", "Aid");
+  if (waiting) return say("Aid ({waiting} not given yet)", { waiting });
+  return aid.length ? say("Aid ({count})", { count: aid.length }) : say("Aid");
 }
 
 function measurements(app, one, assessment) {
-  if (!one.measurements.length) return h("p", { class: "empty" }, say("Belum pernah diukur.", "Not measured yet."));
-  const head = [say("Tanggal", "Day"), say("Berat", "Weight"), say("Panjang/tinggi", "Length"), "LiLA", "N/T"];
+  if (!one.measurements.length) return h("p", { class: "empty" }, say("Not measured yet."));
+  const head = [say("Day"), say("Weight"), say("Length"), "LiLA", "N/T"];
   const rows = [...assessment.visits]
     .reverse()
     .map(({ on, source, measurement: taken, gain }) =>
@@ -71,7 +69,7 @@ function measurements(app, one, assessment) {
                 { href: `#/ukur/${one.id}/${on}` },
                 dayWords(on, { day: "numeric", month: "short", year: "2-digit" }),
               )
-            : `${dayWords(on, { day: "numeric", month: "short", year: "2-digit" })} ${say("(puskesmas)", "(health centre)")}`,
+            : `${dayWords(on, { day: "numeric", month: "short", year: "2-digit" })} ${say("(health centre)")}`,
         ),
         h("td", {}, kg(taken.weight_g)),
         h("td", {}, cm(taken.length_mm)),
@@ -82,7 +80,7 @@ function measurements(app, one, assessment) {
   return h(
     "section",
     {},
-    h("h2", {}, say("Riwayat pengukuran", "Measurements")),
+    h("h2", {}, say("Measurements")),
     h(
       "div",
       { class: "wide" },
@@ -112,24 +110,18 @@ function about({ state }) {
   const consent = value(state, "consent");
   const facts = [
     ["NIK", nik ? `${nik.slice(0, 6)}••••••${nik.slice(-4)}` : null],
-    [say("Ayah", "Father"), parents.father],
-    [say("Telepon", "Phone"), parents.phone],
-    [
-      say("Alamat", "Address"),
-      [home.address, home.rt && `RT ${home.rt}`, home.rw && `RW ${home.rw}`].filter(Boolean).join(", "),
-    ],
-    [say("Berat lahir", "Birth weight"), birth.weight_g && kg(birth.weight_g)],
-    [say("Panjang lahir", "Birth length"), birth.length_mm && cm(birth.length_mm)],
-    [
-      say("Persetujuan orang tua", "Parents' consent"),
-      consent.given === true ? say("ya", "yes") : consent.given === false ? say("tidak", "no") : null,
-    ],
+    [say("Father"), parents.father],
+    [say("Phone"), parents.phone],
+    [say("Address"), [home.address, home.rt && `RT ${home.rt}`, home.rw && `RW ${home.rw}`].filter(Boolean).join(", ")],
+    [say("Birth weight"), birth.weight_g && kg(birth.weight_g)],
+    [say("Birth length"), birth.length_mm && cm(birth.length_mm)],
+    [say("Parents' consent"), consent.given === true ? say("yes") : consent.given === false ? say("no") : null],
   ].filter(([, held]) => held);
   return facts.length
     ? h(
         "section",
         {},
-        h("h2", {}, say("Data anak", "About the child")),
+        h("h2", {}, say("About the child")),
         h(
           "dl",
           {},

@@ -22,8 +22,8 @@ export async function copies(app) {
       notice(
         "good",
         say(
-          `Salinan ${name} disimpan. Bila tablet ini rusak atau kosong, buka berkas itu di tablet mana pun yang ada sinyal.`,
-          `The copy ${name} was kept. If this tablet breaks or is emptied, open that file on any tablet with a signal.`,
+          "The copy {name} was kept. If this tablet breaks or is emptied, open that file on any tablet with a signal.",
+          { name },
         ),
       ),
     );
@@ -33,7 +33,6 @@ export async function copies(app) {
       "p",
       {},
       say(
-        "Salinan tersegel memuat semua yang belum diterima server. Hanya server yang dapat membacanya. Simpan di kartu memori atau titipkan kepada siapa pun yang pergi ke tempat bersinyal.",
         "A sealed copy holds all that the server has not received. Only the server can read it. Keep it on a memory card, or hand it to anybody who travels to where there is a signal.",
       ),
     ),
@@ -44,44 +43,30 @@ export async function copies(app) {
         "b",
         {},
         waiting
-          ? say(`${waiting} catatan belum diterima server.`, `${waiting} records were not received by the server yet.`)
-          : say(
-              "Semua sudah diterima server; tidak perlu salinan.",
-              "Everything was received by the server; no copy is needed.",
-            ),
+          ? say("{waiting} records were not received by the server yet.", { waiting })
+          : say("Everything was received by the server; no copy is needed."),
       ),
     ),
-    h(
-      "button",
-      { class: "main", disabled: !waiting || app.isPractice, onclick: copy },
-      say("Simpan salinan tersegel", "Keep a sealed copy"),
-    ),
+    h("button", { class: "main", disabled: !waiting || app.isPractice, onclick: copy }, say("Keep a sealed copy")),
     message,
-    h("h2", {}, say("Titipan dari tablet lain", "Letters from other tablets")),
+    h("h2", {}, say("Letters from other tablets")),
     app.isPractice ? null : sealedFilePicker(app),
     app.isPractice ? null : await heldBatches(app).catch((error) => notice("bad", failure(error))),
   ];
-  return { title: say("Salinan dan titipan", "Copies and letters"), body, back: "#/kirim", place: "kirim" };
+  return { title: say("Copies and letters"), body, back: "#/kirim", place: "kirim" };
 }
 
 async function heldBatches(app) {
   const { database } = app.device;
   const all = await database.all(SEALED_BATCHES);
   const message = h("div", { "aria-live": "polite" });
-  if (!all.length)
-    return h("p", { class: "empty" }, say("Tidak ada titipan di tablet ini.", "This tablet carries no letters."));
+  if (!all.length) return h("p", { class: "empty" }, say("This tablet carries no letters."));
   const waiting = all.filter(([, { answer }]) => !answer);
   const answered = all.filter(([, { answer }]) => answer && answer.sealed_receipt);
   const give = async () => {
     const text = answered.map(([, { answer }]) => `${JSON.stringify(answer)}\n`).join("");
     if (await handOut(`tanda-terima-${app.day}.receipts`, text))
-      refill(
-        message,
-        notice(
-          "good",
-          say("Bawa berkas ini kembali ke tablet asalnya.", "Bring this file back to the tablets it came from."),
-        ),
-      );
+      refill(message, notice("good", say("Bring this file back to the tablets it came from.")));
   };
   const forget = async () => {
     await database.commit(answered.map(([name]) => [SEALED_BATCHES, name, undefined]));
@@ -91,26 +76,19 @@ async function heldBatches(app) {
     h(
       "p",
       {},
-      say(
-        `${all.length} surat: ${waiting.length} menunggu sinyal, ${answered.length} sudah diterima server.`,
-        `${all.length} letters: ${waiting.length} wait for a signal, ${answered.length} were received by the server.`,
-      ),
+      say("{all} letters: {waiting} wait for a signal, {answered} were received by the server.", {
+        all: all.length,
+        waiting: waiting.length,
+        answered: answered.length,
+      }),
     ),
     waiting.length
-      ? h(
-          "button",
-          { onclick: async () => refill(message, await deliveredWords(app)) },
-          say("Kirim titipan", "Deliver the letters"),
-        )
+      ? h("button", { onclick: async () => refill(message, await deliveredWords(app)) }, say("Deliver the letters"))
       : null,
     answered.length
       ? [
-          h("button", { onclick: give }, say("Simpan tanda terima", "Keep the receipts")),
-          h(
-            "button",
-            { class: "plain", onclick: forget },
-            say("Lupakan yang sudah diterima", "Forget what was received"),
-          ),
+          h("button", { onclick: give }, say("Keep the receipts")),
+          h("button", { class: "plain", onclick: forget }, say("Forget what was received")),
         ]
       : null,
     message,

@@ -6,11 +6,12 @@ import { equal, newId } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { isExpected } from "../parts/model.js";
 import { failure } from "../parts/save_failure.js";
-import { motherWords, plain, say } from "../words/words.js";
+import { later, message, motherWords, plain, say } from "../words/words.js";
 
+/** @type {Array<[code: string, words: import("../growth/text.js").Text]>} */
 const SEX = [
-  ["M", "Laki-laki", "Boy"],
-  ["F", "Perempuan", "Girl"],
+  ["M", later("Boy")],
+  ["F", later("Girl")],
 ];
 
 /** @param {import("../app.js").OpenApp} app @param {string} [id] none: a new child */
@@ -47,14 +48,14 @@ export async function edit(app, id) {
     try {
       await app.tablet.write(form, set);
     } catch (error) {
-      refill(message, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      refill(message, notice("bad", say("NOT saved: "), failure(error)));
       return;
     }
     if (isNew) await app.keepSession({ here: [...app.session.here, form.id] });
     app.saved();
     app.go(isNew ? `#/ukur/${form.id}` : `#/anak/${form.id}`);
   };
-  const more = h("details", {}, h("summary", {}, say("Data lain (boleh menyusul)", "More (may follow)")), inputs.more);
+  const more = h("details", {}, h("summary", {}, say("More (may follow)")), inputs.more);
   const body = h(
     "form",
     { onsubmit: save, novalidate: true },
@@ -66,15 +67,11 @@ export async function edit(app, id) {
     h(
       "div",
       { class: "actions" },
-      h(
-        "button",
-        { class: "main", type: "submit" },
-        isNew ? say("Simpan, lalu ukur", "Save, then measure") : say("Simpan", "Save"),
-      ),
+      h("button", { class: "main", type: "submit" }, isNew ? say("Save, then measure") : say("Save")),
     ),
   );
   return {
-    title: isNew ? say("Anak baru", "New child") : say("Ubah data", "Edit"),
+    title: isNew ? say("New child") : say("Edit"),
     body,
     back: isNew ? "#/hari-ini" : `#/anak/${id}`,
   };
@@ -103,41 +100,31 @@ function fields({ identity, parents, nik, home, birth, consent }, app) {
     order: text(identity.birth_order, { inputmode: "numeric", maxlength: "2" }),
   };
   const first = [
-    field(say("Nama anak", "Child's name"), controls.name),
+    field(say("Child's name"), controls.name),
     choice(
-      say("Jenis kelamin", "Sex"),
-      SEX.map(([code, id, en]) => [code, say(id, en)]),
+      say("Sex"),
+      SEX.map(([code, words]) => [code, message(words)]),
       identity.sex,
       (sex) => (identity.sex = sex),
     ),
-    field(
-      say("Tanggal lahir", "Birth date"),
-      born,
-      say(
-        "Lihat Buku KIA atau akta. Kosongkan bila tidak diketahui.",
-        "See the KIA book or the birth certificate. Leave empty if not known.",
-      ),
-    ),
-    field(say("Nama ibu", "Mother's name"), controls.mother),
+    field(say("Birth date"), born, say("See the KIA book or the birth certificate. Leave empty if not known.")),
+    field(say("Mother's name"), controls.mother),
   ];
   const more = [
-    field("NIK", controls.nik, say("16 angka di KK atau KIA.", "16 digits, on the family card.")),
-    field(say("Nama ayah", "Father's name"), controls.father),
-    field(say("Telepon", "Phone"), controls.phone),
-    field(say("Alamat", "Address"), controls.address),
+    field("NIK", controls.nik, say("16 digits, on the family card.")),
+    field(say("Father's name"), controls.father),
+    field(say("Phone"), controls.phone),
+    field(say("Address"), controls.address),
     field("RT", controls.rt),
     field("RW", controls.rw),
-    field(say("Berat lahir (kg)", "Birth weight (kg)"), controls.weight),
-    field(say("Panjang lahir (cm)", "Birth length (cm)"), controls.length),
-    field(say("Anak ke", "Birth order"), controls.order),
+    field(say("Birth weight (kg)"), controls.weight),
+    field(say("Birth length (cm)"), controls.length),
+    field(say("Birth order"), controls.order),
     choice(
-      say(
-        "Orang tua setuju datanya dicatat dan dikirim ke puskesmas",
-        "The parents agree that the data is kept and sent to the health centre",
-      ),
+      say("The parents agree that the data is kept and sent to the health centre"),
       [
-        [true, say("Ya", "Yes")],
-        [false, say("Tidak", "No")],
+        [true, say("Yes")],
+        [false, say("No")],
       ],
       consent.given === undefined ? null : consent.given,
       (given) => (consent.given = given),
@@ -167,38 +154,25 @@ function read({ identity, parents, nik, home, birth }, inputs, app) {
 function trouble({ identity, parents, nik, home, birth }, app) {
   const within = (held, least, most) => held === null || (Number.isInteger(held) && held >= least && held <= most);
   const checks = [
-    [identity.name, say("Nama anak belum diisi.", "The child's name is missing.")],
+    [identity.name, say("The child's name is missing.")],
     [
       identity.born_on === null || identity.born_on <= app.day,
-      say(
-        `Tanggal lahir ${identity.born_on} sesudah tanggal posyandu. Periksa tahunnya.`,
-        `The birth date ${identity.born_on} is after the posyandu day. Check the year.`,
-      ),
+      say("The birth date {day} is after the posyandu day. Check the year.", { day: identity.born_on }),
     ],
     [
       !nik.nik || isNik(nik.nik),
-      say(
-        `NIK ${nik.nik} bukan NIK yang benar: 16 angka, dengan tanggal lahir di dalamnya. Periksa KK, atau kosongkan.`,
-        `${nik.nik} is no NIK: 16 digits with a birth date in them. See the family card, or leave it empty.`,
-      ),
+      say("{nik} is no NIK: 16 digits with a birth date in them. See the family card, or leave it empty.", {
+        nik: nik.nik,
+      }),
     ],
     [
       !parents.phone || /^\+?\d{8,16}$/.test(parents.phone),
-      say(`Telepon ${parents.phone}: 8 sampai 16 angka.`, `Phone ${parents.phone}: 8 to 16 digits.`),
+      say("Phone {phone}: 8 to 16 digits.", { phone: parents.phone }),
     ],
-    [
-      [home.rt, home.rw].every((part) => !part || /^\d{1,3}$/.test(part)),
-      say("RT dan RW paling banyak 3 angka.", "RT and RW have at most 3 digits."),
-    ],
-    [
-      within(birth.weight_g, 300, 7000),
-      say("Berat lahir antara 0,3 dan 7 kg.", "Birth weight is between 0.3 and 7 kg."),
-    ],
-    [
-      within(birth.length_mm, 200, 650),
-      say("Panjang lahir antara 20 dan 65 cm.", "Birth length is between 20 and 65 cm."),
-    ],
-    [within(identity.birth_order, 1, 20), say("Anak ke: angka 1 sampai 20.", "Birth order: 1 to 20.")],
+    [[home.rt, home.rw].every((part) => !part || /^\d{1,3}$/.test(part)), say("RT and RW have at most 3 digits.")],
+    [within(birth.weight_g, 300, 7000), say("Birth weight is between 0.3 and 7 kg.")],
+    [within(birth.length_mm, 200, 650), say("Birth length is between 20 and 65 cm.")],
+    [within(identity.birth_order, 1, 20), say("Birth order: 1 to 20.")],
   ];
   const failed = checks.find(([right]) => !right);
   return failed ? failed[1] : null;
@@ -258,7 +232,7 @@ function similar(app, name, born_on) {
   return near.length
     ? notice(
         "look",
-        h("p", {}, say("Sudah ada di daftar? ", "On the list already? ")),
+        h("p", {}, say("On the list already? ")),
         near
           .slice(0, 3)
           .map((child) =>
@@ -280,12 +254,12 @@ function similar(app, name, born_on) {
 function remove(app, form, state) {
   const reason = h("input", {
     maxlength: "200",
-    placeholder: say("mis. pindah, salah daftar, meninggal", "e.g. moved, entered by mistake, died"),
+    placeholder: say("e.g. moved, entered by mistake, died"),
   });
   const message = h("div", {});
   const submit = async () => {
     if (!reason.value.trim()) {
-      refill(message, notice("bad", say("Tulis alasannya.", "Write why.")));
+      refill(message, notice("bad", say("Write why.")));
       return;
     }
     await app.tablet.write(form, { removed: { reason: reason.value.trim() } });
@@ -296,9 +270,9 @@ function remove(app, form, state) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Keluarkan dari daftar", "Take off the list")),
-    field(say("Alasan", "Reason"), reason),
+    h("summary", {}, say("Take off the list")),
+    field(say("Reason"), reason),
     message,
-    h("button", { type: "button", class: "danger", onclick: submit }, say("Keluarkan", "Take off")),
+    h("button", { type: "button", class: "danger", onclick: submit }, say("Take off")),
   );
 }

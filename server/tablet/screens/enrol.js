@@ -4,7 +4,7 @@ import { field, h, notice, refill } from "../parts/dom.js";
 import { requestFailure, tidyCode } from "../parts/enrol_code.js";
 import { pinFields } from "../parts/pins.js";
 import { sealedFilePicker } from "../parts/sealed_batches.js";
-import { say } from "../words/words.js";
+import { later, message, say } from "../words/words.js";
 
 /** @param {import("../app.js").ConnectedApp} app */
 export function enrol(app) {
@@ -17,9 +17,9 @@ export function enrol(app) {
     spellcheck: "false",
     placeholder: "XXXX-XXXX-XX",
   });
-  const name = h("input", { value: device.facts.name || say("Tablet 1", "Tablet 1"), maxlength: "40" });
+  const name = h("input", { value: device.facts.name || say("Tablet 1"), maxlength: "40" });
   const message = h("div", {});
-  const button = h("button", { class: "main", type: "submit" }, say("Daftarkan tablet ini", "Enrol this tablet"));
+  const button = h("button", { class: "main", type: "submit" }, say("Enrol this tablet"));
   const submit = async (event) => {
     event.preventDefault();
     const tidy = tidyCode(code.value);
@@ -28,16 +28,13 @@ export function enrol(app) {
         message,
         notice(
           "bad",
-          say(
-            "Kode terdiri dari 10 huruf dan angka, seperti 7K3M-Q2PW-XA. Lihat kertas dari puskesmas.",
-            "The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre.",
-          ),
+          say("The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre."),
         ),
       );
       return;
     }
     button.disabled = true;
-    refill(message, notice("calm", say("Menghubungi server …", "Asking the server …")));
+    refill(message, notice("calm", say("Asking the server …")));
     try {
       await device.enrol(app.http, tidy, app.name, name.value.trim() || "Tablet");
       history.replaceState(null, "", new URL("./", location.href.split("#")[0].replace(/daftar$/, "")));
@@ -50,57 +47,36 @@ export function enrol(app) {
   const form = h(
     "form",
     { onsubmit: submit },
-    field(
-      say("Kode pendaftaran", "Enrolment code"),
-      code,
-      say("Dari puskesmas; berlaku 7 hari, sekali pakai.", "From the health centre; valid for 7 days, once."),
-    ),
-    field(say("Nama tablet", "Name of the tablet"), name),
+    field(say("Enrolment code"), code, say("From the health centre; valid for 7 days, once.")),
+    field(say("Name of the tablet"), name),
     message,
     button,
   );
   const body = [wiped(app), form, others(app)];
-  return { title: say("Daftarkan tablet", "Enrol the tablet"), body };
+  return { title: say("Enrol the tablet"), body };
 }
 
 const WIPED = {
-  revoked: [
-    "Tablet ini dicabut oleh puskesmas. Data anak di dalamnya sudah dihapus.",
-    "The health centre revoked this tablet. The children's data on it was wiped.",
-  ],
-  contact_expired: [
-    "Tablet ini terlalu lama tanpa kontak dengan server. Data anak di dalamnya sudah dihapus.",
-    "This tablet was without contact for too long. The children's data on it was wiped.",
-  ],
-  forgotten: ["Semua data di tablet ini sudah dihapus.", "Everything on this tablet was wiped."],
+  revoked: later("The health centre revoked this tablet. The children's data on it was wiped."),
+  contact_expired: later("This tablet was without contact for too long. The children's data on it was wiped."),
+  forgotten: later("Everything on this tablet was wiped."),
 };
 
 function wiped({ device }) {
   const { why } = device.facts.wiped || {};
   if (!why) return null;
   const words = WIPED[why] || WIPED.contact_expired; // called "forlorn" by versions before
-  const sealed = say(
-    "Yang belum terkirim tersimpan tersegel dan dikirim begitu ada sinyal.",
-    "What was not sent is kept sealed and is sent as soon as there is a signal.",
-  );
-  return notice("look", h("p", {}, say(...words)), h("p", {}, sealed));
+  const sealed = say("What was not sent is kept sealed and is sent as soon as there is a signal.");
+  return notice("look", h("p", {}, message(words)), h("p", {}, sealed));
 }
 
 function others(app) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Punya berkas salinan atau titipan?", "Do you have a file with a copy or letters?")),
+    h("summary", {}, say("Do you have a file with a copy or letters?")),
     sealedFilePicker(app),
-    h(
-      "p",
-      {},
-      h(
-        "a",
-        { href: "?latihan" },
-        say("Coba dulu dengan anak karangan (latihan)", "Try it first with made-up children (practice)"),
-      ),
-    ),
+    h("p", {}, h("a", { href: "?latihan" }, say("Try it first with made-up children (practice)"))),
   );
 }
 
@@ -108,10 +84,10 @@ function firstCadre(app) {
   const name = h("input", { maxlength: "60", required: true });
   const pins = pinFields();
   const message = h("div", {});
-  const button = h("button", { class: "main", type: "submit" }, say("Mulai", "Begin"));
+  const button = h("button", { class: "main", type: "submit" }, say("Begin"));
   const submit = async (event) => {
     event.preventDefault();
-    const trouble = name.value.trim() ? pins.trouble() : say("Tulis nama Anda.", "Write your name.");
+    const trouble = name.value.trim() ? pins.trouble() : say("Write your name.");
     if (trouble) {
       refill(message, notice("bad", trouble));
       return;
@@ -122,20 +98,14 @@ function firstCadre(app) {
   const body = h(
     "form",
     { onsubmit: submit },
-    notice(
-      "good",
-      say(
-        `Terdaftar untuk ${app.device.facts.tablet.post.name}.`,
-        `Enrolled for ${app.device.facts.tablet.post.name}.`,
-      ),
-    ),
+    notice("good", say("Enrolled for {post}.", { post: app.device.facts.tablet.post.name })),
     persistence(app),
-    field(say("Nama Anda", "Your name"), name),
+    field(say("Your name"), name),
     pins.fields,
     message,
     button,
   );
-  return { title: say("Kader pertama", "The first cadre"), body };
+  return { title: say("The first cadre"), body };
 }
 
 /** A warning, once the browser has refused to keep what is stored. @param {import("../app.js").App} app */
@@ -151,7 +121,6 @@ const notKept = () =>
   notice(
     "look",
     say(
-      "Peramban ini tidak berjanji menyimpan data bila memori penuh. Pasang aplikasi ke layar utama, dan simpan salinan tersegel setelah setiap posyandu.",
       "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
     ),
   );

@@ -1,7 +1,7 @@
 // Help in place: how to measure, in pictures drawn by us and few words; and what the signs mean.
 
 import { h, svg } from "../parts/dom.js";
-import { say } from "../words/words.js";
+import { later, laterIn, message, say } from "../words/words.js";
 
 /** Strokes of a small picture, 120 by 80. */
 const drawing = (label, ...shapes) =>
@@ -12,14 +12,14 @@ const head = (cx, cy, r = 7) => svg("circle", { cx, cy, r, class: "person" });
 const PICTURES = {
   weight: () =>
     drawing(
-      say("Anak di atas timbangan, tanpa alas kaki", "A child on the scale, barefoot"),
+      say("A child on the scale, barefoot"),
       path("M35 70h50v6h-50z", "tool"),
       head(60, 16),
       path("M60 23v26M60 30l-12 10M60 30l12 10M60 49l-8 20M60 49l8 20", "person"),
     ),
   lying: () =>
     drawing(
-      say("Bayi telentang di papan panjang; dua orang memegang", "A baby lying on the board; two people hold it"),
+      say("A baby lying on the board; two people hold it"),
       path("M8 58h104v6H8zM8 30h6v28H8z", "tool"),
       head(24, 49, 8),
       path("M32 50h44M76 50h22M98 42v16", "person"),
@@ -27,103 +27,82 @@ const PICTURES = {
     ),
   standing: () =>
     drawing(
-      say(
-        "Anak berdiri tegak pada tiang; tumit, pantat dan kepala menempel",
-        "A child stands straight; heels, buttocks and head touch",
-      ),
+      say("A child stands straight; heels, buttocks and head touch"),
       path("M44 4h6v72h-6zM44 6h34", "tool"),
       head(60, 16),
       path("M58 23v28M58 30l6 14M58 51v25", "person"),
     ),
   muac: () =>
     drawing(
-      say("Pita LiLA di tengah lengan kiri atas", "The tape around the middle of the left upper arm"),
+      say("The tape around the middle of the left upper arm"),
       path("M14 14c18-4 36 0 48 10l22 22M14 44c14-4 26-2 34 6l22 22M84 46l22 8M70 72l20-2", "person"),
       path("M44 14c8 4 8 28-2 34M52 17c8 6 8 28-1 36", "tool"),
     ),
   oedema: () =>
     drawing(
-      say(
-        "Tekan punggung kaki 3 detik; bekas lekuk di kedua kaki berarti bengkak",
-        "Press the foot for 3 seconds; a dent on both feet is oedema",
-      ),
+      say("Press the foot for 3 seconds; a dent on both feet is oedema"),
       path("M20 20v30c0 10 30 8 60 12v10H16V50", "person"),
       path("M60 14v34M54 42l6 8 6-8", "tool"),
     ),
 };
 
+/** @type {Array<[picture: string, name: import("../growth/text.js").Text, how: import("../growth/text.js").Text]>} */
 const STEPS = [
   [
     "weight",
-    "Berat badan",
-    "Weight",
-    "Timbangan di lantai datar, angka nol. Baju tipis, tanpa alas kaki. Baca sampai 0,1 kg atau lebih halus.",
-    "Scale on a flat floor, at zero. Light clothes, no shoes. Read to 0.1 kg or finer.",
+    laterIn("body", "Weight"),
+    later("Scale on a flat floor, at zero. Light clothes, no shoes. Read to 0.1 kg or finer."),
   ],
   [
     "lying",
-    "Panjang badan (di bawah 2 tahun)",
-    "Length (under 2 years)",
-    "Telentang, kepala menempel papan, lutut lurus, telapak kaki tegak. Dua orang. Baca sampai 0,1 cm.",
-    "Lying, head against the board, knees straight, feet upright. Two people. Read to 0.1 cm.",
+    later("Length (under 2 years)"),
+    later("Lying, head against the board, knees straight, feet upright. Two people. Read to 0.1 cm."),
   ],
   [
     "standing",
-    "Tinggi badan (2 tahun ke atas)",
-    "Height (2 years and over)",
-    "Berdiri, tumit, pantat, punggung dan kepala menempel. Pandangan lurus. Baca sampai 0,1 cm.",
-    "Standing; heels, buttocks, back and head touch. Looking straight ahead. Read to 0.1 cm.",
+    later("Height (2 years and over)"),
+    later("Standing; heels, buttocks, back and head touch. Looking straight ahead. Read to 0.1 cm."),
   ],
   [
     "muac",
-    "LiLA (6 bulan ke atas)",
-    "Arm (6 months and over)",
-    "Tengah lengan kiri atas, lengan lemas. Pita menempel, tidak menekan.",
-    "Middle of the left upper arm, arm relaxed. The tape touches and does not press.",
+    later("Arm (6 months and over)"),
+    later("Middle of the left upper arm, arm relaxed. The tape touches and does not press."),
   ],
   [
     "oedema",
-    "Bengkak kedua kaki",
-    "Oedema of both feet",
-    "Tekan kedua punggung kaki 3 detik. Lekuk di kedua kaki: hari ini juga ke puskesmas.",
-    "Press both feet for 3 seconds. A dent in both: to the health centre today.",
+    later("Oedema of both feet"),
+    later("Press both feet for 3 seconds. A dent in both: to the health centre today."),
   ],
 ];
 
+/** @type {Array<[sign: string, words: import("../growth/text.js").Text]>} */
 const SIGNS = [
-  ["●", "Tersimpan di tablet, menunggu dikirim", "Saved on the tablet, waiting to be sent"],
-  ["✓", "Diterima server", "Received by the server"],
-  ["?", "Ada pertanyaan yang perlu jawaban", "A question needs an answer"],
-  ["N", "Berat naik cukup", "Adequate gain"],
-  ["T", "Berat tidak naik cukup", "No adequate gain"],
-  ["O", "Bulan lalu tidak ditimbang", "Not weighed last month"],
-  ["B", "Pertama kali ditimbang", "Weighed for the first time"],
+  ["●", later("Saved on the tablet, waiting to be sent")],
+  ["✓", later("Received by the server")],
+  ["?", later("A question needs an answer")],
+  ["N", later("Adequate gain")],
+  ["T", later("No adequate gain")],
+  ["O", later("Not weighed last month")],
+  ["B", later("Weighed for the first time")],
 ];
 
 export function help() {
   const body = [
-    STEPS.map(([picture, id, en, idWords, enWords]) =>
+    STEPS.map(([picture, name, how]) =>
       h(
         "section",
         { class: "step" },
         PICTURES[picture](),
-        h("div", {}, h("h2", {}, say(id, en)), h("p", {}, say(idWords, enWords))),
+        h("div", {}, h("h2", {}, message(name)), h("p", {}, message(how))),
       ),
     ),
-    h("h2", {}, say("Arti tanda", "What the signs mean")),
+    h("h2", {}, say("What the signs mean")),
     h(
       "dl",
       { class: "signs" },
-      SIGNS.map(([sign, id, en]) => [h("dt", {}, sign), h("dd", {}, say(id, en))]),
+      SIGNS.map(([sign, words]) => [h("dt", {}, sign), h("dd", {}, message(words))]),
     ),
-    h(
-      "p",
-      { class: "fine" },
-      say(
-        "Aplikasi ini menapis, tidak mendiagnosis. Yang memutuskan adalah tenaga kesehatan.",
-        "This app screens, it does not diagnose. Health workers decide.",
-      ),
-    ),
+    h("p", { class: "fine" }, say("This app screens, it does not diagnose. Health workers decide.")),
   ];
-  return { title: say("Bantuan", "Help"), body, back: "#/lainnya", place: "lainnya" };
+  return { title: say("Help"), body, back: "#/lainnya", place: "lainnya" };
 }

@@ -11,13 +11,13 @@ import { verdict } from "../parts/verdict.js";
 import { DRAFTS } from "../store/database.js";
 import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
-import { ageWords, cm, dayWords, kg, say, sexWord, message } from "../words/words.js";
+import { ageWords, cm, dayWords, kg, later, message, say, sayIn, sexWord } from "../words/words.js";
 
-const OEDEMA = [
-  ["n", "Tidak", "No"],
-  ["1", "+", "+"],
-  ["2", "++", "++"],
-  ["3", "+++", "+++"],
+const oedema = () => [
+  ["n", say("No")],
+  ["1", "+"],
+  ["2", "++"],
+  ["3", "+++"],
 ];
 
 /** @param {import("../app.js").OpenApp} app @param {string} id of the child @param {string} [on] day, today's if left out */
@@ -42,7 +42,7 @@ export async function measure(app, id, on = app.day) {
     look();
     app.keepDraft(draft);
   };
-  const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Simpan", "Save"));
+  const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Save"));
   const look = () => {
     const found = troubles(app, child, draft, on);
     save.disabled = found.some(({ severity }) => severity === "refused");
@@ -59,7 +59,7 @@ export async function measure(app, id, on = app.day) {
   const saveIt = async () => {
     const set = registers(draft, state);
     if (!Object.keys(set).length) {
-      refill(feedback, notice("look", say("Belum ada yang diisi.", "Nothing was filled in yet.")));
+      refill(feedback, notice("look", say("Nothing was filled in yet.")));
       return;
     }
     save.disabled = true;
@@ -68,7 +68,7 @@ export async function measure(app, id, on = app.day) {
       await app.tablet.write(form, set, [[DRAFTS, "draft", undefined]]);
     } catch (error) {
       save.disabled = false;
-      refill(feedback, notice("bad", say("BELUM tersimpan: ", "NOT saved: "), failure(error)));
+      refill(feedback, notice("bad", say("NOT saved: "), failure(error)));
       feedback.scrollIntoView({ block: "center" }); // clear of the pad
       return;
     }
@@ -86,8 +86,8 @@ export async function measure(app, id, on = app.day) {
     feedback,
     state && state.set.weight ? already(on) : null,
     choice(
-      say("Bengkak (edema) di kedua punggung kaki", "Oedema on both feet"),
-      OEDEMA.map(([code, idWord, en]) => [code, say(idWord, en)]),
+      say("Oedema on both feet"),
+      oedema(),
       draft.figures.oedema,
       (code) => {
         draft.figures.oedema = code;
@@ -97,7 +97,7 @@ export async function measure(app, id, on = app.day) {
     ),
     healthServices(child, on, draft, changed),
     field(
-      say("Catatan", "Note"),
+      say("Note"),
       h("textarea", {
         rows: "2",
         maxlength: "500",
@@ -111,8 +111,8 @@ export async function measure(app, id, on = app.day) {
     pad(inputs, changed, save),
   ];
   return {
-    title: child.name || say("(tanpa nama)", "(no name)"),
-    tab: say("Ukur", "Measure"),
+    title: child.name || say("(no name)"),
+    tab: say("Measure"),
     body,
     back: `#/anak/${id}`,
     bare: true,
@@ -145,24 +145,27 @@ const measured = (figures, refused = []) =>
 
 /** @returns {import("../growth/checks.js").Warning[]} */
 function troubles(app, child, draft, on) {
-  const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map((name) =>
-    /** @type {import("../growth/checks.js").Warning} */ ({
-      rule: "not_a_figure",
-      field: name,
-      severity: "refused",
-      values: {},
-      proposal: null,
-      words: {
-        id: `${FIGURES[name].id}: tulis angka dengan paling banyak ${FIGURES[name].digits} angka di belakang koma.`,
-        en: `${FIGURES[name].en}: a figure with at most ${FIGURES[name].digits} decimals.`,
-      },
-    }));
+  const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map(
+    (name) =>
+      /** @type {import("../growth/checks.js").Warning} */ ({
+        rule: "not_a_figure",
+        field: name,
+        severity: "refused",
+        values: {},
+        proposal: null,
+        words: later("{measure}: a figure with at most {digits} decimals.", {
+          measure: FIGURES[name].name,
+          digits: FIGURES[name].digits,
+        }),
+      }),
+  );
   const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
-  const typed = /** @type {import("../growth/assess.js").Measurement} */ ({ on, source: "cadre", ...measured(draft.figures) });
-  return [
-    ...unread,
-    ...warnings(app.tables, child, earlier, typed, app.day),
-  ];
+  const typed = /** @type {import("../growth/assess.js").Measurement} */ ({
+    on,
+    source: "cadre",
+    ...measured(draft.figures),
+  });
+  return [...unread, ...warnings(app.tables, child, earlier, typed, app.day)];
 }
 
 /** @param {import("../growth/checks.js").Warning} found */
@@ -180,7 +183,7 @@ function warning({ severity, field: name, proposal, words }, inputs, changed) {
       ? h(
           "button",
           { type: "button", onclick: use },
-          say("Pakai ", "Use "),
+          say("Use "),
           `${toText(proposal, FIGURES[name].digits)} ${FIGURES[name].unit}`,
         )
       : null,
@@ -189,19 +192,19 @@ function warning({ severity, field: name, proposal, words }, inputs, changed) {
 
 /** One figure's line: its name, what was read last time, the field; for the length, how the child lies or stands. */
 function line(input, draft, child, on, changed) {
-  const { id, en, unit } = FIGURES[input.name];
-  const label = input.name === "length_mm" ? lengthWord(draft.figures.position) : say(id, en);
+  const { name, unit } = FIGURES[input.name];
+  const label = input.name === "length_mm" ? lengthWord(draft.figures.position) : message(name);
   const last = [...child.measurements].reverse().find((one) => one.on < on && one[input.name] !== null);
-  const hint = last ? say("lalu ", "last ") + (unit === "kg" ? kg(last[input.name]) : cm(last[input.name])) : null;
+  const hint = last ? say("last ") + (unit === "kg" ? kg(last[input.name]) : cm(last[input.name])) : null;
   const named = field(`${label} (${unit})`, input, hint);
   if (input.name !== "length_mm") return named;
   const options = [
-    ["lying", say("Telentang", "Lying")],
-    ["standing", say("Berdiri", "Standing")],
+    ["lying", say("Lying")],
+    ["standing", say("Standing")],
   ];
   return [
     named,
-    choice(say("Cara mengukur", "How it was measured"), options, draft.figures.position, (position) => {
+    choice(say("How it was measured"), options, draft.figures.position, (position) => {
       draft.figures.position = position;
       /** @type {Element} */ (named.querySelector("label")).textContent = `${lengthWord(position)} (${unit})`;
       changed();
@@ -209,21 +212,15 @@ function line(input, draft, child, on, changed) {
   ];
 }
 
-const lengthWord = (position) => (position === "lying" ? say("Panjang", "Length") : say("Tinggi", "Height"));
+const lengthWord = (position) => (position === "lying" ? sayIn("lying", "Length") : say("Height"));
 
 function before(app, child, on) {
   const words = `${ageWords(child.born_on, on)} · ${sexWord(child.sex)} · ${dayWords(on)}`;
-  return h("p", { class: "hint" }, words, " · ", h("a", { href: "#/bantuan" }, say("cara mengukur", "how to measure")));
+  return h("p", { class: "hint" }, words, " · ", h("a", { href: "#/bantuan" }, say("how to measure")));
 }
 
 const already = (on) =>
-  notice(
-    "calm",
-    say(
-      `Sudah diukur pada ${dayWords(on)}. Mengubah angka berarti memperbaiki catatan itu.`,
-      `Measured on ${dayWords(on)} already. Changing a figure corrects that record.`,
-    ),
-  );
+  notice("calm", say("Measured on {day} already. Changing a figure corrects that record.", { day: dayWords(on) }));
 
 /** The registers that differ from what stands, whole; where two values stand, what is typed settles it.
  * @returns {object} */

@@ -16,25 +16,19 @@ export function questions(app) {
     .inQuestion()
     .map(({ change }) => change.key.child || change.id)
     .filter((id) => !seen.has(id));
-  const strays = [...new Set(orphans)].map((id) => app.model.child(id)).map((child) => ({ child, cards: openQuestions(app, child) }));
+  const strays = [...new Set(orphans)]
+    .map((id) => app.model.child(id))
+    .map((child) => ({ child, cards: openQuestions(app, child) }));
   const all = [...ofChildren, ...strays];
   const body = all.length
     ? all.map(({ child, cards }) =>
-        h(
-          "section",
-          {},
-          h("h2", {}, h("a", { href: `#/anak/${child.id}` }, child.name || say("(tanpa nama)", "(no name)"))),
-          cards,
-        ),
+        h("section", {}, h("h2", {}, h("a", { href: `#/anak/${child.id}` }, child.name || say("(no name)"))), cards),
       )
     : h(
         "p",
         { class: "empty" },
         h("b", { "aria-hidden": "true" }, "✓ "),
-        say(
-          "Tidak ada pertanyaan. Tugas dari puskesmas muncul di sini setelah sinkronisasi.",
-          "No questions. Tasks from the health centre appear here after syncing.",
-        ),
+        say("No questions. Tasks from the health centre appear here after syncing."),
       );
-  return { title: say("Pertanyaan", "Questions"), body, place: "pertanyaan" };
+  return { title: say("Questions"), body, place: "pertanyaan" };
 }

@@ -5,7 +5,7 @@ import { h, notice } from "../parts/dom.js";
 import { isExpected, measuredInMonth } from "../parts/model.js";
 import { verdictOf } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
-import { cm, isIndonesian, kg, say } from "../words/words.js";
+import { cm, kg, message, say } from "../words/words.js";
 
 /** @param {import("../app.js").OpenApp} app @param {string} id @param {string} on */
 export function result(app, id, on) {
@@ -17,7 +17,7 @@ export function result(app, id, on) {
     ? [
         taken.weight_g && kg(taken.weight_g),
         taken.length_mm && cm(taken.length_mm),
-        taken.muac_mm && `${say("LiLA", "arm")} ${cm(taken.muac_mm)}`,
+        taken.muac_mm && `${say("arm")} ${cm(taken.muac_mm)}`,
       ]
         .filter(Boolean)
         .join(" · ")
@@ -25,12 +25,7 @@ export function result(app, id, on) {
   const body = [
     notice(
       "good",
-      h(
-        "p",
-        { class: "saved" },
-        h("b", { "aria-hidden": "true" }, "✓ "),
-        say("Tersimpan di tablet ini", "Saved on this tablet"),
-      ),
+      h("p", { class: "saved" }, h("b", { "aria-hidden": "true" }, "✓ "), say("Saved on this tablet")),
       h("p", {}, figures),
     ),
     verdictOf(app, child, assessment, true),
@@ -38,13 +33,13 @@ export function result(app, id, on) {
     h(
       "div",
       { class: "actions" },
-      h("a", { class: "button", href: `#/ukur/${id}/${on}` }, say("Perbaiki", "Correct")),
+      h("a", { class: "button", href: `#/ukur/${id}/${on}` }, say("Correct")),
       next
-        ? h("a", { class: "button main", href: `#/ukur/${next.id}` }, say("Berikutnya: ", "Next: "), next.name)
-        : h("a", { class: "button main", href: "#/hari-ini" }, say("Kembali ke daftar", "Back to the list")),
+        ? h("a", { class: "button main", href: `#/ukur/${next.id}` }, say("Next: "), next.name)
+        : h("a", { class: "button main", href: "#/hari-ini" }, say("Back to the list")),
     ),
   ];
-  return { title: child.name, tab: say("Tersimpan", "Saved"), body, back: "#/hari-ini" };
+  return { title: child.name, tab: say("Saved"), body, back: "#/hari-ini" };
 }
 
 function nextChild(app, id) {
@@ -55,22 +50,20 @@ function nextChild(app, id) {
 }
 
 /** The KMS around the child's age. @param {import("../app.js").OpenApp} app */
-export const chart = (app, child, assessment) =>
-  drawn(app, child, assessment, kms, say("Grafik KMS: berat badan menurut umur", "KMS chart: weight for age"));
+export const chart = (app, child, assessment) => drawn(app, child, assessment, kms, say("KMS chart: weight for age"));
 
 /** The same for length or height. */
 export const lengths = (app, child, assessment) =>
-  drawn(app, child, assessment, lengthChart, say("Panjang atau tinggi badan menurut umur", "Length or height for age"));
+  drawn(app, child, assessment, lengthChart, say("Length or height for age"));
 
 function drawn(app, child, { visits }, draw, title) {
   if (!child.born_on || !child.sex) return null;
   const months = Math.max(monthsCompleted(child.born_on, app.day) ?? 0, 0);
   const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
-  const words = { title, language: isIndonesian() ? "id" : "en" };
   return h(
     "figure",
     {},
-    draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words }),
+    draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words: { title }, message }),
     h("figcaption", {}, title),
   );
 }

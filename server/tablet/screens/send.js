@@ -11,13 +11,13 @@ import { lookForNewer } from "../updates.js";
 export function send(app) {
   if (app.isPractice)
     return {
-      title: say("Kirim", "Send"),
-      body: h("p", { class: "empty" }, say("Dalam latihan tidak ada yang dikirim.", "In practice nothing is sent.")),
+      title: say("Send"),
+      body: h("p", { class: "empty" }, say("In practice nothing is sent.")),
       place: "kirim",
     };
   const state = h("div", {});
   const list = h("div", {});
-  const button = h("button", { class: "main", onclick: () => app.engine.sync() }, say("Kirim sekarang", "Send now"));
+  const button = h("button", { class: "main", onclick: () => app.engine.sync() }, say("Send now"));
   const draw = () => {
     button.disabled = app.engine.status.phase === "running";
     refill(state, stateOf(app));
@@ -29,41 +29,26 @@ export function send(app) {
     state,
     button,
     list,
-    h(
-      "p",
-      {},
-      h("a", { class: "button", href: "#/salinan" }, say("Salinan tersegel dan titipan", "Sealed copies and letters")),
-    ),
+    h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Sealed copies and letters"))),
   ];
-  return { title: say("Kirim", "Send"), body, place: "kirim" };
+  return { title: say("Send"), body, place: "kirim" };
 }
 
 function stateOf(app) {
   const { phase, answered, of, problem, nextAt } = app.engine.status;
   const { contact } = app.device.facts;
-  const last = h(
-    "p",
-    { class: "hint" },
-    say("Terakhir terhubung: ", "Last contact: "),
-    contact ? timeWords(contact.at) : say("belum pernah", "never"),
-  );
+  const last = h("p", { class: "hint" }, say("Last contact: "), contact ? timeWords(contact.at) : say("never"));
   if (phase === "running") {
     return [
       notice(
         "calm",
-        h(
-          "p",
-          {},
-          of
-            ? say(`Mengirim: ${answered} dari ${of} anak`, `Sending: ${answered} of ${of} children`)
-            : say("Mengambil kabar terbaru …", "Fetching what is new …"),
-        ),
+        h("p", {}, of ? say("Sending: {answered} of {of} children", { answered, of }) : say("Fetching what is new …")),
         h("progress", {
           max: String(Math.max(of, 1)),
           value: of ? String(answered) : null,
-          "aria-label": say("Kemajuan", "Progress"),
+          "aria-label": say("Progress"),
         }),
-        h("p", { class: "hint" }, say("Boleh terus mencatat.", "You may go on recording.")),
+        h("p", { class: "hint" }, say("You may go on recording.")),
       ),
       last,
     ];
@@ -74,8 +59,8 @@ function stateOf(app) {
       notice(
         "look",
         say(
-          `Tidak ada sinyal ke server. Semua tersimpan di tablet ini; dicoba lagi sendiri dalam ${seconds} detik.`,
-          `The server cannot be reached. Everything is saved on this tablet; it tries again by itself in ${seconds} seconds.`,
+          "The server cannot be reached. Everything is saved on this tablet; it tries again by itself in {seconds} seconds.",
+          { seconds },
         ),
       ),
       last,
@@ -92,22 +77,16 @@ function problemOf(app, problem) {
       h(
         "p",
         {},
-        say(
-          "Tablet ini dicabut oleh puskesmas. Yang belum terkirim sudah diserahkan dan akan diperiksa.",
-          "The health centre revoked this tablet. What was not sent was handed over and will be looked at.",
-        ),
+        say("The health centre revoked this tablet. What was not sent was handed over and will be looked at."),
       ),
-      h("button", { onclick: wipe }, say("Hapus data di tablet ini", "Wipe this tablet")),
+      h("button", { onclick: wipe }, say("Wipe this tablet")),
     );
   }
   if (problem.code === "app-too-old") {
     lookForNewer().catch(() => {});
     return notice(
       "look",
-      say(
-        "Aplikasi ini terlalu lama bagi server. Versi baru sedang diambil; tidak ada yang hilang.",
-        "This app is too old for the server. The new version is being fetched; nothing is lost.",
-      ),
+      say("This app is too old for the server. The new version is being fetched; nothing is lost."),
     );
   }
   if (problem.code === "tablet-unknown" || problem.code === "too-many-enrolments") return reEnrol(app);
@@ -119,12 +98,10 @@ function children(app) {
   const all = app.model.children().map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);
   const words = ({ waiting, asked }) =>
-    [waiting && say("menunggu", "waiting"), asked && say("perlu jawaban Anda", "needs your answer")]
-      .filter(Boolean)
-      .join(" · ");
+    [waiting && say("waiting"), asked && say("needs your answer")].filter(Boolean).join(" · ");
   const received = all.length - open.length;
   return [
-    h("h2", {}, say("Per anak", "Child by child")),
+    h("h2", {}, say("Child by child")),
     h(
       "ul",
       { class: "children plain" },
@@ -144,7 +121,7 @@ function children(app) {
         "li",
         { class: "done" },
         h("b", { "aria-hidden": "true" }, "✓ "),
-        say(`${received} anak: semua diterima server`, `${received} children: everything was received by the server`),
+        say("{received} children: everything was received by the server", { received }),
       ),
     ),
   ];

@@ -4,24 +4,25 @@ import { field, h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
-import { ageWords, dayWords, motherWords, plain, say, sexWord } from "../words/words.js";
+import { ageWords, dayWords, later, message, motherWords, plain, say, sexWord } from "../words/words.js";
 
+/** @type {Array<[name: string, words: import("../growth/text.js").Text]>} */
 const VIEWS = [
-  ["due", "Belum", "To do"],
-  ["here", "Hadir", "Here"],
-  ["done", "Sudah", "Done"],
-  ["all", "Semua", "All"],
+  ["due", later("To do")],
+  ["here", later("Here")],
+  ["done", later("Done")],
+  ["all", later("All")],
 ];
 
 /** @param {import("../app.js").OpenApp} app */
 export async function today(app) {
   const list = h("ul", { class: "children" });
-  const counts = h("div", { class: "tabs", role: "group", "aria-label": say("Saring daftar", "Filter the list") });
+  const counts = h("div", { class: "tabs", role: "group", "aria-label": say("Filter the list") });
   const next = h("button", { class: "main", onclick: () => app.go(`#/ukur/${next.dataset.child}`) });
   const search = h("input", {
     type: "search",
-    placeholder: say("Cari nama anak atau ibu", "Find a child or mother"),
-    "aria-label": say("Cari", "Find"),
+    placeholder: say("Find a child or mother"),
+    "aria-label": say("Find"),
     value: app.searched,
   });
   const draw = () => {
@@ -29,11 +30,11 @@ export async function today(app) {
     const { view } = app;
     refill(
       counts,
-      VIEWS.map(([name, id, en]) =>
+      VIEWS.map(([name, words]) =>
         h(
           "button",
           { "aria-pressed": String(name === view), onclick: () => put({ view: name }) },
-          say(id, en),
+          message(words),
           " ",
           h("b", {}, String(groups[name].length)),
         ),
@@ -48,7 +49,7 @@ export async function today(app) {
     next.hidden = !first;
     if (first) {
       next.dataset.child = first.id;
-      refill(next, say("Berikutnya: ", "Next: "), first.name);
+      refill(next, say("Next: "), first.name);
     }
   };
   const put = (changes) => {
@@ -65,14 +66,9 @@ export async function today(app) {
     search,
     counts,
     list,
-    h(
-      "div",
-      { class: "actions" },
-      h("a", { class: "button", href: "#/baru" }, say("+ Anak baru", "+ New child")),
-      next,
-    ),
+    h("div", { class: "actions" }, h("a", { class: "button", href: "#/baru" }, say("+ New child")), next),
   ];
-  return { title: say("Hari ini", "Today"), body, place: "hari-ini" };
+  return { title: say("Today"), body, place: "hari-ini" };
 }
 
 /** The children of the post by what is still to do for them on the day. */
@@ -107,11 +103,7 @@ function row(app, child) {
   const { day, session } = app;
   const here = session.here.includes(child.id);
   const done = measuredOn(child, day);
-  const mark = done
-    ? ["✓", say("sudah diukur", "measured")]
-    : here
-      ? ["◐", say("hadir", "here")]
-      : ["○", say("belum datang", "not here yet")];
+  const mark = done ? ["✓", say("measured")] : here ? ["◐", say("here")] : ["○", say("not here yet")];
   const attend = () =>
     app.keepSession({ here: here ? session.here.filter((id) => id !== child.id) : [...session.here, child.id] });
   return h(
@@ -131,7 +123,7 @@ function row(app, child) {
     h(
       "a",
       { href: done ? `#/anak/${child.id}` : `#/ukur/${child.id}` },
-      h("strong", {}, child.name || say("(tanpa nama)", "(no name)")),
+      h("strong", {}, child.name || say("(no name)")),
       h(
         "span",
         {},
@@ -139,32 +131,20 @@ function row(app, child) {
       ),
     ),
     statusIcon(app, child),
-    h(
-      "a",
-      { class: "more", href: `#/anak/${child.id}`, "aria-label": say(`Lihat ${child.name}`, `See ${child.name}`) },
-      "›",
-    ),
+    h("a", { class: "more", href: `#/anak/${child.id}`, "aria-label": say("See {name}", { name: child.name }) }, "›"),
   );
 }
 
 function emptyWords(app, view, groups) {
-  if (app.searched)
-    return say(`Tidak ada nama yang cocok dengan “${app.searched}”.`, `No name fits “${app.searched}”.`);
+  if (app.searched) return say("No name fits “{typed}”.", { typed: app.searched });
   if (!groups.all.length) {
     return app.tablet.replica.facts.more && !app.isPractice
-      ? say(
-          "Daftar anak belum diunduh. Kirim sekali di tempat yang ada sinyal.",
-          "The list of children was not fetched yet. Send once where there is a signal.",
-        )
-      : say(
-          "Belum ada anak di posyandu ini. Mulai dengan “Anak baru”.",
-          "No children at this post yet. Begin with “New child”.",
-        );
+      ? say("The list of children was not fetched yet. Send once where there is a signal.")
+      : say("No children at this post yet. Begin with “New child”.");
   }
-  if (view === "due") return say("Semua anak sudah diukur bulan ini.", "All children were measured this month.");
-  if (view === "here")
-    return say("Ketuk lingkaran di depan nama saat anak datang.", "Tap the circle before a name when the child comes.");
-  return say("Belum ada yang diukur hari ini.", "Nobody was measured today yet.");
+  if (view === "due") return say("All children were measured this month.");
+  if (view === "here") return say("Tap the circle before a name when the child comes.");
+  return say("Nobody was measured today yet.");
 }
 
 /** The day that is recorded: nearly always today; a wrong clock or a late entry is mended here, once. */
@@ -182,13 +162,9 @@ function dayChooser(app) {
       {},
       h("b", {}, dayWords(app.day, { weekday: "long", day: "numeric", month: "short", year: "numeric" })),
       " ",
-      h("span", {}, say("ubah", "change")),
+      h("span", {}, say("change")),
     ),
-    field(
-      say("Tanggal posyandu", "Posyandu day"),
-      input,
-      say("Semua yang dicatat sekarang memakai tanggal ini.", "Everything recorded now bears this date."),
-    ),
+    field(say("Posyandu day"), input, say("Everything recorded now bears this date.")),
   );
 }
 
@@ -196,13 +172,6 @@ const OFFER_FROM = 20;
 
 function copyOffer(app) {
   if (app.isPractice || app.uncopied() < OFFER_FROM) return null;
-  const words = say(
-    `${app.uncopied()} catatan hanya ada di tablet ini. Simpan salinan tersegel.`,
-    `${app.uncopied()} records are on this tablet alone. Keep a sealed copy.`,
-  );
-  return notice(
-    "look",
-    h("p", {}, words),
-    h("a", { class: "button", href: "#/salinan" }, say("Simpan salinan", "Keep a copy")),
-  );
+  const words = say("{count} records are on this tablet alone. Keep a sealed copy.", { count: app.uncopied() });
+  return notice("look", h("p", {}, words), h("a", { class: "button", href: "#/salinan" }, say("Keep a copy")));
 }

@@ -17,7 +17,7 @@ export function unlock(app) {
     draw();
   };
   const names = () => [
-    h("p", { class: "hint" }, say("Siapa yang mencatat sekarang?", "Who is recording now?")),
+    h("p", { class: "hint" }, say("Who is recording now?")),
     h(
       "ul",
       { class: "people" },
@@ -32,7 +32,7 @@ function pinPad(app, author, back) {
   const { device } = app;
   const { name } = device.cadres.find((one) => one.author === author);
   let pin = "";
-  const dots = h("p", { class: "dots", role: "status", "aria-label": say("Angka yang sudah diketik", "Digits typed") });
+  const dots = h("p", { class: "dots", role: "status", "aria-label": say("Digits typed") });
   const message = h("div", {});
   const show = () => refill(dots, [...Array(PIN_DIGITS).keys()].map((at) => (at < pin.length ? "●" : "○")).join(" "));
   const press = async (key) => {
@@ -49,17 +49,11 @@ function pinPad(app, author, back) {
       show();
       refill(
         message,
-        notice(
-          "bad",
-          say(
-            `Terlalu banyak PIN salah. Tunggu ${Math.ceil(wait / 1000)} detik.`,
-            `Too many wrong PINs. Wait ${Math.ceil(wait / 1000)} seconds.`,
-          ),
-        ),
+        notice("bad", say("Too many wrong PINs. Wait {seconds} seconds.", { seconds: Math.ceil(wait / 1000) })),
       );
       return;
     }
-    refill(message, notice("calm", say("Membuka …", "Opening …")));
+    refill(message, notice("calm", say("Opening …")));
     try {
       await app.enter(await device.unlock(author, typed));
     } catch (error) {
@@ -67,26 +61,15 @@ function pinPad(app, author, back) {
       show();
       refill(
         message,
-        notice(
-          "bad",
-          say(
-            "PIN salah. Lupa? Kader lain dapat memberi PIN baru di Lainnya › Kader.",
-            "Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.",
-          ),
-        ),
+        notice("bad", say("Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.")),
       );
     }
   };
   const keys = KEYS.map((key) =>
-    h(
-      "button",
-      { type: "button", onclick: () => press(key), "aria-label": key === "⌫" ? say("Hapus", "Delete") : null },
-      key,
-    ),
+    h("button", { type: "button", onclick: () => press(key), "aria-label": key === "⌫" ? say("Delete") : null }, key),
   );
   const pad = h("div", { class: "pad", onkeydown: (event) => /^\d$/.test(event.key) && press(event.key) }, keys);
   show();
-  const other =
-    device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Bukan saya", "Not me")) : null;
+  const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Not me")) : null;
   return [h("p", { class: "who" }, name), dots, message, pad, other];
 }

@@ -1,29 +1,67 @@
-// Two languages, side by side where they are used, so that none can be forgotten; numbers, ages and days as people here write them.
+// Texts in the chosen language, from the catalogues that the server makes of its .po files (docs/tablet.md, Words); numbers, ages
+// and days as people here write them.
 
 import { ageDays, monthsCompleted } from "../growth/calendar.js";
+import { later, laterIn } from "../growth/text.js";
 
+export { later, laterIn };
+/** @typedef {import("../growth/text.js").Text} Text */
+
+/** Texts by language and by their English, which stands behind its context and U+0004 if it has one, as in gettext.
+ * @type {Object<string, Object<string, string>>} */
+let catalogues = {};
 let language = "id";
 
-/** @param {"id"|"en"} chosen */
+/** Take the catalogues, once at the start. @param {Object<string, Object<string, string>>} words words.json */
+export function learn(words) {
+  catalogues = words;
+}
+
+/** @param {string} chosen a code of `languages` */
 export function speak(chosen) {
   language = chosen;
   document.documentElement.lang = chosen;
 }
 
-/** The words of the chosen language. @param {...string} words in Indonesian, then in English @returns {string} */
-export const say = (...words) => words[language === "en" ? 1 : 0];
+/** Codes and own names of the languages; English is in the code. */
+export function languages() {
+  const name = laterIn("name of this language", "English");
+  return [...Object.keys(catalogues), "en"].map((code) => [code, written(name, code)]);
+}
 
-/** Words that come in both: `{id, en}`. */
-export const message = (words) => (words ? words[language] || words.id || words.en || "" : "");
+/** A text in the chosen language. @param {string} text in English @param {Object<string, any>} [values] of its {placeholders} */
+export const say = (text, values) => written(later(text, values), language);
+
+/** The same, where one English text has several meanings. @param {string} context @param {string} text
+ * @param {Object<string, any>} [values] */
+export const sayIn = (context, text, values) => written(laterIn(context, text, values), language);
+
+/** Words that were given before the language was known: a text of ours, or the server's `{id, en}`.
+ * @param {Text|import("../growth/tables.js").Words|null|undefined} words */
+export function message(words) {
+  if (!words) return "";
+  return "text" in words ? written(words, language) : words[language] || words.id || words.en || "";
+}
+
+/** @param {Text} words @param {string} code */
+function written({ text, values, context }, code) {
+  const known = catalogues[code]?.[context ? `${context}\u0004${text}` : text] ?? text;
+  const value = (held) => (held && typeof held === "object" ? message(held) : String(held));
+  return values ? known.replace(/\{(\w+)\}/g, (_, name) => value(values[name])) : known;
+}
 
 /** The other members' words of a problem of the server: `title` and `title_en`. */
-export const titleOf = ({ title = "", title_en = "" }) => say(title, title_en || title);
+export const titleOf = ({ title = "", title_en = "" }) => (language === "en" && title_en) || title;
 
-export const isIndonesian = () => language === "id";
+/** Languages that the browser does not know write numbers and days as Indonesian does. */
+const locale = () => (language === "en" ? "en-GB" : [language, "id"]);
+
+/** The mark before a decimal fraction: a comma in Indonesian. */
+export const decimalMark = () => decimal(0.5).charAt(1);
 
 /** A decimal as it is written here: 9,5 in Indonesian. @param {number} value @param {number} least digits @param {number} most */
 export const decimal = (value, least = 1, most = least) =>
-  new Intl.NumberFormat(language === "en" ? "en" : "id-ID", {
+  new Intl.NumberFormat(locale(), {
     minimumFractionDigits: least,
     maximumFractionDigits: most,
   }).format(value);
@@ -37,15 +75,13 @@ export const cm = (mm) => (mm === null || mm === undefined ? "–" : `${decimal(
 
 /** @param {string|null} day ISO @param {object} [how] of Intl */
 export function dayWords(day, how = { day: "numeric", month: "long", year: "numeric" }) {
-  if (!day) return say("belum diketahui", "not known");
-  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", { timeZone: "UTC", ...how }).format(
-    new Date(`${day}T00:00:00Z`),
-  );
+  if (!day) return say("not known");
+  return new Intl.DateTimeFormat(locale(), { timeZone: "UTC", ...how }).format(new Date(`${day}T00:00:00Z`));
 }
 
 /** @param {string} instant ISO */
 export const timeWords = (instant) =>
-  new Intl.DateTimeFormat(language === "en" ? "en-GB" : "id-ID", {
+  new Intl.DateTimeFormat(locale(), {
     day: "numeric",
     month: "short",
     hour: "2-digit",
@@ -55,20 +91,19 @@ export const timeWords = (instant) =>
 /** An age in the words of the KMS. @param {string|null} born_on @param {string} on */
 export function ageWords(born_on, on) {
   const months = monthsCompleted(born_on, on);
-  if (months === null) return say("umur belum diketahui", "age not known");
-  if (months < 1) return `${Math.max(ageDays(born_on, on) || 0, 0)} ${say("hari", "days")}`;
+  if (months === null) return say("age not known");
+  if (months < 1) return `${Math.max(ageDays(born_on, on) || 0, 0)} ${say("days")}`;
   const years = Math.floor(months / 12);
   const rest = months % 12;
-  const parts = [years && `${years} ${say("th", "y")}`, (rest || !years) && `${rest} ${say("bln", "mo")}`];
+  const parts = [years && `${years} ${say("y")}`, (rest || !years) && `${rest} ${say("mo")}`];
   return parts.filter(Boolean).join(" ");
 }
 
 /** @param {"M"|"F"|null} sex */
-export const sexWord = (sex) =>
-  sex === "M" ? say("laki-laki", "boy") : sex === "F" ? say("perempuan", "girl") : say("jenis kelamin?", "sex?");
+export const sexWord = (sex) => (sex === "M" ? say("boy") : sex === "F" ? say("girl") : say("sex?"));
 
 /** A mother's name, called what she is called. @param {string} name */
-export const motherWords = (name) => (/^(ibu|bu|ny)\b/i.test(name) ? name : `${say("Ibu", "Mother")} ${name}`);
+export const motherWords = (name) => (/^(ibu|bu|ny)\b/i.test(name) ? name : `${say("Mother")} ${name}`);
 
 /** A name as it is searched: without case and accents. */
 export const plain = (text) =>

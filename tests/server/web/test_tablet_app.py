@@ -83,6 +83,12 @@ def test_index_names_every_module_so_that_none_is_heard_of_late(client: FlaskCli
     assert len(named) == len(set(named))
 
 
+def test_words_are_served_as_json(client: FlaskClient) -> None:
+    answer = client.get("/tablet-app/words.json")
+    assert answer.mimetype == "application/json"
+    assert answer.get_json()["id"]["Save"] == "Simpan"
+
+
 def test_growth_tables_are_served_as_json(client: FlaskClient) -> None:
     answer = client.get("/tablet-app/growth.json")
     assert answer.mimetype == "application/json"

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.browser
 DRAW = """(() => {
   const { child, measurements, today, options, draw } = given;
   const assessment = assess.assess(tables, child, measurements, today);
-  const svg = chart[draw](tables, child, assessment.visits, options);
+  const { language = 'id', ...titles } = options.words || {};
+  words.speak(language);
+  const svg = chart[draw](tables, child, assessment.visits, { ...options, words: titles, message: words.message });
   document.body.replaceChildren(svg);
   const all = (selector) => [...svg.querySelectorAll(selector)];
   const of = (element) => Object.fromEntries([...element.attributes].map(({ name, value }) => [name, value]));
