@@ -1,42 +1,30 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
-Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, read without
-compiling. Indonesian is the default. The words of flags, statuses and refusals stand beside their rules, in both languages;
-`label` picks one.
+Messages are English in the code; `server.translations` has them in other languages. Indonesian is the default. The words of
+flags, statuses and refusals stand beside their rules as texts; `label` picks the reader's language.
 """
 
-import io
+import gettext
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache, lru_cache
-from itertools import chain, repeat
-from pathlib import Path
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import flask_babel  # type: ignore[import-untyped]  # it ships no types
 from babel.dates import format_date, format_datetime
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, g, has_app_context, request
 
 from server.children.flags import RULES
 from server.context import AppContext
 from server.growth.status import LABELS, SCREENING_NOTE
 from server.review import AGES, RaisedFlag
+from server.translations import CATALOGUES, LANGUAGE_NAME, N_, languages, translations
 
-LANGUAGES: Final = {"id": "Bahasa Indonesia", "en": "English"}
+DEFAULT_LANGUAGE: Final = "id"
 LANGUAGE_COOKIE: Final = "bahasa"
-CATALOGUES: Final = Path(__file__).parent / "translations"
 MINUS: Final = "−"
-
-
-def N_(message: str) -> str:  # noqa: N802 - the name by which catalogues' tools know it
-    """Mark a message for the catalogue; it is translated where it is shown."""
-    return message
 
 
 URGENCIES: Final[Mapping[int, str]] = {
@@ -133,29 +121,19 @@ class Labelled(Protocol):
 
 
 @cache
-def _catalogue(code: str) -> NullTranslations:
-    """Read a catalogue; English messages are in the code."""
-    paths = sorted((CATALOGUES / code).glob("*.po"))
-    if not paths:
-        return NullTranslations()
-    whole, *others = map(_read, paths, repeat(code))
-    for message in chain.from_iterable(others):
-        if message.id:
-            whole[message.id] = message
-    compiled = io.BytesIO()
-    write_mo(compiled, whole)
-    compiled.seek(0)
-    return Translations(compiled)
+def language_names() -> Mapping[str, str]:
+    """Return each language's code and what it calls itself, Indonesian first."""
+    codes = sorted(languages(CATALOGUES), key=lambda code: code != DEFAULT_LANGUAGE)
+    return {code: LANGUAGE_NAME.in_(code) for code in codes}
 
 
-def _read(path: Path, code: str) -> Catalog:
-    with path.open("rb") as file:
-        return read_po(file, locale=code)
+def _catalogue(code: str) -> gettext.NullTranslations:
+    return translations(CATALOGUES, code)
 
 
 def init_app(app: Flask) -> None:
     """Return templates the catalogues and the filters below."""
-    flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
+    flask_babel.Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=_chosen)
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
         lambda message: _catalogue(language()).gettext(message),
         lambda one, several, count: _catalogue(language()).ngettext(one, several, count),
@@ -184,7 +162,7 @@ def init_app(app: Flask) -> None:
 def _in_every_template() -> dict[str, Any]:
     return {
         "language": language(),
-        "languages": LANGUAGES,
+        "languages": language_names(),
         "screening_note": label(SCREENING_NOTE),
         "words": {
             "urgency": URGENCIES,
@@ -205,14 +183,14 @@ def _in_every_template() -> dict[str, Any]:
 
 def _chosen() -> str:
     hub: AppContext = current_app.extensions["hub"]
-    chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), "id")
-    return chosen if chosen in LANGUAGES else "id"
+    chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), DEFAULT_LANGUAGE)
+    return chosen if chosen in languages(CATALOGUES) else DEFAULT_LANGUAGE
 
 
 def language() -> str:
-    """Return the code of the reader's language, id or en. Cached for the request: a page asks hundreds of times."""
+    """Return the code of the reader's language. Cached for the request: a page asks hundreds of times."""
     if not has_app_context():
-        return "id"
+        return DEFAULT_LANGUAGE
     if "language" not in g:
         g.language = str(flask_babel.get_locale().language)
     return str(g.language)

@@ -24,10 +24,10 @@ from server.errors import Problem
 from server.reports.small_number_suppression import FEWEST
 from server.review import search
 from server.sync import server_edits
+from server.translations import N_
 from server.web import formatting
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import aid as schemas
 from server.web.request_schemas.schema import Asked, takes

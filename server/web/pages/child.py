@@ -24,12 +24,12 @@ from server.review.child.confirmation import ABOUT, CLEARED, CONFIRMED, LOW
 from server.review.conflicts import SETTLEMENTS
 from server.review.follow_ups import Work
 from server.review.quarantine import DISMISSALS
+from server.translations import N_
 from server.web import formatting
 from server.web.api.staff import bp as api
 from server.web.auth import permitted
 from server.web.charts.growth import growth_charts
 from server.web.current import hub, person, scope, utc_now
-from server.web.formatting import N_
 from server.web.pages.frame import bp
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.children import CHARTS, FILTERS

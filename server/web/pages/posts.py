@@ -24,10 +24,11 @@ from server.review import lost_tablet, post_quality, posts, tablets
 from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure
 from server.review.tablets import ENROL_PATH, Code, Enrolment
 from server.supervision.completeness import completeness, month_of
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.charts.last_digits import digit_chart
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_, decimal, language, translate
+from server.web.formatting import decimal, language, translate
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import posts as schemas
 from server.web.request_schemas.schema import Asked, takes

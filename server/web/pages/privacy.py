@@ -15,9 +15,10 @@ from server.errors import Problem
 from server.privacy import requests
 from server.review import follow_ups
 from server.sync import server_edits
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_, language, translate
+from server.web.formatting import language, translate
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 

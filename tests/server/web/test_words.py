@@ -1,15 +1,13 @@
 """Every word in both languages: the Indonesian catalogue is whole and fits the code; numbers and dates as written."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Message
-from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -21,34 +19,29 @@ from server.growth.zscores import Reason
 from server.review import STATUSES
 from server.web import formatting
 from sync_protocol import REGISTERS
+from tests.catalogues import DIRECTORIES, Directory, Key, key_of, messages_of
 
 WEB = Path(formatting.__file__).parent
-METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-KEYWORDS = {"_": None, "N_": None, "translate": None, "ngettext": (1, 2)}
-PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
+CATALOGUES = [(directory, language) for directory in DIRECTORIES for language in directory.languages()]
 
 
-def asked_for() -> set[str]:
-    """Collect the messages of templates and code (of a plural the singular)."""
-    options = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
-    found = extract_from_dir(str(WEB), METHODS, options, keywords=KEYWORDS)
-    messages = (message[2] for message in found)
-    return {message if isinstance(message, str) else message[0] for message in messages}
+@pytest.fixture(params=CATALOGUES, ids=lambda each: f"{each[0].path}/{each[1]}")
+def messages(request: pytest.FixtureRequest) -> list[Message]:
+    """Give the messages of all catalogues of a language in a directory."""
+    directory, language = request.param
+    return [each for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
 
 
-@pytest.fixture(scope="module")
-def messages() -> list[Message]:
-    """Give the messages of every catalogue."""
-    found: list[Message] = []
-    for path in sorted((WEB / "translations" / "id").glob("*.po")):
-        with path.open("rb") as file:
-            found += [message for message in read_po(file, locale="id", abort_invalid=True) if message.id]
-    return found
+def sorted_keys(keys: Iterable[Key]) -> list[tuple[str, str]]:
+    """Put messages in an order in which they can be compared."""
+    return sorted((context or "", text) for context, text in keys)
 
 
-def test_catalogues_have_what_the_pages_ask_for_once_and_nothing_else(messages: list[Message]) -> None:
-    ids = [message.id if isinstance(message.id, str) else message.id[0] for message in messages]
-    assert sorted(ids) == sorted(asked_for())
+@pytest.mark.parametrize(("directory", "language"), CATALOGUES, ids=str)
+def test_catalogues_have_what_is_asked_for_once_and_nothing_else(directory: Directory, language: str) -> None:
+    found = [key_of(each) for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
+    assert sorted_keys(found) == sorted_keys(directory.asked_for()), "run `make words`, then translate"
 
 
 def test_every_message_is_translated_with_the_same_placeholders(messages: list[Message]) -> None:
