@@ -64,8 +64,8 @@ class Text:
         return text.format(*positional, **named)
 
     def format(self, *positional: object, **named: object) -> "Text":
-        """Return the text with values for its placeholders `{0}` or `{name}`."""
-        return replace(self, positional=positional, named=named)
+        """Return the text with values, or more of them, for its placeholders `{0}` or `{name}`."""
+        return replace(self, positional=positional or self.positional, named={**self.named, **named})
 
     @property
     def id(self) -> str:
@@ -81,6 +81,10 @@ class Text:
         """Give the Indonesian and the English text."""
         yield self.id
         yield self.en
+
+    def wire(self) -> dict[str, str]:
+        """Write it as it is sent in answers."""
+        return {"id": self.id, "en": self.en}
 
     def both(self) -> str:
         """Return the Indonesian and the English text in one line, for terminals."""

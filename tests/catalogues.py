@@ -96,7 +96,10 @@ def update(directory: Directory, language: str) -> list[str]:
     for path, catalogue in files.items():
         write(path, catalogue, plural_forms)
     return [
-        message.id for catalogue in files.values() for message in messages_of(catalogue) if not message.string
+        key_of(message)[1]
+        for catalogue in files.values()
+        for message in messages_of(catalogue)
+        if not message.string
     ]
 
 

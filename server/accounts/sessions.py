@@ -27,6 +27,7 @@ from server.crypto.vault import hash_password, password_fits, password_hash_is_o
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, UserSession, table
 from server.errors import Problem
+from server.translations import T_
 
 MAX_FAILED_TRIES: Final = 10
 LOCK_MINUTES: Final = 15
@@ -355,8 +356,7 @@ def change_password(
                 "password",
                 "same-as-before",
                 None,
-                "Kata sandi baru sama dengan yang lama: pakai yang lain.",
-                "The new password is the old one: use another.",
+                *T_("The new password is the old one: use another."),
             )
         ]
     if faults:

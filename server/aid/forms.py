@@ -97,7 +97,7 @@ class FormReader:
         if value is not None and sum(letter.isdigit() for letter in value) > 15:
             value = None  # it may be a NIK
         label = ASKED[name]
-        parts = [("tertulis", label[0], rule, remedy), ("given as", label[1], rule_en, remedy_en)]
+        parts = [("tertulis", label.id, rule, remedy), ("given as", label.en, rule_en, remedy_en)]
         texts = [
             f"{field}{f' ({given} {value})' if value else ''} {broken}. {fix}"
             for given, field, broken, fix in parts

@@ -17,10 +17,10 @@ from babel.numbers import format_decimal
 from flask import Flask, current_app, g, has_app_context, request
 
 from server.children.flags import RULES
+from server.children.labels import LABELS, SCREENING_NOTE
 from server.context import AppContext
-from server.growth.status import LABELS, SCREENING_NOTE
 from server.review import AGES, RaisedFlag
-from server.translations import CATALOGUES, LANGUAGE_NAME, N_, languages, translations
+from server.translations import CATALOGUES, LANGUAGE_NAME, N_, Text, languages, translations
 
 DEFAULT_LANGUAGE: Final = "id"
 LANGUAGE_COOKIE: Final = "bahasa"
@@ -112,12 +112,10 @@ OEDEMA: Final = {"n": N_("no oedema"), "1": N_("oedema +"), "2": N_("oedema ++")
 
 
 class Labelled(Protocol):
-    """Anything with words in both languages: a status, a flag's rule."""
+    """Anything with a text: a role, a flag's rule, a share."""
 
     @property
-    def id(self) -> str: ...
-    @property
-    def en(self) -> str: ...
+    def text(self) -> Text: ...
 
 
 @cache
@@ -202,9 +200,10 @@ def translate(message: str, **values: Any) -> str:
     return text % values if values else text
 
 
-def label(words: Labelled) -> str:
-    """Return a label's words in the reader's language."""
-    return words.en if language() == "en" else words.id
+def label(words: Text | Labelled) -> str:
+    """Return a text, or the text of something that has one, in the reader's language."""
+    text = words if isinstance(words, Text) else words.text
+    return text.in_(language())
 
 
 def rule(name: str) -> str:

@@ -116,7 +116,7 @@ def _word(codes: str, code: str) -> str:
     """Return a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
     tables = {"actions": follow_ups.ACTIONS, "outcomes": follow_ups.OUTCOMES, "funds": follow_ups.FUNDS}
     found = tables[codes].get(code)
-    return found[formatting.language() == "en"] if found else code
+    return formatting.label(found) if found else code
 
 
 # -- the forms ------------------------------------------------------------------------------------

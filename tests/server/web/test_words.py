@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.children.flags import RULES
+from server.children.labels import LABELS
 from server.children.review_queue import NO_FLAG
-from server.growth.status import LABELS
 from server.growth.weight_gain import GainReason
 from server.growth.zscores import Reason
 from server.review import STATUSES
@@ -100,7 +100,7 @@ CASES: list[tuple[Any, str, str]] = [
     (lambda: formatting.age(24), "2 tahun", "2 years"),
     (lambda: formatting.age(29), "2 th 5 bln", "2 y 5 m"),
     (lambda: formatting.status("sangat_pendek"), "Sangat pendek", "severely stunted"),
-    (lambda: formatting.rule("stunted"), RULES["stunted"].id, RULES["stunted"].en),
+    (lambda: formatting.rule("stunted"), *RULES["stunted"].text),
     (lambda: formatting.translate(formatting.SHORT_INDICES["haz"]), "TB/U", "HAZ"),
 ]
 
