@@ -20,7 +20,7 @@ from server.children.flags import RULES
 from server.children.labels import LABELS, SCREENING_NOTE
 from server.context import AppContext
 from server.review import AGES, RaisedFlag
-from server.translations import CATALOGUES, LANGUAGE_NAME, N_, Text, languages, translations
+from server.translations import CATALOGUES, LANGUAGE_NAME, N_, T_, Text, languages, translations
 
 DEFAULT_LANGUAGE: Final = "id"
 LANGUAGE_COOKIE: Final = "bahasa"
@@ -301,8 +301,9 @@ def not_a_figure(field: str, text: str, unit: str) -> dict[str, Any]:
     return _wrong(
         field,
         "not-a-figure",
-        f"“{shown}” bukan angka {unit}. Tulis seperti 8,35 atau 74,5, tanpa satuan.",
-        f"“{shown}” is no figure in {unit}. Write it like 8.35 or 74.5, without the unit.",
+        T_("“{shown}” is no figure in {unit}. Write it like 8.35 or 74.5, without the unit.").format(
+            shown=shown, unit=unit
+        ),
     )
 
 
@@ -311,10 +312,9 @@ def nothing_measured() -> dict[str, Any]:
     return _wrong(
         "set",
         "nothing-measured",
-        "Belum ada yang diukur. Isi berat, panjang, LiLA, lingkar kepala atau edema.",
-        "Nothing was measured yet. Fill in weight, length, arm, head or oedema.",
+        T_("Nothing was measured yet. Fill in weight, length, arm, head or oedema."),
     )
 
 
-def _wrong(path: str, code: str, indonesian: str, english: str) -> dict[str, Any]:
-    return {"path": path, "code": code, "value": None, "id": indonesian, "en": english}
+def _wrong(path: str, code: str, text: Text) -> dict[str, Any]:
+    return {"path": path, "code": code, "value": None, **text.wire()}
