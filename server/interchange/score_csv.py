@@ -224,10 +224,10 @@ class _Layout:
 def _layout(header: list[str]) -> _Layout:
     names = [name.strip().casefold() for name in header]
     if not any(names):
-        raise ValueError("berkas kosong, tanpa judul kolom / the file is empty, without a header row")
+        raise ValueError(T_("the file is empty, without a header row").both())
     for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if names.count(name) > 1:
-            raise ValueError(f"kolom {name} ada dua kali / the column {name} is there twice")
+            raise ValueError(T_("the column {name} is there twice").format(name=name).both())
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     if missing:
         hint = ""

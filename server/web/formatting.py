@@ -19,6 +19,7 @@ from flask import Flask, current_app, g, has_app_context, request
 from server.children.flags import RULES
 from server.children.labels import LABELS, SCREENING_NOTE
 from server.context import AppContext
+from server.errors import PROBLEMS
 from server.review import AGES, RaisedFlag
 from server.translations import CATALOGUES, LANGUAGE_NAME, N_, T_, Text, languages, translations
 
@@ -148,8 +149,10 @@ def init_app(app: Flask) -> None:
         label=label,
         millimetres=centimetres,
         moment=moment,
+        problem_text=problem_text,
         register=register,
         rule=rule,
+        sent_text=sent_text,
         signed=signed,
         status=status,
         translate=translate,
@@ -204,6 +207,16 @@ def label(words: Text | Labelled) -> str:
     """Return a text, or the text of something that has one, in the reader's language."""
     text = words if isinstance(words, Text) else words.text
     return text.in_(language())
+
+
+def problem_text(body: Mapping[str, Any]) -> str:
+    """Return what a problem says, in the reader's language."""
+    return label(PROBLEMS[body["code"]].text.format(**body))
+
+
+def sent_text(words: Mapping[str, Any]) -> str:
+    """Return a text that answers give in Indonesian and English, such as a reason: English for readers of others."""
+    return str(words.get(language()) or words["en"])
 
 
 def rule(name: str) -> str:

@@ -27,6 +27,7 @@ from server.web.formatting import (
     kilograms,
     label,
     language,
+    sent_text,
     translate,
 )
 from sync_protocol import Json
@@ -310,7 +311,7 @@ def full_reason(why: Mapping[str, Any]) -> str:
 
 def reason_text(why: Mapping[str, Any]) -> str:
     """Return a reason's sentence in the reader's language."""
-    return str(why["en"] if language() == "en" else why["id"])
+    return sent_text(why)
 
 
 def texts_of(register: str, value: object) -> dict[str, str]:
