@@ -19,7 +19,7 @@ SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit bench peers soak fuzz pictures clean chromium node
+.PHONY: help run test lint audit bench peers soak fuzz pictures words clean chromium node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from th
 	  -k 'sqlite and whom_to_see_first or every_screen_pleases'
 	cp $(VENV)/pictures/antrean-1280.png docs/pictures/queue.png
 	cp $(VENV)/pictures/tablet-form-id-360.png docs/pictures/tablet.png
+
+words: $(VENV)/.installed-dev ## catalogues of words brought up to date with the code; fails while a text has no translation
+	$(PY) -m tests.catalogues
 
 clean: ## remove the virtual environment, caches and build output (never data)
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis

@@ -127,6 +127,7 @@ def test_make_lists_its_targets_when_called_alone() -> None:
         "soak",
         "fuzz",
         "pictures",
+        "words",
         "clean",
     ]
 

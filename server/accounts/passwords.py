@@ -5,6 +5,7 @@ from typing import Final
 from zxcvbn import zxcvbn
 
 from schemas.words import Reason
+from server.translations import T_, Text
 
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 128
@@ -27,26 +28,26 @@ def password_faults(password: str, username: str, *known: str) -> list[Reason]:
         return [
             _fault(
                 "too-short",
-                f"kata sandi baru {count} karakter; pakai paling sedikit {MIN_PASSWORD}, misalnya empat kata "
-                "yang tidak berhubungan",
-                f"the password has {count} characters: give at least {MIN_PASSWORD}, such as four words that have "
-                "nothing to do with one another",
+                T_(
+                    "the password has {count} characters: give at least {min_password}, such as four "
+                    "words that have nothing to do with one another"
+                ).format(count=count, min_password=MIN_PASSWORD),
             )
         ]
     if count > MAX_PASSWORD:
         return [
             _fault(
                 "too-long",
-                f"kata sandi {count} karakter; pakai paling banyak {MAX_PASSWORD}",
-                f"the password has {count} characters: give at most {MAX_PASSWORD}",
+                T_("the password has {count} characters: give at most {max_password}").format(
+                    count=count, max_password=MAX_PASSWORD
+                ),
             )
         ]
     if username.casefold() in password.casefold():
         return [
             _fault(
                 "holds-user-name",
-                "kata sandi memuat nama pengguna; pakai kata lain",
-                "the password contains the user name: use other words",
+                T_("the password contains the user name: use other words"),
             )
         ]
     inputs = [word for word in (username, *known, *(part for name in known for part in name.split())) if word]
@@ -54,17 +55,17 @@ def password_faults(password: str, username: str, *known: str) -> list[Reason]:
         return [
             _fault(
                 "easy-to-guess",
-                "kata sandi mudah ditebak; hindari nama, tanggal, pola ketikan dan pengulangan, dan tambahkan satu "
-                "atau dua kata yang tidak lazim",
-                "the password is easy to guess: avoid names, dates, keyboard patterns and repetition, and add one "
-                "or two uncommon words",
+                T_(
+                    "the password is easy to guess: avoid names, dates, keyboard patterns and repetition, and add one "
+                    "or two uncommon words"
+                ),
             )
         ]
     return []
 
 
-def _fault(code: str, indonesian: str, english: str) -> Reason:
-    return Reason("password", code, None, _sentence(indonesian), _sentence(english))
+def _fault(code: str, text: Text) -> Reason:
+    return Reason("password", code, None, *map(_sentence, text))
 
 
 def _sentence(words: str) -> str:

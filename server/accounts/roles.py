@@ -11,63 +11,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from server.translations import T_, Text
+
 
 @dataclass(frozen=True, slots=True)
 class RoleText:
-    """The name of a role or a kind of scope, in both languages, and its purpose."""
+    """The name of a role or a kind of scope, and a role's purpose."""
 
-    id: str
-    en: str
-    about_id: str = ""
-    about_en: str = ""
+    text: Text
+    about: Text | None = None
 
 
 ROLES: Final[Mapping[str, RoleText]] = {
     "cadre": RoleText(
-        "Kader",
-        "Cadre",
-        "Melihat anak-anak di posyandunya, dengan nama. Tidak memutuskan apa pun.",
-        "Sees the children of the own posyandu, with names. Decides nothing.",
+        T_("Cadre"),
+        T_("Sees the children of the own posyandu, with names. Decides nothing."),
     ),
     "staff": RoleText(
-        "Petugas puskesmas",
-        "Health-centre staff",
-        "Melihat anak dengan nama, memutuskan tindak lanjut, mendaftarkan dan mencabut tablet.",
-        "Sees children with names, decides about follow-up, enrols and revokes tablets.",
+        T_("Health-centre staff"),
+        T_("Sees children with names, decides about follow-up, enrols and revokes tablets."),
     ),
     "supervisor": RoleText(
-        "Pengawas dinas kesehatan",
-        "Health-office supervisor",
-        "Melihat anak dengan nama, ikut memutuskan, memeriksa catatan audit, mencabut tablet.",
-        "Sees children with names, may decide, audits the log, revokes tablets.",
+        T_("Health-office supervisor"),
+        T_("Sees children with names, may decide, audits the log, revokes tablets."),
     ),
     "tpps": RoleText(
-        "TPPS",
-        "TPPS (stunting task team)",
-        "Melihat angka gabungan wilayahnya, mencatat dan membagi bantuan. Tidak pernah melihat data seorang anak.",
-        "Sees figures of the area as a whole, records aid and assigns it. Never sees a single child.",
+        T_("TPPS (stunting task team)"),
+        T_("Sees figures of the area as a whole, records aid and assigns it. Never sees a single child."),
     ),
     "donor": RoleText(
-        "Donatur",
-        "Donor",
-        "Melihat kemajuan program yang didanainya, tanpa data seorang anak.",
-        "Sees the progress of what they fund, without any child's record.",
+        T_("Donor"),
+        T_("Sees the progress of what they fund, without any child's record."),
     ),
     "administrator": RoleText(
-        "Administrator",
-        "Administrator",
-        "Mengatur orang dan tablet. Tidak melihat nama anak.",
-        "Manages people and tablets. Does not see the names of children.",
+        T_("Administrator"),
+        T_("Manages people and tablets. Does not see the names of children."),
     ),
 }
 SCOPE_KINDS: Final[Mapping[str, RoleText]] = {
-    "none": RoleText("Tanpa wilayah", "No area"),
-    "health_centre": RoleText("Puskesmas", "Health centre"),
-    "post": RoleText("Posyandu", "Posyandu"),
-    "village": RoleText("Desa/kelurahan", "Village"),
-    "subdistrict": RoleText("Kecamatan", "Subdistrict"),
-    "district": RoleText("Kabupaten/kota", "District"),
-    "donor": RoleText("Bantuan satu donatur", "The aid of one donor"),
+    "none": RoleText(T_("No area")),
+    "health_centre": RoleText(T_("Health centre")),
+    "post": RoleText(T_("Posyandu")),
+    "village": RoleText(T_("Village", "scope kinds")),
+    "subdistrict": RoleText(T_("Subdistrict")),
+    "district": RoleText(T_("District")),
+    "donor": RoleText(T_("The aid of one donor")),
 }
 """In the order in which they are offered: the most frequent first."""
 SCOPES_OF: Final[Mapping[str, tuple[str, ...]]] = {

@@ -27,6 +27,7 @@ from server.crypto.vault import hash_password, password_fits, password_hash_is_o
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, UserSession, table
 from server.errors import Problem
+from server.translations import T_
 
 SEEN_SECONDS: Final = 60
 """Use of a session is recorded at most this often."""
@@ -356,8 +357,7 @@ def change_password(
                 "password",
                 "same-as-before",
                 None,
-                "Kata sandi baru sama dengan yang lama: pakai yang lain.",
-                "The new password is the old one: use another.",
+                *T_("The new password is the old one: use another."),
             )
         ]
     if faults:

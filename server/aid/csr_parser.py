@@ -16,6 +16,7 @@ from typing import Final
 from server.aid.words import FIELDS
 from server.interchange import cells
 from server.interchange.sheets import Cell, Limits, SheetUnreadable, read_rows
+from server.translations import T_
 
 LIMITS: Final = Limits(bytes=8 * 1024 * 1024, unpacked_bytes=128 * 1024 * 1024, rows=5_000, columns=64)
 HEADER_WITHIN: Final = 15
@@ -77,9 +78,7 @@ def open_sheet(content: bytes) -> CsrSheet:
         if len(named) >= 3:
             headers = tuple(cells.text(cell) or f"({number})" for number, cell in enumerate(row, 1))
             return CsrSheet(headers, tuple(rows[place + 1 :]))
-    raise SheetUnreadable(
-        "tidak ada baris judul kolom: beri judul pada setiap kolom / no row of headers: give every column one"
-    )
+    raise SheetUnreadable(T_("no row of headers: give every column one").both())
 
 
 def guess(headers: Sequence[str], remembered: Mapping[str, str]) -> dict[str, str]:

@@ -12,9 +12,10 @@ from schemas.words import Reason
 from server.aid.area import text_of
 from server.aid.words import ASKED, Words
 from server.errors import Problem
+from server.translations import T_, Text
 
 _OF_A_PERSON: Final = frozenset({"name", "title", "person", "phone", "address", "legal_id"})
-_CHOOSE: Final = ("Pilih satu dari daftar.", "Choose one of the list.")
+_CHOOSE: Final = T_("Choose one of the list.")
 _LATEST: Final = date(2099, 12, 31)
 
 
@@ -53,7 +54,7 @@ class FormReader:
             self._missing(name)
         else:
             codes = ", ".join(table)
-            self.wrong(name, f"harus salah satu dari: {codes}", f"must be one of: {codes}", *_CHOOSE)
+            self.wrong(name, T_("must be one of: {codes}").format(codes=codes), _CHOOSE)
         return ""
 
     def whole(self, name: str, low: int, high: int) -> int:
@@ -67,9 +68,9 @@ class FormReader:
             self._missing(name)
         else:
             self.wrong(
-                *(name, f"harus bilangan bulat {low} sampai {high}"),
-                f"must be a whole number from {low} to {high}",
-                *("Periksa dan tulis lagi angkanya.", "Check the number and write it again."),
+                name,
+                T_("must be a whole number from {low} to {high}").format(low=low, high=high),
+                T_("Check the number and write it again."),
             )
         return low
 
@@ -84,25 +85,17 @@ class FormReader:
         if not self.has(name):
             self._missing(name)
         else:
-            self.wrong(
-                *(name, "bukan tanggal yang benar", "is not a date that can be"),
-                "Tulis tahun, bulan, tanggal: 2026-03-01.",
-                "Write year, month, day: 2026-03-01.",
-            )
+            self.wrong(name, T_("is not a date that can be"), T_("Write year, month, day: 2026-03-01."))
         return _LATEST
 
-    def wrong(self, name: str, rule: str, rule_en: str, remedy: str, remedy_en: str) -> None:
-        """Add a fault of a field, in both languages."""
+    def wrong(self, name: str, rule: Text, remedy: Text) -> None:
+        """Add a fault of a field."""
         value = None if name in _OF_A_PERSON else text_of(self._given.get(name), 40) or None
         if value is not None and sum(letter.isdigit() for letter in value) > 15:
             value = None  # it may be a NIK
-        label = ASKED[name]
-        parts = [("tertulis", label[0], rule, remedy), ("given as", label[1], rule_en, remedy_en)]
-        texts = [
-            f"{field}{f' ({given} {value})' if value else ''} {broken}. {fix}"
-            for given, field, broken, fix in parts
-        ]
-        self._faults.append(Reason(name, "wrong-value", value, *texts))
+        text = T_("{field} (given as {value}) {rule}. {remedy}") if value else T_("{field} {rule}. {remedy}")
+        text = text.format(field=ASKED[name], value=value, rule=rule, remedy=remedy)
+        self._faults.append(Reason(name, "wrong-value", value, *text))
 
     def refuse(self) -> None:
         """Refuse the request if anything was wrong.
@@ -116,4 +109,4 @@ class FormReader:
             raise Problem("change-invalid", reasons=[fault.wire() for fault in self._faults])
 
     def _missing(self, name: str) -> None:
-        self.wrong(name, "belum diisi", "is missing", "Isi bagian ini.", "Fill it in.")
+        self.wrong(name, T_("is missing"), T_("Fill it in."))

@@ -24,6 +24,7 @@ from server.database.ids import UUID_TEXT, new_id
 from server.database.models import AidActivity, Commitment, Delivery, Donor, Region
 from server.errors import Problem
 from server.review.scope import Scope
+from server.translations import T_
 
 MOST_PLACES, MOST_MONTHS, MOST_RP, MOST_REACHED = 100_000, 60, 10**13, 1_000_000
 MOST_ROWS = 200
@@ -179,8 +180,7 @@ def _read_donor(
     others = {donor.name.casefold() for donor in donors(session, hub) if donor.id != itself}
     if str(columns["name"]).casefold() in others:
         form.wrong(
-            *("name", "sudah ada dalam daftar donatur", "is in the register of donors already"),
-            *("Pakai atau ubah yang sudah ada.", "Use or change the one that is there."),
+            "name", T_("is in the register of donors already"), T_("Use or change the one that is there.")
         )
     form.refuse()
     return columns, {part: form.raw(part) for part in CONTACT if form.has(part)}
@@ -332,33 +332,25 @@ def _read_commitment(
     region = session.get(Region, (hub.district, columns["region_code"]))
     if form.has("region") and not stays and not (region and area.covers(region.code)):
         form.wrong(
-            *("region", "bukan tempat yang seluruhnya di wilayah Anda"),
-            "is no place that lies within your area as a whole",
-            *("Pilih desa atau kecamatan di wilayah Anda.", "Choose a village or subdistrict of your area."),
+            "region",
+            T_("is no place that lies within your area as a whole"),
+            T_("Choose a village or subdistrict of your area."),
         )
     if columns["places"] < assigned:
         form.wrong(
-            *("places", f"kurang dari yang sudah dibagikan ({assigned})"),
-            f"is fewer than are assigned already ({assigned})",
-            *(f"Tulis {assigned} atau lebih; atau tutup komitmennya.",),
-            f"Write {assigned} or more; or close the commitment.",
+            "places",
+            T_("is fewer than are assigned already ({assigned})").format(assigned=assigned),
+            T_("Write {assigned} or more; or close the commitment.").format(assigned=assigned),
         )
     for name in ("donor", "menu", "funds") if known is not None and assigned else ():
         if columns[COMMITMENT[name]] != getattr(known, COMMITMENT[name]):
             form.wrong(
-                *(
-                    name,
-                    "tidak dapat diubah: sudah ada yang dibagikan",
-                    "cannot change: some of it is assigned",
-                ),
-                "Tutup komitmen ini, lalu catat yang baru.",
-                "Close this commitment, then write down another.",
+                name,
+                T_("cannot change: some of it is assigned"),
+                T_("Close this commitment, then write down another."),
             )
     if known is not None and known.closed_at is not None:
-        form.wrong(
-            *("commitment", "sudah ditutup", "is closed"),
-            *("Catat komitmen yang baru.", "Write down another commitment."),
-        )
+        form.wrong("commitment", T_("is closed"), T_("Write down another commitment."))
     form.refuse()
     return columns
 
@@ -368,11 +360,9 @@ def _donor_id(session: Session, hub: AppContext, form: FormReader) -> str | None
     donor = _get(session, Donor, hub, form.raw("donor"))
     if donor is None:
         form.wrong(
-            *("donor", "tidak ada dalam daftar donatur", "is not in the register of donors"),
-            *(
-                "Pilih donatur dari daftar, atau tambahkan dulu.",
-                "Choose a donor of the list, or add it first.",
-            ),
+            "donor",
+            T_("is not in the register of donors"),
+            T_("Choose a donor of the list, or add it first."),
         )
     return donor.id if donor else None
 
@@ -449,10 +439,7 @@ def add_activity(
     starts_on = form.day("starts_on")
     ends_on = form.day("ends_on") if form.has("ends_on") else starts_on
     if form.has("starts_on") and ends_on < starts_on:
-        form.wrong(
-            *("ends_on", "lebih awal dari mulainya", "is before it begins"),
-            *("Periksa kedua tanggalnya.", "Check both dates."),
-        )
+        form.wrong("ends_on", T_("is before it begins"), T_("Check both dates."))
     value = form.whole("value_rp", 0, MOST_RP)
     reached = form.whole("reached", 0, MOST_REACHED) if form.has("reached") else None
     form.refuse()
@@ -487,10 +474,7 @@ def add_activity(
 def _village_of(area: AidArea, form: FormReader) -> str:
     village = form.text("village")
     if village and village not in area.villages:
-        form.wrong(
-            *("village", "bukan desa di wilayah Anda", "is no village of your area"),
-            *("Pilih desa dari daftar.", "Choose the village from the list."),
-        )
+        form.wrong("village", T_("is no village of your area"), T_("Choose the village from the list."))
     return village
 
 

@@ -19,6 +19,7 @@ from server.audit.merkle import Growing, leaf_hash
 from server.context import AppContext
 from server.crypto.vault import base64url, checkpoint_key_id, checkpoint_signature_fits, unbase64
 from server.database.models import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream, Installation, table
+from server.translations import T_
 from sync_protocol import ProtocolError, canonical, digest
 
 VERSION: Final = 1
@@ -265,18 +266,18 @@ def read_kept(raw: bytes) -> KeptCheckpoint:
     except (ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
         if isinstance(error, NotACheckpoint):
             raise
-        raise NotACheckpoint("bukan berkas titik periksa / this is not the file of a checkpoint") from error
+        raise NotACheckpoint(T_("this is not the file of a checkpoint").both()) from error
     return found
 
 
 def _refuse_altered(found: KeptCheckpoint) -> None:
     for id_, public in found.public_keys.items():
         if checkpoint_key_id(unbase64(public)) != id_:
-            raise NotACheckpoint(f"kunci {id_} diubah / key {id_} was altered")
+            raise NotACheckpoint(T_("key {id} was altered").format(id=id_).both())
     if heads_digest(found.heads) != found.statement["heads"]:
         raise NotACheckpoint("daftar ujung aliran diubah / its list of heads was altered")
     if not is_signed(found.statement, found.signatures, found.public_keys):
-        raise NotACheckpoint("tanda tangan tidak cocok / its signature does not fit")
+        raise NotACheckpoint(T_("its signature does not fit").both())
     int(found.statement["number"])
 
 

@@ -18,6 +18,7 @@ from server.audit.checkpoints import KeptCheckpoint, StreamHead, stored
 from server.audit.verification import Broken, check_checkpoints, entries_of, follow, heads_of
 from server.context import AppContext
 from server.database.models import AuditCheckpoint, AuditStream, Installation, table
+from server.translations import T_
 from sync_protocol import ProtocolError, canonical
 
 VERSION: Final = 1
@@ -192,7 +193,7 @@ class _Reader:
             known = False
         if not known:
             raise NotAnExport(
-                f"bukan ekspor catatan audit versi {VERSION} / not an export of the log, version {VERSION}"
+                T_("not an export of the log, version {version}").format(version=VERSION).both()
             )
         self.number = 1
         self._hashed.update(line)

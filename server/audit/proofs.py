@@ -18,6 +18,7 @@ from server.audit.verification import columns
 from server.context import AppContext
 from server.crypto.vault import base64url, unbase64
 from server.database.models import AuditEntry, table
+from server.translations import T_
 from sync_protocol import ProtocolError
 
 ENTRY_PROOF: Final = "posyandu-sync.entry-proof"
@@ -43,8 +44,9 @@ def prove_entry(session: Session, hub: AppContext, stream: str, number: int) -> 
     )
     if newest is None or index is None:
         raise NoProof(
-            f"entri {number} dari {stream} belum tercakup titik periksa"
-            f" / entry {number} of {stream} is covered by no checkpoint"
+            T_("entry {number} of {stream} is covered by no checkpoint")
+            .format(number=number, stream=stream)
+            .both()
         )
     leaf, c = leaves[index], table(AuditEntry).c
     wanted = (c.district == hub.district, c.stream == stream, c.number.between(number - 1, leaf.entries))
@@ -73,7 +75,7 @@ def prove_growth(session: Session, hub: AppContext, first: int) -> dict[str, Any
     """
     earlier, newest = kept(session, hub, first), kept(session, hub)
     if earlier is None or newest is None:
-        raise NoProof(f"tidak ada titik periksa {first} / there is no checkpoint {first}")
+        raise NoProof(T_("there is no checkpoint {first}").format(first=first).both())
     leaves = [leaf.leaf() for leaf in _leaves(session, hub, newest.number)]
     return {
         "kind": GROWTH_PROOF,

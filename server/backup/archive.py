@@ -18,6 +18,7 @@ from server.backup.refusals import BackupRefused, Progress
 from server.config import Settings
 from server.crypto.vault import Vault
 from server.database import migrations
+from server.translations import T_
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -146,16 +147,16 @@ def _refuse_damaged(file: Path) -> Iterator[None]:
         yield
     except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise BackupRefused(
-            f"{file} bukan cadangan yang utuh ({error}): ambil salinan yang lain",
-            f"{file} is not a whole backup ({error}): take another copy",
+            T_("{file} is not a whole backup ({error}): take another copy").format(file=file, error=error),
         ) from error
 
 
 def altered(file: Path, what: str) -> BackupRefused:
     """Return the refusal of a file that does not fit its checksum."""
     return BackupRefused(
-        f"{file} rusak atau diubah ({what} tidak cocok dengan checksum-nya): ambil salinan yang lain",
-        f"{file} is damaged or was altered ({what} does not fit its checksum): take another copy",
+        T_("{file} is damaged or was altered ({what} does not fit its checksum): take another copy").format(
+            file=file, what=what
+        ),
     )
 
 
@@ -172,8 +173,7 @@ def _manifest_of(file: Path, zipped: ZipFile) -> Manifest:
         _ = manifest.total_rows, manifest.total_bytes, manifest.districts[manifest.district]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupRefused(
-            f"{file} bukan cadangan posyandu-sync",
-            f"{file} is not a backup of posyandu-sync",
+            T_("{file} is not a backup of posyandu-sync").format(file=file),
         ) from error
     return manifest
 
@@ -182,13 +182,15 @@ def refuse_unfit(settings: Settings, file: Path, manifest: Manifest) -> None:
     """Refuse a sound backup that does not belong to this installation."""
     if settings.district not in manifest.districts:
         raise BackupRefused(
-            f"{file} adalah cadangan wilayah {manifest.district}, sedangkan di sini {settings.district}",
-            f"{file} is a backup of district {manifest.district}, and this is {settings.district}",
+            T_("{file} is a backup of district {district}, and this is {district_}").format(
+                file=file, district=manifest.district, district_=settings.district
+            ),
         )
     if manifest.kind != kind_of(settings):
         raise BackupRefused(
-            f"{file} adalah cadangan {manifest.kind}, sedangkan di sini {kind_of(settings)}: pulihkan ke jenis yang sama",
-            f"{file} is a backup of {manifest.kind}, and this is {kind_of(settings)}: restore it to the same kind",
+            T_("{file} is a backup of {kind}, and this is {kind_of}: restore it to the same kind").format(
+                file=file, kind=manifest.kind, kind_of=kind_of(settings)
+            ),
         )
     if manifest.revision not in migrations.revisions():
         raise newer(file, asdict(manifest))

@@ -40,6 +40,7 @@ from server.crypto.vault import Vault
 from server.database import migrations
 from server.database.engine import Database
 from server.database.models import Base, Installation
+from server.translations import T_
 
 PAGES_PER_STEP: Final = 2048
 COMPRESSION: Final = 1
@@ -84,8 +85,7 @@ def backup(
     """
     if file.exists() and not force:
         raise BackupRefused(
-            f"{file} sudah ada: pilih nama lain, atau pakai --force",
-            f"{file} is there already: choose another name, or give --force",
+            T_("{file} is there already: choose another name, or give --force").format(file=file),
         )
     with refuse_on_full_disk(), alone(hub.settings, MAKING), part_of(file) as part:
         made = pack(hub.database, hub.settings, hub.vault, part, now, progress)
@@ -198,8 +198,7 @@ def _manifest(
     contents, rows, columns = found
     if contents.revision is None or settings.district not in contents.districts:
         raise BackupRefused(
-            f"wilayah {settings.district} belum terpasang di sini",
-            f"district {settings.district} is not installed here",
+            T_("district {district} is not installed here").format(district=settings.district),
         )
     return Manifest(
         format=FORMAT,

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Final
 from server.backup.refusals import BackupRefused
 from server.config import Settings
 from server.crypto.vault import TAG_BYTES, FileCipher, KeyUnusable, Vault, base64url
+from server.translations import T_
 from sync_protocol import canonical
 
 KIND: Final = "posyandu-sync.backup"
@@ -114,8 +115,7 @@ def read_header(file: Path, opened: BinaryIO) -> FileHeader:
             raise newer(file, content)
     except (ValueError, KeyError, TypeError) as error:
         raise BackupRefused(
-            f"{file} bukan cadangan posyandu-sync yang utuh: ambil salinan yang lain",
-            f"{file} is not a whole backup of posyandu-sync: take another copy",
+            T_("{file} is not a whole backup of posyandu-sync: take another copy").format(file=file),
         ) from error
     return header
 
@@ -124,8 +124,7 @@ def newer(file: Path, content: Mapping[str, Any]) -> BackupRefused:
     """Return the refusal of a backup of a newer release."""
     by = content.get("product", "posyandu-sync")
     return BackupRefused(
-        f"{file} dibuat oleh rilis yang lebih baru ({by}): pasang rilis itu dulu",
-        f"{file} was made by a newer release ({by}): install that one first",
+        T_("{file} was made by a newer release ({by}): install that one first").format(file=file, by=by),
     )
 
 
@@ -140,18 +139,20 @@ def cipher_of(file: Path, header: FileHeader, key_file: Path, vault: Vault | Non
     wanted = f"{header.key_version} ({header.key})"
     if vault is None:
         raise BackupRefused(
-            f"{file} disegel dengan kunci {wanted}, dan {key_file} tidak ada: salin dulu cadangan berkas kunci ke sana",
-            f"{file} is sealed with key {wanted}, and there is no {key_file}: copy your backup of the key file there first",
+            T_(
+                "{file} is sealed with key {wanted}, and there is no {key_file}: copy your backup of "
+                "the key file there first"
+            ).format(file=file, wanted=wanted, key_file=key_file),
         )
     try:
         return vault.backup_cipher(header.key, header.raw)
     except KeyUnusable as error:
         held = ", ".join(f"{number} ({key})" for key, number in vault.backup_keys().items())
         raise BackupRefused(
-            f"{file} disegel dengan kunci {wanted}, sedangkan {key_file} berisi {held}:"
-            " pasang dulu berkas kunci yang cocok, salinan dari waktu itu",
-            f"{file} is sealed with key {wanted}, and {key_file} holds {held}:"
-            " put the right key file there first, a copy from that time",
+            T_(
+                "{file} is sealed with key {wanted}, and {key_file} holds {held}: put the right key "
+                "file there first, a copy from that time"
+            ).format(file=file, wanted=wanted, key_file=key_file, held=held),
         ) from error
 
 
@@ -200,8 +201,9 @@ class SealedReader(io.RawIOBase):
                 self._plain = self._cipher.open(number, sealed, is_last=number == self._count - 1)
             except KeyUnusable as error:
                 raise BackupRefused(
-                    f"{self._path} rusak, terpotong atau diubah ({error}): ambil salinan yang lain",
-                    f"{self._path} is damaged, cut short or was altered ({error}): take another copy",
+                    T_("{path} is damaged, cut short or was altered ({error}): take another copy").format(
+                        path=self._path, error=error
+                    ),
                 ) from error
             self._number = number
         return self._plain

@@ -1,4 +1,4 @@
-"""Why a backup or a restore is refused, in both languages with the remedy; and the locks that allow one at a time."""
+"""Why a backup or a restore is refused, with the remedy; and the locks that allow one at a time."""
 
 import errno
 import fcntl
@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from server.config import Settings
+from server.translations import T_, Text
 
 MAKING, RESTORING = "backup.lock", "restore.lock"
 """Lock files in the data directory: of a backup being made, and of a restore or trial restore."""
@@ -25,8 +26,8 @@ Progress = Callable[[str, int, int], None]
 class BackupRefused(Exception):
     """A backup is not made, or not restored. Nothing was changed; the text gives reason and remedy."""
 
-    def __init__(self, indonesian: str, english: str) -> None:
-        super().__init__(f"{indonesian} / {english}")
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.both())
 
 
 @contextmanager
@@ -53,8 +54,7 @@ def lock_or_refuse(descriptor: int, path: Path) -> None:
 def busy(path: Path) -> BackupRefused:
     """Return the refusal while another process holds the lock."""
     return BackupRefused(
-        f"pencadangan atau pemulihan lain sedang memakai {path}: tunggu sampai selesai",
-        f"another backup or restore is using {path}: wait until it is done",
+        T_("another backup or restore is using {path}: wait until it is done").format(path=path),
     )
 
 
@@ -87,6 +87,7 @@ def refuse_on_full_disk() -> Iterator[None]:
 
 def _no_room(reason: str | None) -> BackupRefused:
     return BackupRefused(
-        f"disk penuh ({reason}): kosongkan ruang, lalu ulangi; tidak ada yang berubah",
-        f"the disk is full ({reason}): make room, then do it again; nothing has changed",
+        T_("the disk is full ({reason}): make room, then do it again; nothing has changed").format(
+            reason=reason
+        ),
     )

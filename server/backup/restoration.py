@@ -51,6 +51,7 @@ from server.database import migrations
 from server.database.engine import Database, make_private
 from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
+from server.translations import T_
 
 SCRATCH: Final = "posyandu_restoring"
 """A schema of PostgreSQL, not used by the server, in which an older backup is migrated."""
@@ -98,8 +99,7 @@ def restore(
             _refuse_present_data(here, archive.manifest)
             if here.districts and not agreed(archive.manifest):
                 raise BackupRefused(
-                    "tidak ada yang dipulihkan: jawab ya, atau pakai --yes",
-                    "nothing was restored: answer yes, or give --yes",
+                    T_("nothing was restored: answer yes, or give --yes"),
                 )
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
             with alone(settings, MAKING):  # the backup of the replaced data
@@ -116,10 +116,10 @@ def vault_of(settings: Settings) -> Vault | None:
 def _refuse_plain(file: Path, archive: Archive, plain: bool) -> None:
     if not archive.is_sealed and not plain:
         raise BackupRefused(
-            f"{file} tidak disegel (rilis lama): siapa pun dapat membaca dan mengubahnya; bila Anda yakin asalnya, pakai"
-            " --plain, lalu buat cadangan baru dan hapus yang ini",
-            f"{file} is not sealed (an older release): anyone could read and alter it; if you are sure where it comes"
-            " from, give --plain, then make a new backup and delete this one",
+            T_(
+                "{file} is not sealed (an older release): anyone could read and alter it; if you are "
+                "sure where it comes from, give --plain, then make a new backup and delete this one"
+            ).format(file=file),
         )
 
 
@@ -134,8 +134,7 @@ def mark_restored(settings: Settings, *, now: datetime) -> str:
     here = contents(settings)
     if settings.district not in here.districts:
         raise BackupRefused(
-            f"wilayah {settings.district} belum terpasang di sini",
-            f"district {settings.district} is not installed here",
+            T_("district {district} is not installed here").format(district=settings.district),
         )
     _refuse_present_data(here, None)
     migrations.migrate(settings.database_url)
@@ -162,8 +161,9 @@ def contents(settings: Settings) -> Contents:
             if file is None or isinstance(error, OperationalError):
                 raise
             raise BackupRefused(
-                f"{file} rusak: hentikan server, pindahkan {file.name}* ke tempat lain, lalu pulihkan lagi",
-                f"{file} is damaged: stop the server, move {file.name}* away, then restore again",
+                T_("{file} is damaged: stop the server, move {name}* away, then restore again").format(
+                    file=file, name=file.name
+                ),
             ) from error
 
 
@@ -171,14 +171,12 @@ def _refuse_present_data(here: Contents, manifest: Manifest | None) -> None:
     """Refuse to replace a database of a newer release, or districts that the backup does not hold."""
     if here.revision is not None and here.revision not in migrations.revisions():
         raise BackupRefused(
-            "basis data di sini milik rilis yang lebih baru: pasang rilis itu dulu",
-            "the database here is of a newer release: install that one first",
+            T_("the database here is of a newer release: install that one first"),
         )
     others = set(here.districts) - set(manifest.districts) if manifest else set()
     if others:
         raise BackupRefused(
-            f"di sini ada wilayah {', '.join(sorted(others))} yang tidak ada dalam cadangan itu",
-            f"here is district {', '.join(sorted(others))}, which is not in that backup",
+            T_("here is district {join}, which is not in that backup").format(join=", ".join(sorted(others))),
         )
 
 
@@ -227,8 +225,10 @@ def _back_up_present_data(settings: Settings, vault: Vault | None, now: datetime
     """Make a backup of what is about to be replaced; the caller blocks writers."""
     if vault is None:
         raise BackupRefused(
-            f"{settings.key_file} tidak ada, padahal data di sini harus disegel sebelum diganti: salin dulu berkas kunci",
-            f"there is no {settings.key_file} to seal what is here before it is replaced: copy the key file there first",
+            T_(
+                "there is no {key_file} to seal what is here before it is replaced: copy the key "
+                "file there first"
+            ).format(key_file=settings.key_file),
         )
     for left in settings.data_dir.glob("before-restore-*.part"):
         left.unlink()  # left by a killed run: only one restore runs here at a time
@@ -254,8 +254,9 @@ def _keys_missing(session: Session, settings: Settings, vault: Vault | None) -> 
             vault.child_key(child.id, child.wrapped_key, key_version)
         except KeyUnusable as error:
             raise BackupRefused(
-                f"kunci di {settings.key_file} bukan kunci cadangan ini: pasang dulu berkas kunci yang cocok",
-                f"the keys in {settings.key_file} do not open this backup: put the right key file there first",
+                T_(
+                    "the keys in {key_file} do not open this backup: put the right key file there first"
+                ).format(key_file=settings.key_file),
             ) from error
     return False
 
@@ -312,8 +313,9 @@ def _refuse_little_room(directory: Path, needed: int) -> None:
     if free < needed:
         need, have = needed >> 20, free >> 20
         raise BackupRefused(
-            f"{directory} perlu ruang kosong {need} MiB, hanya ada {have} MiB: kosongkan dulu",
-            f"{directory} needs {need} MiB of free space and has {have} MiB: make room first",
+            T_("{directory} needs {need} MiB of free space and has {have} MiB: make room first").format(
+                directory=directory, need=need, have=have
+            ),
         )
 
 

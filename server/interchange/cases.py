@@ -103,13 +103,12 @@ class OpenCase:
 
     def wire(self) -> dict[str, Any]:
         """Write it as JSON."""
-        words = QUESTIONS[self.question]
         return {
             "id": self.id,
             "run": self.run_id,
             "row": self.row,
             "question": self.question,
-            "question_words": {"id": words.id, "en": words.en},
+            "question_words": QUESTIONS[self.question].wire(),
             "answers": list(self.answers),
             "post": {"id": self.post_id, "name": self.post},
             "said": dict(self.said) if self.said is not None else None,

@@ -22,9 +22,9 @@ import numpy as np
 import orjson
 from sqlalchemy.orm import Session
 
+from server.children.labels import LABELS
 from server.context import AppContext
 from server.growth.status import (
-    LABELS,
     LENGTH_FOR_AGE_CODES,
     WASTING_CODES,
     WEIGHT_FOR_AGE_CODES,

@@ -15,6 +15,7 @@ import orjson
 
 from server.interchange.sheets import Cell, Cells, Limits, SheetUnreadable, read_rows
 from server.interchange.sigizi import Layout, find_layout, plain
+from server.translations import T_
 
 CHUNK_ROWS, FEW_ROWS = 1000, 300
 """Most rows in one chunk (one transaction); small villages share a chunk of up to FEW_ROWS rows."""
@@ -66,7 +67,7 @@ def open_sheet(content: bytes, limits: Limits | None = None) -> PackedRows:
             niks_in_several.add(nik)
         keyed.append((place, (nik, name, born_on), number, post_number, pack_row(number, cells)))
     if not keyed:
-        raise SheetUnreadable("tidak ada baris di bawah judul / there is no row under the headings")
+        raise SheetUnreadable(T_("there is no row under the headings").both())
     if niks_in_several:
         keyed = [((_LAST,), *one[1:]) if one[1][0] in niks_in_several else one for one in keyed]
     keyed.sort()

@@ -22,8 +22,8 @@ from babel.numbers import format_decimal
 from sqlalchemy.orm import Session
 
 from server import reports
+from server.children.labels import SCREENING_NOTE
 from server.context import AppContext
-from server.growth.status import SCREENING_NOTE
 from server.interchange.sheets.writer import Value, WorkbookSheet, write_csv, write_workbook
 from server.reports import Area, FigureReader, Numbers, State, reading
 from server.reports.measures import (
@@ -39,9 +39,9 @@ from server.reports.measures import (
     SHARES,
     SKDN,
     MeasureShare,
-    Named,
 )
 from server.reports.small_number_suppression import OB
+from server.translations import T_, Text
 
 TEMPLATE: Final = Path(__file__).parent / "monev.typ"
 MOST_MONTHS: Final = 24
@@ -49,44 +49,41 @@ HIDDEN: Final = "··"
 RATIOS: Final = ("D/S", "K/S", "N/D", "N/D'", "2T/D", "BGM/D")
 COMPARED: Final = ("D/S", "N/D", "indicated.stunted", "indicated.wasted", "reporting")
 KIND_WORDS: Final = {
-    "post": Named("Posyandu", "Posyandu"),
-    "village": Named("Desa/kelurahan", "Village"),
-    "subdistrict": Named("Kecamatan", "Subdistrict"),
-    "district": Named("Kabupaten/kota", "Regency"),
-    "health_centre": Named("Puskesmas", "Health centre"),
+    "post": T_("Posyandu"),
+    "village": T_("Village", "kind words"),
+    "subdistrict": T_("Subdistrict"),
+    "district": T_("Regency"),
+    "health_centre": T_("Health centre"),
 }
 WORDS: Final = {
-    "title": Named("Laporan Monev Percepatan Penurunan Stunting", "Monitoring Report on Stunting Reduction"),
-    "report": Named("Laporan Monev", "Monitoring Report"),
-    "period": Named("Periode", "Period"),
-    "made": Named("Dibuat", "Made"),
-    "summary": Named("Ringkasan bulan terakhir", "The last month in short"),
-    "months": Named("SKDN per bulan", "SKDN by month"),
-    "month": Named("Bulan", "Month"),
-    "growth": Named("Status gizi bulan terakhir", "Nutritional status in the last month"),
-    "finding": Named("Temuan", "Finding"),
-    "section": Named("Bagian", "Section"),
-    "shares": Named("Layanan, mutu, bantuan", "Services, quality, aid"),
-    "helped": Named("Ditandai sampai dibantu", "Flagged to helped"),
-    "index": Named("Indeks", "Index"),
-    "by": Named("Dasar", "Basis"),
-    "compared": Named("Perbandingan wilayah, bulan terakhir", "Areas side by side, last month"),
-    "area": Named("Wilayah", "Area"),
-    "funnel": Named("Dari ditandai sampai dibantu, bulan terakhir", "From flagged to helped, last month"),
-    "number": Named("Jumlah", "Number"),
-    "share": Named("Persen", "Per cent"),
-    "actions": Named("Delapan aksi konvergensi", "The eight convergence actions"),
-    "action": Named("Aksi", "Action"),
-    "filled": Named("Terisi dari data", "Filled from the data"),
-    "lacking": Named("Tidak dapat diisi dari sistem ini", "What this system cannot fill"),
-    "hidden": Named(
-        "Angka di bawah lima disembunyikan (··), beserta angka lain yang dapat mengungkapnya.",
-        "Numbers below five are hidden (··), with others that would give them away.",
-    ),
-    "waiting": Named("Posyandu dengan data yang belum dihitung", "Posyandu with news not counted yet"),
-    "none": Named("tidak ada data", "no data"),
-    "chart": Named("D/S dan terindikasi stunting per bulan", "D/S and indicated stunting by month"),
-    "what": Named("Yang dihitung", "What is counted"),
+    "title": T_("Monitoring Report on Stunting Reduction"),
+    "report": T_("Monitoring Report"),
+    "period": T_("Period"),
+    "made": T_("Made"),
+    "summary": T_("The last month in short"),
+    "months": T_("SKDN by month"),
+    "month": T_("Month"),
+    "growth": T_("Nutritional status in the last month"),
+    "finding": T_("Finding"),
+    "section": T_("Section"),
+    "shares": T_("Services, quality, aid"),
+    "helped": T_("Flagged to helped"),
+    "index": T_("Index"),
+    "by": T_("Basis"),
+    "compared": T_("Areas side by side, last month"),
+    "area": T_("Area"),
+    "funnel": T_("From flagged to helped, last month"),
+    "number": T_("Number", "words"),
+    "share": T_("Per cent"),
+    "actions": T_("The eight convergence actions"),
+    "action": T_("Action"),
+    "filled": T_("Filled from the data"),
+    "lacking": T_("What this system cannot fill"),
+    "hidden": T_("Numbers below five are hidden (··), with others that would give them away."),
+    "waiting": T_("Posyandu with news not counted yet"),
+    "none": T_("no data"),
+    "chart": T_("D/S and indicated stunting by month"),
+    "what": T_("What is counted"),
 }
 
 
@@ -94,85 +91,60 @@ WORDS: Final = {
 class Action:
     """One of the eight actions: its name, the numbers and shares that fill it in, and what this system cannot know."""
 
-    name: Named
+    name: Text
     numbers: tuple[str, ...]
     shares: tuple[str, ...]
-    lacking: Named
+    lacking: Text
 
 
 ACTIONS: Final = (
     Action(
-        Named("1. Analisis situasi", "1. Situation analysis"),
+        T_("1. Situation analysis"),
         ("krs", "funnel.flagged"),
         ("D/S", "indicated.stunted", "confirmed.stunted", "indicated.wasted"),
-        Named(
-            "Penyebab tidak langsung per desa (air minum, sanitasi, pola asuh); prevalensi survei.",
-            "Indirect causes by village (water, sanitation, care); survey prevalence.",
-        ),
+        T_("Indirect causes by village (water, sanitation, care); survey prevalence."),
     ),
     Action(
-        Named("2. Rencana kegiatan", "2. Plan of activities"),
+        T_("2. Plan of activities"),
         ("funnel.flagged",),
         ("aid_reach",),
-        Named(
-            "Kegiatan, pagu, dan sumber dana perangkat daerah (Renja, RKPD, APBDes).",
-            "Activities, ceilings and funds of the agencies (work plans, village budgets).",
-        ),
+        T_("Activities, ceilings and funds of the agencies (work plans, village budgets)."),
     ),
     Action(
-        Named("3. Rembuk stunting", "3. Stunting forum"),
+        T_("3. Stunting forum"),
         (),
         ("D/S",),
-        Named(
-            "Tanggal, peserta, komitmen, dan berita acaranya.",
-            "Its date, participants, commitments and minutes.",
-        ),
+        T_("Its date, participants, commitments and minutes."),
     ),
     Action(
-        Named(
-            "4. Peraturan bupati tentang kewenangan desa", "4. Regent's regulation on the role of villages"
-        ),
+        T_("4. Regent's regulation on the role of villages"),
         (),
         (),
-        Named(
-            "Nomor dan isi peraturan; anggaran desa.",
-            "Number and content of the regulation; village budgets.",
-        ),
+        T_("Number and content of the regulation; village budgets."),
     ),
     Action(
-        Named("5. Pembinaan pelaku dan pemerintahan desa", "5. Coaching of actors and village government"),
+        T_("5. Coaching of actors and village government"),
         ("sessions",),
         ("reporting", "flagged", "length_05"),
-        Named(
-            "Pelatihan dan honor kader dan KPM, kegiatan pembinaan.",
-            "Training and pay of cadres and village workers, coaching visits.",
-        ),
+        T_("Training and pay of cadres and village workers, coaching visits."),
     ),
     Action(
-        Named("6. Sistem manajemen data", "6. Data management system"),
+        T_("6. Data management system"),
         ("visits.staff",),
         ("no_birth_date", "no_position", "disputed"),
-        Named(
-            "Data di luar posyandu: ibu hamil, remaja, air dan sanitasi.",
-            "Data beyond posyandu: pregnancy, teenagers, water.",
-        ),
+        T_("Data beyond posyandu: pregnancy, teenagers, water."),
     ),
     Action(
-        Named("7. Pengukuran dan publikasi angka stunting", "7. Measurement and publication"),
+        T_("7. Measurement and publication"),
         (),
         ("D/S", "indicated.stunted", "confirmed.stunted"),
-        Named(
-            "Bukti publikasi. Angka ini dari posyandu, bukan SSGI/SKI.",
-            "Proof of publication. These are figures of posyandu, not of a survey.",
-        ),
+        T_("Proof of publication. These are figures of posyandu, not of a survey."),
     ),
     Action(
-        Named("8. Reviu kinerja tahunan", "8. Annual review"),
+        T_("8. Annual review"),
         ("funnel.flagged", "funnel.taken", "funnel.seen", "funnel.helped", "aid"),
         ("N/D", "aid_reach", "after3", "after6"),
-        Named(
-            "Realisasi anggaran, kinerja perangkat daerah lain.", "Spending, performance of other agencies."
-        ),
+        T_("Spending, performance of other agencies."),
     ),
 )
 
@@ -234,8 +206,9 @@ class _Formatter:
     def __init__(self, language: str) -> None:
         self.language = language
 
-    def say(self, named: Any) -> str:
-        return str(named.en if self.language == "en" else named.id)
+    def say(self, named: Text | MeasureShare) -> str:
+        text = named.text if isinstance(named, MeasureShare) else named
+        return text.in_(self.language)
 
     def month(self, month: date) -> str:
         return str(format_date(month, "MMM y", locale=self.language))
@@ -348,13 +321,13 @@ def _filled(action: Action, numbers: Numbers, words: _Formatter) -> list[str]:
     return lines + [f"{words.say(SHARES[c])}: {words.full_share(numbers, SHARES[c])}" for c in action.shares]
 
 
-def _name(number: str) -> Any:
+def _name(number: str) -> Text:
     """Give the name of a number; a denominator without a name is named by what it counts."""
     if number in NUMBERS:
         return NUMBERS[number]
     kind, _, what = number.partition(".")
-    measured = FOUND.get(what) or Named(f"diukur ({what.upper()})", f"measured ({what.upper()})")
-    return Named(f"{KINDS[kind].id}: {measured.id}", f"{KINDS[kind].en}: {measured.en}")
+    measured = FOUND.get(what) or T_("measured ({upper})").format(upper=what.upper())
+    return T_("{kind}: {found}").format(kind=KINDS[kind], found=measured)
 
 
 # -- XLSX -----------------------------------------------------------------------------------------

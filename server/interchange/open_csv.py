@@ -16,27 +16,26 @@ from server.context import AppContext
 from server.interchange.child_matching import made_id
 from server.interchange.export_rows import ExportQuery, ExportVisit, visits
 from server.interchange.sheets.writer import Value, write_csv
+from server.translations import T_, Text
 
 
 class Column(NamedTuple):
-    """A column: name, unit, range, meaning in both languages, source, and the function that gives its value."""
+    """A column: name, unit, range, meaning, source, and the function that gives its value."""
 
     name: str
     unit: str
     range: str
-    meaning_id: str
-    meaning_en: str
+    meaning: Text
     source: str
     value: Callable[[AppContext, ExportVisit], Value]
 
 
-def _z(index: str, meaning_id: str, meaning_en: str) -> Column:
+def _z(index: str, meaning: Text) -> Column:
     return Column(
         index,
         "SD",
         "2 decimals; beyond WHO's limits see implausible",
-        meaning_id,
-        meaning_en,
+        meaning,
         "WHO Child Growth Standards 2006; domain.md 1.4",
         lambda _, visit: visit.z[index],
     )
@@ -47,28 +46,25 @@ COLUMNS: Final = (
         "child",
         "",
         "UUID",
-        "nama samaran anak, tetap",
-        "the child's pseudonym, always the same",
+        T_("the child's pseudonym, always the same"),
         "this system",
         lambda hub, v: made_id(hub, "export/child", v.child.person_id),
     ),
-    Column("post", "", "", "posyandu", "health post", "this system", lambda _, v: v.child.place.name),
+    Column("post", "", "", T_("health post"), "this system", lambda _, v: v.child.place.name),
     Column(
         "village_code",
         "",
         "PP.KK.CC.DDDD",
-        "kode desa/kelurahan",
-        "village code",
+        T_("village code"),
         "Kepmendagri",
         lambda _, v: v.child.place.village_code,
     ),
-    Column("sex", "", "M, F", "jenis kelamin", "sex", "registration", lambda _, v: v.child.sex),
+    Column("sex", "", "M, F", T_("sex"), "registration", lambda _, v: v.child.sex),
     Column(
         "born_on",
         "",
         "ISO date",
-        "tanggal lahir; kosong bila tidak berhak",
-        "birth date; blank for who may not see it",
+        T_("birth date; blank for who may not see it"),
         "registration",
         lambda _, v: v.child.born_on if v.child.shows_names else None,
     ),
@@ -76,8 +72,7 @@ COLUMNS: Final = (
         "age_days",
         "days",
         "0 to 1856 scored",
-        "umur saat diukur",
-        "age at measurement",
+        T_("age at measurement"),
         "computed",
         lambda _, v: v.age_days,
     ),
@@ -85,8 +80,7 @@ COLUMNS: Final = (
         "measured_on",
         "",
         "ISO date",
-        "tanggal ukur",
-        "day of measuring",
+        T_("day of measuring"),
         "measurement",
         lambda _, v: v.measured_on,
     ),
@@ -94,20 +88,16 @@ COLUMNS: Final = (
         "source",
         "",
         "cadre, staff",
-        "pengukur: kader (terindikasi), petugas (terkonfirmasi)",
-        "who measured: cadre (indicated), staff (confirmed)",
+        T_("who measured: cadre (indicated), staff (confirmed)"),
         "measurement",
         lambda _, v: v.source,
     ),
-    Column(
-        "weight_g", "g", "500 to 40000", "berat badan", "body weight", "measurement", lambda _, v: v.weight_g
-    ),
+    Column("weight_g", "g", "500 to 40000", T_("body weight"), "measurement", lambda _, v: v.weight_g),
     Column(
         "oedema",
         "",
         "n, 1, 2, 3",
-        "edema kedua kaki, derajat",
-        "oedema of both feet, grade",
+        T_("oedema of both feet, grade"),
         "measurement",
         lambda _, v: v.oedema,
     ),
@@ -115,20 +105,16 @@ COLUMNS: Final = (
         "length_mm",
         "mm",
         "300 to 1400",
-        "panjang/tinggi badan seperti diukur",
-        "length or height as measured",
+        T_("length or height as measured"),
         "measurement",
         lambda _, v: v.length_mm,
     ),
-    Column(
-        "position", "", "lying, standing", "cara ukur", "position", "measurement", lambda _, v: v.position
-    ),
+    Column("position", "", "lying, standing", T_("position"), "measurement", lambda _, v: v.position),
     Column(
         "muac_mm",
         "mm",
         "50 to 300",
-        "lingkar lengan atas",
-        "mid-upper-arm circumference",
+        T_("mid-upper-arm circumference"),
         "measurement",
         lambda _, v: v.muac_mm,
     ),
@@ -136,23 +122,21 @@ COLUMNS: Final = (
         "head_mm",
         "mm",
         "250 to 650",
-        "lingkar kepala",
-        "head circumference",
+        T_("head circumference"),
         "measurement",
         lambda _, v: v.head_mm,
     ),
-    _z("waz", "skor-z BB/U", "weight-for-age z-score"),
-    _z("haz", "skor-z PB/U atau TB/U", "length/height-for-age z-score"),
-    _z("whz", "skor-z BB/PB atau BB/TB", "weight-for-length/height z-score"),
-    _z("baz", "skor-z IMT/U", "BMI-for-age z-score"),
-    _z("hcz", "skor-z LK/U", "head-circumference-for-age z-score"),
-    _z("acz", "skor-z LiLA/U", "arm-circumference-for-age z-score"),
+    _z("waz", T_("weight-for-age z-score")),
+    _z("haz", T_("length/height-for-age z-score")),
+    _z("whz", T_("weight-for-length/height z-score")),
+    _z("baz", T_("BMI-for-age z-score")),
+    _z("hcz", T_("head-circumference-for-age z-score")),
+    _z("acz", T_("arm-circumference-for-age z-score")),
     Column(
         "implausible",
         "",
         "names of indices",
-        "indeks di luar batas kewajaran WHO",
-        "indices beyond WHO's limits",
+        T_("indices beyond WHO's limits"),
         "domain.md 1.5",
         lambda _, v: " ".join(sorted(v.implausible)),
     ),
@@ -160,8 +144,7 @@ COLUMNS: Final = (
         "gain",
         "",
         "N, T, O, B",
-        "kenaikan berat bulanan",
-        "monthly weight gain",
+        T_("monthly weight gain"),
         "KBM, domain.md 2.1 and 2.2",
         lambda _, v: v.gain,
     ),
@@ -169,8 +152,7 @@ COLUMNS: Final = (
         "gain_g",
         "g",
         "",
-        "selisih berat dari bulan lalu",
-        "difference to last month's weight",
+        T_("difference to last month's weight"),
         "computed",
         lambda _, v: v.gain_g,
     ),
@@ -186,4 +168,5 @@ def write_data(target: IO[bytes], session: Session, hub: AppContext, wanted: Exp
 
 def write_codebook(target: IO[bytes]) -> int:
     """Write the description of each column, in the order of the data; return their number."""
-    return write_csv(target, CODEBOOK, ([getattr(column, name) for name in CODEBOOK] for column in COLUMNS))
+    rows = ([c.name, c.unit, c.range, *c.meaning, c.source] for c in COLUMNS)
+    return write_csv(target, CODEBOOK, rows)

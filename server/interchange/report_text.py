@@ -10,8 +10,9 @@ from server.csv_writer import csv_text, printable
 from server.interchange.cases import OpenCase
 from server.interchange.import_plan import ASK, OUTCOMES, REFUSED
 from server.interchange.import_report import ImportReport
-from server.interchange.refusals import QUESTIONS, RULES, RefusalText, words_of
+from server.interchange.refusals import QUESTIONS, RULES, words_of
 from server.interchange.uploads import RunView
+from server.translations import T_, Text
 
 COLUMNS: Final = (
     "row",
@@ -26,14 +27,14 @@ COLUMNS: Final = (
     "id",
     "en",
 )
-OUTCOME_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "new": ("anak baru", "new child"),
-    "added": ("pengukuran baru dari anak yang dikenal", "new measurement of a known child"),
-    "filled": ("melengkapi yang kosong", "filled what was missing"),
-    "unchanged": ("sudah ada, tidak berubah", "already here, unchanged"),
-    "ask": ("menunggu keputusan orang", "a person must decide"),
-    "refused": ("ditolak", "refused"),
-    "skipped": ("dilewati menurut keputusan", "left out, as was decided"),
+OUTCOME_WORDS: Final[Mapping[str, Text]] = {
+    "new": T_("new child"),
+    "added": T_("new measurement of a known child"),
+    "filled": T_("filled what was missing"),
+    "unchanged": T_("already here, unchanged"),
+    "ask": T_("a person must decide"),
+    "refused": T_("refused"),
+    "skipped": T_("left out, as was decided"),
 }
 
 
@@ -63,21 +64,21 @@ class Why(NamedTuple):
 
     code: str
     column: str
-    words: RefusalText
+    words: Mapping[str, str]
     rows: int
 
 
 def reasons(results: Sequence[Mapping[str, Any]]) -> list[Why]:
     """Count the reasons why rows need a person, most frequent first."""
     counted: Counter[tuple[str, str]] = Counter()
-    words: dict[str, RefusalText] = {}
+    words: dict[str, Mapping[str, str]] = {}
     for result in needing_attention(results):
         for refusal in result["refusals"]:
             # the schemas' rules are not in RULES: their words come with the refusal
-            words.setdefault(refusal["rule"], RefusalText(refusal["id"], refusal["en"]))
+            words.setdefault(refusal["rule"], {"id": refusal["id"], "en": refusal["en"]})
         counted.update({(refusal["rule"], refusal["column"]) for refusal in result["refusals"]})
         counted.update([(result["question"], "")] if result["question"] else [])
-    known = {**words, **RULES, **QUESTIONS}
+    known = {**words, **{code: text.wire() for code, text in {**RULES, **QUESTIONS}.items()}}
     return [Why(code, column, known[code], rows) for (code, column), rows in counted.most_common()]
 
 
@@ -96,7 +97,7 @@ def lines_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     codes = ([result["question"]] if result["question"] else []) + result["notes"]
     for code in codes:
         words = words_of(code)
-        details.append({"column": "", "value": result["case"], "rule": code, "id": words.id, "en": words.en})
+        details.append({"column": "", "value": result["case"], "rule": code, **words.wire()})
     return [{**own, **one} for one in details] or [{**own, **dict.fromkeys(COLUMNS[6:])}]
 
 
@@ -142,8 +143,7 @@ def _summary(report: ImportReport) -> str:
     for outcome in OUTCOMES:
         count = report.counts[outcome]
         if count:
-            indonesian, english = OUTCOME_WORDS[outcome]
-            lines.append(f"{count:>{width},}  {indonesian} / {english}")
+            lines.append(f"{count:>{width},}  {OUTCOME_WORDS[outcome].both()}")
     if report.posts_added:
         lines.append(f"{report.posts_added:>{width},}  posyandu ditambahkan / posts added")
     for (post, village), count in report.posts_missing.most_common(20):
@@ -203,7 +203,7 @@ def cases_text(cases: Sequence[OpenCase], form: str) -> str:
     shown = []
     for case, line in zip(cases, lines, strict=True):
         words = QUESTIONS[case.question]
-        shown.append(f"{case.id}  baris {case.row}, {case.post}: {words.id} / {words.en}")
+        shown.append(f"{case.id}  baris {case.row}, {case.post}: {words.both()}")
         shown.append(f"    {line['said']}")
         for c in case.candidates:
             shown.append(

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.growth.zscores import INDICATORS, LYING, STANDING, Indicator, Reason, ZScores, zscores
+from server.translations import T_, Text
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
@@ -55,47 +56,21 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _NOT_A_FINITE_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _NEVER_IN_NUMBERS = re.compile(r"[^0-9.eE+\-\n]")
 
-# Rule -> what is wrong and what to do, Indonesian and English.
-RULES: dict[str, tuple[str, str]] = {
-    "not-a-number": (
-        "bukan angka: tulis angka saja, tanpa satuan; kosongkan bila tidak diukur",
-        "not a number: write the number alone, without its unit; leave empty what was not measured",
+# Rule -> what is wrong and what to do.
+RULES: dict[str, Text] = {
+    "not-a-number": T_(
+        "not a number: write the number alone, without its unit; leave empty what was not measured", "rules"
     ),
-    "decimal-comma": (
-        "koma desimal: gunakan titik, misalnya 9.5",
-        "decimal comma: use a point, such as 9.5",
-    ),
-    "not-finite": (
-        "bukan angka terhingga: kosongkan bila tidak diukur",
-        "not a finite number: leave empty what was not measured",
-    ),
-    "negative-age": (
-        "umur negatif: periksa tanggal lahir dan tanggal ukur",
-        "negative age: check the birth date and the date of measurement",
-    ),
-    "not-above-zero": (
-        "harus lebih dari 0: ukur ulang, atau kosongkan bila tidak diukur",
-        "must be above 0: measure again, or leave empty what was not measured",
-    ),
-    "sex-code": (
-        "jenis kelamin: 1 atau m (laki-laki), 2 atau f (perempuan), kosong bila tidak diketahui",
-        "sex: 1 or m (male), 2 or f (female), empty where unknown",
-    ),
-    "measure-code": (
-        "cara ukur: l (terlentang), h (berdiri), kosong bila tidak diketahui",
-        "measure: l (lying), h (standing), empty where unknown",
-    ),
-    "oedema-code": (
-        "edema: y atau 1 (ya), n atau 2 (tidak), kosong dibaca tidak",
-        "oedema: y or 1 (yes), n or 2 (no), empty is read as no",
-    ),
-    "age-unit-code": (
-        "satuan umur: d (hari) atau m (bulan), kosong dibaca hari",
-        "age unit: d (days) or m (months), empty is read as days",
-    ),
-    "cell-count": (
-        "jumlah sel tidak sama dengan judul kolom: periksa koma dan tanda kutip pada baris ini",
-        "the number of cells differs from the header: check the commas and quotation marks of this row",
+    "decimal-comma": T_("decimal comma: use a point, such as 9.5"),
+    "not-finite": T_("not a finite number: leave empty what was not measured"),
+    "negative-age": T_("negative age: check the birth date and the date of measurement"),
+    "not-above-zero": T_("must be above 0: measure again, or leave empty what was not measured"),
+    "sex-code": T_("sex: 1 or m (male), 2 or f (female), empty where unknown"),
+    "measure-code": T_("measure: l (lying), h (standing), empty where unknown"),
+    "oedema-code": T_("oedema: y or 1 (yes), n or 2 (no), empty is read as no"),
+    "age-unit-code": T_("age unit: d (days) or m (months), empty is read as days"),
+    "cell-count": T_(
+        "the number of cells differs from the header: check the commas and quotation marks of this row"
     ),
 }
 
@@ -124,12 +99,12 @@ class CellProblem:
     @property
     def remedy_id(self) -> str:
         """What is wrong and what to do, in Indonesian."""
-        return RULES[self.rule][0]
+        return RULES[self.rule].id
 
     @property
     def remedy_en(self) -> str:
         """What is wrong and what to do, in English."""
-        return RULES[self.rule][1]
+        return RULES[self.rule].en
 
     def __str__(self) -> str:
         column = f", kolom {self.column}" if self.column else ""
@@ -249,10 +224,10 @@ class _Layout:
 def _layout(header: list[str]) -> _Layout:
     names = [name.strip().casefold() for name in header]
     if not any(names):
-        raise ValueError("berkas kosong, tanpa judul kolom / the file is empty, without a header row")
+        raise ValueError(T_("the file is empty, without a header row").both())
     for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if names.count(name) > 1:
-            raise ValueError(f"kolom {name} ada dua kali / the column {name} is there twice")
+            raise ValueError(T_("the column {name} is there twice").format(name=name).both())
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     if missing:
         hint = ""

@@ -12,9 +12,9 @@ from typing import IO, Any, Final, NamedTuple
 import numpy as np
 from sqlalchemy.orm import Session
 
+from server.children.labels import LABELS
 from server.context import AppContext
 from server.growth.status import (
-    LABELS,
     LENGTH_FOR_AGE_CODES,
     WASTING_CODES,
     WEIGHT_FOR_AGE_CODES,

@@ -12,6 +12,7 @@ from server.backup.create import Made, backup
 from server.backup.refusals import BackupRefused
 from server.context import AppContext
 from server.operations.trial_restore import Proof, prove
+from server.translations import T_
 
 NAME: Final = re.compile(r"posyandu-\d{2}\.\d{2}-\d{8}T\d{6}Z\.backup")
 
@@ -46,8 +47,9 @@ def prove_newest(hub: AppContext, *, actor: str, now: datetime) -> Proof:
     kept = _kept(directory, hub.district)
     if not kept:
         raise BackupRefused(
-            f"belum ada cadangan di {directory}: jalankan 'serve' semalam",
-            f"there is no backup in {directory} yet: let 'serve' run for a night",
+            T_("there is no backup in {directory} yet: let 'serve' run for a night").format(
+                directory=directory
+            ),
         )
     return prove(hub.settings, kept[0], plain=False, actor=actor, now=now, progress=_silent)
 
@@ -57,8 +59,9 @@ def _directory(hub: AppContext) -> Path:
     directory = hub.settings.backup_dir
     if directory is None or not directory.is_dir():
         raise BackupRefused(
-            f"direktori cadangan {directory} tidak ada: buat atau pasang (mount) dulu",
-            f"there is no directory {directory} for backups: make or mount it first",
+            T_("there is no directory {directory} for backups: make or mount it first").format(
+                directory=directory
+            ),
         )
     return directory
 

@@ -25,6 +25,7 @@ from server.config import Settings
 from server.database import migrations
 from server.database.models import Base
 from server.operations import doctor
+from server.translations import T_
 
 TRIAL: Final = "posyandu_trial"
 ABOUT_DATA: Final = frozenset(
@@ -84,8 +85,9 @@ def prove(
             done = restore(trial, file, plain=plain, now=now, agreed=lambda _: False, progress=progress)
             if done.keys_missing:
                 raise BackupRefused(
-                    f"tanpa {settings.key_file} tidak ada yang terbukti: salin dulu berkas kunci ke sana",
-                    f"without {settings.key_file} nothing is proven: copy the key file there first",
+                    T_("without {key_file} nothing is proven: copy the key file there first").format(
+                        key_file=settings.key_file
+                    ),
                 )
             looked = doctor.examine(trial, now=now, quick=False, progress=progress)
             checks = tuple(check for check in looked if check.name in ABOUT_DATA)
@@ -152,8 +154,10 @@ def _trial_schema(url: str) -> Iterator[str]:
                     reached = session.execute(text("SELECT current_schema()")).scalar()
                 if reached != TRIAL:
                     raise BackupRefused(
-                        f"sambungan tidak sampai ke skema {TRIAL}: coba tanpa pooler, atau di basis data kosong",
-                        f"the connection does not lead to schema {TRIAL}: try without a pooler, or in an empty database",
+                        T_(
+                            "the connection does not lead to schema {trial}: try without a pooler, or in an "
+                            "empty database"
+                        ).format(trial=TRIAL),
                     )
                 yield inside
             finally:
@@ -172,6 +176,8 @@ def _create_schema(connection: Connection) -> None:
         who, where = connection.execute(text("SELECT current_user, current_database()")).one()
         remedy = f'GRANT CREATE ON DATABASE "{where}" TO "{who}"'
         raise BackupRefused(
-            f"akun basis data tidak boleh membuat skema untuk uji coba: jalankan {remedy}, atau coba di basis data kosong",
-            f"the database's account may not make a schema for the trial: run {remedy}, or try in an empty database",
+            T_(
+                "the database's account may not make a schema for the trial: run {remedy}, or try in "
+                "an empty database"
+            ).format(remedy=remedy),
         ) from error

@@ -20,30 +20,26 @@ from server.database.models import Account, AuditEntry, HealthPost, table
 from server.privacy import requests
 from server.review import Scope
 from server.review.child import ChildView, child_json, child_view, timeline_json
+from server.translations import T_, Text
 
 TEMPLATE: Final = Path(__file__).with_name("access.typ")
-WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "title": ("Salinan data pribadi anak", "Copy of a child's personal data"),
-    "law": (
-        "Diberikan atas permintaan orang tua atau wali menurut UU No. 27 Tahun 2022 (Pelindungan Data Pribadi),"
-        " Pasal 7 dan 32.",
-        "Given at the request of a parent or guardian under Law 27/2022 (Personal Data Protection), articles 7 and 32.",
+WORDS: Final[Mapping[str, Text]] = {
+    "title": T_("Copy of a child's personal data"),
+    "law": T_(
+        "Given at the request of a parent or guardian under Law 27/2022 (Personal Data Protection),"
+        " articles 7 and 32."
     ),
-    "made": ("Dibuat", "Made"),
-    "by": ("Oleh", "By"),
-    "record": ("Data yang disimpan", "What is held"),
-    "visits": ("Pengukuran", "Measurements"),
-    "events": ("Yang pernah dicatat dan diubah", "What was written and changed"),
-    "readers": ("Siapa yang melihat atau menerima data ini", "Who saw or received these data"),
-    "lists": (
-        "Daftar dan berkas tentang posyandu anak ini, yang dapat memuat data anak",
-        "Lists and files about the child's posyandu, in which the child may be",
-    ),
-    "requests": ("Permintaan orang tua", "What parents asked"),
-    "none": ("tidak ada", "none"),
-    "screening": (
-        "Hasil penapisan, bukan diagnosis. Hal yang keliru dapat diminta diperbaiki dalam 3×24 jam.",
-        "Results of screening, not a diagnosis. What is wrong can be asked to be corrected within 3×24 hours.",
+    "made": T_("Made"),
+    "by": T_("By"),
+    "record": T_("What is held"),
+    "visits": T_("Measurements", "words"),
+    "events": T_("What was written and changed"),
+    "readers": T_("Who saw or received these data"),
+    "lists": T_("Lists and files about the child's posyandu, in which the child may be"),
+    "requests": T_("What parents asked"),
+    "none": T_("none"),
+    "screening": T_(
+        "Results of screening, not a diagnosis. What is wrong can be asked to be corrected within 3×24 hours."
     ),
 }
 LISTS: Final = (
@@ -54,7 +50,7 @@ LISTS: Final = (
     "tablet.exposure-exported",
 )
 MOST_LISTS: Final = 300
-YES_NO: Final = {True: ("ya", "yes"), False: ("tidak", "no")}
+YES_NO: Final = {True: T_("yes"), False: T_("no")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,6 @@ def _entries(session: Session, hub: AppContext, chosen: ColumnElement[bool]) -> 
 
 def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) -> bytes:
     """Typeset a report."""
-    other = int(language == "en")
     zone = ZoneInfo(hub.settings.time_zone)
 
     def day(value: Any) -> str:
@@ -144,7 +139,7 @@ def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) ->
 
     view = report.view
     record = [
-        [register, _text({register: held.fields}, other)]
+        [register, _text({register: held.fields}, language)]
         for register, several in view.values.items()
         for held in several
     ]
@@ -152,16 +147,16 @@ def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) ->
         [
             day(visit.measured_on),
             visit.source,
-            _text({r: v.fields for r, held in visit.values.items() for v in held}, other),
+            _text({r: v.fields for r, held in visit.values.items() for v in held}, language),
         ]
         for visit in view.visits
     ]
     events = [
-        [moment(event.at), event.by or "", event.what, _text(event.values, other)] for event in view.events
+        [moment(event.at), event.by or "", event.what, _text(event.values, language)] for event in view.events
     ]
     data = {
         "language": language,
-        "words": {name: pair[other] for name, pair in WORDS.items()},
+        "words": {name: text.in_(language) for name, text in WORDS.items()},
         "name": view.name or view.child_id,
         "about": [view.child_id, view.post_name, view.health_centre_name],
         "made": moment(report.made_at),
@@ -172,7 +167,7 @@ def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) ->
         "readers": entries(report.readers),
         "lists": entries(report.lists),
         "requests": [
-            [day(asked.asked_at), requests.KINDS[asked.kind][other], asked.status, asked.by or ""]
+            [day(asked.asked_at), requests.KINDS[asked.kind].in_(language), asked.status, asked.by or ""]
             for asked in report.requests
         ],
     }
@@ -183,24 +178,24 @@ def as_pdf(report: AccessReport, hub: AppContext, writer: str, language: str) ->
     )
 
 
-def _text(values: Mapping[str, Mapping[str, Any] | None], other: int) -> str:
+def _text(values: Mapping[str, Mapping[str, Any] | None], language: str) -> str:
     """Write registers as one line: every known field, by its name in the reader's language."""
     return "; ".join(
-        f"{_named(register, name, other)}: {_plain(name, value, other)}"
+        f"{_named(register, name, language)}: {_plain(name, value, language)}"
         for register, fields in values.items()
         for name, value in (fields or {}).items()
         if value is not None
     )
 
 
-def _named(register: str, name: str, other: int) -> str:
+def _named(register: str, name: str, language: str) -> str:
     found = LABELS.get(f"{register}.{name}") or LABELS.get(name)
-    return (found.en if other else found.id) if found else f"{register}.{name}"
+    return found.text.in_(language) if found else f"{register}.{name}"
 
 
-def _plain(name: str, value: Any, other: int) -> str:
+def _plain(name: str, value: Any, language: str) -> str:
     if isinstance(value, bool):
-        return YES_NO[value][other]
+        return YES_NO[value].in_(language)
     unit = {"g": " g", "mm": " mm"}.get(name.rpartition("_")[2], "")
     return f"{value}{unit}"
 

@@ -26,6 +26,7 @@ from server.errors import Problem
 from server.privacy import erasure, restriction
 from server.review import Scope
 from server.review.scope import name_of, reach
+from server.translations import T_, Text
 
 DAYS: Final = 3
 """Times 24 hours, from the moment of the request."""
@@ -36,33 +37,26 @@ ACCESS, CORRECTION, RESTRICTION, LIFTING, ERASURE = (
     "lifting",
     "erasure",
 )
-Pair = tuple[str, str]
-KINDS: Final[Mapping[str, Pair]] = {
-    ACCESS: ("Melihat semua data yang disimpan", "To see everything that is held"),
-    CORRECTION: ("Memperbaiki data yang salah", "To correct what is wrong"),
-    RESTRICTION: ("Menghentikan sementara pengolahan data", "To restrict processing"),
-    LIFTING: ("Mengizinkan pengolahan lagi", "To allow processing again"),
-    ERASURE: ("Menghapus data anak", "To erase the child's data"),
+KINDS: Final[Mapping[str, Text]] = {
+    ACCESS: T_("To see everything that is held"),
+    CORRECTION: T_("To correct what is wrong"),
+    RESTRICTION: T_("To restrict processing"),
+    LIFTING: T_("To allow processing again"),
+    ERASURE: T_("To erase the child's data"),
 }
-RELATIONS: Final[Mapping[str, Pair]] = {
-    "mother": ("Ibu", "Mother"),
-    "father": ("Ayah", "Father"),
-    "guardian": ("Wali", "Guardian"),
-    "proxy": ("Kuasa tertulis", "Holder of a written mandate"),
+RELATIONS: Final[Mapping[str, Text]] = {
+    "mother": T_("Mother", "relations"),
+    "father": T_("Father", "relations"),
+    "guardian": T_("Guardian"),
+    "proxy": T_("Holder of a written mandate"),
 }
-OUTCOMES: Final[Mapping[str, Pair]] = {
-    "done": ("Sudah dilakukan", "Done"),
-    "not-entitled": (
-        "Ditolak: pemohon bukan orang tua atau wali",
-        "Refused: who asks is no parent or guardian",
-    ),
-    "data-right": ("Ditolak: data ternyata benar", "Refused: the data turned out to be right"),
-    "must-be-kept": (
-        "Ditolak: rekam medis masih wajib disimpan",
-        "Refused: the record must still be kept by law",
-    ),
-    "withdrawn": ("Dicabut oleh pemohon", "Withdrawn by who asked"),
-    "erased": ("Gugur: data anak sudah dihapus", "Lapsed: the child’s data was erased"),
+OUTCOMES: Final[Mapping[str, Text]] = {
+    "done": T_("Done", "outcomes"),
+    "not-entitled": T_("Refused: who asks is no parent or guardian"),
+    "data-right": T_("Refused: the data turned out to be right"),
+    "must-be-kept": T_("Refused: the record must still be kept by law"),
+    "withdrawn": T_("Withdrawn by who asked"),
+    "erased": T_("Lapsed: the child’s data was erased"),
 }
 _ALWAYS: Final = ("done", "not-entitled", "withdrawn")
 FITTING: Final[Mapping[str, tuple[str, ...]]] = {

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Text, and_, cast, select, type_coerce
+from sqlalchemy import Text as TextType, and_, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from server.context import AppContext
@@ -36,6 +36,7 @@ from server.growth.data_quality import (
 from server.growth.lms import FloatArray
 from server.growth.weight_gain import months_completed
 from server.review.scope import Scope, posts_within
+from server.translations import T_, Text
 
 PERIODS: Final = (3, 12, 24)
 """Periods to choose from, in months."""
@@ -47,113 +48,102 @@ USUAL_PERIOD: Final = {POST: 12, CENTRE: 3}
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A finding in both languages: what was found, and how to measure to avoid it."""
+    """A finding: what was found, and how to measure to avoid it."""
 
-    id: str
-    en: str
-    do_id: str
-    do_en: str
+    text: Text
+    remedy: Text
 
 
 ADVICE: Final[Mapping[str, Advice]] = {
     "digits_weight": Advice(
-        "Berat sering dibulatkan: angka terakhirnya tidak merata.",
-        "Weights are often rounded: their last digits are uneven.",
-        "Baca timbangan sampai 0,1 kg dan tulis persis seperti di layar, misalnya 8,3 kg, bukan 8,5 kg. Tunggu"
-        " sampai angkanya diam.",
-        "Read the scale to 0.1 kg and write just what it shows, such as 8.3 kg and not 8.5 kg. Wait until it stands still.",
+        T_("Weights are often rounded: their last digits are uneven."),
+        T_(
+            "Read the scale to 0.1 kg and write just what it shows, such as 8.3 kg and not 8.5 kg. Wait until"
+            " it stands still."
+        ),
     ),
     "digits_length": Advice(
-        "Panjang/tinggi sering dibulatkan: angka terakhirnya tidak merata.",
-        "Lengths are often rounded: their last digits are uneven.",
-        "Baca papan ukur sampai 0,1 cm (garis kecil), mata sejajar garis. Tulis 74,3 cm, bukan 74 atau 74,5.",
-        "Read the board to 0.1 cm (the small lines), eyes level with the line. Write 74.3 cm, not 74 or 74.5.",
+        T_("Lengths are often rounded: their last digits are uneven."),
+        T_(
+            "Read the board to 0.1 cm (the small lines), eyes level with the line. Write 74.3 cm, not 74 or 74.5."
+        ),
     ),
     "digits_muac": Advice(
-        "LiLA sering dibulatkan: angka terakhirnya tidak merata.",
-        "Arm circumferences are often rounded: their last digits are uneven.",
-        "Baca pita LiLA sampai 0,1 cm di jendela bacanya, pada pertengahan lengan kiri.",
-        "Read the tape to 0.1 cm in its window, at the middle of the left arm.",
+        T_("Arm circumferences are often rounded: their last digits are uneven."),
+        T_("Read the tape to 0.1 cm in its window, at the middle of the left arm."),
     ),
     "same_weight_gain": Advice(
-        "Pada satu hari posyandu, (hampir) semua anak naik sama banyak.",
-        "On one posyandu day (nearly) all children gained the same weight.",
-        "Periksa timbangan hari itu: nolkan sebelum setiap anak dan kalibrasi dengan beban yang diketahui. Pastikan"
-        " setiap anak benar-benar ditimbang.",
-        "Check that day's scale: set it to zero before each child and calibrate it with a known weight. Make sure that every"
-        " child is really weighed.",
+        T_("On one posyandu day (nearly) all children gained the same weight."),
+        T_(
+            "Check that day's scale: set it to zero before each child and calibrate it with a known weight."
+            " Make sure that every"
+            " child is really weighed."
+        ),
     ),
     "same_length_gain": Advice(
-        "Pada satu hari posyandu, (hampir) semua anak bertambah panjang sama banyak.",
-        "On one posyandu day (nearly) all children grew by the same length.",
-        "Ukur setiap anak: jangan menambahkan angka pada panjang bulan lalu. Pastikan papan ukur tegak dan lurus.",
-        "Measure every child: never add to last month's length. See that the board stands upright and straight.",
+        T_("On one posyandu day (nearly) all children grew by the same length."),
+        T_(
+            "Measure every child: never add to last month's length. See that the board stands upright and straight."
+        ),
     ),
     "copied": Advice(
-        "Berat dan panjang beberapa anak sama persis dengan bulan sebelumnya.",
-        "Weight and length of several children are just those of the month before.",
-        "Tulis hanya yang diukur hari itu. Anak yang tidak diukur dibiarkan kosong, tidak diisi angka bulan lalu.",
-        "Write only what was measured that day. Leave empty who was not measured; never fill in last month's values.",
+        T_("Weight and length of several children are just those of the month before."),
+        T_(
+            "Write only what was measured that day. Leave empty who was not measured; never fill in last month's values."
+        ),
     ),
     "flagged": Advice(
-        "Banyak nilai di luar batas kewajaran WHO.",
-        "Many values lie beyond the WHO's limits of plausibility.",
-        "Ukur ulang anak-anak di antrean tinjauan dengan alasan ini. Periksa satuan, tanggal lahir, dan jenis kelamin.",
-        "Measure the children again whom the review queue lists for this. Check units (kg, cm), birth date and sex.",
+        T_("Many values lie beyond the WHO's limits of plausibility."),
+        T_(
+            "Measure the children again whom the review queue lists for this. Check units (kg, cm), birth date and sex."
+        ),
     ),
     "spread_haz": Advice(
-        "Sebaran TB/U terlalu lebar: panjang atau tanggal lahir kurang tepat.",
-        "HAZ spreads too widely: lengths or birth dates are not exact.",
-        "Luruskan lutut, kepala menyentuh papan, dua orang mengukur. Cocokkan tanggal lahir dengan Buku KIA.",
-        "Straighten the knees, head against the board, two people measuring. Compare birth dates with the KIA book.",
+        T_("HAZ spreads too widely: lengths or birth dates are not exact."),
+        T_(
+            "Straighten the knees, head against the board, two people measuring. Compare birth dates with the KIA book."
+        ),
     ),
     "first_days": Advice(
-        "Terlalu banyak tanggal lahir jatuh pada tanggal 1.",
-        "Too many birth dates are the first of a month.",
-        "Minta tanggal lahir dari Buku KIA atau akta, jangan dikira-kira.",
-        "Ask for the birth date on the KIA book or the birth certificate; never guess it.",
+        T_("Too many birth dates are the first of a month."),
+        T_("Ask for the birth date on the KIA book or the birth certificate; never guess it."),
     ),
     "new_years": Advice(
-        "Terlalu banyak tanggal lahir jatuh pada 1 Januari.",
-        "Too many birth dates are 1 January.",
-        "1 Januari sering berarti tanggal tidak diketahui. Minta Buku KIA; bila tidak ada, kosongkan tanggalnya.",
-        "1 January often means that the date was not known. Ask for the KIA book; if there is none, leave the date empty.",
+        T_("Too many birth dates are 1 January."),
+        T_(
+            "1 January often means that the date was not known. Ask for the KIA book; if there is none, leave"
+            " the date empty."
+        ),
     ),
     "full_years": Advice(
-        "Terlalu banyak anak berumur tepat satu, dua, tiga, atau empat tahun.",
-        "Too many children are just one, two, three or four years old.",
-        "Tulis tanggal lahir, bukan umur. Minta tanggalnya dari Buku KIA.",
-        "Write the birth date, not the age. Ask for the date on the KIA book.",
+        T_("Too many children are just one, two, three or four years old."),
+        T_("Write the birth date, not the age. Ask for the date on the KIA book."),
     ),
     "missing_weight": Advice(
-        "Berat sering tidak diisi.",
-        "Weight is often missing.",
-        "Timbang setiap anak yang datang. Bila anak menolak, timbang bersama ibunya lalu kurangi berat ibu.",
-        "Weigh every child who comes. One who refuses is weighed in the mother's arms, and her weight taken off.",
+        T_("Weight is often missing."),
+        T_(
+            "Weigh every child who comes. One who refuses is weighed in the mother's arms, and her weight taken off."
+        ),
     ),
     "missing_length": Advice(
-        "Panjang/tinggi sering tidak diisi.",
-        "Length or height is often missing.",
-        "Tanpa panjang, anak pendek tidak terlihat. Siapkan papan ukur dan dua orang di setiap hari posyandu.",
-        "Without a length nobody sees a stunted child. Have the board and two people ready on every posyandu day.",
+        T_("Length or height is often missing."),
+        T_(
+            "Without a length nobody sees a stunted child. Have the board and two people ready on every posyandu day."
+        ),
     ),
     "missing_position": Advice(
-        "Posisi ukur (telentang atau berdiri) sering tidak diisi.",
-        "The position (lying or standing) is often missing.",
-        "Pilih posisi setiap kali. Di bawah 24 bulan telentang, sejak 24 bulan berdiri; bedanya 0,7 cm.",
-        "Choose the position every time. Lying under 24 months, standing from then on; it makes 0.7 cm.",
+        T_("The position (lying or standing) is often missing."),
+        T_("Choose the position every time. Lying under 24 months, standing from then on; it makes 0.7 cm."),
     ),
     "missing_birth_date": Advice(
-        "Tanggal lahir sering tidak diketahui.",
-        "The birth date is often unknown.",
-        "Minta Buku KIA pada kunjungan berikut dan lengkapi tanggal lahirnya. Tanpa itu TB/U dan BB/U tidak dapat dinilai.",
-        "Ask for the KIA book at the next visit and fill in the date. Without it HAZ and WAZ cannot be scored.",
+        T_("The birth date is often unknown."),
+        T_(
+            "Ask for the KIA book at the next visit and fill in the date. Without it HAZ and WAZ cannot be scored."
+        ),
     ),
     "missing_sex": Advice(
-        "Jenis kelamin sering tidak diketahui.",
-        "The sex is often unknown.",
-        "Lengkapi jenis kelamin. Tanpa itu tidak ada nilai z yang dapat dihitung.",
-        "Fill in the sex. Without it no score can be worked out.",
+        T_("The sex is often unknown."),
+        T_("Fill in the sex. Without it no score can be worked out."),
     ),
 }
 
@@ -231,8 +221,9 @@ class PostQuality:
 
 
 def advice_wire(advice: Advice) -> dict[str, str]:
-    """Write advice as JSON in both languages: what was found, what to do."""
-    return {"id": advice.id, "en": advice.en, "do_id": advice.do_id, "do_en": advice.do_en}
+    """Write advice as JSON: what was found, what to do."""
+    remedy = {f"do_{language}": text for language, text in advice.remedy.wire().items()}
+    return {**advice.text.wire(), **remedy}
 
 
 def _digits(digits: Digits) -> dict[str, Any]:
@@ -393,10 +384,10 @@ def _measured(
 ) -> Sequence[Any]:
     """Load the cadres' measurements of a period with their scores, without those in conflict."""
     # not converted to a date: NumPy reads the driver's date or text alike
-    day = type_coerce(Measurement.measured_on, Text())
+    day = type_coerce(Measurement.measured_on, TextType())
     statement = (
         select(
-            cast(Measurement.child_id, Text()),  # on PostgreSQL this saves 30,000 UUID objects
+            cast(Measurement.child_id, TextType()),  # on PostgreSQL this saves 30,000 UUID objects
             day,
             Measurement.weight_g,
             Measurement.length_mm,

@@ -18,6 +18,7 @@ from server.database.models import EnrolmentCode, HealthCentre, HealthPost, Noti
 from server.errors import Problem
 from server.review import quarantine
 from server.review.scope import Scope, posts_within
+from server.translations import T_, Text
 
 ENROL_PATH: Final = "/tablet-app/daftar"
 """Page of the tablet app that takes a code after "#": a browser does not send that part, so no server log has it."""
@@ -27,35 +28,31 @@ HANDLE_LENGTH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A warning about a tablet in both languages: what is wrong, and what to do."""
+    """A warning about a tablet: what is wrong, and what to do."""
 
-    id: str
-    en: str
-    do_id: str
-    do_en: str
+    text: Text
+    remedy: Text
 
 
 WARNINGS: Final[Mapping[str, Trouble]] = {
     "tablet-cloned-or-restored": Trouble(
-        "Dua perangkat memakai identitas yang sama, atau tablet dipulihkan dari cadangan.",
-        "Two devices share one identity, or the tablet was restored from a backup.",
-        "Tanyakan ke posyandu ada berapa perangkat. Keduanya mendaftar ulang sendiri;"
-        " bila ada yang bukan milik posyandu, cabut.",
-        "Ask the posyandu how many devices there are. Both enrol again by themselves; revoke one that is not theirs.",
+        T_("Two devices share one identity, or the tablet was restored from a backup."),
+        T_(
+            "Ask the posyandu how many devices there are. Both enrol again by themselves; revoke one that is not theirs."
+        ),
     ),
     "clock-wrong": Trouble(
-        "Jam tablet salah.",
-        "The tablet's clock is wrong.",
-        "Minta kader menyalakan tanggal dan waktu otomatis di pengaturan tablet. Umur anak dihitung dari tanggal itu.",
-        "Ask the cadre to switch on automatic date and time. The ages of children are worked out from that date.",
+        T_("The tablet's clock is wrong."),
+        T_(
+            "Ask the cadre to switch on automatic date and time. The ages of children are worked out from that date."
+        ),
     ),
     "tablet-silent": Trouble(
-        "Sudah lama tidak mengirim data.",
-        "Has not synced for long.",
-        "Telepon kader. Minta tablet dibuka di tempat yang ada sinyal, atau titipkan datanya. Bila hilang, buka"
-        " langkah tablet hilang.",
-        "Call the cadre. Ask them to open the tablet where there is a signal, or to send its data with somebody. If"
-        " it is lost, open the steps for a lost tablet.",
+        T_("Has not synced for long."),
+        T_(
+            "Call the cadre. Ask them to open the tablet where there is a signal, or to send its data with somebody. If"
+            " it is lost, open the steps for a lost tablet."
+        ),
     ),
 }
 """By kind of notice, the most serious first."""

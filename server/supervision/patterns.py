@@ -19,6 +19,7 @@ from server.database.models import Assessment, Child, HealthPost, Measurement
 from server.review import Scope
 from server.review.scope import reach
 from server.supervision.syncs import BatchLine, saved_minutes, taken
+from server.translations import T_, Text
 
 NIGHT_FROM, NIGHT_TO = 22, 5
 """By the tablet's clock, in the district's zone: from 22:00 to before 05:00 no posyandu is open."""
@@ -42,48 +43,36 @@ OLDEST: Final = timedelta(2200)
 class PatternText:
     """The pattern, and its innocent explanation."""
 
-    id: str
-    en: str
-    may_id: str
-    may_en: str
+    text: Text
+    may_be: Text
 
 
 PATTERNS: Final = {
     "at_night": PatternText(
-        "Pengukuran dicatat malam hari menurut jam tablet",
-        "Measurements recorded at night by the tablet's clock",
-        "Mungkin jam tablet salah, atau kader menyalin dari buku setelah pulang.",
-        "The tablet's clock may be wrong, or the cadre copied from the book after going home.",
+        T_("Measurements recorded at night by the tablet's clock"),
+        T_("The tablet's clock may be wrong, or the cadre copied from the book after going home."),
     ),
     "sent_at_night": PatternText(
-        "Kiriman berisi banyak catatan tiba lewat tengah malam",
-        "A sync with many records arrived after midnight",
-        "Mungkin sinyal baru ada malam itu. Tanyakan kapan posyandunya dan siapa memegang tablet.",
-        "There may have been no signal before. Ask when the posyandu was, and who had the tablet.",
+        T_("A sync with many records arrived after midnight"),
+        T_("There may have been no signal before. Ask when the posyandu was, and who had the tablet."),
     ),
     "same_gain": PatternText(
-        "Hampir semua anak satu sesi naik sama banyak",
-        "Nearly all children of a session gained the same",
-        "Mungkin timbangan macet atau dibulatkan. Lihat timbangannya, lalu timbang ulang beberapa anak.",
-        "The scale may stick or be read in coarse steps. Look at the scale, then weigh some children again.",
+        T_("Nearly all children of a session gained the same"),
+        T_(
+            "The scale may stick or be read in coarse steps. Look at the scale, then weigh some children again."
+        ),
     ),
     "copied": PatternText(
-        "Beberapa anak punya berat dan tinggi sama persis dengan bulan lalu",
-        "Several children have exactly last month's weight and length",
-        "Mungkin nilai lama tertulis karena anak tidak hadir. Tanyakan, lalu ukur ulang.",
-        "Old values may have been written because children did not come. Ask, then measure again.",
+        T_("Several children have exactly last month's weight and length"),
+        T_("Old values may have been written because children did not come. Ask, then measure again."),
     ),
     "in_a_minute": PatternText(
-        "Banyak pengukuran disimpan dalam satu menit",
-        "Many measurements saved within one minute",
-        "Mungkin diketik sekaligus dari buku. Tanyakan apakah buku dan tablet sama.",
-        "They may have been typed from the book in one go. Ask whether book and tablet agree.",
+        T_("Many measurements saved within one minute"),
+        T_("They may have been typed from the book in one go. Ask whether book and tablet agree."),
     ),
     "clock_off": PatternText(
-        "Jam tablet jauh berbeda saat mengirim",
-        "The tablet's clock was far off when it synced",
-        "Mungkin tablet habis baterai. Nyalakan tanggal dan waktu otomatis.",
-        "The battery may have run out. Switch on automatic date and time.",
+        T_("The tablet's clock was far off when it synced"),
+        T_("The battery may have run out. Switch on automatic date and time."),
     ),
 }
 """In the order in which they are shown."""

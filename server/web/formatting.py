@@ -1,42 +1,31 @@
 """Every word and number that a page shows, in the reader's language: catalogues, dates, decimal commas, units.
 
-Messages are English in the code and Indonesian in `translations/id/*.po`, a file for each family of pages, read without
-compiling. Indonesian is the default. The words of flags, statuses and refusals stand beside their rules, in both languages;
-`label` picks one.
+Messages are English in the code; `server.translations` has them in other languages. Indonesian is the default. The words of
+flags, statuses and refusals stand beside their rules as texts; `label` picks the reader's language.
 """
 
-import io
+import gettext
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache, lru_cache
-from itertools import chain, repeat
-from pathlib import Path
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import flask_babel  # type: ignore[import-untyped]  # it ships no types
 from babel.dates import format_date, format_datetime
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_app_context, request
 
 from server.children.flags import RULES
-from server.growth.status import LABELS, SCREENING_NOTE
+from server.children.labels import LABELS, SCREENING_NOTE
+from server.errors import PROBLEMS
 from server.review import AGES, RaisedFlag
+from server.translations import CATALOGUES, LANGUAGE_NAME, N_, T_, Text, languages, translations
 from server.web import current
 
-LANGUAGES: Final = {"id": "Bahasa Indonesia", "en": "English"}
+DEFAULT_LANGUAGE: Final = "id"
 LANGUAGE_COOKIE: Final = "bahasa"
-CATALOGUES: Final = Path(__file__).parent / "translations"
 MINUS: Final = "−"
-
-
-def N_(message: str) -> str:  # noqa: N802 - the name by which catalogues' tools know it
-    """Mark a message for the catalogue; it is translated where it is shown."""
-    return message
 
 
 URGENCIES: Final[Mapping[int, str]] = {
@@ -124,38 +113,26 @@ OEDEMA: Final = {"n": N_("no oedema"), "1": N_("oedema +"), "2": N_("oedema ++")
 
 
 class Labelled(Protocol):
-    """Anything with words in both languages: a status, a flag's rule."""
+    """Anything with a text: a role, a flag's rule, a share."""
 
     @property
-    def id(self) -> str: ...
-    @property
-    def en(self) -> str: ...
+    def text(self) -> Text: ...
 
 
 @cache
-def _catalogue(code: str) -> NullTranslations:
-    """Read a catalogue; English messages are in the code."""
-    paths = sorted((CATALOGUES / code).glob("*.po"))
-    if not paths:
-        return NullTranslations()
-    whole, *others = map(_read, paths, repeat(code))
-    for message in chain.from_iterable(others):
-        if message.id:
-            whole[message.id] = message
-    compiled = io.BytesIO()
-    write_mo(compiled, whole)
-    compiled.seek(0)
-    return Translations(compiled)
+def language_names() -> Mapping[str, str]:
+    """Return each language's code and what it calls itself, Indonesian first."""
+    codes = sorted(languages(CATALOGUES), key=lambda code: code != DEFAULT_LANGUAGE)
+    return {code: LANGUAGE_NAME.in_(code) for code in codes}
 
 
-def _read(path: Path, code: str) -> Catalog:
-    with path.open("rb") as file:
-        return read_po(file, locale=code)
+def _catalogue(code: str) -> gettext.NullTranslations:
+    return translations(CATALOGUES, code)
 
 
 def init_app(app: Flask) -> None:
     """Register the catalogues and the filters below for templates."""
-    flask_babel.Babel(app, default_locale="id", locale_selector=_chosen)
+    flask_babel.Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=_chosen)
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of an extension, Flask-Babel's
         lambda message: _catalogue(language()).gettext(message),
         lambda one, several, count: _catalogue(language()).ngettext(one, several, count),
@@ -172,8 +149,10 @@ def init_app(app: Flask) -> None:
         label=label,
         millimetres=centimetres,
         moment=moment,
+        problem_text=problem_text,
         register=register,
         rule=rule,
+        sent_text=sent_text,
         signed=signed,
         status=status,
         translate=translate,
@@ -184,7 +163,7 @@ def init_app(app: Flask) -> None:
 def _in_every_template() -> dict[str, Any]:
     return {
         "language": language(),
-        "languages": LANGUAGES,
+        "languages": language_names(),
         "screening_note": label(SCREENING_NOTE),
         "words": {
             "urgency": URGENCIES,
@@ -205,14 +184,14 @@ def _in_every_template() -> dict[str, Any]:
 
 def _chosen() -> str:
     hub = current.hub()
-    chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), "id")
-    return chosen if chosen in LANGUAGES else "id"
+    chosen = request.cookies.get(hub.settings.cookie(LANGUAGE_COOKIE), DEFAULT_LANGUAGE)
+    return chosen if chosen in languages(CATALOGUES) else DEFAULT_LANGUAGE
 
 
 def language() -> str:
-    """Return the code of the reader's language, id or en. Cached for the request: a page asks hundreds of times."""
+    """Return the code of the reader's language. Cached for the request: a page asks hundreds of times."""
     if not has_app_context():
-        return "id"
+        return DEFAULT_LANGUAGE
     if "language" not in g:
         g.language = str(flask_babel.get_locale().language)
     return str(g.language)
@@ -224,9 +203,20 @@ def translate(message: str, **values: Any) -> str:
     return text % values if values else text
 
 
-def label(words: Labelled) -> str:
-    """Return a label's words in the reader's language."""
-    return words.en if language() == "en" else words.id
+def label(words: Text | Labelled) -> str:
+    """Return a text, or the text of something that has one, in the reader's language."""
+    text = words if isinstance(words, Text) else words.text
+    return text.in_(language())
+
+
+def problem_text(body: Mapping[str, Any]) -> str:
+    """Return what a problem says, in the reader's language."""
+    return label(PROBLEMS[body["code"]].text.format(**body))
+
+
+def sent_text(words: Mapping[str, Any]) -> str:
+    """Return a text that answers give in Indonesian and English, such as a reason: English for readers of others."""
+    return str(words.get(language()) or words["en"])
 
 
 def rule(name: str) -> str:
@@ -324,8 +314,9 @@ def not_a_figure(field: str, text: str, unit: str) -> dict[str, Any]:
     return _wrong(
         field,
         "not-a-figure",
-        f"“{shown}” bukan angka {unit}. Tulis seperti 8,35 atau 74,5, tanpa satuan.",
-        f"“{shown}” is no figure in {unit}. Write it like 8.35 or 74.5, without the unit.",
+        T_("“{shown}” is no figure in {unit}. Write it like 8.35 or 74.5, without the unit.").format(
+            shown=shown, unit=unit
+        ),
     )
 
 
@@ -334,10 +325,9 @@ def nothing_measured() -> dict[str, Any]:
     return _wrong(
         "set",
         "nothing-measured",
-        "Belum ada yang diukur. Isi berat, panjang, LiLA, lingkar kepala atau edema.",
-        "Nothing was measured yet. Fill in weight, length, arm, head or oedema.",
+        T_("Nothing was measured yet. Fill in weight, length, arm, head or oedema."),
     )
 
 
-def _wrong(path: str, code: str, indonesian: str, english: str) -> dict[str, Any]:
-    return {"path": path, "code": code, "value": None, "id": indonesian, "en": english}
+def _wrong(path: str, code: str, text: Text) -> dict[str, Any]:
+    return {"path": path, "code": code, "value": None, **text.wire()}

@@ -20,11 +20,12 @@ from marshmallow.validate import Range
 
 from schemas.records import Head, Length, Muac, Weight
 from schemas.strict import Strict
+from server.children import labels
 from server.children.flags import RULES
 from server.growth import ENGINE_VERSION, KBM_VERSION, status
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
-from server.growth.status import Label
 from server.growth.weight_gain import kbm_g
+from server.translations import Text
 
 __all__ = ["growth_file"]
 
@@ -75,18 +76,18 @@ def growth_file() -> bytes:
             "scales": LMS_SCALES,
             "kbm": dict(zip(SEXES, kbm_g().tolist(), strict=True)),
             "codes": CODES,
-            "labels": _words(status.LABELS.items()),
-            "sentences": {index: _words(labels.items()) for index, labels in status.SENTENCES.items()},
-            "reasons": _words((why.name.lower(), label) for why, label in status.REASON_LABELS.items()),
+            "labels": _words(labels.LABELS.items()),
+            "sentences": {index: _words(of.items()) for index, of in labels.SENTENCES.items()},
+            "reasons": _words((why.name.lower(), label) for why, label in labels.REASON_LABELS.items()),
             "gain_reasons": _words(
-                (why.name.lower(), label) for why, label in status.GAIN_REASON_LABELS.items()
+                (why.name.lower(), label) for why, label in labels.GAIN_REASON_LABELS.items()
             ),
             "rules": {
-                name: {"urgency": rule.urgency, "id": rule.id, "en": rule.en}
+                name: {"urgency": rule.urgency, **rule.text.wire()}
                 for name, rule in sorted(RULES.items(), key=lambda item: item[1].urgency)
             },
             "ranges": {field: _range(schema, field) for field, schema in MEASURES.items()},
-            "note": {"id": status.SCREENING_NOTE.id, "en": status.SCREENING_NOTE.en},
+            "note": labels.SCREENING_NOTE.wire(),
         }
     )
 
@@ -111,8 +112,8 @@ def _second_differences(values: FloatArray) -> list[int]:
     return differences
 
 
-def _words(labels: Iterable[tuple[str, Label]]) -> dict[str, dict[str, str]]:
-    return {name: {"id": label.id, "en": label.en} for name, label in labels}
+def _words(texts: Iterable[tuple[str, Text]]) -> dict[str, dict[str, str]]:
+    return {name: text.wire() for name, text in texts}
 
 
 def _range(schema: type[Strict], field: str) -> tuple[int, int]:

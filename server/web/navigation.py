@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from flask import g
 
-from server.web.formatting import N_
+from server.translations import N_
 
 
 class NavLink(NamedTuple):

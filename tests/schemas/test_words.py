@@ -35,11 +35,12 @@ def only(change: dict[str, Any]) -> Reason:
 @pytest.mark.parametrize("code", sorted(WORDS))
 def test_code_has_both_sentences_with_the_same_limits(code: str) -> None:
     words = WORDS[code]
-    assert words.rule_id
-    assert words.rule_en
-    assert words.rule_id != words.rule_en
-    assert bool(words.remedy_id) == bool(words.remedy_en)
-    limits = [{name for _, name, _, _ in Formatter().parse(rule) if name} for rule in words[:2]]
+    indonesian, english = words.rule
+    assert indonesian
+    assert english
+    assert indonesian != english
+    assert words.remedy is None or all(words.remedy)
+    limits = [{name for _, name, _, _ in Formatter().parse(rule) if name} for rule in (indonesian, english)]
     assert limits[0] == limits[1] <= {"0", "1", "unit"}
 
 

@@ -13,7 +13,7 @@ SERVER = Path(__file__).resolve().parents[2] / "server"
 def wanted(code: str) -> set[str]:
     """Give what the sentences of a problem name."""
     kind = PROBLEMS[code]
-    parts = (part for text in (kind.indonesian, kind.english) for part in string.Formatter().parse(text))
+    parts = (part for text in kind.text for part in string.Formatter().parse(text))
     return {name for _, name, _, _ in parts if name}
 
 

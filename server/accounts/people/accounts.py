@@ -19,6 +19,7 @@ from server.crypto.vault import hash_password
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, Invitation, Username, UserSession, table
 from server.errors import Problem
+from server.translations import T_
 
 STATES: Final = ("invited", "active", "disabled")
 
@@ -81,23 +82,16 @@ def add_account(
         *(password_faults(password, username, display_name) if password is not None else ()),
     ]
     if not reasons and place_name(session, hub, scope_kind, scope) is None:
-        reasons = [
-            Reason(
-                "scope",
-                "unknown",
-                None,
-                f"Tidak ada {SCOPE_KINDS[scope_kind].id.lower()} itu di sini: pilih dari daftar.",
-                f"There is no such {SCOPE_KINDS[scope_kind].en.lower()} here: choose from the list.",
-            )
-        ]
+        text, area = T_("There is no such {area} here: choose from the list."), SCOPE_KINDS[scope_kind].text
+        indonesian, english = text.format(area=area.id.lower()), text.format(area=area.en.lower())
+        reasons = [Reason("scope", "unknown", None, indonesian.id, english.en)]
     if not reasons and session.get(Username, username) is not None:
         reasons = [
             Reason(
                 "username",
                 "taken",
                 username,
-                f"Nama pengguna {username!r} sudah dipakai: pilih yang lain.",
-                f"user name {username!r} is taken: choose another",
+                *T_("user name {username!r} is taken: choose another").format(username=username),
             )
         ]
     if reasons:
@@ -135,49 +129,31 @@ def normal_username(username: str) -> str:
 def _role_faults(role: str, scope_kind: str) -> list[Reason]:
     if role not in ROLES:
         names = ", ".join(ROLES)
-        return [
-            Reason(
-                "role", "unknown", None, f"Peran adalah salah satu dari {names}.", f"role is one of {names}"
-            )
-        ]
+        return [Reason("role", "unknown", None, *T_("role is one of {names}").format(names=names))]
     if scope_kind not in SCOPE_KINDS:
-        kinds = " / ".join(words.id for words in SCOPE_KINDS.values())
-        return [
-            Reason(
-                "scope_kind",
-                "unknown",
-                None,
-                f"Wilayah belum dipilih: pilih dari daftar ({kinds}).",
-                f"scope is one of {', '.join(SCOPE_KINDS)}",
-            )
-        ]
+        text = T_("scope is one of {kinds}")
+        indonesian = text.format(kinds=" / ".join(kind.text.id for kind in SCOPE_KINDS.values()))
+        english = text.format(kinds=", ".join(SCOPE_KINDS))
+        return [Reason("scope_kind", "unknown", None, indonesian.id, english.en)]
     allowed = SCOPES_OF[role]
     if scope_kind not in allowed:
-        indonesian = " / ".join(SCOPE_KINDS[kind].id for kind in allowed)
-        return [
-            Reason(
-                "scope_kind",
-                "not-of-this-role",
-                scope_kind,
-                f"Peran {ROLES[role].id} tidak dapat diberi wilayah {SCOPE_KINDS[scope_kind].id}: pilih {indonesian}.",
-                f"the role {role} cannot have a scope of kind {scope_kind}: choose {' or '.join(allowed)}",
-            )
-        ]
+        text = T_("the role {role} cannot have a scope of kind {scope}: choose {kinds}")
+        indonesian = text.format(
+            role=ROLES[role].text,
+            scope=SCOPE_KINDS[scope_kind].text,
+            kinds=" / ".join(SCOPE_KINDS[kind].text.id for kind in allowed),
+        )
+        english = text.format(role=role, scope=scope_kind, kinds=" or ".join(allowed))
+        return [Reason("scope_kind", "not-of-this-role", scope_kind, indonesian.id, english.en)]
     return []
 
 
 def _username_faults(username: str) -> list[Reason]:
     if 3 <= len(username) <= 64 and all(c.isalnum() or c in "._-@" for c in username):
         return []
-    return [
-        Reason(
-            "username",
-            "odd",
-            None,
-            "Nama pengguna: 3 sampai 64 huruf, angka, '.', '_', '-' atau '@'.",
-            f"user name {username[:70]!r}: 3 to 64 letters, digits, '.', '_', '-' or '@'",
-        )
-    ]
+    text = T_("user name{username}: 3 to 64 letters, digits, '.', '_', '-' or '@'")
+    indonesian, english = text.format(username=""), text.format(username=f" {username[:70]!r}")
+    return [Reason("username", "odd", None, indonesian.id, english.en)]
 
 
 def _name_faults(name: str) -> list[Reason]:
@@ -188,8 +164,7 @@ def _name_faults(name: str) -> list[Reason]:
             "name",
             "odd",
             None,
-            "Nama: 1 sampai 100 karakter yang terlihat.",
-            "name: give 1 to 100 visible characters",
+            *T_("name: give 1 to 100 visible characters"),
         )
     ]
 

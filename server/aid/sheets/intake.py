@@ -27,6 +27,7 @@ from server.errors import Problem
 from server.interchange.sheets import SheetUnreadable
 from server.interchange.sigizi import plain
 from server.sync import server_edits
+from server.translations import T_
 
 
 def bring(
@@ -312,8 +313,7 @@ def mapping(session: Session, hub: AppContext, sheet: CsrSheet, columns: Mapping
                 header,
                 "wrong-value",
                 None,
-                f"Tidak ada kolom itu; ada: {there}.",
-                f"No such column; there are: {there}.",
+                *T_("No such column; there are: {there}.").format(there=there),
             )
             for header in missing
         ]
@@ -334,6 +334,6 @@ def _row_result(row: AidActivity) -> dict[str, Any]:
         "value_rp": row.value_rp,
         "same": row.same_by if row.same_as else None,
         "reasons": " ".join(codes),
-        "id": " ".join(REASONS[code][0] for code in codes),
-        "en": " ".join(REASONS[code][1] for code in codes),
+        "id": " ".join(REASONS[code].id for code in codes),
+        "en": " ".join(REASONS[code].en for code in codes),
     }

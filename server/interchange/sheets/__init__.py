@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 from typing import Final
 
 from server.interchange.sheets.xlsx_reader import read_xlsx
+from server.translations import T_
 
 Cell = str | float | datetime | time
 """A cell as in the sheet; "" if empty. Numbers are finite floats, as in a spreadsheet, whole numbers too."""
@@ -62,8 +63,7 @@ def read_rows(content: bytes, limits: Limits | None = None) -> Iterator[tuple[in
     limits = limits or Limits()
     if len(content) > limits.bytes:
         raise SheetUnreadable(
-            f"berkas lebih dari {limits.bytes >> 20} MiB: pecah menjadi beberapa berkas"
-            f" / the file is larger than {limits.bytes >> 20} MiB: split it"
+            T_("the file is larger than {bytes} MiB: split it").format(bytes=limits.bytes >> 20).both()
         )
     return _bounded(_rows(content, limits), limits)
 
@@ -73,15 +73,12 @@ def _rows(content: bytes, limits: Limits) -> Iterator[tuple[int, Cells]]:
         return read_xlsx(content, limits.unpacked_bytes, limits.columns, SheetUnreadable)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise SheetUnreadable(
-            "berkas .xls lama (biner): buka di Excel, lalu simpan sebagai .xlsx"
-            " / an old binary .xls: open it in a spreadsheet program and save it as .xlsx"
+            T_("an old binary .xls: open it in a spreadsheet program and save it as .xlsx").both()
         )
     text = _text(content)
     start = text[:512].lstrip().lower()
     if start.startswith("<?xml") and "<workbook" in text[:4096].lower():
-        raise SheetUnreadable(
-            "berkas “XML Spreadsheet 2003”: simpan sebagai .xlsx / an “XML Spreadsheet 2003” file: save it as .xlsx"
-        )
+        raise SheetUnreadable(T_("an “XML Spreadsheet 2003” file: save it as .xlsx").both())
     if start.startswith("<"):
         return _html(text)
     return _delimited(text, limits)
@@ -100,13 +97,15 @@ def _bounded(rows: Iterable[tuple[int, Cells]], limits: Limits) -> Iterator[tupl
         count += 1
         if count > limits.rows or width > limits.columns:
             raise SheetUnreadable(
-                f"lebih dari {limits.rows:,} baris atau {limits.columns} kolom: pecah menjadi beberapa berkas"
-                f" / more than {limits.rows:,} rows or {limits.columns} columns: split the file"
+                T_("more than {rows:,} rows or {columns} columns: split the file")
+                .format(rows=limits.rows, columns=limits.columns)
+                .both()
             )
         if [cell for cell in cells if isinstance(cell, str) and len(cell) > limits.cell]:
             raise SheetUnreadable(
-                f"baris {number}: satu sel lebih dari {limits.cell:,} huruf"
-                f" / row {number}: a cell of more than {limits.cell:,} characters"
+                T_("row {number}: a cell of more than {cell:,} characters")
+                .format(number=number, cell=limits.cell)
+                .both()
             )
         yield number, cells
 
@@ -120,7 +119,7 @@ def _text(content: bytes) -> str:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
     if b"\x00" in content[:4096]:
-        raise SheetUnreadable("bukan lembar kerja: berkas biner / not a sheet: a binary file")
+        raise SheetUnreadable(T_("not a sheet: a binary file").both())
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -225,6 +224,4 @@ def _html(text: str) -> Iterator[tuple[int, Cells]]:
         number += 1
         yield number, row
     if not number:
-        raise SheetUnreadable(
-            "tidak ada tabel di dalam berkas HTML ini / there is no table in this HTML file"
-        )
+        raise SheetUnreadable(T_("there is no table in this HTML file").both())

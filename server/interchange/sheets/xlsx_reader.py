@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 from xml.parsers import expat
 
 from server.interchange.sheets.excel_dates import moment_of
+from server.translations import T_
 
 BLOCK: Final = 1 << 18
 MOST_STRINGS: Final = 4_000_000
@@ -71,9 +72,7 @@ def read_xlsx(
             f"isi .xlsx rusak (XML): simpan ulang / the .xlsx is broken (XML): save it again ({why})"
         ) from error
     except KeyError as error:
-        raise refusal(
-            "bukan lembar kerja .xlsx: sebuah bagian hilang / not an .xlsx sheet: a part is missing"
-        ) from error
+        raise refusal(T_("not an .xlsx sheet: a part is missing").both()) from error
 
 
 class _Workbook:
@@ -130,7 +129,7 @@ class _Workbook:
             if name == "si":
                 parts.clear()
                 if len(strings) >= MOST_STRINGS:
-                    raise self._refusal("terlalu banyak teks di .xlsx / too many strings in the .xlsx")
+                    raise self._refusal(T_("too many strings in the .xlsx").both())
             elif name in ("rPh", "phoneticPr"):
                 state["phonetic"] += 1
             elif name == "t":
@@ -214,17 +213,11 @@ class _Workbook:
         block = opened.read(BLOCK)
         self._left -= len(block)
         if self._left < 0:
-            raise self._refusal(
-                "isi .xlsx jauh lebih besar daripada berkasnya: tidak dibuka"
-                " / the .xlsx unpacks to far more than it is: not opened"
-            )
+            raise self._refusal(T_("the .xlsx unpacks to far more than it is: not opened").both())
         return block
 
     def _doctype(self, *_: Any) -> None:
-        raise self._refusal(
-            "berkas .xlsx berisi DOCTYPE, yang tidak ada pada berkas biasa: tidak dibuka"
-            " / the .xlsx holds a DOCTYPE, which no ordinary one has: not opened"
-        )
+        raise self._refusal(T_("the .xlsx holds a DOCTYPE, which no ordinary one has: not opened").both())
 
 
 def _local(start: Callable[[str, dict[str, str]], None]) -> Callable[[str, dict[str, str]], None]:
@@ -376,7 +369,7 @@ class _Sheet:
         if at is None:
             found = _REFERENCE.match(reference)
             if not found:
-                raise self._refusal("alamat sel salah di .xlsx / a cell of the .xlsx has no proper address")
+                raise self._refusal(T_("a cell of the .xlsx has no proper address").both())
             at = self._column(letters)
         return at
 
@@ -387,8 +380,9 @@ class _Sheet:
             at = at * 26 + ord(letter) - 64
         if at > self._columns:
             raise self._refusal(
-                f"lebih dari {self._columns} kolom: hapus kolom kosong di kanan"
-                f" / more than {self._columns} columns: delete what is far on the right"
+                T_("more than {columns} columns: delete what is far on the right")
+                .format(columns=self._columns)
+                .both()
             )
         at = self._letters[letters] = at - 1
         return at
@@ -397,9 +391,7 @@ class _Sheet:
         if kind == "s":
             number = _whole(text)
             if not 0 <= number < len(self._strings):
-                raise self._refusal(
-                    "teks hilang di .xlsx: simpan ulang / a string of the .xlsx is missing: save it again"
-                )
+                raise self._refusal(T_("a string of the .xlsx is missing: save it again").both())
             return self._strings[number]
         if kind == "n":
             try:

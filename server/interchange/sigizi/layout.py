@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Final
 
 from server.interchange.sheets import Cell, Cells, SheetUnreadable
+from server.translations import T_
 
 EXPORT: Final = (
     *("No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec"),
@@ -210,8 +211,9 @@ def find_layout(rows: Iterator[tuple[int, Cells]]) -> Layout:
                 return Layout(kind, number, tuple(str(cell) for cell in row), at)
         raise SheetUnreadable(_missing(names, at))
     raise SheetUnreadable(
-        f"tidak ada baris judul dengan kolom NIK dalam {HEADER_WITHIN} baris pertama: apakah ini berkas Sigizi?"
-        f" / no heading row with a NIK column among the first {HEADER_WITHIN} rows: is this a file of Sigizi?"
+        T_("no heading row with a NIK column among the first {header_within} rows: is this a file of Sigizi?")
+        .format(header_within=HEADER_WITHIN)
+        .both()
     )
 
 
@@ -226,7 +228,7 @@ def _places(headings: Cells) -> dict[str, int]:
     for place, heading in enumerate(headings):
         what = _COLUMNS.get(plain(heading))
         if what is not None and what in at:
-            raise SheetUnreadable(f"kolom {heading} ada dua kali / the column {heading} is there twice")
+            raise SheetUnreadable(T_("the column {heading} is there twice").format(heading=heading).both())
         if what is not None:
             at[what] = place
     return at
@@ -234,10 +236,7 @@ def _places(headings: Cells) -> dict[str, int]:
 
 def _missing(names: Sequence[str], at: Mapping[str, int]) -> str:
     if "tanggalpemberianpertama" in names or "tglmonitoring" in names:
-        return (
-            "templat PMT dan MP-ASI hanya dibuat di sini, tidak diimpor"
-            " / the PMT and MP-ASI templates are written here, not imported"
-        )
+        return T_("the PMT and MP-ASI templates are written here, not imported").both()
     words = {
         "sex": "JK",
         "born_on": "Tgl Lahir",
@@ -246,4 +245,4 @@ def _missing(names: Sequence[str], at: Mapping[str, int]) -> str:
         "weight": "Berat",
     }
     missing = ", ".join(word for what, word in words.items() if what not in at)
-    return f"kolom tidak ada: {missing} / missing columns: {missing}"
+    return T_("missing columns: {missing}").format(missing=missing).both()

@@ -5,6 +5,7 @@ from datetime import UTC
 from server.backup import status
 from server.operations.doctor.checks import CheckContext, Findings
 from server.operations.doctor.disk import is_writable
+from server.translations import T_
 
 
 def check_backups(context: CheckContext, findings: Findings) -> None:
@@ -24,7 +25,7 @@ def check_backups(context: CheckContext, findings: Findings) -> None:
         findings.add(f"{settings.backup_dir}: not writable")
     else:
         count = len(list(settings.backup_dir.glob("*.backup")))
-        findings.remark = f"{count} di {settings.backup_dir}", f"{count} in {settings.backup_dir}"
+        findings.remark = T_("{count} in {backup_dir}").format(count=count, backup_dir=settings.backup_dir)
 
 
 def check_proof(context: CheckContext, findings: Findings) -> None:
@@ -35,6 +36,6 @@ def check_proof(context: CheckContext, findings: Findings) -> None:
     last = "" if kept.last is None else kept.last.astimezone(UTC).isoformat(timespec="minutes")
     if kept.is_late:
         findings.add(f"last: {last or 'never'}")
-    findings.remark = (f"terakhir {last}", f"last {last}") if last else ("belum pernah", "never yet")
+    findings.remark = T_("last {last}").format(last=last) if last else T_("never yet")
     for failure in kept.failures:
         findings.add(failure.said)

@@ -15,6 +15,7 @@ from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.models import Child
 from server.operations.doctor.messages import WORDS
+from server.translations import T_, Text
 from sync_protocol import ProtocolError
 
 CHUNK: Final = 500
@@ -43,28 +44,26 @@ class Check:
     looked_at: int
     problems: int
     found: Sequence[str]
-    remark: tuple[str, str] | None = None
+    remark: Text | None = None
 
     @property
     def is_ok(self) -> bool:
         return self.problems == 0
 
-    def words(self) -> tuple[str, str]:
-        """Return the text of the result, or the remedy, in Indonesian and in English."""
-        texts = WORDS[self.name].ok if self.is_ok else WORDS[self.name].problem
-        indonesian, english = (sentence.format(count=f"{self.looked_at:,}") for sentence in texts)
-        if self.remark:
-            indonesian, english = f"{indonesian} ({self.remark[0]})", f"{english} ({self.remark[1]})"
-        return indonesian, english
+    def words(self) -> Text:
+        """Return the text of the result, or the remedy."""
+        text = WORDS[self.name].ok if self.is_ok else WORDS[self.name].problem
+        text = text.format(count=f"{self.looked_at:,}")
+        return T_("{text} ({remark})").format(text=text, remark=self.remark) if self.remark else text
 
 
 def as_line(check: Check) -> str:
     """Write a check as one line."""
-    indonesian, english = check.words()
+    text = check.words().both()
     if check.is_ok:
-        return f"ok       {check.name}: {indonesian} / {english}"
+        return f"ok       {check.name}: {text}"
     named = "; ".join(check.found[:MOST_NAMED]) + ("; …" if check.problems > MOST_NAMED else "")
-    return f"problem  {check.name}: {check.problems:,} ({named}): {indonesian} / {english}"
+    return f"problem  {check.name}: {check.problems:,} ({named}): {text}"
 
 
 def as_json(checks: Sequence[Check]) -> str:
@@ -93,7 +92,7 @@ class Findings:
     looked_at: int = 0
     problems: int = 0
     found: list[str] = field(default_factory=list)
-    remark: tuple[str, str] | None = None
+    remark: Text | None = None
 
     def add(self, what: str) -> None:
         self.problems += 1

@@ -11,6 +11,7 @@ from server.backup import status
 from server.database.models import Account, AuditEntry, Installation, JobRun, UserSession
 from server.demo.directory import is_demo
 from server.operations.doctor.checks import CheckContext, Findings
+from server.translations import T_
 
 SCHEDULER_HOURS: Final = 3
 """Jobs run when the server starts, and the most frequent one every hour."""
@@ -34,10 +35,7 @@ def check_clock(context: CheckContext, findings: Findings) -> None:
         )
         findings.add(f"{clock}, before the newest entry of the log, {entry}")
     if is_synchronised() is False:
-        findings.remark = (
-            "sistem tidak diselaraskan dengan server waktu: cocokkan jamnya sendiri",
-            "the system is not synchronised with a time server: compare its clock yourself",
-        )
+        findings.remark = T_("the system is not synchronised with a time server: compare its clock yourself")
 
 
 def is_synchronised() -> bool | None:

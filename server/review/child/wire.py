@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from server.children.flags import RULES
-from server.growth.status import LABELS, SCREENING_NOTE, SENTENCES, Label
+from server.children.labels import LABELS, SCREENING_NOTE, SENTENCES
 from server.review import follow_ups
 from server.review.child.confirmation import Confirmation, Run
 from server.review.child.courses import Course
@@ -14,6 +14,7 @@ from server.review.child.timeline import Event
 from server.review.child.view import ChildView
 from server.review.child.visits import Scored, ScoredCandidate, Visit
 from server.review.scope import RaisedFlag
+from server.translations import Text
 
 
 def child_json(view: ChildView) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def child_json(view: ChildView) -> dict[str, Any]:
         "pmt": [_course(course) for course in view.courses],
         "follow_ups": [work.wire() for work in view.work],
         "measurements": [_visit(visit) for visit in view.visits],
-        "screening_note": _label(SCREENING_NOTE),
+        "screening_note": SCREENING_NOTE.wire(),
     }
 
 
@@ -58,8 +59,7 @@ def _flag(raised: RaisedFlag) -> dict[str, Any]:
         "subject": raised.subject,
         "details": dict(raised.details),
         "raised_at": _moment(raised.raised_at),
-        "id": known.id if known else None,
-        "en": known.en if known else None,
+        **_maybe(known.text if known else None),
     }
 
 
@@ -107,7 +107,7 @@ def _course(course: Course) -> dict[str, Any]:
         "days_eaten": course.days_eaten,
         "days_asked": course.days_asked,
         "open": course.open,
-        "outcomes": [{"outcome": code, **_pair(follow_ups.OUTCOMES.get(code))} for code in course.outcomes],
+        "outcomes": [{"outcome": code, **_maybe(follow_ups.OUTCOMES.get(code))} for code in course.outcomes],
         "ended_on": _day(course.ended_on),
     }
 
@@ -155,7 +155,7 @@ def _status(index: str, code: str | None, sentence: str | None) -> dict[str, Any
     if code is None:
         return None
     text = SENTENCES.get(index, {}).get(sentence or "")
-    return {"code": code, **_label(LABELS[code]), "sentence": _label(text) if text else None}
+    return {"code": code, **LABELS[code].wire(), "sentence": text.wire() if text else None}
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -182,12 +182,8 @@ def _plain(value: Any) -> Any:
     return _moment(value) if isinstance(value, datetime) else value
 
 
-def _label(label: Label) -> dict[str, str]:
-    return {"id": label.id, "en": label.en}
-
-
-def _pair(words: tuple[str, str] | None) -> Mapping[str, str | None]:
-    return dict(zip(("id", "en"), words or (None, None), strict=True))
+def _maybe(text: Text | None) -> Mapping[str, str | None]:
+    return text.wire() if text else {"id": None, "en": None}
 
 
 def _day(value: date | None) -> str | None:

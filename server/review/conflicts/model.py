@@ -6,21 +6,19 @@ from datetime import date
 from typing import Any, Final
 
 from server.review.child import Recorded
+from server.translations import T_, Text
 from sync_protocol import Dot, Json, Outcome, VersionVector
 
-SETTLEMENTS: Final[Mapping[str, tuple[str, str]]] = {
-    "measured-again": ("diukur ulang", "measured again"),
-    "asked-the-cadres": ("ditanyakan kepada kader", "the cadres were asked"),
-    "asked-the-family": ("ditanyakan kepada keluarga", "the family was asked"),
-    "seen-in-the-book": ("dicocokkan dengan buku KIA atau KMS", "compared with the KIA book or KMS"),
-    "seen-on-a-document": (
-        "dicocokkan dengan KK, akta, atau KIA anak",
-        "compared with the family card, birth certificate or identity card",
-    ),
-    "slip-of-the-pen": ("salah tulis", "a slip of the pen"),
-    "recorded-twice": ("tercatat dua kali", "recorded twice"),
+SETTLEMENTS: Final[Mapping[str, Text]] = {
+    "measured-again": T_("measured again"),
+    "asked-the-cadres": T_("the cadres were asked"),
+    "asked-the-family": T_("the family was asked"),
+    "seen-in-the-book": T_("compared with the KIA book or KMS"),
+    "seen-on-a-document": T_("compared with the family card, birth certificate or identity card"),
+    "slip-of-the-pen": T_("a slip of the pen"),
+    "recorded-twice": T_("recorded twice"),
 }
-"""What a settlement is based on: code -> Indonesian, English."""
+"""What a settlement is based on."""
 
 KEEP, REMOVE = "keep", "remove"
 

@@ -7,48 +7,49 @@ from typing import Any, Final
 
 import orjson
 
+from server.translations import T_, Text
 from sync_protocol import Dot, Outcome
 
 CADRE: Final = "cadre"
 """Assignee of a task that any cadre of the posyandu may do."""
 
-ACTIONS: Final[Mapping[str, tuple[str, str]]] = {
-    "take": ("Ditangani", "In charge"),
-    "remeasure": ("Ukur ulang", "Measure again"),
-    "refer_puskesmas": ("Rujuk ke dokter puskesmas", "Refer to the health centre's doctor"),
-    "refer_hospital": ("Rujuk ke rumah sakit", "Refer to hospital"),
-    "pmt": ("Paket PMT", "PMT course"),
-    "pmt_week": ("Pemantauan PMT mingguan", "Weekly PMT check"),
-    "home_visit": ("Kunjungan rumah", "Home visit"),
-    "counsel": ("Konseling orang tua", "Counsel the parents"),
-    "ask": ("Tanyakan kepada kader", "Ask the cadre"),
+ACTIONS: Final[Mapping[str, Text]] = {
+    "take": T_("In charge"),
+    "remeasure": T_("Measure again"),
+    "refer_puskesmas": T_("Refer to the health centre's doctor"),
+    "refer_hospital": T_("Refer to hospital"),
+    "pmt": T_("PMT course"),
+    "pmt_week": T_("Weekly PMT check"),
+    "home_visit": T_("Home visit"),
+    "counsel": T_("Counsel the parents"),
+    "ask": T_("Ask the cadre"),
 }
-"""What a task may be: code -> Indonesian, English."""
+"""What a task may be."""
 
 PLANNED: Final = ("remeasure", "refer_puskesmas", "refer_hospital", "home_visit", "counsel", "ask")
 """Actions of the form for one task; taking charge, PMT courses and their weeks have forms of their own."""
 
-OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
-    "done": ("Selesai", "Done"),
-    "confirmed": ("Terkonfirmasi", "Confirmed"),
-    "cleared": ("Tidak terkonfirmasi", "Not confirmed"),
-    "not_reached": ("Tidak bertemu keluarga", "Family not reached"),
-    "refused": ("Keluarga menolak", "Family declined"),
-    "better": ("Membaik", "Better"),
-    "same": ("Belum berubah", "No change"),
-    "worse": ("Memburuk", "Worse"),
-    "continue": ("PMT dilanjutkan", "Course goes on"),
-    "finished": ("PMT selesai", "Course finished"),
-    "to_hospital": ("Dirujuk ke rumah sakit", "Sent to hospital"),
-    "cancelled": ("Dibatalkan", "Cancelled"),
-    "recovered": ("Sudah pulih", "Recovered"),
-    "followed_elsewhere": ("Ditangani fasilitas lain", "Followed elsewhere"),
-    "moved_away": ("Pindah dari wilayah", "Moved away"),
-    "died": ("Meninggal dunia", "Died"),
-    "wrong_value": ("Nilai yang dicatat salah", "The recorded value was wrong"),
-    "not_needed": ("Tidak perlu tindakan", "No action needed"),
+OUTCOMES: Final[Mapping[str, Text]] = {
+    "done": T_("Done"),
+    "confirmed": T_("Confirmed"),
+    "cleared": T_("Not confirmed"),
+    "not_reached": T_("Family not reached"),
+    "refused": T_("Family declined"),
+    "better": T_("Better"),
+    "same": T_("No change"),
+    "worse": T_("Worse"),
+    "continue": T_("Course goes on"),
+    "finished": T_("Course finished"),
+    "to_hospital": T_("Sent to hospital"),
+    "cancelled": T_("Cancelled"),
+    "recovered": T_("Recovered"),
+    "followed_elsewhere": T_("Followed elsewhere"),
+    "moved_away": T_("Moved away"),
+    "died": T_("Died"),
+    "wrong_value": T_("The recorded value was wrong"),
+    "not_needed": T_("No action needed"),
 }
-"""What the result may be: code -> Indonesian, English."""
+"""What the result may be."""
 
 CLOSINGS: Final = ("recovered", "followed_elsewhere", "moved_away", "died", "wrong_value", "not_needed")
 
@@ -67,13 +68,13 @@ FITTING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which outcomes are offered and accepted for each action; `cancelled` fits all."""
 
-FUNDS: Final[Mapping[str, tuple[str, str]]] = {
-    "dak": ("DAK nonfisik", "State grant (DAK)"),
-    "apbd": ("APBD", "Regency budget (APBD)"),
-    "village": ("Dana desa", "Village fund"),
-    "partner": ("Mitra", "Partner"),
+FUNDS: Final[Mapping[str, Text]] = {
+    "dak": T_("State grant (DAK)"),
+    "apbd": T_("Regency budget (APBD)"),
+    "village": T_("Village fund"),
+    "partner": T_("Partner"),
 }
-"""Who pays for a PMT course: code -> Indonesian, English (Sigizi PMT template)."""
+"""Who pays for a PMT course (Sigizi PMT template)."""
 
 
 @dataclass(frozen=True, slots=True)

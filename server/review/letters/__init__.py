@@ -20,66 +20,67 @@ from sqlalchemy.orm import Session
 from server import audit
 from server.accounts import Person
 from server.children.flags import RULES
+from server.children.labels import LABELS, SCREENING_NOTE
 from server.context import AppContext
 from server.database.models import Child, HealthCentre, HealthPost, Region
 from server.errors import Problem
-from server.growth.status import LABELS, SCREENING_NOTE, Label
 from server.review import follow_ups
 from server.review.child import ChildView, ScoredCandidate, Visit, child_view
 from server.review.scope import Scope, state_of
+from server.translations import T_, Text
 
 TEMPLATE: Final = Path(__file__).parent / "referral.typ"
 MOST_VISITS: Final = 8
-TO: Final[Mapping[str, tuple[str, str]]] = {
-    "refer_puskesmas": ("Dokter puskesmas", "The doctor of the health centre"),
-    "refer_hospital": ("Dokter spesialis anak, rumah sakit rujukan", "Paediatrician, referral hospital"),
+TO: Final[Mapping[str, Text]] = {
+    "refer_puskesmas": T_("The doctor of the health centre"),
+    "refer_hospital": T_("Paediatrician, referral hospital"),
 }
 """The recipient of each kind of referral: Indonesian, English."""
 INDICES: Final = ("haz", "waz", "whz", "baz")
-NAMES: Final[Mapping[str, tuple[str, str]]] = {
-    "haz": ("TB/U", "HAZ"),
-    "waz": ("BB/U", "WAZ"),
-    "whz": ("BB/TB", "WHZ"),
-    "baz": ("IMT/U", "BAZ"),
+NAMES: Final[Mapping[str, Text]] = {
+    "haz": T_("HAZ"),
+    "waz": T_("WAZ"),
+    "whz": T_("WHZ"),
+    "baz": T_("BAZ"),
 }
-WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "title": ("Surat Rujukan Balita", "Referral Letter"),
-    "to": ("Kepada", "To"),
-    "from": ("Dari", "From"),
-    "date": ("Tanggal", "Date"),
-    "child": ("Anak", "Child"),
-    "name": ("Nama", "Name"),
-    "sex": ("Jenis kelamin", "Sex"),
-    "M": ("Laki-laki", "Boy"),
-    "F": ("Perempuan", "Girl"),
-    "born": ("Tanggal lahir", "Date of birth"),
-    "age": ("Umur", "Age"),
-    "months": ("bulan", "months"),
-    "nik": ("NIK", "NIK"),
-    "mother": ("Nama ibu", "Mother"),
-    "father": ("Nama ayah", "Father"),
-    "phone": ("Telepon", "Phone"),
-    "address": ("Alamat", "Address"),
-    "post": ("Posyandu", "Posyandu"),
-    "birth": ("Saat lahir", "At birth"),
-    "weeks": ("minggu", "weeks"),
-    "reasons": ("Alasan dirujuk", "Reasons for referral"),
-    "measurements": ("Hasil pengukuran", "Measurements"),
-    "weight": ("BB (kg)", "Weight (kg)"),
-    "length": ("PB/TB (cm)", "Length (cm)"),
-    "muac": ("LiLA (cm)", "MUAC (cm)"),
-    "by": ("Diukur oleh", "Measured by"),
-    "cadre": ("kader", "cadre"),
-    "staff": ("puskesmas", "health centre"),
-    "status": ("Status gizi pada pengukuran terakhir", "Nutritional status at the newest measurement"),
-    "done": ("Yang sudah dilakukan", "What was done"),
-    "note": ("Catatan", "Note"),
-    "none": ("tidak ada", "none"),
-    "conflict": ("berbeda", "differs"),
-    "reply": ("Jawaban rujukan", "Reply to the referral"),
-    "findings": ("Hasil pemeriksaan dan rencana", "Findings and plan"),
-    "sender": ("Petugas yang merujuk", "Referred by"),
-    "doctor": ("Dokter yang menerima", "Received by"),
+WORDS: Final[Mapping[str, Text]] = {
+    "title": T_("Referral Letter"),
+    "to": T_("To"),
+    "from": T_("From"),
+    "date": T_("Date"),
+    "child": T_("Child"),
+    "name": T_("Name"),
+    "sex": T_("Sex"),
+    "M": T_("Boy"),
+    "F": T_("Girl"),
+    "born": T_("Date of birth"),
+    "age": T_("Age"),
+    "months": T_("months"),
+    "nik": T_("NIK"),
+    "mother": T_("Mother"),
+    "father": T_("Father"),
+    "phone": T_("Phone"),
+    "address": T_("Address"),
+    "post": T_("Posyandu"),
+    "birth": T_("At birth"),
+    "weeks": T_("weeks"),
+    "reasons": T_("Reasons for referral"),
+    "measurements": T_("Measurements"),
+    "weight": T_("Weight (kg)", "words"),
+    "length": T_("Length (cm)", "words"),
+    "muac": T_("MUAC (cm)"),
+    "by": T_("Measured by"),
+    "cadre": T_("cadre"),
+    "staff": T_("health centre"),
+    "status": T_("Nutritional status at the newest measurement"),
+    "done": T_("What was done"),
+    "note": T_("Note"),
+    "none": T_("none"),
+    "conflict": T_("differs", "words"),
+    "reply": T_("Reply to the referral"),
+    "findings": T_("Findings and plan"),
+    "sender": T_("Referred by"),
+    "doctor": T_("Received by"),
 }
 """The fixed texts of the letter: Indonesian, English."""
 
@@ -180,11 +181,8 @@ class _Language:
 
     code: str
 
-    def choose(self, both: tuple[str, str]) -> str:
-        return both[self.code == "en"]
-
     def text(self, name: str) -> str:
-        return self.choose(WORDS[name])
+        return self.label(WORDS[name])
 
     def day(self, value: date, form: str = "d MMMM y") -> str:
         return format_date(value, form, locale=self.code)
@@ -192,8 +190,8 @@ class _Language:
     def number(self, value: float | None, digits: int) -> str:
         return "–" if value is None else format_decimal(value, f"0.{'0' * digits}", locale=self.code)
 
-    def label(self, label: Label) -> str:
-        return self.choose((label.id, label.en))
+    def label(self, label: Text) -> str:
+        return label.in_(self.code)
 
 
 def _data(
@@ -207,17 +205,17 @@ def _data(
 ) -> dict[str, Any]:
     """Give the data of the template: fixed texts and rows, all as text."""
     visits = [visit for visit in view.visits if visit.candidates][:MOST_VISITS]
-    reasons = [language.choose((RULES[raised.rule].id, RULES[raised.rule].en)) for raised in view.flags]
+    reasons = [language.label(RULES[raised.rule].text) for raised in view.flags]
     return {
         "words": {name: language.text(name) for name in WORDS},
-        "to": language.choose(TO[found.action]),
+        "to": language.label(TO[found.action]),
         "date": language.day(today),
         "about": [[language.text(name), text or "–"] for name, text in _about(view, nik, village, language)],
         "reasons": list(dict.fromkeys(reasons)),
         "visits": [_visit_cells(visit, language) for visit in visits],
         "heads": [
             *(language.text(name) for name in ("date", "weight", "length", "muac")),
-            *(language.choose(NAMES[index]) for index in INDICES[:3]),
+            *(language.label(NAMES[index]) for index in INDICES[:3]),
             language.text("by"),
         ],
         "differs": any(len(visit.candidates) > 1 for visit in visits),
@@ -283,7 +281,7 @@ def _statuses(candidates: Sequence[ScoredCandidate], language: _Language) -> lis
         codes = dict.fromkeys(status for c in candidates if (status := c.scores[index].status))
         if codes:
             texts = " / ".join(language.label(LABELS[code]) for code in codes)
-            rows.append([language.choose(NAMES[index]), texts])
+            rows.append([language.label(NAMES[index]), texts])
     return rows
 
 
@@ -291,8 +289,8 @@ def _done(work: Sequence[follow_ups.Work], language: _Language) -> list[str]:
     """Write the results of all follow-ups."""
     return [
         f"{language.day(date.fromisoformat(result.done_on))}: "
-        f"{language.choose(follow_ups.ACTIONS[task.action])}, "
-        f"{language.choose(follow_ups.OUTCOMES[result.outcome])}"
+        f"{language.label(follow_ups.ACTIONS[task.action])}, "
+        f"{language.label(follow_ups.OUTCOMES[result.outcome])}"
         for task in work
         if task.action in follow_ups.ACTIONS
         for result in task.results

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from server.translations import T_, Text
 from sync_protocol import Dot, Json, Outcome
 
 OPEN, ANSWERED, DECIDED = "open", "answered", "decided"
@@ -20,18 +21,15 @@ IN_FORCE: Final = (RELEASED, DISMISSED)
 UNDONE_BESIDE: Final = "released-beside"
 """Reason of a case whose release was undone, where the released value had been in conflict with another value."""
 
-DISMISSALS: Final[Mapping[str, tuple[str, str]]] = {
-    "recorded-again": ("sudah dicatat ulang dengan benar", "recorded again, correctly"),
-    "recorded-twice": ("tercatat dua kali", "recorded twice"),
-    "wrong-child": ("tertulis pada anak yang salah", "written down for the wrong child"),
-    "practice": ("latihan atau uji coba", "practice or a trial"),
-    "cannot-be-true": (
-        "tidak mungkin benar dan tidak dapat diukur ulang",
-        "cannot be true and cannot be measured again",
-    ),
-    "not-trusted": ("tidak berasal dari kader yang dikenal", "not from a cadre who is known"),
+DISMISSALS: Final[Mapping[str, Text]] = {
+    "recorded-again": T_("recorded again, correctly"),
+    "recorded-twice": T_("recorded twice"),
+    "wrong-child": T_("written down for the wrong child"),
+    "practice": T_("practice or a trial"),
+    "cannot-be-true": T_("cannot be true and cannot be measured again"),
+    "not-trusted": T_("not from a cadre who is known"),
 }
-"""Why a change is dismissed: code -> Indonesian, English."""
+"""Why a change is dismissed."""
 
 
 @dataclass(frozen=True, slots=True)

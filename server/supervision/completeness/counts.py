@@ -8,6 +8,7 @@ from datetime import date, datetime
 from operator import add, attrgetter
 from typing import Final
 
+from server.translations import CATALOGUES, T_, languages
 from sync_protocol import Outcome
 
 QUARANTINED: Final = Outcome.QUARANTINED.value
@@ -81,41 +82,23 @@ class DayCounts:
         return DayCounts(*map(add, _DAY_COUNTS(self), _DAY_COUNTS(other)))
 
     def words(self) -> dict[str, str]:
-        """Write the counts as a sentence, in Indonesian and English; zeros are left out but for weighed and stored."""
+        """Write the counts as a sentence, by language; zeros are left out but for weighed and stored."""
+        both = T_("{weighed} weighed, {stored} stored").format(weighed=self.weighed, stored=self.stored)
+        rest = [text.format(count=count) for name, text in _WORDS.items() if (count := getattr(self, name))]
         return {
-            language: f"{self.weighed} {first}, {self.stored} {second}"
-            + "".join(f", {count} {word}" for name, word in rest if (count := getattr(self, name)))
-            for language, first, second, rest in _WORDS
+            language: "".join(text.in_(language) for text in (both, *rest))
+            for language in languages(CATALOGUES)
         }
 
 
 _DAY_COUNTS: Final = attrgetter(*(each.name for each in fields(DayCounts)))
-_WORDS: Final = (
-    (
-        "id",
-        "ditimbang",
-        "tersimpan",
-        (
-            ("removed", "dihapus"),
-            ("in_quarantine", "dikarantina"),
-            ("settled", "sudah diputuskan"),
-            ("not_arrived", "belum sampai"),
-            ("moved", "kini di pos lain"),
-        ),
-    ),
-    (
-        "en",
-        "weighed",
-        "stored",
-        (
-            ("removed", "removed"),
-            ("in_quarantine", "quarantined"),
-            ("settled", "settled"),
-            ("not_arrived", "not arrived"),
-            ("moved", "now at another post"),
-        ),
-    ),
-)
+_WORDS: Final = {
+    "removed": T_(", {count} removed"),
+    "in_quarantine": T_(", {count} quarantined"),
+    "settled": T_(", {count} settled"),
+    "not_arrived": T_(", {count} not arrived"),
+    "moved": T_(", {count} now at another post"),
+}
 
 
 @dataclass(slots=True)

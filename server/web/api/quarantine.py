@@ -3,7 +3,7 @@
 What is shown with names is logged before it is sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.review import quarantine
 from server.sync import server_edits
+from server.translations import Text
 from server.web.api.staff import bp
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
@@ -40,9 +41,9 @@ def list_quarantine(asked: Asked) -> Response:
     )
 
 
-def in_both_languages(choices: Any) -> dict[str, dict[str, str]]:
+def in_both_languages(choices: Mapping[str, Text]) -> dict[str, dict[str, str]]:
     """Return each code with its words in both languages."""
-    return {code: {"id": indonesian, "en": english} for code, (indonesian, english) in choices.items()}
+    return {code: text.wire() for code, text in choices.items()}
 
 
 @bp.get("/quarantine/<actor>/<int:counter>")

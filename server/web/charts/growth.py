@@ -20,8 +20,9 @@ from typing import Final
 
 import numpy as np
 
+from server.children.labels import LABELS
 from server.growth.lms import FloatArray
-from server.growth.status import LABELS, LENGTH_FOR_AGE_CODES, WASTING_CODES, WEIGHT_FOR_AGE_CODES
+from server.growth.status import LENGTH_FOR_AGE_CODES, WASTING_CODES, WEIGHT_FOR_AGE_CODES
 from server.growth.zscores import DAYS_PER_MONTH, FIRST_STANDING_DAY, CurveName, curve
 from server.review import ScoredCandidate, Visit
 
@@ -316,7 +317,7 @@ def _zones(
     for number, (code, tone) in enumerate(zip(classes.codes, classes.tones, strict=True)):
         lower, upper = edges[number], edges[number + 1]
         path = f"{_path([*lower, *reversed(upper)])}Z"
-        width = LETTER_WIDTH * max(len(LABELS[code].id), len(LABELS[code].en))
+        width = LETTER_WIDTH * max(map(len, LABELS[code]))
         place = _place_of_name(lower, upper, marks, width)
         x, y = place or (RIGHT - 6.0, lower[-1][1])
         found.append(Zone(code, tone, path, x, y, limits[number], limits[number + 1], place is not None))

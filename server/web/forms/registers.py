@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from server.aid.words import EVIDENCE, FUNDS, MENUS, REACHES, UNITS, VERDICTS
 from server.review.follow_ups import ACTIONS, OUTCOMES
+from server.translations import N_, Text
 from server.web.formatting import (
-    N_,
     OEDEMA,
     POSITIONS,
     SEXES,
@@ -25,7 +25,9 @@ from server.web.formatting import (
     day,
     decimal,
     kilograms,
+    label,
     language,
+    sent_text,
     translate,
 )
 from sync_protocol import Json
@@ -43,7 +45,7 @@ class Field:
     name : in the register
     kind : kg, cm, whole, text, lines, day, choice, yes_no or post
     label : message id, unless `words` has the label in both languages
-    choices : value -> message id, or (Indonesian, English)
+    choices : value -> message id, or text
     low, high : for a number what the schema takes, in grams, millimetres or as it is
     """
 
@@ -309,7 +311,7 @@ def full_reason(why: Mapping[str, Any]) -> str:
 
 def reason_text(why: Mapping[str, Any]) -> str:
     """Return a reason's sentence in the reader's language."""
-    return str(why["en"] if language() == "en" else why["id"])
+    return sent_text(why)
 
 
 def texts_of(register: str, value: object) -> dict[str, str]:
@@ -376,9 +378,7 @@ def chosen(field: Field, text: str) -> str:
     """Return the words of a choice; any other text as it is."""
     choices: Mapping[str, Any] = YES_NO if field.kind == "yes_no" else field.choices or {}
     words = choices.get(text, text)
-    if isinstance(words, tuple):
-        return str(words[1] if language() == "en" else words[0])
-    return translate(words)
+    return label(words) if isinstance(words, Text) else translate(words)
 
 
 def options(field: Field) -> list[tuple[str, str]]:

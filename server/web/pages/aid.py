@@ -24,10 +24,10 @@ from server.errors import Problem
 from server.reports.small_number_suppression import FEWEST
 from server.review import search
 from server.sync import server_edits
+from server.translations import N_, Text
 from server.web import formatting
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import aid as schemas
 from server.web.request_schemas.schema import Asked, takes
@@ -71,15 +71,15 @@ def _in_templates() -> dict[str, Any]:
 
 
 @bp.app_template_filter("in_language")
-def in_language(pair: tuple[str, str] | None) -> str:
+def in_language(text: Text | None) -> str:
     """Return a code's words in the reader's language; nothing for a code that is not known."""
-    return pair[formatting.language() == "en"] if pair else "?"
+    return formatting.label(text) if text else "?"
 
 
 @bp.app_template_filter("each_in_language")
 def each_in_language(table: codes.Words) -> list[tuple[str, str]]:
     """Return each code of a table with its words in the reader's language."""
-    return [(code, in_language(pair)) for code, pair in table.items()]
+    return [(code, in_language(text)) for code, text in table.items()]
 
 
 @bp.app_template_filter("rupiah")

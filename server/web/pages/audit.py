@@ -29,10 +29,11 @@ from server.errors import Problem
 from server.supervision import areas, lineage, months, patterns, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.charts.history import vector_chart
 from server.web.current import hub, local_today, person, scope, utc_now
-from server.web.formatting import N_, decimal, language
+from server.web.formatting import decimal, label, language
 from server.web.forms.registers import full_reason
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import supervision as schemas
@@ -118,7 +119,7 @@ def kilobytes(size: int) -> str:
 @bp.app_template_filter("may_be")
 def may_be(words: patterns.PatternText) -> str:
     """Return a pattern's likely explanation, in the reader's language."""
-    return words.may_en if language() == "en" else words.may_id
+    return label(words.may_be)
 
 
 def _month(asked: Asked) -> tuple[date, date]:

@@ -17,19 +17,19 @@ from babel.dates import format_date
 from flask import Response, jsonify, render_template, url_for
 
 from server import review
-from server.growth.status import SENTENCES
+from server.children.labels import SENTENCES
 from server.review import ChildView, RaisedFlag, Scope, follow_ups
 from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
 from server.review.child.confirmation import ABOUT, CLEARED, CONFIRMED, LOW
 from server.review.conflicts import SETTLEMENTS
 from server.review.follow_ups import Work
 from server.review.quarantine import DISMISSALS
+from server.translations import N_, Text
 from server.web import formatting
 from server.web.api.staff import bp as api
 from server.web.auth import permitted
 from server.web.charts.growth import growth_charts
 from server.web.current import hub, person, scope, utc_now
-from server.web.formatting import N_
 from server.web.pages.frame import bp
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.children import CHARTS, FILTERS
@@ -276,10 +276,10 @@ def _flagged(event: Event) -> str:
     )
 
 
-def _either(table: Mapping[str, tuple[str, str]], code: str | None) -> str:
+def _either(table: Mapping[str, Text], code: str | None) -> str:
     """Return a code's words in the reader's language; an unknown code (of a newer server) as it is."""
     found = table.get(code or "")
-    return (found[1] if formatting.language() == "en" else found[0]) if found else code or ""
+    return formatting.label(found) if found else code or ""
 
 
 def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:

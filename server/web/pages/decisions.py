@@ -25,8 +25,8 @@ from server.review import (
     moves,
 )
 from server.review.authors import people
+from server.translations import N_
 from server.web.current import hub, person, utc_now
-from server.web.formatting import N_
 from server.web.forms import registers as register_forms
 from server.web.forms.registers import FIELDS
 from server.web.request_schemas.schema import Asked

@@ -17,10 +17,10 @@ from server.review import (
 from server.review.child.visits import measured
 from server.review.duplicate_pairs import PairView
 from server.sync import server_edits
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.charts.comparison import of_two
 from server.web.current import acting, hub, scope, utc_now
-from server.web.formatting import N_
 from server.web.forms import registers as register_forms
 from server.web.forms.registers import FIELDS
 from server.web.pages.decisions import (

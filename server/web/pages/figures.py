@@ -37,10 +37,11 @@ from server.reports.measures import (
     SHARES,
     SKDN,
 )
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.charts.figures import BAR_WIDTH, bars, share_bars, trend_chart
 from server.web.current import acting, hub, local_today, person, utc_now
-from server.web.formatting import N_, label, language
+from server.web.formatting import label, language
 from server.web.request_schemas import figures as schemas
 from server.web.request_schemas.figures import FORMS, PATHS, TREND_MONTHS
 from server.web.request_schemas.schema import Asked, takes

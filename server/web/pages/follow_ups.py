@@ -24,12 +24,12 @@ from server.review.follow_ups import Decided, DecidedChild, Work
 from server.review.guideline import SHIPPED, Guideline, guideline
 from server.review.scope import RaisedFlag, flags_of
 from server.sync import server_edits
+from server.translations import N_
 from server.web import formatting
 from server.web.api.quarantine import in_both_languages
 from server.web.api.staff import bp as api, wrong_field
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes
 from server.web.response_schemas import children as answer_schemas
@@ -116,7 +116,7 @@ def _word(codes: str, code: str) -> str:
     """Return a code's words: of "actions", "outcomes" or "funds"; an unknown one (of a newer server) as it is."""
     tables = {"actions": follow_ups.ACTIONS, "outcomes": follow_ups.OUTCOMES, "funds": follow_ups.FUNDS}
     found = tables[codes].get(code)
-    return found[formatting.language() == "en"] if found else code
+    return formatting.label(found) if found else code
 
 
 # -- the forms ------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def sign_out() -> AnyResponse:
 @takes(schemas.LANGUAGE)
 def choose_language(asked: Asked, code: str) -> AnyResponse:
     """Remember a language, and go back."""
-    if code not in formatting.LANGUAGES:
+    if code not in formatting.language_names():
         abort(404)
     response = redirect(safe_path(asked.query["next"]))
     response.set_cookie(

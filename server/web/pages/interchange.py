@@ -25,9 +25,10 @@ from server.interchange.refusals import words_of
 from server.review import Scope
 from server.review.tablets import known_posts
 from server.sync.server_edits import decide
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, scope, utc_now
-from server.web.formatting import N_, language
+from server.web.formatting import label
 from server.web.paging import PAGE_ROWS, offset_of, paged
 from server.web.request_schemas import interchange as schemas
 from server.web.request_schemas.schema import Asked, takes
@@ -129,8 +130,7 @@ def _in_every_page() -> dict[str, Any]:
 
 def in_words(code: str) -> str:
     """Return a rule, question or note in the language of the page."""
-    words = words_of(code)
-    return words.id if language() == "id" else words.en
+    return label(words_of(code))
 
 
 def rows_asked(given: str) -> str:

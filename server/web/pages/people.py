@@ -21,6 +21,7 @@ from server.accounts.sessions import BARE, OPEN, WAITING
 from server.backup import status
 from server.database.models import Account
 from server.errors import Problem
+from server.translations import N_
 from server.web.auth import (
     address,
     browser,
@@ -31,7 +32,6 @@ from server.web.auth import (
     this_session,
 )
 from server.web.current import acting, hub, person, utc_now
-from server.web.formatting import N_
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 

@@ -22,12 +22,14 @@ from server.errors import Problem
 from server.growth.data_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
 from server.review import lost_tablet, post_quality, posts, tablets
 from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure
-from server.review.tablets import ENROL_PATH, Code, Enrolment
+from server.review.post_quality import Advice
+from server.review.tablets import ENROL_PATH, Code, Enrolment, Trouble
 from server.supervision.completeness import completeness, month_of
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.charts.last_digits import digit_chart
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_, decimal, language, translate
+from server.web.formatting import decimal, label, language, translate
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import posts as schemas
 from server.web.request_schemas.schema import Asked, takes
@@ -109,10 +111,9 @@ def _words() -> dict[str, Any]:
 
 
 @bp.app_template_filter("remedy")
-def remedy(words: Any) -> str:
+def remedy(words: Advice | Trouble) -> str:
     """Return what to do about a finding or a tablet's warning, in the reader's language."""
-    chosen: str = words.do_en if language() == "en" else words.do_id
-    return chosen
+    return label(words.remedy)
 
 
 @bp.app_template_filter("ago")

@@ -15,9 +15,10 @@ from server.errors import Problem
 from server.privacy import requests
 from server.review import follow_ups
 from server.sync import server_edits
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
-from server.web.formatting import N_, language, translate
+from server.web.formatting import label, language, translate
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
@@ -36,9 +37,8 @@ STATUSES: Final = {
 
 @bp.app_context_processor
 def _words() -> dict[str, Any]:
-    other = int(language() == "en")
     tables = {"kind": privacy.KINDS, "relation": privacy.RELATIONS, "outcome": privacy.OUTCOMES}
-    said = {name: {code: pair[other] for code, pair in table.items()} for name, table in tables.items()}
+    said = {name: {code: label(text) for code, text in table.items()} for name, table in tables.items()}
     return {
         "rights_waiting": _waiting,
         "rights_words": {**said, "status": {code: translate(words) for code, words in STATUSES.items()}},

@@ -15,9 +15,9 @@ from server.review import (
 )
 from server.review.quarantine import CaseFile
 from server.sync import server_edits
+from server.translations import N_
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
-from server.web.formatting import N_
 from server.web.forms import registers as register_forms
 from server.web.forms.registers import FIELDS, KEY_FIELDS, Input
 from server.web.pages.decisions import (

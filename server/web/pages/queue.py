@@ -14,9 +14,9 @@ from flask import Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import review
+from server.children.labels import SCREENING_NOTE
 from server.database.ids import UUID_TEXT
 from server.errors import Problem
-from server.growth.status import SCREENING_NOTE
 from server.review import (
     Filter,
     Queue,
@@ -132,7 +132,7 @@ def flags(asked: Asked) -> Response:
         by_village=[{"code": c, "name": n, "children": k} for c, (n, k) in shown.by_village.items()],
         mine=shown.mine,
         children=[_as_json(row) for row in shown.rows],
-        screening_note={"id": SCREENING_NOTE.id, "en": SCREENING_NOTE.en},
+        screening_note=SCREENING_NOTE.wire(),
     )
 
 

@@ -218,7 +218,7 @@ def test_measurement_before_birth_is_found_when_the_birth_date_is_mended(on_sqli
 
 
 def test_every_rule_has_words_and_an_urgency() -> None:
-    assert all(rule.id and rule.en and 1 <= rule.urgency <= 4 for rule in RULES.values())
+    assert all(all(rule.text) and 1 <= rule.urgency <= 4 for rule in RULES.values())
 
 
 # -- the whole timeline -----------------------------------------------------------------------------

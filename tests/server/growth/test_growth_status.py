@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 
-from server.growth import status
 from server.growth.status import (
-    GAIN_REASON_LABELS,
-    LABELS,
     LENGTH_FOR_AGE_CODES,
     MUAC_CODES,
-    REASON_LABELS,
-    SCREENING_NOTE,
     WASTING_CODES,
     WEIGHT_FOR_AGE_CODES,
     above_orange_line,
@@ -21,8 +16,6 @@ from server.growth.status import (
     wasting_status,
     weight_for_age_status,
 )
-from server.growth.weight_gain import GainReason
-from server.growth.zscores import Reason
 
 
 @pytest.mark.parametrize(
@@ -114,23 +107,6 @@ def test_kms_lines_belong_to_the_middle_when_the_score_lies_on_them(
 def test_kms_lines_are_not_crossed_when_there_is_no_score() -> None:
     assert not below_red_line([np.nan]).any()
     assert not above_orange_line([np.nan]).any()
-
-
-def test_every_code_has_words_in_both_languages_when_shown() -> None:
-    codes = {*WEIGHT_FOR_AGE_CODES, *LENGTH_FOR_AGE_CODES, *WASTING_CODES, *MUAC_CODES}
-    assert set(LABELS) == codes
-    assert all(label.id and label.en for label in LABELS.values())
-
-
-def test_every_reason_has_words_in_both_languages_when_shown() -> None:
-    assert set(REASON_LABELS) == set(Reason) - {Reason.DEFINED}
-    assert set(GAIN_REASON_LABELS) == set(GainReason) - {GainReason.COMPARED}
-    assert all(label.id and label.en for label in (*REASON_LABELS.values(), *GAIN_REASON_LABELS.values()))
-
-
-def test_screening_note_denies_a_diagnosis_when_read_in_either_language() -> None:
-    assert "bukan diagnosis" in status.SCREENING_NOTE.id
-    assert "not a diagnosis" in SCREENING_NOTE.en
 
 
 def test_status_keeps_the_shape_when_given_a_table() -> None:

@@ -454,7 +454,7 @@ def test_json_says_the_same() -> None:
     told = json.loads(as_json([Check("ledger", 7, 1, ["x/1: missing"])]))
     assert told[0]["status"] == "problem"
     assert told[0]["found"] == ["x/1: missing"]
-    assert told[0]["english"] == WORDS["ledger"].problem[1]
+    assert told[0]["english"] == WORDS["ledger"].problem.en
 
 
 def call(district: District, *arguments: str) -> Result:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from server.children.labels import SENTENCES
 from server.growth.status import (
     LENGTH_FOR_AGE_CODES,
-    SENTENCES,
     WASTING_CODES,
     length_for_age_status,
     wasting_status,

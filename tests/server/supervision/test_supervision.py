@@ -229,7 +229,7 @@ def test_many_measurements_in_one_minute_are_told(on_sqlite: District) -> None:
 
 def test_every_pattern_says_in_both_languages_what_it_may_be() -> None:
     for words in patterns.PATTERNS.values():
-        assert all((words.id, words.en, words.may_id, words.may_en))
+        assert all((*words.text, *words.may_be))
 
 
 # -- completeness by area ---------------------------------------------------------------------------

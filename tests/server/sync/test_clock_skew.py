@@ -291,7 +291,7 @@ def test_gain_of_the_next_month_is_doubted_when_the_months_weighing_may_belong_e
 def test_rule_has_words_in_both_languages() -> None:
     rule = RULES["date_doubtful"]
     assert rule.urgency == 3
-    assert rule.id != rule.en
+    assert rule.text.id != rule.text.en
 
 
 @pytest.mark.parametrize(

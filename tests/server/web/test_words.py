@@ -1,54 +1,56 @@
 """Every word in both languages: the Indonesian catalogue is whole and fits the code; numbers and dates as written."""
 
+import ast
+import itertools
 import re
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Message
-from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
 from server.children.flags import RULES
+from server.children.labels import LABELS
 from server.children.review_queue import NO_FLAG
-from server.growth.status import LABELS
 from server.growth.weight_gain import GainReason
 from server.growth.zscores import Reason
 from server.review import STATUSES
 from server.web import formatting
 from sync_protocol import REGISTERS
+from tests._repository import ROOT
+from tests._sources import sources
+from tests.catalogues import DIRECTORIES, Directory, Key, key_of, messages_of
+from tests.server._district import District
 
 WEB = Path(formatting.__file__).parent
-METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-KEYWORDS = {"_": None, "N_": None, "translate": None, "ngettext": (1, 2)}
-PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
+CATALOGUES = [(directory, language) for directory in DIRECTORIES for language in directory.languages()]
 
 
-def asked_for() -> set[str]:
-    """Collect the messages of templates and code (of a plural the singular)."""
-    options = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
-    found = extract_from_dir(str(WEB), METHODS, options, keywords=KEYWORDS)
-    messages = (message[2] for message in found)
-    return {message if isinstance(message, str) else message[0] for message in messages}
+@pytest.fixture(params=CATALOGUES, ids=lambda each: f"{each[0].path}/{each[1]}")
+def messages(request: pytest.FixtureRequest) -> list[Message]:
+    """Give the messages of all catalogues of a language in a directory."""
+    directory, language = request.param
+    return [each for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
 
 
-@pytest.fixture(scope="module")
-def messages() -> list[Message]:
-    """Give the messages of every catalogue."""
-    found: list[Message] = []
-    for path in sorted((WEB / "translations" / "id").glob("*.po")):
-        with path.open("rb") as file:
-            found += [message for message in read_po(file, locale="id", abort_invalid=True) if message.id]
-    return found
+def sorted_keys(keys: Iterable[Key]) -> list[tuple[str, str]]:
+    """Put messages in an order in which they can be compared."""
+    return sorted((context or "", text) for context, text in keys)
 
 
-def test_catalogues_have_what_the_pages_ask_for_once_and_nothing_else(messages: list[Message]) -> None:
-    ids = [message.id if isinstance(message.id, str) else message.id[0] for message in messages]
-    assert sorted(ids) == sorted(asked_for())
+@pytest.mark.parametrize(("directory", "language"), CATALOGUES, ids=str)
+def test_catalogues_have_what_is_asked_for_once_and_nothing_else(directory: Directory, language: str) -> None:
+    found = [key_of(each) for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
+    assert sorted_keys(found) == sorted_keys(directory.asked_for()), "run `make words`, then translate"
 
 
 def test_every_message_is_translated_with_the_same_placeholders(messages: list[Message]) -> None:
@@ -81,6 +83,126 @@ def test_templates_hold_no_words_of_their_own() -> None:
         assert set(re.findall(r"[A-Za-z]{2,}", text)) <= known, path.name
 
 
+# -- a third language is a directory ------------------------------------------------------------------
+
+SUNDANESE = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+
+msgctxt "name of this language"
+msgid "English"
+msgstr "Basa Sunda"
+
+msgid "Sign in"
+msgstr "Asup"
+
+msgid "There is nothing at this address."
+msgstr "Euweuh nanaon di alamat ieu."
+"""
+OPEN_PAGES = """
+from server.app import create_app
+from server.config import Settings
+client = create_app(Settings.from_env()).test_client()
+client.set_cookie("__Host-bahasa", "su", secure=True)
+print(client.get("/masuk", base_url="https://localhost").text)
+print(client.get("/tidak-ada", base_url="https://localhost").text)
+"""
+
+
+def test_third_language_is_a_directory_of_files(on_sqlite: District, tmp_path: Path) -> None:
+    for package in ("server", "schemas", "sync_protocol"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "server/translations/su").mkdir()
+    (tmp_path / "server/translations/su/web.po").write_text(SUNDANESE, encoding="utf-8")
+    environment = {**on_sqlite.hub.settings.child_environment(), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_PAGES], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Asup" in done.stdout
+    assert "Basa Sunda" in done.stdout
+    assert "Euweuh nanaon di alamat ieu." in done.stdout
+    assert "User name" in done.stdout, "what has no translation is English"
+
+
+# -- no pairs in code ---------------------------------------------------------------------------------
+
+LEFT: dict[str, str] = {
+    "server/demo/stage.py": "who the people of the demo are, printed once, differently in each language",
+    "server/demo/__init__.py": "lines for a terminal, each in both languages",
+}
+"""Files that may hold pairs, and why."""
+
+
+def pairs(source: str, known: Collection[tuple[str, str]]) -> list[tuple[int, str]]:
+    """Find strings beside their translation in a call, a tuple, a list or a mapping: the line, and the first of them."""
+    indonesian = re.compile(
+        r"\b(yang|tidak|dan|atau|belum|sudah|dengan|untuk|dari|pada|ini|itu|bukan|harus|dapat|lebih|kurang)\b",
+        re.IGNORECASE,
+    )
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(args=several) | ast.Tuple(elts=several) | ast.List(elts=several):
+                pass
+            case ast.Dict(values=several):
+                pass
+            case _:
+                continue
+        texts = [_text_of(each) for each in several]
+        for one, other in itertools.pairwise(texts):
+            sentences = (
+                indonesian.search(one) and " " in one and " " in other and not indonesian.search(other)
+            )
+            if one and other and ((other, one) in known or sentences):
+                found.append((node.lineno, one))
+    return found
+
+
+def _text_of(node: ast.expr) -> str:
+    """Give a string as it is written, of an f-string what is constant in it; "" for anything else."""
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.JoinedStr(values):
+            return "".join(_text_of(each) or "…" for each in values)
+    return ""
+
+
+@cache
+def known_pairs() -> frozenset[tuple[str, str]]:
+    """Give every English text of several words, with its translation."""
+    catalogues = (each for directory in DIRECTORIES for each in directory.of("id").values())
+    messages = (message for catalogue in catalogues for message in messages_of(catalogue))
+    return frozenset(
+        (key_of(m)[1], m.string) for m in messages if isinstance(m.string, str) and m.id != m.string
+    )
+
+
+def test_no_text_stands_beside_its_translation_in_code() -> None:
+    found = [
+        f"{path}:{line}: {text}"
+        for path, source in sources("server", "schemas", "sync_protocol")
+        for line, text in pairs(source, known_pairs())
+        if path not in LEFT and "migrations" not in path
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'RULE = ("Tidak diukur", "Not measured")',
+        'refuse("belum diisi", "is missing")',
+        'Advice(1, f"kurang dari {low} tahun", f"less than {low} years")',
+        'WORDS = {"id": "Laki-laki", "en": "Boy"}',
+    ],
+)
+def test_pair_is_found_when_planted(planted: str) -> None:
+    assert pairs(planted, known_pairs())
+
+
 @pytest.fixture
 def speaking(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """Give the application within a request in the language of the parameter."""
@@ -107,7 +229,7 @@ CASES: list[tuple[Any, str, str]] = [
     (lambda: formatting.age(24), "2 tahun", "2 years"),
     (lambda: formatting.age(29), "2 th 5 bln", "2 y 5 m"),
     (lambda: formatting.status("sangat_pendek"), "Sangat pendek", "severely stunted"),
-    (lambda: formatting.rule("stunted"), RULES["stunted"].id, RULES["stunted"].en),
+    (lambda: formatting.rule("stunted"), *RULES["stunted"].text),
     (lambda: formatting.translate(formatting.SHORT_INDICES["haz"]), "TB/U", "HAZ"),
 ]
 

@@ -94,7 +94,7 @@ def test_flags_are_sorted_by_urgency_when_there_are_several(assessed: list[Any])
         assert urgencies == sorted(urgencies)
         for flag in answer["flags"]:
             rule = RULES[flag["rule"]]
-            assert (flag["urgency"], flag["words"]) == (rule.urgency, {"id": rule.id, "en": rule.en})
+            assert (flag["urgency"], flag["words"]) == (rule.urgency, rule.text.wire())
 
 
 def test_latest_status_is_the_newest_defined_when_parts_are_missing(assessed: list[Any]) -> None:

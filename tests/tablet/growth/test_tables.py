@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from server.children.flags import RULES
+from server.children.labels import LABELS, SCREENING_NOTE
 from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, TableName, table
-from server.growth.status import LABELS, SCREENING_NOTE
 from server.growth.weight_gain import GainReason, kbm_g
 from server.growth.zscores import Reason
 from server.web.growth_file import growth_file
@@ -40,7 +40,7 @@ def test_words_are_the_servers_when_unpacked(modules: Modules) -> None:
     said = modules.call("({...tables, lms: null})")
     assert (said["engine"], said["kbm_version"]) == (ENGINE_VERSION, KBM_VERSION)
     assert said["rules"] == {
-        name: {"urgency": rule.urgency, "id": rule.id, "en": rule.en} for name, rule in RULES.items()
+        name: {"urgency": rule.urgency, **rule.text.wire()} for name, rule in RULES.items()
     }
     assert said["labels"] == {code: {"id": label.id, "en": label.en} for code, label in LABELS.items()}
     assert said["note"] == {"id": SCREENING_NOTE.id, "en": SCREENING_NOTE.en}
