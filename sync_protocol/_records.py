@@ -209,7 +209,16 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True)
 class RecordState:
-    """The state of a record, a pure function of its set of changes. One sibling is the value; several are a conflict."""
+    """The state of a record, a pure function of its set of changes. One sibling is the value; several are a conflict.
+
+    Of a register in conflict, the siblings stay here, in the order of their dots, until a person decides.
+
+    - Columns of the server's tables have None, or what all siblings agree on (`server.children.ledger` says which).
+    - Pages of a child and of a conflict show every sibling and who recorded it (`server.review.child.history.values_of`,
+      `server.review.conflicts.dispute`).
+    - The tablet app shows the first sibling (`value` in `server/tablet/sync/states.js`), and all of them in a question
+      beside it (`disputeCard` in `server/tablet/parts/open_questions.js`).
+    """
 
     kind: str
     record_id: str
@@ -270,7 +279,16 @@ MARKS: Final = ("removed", "removal_contested", "incomplete")
 
 
 class Outcome(Enum):
-    """What became of one change. Over a batch, the outcomes always add up to the number of changes received."""
+    """What became of one change. Over an accepted batch, the outcomes add up to the number of changes received.
+
+    - `APPLIED`: stored; concurrent with no other change of the record.
+    - `MERGED`: stored; concurrent with another change of the record, but not in conflict.
+    - `DUPLICATE`: held already, so nothing was stored; an outcome that was told before stays valid.
+    - `SUPERSEDED`: stored, but later changes that were held already replace all of its values.
+    - `CONFLICT`: stored; a different value stands beside one of its own, or a removal is contested: a person decides.
+    - `QUARANTINED`: invalid or not allowed, so it is no part of its record; kept with every reason until a person decides
+      (about an erased child: without its content).
+    """
 
     APPLIED = "applied"
     MERGED = "merged"
@@ -281,7 +299,13 @@ class Outcome(Enum):
 
 
 class ReceiptStatus(Enum):
-    """What became of the batch. Changes are stored only of an accepted one."""
+    """What became of the batch. Changes are stored only of an accepted one.
+
+    - `ACCEPTED`: it continues the chain that the server holds, or repeats part of it; each change has an item.
+    - `GAP`: it begins after the counter that the server wants next (`Receipt.wanted`): send from there. For a carried batch
+      it only means that an earlier one has not arrived.
+    - `NEW_EPOCH_REQUIRED`: the enrolment is closed, since its device was restored or two devices share it: enrol anew.
+    """
 
     ACCEPTED = "accepted"
     GAP = "gap"

@@ -405,7 +405,8 @@ class Replica:
         return place >= 0 and not any(logged.erased for logged in self.log[place:])
 
     def _erase(self, children: Collection[str]) -> None:
-        """Empty the answered changes of erased children; the server will quarantine those it has not answered yet."""
+        """Empty the answered changes of erased children. Those not answered yet are still sent, for the chain has no gaps:
+        the server quarantines them (`child-erased`) and stores no content, and `_settle` then empties them here."""
         for logged in self.log[: max(self.sent_up_to - self.forgotten, 0)]:
             if _child_of(logged.change.kind, logged.change.record_id, logged.change.key) in children:
                 logged.change = _emptied(logged.change)
@@ -536,9 +537,13 @@ class Replica:
         kept: Sequence[Logged],
         tablet_id: str,
     ) -> VersionVector:
-        """Rewrite a context: a renumbered change of this record gets its new name; beside it, the newest change of the old
-        enrolment that keeps its name stays. A new name claims all changes before it too, so it is given only if the context
-        had seen all of them; with changes of two enrolments that need not be so."""
+        """Return a change's context with the new names of its record's renumbered changes (`renamed`: old change, new name).
+
+        - Tablet A wrote changes 1 to 3 of it, and the server holds 1 (`kept`). Under the new enrolment B, 2 and 3 are called
+          B1 and B2. The context of 3 was {A: 2} and becomes {A: 1, B: 1}, for A1 keeps its name.
+        - A new name claims all names of B before it. If P1 (of an earlier enrolment P) and A1 are called B1 and B2, {B: 2}
+          also claims P1. So {P: 1, A: 1} becomes {B: 2}, but {A: 1} becomes {}: its author had not seen P1.
+        """
         named = [(old, new) for old, new in renamed if change.context.get(old.dot.actor) == old.entry]
         if not named:
             return change.context

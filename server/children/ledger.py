@@ -5,7 +5,8 @@
 - Encrypted under the district's key: a quarantined change, whatever it holds.
 - A sealed value is bound to its row: copied to another row it cannot be decrypted.
 - The header of a change stays plain and is part of the hash chain, so the ledger can be verified after an erasure.
-- Nothing of an erased child is stored again: a change that still arrives is accepted and stored without its content.
+- Nothing of an erased child is stored again: a change that still arrives is quarantined (`sync.judging`: `child-erased`).
+  Its row holds ids, the reasons, and what the chain needs (counter and hashes), but no content.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,7 +151,7 @@ def histories(
 
 
 def clock_doubts(session: Session, district: str, records: Mapping[str, str]) -> dict[str, dict[Dot, int]]:
-    """Load by how many days a wrong tablet clock may have shifted the dates in the changes of some records.
+    """Load by how many days the dates in the changes of some records may be wrong, because a tablet's clock was wrong.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ def clock_doubts(session: Session, district: str, records: Mapping[str, str]) ->
 
     Returns
     -------
-    dict by record id, then by change: days; only changes with a doubtful date, so never 0
+    dict by record id, then by change: days to add to the date in the change to get the true one, negative if the clock was
+        ahead; never 0, since changes without doubt are left out, as quarantined ones are
     """
     pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
     rows = session.connection().execute(_doubtful_changes(), {"district": district, "records": pairs})

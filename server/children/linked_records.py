@@ -3,6 +3,8 @@
 - A link is the only live value of a child's `same_as`. In conflict it links nothing, until a person decides.
 - Links have no direction: all records that are connected, directly or through others, are one person.
 - A link to a child that has not arrived yet takes effect when it arrives. A link to an erased child has no effect.
+- A child is registered once a valid change of its own record (kind "child") was taken. Until then only other records name
+  it, such as a measurement that arrived first. An erased child is not registered any more.
 - The canonical record is the first by: not removed, registered, lowest id. Its id is the `person_id` of the whole group; a
   child without links has its own id. This follows from the records as they are, whatever the order in which they arrived.
 """

@@ -6,8 +6,9 @@
   - the key pair to which carried batches are sealed (HPKE): its private key is in every copy of the key file;
   - the key that signs checkpoints of the log (Ed25519);
   - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
-- Each child has a random key, wrapped by the district's key. Destroying the wrapped key erases the person everywhere, in the
-  ledger and in backups too.
+- Each child has a random key, wrapped by the district's key. Once the wrapped key is destroyed, nothing that was encrypted
+  under the child's key can be read here or in backups made afterwards. An earlier backup still holds the wrapped key: after
+  it is restored, `privacy.erase_again` destroys the key again.
 - A NIK is found by a blind index: HMAC under a key of its own, which is never rotated.
 - Nothing is logged here; plaintext leaves only as a return value.
 """

@@ -28,7 +28,7 @@ Day = Callable[[datetime], date]
 
 
 def offset_ms(sent_at: datetime, now: datetime, last_answer_at: datetime, clock: datetime | None) -> int:
-    """Return by how much, at least, a tablet's clock is ahead (behind, if negative).
+    """Return the smallest error of a tablet's clock that explains what was seen.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def offset_ms(sent_at: datetime, now: datetime, last_answer_at: datetime, clock:
 
     Returns
     -------
-    int : milliseconds; of all possible values the one nearest to 0
+    int : milliseconds; positive if the clock is ahead, negative if it is behind, 0 if it may be right
     """
     if clock is not None:
         return _ms(clock - now)
@@ -52,7 +52,7 @@ def _ms(length: timedelta) -> int:
 
 
 def moved_days(change: Change, recorded_at: str, clock_offset_ms: int, day: Day) -> int:
-    """Return by how many days a wrong clock moved the date that a change takes from the tablet's calendar.
+    """Return how wrong the date is that a change takes from the tablet's calendar, because the clock was wrong.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def moved_days(change: Change, recorded_at: str, clock_offset_ms: int, day: Day)
 
     Returns
     -------
-    int : days to add to the date in the change to get the true one; 0 if the date is not from the clock
+    int : days to add to the date in the change to get the true one (negative if the clock was ahead); 0 if the date is not
+        from the clock
     """
     if abs(clock_offset_ms) <= NEGLIGIBLE_MS:
         return 0

@@ -79,7 +79,8 @@ def search(
 
     Parameters
     ----------
-    judged : children of whom these set one of the IDENTIFYING registers are compared with those near them
+    judged : the changes with their outcomes. A child is compared with the children near it if one of these changes sets an
+        IDENTIFYING register of it and was not quarantined, and if its record is not removed
     lock : lock the posts of the other children, too
     """
     changes = [one.change for one in judged if one.change is not None and one.change.kind == "child"]

@@ -25,7 +25,7 @@ class Arrival:
     reasons : why it cannot be applied; empty if it is valid
     change : None if it is not valid
     record_id, child_id : as the change names them, valid or not; None where it names none
-    clock_days : by how many days a wrong clock may have moved the day that the change names
+    clock_days : days to add to the day that the change names to get the true one, if a wrong clock moved it (`clock_skew`)
     """
 
     link: Link
@@ -62,14 +62,16 @@ class LoadedRecords:
 
     Parameters
     ----------
-    subjects : children concerned, by id, new ones too; those linked to them, or who may be from now on, as well
+    subjects : by id, each child named by a change, as its record or as the child of its record (one without a row too, if a
+        valid change names it); and all children in the link groups of these, as they are and as the changes may make them.
+        "Subject" here is a child with its post and key (`ledger.Subject`); of a flag or a notice it is what that is about
     histories : all changes held of each record
     posts : the streams of the posts concerned
     records : the child of each record that the changes name
     held_before : something was stored of at least one of the records
     states : the records folded again
     moved_from : the former post of each child that moves
-    clock_days : by record, the changes whose day a wrong clock may have moved, and by how many days
+    clock_days : by record, then by change, for each change whose day a wrong clock may have moved: as in `Arrival`
     linked : some child is linked to another
     """
 

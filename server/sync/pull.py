@@ -1,7 +1,7 @@
 """The pull: what follows a tablet's cursor in the stream of its post.
 
-Rules kept here: an answer has at most `max_pull_bytes`; a child who left the post, was erased or is restricted is named as
-having left, and nothing else of that child is sent.
+Rules kept here: an answer has at most `max_pull_bytes`; of a child who left the post, was erased or is restricted only the
+id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
 """
 
 from collections.abc import Sequence
@@ -145,7 +145,11 @@ def _without_key() -> Select[*tuple[Any, ...]]:
 
 @cache
 def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
-    """Select the rows of one table that follow a position in a post's stream; of restricted children only their own rows."""
+    """Select the rows of one table that follow a position in a post's stream.
+
+    Left out are measurements, follow-ups and deliveries of restricted children, and those whose content was erased. The rows
+    of these children themselves (`Child`) are selected: the caller turns each into its id alone, as "left" or "erased".
+    """
     c, child = table(model).c, table(Child).c
     shown: list[Any] = []
     if model in (Measurement, FollowUp, Delivery):

@@ -1,7 +1,21 @@
 """What the server holds of a tablet's chain of changes, and whether a batch continues it.
 
 Rules kept here: a tablet's changes are taken in order and without gaps; a batch may repeat what is held, unchanged. A dot
-held with another hash, or a wrong token, means that the device was restored or cloned: it must enrol anew.
+held with another hash, a head below what is held, or a wrong token means that the device was restored or cloned.
+
+**When a device was restored or cloned.** The server cannot tell which of two devices is the copy. So the first batch that
+gives them away closes the enrolment (`closed_at`), and every device that uses it must enrol anew, the one with the newest
+token too. From then on each batch is answered `new_epoch_required`, carried or not, and nothing of it is stored; only a
+batch that was accepted before still gets its receipt. A device goes on by itself under a new enrolment
+(`accounts.enrol_again`); after MAX_HEIRS of these, or if the tablet was revoked, a person must make a code.
+
+**When the server was restored.** The restore gives the database a new incarnation (`backup.restoration`). It is in every
+answer to a batch or an enrolment, and each batch names the one that its tablet knows. The server compares the two in
+`TabletFacts.owns` (another incarnation: the token is not checked) and in `upload._answer` (the pull begins at 0); the tablet
+in `Replica.receive`. The tablet takes the receipt but not the pull, and pulls everything again. If the server has lost some
+of its changes, it answers `gap`, and the tablet sends them again from `Receipt.wanted` on. If it does not keep all of these
+any more, it enrols anew. If the enrolment itself was lost, the answer is `tablet-unknown` and the device needs a code
+(`Client.readmit`).
 """
 
 import secrets
@@ -40,15 +54,17 @@ class TabletFacts(NamedTuple):
 
     @property
     def basis(self) -> tuple[Any, ...]:
-        """What the plan of an upload is made from."""
+        """What must be the same when an upload is written as when it was planned: `last_counter`, `chain_hash`, `token`,
+        whether the tablet was revoked or closed, and the server's incarnation. The other columns may have changed."""
         closed = self.revoked_at is not None, self.closed_at is not None
         return self.last_counter, self.chain_hash, self.token, closed, self.incarnation
 
     def owns(self, batch: Json) -> bool:
-        """Say whether a batch brings the token handed out last, or is the batch that got it, sent again without an answer.
+        """Say whether this device is the only user of its enrolment, as far as the token shows.
 
-        A device that brings another token shares this enrolment with a second device, or was restored from a copy. A tablet
-        that knew the server before the server was restored cannot have the token; there the counters decide alone.
+        It is if it brings the newest token, or if this is the very batch whose lost answer contained that token (it then
+        brings the token before). A batch that names another incarnation was made before its tablet knew that the server
+        was restored: its token is not checked, and the counters and hashes alone decide.
         """
         if batch["incarnation"] not in ("", self.incarnation):
             return True

@@ -208,7 +208,7 @@ class UploadPlan:
 
     Parameters
     ----------
-    tablet : its row, as it was
+    tablet : its row, as it was; `TabletFacts.basis` names the columns that must still be the same when the plan is written
     changes : the plan of its changes; its `writes` hold the rows of the upload itself, too
     token : what the tablet must bring with its next batch
     """
@@ -220,7 +220,8 @@ class UploadPlan:
     entries: Sequence[LogEntry] = ()
 
     def still_stands(self, session: Session, district: str) -> bool:
-        """Lock the tablet and the posts, and say whether nothing has changed."""
+        """Lock the tablet and the posts, and say whether nothing has changed that the plan depends on: the tablet's `basis`,
+        and the heads of the posts' streams."""
         tablet = known_tablet(session, district, self.tablet.id, lock=True)
         return tablet.basis == self.tablet.basis and self.changes.still_stands(session, district)
 
@@ -259,7 +260,14 @@ def _plan(
 def _answered_before(
     session: Session, hub: AppContext, upload: Upload, tablet: TabletFacts
 ) -> UploadPlan | None:
-    """Return the stored answer of a batch that was taken before; None for a new one."""
+    """Return a plan that writes nothing and gives the stored receipt again, byte for byte; None for a batch whose id is not
+    stored. The pull is not stored: it is made anew. The token is the newest if this batch got it, else "".
+
+    Raises
+    ------
+    Problem
+        `batch-id-reused`: this tablet used the id for a batch with other content (canonical bytes).
+    """
     batch_id = upload.batch["batch"]
     given = {"district": hub.district, "tablet": tablet.id, "batch": batch_id}
     stored = session.connection().execute(_stored_batch(), given).one_or_none()

@@ -338,7 +338,7 @@ class Client:
         return "no batch is waiting" if pending is None else answer_misfit(answer, pending)
 
     def _letter(self, at_most: int | None) -> bytes:
-        """Return the bytes to send, of the pending batch or a new one; they are stored before they are sent."""
+        """Return the pending request BATCH, as it is sent; made if there is none, and stored before it is sent."""
         store = self.store
         if BATCH not in store.letters:
             limits = store.facts["limits"]
@@ -537,7 +537,8 @@ class Client:
             self.replica.forget(oldest)
 
     def letters_to_carry(self) -> list[bytes]:
-        """Return all that is not acknowledged as signed batches, in order, for somebody else to bring to /api/v1/sync."""
+        """Return all that is not acknowledged as carried batches, in order: signed but not sealed, for somebody else to
+        bring to /api/v1/sync."""
         store = self.store
         with store.changing():
             limits = store.facts["limits"]

@@ -50,7 +50,7 @@ _OF_REPLICA: Final = (
     "carried",
     "past",
 )
-"""The replica's fields that are stored as facts; its log, base and pending batch (the letter BATCH) have tables."""
+"""The replica's fields that are stored as facts; its log, base and pending batch (the pending request BATCH) have tables."""
 BATCH: Final = "batch"
 
 Row = tuple[Change, Item | None, str | None]
@@ -74,7 +74,7 @@ class Store:
     Attributes
     ----------
     facts : the client's own data, JSON values by name
-    letters : requests that are being sent, by name, kept until they are answered
+    letters : pending requests, as they are sent, by name; kept until they are answered
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -143,7 +143,7 @@ class Store:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Change the replica, facts or letters: when the block ends, all is on the disk, or nothing was done."""
+        """Change the replica, facts or pending requests: when the block ends, all is on the disk, or nothing was done."""
         with self._lock:
             try:
                 yield

@@ -23,15 +23,20 @@ from server.database.models.columns import (
 
 
 class Child(Base):
-    """A child's merged state. A measurement that arrives before its child creates the row, unregistered.
+    """A child's merged state. A measurement or other record that arrives before its child creates the row, unregistered
+    (`linked_records` says what "registered" means).
 
-    - `sex`, `born_on`: None while unknown or in conflict. Everything else about the person is in `state`, encrypted.
-    - `same_as`: the child that this one was linked to; None while that register is in conflict.
+    The columns hold what must be found or counted without decrypting. `state` (encrypted) has every register with all its
+    live values; names, NIK, parents and address are in it alone.
+
+    - `sex`, `born_on`: None while unknown, or while live values differ in it.
+    - `same_as`: the child that this one was linked to; None if it was not, or while that register is in conflict.
     - `person_id`: the canonical id, the same for all linked children; a child without links has its own
       (`linked_records`).
-    - `clock_days`: by how many days a wrong tablet clock may have shifted the birth date; 0 nearly always.
-    - `krs_until`: the last day on which the family counts as at risk of stunting (KRS); None if it does not, or nobody
-      has said.
+    - `clock_days`: days to add to the birth date to get the true one, as far as a wrong tablet clock shifted it; 0 nearly
+      always.
+    - `krs_until`: the last day on which the family counts as at risk of stunting (KRS), 9999-12-31 if no end was given; None
+      if it does not, or nobody has said. Of several live values the latest day counts.
     - `restricted_at`: since when the parents have processing restricted; only staff who handle their rights see the child.
     - `wrapped_key`: None once the person was erased (`privacy.erasure`).
     """
@@ -83,7 +88,8 @@ class Child(Base):
 class Measurement(Base):
     """A child's measurement of one day and source, merged. A column in conflict is None; `state` has every value.
 
-    `clock_days`: by how many days a wrong tablet clock may have shifted the day of measuring; 0 nearly always.
+    `clock_days`: days to add to the day of measuring to get the true one, as far as a wrong tablet clock shifted it; 0
+    nearly always.
     """
 
     __tablename__ = "measurement"

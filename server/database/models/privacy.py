@@ -40,7 +40,8 @@ class RightsRequest(Base):
 
 
 class Erasure(Base):
-    """A child who was erased, when, and who agreed. After an older backup is restored, these are erased again."""
+    """A child who was erased, when, and who agreed. An older backup still holds the child's key: after it is restored, the
+    child is erased again (`privacy.erase_again`)."""
 
     __tablename__ = "erasure"
     __table_args__ = table_args(refers_to("child", "child_id", to=("id",)))
