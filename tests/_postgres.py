@@ -30,8 +30,8 @@ from tests._memory import quick_directory
 
 __all__ = ["create_database", "drop_database", "postgres_server", "program"]
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 _NOT_DURABLE = (
     *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=256MB"),
     "file_copy_method=clone",  # a copy of a template takes a third of the time

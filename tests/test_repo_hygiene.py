@@ -227,7 +227,7 @@ def test_private_server_is_gone_when_the_test_that_used_it_fails(monkeypatch: py
 def test_chromium_runs_a_module_script(browser: Browser) -> None:
     page = browser.new_page()
     page.set_content("<p></p><script type=module>document.querySelector('p').id = 'ran'</script>")
-    page.wait_for_selector("#ran", state="attached", timeout=10_000)
+    page.wait_for_selector("#ran", state="attached", timeout=60_000)
     page.close()
 
 

@@ -23,6 +23,8 @@ from tests.server.web._clinic import PASSWORD
 
 DESK, PHONE = 1280, 360
 HEIGHT: Final = 800
+PATIENCE_MS: Final = 60_000
+"""A browser among many on a small, busy machine."""
 SIZES: Final = ((PHONE, HEIGHT), (DESK, HEIGHT))
 RULES: Final = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
@@ -63,6 +65,7 @@ class Window:
     def opened(cls, browser: Browser, url: str, pictures: Path) -> Iterator["Window"]:
         """Open a window of its own cookies; afterwards nothing may stand in its console."""
         context = browser.new_context(base_url=url, viewport={"width": DESK, "height": HEIGHT})
+        context.set_default_timeout(PATIENCE_MS)
         window = cls(context.new_page(), pictures)
         window.page.on("console", window._note)
         window.page.on("pageerror", lambda error: window.complaints.append(str(error)))

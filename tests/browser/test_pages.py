@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.browser._window import RULES, served
+from tests.browser._window import PATIENCE_MS, RULES, served
 from tests.server._district import Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic
 
@@ -55,6 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def visit(site: Site, browser: Browser, width: int) -> Iterator[Page]:
     """Open a page as a new visitor; afterwards nothing may stand in its console."""
     context = browser.new_context(base_url=site.url, viewport={"width": width, "height": 740})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     site.complaints.clear()
     site.listen(page)

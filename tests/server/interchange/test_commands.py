@@ -177,7 +177,7 @@ with worker_pool(Settings.from_env(), 2) as pool:
 def test_processes_that_share_a_file_leave_with_the_one_that_was_killed(on_sqlite: District) -> None:
     command, env = [sys.executable, "-c", LEAVES], environment(on_sqlite.hub.settings)
     # its output ends when the last of them has closed it
-    died = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    died = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False, timeout=180)
     assert (died.returncode, died.stdout) == (-signal.SIGKILL, b"2\n"), died.stderr
 
 

@@ -44,7 +44,7 @@ from tests.server._district import Databases, District
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "tests" / "fixtures" / "survey_sample.csv"
-SERVER_SECONDS = 20
+SERVER_SECONDS = 120
 
 
 def silence(_line: str) -> None:

@@ -460,7 +460,7 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
         return task()
 
     with ThreadPoolExecutor(len(tasks)) as pool:
-        return [future.result(timeout=60) for future in [pool.submit(run, task) for task in tasks]]
+        return [future.result(timeout=180) for future in [pool.submit(run, task) for task in tasks]]
 
 
 def test_batch_is_taken_once_when_four_carriers_bring_it_at_once(installed: District) -> None:
