@@ -1,4 +1,4 @@
-// The app around the screens: which one is shown, what is opened and locked, the one day that everything is dated by.
+// The app around the screens: it shows one screen, opens and locks the tablet, and holds the day that records are dated with.
 
 import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
@@ -11,18 +11,18 @@ import { clock } from "./sync/bytes.js";
 import { takeOver } from "./updates.js";
 import { say, speak } from "./words/words.js";
 
-const AFTER_SAVING_MS = 5000; // then what was saved is sent, if there is a line
-const COPY_AFTER_MS = 1500; // then the sealed copy is renewed
-const DRAFT_AFTER_MS = 400; // after the last key
-const LOCK_WITHIN_MS = 2000; // though the draft is not stored yet
+const AFTER_SAVING_MS = 5000; // after saving: then changes are sent if there is a connection
+const COPY_AFTER_MS = 1500; // after saving: then the sealed copy is renewed
+const DRAFT_AFTER_MS = 400; // after the last key press
+const LOCK_WITHIN_MS = 2000; // locks after this time even if the draft is not stored yet
 const TICK_MS = 15000;
-const TRY_EVERY_MS = 600000; // "online" does not come on every device
+const TRY_EVERY_MS = 600000; // some devices never fire the "online" event
 
 /** A day's list: the day of the tablet, the date that is recorded, and who is here. */
 const newSession = () => ({ day: localDay(), date: localDay(), here: [] });
 
-/** The app while a tablet is unlocked: what screens behind the PIN are given. In practice `http` and `engine` are null all the
- * same: nothing that sends is drawn there.
+/** The app while a tablet is unlocked, as screens behind the PIN get it. In practice mode `http` and `engine` are null in spite
+ * of this type; no screen that sends is shown there.
  * @typedef {App & {tablet: import("./store/tablet.js").Tablet, model: Model, engine: Engine,
  *   http: import("./sync/http_client.js").HttpClient}} OpenApp */
 
@@ -30,7 +30,7 @@ const newSession = () => ({ day: localDay(), date: localDay(), here: [] });
 
 export class App {
   /** @param {HTMLElement} root @param {import("./store/device.js").Device} device @param {object} tables of growth
-   * @param {import("./sync/http_client.js").HttpClient|null} http null: nothing may ever be sent (practice)
+   * @param {import("./sync/http_client.js").HttpClient|null} http null: practice mode, nothing may be sent
    * @param {string} name and version of the app */
   constructor(root, device, tables, http, name) {
     this.root = root;
@@ -44,16 +44,16 @@ export class App {
     this.engine = null;
     /** @type {Model|null} */
     this.model = null;
-    this.newer = false; // a newer version of the app is here and waits
+    this.newer = false; // a newer version of the app is downloaded and waits
     this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
     this.session = newSession();
     this.searched = "";
-    this.view = "due"; // of the day's list
+    this.view = "due"; // which tab of the day's list is shown
     this.watchers = new Set();
     this.touched = Date.now();
     this.tried = 0; // when it was last asked to send
-    this.drawn = 0; // screens asked for; the last one is shown
+    this.drawn = 0; // number of screens asked for; only the newest is shown
     this.sending = 0; // timers
     this.copying = 0;
     this.keeping = 0;
@@ -61,7 +61,7 @@ export class App {
     speak(device.settings.language);
   }
 
-  /** This app, of which is known that a tablet is unlocked. @returns {OpenApp} */
+  /** This app, where it is certain that a tablet is unlocked. @returns {OpenApp} */
   get #open() {
     return /** @type {OpenApp} */ (this);
   }
@@ -88,14 +88,14 @@ export class App {
       this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
     }
-    this.tablet = tablet; // no screen is shown before: it would be drawn anew, and lose what was typed
+    this.tablet = tablet; // set last: a screen shown earlier would be redrawn and lose typed text
     setInterval(() => this.#tick(), TICK_MS);
     if (!location.hash.startsWith("#/") || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
     this.draw();
     this.sendSoon(0);
   }
 
-  /** Store the draft, then forget everything that was decrypted: the page reloads, and returns to this place when unlocked. */
+  /** Store the draft, then reload the page, which drops all decrypted data. After unlocking, the same screen is shown. */
   async lock() {
     if (this.engine) this.engine.stop();
     clearTimeout(this.keeping);
@@ -107,7 +107,7 @@ export class App {
     location.reload();
   }
 
-  /** A newer version is here and waits: at once while nothing is open, else when somebody says so or the tablet locks. */
+  /** A newer version waits: take it at once while the tablet is locked, else when the user asks for it or the tablet locks. */
   renewable() {
     if (!this.tablet) return takeOver();
     this.newer = true;
@@ -141,7 +141,7 @@ export class App {
     this.keeping = setTimeout(() => this.#storeDraft(), DRAFT_AFTER_MS);
   }
 
-  /** The draft is about to be saved as a record: stored again, it would come back with a context that is gone. */
+  /** The draft is about to be saved as a record. If it were stored again, it would be offered later with an outdated context. */
   dropDraft() {
     clearTimeout(this.keeping);
     this.draft = null;
@@ -160,21 +160,21 @@ export class App {
     this.sending = setTimeout(() => this.#open.engine.sync(), ms);
   }
 
-  /** The browser has a line again. */
+  /** The browser has a connection again. */
   lineBack() {
     clearTimeout(this.sending);
     this.tried = Date.now();
     if (this.engine) this.engine.lineBack();
   }
 
-  /** Whatever was just saved: renew the sealed copy, and send when there is a line. */
+  /** Something was saved: renew the sealed copy, and send if there is a connection. */
   saved() {
     this.sendSoon();
     clearTimeout(this.copying);
     if (this.engine) this.copying = setTimeout(() => this.#copy().catch((error) => console.warn(error)), COPY_AFTER_MS);
   }
 
-  /** Keep what waits, sealed to the server, beside what the PIN opens: it can be handed over without one. */
+  /** Store the unsent changes sealed to the server, outside the PIN's encryption, so that they can be sent without a PIN. */
   async #copy() {
     const text = await this.#open.engine.sealedBatches();
     await this.device.database.commit([[OWN_COPY, "mine", text ? { text, at: clock() } : undefined]]);
@@ -207,7 +207,7 @@ export class App {
     else location.hash = hash;
   }
 
-  /** Draw the screen that the address names; one that is ready when another was asked for is not shown. */
+  /** Draw the screen that the address names. If another one is asked for meanwhile, the earlier one is not shown. */
   draw() {
     this.watchers.clear();
     const turn = ++this.drawn;
@@ -224,10 +224,10 @@ export class App {
     window.scrollTo(0, 0);
     const heading = this.root.querySelector("h1");
     if (heading) heading.focus();
-    document.title = `${shown.tab || shown.title} · Posyandu`; // goes into the browser's history: never a child's name
+    document.title = `${shown.tab || shown.title} · Posyandu`; // kept in the browser's history, so it never has a child's name
   }
 
-  /** Something went wrong that nobody foresaw: say so, and that nothing that was saved is lost. @param {Error} error */
+  /** Show an unexpected error, and that saved data is safe. @param {Error} error */
   failed(error) {
     console.error(error);
     const text = say("Something went wrong in the app. What was saved is safe. Load the app again.");

@@ -1,4 +1,4 @@
-// The beginning: the tables, the device, and what has to be seen to before anybody types a PIN.
+// The start: loads tables and words, opens the device, and does what must be done before anybody types a PIN.
 
 import { App } from "./app.js";
 import { readTables } from "./growth/tables.js";
@@ -14,21 +14,21 @@ import { APP } from "./version.js";
 const PRACTICE = "latihan";
 const PATIENCE_MS = 3000;
 
-/** Another window of the app writes already: two would overtake each other. */
+/** Whether no other window of the app is open: two windows would overwrite each other's data. */
 async function onlyWindow() {
   if (!navigator.locks) return true; // the database refuses the second writer anyway
   return new Promise((resolve) => {
     const patience = new AbortController();
-    setTimeout(() => patience.abort(), PATIENCE_MS); // a page that loads itself anew may still hold the lock for a moment
+    setTimeout(() => patience.abort(), PATIENCE_MS); // a page that is being reloaded may hold the lock for a moment
     const held = () => {
       resolve(true);
-      return new Promise(() => {}); // as long as the window lives
+      return new Promise(() => {}); // held until the window closes
     };
     navigator.locks.request("posyandu", { signal: patience.signal }, held).catch(() => resolve(false));
   });
 }
 
-/** Bytes used, by calendar month: cadres pay for them. */
+/** Count the bytes used in the calendar month, as cadres pay for them. */
 function counter(device) {
   return (bytes) => {
     const month = new Date().toISOString().slice(0, 7);
@@ -97,6 +97,6 @@ async function run() {
 
 const unsupported = document.getElementById("unsupported");
 if (!unsupported || unsupported.hidden) {
-  if (unsupported) unsupported.remove(); // it runs: what fails from now on has its own words
+  if (unsupported) unsupported.remove(); // main.js runs: later failures have their own messages
   run();
 }

@@ -1,11 +1,11 @@
-/* The service worker: keeps one version of the app on the tablet, whole, so that it starts without a line.
+/* The service worker: stores one complete version of the app on the tablet, so that it starts offline.
  *
  * The server writes VERSION and FILES ([name, hash, ETag] of each) above this line. Rules kept here:
- * - A version is kept whole or not at all: every file must have the hash that the list gives, or installing fails and the
- *   browser tries again another time. What did not change since the last version is not fetched again.
+ * - A version is stored completely or not at all: every file must have its listed hash, else installing fails and the browser
+ *   tries again later. Files that did not change since the last version are not downloaded again.
  * - A new version waits: it takes over when the page says so ({type: "activate"}), or when no window of the app is open.
- * - Only GETs of listed files are answered here, from what was kept; nothing that came over the network is added to it.
- *   /api/ and every other request pass by untouched: no answer with a person in it is ever in a cache.
+ * - Only GETs of listed files are answered from the cache; no other answer is ever added to it. /api/ and all other requests
+ *   go to the network unchanged, so no answer with personal data is ever cached.
  */
 /* global VERSION, FILES */
 
@@ -42,7 +42,7 @@ async function keep(fresh, [name, integrity, tag]) {
   const older = await caches.match(new URL(name, HOME));
   if (older?.headers.get("ETag") === tag) return fresh.put(new URL(name, HOME), older);
   const ask = (cache) => fetch(new Request(new URL(name, HOME), { cache, credentials: "omit", integrity }));
-  const answer = await ask("force-cache").catch(() => ask("no-cache")); // what the page has just fetched, if it is that
+  const answer = await ask("force-cache").catch(() => ask("no-cache")); // the browser's cache has it if the page has just loaded it
   if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
   return fresh.put(new URL(name, HOME), answer);
 }
@@ -53,7 +53,7 @@ async function takeOver() {
   await worker.clients.claim();
 }
 
-/** Give the name of the listed file that a request is for; null for what is none of ours. */
+/** Return the name of the listed file that is requested, or null for any other request. */
 function nameOf(request) {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== HOME.origin || !url.pathname.startsWith(HOME.pathname)) return null;

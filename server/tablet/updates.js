@@ -1,7 +1,7 @@
-/* How the app comes to the tablet and is renewed. Hides the service worker and Trusted Types.
+/* Installing and updating the app. Hides the service worker and Trusted Types.
  *
- * A new version is fetched whole beside the one in use and waits. The app is told, and says when it may take over: when no
- * form holds anything that is not saved. Then every window of the app loads itself anew.
+ * A new version is downloaded completely while the old one stays in use, and then waits. The app is told of it and says when
+ * it may take over: when no form has unsaved input. Then every window of the app reloads.
  */
 
 const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("posyandu", {
@@ -25,18 +25,18 @@ export function scriptUrl(name) {
 let registration;
 
 /**
- * Keep the app on this tablet, and hear of newer versions.
+ * Install the app on this tablet, and watch for newer versions.
  *
- * @param {() => void} tell called once a newer version is here and waits
- * @returns {Promise<boolean>} whether the app can be kept; not in a private window, nor over plain http to another machine
+ * @param {() => void} tell called when a newer version is downloaded and waits
+ * @returns {Promise<boolean>} whether the app can be installed: not in a private window, nor over plain http to another machine
  */
 export async function keepUpToDate(tell) {
   const workers = navigator.serviceWorker;
   if (!workers) return false;
   let kept = workers.controller !== null;
   workers.addEventListener("controllerchange", () => {
-    if (!workers.controller) return; // the browser threw the app away: what is on the screen is all there is
-    if (kept) location.reload(); // the files on the screen are of the version before
+    if (!workers.controller) return; // the browser deleted the installed app; the open page goes on without it
+    if (kept) location.reload(); // the open page still runs the previous version
     kept = true;
   });
   registration = await workers.register(scriptUrl("sw.js"));
@@ -47,7 +47,7 @@ export async function keepUpToDate(tell) {
   return true;
 }
 
-/** Tell of a version once it is here whole; of the first one there is nothing to tell. */
+/** Call `tell` when a version is downloaded completely, except for the first one. */
 function watch(worker, tell) {
   if (!worker) return;
   worker.onstatechange = () => {
@@ -55,12 +55,12 @@ function watch(worker, tell) {
   };
 }
 
-/** Ask the server for a newer version: when a line appears, or when it said that this one is too old. */
+/** Ask the server for a newer version: when the connection is back, or when the server said that this one is too old. */
 export async function lookForNewer() {
   await registration?.update();
 }
 
-/** Let the version that waits take over. Only when nothing on the screen is unsaved: every window loads anew. */
+/** Let the waiting version take over. Call it only when nothing on the screen is unsaved: every window reloads. */
 export function takeOver() {
   registration?.waiting?.postMessage({ type: "activate" });
 }

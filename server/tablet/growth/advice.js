@@ -1,14 +1,14 @@
 /**
- * What a cadre sees and tells the mother when the values are in: how the child does, and what to do next. Kind, short, and
- * about this child. It screens and never diagnoses: a reason is told in the server's words ("terindikasi"), and what follows
- * from it is to be seen by the health centre. After the Buku KIA 2023: T, the red line and the orange line go to the staff.
+ * Advice after measuring, for the cadre to see and to tell the mother: how the child is doing and what to do next. Texts are
+ * kind, short and about this child. They screen and never diagnose: reasons are in the server's words ("terindikasi"), and the
+ * health centre decides what follows. By the Buku KIA 2023, T, the red line and the orange line are referred to the staff.
  */
 
 import { monthsCompleted } from "./calendar.js";
 import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
 import { later } from "./text.js";
 
-/** More reasons than these are not told to a mother; they all stand in the flags. */
+/** A mother is told at most this many reasons; the flags have all of them. */
 const MOST_REASONS = 3;
 const MONTHS_OF_FIVE_YEARS = 60;
 const HEAVY = ["overweight", "above_orange_line"];
@@ -66,7 +66,7 @@ const SAY = {
  * @param {import('./tables.js').Tables} tables
  * @param {import('./assess.js').Child} child
  * @param {import('./assess.js').Assessment} assessment
- * @param {string} today ISO date: a child seen last month is fed by its age today
+ * @param {string} today ISO date: feeding advice is for the age on this day, not on the last visit
  * @returns {Advice}
  */
 export function advice(tables, child, assessment, today) {
@@ -82,13 +82,13 @@ export function advice(tables, child, assessment, today) {
   return { sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
 }
 
-/** What is well, in the server's sentences: weight for age and length for age. */
+/** The server's sentences about weight for age and length for age, for a child that is well. */
 function fits(tables, latest) {
   const known = ["waz", "haz"].filter((index) => latest[index]);
   return known.map((index) => tables.sentences[index][latest[index].code]);
 }
 
-/** Find what the child's case is about: the most urgent thing, its colour, and the flags that are its reasons.
+/** Find the most urgent subject, its colour, and the flags that are its reasons.
  * @returns {{about: string, tone: Advice["tone"], reasons: import("./flags.js").Flag[]}} */
 function judged({ visits, latest, flags }, has) {
   const urgent = (urgency) => flags.filter((flag) => flag.urgency === urgency && !MEASURE_AGAIN.includes(flag.rule));
@@ -112,7 +112,7 @@ function* actions(about, has, age_months) {
   if (about === "N" || about === "well") yield SAY.praise;
   if (has("birth_date_unknown")) yield SAY.ask_birth_date;
   if (has("sex_unknown")) yield SAY.ask_sex;
-  // who is measured again may have gained after all, and who is heavy need not catch up
+  // not if it is to be measured again, as it may have gained after all; not if it is heavy, as it need not catch up
   if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY))
     yield catchingUp(age_months);
   if (about === "not_gaining" || about === "heavy") yield SAY.tell_midwife;
@@ -120,13 +120,13 @@ function* actions(about, has, age_months) {
 
 function* care(about, has, age_months) {
   if (has(HEAVY)) yield LIGHTER_SNACKS;
-  // told to hurry, a mother need not hear about snacks
+  // no feeding advice to a mother who is to go to the health centre today
   const words = about === "today" ? null : feeding(age_months);
   if (words) yield words;
   yield age_months === null || age_months < MONTHS_OF_FIVE_YEARS ? SAY.next_month : SAY.over_five;
 }
 
-/** The gain of the newest visit's month: of two weighings in it only one has a code. */
+/** The gain of the newest visit's month; only one weighing of a month has a code. */
 function gainOf(visits) {
   const month = visits[visits.length - 1].on.slice(0, 7);
   const coded = visits.filter(({ on, gain }) => gain.code && on.startsWith(month));

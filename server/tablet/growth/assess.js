@@ -1,6 +1,6 @@
 /**
- * A child's whole timeline -> everything derived from it: scores, statuses, gain, flags. What the server's assessment finds,
- * while the child is still on the scale. Pure: the day is an argument.
+ * From a child's whole timeline, all that is derived of it: scores, statuses, gain, flags. The same as the server's assessment,
+ * but at once, while the child is still on the scale. Pure: the day is an argument.
  */
 
 import { ageDays, monthsCompleted } from "./calendar.js";
@@ -9,7 +9,7 @@ import { gains } from "./gain.js";
 import { muacStatus, statusOf } from "./status.js";
 import { canScore, scores } from "./zscores.js";
 
-/** A thin arm is flagged though the age is unknown: the classes hold from 6 to 59 months. */
+/** The arm's classes hold from 6 to 59 months; where the age is unknown, a thin arm is flagged all the same. */
 const ASSUMED_MONTHS = 12;
 /** The scores that have a status of their own. @type {Array<"haz"|"waz"|"whz"|"baz">} */
 const STATUS_INDICES = ["haz", "waz", "whz", "baz"];
@@ -18,7 +18,7 @@ const STATUS_INDICES = ["haz", "waz", "whz", "baz"];
  * @typedef {object} Child
  * @property {'M'|'F'|null} sex
  * @property {string|null} born_on ISO date
- * @property {string|null} [known_since] ISO date from which on a child never measured is missed; left out: not missed
+ * @property {string|null} [known_since] ISO date from which a child without measurements counts as missed; left out: never missed
  */
 
 /**
@@ -97,7 +97,7 @@ export function visitOf(tables, child, measurement, gain) {
   const oedema = isSwollen(measurement.oedema);
   const months = child.born_on ? monthsCompleted(child.born_on, measurement.on) : ASSUMED_MONTHS;
   let found = null;
-  // a list of 150 children looks at the newest visit of each: older ones are scored when somebody asks
+  // scored on first use: a list of 150 children needs only the newest visit of each
   const derived = () => (found ??= derivedOf(tables, { ...measurement, sex: child.sex, age_days, oedema }, months));
   return {
     on: measurement.on,

@@ -1,7 +1,7 @@
 /**
  * Civil dates as ISO text ("2026-11-03"): days between them, calendar months, completed months of age.
  *
- * No Date in local time is ever made: the tablet's time zone must not move a day.
+ * No Date in local time is used, as the tablet's time zone could shift a day.
  */
 
 const DAY_MS = 86400000;

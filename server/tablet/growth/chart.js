@@ -1,9 +1,9 @@
 /**
  * The growth card as SVG: weight for age as on the KMS (pink for girls, blue for boys), and length for age in the same form.
  *
- * Curves come from the tables by which children are scored, so a point lies where its score says. Length for age is drawn as
- * scored, after the 0.7 cm rule, and its curves step down at day 731, where lying becomes standing: two pieces, never one. A
- * value far outside is pinned to the edge and marked. Looks are in `chart.css`; nothing here sets a style.
+ * Curves come from the same tables as the scores, so points and scores agree. Length for age is drawn after the 0.7 cm rule, as
+ * it is scored; its curves step down at day 731, where children are measured standing, so each is drawn in two pieces. A value
+ * far outside is drawn at the edge and marked. Styles are in `chart.css` only.
  */
 
 import { lines, zones } from "./curves.js";
@@ -13,7 +13,7 @@ import { later } from "./text.js";
 import { cm, decimal, kg } from "./written.js";
 import { FIRST_STANDING_DAY } from "./zscores.js";
 
-/** By chart: table, whole units of a point in one unit of the table, the highest z shown, lines drawn, and zones from the lowest up. */
+/** By chart: its table, record units in one unit of the table, the highest z shown, the lines, and the zones from the lowest up. */
 const KINDS = {
   weight: {
     table: "wfa",
@@ -65,13 +65,13 @@ const WORDS = {
 };
 
 /**
- * A value (grams, millimetres) at an age; `fresh` is the one just taken, which is drawn larger and written out.
+ * A value (grams, millimetres) at an age; `fresh` is the one just taken, which is drawn larger with its value beside it.
  * @typedef {{age_days: number, value: number, fresh: boolean}} Point
  */
 
 /**
- * From and to in months; size in CSS pixels. `message` writes words in the chosen language; words left out are Indonesian, and
- * `words.desc` is made of the newest point.
+ * From and to in months; size in CSS pixels. `message` turns words into text in the chosen language. `words` that are left out
+ * are Indonesian; `words.desc` then describes the newest point.
  * @typedef {{from?: number, to?: number, width?: number, height?: number,
  *   message: (words: import('./text.js').Text|import('./tables.js').Words) => string,
  *   words?: {title?: string, desc?: string, x?: string, y?: string}}} Options
@@ -80,7 +80,7 @@ const WORDS = {
 /**
  * Draw the KMS.
  * @param {import('./tables.js').Tables} tables
- * @param {{sex: 'M'|'F'|null}} child without a sex there are points and no zones
+ * @param {{sex: 'M'|'F'|null}} child without a sex only points are drawn, no zones
  * @param {import('./assess.js').Visit[]} visits in order; those without a weight or an age are left out
  * @param {Options} options
  * @returns {SVGSVGElement}
@@ -174,7 +174,7 @@ function axes(scale, words) {
   ];
 }
 
-/** Points are joined through the months one after another; a month left out breaks the line, as on the paper card. */
+/** Points of consecutive months are joined; a missing month breaks the line, as on the paper card. */
 function track(points, scale) {
   return points.slice(1).map((point, at) => {
     const before = points[at];

@@ -1,7 +1,7 @@
 /**
- * What to ask a cadre while a measurement is being typed: is this what you read? Questions never block, except values that
- * the server would refuse. One question for a field at a time, the most likely cause first: a slip of the keyboard explains
- * a score beyond all limits, so it is not asked twice.
+ * Warnings while a measurement is being typed: is this the value that you read? They block saving only for values that the
+ * server would refuse. At most one for a field, the most likely cause first: where a typing mistake explains an implausible
+ * score, only the mistake is asked about.
  */
 
 import { visitOf } from "./assess.js";
@@ -22,7 +22,7 @@ const NAMES = {
   muac_mm: { name: later("Arm (MUAC)"), again: later("measure once more") },
   head_mm: { name: later("Head"), again: later("measure once more") },
 };
-/** Which field a score beyond the WHO's limits is asked of; in this order, as weight and length share whz and baz. */
+/** The field that is asked about when a score is beyond the WHO's limits. The order matters: whz and baz need weight and length. */
 const FIELD_OF = {
   haz: "length_mm",
   waz: "weight_g",
@@ -38,7 +38,7 @@ const FIELD_OF_ODDITY = {
   weight_jumped: "weight_g",
   copied: "weight_g",
 };
-/** The fields that may stand in each other's place. @type {Array<"weight_g"|"length_mm">} */
+/** The two fields whose values may have been swapped. @type {Array<"weight_g"|"length_mm">} */
 const SWAPPABLE = ["weight_g", "length_mm"];
 const POSITIONS = {
   lying: laterIn("question", "lying"),
@@ -46,8 +46,8 @@ const POSITIONS = {
 };
 
 /**
- * A question about a draft. `severity` "refused": the server takes no such value. `values` has what the words speak of;
- * `proposal` is the value that was likely meant, in the field's unit, to be put in the draft with one tap; else null.
+ * A question about a draft. `severity` "refused": the server would refuse the value. `values` has the values that `words`
+ * mention; `proposal` is the value that was probably meant, in the field's unit, for the cadre to take with one tap, or null.
  * @typedef {object} Warning
  * @property {'swapped'|'slip'|'out_of_range'|'implausible'|'length_shrank'|'weight_jumped'|'copied'|'position_unlikely'|
  *   'position_unusual'|'measured_before_birth'|'in_future'|'over_five'|'not_a_figure'} rule
@@ -62,7 +62,7 @@ const POSITIONS = {
  * Ask about what is being typed.
  * @param {import('./tables.js').Tables} tables
  * @param {import('./assess.js').Child} child
- * @param {import('./assess.js').Measurement[]} measurements of the child; one of the draft's day and source is left out
+ * @param {import('./assess.js').Measurement[]} measurements of the child; one with the draft's day and source is ignored
  * @param {import('./assess.js').Measurement} draft what is typed so far, null for what is not
  * @param {string} today ISO date
  * @returns {Warning[]} refused ones first; at most one for a field
@@ -79,7 +79,7 @@ export function warnings(tables, child, measurements, draft, today) {
   ];
   const asked = new Set();
   const first = found.filter(({ field, values }) => {
-    // a doubtful length makes the weight for it doubtful too: one question is enough
+    // a doubtful length makes weight for length doubtful as well: one question is enough
     const explained = asked.has("length_mm") && (values.index === "whz" || values.index === "baz");
     return !explained && !asked.has(field) && asked.add(field);
   });
@@ -90,7 +90,7 @@ export function warnings(tables, child, measurements, draft, today) {
 }
 
 /**
- * How a child of this age is measured: the form's preset.
+ * How a child of this age is usually measured; the form's default.
  * @param {import('./assess.js').Child} child
  * @param {string} on day of measuring
  * @returns {'lying'|'standing'|null} null where the age is unknown
@@ -178,7 +178,7 @@ function* aboutSlip(tables, child, on, field, value) {
   }
 }
 
-/** The server's own rules in the server's words, with the two values that they compare. */
+/** The server's rules in the server's words, with the two values that are compared. */
 function* aboutOddities(tables, child, visits) {
   const { measurement } = visits[visits.length - 1];
   for (const { rule, details } of oddities(child, visits)) {

@@ -6,8 +6,8 @@ import { node } from "./svg.js";
 const STEP_DAYS = 7;
 
 /**
- * What sets one chart apart: its table, its curves in pieces of days, the lines and the zones (-Infinity and Infinity are the
- * edges of the plot).
+ * A kind of chart: its table, the pieces of its curves in days, its lines and its zones (-Infinity and Infinity are the edges
+ * of the plot).
  * @typedef {{table: string, unit: number, pieces: Array<[number, number]>, lines: Array<[number, string]>,
  *   zones: Array<[number, number, string]>}} Kind
  */

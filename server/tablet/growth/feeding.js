@@ -57,7 +57,7 @@ export function catchingUp(age_months) {
   return later("Ask whether the child was ill or ate badly. One more meal a day, with egg, fish or meat.");
 }
 
-/** What is said where a child is heavier than its length or age asks for: never to eat less of the main meals. */
+/** Advice for a child that is too heavy for its length or age; it never says to eat less of the main meals. */
 export const LIGHTER_SNACKS = later(
   "Fewer sweet drinks and bought snacks, and active play. The main meals stay as they are.",
 );

@@ -1,8 +1,8 @@
 /**
- * Every reason to look at a child again that can be told from its growth, with the server's names, urgency and words.
+ * The flags that follow from a child's growth, with the server's names, urgency and words.
  *
- * Flags about growth speak of the newest value of each index; flags about what cannot well be true (`oddities.js`) of the
- * newest measurement. Flags about conflicts, duplicates and clocks are the server's alone: it sees every tablet.
+ * Flags about growth are about the newest value of each index; flags about unlikely values (`oddities.js`) are about the newest
+ * measurement. Only the server raises flags about conflicts, duplicates and clocks, as it sees every tablet.
  */
 
 import { monthNumber } from "./calendar.js";
@@ -10,7 +10,7 @@ import { oddities } from "./oddities.js";
 import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from "./status.js";
 import { INDICES, canScore } from "./zscores.js";
 
-/** By index the rules below a limit, of which the first that holds counts, and the rule above one. */
+/** By index: rules for scores below a limit, of which the first that applies counts, and the rule for scores above one. */
 const GROWTH_RULES = {
   haz: {
     below: [
@@ -90,7 +90,7 @@ function* aboutChild({ born_on, sex }) {
   if (!sex) yield { rule: "sex_unknown", subject: "", details: {} };
 }
 
-/** A child under five is missed who was measured neither this calendar month nor last.
+/** A child under five is missed if it was measured neither in this calendar month nor in the last.
  * @param {import("./assess.js").Child} child */
 function* aboutAbsence({ born_on, known_since }, visits, today) {
   const last = visits.length ? visits[visits.length - 1].on : null;
@@ -100,7 +100,7 @@ function* aboutAbsence({ born_on, known_since }, visits, today) {
   yield { rule: "not_seen", subject: "", details: last ? { last } : {} };
 }
 
-/** The month from whose first day on a date is past: its own, unless it is that first day. */
+/** The number of the first month that begins on or after a date. */
 function firstOfMonthAfter(on) {
   return monthNumber(on) + (on.endsWith("-01") ? 0 : 1);
 }
@@ -119,7 +119,7 @@ function* aboutGrowth(visits) {
     if (implausible) yield { rule: "implausible", subject: `${subject}/${index}`, details };
   }
   const swollen = newest(visits, ({ oedema }) => oedema);
-  // a later weight of a child whose feet were not written down as swollen again says that they are well
+  // a later weighing without oedema means that the oedema is gone
   if (swollen >= 0 && swollen >= newest(visits, ({ measurement }) => measurement.weight_g != null)) {
     yield { rule: "oedema", subject: subjectOf(visits[swollen]), details: {} };
   }

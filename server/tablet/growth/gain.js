@@ -1,9 +1,9 @@
 /**
  * N, T, O and B: does a child gain enough from month to month? The rules of the server's `growth/weight_gain.py`.
  *
- * Months are calendar months. The weighing of a month is the last one in it (of several on that day the lightest, so that
- * doubt leads to a second look); the others get no code. B, the first weighing ever, and O, none in the month before, come
- * before any gain is looked at. The KBM is that of the completed age at this weighing. 2T is T in two calendar months running.
+ * Months are calendar months. The weighing of a month is its last one (of several on that day the lightest, which is the
+ * cautious choice); the others get no code. B (the first weighing ever) and O (no weighing in the month before) are decided
+ * before any gain. The KBM is that of the completed age in months at this weighing. 2T is T in two consecutive calendar months.
  */
 
 import { monthNumber, monthsCompleted } from "./calendar.js";
@@ -11,14 +11,14 @@ import { monthNumber, monthsCompleted } from "./calendar.js";
 const KBM_LAST_MONTH = 60;
 
 /**
- * How a weighing stands to the month before. `code` is null where this is not the weighing of its month; `gain_g` is null
- * where last month had none; `kbm_g` is what was asked for, null but for N and T; `reason` is one of `tables.gain_reasons`,
- * null for N and T.
+ * A weighing compared with the month before. `code` is null where this is not the weighing of its month; `gain_g` is null
+ * where the month before had none; `kbm_g`, the least gain required, is null except for N and T; `reason` is one of
+ * `tables.gain_reasons`, and null for N and T.
  * @typedef {{code: 'N'|'T'|'O'|'B'|null, gain_g: number|null, kbm_g: number|null, reason: string|null, two_t: boolean}} Gain
  */
 
 /**
- * Judge a child's whole timeline: a corrected weight changes later months.
+ * Judge a child's whole timeline, as a corrected weight also changes later months.
  * @param {import('./tables.js').Tables} tables
  * @param {{sex: 'M'|'F'|null, born_on: string|null}} child
  * @param {Array<{on: string, weight_g: number|null}>} measurements in order of day, on one day in order of source
@@ -42,7 +42,7 @@ export function gains(tables, child, measurements) {
 /** No code for a weighing. @param {string} reason @returns {Gain} */
 export const uncoded = (reason) => ({ code: null, gain_g: null, kbm_g: null, reason, two_t: false });
 
-/** Pick the place of each month's weighing, in order: the last day; of that day the lightest; of equals the last. */
+/** Pick the index of each month's weighing: on the last day, the lightest of that day, the last of equals. */
 function monthly(measurements) {
   const chosen = new Map();
   measurements.forEach(({ on, weight_g }, at) => {
@@ -62,7 +62,7 @@ function judged(tables, child, on, gain_g, first) {
   return { code: gain_g >= kbm_g ? "N" : "T", gain_g, kbm_g, reason: null, two_t: false };
 }
 
-/** Name what stands in the way of a comparison; of several things the first here. */
+/** Say why a weighing cannot be compared; of several reasons the first in this order. */
 function obstacle(child, months, gain_g, first) {
   if (first) return "first_weighing";
   if (gain_g === null) return "no_weighing_last_month";

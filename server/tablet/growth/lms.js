@@ -1,6 +1,6 @@
 /**
- * The LMS method: from a measurement to a z-score and back, by one row of a table (Cole and Green 1992; WHO 2006 for what
- * happens beyond 3 SD: there the power misleads, and the score goes on in steps of the outermost SD).
+ * The LMS method: from a measurement to a z-score and back, by one row of a table (Cole and Green 1992). Beyond 3 SD, where the
+ * power misleads, WHO 2006 applies: the score goes on linearly, in steps of the distance between 2 and 3 SD.
  */
 
 import { rowOf } from "./tables.js";
@@ -32,7 +32,7 @@ export function zForLength(table, weight_kg, lenhei_cm) {
   const lower = Math.trunc(steps);
   const fraction = Math.max((lenhei_cm - lower / 10) / 0.1, 0);
   const at = rowOf(table, lower);
-  // not lower + 1: where a length lies a rounding error below a row (51.9 - 0.7), the reference steps one row further
+  // not lower + 1: for a length a rounding error below a row (51.9 - 0.7) the reference takes one row further
   const next = Math.min(Math.trunc(steps + 1) - table.first, table.m.length - 1);
   const between = (column) => column[at] + fraction * (column[next] - column[at]);
   return restrictedZ(weight_kg, table.l[at], between(table.m), between(table.s));

@@ -1,17 +1,17 @@
 /**
- * What cannot well be true of a child's newest measurement, by itself or after the one before it that has the same part. The
- * cadre's form asks the same questions while the value is being typed (`checks.js`), so they stand here once.
+ * Unlikely values of a child's newest measurement, by themselves or compared with the last earlier measurement of the same
+ * kind. Both the flags and the questions of the measuring form (`checks.js`) use these rules.
  */
 
 import { monthNumber } from "./calendar.js";
 import { roundHalfEven } from "./lms.js";
 import { FIRST_STANDING_DAY } from "./zscores.js";
 
-/** Two readings may differ by 1 cm; by 0.7 cm more where lying turned into standing. */
+/** Two readings may differ by 1 cm, and by 0.7 cm more if the child was measured lying before and standing now. */
 const SHRINKS_MM = 10;
 const SHRINKS_AT_STANDING_MM = 17;
 const JUMP_G = 2000;
-/** Until half a year of age 2 kg a month is possible. */
+/** Up to the age of half a year a change of 2 kg a month is possible. */
 const HALF_YEAR_DAYS = 183;
 
 /**
@@ -36,10 +36,10 @@ export function oddities(child, visits) {
 }
 
 /**
- * Find the visit that the newest one is compared with: the one before it that has the part, if on an earlier day.
+ * Find the visit that the newest one is compared with: the last one before it with this measure, if on an earlier day.
  * @param {import('./assess.js').Visit[]} visits in order
  * @param {'weight_g'|'length_mm'} part
- * @returns {import('./assess.js').Visit|null} null also where the newest lacks the part
+ * @returns {import('./assess.js').Visit|null} null also where the newest has no such measure
  */
 export function predecessor(visits, part) {
   const having = visits.filter(({ measurement }) => measurement[part] != null);

@@ -1,11 +1,11 @@
-/** Where things lie on a growth chart: from days and grams or millimetres to pixels, and which lines of the grid are drawn. */
+/** The scale of a growth chart: days and grams or millimetres to pixels, and which lines of the grid are drawn. */
 
 import { valueOnLine } from "./lms.js";
 import { DAYS_PER_MONTH } from "./zscores.js";
 
 const EDGES = { left: 38, top: 26, right: 14, bottom: 38 };
 const FEWEST_LINES_PX = 26;
-/** The card shows -3 to +2 SD with some room; points may stretch it by a quarter each way, and are pinned to the edge beyond. */
+/** The card shows -3 to +2 SD and a margin. Points stretch it by up to a quarter each way; beyond, they are drawn at the edge. */
 const ROOM = 0.06;
 const STRETCH = 0.25;
 
@@ -62,7 +62,7 @@ export function scaleOf(tables, sex, points, kind, options) {
   };
 }
 
-/** As the card is folded: the first two years, or the three after them.
+/** The span of ages: the first two years or the three after them, as on the folded paper card.
  * @param {import("./chart.js").Point[]} points @param {import("./chart.js").Options} wanted */
 function span(points, { from, to }) {
   const oldest = Math.max(0, ...points.map(({ age_days }) => age_days));

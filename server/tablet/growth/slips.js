@@ -1,12 +1,12 @@
 /**
- * Slips of the keyboard: a lost decimal (95 for 9.5), grams for kilograms (9500), two fields swapped. Hides what a child of
- * this age may be expected to measure, and when another reading of what was typed is so much likelier that it is proposed.
+ * Typing mistakes: a lost decimal mark (95 for 9.5), grams for kilograms (9500), two fields swapped. Hides what is expected at
+ * a child's age, and when another reading of the typed value is likely enough to be proposed.
  */
 
 import { ageDays } from "./calendar.js";
 import { rowOf } from "./tables.js";
 
-/** By field: its table by age, what one unit of the table is, and what children under five measure when nothing is known. */
+/** By field: its table by age, record units in one unit of the table, and the usual range under five where the age is unknown. */
 /** @type {{[field: string]: {table: string, unit: number, usual: [number, number]}}} */
 const FIELDS = {
   weight_g: { table: "wfa", unit: 1000, usual: [2000, 25000] },
@@ -17,13 +17,13 @@ const FIELDS = {
 /** @type {Array<"weight_g"|"length_mm"|"muac_mm"|"head_mm">} */
 export const MEASURES = ["weight_g", "length_mm", "muac_mm", "head_mm"];
 const FACTORS = [0.1, 10, 0.001, 1000, 0.01, 100];
-/** A value is doubted beyond 0.45 to 2.2 times the median; -6 and +5 SD of weight lie about there. */
+/** A value outside 0.45 to 2.2 times the median is doubted; for weight this is about -6 and +5 SD. */
 /** @type {[number, number]} */
 const DOUBTED = [0.45, 2.2];
-/** Another reading is proposed within 0.6 to 1.67 times the median: nine in ten wasted or heavy children are within. */
+/** Another reading is proposed if it is 0.6 to 1.67 times the median; nine in ten wasted or heavy children are in this range. */
 /** @type {[number, number]} */
 const LIKELY = [0.6, 1.67];
-/** Heavier and shorter than this at once is no child, but weight and length in each other's place. */
+/** No child is both heavier and shorter than this: weight and length were swapped. */
 const SWAPPED = { weight_g: 30000, length_mm: 300 };
 
 /**
@@ -48,7 +48,7 @@ export function likelyMeant(tables, child, on, field, value) {
 }
 
 /**
- * Find whether weight and length stand in each other's place.
+ * Find whether weight and length were swapped.
  * @param {{weight_g: number|null, length_mm: number|null}} draft
  * @returns {{weight_g: number, length_mm: number}|null} what was meant
  */
@@ -62,7 +62,7 @@ function within(value, median, [low, high]) {
   return value >= median * low && value <= median * high;
 }
 
-/** The median at this age; boys' where the sex is unknown: the two lie closer than any slip. */
+/** The median at this age; the boys' where the sex is unknown, as the two differ less than any typing mistake. */
 function medianOf(tables, child, on, field) {
   const age_days = ageDays(child.born_on, on);
   if (age_days === null) return null;

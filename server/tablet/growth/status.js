@@ -1,11 +1,11 @@
 /**
- * What a score is called: the classes of Permenkes 2/2020, of the arm, and the lines of the KMS; as codes, never as labels.
+ * The status of a score, as a code: classes of Permenkes 2/2020 and of the arm circumference, and the lines of the KMS.
  *
- * A score is classified as shown, rounded: -2.00 is normal, -3.00 the milder class, and an upper cut-off belongs to the class
- * below it. Without a score there is no status: null, never "normal". Oedema of both feet is gizi buruk whatever the score.
+ * The rounded score is classified: -2.00 is normal, -3.00 is in the milder class, and an upper cut-off belongs to the class
+ * below it. Without a score the status is null, never "normal". Oedema of both feet is gizi buruk whatever the score.
  */
 
-/** Cut-offs by index: a class begins at each of `from`, and another above each of `above`. */
+/** Cut-offs by index: a class begins at each value of `from` (inclusive) and above each value of `above` (exclusive). */
 const CUT_OFFS = {
   haz: { from: [-3, -2], above: [3] },
   waz: { from: [-3, -2], above: [1] },
@@ -32,7 +32,7 @@ export function statusOf(tables, index, z, oedema = false) {
 }
 
 /**
- * Classify the mid-upper arm circumference (LiLA), which means something from 6 to 59 completed months.
+ * Classify the mid-upper arm circumference (LiLA), whose classes hold from 6 to 59 completed months.
  * @param {import('./tables.js').Tables} tables
  * @param {number|null} muac_mm
  * @param {number|null} age_months completed calendar months

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Make an element; text inside is text and never markup.
+ * Make an element; strings become text, never markup.
  * @param {string} name
  * @param {Object<string, string|number>} attributes
  * @param {Array<Node|string>} [inside]

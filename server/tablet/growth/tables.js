@@ -1,8 +1,8 @@
 /**
  * The tables and words that the server hands out (`/tablet-app/growth.json`), unpacked once at start.
  *
- * Nothing here is computed but what the file's form asks for: columns travel as second differences of whole numbers, so two
- * running sums and one division give the doubles nearest to the published decimals, the very ones the server computes with.
+ * Columns are sent as second differences of whole numbers. Two running sums and one division give the doubles nearest to the
+ * published decimals, the same ones that the server computes with.
  */
 
 /**
@@ -20,7 +20,7 @@
  */
 
 /**
- * All that the growth modules compute and speak with.
+ * All tables and words of the growth modules.
  * @typedef {object} Tables
  * @property {string} engine version of the rules, as the server has it
  * @property {string} kbm_version

@@ -1,4 +1,4 @@
-/** Numbers as they are written here: decimal comma in Indonesian, decimal point in English, no zeros at the end. */
+/** Numbers with a decimal comma in Indonesian and a decimal point in English, without zeros at the end. */
 
 /**
  * @param {number} weight_g

@@ -1,16 +1,16 @@
 /**
  * WHO z-scores of children under 60 months, as the server's `growth/zscores.py` computes them, to the last digit.
  *
- * The rules that are most often got wrong: the age decides the table (lying to day 730, standing from 731) and a measurement
- * taken the other way is moved by 0.7 cm first; scores stop before 60 months; outside a table there is no score, never the
- * nearest row's; beyond 3 SD the indices with a weight or an arm in them go on in steps of the outermost SD; a score is
- * rounded once, and every cut-off is applied to the rounded value. A missing number is NaN in here and null outside.
+ * Rules that are often got wrong: the age decides the table (lying to day 730, standing from 731), and a length measured the
+ * other way is corrected by 0.7 cm first; there are no scores from 60 months on; outside a table there is no score, never that
+ * of the nearest row; beyond 3 SD the indices of weight, BMI and arm go on linearly (`lms.js`); a score is rounded once, and
+ * cut-offs apply to the rounded value. A missing number is NaN inside this module and null outside.
  */
 
 import { round2, zForAge, zForLength } from "./lms.js";
 
 export const INDICES = ["haz", "waz", "whz", "baz", "hcz", "acz"];
-/** What a status or a score of an index is made of. */
+/** The measures that each index needs. */
 const NEEDS = {
   haz: ["length_mm"],
   waz: ["weight_g"],
@@ -22,7 +22,7 @@ const NEEDS = {
 };
 
 /**
- * Tell whether a measurement holds what an index is made of; without it there is no score.
+ * Tell whether a measurement has all measures that an index needs.
  * @param {string} index or "muac"
  * @param {object} measurement
  * @returns {boolean}
@@ -33,7 +33,7 @@ export const DAYS_PER_MONTH = 30.4375;
 export const FIRST_STANDING_DAY = 731;
 export const LAST_SCORED_DAY = 1826;
 
-/** Why a score is undefined; where several hold, the last of these is told. */
+/** Why a score is undefined; where several reasons apply, the last in this order is given. */
 export const REASONS = [
   "defined",
   "value_missing",
@@ -46,30 +46,30 @@ export const REASONS = [
 ];
 const [, MISSING, NO_SEX, NO_AGE, AGE_RANGE, LENGTH_RANGE, OEDEMA, REFUSED] = REASONS.keys();
 
-/** What sets one index apart from the others: its table, whether oedema voids it, the limits of plausibility. */
+/** By index: its table, whether oedema makes it invalid, and the limits of plausibility. */
 const RULES = {
   haz: { table: "lhfa", oedema: false, lowest: -6, highest: 6 },
   waz: { table: "wfa", oedema: true, lowest: -6, highest: 5 },
-  whz: { table: null, oedema: true, lowest: -5, highest: 5 }, // wfl or wfh, each child its own
+  whz: { table: null, oedema: true, lowest: -5, highest: 5 }, // wfl or wfh, by child
   baz: { table: "bfa", oedema: true, lowest: -5, highest: 5 },
   hcz: { table: "hcfa", oedema: false, lowest: -5, highest: 5 },
   acz: { table: "acfa", oedema: false, lowest: -5, highest: 5, firstDay: 91 },
 };
-/** L is 1 throughout these two: no power, and no restricted tails. */
+/** L is 1 in all rows of these two tables, so their tails are not restricted. */
 const PLAIN = new Set(["lhfa", "hcfa"]);
 
 /**
  * One index. `z` has two decimals; `implausible` says whether it lies beyond the WHO's limits (null without a score);
- * `reason` is null exactly where z is a number.
+ * `reason` is null if and only if z is a number.
  * @typedef {{z: number|null, implausible: boolean|null, reason: string|null}} Score
  */
 
 /**
- * All that is derived of one measurement.
+ * All scores of one measurement, and what they were computed from.
  * @typedef {object} Scores
  * @property {number|null} age_days completed days, halves rounded up
  * @property {number|null} lenhei_cm after the 0.7 cm rule, unrounded
- * @property {'lying'|'standing'|null} position null also where standing was recorded before 9 months
+ * @property {'lying'|'standing'|null} position null also where standing was recorded under 9 months of age
  * @property {boolean} standing_before_9_months
  * @property {number|null} bmi kg/m2, of the corrected length, unrounded
  * @property {Score} haz length/height-for-age
@@ -121,7 +121,7 @@ export function rawScores(tables, body) {
   const bmi = weight.value / (metres * metres);
   const both = Math.max(weight.reason, length.reason);
   const measured = {
-    // metres typed as centimetres can fall below 0 by the 0.7 cm rule
+    // metres typed as centimetres can become negative by the 0.7 cm rule
     haz: { value: length.value, reason: Math.max(length.reason, length.value <= 0 ? REFUSED : 0) },
     waz: weight,
     whz: { value: weight.value, reason: both },
@@ -144,7 +144,7 @@ export function rawScores(tables, body) {
 const number = (value) => (value == null ? NaN : value);
 const known = (value) => (Number.isFinite(value) ? value : null);
 
-/** Two ages are kept: the limits of the standard are in months as given, its tables in whole days. */
+/** Both ages are needed: the limits of the standard are in months as given, its tables in whole days. */
 function ageOf(days, inMonths) {
   const months = Number.isNaN(days) ? inMonths : days / DAYS_PER_MONTH;
   const exact = Number.isNaN(days) ? inMonths * DAYS_PER_MONTH : days;
@@ -158,13 +158,13 @@ function accepted(value) {
   return value > 0 && value < Infinity ? { value, reason: 0 } : { value: NaN, reason: REFUSED };
 }
 
-/** Which table a child is read in: by age; without one by position; without that by size. */
+/** Choose between lying and standing tables: by age; without an age by position; without that by length. */
 function onHeightTable(day, position, lenhei_cm) {
   if (!Number.isNaN(day)) return day >= FIRST_STANDING_DAY;
   return position ? position === "standing" : lenhei_cm >= 87;
 }
 
-/** Lying measures 0.7 cm longer than standing. Without an age the position chose the table and cannot disagree with it. */
+/** Length (lying) is 0.7 cm more than height (standing). Without an age the position chose the table, so both agree. */
 function moved(lenhei_cm, day, position, standing) {
   if (!(day >= 0) || !position || (position === "standing") === standing) return lenhei_cm;
   return standing ? lenhei_cm - 0.7 : lenhei_cm + 0.7;
@@ -180,7 +180,7 @@ function scoreOf(tables, index, measured, child) {
   } else {
     const [shortest, longest] = child.standing ? [65, 120] : [45, 110];
     const outside = child.lenhei_cm < shortest || child.lenhei_cm > longest;
-    // the age chooses the table but is not needed: without one the position does
+    // the age is not required: without one the position chooses the table
     reason = Math.max(reason, outside ? LENGTH_RANGE : 0, child.age.reason === NO_AGE ? 0 : child.age.reason);
     if (!reason) z = zForLength(tables.lms[child.standing ? "wfh" : "wfl"][child.sex], measured.value, child.lenhei_cm);
   }

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** What is typed into these must not be kept by the browser, which would write it down beside the encrypted database. */
+/** The browser must not store what is typed into these: it would be unencrypted. */
 const TYPED = new Set(["input", "textarea", "select"]);
 
 /** @param {object} [props] attributes, `on…` listeners, booleans; null and false leave one out
@@ -38,7 +38,7 @@ export function refill(element, ...children) {
 
 let numbers = 0;
 
-/** An id that nothing else on the page has. */
+/** A unique id within the page. */
 export const newDomId = () => `n${(numbers += 1)}`;
 
 /** A labelled control, its hint below. @param {string} label @param {HTMLElement} control @param {any} [hint] */
@@ -49,7 +49,7 @@ export function field(label, control, hint = null) {
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, note);
 }
 
-/** Buttons of which one is pressed. @param {string} label @param {Array<any[]>} options value and face
+/** A group of buttons of which at most one is pressed. @param {string} label @param {Array<any[]>} options value and face
  * @param {any} chosen @param {(value: any) => void} choose @param {object} [how] `none`: pressing again takes the choice back */
 export function choice(label, options, chosen, choose, { none = false, kind = "choice" } = {}) {
   const name = newDomId();

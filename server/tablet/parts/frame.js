@@ -1,4 +1,4 @@
-// What stands around every screen: where one is, whether everything was sent, and the four places to go.
+// The frame around every screen: its title, whether everything was sent, and the four main screens.
 
 import { dayWords, later, message, say } from "../words/words.js";
 import { h, notice, refill } from "./dom.js";
@@ -14,7 +14,7 @@ const PLACES = [
 
 /** @param {import("../app.js").App} app
  * @param {{title: string, tab?: string, body: any, place?: string, back?: string, bare?: boolean}} shown `tab`: the page's
- *   title where `title` names a child; `bare`: without the four places */
+ *   title where `title` names a child; `bare`: without the links to the main screens */
 export function frame(app, { title, body, place, back, bare }) {
   const heading = h("h1", { tabindex: "-1" }, title);
   if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
@@ -104,7 +104,7 @@ function newer(app) {
 
 const TROUBLE_SECONDS = 600;
 
-/** A wrong clock changes ages; it is said where the day is shown. */
+/** A warning below the day where the tablet's clock is wrong, as ages would be wrong too. */
 function clockTrouble(app) {
   const { offset = 0 } = app.device.facts.contact || {};
   if (app.isPractice || Math.abs(offset) < TROUBLE_SECONDS) return null;

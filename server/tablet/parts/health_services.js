@@ -1,4 +1,4 @@
-// What else is given or asked at a posyandu: only what fits the child's age and the month is offered.
+// Health services at a posyandu: only those that fit the child's age and the month are offered.
 
 import { monthsCompleted } from "../growth/calendar.js";
 import { later, message, say } from "../words/words.js";

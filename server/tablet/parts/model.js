@@ -1,5 +1,5 @@
-// Children as the screens show them: records of the replica, flat, with what growth says of them; worked out when asked for,
-// kept until the child changes.
+// Children as the screens show them: flattened records of the replica with their growth assessment, computed on first use and
+// cached until the child changes.
 
 import { assess } from "../growth/assess.js";
 import { monthNumber, monthsCompleted } from "../growth/calendar.js";
@@ -31,7 +31,7 @@ function followUp({ place, state }) {
   };
 }
 
-/** An aid, flat; `delivered` stands, empty, while two differ about it. */
+/** An aid, flat; `delivered` is an empty object while two values of it differ. */
 function aidOf({ place, state }) {
   const delivered = state.set.delivered === undefined ? null : value(state, "delivered");
   return { delivery: place, ...value(state, "aid"), delivered, note: value(state, "note").text || "", state };
@@ -40,12 +40,12 @@ function aidOf({ place, state }) {
 /** @typedef {{id: string, state: object|null, name: string, sex: "M"|"F"|null, born_on: string|null, mother: string,
  *   parents: any, known_since: string|null, measurements: any[], tasks: any[], aid: any[], search: string}} Child */
 
-/** The day as this place has it. @param {Date} [now] */
+/** Today's date in the tablet's time zone. @param {Date} [now] */
 export const localDay = (now = new Date()) =>
   [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
 
-/** The day on which a child was registered: who was never measured is missed from a month later on. The server counts from
- * when it heard of the child, which no tablet knows. @param {string} id @returns {string|null} */
+/** The day on which a child's id was made: a child never measured is missed from the second calendar month after it. The
+ * server counts from when it received the child, which no tablet knows. @param {string} id @returns {string|null} */
 function sinceWhen(id) {
   const at = madeAt(id);
   return at && localDay(at);
@@ -61,7 +61,7 @@ export class Model {
     this.growth = new Map();
   }
 
-  /** Forget what was worked out of some children. @param {Iterable<string>|null} ids null: of all */
+  /** Drop cached children. @param {Iterable<string>|null} ids null: all */
   forget(ids) {
     for (const cache of [this.known, this.growth]) ids ? [...ids].forEach((id) => cache.delete(id)) : cache.clear();
   }
@@ -85,14 +85,14 @@ export class Model {
     return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, aid, search };
   }
 
-  /** All children of the post by name; who was removed or turned out to be another is not among them. @returns {Child[]} */
+  /** All children of the post by name, without those that were removed or linked to another record. @returns {Child[]} */
   children() {
     const all = this.replica.children().map((id) => this.child(id));
     const present = all.filter(({ state }) => state && !state.removed && !value(state, "same_as").child);
     return present.sort((one, other) => one.name.localeCompare(other.name, "id"));
   }
 
-  /** What growth says of a child as of a day. @param {Child} child @param {string} today */
+  /** The growth assessment of a child on a day. @param {Child} child @param {string} today */
   assessment(child, today) {
     const held = this.growth.get(child.id);
     if (held && held.today === today) return held.found;
@@ -101,14 +101,14 @@ export class Model {
     return found;
   }
 
-  /** What is to be done for a child and not done. @param {Child} child @param {string} author */
+  /** Follow-ups of a child that are not done. @param {Child} child @param {string} author */
   openTasks(child, author) {
     return child.tasks.filter(
       ({ result, known, assigned_to }) => known && !result && (!assigned_to || assigned_to === author),
     );
   }
 
-  /** Whatever of a child two people wrote differently: [record kind, place, registers]. @param {Child} child */
+  /** Conflicts of a child's records: [record kind, place, registers]. @param {Child} child */
   disputes(child) {
     const found = [];
     const look = (kind, place, state) => {

@@ -1,5 +1,5 @@
-// Questions about a child that a cadre can answer on the spot: what the health centre asked for, what two people wrote
-// differently, what was set aside, what somebody removed while others went on writing.
+// Questions about a child that a cadre can answer: tasks of the health centre, conflicting values, changes in quarantine, and
+// records that one person removed while another changed them.
 
 import { cm, dayWords, kg, later, laterIn, message, say } from "../words/words.js";
 import { siblings } from "../sync/states.js";
@@ -37,7 +37,7 @@ export function openQuestions(app, child) {
   return [...tasks, ...disputes, ...aside.map((entry) => asideCard(child, entry))];
 }
 
-// -- what is to be done ----------------------------------------------------------------------------
+// -- tasks -----------------------------------------------------------------------------------------
 
 function taskCard(app, child, task) {
   const card = h("section", { class: "card look" });
@@ -114,7 +114,7 @@ async function written(app, form, set, place) {
   }
 }
 
-// -- what two people wrote differently ---------------------------------------------------------------
+// -- conflicts ---------------------------------------------------------------------------------------
 
 const REGISTERS = {
   identity: later("Name, sex, birth date"),
@@ -213,7 +213,7 @@ export function valueWords(register, value) {
   );
 }
 
-// -- what was set aside ------------------------------------------------------------------------------
+// -- quarantine --------------------------------------------------------------------------------------
 
 /** @param {object} child @param {import("../sync/replica.js").Entry} entry */
 function asideCard(child, { change, reasons }) {

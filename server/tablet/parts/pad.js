@@ -13,7 +13,7 @@ export function pad(inputs, changed, save) {
     input.addEventListener("focus", () => (at = place));
     input.addEventListener("input", changed);
   });
-  save.addEventListener("mousedown", stay); // the pad moves when a note loses the focus, and the tap would miss
+  save.addEventListener("mousedown", stay); // else a note would lose the focus, the pad would move, and the tap would miss
   const comma = decimalMark();
   const press = (key) => {
     const input = inputs[at];

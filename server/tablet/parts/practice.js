@@ -1,4 +1,4 @@
-// Practice: made-up children in a database of their own, with no line at all, so nothing of it can ever reach a server.
+// Practice mode: made-up children in a database of their own, without a connection, so nothing of it can reach a server.
 
 import { Database } from "../store/database.js";
 import { Device } from "../store/device.js";
@@ -11,7 +11,7 @@ import { say, speak } from "../words/words.js";
 const NAME = "posyandu-latihan";
 const DAY_MS = 86400000;
 
-/** Made up, and looking so: [name, sex, age in days, weights of the last months in grams, lengths in millimetres]. */
+/** Recognisably made up: [name, sex, age in days, weights of the last months in grams, lengths in millimetres]. */
 /** @type {Array<[string, string, number, number[], number[]]>} */
 const CHILDREN = [
   ["Melati Contoh", "F", 400, [8300, 8500, 8650], [735, 742, 751]],
@@ -24,7 +24,7 @@ const CHILDREN = [
   ["Samudra Contoh", "M", 45, [3600], [520]],
 ];
 
-/** A device that begins anew each time. @param {object} settings of the real one, its language among them
+/** A new device each time. @param {object} settings of the real one, its language among them
  * @returns {Promise<Device & {tablet: import("../store/tablet.js").Tablet}>} */
 export async function practiceDevice(settings) {
   speak(settings.language);

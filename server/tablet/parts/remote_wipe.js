@@ -25,7 +25,7 @@ export async function wipeWhereDue(app) {
   else if (device.isContactExpired(Date.now())) await handOverAndWipe(app, "contact_expired");
 }
 
-/** Hand over what is sealed, wipe what can be read, and say so.
+/** Queue the sealed copy, wipe readable data, show why, and send the copy.
  * @param {import("../app.js").ConnectedApp} app @param {string} why */
 export async function handOverAndWipe(app, why) {
   const { device, http } = app;
@@ -40,6 +40,6 @@ async function isRevoked(http, tablet) {
   try {
     return (await http.get(`/api/v1/tablets/${tablet}/standing`)).standing === "revoked";
   } catch {
-    return false; // no line: asked again at the next start
+    return false; // no connection: asked again at the next start
   }
 }

@@ -1,4 +1,4 @@
-// How much room the browser gives: told before it hurts.
+// Free storage: a warning before it is used up.
 
 import { say } from "../words/words.js";
 import { DRAFTS, Full } from "../store/database.js";
@@ -7,12 +7,12 @@ import { notice } from "./dom.js";
 const NEARLY_FULL = 0.8;
 const RESERVE_BYTES = 2000000;
 
-/** Bytes used and granted, where the browser tells. @returns {Promise<StorageEstimate|null>} */
+/** Bytes used and granted, or null where the browser does not say. @returns {Promise<StorageEstimate|null>} */
 export const storage = async () =>
   navigator.storage && navigator.storage.estimate ? navigator.storage.estimate() : null;
 
-/** Whether the browser still takes more than a posyandu day needs: found by writing it. What `estimate` grants says nothing of
- * it in newer Chromes, which name the same 10 GiB on a full device.
+/** Whether there is room for more than a posyandu day needs, found out by writing that much. The quota of `estimate` does not
+ * tell: newer Chromes report the same 10 GiB on a full device.
  * @param {import("../store/database.js").Database} database @returns {Promise<boolean>} */
 export async function hasRoom(database) {
   try {
@@ -25,7 +25,7 @@ export async function hasRoom(database) {
   }
 }
 
-/** A warning when the room is nearly used up, else nothing. @param {import("../app.js").App} app */
+/** A warning when storage is nearly full, else null. @param {import("../app.js").App} app */
 export async function room(app) {
   const { usage = 0, quota = 0 } = (await storage()) || {};
   if (!app.isFull && usage <= quota * NEARLY_FULL) return null;

@@ -1,4 +1,4 @@
-// Words for what kept something from being saved.
+// Messages for failures to save.
 
 import { later, message } from "../words/words.js";
 

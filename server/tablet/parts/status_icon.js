@@ -4,7 +4,7 @@ import { advice } from "../growth/advice.js";
 import { message, say } from "../words/words.js";
 import { h } from "./dom.js";
 
-/** What is unsettled about a child on this tablet: waiting to be sent, or a question. @param {import("../app.js").OpenApp} app */
+/** Whether changes of a child wait to be sent, and whether it has a question. @param {import("../app.js").OpenApp} app */
 export function marks(app, child) {
   const entries = app.tablet.replica.ofChild.get(child.id) || [];
   const asked = entries.some((entry) => entry.outcome === "quarantined") || app.model.disputes(child).length > 0;

@@ -1,18 +1,18 @@
-// How the child is doing with what was just typed, while the mother still stands there. A screening, never a diagnosis.
+// How the child is doing by the values just typed, while the mother is still there. A screening, never a diagnosis.
 
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
 import { decimalMark, later, message, say } from "../words/words.js";
 import { h } from "./dom.js";
 
-/** The assessment as if a measurement stood in the record. @param {import("../app.js").OpenApp} app */
+/** The assessment as if a measurement were saved already. @param {import("../app.js").OpenApp} app */
 export function assessedWith(app, child, draft) {
   const others = child.measurements.filter(({ on, source }) => on !== draft.on || source !== draft.source);
   const empty = !draft.weight_g && !draft.length_mm && !draft.muac_mm && !draft.head_mm && !draft.oedema;
   return empty ? null : assess(app.tables, child, [...others, draft], app.day > draft.on ? app.day : draft.on);
 }
 
-/** A short verdict, or nothing while nothing was typed. @param {import("../app.js").OpenApp} app */
+/** A short verdict, or null while nothing is typed. @param {import("../app.js").OpenApp} app */
 export function verdict(app, child, draft) {
   const assessment = assessedWith(app, child, draft);
   return assessment ? verdictOf(app, child, assessment, false) : null;

@@ -1,11 +1,11 @@
-// A child's aid: what it was promised, what came; to write down what is brought, in a few taps and without a signal.
+// A child's aid: what was promised and what was delivered; records a delivery in a few taps, offline.
 
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { failure } from "../parts/save_failure.js";
 import { newId } from "../sync/bytes.js";
 import { dayWords, later, message, say } from "../words/words.js";
 
-/** Menus and funds as they travel (docs/protocol.md, registers of a delivery). */
+/** Menus and funds by their codes (docs/protocol.md, registers of a delivery). */
 const MENUS = {
   food: later("Food"),
   insurance: later("Health insurance"),
@@ -73,7 +73,7 @@ function card(app, { delivery, menu, funds, starts_on, ends_on, delivered, note 
   );
 }
 
-/** The form of an aid that nobody promised: what, from whom, for whom. */
+/** The form for an aid that was not promised before: what, from whom, for whom. */
 function fresh(app, save) {
   const held = { menu: null, funds: null, reaches: "child" };
   const message = h("div", {});

@@ -1,4 +1,4 @@
-// A child on one page: how it stands, the KMS, what was measured, what is asked and to be done.
+// A child on one page: status, KMS, measurements, questions and tasks.
 
 import { h } from "../parts/dom.js";
 import { openQuestions } from "../parts/open_questions.js";
@@ -44,7 +44,7 @@ export function child(app, id) {
   return { title: one.name || say("(no name)"), tab: say("Child"), body, back: "#/hari-ini" };
 }
 
-/** How many aids a child has, and whether one was promised and has not come. */
+/** How many aids a child has, or how many were promised and not delivered. */
 function aidWords({ aid }) {
   const waiting = aid.filter(({ delivered }) => !delivered).length;
   if (waiting) return say("Aid ({waiting} not given yet)", { waiting });

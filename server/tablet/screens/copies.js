@@ -11,7 +11,7 @@ export async function copies(app) {
   const message = h("div", { "aria-live": "polite" });
   const waiting = app.tablet.replica.waiting().length;
   const copy = async () => {
-    // Where nothing can be stored any more, what is in memory is sealed all the same; only its receipts will say nothing here.
+    // Where nothing can be stored any more, the changes in memory are sealed all the same; their receipts cannot be matched later.
     const text = await app.engine.sealedBatches(true).catch(() => app.engine.sealedBatches());
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;

@@ -1,4 +1,4 @@
-// A child's data: four things suffice to begin with, the rest may follow. A new child is on the list in half a minute.
+// A child's data: four fields are enough to begin with, so that a new child is on the list in half a minute.
 
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { toText, toUnits } from "../parts/figures.js";
@@ -77,7 +77,7 @@ export async function edit(app, id) {
   };
 }
 
-/** The controls; choices write into `held` at once, the others are read when saving. */
+/** The controls; choices and the birth date are written into `held` at once, the others when saving. */
 function fields({ identity, parents, nik, home, birth, consent }, app) {
   const text = (held, props = {}) => h("input", { value: held || "", ...props });
   const born = text(identity.born_on, {
@@ -133,7 +133,7 @@ function fields({ identity, parents, nik, home, birth, consent }, app) {
   return { ...controls, first, more };
 }
 
-/** Read the fields into the registers; gives what is wrong, or null. */
+/** Read the fields into the registers; return what is wrong, or null. */
 function read({ identity, parents, nik, home, birth }, inputs, app) {
   const words = (input) => input.value.trim() || null;
   identity.name = inputs.name.value.trim();
@@ -150,7 +150,7 @@ function read({ identity, parents, nik, home, birth }, inputs, app) {
   return trouble({ identity, parents, nik, home, birth }, app);
 }
 
-/** The server's rules (schemas/records.py), told before anything is sent: field, value, rule, remedy. */
+/** The server's rules (schemas/records.py), checked before anything is saved: field, value, rule, remedy. */
 function trouble({ identity, parents, nik, home, birth }, app) {
   const within = (held, least, most) => held === null || (Number.isInteger(held) && held >= least && held <= most);
   const checks = [
@@ -186,7 +186,7 @@ export function isNik(nik) {
   return Number(nik.slice(6, 8)) <= 71 && day >= 1 && day <= 31 && month >= 1 && month <= 12;
 }
 
-/** The registers that differ from what stands. */
+/** The registers that differ from the stored ones. */
 function changed(held, state, app, isNew) {
   const { given } = held.consent;
   const isGiven = given !== undefined && given !== value(state, "consent").given;
@@ -213,11 +213,11 @@ function changed(held, state, app, isNew) {
   return set;
 }
 
-/** Left out and null say the same. */
+/** Missing and null mean the same. */
 const emptied = (register) =>
   Object.fromEntries(Object.entries(register).filter(([, one]) => one !== null && one !== undefined));
 
-/** Children on the list who may be the one that is being written down. */
+/** Children on the list that may be the child that is being registered. */
 function similar(app, name, born_on) {
   const typed = plain(name).trim();
   if (typed.length < 3) return null;
@@ -250,7 +250,7 @@ function similar(app, name, born_on) {
     : null;
 }
 
-/** Take a child off the list, with a reason: a removal is a change, too, and can be taken back. */
+/** Take a child off the list, with a reason. A removal is a change and can be undone. */
 function remove(app, form, state) {
   const reason = h("input", {
     maxlength: "200",

@@ -1,4 +1,4 @@
-// The first minutes of a tablet: the code from the health centre, then the first cadre's name and PIN. Needs a line, once.
+// Enrolling a tablet: the code from the health centre, then the first cadre's name and PIN. Needs a connection once.
 
 import { field, h, notice, refill } from "../parts/dom.js";
 import { requestFailure, tidyCode } from "../parts/enrol_code.js";
@@ -65,7 +65,7 @@ const WIPED = {
 function wiped({ device }) {
   const { why } = device.facts.wiped || {};
   if (!why) return null;
-  const words = WIPED[why] || WIPED.contact_expired; // called "forlorn" by versions before
+  const words = WIPED[why] || WIPED.contact_expired; // earlier versions stored "forlorn"
   const sealed = say("What was not sent is kept sealed and is sent as soon as there is a signal.");
   return notice("look", h("p", {}, message(words)), h("p", {}, sealed));
 }
@@ -108,7 +108,7 @@ function firstCadre(app) {
   return { title: say("The first cadre"), body };
 }
 
-/** A warning, once the browser has refused to keep what is stored. @param {import("../app.js").App} app */
+/** A warning where the browser refused to make the storage persistent. @param {import("../app.js").App} app */
 export function persistence(app) {
   const place = h("div", {});
   const fill = () => refill(place, app.device.persisted === false ? notKept() : null);

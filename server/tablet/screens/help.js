@@ -1,4 +1,4 @@
-// Help in place: how to measure, in pictures drawn by us and few words; and what the signs mean.
+// Help: how to measure, in pictures and few words, and what the signs mean.
 
 import { h, svg } from "../parts/dom.js";
 import { later, laterIn, message, say } from "../words/words.js";

@@ -121,11 +121,11 @@ export async function measure(app, id, on = app.day) {
 
 const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };
 
-/** A draft from what was typed before the tablet was locked or died, else from what the record holds. */
+/** The stored draft of this form if there is one, else a draft of the record's values. */
 async function begun(app, child, form, state, on) {
   const kept = await app.tablet.draft("draft");
   if (kept && kept.id === form.id) {
-    Object.assign(form, { context: kept.context }); // what its author had in view when the form was opened
+    Object.assign(form, { context: kept.context }); // as of when the form was opened
     return kept;
   }
   const figures = {
@@ -137,7 +137,7 @@ async function begun(app, child, form, state, on) {
   return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
 }
 
-/** What cannot be read as a figure, or that no record can hold, takes no part in looking. */
+/** The figures to check; those that cannot be read or would be refused count as missing. */
 const measured = (figures, refused = []) =>
   Object.fromEntries(
     Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
@@ -190,7 +190,7 @@ function warning({ severity, field: name, proposal, words }, inputs, changed) {
   );
 }
 
-/** One figure's line: its name, what was read last time, the field; for the length, how the child lies or stands. */
+/** A measure's field: name, last value and input; for the length also the position. */
 function line(input, draft, child, on, changed) {
   const { name, unit } = FIGURES[input.name];
   const label = input.name === "length_mm" ? lengthWord(draft.figures.position) : message(name);
@@ -222,7 +222,7 @@ function before(app, child, on) {
 const already = (on) =>
   notice("calm", say("Measured on {day} already. Changing a figure corrects that record.", { day: dayWords(on) }));
 
-/** The registers that differ from what stands, whole; where two values stand, what is typed settles it.
+/** The registers that differ from the stored ones, complete. Where two values conflict, the typed one resolves it.
  * @returns {object} */
 function registers({ figures, services: given, note }, state) {
   const wanted = {

@@ -1,4 +1,4 @@
-// Settings, and what this tablet knows of itself.
+// Settings, and facts about this tablet.
 
 import { choice, h } from "../parts/dom.js";
 import { room, storage } from "../parts/room.js";
@@ -13,7 +13,7 @@ export async function more(app) {
   const { device } = app;
   const put = (changes) => app.tablet.turn(() => device.note({ settings: { ...device.settings, ...changes } }));
   const handOver = () => {
-    location.hash = "#/hari-ini"; // whoever comes next begins with the list
+    location.hash = "#/hari-ini"; // the next user begins with the list
     app.lock();
   };
   const links = [

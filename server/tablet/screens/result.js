@@ -1,4 +1,4 @@
-// After saving: the word "saved", how the child is doing, what to tell the mother, the KMS; and the next child.
+// After saving: that it was saved, how the child is doing, what to tell the mother, the KMS, and the next child.
 
 import { kms, lengthChart } from "../growth/chart.js";
 import { h, notice } from "../parts/dom.js";

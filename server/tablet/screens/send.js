@@ -1,4 +1,4 @@
-// Sending: one tap, or by itself; how far it has come, and of every child whether it was received, waits, or asks something.
+// Sending, by one tap or automatically: its progress, and for every child whether it was received, waits or has a question.
 
 import { h, notice, refill } from "../parts/dom.js";
 import { marks } from "../parts/status_icon.js";
@@ -93,7 +93,7 @@ function problemOf(app, problem) {
   return notice("bad", titleOf(problem) || problem.code);
 }
 
-/** Children of whom something is not settled first, then the count of those that are. */
+/** Children with changes that wait or questions, then the number of all others. */
 function children(app) {
   const all = app.model.children().map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);

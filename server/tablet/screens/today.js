@@ -1,4 +1,4 @@
-// The list of the day: who is here, who is missing, who comes next; found by a letter or two of a name.
+// The list of the day: who is due, here or done, and who is next; with a search by the first letters of a name.
 
 import { field, h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
@@ -71,7 +71,7 @@ export async function today(app) {
   return { title: say("Today"), body, place: "hari-ini" };
 }
 
-/** The children of the post by what is still to do for them on the day. */
+/** The children of the post by the tabs of the list. */
 function grouped(app) {
   const { model, day, session } = app;
   const all = model.children();
@@ -90,10 +90,10 @@ function grouped(app) {
   };
 }
 
-/** Who should come to the scale next: whoever is here, in the order in which they came; then whoever is due. */
+/** Who is to be measured next: those who are here, in order of arrival, then those who are due. */
 const waiting = (app, { here, due }) => [...here, ...due];
 
-/** Every word that is typed begins a word of the child's or a parent's name. */
+/** Children of whom every typed word is the beginning of a word of their or a parent's name. */
 function found(children, typed) {
   const wanted = plain(typed).split(/\s+/).filter(Boolean);
   return children.filter(({ search }) => wanted.every((part) => ` ${search}`.includes(` ${part}`)));
@@ -147,7 +147,7 @@ function emptyWords(app, view, groups) {
   return say("Nobody was measured today yet.");
 }
 
-/** The day that is recorded: nearly always today; a wrong clock or a late entry is mended here, once. */
+/** The day that records are dated with: today, unless it is changed here for a wrong clock or a late entry. */
 function dayChooser(app) {
   const input = h("input", {
     type: "date",

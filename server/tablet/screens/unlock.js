@@ -1,4 +1,4 @@
-// Who are you? A name and a PIN; then everything is decrypted. After a few wrong PINs one has to wait.
+// Unlocking: a cadre's name and PIN decrypt everything. After a few wrong PINs there is a waiting time.
 
 import { h, notice, refill } from "../parts/dom.js";
 import { WrongPin, PIN_DIGITS } from "../store/vault.js";

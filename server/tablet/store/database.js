@@ -1,5 +1,5 @@
-// The only module that touches IndexedDB. A promise here resolves when the *transaction* has completed, never when a request
-// succeeded: "saved" on the screen means exactly that.
+// The only module that uses IndexedDB. A promise here resolves when the *transaction* has completed, never when a request
+// succeeded, so that "saved" on the screen means stored.
 
 import { SEALED_BATCHES } from "../sync/sealed.js";
 
@@ -11,14 +11,14 @@ export { SEALED_BATCHES };
 export const DRAFTS = "desk";
 /** This tablet's own sealed copy. Installed tablets call the store so. */
 export const OWN_COPY = "letters";
-/** The stores, each with keys of its own (see tablet.js for what lies in them). */
+/** The stores, each with its own keys (tablet.js says what is in them). */
 export const STORES = ["facts", "log", "past", "held", "pending", OWN_COPY, SEALED_BATCHES, DRAFTS];
 
-/** The data was changed by another window meanwhile. Nothing was stored. */
+/** Another window changed the data meanwhile. Nothing was stored. */
 export class Stale extends Error {}
 /** The device has no room left. Nothing was stored. */
 export class Full extends Error {}
-/** The browser took the storage away, or will not give any. */
+/** The browser deleted the storage or refuses it. */
 export class Unavailable extends Error {}
 
 const problems = { QuotaExceededError: Full };

@@ -1,5 +1,5 @@
-// What this device knows of itself before anybody has typed a PIN: its enrolment, who may unlock it, its keys. Nothing of a
-// child is among it. Facts lie in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`,
+// What can be read without a PIN: the device's enrolment, who may unlock it, its keys. It has no data about children. Facts
+// are in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`,
 // `enrolling` (a request whose answer has not come), `tries` (wrong PINs).
 
 import { gzip, unbase64url } from "../sync/bytes.js";
@@ -15,7 +15,7 @@ const FIRST_WAIT_MS = 30000;
 const LONGEST_WAIT_MS = 900000;
 const DAY_MS = 86400000;
 
-/** After how many days without contact what can be read is wiped. */
+/** After this many days without contact readable data is wiped. */
 export const DAYS_WITHOUT_CONTACT = 60;
 
 export class Device {
@@ -24,7 +24,7 @@ export class Device {
     this.name = name;
     this.database = database;
     this.facts = facts;
-    /** @type {boolean|undefined} whether the browser promised to keep what is stored; undefined: it was not asked */
+    /** @type {boolean|undefined} whether the browser made the storage persistent; undefined: it was not asked */
     this.persisted = undefined;
   }
 
@@ -61,7 +61,7 @@ export class Device {
 
   // -- enrolling -----------------------------------------------------------------------------------
 
-  /** Exchange a code for an enrolment. Interrupted, it asks the same when called again with the same code.
+  /** Exchange a code for an enrolment. Called again with the same code after an interruption, it repeats the same request.
    * @param {import("../sync/http_client.js").HttpClient} http @param {string} code @param {string} app @param {string} name of the device */
   async enrol(http, code, app, name) {
     const { keys, welcome } = await this.askToEnrol(http, code, app, name);
@@ -129,7 +129,7 @@ export class Device {
     const { count = 0, at = 0 } = this.facts.tries || {};
     if (count < FREE_TRIES) return 0;
     const wait = Math.min(FIRST_WAIT_MS * 2 ** (count - FREE_TRIES), LONGEST_WAIT_MS);
-    return Math.min(Math.max(at + wait - now, 0), wait); // a clock set back does not lock for ever
+    return Math.min(Math.max(at + wait - now, 0), wait); // a clock that was set back does not lock for ever
   }
 
   /** @param {string} author @param {string} pin @returns {Promise<Tablet>} rejects with WrongPin */

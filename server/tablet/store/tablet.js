@@ -1,12 +1,12 @@
-// An unlocked tablet: the replica in memory, everything of it encrypted in the database, one writer at a time.
+// An unlocked tablet: the replica in memory, all its data encrypted in the database, one writer at a time.
 //
-// A change is applied to memory only after its transaction has completed, so nothing is ever shown as saved that is not.
+// A change is applied to memory only after its transaction has completed, so nothing is shown as saved that is not stored.
 
 import { base64url, clock } from "../sync/bytes.js";
 import { Replica } from "../sync/replica.js";
 import { DRAFTS } from "./database.js";
 
-const KEPT_DAYS = 90; // acknowledged changes, for a server that was restored
+const KEPT_DAYS = 90; // acknowledged changes, in case the server is restored from a backup
 const DAY_MS = 86400000;
 
 export class Tablet {
@@ -56,7 +56,7 @@ export class Tablet {
 
   // -- writing -------------------------------------------------------------------------------------
 
-  /** Save a form. When this resolves it is on the disk, numbered and chained. @param {object} form as opened by the replica
+  /** Save a form. Resolves when the change is stored, numbered and chained. @param {object} form as opened by the replica
    * @param {object} set registers, whole @param {Array<[string, any, any]>} [others] more to store with it */
   async write(form, set, others = []) {
     return this.turn(async () => {
@@ -95,7 +95,7 @@ export class Tablet {
     ]);
   }
 
-  /** Drop what is older than the 90 days for which a restored server may ask. */
+  /** Drop acknowledged changes older than 90 days. */
   async tidy() {
     const before = clock(new Date(Date.now() - KEPT_DAYS * DAY_MS));
     await this.turn(async () => this.commit(this.replica.forgetting(before)));
@@ -103,7 +103,7 @@ export class Tablet {
 
   // -- sending -------------------------------------------------------------------------------------
 
-  /** The bytes to send: those that had no answer yet, or a new batch, stored before they are sent. @param {number} most changes
+  /** The batch to send: the pending one, or a new one, which is stored before it is sent. @param {number} most changes
    * @returns {Promise<import("../sync/replica.js").Pending>} */
   async pending(most) {
     return this.turn(async () => {

@@ -1,14 +1,14 @@
-// What lies on the tablet is encrypted with one data key, which is wrapped once for each cadre by the PIN (ADR 0015).
+// Data on the tablet is encrypted with one data key, which is wrapped with the PIN of each cadre (ADR 0015).
 //
-// A PIN alone has too little in it. What wraps is made of the PIN, stretched, and of a device key that no script can read: the
-// PIN cannot be tried against a copy of the database elsewhere unless that key was dug out of the browser's profile, too.
+// A PIN alone is too easy to guess. The wrapping key is derived from the stretched PIN and from a device key that no script can
+// read, so PINs cannot be tried against a copy of the database unless that key is extracted from the browser's profile too.
 
 import { joined, random, utf8 } from "../sync/bytes.js";
 
 const GCM = "AES-GCM";
 const LEAST_ROUNDS = 100000;
 const MOST_ROUNDS = 1000000;
-const UNLOCK_MS = 600; // what unlocking may cost on this device
+const UNLOCK_MS = 600; // time that unlocking may take on this device
 export const PIN_DIGITS = 6;
 
 /** The PIN does not open this cadre's key. */
@@ -77,7 +77,7 @@ export async function unlock(deviceKey, { salt, rounds, iv, wrapped }, pin) {
   }
 }
 
-/** Encrypts values for their place: a box moved to another key does not open. */
+/** Encrypts values for their key: a value that was moved to another key cannot be decrypted. */
 export class Vault {
   /** @param {CryptoKey} dataKey */
   constructor(dataKey) {

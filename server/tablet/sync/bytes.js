@@ -1,4 +1,4 @@
-// Bytes of the protocol (docs/protocol.md): canonical JSON, digests, ids, gzip. Pure but for randomness and the clock.
+// Bytes of the protocol (docs/protocol.md): canonical JSON, digests, ids, gzip. Pure except for randomness and the clock.
 
 /** @typedef {null|boolean|number|string|Array<any>|{[name: string]: any}} Json */
 

@@ -1,4 +1,4 @@
-// A change at its place in its tablet's chain, and the key that signs for the tablet.
+// The hash chain of a tablet's changes, and the tablet's signing key.
 
 import { base64url, canonical, digest, utf8 } from "./bytes.js";
 

@@ -1,20 +1,20 @@
 // Sync: sends batches and takes answers until neither side has more, and tries again after a failure.
 //
-// What a change means is decided by the replica. This file knows requests, retries, and what to do when the server says that
-// this device must enrol again, was revoked, or that the app is too old.
+// The replica has the rules about changes. This file has requests and retries, and handles the answers that this device must
+// enrol again, that it was revoked, or that the app is too old.
 
 import { newKeys, publicKey } from "./chain.js";
 import { contacted } from "./contact.js";
 import { NoConnection, Refused } from "./http_client.js";
 import { openReceipt, seal, SEALED_BATCHES } from "./sealed.js";
 
-const FIRST_SIZE = 25; // changes of the first batch on a line that nothing is known of
+const FIRST_SIZE = 25; // changes of the first batch, while the connection's speed is unknown
 const LARGEST_SIZE = 200;
 const QUICK_MS = 4000; // a batch answered within this may be followed by a larger one
 const FIRST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 30000; // unless the server asks for longer
-const TOO_OLD = 426; // the app: the batch names it, so it is made anew after the update
-const NOTHING_HELD = new Set([400, 409, 413, 415, 422, TOO_OLD]); // made anew, the batch may be taken
+const TOO_OLD = 426; // the batch names the app's version, so it is made again after the update
+const NOTHING_HELD = new Set([400, 409, 413, 415, 422, TOO_OLD]); // the batch is made again and may then be accepted
 const MOST_AGAIN = 3;
 const MOST_SEALED = 50;
 
@@ -27,13 +27,13 @@ export class Engine {
     this.http = http;
     this.device = device;
     this.size = FIRST_SIZE;
-    this.pause = FIRST_PAUSE_MS; // before the next try, when this one fails
-    this.notBefore = 0; // until when the server asked to wait
+    this.pause = FIRST_PAUSE_MS; // before the next try if this one fails
+    this.notBefore = 0; // the server asked to wait until then
     /** @type {Promise<Status>|null} */
     this.running = null;
     this.timer = 0;
     this.stopped = false;
-    this.revoked = false; // an answer said so; one to a batch without changes does not
+    this.revoked = false; // as an answer said; answers to batches without changes do not say it
     /** @type {Status} */
     this.status = { phase: "idle", answered: 0, of: 0, problem: null, nextAt: 0 };
     this.listeners = new Set();
@@ -55,7 +55,7 @@ export class Engine {
     return this.running;
   }
 
-  /** The browser has a line again: try at once, or as soon as the server allows. */
+  /** The browser has a connection again: try at once, or as soon as the server allows. */
   lineBack() {
     this.pause = FIRST_PAUSE_MS;
     if (this.status.phase !== "waiting" || this.notBefore <= Date.now()) this.sync();
@@ -94,14 +94,14 @@ export class Engine {
     }
   }
 
-  /** Try again after a pause; while the browser has no line, wait on. */
+  /** Try again after a pause; while the browser is offline, keep waiting. */
   #wait(pause) {
     this.#tell({ phase: "waiting", problem: { code: "line-lost" }, nextAt: Date.now() + pause });
     if (this.stopped) return;
     this.timer = setTimeout(() => (navigator.onLine ? this.sync() : this.#wait(LONGEST_PAUSE_MS)), pause);
   }
 
-  /** Children with something that waits: what progress is counted in. */
+  /** Number of children with waiting changes, for the progress shown. */
   #waiting() {
     return new Set(this.tablet.replica.waiting().map(({ change }) => change.key.child || change.id)).size;
   }
@@ -117,7 +117,7 @@ export class Engine {
         again = 0;
         this.size = Date.now() - from < QUICK_MS ? Math.min(this.size * 2, LARGEST_SIZE) : Math.max(this.size >> 1, 5);
         more = await this.#take(answer, pending);
-        if (more || pending.count) this.pause = FIRST_PAUSE_MS; // it went forward; a lone empty exchange proves nothing
+        if (more || pending.count) this.pause = FIRST_PAUSE_MS; // it made progress; a single empty exchange does not count
       } catch (error) {
         again += 1;
         this.size = Math.max(this.size >> 1, 5);
@@ -166,7 +166,7 @@ export class Engine {
     await this.#adopt(welcome, welcome.common, again.keys);
   }
 
-  /** With a new code, where the server knows nothing of this device any more, or will not renew it by itself. */
+  /** Enrol with a new code, where the server does not know this device any more or refuses to renew it without one. */
   async reEnrol(code) {
     const { tablet } = this;
     const { app } = tablet.replica.facts;
@@ -189,7 +189,7 @@ export class Engine {
 
   // -- sealed batches --------------------------------------------------------------------------------
 
-  /** What is not acknowledged, as sealed batches: lines of a file that anybody may carry.
+  /** Unacknowledged changes as sealed batches: lines of a file that anybody may carry.
    * @param {boolean} [expecting] keep the keys with which their receipts are opened
    * @returns {Promise<string>} "" when everything is acknowledged */
   async sealedBatches(expecting = false) {
@@ -244,7 +244,7 @@ export async function deliver(database, http) {
   }
 }
 
-/** Whether what came is an answer to this batch: a captive portal, a proxy or a fault must not reach the replica. */
+/** Whether this is an answer to this batch; answers of captive portals, proxies or faults must not reach the replica. */
 function isAnswer(answer, { id, first, count }) {
   const { protocol, receipt, pull, incarnation, token } = answer || {};
   if (protocol !== 1 || !receipt || !pull || typeof incarnation !== "string" || typeof token !== "string") return false;

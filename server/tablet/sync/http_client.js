@@ -1,12 +1,12 @@
-// HTTP to the server: JSON both ways, and whether a failure is worth another try. Keeps count of the bytes: cadres pay for them.
+// HTTP to the server: JSON both ways, which failures are worth another try, and a count of bytes, as cadres pay for them.
 
 import { clock, gzip } from "./bytes.js";
 
-const HEADERS_BYTES = 900; // about what request and response headers weigh
+const HEADERS_BYTES = 900; // estimated bytes of request and response headers
 const TIMEOUT_MS = 60000;
 const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** No answer came, or one that promises to be better later. */
+/** No answer came, or one that may be different later. */
 export class NoConnection extends Error {
   /** @param {string} why @param {number} [seconds] how long the server asks to wait */
   constructor(why, seconds = 0) {
@@ -28,7 +28,7 @@ export class Refused extends Error {
 }
 
 export class HttpClient {
-  /** @param {string} [origin] @param {(bytes: number) => void} [count] is told what each exchange weighed */
+  /** @param {string} [origin] @param {(bytes: number) => void} [count] called with the bytes of each exchange */
   constructor(origin = "", count = () => {}) {
     this.origin = origin;
     this.count = count;
@@ -67,7 +67,7 @@ export class HttpClient {
   }
 }
 
-/** A captive portal answers 200 with a page: only JSON of ours is an answer. */
+/** A captive portal answers 200 with a page, so only our JSON counts as an answer. */
 function read(answer, text) {
   if (TEMPORARY.has(answer.status)) {
     throw new NoConnection(`HTTP ${answer.status}`, Number(answer.headers.get("Retry-After")) || 0);

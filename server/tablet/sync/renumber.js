@@ -1,4 +1,4 @@
-// After a new enrolment: contexts in new names, so that no context claims what its author had not seen (docs/protocol.md,
+// After a new enrolment: contexts with the new numbers, so that no context claims what its author had not seen (docs/protocol.md,
 // "Restored and cloned devices").
 
 import { tagOf } from "./chain.js";
@@ -23,7 +23,7 @@ export function inNewNames(change, tablet, renamed, old, kept) {
       const entry = change.context[actor];
       return entry && entry[0] >= was[0];
     });
-  if (sawAll) context[tablet] = newest; // a new name claims everything numbered before it
+  if (sawAll) context[tablet] = newest; // a new number claims everything numbered before it
   if (actors.has(old) && kept) context[old] = kept;
   return context;
 }

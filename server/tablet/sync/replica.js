@@ -1,13 +1,13 @@
-// A tablet without I/O: what it holds, shows and sends, and what it makes of an answer (docs/protocol.md).
+// A tablet's data and rules without I/O: what it shows and sends, and how it handles answers (docs/protocol.md).
 //
-// Nothing here changes the replica but `apply`. Every other method works out a *delta*; the caller stores it in one
-// transaction and applies it only then, so what is shown is never more than what is stored.
+// Only `apply` changes the replica. All other methods return a *delta*, which the caller stores in one transaction and only then
+// applies, so nothing is shown that is not stored.
 //
-// - A change's context is what stood in view when its form was opened, own unsent changes included.
-// - A batch once made is sent again, the same bytes, until it is answered; a change is acknowledged only by a receipt.
-// - Acknowledged changes are kept 90 days, for a server that was restored from a backup.
-// - Of a child whose data was erased at a parent's request nothing stays but counters and hashes, which the chain needs. Should
-//   a restored server want such a change again, the device enrols anew and numbers what it still has.
+// - A change's context is the state when its form was opened, including this tablet's unsent changes.
+// - A batch is sent again with the same bytes until it is answered; only a receipt acknowledges a change.
+// - Acknowledged changes are kept for 90 days, in case the server is restored from a backup.
+// - Where a child's data was erased at a parent's request, only counters and hashes stay, which the chain needs. If a restored
+//   server asks for such a change again, the device enrols again and renumbers the changes that it still has.
 
 import { canonical, clock, idOf, newId, nonce, utf8 } from "./bytes.js";
 import { link, tagOf } from "./chain.js";
@@ -27,7 +27,7 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
  *   pending?: Pending|null, past?: any[], renumbered?: boolean}} Delta */
 
-/** What a tablet knows of itself when it is new. */
+/** The facts of a new tablet. */
 export const newFacts = (welcome, app) => ({
   tablet: welcome.tablet,
   district: welcome.district,
@@ -44,10 +44,10 @@ export const newFacts = (welcome, app) => ({
   forgottenHash: "",
 });
 
-/** Where a record hangs: the child, and the place among its measurements, follow-ups or deliveries. */
+/** The place of a record among its child's measurements, follow-ups or deliveries. */
 const placeOf = ({ measured_on, source, task, delivery }) => task || delivery || `${measured_on}/${source}`;
 const childOf = ({ kind, id, key }) => (kind === "child" ? id : key.child);
-/** An entry without what was written. @param {Entry} entry @returns {Entry} */
+/** An entry without its values. @param {Entry} entry @returns {Entry} */
 const emptied = ({ change: { kind, id, key, context }, ...entry }) => ({
   ...entry,
   change: { kind, id, key, context, set: {} },
@@ -90,7 +90,7 @@ export class Replica {
     }
   }
 
-  // -- what it shows -------------------------------------------------------------------------------
+  // -- reading -------------------------------------------------------------------------------------
 
   #pulled({ kind, id, key }) {
     const held = this.held.get(kind === "child" ? id : key.child);
@@ -109,7 +109,7 @@ export class Replica {
     return [...new Set([...this.held.keys(), ...own])];
   }
 
-  /** All of a child that is shown: its state, and its measurements, follow-ups and deliveries with their states.
+  /** A child as it is shown: its state, and its measurements, follow-ups and deliveries with theirs.
    * @param {string} id @returns {{id: string, state: object|null, measurements: object[], follow_ups: object[],
    *   deliveries: object[]}} */
   child(id) {
@@ -137,7 +137,7 @@ export class Replica {
     return this.log.filter(({ outcome }) => !outcome);
   }
 
-  /** Changes that were set aside and that no later change of their record corrects. @returns {Entry[]} */
+  /** Quarantined changes that no later change of their record corrects. @returns {Entry[]} */
   inQuestion() {
     return this.log.filter((entry) => {
       if (entry.erased) return false;
@@ -148,7 +148,7 @@ export class Replica {
 
   // -- writing -------------------------------------------------------------------------------------
 
-  /** Open a form: what its author has in view from now on. @returns {Promise<Form>} */
+  /** Open a form on a record's current state. @returns {Promise<Form>} */
   async open(kind, key, id) {
     const ref = { kind, id: id || (await idOf(kind, key)), key };
     const state = this.view(ref);
@@ -176,7 +176,7 @@ export class Replica {
 
   // -- sending -------------------------------------------------------------------------------------
 
-  /** Of each day of which something waits, how many measurements were written; several changes of one count once. */
+  /** For each day with unsent changes: how many measurements were recorded, each counted once. */
   #tally() {
     const open = new Set(
       this.waiting()
@@ -189,7 +189,7 @@ export class Replica {
     return Object.fromEntries(Object.entries(counts).sort().slice(-MOST_DAYS));
   }
 
-  /** A batch of what is not acknowledged after `done`, within limits. */
+  /** A batch of changes after counter `done`, within limits. */
   #batch(done, most, carried) {
     const { tablet, district, app, incarnation, token, cursor, limits, forgotten, forgottenHash } = this.facts;
     const rest = this.log.slice(done - forgotten, done - forgotten + Math.min(most, limits.changes));
@@ -208,12 +208,12 @@ export class Replica {
     return { ...named, token: carried ? "" : token, carried, tally: this.#tally(), ...chain };
   }
 
-  /** The next batch to sign and store before it is sent; of no changes when all are acknowledged. @param {number} most */
+  /** The next batch, to be signed and stored before it is sent; without changes when all are acknowledged. @param {number} most */
   nextBatch(most) {
     return this.#batch(this.facts.sent, most, false);
   }
 
-  /** Everything that is not acknowledged, as batches for somebody else to carry, in order. @returns {object[]} */
+  /** All unacknowledged changes as batches for another tablet to carry, in order. @returns {object[]} */
   carriedBatches() {
     const batches = [];
     for (let done = this.facts.sent; done < this.head()[0]; done += batches[batches.length - 1].changes.length) {
@@ -222,9 +222,9 @@ export class Replica {
     return batches;
   }
 
-  // -- what it makes of an answer ------------------------------------------------------------------
+  // -- answers -------------------------------------------------------------------------------------
 
-  /** @param {object} answer to the pending batch, its shape already looked at
+  /** @param {object} answer to the pending batch, its shape already checked
    * @returns {Promise<{delta: Delta, event: "accepted"|"gap"|"restored"|"new_epoch_required"}>} */
   async receive(answer) {
     const { receipt, incarnation, token, pull } = answer;
@@ -238,9 +238,10 @@ export class Replica {
     return { delta: this.#taken(delta, pull), event: settled.event };
   }
 
-  /** Take the receipt of a batch that somebody carried. @param {object} receipt @returns {Delta|null} null: it tells nothing */
+  /** Take the receipt of a carried batch. @param {object} receipt @returns {Delta|null} null: nothing changes */
   receiveCarried(receipt) {
-    if (receipt.status !== "accepted") return null; // a gap: one before it was not delivered; else the next contact tells
+    // after a gap an earlier batch is missing; other refusals are handled at the next contact
+    if (receipt.status !== "accepted") return null;
     const { log, facts } = this.#settled(receipt);
     return { log, facts };
   }
@@ -271,7 +272,7 @@ export class Replica {
     return { event: "accepted", log, facts: { sent: done } };
   }
 
-  /** Whether a pulled state names a change of this enrolment that is not in its log: then a second device wrote it. */
+  /** Whether a pulled state has a change of this enrolment that is not in the log: then a copy of this device wrote it. */
   #isForeign({ children, measurements, follow_ups, deliveries }) {
     const keyed = [measurements, follow_ups, deliveries].flatMap((drawer) => Object.values(drawer));
     const states = [...children, ...keyed.flat()];
@@ -306,7 +307,7 @@ export class Replica {
     return { ...delta, ...past, log, held, clear, facts: { ...delta.facts, cursor, more } };
   }
 
-  /** Empty what is acknowledged, in order, of children whose data was erased. */
+  /** Remove the values of acknowledged changes of children whose data was erased. */
   #erasing(changed, gone, sent) {
     if (!gone.size) return changed;
     const latest = new Map(changed.map((entry) => [entry.counter, entry]));
@@ -316,14 +317,14 @@ export class Replica {
     return [...latest.values()];
   }
 
-  /** Everything is pulled again from the start: until its end, own changes are shown from the log as before. */
+  /** Everything is pulled again: until the pull ends, own changes are shown from the log. */
   #unsettled(changed) {
     const counters = new Set(changed.map(({ counter }) => counter));
     const others = this.log.filter(({ counter, settled }) => settled && !counters.has(counter));
     return [...changed, ...others.map((entry) => ({ ...entry, settled: false }))];
   }
 
-  /** At the end of a pull, what is acknowledged is shown by what was pulled. */
+  /** At the end of a pull, acknowledged changes are shown from the pulled states. */
   #settling(changed) {
     const latest = new Map(changed.map((entry) => [entry.counter, entry]));
     const entries = this.log.map((entry) => latest.get(entry.counter) || entry);
@@ -340,9 +341,9 @@ export class Replica {
     return { first: this.head()[0] - kept.length + 1, tags: kept.map(({ hash }) => tagOf(hash)) };
   }
 
-  /** Number again what the server does not hold.
-   * @param {object} welcome @param {number|null} common up to which the server's chain equals this log; null where it knows
-   *   nothing of this device any more: then everything that is kept is numbered again @returns {Promise<Delta>} */
+  /** Renumber the changes that the server does not have.
+   * @param {object} welcome @param {number|null} common last counter at which the server's chain equals this log; null where
+   *   the server does not know this device any more: then all kept changes are renumbered @returns {Promise<Delta>} */
   async renumbered(welcome, common) {
     const { tablet: old, forgotten } = this.facts;
     const stay = common === null ? 0 : Math.max(common - forgotten, 0);
@@ -366,7 +367,7 @@ export class Replica {
     return { facts: newFacts(welcome, this.facts.app), log, pending: null, past, renumbered: true };
   }
 
-  /** Drop what was acknowledged before a time and is shown by the pull. @param {string} before @returns {Delta|null} */
+  /** Drop changes acknowledged before a time that are in the pulled states. @param {string} before @returns {Delta|null} */
   forgetting(before) {
     /** @param {Entry} entry */
     const old = ({ at, settled }) => settled && at && at < before;
@@ -380,9 +381,9 @@ export class Replica {
     return { facts, forget: forget.map(({ counter }) => counter), past };
   }
 
-  // -- the only place where it changes -------------------------------------------------------------
+  // -- changing ------------------------------------------------------------------------------------
 
-  /** Take in what was stored. @param {Delta} delta */
+  /** Apply a stored delta. @param {Delta} delta */
   apply({ facts = {}, log = [], forget = [], held, clear, pending, past, renumbered }) {
     if (renumbered) this.log = [];
     this.facts = { ...this.facts, ...facts };

@@ -1,4 +1,4 @@
-// What to show of a record: the pulled state with the tablet's own changes laid over it (docs/protocol.md, "What to show").
+// The state of a record to show: the pulled state with the tablet's own changes applied (docs/protocol.md, "What to show").
 // A published register is its bare value if exactly the vector's dots set it, else a list of {dots, value}; inside this file
 // it is always the list.
 
@@ -93,7 +93,7 @@ export function siblings(state, register) {
   return Array.isArray(held) ? held : [{ dots: null, value: held }];
 }
 
-/** The register's value if nothing stands beside it, else its first; {} if it was never set. */
+/** The register's only value, or the first of several; {} if it was never set. */
 export function value(state, register) {
   const [first] = siblings(state, register);
   return first ? first.value : {};

@@ -1,5 +1,5 @@
 // Texts in the chosen language, from the catalogues that the server makes of its .po files (docs/tablet.md, Words); numbers, ages
-// and days as people here write them.
+// and days in that language.
 
 import { ageDays, monthsCompleted } from "../growth/calendar.js";
 import { later, laterIn } from "../growth/text.js";
@@ -7,7 +7,7 @@ import { later, laterIn } from "../growth/text.js";
 export { later, laterIn };
 /** @typedef {import("../growth/text.js").Text} Text */
 
-/** Texts by language and by their English, which stands behind its context and U+0004 if it has one, as in gettext.
+/** Texts by language and by their English, after its context and U+0004 if it has one, as in gettext.
  * @type {Object<string, Object<string, string>>} */
 let catalogues = {};
 let language = "id";
@@ -59,7 +59,7 @@ const locale = () => (language === "en" ? "en-GB" : [language, "id"]);
 /** The mark before a decimal fraction: a comma in Indonesian. */
 export const decimalMark = () => decimal(0.5).charAt(1);
 
-/** A decimal as it is written here: 9,5 in Indonesian. @param {number} value @param {number} least digits @param {number} most */
+/** A decimal in the chosen language: 9,5 in Indonesian. @param {number} value @param {number} least digits @param {number} most */
 export const decimal = (value, least = 1, most = least) =>
   new Intl.NumberFormat(locale(), {
     minimumFractionDigits: least,
@@ -88,7 +88,7 @@ export const timeWords = (instant) =>
     minute: "2-digit",
   }).format(new Date(instant));
 
-/** An age in the words of the KMS. @param {string|null} born_on @param {string} on */
+/** An age as the KMS writes it. @param {string|null} born_on @param {string} on */
 export function ageWords(born_on, on) {
   const months = monthsCompleted(born_on, on);
   if (months === null) return say("age not known");
@@ -102,10 +102,10 @@ export function ageWords(born_on, on) {
 /** @param {"M"|"F"|null} sex */
 export const sexWord = (sex) => (sex === "M" ? say("boy") : sex === "F" ? say("girl") : say("sex?"));
 
-/** A mother's name, called what she is called. @param {string} name */
+/** A mother's name with "Ibu" before it, unless it has that already. @param {string} name */
 export const motherWords = (name) => (/^(ibu|bu|ny)\b/i.test(name) ? name : `${say("Mother")} ${name}`);
 
-/** A name as it is searched: without case and accents. */
+/** A text for searching: without case and accents. */
 export const plain = (text) =>
   (text || "")
     .normalize("NFD")
