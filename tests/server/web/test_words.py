@@ -33,9 +33,10 @@ from tests.server._district import District
 WEB = Path(formatting.__file__).parent
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
 CATALOGUES = [(directory, language) for directory in DIRECTORIES for language in directory.languages()]
+NAMES = [f"{directory.path}/{language}" for directory, language in CATALOGUES]
 
 
-@pytest.fixture(params=CATALOGUES, ids=lambda each: f"{each[0].path}/{each[1]}")
+@pytest.fixture(params=CATALOGUES, ids=NAMES)
 def messages(request: pytest.FixtureRequest) -> list[Message]:
     """Give the messages of all catalogues of a language in a directory."""
     directory, language = request.param
@@ -47,7 +48,11 @@ def sorted_keys(keys: Iterable[Key]) -> list[tuple[str, str]]:
     return sorted((context or "", text) for context, text in keys)
 
 
-@pytest.mark.parametrize(("directory", "language"), CATALOGUES, ids=str)
+@pytest.mark.parametrize(
+    ("directory", "language"),
+    CATALOGUES,
+    ids=[f"{directory.path}/{language}" for directory, language in CATALOGUES],
+)
 def test_catalogues_have_what_is_asked_for_once_and_nothing_else(directory: Directory, language: str) -> None:
     found = [key_of(each) for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
     assert sorted_keys(found) == sorted_keys(directory.asked_for()), "run `make words`, then translate"
@@ -111,8 +116,12 @@ print(client.get("/tidak-ada", base_url="https://localhost").text)
 
 
 def test_third_language_is_a_directory_of_files(on_sqlite: District, tmp_path: Path) -> None:
-    for package in ("server", "schemas", "sync_protocol"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (ROOT / "schemas", ROOT / "sync_protocol", *(ROOT / "server").iterdir()):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        if path.name != "translations":
+            copy.symlink_to(path)
+    shutil.copytree(ROOT / "server/translations", tmp_path / "server/translations")
     (tmp_path / "server/translations/su").mkdir()
     (tmp_path / "server/translations/su/web.po").write_text(SUNDANESE, encoding="utf-8")
     environment = {**on_sqlite.hub.settings.child_environment(), "PYTHONPATH": str(tmp_path)}
@@ -133,15 +142,18 @@ LEFT: dict[str, str] = {
     "server/demo/__init__.py": "lines for a terminal, each in both languages",
 }
 """Files that may hold pairs, and why."""
+INDONESIAN = re.compile(
+    r"\b(yang|tidak|dan|atau|belum|sudah|dengan|untuk|dari|pada|ini|itu|bukan|harus|dapat|lebih|kurang)\b",
+    re.IGNORECASE,
+)
 
 
 def pairs(source: str, known: Collection[tuple[str, str]]) -> list[tuple[int, str]]:
     """Find strings beside their translation in a call, a tuple, a list or a mapping: the line, and the first of them."""
-    indonesian = re.compile(
-        r"\b(yang|tidak|dan|atau|belum|sudah|dengan|untuk|dari|pada|ini|itu|bukan|harus|dapat|lebih|kurang)\b",
-        re.IGNORECASE,
-    )
-    found = []
+    found: list[tuple[int, str]] = []
+    strings = set(re.findall(r'"([^"\n]*)"', source))
+    if not INDONESIAN.search(source) and not strings & {translated for _, translated in known}:
+        return found
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(args=several) | ast.Tuple(elts=several) | ast.List(elts=several):
@@ -153,7 +165,7 @@ def pairs(source: str, known: Collection[tuple[str, str]]) -> list[tuple[int, st
         texts = [_text_of(each) for each in several]
         for one, other in itertools.pairwise(texts):
             sentences = (
-                indonesian.search(one) and " " in one and " " in other and not indonesian.search(other)
+                INDONESIAN.search(one) and " " in one and " " in other and not INDONESIAN.search(other)
             )
             if one and other and ((other, one) in known or sentences):
                 found.append((node.lineno, one))
