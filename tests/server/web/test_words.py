@@ -27,10 +27,15 @@ from server.web import formatting
 from sync_protocol import REGISTERS
 from tests._repository import ROOT
 from tests._sources import sources
-from tests.catalogues import DIRECTORIES, Directory, Key, key_of, messages_of
+from tests.catalogues import DIRECTORIES, PYTHON, Directory, Key, key_of, messages_of, update
 from tests.server._district import District
 
 WEB = Path(formatting.__file__).parent
+HEADER = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+"""
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
 CATALOGUES = [(directory, language) for directory in DIRECTORIES for language in directory.languages()]
 NAMES = [f"{directory.path}/{language}" for directory, language in CATALOGUES]
@@ -88,13 +93,21 @@ def test_templates_hold_no_words_of_their_own() -> None:
         assert set(re.findall(r"[A-Za-z]{2,}", text)) <= known, path.name
 
 
+def test_update_adds_new_texts_and_drops_those_that_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/new.py").write_text('T_("New"), T_("Kept"), T_("Kept", "again")', encoding="utf-8")
+    (tmp_path / "po/id").mkdir(parents=True)
+    old = [HEADER, 'msgid "Kept"\nmsgstr "Disimpan"\n', 'msgid "Gone"\nmsgstr "Hilang"\n']
+    (tmp_path / "po/id/old.po").write_text("\n".join(old), encoding="utf-8")
+    directory = Directory(str(tmp_path / "package"), str(tmp_path / "po"), PYTHON, (".py",))
+    assert sorted(update(directory, "id")) == ["Kept", "New"]
+    found = {path.name: {key_of(each) for each in messages_of(of)} for path, of in directory.of("id").items()}
+    assert found == {"old.po": {(None, "Kept")}, "new.po": {(None, "New"), ("again", "Kept")}}
+
+
 # -- a third language is a directory ------------------------------------------------------------------
 
-SUNDANESE = """msgid ""
-msgstr ""
-"Content-Type: text/plain; charset=utf-8\\n"
-"Plural-Forms: nplurals=1; plural=0;\\n"
-
+SUNDANESE = """
 msgctxt "name of this language"
 msgid "English"
 msgstr "Basa Sunda"
@@ -123,7 +136,7 @@ def test_third_language_is_a_directory_of_files(on_sqlite: District, tmp_path: P
             copy.symlink_to(path)
     shutil.copytree(ROOT / "server/translations", tmp_path / "server/translations")
     (tmp_path / "server/translations/su").mkdir()
-    (tmp_path / "server/translations/su/web.po").write_text(SUNDANESE, encoding="utf-8")
+    (tmp_path / "server/translations/su/web.po").write_text(HEADER + SUNDANESE, encoding="utf-8")
     environment = {**on_sqlite.hub.settings.child_environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", OPEN_PAGES], cwd=tmp_path, env=environment, capture_output=True, text=True
