@@ -1,5 +1,5 @@
-"""What messages may contain: JSON in, the same JSON or a list of reasons out. Imports only marshmallow, sync_protocol and
-the standard library; knows no database, clock or HTTP.
+"""What messages may contain: JSON in, the same JSON or a list of reasons out. Imports only marshmallow, sync_protocol,
+babel (for texts) and the standard library; knows no database, clock or HTTP.
 
 Everything is a whitelist: a field that is not named here is refused. Nothing is converted: the bytes that a tablet hashed
 and signed are the bytes that are stored, so a schema only says whether a message is valid, and why not, in sentences that
@@ -8,7 +8,7 @@ a cadre understands.
 batch    requests of tablets and carriers      receipt  answers
 change   one change of a record                records  registers: fields, units, ranges
 strict   the kinds of field                    fast     a quick check before marshmallow
-words    the sentences of every refusal
+words    the sentences of every refusal     catalogue  texts in the languages of people
 """
 
 from schemas.batch import (

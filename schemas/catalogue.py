@@ -7,7 +7,7 @@ English; a test fails then. docs/adr/0028 says why so.
 import gettext
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -55,17 +55,18 @@ class Text:
 
     def in_(self, language: str) -> str:
         """Return the text in a language, filled in; values that are texts too are in the same language."""
-        known = translations(self.directory, language)
-        text = known.pgettext(self.context, self.message) if self.context else known.gettext(self.message)
+        text = _translated(self.message, self.context, self.directory, language)
         if not self.positional and not self.named:
             return text
-        positional = (_in_language(value, language) for value in self.positional)
-        named = {name: _in_language(value, language) for name, value in self.named.items()}
-        return text.format(*positional, **named)
+        positional = [_in_language(value, language) for value in self.positional]
+        return text.format(
+            *positional, **{name: _in_language(value, language) for name, value in self.named.items()}
+        )
 
     def format(self, *positional: object, **named: object) -> "Text":
         """Return the text with values, or more of them, for its placeholders `{0}` or `{name}`."""
-        return replace(self, positional=positional or self.positional, named={**self.named, **named})
+        positional, named = positional or self.positional, {**self.named, **named}
+        return Text(self.message, self.directory, self.context, positional, named)
 
     @property
     def id(self) -> str:
@@ -89,6 +90,13 @@ class Text:
     def both(self) -> str:
         """Return the Indonesian and the English text in one line, for terminals."""
         return f"{self.id} / {self.en}"
+
+
+@cache
+def _translated(message: str, context: str | None, directory: Path, language: str) -> str:
+    """Translate; cached, since a batch may be refused for thousands of reasons."""
+    known = translations(directory, language)
+    return known.pgettext(context, message) if context else known.gettext(message)
 
 
 def _in_language(value: object, language: str) -> Any:

@@ -12,19 +12,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 from schemas.catalogue import ENGLISH, languages
 from tests._repository import ROOT
 
-KEYWORDS: Final[Mapping[str, Any]] = {
+PYTHON: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("_", "N_", "translate")),
     "ngettext": (1, 2),
     "T_": {1: (1,), 2: (1, (2, "c"))},
 }
-METHODS: Final = [("**/templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-OPTIONS: Final = {"**/templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
+JAVASCRIPT: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("say", "later")),
+    **dict.fromkeys(("sayIn", "laterIn"), ((1, "c"), 2)),
+}
+METHODS: Final = {".py": "python", ".html": "jinja2.ext:babel_extract", ".js": "javascript"}
+OPTIONS: Final = {
+    ".py": {},
+    ".html": {"newstyle_gettext": "true", "silent": "false"},
+    ".js": {"parse_template_string": "true"},
+}
 
 Key = tuple[str | None, str]
 """A message's context and its (singular) English text."""
@@ -32,10 +40,16 @@ Key = tuple[str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory of catalogues, one for each language, and the package whose sources ask for them."""
+    """A directory with catalogues for each language, and the package whose sources ask for them by these functions.
+
+    `endings`: of the sources. `file`: where new messages go; else to the file named after the package of the first source.
+    """
 
     package: str
     path: str
+    functions: Mapping[str, Any]
+    endings: tuple[str, ...]
+    file: str = ""
 
     def of(self, language: str) -> dict[Path, Catalog]:
         """Read the catalogues of a language, by file."""
@@ -47,23 +61,31 @@ class Directory:
 
     def languages(self) -> tuple[str, ...]:
         """Give the languages that have catalogues here, without English."""
-        return tuple(code for code in languages(ROOT / self.path) if code != ENGLISH)
+        there = (ROOT / self.path).is_dir()
+        return tuple(code for code in languages(ROOT / self.path) if code != ENGLISH) if there else ()
 
     def asked_for(self) -> dict[Key, tuple[Message, str]]:
         """Give what the sources ask for: each message and the path of the first source that does."""
         found: dict[Key, tuple[Message, str]] = {}
-        extracted = extract_from_dir(str(ROOT / self.package), METHODS, OPTIONS, keywords=KEYWORDS)
-        for path, _, ids, _, context in sorted(extracted, key=lambda each: each[:2]):
-            message = Message(ids, context=context)
-            key = key_of(message)
-            if key not in found or message.pluralizable:
-                found[key] = message, path
+        for path in sorted((ROOT / self.package).rglob("*")):
+            for message in self._in(path) if path.suffix in self.endings else ():
+                if key_of(message) not in found or message.pluralizable:
+                    found[key_of(message)] = message, str(path.relative_to(ROOT / self.package))
         return found
+
+    def _in(self, path: Path) -> Iterator[Message]:
+        source = path.read_bytes()
+        if path.suffix != ".html" and not any(f"{name}(".encode() in source for name in self.functions):
+            return  # reading a source word by word takes long
+        method, options = METHODS[path.suffix], OPTIONS[path.suffix]
+        for _, ids, _, context in extract(method, io.BytesIO(source), self.functions, options=options):
+            yield Message(ids, context=context)
 
 
 DIRECTORIES: Final = (
-    Directory("schemas", "schemas/translations"),
-    Directory("server", "server/translations"),
+    Directory("schemas", "schemas/translations", PYTHON, (".py", ".html")),
+    Directory("server", "server/translations", PYTHON, (".py", ".html")),
+    Directory("server/tablet", "server/tablet/translations", JAVASCRIPT, (".js",), "tablet.po"),
 )
 
 
@@ -90,7 +112,8 @@ def update(directory: Directory, language: str) -> list[str]:
                 catalogue.delete(message.id, context=message.context)
     for key in asked.keys() - known:
         message, source = asked[key]
-        path = ROOT / directory.path / language / f"{Path(source).parts[0].removesuffix('.py')}.po"
+        name = directory.file or f"{Path(source).parts[0].removesuffix('.py')}.po"
+        path = ROOT / directory.path / language / name
         files.setdefault(path, Catalog(locale=language)).add(message.id, context=message.context)
     plural_forms = next(iter(files.values())).plural_forms
     for path, catalogue in files.items():

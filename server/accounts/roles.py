@@ -52,7 +52,7 @@ SCOPE_KINDS: Final[Mapping[str, RoleText]] = {
     "none": RoleText(T_("No area")),
     "health_centre": RoleText(T_("Health centre")),
     "post": RoleText(T_("Posyandu")),
-    "village": RoleText(T_("Village", "scope kinds")),
+    "village": RoleText(T_("Village", "area")),
     "subdistrict": RoleText(T_("Subdistrict")),
     "district": RoleText(T_("District")),
     "donor": RoleText(T_("The aid of one donor")),

@@ -36,13 +36,13 @@ DONOR_KINDS: Final[Words] = {
 AUTHORITIES: Final[Words] = {
     "centre": T_("Centre"),
     "province": T_("Province"),
-    "regency": T_("Regency", "authorities"),
+    "regency": T_("Regency", "level of government"),
 }
 CATEGORIES: Final[Words] = {
     "specific": T_("Stunting-specific"),
     "sensitive": T_("Stunting-sensitive"),
     "disaster": T_("Disaster"),
-    "other": T_("Other", "categories"),
+    "other": T_("Other", "category of aid"),
 }
 FOR_STUNTING: Final = ("specific", "sensitive")
 STATUSES: Final[Words] = {
@@ -51,7 +51,7 @@ STATUSES: Final[Words] = {
     "refused": T_("Refused"),
     "dropped": T_("Left out"),
 }
-REACHES: Final[Words] = {"child": T_("The child", "reaches"), "family": T_("The family")}
+REACHES: Final[Words] = {"child": T_("The child", "who is reached"), "family": T_("The family")}
 UNITS: Final[Words] = {
     "portion": T_("portions"),
     "packet": T_("packets"),
@@ -75,7 +75,7 @@ NEEDS: Final[Words] = {
     "stunted": T_("Stunted"),
     "wasted": T_("Wasted"),
     "two_t": T_("2T"),
-    "krs": T_("Family at risk", "needs"),
+    "krs": T_("Family at risk", "need"),
 }
 """Why somebody needs aid, the gravest first; a child counts once, under its first reason."""
 CLOSINGS: Final[Words] = {
@@ -93,15 +93,15 @@ ASKED: Final[Words] = {
     "commitment": T_("Commitment"),
     "menu": T_("What is given"),
     "funds": T_("Who pays"),
-    "region": T_("Where it may go", "asked"),
+    "region": T_("Where it may go", "field of a form"),
     "places": T_("How many children or families"),
     "value_rp": T_("Value (Rp)"),
-    "starts_on": T_("From", "asked"),
+    "starts_on": T_("From", "field of a form"),
     "ends_on": T_("Until"),
     "months": T_("How many months"),
     "reason": T_("Reason"),
-    "title": T_("What was done", "asked"),
-    "village": T_("Village", "asked"),
+    "title": T_("What was done", "field of a form"),
+    "village": T_("Village", "field of a form"),
     "reached": T_("How many reached"),
     "category": T_("Category"),
 }
@@ -110,10 +110,10 @@ FIELDS: Final[Words] = {
     "title": T_("Activity"),
     "sector": T_("Sector"),
     "company": T_("Company"),
-    "village": T_("Village", "fields"),
+    "village": T_("Village", "column of a sheet"),
     "subdistrict": T_("Subdistrict"),
-    "starts": T_("From", "fields"),
-    "ends": T_("Until", "fields"),
+    "starts": T_("From", "column of a sheet"),
+    "ends": T_("Until", "column of a sheet"),
     "value": T_("Value (Rp)"),
     "reached": T_("How many reached"),
     "beneficiary": T_("Name of who received"),

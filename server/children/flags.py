@@ -36,7 +36,7 @@ class Finding:
 
 
 RULES: Final[dict[str, Rule]] = {
-    "oedema": Rule(1, T_("Oedema of both feet", "rules")),
+    "oedema": Rule(1, T_("Oedema of both feet", "flag")),
     "severely_wasted": Rule(
         1,
         T_("Indicated severely wasted (WHZ < -3)"),
@@ -114,7 +114,7 @@ RULES: Final[dict[str, Rule]] = {
     ),
     "sex_unknown": Rule(3, T_("Sex unknown; nothing can be scored")),
     "not_registered": Rule(3, T_("Measured, but the registration has not arrived")),
-    "incomplete": Rule(4, T_("Waiting for a tablet to send again", "rules")),
+    "incomplete": Rule(4, T_("Waiting for a tablet to send again", "flag")),
     "above_orange_line": Rule(3, T_("Above the orange line (WAZ > +1)")),
     "not_seen": Rule(4, T_("Not measured this month or last")),
 }

@@ -21,7 +21,7 @@ LABELS: Final[Mapping[str, Text]] = {
     "tinggi": T_("tall"),
     "gizi_buruk": T_("severely wasted"),
     "gizi_kurang": T_("wasted"),
-    "gizi_baik": T_("normal", "labels"),
+    "gizi_baik": T_("normal", "status"),
     "berisiko_gizi_lebih": T_("possible risk of overweight"),
     "gizi_lebih": T_("overweight"),
     "obesitas": T_("obese"),

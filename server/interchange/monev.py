@@ -50,7 +50,7 @@ RATIOS: Final = ("D/S", "K/S", "N/D", "N/D'", "2T/D", "BGM/D")
 COMPARED: Final = ("D/S", "N/D", "indicated.stunted", "indicated.wasted", "reporting")
 KIND_WORDS: Final = {
     "post": T_("Posyandu"),
-    "village": T_("Village", "kind words"),
+    "village": T_("Village", "area"),
     "subdistrict": T_("Subdistrict"),
     "district": T_("Regency"),
     "health_centre": T_("Health centre"),
@@ -73,7 +73,7 @@ WORDS: Final = {
     "compared": T_("Areas side by side, last month"),
     "area": T_("Area"),
     "funnel": T_("From flagged to helped, last month"),
-    "number": T_("Number", "words"),
+    "number": T_("Number", "heading"),
     "share": T_("Per cent"),
     "actions": T_("The eight convergence actions"),
     "action": T_("Action"),

@@ -59,7 +59,8 @@ _NEVER_IN_NUMBERS = re.compile(r"[^0-9.eE+\-\n]")
 # Rule -> what is wrong and what to do.
 RULES: dict[str, Text] = {
     "not-a-number": T_(
-        "not a number: write the number alone, without its unit; leave empty what was not measured", "rules"
+        "not a number: write the number alone, without its unit; leave empty what was not measured",
+        "score sheet",
     ),
     "decimal-comma": T_("decimal comma: use a point, such as 9.5"),
     "not-finite": T_("not a finite number: leave empty what was not measured"),

@@ -32,7 +32,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "made": T_("Made"),
     "by": T_("By"),
     "record": T_("What is held"),
-    "visits": T_("Measurements", "words"),
+    "visits": T_("Measurements", "copy of data"),
     "events": T_("What was written and changed"),
     "readers": T_("Who saw or received these data"),
     "lists": T_("Lists and files about the child's posyandu, in which the child may be"),

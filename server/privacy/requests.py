@@ -45,13 +45,13 @@ KINDS: Final[Mapping[str, Text]] = {
     ERASURE: T_("To erase the child's data"),
 }
 RELATIONS: Final[Mapping[str, Text]] = {
-    "mother": T_("Mother", "relations"),
-    "father": T_("Father", "relations"),
+    "mother": T_("Mother", "relation"),
+    "father": T_("Father", "relation"),
     "guardian": T_("Guardian"),
     "proxy": T_("Holder of a written mandate"),
 }
 OUTCOMES: Final[Mapping[str, Text]] = {
-    "done": T_("Done", "outcomes"),
+    "done": T_("Done", "outcome"),
     "not-entitled": T_("Refused: who asks is no parent or guardian"),
     "data-right": T_("Refused: the data turned out to be right"),
     "must-be-kept": T_("Refused: the record must still be kept by law"),

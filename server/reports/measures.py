@@ -58,10 +58,10 @@ NUMBERS: Final[Mapping[str, Text]] = {
 }
 
 INDICES: Final[Mapping[str, tuple[Text, tuple[str, ...]]]] = {
-    "haz": (T_("Length or height for age", "indices"), ("stunted", "severely_stunted")),
-    "waz": (T_("Weight for age", "indices"), ("underweight", "severely_underweight", "above_orange")),
+    "haz": (T_("Length or height for age", "index"), ("stunted", "severely_stunted")),
+    "waz": (T_("Weight for age", "index"), ("underweight", "severely_underweight", "above_orange")),
     "whz": (
-        T_("Weight for length or height", "indices"),
+        T_("Weight for length or height", "index"),
         ("wasted", "severely_wasted", "overweight"),
     ),
     "muac": (T_("Arm circumference (6–59 months)"), ("thin_arm", "very_thin_arm")),
@@ -70,12 +70,12 @@ INDICES: Final[Mapping[str, tuple[Text, tuple[str, ...]]]] = {
 
 FOUND: Final[Mapping[str, Text]] = {
     "stunted": T_("stunted, severely stunted among them"),
-    "severely_stunted": T_("severely stunted", "found"),
+    "severely_stunted": T_("severely stunted", "finding"),
     "underweight": T_("underweight, severely underweight among them"),
     "severely_underweight": T_("severely underweight (BGM)"),
-    "above_orange": T_("possible overweight", "found"),
+    "above_orange": T_("possible overweight", "finding"),
     "wasted": T_("wasted, severely wasted among them"),
-    "severely_wasted": T_("severely wasted", "found"),
+    "severely_wasted": T_("severely wasted", "finding"),
     "overweight": T_("overweight and obese"),
     "thin_arm": T_("arm below 12.5 cm"),
     "very_thin_arm": T_("arm below 11.5 cm"),

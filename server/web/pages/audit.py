@@ -355,7 +355,7 @@ def verify_now(asked: Asked) -> Answer:
         kept = checkpoints.read_kept(asked.file) if asked.file else None
     except NotACheckpoint as error:
         g.problem = "request-malformed"
-        return _log_page(wrong=str(error).split(" / ")[language() == "en"]), 422
+        return _log_page(wrong=str(error).split(" / ")[language() != "id"]), 422
     verified = _verified(kept)
     _log_look(
         "log.verified",

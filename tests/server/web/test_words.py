@@ -27,15 +27,21 @@ from server.web import formatting
 from sync_protocol import REGISTERS
 from tests._repository import ROOT
 from tests._sources import sources
-from tests.catalogues import DIRECTORIES, Directory, Key, key_of, messages_of
+from tests.catalogues import DIRECTORIES, PYTHON, Directory, Key, key_of, messages_of, update
 from tests.server._district import District
 
 WEB = Path(formatting.__file__).parent
+HEADER = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+"""
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
 CATALOGUES = [(directory, language) for directory in DIRECTORIES for language in directory.languages()]
+NAMES = [f"{directory.path}/{language}" for directory, language in CATALOGUES]
 
 
-@pytest.fixture(params=CATALOGUES, ids=lambda each: f"{each[0].path}/{each[1]}")
+@pytest.fixture(params=CATALOGUES, ids=NAMES)
 def messages(request: pytest.FixtureRequest) -> list[Message]:
     """Give the messages of all catalogues of a language in a directory."""
     directory, language = request.param
@@ -47,7 +53,11 @@ def sorted_keys(keys: Iterable[Key]) -> list[tuple[str, str]]:
     return sorted((context or "", text) for context, text in keys)
 
 
-@pytest.mark.parametrize(("directory", "language"), CATALOGUES, ids=str)
+@pytest.mark.parametrize(
+    ("directory", "language"),
+    CATALOGUES,
+    ids=[f"{directory.path}/{language}" for directory, language in CATALOGUES],
+)
 def test_catalogues_have_what_is_asked_for_once_and_nothing_else(directory: Directory, language: str) -> None:
     found = [key_of(each) for catalogue in directory.of(language).values() for each in messages_of(catalogue)]
     assert sorted_keys(found) == sorted_keys(directory.asked_for()), "run `make words`, then translate"
@@ -83,13 +93,21 @@ def test_templates_hold_no_words_of_their_own() -> None:
         assert set(re.findall(r"[A-Za-z]{2,}", text)) <= known, path.name
 
 
+def test_update_adds_new_texts_and_drops_those_that_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/new.py").write_text('T_("New"), T_("Kept"), T_("Kept", "again")', encoding="utf-8")
+    (tmp_path / "po/id").mkdir(parents=True)
+    old = [HEADER, 'msgid "Kept"\nmsgstr "Disimpan"\n', 'msgid "Gone"\nmsgstr "Hilang"\n']
+    (tmp_path / "po/id/old.po").write_text("\n".join(old), encoding="utf-8")
+    directory = Directory(str(tmp_path / "package"), str(tmp_path / "po"), PYTHON, (".py",))
+    assert sorted(update(directory, "id")) == ["Kept", "New"]
+    found = {path.name: {key_of(each) for each in messages_of(of)} for path, of in directory.of("id").items()}
+    assert found == {"old.po": {(None, "Kept")}, "new.po": {(None, "New"), ("again", "Kept")}}
+
+
 # -- a third language is a directory ------------------------------------------------------------------
 
-SUNDANESE = """msgid ""
-msgstr ""
-"Content-Type: text/plain; charset=utf-8\\n"
-"Plural-Forms: nplurals=1; plural=0;\\n"
-
+SUNDANESE = """
 msgctxt "name of this language"
 msgid "English"
 msgstr "Basa Sunda"
@@ -111,10 +129,14 @@ print(client.get("/tidak-ada", base_url="https://localhost").text)
 
 
 def test_third_language_is_a_directory_of_files(on_sqlite: District, tmp_path: Path) -> None:
-    for package in ("server", "schemas", "sync_protocol"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (ROOT / "schemas", ROOT / "sync_protocol", *(ROOT / "server").iterdir()):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        if path.name != "translations":
+            copy.symlink_to(path)
+    shutil.copytree(ROOT / "server/translations", tmp_path / "server/translations")
     (tmp_path / "server/translations/su").mkdir()
-    (tmp_path / "server/translations/su/web.po").write_text(SUNDANESE, encoding="utf-8")
+    (tmp_path / "server/translations/su/web.po").write_text(HEADER + SUNDANESE, encoding="utf-8")
     environment = {**on_sqlite.hub.settings.child_environment(), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", OPEN_PAGES], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -133,15 +155,18 @@ LEFT: dict[str, str] = {
     "server/demo/__init__.py": "lines for a terminal, each in both languages",
 }
 """Files that may hold pairs, and why."""
+INDONESIAN = re.compile(
+    r"\b(yang|tidak|dan|atau|belum|sudah|dengan|untuk|dari|pada|ini|itu|bukan|harus|dapat|lebih|kurang)\b",
+    re.IGNORECASE,
+)
 
 
 def pairs(source: str, known: Collection[tuple[str, str]]) -> list[tuple[int, str]]:
     """Find strings beside their translation in a call, a tuple, a list or a mapping: the line, and the first of them."""
-    indonesian = re.compile(
-        r"\b(yang|tidak|dan|atau|belum|sudah|dengan|untuk|dari|pada|ini|itu|bukan|harus|dapat|lebih|kurang)\b",
-        re.IGNORECASE,
-    )
-    found = []
+    found: list[tuple[int, str]] = []
+    strings = set(re.findall(r'"([^"\n]*)"', source))
+    if not INDONESIAN.search(source) and not strings & {translated for _, translated in known}:
+        return found
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(args=several) | ast.Tuple(elts=several) | ast.List(elts=several):
@@ -153,7 +178,7 @@ def pairs(source: str, known: Collection[tuple[str, str]]) -> list[tuple[int, st
         texts = [_text_of(each) for each in several]
         for one, other in itertools.pairwise(texts):
             sentences = (
-                indonesian.search(one) and " " in one and " " in other and not indonesian.search(other)
+                INDONESIAN.search(one) and " " in one and " " in other and not INDONESIAN.search(other)
             )
             if one and other and ((other, one) in known or sentences):
                 found.append((node.lineno, one))
