@@ -95,7 +95,7 @@ def test_templates_hold_no_words_of_their_own() -> None:
 
 def test_update_adds_new_texts_and_drops_those_that_are_gone(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
-    (tmp_path / "package/new.py").write_text('T_("New"), T_("Kept"), T_("Kept", "again")', encoding="utf-8")
+    (tmp_path / "package/new.py").write_text('T_("New"), T_("Kept"), T_("Kept", "again",)', encoding="utf-8")
     (tmp_path / "po/id").mkdir(parents=True)
     old = [HEADER, 'msgid "Kept"\nmsgstr "Disimpan"\n', 'msgid "Gone"\nmsgstr "Hilang"\n']
     (tmp_path / "po/id/old.po").write_text("\n".join(old), encoding="utf-8")
