@@ -1,10 +1,10 @@
 """Growth of a child under five: WHO z-scores, Permenkes 2/2020 status, and N/T/O/B. PURE.
 
-    zscores        WHO z-scores from weight, length, head and arm
-    lms            the WHO tables that they are read from
-    status         the class of a score, arm circumference classes, the lines of the KMS
-    weight_gain    N, T, O, B and 2T
-    data_quality   how well a post measures: digits, dates, spread, copying
+    zscores             WHO z-scores from weight, length, head and arm
+    lms                 the WHO tables that they are read from
+    status              the class of a score, arm circumference classes, the lines of the KMS
+    weight_gain         N, T, O, B and 2T
+    measuring_quality   how well a post measures: digits, dates, spread, copying
 
 Imports NumPy and the standard library only: no database, no request, no clock. The only files read are the tables
 beside the code. Everything is vectorised: one call scores a whole batch.

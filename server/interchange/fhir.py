@@ -6,7 +6,7 @@ Rules kept here:
 - It contains a NIK only if complete NIKs may be exported; a masked NIK identifies nobody and is left out.
 - Measurements of a cadre are `preliminary` (indicated), those of the health centre `final` (confirmed). The day is known,
   the time is not.
-- Codes have a version and are data (satusehat.toml); a category without a code in that version is given as text only.
+- Codes have a version and are data (fhir_codes.toml); a category without a code in that version is given as text only.
 - Resource ids are UUIDs derived from ours: the same export gives the same bundle.
 """
 
@@ -54,7 +54,7 @@ def codes(path: Path | None = None) -> Mapping[str, Any]:
         The file is not TOML, or a part is missing.
     """
     text = (
-        path.read_text("utf-8") if path else files(__package__).joinpath("satusehat.toml").read_text("utf-8")
+        path.read_text("utf-8") if path else files(__package__).joinpath("fhir_codes.toml").read_text("utf-8")
     )
     table = tomllib.loads(text)
     missing = [
@@ -62,7 +62,7 @@ def codes(path: Path | None = None) -> Mapping[str, Any]:
     ]
     if missing or table["version"] not in table.get("interpretations", {}):
         raise ValueError(
-            f"the table of codes lacks {', '.join(missing) or 'its version'}: start from satusehat.toml"
+            f"the table of codes lacks {', '.join(missing) or 'its version'}: start from fhir_codes.toml"
         )
     return table
 

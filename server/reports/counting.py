@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from server.growth.data_quality import PLAUSIBLE
+from server.growth.measuring_quality import PLAUSIBLE
 from server.growth.status import MUAC_FIRST_MONTH, MUAC_LAST_MONTH
 from server.growth.weight_gain import months_completed
 

@@ -20,7 +20,8 @@ from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import Assessment, Child, HealthCentre, HealthPost, Measurement
 from server.errors import Problem
-from server.growth.data_quality import (
+from server.growth.lms import FloatArray
+from server.growth.measuring_quality import (
     ALARM_SD,
     FEWEST,
     INDICES,
@@ -33,7 +34,6 @@ from server.growth.data_quality import (
     Share,
     judge,
 )
-from server.growth.lms import FloatArray
 from server.growth.weight_gain import months_completed
 from server.review.scope import Scope, posts_within
 from server.translations import T_, Text

@@ -37,7 +37,7 @@ IN_TWO_LANGUAGES: Final = {
     ],
 }
 """Fixed sentences, for they are shown where no words are loaded; index.html also has a paragraph in each language."""
-NUMBERS: Final = "growth/written.js"
+NUMBERS: Final = "growth/number_text.js"
 """Writes numbers in both ways: no texts."""
 
 COMMENT: Final = re.compile(r"/\*.*?\*/|^\s*//[^\n]*", re.DOTALL | re.MULTILINE)

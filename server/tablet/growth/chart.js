@@ -10,7 +10,7 @@ import { lines, zones } from "./curves.js";
 import { scaleOf } from "./scale.js";
 import { node } from "./svg.js";
 import { later } from "./text.js";
-import { cm, decimal, kg } from "./written.js";
+import { cm, decimal, kg } from "./number_text.js";
 import { FIRST_STANDING_DAY } from "./zscores.js";
 
 /** By chart: its table, record units in one unit of the table, the highest z shown, the lines, and the zones from the lowest up. */

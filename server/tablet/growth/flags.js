@@ -1,12 +1,12 @@
 /**
  * The flags that follow from a child's growth, with the server's names, urgency and words.
  *
- * Flags about growth are about the newest value of each index; flags about unlikely values (`oddities.js`) are about the newest
+ * Flags about growth are about the newest value of each index; flags about unlikely values (`quality_flags.js`) are about the newest
  * measurement. Only the server raises flags about conflicts, duplicates and clocks, as it sees every tablet.
  */
 
 import { monthNumber } from "./calendar.js";
-import { oddities } from "./oddities.js";
+import { oddities } from "./quality_flags.js";
 import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from "./status.js";
 import { INDICES, canScore } from "./zscores.js";
 

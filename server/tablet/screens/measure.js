@@ -1,7 +1,7 @@
 // The measuring form: values are checked while they are typed, and saved. Only values that no record can hold are refused.
 
-import { usualPosition, warnings } from "../growth/checks.js";
-import { MEASURES } from "../growth/slips.js";
+import { usualPosition, warnings } from "../growth/value_checks.js";
+import { MEASURES } from "../growth/typing_slips.js";
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
 import { failure } from "../parts/save_failure.js";
@@ -143,11 +143,11 @@ const measured = (figures, refused = []) =>
     Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
   );
 
-/** @returns {import("../growth/checks.js").Warning[]} */
+/** @returns {import("../growth/value_checks.js").Warning[]} */
 function troubles(app, child, draft, on) {
   const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map(
     (name) =>
-      /** @type {import("../growth/checks.js").Warning} */ ({
+      /** @type {import("../growth/value_checks.js").Warning} */ ({
         rule: "not_a_figure",
         field: name,
         severity: "refused",
@@ -168,7 +168,7 @@ function troubles(app, child, draft, on) {
   return [...unread, ...warnings(app.tables, child, earlier, typed, app.day)];
 }
 
-/** @param {import("../growth/checks.js").Warning} found */
+/** @param {import("../growth/value_checks.js").Warning} found */
 function warning({ severity, field: name, proposal, words }, inputs, changed) {
   const input = inputs.find((one) => one.name === name);
   const use = () => {

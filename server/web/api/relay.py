@@ -17,8 +17,8 @@ from server.errors import Problem
 from server.sync.relay import CARRIER, MOST_LETTERS, deliver
 from server.web.api.sync import json_answer, turn
 from server.web.current import hub, utc_now
+from server.web.flood_guard import Budget
 from server.web.request_body import read_json
-from server.web.request_quota import Budget
 from server.web.request_schemas.relay import LettersSchema
 from server.web.request_schemas.schema import takes_message
 from server.web.response_schemas.schema import answers

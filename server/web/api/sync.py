@@ -23,8 +23,8 @@ from server.errors import Problem
 from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
 from server.web.current import hub, utc_now
+from server.web.flood_guard import Budget
 from server.web.request_body import read_json
-from server.web.request_quota import Budget
 from server.web.request_schemas.schema import takes_message
 from server.web.response_schemas.schema import answers
 from server.web.response_schemas.tablets import ENROLLED_AGAIN, STANDING

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts
 from server.errors import Problem
-from server.growth.data_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
+from server.growth.measuring_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
 from server.review import lost_tablet, post_quality, posts, tablets
 from server.review.lost_tablet import LEFT, PRESENT, WRITTEN, Exposure
 from server.review.post_quality import Advice

@@ -121,7 +121,7 @@ def test_same_export_gives_the_same_bundle(full: District) -> None:
 
 def test_organisation_of_ones_own_gives_identifiers(full: District, tmp_path: Path) -> None:
     own = tmp_path / "codes.toml"
-    text = (Path(fhir.__file__).parent / "satusehat.toml").read_text("utf-8")
+    text = (Path(fhir.__file__).parent / "fhir_codes.toml").read_text("utf-8")
     own.write_text(text.replace('organization = ""', 'organization = "10000004"'), "utf-8")
     found = bundle(full, wanted(), table=fhir.codes(own))
     Bundle.model_validate(found)

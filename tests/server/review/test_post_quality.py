@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.errors import Problem
-from server.growth.data_quality import FINDINGS
+from server.growth.measuring_quality import FINDINGS
 from server.review import Scope
 from server.review.post_quality import ADVICE, CENTRE, POST, PostQuality, quality_of
 from tests.server._district import DISTRICT, District, identity

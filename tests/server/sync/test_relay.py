@@ -29,7 +29,7 @@ from server.crypto.vault import Keys, KeyUnusable, SigningKey, Vault, base64url,
 from server.sync.relay import MOST_BYTES, MOST_LETTERS, foresee, letters_of
 from server.web.api import relay
 from server.web.api.sync import turn
-from server.web.request_quota import Budget
+from server.web.flood_guard import Budget
 from sync_protocol import Answered
 from tests import _hpke
 from tests.schemas._examples import DIRECTORY

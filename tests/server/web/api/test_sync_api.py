@@ -327,5 +327,7 @@ def test_device_is_refused(
     body = asked(district, **overrides)
     before = district.counts()
     check_problem(post(http, body, ENROL), status, code)
-    guessed = {"rate_limit": 1} if code == "enrolment-code-invalid" else {}  # whoever guesses codes is slowed down
+    guessed = (
+        {"rate_limit": 1} if code == "enrolment-code-invalid" else {}
+    )  # whoever guesses codes is slowed down
     check_nothing_stored(district, before, logged=len(guessed), **guessed)

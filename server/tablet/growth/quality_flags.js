@@ -1,6 +1,6 @@
 /**
  * Unlikely values of a child's newest measurement, by themselves or compared with the last earlier measurement of the same
- * kind. Both the flags and the questions of the measuring form (`checks.js`) use these rules.
+ * kind. Both the flags and the questions of the measuring form (`value_checks.js`) use these rules.
  */
 
 import { monthNumber } from "./calendar.js";

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server.growth import data_quality
-from server.growth.data_quality import (
+from server.growth import measuring_quality
+from server.growth.measuring_quality import (
     FEWEST,
     FINDINGS,
     GRAMS_PER_STEP,
@@ -52,7 +52,7 @@ def make_sample(n: int = 60, children: int | None = None, **overrides: Any) -> S
         "length_mm": 700 + numbers * 3 % 80,
         "muac_mm": np.full(n, MISSING),
         "position_known": np.ones(n, bool),
-        **{index: np.linspace(-2, 2, n) for index in data_quality.INDICES},
+        **{index: np.linspace(-2, 2, n) for index in measuring_quality.INDICES},
         "born_month": persons % 12 + 1,
         "born_day": persons % 28 + 2,
         "age_months": persons % 11 + 1,
@@ -327,4 +327,6 @@ def test_a_child_is_looked_at_in_the_order_of_days_whatever_the_order_of_rows() 
 
 def test_a_year_of_days_has_as_many_first_days_as_are_expected() -> None:
     days = [date(2024, 1, 1) + timedelta(days=k) for k in range(366)]
-    assert sum(day.day == 1 for day in days) / 366 == pytest.approx(data_quality.FIRST_DAY_SHARE, rel=0.01)
+    assert sum(day.day == 1 for day in days) / 366 == pytest.approx(
+        measuring_quality.FIRST_DAY_SHARE, rel=0.01
+    )

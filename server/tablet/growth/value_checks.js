@@ -7,10 +7,10 @@
 import { visitOf } from "./assess.js";
 import { ageDays } from "./calendar.js";
 import { uncoded } from "./gain.js";
-import { oddities, predecessor } from "./oddities.js";
-import { likelyMeant, MEASURES, swappedBack } from "./slips.js";
+import { oddities, predecessor } from "./quality_flags.js";
+import { likelyMeant, MEASURES, swappedBack } from "./typing_slips.js";
 import { later, laterIn } from "./text.js";
-import { cm, kg } from "./written.js";
+import { cm, kg } from "./number_text.js";
 import { FIRST_STANDING_DAY, LAST_SCORED_DAY } from "./zscores.js";
 
 const NAMES = {
