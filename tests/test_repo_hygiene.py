@@ -180,6 +180,27 @@ def test_a_forbidden_word_is_found_when_it_is_there() -> None:
     assert mentions("see /wo" + "rk/main, from PyPI" + ".org") == ["/wo" + "rk/", "pypi" + ".org"]
 
 
+FILES_OF_OTHERS = {"kinto/core/views/batch.py"}
+"""Files of other projects that documents name."""
+
+
+def unknown_files(text: str, known: set[str]) -> list[str]:
+    """List the files of code that a Markdown text names in a code span and that do not exist, in whatever folder."""
+    named = re.findall(r"`([a-z_/0-9]+\.(?:py|js|toml|po))`", text)
+    return [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in known)]
+
+
+def test_documents_name_files_that_exist() -> None:
+    known = {path.relative_to(ROOT).as_posix() for path in ours()} | FILES_OF_OTHERS
+    documents = [path for path in ours() if path.suffix == ".md"]
+    found = {path.name: unknown_files(path.read_text(encoding="utf-8"), known) for path in documents}
+    assert {name: files for name, files in found.items() if files} == {}
+
+
+def test_a_file_that_does_not_exist_is_found_when_named() -> None:
+    assert unknown_files("see `app.py` and `gone.py`", {"server/app.py"}) == ["gone.py"]
+
+
 @pytest.fixture(scope="module")
 def admin_url() -> Iterator[str]:
     """Give a real PostgreSQL for this module."""
