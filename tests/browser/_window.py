@@ -98,6 +98,7 @@ class Window:
 def look_at(page: Page, picture: Path, sizes: Sequence[tuple[int, int]], *, full_page: bool = True) -> None:
     """Look at a page at some widths and heights: keep a picture where SCREENSHOTS says, ask axe, see that nothing hangs over
     the edge."""
+    page.wait_for_load_state()
     for width, height in sizes:
         page.set_viewport_size({"width": width, "height": height})
         axe = Axe("0") if page.evaluate("'axe' in window") else Axe()  # half a MB of script once for a page

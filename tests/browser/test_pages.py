@@ -87,7 +87,8 @@ def sign_in(page: Page, site: Site) -> None:
 
 
 def overflow_px(page: Page) -> int:
-    """Give by how many pixels the page is wider than the window."""
+    """Give by how many pixels the page is wider than the window, once its styles are there."""
+    page.wait_for_load_state()
     width: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return width
 
