@@ -34,7 +34,7 @@ def asked(
     today: str = TODAY,
 ) -> list[dict[str, Any]]:
     given = [child, list(earlier), typed, today]
-    found: list[dict[str, Any]] = modules.call("checks.warnings(tables, ...given)", given)
+    found: list[dict[str, Any]] = modules.call("value_checks.warnings(tables, ...given)", given)
     return found
 
 
@@ -176,7 +176,7 @@ def test_usual_position_changes_when_a_child_is_731_days_old(
 ) -> None:
     on = modules.call("new Date(Date.UTC(2024, 0, 10 + given)).toISOString().slice(0, 10)", days_old)
     given = [{"sex": "M", "born_on": "2024-01-10"}, on]
-    assert modules.call("checks.usualPosition(...given)", given) == usual
+    assert modules.call("value_checks.usualPosition(...given)", given) == usual
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_warnings_never_block_and_speak_both_languages_when_values_are_random(mo
     cases = [case for case in random_cases(600, seed=7) if case["measurements"]]
     found = modules.call(
         "given.map(({child, measurements: [typed, ...rest], today}) =>"
-        " checks.warnings(tables, child, rest, typed, today))",
+        " value_checks.warnings(tables, child, rest, typed, today))",
         cases,
     )
     said = [one for several in found for one in several]
