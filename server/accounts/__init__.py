@@ -1,12 +1,12 @@
 """People and tablets: who may sign in and do what, and which devices may send.
 
-    roles (pure: the table) -> people -> sessions -> second_factor;  failed_attempts, tablets: apart
+    roles (pure: the table) -> people -> sessions -> second_factor;  attempt_limits, tablets: apart
 
 Codes, passwords and session tokens are stored only as digests; the secret of a second factor is encrypted.
 """
 
-from server.accounts import failed_attempts, people, roles, second_factor, sessions
-from server.accounts.failed_attempts import LOCK_MINUTES, MAX_FAILED_TRIES
+from server.accounts import attempt_limits, people, roles, second_factor, sessions
+from server.accounts.attempt_limits import LOCK_MINUTES, MAX_FAILED_TRIES
 from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
@@ -43,11 +43,11 @@ __all__ = [
     "PersonRefused",
     "SignedIn",
     "add_account",
+    "attempt_limits",
     "disable_account",
     "end_enrolment_code",
     "enrol",
     "enrol_again",
-    "failed_attempts",
     "make_enrolment_code",
     "people",
     "revoke_tablet",

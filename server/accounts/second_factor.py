@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.accounts import failed_attempts
+from server.accounts import attempt_limits
 from server.accounts.sessions import SignedIn, end_others, own_account, renew_token
 from server.accounts.tablets import CODE_ALPHABET
 from server.context import AppContext
@@ -122,8 +122,8 @@ def pass_second_factor(
     Problem
         `too-many-tries` after too many wrong codes for this account, or from this address.
     """
-    failed_attempts.refuse_if_spent(session, hub, "second-factor", address, now)
-    failed_attempts.refuse_if_spent(session, hub, "second-factor-of", signed_in.person.account_id, now)
+    attempt_limits.refuse_if_spent(session, hub, "second-factor", address, now)
+    attempt_limits.refuse_if_spent(session, hub, "second-factor-of", signed_in.person.account_id, now)
     account = own_account(session, hub, signed_in.person)
     how = None
     if _uses_app(session, hub, account, given, now):
@@ -131,8 +131,8 @@ def pass_second_factor(
     elif _uses_recovery_code(session, hub, account, given, now):
         how = "recovery-code"
     if how is None:
-        failed_attempts.note_failure(session, hub, "second-factor", address, now)
-        failed_attempts.note_failure(session, hub, "second-factor-of", account.id, now)
+        attempt_limits.note_failure(session, hub, "second-factor", address, now)
+        attempt_limits.note_failure(session, hub, "second-factor-of", account.id, now)
         details = {"account": account.id}
         audit.append(
             session,
@@ -144,7 +144,7 @@ def pass_second_factor(
             details=details,
         )
         return None
-    failed_attempts.forgive(session, hub, "second-factor-of", account.id)
+    attempt_limits.forgive(session, hub, "second-factor-of", account.id)
     left = codes_left(session, hub, account.id)
     token = renew_token(session, hub, signed_in, now)
     actor, result = f"account:{account.id}", {"second_factor": how, "codes_left": left}

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from schemas.words import Reason
 from server import audit
-from server.accounts import failed_attempts
+from server.accounts import attempt_limits
 from server.accounts.passwords import password_faults
 from server.accounts.people import Person, PersonRefused, normal_username, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
@@ -81,7 +81,7 @@ def sign_in(
     Problem
         `too-many-tries` while the account is locked, or after too many failures from the address.
     """
-    failed_attempts.refuse_if_spent(session, hub, "sign-in", address, now)
+    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now)
     account = session.execute(
         select(Account)
         .where(Account.district == hub.district, Account.username == normal_username(username))
@@ -91,7 +91,7 @@ def sign_in(
         raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
     usable = account is not None and account.disabled_at is None and account.password_hash != ""
     if not password_fits(account.password_hash if account and usable else None, password) or account is None:
-        failed_attempts.note_failure(session, hub, "sign-in", address, now)
+        attempt_limits.note_failure(session, hub, "sign-in", address, now)
         _note_failure(session, hub, account, now)
         return None
     account.failed_tries, account.locked_until = 0, None
@@ -139,12 +139,12 @@ def _note_failure(session: Session, hub: AppContext, account: Account | None, no
     details = {"account": account.id if account else None}
     if account is not None:
         account.failed_tries += 1
-        if account.failed_tries >= failed_attempts.MAX_FAILED_TRIES:
+        if account.failed_tries >= attempt_limits.MAX_FAILED_TRIES:
             account.failed_tries, account.locked_until = (
                 0,
-                now + timedelta(minutes=failed_attempts.LOCK_MINUTES),
+                now + timedelta(minutes=attempt_limits.LOCK_MINUTES),
             )
-            details["locked_minutes"] = str(failed_attempts.LOCK_MINUTES)
+            details["locked_minutes"] = str(attempt_limits.LOCK_MINUTES)
     audit.append(
         session, hub.district, audit.OFFICE, "sign-in.failed", actor="unknown", now=now, details=details
     )
@@ -317,13 +317,13 @@ def proves_password(
     Problem
         `too-many-tries`, as when signing in.
     """
-    failed_attempts.refuse_if_spent(session, hub, "sign-in", address, now)
+    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now)
     if account.locked_until and account.locked_until > now:
         raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
     if password_fits(account.password_hash or None, password):
         account.failed_tries, account.locked_until = 0, None
         return True
-    failed_attempts.note_failure(session, hub, "sign-in", address, now)
+    attempt_limits.note_failure(session, hub, "sign-in", address, now)
     _note_failure(session, hub, account, now)
     return False
 

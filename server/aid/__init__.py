@@ -7,6 +7,6 @@ sheets       a CSR sheet, from the file to activities
 register     donors, commitments, and activities for villages
 deliveries   what a child got
 need         gap, overlap, and proposals who could help
-progress     what a donor may see
+donor_view   what a donor may see
 forms        requests, checked field by field;  serializers: answers as JSON, CSV and tables;  area: who may see what
 """

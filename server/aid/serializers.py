@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 
 from server.aid.deliveries import Given
+from server.aid.donor_view import Own
 from server.aid.need import NeedSummary, Proposal
-from server.aid.progress import Own
 from server.aid.register import DONOR, Promise
 from server.aid.sheets import Look
 from server.aid.words import NEEDS

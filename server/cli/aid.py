@@ -259,12 +259,12 @@ def aid_close(data: Path | None, commitment: UUID, reason: str) -> None:
 @click.argument("donor")
 def aid_progress(data: Path | None, donor: str) -> None:
     """Print as JSON what DONOR (name or id) is told of what it funds: groups of five or more, never a child."""
-    from server.aid import progress, serializers
+    from server.aid import donor_view, serializers
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
             donor_id = donor_id_of(session, hub, donor)
-            report = progress.of_donor(session, hub, donor_id, hub.settings.today(now))
+            report = donor_view.of_donor(session, hub, donor_id, hub.settings.today(now))
         return serializers.json_of(serializers.own(report))
 
     click.echo(load_text(data, look))

@@ -127,10 +127,10 @@ def export_sigizi(
     form: str,
 ) -> None:
     """Write a sheet of Sigizi, in its own headings."""
-    from server.interchange import sigizi_out
+    from server.interchange.sigizi import writer
 
     def write(target: BinaryIO, session: Any, hub: Any, wanted: Any) -> int:
-        return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=form)
+        return writer.write(target, session, hub, wanted, sheet=sheet, form=form)
 
     _export(data, output, f"sigizi-{sheet}", write, first=first, last=last, post=post, full_nik=full_nik)
 

@@ -5,7 +5,7 @@ Growth rules and the merging of changes are in the packages below; an import mak
 Reading a file
     sheets          rows of XLSX, HTML or CSV files; writing XLSX and CSV
     cells           one cell -> a value, or the rule that it breaks
-    sigizi          columns and rows of a Sigizi sheet
+    sigizi          Sigizi sheets: columns, rows, and the writer of its export and import templates
     refusals        texts of refusals, questions and notes
 Importing Sigizi
     uploads         files uploaded on a page: previewed, applied in steps, or discarded
@@ -23,7 +23,6 @@ Importing Sigizi
 Exporting
     export_formats  every format by name: checked, logged, written
     export_rows     children and measurements within a scope
-    sigizi_out      Sigizi's export and import templates
     fhir            FHIR R4 bundle with SATUSEHAT codes
     dhis2           SKDN counts as DHIS2 dataValueSets
     open_csv        measurements for analysis, with a codebook

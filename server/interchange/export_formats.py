@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from server.context import AppContext
 from server.database.models import HealthPost, Measurement
 from server.errors import Problem
-from server.interchange import dhis2, fhir, open_csv, sigizi_out
+from server.interchange import dhis2, fhir, open_csv
 from server.interchange.export_rows import ExportQuery, log_export
+from server.interchange.sigizi import writer as sigizi_writer
 
-FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_out.SHEETS), "fhir", "csv", "codebook", "dhis2")
+FORMS: Final = (*(f"sigizi-{sheet}" for sheet in sigizi_writer.SHEETS), "fhir", "csv", "codebook", "dhis2")
 MOST_VISITS: Final = 20_000
 """Most measurements in an export from a page; larger exports are made with the command."""
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -89,7 +90,7 @@ def _write(
     if asked.form == "csv":
         return open_csv.write_data(target, session, hub, wanted)
     sheet = asked.form.removeprefix("sigizi-")
-    return sigizi_out.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
+    return sigizi_writer.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
 
 
 def _count(session: Session, hub: AppContext, wanted: ExportQuery) -> int:

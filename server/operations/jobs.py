@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from server import audit, reports
-from server.accounts.failed_attempts import forget_old
+from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
 from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN

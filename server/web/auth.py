@@ -27,9 +27,9 @@ R = TypeVar("R")
 NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
 """Blueprints that do not use the session's cookie."""
 BEFORE: Final = frozenset(
-    {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people_pages.invitation"}
+    {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people.invitation"}
 )
-WAY: Final = {sessions.WAITING: "people_pages.second_factor_code", sessions.BARE: "people_pages.set_up"}
+WAY: Final = {sessions.WAITING: "people.second_factor_code", sessions.BARE: "people.set_up"}
 """The page to which a session is redirected that has not finished signing in."""
 _SAFE_PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_\-?=&.%]*")
 _BROWSERS: Final = (

@@ -26,11 +26,17 @@ ENTRIES: Final[list[NavLink]] = [
         "see_children",
         # conflicts, pairs and quarantined changes are linked on the queue itself, to keep the navigation short
         also=(
-            *("pages.child", "pages.find_child", "care.decide"),
-            *("desk.disputes", "desk.dispute", "desk.settle"),
-            *("desk.pairs", "desk.pair", "desk.decide_pair"),
-            *("desk.cases", "desk.case", "desk.decide_case", "desk.move", "desk.send_away"),
-            *("rights.all_requests", "rights.of_child", "rights.ask", "rights.consent", "rights.answer"),
+            *("pages.child", "pages.find_child", "follow_ups.decide"),
+            *("decisions.disputes", "decisions.dispute", "decisions.settle"),
+            *("decisions.pairs", "decisions.pair", "decisions.decide_pair"),
+            *(
+                "decisions.cases",
+                "decisions.case",
+                "decisions.decide_case",
+                "decisions.move",
+                "decisions.send_away",
+            ),
+            *("privacy.all_requests", "privacy.of_child", "privacy.ask", "privacy.consent", "privacy.answer"),
         ),
     ),
     NavLink("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
@@ -53,12 +59,12 @@ ENTRIES: Final[list[NavLink]] = [
         "posts.all_tablets", N_("Tablets"), "see_tablets", also=("posts.enrol", "posts.revoke", "posts.lost")
     ),
     NavLink(
-        "oversight.overview",
+        "audit.overview",
         N_("Supervision"),
         "audit",
         also=(
-            *("oversight.all_batches", "oversight.one_batch", "oversight.unusual", "oversight.complete"),
-            *("oversight.history", "oversight.the_log", "oversight.verify_now"),
+            *("audit.all_batches", "audit.one_batch", "audit.unusual", "audit.complete"),
+            *("audit.history", "audit.the_log", "audit.verify_now"),
         ),
     ),
     NavLink(
@@ -71,16 +77,16 @@ ENTRIES: Final[list[NavLink]] = [
         ),
     ),
     NavLink(
-        "people_pages.people",
+        "people.people",
         N_("People"),
         "manage_people",
-        also=("people_pages.invite", "people_pages.reset"),
+        also=("people.invite", "people.reset"),
     ),
     NavLink(
-        "people_pages.account",
+        "people.account",
         N_("My account"),
         None,
-        also=("people_pages.change_password", "people_pages.recovery_codes"),
+        also=("people.change_password", "people.recovery_codes"),
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Sheets of Sigizi/e-PPGBM: `layout` finds the columns, `row_reader` reads rows. `sigizi_out` writes such sheets."""
+"""Sheets of Sigizi/e-PPGBM: `layout` finds the columns, `row_reader` reads rows. `writer` writes such sheets."""
 
 from server.interchange.sigizi.layout import (
     EXPORT,

@@ -9,7 +9,7 @@ import orjson
 from flask import Response, jsonify
 from sqlalchemy.orm import Session
 
-from server.aid import deliveries, need, progress, register, serializers, sheets
+from server.aid import deliveries, donor_view, need, register, serializers, sheets
 from server.aid.area import AidArea, names_of
 from server.aid.words import FIELDS
 from server.errors import Problem
@@ -334,7 +334,7 @@ def record_child_aid(asked: Asked, child_id: str) -> Response:
 def read_own_aid() -> Response:
     """Return what a donor funds and its results, in groups of five or more children; null for smaller groups."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person(), local_today())
+        mine = donor_view.own(session, hub(), person(), local_today())
         return jsonify(
             serializers.own(mine)
             if mine

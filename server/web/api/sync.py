@@ -16,7 +16,7 @@ from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malform
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, standing
-from server.accounts.failed_attempts import note_refusal, refuse_if_spent
+from server.accounts.attempt_limits import note_refusal, refuse_if_spent
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem

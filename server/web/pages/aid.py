@@ -15,7 +15,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from server.aid import area as places, deliveries, need, progress, register, sheets, words as codes
+from server.aid import area as places, deliveries, donor_view, need, register, sheets, words as codes
 from server.aid.area import AidArea
 from server.aid.rules import rules
 from server.database.ids import new_id
@@ -580,6 +580,6 @@ def _of_child(child_id: str) -> list[deliveries.Given]:
 def own() -> Answer:
     """Show a donor what it funds and the results."""
     with hub().database.reading() as session:
-        mine = progress.own(session, hub(), person(), local_today())
+        mine = donor_view.own(session, hub(), person(), local_today())
         names = places.names_of(session, hub())
         return render_template("aid_own.html", own=mine, names=names)

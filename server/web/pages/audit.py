@@ -39,7 +39,7 @@ from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import supervision as schemas
 from server.web.request_schemas.schema import Asked, takes
 
-bp = Blueprint("oversight", __name__)
+bp = Blueprint("audit", __name__)
 
 CHECKED_AT_ONCE: Final = 200_000
 """Entries that the page recomputes at most: about two seconds."""

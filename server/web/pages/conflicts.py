@@ -183,7 +183,7 @@ def settle(asked: Asked, kind: str, record_id: object) -> AnyResponse | Page:
         if problem.code != "conflict-unknown":
             raise
         return _settled(asked, kind, record, late=True), 409
-    return redirect(url_for("desk.dispute", kind=kind, record_id=record, selesai=1), 303)
+    return redirect(url_for("decisions.dispute", kind=kind, record_id=record, selesai=1), 303)
 
 
 def _refused(asked: Asked, kind: str, record_id: str, reasons: Sequence[Json], seen: Any) -> Page:

@@ -32,7 +32,7 @@ from server.web.forms.registers import FIELDS
 from server.web.request_schemas.schema import Asked
 from sync_protocol import measurement_id
 
-bp = Blueprint("desk", __name__)
+bp = Blueprint("decisions", __name__)
 
 MOST_POSTS: Final = 10_000
 """More than any regency has."""
@@ -66,12 +66,12 @@ def conflict_address(child: ChildView, disputed: Disagreement) -> str | None:
     if not person().may("decide"):
         return None
     if disputed.visit is None:
-        return url_for("desk.dispute", kind="child", record_id=child.child_id)
+        return url_for("decisions.dispute", kind="child", record_id=child.child_id)
     if child.linked:
-        return url_for("desk.disputes")
+        return url_for("decisions.disputes")
     visit = disputed.visit
     record_id = measurement_id(child.child_id, visit.measured_on.isoformat(), visit.source)
-    return url_for("desk.dispute", kind="measurement", record_id=record_id)
+    return url_for("decisions.dispute", kind="measurement", record_id=record_id)
 
 
 def look(read: Callable[[Session], Found], log: Callable[[Session, Found, datetime], None]) -> Found:

@@ -186,7 +186,7 @@ def decide_pair(asked: Asked, one: object, other: object) -> AnyResponse | Page:
         if problem.kind.status != 409:
             raise
         return _pair_page(first, second, problem), 409
-    return redirect(url_for("desk.pair", one=first, other=second, selesai=what), 303)
+    return redirect(url_for("decisions.pair", one=first, other=second, selesai=what), 303)
 
 
 def _contexts(given: Any) -> dict[str, VersionVector]:

@@ -35,7 +35,7 @@ from server.web.request_schemas.schema import Asked, takes
 from server.web.response_schemas import children as answer_schemas
 from server.web.response_schemas.schema import answers
 
-bp = Blueprint("care", __name__)
+bp = Blueprint("follow_ups", __name__)
 
 FORMS: Final[Mapping[str, str]] = {
     "take": N_("Take charge"),
@@ -155,7 +155,7 @@ def _form(child_id: str, form: str, typed: Mapping[str, str], wrong: Any) -> str
         name = follow_ups.child_name(session, hub(), scope(), child_id)
     answered = next((work for work in shown.work if work.task == typed.get("task")), None)
     return render_template(
-        "care_form.html",
+        "follow_up_form.html",
         care=shown,
         form=form,
         name=name,

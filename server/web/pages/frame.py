@@ -122,9 +122,9 @@ def front() -> AnyResponse:
     """Redirect to the first page of the person's role."""
     who = person()
     if who.may("manage_people"):
-        return redirect(url_for("people_pages.people"))
+        return redirect(url_for("people.people"))
     if who.may("see_children"):
         return redirect(url_for("pages.queue"))
     ends = {"see_figures": "figures.own", "manage_aid": "aid.overview", "see_own_aid": "aid.own"}
-    end = next((end for permission, end in ends.items() if who.may(permission)), "people_pages.welcome")
+    end = next((end for permission, end in ends.items() if who.may(permission)), "people.welcome")
     return redirect(url_for(end))

@@ -91,4 +91,4 @@ def send_away(asked: Asked, child_id: object) -> AnyResponse | Page:
         if problem.code != "change-invalid":
             raise
         return _move_page(asked, id_, problem.details["reasons"]), 422
-    return redirect(url_for("desk.move", child_id=id_, dari=moved.from_post), 303)
+    return redirect(url_for("decisions.move", child_id=id_, dari=moved.from_post), 303)

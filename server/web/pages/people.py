@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit
-from server.accounts import PersonRefused, failed_attempts, people as register, second_factor, sessions
+from server.accounts import PersonRefused, attempt_limits, people as register, second_factor, sessions
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import BARE, OPEN, WAITING
 from server.backup import status
@@ -35,7 +35,7 @@ from server.web.current import acting, hub, person, utc_now
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
-bp = Blueprint("people_pages", __name__)
+bp = Blueprint("people", __name__)
 
 Answer = AnyResponse | str | tuple[str, int]
 STATES: Final = {"active": N_("Active"), "invited": N_("Invited"), "disabled": N_("Disabled")}
@@ -72,7 +72,7 @@ def invitation(asked: Asked, token: str) -> Answer:
     """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
     now = utc_now()
     with hub().database.reading() as session:
-        failed_attempts.refuse_if_spent(session, hub(), "invitation", address(), now)
+        attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
     try:
         if request.method == "GET":
             with hub().database.reading() as session:
@@ -81,7 +81,7 @@ def invitation(asked: Asked, token: str) -> Answer:
         return _take_up(asked, token, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
-            failed_attempts.note_refusal(hub(), "invitation", address(), now)
+            attempt_limits.note_refusal(hub(), "invitation", address(), now)
         raise
 
 
@@ -139,7 +139,7 @@ def second_factor_code(asked: Asked) -> Answer:
 def set_up(asked: Asked) -> Answer:
     """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
     if "signed_in" not in g:
-        return redirect(url_for("pages.sign_in", next=url_for("people_pages.set_up")))
+        return redirect(url_for("pages.sign_in", next=url_for("people.set_up")))
     who, now = this_session(), utc_now()
     secret = None
     if request.method == "POST":
@@ -189,7 +189,7 @@ def _proved(asked: Asked, session: Session, now: datetime) -> bool:
 def recovery_codes(asked: Asked) -> Answer:
     """After the password was given again, make new recovery codes and show them."""
     if not this_session().has_second_factor:
-        return redirect(url_for("people_pages.set_up"))
+        return redirect(url_for("people.set_up"))
     if request.method == "GET":
         return render_template("two_factor_new_codes.html", problem=None)
     problem, codes, now = Problem("password-wrong"), None, utc_now()
@@ -201,9 +201,7 @@ def recovery_codes(asked: Asked) -> Answer:
         problem = spent
     if codes is None:
         return _refused("two_factor_new_codes.html", problem)
-    return render_template(
-        "two_factor_recovery_codes.html", codes=codes, going=url_for("people_pages.account")
-    )
+    return render_template("two_factor_recovery_codes.html", codes=codes, going=url_for("people.account"))
 
 
 # -- the own account ----------------------------------------------------------------------------------------------
@@ -249,7 +247,7 @@ def end_session(sign_in_id: str) -> Answer:
         sessions.end_session(session, hub(), person(), sign_in_id, utc_now())
     if sign_in_id == this_session().id:
         cookie.clear()
-    return redirect(url_for("people_pages.account"))
+    return redirect(url_for("people.account"))
 
 
 @bp.post("/akun/sesi/akhiri-lainnya")
@@ -259,7 +257,7 @@ def end_others() -> Answer:
     """End all my sessions but this one."""
     with hub().database.transaction() as session:
         sessions.end_others(session, hub(), this_session(), utc_now())
-    return redirect(url_for("people_pages.account"))
+    return redirect(url_for("people.account"))
 
 
 @bp.route("/akun/kata-sandi", methods=["GET", "POST"])
@@ -286,7 +284,7 @@ def change_password(asked: Asked) -> Answer:
         except Problem as spent:
             changed, problem = False, spent
         if changed:
-            return redirect(url_for("people_pages.account", diganti=1))
+            return redirect(url_for("people.account", diganti=1))
     return _refused("account_password.html", problem)
 
 
@@ -402,7 +400,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 def link_of(token: str) -> str:
     """Return the whole address of an invitation."""
-    return url_for("people_pages.invitation", token=token, _external=True)
+    return url_for("people.invitation", token=token, _external=True)
 
 
 def _link(invited: Account, token: str) -> str:
@@ -425,7 +423,7 @@ def reset(account_id: str) -> Answer:
 def disable(account_id: str) -> Answer:
     """Disable an account."""
     shut_out(account_id, out=True)
-    return redirect(url_for("people_pages.people"))
+    return redirect(url_for("people.people"))
 
 
 @bp.post("/orang/<account_id>/aktifkan")
@@ -434,4 +432,4 @@ def disable(account_id: str) -> Answer:
 def enable(account_id: str) -> Answer:
     """Enable an account again."""
     shut_out(account_id, out=False)
-    return redirect(url_for("people_pages.people"))
+    return redirect(url_for("people.people"))

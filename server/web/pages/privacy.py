@@ -22,7 +22,7 @@ from server.web.formatting import label, language, translate
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
-bp = Blueprint("rights", __name__)
+bp = Blueprint("privacy", __name__)
 
 Answer = AnyResponse | str | tuple[str, int]
 
@@ -63,7 +63,7 @@ def all_requests() -> str:
         found = privacy.open_requests(session, hub(), scope())
     with hub().database.transaction() as session:
         requests.log_listed(session, hub(), acting(), len(found), utc_now())
-    return render_template("rights.html", requests=found, now=utc_now())
+    return render_template("privacy.html", requests=found, now=utc_now())
 
 
 @bp.get("/anak/<child_id>/hak")
@@ -92,7 +92,7 @@ def ask(asked: Asked, child_id: str) -> Answer:
     except Problem as refused:
         return _again(child_id, refused, typed)
     flash(translate(N_("The request is written down. The answer is due in 3×24 hours.")))
-    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+    return redirect(url_for("privacy.of_child", child_id=child_id), 303)
 
 
 @bp.post("/anak/<child_id>/hak/persetujuan")
@@ -116,7 +116,7 @@ def consent(asked: Asked, child_id: str) -> Answer:
     except Problem as refused:
         return _again(child_id, refused, typed)
     flash(translate(N_("The consent is written down.")))
-    return redirect(url_for("rights.of_child", child_id=child_id), 303)
+    return redirect(url_for("privacy.of_child", child_id=child_id), 303)
 
 
 def _again(child_id: str, refused: Problem, typed: dict[str, str | None]) -> tuple[str, int]:
@@ -139,7 +139,7 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
         people = follow_ups.people(session, hub(), named)
     today = local_today()
     return render_template(
-        "rights_child.html",
+        "privacy_child.html",
         child_id=child_id,
         name=shown.name,
         restricted_at=shown.restricted_at,
@@ -177,7 +177,7 @@ def answer(asked: Asked, request_id: UUID) -> Answer:
         flash(translate(N_("Proposed. A supervisor who has not had it in hand must agree now.")))
     else:
         flash(translate(N_("The request is answered.")))
-    return redirect(url_for("rights.of_child", child_id=about.child_id), 303)
+    return redirect(url_for("privacy.of_child", child_id=about.child_id), 303)
 
 
 @bp.post("/hak/<uuid:request_id>/setuju")
@@ -189,7 +189,7 @@ def agree(request_id: UUID) -> Answer:
         hub(), lambda s: privacy.agree(s, hub(), scope(), str(request_id), author=acting(), now=utc_now())
     )
     flash(translate(N_("The child's data was erased. Tablets erase it with their next sync.")))
-    return redirect(url_for("rights.all_requests"), 303)
+    return redirect(url_for("privacy.all_requests"), 303)
 
 
 # -- the copy to hand over ------------------------------------------------------------------------

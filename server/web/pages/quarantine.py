@@ -226,7 +226,7 @@ def decide_case(asked: Asked, actor: object, counter: int) -> AnyResponse | Page
         if problem.kind.status != 409:
             raise
         return _case_page(asked, id_, counter, problem=problem, typed=what == "release"), 409
-    return redirect(url_for("desk.case", actor=id_, counter=counter, selesai=what), 303)
+    return redirect(url_for("decisions.case", actor=id_, counter=counter, selesai=what), 303)
 
 
 def _correction(form: Mapping[str, str], actor: str, counter: int) -> dict[str, Any]:

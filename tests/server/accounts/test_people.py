@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from server import accounts, audit
-from server.accounts import Person, failed_attempts, people, second_factor, sessions
+from server.accounts import Person, attempt_limits, people, second_factor, sessions
 from server.accounts.passwords import password_faults
 from server.accounts.roles import PERMISSIONS, ROLES, SCOPE_KINDS, SCOPES_OF, WITH_SECOND_FACTOR
 from server.cli.installation import ROLES as CHOICES
@@ -559,7 +559,7 @@ def test_account_takes_no_more_codes_after_five_wrong_ones(strict: District) -> 
     _, app, codes = set_up(strict, sign_in(strict))
     strict.clock.advance(minutes=5)
     token = sign_in(strict)
-    for _ in range(failed_attempts.LIMITS["second-factor-of"].tries):
+    for _ in range(attempt_limits.LIMITS["second-factor-of"].tries):
         assert give(strict, token, "000000") is None
     details = refused("too-many-tries", lambda: give(strict, token, app.at(strict.clock.now)))
     assert 0 < details["seconds"] <= 15 * 60 + 1
@@ -573,7 +573,7 @@ def test_right_code_forgives_the_wrong_ones_before(on_sqlite: District) -> None:
     _, _, codes = set_up(on_sqlite, sign_in(on_sqlite))
     for code in codes[:2]:
         token = sign_in(on_sqlite)
-        for _ in range(failed_attempts.LIMITS["second-factor-of"].tries - 1):
+        for _ in range(attempt_limits.LIMITS["second-factor-of"].tries - 1):
             assert give(on_sqlite, token, "000000") is None
         assert give(on_sqlite, token, code)
 
@@ -649,7 +649,7 @@ def fail(district: District, times: int, address: str = ADDRESS) -> None:
 
     def count(session: Any, hub: Any) -> None:
         for _ in range(times - 1):
-            failed_attempts.note_failure(session, hub, "sign-in", address, district.clock.now)
+            attempt_limits.note_failure(session, hub, "sign-in", address, district.clock.now)
         audit.append(session, DISTRICT, audit.OFFICE, "test.failed", actor="operator", now=district.clock.now)
 
     within(district, count)
@@ -658,7 +658,7 @@ def fail(district: District, times: int, address: str = ADDRESS) -> None:
 
 def test_address_is_stopped_after_thirty_failures_whoever_it_names(installed: District) -> None:
     add(installed)
-    fail(installed, failed_attempts.LIMITS["sign-in"].tries)
+    fail(installed, attempt_limits.LIMITS["sign-in"].tries)
     details = refused("too-many-tries", lambda: sign_in(installed, address=ADDRESS))
     assert 0 < details["seconds"] <= 10 * 60 + 1
     assert sign_in(installed, address="203.0.113.8") is not None
@@ -668,14 +668,14 @@ def test_address_is_stopped_after_thirty_failures_whoever_it_names(installed: Di
 
 def test_success_costs_an_office_nothing(on_sqlite: District) -> None:
     add(on_sqlite)
-    fail(on_sqlite, failed_attempts.LIMITS["sign-in"].tries - 1)
+    fail(on_sqlite, attempt_limits.LIMITS["sign-in"].tries - 1)
     for _ in range(3):
         assert sign_in(on_sqlite, address=ADDRESS) is not None
 
 
 def test_failures_are_counted_once_each_when_workers_count_at_once(installed: District) -> None:
     def attempt(_: int) -> None:
-        failed_attempts.note_refusal(installed.hub, "enrolment", ADDRESS, installed.clock.now)
+        attempt_limits.note_refusal(installed.hub, "enrolment", ADDRESS, installed.clock.now)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(attempt, range(12)))
@@ -691,7 +691,7 @@ def test_address_is_kept_as_a_keyed_digest_and_forgotten(on_sqlite: District) ->
 
     def forget(session: Any, hub: Any) -> int:
         audit.append(session, DISTRICT, audit.OFFICE, "test.ran", actor="operator", now=on_sqlite.clock.now)
-        return failed_attempts.forget_old(session, hub, on_sqlite.clock.now)
+        return attempt_limits.forget_old(session, hub, on_sqlite.clock.now)
 
     assert within(on_sqlite, forget) == 1
     assert on_sqlite.rows(select(RateLimit.count)) == []

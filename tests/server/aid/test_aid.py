@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from sqlalchemy import select
 
 from server.accounts import Person
-from server.aid import need, progress, register, sheets
+from server.aid import donor_view, need, register, sheets
 from server.aid.area import AidArea
 from server.aid.csr_parser import guess, open_sheet, period, read, rupiah
 from server.aid.need import NeedSummary
@@ -382,12 +382,12 @@ def test_donor_sees_groups_of_five_or_more(clinic: Clinic, children: int, reache
         give(clinic, child, donor=donor, commitment=commitment)
     with district.hub.database.reading() as session:
         person = Person("", "d", "D", "donor", "donor", donor)
-        own = progress.own(session, district.hub, person, TODAY)
+        own = donor_view.own(session, district.hub, person, TODAY)
         assert own is not None
         (shown,) = own.progress
         assert (shown.reached, shown.few) == (reached, reached is None)
         stranger = Person("", "d", "D", "donor", "none", "")
-        assert progress.own(session, district.hub, stranger, TODAY) is None
+        assert donor_view.own(session, district.hub, stranger, TODAY) is None
         assert session.get(Donor, (DISTRICT, donor)) is not None
 
 
@@ -400,11 +400,11 @@ def test_growth_is_told_of_five_children_more_at_a_time_when_their_days_are_over
         measured_on: date
         haz: float
 
-    def told(today: date, fell: str = "") -> progress.Growth:
+    def told(today: date, fell: str = "") -> donor_view.Growth:
         by = {
             id_: [Row(on, -2.0), Row(later[id_], -2.5 if id_ == fell else -1.5)] for id_, on in people.items()
         }
-        return progress.growth_after(by, people, 3, *progress.AFTER[3], today)
+        return donor_view.growth_after(by, people, 3, *donor_view.AFTER[3], today)
 
     over = first + timedelta(121)
     assert [told(over + timedelta(n)).of for n in range(12)] == [0] * 4 + [5] * 5 + [10] * 3
@@ -418,7 +418,7 @@ def test_growth_is_told_of_five_children_more_at_a_time_when_their_days_are_over
 
 
 def test_parts_and_rests_of_fewer_than_five_are_not_told() -> None:
-    told = {part: progress._part(part, 12) for part in range(13)}
+    told = {part: donor_view._part(part, 12) for part in range(13)}
     assert {part for part, value in told.items() if value is not None} == {0, 5, 6, 7, 12}
 
 

@@ -11,7 +11,7 @@ from server.database.models import Assessment, Child, HealthPost, table
 from server.interchange.export_rows import ExportQuery
 from server.interchange.sheets import read_rows
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, MPASI, PMT
-from server.interchange.sigizi_out import SHEETS, write
+from server.interchange.sigizi.writer import SHEETS, write
 from server.review import Scope
 from tests.server._district import Databases, District
 from tests.server.interchange._files import row, xlsx

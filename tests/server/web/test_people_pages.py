@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from server.accounts import Person, failed_attempts
+from server.accounts import Person, attempt_limits
 from server.app import create_app
 from server.database.models import Account, RateLimit
 from tests.server._district import DISTRICT, Databases, District
@@ -181,7 +181,7 @@ def test_five_wrong_codes_lock_the_second_step(clinic: Clinic, client: FlaskClie
     codes = pass_all(client, person)
     visitor = another(client)
     sign_in(visitor, person)
-    for _ in range(failed_attempts.LIMITS["second-factor-of"].tries):
+    for _ in range(attempt_limits.LIMITS["second-factor-of"].tries):
         assert send(visitor, "/masuk/kode", code="000000").status_code == 401
     locked = send(visitor, "/masuk/kode", code=codes[0])
     assert locked.status_code == 429
@@ -224,8 +224,8 @@ def test_new_recovery_codes_ask_for_the_password(clinic: Clinic, client: FlaskCl
 
 def fail_often(clinic: Clinic, what: str, address: str) -> None:
     hub = clinic.district.hub
-    for _ in range(failed_attempts.LIMITS[what].tries):
-        failed_attempts.note_refusal(hub, what, address, datetime.now(UTC))
+    for _ in range(attempt_limits.LIMITS[what].tries):
+        attempt_limits.note_refusal(hub, what, address, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(
@@ -280,8 +280,8 @@ def test_address_is_read_behind_so_many_proxies(
 ) -> None:
     """What a client writes into the header itself counts for nothing unless a proxy of ours stands in front."""
     with District.opened(sqlite_databases, proxies=proxies) as district:
-        for _ in range(failed_attempts.LIMITS["invitation"].tries):
-            failed_attempts.note_refusal(district.hub, "invitation", "198.51.100.9", datetime.now(UTC))
+        for _ in range(attempt_limits.LIMITS["invitation"].tries):
+            attempt_limits.note_refusal(district.hub, "invitation", "198.51.100.9", datetime.now(UTC))
         client = create_app(district.hub.settings, district.hub).test_client()
         asked = client.get("/undangan/x", headers={"X-Forwarded-For": "203.0.113.1, 198.51.100.9"})
         assert (asked.status_code == 429) is stopped
