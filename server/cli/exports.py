@@ -186,14 +186,21 @@ def export_csv(
     birth_dates: bool,
 ) -> None:
     """Write measurements without names as CSV, with a codebook."""
-    from server.interchange import open_csv
+    from server.interchange import measurements_csv
 
     if codebook:
         with errors_in_one_line(), _new_file(output) as target:
-            open_csv.write_codebook(target)
+            measurements_csv.write_codebook(target)
         return
     _export(
-        data, output, "csv", open_csv.write_data, first=first, last=last, post=post, shows_names=birth_dates
+        data,
+        output,
+        "csv",
+        measurements_csv.write_data,
+        first=first,
+        last=last,
+        post=post,
+        shows_names=birth_dates,
     )
 
 

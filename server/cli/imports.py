@@ -98,7 +98,8 @@ def import_sigizi(
     nothing. The exit code is 1 when a row was refused or waits for a person.
     """
     from server import gc_tuning
-    from server.interchange.import_runs import FEW_TO_SHARE, Options, import_sheet
+    from server.interchange.import_runs import FEW_TO_SHARE, import_sheet
+    from server.interchange.import_store import Options
     from server.interchange.report_text import as_text, needing_attention
     from server.interchange.sheets import SheetUnreadable
 

@@ -25,7 +25,7 @@ Exporting
     export_rows     children and measurements within a scope
     fhir            FHIR R4 bundle with SATUSEHAT codes
     dhis2           SKDN counts as DHIS2 dataValueSets
-    open_csv        measurements for analysis, with a codebook
+    measurements_csv  measurements for analysis, with a codebook
     monev           Monev report as PDF and XLSX
     score_csv       WHO z-scores added to any CSV file
 """

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from server.context import AppContext
 from server.database.models import HealthPost, Measurement
 from server.errors import Problem
-from server.interchange import dhis2, fhir, open_csv
+from server.interchange import dhis2, fhir, measurements_csv
 from server.interchange.export_rows import ExportQuery, log_export
 from server.interchange.sigizi import writer as sigizi_writer
 
@@ -60,7 +60,7 @@ def write_export(
         `export-too-large`.
     """
     if asked.form == "codebook":
-        return open_csv.write_codebook(target)
+        return measurements_csv.write_codebook(target)
     if asked.form == "dhis2":  # counts of a whole month, without any child
         first, last = dhis2.month_of(f"{wanted.first:%Y-%m}")
         wanted = replace(wanted, first=first, last=last, scope=replace(wanted.scope, shows_names=False))
@@ -88,7 +88,7 @@ def _write(
     if asked.form == "fhir":
         return fhir.write_bundle(target, session, hub, wanted, now=now)
     if asked.form == "csv":
-        return open_csv.write_data(target, session, hub, wanted)
+        return measurements_csv.write_data(target, session, hub, wanted)
     sheet = asked.form.removeprefix("sigizi-")
     return sigizi_writer.write(target, session, hub, wanted, sheet=sheet, form=asked.file)
 

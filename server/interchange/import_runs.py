@@ -34,18 +34,13 @@ from server.interchange.import_chunks import Packed, PackedRows, open_sheet, unp
 from server.interchange.import_plan import ChunkPlan, plan_rows
 from server.interchange.import_report import ImportReport
 from server.interchange.import_store import (
-    DECIDED,
     DONE,
-    OPEN,
     RUNNING,
     SIGIZI,
     WAITING,
     Options,
-    case_purpose,
     chunk_counts,
-    chunk_purpose,
     decisions,
-    forget_children,
     run_row,
     store_cases,
     store_chunk,
@@ -55,23 +50,10 @@ from server.interchange.refusals import RULES, RowRefusal
 from server.interchange.sheets import Limits
 from server.interchange.sigizi import Layout, SigiziReader, SigiziRow, plain
 from server.sync import server_edits
-from server.sync.pipeline import PlanStale, heads_of
+from server.sync.loading import PlanStale
 from server.sync.retrying import retrying
+from server.sync.streams import heads_of
 from sync_protocol import digest
-
-__all__ = [
-    "DECIDED",
-    "FEW_TO_SHARE",
-    "OPEN",
-    "ImportReport",
-    "Options",
-    "case_purpose",
-    "chunk_purpose",
-    "forget_children",
-    "import_sheet",
-    "open_sheet",
-    "write_planned",
-]
 
 FEW_TO_SHARE: Final = 512 * 1024
 """Size of a file, in bytes, up to which starting worker processes costs more time than they save."""

@@ -41,7 +41,7 @@ from server.database.models import (
     table,
 )
 from server.errors import Problem
-from server.interchange import import_runs, uploads
+from server.interchange import import_store, uploads
 
 CHUNK: Final = 500
 """Rows of one transaction: uploads of a post wait a few tens of milliseconds."""
@@ -83,7 +83,7 @@ PLACES: Final = (
         table(ImportChunk),
         "sealed",
         ("run_id", "number"),
-        lambda hub, row: import_runs.chunk_purpose(hub, row.run_id, row.number),
+        lambda hub, row: import_store.chunk_purpose(hub, row.run_id, row.number),
     ),
     _SealedColumn(
         table(ImportRun),
@@ -95,7 +95,7 @@ PLACES: Final = (
     _SealedColumn(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
     _SealedColumn(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
     _SealedColumn(
-        table(ImportCase), "sealed", ("id",), lambda hub, row: import_runs.case_purpose(hub, row.id)
+        table(ImportCase), "sealed", ("id",), lambda hub, row: import_store.case_purpose(hub, row.id)
     ),
 )
 

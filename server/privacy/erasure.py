@@ -40,9 +40,9 @@ from server.database.models import (
     table,
 )
 from server.errors import Problem
-from server.interchange import import_runs
+from server.interchange import import_store
 from server.privacy.restriction import locked, tell
-from server.sync.pipeline import Positions
+from server.sync.streams import Positions
 
 HOLD_YEARS: Final = 25
 """Permenkes 24/2022, article 39: medical records are kept at least so long after the last visit."""
@@ -223,7 +223,7 @@ def _delete_values(session: Session, hub: AppContext, ids: Sequence[str]) -> Non
 
 def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
     """Delete the children from stored import files, and from the open questions about their rows."""
-    import_runs.forget_children(session, hub, ids)
+    import_store.forget_children(session, hub, ids)
     c = table(ImportCase).c
     for row in session.execute(
         select(c.id, c.child_id, c.candidates).where(c.district == hub.district)

@@ -16,7 +16,8 @@ from server.children import linked_records
 from server.context import AppContext
 from server.database.models import Child, HealthPost, table
 from server.errors import Problem
-from server.sync.pipeline import OF_A_CHILD, Positions, heads_of
+from server.sync.saving import OF_A_CHILD
+from server.sync.streams import Positions, heads_of
 
 
 def locked(session: Session, hub: AppContext, child_id: str, *also: str) -> tuple[list[Any], Positions]:

@@ -26,8 +26,8 @@ from server.errors import Problem
 from server.review.child import Recorded, recorded_by
 from server.review.scope import Scope, in_use, name_of, posts_within, state_of, within
 from server.sync import server_edits
-from server.sync.pipeline import heads_of
 from server.sync.server_edits import Edit
+from server.sync.streams import heads_of
 from sync_protocol import Change, Dot, Json, Outcome, fold, hub_actor
 
 MOST_POSTS: Final = 200

@@ -22,11 +22,9 @@ from server.database.engine import Writes
 from server.errors import Problem
 from server.sync import duplicate_search
 from server.sync.judging import JudgedChange, judge
-from server.sync.loading import Arrival, PlanStale, load
-from server.sync.saving import OF_A_CHILD, save
-from server.sync.streams import Positions, heads_of
-
-__all__ = ["OF_A_CHILD", "ChangePlan", "PlanStale", "Positions", "heads_of", "plan_changes", "refuse_invalid"]
+from server.sync.loading import Arrival, load
+from server.sync.saving import save
+from server.sync.streams import heads_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from server import gc_tuning
 from server.config import Settings
 from server.context import AppContext
 from server.database.migrations import migrate
-from server.interchange.import_runs import Options, import_sheet
+from server.interchange.import_runs import import_sheet
+from server.interchange.import_store import Options
 from server.interchange.sheets import read_rows
 from server.interchange.sheets.writer import Value, write_xlsx
 from server.interchange.sigizi import EXPORT

@@ -37,7 +37,7 @@ from server.aid import csr_parser
 from server.config import Settings
 from server.decompression import inflate, parse_json
 from server.errors import PROBLEMS, Problem
-from server.interchange import import_runs
+from server.interchange import import_chunks
 from server.interchange.sheets import Limits, SheetUnreadable, read_rows
 from server.interchange.sigizi import SigiziReader, find_layout
 from sync_protocol import FIRST_PREVIOUS, Change, Dot, canonical, change_hash
@@ -344,7 +344,7 @@ class Sheets:
             content = self._with(self.parts[how - 3], content)
         try:
             if how == 1:
-                import_runs.open_sheet(content, self.limits)
+                import_chunks.open_sheet(content, self.limits)
                 rows = read_rows(content, self.limits)
                 reader = SigiziReader(find_layout(rows), TODAY)
                 rules = {one.rule for number, row in rows for one in reader.read(number, row).refusals}

@@ -18,8 +18,8 @@ from server.review.quarantine.loading import find_row
 from server.review.quarantine.model import DISMISSED, RELEASED, REOPENED, UNDONE_BESIDE, Decision
 from server.review.scope import Scope
 from server.sync import server_edits
-from server.sync.pipeline import heads_of
 from server.sync.server_edits import Edit
+from server.sync.streams import heads_of
 from sync_protocol import Change, Dot, History, Json, Outcome, fold
 
 TAKEN_BACK: Final = "rilis karantina dibatalkan"

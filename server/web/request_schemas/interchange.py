@@ -7,7 +7,7 @@ from server.interchange import report_text, uploads
 from server.interchange.cases import ANSWERS
 from server.interchange.export_formats import FORMS
 from server.interchange.import_plan import OUTCOMES
-from server.interchange.import_runs import DECIDED, OPEN
+from server.interchange.import_store import DECIDED, OPEN
 from server.interchange.refusals import QUESTIONS
 from server.web.request_schemas.parts import (
     ALL_ROWS,

@@ -6,7 +6,9 @@ from sqlalchemy import select
 
 from server.database.models import Child, Measurement, table
 from server.interchange.cases import OpenCase, cases, decide
-from server.interchange.import_runs import ImportReport, Options, import_sheet
+from server.interchange.import_report import ImportReport
+from server.interchange.import_runs import import_sheet
+from server.interchange.import_store import Options
 from server.review import Scope
 from tests.server._district import DISTRICT, District
 

@@ -123,14 +123,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from server.config import Settings
 from server.context import AppContext
-from server.interchange import import_chunks, import_runs
+from server.interchange import import_chunks, import_runs, import_store
 import_chunks.CHUNK_ROWS = import_chunks.FEW_ROWS = 10
 def die(done, total):
     if done >= 20:
         os.kill(os.getpid(), signal.SIGKILL)
 hub = AppContext.open(Settings.from_env())
 content = Path(sys.argv[1]).read_bytes()
-options, now = import_runs.Options(scope=hub.district), datetime.now(UTC)
+options, now = import_store.Options(scope=hub.district), datetime.now(UTC)
 import_runs.import_sheet(hub, content, options, apply=True, actor="operator", now=now, progress=die)
 """
 

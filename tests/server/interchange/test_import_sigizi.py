@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from server.database.models import Assessment, ImportChunk, ImportRun
-from server.interchange import import_chunks, import_runs
+from server.interchange import import_chunks, import_store
 from server.interchange.child_matching import derived_child_ids
 from server.interchange.sheets import SheetUnreadable
 from server.interchange.sigizi import EXPORT, IDENTITY, MEASUREMENT, SigiziRow
@@ -159,7 +159,7 @@ def test_columns_are_found_by_their_headings_whatever_the_version_of_the_file(
         assert weights(on_sqlite)[accounts[FIRST]["child"]] == [9250]
     kept = on_sqlite.rows(select(ImportChunk.sealed, ImportChunk.run_id, ImportChunk.number))
     for chunk in kept:
-        purpose = import_runs.chunk_purpose(on_sqlite.hub, chunk.run_id, chunk.number)
+        purpose = import_store.chunk_purpose(on_sqlite.hub, chunk.run_id, chunk.number)
         assert b"dibiarkan" in zlib.decompress(on_sqlite.hub.vault.unseal_for_district(chunk.sealed, purpose))
 
 
@@ -511,7 +511,7 @@ def test_rows_are_kept_as_they_came_and_sealed(on_sqlite: District) -> None:
     (chunk,) = on_sqlite.rows(select(ImportChunk.sealed, ImportChunk.run_id))
     assert b"Anak" not in chunk.sealed
     held = on_sqlite.hub.vault.unseal_for_district(
-        chunk.sealed, import_runs.chunk_purpose(on_sqlite.hub, chunk.run_id, 0)
+        chunk.sealed, import_store.chunk_purpose(on_sqlite.hub, chunk.run_id, 0)
     )
     assert b"Anak Contoh Satu" in zlib.decompress(held)
 

@@ -11,7 +11,7 @@ import pytest
 from fhir.resources.R4B.bundle import Bundle
 
 from server import reports
-from server.interchange import dhis2, fhir, open_csv
+from server.interchange import dhis2, fhir, measurements_csv
 from server.interchange.export_rows import ExportQuery
 from server.interchange.monev import text_of
 from server.review import Scope
@@ -136,8 +136,8 @@ def test_organisation_of_ones_own_gives_identifiers(full: District, tmp_path: Pa
 def test_csv_has_a_line_in_the_codebook_for_every_column(full: District) -> None:
     data, book = io.BytesIO(), io.BytesIO()
     with full.hub.database.reading() as session:
-        assert open_csv.write_data(data, session, full.hub, wanted(BLIND)) == 4
-    open_csv.write_codebook(book)
+        assert measurements_csv.write_data(data, session, full.hub, wanted(BLIND)) == 4
+    measurements_csv.write_codebook(book)
     lines = list(csv.DictReader(io.StringIO(data.getvalue().decode("utf-8-sig"))))
     told = list(csv.DictReader(io.StringIO(book.getvalue().decode("utf-8-sig"))))
     assert [line["name"] for line in told] == list(lines[0])
@@ -153,7 +153,7 @@ def test_pseudonym_is_the_same_in_every_export_and_is_not_our_id(full: District)
     for _ in range(2):
         data = io.BytesIO()
         with full.hub.database.reading() as session:
-            open_csv.write_data(data, session, full.hub, wanted())
+            measurements_csv.write_data(data, session, full.hub, wanted())
         found.append(
             {line["child"] for line in csv.DictReader(io.StringIO(data.getvalue().decode("utf-8-sig")))}
         )
