@@ -7,7 +7,7 @@ Codes, passwords and session tokens are stored only as digests; the secret of a 
 
 from server.accounts import attempt_limits, people, roles, second_factor, sessions
 from server.accounts.attempt_limits import LOCK_MINUTES, MAX_FAILED_TRIES
-from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
+from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, NewPassword, new_password
 from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import (
@@ -39,6 +39,7 @@ __all__ = [
     "MIN_PASSWORD",
     "ROLES",
     "SCOPE_KINDS",
+    "NewPassword",
     "Person",
     "PersonRefused",
     "SignedIn",
@@ -49,6 +50,7 @@ __all__ = [
     "enrol",
     "enrol_again",
     "make_enrolment_code",
+    "new_password",
     "people",
     "revoke_tablet",
     "roles",

@@ -43,8 +43,14 @@ LIMITS: Final[Mapping[str, Limit]] = {
 }
 
 
-def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
+def refuse_if_spent(
+    session: Session, hub: AppContext, what: str, place: str, now: datetime, *, lock: bool = False
+) -> None:
     """Refuse an attempt after too many failures; an unknown place ("") has no limit.
+
+    Parameters
+    ----------
+    lock : in a writing transaction: wait for attempts from this place that are not counted yet
 
     Raises
     ------
@@ -55,14 +61,13 @@ def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, no
     if not place:
         return
     window = _window(limit, now)
-    count = session.execute(
-        select(RateLimit.count).where(
-            RateLimit.district == hub.district,
-            RateLimit.what == what,
-            RateLimit.source == hub.vault.digest(f"place/{what}", place),
-            RateLimit.window_at == window,
-        )
-    ).scalar()
+    query = select(RateLimit.count).where(
+        RateLimit.district == hub.district,
+        RateLimit.what == what,
+        RateLimit.source == hub.vault.digest(f"place/{what}", place),
+        RateLimit.window_at == window,
+    )
+    count = session.execute(query.with_for_update() if lock else query).scalar()
     if count is not None and count >= limit.tries:
         ends = window + timedelta(minutes=limit.minutes)
         raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)

@@ -1,10 +1,21 @@
-"""What a password must be, and why one is refused, in both languages and with the remedy. Pure."""
+"""What a password must be, why one is refused, and its slow hash.
 
+Rules kept here:
+- A refusal is in both languages and with the remedy.
+- A password is never hashed or compared within a writing transaction, which all writers of SQLite would wait for: both
+  raise there.
+- A process hashes one password at a time: each takes 64 MiB of memory and all cores.
+"""
+
+import threading
+from dataclasses import dataclass, field
 from typing import Final
 
 from zxcvbn import zxcvbn
 
 from schemas.words import Reason
+from server.crypto import vault
+from server.database.engine import refuse_while_writing
 from server.translations import T_, Text
 
 MIN_PASSWORD: Final = 12
@@ -66,6 +77,37 @@ def password_faults(password: str, username: str, *known: str) -> list[Reason]:
 
 def _fault(code: str, text: Text) -> Reason:
     return Reason("password", code, None, *map(_sentence, text))
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password that somebody chose, hashed; or why it is refused, without a hash."""
+
+    hash: str = field(repr=False)
+    faults: tuple[Reason, ...] = ()
+
+
+def new_password(password: str, username: str, *known: str) -> NewPassword:
+    """Check and hash a password, outside of any writing transaction. Parameters as of `password_faults`."""
+    faults = password_faults(password, username, *known)
+    return NewPassword("", tuple(faults)) if faults else NewPassword(hash_password(password))
+
+
+_HASHING = threading.Lock()
+
+
+def hash_password(password: str) -> str:
+    """Hash a password, outside of any writing transaction."""
+    refuse_while_writing("hashing a password")
+    with _HASHING:
+        return vault.hash_password(password)
+
+
+def password_fits(stored: str | None, password: str) -> bool:
+    """Compare a password with a hash, outside of any writing transaction; without a hash the time is the same."""
+    refuse_while_writing("comparing a password")
+    with _HASHING:
+        return vault.password_fits(stored, password)
 
 
 def _sentence(words: str) -> str:

@@ -122,9 +122,10 @@ def pass_second_factor(
     Problem
         `too-many-tries` after too many wrong codes for this account, or from this address.
     """
-    attempt_limits.refuse_if_spent(session, hub, "second-factor", address, now)
-    attempt_limits.refuse_if_spent(session, hub, "second-factor-of", signed_in.person.account_id, now)
+    # locked before the limits are read: of attempts at once, each must see what the one before it came to
     account = own_account(session, hub, signed_in.person)
+    attempt_limits.refuse_if_spent(session, hub, "second-factor", address, now, lock=True)
+    attempt_limits.refuse_if_spent(session, hub, "second-factor-of", account.id, now, lock=True)
     how = None
     if _uses_app(session, hub, account, given, now):
         how = "code"

@@ -6,29 +6,36 @@ Rules kept here:
 - A session ends after its time, or `idle_minutes` after its last use, whichever comes first.
 - Until its second factor was passed a session is at a stage before `OPEN`, which gives no access.
 - An unknown user costs the same time as a wrong password.
+- A password is checked before the writing transaction that acts on it.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from schemas.words import Reason
 from server import audit
 from server.accounts import attempt_limits
-from server.accounts.passwords import password_faults
+from server.accounts.passwords import NewPassword, hash_password, new_password, password_fits
 from server.accounts.people import Person, PersonRefused, normal_username, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
 from server.context import AppContext
-from server.crypto.vault import hash_password, password_fits, password_hash_is_old, token_digest
+from server.crypto.vault import password_hash_is_old, token_digest
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, UserSession, table
 from server.errors import Problem
 from server.translations import T_
 
+ATTEMPTS: Final = 3
+"""How often a password is checked again because it was changed meanwhile."""
+SAME_AS_BEFORE: Final = Reason(
+    "password", "same-as-before", None, *T_("The new password is the old one: use another.")
+)
 SEEN_SECONDS: Final = 60
 """Use of a session is recorded at most this often."""
 OPEN, WAITING, BARE = "open", "second-factor", "set-up"
@@ -60,7 +67,6 @@ class ListedSession:
 
 
 def sign_in(
-    session: Session,
     hub: AppContext,
     username: str,
     password: str,
@@ -68,36 +74,102 @@ def sign_in(
     *,
     address: str = "",
     agent: str = "",
+    replaced: tuple[str, Person] | None = None,
 ) -> str | None:
-    """Check a password and open a session; return its token, or None (which is logged: commit it).
+    """Check a password and open a session; return its token, or None (which is logged).
 
     Parameters
     ----------
     address : where the attempt comes from, for its limit; "" has none
     agent : short name of the browser
+    replaced : token and person of a session that ends when the new one opens
 
     Raises
     ------
     Problem
         `too-many-tries` while the account is locked, or after too many failures from the address.
     """
-    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now)
-    account = session.execute(
-        select(Account)
-        .where(Account.district == hub.district, Account.username == normal_username(username))
-        .with_for_update()
-    ).scalar_one_or_none()
+
+    def rehashed(stored: str) -> str:
+        return hash_password(password) if password_hash_is_old(stored) else stored
+
+    def enter(session: Session, account: Account, fresh: str) -> str:
+        account.password_hash = fresh
+        if replaced is not None:
+            sign_out(session, hub, *replaced, now)
+        return open_session(session, hub, account, now, agent=agent)
+
+    named = select(Account).where(
+        Account.district == hub.district, Account.username == normal_username(username)
+    )
+    return with_password(hub, named, password, now, rehashed, enter, address=address)
+
+
+Prepared = TypeVar("Prepared")
+Result = TypeVar("Result")
+
+
+def with_password(
+    hub: AppContext,
+    whose: Select[Account],
+    password: str,
+    now: datetime,
+    prepare: Callable[[str], Prepared],
+    then: Callable[[Session, Account, Prepared], Result],
+    *,
+    address: str = "",
+) -> Result | None:
+    """Check a password before a writing transaction, and do something within one if it fits.
+
+    The limits are checked before and within: attempts at the same time learn no more than one after another. If the password
+    was changed meanwhile, the new one is checked.
+
+    Parameters
+    ----------
+    whose : selects one account, or none
+    prepare : given the stored hash; called before the transaction, where passwords may be hashed
+    then : given the locked account and what was prepared
+
+    Returns
+    -------
+    what `then` returns; None if the password is wrong, which is counted, logged and committed
+
+    Raises
+    ------
+    Problem
+        `too-many-tries` while the account is locked, or after too many failures from the address.
+    """
+    for _ in range(ATTEMPTS):
+        with hub.database.reading() as session:
+            stored = _usable_hash(_admitted(session, hub, whose, address, now, lock=False))
+        prepared = prepare(stored) if password_fits(stored, password) and stored else None
+        with hub.database.transaction() as session:
+            account = _admitted(session, hub, whose, address, now, lock=True)
+            if _usable_hash(account) != stored:
+                continue
+            if account is None or prepared is None:
+                attempt_limits.note_failure(session, hub, "sign-in", address, now)
+                _note_failure(session, hub, account, now)
+                return None
+            account.failed_tries, account.locked_until = 0, None
+            return then(session, account, prepared)
+    raise Problem("too-many-tries", seconds=1)
+
+
+def _admitted(
+    session: Session, hub: AppContext, whose: Select[Account], address: str, now: datetime, *, lock: bool
+) -> Account | None:
+    """Load an account whose password may be tried now."""
+    # locked before the limits are read: of attempts at once, each must see what the one before it came to
+    account = session.execute(whose.with_for_update() if lock else whose).scalar_one_or_none()
+    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now, lock=lock)
     if account and account.locked_until and account.locked_until > now:
         raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
-    usable = account is not None and account.disabled_at is None and account.password_hash != ""
-    if not password_fits(account.password_hash if account and usable else None, password) or account is None:
-        attempt_limits.note_failure(session, hub, "sign-in", address, now)
-        _note_failure(session, hub, account, now)
-        return None
-    account.failed_tries, account.locked_until = 0, None
-    if password_hash_is_old(account.password_hash):
-        account.password_hash = hash_password(password)
-    return open_session(session, hub, account, now, agent=agent)
+    return account
+
+
+def _usable_hash(account: Account | None) -> str | None:
+    return account.password_hash or None if account is not None and account.disabled_at is None else None
 
 
 def open_session(
@@ -298,47 +370,47 @@ def renew_token(session: Session, hub: AppContext, signed_in: SignedIn, now: dat
 
 def own_account(session: Session, hub: AppContext, person: Person) -> Account:
     """Load and lock the account of a person who is signed in."""
-    return session.execute(
-        select(Account)
-        .where(Account.district == hub.district, Account.id == person.account_id)
-        .with_for_update()
-    ).scalar_one()
+    return session.execute(_own(hub, person).with_for_update()).scalar_one()
 
 
-def proves_password(
-    session: Session, hub: AppContext, account: Account, password: str, now: datetime, *, address: str = ""
-) -> bool:
-    """Check the password of a person who is signed in, before actions that an open session alone must not allow.
+def _own(hub: AppContext, person: Person) -> Select[Account]:
+    return select(Account).where(Account.district == hub.district, Account.id == person.account_id)
 
-    A wrong password is counted and logged as at signing in: commit it.
+
+def proving(
+    hub: AppContext,
+    person: Person,
+    password: str,
+    now: datetime,
+    then: Callable[[Session], Result],
+    *,
+    address: str = "",
+) -> Result:
+    """Do something in a writing transaction that an open session alone must not allow: after the own password.
 
     Raises
     ------
     Problem
-        `too-many-tries`, as when signing in.
+        `password-wrong`, counted and logged as at signing in; `too-many-tries`, as when signing in.
     """
-    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now)
-    if account.locked_until and account.locked_until > now:
-        raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
-    if password_fits(account.password_hash or None, password):
-        account.failed_tries, account.locked_until = 0, None
-        return True
-    attempt_limits.note_failure(session, hub, "sign-in", address, now)
-    _note_failure(session, hub, account, now)
-    return False
+    done = with_password(
+        hub,
+        _own(hub, person),
+        password,
+        now,
+        lambda stored: stored,
+        lambda session, _account, _stored: (then(session),),
+        address=address,
+    )
+    if done is None:
+        raise Problem("password-wrong")
+    return done[0]
 
 
 def change_password(
-    session: Session,
-    hub: AppContext,
-    signed_in: SignedIn,
-    old: str,
-    new: str,
-    now: datetime,
-    *,
-    address: str = "",
+    hub: AppContext, signed_in: SignedIn, old: str, new: str, now: datetime, *, address: str = ""
 ) -> bool:
-    """Set a new password and end all other sessions; False if the old one is wrong (logged: commit it).
+    """Set a new password and end all other sessions; False if the old one is wrong (logged).
 
     Raises
     ------
@@ -347,26 +419,22 @@ def change_password(
     PersonRefused
         The new password is refused.
     """
-    account = own_account(session, hub, signed_in.person)
-    if not proves_password(session, hub, account, old, now, address=address):
-        return False
-    faults = password_faults(new, account.username, account.display_name)
-    if not faults and new == old:
-        faults = [
-            Reason(
-                "password",
-                "same-as-before",
-                None,
-                *T_("The new password is the old one: use another."),
-            )
-        ]
-    if faults:
-        raise PersonRefused(*faults)
-    account.password_hash, account.password_set_at = hash_password(new), now
-    session.flush()
-    end_others(session, hub, signed_in, now)
-    actor, details = f"account:{account.id}", {"account": account.id}
-    audit.append(
-        session, hub.district, audit.OFFICE, "account.password-set", actor=actor, now=now, details=details
-    )
-    return True
+    person = signed_in.person
+
+    def chosen(_stored: str) -> NewPassword:
+        made = new_password(new, person.username, person.display_name)
+        return made if made.faults or new != old else NewPassword("", (SAME_AS_BEFORE,))
+
+    def change(session: Session, account: Account, made: NewPassword) -> bool:
+        if made.faults:
+            raise PersonRefused(*made.faults)
+        account.password_hash, account.password_set_at = made.hash, now
+        session.flush()
+        end_others(session, hub, signed_in, now)
+        actor, details = f"account:{account.id}", {"account": account.id}
+        action = "account.password-set"
+        audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+        return True
+
+    done = with_password(hub, _own(hub, person), old, now, chosen, change, address=address)
+    return done is not None

@@ -144,10 +144,16 @@ def user_add(
     if not invite and password is None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
 
+    chosen = None
+    if password is not None:  # hashed before the transaction
+        chosen = accounts.new_password(
+            password, accounts.people.normal_username(username), display_name.strip()
+        )
+
     def work(hub: Any, session: Any, now: datetime) -> str | None:
         kind, scope = _area(session, hub, role, given)
         account_id = accounts.add_account(
-            session, hub, username, display_name, role, kind, scope, password, actor=OPERATOR, now=now
+            session, hub, username, display_name, role, kind, scope, chosen, actor=OPERATOR, now=now
         )
         if not invite:
             return None

@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Executable,
+    LargeBinary,
     Select,
     Table,
+    TableValuedAlias,
     Text,
     bindparam,
     cast,
@@ -41,6 +44,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    literal,
     select,
     text,
     tuple_,
@@ -93,6 +97,28 @@ class WriteWhileReading(RuntimeError):
     """A reading session tried to change data: a defect of this program."""
 
 
+class SlowWorkWhileWriting(RuntimeError):
+    """Slow work was about to be done within a writing transaction: a defect of this program."""
+
+
+_IN_TRANSACTION: ContextVar[bool] = ContextVar("in_writing_transaction", default=False)
+
+
+def refuse_while_writing(work: str) -> None:
+    """Raise if the caller is within a writing transaction: on SQLite all other writers wait for its end.
+
+    Parameters
+    ----------
+    work : what takes long, for the error
+
+    Raises
+    ------
+    SlowWorkWhileWriting
+    """
+    if _IN_TRANSACTION.get():
+        raise SlowWorkWhileWriting(f"{work} within a writing transaction: do it before")
+
+
 class Database:
     """One database, shared by the threads of a process. Create it after forking.
 
@@ -143,16 +169,22 @@ class Database:
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
-        """Hold the file lock that SQLite's writing transactions wait for; on PostgreSQL do nothing."""
-        if self._lock_path is None:
-            yield
-            return
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Hold the file lock that SQLite's writing transactions wait for; on PostgreSQL none.
+
+        On both, slow work is refused meanwhile (`refuse_while_writing`).
+        """
+        descriptor = None
+        if self._lock_path is not None:
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        before = _IN_TRANSACTION.set(True)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            _IN_TRANSACTION.reset(before)
+            if descriptor is not None:
+                os.close(descriptor)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -303,6 +335,29 @@ def among_pairs(one: ColumnElement[Any], other: ColumnElement[Any], name: str) -
     return _AmongPairs(one, other, bindparam(name, type_=Text()))
 
 
+class _HoldsBytes(FunctionElement[bool]):
+    name = "holds_bytes"
+    type = NullType()  # type: ignore[assignment]  # as above
+    inherit_cache = True
+
+
+@compiles(_HoldsBytes, "sqlite")
+def _holds_bytes_sqlite(element: _HoldsBytes, compiler: SQLCompiler, **options: Any) -> str:
+    column, part = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"instr({column}, {part}) > 0"
+
+
+@compiles(_HoldsBytes, "postgresql")
+def _holds_bytes_postgresql(element: _HoldsBytes, compiler: SQLCompiler, **options: Any) -> str:
+    column, part = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"position({part} IN {column}) > 0"
+
+
+def holds_bytes(column: ColumnElement[Any], part: bytes) -> ColumnElement[bool]:
+    """Return the condition that a column of bytes contains some bytes."""
+    return _HoldsBytes(column, literal(part, LargeBinary()))
+
+
 class _Joined(FunctionElement[str]):
     name = "joined_text"
     type = Text()
@@ -320,6 +375,15 @@ def _joined_postgresql(element: _Joined, compiler: SQLCompiler, **options: Any) 
     text_, *order = (compiler.process(clause, **options) for clause in element.clauses)
     ordered = f" ORDER BY {', '.join(order)}" if order else ""
     return f"string_agg({text_}, ';'{ordered})"
+
+
+def json_members(session: Session, column: Any) -> TableValuedAlias:
+    """Return the members of a JSON object in a column of text, as rows to join: `key` and `value` (a number or text)."""
+    if session.get_bind().dialect.name == "sqlite":
+        members = func.json_each(column)
+    else:
+        members = func.jsonb_each_text(cast(column, postgresql.JSONB()))
+    return members.table_valued("key", "value", name="members")
 
 
 def column_texts(
@@ -497,6 +561,9 @@ class Writes:
     def __init__(self) -> None:
         self._steps: list[Callable[[Session], object]] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._steps)
+
     def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows with the same columns, whose keys must not exist yet."""
         if rows:
@@ -504,11 +571,13 @@ class Writes:
 
     def upsert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows, or update those whose primary key exists."""
-        self._steps.append(lambda session: upsert(session, table, rows))
+        if rows:
+            self._steps.append(lambda session: upsert(session, table, rows))
 
     def remove(self, table: Table, keys: Sequence[dict[str, Any]]) -> None:
         """Delete rows by primary key."""
-        self._steps.append(lambda session: remove(session, table, keys))
+        if keys:
+            self._steps.append(lambda session: remove(session, table, keys))
 
     def set(self, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
         """Set columns of the row with a primary key."""

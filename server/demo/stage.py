@@ -124,24 +124,15 @@ def add_people(stage: Stage, story: Story, donor: str) -> tuple[DemoSignIn, ...]
         (f"TPPS desa {names.get(village or '', '')}", "TPPS of that village: figures and aid, no child"),
         ("donatur PT Batu Contoh: kemajuan yang didanainya", "donor: the progress of what it funds"),
     )
-    sign_ins = []
+    sign_ins = tuple(DemoSignIn(row[0], _password(), *words) for row, words in zip(rows, about, strict=True))
+    chosen = [
+        accounts.new_password(one.password, one.username, name)
+        for one, (_, name, *_) in zip(sign_ins, rows, strict=True)
+    ]
     with hub.database.transaction() as session:
-        for (username, name, role, kind, scope), (about_id, about_en) in zip(rows, about, strict=True):
-            sign_in = DemoSignIn(username, _password(), about_id, about_en)
-            accounts.add_account(
-                session,
-                hub,
-                username,
-                name,
-                role,
-                kind,
-                scope,
-                sign_in.password,
-                actor="operator",
-                now=story.opens_at,
-            )
-            sign_ins.append(sign_in)
-    return tuple(sign_ins)
+        for row, password in zip(rows, chosen, strict=True):
+            accounts.add_account(session, hub, *row, password, actor="operator", now=story.opens_at)
+    return sign_ins
 
 
 def _password() -> str:

@@ -23,7 +23,7 @@ import orjson
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
-from server import accounts, audit
+from server import audit
 from server.app import create_app
 from server.children import ledger, review_queue
 from server.children.flags import RULES
@@ -51,6 +51,7 @@ from server.growth.zscores import curve, zscores
 from server.places import health_posts
 from sync_protocol import FIRST_PREVIOUS, Change, Dot, History, Json, Outcome, chain, fold, measurement_id
 from tests._postgres import create_database, postgres_server
+from tests.server._people import add_person
 
 MONTHS: Final = 12
 CENTRES, POSTS, CHILDREN = 20, 827, 60_000
@@ -500,9 +501,7 @@ def pages(kukar: Kukar) -> list[str]:
 
 def _signed_in(hub: AppContext, scope_kind: str, scope: str, role: str = "staff") -> FlaskClient:
     now, username = datetime.now(UTC), f"{role}.{scope_kind}.bench"
-    with hub.database.transaction() as session:
-        given = (session, hub, username, "Petugas Contoh", role, scope_kind, scope, PASSWORD)
-        accounts.add_account(*given, actor="bench", now=now)
+    add_person(hub, username, "Petugas Contoh", role, scope_kind, scope, PASSWORD, now, actor="bench")
     client = create_app(hub.settings, hub).test_client()
     token = client.get("/masuk").text.split('name="csrf_token" value="')[1].split('"')[0]
     form = {"csrf_token": token, "username": username, "password": PASSWORD}

@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
-from server import accounts
 from server.aid import register
 from server.database.models import AidActivity, Delivery
 from server.interchange.sheets.writer import write_xlsx
 from server.places import health_posts
 from tests.browser._window import Window, served
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
+from tests.server._people import add_person
 from tests.server.web._clinic import PASSWORD, Clinic
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
@@ -44,12 +44,7 @@ class Story:
 
 
 def account(district: District, username: str, role: str, kind: str, scope: str) -> str:
-    with district.hub.database.transaction() as session:
-        accounts.add_account(
-            *(session, district.hub, username, "Orang Contoh", role, kind, scope, PASSWORD),
-            actor="operator",
-            now=district.clock.now,
-        )
+    add_person(district.hub, username, "Orang Contoh", role, kind, scope, PASSWORD, district.clock.now)
     return username
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from server import accounts
 from server.audit import checkpoints
 from tests.browser._window import Window, served
 from tests.server._district import DISTRICT, Databases, District
+from tests.server._people import add_person
 from tests.server._supervised import Supervised, supervised
 from tests.server.audit._intruder import tamper
 from tests.server.web._clinic import PASSWORD
@@ -32,9 +32,8 @@ def desk(postgresql_databases: Databases, browser: Browser, pictures: Path) -> I
     """Serve a month to ask about, and sign the supervisor of the district in."""
     with District.opened(postgresql_databases, cookie_secure=False) as district:
         month, hub, now = supervised(district), district.hub, district.clock.now
+        add_person(hub, "pengawas", "Pengawas Contoh", "supervisor", "district", DISTRICT, PASSWORD, now)
         with hub.database.transaction() as session:
-            who = ("pengawas", "Pengawas Contoh", "supervisor", "district", DISTRICT, PASSWORD)
-            accounts.add_account(session, hub, *who, actor="operator", now=now)
             checkpoints.make(session, hub, now, actor="operator")
         with (
             served(district) as url,

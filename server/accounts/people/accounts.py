@@ -9,13 +9,12 @@ from sqlalchemy.orm import Session
 
 from schemas.words import Reason
 from server import audit
-from server.accounts.passwords import password_faults
+from server.accounts.passwords import NewPassword
 from server.accounts.people.invitations import end_invitations
 from server.accounts.people.person import Person, PersonRefused
 from server.accounts.people.scopes import managed_by, place_name, place_names
 from server.accounts.roles import ROLES, SCOPE_KINDS, SCOPES_OF
 from server.context import AppContext
-from server.crypto.vault import hash_password
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, Invitation, Username, UserSession, table
 from server.errors import Problem
@@ -57,7 +56,7 @@ def add_account(
     role: str,
     scope_kind: str,
     scope: str,
-    password: str | None,
+    password: NewPassword | None,
     *,
     actor: str,
     now: datetime,
@@ -66,7 +65,8 @@ def add_account(
 
     Parameters
     ----------
-    password : None for a person who will be invited, and cannot sign in before using the invitation
+    password : made before the transaction; None for a person who will be invited, and cannot sign in before using the
+        invitation
 
     Raises
     ------
@@ -79,7 +79,7 @@ def add_account(
         *_role_faults(role, scope_kind),
         *_username_faults(username),
         *_name_faults(display_name),
-        *(password_faults(password, username, display_name) if password is not None else ()),
+        *(password.faults if password is not None else ()),
     ]
     if not reasons and place_name(session, hub, scope_kind, scope) is None:
         text, area = T_("There is no such {area} here: choose from the list."), SCOPE_KINDS[scope_kind].text
@@ -109,7 +109,7 @@ def add_account(
             role=role,
             scope_kind=scope_kind,
             scope=scope,
-            password_hash=hash_password(password) if password is not None else "",
+            password_hash=password.hash if password is not None else "",
             password_set_at=now if password is not None else None,
             failed_tries=0,
             created_at=now,

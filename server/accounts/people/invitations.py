@@ -8,10 +8,10 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.accounts.passwords import password_faults
+from server.accounts.passwords import NewPassword
 from server.accounts.people.person import Person, PersonRefused, person_of
 from server.context import AppContext
-from server.crypto.vault import hash_password, token_digest
+from server.crypto.vault import token_digest
 from server.database.models import Account, Invitation, RecoveryCode, UserSession, table
 from server.errors import Problem
 
@@ -70,8 +70,12 @@ def invited(session: Session, hub: AppContext, token: str, now: datetime) -> Per
     return person_of(_invitation(session, hub, token, now)[1])
 
 
-def take_up(session: Session, hub: AppContext, token: str, password: str, now: datetime) -> Person:
+def take_up(session: Session, hub: AppContext, token: str, password: NewPassword, now: datetime) -> Person:
     """Set the password of the invited person; the second factor and every session end.
+
+    Parameters
+    ----------
+    password : made before the transaction, for the person whom `invited` returns
 
     Raises
     ------
@@ -81,11 +85,10 @@ def take_up(session: Session, hub: AppContext, token: str, password: str, now: d
         The password is refused; the invitation can still be used.
     """
     invitation, account = _invitation(session, hub, token, now, locked=True)
-    faults = password_faults(password, account.username, account.display_name)
-    if faults:
-        raise PersonRefused(*faults)
+    if password.faults:
+        raise PersonRefused(*password.faults)
     invitation.used_at = now
-    account.password_hash, account.password_set_at = hash_password(password), now
+    account.password_hash, account.password_set_at = password.hash, now
     account.failed_tries, account.locked_until = 0, None
     account.totp_sealed = account.totp_step = None
     for model in (RecoveryCode, UserSession):

@@ -171,10 +171,7 @@ def set_password(asked: Asked) -> Response:
     """Set a new password: `old`, `new`; every other session ends."""
     old, new, now = asked.json["old"], asked.json["new"], utc_now()
     try:
-        with hub().database.transaction() as session:
-            changed = sessions.change_password(
-                session, hub(), this_session(), old, new, now, address=address()
-            )
+        changed = sessions.change_password(hub(), this_session(), old, new, now, address=address())
     except PersonRefused as refusal:
         raise _refused(refusal) from refusal
     if not changed:

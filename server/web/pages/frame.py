@@ -71,12 +71,10 @@ def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
     username, password = asked.form.get("username", ""), asked.form.get("password", "")
     problem = Problem("sign-in-failed")
     try:
-        with hub().database.transaction() as session:
-            token = accounts.sign_in(
-                session, hub(), username, password, utc_now(), address=address(), agent=browser()
-            )
-            if token is not None and "signed_in" in g:  # signing in again ends the session before
-                accounts.sign_out(session, hub(), cookie["token"], this_session().person, utc_now())
+        # signing in again ends the session before
+        replaced = (cookie["token"], this_session().person) if "signed_in" in g else None
+        how = {"address": address(), "agent": browser()}
+        token = accounts.sign_in(hub(), username, password, utc_now(), replaced=replaced, **how)
     except Problem as locked:
         token, problem = None, locked
     if token is None:

@@ -6,8 +6,10 @@ Rules kept here:
 - What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import segno
 from flask import Blueprint, g, redirect, render_template, request, session as cookie, url_for
@@ -16,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit
 from server.accounts import PersonRefused, attempt_limits, people as register, second_factor, sessions
+from server.accounts.passwords import new_password
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import BARE, OPEN, WAITING
 from server.backup import status
@@ -37,6 +40,7 @@ from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
 bp = Blueprint("people", __name__)
 
+Done = TypeVar("Done")
 Answer = AnyResponse | str | tuple[str, int]
 STATES: Final = {"active": N_("Active"), "invited": N_("Invited"), "disabled": N_("Disabled")}
 
@@ -89,8 +93,11 @@ def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
     password, problem = asked.form.get("password", ""), Problem("passwords-differ")
     if password == asked.form.get("again", ""):
         try:
+            with hub().database.reading() as session:
+                invited = register.invited(session, hub(), token, now)
+            chosen = new_password(password, invited.username, invited.display_name)
             with hub().database.transaction() as session:
-                taken = register.take_up(session, hub(), token, password, now)
+                taken = register.take_up(session, hub(), token, chosen, now)
                 account = sessions.own_account(session, hub(), taken)
                 new = sessions.open_session(session, hub(), account, now, agent=browser())
         except PersonRefused as refusal:
@@ -151,11 +158,19 @@ def set_up(asked: Asked) -> Answer:
         return _refused("two_factor_set_up.html", Problem("csrf-invalid"), **_shown(fresh))
     problem, done = Problem("second-factor-failed"), None
     try:
-        with hub().database.transaction() as session:
-            if who.stage == BARE or _proved(asked, session, now):
-                done = second_factor.set_up(session, hub(), who, secret, asked.form.get("code", ""), now)
-            else:
-                problem = Problem("password-wrong")
+        confirmed = partial(
+            second_factor.set_up,
+            hub=hub(),
+            signed_in=who,
+            secret=secret,
+            code=asked.form.get("code", ""),
+            now=now,
+        )
+        if who.stage == BARE:
+            with hub().database.transaction() as session:
+                done = confirmed(session)
+        else:
+            done = _proving(asked, confirmed, now)
     except Problem as spent:
         problem = spent
     if done is None:
@@ -176,11 +191,10 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
     return {**shown, "must_prove": this_session().stage == OPEN}
 
 
-def _proved(asked: Asked, session: Session, now: datetime) -> bool:
-    """Check the password that a form asks for again; a wrong one is logged, so the transaction must commit."""
-    account = sessions.own_account(session, hub(), this_session().person)
+def _proving(asked: Asked, then: Callable[[Session], Done], now: datetime) -> Done:
+    """Do something after the password that a form asks for again; `password-wrong` if it is."""
     given = asked.form.get("password", "")
-    return sessions.proves_password(session, hub(), account, given, now, address=address())
+    return sessions.proving(hub(), this_session().person, given, now, then, address=address())
 
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
@@ -192,14 +206,11 @@ def recovery_codes(asked: Asked) -> Answer:
         return redirect(url_for("people.set_up"))
     if request.method == "GET":
         return render_template("two_factor_new_codes.html", problem=None)
-    problem, codes, now = Problem("password-wrong"), None, utc_now()
+    now = utc_now()
+    make = partial(second_factor.new_recovery_codes, hub=hub(), signed_in=this_session(), now=now)
     try:
-        with hub().database.transaction() as session:
-            if _proved(asked, session, now):
-                codes = second_factor.new_recovery_codes(session, hub(), this_session(), now)
-    except Problem as spent:
-        problem = spent
-    if codes is None:
+        codes = _proving(asked, make, now)
+    except Problem as problem:
         return _refused("two_factor_new_codes.html", problem)
     return render_template("two_factor_recovery_codes.html", codes=codes, going=url_for("people.account"))
 
@@ -275,10 +286,7 @@ def change_password(asked: Asked) -> Answer:
     if new == asked.form.get("again", ""):
         problem = Problem("password-wrong")
         try:
-            with hub().database.transaction() as session:
-                changed = sessions.change_password(
-                    session, hub(), this_session(), old, new, utc_now(), address=address()
-                )
+            changed = sessions.change_password(hub(), this_session(), old, new, utc_now(), address=address())
         except PersonRefused as refusal:
             changed, problem = False, _in_words(refusal)
         except Problem as spent:

@@ -13,6 +13,7 @@ from server.crypto.vault import SigningKey, base64url
 from server.database.models import Account, EnrolmentCode, Tablet, UserSession, table
 from server.errors import Problem
 from tests.server._district import District
+from tests.server._people import add_person
 
 PASSWORD = "kuda-laut-hijau"
 
@@ -136,21 +137,11 @@ def test_unknown_tablet_cannot_be_revoked(on_sqlite: District) -> None:
 
 def add(district: District, username: str = "petugas.contoh", **overrides: Any) -> str:
     given = {"role": "staff", "scope_kind": "district", "scope": "64.02", "password": PASSWORD, **overrides}
-    with district.hub.database.transaction() as session:
-        return accounts.add_account(
-            session,
-            district.hub,
-            username,
-            "Petugas Contoh",
-            **given,
-            actor="operator",
-            now=district.clock.now,
-        )
+    return add_person(district.hub, username, "Petugas Contoh", **given, now=district.clock.now)
 
 
 def sign_in(district: District, password: str = PASSWORD, username: str = "petugas.contoh") -> str | None:
-    with district.hub.database.transaction() as session:
-        return accounts.sign_in(session, district.hub, username, password, district.clock.now)
+    return accounts.sign_in(district.hub, username, password, district.clock.now)
 
 
 def who_is(district: District, token: str | None) -> accounts.Person | None:

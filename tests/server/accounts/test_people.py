@@ -44,10 +44,20 @@ def within(district: District, work: Callable[..., Any], *given: Any, **named: A
 
 def add(district: District, username: str = "petugas.contoh", **overrides: Any) -> str:
     given = {"role": "staff", "scope_kind": "district", "scope": DISTRICT, "password": PASSWORD, **overrides}
-    order = ("role", "scope_kind", "scope", "password")
-    said = (username, "Petugas Contoh", *(given[name] for name in order))
+    password = given.pop("password")
+    chosen = accounts.new_password(password, username, "Petugas Contoh") if password is not None else None
+    said = (username, "Petugas Contoh", given["role"], given["scope_kind"], given["scope"], chosen)
     made: str = within(district, accounts.add_account, *said, actor="operator", now=district.clock.now)
     return made
+
+
+def take_up(district: District, token: str, password: str) -> Person:
+    """Take up an invitation as the page does."""
+    with district.hub.database.reading() as session:
+        who = people.invited(session, district.hub, token, district.clock.now)
+    chosen = accounts.new_password(password, who.username, who.display_name)
+    taken: Person = within(district, people.take_up, token, chosen, district.clock.now)
+    return taken
 
 
 def invite(district: District, account_id: str) -> str:
@@ -60,9 +70,9 @@ def invite(district: District, account_id: str) -> str:
 
 
 def sign_in(
-    district: District, password: str = PASSWORD, username: str = "petugas.contoh", **named: str
+    district: District, password: str = PASSWORD, username: str = "petugas.contoh", **named: Any
 ) -> Any:
-    return within(district, accounts.sign_in, username, password, district.clock.now, **named)
+    return accounts.sign_in(district.hub, username, password, district.clock.now, **named)
 
 
 def found(district: District, token: str | None) -> accounts.SignedIn:
@@ -278,7 +288,7 @@ def test_invited_person_sets_a_password_and_signs_in(installed: District) -> Non
     account = add(installed, password=None)
     assert sign_in(installed) is None
     token = invite(installed, account)
-    taken = within(installed, people.take_up, token, PASSWORD, installed.clock.now)
+    taken = take_up(installed, token, PASSWORD)
     assert taken.account_id == account
     assert sign_in(installed) is not None
     log = installed.actions(audit.OFFICE)
@@ -289,10 +299,8 @@ def test_invited_person_sets_a_password_and_signs_in(installed: District) -> Non
 
 def test_invitation_works_once(installed: District) -> None:
     token = invite(installed, add(installed, password=None))
-    within(installed, people.take_up, token, PASSWORD, installed.clock.now)
-    refused(
-        "invitation-invalid", lambda: within(installed, people.take_up, token, OTHER, installed.clock.now)
-    )
+    take_up(installed, token, PASSWORD)
+    refused("invitation-invalid", lambda: take_up(installed, token, OTHER))
     assert sign_in(installed) is not None
 
 
@@ -301,7 +309,7 @@ def test_invitation_works_once_when_two_take_it_up_at_once(installed: District) 
 
     def attempt(password: str) -> str:
         try:
-            within(installed, people.take_up, token, password, installed.clock.now)
+            take_up(installed, token, password)
         except Problem as problem:
             return problem.code
         return "taken"
@@ -330,8 +338,8 @@ def test_newer_invitation_ends_the_older(on_sqlite: District) -> None:
 def test_refused_password_leaves_the_invitation(on_sqlite: District) -> None:
     token = invite(on_sqlite, add(on_sqlite, password=None))
     with pytest.raises(accounts.PersonRefused, match="at least 12"):
-        within(on_sqlite, people.take_up, token, "pendek", on_sqlite.clock.now)
-    assert within(on_sqlite, people.take_up, token, PASSWORD, on_sqlite.clock.now)
+        take_up(on_sqlite, token, "pendek")
+    assert take_up(on_sqlite, token, PASSWORD).username == "petugas.contoh"
 
 
 def test_invitation_is_stored_as_a_digest_only(on_sqlite: District) -> None:
@@ -345,7 +353,7 @@ def test_reset_takes_nothing_until_it_is_taken_up_and_then_everything(strict: Di
     token = invite(strict, account)
     assert last(strict) == "account.reset-offered"
     assert found(strict, before).stage == sessions.OPEN
-    within(strict, people.take_up, token, OTHER, strict.clock.now)
+    take_up(strict, token, OTHER)
     assert strict.counts()["session"] == 0
     assert strict.rows(select(RecoveryCode.code_digest)) == []
     assert sign_in(strict) is None
@@ -425,7 +433,7 @@ def test_old_hash_is_made_anew_at_the_next_sign_in(on_sqlite: District) -> None:
 
 
 def change(district: District, token: str, old: str, new: str) -> Any:
-    return within(district, sessions.change_password, found(district, token), old, new, district.clock.now)
+    return sessions.change_password(district.hub, found(district, token), old, new, district.clock.now)
 
 
 def test_changed_password_ends_every_other_session(installed: District) -> None:
@@ -734,7 +742,7 @@ def test_log_names_nobody(on_sqlite: District) -> None:
     before = len(on_sqlite.actions(audit.OFFICE))
     account = add(on_sqlite)
     token = invite(on_sqlite, account)
-    within(on_sqlite, people.take_up, token, OTHER, on_sqlite.clock.now)
+    take_up(on_sqlite, token, OTHER)
     set_up(on_sqlite, sign_in(on_sqlite, OTHER, address=ADDRESS, agent="Chrome"))
     sign_in(on_sqlite, address=ADDRESS)
     entry = Base.metadata.tables["audit_entry"].c

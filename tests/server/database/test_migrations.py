@@ -17,6 +17,7 @@ from server.context import AppContext
 from server.database import migrations
 from server.database.models import Base
 from tests.server._district import Databases, District, identity
+from tests.server._people import add_person
 
 BEFORE = "0013"
 RENAMED = {"rate_limit": "tries", "session": "sign_in", "post_exit": "departure"}
@@ -48,22 +49,9 @@ def used(district: District) -> None:
         device.edit_child(first, home={"address": "Jalan Contoh 1"})
         device.sync_until_quiet()
     hub, now = district.hub, district.clock.now
-    with hub.database.transaction() as session:
-        accounts.add_account(
-            session,
-            hub,
-            username="petugas.contoh",
-            display_name="Petugas Contoh",
-            password=PASSWORD,
-            role="staff",
-            scope_kind="district",
-            scope=hub.district,
-            actor="operator",
-            now=now,
-        )
+    add_person(hub, "petugas.contoh", "Petugas Contoh", "staff", "district", hub.district, PASSWORD, now)
     for password in (PASSWORD, "salah-salah-salah"):
-        with hub.database.transaction() as session:
-            accounts.sign_in(session, hub, "petugas.contoh", password, now, address="192.0.2.1")
+        accounts.sign_in(hub, "petugas.contoh", password, now, address="192.0.2.1")
 
 
 @pytest.fixture

@@ -296,8 +296,7 @@ def test_log_is_whole_and_in_the_order_of_time(hub: AppContext) -> None:
 
 def test_everybody_can_sign_in_with_the_printed_password(made: Demo, copied: AppContext) -> None:
     for person in made.sign_ins:
-        with copied.database.transaction() as session:
-            token = accounts.sign_in(session, copied, person.username, person.password, NOW)
+        token = accounts.sign_in(copied, person.username, person.password, NOW)
         with copied.database.reading() as session:
             assert token
             assert accounts.who_is(session, copied, token, NOW)

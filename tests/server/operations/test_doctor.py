@@ -33,6 +33,7 @@ from server.operations.doctor import (
 from server.operations.doctor.service import is_synchronised
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
+from tests.server._people import add_person
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -394,8 +395,7 @@ PASSWORD = "kuda-laut-hijau"
 def add(district: District, username: str, role: str = "staff", kind: str = "district") -> str:
     scope = DISTRICT if kind == "district" else district.posts[0]
     who = (username, "Orang Contoh", role, kind, scope, PASSWORD)
-    with district.hub.database.transaction() as session:
-        return accounts.add_account(session, district.hub, *who, actor="operator", now=district.clock.now)
+    return add_person(district.hub, *who, district.clock.now)
 
 
 def test_server_that_asks_nobody_for_a_second_factor_is_found(installed: District) -> None:
@@ -413,8 +413,7 @@ def test_who_was_let_in_without_a_second_factor_is_found_whatever_doctors_own_en
     installed: District,
 ) -> None:
     account = add(installed, "petugas")
-    with installed.hub.database.transaction() as session:
-        assert accounts.sign_in(session, installed.hub, "petugas", PASSWORD, datetime.now(UTC))
+    assert accounts.sign_in(installed.hub, "petugas", PASSWORD, datetime.now(UTC))
     found = problems(installed, second_factor=True)
     assert found == {"second-factor": [f"account {account}: signed in without one"]}
     strict = replace(installed.hub.settings, second_factor=True)

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from server import accounts, audit
+from server import audit
 from server.cli import main
 from server.database.models import QuarantineDecision, table
 from server.places.health_posts import add_health_centre, add_post
@@ -31,6 +31,7 @@ from server.supervision.completeness import (
 )
 from sync_protocol import chain
 from tests.server._district import DISTRICT, FIRST_POST, NOW, SECOND_POST, District, FakeTablet, identity
+from tests.server._people import add_person
 
 TODAY, THE_DAY = "2026-03-05", date(2026, 3, 5)
 
@@ -370,11 +371,8 @@ def test_health_centre_counts_a_child_once_when_two_of_its_posts_measured_it(ins
 
 @contextmanager
 def signed_in(district: District, client: FlaskClient, kind: str, scope: str) -> Iterator[FlaskClient]:
-    with district.hub.database.transaction() as session:
-        accounts.add_account(
-            session, district.hub, "petugas.contoh", "Petugas Contoh", "staff", kind, scope, "kata-sandi-uji-coba",
-            actor="operator", now=NOW,
-        )  # fmt: skip
+    who = ("petugas.contoh", "Petugas Contoh", "staff", kind, scope, "kata-sandi-uji-coba")
+    add_person(district.hub, *who, NOW)
     page = client.get("/masuk").get_data(as_text=True)
     token = page.split('name="csrf_token" value="')[1].split('"')[0]
     form = {"username": "petugas.contoh", "password": "kata-sandi-uji-coba", "csrf_token": token}

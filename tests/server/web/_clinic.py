@@ -9,12 +9,12 @@ from functools import cache
 
 from flask.testing import FlaskClient
 
-from server import accounts
 from server.accounts import Person
 from server.growth.lms import FloatArray
 from server.growth.zscores import curve
 from server.places import health_posts
 from tests.server._district import DISTRICT, District, FakeTablet, identity
+from tests.server._people import add_person
 
 PASSWORD = "kata-sandi-uji-coba"
 BORN_ON = "2025-01-10"
@@ -67,23 +67,15 @@ class Clinic:
         """Add somebody; the user name says who. Give them as they are once signed in."""
         district, scope = self.district, scope or self.centre
         username = f"{role}.{scope_kind}.{scope[-4:]}"
-        with district.hub.database.transaction() as session:
-            account_id = accounts.add_account(
-                *(session, district.hub, username, "Petugas Contoh", role, scope_kind, scope, PASSWORD),
-                actor="operator",
-                now=district.clock.now,
-            )
+        who = (username, "Petugas Contoh", role, scope_kind, scope, PASSWORD)
+        account_id = add_person(district.hub, *who, district.clock.now)
         return Person(account_id, username, "Petugas Contoh", role, scope_kind, scope)
 
     def donor(self) -> Person:
         """Add somebody who has no area."""
         district = self.district
-        with district.hub.database.transaction() as session:
-            account_id = accounts.add_account(
-                *(session, district.hub, "donatur", "Donatur Contoh", "donor", "none", "", PASSWORD),
-                actor="operator",
-                now=district.clock.now,
-            )
+        who = ("donatur", "Donatur Contoh", "donor", "none", "", PASSWORD)
+        account_id = add_person(district.hub, *who, district.clock.now)
         return Person(account_id, "donatur", "Donatur Contoh", "donor", "none", "")
 
     def child(

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from server import accounts, audit, privacy
+from server import audit, privacy
 from server.accounts import Person
 from server.accounts.roles import SCOPES_OF
 from server.aid import register, sheets
@@ -23,6 +23,7 @@ from server.places import health_posts
 from server.review import Scope
 from sync_protocol import measurement_id
 from tests.server._district import DISTRICT, Databases, District
+from tests.server._people import add_person
 from tests.server.interchange._files import row, xlsx
 from tests.server.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in
 
@@ -127,12 +128,7 @@ def populated(world: World, away: str) -> World:
                 continue
             side = "in" if held is world.inside else "out"
             name = f"{role}.{kind}.{side}"
-            with hub.database.transaction() as session:
-                account_id = accounts.add_account(
-                    *(session, hub, name, "Orang Contoh", role, kind, where[kind], PASSWORD),
-                    actor="operator",
-                    now=now,
-                )
+            account_id = add_person(hub, name, "Orang Contoh", role, kind, where[kind], PASSWORD, now)
             world.people[name] = Person(account_id, name, "Orang Contoh", role, kind, where[kind])
             held[name] = world.app.test_client()
             sign_in(held[name], world.people[name])

@@ -11,7 +11,6 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from server import accounts
 from server.accounts import Person
 from server.app import create_app
 from server.audit import checkpoints
@@ -22,6 +21,7 @@ from server.supervision import lineage
 from server.web.pages import audit
 from sync_protocol import REGISTERS, Outcome
 from tests.server._district import DISTRICT, District, sqlite_connection
+from tests.server._people import add_person
 from tests.server._supervised import NAME, Supervised, supervised
 from tests.server.web._clinic import PASSWORD, csrf_token, sign_in
 
@@ -36,12 +36,8 @@ def month(sqlite_databases: Any) -> Iterator[Supervised]:
 
 
 def added(district: District, username: str, kind: str, scope: str) -> Person:
-    with district.hub.database.transaction() as session:
-        account_id = accounts.add_account(
-            *(session, district.hub, username, "Pengawas Contoh", "supervisor", kind, scope, PASSWORD),
-            actor="operator",
-            now=district.clock.now,
-        )
+    who = (username, "Pengawas Contoh", "supervisor", kind, scope, PASSWORD)
+    account_id = add_person(district.hub, *who, district.clock.now)
     return Person(account_id, username, "Pengawas Contoh", "supervisor", kind, scope)
 
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from server import accounts
+from server import accounts, audit
 from server.accounts import Person
 from server.database.models import Account, table
 from server.web.formatting import LANGUAGE_COOKIE
@@ -61,9 +61,10 @@ def test_sign_in_refuses_what_does_not_fit(
 def test_sign_in_says_how_long_when_locked(clinic: Clinic, client: FlaskClient) -> None:
     person, hub = clinic.person(), clinic.district.hub
     locked = datetime.now(UTC) + timedelta(minutes=15)
+    accounts.sign_in(hub, person.username, "salah", datetime.now(UTC))
     with hub.database.transaction() as session:
-        accounts.sign_in(session, hub, person.username, "salah", datetime.now(UTC))
         session.execute(update(table(Account)).values(locked_until=locked))
+        audit.append(session, hub.district, audit.OFFICE, "test.locked", actor="operator", now=locked)
     form = {"csrf_token": csrf_token(client), "username": person.username, "password": PASSWORD}
     refused = client.post("/masuk", data=form)
     assert refused.status_code == 429
