@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -156,8 +156,12 @@ class Settings:
         return Path(self.database_url.partition("///")[2].partition("?")[0]) if self.is_sqlite else None
 
     def today(self, now: datetime) -> date:
-        """Return the district's calendar day at an aware moment."""
+        """Return the district's calendar day at an aware moment, whether that is now or a stored one."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+    def start_of(self, day: date) -> datetime:
+        """Return the moment at which a calendar day of the district begins, in UTC."""
+        return datetime.combine(day, time(), ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def too_old(self, app: str) -> bool:
         """Return whether an app, by its name and version, is our tablet app in a version that is no longer served.

@@ -101,6 +101,54 @@ def readers_of_the_environment(tree: Path) -> list[str]:
     ]
 
 
+NAIVE_DAYS = {
+    "server/config.py": "`Settings.today` gives the district's day of a moment",
+    "server/interchange/cells.py": "the cells of a sheet have no time zone",
+}
+"""Files that may take a calendar day of a moment without the district's zone, and why."""
+
+
+def naive_days(tree: Path) -> list[str]:
+    """List the calls that give a calendar day or a local time by another zone than the district's."""
+    files = (file for room in ROOMS for file in sorted((tree / room).rglob("*.py")))
+    return [
+        f"{name}:{node.lineno} {ast.unparse(node)}"
+        for file in files
+        if (name := file.relative_to(tree).as_posix()) not in NAIVE_DAYS
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_naive(node)
+    ]
+
+
+def is_naive(call: ast.Call) -> bool:
+    """Tell calls like `moment.date()`, `moment.astimezone()`, `date.today()` and `datetime.now()` from those with a zone."""
+    given = len(call.args) + len(call.keywords)
+    assert isinstance(call.func, ast.Attribute)
+    name, of = call.func.attr, ast.unparse(call.func.value)
+    of_a_class = of.split(".")[-1] in ("date", "datetime")
+    if name in ("utcnow", "utcfromtimestamp"):
+        return True
+    if name in ("today", "now"):
+        return of_a_class and given == 0
+    return (name in ("date", "astimezone") and given == 0) or (name == "fromtimestamp" and given < 2)
+
+
+SLOW_HASHES = ("hash_password", "password_fits")
+"""Functions of `server.crypto.vault` that only `server/accounts/passwords.py` may use: it refuses them while writing."""
+
+
+def users_of_slow_hashes(tree: Path) -> list[str]:
+    """List the files that hash passwords past `server/accounts/passwords.py`."""
+    files = (file for room in ROOMS for file in sorted((tree / room).rglob("*.py")))
+    slow = re.compile(rf"\bvault\b.*\b({'|'.join(SLOW_HASHES)})\b|\bargon2\b")
+    homes = (tree / "server/accounts/passwords.py", tree / "server/crypto/vault.py")
+    return [
+        file.relative_to(tree).as_posix()
+        for file in files
+        if file not in homes and slow.search(file.read_text(encoding="utf-8"))
+    ]
+
+
 def test_imports_follow_the_contracts() -> None:
     done = lint_imports(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -167,6 +215,47 @@ def test_only_the_settings_read_the_environment() -> None:
 def test_readers_of_the_environment_are_found_when_planted(tree: Path) -> None:
     plant(tree, "server/interchange/planted.py", "import os\nHOST = os.environ['HOST']")
     assert "server/interchange/planted.py" in readers_of_the_environment(tree)
+
+
+def test_passwords_are_hashed_in_one_place() -> None:
+    assert users_of_slow_hashes(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from server.crypto.vault import hash_password, token_digest",
+        "vault.password_fits(stored, password)",
+        "from argon2 import PasswordHasher",
+    ],
+)
+def test_user_of_slow_hashes_is_found_when_planted(tree: Path, line: str) -> None:
+    plant(tree, "server/accounts/planted.py", line)
+    assert users_of_slow_hashes(tree) == ["server/accounts/planted.py"]
+
+
+def test_every_calendar_day_is_one_of_the_district() -> None:
+    assert naive_days(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("row.received_at.date()", "now.astimezone()", "date.today()", "datetime.now()"),
+        *("datetime.datetime.today()", "datetime.utcnow()", "datetime.fromtimestamp(0)"),
+    ],
+)
+def test_naive_day_is_found_when_planted(tree: Path, call: str) -> None:
+    plant(tree, "server/interchange/planted.py", call)
+    assert f"server/interchange/planted.py:2 {call}" in naive_days(tree)
+
+
+@pytest.mark.parametrize(
+    "call", ["hub.settings.today(now)", "datetime.now(UTC)", "now.astimezone(zone)", "fromtimestamp(0, UTC)"]
+)
+def test_day_with_a_zone_is_none_of_them(tree: Path, call: str) -> None:
+    plant(tree, "server/interchange/planted.py", call)
+    assert naive_days(tree) == []
 
 
 def test_importing_the_growth_engine_loads_no_framework() -> None:

@@ -100,7 +100,7 @@ def write_values(
     ]
     whole = {
         "dataSet": table.get("data_set"),
-        "completeDate": now.astimezone().date().isoformat(),
+        "completeDate": hub.settings.today(now).isoformat(),
         "period": period,
         "dataValues": values,
     }

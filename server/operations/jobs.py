@@ -28,11 +28,11 @@ from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
 from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
-from server.children.assessment import assess, months_back
+from server.children.assessment import assess, changed_absence, months_back
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import upsert
+from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
 from server.operations import nightly_backup
 from server.supervision import months
@@ -57,18 +57,16 @@ def unmeasured_children(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     -------
     dict : posts looked at, children expected, children not measured this calendar month
     """
-    today = hub.settings.today(now)
+    month = hub.settings.today(now).isoformat()[:7]
     expected, absent = _attendance(hub, now)
     _refresh_absence(hub, now)
-    rows = []
-    for post_id, count in expected.items():
-        details = {"month": today.isoformat()[:7], "missing": absent.get(post_id, 0), "children": count}
-        row = {"district": hub.district, "kind": "not-measured-this-month", "subject": post_id}
-        rows.append({**row, "details": orjson.dumps(details).decode(), "raised_at": now})
+    details = {
+        post_id: {"month": month, "missing": absent.get(post_id, 0), "children": count}
+        for post_id, count in expected.items()
+    }
+    result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
     with hub.database.transaction() as session:
-        _remove_notices(session, hub, "not-measured-this-month", expected)
-        upsert(session, table(Notice), rows)
-        result = {"posts": len(expected), "children": sum(expected.values()), "missing": sum(absent.values())}
+        _replace_notices(session, hub, "not-measured-this-month", details, now)
         _record_run(session, hub, "unmeasured-children", result, now)
     return result
 
@@ -100,38 +98,37 @@ def _attendance(hub: AppContext, now: datetime) -> tuple[dict[str, int], dict[st
 
 
 def _refresh_absence(hub: AppContext, now: datetime) -> None:
-    """Assess again the children whose flag `not_seen` the date may have changed, in short transactions."""
-    since = months_back(hub.settings.today(now), 1)
-    recent = (
-        select(Measurement.child_id)
-        .where(
-            Measurement.district == Child.district,
-            Measurement.child_id == Child.id,
-            ~Measurement.removed,
-            Measurement.measured_on >= since,
-        )
-        .exists()
-    )
+    """Assess the children again whose flag `not_seen` the date has changed, in short transactions."""
     with hub.database.reading() as session:
-        ids = session.scalars(
-            select(Child.id)
-            .where(Child.district == hub.district, Child.registered, ~recent)
-            .order_by(Child.id)
-        ).all()
+        ids = changed_absence(session, hub, hub.settings.today(now))
     for start in range(0, len(ids), CHUNK):
+        some = ids[start : start + CHUNK]
         with hub.database.transaction() as session:
-            some = list(ids[start : start + CHUNK])
-            assess(session, hub, some, now)
-            details = {"children": len(some)}
-            audit.append(
-                session,
-                hub.district,
-                audit.OFFICE,
-                "children.assessed",
-                actor="job:absence",
-                now=now,
-                details=details,
-            )
+            if assess(session, hub, some, now):
+                _log_assessed(session, hub, len(some), now)
+
+
+def _log_assessed(session: Session, hub: AppContext, children: int, now: datetime) -> None:
+    details = {"children": children}
+    actor, action = "job:absence", "children.assessed"
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+
+
+def _replace_notices(
+    session: Session, hub: AppContext, kind: str, wanted: Mapping[str, Mapping[str, Any]], now: datetime
+) -> None:
+    """Make the notices of a kind those that are wanted, by subject. One that says the same already keeps its time."""
+    stored = select(Notice.subject, Notice.details).where(
+        Notice.district == hub.district, Notice.kind == kind
+    )
+    known = {row.subject: row.details for row in session.execute(stored)}
+    texts = {subject: orjson.dumps(details).decode() for subject, details in wanted.items()}
+    key = {"district": hub.district, "kind": kind}
+    gone = sorted(known.keys() - texts.keys())
+    changed = [subject for subject, words in texts.items() if known.get(subject) != words]
+    remove(session, table(Notice), [{**key, "subject": subject} for subject in gone])
+    rows = [{**key, "subject": one, "details": texts[one], "raised_at": now} for one in changed]
+    upsert(session, table(Notice), rows)
 
 
 def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
@@ -149,7 +146,7 @@ def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
         known = _noticed_subjects(session, hub, "tablet-silent")
         notices = []
         for row in rows:
-            since = (row.last_sync_at or row.enrolled_at).date().isoformat()
+            since = hub.settings.today(row.last_sync_at or row.enrolled_at).isoformat()
             notice = {"district": hub.district, "kind": "tablet-silent", "subject": row.id, "raised_at": now}
             details = orjson.dumps({"post": row.post_id, "since": since}).decode()
             if row.id not in known:  # an existing notice keeps its time

@@ -133,7 +133,7 @@ def erase(
     ]
     upsert(session, table(Erasure), erased)
     tell(session, hub, rows, positions, ERASED, agreed_by, now)
-    assessment.assess(session, hub, alike, now)
+    assessment.assess(session, hub, alike, now, changed=True)
 
 
 def _exits_by_child(rows: Sequence[Mapping[Any, Any]], posts: Sequence[str]) -> dict[str, list[str]]:
@@ -225,8 +225,9 @@ def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
     """Delete the children from stored import files, and from the open questions about their rows."""
     import_store.forget_children(session, hub, ids)
     c = table(ImportCase).c
+    mentioned = or_(c.child_id.in_(ids), *(c.candidates.contains(one) for one in sorted(ids)))
     for row in session.execute(
-        select(c.id, c.child_id, c.candidates).where(c.district == hub.district)
+        select(c.id, c.child_id, c.candidates).where(c.district == hub.district, mentioned)
     ).all():
         named = {row.child_id, *_named(orjson.loads(row.candidates))}
         if named & ids:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from server import audit
@@ -106,19 +106,24 @@ def pairs(
     session: Session, hub: AppContext, scope: Scope, *, status: str = OPEN, limit: int = 50, offset: int = 0
 ) -> tuple[list[PairView], int]:
     """Load the pairs with a child in scope, highest score first, and how many there are in all."""
-    seen = select(Child.id).where(within(hub, scope))
-    p = DuplicatePair
-    chosen = (
-        p.district == hub.district,
-        p.status == status,
-        or_(p.child_id.in_(seen), p.other_id.in_(seen)),
-    )
+    p, chosen = DuplicatePair, _in_scope(hub, scope, status)
     total = session.scalar(select(func.count()).select_from(p).where(*chosen)) or 0
     rows = session.scalars(
         select(p).where(*chosen).order_by(p.score.desc(), p.child_id, p.other_id).limit(limit).offset(offset)
     ).all()
     sides = _sides(session, hub, scope, {id_ for row in rows for id_ in (row.child_id, row.other_id)})
     return [_view(row, sides) for row in rows if {row.child_id, row.other_id} <= sides.keys()], total
+
+
+def count_open(session: Session, hub: AppContext, scope: Scope) -> int:
+    """Count the open pairs with a child in scope."""
+    query = select(func.count()).select_from(DuplicatePair).where(*_in_scope(hub, scope, OPEN))
+    return session.scalar(query) or 0
+
+
+def _in_scope(hub: AppContext, scope: Scope, status: str) -> tuple[ColumnElement[bool], ...]:
+    seen, p = select(Child.id).where(within(hub, scope)), DuplicatePair
+    return p.district == hub.district, p.status == status, or_(p.child_id.in_(seen), p.other_id.in_(seen))
 
 
 def pair(session: Session, hub: AppContext, scope: Scope, first_id: str, second_id: str) -> PairView:
@@ -382,7 +387,7 @@ def _set_status(
     for post_id in sorted({side.post_id for side in sides.values()}):
         stream, details = audit.post_stream(post_id), {"children": list(pair_of(first_id, second_id))}
         audit.append(session, hub.district, stream, action, actor=author, now=now, details=details)
-    assess(session, hub, [first_id, second_id], now)
+    assess(session, hub, [first_id, second_id], now, changed=True)
 
 
 def _write_link(

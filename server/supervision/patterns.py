@@ -5,7 +5,7 @@ own: no published ones are known; an ordinary posyandu day stays below all of th
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -116,8 +116,8 @@ def patterns(
     names = _names_of(session, hub)
     theirs = _measurable(hub, scope, first, posts)
     found = [
-        *_at_night(by_id, saved),
-        *_in_a_minute(by_id, saved),
+        *_at_night(by_id, saved, hub.settings.today),
+        *_in_a_minute(by_id, saved, hub.settings.today),
         *_sent_at_night(zone, came),
         *_same_gain(session, hub, theirs, first, last, names),
         *_copied(session, hub, theirs, first, last, names),
@@ -140,16 +140,19 @@ def in_order(found: Iterable[Pattern]) -> list[Pattern]:
 
 Conditions = tuple[ColumnElement[bool], ...]
 
+DayOf = Callable[[datetime], date]
+"""Gives the district's calendar day of a moment."""
+
 Saved = Mapping[tuple[str, datetime], int]
 """Number of measurements that a tablet saved in a minute of its own clock, in the district's zone."""
 
 
-def _at_night(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]:
+def _at_night(by_id: Mapping[str, BatchLine], saved: Saved, day_of: DayOf) -> Iterator[Pattern]:
     nightly: Counter[tuple[str, date]] = Counter()
     daily: Counter[tuple[str, date]] = Counter()
     for (tablet_id, at), count in saved.items():
         # the hours after midnight belong to the evening before
-        night = (at - timedelta(hours=NIGHT_TO)).date()
+        night = day_of(at - timedelta(hours=NIGHT_TO))
         daily[tablet_id, night] += count
         if at.hour >= NIGHT_FROM or at.hour < NIGHT_TO:
             nightly[tablet_id, night] += count
@@ -158,11 +161,11 @@ def _at_night(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]
             yield _of_tablet("at_night", by_id[tablet_id], day, count, daily[tablet_id, day])
 
 
-def _in_a_minute(by_id: Mapping[str, BatchLine], saved: Saved) -> Iterator[Pattern]:
+def _in_a_minute(by_id: Mapping[str, BatchLine], saved: Saved, day_of: DayOf) -> Iterator[Pattern]:
     daily: Counter[tuple[str, date]] = Counter()
     most: Counter[tuple[str, date]] = Counter()
     for (tablet_id, minute), count in saved.items():
-        day = tablet_id, minute.date()
+        day = tablet_id, day_of(minute)
         daily[day] += count
         most[day] = max(most[day], count)
     for (tablet_id, on), count in most.items():

@@ -9,9 +9,8 @@ Rules kept here:
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import and_, select
@@ -253,9 +252,7 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
 
 def moments(hub: AppContext, first: date, last: date) -> tuple[datetime, datetime]:
     """Return when some days of the district begin and end (end not included)."""
-    zone = ZoneInfo(hub.settings.time_zone)
-    start = datetime.combine(first, time(), zone).astimezone(UTC)
-    return start, datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+    return hub.settings.start_of(first), hub.settings.start_of(last + timedelta(days=1))
 
 
 def _batches(
@@ -263,7 +260,6 @@ def _batches(
 ) -> Iterator[BatchLine]:
     """Yield the batches of some tablets in the order of arrival."""
     start, end = moments(hub, first, last)
-    zone = ZoneInfo(hub.settings.time_zone)
     rows = session.execute(
         select(
             *(Batch.tablet_id, Batch.batch_id, Batch.received_at, Batch.outcomes, Batch.receipt),
@@ -275,14 +271,14 @@ def _batches(
     for row in rows:
         device = devices.get(row.tablet_id)
         if device is not None:
-            yield _batch_line(device, row, zone)
+            yield _batch_line(hub, device, row)
 
 
-def _batch_line(device: _Device, row: Any, zone: ZoneInfo) -> BatchLine:
+def _batch_line(hub: AppContext, device: _Device, row: Any) -> BatchLine:
     counters = [item[0] for item in orjson.loads(row.receipt)["items"]]
     return BatchLine(
         *(device.id, device.name, device.post_id, device.post_name, row.batch_id, row.received_at),
-        row.received_at.astimezone(zone).date(),
+        hub.settings.today(row.received_at),
         orjson.loads(row.outcomes),
         row.size_bytes,
         row.clock_offset_ms,
@@ -295,7 +291,6 @@ def _refusals(
 ) -> list[RefusedUpload]:
     """Read refused uploads from the log; those of unknown tablets are shown only for the whole district."""
     start, end = moments(hub, first, last)
-    zone = ZoneInfo(hub.settings.time_zone)
     rows = session.execute(
         select(AuditEntry.stream, AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.details)
         .where(
@@ -316,7 +311,7 @@ def _refusals(
         found.append(
             RefusedUpload(
                 row.at,
-                row.at.astimezone(zone).date(),
+                hub.settings.today(row.at),
                 details.get("code", row.action.removeprefix("batch.")),
                 device.id if device else None,
                 device.name if device else "",
@@ -493,7 +488,7 @@ def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch
         raise Problem("record-unknown")
     items = orjson.loads(row.receipt)["items"]
     counters = [item[0] for item in items]
-    line = _batch_line(devices[tablet_id], row, ZoneInfo(hub.settings.time_zone))
+    line = _batch_line(hub, devices[tablet_id], row)
     held = _held(session, hub, tablet_id, counters)
     changes = tuple(_received_change(tablet_id, item, held.get(item[0])) for item in items)
     return OpenedBatch(line, datetime.fromisoformat(row.sent_at), row.digest, changes)

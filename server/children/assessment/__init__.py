@@ -5,6 +5,7 @@
     queries         what is read from the tables, and rows that are not written yet
     loading         builds the timelines; reads live values from the encrypted states
     scoring         z-scores and monthly weight gain of all candidates. Pure
+    absence         whose flag `not_seen` the calendar has changed
     rules           flags about registration, absence and growth. Pure
     quality_rules   flags about data quality and doubtful dates. Pure
     store           compares with the stored rows and collects what differs
@@ -20,6 +21,7 @@ Rules:
 - Every assessment carries the version of the rules and a hash of its inputs.
 """
 
+from server.children.assessment.absence import changed_absence
 from server.children.assessment.candidates import MOST_CANDIDATES
 from server.children.assessment.derivation import assess, derive
 from server.children.assessment.loading import load
@@ -40,6 +42,7 @@ __all__ = [
     "Rows",
     "Timelines",
     "assess",
+    "changed_absence",
     "derive",
     "findings",
     "gains",

@@ -1,6 +1,6 @@
 """Runs an assessment from loading to the rows to write: the only module that calls all the others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -17,28 +17,38 @@ from server.database.engine import Writes, among
 from server.database.models import Child, HealthPost, table
 
 
-def assess(session: Session, hub: AppContext, child_ids: Sequence[str], now: datetime) -> None:
+def assess(
+    session: Session, hub: AppContext, child_ids: Sequence[str], now: datetime, *, changed: bool = False
+) -> bool:
     """Derive everything of some children again and save what differs, in a writing transaction.
 
-    Locks the children's posts and advances their streams: an upload that was computed meanwhile, from data that changes
-    here, notices and is computed again.
+    Locks the children's posts and, if anything changes, advances their streams: an upload that was computed meanwhile, from
+    data that changes here, notices and is computed again; so do the figures and reports of these posts.
 
     Parameters
     ----------
     child_ids : the children; all who are linked to them are included
     now : the date of new flags
+    changed : the caller has changed other data of these children: their posts' streams advance in any case
+
+    Returns
+    -------
+    bool : whether anything that is derived was saved
     """
     if not child_ids:
-        return
+        return False
     child_ids = linked_records.group_of(session, hub.district, child_ids)
-    _lock_posts(session, hub, child_ids)
+    posts = _lock_posts(session, hub, child_ids)
     writes = Writes()
     derive(session, hub, child_ids, now, writes)
+    if changed or writes:
+        _advance(session, hub, posts)
     writes.apply(session)
+    return bool(writes)
 
 
-def _lock_posts(session: Session, hub: AppContext, child_ids: Sequence[str]) -> None:
-    """Lock the posts of some children and advance their streams by one position."""
+def _lock_posts(session: Session, hub: AppContext, child_ids: Sequence[str]) -> set[str]:
+    """Lock the posts of some children, and return them."""
     child, post = table(Child).c, table(HealthPost).c
     theirs = select(child.post_id).where(child.district == hub.district, among(child.id))
     given = {"among": list(child_ids)}
@@ -47,6 +57,12 @@ def _lock_posts(session: Session, hub: AppContext, child_ids: Sequence[str]) -> 
     # again if a child moved to another post while we waited for the lock
     while not posts.issuperset(session.scalars(theirs, given)):
         posts.update(session.scalars(of_children.with_for_update(key_share=True), given))
+    return posts
+
+
+def _advance(session: Session, hub: AppContext, posts: Collection[str]) -> None:
+    """Advance the streams of some posts by one position."""
+    post = table(HealthPost).c
     session.execute(
         update(table(HealthPost))
         .where(post.district == hub.district, post.id.in_(posts))
@@ -77,7 +93,7 @@ def derive(
     scores = score(timelines)
     gain = gains(timelines)
     save_assessments(writes, hub.district, timelines, scores, gain)
-    found = findings(timelines, scores, gain, hub.settings.today(now))
+    found = findings(timelines, scores, gain, hub.settings.today(now), hub.settings.today)
     pairs = pending.pairs if pending.pairs is not None else open_pairs(session, hub, child_ids)
     found += possible_duplicates(timelines, pairs)
     flags = save_flags(session, writes, hub.district, timelines, found, now)

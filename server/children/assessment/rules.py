@@ -6,8 +6,8 @@
 - A removed child gets no flags.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -32,18 +32,21 @@ _UPPER_RULES: Final = {"waz": ("above_orange_line", 1), "whz": ("overweight", 2)
 """By index: the rule that applies above a limit (SD)."""
 
 
-def findings(timelines: Timelines, scores: ZScores, gain: Gains, today: date) -> list[Finding]:
+def findings(
+    timelines: Timelines, scores: ZScores, gain: Gains, today: date, day_of: Callable[[datetime], date]
+) -> list[Finding]:
     """Find every flag of these children, but for possible duplicates.
 
     Parameters
     ----------
     today : in the district; decides who has not been seen
+    day_of : gives the district's calendar day of a moment
 
     Returns
     -------
     list of Finding : at most one for each child, rule and subject
     """
-    found = [*_registration(timelines), *_absence(timelines, today)]
+    found = [*_registration(timelines), *_absence(timelines, today, day_of)]
     if len(timelines.rows):
         found += _growth(timelines, scores)
         found += _oedema(timelines)
@@ -93,10 +96,11 @@ def _registration(timelines: Timelines) -> Iterator[Finding]:
                 yield Finding(number, "sex_unknown", "", {})
 
 
-def _absence(timelines: Timelines, today: date) -> Iterator[Finding]:
+def _absence(timelines: Timelines, today: date, day_of: Callable[[datetime], date]) -> Iterator[Finding]:
     """Flag registered children under five who were measured neither this calendar month nor last.
 
-    For a child who was never measured, the time runs from when the record was first seen.
+    For a child who was never measured, the time runs from when the record was first seen. `absence` states the same rule
+    for the database.
     """
     last = np.full(len(timelines.children), np.datetime64("NaT"), "datetime64[D]")
     last[timelines.rows.child] = timelines.rows.measured_on  # rows are in order, so the newest stays
@@ -104,7 +108,7 @@ def _absence(timelines: Timelines, today: date) -> Iterator[Finding]:
     never = np.isnat(last).tolist()
     lately = (last >= np.datetime64(since)).tolist()
     for number, child in enumerate(timelines.children):
-        if lately[number] or (never[number] and child.first_seen_at.date() >= since):
+        if lately[number] or (never[number] and day_of(child.first_seen_at) >= since):
             continue
         if child.registered and child.born_on is not None and child.born_on > five_years_ago:
             # the date makes a later absence another flag, which an earlier closing of the case does not cover

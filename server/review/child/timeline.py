@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import Select, bindparam, or_, select
@@ -392,11 +391,10 @@ def _entries(children: int) -> Select[*tuple[Any, ...]]:
 
 def _looks(hub: AppContext, logged: Sequence[_Entry], names: Mapping[str, str]) -> Iterable[Event]:
     """Give the views, one event for each person, day and kind of view."""
-    zone = ZoneInfo(hub.settings.time_zone)
     views: dict[tuple[date, str, str], list[_Entry]] = {}
     for entry in logged:
         if entry.action in LOOKS:
-            day = entry.at.astimezone(zone).date()
+            day = hub.settings.today(entry.at)
             views.setdefault((day, entry.actor, entry.action), []).append(entry)
     for (_, actor, action), several in views.items():
         details = {"times": len(several)}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from flask import Response, jsonify, render_template, url_for
@@ -292,10 +291,10 @@ def _address(view: ChildView, chosen: Mapping[str, str], **changes: Any) -> str:
 
 def _by_month(events: list[Event]) -> list[tuple[date, list[Event]]]:
     """Group events by month, in the district's time zone."""
-    zone = ZoneInfo(hub().settings.time_zone)
+    day_of = hub().settings.today
 
     def month(event: Event) -> date:
-        return event.at.astimezone(zone).date().replace(day=1)
+        return day_of(event.at).replace(day=1)
 
     return [(first, list(several)) for first, several in groupby(events, key=month)]
 

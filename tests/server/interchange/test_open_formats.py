@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,15 @@ def test_skdn_of_a_month_is_counted_by_village(full: District) -> None:
         "O": 0,
         "B": 1,
     }
+
+
+def test_day_of_completion_is_the_districts(full: District) -> None:
+    target = io.BytesIO()
+    now = datetime(2026, 4, 9, 17, tzinfo=UTC)  # 10 April in Kukar, whatever this machine's zone
+    dhis2.write_values(
+        target, full.hub, ExportQuery(WHOLE, *dhis2.month_of("2026-03")), by="post", actor="test", now=now
+    )
+    assert json.loads(target.getvalue())["completeDate"] == "2026-04-10"
 
 
 def test_skdn_of_a_post_is_in_scope_alone(full: District) -> None:

@@ -21,12 +21,15 @@ import structlog
 from sqlalchemy import create_engine, select, text
 
 from server import accounts
+from server.children.assessment import changed_absence
 from server.config import Settings
-from server.database.models import JobRun, Notice, UserSession
+from server.database.models import Base, Flag, HealthPost, JobRun, Notice, UserSession, table
 from server.logs import start_logging
 from server.operations import jobs
 from tests.faults._running import ROOT, environment, wait_until
+from tests.server._counting import counted
 from tests.server._district import DISTRICT, Databases, District, identity, sqlite_file
+from tests.server._people import add_person
 
 SILENT_DAYS = 14
 
@@ -109,6 +112,134 @@ def test_day_begins_at_the_posts_when_it_has_not_in_utc(installed: District) -> 
     assert run(installed, "unmeasured-children")["missing"] == 1
 
 
+def month_of_children(district: District) -> list[str]:
+    """Let a post have on 1 May: two children absent since March, one measured in April, one removed, one who is five."""
+    tablet = district.tablet()
+    absent, measured, gone, five = (
+        tablet.register_child(identity=identity(born_on=born_on))
+        for born_on in ("2025-01-10", "2025-01-11", "2025-01-12", "2021-05-01")
+    )
+    never = tablet.register_child()
+    for child, day in (
+        (absent, "2026-03-05"),
+        (measured, "2026-03-05"),
+        (gone, "2026-03-05"),
+        (five, "2026-03-05"),
+    ):
+        tablet.measure(child, day, weight_g=9000, length_mm=760)
+    tablet.sync_until_quiet()
+    district.clock.now = datetime(2026, 4, 2, 2, tzinfo=UTC)
+    tablet.measure(measured, "2026-04-02", weight_g=9200, length_mm=765)
+    tablet.edit_child(gone, removed={"reason": "pindah"})
+    tablet.sync_until_quiet()
+    district.clock.now = datetime(2026, 4, 30, 17, tzinfo=UTC)  # May has begun in Kukar
+    return [absent, measured, gone, five, never]
+
+
+def heads(district: District) -> list[int]:
+    return [
+        row.head_position for row in district.rows(select(HealthPost.head_position).order_by(HealthPost.id))
+    ]
+
+
+def test_second_night_without_news_writes_its_run_and_nothing_else(installed: District) -> None:
+    month_of_children(installed)
+    run(installed, "unmeasured-children")
+    before, flagged = heads(installed), installed.rows(select(table(Flag)).order_by(Flag.child_id, Flag.rule))
+    installed.clock.advance(days=1)
+    with counted(installed.hub.database.engine) as asked:
+        assert run(installed, "unmeasured-children")["missing"] == 3
+    tables = {
+        word for statement in asked.writes for word in statement.split() if word in Base.metadata.tables
+    }
+    assert tables == {"job_run", "audit_entry", "audit_stream"}
+    assert heads(installed) == before
+    assert installed.rows(select(table(Flag)).order_by(Flag.child_id, Flag.rule)) == flagged
+    run(installed, "figures")
+    run(installed, "oversight")
+    installed.clock.advance(hours=1)
+    run(installed, "unmeasured-children")
+    figures, months = run(installed, "figures"), run(installed, "oversight")
+    assert not any(figures.values())
+    assert months == {"rows": 0}
+
+
+def test_calendar_touches_only_those_whose_flag_it_changes(installed: District) -> None:
+    absent, measured, gone, five, never = month_of_children(installed)
+    with installed.hub.database.reading() as session:
+        found = changed_absence(session, installed.hub, installed.hub.settings.today(installed.clock.now))
+    assert found == sorted([absent, never])
+    run(installed, "unmeasured-children")
+    raised = {child: "not_seen" in installed.flags(child) for child in (absent, measured, gone, five, never)}
+    assert raised == {absent: True, measured: False, gone: False, five: False, never: True}
+
+
+def test_child_leaves_when_it_is_five_and_is_not_looked_at_again(installed: District) -> None:
+    absent, measured, *_ = month_of_children(installed)
+    run(installed, "unmeasured-children")
+    installed.clock.now = datetime(2030, 1, 31, 15, tzinfo=UTC)  # the last hour of January in Kukar
+    run(installed, "unmeasured-children")
+    assert "not_seen" in installed.flags(absent)
+    installed.clock.advance(hours=1)
+    run(installed, "unmeasured-children")
+    assert "not_seen" not in installed.flags(absent)
+    assert "not_seen" not in installed.flags(measured)
+    before = heads(installed)
+    for _ in range(2):
+        installed.clock.advance(days=31)
+        run(installed, "unmeasured-children")
+    assert heads(installed) == before
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    ("now", "raised"), [("2026-04-30T15:59:00+00:00", False), ("2026-04-30T16:00:00+00:00", True)]
+)
+def test_child_first_seen_before_eight_on_the_first_is_absent_two_months_later(
+    installed: District, now: str, raised: bool
+) -> None:
+    """07:30 on 1 March in Kukar is 28 February in UTC: by that, the child would be missed a month early."""
+    installed.clock.now = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.sync_until_quiet()
+    installed.clock.now = datetime(2026, 4, 1, 2, tzinfo=UTC)
+    for _ in range(2):
+        run(installed, "unmeasured-children")
+        tablet.edit_child(child, home={"address": "Jalan Contoh 1"})
+        tablet.sync_until_quiet()
+        assert "not_seen" not in installed.flags(child)
+    installed.clock.now = datetime.fromisoformat(now)
+    run(installed, "unmeasured-children")
+    assert ("not_seen" in installed.flags(child)) is raised
+
+
+def test_linked_children_are_seen_when_one_of_them_is(installed: District) -> None:
+    tablet = installed.tablet()
+    one, other = tablet.register_child(), tablet.register_child()
+    tablet.sync_until_quiet()
+    tablet.edit_child(other, same_as={"child": one})
+    tablet.sync_until_quiet()
+    installed.clock.now = datetime(2026, 5, 3, 2, tzinfo=UTC)
+    tablet.measure(other, "2026-05-03", weight_g=9000)
+    tablet.sync_until_quiet()
+    flagged = []
+    for month in (6, 7):
+        installed.clock.now = datetime(2026, month, 1, 2, tzinfo=UTC)
+        run(installed, "unmeasured-children")
+        flagged.append(["not_seen" in installed.flags(child) for child in sorted((one, other))])
+    assert flagged == [[False, False], [True, False]]
+
+
+def test_silent_tablet_is_reported_with_the_day_of_the_district(installed: District) -> None:
+    installed.clock.now = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)  # 2 March, half past seven in Kukar
+    tablet = installed.tablet()
+    tablet.sync()
+    installed.clock.advance(days=SILENT_DAYS, seconds=1)
+    run(installed, "silent-tablets")
+    assert notices(installed, "tablet-silent")[tablet.id]["since"] == "2026-03-02"
+
+
 def test_notice_of_a_post_is_taken_down_when_nobody_is_expected_there(installed: District) -> None:
     tablet = installed.tablet()
     child = tablet.register_child()
@@ -174,16 +305,10 @@ def test_notice_keeps_the_moment_at_which_it_was_raised_when_the_job_runs_again(
 def test_ended_sign_ins_are_forgotten_and_others_stay(installed: District) -> None:
     hub, clock = installed.hub, installed.clock
     password = "kata-sandi-uji-coba"
-    with hub.database.transaction() as session:
-        accounts.add_account(
-            *(session, hub, "petugas", "Petugas Contoh", "staff", "district", DISTRICT, password),
-            actor="operator",
-            now=clock.now,
-        )
+    add_person(hub, "petugas", "Petugas Contoh", "staff", "district", DISTRICT, password, clock.now)
     tokens = []
     for _ in range(2):
-        with hub.database.transaction() as session:
-            tokens.append(accounts.sign_in(session, hub, "petugas", password, clock.now))
+        tokens.append(accounts.sign_in(hub, "petugas", password, clock.now))
         clock.advance(minutes=hub.settings.session_minutes)
     clock.advance(minutes=hub.settings.idle_minutes - hub.settings.session_minutes - 1)
     assert run(installed, "ended-sign-ins") == {"ended": 1, "counters": 0}

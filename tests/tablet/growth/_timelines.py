@@ -220,6 +220,7 @@ def server_flags(cases: Sequence[Case]) -> list[list[Case]]:
     result = []
     for case in cases:
         timelines = timelines_of([case])
-        found = findings(timelines, score(timelines), gains(timelines), date.fromisoformat(case["today"]))
+        today = date.fromisoformat(case["today"])
+        found = findings(timelines, score(timelines), gains(timelines), today, datetime.date)
         result.append([{"rule": f.rule, "subject": f.subject, "details": dict(f.details)} for f in found])
     return result
