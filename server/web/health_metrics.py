@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
-from server.database.migrations import newest, present
+from server.database.migrations import newest, revision_of
 from server.database.models import Flag, Tablet
 from server.errors import Problem
 from server.web import current
@@ -86,12 +86,20 @@ def alive() -> Response:
 
 @bp.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Answer whether requests can be served: database reached and of this release's schema."""
+    """Answer whether requests can be served: database reached and of this release's schema.
+
+    Uses a connection of the pool, as every page does, since anybody may ask. An open connection to SQLite still answers when
+    its file is gone, so that is looked at too.
+    """
     hub = current.hub()
+    file = hub.settings.sqlite_file
     try:
-        revision = present(hub.settings.database_url)
+        with hub.database.reading() as session:
+            revision = revision_of(session.connection())
     except SQLAlchemyError:
         return jsonify(status="unavailable", why="the database cannot be reached"), 503
+    if file is not None and not file.exists():
+        return jsonify(status="unavailable", why="the database's file is gone"), 503
     if revision != newest():
         return jsonify(status="unavailable", why=f"schema {revision}, this release needs {newest()}"), 503
     return jsonify(status="ready"), 200

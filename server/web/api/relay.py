@@ -16,6 +16,7 @@ from flask import Blueprint, Response, g, request
 from server.errors import Problem
 from server.sync.relay import CARRIER, MOST_LETTERS, deliver
 from server.web.api.sync import json_answer, turn
+from server.web.auth import address
 from server.web.current import hub, utc_now
 from server.web.flood_guard import Budget
 from server.web.request_body import read_json
@@ -56,7 +57,7 @@ def bring() -> Response:
     if not _DELIVERING.acquire(blocking=False):
         raise Problem("too-many-tries", seconds=SECONDS_WHEN_BUSY)
     try:
-        wait = BUDGET.seconds_to_wait(request.remote_addr or "", len(letters), time.monotonic())
+        wait = BUDGET.seconds_to_wait(address(), len(letters), time.monotonic())
         if wait:
             raise Problem("too-many-tries", seconds=wait)
         brought = deliver(hub(), letters, actor=CARRIER, now=utc_now(), turn=turn())

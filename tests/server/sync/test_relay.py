@@ -456,6 +456,18 @@ def test_flood_of_one_address_is_slowed_and_its_tablet_is_not(http: FlaskClient,
     assert answer.status_code == 200
 
 
+def test_flood_from_many_addresses_of_one_house_is_slowed_as_from_one(http: FlaskClient) -> None:
+    def bring(address: str) -> int:
+        told = orjson.dumps({"letters": [None] * MOST_LETTERS})
+        where = {"environ_overrides": {"REMOTE_ADDR": address}}
+        return http.post(CARRIED, data=told, content_type="application/json", **where).status_code
+
+    assert [bring(f"2001:db8:0:7::{number:x}") for number in range(1, 9)] == [200] * 6 + [429] * 2
+    assert bring("2001:db8:0:8::1") == 200
+    assert [bring("::ffff:203.0.113.7") for _ in range(6)] == [200] * 6
+    assert bring("203.0.113.7") == 429
+
+
 def test_second_delivery_at_once_is_asked_to_come_again(http: FlaskClient) -> None:
     with relay._DELIVERING:
         answer = post(http, {"letters": [None]})

@@ -12,13 +12,13 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import Pool, event, text
 
 from server.app import CONTENT_SECURITY_POLICY, create_app
 from server.config import Settings
 from server.context import AppContext
 from server.logs import start_logging
-from tests.server._district import Databases, District, sqlite_connection
+from tests.server._district import Databases, District, sqlite_connection, sqlite_file
 
 NIK, NAME = "6402011501250001", "Anak-Rahasia"
 
@@ -297,6 +297,32 @@ def test_ready_answers_503_when_the_schema_is_of_another_release(
     assert response.status_code == 503
     assert "older" in response.get_json()["why"]
     assert client.get("/healthz").status_code == 200
+
+
+def test_asking_often_whether_it_is_ready_opens_no_connection(client: FlaskClient) -> None:
+    opened: list[object] = []
+    assert client.get("/readyz").status_code == 200
+
+    def note(connection: object, _record: object) -> None:
+        opened.append(connection)
+
+    event.listen(Pool, "connect", note)
+    try:
+        assert {client.get("/readyz").status_code for _ in range(20)} == {200}
+    finally:
+        event.remove(Pool, "connect", note)
+    assert opened == []
+
+
+def test_ready_answers_503_when_the_file_is_gone(on_sqlite: District, client: FlaskClient) -> None:
+    assert client.get("/readyz").status_code == 200
+    file = sqlite_file(on_sqlite)
+    hidden = file.rename(f"{file}.away")
+    response = client.get("/readyz")
+    assert (response.status_code, response.get_json()["status"]) == (503, "unavailable")
+    assert not file.exists()
+    hidden.rename(file)
+    assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.postgresql
