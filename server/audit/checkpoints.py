@@ -6,9 +6,12 @@ downloaded file contains: with it alone a log can be checked, without the tree.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, insert, select
@@ -26,6 +29,7 @@ VERSION: Final = 1
 KIND: Final = "posyandu-sync.checkpoint"
 RETIRED: Final = "keys.retired"
 """The action of the entry that keeps a key's public half after the key was removed."""
+ROWS_AT_ONCE: Final = 1000
 LARGEST_FILE: Final = 64 << 20
 """Largest file of a checkpoint, in bytes; a stream takes about 200."""
 
@@ -299,16 +303,25 @@ def is_signed(
     return True if known else None
 
 
-def stored(session: Session, district: str) -> Iterable[tuple[Any, Sequence[StreamHead]]]:
-    """Yield every row of a checkpoint with its leaves, in order; leaves without a row come with None."""
+def stored(session: Session, district: str) -> Generator[tuple[Any, Sequence[StreamHead]]]:
+    """Yield every row of a checkpoint with its leaves, in order; leaves without a row come with None.
+
+    Both tables are read in blocks: there is a checkpoint every hour.
+    """
     c, leaf = table(AuditCheckpoint).c, table(AuditLeaf).c
-    rows = session.connection().execute(
-        select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)
-    )
-    by_number = {row.number: row for row in rows}
-    leaves: dict[int, list[StreamHead]] = {}
-    found = select(leaf.checkpoint, leaf.stream, leaf.entries, leaf.hash).where(leaf.district == district)
-    for number, *head in session.connection().execute(found):
-        leaves.setdefault(number, []).append(StreamHead(*head))
-    for number in sorted(by_number.keys() | leaves.keys()):
-        yield by_number.get(number), sorted(leaves.get(number, ()))
+    signed = select(c.number, c.statement, c.signatures, c.peaks).where(c.district == district)
+    heads = select(leaf.checkpoint, leaf.stream, leaf.entries, leaf.hash).where(leaf.district == district)
+    connection, how = session.connection(), {"yield_per": ROWS_AT_ONCE}
+    with (
+        connection.execute(signed.order_by(c.number), execution_options=how) as rows,
+        connection.execute(heads.order_by(leaf.checkpoint), execution_options=how) as found,
+    ):
+        both = merge(
+            ((row.number, row, None) for row in rows),
+            ((number, None, StreamHead(*head)) for number, *head in found),
+            key=itemgetter(0),
+        )
+        for _, some in groupby(both, key=itemgetter(0)):
+            several = list(some)
+            row = next((row for _, row, _ in several if row is not None), None)
+            yield row, sorted(head for *_, head in several if head is not None)

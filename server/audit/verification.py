@@ -10,6 +10,7 @@ and marks, the hashes that checkpoints have fixed: (stream, number) -> hash. Rul
 import json
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -103,9 +104,11 @@ def verify(
     -------
     (entries read, first break of each broken stream, first broken checkpoint, first of each actor's changes)
     """
-    found = check_checkpoints(stored(session, district), district, keys or {})
+    with closing(stored(session, district)) as rows:
+        found = check_checkpoints(rows, district, keys or {}, collect=False)
     heads = {head.stream: head for head in heads_of(session, district)}
-    marks, broken = found.against(kept)
+    kept_marks, broken = found.against(kept)
+    marks = StoredMarks(session, district, found, kept_marks)
     count, streams = follow(district, heads, marks, entries_of(session, district))
     changes = [
         Broken(f"{CHANGES}{actor}", number, "rewritten" if until else "removed", until)
@@ -201,9 +204,17 @@ def verify_tail(session: Session, district: str, limit: int) -> Tail:
 
 @dataclass(slots=True)
 class Checked:
-    """The result of checking the stored checkpoints: marks, and the digest of each statement, up to the first broken one."""
+    """The result of checking the stored checkpoints, up to the first broken one.
+
+    Parameters
+    ----------
+    marks : empty if they were not to be collected
+    streams : those that have marks
+    digests : of each statement
+    """
 
     marks: Marks = field(default_factory=dict)
+    streams: set[str] = field(default_factory=set)
     digests: dict[int, str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
 
@@ -221,14 +232,46 @@ class Checked:
         return self.marks, broken[:1]
 
 
+class StoredMarks(Mapping[str, Mapping[int, str]]):
+    """The marks of a database's checkpoints that are good, by stream; each stream's are read when they are asked for.
+
+    Parameters
+    ----------
+    kept : marks that have precedence
+    """
+
+    def __init__(self, session: Session, district: str, checked: Checked, kept: Marks) -> None:
+        self._session, self._district, self._kept = session, district, kept
+        self._through, self._streams = len(checked.digests), checked.streams | kept.keys()
+
+    def __getitem__(self, stream: str) -> Mapping[int, str]:
+        leaf = table(AuditLeaf).c
+        query = select(leaf.entries, leaf.hash).where(
+            leaf.district == self._district, leaf.stream == stream, leaf.checkpoint <= self._through
+        )
+        found = dict(self._session.connection().execute(query).all())
+        return found | self._kept.get(stream, {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._streams)
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+
 def check_checkpoints(
-    rows: Iterable[tuple[Any, Sequence[StreamHead]]], district: str, keys: Mapping[str, str]
+    rows: Iterable[tuple[Any, Sequence[StreamHead]]],
+    district: str,
+    keys: Mapping[str, str],
+    *,
+    collect: bool = True,
 ) -> Checked:
     """Recompute tree, heads, numbers, links and signatures of checkpoints in order, up to the first broken one.
 
     Parameters
     ----------
     rows : for each checkpoint its row as stored (without `peaks` in an export; None if it is missing), and its leaves
+    collect : keep the marks, of which there are many
     """
     checked, state, unsigned = Checked(), _State(), 0
     for number, (row, leaves) in enumerate(rows, 1):
@@ -244,7 +287,8 @@ def check_checkpoints(
             checked.broken.append(Broken(CHECKPOINT, number, what))
             break
         unsigned = 0 if signed else unsigned + 1
-        for head in leaves:
+        checked.streams.update(head.stream for head in leaves)
+        for head in leaves if collect else ():
             checked.marks.setdefault(head.stream, {})[head.entries] = head.hash
         checked.digests[number] = state.previous
     if keys and unsigned and not checked.broken:
@@ -300,7 +344,10 @@ class _State:
 
 
 def follow(
-    district: str, heads: Mapping[str, StreamHead], marks: Marks, rows: Iterable[Any]
+    district: str,
+    heads: Mapping[str, StreamHead],
+    marks: Mapping[str, Mapping[int, str]],
+    rows: Iterable[Any],
 ) -> tuple[int, list[Broken]]:
     """Recompute streams.
 

@@ -25,7 +25,7 @@ from server.interchange.child_matching import DryRunChildren
 from server.interchange.import_chunks import unpack_row
 from server.interchange.import_plan import ASK, SOURCE, RowResult, compared, measurements, plan_rows
 from server.interchange.import_runs import write_planned
-from server.interchange.import_store import DECIDED, OPEN, case_purpose, decisions
+from server.interchange.import_store import DECIDED, OPEN, case_purpose
 from server.interchange.refusals import QUESTIONS
 from server.interchange.sigizi import SigiziReader, SigiziRow, layout_of
 from server.review import Scope, mask_nik
@@ -255,8 +255,7 @@ def _import_row(
 ) -> RowResult:
     """Import the row of a question as it is stored."""
     row, _ = _row(hub, stored, now)
-    decided = decisions(session, hub)
-    plan = plan_rows(session, hub, [(row, stored.post_id)], decided, DryRunChildren(), dry=False)
+    plan = plan_rows(session, hub, [(row, stored.post_id)], DryRunChildren(), dry=False)
     if plan.edits:
         planned = server_edits.plan(
             session, hub, plan.edits, author=author, now=now, new_at=plan.new_at, lock=True

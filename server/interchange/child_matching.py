@@ -347,6 +347,21 @@ def _decided(
     }
 
 
+def decisions_about(session: Session, hub: AppContext, own_ids: Collection[str]) -> dict[str, str]:
+    """Load what people have decided about the rows of some children, by case id.
+
+    Parameters
+    ----------
+    own_ids : the derived ids of the children of the rows
+    """
+    c = table(ImportCase).c
+    query = select(c.id, c.decision).where(
+        c.district == bindparam("district"), among(c.who), c.status == "decided"
+    )
+    given = {"district": hub.district, "among": sorted(set(own_ids))}
+    return {row.id: row.decision for row in session.connection().execute(query, given)}
+
+
 def _by_nik(session: Session, hub: AppContext, niks: Iterable[str]) -> dict[str, list[str]]:
     blinds = {hub.vault.blind_index(nik): nik for nik in niks}
     if not blinds:

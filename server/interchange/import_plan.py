@@ -27,6 +27,7 @@ from server.interchange.child_matching import (
     ChildIndex,
     DryRunChildren,
     Match,
+    decisions_about,
     derived_child_ids,
     made_id,
 )
@@ -110,7 +111,6 @@ def plan_rows(
     session: Session,
     hub: AppContext,
     rows: Sequence[tuple[SigiziRow, str]],
-    decided: Mapping[str, tuple[str, str | None]],
     dry_run: DryRunChildren,
     *,
     dry: bool,
@@ -121,12 +121,11 @@ def plan_rows(
     Parameters
     ----------
     rows : each with its post; "" for a refused row, or if the post follows from the child
-    decided : decisions of people about rows: (decision, child) by case id
     dry_run : children that a dry run would have made in earlier chunks
     dry : nothing will be written: add the children that would be made to `dry_run`
     allowed : posts in the area of the importing person; None for all
     """
-    planner = _ChunkPlanner(session, hub, rows, decided, dry_run, allowed)
+    planner = _ChunkPlanner(session, hub, rows, dry_run, allowed)
     for row, post_id in rows:
         planner.add(row, post_id)
     planner.finish()
@@ -151,13 +150,13 @@ class _ChunkPlanner:
         session: Session,
         hub: AppContext,
         rows: Sequence[tuple[SigiziRow, str]],
-        decided: Mapping[str, tuple[str, str | None]],
         dry_run: DryRunChildren,
         allowed: frozenset[str] | None,
     ) -> None:
-        self._session, self._hub, self._decided, self._allowed = session, hub, decided, allowed
+        self._session, self._hub, self._allowed = session, hub, allowed
         good = [(row, post_id) for row, post_id in rows if not row.refusals]
         self._own_ids = derived_child_ids(hub, (row for row, _ in good))
+        self._decided = decisions_about(session, hub, self._own_ids.values())
         self.index = ChildIndex(session, hub, good, self._own_ids, dry_run)
         self._matches = _ask_about_twins(
             {row.number: self.index.match(row, post_id) for row, post_id in good}, good, self._own_ids
@@ -184,7 +183,7 @@ class _ChunkPlanner:
         result = self._matched(row, post_id, match)
         if match.question or self._decided:  # making the id takes time, and few rows raise a question
             result.case_id = case_id(self._hub, row, result.who)
-        decision = self._decided.get(result.case_id, ("", None))[0]
+        decision = self._decided.get(result.case_id, "")
         if decision == "skip":
             result.outcome, result.question = SKIPPED, ""
         elif not match.question:

@@ -40,7 +40,6 @@ from server.interchange.import_store import (
     WAITING,
     Options,
     chunk_counts,
-    decisions,
     run_row,
     store_cases,
     store_chunk,
@@ -339,10 +338,7 @@ class _Run:
         return post_id
 
     def _plan_rows(self, session: Session, rows: Sequence[tuple[SigiziRow, str]]) -> ChunkPlan:
-        decided = decisions(session, self.hub)
-        return plan_rows(
-            session, self.hub, rows, decided, self._dry_run, dry=self.dry, allowed=self.options.allowed
-        )
+        return plan_rows(session, self.hub, rows, self._dry_run, dry=self.dry, allowed=self.options.allowed)
 
     def _is_kept(self, session: Session, number: int) -> bool:
         c = table(ImportChunk).c

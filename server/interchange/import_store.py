@@ -2,18 +2,19 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.context import AppContext
-from server.database.engine import among, upsert
+from server.crypto.vault import sha256
+from server.database.engine import among, holds_bytes, upsert
 from server.database.models import ImportCase, ImportChunk, table
 from server.interchange.import_chunks import Packed, pack_row
 from server.interchange.import_plan import ChunkPlan
@@ -24,6 +25,8 @@ WAITING, RUNNING, DONE = "waiting", "running", "done"
 """States of a run."""
 OPEN, DECIDED = "open", "decided"
 """States of a question."""
+DIGEST_BYTES: Final = 8
+"""Length of a child's digest in `ImportChunk.children`; where two are the same, one chunk more is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,8 @@ def store_chunk(
     session: Session, hub: AppContext, run_id: str, number: int, rows: Packed, plan: ChunkPlan
 ) -> None:
     """Store the rows of a chunk, sealed, with the result of each."""
-    kept = [
-        [orjson.Fragment(packed), result.wire()] for packed, result in zip(rows, plan.results, strict=True)
-    ]
+    results = [result.wire() for result in plan.results]
+    kept = [[orjson.Fragment(packed), result] for packed, result in zip(rows, results, strict=True)]
     row = {
         "district": hub.district,
         "run_id": run_id,
@@ -94,6 +96,7 @@ def store_chunk(
         "sealed": hub.vault.seal_for_district(
             zlib.compress(orjson.dumps(kept), 1), chunk_purpose(hub, run_id, number)
         ),
+        "children": _children(results),
     }
     session.execute(insert(table(ImportChunk)), [row])
 
@@ -110,19 +113,39 @@ def chunk_counts(session: Session, hub: AppContext, run_id: str) -> Counter[str]
 def forget_children(session: Session, hub: AppContext, child_ids: Collection[str]) -> None:
     """Remove the rows of some children from the stored chunks; the row's number and outcome stay."""
     c = table(ImportChunk).c
-    for key in session.execute(select(c.run_id, c.number).where(c.district == hub.district)).all():
-        own = c.district == hub.district, c.run_id == key.run_id, c.number == key.number
-        purpose = chunk_purpose(hub, key.run_id, key.number)
-        sealed = session.execute(select(c.sealed).where(*own)).scalar_one()
-        kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
-        erased = [result.get("child") in child_ids for _, result in kept]
-        if any(erased):
-            left = [
-                [None, {**result, "child": None, "refusals": [], "apart": []}] if gone else [cells, result]
-                for gone, (cells, result) in zip(erased, kept, strict=True)
-            ]
-            resealed = hub.vault.seal_for_district(zlib.compress(orjson.dumps(left), 1), purpose)
-            session.execute(update(table(ImportChunk)).where(*own).values(sealed=resealed))
+    wanted = or_(c.children.is_(None), *(holds_bytes(c.children, _digest(one)) for one in sorted(child_ids)))
+    keys = select(c.run_id, c.number).where(c.district == hub.district, wanted)
+    for run_id, number in session.execute(keys).all():
+        _forget_in_chunk(session, hub, run_id, number, child_ids)
+
+
+def _forget_in_chunk(
+    session: Session, hub: AppContext, run_id: str, number: int, child_ids: Collection[str]
+) -> None:
+    """Open a chunk, remove rows, and store it again with the digests of the children that are left."""
+    c, purpose = table(ImportChunk).c, chunk_purpose(hub, run_id, number)
+    own = c.district == hub.district, c.run_id == run_id, c.number == number
+    sealed = session.execute(select(c.sealed).where(*own)).scalar_one()
+    kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
+    left: list[list[Any]] = [
+        [None, {**result, "child": None, "refusals": [], "apart": []}]
+        if result.get("child") in child_ids
+        else [cells, result]
+        for cells, result in kept
+    ]
+    values: dict[str, Any] = {"children": _children(result for _, result in left)}
+    if left != kept:
+        values["sealed"] = hub.vault.seal_for_district(zlib.compress(orjson.dumps(left), 1), purpose)
+    session.execute(update(table(ImportChunk)).where(*own).values(**values))
+
+
+def _children(results: Iterable[Mapping[str, Any]]) -> bytes:
+    """Give the digests of the children in the results of a chunk's rows."""
+    return b"".join(map(_digest, sorted({result["child"] for result in results if result.get("child")})))
+
+
+def _digest(child_id: str) -> bytes:
+    return sha256(child_id.encode())[:DIGEST_BYTES]
 
 
 # -- questions ------------------------------------------------------------------------------------
@@ -131,15 +154,6 @@ def forget_children(session: Session, hub: AppContext, child_ids: Collection[str
 def case_purpose(hub: AppContext, case_id: str) -> str:
     """Give the purpose that a question's row is sealed for."""
     return f"import-case/{hub.district}/{case_id}"
-
-
-def decisions(session: Session, hub: AppContext) -> dict[str, tuple[str, str | None]]:
-    """Load what people have decided about rows: (decision, child) by case id."""
-    c = table(ImportCase).c
-    rows = session.execute(
-        select(c.id, c.decision, c.child_id).where(c.district == hub.district, c.status == DECIDED)
-    )
-    return {row.id: (row.decision, row.child_id) for row in rows}
 
 
 def store_cases(

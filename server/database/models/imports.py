@@ -35,7 +35,12 @@ class ImportRun(Base):
 
 
 class ImportChunk(Base):
-    """The rows of a file that were imported in one transaction. `sealed`: each row's content and outcome, packed."""
+    """The rows of a file that were imported in one transaction.
+
+    - `sealed`: each row's content and outcome, packed.
+    - `children`: the digests of the children that the rows are of, one after another, so that an erasure finds their chunks
+      without opening any; None in chunks of before 0019, until an erasure has looked into them.
+    """
 
     __tablename__ = "import_chunk"
     __table_args__ = table_args(refers_to("import_run", "run_id", to=("id",)))
@@ -45,6 +50,7 @@ class ImportChunk(Base):
     rows: Mapped[int] = mapped_column(Integer)
     counts: Mapped[str] = mapped_column(Text)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    children: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ImportCase(Base):

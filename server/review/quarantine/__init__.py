@@ -38,6 +38,7 @@ from server.review.quarantine.model import (
 from server.review.quarantine.reading import (
     case_file,
     cases,
+    count_open,
     log_listed,
     log_viewed,
     open_by_tablet,
@@ -62,6 +63,7 @@ __all__ = [
     "Release",
     "case_file",
     "cases",
+    "count_open",
     "dismiss",
     "is_answered",
     "log_listed",

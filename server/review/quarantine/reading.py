@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from server import audit
 from server.children import ledger
@@ -53,30 +54,69 @@ def cases(
         )
         rows = session.execute(newest.limit(limit).offset(offset)).all()
         return [case_of(hub, scope, row, DECIDED) for row in rows], total
-    waiting, answered = _undecided(session, hub, scope, post_id)
-    chosen = answered if state == ANSWERED else waiting
-    shown = chosen[offset:] if limit is None else chosen[offset : offset + limit]
-    return [case_of(hub, scope, row, state) for row in shown], len(chosen)
+    answered = _answered(session, hub, scope, post_id)
+    if state == ANSWERED:
+        shown = answered[offset:] if limit is None else answered[offset : offset + limit]
+        return [case_of(hub, scope, row, state) for row in shown], len(answered)
+    total = sum(_undecided_by_tablet(session, hub, scope, post_id).values()) - len(answered)
+    apart = {(row.actor, row.counter) for row in answered}
+    query = _undecided(hub, scope, post_id).order_by(*_OLDEST_FIRST)
+    with session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as found:
+        waiting = (row for row in found if (row.actor, row.counter) not in apart)
+        page = islice(waiting, offset, None if limit is None else offset + limit)
+        return [case_of(hub, scope, row, state) for row in page], total
+
+
+def count_open(session: Session, hub: AppContext, scope: Scope) -> int:
+    """Count the open cases in scope, without reading them."""
+    total = sum(_undecided_by_tablet(session, hub, scope, None).values())
+    return total - len(_answered(session, hub, scope, None))
 
 
 def open_by_tablet(session: Session, hub: AppContext) -> Counter[str]:
     """Count the open cases of the district by tablet."""
-    waiting, _ = _undecided(session, hub, Scope.whole_district(hub, shows_names=False), None)
-    return Counter(row.actor for row in waiting)
+    scope = Scope.whole_district(hub, shows_names=False)
+    answered = Counter(row.actor for row in _answered(session, hub, scope, None))
+    return _undecided_by_tablet(session, hub, scope, None) - answered
 
 
-def _undecided(
-    session: Session, hub: AppContext, scope: Scope, post_id: str | None
-) -> tuple[list[Any], list[Any]]:
-    """Load the rows without a decision, oldest first: (open, answered)."""
+ROWS_AT_ONCE: Final = 100
+_OLDEST_FIRST: Final = (ChangeRow.received_at, ChangeRow.actor, ChangeRow.counter)
+
+
+def _undecided(hub: AppContext, scope: Scope, post_id: str | None) -> Select[*tuple[Any, ...]]:
+    """Select the cases without a decision: open ones, and those that the tablet has answered itself."""
     undecided = or_(QuarantineDecision.decision.is_(None), QuarantineDecision.decision == REOPENED)
-    query = select_cases(hub, scope, post_id).where(undecided)
-    rows = session.execute(query.order_by(ChangeRow.received_at, ChangeRow.actor, ChangeRow.counter)).all()
+    return select_cases(hub, scope, post_id).where(undecided)
+
+
+def _undecided_by_tablet(
+    session: Session, hub: AppContext, scope: Scope, post_id: str | None
+) -> Counter[str]:
+    query = _undecided(hub, scope, post_id).with_only_columns(ChangeRow.actor, func.count())
+    return Counter({row[0]: row[1] for row in session.execute(query.group_by(ChangeRow.actor))})
+
+
+def _answered(session: Session, hub: AppContext, scope: Scope, post_id: str | None) -> list[Any]:
+    """Load the cases that the tablet has answered itself, oldest first.
+
+    Only those are read whose record the tablet has changed again: the others, nearly all, cannot be.
+    """
+    later = aliased(ChangeRow)
+    changed_again = (
+        select(later.counter)
+        .where(
+            *(later.district == ChangeRow.district, later.child_id == ChangeRow.child_id),
+            *(later.record_id == ChangeRow.record_id, later.actor == ChangeRow.actor),
+            *(later.counter > ChangeRow.counter, later.outcome != "quarantined"),
+        )
+        .correlate(ChangeRow)
+        .exists()
+    )
+    query = _undecided(hub, scope, post_id).where(changed_again)
+    rows = session.execute(query.order_by(*_OLDEST_FIRST)).all()
     answered = answered_cases(session, hub, rows)
-    rows_by_answer: tuple[list[Any], list[Any]] = ([], [])
-    for row in rows:
-        rows_by_answer[(row.actor, row.counter) in answered].append(row)
-    return rows_by_answer
+    return [row for row in rows if (row.actor, row.counter) in answered]
 
 
 def case_file(session: Session, hub: AppContext, scope: Scope, actor: str, counter: int) -> CaseFile:

@@ -213,19 +213,30 @@ class CompletenessReport:
         return self.missing == 0 and self.not_arrived == 0 and self.add_up
 
 
-Tally = dict[str | None, Counter[str]]
-"""Outcomes by batch."""
+@dataclass(slots=True)
+class Outcomes:
+    """Outcomes of a tablet's changes in the ledger and in receipts, counted by the database.
+
+    Parameters
+    ----------
+    highest : the highest counter in the ledger
+    differing : batches whose receipt and ledger disagree; "" for changes without a batch
+    """
+
+    in_ledger: Counter[str] = field(default_factory=Counter)
+    in_receipts: Counter[str] = field(default_factory=Counter)
+    highest: int = 0
+    differing: set[str] = field(default_factory=set)
 
 
 def count_changes(
-    head_counter: int, taken: int, tally: Tally, highest: int, receipts: Tally, replaced: bool
+    head_counter: int, taken: int, outcomes: Outcomes, replaced: bool
 ) -> tuple[Counters, tuple[str, ...]]:
     """Count a tablet's changes; and list its `doubtful` batches (see TabletLine).
 
     A quarantined change is answered `quarantined` however often it is sent; all but the first count as duplicates here.
     """
-    in_ledger: Counter[str] = sum(tally.values(), Counter())
-    in_receipts: Counter[str] = sum(receipts.values(), Counter())
+    in_ledger, in_receipts = outcomes.in_ledger, outcomes.in_receipts
     again = in_receipts[QUARANTINED] - in_ledger[QUARANTINED]
     announced = max(head_counter, taken)
     counters = Counters(
@@ -236,19 +247,10 @@ def count_changes(
         duplicate=in_receipts[DUPLICATE] + again,
         **{outcome: in_ledger[outcome] for outcome in TAKEN},
     )
-    doubtful = [
-        str(batch or "")
-        for batch in sorted(tally.keys() | receipts.keys(), key=str)
-        if not _agree(tally.get(batch, Counter()), receipts.get(batch, Counter()))
-    ]
-    if highest != taken or not counters.add_up:
+    doubtful = sorted(outcomes.differing)
+    if outcomes.highest != taken or not counters.add_up:
         doubtful.append("")
     return counters, tuple(doubtful)
-
-
-def _agree(held: Counter[str], receipt: Counter[str]) -> bool:
-    same = all(held[outcome] == receipt[outcome] for outcome in TAKEN if outcome != QUARANTINED)
-    return same and held[QUARANTINED] <= receipt[QUARANTINED]
 
 
 def month_of(day: date) -> tuple[date, date]:

@@ -1,16 +1,29 @@
 """Loads what the report compares: tablets, outcomes in the ledger and in receipts, measurements by day."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-import orjson
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from server.children import ledger
 from server.context import AppContext
+from server.database.engine import json_members
 from server.database.models import (
     Batch,
     ChangeRow,
@@ -27,12 +40,13 @@ from server.review.quarantine import REOPENED
 from server.review.scope import posts_within
 from server.supervision.completeness.counts import (
     QUARANTINED,
+    TAKEN,
     CompletenessReport,
     Counters,
+    Outcomes,
     PostLine,
     Records,
     TabletLine,
-    Tally,
     count_changes,
 )
 from sync_protocol import measurement_id
@@ -100,22 +114,13 @@ def _tablet_lines(
     ).all()
     ids = [row.id for row in rows]
     successors = _successors(session, hub, ids)
-    held, receipts = _ledger_outcomes(session, hub, ids), _receipt_outcomes(session, hub, ids)
+    outcomes = _outcomes(session, hub, ids)
     undecided = _undecided(session, hub, ids)
     replaced = {tablet for tablet, those in successors.items() if any(synced for _, synced in those)}
     days = _records_by_day(session, hub, {row.id: row.post_id for row in rows}, replaced, first, last)
     for row in rows:
-        tally, highest = held.get(row.id, ({}, 0))
-        counters, doubtful = count_changes(
-            *(
-                row.head_counter,
-                row.last_counter,
-                tally,
-                highest,
-                receipts.get(row.id, {}),
-                row.id in replaced,
-            )
-        )
+        of_tablet = outcomes.get(row.id, Outcomes())
+        counters, doubtful = count_changes(row.head_counter, row.last_counter, of_tablet, row.id in replaced)
         yield TabletLine(
             row.id,
             row.name,
@@ -153,38 +158,91 @@ def _successors(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[s
     return found
 
 
-def _ledger_outcomes(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[str, tuple[Tally, int]]:
-    """Count the ledger's changes by tablet, batch and outcome; and load each tablet's highest counter."""
-    rows = session.execute(
+def _outcomes(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[str, Outcomes]:
+    """Count the outcomes in the ledger and in receipts, by tablet.
+
+    The database compares them batch by batch. It returns a few sums for each tablet and the batches that differ, of which
+    there should be none: a year has tens of thousands.
+    """
+    found: dict[str, Outcomes] = {}
+    batches = _by_batch(session, hub, ids)
+    sums = select(
+        batches.c.tablet,
+        literal(None, Text()).label("batch"),
+        batches.c.outcome,
+        _total(batches.c.held).label("held"),
+        _total(batches.c.told).label("told"),
+        func.max(batches.c.highest).label("highest"),
+    ).group_by(batches.c.tablet, batches.c.outcome)
+    differing = select(
+        *(batches.c.tablet, func.coalesce(batches.c.batch, ""), literal("").label("outcome")),
+        *(literal(0), literal(0), literal(0)),
+    ).where(_differs(batches))
+    for tablet, batch, outcome, held, told, highest in session.execute(union_all(sums, differing)):
+        of = found.setdefault(tablet, Outcomes())
+        if batch is not None:
+            of.differing.add(batch)
+            continue
+        of.in_ledger[outcome] += held
+        of.in_receipts[outcome] += told
+        of.highest = max(of.highest, highest)
+    return found
+
+
+def _by_batch(session: Session, hub: AppContext, ids: Sequence[str]) -> CTE:
+    """Count by tablet, batch and outcome: in the ledger (`held`) and in the batch's receipt (`told`)."""
+    held = (
         select(
-            ChangeRow.actor,
-            ChangeRow.batch_id,
-            ChangeRow.outcome,
-            func.count().label("changes"),
+            ChangeRow.actor.label("tablet"),
+            cast(ChangeRow.batch_id, Text()).label("batch"),
+            ChangeRow.outcome.label("outcome"),
+            func.count().label("held"),
+            literal(0).label("told"),
             func.max(ChangeRow.counter).label("highest"),
         )
         .where(ChangeRow.district == hub.district, ChangeRow.actor.in_(ids))
         .group_by(ChangeRow.actor, ChangeRow.batch_id, ChangeRow.outcome)
     )
-    found: dict[str, tuple[Tally, int]] = {}
-    for row in rows:
-        tally, highest = found.get(row.actor, ({}, 0))
-        tally.setdefault(row.batch_id, Counter())[row.outcome] += row.changes
-        found[row.actor] = tally, max(highest, row.highest)
-    return found
-
-
-def _receipt_outcomes(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[str, Tally]:
-    """Load the outcomes in receipts, by tablet and batch."""
-    rows = session.execute(
-        select(Batch.tablet_id, Batch.batch_id, Batch.outcomes).where(
-            Batch.district == hub.district, Batch.tablet_id.in_(ids)
+    counts = json_members(session, Batch.outcomes)
+    told = (
+        select(
+            cast(Batch.tablet_id, Text()),
+            cast(Batch.batch_id, Text()),
+            counts.c.key,
+            literal(0),
+            cast(counts.c.value, Integer()),
+            literal(0),
         )
+        .select_from(Batch)
+        .join(counts, true())
+        .where(Batch.district == hub.district, Batch.tablet_id.in_(ids))
     )
-    found: dict[str, Tally] = {}
-    for row in rows:
-        found.setdefault(row.tablet_id, {})[row.batch_id] = Counter(orjson.loads(row.outcomes))
-    return found
+    both = union_all(held, told).subquery("both")
+    return (
+        select(
+            *(both.c.tablet, both.c.batch, both.c.outcome),
+            *(_total(both.c[name]).label(name) for name in ("held", "told")),
+            func.max(both.c.highest).label("highest"),
+        )
+        .group_by(both.c.tablet, both.c.batch, both.c.outcome)
+        .cte("batches")
+    )
+
+
+def _total(column: ColumnElement[int]) -> ColumnElement[int]:
+    return cast(func.sum(column), BigInteger())  # PostgreSQL's own type of a sum is a decimal number
+
+
+def _differs(batches: CTE) -> ColumnElement[bool]:
+    """Return the condition that a batch's receipt disagrees with the ledger.
+
+    A quarantined change may have been sent, and answered, again.
+    """
+    held, told, outcome = batches.c.held, batches.c.told, batches.c.outcome
+    return or_(
+        and_(outcome.in_([one for one in TAKEN if one != QUARANTINED]), held != told),
+        and_(outcome == QUARANTINED, held > told),
+    )
 
 
 def _undecided(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[str, int]:
@@ -299,8 +357,14 @@ def _quarantined_measurements(
 ) -> Iterator[tuple[str, date, str, str]]:
     """Load the quarantined measurements of some days: tablet, day, record, and the set of `Records` that it belongs to.
 
-    One whose corrected copy is the same record is stored. Of the sealed content only day and record are read.
+    One whose corrected copy is the same record is stored. Of the sealed content only day and record are read. One that
+    arrived before these days can be of them only if its date was in the future then, which is a reason for quarantine, or
+    if its form was not known here, and so its date not checked.
     """
+    may_be_of_them = or_(
+        ChangeRow.received_at >= _earliest_arrival(first),
+        *(ChangeRow.reasons.contains(f'"{code}"') for code in ("date-in-future", "schema-too-new")),
+    )
     decision = and_(
         QuarantineDecision.district == ChangeRow.district,
         QuarantineDecision.actor == ChangeRow.actor,
@@ -319,6 +383,7 @@ def _quarantined_measurements(
             ChangeRow.district == hub.district,
             ChangeRow.actor.in_(tablets),
             ChangeRow.outcome == QUARANTINED,
+            may_be_of_them,
             ChangeRow.sealed == ledger.UNDER_DISTRICT,  # not of an erased child
         )
         .order_by(ChangeRow.actor, ChangeRow.counter)
