@@ -348,7 +348,7 @@ def enrol(asked: Asked) -> Answer:
     wanted = {"post": asked.query["pos"], "name": ""}
     problem = None
     if request.method == "POST":
-        wanted = {"post": asked.form.get("post", ""), "name": asked.form.get("name", "")}
+        wanted = {name: asked.form.get(name, "") for name in wanted}
         try:
             return render_template("tablet_code.html", **_made(wanted), days=accounts.CODE_DAYS)
         except Problem as refused:
