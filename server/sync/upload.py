@@ -530,7 +530,7 @@ def _answer(
         # A tablet that knew another incarnation, or a longer stream than ours, pulls again from the start.
         same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
         cursor = batch["cursor"] if same else 0
-        may_see = tablet.revoked_at is None and not batch["carried"]
+        may_see = tablet.revoked_at is None and not (tablet.write_only or batch["carried"])
         if may_see and not wanted.nothing:
             page = pull.page_after(session, hub, tablet.post_id, cursor, wanted)
         else:

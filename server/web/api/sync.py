@@ -16,7 +16,7 @@ from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
-from server.accounts import enrol, enrol_again, standing
+from server.accounts import enrol, enrol_again, is_write_only, standing
 from server.accounts.attempt_limits import note_refusal, refuse_if_spent
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
@@ -137,7 +137,13 @@ def standing_of(tablet_id: UUID) -> Response:
         raise Problem("too-many-tries", seconds=wait)
     with hub().database.reading() as session:
         stands = standing(session, hub(), str(tablet_id))
-    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now())}))
+        mark = _mark(write_only=is_write_only(session, hub(), str(tablet_id)))
+    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now()), **mark}))
+
+
+def _mark(*, write_only: bool) -> dict[str, bool]:
+    """Return the mark of a device that only sends; other devices have none."""
+    return {"write_only": True} if write_only else {}
 
 
 def _text(moment: datetime) -> str:
@@ -160,6 +166,7 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
             "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
         },
         "sealing": hub().vault.sealing_key(),
+        **_mark(write_only=bool(tablet.write_only)),
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from schemas.receipt import EnrolAnswerSchema, SealingKeySchema
+from schemas.strict import Flag, Need
 from server.web.response_schemas.schema import (
     ANY,
     FLAG,
@@ -18,7 +19,9 @@ from server.web.response_schemas.schema import (
 ENROLLED_AGAIN: Final = shape(
     {**EnrolAnswerSchema().declared_fields, "replaces": TEXT, "common": WHOLE}, "relay.EnrolAgainAnswer"
 )
-STANDING: Final = shape({"standing": TEXT, "server_time": TEXT}, "tablets.Standing")
+STANDING: Final = shape(
+    {"standing": TEXT, "server_time": TEXT, "write_only": Flag(Need.ABSENT)}, "tablets.Standing"
+)
 SEALING: Final = shape(
     {"sealing": obj(SealingKeySchema), "limits": obj({"letters": WHOLE, "bytes": WHOLE})}, "relay.Sealing"
 )
