@@ -5,7 +5,7 @@ Headers, because the bytes of a batch are signed, stored and sent again: docs/ad
 `Prefer` is ignored, as the RFC says.
 """
 
-import random
+from collections.abc import Callable
 from datetime import date
 from typing import Final
 
@@ -56,7 +56,7 @@ def applied(wanted: Wanted) -> str:
     return ", ".join(f"{name}={told[name]}" for name in NAMES if told[name] is not None)
 
 
-def seconds_until_next(waited: float, rng: random.Random) -> int | None:
+def seconds_until_next(waited: float, chance: Callable[[float, float], float]) -> int | None:
     """Return in how many seconds a tablet should come again by itself; None while the server is not busy.
 
     The pause grows with the time that the batch waited for its turn, and half of it is random, so that tablets which came at
@@ -65,8 +65,9 @@ def seconds_until_next(waited: float, rng: random.Random) -> int | None:
     Parameters
     ----------
     waited : seconds
+    chance : gives a random number between two
     """
     if waited < BUSY_SECONDS:
         return None
     longest = min(waited * PAUSE_FACTOR, LONGEST_PAUSE)
-    return max(1, round(rng.uniform(longest / 2, longest)))
+    return max(1, round(chance(longest / 2, longest)))

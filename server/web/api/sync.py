@@ -1,7 +1,7 @@
 """The tablets' endpoints: sync (upload a batch, get receipt and pull), enrol, enrol again, standing."""
 
 import gzip
-import random
+import secrets
 import threading
 import time
 from datetime import datetime
@@ -39,7 +39,7 @@ _TURN = threading.Lock()
 and slow the one that holds the database's write lock: with four tablets the slowest batch took four times as long.
 Other threads read bodies, write answers and serve pages meanwhile."""
 
-_RNG: Final = random.SystemRandom()
+_CHANCE: Final = secrets.SystemRandom().uniform
 
 STANDINGS: Final = Budget(60)
 """How often one address may ask one worker for the standing of tablets, per minute."""
@@ -70,7 +70,7 @@ def sync() -> Response:
             answer = exchange(
                 hub(), message, size_bytes=size_bytes, now=now, clock=_tablet_clock(), wanted=wanted
             )
-        return _with_hints(json_answer(answer), applied(wanted), seconds_until_next(waited, _RNG))
+        return _with_hints(json_answer(answer), applied(wanted), seconds_until_next(waited, _CHANCE))
     except (Problem, Malformed) as refusal:
         g.problem = refusal.code
         record_refusal(hub(), refusal.code, _claimed_tablet(message), size_bytes, now)

@@ -138,13 +138,13 @@ def born(district: District) -> dict[str, Any]:
 
 @pytest.mark.parametrize("waited", [0.0, 0.49])
 def test_nobody_is_asked_to_wait_while_the_server_is_idle(waited: float) -> None:
-    assert seconds_until_next(waited, random.Random(1)) is None
+    assert seconds_until_next(waited, random.Random(1).uniform) is None
 
 
 @pytest.mark.parametrize(("waited", "longest"), [(0.5, 30), (2.0, 120), (60.0, LONGEST_PAUSE)])
 def test_pause_grows_with_the_wait_and_half_of_it_is_random(waited: float, longest: int) -> None:
-    rng = random.Random(7)
-    pauses = [seconds_until_next(waited, rng) or 0 for _ in range(500)]
+    chance = random.Random(7).uniform
+    pauses = [seconds_until_next(waited, chance) or 0 for _ in range(500)]
     assert longest / 2 <= min(pauses) < longest * 0.55
     assert longest * 0.95 < max(pauses) <= longest
 
