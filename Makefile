@@ -19,7 +19,7 @@ SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit bench peers soak fuzz pictures words clean chromium node
+.PHONY: help run test lint audit bench peers soak fuzz pictures words protocol clean chromium node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,9 @@ pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from th
 
 words: $(VENV)/.installed-dev ## catalogues of words brought up to date with the code; fails while a text has no translation
 	$(PY) -m tests.catalogues
+
+protocol: $(VENV)/.installed-dev ## the JSON Schema of every message and the catalogue of codes anew, from the code
+	$(PY) -m tests.protocol_files
 
 clean: ## remove the virtual environment, caches and build output (never data)
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis

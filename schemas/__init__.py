@@ -9,6 +9,7 @@ batch    requests of tablets and carriers      receipt  answers
 change   one change of a record                records  registers: fields, units, ranges
 strict   the kinds of field                    fast     a quick check before marshmallow
 words    the sentences of every refusal     catalogue  texts in the languages of people
+limits   what every field may hold, as data
 """
 
 from schemas.batch import (

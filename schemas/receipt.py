@@ -210,7 +210,8 @@ class SealingKeySchema(Strict):
 
 class EnrolAnswerSchema(Strict):
     """The answer to a new tablet: its id, its post, and the server's data. A tablet that continues a closed enrolment also
-    gets the id of that (`replaces`) and the counter up to which its changes are held (`common`).
+    gets the id of that (`replaces`) and the counter up to which its changes are held (`common`). A device that only sends is
+    told so (`write_only`).
     """
 
     tablet = uuid()
@@ -220,6 +221,7 @@ class EnrolAnswerSchema(Strict):
     server_time = Instant()
     limits = Part(LimitsSchema)
     sealing = Part(SealingKeySchema)
+    write_only = _mark()
     replaces = shaped(UUID, "not-uuid", Need.ABSENT)
     common = whole(0, need=Need.ABSENT)
 

@@ -11,7 +11,21 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from schemas.strict import Flag, ListOf, Need, Part, Strict, Text, choice, day, shaped, uuid, whole, words
+from schemas.strict import (
+    Flag,
+    ListOf,
+    MapOf,
+    Need,
+    Part,
+    Strict,
+    Text,
+    choice,
+    day,
+    shaped,
+    uuid,
+    whole,
+    words,
+)
 
 NULLABLE, OPTIONAL, ABSENT = Need.NULLABLE, Need.OPTIONAL, Need.ABSENT
 
@@ -112,6 +126,16 @@ class SameAs(Strict):
     """The child of which this one is a duplicate; null undoes the link."""
 
     child = uuid(NULLABLE)
+
+
+MOST_FOREIGN_IDS: Final = 8
+FOREIGN_ID: Final = "[a-z0-9_-]{1,32}:[a-z0-9_-]{1,32}"
+
+
+class Extra(Strict):
+    """What other systems call this record, by system and kind of id: `{"simpus:patient": "0012"}`. Nothing here reads it."""
+
+    ids = MapOf(shaped(FOREIGN_ID, "not-foreign-id"), words(64), MOST_FOREIGN_IDS)
 
 
 class Removed(Strict):
@@ -312,6 +336,7 @@ class ChildRegisters(Strict):
     family = Part(Family, ABSENT)
     consent = Part(Consent, ABSENT)
     same_as = Part(SameAs, ABSENT)
+    extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)
 
 
@@ -324,6 +349,7 @@ class MeasurementRegisters(Strict):
     head = Part(Head, ABSENT)
     services = Part(Services, ABSENT)
     note = Part(Note, ABSENT)
+    extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)
 
 

@@ -154,6 +154,9 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("names this child itself"),
         T_("Choose the other child."),
     ),
+    "not-foreign-id": Words(
+        T_("must be a system and a name, like simpus:patient, in small letters, digits, _ or -")
+    ),
     # of a measurement
     "nothing-measured": Words(
         T_("must hold a weight or an oedema"),
@@ -301,6 +304,8 @@ LABELS: Final[Mapping[str, Label]] = {
     "on": Label(T_("Date of consent")),
     "method": Label(T_("How consent was given"), personal=True),
     "same_as.child": Label(T_("The same child")),
+    "extra.ids": Label(T_("Identifiers in other systems"), typed=False, personal=True),
+    "ids.*": Label(T_("Identifier in another system"), typed=False, personal=True),
     "reason": Label(T_("Reason"), personal=True),
     "weight": Label(T_("Weighing")),
     "oedema": Label(T_("Oedema")),
@@ -456,9 +461,10 @@ def _inside(value: Any, name: str) -> Any:
 
 
 def _label(path: str) -> Label:
-    """Return a field's label: by its parent's and its own name, by its own name, else by its path."""
+    """Return a field's label: by its parent's and its own name, by its parent's, by its own, else by its path."""
     parts = path.split(".")
-    known = LABELS.get(".".join(parts[-2:])) or LABELS.get(parts[-1])
+    names = (".".join(parts[-2:]), f"{parts[-2]}.*" if len(parts) > 1 else "", parts[-1])
+    known = next((LABELS[name] for name in names if name in LABELS), None)
     if known or not path:
         return known or WHOLE
     return Label(T_("The part “{path}”").format(path=path), typed=False)

@@ -25,6 +25,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     openapi,
     people as people_api,
     privacy as privacy_api,
+    protocol as protocol_api,
     quarantine as quarantine_api,
     relay as relay_api,
     staff as staff_api,
@@ -105,6 +106,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     for blueprint in (
         sync_api.bp,
         relay_api.bp,
+        protocol_api.bp,
         tablet_app.bp,
         health_metrics.bp,
         openapi.bp,

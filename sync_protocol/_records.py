@@ -35,10 +35,11 @@ REGISTERS: Final[Mapping[str, frozenset[str]]] = {
             "family",
             "consent",
             "same_as",
+            "extra",
             "removed",
         ]
     ),
-    "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "removed"]),
+    "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "extra", "removed"]),
     "follow_up": frozenset(["task", "result", "note", "removed"]),
     "delivery": frozenset(["aid", "delivered", "evidence", "verified", "note", "removed"]),
 }

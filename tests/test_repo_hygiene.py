@@ -128,6 +128,7 @@ def test_make_lists_its_targets_when_called_alone() -> None:
         "fuzz",
         "pictures",
         "words",
+        "protocol",
         "clean",
     ]
 

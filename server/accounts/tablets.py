@@ -6,7 +6,7 @@ the device's public key. Codes are stored only as digests.
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import insert, select
@@ -29,9 +29,20 @@ MAX_HEIRS: Final = 5
 
 
 def make_enrolment_code(
-    session: Session, hub: AppContext, post_id: str, tablet_name: str, *, actor: str, now: datetime
+    session: Session,
+    hub: AppContext,
+    post_id: str,
+    tablet_name: str,
+    *,
+    actor: str,
+    now: datetime,
+    write_only: bool = False,
 ) -> str:
     """Create a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
+
+    Parameters
+    ----------
+    write_only : for a device that sends and never gets a child's data, such as a scale
 
     Raises
     ------
@@ -48,9 +59,11 @@ def make_enrolment_code(
         "post_id": post_id,
         "tablet_name": tablet_name,
         "expires_at": now + timedelta(days=CODE_DAYS),
+        "write_only": write_only,
     }
     session.execute(insert(table(EnrolmentCode)), [row])
-    details = {"post": post_id, "tablet_name": tablet_name}
+    details: dict[str, Any] = {"post": post_id, "tablet_name": tablet_name}
+    details |= {"write_only": True} if write_only else {}
     stream = audit.post_stream(post_id)
     audit.append(session, hub.district, stream, "tablet.code-made", actor=actor, now=now, details=details)
     return code
@@ -97,7 +110,10 @@ def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetim
         return made
     if found.used_at is not None or found.expires_at < now:
         raise Problem("enrolment-code-invalid")
-    tablet = _add_tablet(session, hub, found.post_id, found.tablet_name, jwk, request.app, now)
+    write_only = bool(found.write_only)
+    tablet = _add_tablet(
+        session, hub, found.post_id, found.tablet_name, jwk, request.app, now, write_only=write_only
+    )
     found.used_at, found.tablet_id = now, tablet.id
     session.flush()
     return tablet
@@ -135,7 +151,17 @@ def enrol_again(
             raise Problem("too-many-enrolments", tablet=old.id)
         if old.closed_at is None:
             old.closed_at = now
-        new = _add_tablet(session, hub, old.post_id, old.name, jwk, request.app, now, replaces=old.id)
+        new = _add_tablet(
+            session,
+            hub,
+            old.post_id,
+            old.name,
+            jwk,
+            request.app,
+            now,
+            replaces=old.id,
+            write_only=bool(old.write_only),
+        )
     return new, _last_common_counter(session, hub.district, old.id, request)
 
 
@@ -176,6 +202,7 @@ def _add_tablet(
     now: datetime,
     *,
     replaces: str | None = None,
+    write_only: bool,
 ) -> Tablet:
     tablet = Tablet(
         district=hub.district,
@@ -188,11 +215,13 @@ def _add_tablet(
         enrolled_at=now,
         app=app,
         replaces=replaces,
+        write_only=write_only,
     )
     session.add(tablet)
     session.flush()
-    details = {"tablet": tablet.id, "name": name, "app": app}
+    details: dict[str, Any] = {"tablet": tablet.id, "name": name, "app": app}
     details |= {"replaces": replaces} if replaces else {}
+    details |= {"write_only": True} if write_only else {}
     stream, actor = audit.post_stream(post_id), f"tablet:{tablet.id}"
     audit.append(session, hub.district, stream, "tablet.enrolled", actor=actor, now=now, details=details)
     return tablet
@@ -208,6 +237,12 @@ def standing(session: Session, hub: AppContext, tablet_id: str) -> str:
     if tablet.revoked_at is not None:
         return "revoked"
     return "active" if tablet.closed_at is None else "replaced"
+
+
+def is_write_only(session: Session, hub: AppContext, tablet_id: str) -> bool:
+    """Say whether a tablet sends and never gets a child's data; False for one that is unknown."""
+    tablet = session.get(Tablet, (hub.district, tablet_id))
+    return tablet is not None and bool(tablet.write_only)
 
 
 def revoke_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: str, now: datetime) -> None:

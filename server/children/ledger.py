@@ -28,7 +28,7 @@ PLAIN, UNDER_CHILD, UNDER_DISTRICT, ERASED = 0, 1, 2, 3
 """How the content of a row is stored. ERASED: removed because the person was erased; only the hash is left."""
 PERSONAL_REGISTERS: Final[Mapping[str, frozenset[str] | None]] = {
     "child": None,
-    "measurement": frozenset({"note", "removed"}),
+    "measurement": frozenset({"note", "extra", "removed"}),
     "follow_up": frozenset({"note", "removed"}),
     "delivery": frozenset({"evidence", "note", "removed"}),
 }

@@ -42,13 +42,16 @@ def tablet() -> None:
 @click.option(
     "--name", required=True, callback=_one_line, help="What the tablet is called, such as 'Tablet Melati 1'."
 )
-def tablet_enrol(data: Path | None, post: str, name: str) -> None:
+@click.option("--write-only", is_flag=True, help="For a device that only sends, such as a scale.")
+def tablet_enrol(data: Path | None, post: str, name: str, *, write_only: bool) -> None:
     """Print a one-time code with which a device becomes a tablet of a post."""
     from server import accounts
 
     def work(hub: Any, session: Any, now: datetime) -> str:
         post_id = post_id_of(session, hub, post)
-        return accounts.make_enrolment_code(session, hub, post_id, name, actor=OPERATOR, now=now)
+        return accounts.make_enrolment_code(
+            session, hub, post_id, name, actor=OPERATOR, now=now, write_only=write_only
+        )
 
     click.echo(commit_change(data, work))  # after the commit: an uncommitted code would not work
 

@@ -196,6 +196,8 @@ def _named(register: str, name: str, language: str) -> str:
 def _plain(name: str, value: Any, language: str) -> str:
     if isinstance(value, bool):
         return YES_NO[value].in_(language)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{inner} {one}" for inner, one in sorted(value.items()))
     unit = {"g": " g", "mm": " mm"}.get(name.rpartition("_")[2], "")
     return f"{value}{unit}"
 

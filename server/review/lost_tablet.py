@@ -160,9 +160,10 @@ def tablet(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> E
 def _devices(session: Session, hub: AppContext, lost: Enrolment) -> Sequence[Any]:
     """Load the enrolment and the closed ones of the same device that it continues; all are at one post."""
     rows = session.execute(
-        select(Tablet.id, Tablet.replaces, Tablet.enrolled_at, Tablet.last_sync_at, Tablet.revoked_at).where(
-            Tablet.district == hub.district, Tablet.post_id == lost.post_id
-        )
+        select(
+            *(Tablet.id, Tablet.replaces, Tablet.enrolled_at, Tablet.last_sync_at, Tablet.revoked_at),
+            Tablet.write_only,
+        ).where(Tablet.district == hub.district, Tablet.post_id == lost.post_id)
     ).all()
     known = {row.id: row for row in rows}
     chain, device = [], known.get(lost.id)
@@ -173,8 +174,8 @@ def _devices(session: Session, hub: AppContext, lost: Enrolment) -> Sequence[Any
 
 
 def _last_pull(device: Any) -> datetime | None:
-    """Give when an enrolment last pulled; after it was revoked it got nothing."""
-    if device.last_sync_at is None:
+    """Give when an enrolment last pulled; after it was revoked it got nothing, and a device that only sends never does."""
+    if device.last_sync_at is None or device.write_only:
         return None
     last: datetime = device.last_sync_at
     return min(last, device.revoked_at or last)

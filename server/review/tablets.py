@@ -67,6 +67,7 @@ class Code:
     post_name: str
     tablet_name: str
     expires_at: datetime
+    write_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Enrolment:
     replaces : the closed enrolment that this one continues
     clock_offset_ms : its clock minus the server's at the last sync, milliseconds
     warnings : code of WARNINGS -> since when; none for a revoked tablet
+    write_only : it sends and never gets a child's data, such as a scale
     """
 
     id: str
@@ -114,6 +116,7 @@ class Enrolment:
     split_at: datetime | None
     revoked_at: datetime | None
     warnings: Mapping[str, datetime]
+    write_only: bool
 
     @property
     def missing(self) -> int:
@@ -146,6 +149,7 @@ class Enrolment:
             "split_at": _text(self.split_at),
             "revoked_at": _text(self.revoked_at),
             "warnings": {code: _text(since) for code, since in self.warnings.items()},
+            "write_only": self.write_only,
         }
 
 
@@ -197,6 +201,7 @@ def tablets(
             row.closed_at,
             row.revoked_at,
             warnings.get(row.id, {}) if row.revoked_at is None else {},
+            bool(row.write_only),
         )
         for row in rows
     ]
@@ -204,7 +209,7 @@ def tablets(
 
 _COLUMNS: Final = (
     *("id", "name", "post_id", "app", "enrolled_at", "last_sync_at", "clock_offset_ms"),
-    *("last_counter", "head_counter", "replaces", "closed_at", "revoked_at"),
+    *("last_counter", "head_counter", "replaces", "closed_at", "revoked_at", "write_only"),
 )
 
 
@@ -230,7 +235,8 @@ def make_code(
 
     Parameters
     ----------
-    request : `post`, its id; `name`, the tablet's name, 1 to LONGEST_NAME characters
+    request : `post`, its id; `name`, the tablet's name, 1 to LONGEST_NAME characters; `write_only`, true or "1" for a device
+        that only sends
 
     Raises
     ------
@@ -255,8 +261,11 @@ def make_code(
     if found is None:
         raise Problem("record-unknown")
     tablet_name = str(name).strip()
-    code = accounts.make_enrolment_code(session, hub, found.id, tablet_name, actor=actor, now=now)
-    return Code(code, found.id, found.name, tablet_name, now + timedelta(days=CODE_DAYS))
+    write_only = request.get("write_only") in (True, "1")
+    code = accounts.make_enrolment_code(
+        session, hub, found.id, tablet_name, actor=actor, now=now, write_only=write_only
+    )
+    return Code(code, found.id, found.name, tablet_name, now + timedelta(days=CODE_DAYS), write_only)
 
 
 def open_codes(

@@ -5,6 +5,8 @@ id is sent, in `left` (of an erased child in `erased` as well), and none of its 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Any, Final
 
@@ -26,15 +28,36 @@ _ROOM_PER_ROW: Final = 48
 _DRAWERS: Final = {"measurement": "measurements", "follow_up": "follow_ups", "delivery": "deliveries"}
 """The part of a page that holds the records of each kind, by child."""
 
+_STREAM: Final = (Child, Measurement, FollowUp, Delivery, PostExit)
+
 StreamItem = tuple[int, str, str, bytes]
 """(position, kind, child id, JSON); kind "left" or "erased" where the child is not for tablets any more."""
 
 
-def empty_page(cursor: int) -> dict[str, Any]:
-    """Return the pull of a tablet that may see nothing (it was revoked)."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a tablet wants of the pull; everything, unless it says otherwise.
+
+    Parameters
+    ----------
+    nothing : the page is empty and the cursor stays; `more` says whether the stream goes on after it
+    max_bytes : of the page; the server's limit holds too
+    since : measurements of earlier days are left out
+    """
+
+    nothing: bool = False
+    max_bytes: int | None = None
+    since: date | None = None
+
+
+EVERYTHING: Final = Wanted()
+
+
+def empty_page(cursor: int, *, more: bool = False) -> dict[str, Any]:
+    """Return the pull of a tablet that may see nothing (it was revoked, or only sends), or wants nothing."""
     return {
         "cursor": cursor,
-        "more": False,
+        "more": more,
         "children": [],
         "measurements": {},
         "follow_ups": {},
@@ -43,7 +66,9 @@ def empty_page(cursor: int) -> dict[str, Any]:
     }
 
 
-def page_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> dict[str, Any]:
+def page_after(
+    session: Session, hub: AppContext, post_id: str, cursor: int, wanted: Wanted = EVERYTHING
+) -> dict[str, Any]:
     """Return what changed at a post since a position, at most `max_pull_bytes`.
 
     Parameters
@@ -55,9 +80,9 @@ def page_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> 
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
         that `left`, those of them that were `erased` (absent if none), the next `cursor`, and whether there is `more`
     """
-    found = _stream_after(session, hub, post_id, cursor)
+    found = _stream_after(session, hub, post_id, cursor, wanted.since)
     page: dict[str, Any] = empty_page(cursor)
-    room = hub.settings.max_pull_bytes
+    room = min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
     for index, (position, kind, child_id, fragment) in enumerate(found):
         room -= len(fragment) + _ROOM_PER_ROW
         if room < 0 and index:
@@ -77,13 +102,23 @@ def page_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> 
     return page
 
 
-def _stream_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> list[StreamItem]:
+def is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
+    """Say whether something follows a position in a post's stream."""
+    given = {"district": hub.district, "post": post_id, "cursor": cursor, "since": None}
+    queries = (_following(model, of_days=False).limit(1) for model in _STREAM)
+    return any(session.connection().execute(query, given).first() for query in queries)
+
+
+def _stream_after(
+    session: Session, hub: AppContext, post_id: str, cursor: int, since: date | None
+) -> list[StreamItem]:
     """Return what follows a position in a post's stream, in order."""
     district = hub.district
-    given = {"district": district, "post": post_id, "cursor": cursor}
+    given = {"district": district, "post": post_id, "cursor": cursor, "since": since}
 
     def following(model: type[Base], *names: str) -> Sequence[Any]:
-        return session.connection().execute(_following(model, *names), given).all()
+        query = _following(model, *names, of_days=since is not None)
+        return session.connection().execute(query, given).all()
 
     found: list[StreamItem] = []
     keys: dict[str, ChildKey] = {}
@@ -144,11 +179,12 @@ def _without_key() -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
+def _following(model: type[Base], *names: str, of_days: bool) -> Select[*tuple[Any, ...]]:
     """Select the rows of one table that follow a position in a post's stream.
 
     Left out are measurements, follow-ups and deliveries of restricted children, and those whose content was erased. The rows
     of these children themselves (`Child`) are selected: the caller turns each into its id alone, as "left" or "erased".
+    With `of_days` measurements of days before `since` are left out.
     """
     c, child = table(model).c, table(Child).c
     shown: list[Any] = []
@@ -159,6 +195,8 @@ def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
             child.restricted_at.is_not(None),
         )
         shown = [c.child_id.not_in(hidden), c.sealed != ledger.ERASED]
+    if of_days and model is Measurement:
+        shown.append(c.measured_on >= bindparam("since"))
     return (
         select(c.position, *(c[name] for name in names))
         .where(

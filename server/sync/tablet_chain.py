@@ -50,6 +50,7 @@ class TabletFacts(NamedTuple):
     enrolled_at: datetime
     last_sync_at: datetime | None
     clock_offset_ms: int | None
+    write_only: bool
     incarnation: str
 
     @property

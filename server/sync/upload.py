@@ -87,7 +87,13 @@ class IssuedReceipt:
 
 
 def exchange(
-    hub: AppContext, message: object, *, size_bytes: int, now: datetime, clock: datetime | None = None
+    hub: AppContext,
+    message: object,
+    *,
+    size_bytes: int,
+    now: datetime,
+    clock: datetime | None = None,
+    wanted: pull.Wanted = pull.EVERYTHING,
 ) -> bytes:
     """Take an upload and return the answer: receipt and what changed at the tablet's post.
 
@@ -97,6 +103,7 @@ def exchange(
     size_bytes : of the body as it arrived, for the log
     now : aware
     clock : the tablet's clock when it sent the batch, if sent; aware. The batch itself may have waited for a connection
+    wanted : of the pull
 
     Returns
     -------
@@ -113,7 +120,7 @@ def exchange(
         tablet, upload = _proven(session, hub, message, size_bytes, now, clock)
         plan = _planned(session, hub, upload, tablet)
     taken = _take(hub, upload, plan)
-    return _answer(hub, tablet, upload.batch, taken.receipt.json, taken.token, now)
+    return _answer(hub, tablet, upload.batch, taken.receipt.json, taken.token, now, wanted)
 
 
 def prove_carried(hub: AppContext, message: object, *, size_bytes: int, now: datetime) -> Upload:
@@ -508,7 +515,13 @@ def _write(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPl
 
 
 def _answer(
-    hub: AppContext, tablet: TabletFacts, batch: Json, receipt: bytes, token: str, now: datetime
+    hub: AppContext,
+    tablet: TabletFacts,
+    batch: Json,
+    receipt: bytes,
+    token: str,
+    now: datetime,
+    wanted: pull.Wanted,
 ) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
@@ -517,8 +530,12 @@ def _answer(
         # A tablet that knew another incarnation, or a longer stream than ours, pulls again from the start.
         same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
         cursor = batch["cursor"] if same else 0
-        may_see = tablet.revoked_at is None and not batch["carried"]
-        page = pull.page_after(session, hub, tablet.post_id, cursor) if may_see else pull.empty_page(cursor)
+        may_see = tablet.revoked_at is None and not (tablet.write_only or batch["carried"])
+        if may_see and not wanted.nothing:
+            page = pull.page_after(session, hub, tablet.post_id, cursor, wanted)
+        else:
+            more = may_see and pull.is_behind(session, hub, tablet.post_id, cursor)
+            page = pull.empty_page(cursor, more=more)
     return orjson.dumps(
         {
             "protocol": PROTOCOL,

@@ -157,7 +157,7 @@ export class App {
     clearTimeout(this.sending);
     this.tried = Date.now();
     if (!this.engine || !navigator.onLine) return;
-    this.sending = setTimeout(() => this.#open.engine.sync(), ms);
+    this.sending = setTimeout(() => this.#open.engine.sync(), Math.max(ms, this.engine.rest));
   }
 
   /** The browser has a connection again. */

@@ -94,6 +94,7 @@ REGISTERS: Final[Mapping[str, str]] = {
     "family": N_("Family at risk"),
     "consent": N_("Consent"),
     "same_as": N_("Same child as"),
+    "extra": N_("In other systems"),
     "weight": N_("Weight"),
     "length": N_("Length or height"),
     "muac": N_("Arm (MUAC)"),

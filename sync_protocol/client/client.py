@@ -38,7 +38,7 @@ from sync_protocol._vectors import VersionVector
 from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
 from sync_protocol.client.keys import Keys
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
-from sync_protocol.client.pace import NotReached, Pace, Refused
+from sync_protocol.client.pace import NotReached, Pace, Refused, retry_after
 from sync_protocol.client.report import Progress, Renewal, Report
 from sync_protocol.client.store import BATCH, Store
 
@@ -482,6 +482,7 @@ class Client:
                 decoded = _decoded(answer)
                 if (wrong := misfit(decoded)) is None:
                     report.round_trips += 1
+                    report.again_in = retry_after(answer.headers, self._clock())
                     return decoded
                 report.troubles.append(f"no answer of this server: {wrong}")
             elif answer.status in TEMPORARY:

@@ -71,6 +71,8 @@ class Line:
     connect_seconds, answer_seconds : how long to wait for a connection, and for each piece of an answer
     tls : for a private certificate authority; else the system's
     clock : the device's, as RFC 3339 in UTC; sent with every request, so that a wrong one is noticed
+    prefer : what is wanted of the pull, such as "pull-bytes=65536"; with "pull=none" use `Client.exchange`, for
+        `Client.sync` would wait for the pull to end
 
     Raises
     ------
@@ -86,6 +88,7 @@ class Line:
         answer_seconds: float = ANSWER_SECONDS,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], str] | None = None,
+        prefer: str = "",
     ) -> None:
         parts = urlsplit(url)
         try:
@@ -104,7 +107,7 @@ class Line:
             self.connection = HTTPConnection(parts.hostname, port, timeout=connect_seconds)
         self._prefix = parts.path.rstrip("/")
         self._answer_seconds = answer_seconds
-        self._clock = clock
+        self._clock, self._prefer = clock, prefer
 
     def __enter__(self) -> Self:
         return self
@@ -137,6 +140,8 @@ class Line:
             connection.putheader("Accept-Encoding", "gzip")
             if self._clock is not None:
                 connection.putheader("Tablet-Clock", self._clock())
+            if self._prefer:
+                connection.putheader("Prefer", self._prefer)
             if body is not None:
                 connection.putheader("Content-Type", "application/json")
                 connection.putheader("Content-Encoding", "gzip")

@@ -32,19 +32,23 @@ class Pace:
         return rng.uniform(0.0, longest)
 
     def asked_to_wait(self, headers: Mapping[str, str], now: datetime) -> float:
-        """Read Retry-After: seconds, or a date (RFC 9110 section 10.2.3); 0 if it is absent. NotReached if it is longer than
+        """Return how long the server asks to wait before the next try; NotReached if that is longer than
         `patience_seconds`."""
-        text = headers.get("retry-after", "")
-        if text.isascii() and text.isdigit():
-            seconds = float(text)
-        else:
-            try:
-                seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
-            except ValueError:
-                seconds = 0.0
+        seconds = retry_after(headers, now)
         if seconds > self.patience_seconds:
             raise NotReached(f"the server asks to wait {seconds:.0f} seconds", seconds)
-        return max(seconds, 0.0)
+        return seconds
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float:
+    """Read Retry-After: seconds, or a date (RFC 9110 section 10.2.3); 0 if it is absent or unreadable."""
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds(), 0.0)
+    except ValueError:
+        return 0.0
 
 
 class NotReached(Exception):

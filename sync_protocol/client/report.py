@@ -41,6 +41,8 @@ class Report:
     more : another round trip would bring more
     server_restored : the server's incarnation changed, so everything is pulled again
     revoked : this tablet was revoked: what it still sends is quarantined for a person to check
+    again_in : a busy server asks not to sync again by itself for so many seconds; 0 if it is not busy. A person who taps
+        "send" need not wait
     round_trips, troubles : how many answers came, and why others did not
     """
 
@@ -54,6 +56,7 @@ class Report:
     more: bool = False
     server_restored: bool = False
     revoked: bool = False
+    again_in: float = 0.0
     round_trips: int = 0
     troubles: list[str] = field(default_factory=list)
 

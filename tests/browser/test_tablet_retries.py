@@ -119,3 +119,27 @@ def test_tablet_waits_as_long_as_the_server_asks_even_when_the_line_was_away(tab
     tablet.set_line(there=True)
     assert seconds_to_next_try(tablet) > 500
     assert len(asked) == 1
+
+
+def test_tablet_comes_again_only_when_somebody_taps_while_a_busy_server_asks_for_a_pause(
+    tablet: Tablet,
+) -> None:
+    asked: list[str] = []
+
+    def busy(route: Route) -> None:
+        asked.append(route.request.url)
+        answer = route.fetch()
+        kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        route.fulfill(status=answer.status, headers={**kept, "Retry-After": "600"}, body=answer.body())
+
+    tablet.context.route("**/api/v1/sync", busy)
+    tablet.set_line(there=True)
+    expect(tablet.badge).to_have_text("✓ Terkirim")
+    sent = len(asked)
+    assert sent >= 2  # several batches: the pause is no reason to stop half-way
+    tablet.set_line(there=False)
+    tablet.set_line(there=True)
+    tablet.page.wait_for_timeout(1500)
+    assert len(asked) == sent
+    with tablet.page.expect_response("**/api/v1/sync"):
+        tablet.page.get_by_role("button", name="Kirim sekarang").click()

@@ -36,6 +36,7 @@ REGISTERS: dict[str, dict[str, dict[str, Any]]] = {
             "given": True, "by": "Ibu Contoh", "relation": "ibu", "on": "2026-01-05", "method": "lisan",
         },
         "same_as": {"child": POST},
+        "extra": {"ids": {"simpus:patient": "0012/A", "rs-contoh:rm": "Kartu 7"}},
         "removed": {"reason": "tertulis dua kali"},
     },
     "measurement": {
@@ -48,6 +49,7 @@ REGISTERS: dict[str, dict[str, dict[str, Any]]] = {
             "kpsp": "S", "deworming": None, "immunised": True,
         },
         "note": {"text": "Anak rewel.\nDiukur dua kali."},
+        "extra": {"ids": {"timbangan:reading": "4711"}},
         "removed": {"reason": None},
     },
     "follow_up": {

@@ -8,7 +8,7 @@ from schemas.change import SCHEMAS
 from schemas.records import ACTIONS, FUNDS, MENUS, MOST_COVERED, OUTCOMES
 from schemas.strict import Flag, Part, Whole
 from sync_protocol import REGISTERS as PROTOCOL_REGISTERS
-from tests.schemas._changes import REGISTERS, found, make_change, setting
+from tests.schemas._changes import REGISTERS, found, make_change, reasons, setting
 
 RANGES = [
     ("child", "identity", "birth_order", 1, 20),
@@ -402,3 +402,33 @@ def test_optional_register_may_be_emptied() -> None:
     for register in ("parents", "home", "birth"):
         assert found(make_change("child", set={register: {}})) == set()
     assert found(make_change("measurement", set={"services": {}})) == set()
+
+
+@pytest.mark.parametrize("kind", ["child", "measurement"])
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ({}, {}),
+        ({f"sistem:{n}": "x" for n in range(8)}, {}),
+        ({f"{'s' * 32}:{'n' * 32}": "x" * 64}, {}),
+        ({f"sistem:{n}": "x" for n in range(9)}, {"set.extra.ids": "list-length"}),
+        ({f"{'s' * 33}:n": "x"}, {"set.extra.ids.?": "not-foreign-id"}),
+        ({"Sistem:n": "x"}, {"set.extra.ids.?": "not-foreign-id"}),
+        ({"weight": "x"}, {"set.extra.ids.weight": "not-foreign-id"}),
+        ({"s:n": "x" * 65}, {"set.extra.ids.?": "text-length"}),
+        ({"s:n": ""}, {"set.extra.ids.?": "text-length"}),
+        ({"s:n": "a\u202eb"}, {"set.extra.ids.?": "invisible-character"}),
+        ({"s:n": 12}, {"set.extra.ids.?": "not-text"}),
+        (None, {"set.extra.ids": "not-null"}),
+        ([], {"set.extra.ids": "not-object"}),
+    ],
+)
+def test_foreign_ids_are_few_short_and_named(kind: str, ids: Any, expected: dict[str, str]) -> None:
+    assert found(setting(kind, "extra", ids=ids)) == set(expected.items())
+
+
+def test_refused_foreign_id_is_not_repeated_in_its_reason() -> None:
+    for ids in ({"weight": "12345"}, {"s:n": 12345}, {"nik": True}):
+        (reason,) = reasons(setting("child", "extra", ids=ids))
+        assert reason.value is None
+        assert "12345" not in reason.id + reason.en

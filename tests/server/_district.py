@@ -247,11 +247,19 @@ class District:
         tablet_id = self.enrol(key, post, name)
         return FakeTablet(self, key, Replica(DISTRICT, tablet_id, self.posts[post], "posyandu-sync/0.1.0"))
 
-    def enrol(self, key: SigningKey, post: int = 0, name: str = "Tablet Contoh") -> str:
+    def enrol(
+        self, key: SigningKey, post: int = 0, name: str = "Tablet Contoh", *, write_only: bool = False
+    ) -> str:
         """Exchange a new code for the identity of a tablet."""
         with self.hub.database.transaction() as session:
             code = accounts.make_enrolment_code(
-                session, self.hub, self.posts[post], name, actor="operator", now=self.clock.now
+                session,
+                self.hub,
+                self.posts[post],
+                name,
+                actor="operator",
+                now=self.clock.now,
+                write_only=write_only,
             )
         asked = {"code": code, "public_key": key.jwk(), "app": "posyandu-sync/0.1.0", "device": "uji"}
         with self.hub.database.transaction() as session:

@@ -15,6 +15,7 @@ from server.database.models.columns import (
     Count,
     Id,
     Moment,
+    Truth,
     partial_index,
     refers_to,
     table_args,
@@ -30,6 +31,7 @@ class Tablet(Base):
       handed out `token`.
     - `closed_at`: when this enrolment was closed, because two devices shared it or its own device was restored.
     - `replaces`: the closed enrolment that this one continues.
+    - `write_only`: it sends and never gets a child's data, such as a scale.
     """
 
     __tablename__ = "tablet"
@@ -52,6 +54,7 @@ class Tablet(Base):
     token_batch: Mapped[str | None] = mapped_column(Id)
     closed_at: Mapped[datetime | None] = mapped_column(Moment)
     replaces: Mapped[str | None] = mapped_column(Id)
+    write_only: Mapped[bool] = mapped_column(Truth, default=False)
 
 
 class EnrolmentCode(Base):
@@ -66,6 +69,7 @@ class EnrolmentCode(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
     tablet_id: Mapped[str | None] = mapped_column(Id)
+    write_only: Mapped[bool] = mapped_column(Truth, default=False)
 
 
 class TabletDay(Base):

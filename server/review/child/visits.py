@@ -33,7 +33,7 @@ from server.growth.zscores import FIRST_STANDING_DAY, STANDING, Reason, ZScores
 from server.review.child.history import Recorded, Value, values_of
 from sync_protocol import Dot, RecordState, measurement_id
 
-FREE_TEXT: Final = frozenset({"note", "removed"})
+FREE_TEXT: Final = frozenset({"note", "extra", "removed"})
 """Registers of free text, which may contain names."""
 
 

@@ -127,6 +127,7 @@ const REGISTERS = {
   family: later("Family at risk"),
   consent: later("Consent"),
   same_as: later("The same child"),
+  extra: later("In other systems"),
   removed: later("Removal"),
   weight: laterIn("body", "Weight"),
   length: later("Length/height"),
@@ -142,6 +143,9 @@ const REGISTERS = {
   verified: later("Verification"),
 };
 
+/** The name of a register; that of a newer server is shown as it is. @param {string} register */
+const named = (register) => (REGISTERS[register] ? message(REGISTERS[register]) : register);
+
 function disputeCard(app, child, { kind, place, state, registers }) {
   const feedback = h("div", {});
   const key = keyOf(kind, child.id, place);
@@ -149,7 +153,7 @@ function disputeCard(app, child, { kind, place, state, registers }) {
   const use = (register, value) => async () => written(app, await opened, { [register]: value }, feedback);
   const when = kind === "measurement" ? ` · ${dayWords(place.split("/")[0])}` : "";
   const values = registers.map((register) => [
-    h("h3", {}, message(REGISTERS[register])),
+    h("h3", {}, named(register)),
     siblings(state, register).map(({ value, dots }) =>
       h(
         "div",
@@ -204,6 +208,12 @@ export function valueWords(register, value) {
   if (register === "head") return cm(head_mm);
   if (register === "identity")
     return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
+  if (register === "extra")
+    return (
+      Object.entries(value.ids)
+        .map((pair) => pair.join(" "))
+        .join(", ") || "–"
+    );
   if (register === "removed") return value.reason ? `${say("removed: ")}${value.reason}` : say("kept");
   return (
     Object.entries(value)
@@ -225,7 +235,7 @@ function asideCard(child, { change, reasons }) {
     h(
       "p",
       {},
-      h("b", {}, REGISTERS[register] ? message(REGISTERS[register]) : register),
+      h("b", {}, named(register)),
       " ",
       valueWords(register, value),
     ),

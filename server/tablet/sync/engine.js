@@ -55,10 +55,19 @@ export class Engine {
     return this.running;
   }
 
+  /** Milliseconds for which the server asked not to come again by itself. A tap on "send" need not wait. */
+  get rest() {
+    return Math.max(this.notBefore - Date.now(), 0);
+  }
+
   /** The browser has a connection again: try at once, or as soon as the server allows. */
   lineBack() {
     this.pause = FIRST_PAUSE_MS;
-    if (this.status.phase !== "waiting" || this.notBefore <= Date.now()) this.sync();
+    if (!this.rest) this.sync();
+    else if (this.status.phase !== "waiting") {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.sync(), this.rest);
+    }
   }
 
   stop() {
@@ -131,6 +140,7 @@ export class Engine {
   /** @returns {Promise<boolean>} whether another round trip would bring more */
   async #take(answer, pending) {
     if (!isAnswer(answer, pending)) throw new NoConnection("not an answer to this batch");
+    this.notBefore = Date.now() + this.http.pause * 1000;
     const { tablet } = this;
     const { delta, event } = await tablet.turn(async () => {
       const taken = await tablet.replica.receive(answer);

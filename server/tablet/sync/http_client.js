@@ -32,6 +32,7 @@ export class HttpClient {
   constructor(origin = "", count = () => {}) {
     this.origin = origin;
     this.count = count;
+    this.pause = 0; // seconds: the newest answer asks not to come again by itself before
   }
 
   /** @param {string} path @param {Uint8Array} packed gzip of JSON */
@@ -58,7 +59,9 @@ export class HttpClient {
       const answer = await fetch(this.origin + path, options);
       const text = await answer.text();
       this.count(sent + HEADERS_BYTES + (Number(answer.headers.get("Content-Length")) || text.length));
-      return read(answer, text);
+      const body = read(answer, text);
+      this.pause = Number(answer.headers.get("Retry-After")) || 0;
+      return body;
     } catch (error) {
       throw error instanceof Refused || error instanceof NoConnection ? error : new NoConnection(String(error));
     } finally {

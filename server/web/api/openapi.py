@@ -13,30 +13,18 @@ from functools import cache
 from typing import Any, Final
 
 import orjson
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, current_app
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from schemas.receipt import ItemField, Published
-from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Strict, Text, Whole
-from server.errors import PROBLEMS
+from schemas.strict import Strict
+from server.web.api.message_schemas import make_spec, problem_schema
 from server.web.auth import ANYBODY, needs
 from server.web.request_schemas.schema import BODY, RequestSchema, Sent, taken_by
-from server.web.response_schemas.schema import Answer, ByName, Number, OneOf, Several, answer_of, answers
+from server.web.response_schemas.schema import Answer, OneOf, answer_of, answers
 
 bp = Blueprint("openapi", __name__)
 
-KINDS: Final[Mapping[type[fields.Field[Any]], tuple[str, str | None]]] = {
-    Text: ("string", None),
-    Whole: ("integer", None),
-    Flag: ("boolean", None),
-    Object: ("object", None),
-    Number: ("number", None),
-    Day: ("string", "date"),
-    Instant: ("string", "date-time"),
-}
 FILES: Final[Mapping[str, str]] = {".csv": "text/csv", ".pdf": "application/pdf"}
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFUSALS: Final[Mapping[str, str]] = {
@@ -59,26 +47,13 @@ def _written(app: Flask) -> bytes:
 
 def description(app: Flask) -> dict[str, Any]:
     """Describe every route of an application."""
-    plugin = MarshmallowPlugin(schema_name_resolver=_name)  # type: ignore[arg-type]  # None: no name
-    spec = APISpec(
-        title="posyandu-sync",
-        version="1",
-        openapi_version="3.1.0",
-        plugins=[plugin],
-        info={
-            "description": "Tablets sign what they send; programs of people carry the cookie of a session, and on every "
-            "POST its token in X-CSRFToken. Pages answer HTML under the same rules."
-        },
+    spec, converter = make_spec(
+        description="Tablets sign what they send; programs of people carry the cookie of a session, and on every "
+        "POST its token in X-CSRFToken. Pages answer HTML under the same rules."
     )
-    converter: Any = plugin.converter  # it has no types
-    for kind, (name, form) in KINDS.items():
-        converter.map_to_openapi_type(kind, name, form)
-    converter.attribute_functions.remove(converter.field2pattern)  # _patterns knows ours
-    converter.add_attribute_function(_patterns)
-    converter.add_attribute_function(_made_of)
     cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
     spec.components.security_scheme("session", cookie)
-    spec.components.schema("Problem", _problem())
+    spec.components.schema("Problem", problem_schema())
     for rule in sorted(app.url_map.iter_rules(), key=lambda one: one.rule):
         path, parameters = _path(rule)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
@@ -86,80 +61,6 @@ def description(app: Flask) -> dict[str, Any]:
         described = {method.lower(): _operation(converter, method, rule, view) for method in methods}
         spec.path(path, parameters=parameters, operations=described)
     return spec.to_dict()
-
-
-def _name(schema: Any) -> str | None:
-    """Name a schema after its module and class; one without a class of its own is written where it is used."""
-    kind = schema if isinstance(schema, type) else type(schema)
-    name = kind.__name__.removesuffix("Schema")
-    return None if name.startswith("Generated") else f"{kind.__module__.rpartition('.')[2]}.{name}"
-
-
-def _patterns(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    """Write regular expressions as JSON Schema has them (ECMA 262): there they match anywhere unless anchored."""
-    found = [
-        {"pattern": f"^{_ecma(rule.regex.pattern)}"}
-        for rule in field.validators
-        if isinstance(rule, validate.Regexp)
-    ]
-    return found[0] if len(found) == 1 else {"allOf": found} if found else {}
-
-
-def _ecma(pattern: str | bytes) -> str:
-    """Translate what ours use: the end, and a dot that matches any character. UTF-8 has no half surrogates."""
-    return str(pattern).replace(r"\Z", "$").replace(".*", r"[\s\S]*").replace(r"\ud800-\udfff", "")
-
-
-def _made_of(self: Any, field: fields.Field[Any], ret: Any) -> dict[str, Any]:
-    """Describe fields that are made of other fields."""
-    match field:
-        case ListOf():
-            size = {"minItems": ret.pop("minLength"), "maxItems": ret.pop("maxLength")}
-            return {"type": "array", "items": self.field2property(field.member), **size}
-        case MapOf():
-            inside = {"additionalProperties": self.field2property(field.member)}
-            size = {"minProperties": ret.pop("minLength"), "maxProperties": ret.pop("maxLength")}
-            return {"type": "object", "propertyNames": self.field2property(field.key), **inside, **size}
-        case Several():
-            return {"type": _maybe("array", field), "items": self.field2property(field.member)}
-        case ByName():
-            inside = self.field2property(field.member)
-            return {"type": _maybe("object", field), "additionalProperties": inside}
-        case Published():
-            ret.clear()
-            return {"anyOf": [self.resolve_nested_schema(field.inside), self.field2property(field.siblings)]}
-        case ItemField():
-            item = self.field2property(field.pair)
-            return {
-                **item,
-                "prefixItems": [*item["prefixItems"], self.field2property(field.reasons)],
-                "maxItems": 3,
-            }
-        case Pair():
-            both = [self.field2property(field.first), self.field2property(field.second)]
-            return {"type": "array", "prefixItems": both, "minItems": 2, "maxItems": 2}
-    return {}
-
-
-def _maybe(kind: str, field: fields.Field[Any]) -> str | list[str]:
-    return [kind, "null"] if field.allow_none else kind
-
-
-def _problem() -> dict[str, Any]:
-    """Describe a refusal (RFC 9457), with every code that there is."""
-    text = {"type": "string"}
-    return {
-        "type": "object",
-        "required": ["type", "code", "status", "title", "title_en"],
-        "properties": {
-            "type": text,
-            "code": {"enum": sorted(PROBLEMS)},
-            "status": {"enum": sorted({kind.status for kind in PROBLEMS.values()})},
-            "title": text | {"description": "in Indonesian"},
-            "title_en": text,
-            "reasons": {"type": "array", "items": {"type": "object"}},
-        },
-    }
 
 
 _PARAMETER: Final = re.compile(r"<(?:([a-z]+)(?:\(([^)]*)\))?:)?([a-z_]+)>")

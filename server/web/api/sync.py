@@ -1,6 +1,7 @@
 """The tablets' endpoints: sync (upload a batch, get receipt and pull), enrol, enrol again, standing."""
 
 import gzip
+import secrets
 import threading
 import time
 from datetime import datetime
@@ -15,7 +16,7 @@ from schemas import parse_enrolment, parse_enrolment_again
 from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
-from server.accounts import enrol, enrol_again, standing
+from server.accounts import enrol, enrol_again, is_write_only, standing
 from server.accounts.attempt_limits import note_refusal, refuse_if_spent
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
@@ -24,6 +25,7 @@ from server.sync.upload import exchange, record_refusal
 from server.web.auth import address
 from server.web.current import hub, utc_now
 from server.web.flood_guard import Budget
+from server.web.preferences import applied, seconds_until_next, wanted_of
 from server.web.request_body import read_json
 from server.web.request_schemas.schema import takes_message
 from server.web.response_schemas.schema import answers
@@ -36,6 +38,8 @@ _TURN = threading.Lock()
 """One batch at a time in each worker. A batch is all computing, so several threads would only compete for the interpreter
 and slow the one that holds the database's write lock: with four tablets the slowest batch took four times as long.
 Other threads read bodies, write answers and serve pages meanwhile."""
+
+_CHANCE: Final = secrets.SystemRandom().uniform
 
 STANDINGS: Final = Budget(60)
 """How often one address may ask one worker for the standing of tablets, per minute."""
@@ -57,15 +61,29 @@ def turn() -> threading.Lock:
 def sync() -> Response:
     """Take a batch, return receipt and pull. A refused batch is logged before it is answered."""
     now, message, size_bytes = utc_now(), None, request.content_length or 0
+    wanted = wanted_of(request.headers.get("Prefer"))
     try:
         message, size_bytes = read_json(request, hub().settings)
+        arrived = time.monotonic()
         with _TURN:
-            answer = exchange(hub(), message, size_bytes=size_bytes, now=now, clock=_tablet_clock())
-        return json_answer(answer)
+            waited = time.monotonic() - arrived
+            answer = exchange(
+                hub(), message, size_bytes=size_bytes, now=now, clock=_tablet_clock(), wanted=wanted
+            )
+        return _with_hints(json_answer(answer), applied(wanted), seconds_until_next(waited, _CHANCE))
     except (Problem, Malformed) as refusal:
         g.problem = refusal.code
         record_refusal(hub(), refusal.code, _claimed_tablet(message), size_bytes, now)
         raise
+
+
+def _with_hints(response: Response, preferences: str, pause: int | None) -> Response:
+    """Add what was preferred and applied, and in how many seconds the tablet should come again by itself."""
+    if preferences:
+        response.headers["Preference-Applied"] = preferences
+    if pause is not None:
+        response.headers["Retry-After"] = str(pause)
+    return response
 
 
 def _tablet_clock() -> datetime | None:
@@ -119,7 +137,13 @@ def standing_of(tablet_id: UUID) -> Response:
         raise Problem("too-many-tries", seconds=wait)
     with hub().database.reading() as session:
         stands = standing(session, hub(), str(tablet_id))
-    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now())}))
+        mark = _mark(write_only=is_write_only(session, hub(), str(tablet_id)))
+    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now()), **mark}))
+
+
+def _mark(*, write_only: bool) -> dict[str, bool]:
+    """Return the mark of a device that only sends; other devices have none."""
+    return {"write_only": True} if write_only else {}
 
 
 def _text(moment: datetime) -> str:
@@ -142,6 +166,7 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
             "bytes": min(MAX_BYTES, hub().settings.max_body_bytes),
         },
         "sealing": hub().vault.sealing_key(),
+        **_mark(write_only=bool(tablet.write_only)),
     }
 
 

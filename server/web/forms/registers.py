@@ -344,6 +344,8 @@ def format_value(register: str, value: object, places: Mapping[str, str] | None 
         return (
             translate("child %(code)s", code=str(child)[-6:].upper()) if child else translate("nobody else")
         )
+    if register == "extra":
+        return foreign_ids(value) or "–"
     told_parts = []
     for field in FIELDS.get(register, ()):
         text = in_words(field, value.get(field.name), places)
@@ -351,6 +353,12 @@ def format_value(register: str, value: object, places: Mapping[str, str] | None 
             text = f"{translate(field.label)}: {text}"
         told_parts.append(text)
     return ", ".join(part for part in told_parts if part) or "–"
+
+
+def foreign_ids(value: Mapping[str, Any]) -> str:
+    """Write what other systems call a record: simpus:patient 0012."""
+    ids = value.get("ids")
+    return ", ".join(f"{name} {id_}" for name, id_ in sorted(ids.items())) if isinstance(ids, Mapping) else ""
 
 
 def in_words(field: Field, value: object, places: Mapping[str, str] | None = None) -> str:

@@ -345,10 +345,10 @@ def troubled(tablet: Enrolment) -> bool:
 @takes(schemas.ENROL)
 def enrol(asked: Asked) -> Answer:
     """Ask for post and name; then show the one-time code, once."""
-    wanted = {"post": asked.query["pos"], "name": ""}
+    wanted = {"post": asked.query["pos"], "name": "", "write_only": ""}
     problem = None
     if request.method == "POST":
-        wanted = {"post": asked.form.get("post", ""), "name": asked.form.get("name", "")}
+        wanted = {name: asked.form.get(name, "") for name in wanted}
         try:
             return render_template("tablet_code.html", **_made(wanted), days=accounts.CODE_DAYS)
         except Problem as refused:
@@ -371,7 +371,7 @@ def enrol(asked: Asked) -> Answer:
 @answers(decisions.CODE, status=201)
 @takes(schemas.ENROL_JSON)
 def enrol_as_json(asked: Asked) -> Answer:
-    """Make an enrolment code: `post`, `name`. Only this answer has it."""
+    """Make an enrolment code: `post`, `name`, `write_only` for a device that only sends. Only this answer has it."""
     made = _made(asked.json)
     code: Code = made["code"]
     answer = jsonify(
@@ -380,6 +380,7 @@ def enrol_as_json(asked: Asked) -> Answer:
         post={"id": code.post_id, "name": code.post_name},
         name=code.tablet_name,
         expires_at=code.expires_at.isoformat(timespec="seconds"),
+        write_only=code.write_only,
     )
     return answer, 201  # type: ignore[return-value]  # Flask takes a response with a status
 

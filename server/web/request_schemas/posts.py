@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from schemas.strict import Flag, Need
 from server.review import post_quality
 from server.web.request_schemas.parts import (
     ID,
@@ -38,8 +39,10 @@ TABLETS: Final = RequestSchema(
         **PAGE,
     }
 )
-ENROL: Final = RequestSchema({"pos": Sent(MAYBE_ID, default="")}, {"post": ID, "name": TEXT})
+ENROL: Final = RequestSchema(
+    {"pos": Sent(MAYBE_ID, default="")}, {"post": ID, "name": TEXT, "write_only": TICK}
+)
 CANCEL_CODE: Final = RequestSchema({"pos": checked(MAYBE_ID)})
-ENROL_JSON: Final = RequestSchema(json={"post": ID, "name": TEXT})
+ENROL_JSON: Final = RequestSchema(json={"post": ID, "name": TEXT, "write_only": checked(Flag(Need.ABSENT))})
 ASK_REVOKE: Final = RequestSchema({"hilang": Sent(TICK)})
 REVOKE: Final = RequestSchema(form={"lost": TICK})

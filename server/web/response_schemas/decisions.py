@@ -112,12 +112,17 @@ TABLET: Final = shape(
         **{"announced": WHOLE, "missing": WHOLE, "quarantined": WHOLE, "clock_offset_ms": MAYBE_WHOLE},
         **dict.fromkeys(("enrolled_at", "last_sync_at", "replaces", "split_at", "revoked_at"), MAYBE_TEXT),
         "warnings": by_name(TEXT),
+        "write_only": FLAG,
     },
     "tablets.Tablet",
 )
 TABLETS: Final = shape({"total": WHOLE, "tablets": several(TABLET)}, "tablets.List")
 CODE: Final = shape(
-    {"code": TEXT, "link": TEXT, "post": obj(PLACE), "name": TEXT, "expires_at": TEXT}, "tablets.Code"
+    {
+        **{"code": TEXT, "link": TEXT, "post": obj(PLACE), "name": TEXT, "expires_at": TEXT},
+        "write_only": FLAG,
+    },
+    "tablets.Code",
 )
 EXPOSURE: Final = shape(
     {

@@ -425,6 +425,14 @@ def test_enrolment_code_is_printed_alone_and_stored_as_a_digest(
     assert code not in stored[0].code_digest
 
 
+def test_enrolment_code_is_marked_when_the_device_only_sends(
+    installed: District, place: dict[str, str]
+) -> None:
+    result = call("tablet", "enrol", "--post", FIRST_POST, "--name", "Timbangan", "--write-only", env=place)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [bool(row[0]) for row in installed.rows(select(EnrolmentCode.write_only))] == [True]
+
+
 def test_tablets_are_listed_with_what_became_of_them(installed: District, place: dict[str, str]) -> None:
     working, revoked = installed.tablet(name="Tablet A"), installed.tablet(1, "Tablet B")
     working.register_child()

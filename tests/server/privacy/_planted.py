@@ -21,6 +21,8 @@ PLANTED = {
     "family": "Sumber rahasia contoh",
     "task_note": "Kunjungan rahasia contoh",
     "task_removed": "Tugas rahasia contoh",
+    "foreign": "Kartu rahasia contoh",
+    "reading": "Timbangan rahasia contoh",
 }
 
 
@@ -38,8 +40,11 @@ def plant(tablet: FakeTablet) -> str:
         nik={"nik": PLANTED["nik"]},
         consent={"given": True, "by": PLANTED["consent"]},
         family={"krs": True, "source": PLANTED["family"]},
+        extra={"ids": {"simpus:patient": PLANTED["foreign"]}},
     )
     tablet.measure(child, weight_g=9000, note=PLANTED["note"])
+    reading = {"extra": {"ids": {"timbangan:reading": PLANTED["reading"]}}}
+    tablet.write(tablet.replica.open_measurement(child, "2026-03-05"), reading)
     tablet.write(tablet.replica.open_child(child), {"identity": {"name": ASTRAY, "sex": "X", ASTRAY: ASTRAY}})
     tablet.write(tablet.replica.open_child(child), {"nik": {"nik": ASTRAY}})
     tablet.write(tablet.replica.open_measurement(child, "2026-02-05"), {"weight": {"weight_g": ASTRAY}})

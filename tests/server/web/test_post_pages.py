@@ -175,6 +175,27 @@ def test_a_code_is_shown_once_and_enrols_a_device(client: FlaskClient, posyandu:
 
 
 @pytest.mark.usefixtures("staff")
+def test_a_code_for_a_device_that_only_sends_is_made_by_page_and_as_json(
+    client: FlaskClient, posyandu: Posyandu
+) -> None:
+    asked = {"post": posyandu.post, "name": "Timbangan 1"}
+    form = {"csrf_token": csrf_token(client, "/tablet/daftar"), **asked, "write_only": "1"}
+    page = client.post("/tablet/daftar", data=form, headers={"Referer": "http://localhost/"}).text
+    (code,) = re.findall(r'id="code">([A-Z0-9-]{12})<', page)
+    as_json = post_json(client, "/api/v1/tablets/codes", **asked, write_only=True).get_json()
+    plain = post_json(client, "/api/v1/tablets/codes", **asked).get_json()
+    assert (as_json["write_only"], plain["write_only"]) == (True, False)
+    marks = []
+    for made in (code, as_json["code"], plain["code"]):
+        device = {"code": made, "public_key": SigningKey().jwk(), "app": "timbangan 1", "device": "uji"}
+        marks.append("write_only" in client.post("/api/v1/enrol", json=device).get_json())
+    assert marks == [True, True, False]
+    assert "hanya mengirim" in client.get("/tablet?tampil=semua").text
+    wrong = post_json(client, "/api/v1/tablets/codes", **asked, write_only="ya").get_json()
+    assert [reason["path"] for reason in wrong["reasons"]] == ["write_only"]
+
+
+@pytest.mark.usefixtures("staff")
 def test_a_code_that_nobody_used_is_cancelled(client: FlaskClient, posyandu: Posyandu) -> None:
     made = post_json(client, "/api/v1/tablets/codes", post=posyandu.post, name="Tablet salah").get_json()
     page = client.get("/tablet").text

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -264,6 +265,18 @@ def test_the_server_is_not_waited_for_when_it_asks_for_an_hour(hall: Hall, table
         tablet.sync()
     assert caught.value.retry_after_seconds == 3600
     assert hall.pauses == []
+
+
+def test_a_busy_servers_wish_is_told_to_the_caller(hall: Hall, tablet: Client) -> None:
+    assert tablet.sync().again_in == 0
+
+    def busy(hall: Hall, path: str, body: bytes) -> Answer:
+        return replace(hall.through(path, body), headers={"retry-after": "90"})
+
+    hall.troubles.append(busy)
+    assert tablet.sync().again_in == 90
+    assert hall.pauses == []
+    assert tablet.sync().again_in == 0
 
 
 # -- answers that are not believed ------------------------------------------------------------------

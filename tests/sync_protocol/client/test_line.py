@@ -84,6 +84,19 @@ def test_a_request_travels_as_gzip_below_the_servers_path_and_an_answer_is_unpac
     head, _, body = heard[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /di/bawah/api/v1/sync HTTP/1.1")
     assert gzip.decompress(body) == b'{"a":1}'
+    assert b"prefer" not in head.lower()
+
+
+def test_what_is_preferred_is_said_with_every_request() -> None:
+    heard: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        heard.append(request_of(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with peer(talk) as url, Line(url, prefer="pull-bytes=65536") as line:
+        line.post("/api/v1/sync", b"{}")
+    assert b"\r\nPrefer: pull-bytes=65536\r\n" in heard[0]
 
 
 @pytest.mark.parametrize(
