@@ -395,7 +395,18 @@ class Client:
         """Continue under a new enrolment; what was written meanwhile is renumbered with the rest."""
         store, body = self.store, self.store.letters[_RENEWAL]
         request = json.loads(body)["request"]
-        enrolled = self._ask(ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report)
+        try:
+            enrolled = self._ask(
+                ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report
+            )
+        except Refused as refused:
+            if refused.code != "enrolment-open":
+                raise
+            # the server was restored since: it knows of no reason, and takes the next batch
+            with store.changing():
+                del store.letters[_RENEWAL], store.facts["next_key"]
+            report.more = True
+            return
         with store.changing():
             old = store.replica
             new = old.enrol_anew(enrolled["tablet"], enrolled["common"])
