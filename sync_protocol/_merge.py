@@ -100,10 +100,10 @@ class Merge:
     Nothing but the list of changes is kept while there is only one, as for nearly every record.
     """
 
-    __slots__ = ("_held", "_index", "changes")
+    __slots__ = ("_held", "_index", "_quarantined", "changes")
 
     def __init__(self, history: History = History(())) -> None:
-        self.changes = list(history.changes)
+        self.changes, self._quarantined = list(history.changes), list(history.quarantined)
         self._held = history.held()
         self._index = _Index(self.changes, self._held) if len(self.changes) > 1 else None
 
@@ -119,9 +119,14 @@ class Merge:
 
     def add_quarantined(self, dot: Dot, tag: str) -> None:
         """Count a quarantined change as held: it has no values, but contexts may name it."""
+        self._quarantined.append((dot, tag))
         self._held[dot] = tag
         if self._index is not None:
             self._index.hold(dot, tag)
+
+    def history(self) -> History:
+        """Return all that is held."""
+        return History(tuple(self.changes), tuple(self._quarantined))
 
     def state(self) -> RecordState:
         """Return what `fold` returns."""

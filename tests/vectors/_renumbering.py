@@ -7,7 +7,6 @@ from sync_protocol import (
     Change,
     History,
     Item,
-    Json,
     Logged,
     Outcome,
     Receipt,
@@ -178,7 +177,7 @@ def incarnation_cases() -> Iterator[dict[str, Any]]:
         }
 
 
-def an_answer(incarnation: str, receipt: Receipt, cursor: int) -> dict[str, Json]:
+def an_answer(incarnation: str, receipt: Receipt, cursor: int) -> dict[str, Any]:
     pull: dict[str, Any] = {"cursor": cursor, "more": False, "children": [], "measurements": {}}
     pull |= {"follow_ups": {}, "deliveries": {}, "left": []}
     return {"incarnation": incarnation, "token": "t", "receipt": receipt.wire(), "pull": pull}
