@@ -18,7 +18,7 @@ was written in sight of it, would need a hash that contains itself.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -189,37 +189,38 @@ class _Live:
     """The live changes of one register, each with the canonical bytes of its value; `counts` has how many set each value.
 
     A change that covers others says only "of this actor, all up to this counter", so it is enough to know the highest such
-    counter of each actor (`_covered`), and the counters that are live as a heap.
+    counter of each actor (`covered`), and the counters that are live as a heap.
     """
 
-    __slots__ = ("_counters", "_covered", "changes", "counts")
+    __slots__ = ("_counters", "changes", "counts", "covered")
 
     def __init__(self) -> None:
         self.changes: dict[Dot, tuple[Change, bytes]] = {}
         self.counts: dict[bytes, int] = {}
-        self._covered: dict[str, int] = {}
+        self.covered: dict[str, int] = {}
         self._counters: defaultdict[str, list[int]] = defaultdict(list)
 
     def add(self, change: Change, value: Json) -> None:
         actor, counter = change.dot
-        if counter <= self._covered.get(actor, 0):
+        if counter <= self.covered.get(actor, 0):
             return
         written = canonical(value)
         self.changes[change.dot] = change, written
         self.counts[written] = self.counts.get(written, 0) + 1
         heappush(self._counters[actor], counter)
 
-    def cover(self, actor: str, counter: int) -> None:
-        """Take out what a change of this register covers."""
-        if counter <= self._covered.get(actor, 0):
+    def cover(self, actor: str, counter: int) -> Iterator[Change]:
+        """Take out, and give, what a change of this register covers."""
+        if counter <= self.covered.get(actor, 0):
             return
-        self._covered[actor] = counter
+        self.covered[actor] = counter
         counters = self._counters[actor]
         while counters and counters[0] <= counter:
-            _, written = self.changes.pop(Dot(actor, heappop(counters)))
+            change, written = self.changes.pop(Dot(actor, heappop(counters)))
             self.counts[written] -= 1
             if not self.counts[written]:
                 del self.counts[written]
+            yield change
 
     def siblings(self, name: str) -> tuple[Sibling, ...]:
         dots_of: dict[bytes, list[Dot]] = {}
@@ -230,13 +231,75 @@ class _Live:
         )
 
 
+class _Removals:
+    """The live removals, each with what it had seen.
+
+    Some other live change was seen by none of them (rule 5) if the newest of its actor and register was not: of the others
+    the newest counter of each actor and register is kept, and of what was seen the newest of each actor.
+    """
+
+    __slots__ = ("_others", "_registers", "_seen", "live")
+
+    def __init__(self, registers: Mapping[str, _Live]) -> None:
+        self.live: dict[Dot, list[Dot]] = {}
+        self._registers = registers
+        self._others: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._seen: dict[str, int] | None = {}
+
+    def add(self, change: Change, seen: Iterable[Dot]) -> None:
+        """Add a change that is in its registers."""
+        reason = change.registers.get("removed", {}).get("reason")
+        if reason is not None and change.dot in self._registers["removed"].changes:
+            self.live[change.dot] = []
+            for dot in seen:
+                self.see(change, dot)
+        else:
+            self._count_among_others(change)
+
+    def see(self, change: Change, dot: Dot) -> None:
+        """Add an entry of a change's context that counts from now on; it matters of a live removal."""
+        if change.dot in self.live:
+            self.live[change.dot].append(dot)
+            if self._seen is not None:
+                _raise(self._seen, dot)
+
+    def drop(self, change: Change) -> None:
+        """Take out a change of register `removed` that was covered; it may still be live in other registers."""
+        if self.live.pop(change.dot, None) is not None:
+            self._seen = None
+            self._count_among_others(change)
+
+    def _count_among_others(self, change: Change) -> None:
+        for name in change.registers:
+            _raise(self._others[name], change.dot)
+
+    def are_contested(self) -> bool:
+        if not self.live:
+            return False
+        if self._seen is None:
+            self._seen = {}
+            for several in self.live.values():
+                for dot in several:
+                    _raise(self._seen, dot)
+        for name, newest in self._others.items():
+            covered = self._registers[name].covered
+            for actor, counter in newest.items():
+                if counter > covered.get(actor, 0) and counter > self._seen.get(actor, 0):
+                    return True
+        return False
+
+
+def _raise(newest: dict[str, int], dot: Dot) -> None:
+    newest[dot.actor] = max(dot.counter, newest.get(dot.actor, 0))
+
+
 class _Index:
     """What is needed of several changes to add another without looking at all of them.
 
     `unmet` counts the entries of contexts that name a change which is not held.
     """
 
-    __slots__ = ("_claims", "_count", "_counters", "_held", "_registers", "_waiting", "unmet")
+    __slots__ = ("_claims", "_count", "_counters", "_held", "_registers", "_removals", "_waiting", "unmet")
 
     def __init__(self, changes: Sequence[Change], held: dict[Dot, str]) -> None:
         self._held = held
@@ -245,6 +308,7 @@ class _Index:
         self._counters: defaultdict[str, list[int]] = defaultdict(list)
         self._claims: defaultdict[str, list[int]] = defaultdict(list)
         self._waiting: defaultdict[Dot, list[tuple[Change, str]]] = defaultdict(list)
+        self._removals = _Removals(self._registers)
         self._count = self.unmet = 0
         for change in changes:
             self.add(change)
@@ -261,6 +325,7 @@ class _Index:
                 self.unmet += 1
         for name, value in change.registers.items():
             self._registers[name].add(change, value)
+        self._removals.add(change, self._seen(change))
 
     def hold(self, dot: Dot, tag: str) -> None:
         """Let the entries count that name a change which is held from now on."""
@@ -272,7 +337,10 @@ class _Index:
     def _cover(self, change: Change, seen: Dot) -> None:
         insort(self._claims[seen.actor], seen.counter)
         for name in change.registers:
-            self._registers[name].cover(*seen)
+            for gone in self._registers[name].cover(*seen):
+                if name == "removed":
+                    self._removals.drop(gone)
+        self._removals.see(change, seen)
 
     def _seen(self, change: Change) -> Iterator[Dot]:
         """Give the entries of a change's context that count."""
@@ -301,19 +369,7 @@ class _Index:
 
     def removals(self) -> tuple[bool, bool]:
         """Say whether there is a live removal, and whether some other live change was not seen by any of them (rule 5)."""
-        if "removed" not in self._registers:
-            return False, False
-        touching = self._registers["removed"].changes
-        removing = {
-            d: c for d, (c, _) in touching.items() if c.registers["removed"].get("reason") is not None
-        }
-        seen: dict[str, int] = {}
-        for removal in removing.values():
-            for actor, counter in self._seen(removal):
-                seen[actor] = max(counter, seen.get(actor, 0))
-        standing = (dot for register in self._registers.values() for dot in register.changes)
-        contested = any(dot not in removing and dot.counter > seen.get(dot.actor, 0) for dot in standing)
-        return bool(removing), bool(removing) and contested
+        return bool(self._removals.live), self._removals.are_contested()
 
     def siblings(self) -> dict[str, tuple[Sibling, ...]]:
         return {name: self._registers[name].siblings(name) for name in sorted(self._registers)}

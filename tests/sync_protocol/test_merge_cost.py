@@ -122,6 +122,17 @@ def backwards(count: int) -> Iterator[Change]:
     yield from reversed(list(knowing(count)))
 
 
+def removed(count: int) -> Iterator[Change]:
+    """Give values that nobody has seen, then removals each of which has seen all of these."""
+    author, remover, seen = Author("t1"), Author("t2"), NOTHING_SEEN
+    for number in range(count // 2):
+        change = author.write(NOTHING_SEEN, weight(3000 + number))
+        seen = seen.seeing(change.dot.actor, change.entry)
+        yield change
+    for _ in range(count - count // 2):
+        yield remover.write(seen, removal())
+
+
 def calls_to_merge(changes: Sequence[Change]) -> int:
     """Count the calls that it takes to add changes one after another, with the outcome of each and the state at the end."""
     profile = Profile()
@@ -135,7 +146,7 @@ def calls_to_merge(changes: Sequence[Change]) -> int:
     return int(Stats(profile).total_calls)  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
-@pytest.mark.parametrize("shape", [blind, blind_and_equal, knowing, backwards])
+@pytest.mark.parametrize("shape", [blind, blind_and_equal, knowing, backwards, removed])
 def test_merging_costs_n_log_n_when_a_record_has_thousands_of_changes(
     shape: Callable[[int], Iterator[Change]],
 ) -> None:
