@@ -24,6 +24,7 @@ from schemas.records import (
     MeasurementRegisters,
 )
 from schemas.strict import (
+    MANY,
     UUID,
     Day,
     Instant,
@@ -42,18 +43,21 @@ from schemas.strict import (
 from schemas.words import Reason, reason, reasons_of
 from sync_protocol import KEYS, REGISTERS, SCHEMA, TAG_LENGTH, id_of
 
-MAX_ACTORS: Final = 64
-"""Most actors of a context. A record is edited by a handful of tablets in its life."""
+MAX_ACTORS: Final = 1024
+"""Most actors of a context that a tablet sends: 70 KiB of the 256 KiB of a batch. A record of five tablets that are each
+enrolled anew ten times a year has 250 actors after five years. Of a record with more, a tablet names those whose values are
+live (`RecordState.context`). What the server writes itself has no such limit (docs/adr/0030)."""
 
 TAG: Final = rf"[A-Za-z0-9_-]{{{TAG_LENGTH}}}"
 
 
 class ContextField(MapOf):
-    """A version vector as it is sent, `{actor: [counter, tag]}`; the context of a new record is empty."""
+    """A version vector as it is sent, `{actor: [counter, tag]}`; the context of a new record is empty. How many actors a
+    context may have depends on who wrote it: `check_change`."""
 
     def __init__(self) -> None:
         actor = shaped(f"(?:hub:)?{UUID}", "not-actor")
-        super().__init__(actor, Pair(whole(1), shaped(TAG, "not-tag")), MAX_ACTORS)
+        super().__init__(actor, Pair(whole(1), shaped(TAG, "not-tag")), MANY)
 
 
 class ChangeSchema(Strict):
@@ -146,13 +150,14 @@ _PAST_DATES_OF: Final[Mapping[str, Sequence[Path]]] = {
 _PAST_DATES: Final = tuple(path for paths in _PAST_DATES_OF.values() for path in paths)
 
 
-def check_change(wire: object, *, today: date) -> list[Reason]:
+def check_change(wire: object, *, today: date, most_actors: int = MAX_ACTORS) -> list[Reason]:
     """Return every reason why a change cannot be applied.
 
     Parameters
     ----------
     wire : one member of a batch's `changes`, as it arrived
     today : the date at the posts of the district; nothing dated after it can have happened
+    most_actors : of its context; MANY for the server's own changes, whose contexts are vectors that it published
 
     Returns
     -------
@@ -161,12 +166,31 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     """
     if not isinstance(wire, dict):
         return [reason("", "not-object", wire)]
+    found = _check_contents(wire, today)
+    context = wire.get("context")
+    if isinstance(context, dict) and len(context) > most_actors and _is_ours(wire):
+        found = _in_order([*found, reason("context", "list-length", None, "0", str(most_actors))])
+    return found
+
+
+def _check_contents(wire: Mapping[str, Any], today: date) -> list[Reason]:
+    """Check all but the number of actors in the context."""
     kind = wire.get("kind")
     if type(kind) is not str or kind not in SCHEMAS:
         return _check_fully(UNKNOWN_KIND, wire, today)
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
         return _check_further_rules(wire, today, _PAST_DATES_OF[kind])
     return _check_fully(SCHEMAS[kind], wire, today)
+
+
+def _is_ours(wire: Mapping[str, Any]) -> bool:
+    """Say whether our rules apply: not to a change with a newer schema."""
+    written_by = wire.get("schema")
+    return type(written_by) is not int or written_by <= SCHEMA
+
+
+def _in_order(found: Sequence[Reason]) -> list[Reason]:
+    return sorted(found, key=lambda r: (r.path, r.code))
 
 
 def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> list[Reason]:
@@ -186,16 +210,15 @@ def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> 
     if REGISTER_TESTS[kind](registers):
         return _in_future(wire, today, _PAST_DATES_OF[kind])
     found = reasons_of({"set": REGISTERS_OF[kind].validate(registers)}, wire)
-    return sorted([*found, *_in_future(wire, today)], key=lambda r: (r.path, r.code))
+    return _in_order([*found, *_in_future(wire, today)])
 
 
 def _check_fully(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
     """Check with marshmallow, which gives the reasons."""
-    written_by = wire.get("schema")
-    if type(written_by) is int and written_by > SCHEMA:
-        return [reason("schema", "schema-too-new", written_by, str(SCHEMA))]
+    if not _is_ours(wire):
+        return [reason("schema", "schema-too-new", wire["schema"], str(SCHEMA))]
     found = reasons_of(schema.validate(wire), wire)
-    return sorted([*found, *_check_further_rules(wire, today)], key=lambda r: (r.path, r.code))
+    return _in_order([*found, *_check_further_rules(wire, today)])
 
 
 def _check_further_rules(

@@ -13,6 +13,7 @@ from schemas.batch import DISTRICT, HASH, KEY_ID
 from schemas.change import ContextField
 from schemas.records import ChildRegisters, DeliveryRegisters, FollowUpRegisters, MeasurementRegisters
 from schemas.strict import (
+    MANY,
     UUID,
     Flag,
     Instant,
@@ -38,9 +39,6 @@ from sync_protocol import MAX_CHANGES, PROTOCOL, Outcome, ReceiptStatus
 
 LETTER: Final = "[A-Za-z0-9_-]{22}"
 """The id of a sealed letter: 132 bits of the SHA-256 of what was sealed."""
-MANY: Final = 100_000
-"""The limit of lists that only the size of an answer limits."""
-
 
 DOT: Final = Pair(shaped(f"(?:hub:)?{UUID}", "not-actor"), whole(1))
 

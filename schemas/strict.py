@@ -21,6 +21,8 @@ from sync_protocol import MAX_SAFE_INTEGER
 
 FIRST_DAY: Final = "2000-01-01"
 """The earliest date. No date of a child under five is before it; an earlier one is a typing error."""
+MANY: Final = 100_000
+"""The limit of members that only the size of a message limits."""
 
 
 class Need(Enum):

@@ -195,6 +195,10 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
             "Too many devices have gone on from tablet {tablet}. Ask the health centre for a new enrolment code."
         ),
     ),
+    "enrolment-open": ProblemKind(
+        409,
+        T_("Tablet {tablet} is in order and needs no new enrolment. Sync again."),
+    ),
     "already-linked": ProblemKind(
         409,
         T_(

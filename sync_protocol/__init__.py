@@ -6,7 +6,7 @@ The public names are here; every module is private. A client in another language
 
 from sync_protocol._canonical import MAX_SAFE_INTEGER, TAG_LENGTH, canonical, digest
 from sync_protocol._errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from sync_protocol._merge import History, covers, fold, order, outcome_of, sees
+from sync_protocol._merge import History, Merge, covers, fold, order, outcome_of, sees
 from sync_protocol._records import (
     FIRST_PREVIOUS,
     KEYS,
@@ -69,6 +69,7 @@ __all__ = [
     "Link",
     "LocalProtocolError",
     "Logged",
+    "Merge",
     "NewEpochRequired",
     "Order",
     "Outcome",

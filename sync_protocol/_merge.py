@@ -11,14 +11,20 @@
    keeps the record, and a person decides.
 
 The order of arrival does not matter, because it is not an input.
+
+A change cannot cover itself or a change that covers it: its hash contains its context, so a context that named it, or what
+was written in sight of it, would need a hash that contains itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError
-from sync_protocol._records import Change, Outcome, RecordState, Sibling
+from sync_protocol._records import Change, Json, Outcome, RecordState, Sibling
 from sync_protocol._vectors import Dot, Entry, Order, VersionVector
 
 
@@ -26,8 +32,8 @@ from sync_protocol._vectors import Dot, Entry, Order, VersionVector
 class History:
     """Everything held of one record: its changes, and the dots and tags of its quarantined ones."""
 
-    changes: tuple[Change, ...]
-    quarantined: tuple[tuple[Dot, str], ...] = ()
+    changes: Sequence[Change]
+    quarantined: Sequence[tuple[Dot, str]] = ()
 
     def held(self) -> dict[Dot, str]:
         """Return the tag of every dot held, quarantined ones included."""
@@ -80,30 +86,93 @@ def fold(history: History) -> RecordState:
     LocalProtocolError
         `no-changes` for an empty history.
     """
-    if not history.changes:
-        raise LocalProtocolError("no-changes", "a record without changes has no state")
-    first = history.changes[0]
-    if len(history.changes) == 1:
-        return _alone(first, history)
-    held = history.held()
-    live = _live(history.changes, held)
-    registers = {name: _siblings(live[name], name) for name in sorted(live)}
-    removals = [c for c in live.get("removed", ()) if c.registers["removed"].get("reason") is not None]
-    uncovered = bool(removals) and _uncovered(removals, live, held)
-    return RecordState(
-        first.kind,
-        first.record_id,
-        first.key,
-        _vector(history.changes),
-        registers,
-        removed=bool(removals) and not uncovered,
-        removal_contested=uncovered,
-        incomplete=_incomplete(history.changes, held),
-    )
+    return Merge(history).state()
 
 
-def _alone(change: Change, history: History) -> RecordState:
-    """Return the state of a record of one change (nearly every record): all of its values are live."""
+def outcome_of(change: Change, history: History) -> Outcome:
+    """Say what became of a change that `history` contains, as `Merge.outcome` does."""
+    return Merge(history).outcome(change)
+
+
+class Merge:
+    """The fold of one record, to which changes can be added: n changes cost n log n, in whatever order they come.
+
+    Nothing but the list of changes is kept while there is only one, as for nearly every record.
+    """
+
+    __slots__ = ("_held", "_index", "_quarantined", "changes")
+
+    def __init__(self, history: History = History(())) -> None:
+        self.changes, self._quarantined = list(history.changes), list(history.quarantined)
+        self._held = history.held()
+        self._index = _Index(self.changes, self._held) if len(self.changes) > 1 else None
+
+    def add(self, change: Change) -> None:
+        """Add a change that is not held yet."""
+        self.changes.append(change)
+        self._held[change.dot] = change.tag
+        if self._index is not None:
+            self._index.hold(change.dot, change.tag)
+            self._index.add(change)
+        elif len(self.changes) > 1:
+            self._index = _Index(self.changes, self._held)
+
+    def add_quarantined(self, dot: Dot, tag: str) -> None:
+        """Count a quarantined change as held: it has no values, but contexts may name it."""
+        self._quarantined.append((dot, tag))
+        self._held[dot] = tag
+        if self._index is not None:
+            self._index.hold(dot, tag)
+
+    def history(self) -> History:
+        """Return all that is held."""
+        return History(tuple(self.changes), tuple(self._quarantined))
+
+    def state(self) -> RecordState:
+        """Return what `fold` returns."""
+        if not self.changes:
+            raise LocalProtocolError("no-changes", "a record without changes has no state")
+        first = self.changes[0]
+        if self._index is None:
+            return _alone(first, self._held)
+        removals, contested = self._index.removals()
+        return RecordState(
+            first.kind,
+            first.record_id,
+            first.key,
+            self._index.vector(),
+            self._index.siblings(),
+            removed=removals and not contested,
+            removal_contested=contested,
+            incomplete=self._index.unmet > 0,
+        )
+
+    def value(self, register: str) -> Json | None:
+        """Return the value of a register as `RecordState.value` does, without the rest of the state."""
+        if self._index is not None:
+            return self._index.value(register)
+        return self.changes[0].registers.get(register) if self.changes else None
+
+    def outcome(self, change: Change) -> Outcome:
+        """Say what became of a change that was added.
+
+        Returns
+        -------
+        Outcome : SUPERSEDED if none of its values is live, CONFLICT if one of them has a different sibling or the record's
+            removal is contested, MERGED if it is concurrent with another change, else APPLIED
+        """
+        if self._index is None:
+            return Outcome.APPLIED
+        live = self._index.live(change)
+        if not live:
+            return Outcome.SUPERSEDED
+        if any(len(register.counts) > 1 for register in live) or self._index.removals()[1]:
+            return Outcome.CONFLICT
+        return Outcome.MERGED if self._index.has_concurrent(change) else Outcome.APPLIED
+
+
+def _alone(change: Change, held: Mapping[Dot, str]) -> RecordState:
+    """Return the state of a record of one change: all of its values are live."""
     dots = (change.dot,)
     return RecordState(
         change.kind,
@@ -112,86 +181,199 @@ def _alone(change: Change, history: History) -> RecordState:
         VersionVector({change.dot.actor: change.entry}),
         {name: (Sibling(dots, change.registers[name]),) for name in sorted(change.registers)},
         removed=change.registers.get("removed", {}).get("reason") is not None,
-        incomplete=bool(change.context.entries) and _incomplete(history.changes, history.held()),
+        incomplete=any(held.get(Dot(a, e.counter)) != e.tag for a, e in change.context.entries.items()),
     )
 
 
-def outcome_of(change: Change, history: History, state: RecordState | None = None) -> Outcome:
-    """Say what became of a change that `history` now contains.
+class _Live:
+    """The live changes of one register, each with the canonical bytes of its value; `counts` has how many set each value.
 
-    Parameters
-    ----------
-    change : one of `history.changes`
-    history : with the change in it
-    state : `fold(history)` where the caller has it already
-
-    Returns
-    -------
-    Outcome : SUPERSEDED if none of its values is live, CONFLICT if one of them has a different sibling or the record's
-        removal is contested, MERGED if it is concurrent with another change, else APPLIED
+    A change that covers others says only "of this actor, all up to this counter", so it is enough to know the highest such
+    counter of each actor (`covered`), and the counters that are live as a heap.
     """
-    if len(history.changes) == 1:
-        return Outcome.APPLIED
-    state = state or fold(history)
-    mine = [state.registers[name] for name in change.registers]
-    live = [siblings for siblings in mine if any(change.dot in s.dots for s in siblings)]
-    if not live:
-        return Outcome.SUPERSEDED
-    if any(len(siblings) > 1 for siblings in live) or state.removal_contested:
-        return Outcome.CONFLICT
-    held = history.held()
-    others = (other for other in history.changes if other.dot != change.dot)
-    if any(order(change, other, held) is Order.CONCURRENT for other in others):
-        return Outcome.MERGED
-    return Outcome.APPLIED
+
+    __slots__ = ("_counters", "changes", "counts", "covered")
+
+    def __init__(self) -> None:
+        self.changes: dict[Dot, tuple[Change, bytes]] = {}
+        self.counts: dict[bytes, int] = {}
+        self.covered: dict[str, int] = {}
+        self._counters: defaultdict[str, list[int]] = defaultdict(list)
+
+    def add(self, change: Change, value: Json) -> None:
+        actor, counter = change.dot
+        if counter <= self.covered.get(actor, 0):
+            return
+        written = canonical(value)
+        self.changes[change.dot] = change, written
+        self.counts[written] = self.counts.get(written, 0) + 1
+        heappush(self._counters[actor], counter)
+
+    def cover(self, actor: str, counter: int) -> Iterator[Change]:
+        """Take out, and give, what a change of this register covers."""
+        if counter <= self.covered.get(actor, 0):
+            return
+        self.covered[actor] = counter
+        counters = self._counters[actor]
+        while counters and counters[0] <= counter:
+            change, written = self.changes.pop(Dot(actor, heappop(counters)))
+            self.counts[written] -= 1
+            if not self.counts[written]:
+                del self.counts[written]
+            yield change
+
+    def siblings(self, name: str) -> tuple[Sibling, ...]:
+        dots_of: dict[bytes, list[Dot]] = {}
+        for dot in sorted(self.changes):
+            dots_of.setdefault(self.changes[dot][1], []).append(dot)
+        return tuple(
+            Sibling(tuple(dots), self.changes[dots[0]][0].registers[name]) for dots in dots_of.values()
+        )
 
 
-def _live(changes: Sequence[Change], held: Mapping[Dot, str]) -> dict[str, list[Change]]:
-    touching: dict[str, list[Change]] = {}
-    for change in changes:
-        for register in change.registers:
-            touching.setdefault(register, []).append(change)
-    for register, candidates in touching.items():
-        if len(candidates) > 1:
-            newest_first = candidates[::-1]  # in a chain of edits the newest covers all the others
-            touching[register] = [
-                c for c in candidates if not any(covers(d, c, held) for d in newest_first if d is not c)
-            ]
-    return touching
+class _Removals:
+    """The live removals, each with what it had seen.
+
+    Some other live change was seen by none of them (rule 5) if the newest of its actor and register was not: of the others
+    the newest counter of each actor and register is kept, and of what was seen the newest of each actor.
+    """
+
+    __slots__ = ("_others", "_registers", "_seen", "live")
+
+    def __init__(self, registers: Mapping[str, _Live]) -> None:
+        self.live: dict[Dot, list[Dot]] = {}
+        self._registers = registers
+        self._others: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._seen: dict[str, int] | None = {}
+
+    def add(self, change: Change, seen: Iterable[Dot]) -> None:
+        """Add a change that is in its registers."""
+        reason = change.registers.get("removed", {}).get("reason")
+        if reason is not None and change.dot in self._registers["removed"].changes:
+            self.live[change.dot] = []
+            for dot in seen:
+                self.see(change, dot)
+        else:
+            self._count_among_others(change)
+
+    def see(self, change: Change, dot: Dot) -> None:
+        """Add an entry of a change's context that counts from now on; it matters of a live removal."""
+        if change.dot in self.live:
+            self.live[change.dot].append(dot)
+            if self._seen is not None:
+                _raise(self._seen, dot)
+
+    def drop(self, change: Change) -> None:
+        """Take out a change of register `removed` that was covered; it may still be live in other registers."""
+        if self.live.pop(change.dot, None) is not None:
+            self._seen = None
+            self._count_among_others(change)
+
+    def _count_among_others(self, change: Change) -> None:
+        for name in change.registers:
+            _raise(self._others[name], change.dot)
+
+    def are_contested(self) -> bool:
+        if not self.live:
+            return False
+        if self._seen is None:
+            self._seen = {}
+            for several in self.live.values():
+                for dot in several:
+                    _raise(self._seen, dot)
+        for name, newest in self._others.items():
+            covered = self._registers[name].covered
+            for actor, counter in newest.items():
+                if counter > covered.get(actor, 0) and counter > self._seen.get(actor, 0):
+                    return True
+        return False
 
 
-def _siblings(live: Sequence[Change], register: str) -> tuple[Sibling, ...]:
-    if len(live) == 1:
-        return (Sibling((live[0].dot,), live[0].registers[register]),)
-    dots_of: dict[bytes, list[Change]] = {}
-    for change in sorted(live, key=lambda c: c.dot):
-        dots_of.setdefault(canonical(change.registers[register]), []).append(change)
-    return tuple(
-        Sibling(tuple(c.dot for c in equal), equal[0].registers[register]) for equal in dots_of.values()
-    )
+def _raise(newest: dict[str, int], dot: Dot) -> None:
+    newest[dot.actor] = max(dot.counter, newest.get(dot.actor, 0))
 
 
-def _uncovered(
-    removals: Sequence[Change], live: Mapping[str, Iterable[Change]], held: Mapping[Dot, str]
-) -> bool:
-    """Say whether some live change was not seen by any of the live removals (rule 5)."""
-    removing = {removal.dot for removal in removals}
-    standing = {c.dot: c for changes in live.values() for c in changes if c.dot not in removing}
-    return any(not any(covers(r, c, held) for r in removals) for c in standing.values())
+class _Index:
+    """What is needed of several changes to add another without looking at all of them.
 
+    `unmet` counts the entries of contexts that name a change which is not held.
+    """
 
-def _vector(changes: Iterable[Change]) -> VersionVector:
-    newest: dict[str, Entry] = {}
-    for change in changes:
-        known = newest.get(change.dot.actor)
-        if known is None or known.counter < change.dot.counter:
-            newest[change.dot.actor] = change.entry
-    return VersionVector(dict(sorted(newest.items())))
+    __slots__ = ("_claims", "_count", "_counters", "_held", "_registers", "_removals", "_waiting", "unmet")
 
+    def __init__(self, changes: Sequence[Change], held: dict[Dot, str]) -> None:
+        self._held = held
+        self._registers: defaultdict[str, _Live] = defaultdict(_Live)
+        # by actor and sorted: the counters of its changes, and those up to which contexts have seen it
+        self._counters: defaultdict[str, list[int]] = defaultdict(list)
+        self._claims: defaultdict[str, list[int]] = defaultdict(list)
+        self._waiting: defaultdict[Dot, list[tuple[Change, str]]] = defaultdict(list)
+        self._removals = _Removals(self._registers)
+        self._count = self.unmet = 0
+        for change in changes:
+            self.add(change)
 
-def _incomplete(changes: Iterable[Change], held: Mapping[Dot, str]) -> bool:
-    return any(
-        held.get(Dot(actor, entry.counter)) != entry.tag
-        for change in changes
-        for actor, entry in change.context.items()
-    )
+    def add(self, change: Change) -> None:
+        self._count += 1
+        insort(self._counters[change.dot.actor], change.dot.counter)
+        for actor, entry in change.context.entries.items():
+            named = Dot(actor, entry.counter)
+            if self._held.get(named) == entry.tag:
+                self._cover(change, named)
+            else:
+                self._waiting[named].append((change, entry.tag))
+                self.unmet += 1
+        for name, value in change.registers.items():
+            self._registers[name].add(change, value)
+        self._removals.add(change, self._seen(change))
+
+    def hold(self, dot: Dot, tag: str) -> None:
+        """Let the entries count that name a change which is held from now on."""
+        for change, named in self._waiting.pop(dot, ()):
+            if named == tag:
+                self.unmet -= 1
+                self._cover(change, dot)
+
+    def _cover(self, change: Change, seen: Dot) -> None:
+        insort(self._claims[seen.actor], seen.counter)
+        for name in change.registers:
+            for gone in self._registers[name].cover(*seen):
+                if name == "removed":
+                    self._removals.drop(gone)
+        self._removals.see(change, seen)
+
+    def _seen(self, change: Change) -> Iterator[Dot]:
+        """Give the entries of a change's context that count."""
+        for actor, entry in change.context.entries.items():
+            if self._held.get(Dot(actor, entry.counter)) == entry.tag:
+                yield Dot(actor, entry.counter)
+
+    def live(self, change: Change) -> list[_Live]:
+        """Return the registers in which a change is live."""
+        mine = (self._registers[name] for name in change.registers)
+        return [register for register in mine if change.dot in register.changes]
+
+    def value(self, name: str) -> Json | None:
+        register = self._registers.get(name)
+        if register is None or len(register.counts) != 1:
+            return None
+        return next(iter(register.changes.values()))[0].registers[name]
+
+    def has_concurrent(self, change: Change) -> bool:
+        """Say whether there is a change that neither covers this one nor is covered by it."""
+        actor, counter = change.dot
+        covered = sum(bisect_right(self._counters.get(a, ()), c) for a, c in self._seen(change))
+        claims = self._claims.get(actor, ())
+        covering = len(claims) - bisect_left(claims, counter)
+        return covered + covering < self._count - 1
+
+    def removals(self) -> tuple[bool, bool]:
+        """Say whether there is a live removal, and whether some other live change was not seen by any of them (rule 5)."""
+        return bool(self._removals.live), self._removals.are_contested()
+
+    def siblings(self) -> dict[str, tuple[Sibling, ...]]:
+        return {name: self._registers[name].siblings(name) for name in sorted(self._registers)}
+
+    def vector(self) -> VersionVector:
+        newest = {actor: counters[-1] for actor, counters in sorted(self._counters.items())}
+        return VersionVector({a: Entry(c, self._held[Dot(a, c)]) for a, c in newest.items()})

@@ -19,6 +19,9 @@ Json = Mapping[str, Any]
 
 PROTOCOL: Final = 1
 SCHEMA: Final = 1
+MOST_NAMED: Final = 1000
+"""Most actors that a client of ours names in a context. The server takes some more: each new enrolment before the change is
+sent may add one (`Replica.enrol_anew`)."""
 FIRST_PREVIOUS: Final = ""
 """The previous hash of an actor's first change."""
 
@@ -239,6 +242,21 @@ class RecordState:
         """Return the value of a register; None if it was never set or is in conflict."""
         siblings = self.registers.get(register, ())
         return siblings[0].value if len(siblings) == 1 else None
+
+    def context(self, most: int = MOST_NAMED) -> VersionVector:
+        """Return what a change names that is made on sight of this state: its vector.
+
+        Of a vector with more than `most` actors it names those of live values first, of registers with few of them before
+        others: only these can be replaced by the change. An actor that is left out was not seen, as far as the merge can
+        tell: its value, if one is live, stays beside the new one until the next change names it.
+        """
+        if len(self.vector) <= most:
+            return self.vector
+        registers = (self.registers[name] for name in sorted(self.registers))
+        dots = sorted(([dot for s in siblings for dot in s.dots] for siblings in registers), key=len)
+        live = (dot.actor for several in dots for dot in several)
+        named = list(dict.fromkeys([*live, *sorted(self.vector)]))[:most]
+        return VersionVector({actor: self.vector[actor] for actor in named})
 
     def wire(self) -> dict[str, Any]:
         """Write `{"vector": …, "set": …}` and the marks that are true.

@@ -160,7 +160,7 @@ class Replica:
 
     def _open(self, kind: str, id_: str, key: Mapping[str, str]) -> Form:
         state = self.view((kind, id_))
-        return Form(kind, id_, key, state.vector if state else NOTHING_SEEN)
+        return Form(kind, id_, key, state.context() if state else NOTHING_SEEN)
 
     def write(
         self, form: Form, registers: Mapping[str, Json], *, author: str, recorded_at: str, nonce: str

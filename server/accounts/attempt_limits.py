@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A failed attempt is counted within a time window, in the transaction that logs the failure. Successful ones do not count:
-  thirty people of one office, behind one address, may sign in at eight o'clock.
+  thirty people of one office, behind one address, may sign in at eight o'clock. (Of "renewal" the successful ones count.)
 - What is limited (an address, an account, a session) is stored only as a keyed digest, and deleted after its window.
 - When the limit is reached, every attempt is refused before anything is checked, with the time left.
 """
@@ -40,6 +40,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "second-factor-of": Limit(5, 15),  # of one account, from any address
     "invitation": Limit(30, 10),
     "enrolment": Limit(30, 10),
+    "renewal": Limit(60, 10),  # tablets of many posts may come from one address of a mobile network
 }
 
 
@@ -74,7 +75,7 @@ def refuse_if_spent(
 
 
 def note_failure(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
-    """Count a failed attempt; the caller logs it and must commit."""
+    """Count an attempt; the caller logs it and must commit."""
     if not place:
         return
     dialect = session.connection().dialect.name

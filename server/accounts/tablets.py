@@ -17,7 +17,7 @@ from server import audit
 from server.context import AppContext
 from server.crypto.vault import base64url, public_key, signature_fits, token_digest
 from server.database.ids import new_id
-from server.database.models import ChangeRow, EnrolmentCode, HealthPost, Tablet, table
+from server.database.models import AuditEntry, ChangeRow, EnrolmentCode, HealthPost, Tablet, table
 from server.errors import Problem
 from sync_protocol import TAG_LENGTH, canonical
 
@@ -26,6 +26,8 @@ CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_DAYS: Final = 7
 MAX_HEIRS: Final = 5
 """New enrolments that a closed one allows without a person: a copied key must not create tablets without limit."""
+RENEWALS_A_DAY: Final = 10
+"""New enrolments a day of all devices that go on from one code. Each is another actor in the vectors of what it writes."""
 
 
 def make_enrolment_code(
@@ -132,8 +134,33 @@ def enrol_again(
     ------
     Problem
         `tablet-unknown`, `tablet-revoked` or `signature-invalid` for the old enrolment; `request-malformed` for a key that
-        is not a point of the curve; `too-many-enrolments` after MAX_HEIRS: then a person must decide.
+        is not a point of the curve; `enrolment-open` if nothing is wrong with the old one; `too-many-enrolments` after
+        MAX_HEIRS or RENEWALS_A_DAY: then a person must decide.
     """
+    old = _owned(session, hub, request)
+    common = _last_common_counter(session, hub.district, old.id, request)
+    jwk = _jwk(request.x, request.y)
+    heirs = session.scalars(
+        select(Tablet).where(Tablet.district == hub.district, Tablet.replaces == old.id)
+    ).all()
+    new = next((heir for heir in heirs if orjson.loads(heir.public_key) == jwk), None)
+    if new is None:
+        if not _needs_renewal(session, old, request, common):
+            raise Problem("enrolment-open", tablet=old.id)
+        if (
+            len(heirs) >= MAX_HEIRS
+            or _renewals_since(session, old, now - timedelta(days=1)) >= RENEWALS_A_DAY
+        ):
+            raise Problem("too-many-enrolments", tablet=old.id)
+        if old.closed_at is None:
+            old.closed_at = now
+        made = (session, hub, old.post_id, old.name, jwk, request.app, now)
+        new = _add_tablet(*made, replaces=old.id, write_only=bool(old.write_only))
+    return new, common
+
+
+def _owned(session: Session, hub: AppContext, request: EnrolAgainRequest) -> Tablet:
+    """Lock and return the enrolment that a request continues, once its key has proved that it may."""
     old = session.get(Tablet, (hub.district, request.tablet_id), with_for_update=True)
     if old is None:
         raise Problem("tablet-unknown", tablet=request.tablet_id, district=hub.district)
@@ -141,28 +168,40 @@ def enrol_again(
         raise Problem("signature-invalid", tablet=old.id)
     if old.revoked_at is not None:
         raise Problem("tablet-revoked", tablet=old.id)
-    jwk = _jwk(request.x, request.y)
-    heirs = session.scalars(
-        select(Tablet).where(Tablet.district == hub.district, Tablet.replaces == old.id)
-    ).all()
-    new = next((heir for heir in heirs if orjson.loads(heir.public_key) == jwk), None)
-    if new is None:
-        if len(heirs) >= MAX_HEIRS:
-            raise Problem("too-many-enrolments", tablet=old.id)
-        if old.closed_at is None:
-            old.closed_at = now
-        new = _add_tablet(
-            session,
-            hub,
-            old.post_id,
-            old.name,
-            jwk,
-            request.app,
-            now,
-            replaces=old.id,
-            write_only=bool(old.write_only),
+    return old
+
+
+def _needs_renewal(session: Session, old: Tablet, request: EnrolAgainRequest, common: int) -> bool:
+    """Say whether an enrolment cannot go on: it was closed; the server holds other changes under its numbers, or more than
+    the device has; it wants changes that the device no longer keeps, or has told it so (`gap`; the device keeps their tags,
+    but not the content, of a child whose data was erased)."""
+    if old.closed_at is not None or common < old.last_counter or request.first > old.last_counter + 1:
+        return True
+    told = select(AuditEntry.number).where(
+        AuditEntry.district == old.district,
+        AuditEntry.stream == audit.post_stream(old.post_id),
+        AuditEntry.actor == f"tablet:{old.id}",
+        AuditEntry.action == "batch.gap",
+    )
+    return session.execute(told.limit(1)).first() is not None
+
+
+def _renewals_since(session: Session, old: Tablet, since: datetime) -> int:
+    """Count the enrolments since a moment that go on, directly or through others, from the same code as `old`."""
+    rows = session.execute(
+        select(Tablet.id, Tablet.replaces, Tablet.enrolled_at).where(
+            Tablet.district == old.district, Tablet.post_id == old.post_id, Tablet.replaces.is_not(None)
         )
-    return new, _last_common_counter(session, hub.district, old.id, request)
+    ).all()
+    before = {row.id: row.replaces for row in rows}
+
+    def by_code(tablet_id: str) -> str:
+        while tablet_id in before:
+            tablet_id = before[tablet_id]
+        return tablet_id
+
+    mine = by_code(old.id)
+    return sum(by_code(row.id) == mine for row in rows if row.enrolled_at > since)
 
 
 def _last_common_counter(session: Session, district: str, tablet_id: str, request: EnrolAgainRequest) -> int:

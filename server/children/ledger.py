@@ -139,15 +139,14 @@ def histories(
         return {}
     pairs = orjson.dumps([(child_id, record_id) for record_id, child_id in records.items()]).decode()
     rows = session.connection().execute(_changes(), {"district": district, "records": pairs})
-    found: dict[str, History] = {}
+    found: dict[str, tuple[list[Change], list[tuple[Dot, str]]]] = {}
     for row in rows:
-        known = found.get(row.record_id, History(()))
-        dot = Dot(row.actor, row.counter)
+        changes, quarantined = found.setdefault(row.record_id, ([], []))
         if row.outcome == Outcome.QUARANTINED.value or row.sealed == ERASED:
-            found[row.record_id] = History(known.changes, (*known.quarantined, (dot, row.hash[:16])))
+            quarantined.append((Dot(row.actor, row.counter), row.hash[:16]))
         else:
-            found[row.record_id] = known.with_change(read_change(district, row, children[row.child_id]))
-    return found
+            changes.append(read_change(district, row, children[row.child_id]))
+    return {record_id: History(tuple(c), tuple(q)) for record_id, (c, q) in found.items()}
 
 
 def clock_doubts(session: Session, district: str, records: Mapping[str, str]) -> dict[str, dict[Dot, int]]:

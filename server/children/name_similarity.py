@@ -137,11 +137,14 @@ def _distinctive(parts: Collection[str]) -> list[str]:
 Values = Sequence[Mapping[str, Any]]
 """The live values of a register."""
 _READ: Final = ("identity", "parents", "nik")
+MOST_VALUES: Final = 16
+"""Live values of one register that are compared. A record with more is in conflict, and is compared again once a person has
+settled that."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The parts of a child's record that identify it; every live value of registers in conflict.
+    """The parts of a child's record that identify it; of registers in conflict MOST_VALUES live values.
 
     `identities`: (name, sex, birth date, birth order).
     """
@@ -178,14 +181,19 @@ class Registration:
             tuple(
                 [
                     (i["name"], i.get("sex"), date.fromisoformat(born_on) if born_on else None, order)
-                    for i in identity
+                    for i in identity[:MOST_VALUES]
                     for born_on, order in [(i.get("born_on"), i.get("birth_order"))]
                 ]
             ),
-            tuple([name for value in parents if (name := value.get("mother"))]),
-            tuple([name for value in parents if (name := value.get("father"))]),
+            tuple([name for value in parents[:MOST_VALUES] if (name := value.get("mother"))]),
+            tuple([name for value in parents[:MOST_VALUES] if (name := value.get("father"))]),
             frozenset([number for value in nik if (number := value.get("nik"))]),
         )
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """Return all that `compare` reads."""
+        return self.identities, self.mothers, self.fathers, self.niks
 
     @cached_property
     def names(self) -> list[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas import Reason, check_change
+from schemas.strict import MANY
 from server.context import AppContext
 from sync_protocol import SCHEMA
 
@@ -38,7 +39,7 @@ def check_hub_change(
         "schema": SCHEMA,
         **({} if context is None else {"context": context}),
     }
-    return check_change(wire, today=hub.settings.today(now))
+    return check_change(wire, today=hub.settings.today(now), most_actors=MANY)
 
 
 def is_about_context(fault: Reason) -> bool:

@@ -7,6 +7,7 @@ Rules kept here:
   of the two changes, and removed when nothing indicates a duplicate any more. A pair that is linked, by whomever, has the
   status "linked", and is open again when the link is undone.
 - Both children are flagged, so the other child's post is read (and locked, and its stream advanced) as well.
+- A child has at most MOST_PAIRS pairs at once, the most alike; its pairs say how many were left out (`likely_pairs`).
 - The row of a pair holds codes and percentages, never the values that were compared.
 """
 
@@ -24,7 +25,8 @@ from sqlalchemy.orm import Session
 
 from server.children import ledger, linked_records
 from server.children.assessment import PendingRows, open_pairs
-from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration, compare, swapped
+from server.children.likely_pairs import MORE, Pair, compared, most_alike
+from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration, swapped
 from server.context import AppContext
 from server.database.engine import Writes, among
 from server.database.models import ChangeRow, Child, DuplicatePair, HealthPost, NikIndex, table
@@ -38,9 +40,6 @@ IDENTIFYING: Final = frozenset({"identity", "nik", "parents", "post", "removed"}
 """Registers that say who a child is, and which children it must be compared with."""
 SUBDISTRICT_LETTERS: Final = 8
 """Leading characters of a village's code that name the sub-district: 64.02.06 of 64.02.06.1001."""
-
-Pair = tuple[str, str]
-"""The ids of two children, the lesser one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +130,17 @@ def _compared(
     held: Mapping[Pair, Any],
 ) -> dict[Pair, Likeness]:
     """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child."""
-    own = {
-        child_id: Registration.of(loaded.subjects[child_id].post_id, loaded.states[child_id])
-        for child_id in edited
-        if not loaded.states[child_id].removed
-    }
+    crowded = {child_id for pair, row in held.items() if MORE in orjson.loads(row.why) for child_id in pair}
+    own = _registrations(session, hub, loaded, {*edited, *(crowded & loaded.subjects.keys())})
     pairs = _near(session, hub.district, loaded, own.values()) if own else set()
-    pairs |= {pair for pair, row in held.items() if row.status != DIFFERENT}
+    pairs |= held.keys()
+    pairs -= {pair for pair, row in held.items() if row.status == DIFFERENT}
     unread = {child_id for pair in pairs for child_id in pair} - own.keys()
-    known = own | _registrations(session, hub, loaded, unread)
-    likely = {
-        pair: like
-        for pair in pairs
-        if pair[0] in known and pair[1] in known and (like := compare(known[pair[0]], known[pair[1]]))
-    }
+    likely = compared(pairs, own | _registrations(session, hub, loaded, unread))
     together = _measured_together(session, hub.district, loaded, likely)
-    return {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
+    likely = {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
+    linked = {p: likely.pop(p) for p, row in held.items() if row.status == LINKED and p in likely}
+    return linked | most_alike(likely, held, own)
 
 
 def _registrations(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas import Reason, check_against_birth
 from schemas.words import reason
 from server.sync.loading import Arrival, LoadedRecords
-from sync_protocol import TAG_LENGTH, Change, History, Link, Outcome, fold, outcome_of
+from sync_protocol import TAG_LENGTH, Change, Link, Merge, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,12 @@ class JudgedChange:
 
 
 def judge(arrivals: Sequence[Arrival], loaded: LoadedRecords) -> list[JudgedChange]:
-    """Decide the outcome of each change in order, and add the changes to what is loaded."""
+    """Decide the outcome of each change in order, add the changes to what is loaded, and fold each record once."""
     judged = [_judged(arrival, loaded) for arrival in arrivals]
+    # a quarantined change too: a context may have named it, and what was incomplete or in conflict may no longer be so
+    named = dict.fromkeys(arrival.record_id for arrival in arrivals if arrival.record_id)
+    histories = ((record_id, loaded.histories.get(record_id)) for record_id in named)
+    loaded.states |= {id_: merge.state() for id_, merge in histories if merge and merge.changes}
     _route(loaded)
     return judged
 
@@ -41,17 +45,15 @@ def _judged(arrival: Arrival, loaded: LoadedRecords) -> JudgedChange:
 
 
 def _apply(arrival: Arrival, change: Change, loaded: LoadedRecords) -> Outcome:
-    """Fold a valid change into its record."""
-    held = loaded.histories.get(change.record_id)
-    history = held.with_change(change) if held else History((change,))
-    loaded.histories[change.record_id] = history
-    state = loaded.states[change.record_id] = fold(history)
+    """Add a valid change to its record."""
+    merge = loaded.histories.setdefault(change.record_id, Merge())
+    merge.add(change)
     if arrival.clock_days:
         loaded.clock_days.setdefault(change.record_id, {})[change.dot] = arrival.clock_days
     if "identity" in change.registers:
         # what the merged record says, not what came last: None while it is in conflict
-        loaded.subjects[change.record_id].born_on = (state.value("identity") or {}).get("born_on")
-    return outcome_of(change, history, state)
+        loaded.subjects[change.record_id].born_on = (merge.value("identity") or {}).get("born_on")
+    return merge.outcome(change)
 
 
 def _quarantine(arrival: Arrival, loaded: LoadedRecords) -> None:
@@ -59,11 +61,8 @@ def _quarantine(arrival: Arrival, loaded: LoadedRecords) -> None:
     record_id = arrival.record_id
     if record_id is None or loaded.records.get(record_id) != arrival.child_id:
         return
-    held = loaded.histories.get(record_id, History(()))
-    quarantined = (*held.quarantined, (arrival.link.dot, arrival.link.hash[:TAG_LENGTH]))
-    history = loaded.histories[record_id] = History(held.changes, quarantined)
-    if history.changes:  # a context may have named it: what was incomplete or in conflict may no longer be so
-        loaded.states[record_id] = fold(history)
+    merge = loaded.histories.setdefault(record_id, Merge())
+    merge.add_quarantined(arrival.link.dot, arrival.link.hash[:TAG_LENGTH])
 
 
 def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:

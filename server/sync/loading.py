@@ -12,7 +12,7 @@ from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.sync import clock_skew
 from server.sync.streams import Positions, heads_of
-from sync_protocol import Change, Dot, History, Json, Link, RecordState
+from sync_protocol import Change, Dot, Json, Link, Merge, RecordState
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class LoadedRecords:
     subjects : by id, each child named by a change, as its record or as the child of its record (one without a row too, if a
         valid change names it); and all children in the link groups of these, as they are and as the changes may make them.
         "Subject" here is a child with its post and key (`ledger.Subject`); of a flag or a notice it is what that is about
-    histories : all changes held of each record
+    histories : all changes held of each record, merged
     posts : the streams of the posts concerned
     records : the child of each record that the changes name
     held_before : something was stored of at least one of the records
@@ -76,7 +76,7 @@ class LoadedRecords:
     """
 
     subjects: dict[str, ledger.Subject]
-    histories: dict[str, History]
+    histories: dict[str, Merge]
     posts: Positions
     records: Mapping[str, str]
     held_before: bool
@@ -149,7 +149,7 @@ def load(
     doubts = ledger.clock_doubts(session, district, records) if histories else {}
     return heads, LoadedRecords(
         subjects,
-        histories,
+        {record_id: Merge(history) for record_id, history in histories.items()},
         Positions(heads),
         records,
         held_before=bool(histories),

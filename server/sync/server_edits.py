@@ -18,6 +18,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from schemas import check_change
+from schemas.strict import MANY
 from server import audit
 from server.children import linked_records
 from server.context import AppContext
@@ -254,7 +255,7 @@ def _arrivals(
             "schema": SCHEMA,
         }
         link: Link = chain(actor, counter + 1, previous, [wire])[0]
-        arrivals.append(Arrival.of(link, check_change(wire, today=today)))
+        arrivals.append(Arrival.of(link, check_change(wire, today=today, most_actors=MANY)))
     return arrivals
 
 

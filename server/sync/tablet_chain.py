@@ -7,7 +7,8 @@ held with another hash, a head below what is held, or a wrong token means that t
 gives them away closes the enrolment (`closed_at`), and every device that uses it must enrol anew, the one with the newest
 token too. From then on each batch is answered `new_epoch_required`, carried or not, and nothing of it is stored; only a
 batch that was accepted before still gets its receipt. A device goes on by itself under a new enrolment
-(`accounts.enrol_again`); after MAX_HEIRS of these, or if the tablet was revoked, a person must make a code.
+(`accounts.enrol_again`); after MAX_HEIRS or RENEWALS_A_DAY of these, or if the tablet was revoked, a person must make a
+code.
 
 **When the server was restored.** The restore gives the database a new incarnation (`backup.restoration`). It is in every
 answer to a batch or an enrolment, and each batch names the one that its tablet knows. The server compares the two in

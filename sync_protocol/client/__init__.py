@@ -7,12 +7,14 @@
     report    what a sync brought
     keys      what is needed of a key store
     _answers  checks the shape of an answer before it is used
+    _device   the device's clock, and the ids that it makes
 
 It may import `sync_protocol`, which may not import it: what tablets and server agree on stays without I/O. It never imports
 the server. docs/client.md has examples.
 """
 
-from sync_protocol.client.client import Client, new_id
+from sync_protocol.client._device import new_id
+from sync_protocol.client.client import Client
 from sync_protocol.client.keys import Keys, Signer
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
 from sync_protocol.client.pace import NotReached, Pace, Refused

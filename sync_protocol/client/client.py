@@ -20,7 +20,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from typing import Any, Final, Self, cast
-from uuid import UUID
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
@@ -36,6 +35,7 @@ from sync_protocol._replica import (
 )
 from sync_protocol._vectors import VersionVector
 from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
+from sync_protocol.client._device import new_id, now_utc
 from sync_protocol.client.keys import Keys
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
 from sync_protocol.client.pace import NotReached, Pace, Refused, retry_after
@@ -55,18 +55,6 @@ BATCH_REFUSED: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses that refuse this batch as a whole: a new one may be taken."""
 IDLE_ROUNDS: Final = 3
 _RENEWAL, _ENROLMENT, _READMISSION = "renewal", "enrolment", "readmission"
-
-
-def now_utc() -> datetime:
-    """Return the time of the device's clock."""
-    return datetime.now(UTC)
-
-
-def new_id() -> str:
-    """Make a UUIDv7 (RFC 9562), for a child or a batch."""
-    milliseconds = time.time_ns() // 1_000_000
-    number = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
-    return str(UUID(int=number))
 
 
 class Client:
@@ -395,7 +383,18 @@ class Client:
         """Continue under a new enrolment; what was written meanwhile is renumbered with the rest."""
         store, body = self.store, self.store.letters[_RENEWAL]
         request = json.loads(body)["request"]
-        enrolled = self._ask(ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report)
+        try:
+            enrolled = self._ask(
+                ENROL_AGAIN, lambda: body, lambda answer: again_misfit(answer, request), report
+            )
+        except Refused as refused:
+            if refused.code != "enrolment-open":
+                raise
+            # the server was restored since: it knows of no reason, and takes the next batch
+            with store.changing():
+                del store.letters[_RENEWAL], store.facts["next_key"]
+            report.more = True
+            return
         with store.changing():
             old = store.replica
             new = old.enrol_anew(enrolled["tablet"], enrolled["common"])

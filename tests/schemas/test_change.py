@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from schemas import check_against_birth, check_change, check_registers
-from schemas.change import SCHEMAS
+from schemas.change import MAX_ACTORS, SCHEMAS
+from schemas.strict import MANY
 from schemas.words import MAX_REASONS
 from sync_protocol import MAX_SAFE_INTEGER, id_of, measurement_id
 from tests.schemas._changes import (
@@ -15,6 +16,7 @@ from tests.schemas._changes import (
     POST,
     TABLET,
     TASK,
+    TODAY,
     found,
     make_change,
     reasons,
@@ -172,10 +174,16 @@ def test_id_of_a_child_may_be_any_uuid() -> None:
 
 
 def test_context_is_accepted_when_it_is_empty_or_has_as_many_actors_as_allowed() -> None:
-    many = {f"019bf000-0000-7000-8000-{n:012x}": [1, TAG] for n in range(64)}
+    many = {f"019bf000-0000-7000-8000-{n:012x}": [1, TAG] for n in range(MAX_ACTORS)}
     assert found(make_change(context={})) == found(make_change(context=many)) == set()
     many[f"hub:{CHILD}"] = [1, TAG]
     assert found(make_change(context=many)) == {("context", "list-length")}
+    assert check_change(make_change(context=many), today=TODAY, most_actors=MANY) == []
+
+
+def test_context_of_a_newer_schema_is_not_judged() -> None:
+    many = {f"019bf000-0000-7000-8000-{n:012x}": [1, TAG] for n in range(MAX_ACTORS + 1)}
+    assert found(make_change(context=many, schema=2)) == {("schema", "schema-too-new")}
 
 
 @pytest.mark.parametrize(

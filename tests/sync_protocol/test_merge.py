@@ -13,6 +13,7 @@ from sync_protocol import (
     History,
     Json,
     LocalProtocolError,
+    Merge,
     Order,
     Outcome,
     VersionVector,
@@ -295,7 +296,7 @@ def test_outcome_is_as_the_table_has_it(case: str) -> None:
     outcome, change, others = OUTCOMES[case]
     history = make_history(*others, change)
     assert outcome_of(change, history) is outcome
-    assert outcome_of(change, history, fold(history)) is outcome
+    assert Merge(history).outcome(change) is outcome
 
 
 def test_every_outcome_of_a_merge_is_in_the_table() -> None:

@@ -268,7 +268,8 @@ export class Tablet {
 
   /** Open a form: what its author has in view from now on. */
   open(kind, id, key = {}) {
-    return { kind, id, key, context: this.view(id)?.vector ?? {} };
+    const state = this.view(id);
+    return { kind, id, key, context: state ? contextOn(state) : {} };
   }
 
   async openMeasurement(child, measured_on, source = "cadre") {
@@ -427,6 +428,44 @@ function renamed(change, old, fresh, common, names) {
   return { ...context, [fresh]: names.get(entry[0]) };
 }
 
+/** What a form on a state names: its vector, or of one with too many actors those of live changes before others. */
+function contextOn({ vector, set }, most = 1000) {
+  const actors = Object.keys(vector).sort();
+  if (actors.length <= most) return vector;
+  const live = Object.entries(set)
+    .sort()
+    .map(([, held]) => (Array.isArray(held) ? held.flatMap(({ dots }) => dots.map(([actor]) => actor)) : actors))
+    .sort((one, other) => one.length - other.length);
+  const named = [...new Set([...live.flat(), ...actors])].slice(0, most);
+  return Object.fromEntries(named.map((actor) => [actor, vector[actor]]));
+}
+
+/** Number again under a new id what the server does not hold; `common` null: everything, closed enrolments first. */
+async function numberedAgain({ tablet: old, new: fresh, common, past, forgotten, log, pulled }) {
+  const held = log.filter(({ counter }) => common !== null && counter <= common);
+  const again = [...(common === null ? past : []), ...log.slice(held.length)];
+  const made = [];
+  for (const was of again) {
+    const { context, ...rest } = was.change;
+    const earlier = made.filter(({ change }) => change.id === rest.id);
+    const named = earlier.filter(({ was: { actor, counter, hash } }) => equal(context[actor], [counter, tagOf(hash)]));
+    const entries = { ...context };
+    for (const { was: { actor } } of named) delete entries[actor];
+    const newest = named.at(-1);
+    const before = earlier.slice(0, earlier.indexOf(newest) + 1);
+    if (before.length && before.every(({ was: { actor, counter } }) => context[actor]?.[0] >= counter))
+      entries[fresh] = [newest.counter, tagOf(newest.hash)];
+    const kept = held.findLast(({ change }) => change.id === rest.id);
+    const known = pulled?.vector[old]?.[0] <= forgotten[0] ? pulled.vector[old] : undefined;
+    const stays = kept ? [kept.counter, tagOf(kept.hash)] : known;
+    if (stays && named.some(({ was: { actor } }) => actor === old)) entries[old] = stays;
+    const change = { ...rest, context: entries };
+    const { hash } = await link(fresh, made.length + 1, made.at(-1)?.hash ?? "", change);
+    made.push({ was, actor: fresh, counter: made.length + 1, hash, change });
+  }
+  return made.map(({ actor, counter, hash, change }) => ({ actor, counter, hash, change }));
+}
+
 // -- the vectors ------------------------------------------------------------------------------------------------------
 
 const DAY = { child: "c", measured_on: "2026-01-05", source: "cadre" };
@@ -450,6 +489,17 @@ const FOUND = {
   "signatures.json": async ({ public_key, batch, signature }) => ({ fits: await fits(public_key, batch, signature) }),
   "folds.json": async ({ changes, quarantined }) => fold(changes.toReversed(), quarantined),
   "views.json": async ({ tablet, pulled, unsent }) => ({ shown: view(tablet, pulled, unsent) }),
+  "contexts.json": async ({ shown, most }) => ({ context: contextOn(shown, most) }),
+  "renumberings.json": async (given) => ({ renumbered: await numberedAgain(given) }),
+  "incarnations.json": async ({ answer }) => {
+    const tablet = new Tablet("", null, { tablet: "", district: "", post: {}, limits: { changes: 200, bytes: 262144 } });
+    for (const { kind, id, key } of RECORDS) await tablet.append({ kind, id, key, context: {}, set: {} });
+    for (const entry of tablet.log) entry.outcome = "applied";
+    Object.assign(tablet, { incarnation: "i", token: "t", cursor: 7, wanted: 5 });
+    await tablet.receive(answer);
+    const { incarnation, token, cursor, first, changes } = tablet.nextBatch();
+    return { waiting: tablet.waiting(), next: { incarnation, token, cursor, first, changes: changes.length } };
+  },
   "receipts.json": async ({ sent, receipt }) => {
     const tablet = new Tablet("", null, { tablet: "", district: "", post: {}, limits: { changes: 200, bytes: 262144 } });
     for (const { kind, id, key } of RECORDS) await tablet.append({ kind, id, key, context: {}, set: {} });

@@ -37,7 +37,7 @@ from server.children.assessment.queries import (
 )
 from server.children.assessment.timeline import SEX, Rows, Timelines
 from server.context import AppContext
-from sync_protocol import RecordState, measurement_id
+from sync_protocol import RecordState, canonical, measurement_id
 
 Origin = tuple[Any, Any]
 """A child and one of its measurements, as stored: linked children keep theirs under their own ids and keys."""
@@ -238,7 +238,7 @@ def _live_values(
     session: Session, hub: AppContext, origins: Sequence[Origin], pending: PendingRows
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return the live values of one or several stored measurements together, by register, each value once."""
-    live: dict[str, list[Mapping[str, Any]]] = {}
+    live: dict[str, dict[bytes, Mapping[str, Any]]] = {}
     for child, found in origins:
         row = pending.measurements.get((found.child_id, found.measured_on, found.source))
         stored = StateFacts(row["state"], row["sealed"]) if row else read_state(session, hub, found)
@@ -247,6 +247,5 @@ def _live_values(
         wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))
         state = RecordState.from_wire("measurement", record_id, {}, wire)
         for register, siblings in state.registers.items():
-            values = live.setdefault(register, [])
-            values += [s.value for s in siblings if s.value not in values]
-    return live
+            live.setdefault(register, {}).update((canonical(s.value), s.value) for s in siblings)
+    return {register: list(values.values()) for register, values in live.items()}

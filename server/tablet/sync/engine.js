@@ -172,7 +172,12 @@ export class Engine {
       again = { keys, request };
       await tablet.turn(() => tablet.device.note({ enrolling: again }));
     }
-    const welcome = await this.http.post("/api/v1/enrol/again", await tablet.device.signed("request", again.request));
+    const signed = await tablet.device.signed("request", again.request);
+    const welcome = await this.http.post("/api/v1/enrol/again", signed).catch(async (error) => {
+      // the server was restored since and knows of no reason: the next sync goes on as before
+      if (error.code === "enrolment-open") await tablet.turn(() => tablet.device.note({ enrolling: undefined }));
+      throw error;
+    });
     await this.#adopt(welcome, welcome.common, again.keys);
   }
 

@@ -12,7 +12,7 @@
 import { canonical, clock, idOf, newId, nonce, utf8 } from "./bytes.js";
 import { link, tagOf } from "./chain.js";
 import { inNewNames, newestKept } from "./renumber.js";
-import { view } from "./states.js";
+import { contextOf, view } from "./states.js";
 
 const ROOM_FOR_THE_REST = 2048; // bytes of a batch beside its changes
 const MOST_TAGS = 10000;
@@ -151,8 +151,7 @@ export class Replica {
   /** Open a form on a record's current state. @returns {Promise<Form>} */
   async open(kind, key, id) {
     const ref = { kind, id: id || (await idOf(kind, key)), key };
-    const state = this.view(ref);
-    return { ...ref, context: state ? state.vector : {} };
+    return { ...ref, context: contextOf(this.view(ref)) };
   }
 
   /** Number and chain the next change. @param {Form} form @param {object} set registers, whole @param {string} author

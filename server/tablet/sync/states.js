@@ -5,6 +5,7 @@
 import { canonical, equal } from "./bytes.js";
 import { tagOf } from "./chain.js";
 
+const MOST_NAMED = 1000; // actors in a context; the server takes 1,024, and each new enrolment may add one
 const MARKS = ["removed", "removal_contested", "incomplete"];
 
 /** @typedef {[actor: string, number: number]} Dot */
@@ -80,6 +81,20 @@ export function view(tablet, pulled, own) {
   const state = opened(pulled || { ...named(over[0].change.key), vector: {}, set: {} });
   for (const entry of over) lay(state, tablet, entry);
   return published(state);
+}
+
+/** What a change names that is made on sight of a state: its vector. Of one with more than `most` actors those of live values
+ * first, of registers with few of them before others; a value that is left out stays beside the new one until the next change.
+ * @param {object|null} state @param {number} [most] */
+export function contextOf(state, most = MOST_NAMED) {
+  const vector = state ? state.vector : {};
+  const actors = Object.keys(vector).sort();
+  if (actors.length <= most) return vector;
+  const dotsOf = (held) => (Array.isArray(held) ? [].concat(...held.map(({ dots }) => dots)) : vectorDots(vector));
+  const names = Object.keys(state.set).sort();
+  const lives = names.map((name) => dotsOf(state.set[name])).sort((one, other) => one.length - other.length);
+  const named = new Set([...[].concat(...lives).map(([actor]) => actor), ...actors]);
+  return Object.fromEntries([...named].slice(0, most).map((actor) => [actor, vector[actor]]));
 }
 
 /** How a published state names its record beside its child. */

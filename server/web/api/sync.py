@@ -17,7 +17,7 @@ from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malform
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, is_write_only, standing
-from server.accounts.attempt_limits import note_refusal, refuse_if_spent
+from server.accounts.attempt_limits import note_failure, note_refusal, refuse_if_spent
 from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
@@ -122,8 +122,12 @@ def enrol_tablet_again() -> Response:
     now = utc_now()
     message, _ = read_json(request, hub().settings)
     asked = parse_enrolment_again(message)
+    with hub().database.reading() as session:
+        refuse_if_spent(session, hub(), "renewal", address(), now)
     with hub().database.transaction() as session:
         tablet, common = enrol_again(session, hub(), asked, now)
+        if tablet.enrolled_at == now:
+            note_failure(session, hub(), "renewal", address(), now)
         answer = {**_welcome(session, tablet, now), "replaces": asked.tablet_id, "common": common}
     return json_answer(orjson.dumps(answer))
 

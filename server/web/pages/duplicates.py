@@ -46,6 +46,7 @@ WHY: Final[Mapping[str, str]] = {
     "born_swapped": N_("day and month of birth swapped"),
     "born_near": N_("birth dates close to each other"),
     "by_hand": N_("marked by staff"),
+    "more": N_("%(percent)s more children are as alike and are proposed after these"),
 }
 OUTER: Final[Mapping[str, str]] = {
     "open": N_("Waiting"),

@@ -149,18 +149,54 @@ def test_both_devices_go_on_under_new_names(installed: District) -> None:
 # -- enrolling again --------------------------------------------------------------------------------
 
 
-def test_enrolling_again_closes_the_old_enrolment(installed: District) -> None:
-    tablet = installed.tablet()
+def closed(district: District) -> FakeTablet:
+    """Give a tablet whose enrolment was closed, because a copy of it has synced."""
+    tablet = district.tablet()
+    tablet.register_child()
     tablet.sync()
+    copy = tablet.clone()
+    tablet.sync()
+    copy.sync()
+    return tablet
+
+
+def test_enrolling_again_closes_an_enrolment_under_which_a_copy_wrote(installed: District) -> None:
+    tablet = installed.tablet()
+    copy = tablet.clone()
+    copy.register_child()
+    copy.sync()
     enrol_again(installed, request_again(tablet, SigningKey()))
-    assert isinstance(tablet.sync()[0], NewEpochRequired)
+    assert isinstance(copy.sync()[0], NewEpochRequired)
 
 
-def test_enrolling_again_is_answered_alike_when_it_is_asked_twice(installed: District) -> None:
+@pytest.mark.parametrize("unsent", [0, 1])
+def test_enrolling_again_is_refused_when_the_enrolment_is_in_order(installed: District, unsent: int) -> None:
     tablet = installed.tablet()
     tablet.register_child()
     tablet.sync()
-    body = request_again(tablet, SigningKey())
+    for _ in range(unsent):
+        tablet.register_child()
+    with pytest.raises(Problem, match="enrolment-open"):
+        enrol_again(installed, request_again(tablet, SigningKey()))
+    assert not split(installed, tablet.id)
+    tablet.sync_until_quiet()
+
+
+def test_enrolling_again_is_granted_after_a_gap_that_the_device_cannot_fill(installed: District) -> None:
+    tablet = installed.tablet()
+    tablet.register_child()
+    tablet.sync()
+    backup = installed.back_up()
+    tablet.register_child()
+    tablet.sync()
+    installed.restore(backup)
+    tablet.register_child()
+    assert status(tablet) == "gap"
+    assert enrol_again(installed, request_again(tablet, SigningKey()))[1] == 1
+
+
+def test_enrolling_again_is_answered_alike_when_it_is_asked_twice(installed: District) -> None:
+    body = request_again(closed(installed), SigningKey())
     assert enrol_again(installed, body) == enrol_again(installed, body)
 
 
@@ -204,11 +240,33 @@ def test_enrolling_again_is_refused_when_the_tablet_is_unknown(installed: Distri
 
 
 def test_enrolling_again_is_refused_when_a_person_must_look(installed: District) -> None:
-    tablet = installed.tablet()
+    tablet = closed(installed)
     for _ in range(accounts.MAX_HEIRS):
         enrol_again(installed, request_again(tablet, SigningKey()))
     with pytest.raises(Problem, match="too-many-enrolments"):
         enrol_again(installed, request_again(tablet, SigningKey()))
+
+
+def test_a_device_is_enrolled_again_a_bounded_number_of_times_a_day(installed: District) -> None:
+    """Each enrolment is one more actor in the vectors of what it writes: a device must not make them without end."""
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.sync()
+    for number in range(accounts.RENEWALS_A_DAY):
+        renewed_after_a_copy_wrote(tablet, child, number)
+    with pytest.raises(Problem, match="too-many-enrolments"):
+        renewed_after_a_copy_wrote(tablet, child, 20)
+    renewed_after_a_copy_wrote(installed.tablet(), child, 21)  # another code is another line of enrolments
+    installed.clock.advance(days=1, seconds=1)
+    tablet.enrol_anew()
+    installed.settle(tablet)
+
+
+def renewed_after_a_copy_wrote(tablet: FakeTablet, child: str, number: int) -> None:
+    copy = tablet.clone()
+    copy.measure(child, f"2026-01-{number + 1:02}", weight_g=8000)
+    copy.sync()
+    tablet.enrol_anew()
 
 
 @pytest.mark.parametrize(

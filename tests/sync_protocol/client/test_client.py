@@ -575,6 +575,28 @@ def test_everything_is_sent_again_when_the_server_was_restored(
     check(on_sqlite, tablet)
 
 
+def test_a_tablet_goes_on_when_the_restored_server_knows_of_no_reason_to_enrol_again(
+    on_sqlite: District, hall: Hall, file: Path, tablet: Client, tmp_path: Path
+) -> None:
+    child = new_id()
+    register(tablet, child)
+    tablet.sync()
+    backup, old = on_sqlite.back_up(), tablet.replica.tablet_id
+    with cloned(hall, tablet, tmp_path) as clone:
+        clone.sync()
+    hall.troubles += [lambda hall, path, body: hall.through(path, body), killed_before]
+    with pytest.raises(Killed):
+        tablet.sync()  # it is told to enrol again, and killed before it asks
+    tablet.close()
+    on_sqlite.restore(backup)
+    with reopened(hall, file) as again:
+        measure(again, child, 1)
+        again.sync()
+        assert again.replica.tablet_id == old
+        assert held(on_sqlite) == own(again)
+        check(on_sqlite, again)
+
+
 def test_a_tablet_is_told_when_it_was_revoked(on_sqlite: District, tablet: Client) -> None:
     measure(tablet, new_id(), 1)
     with on_sqlite.hub.database.transaction() as session:

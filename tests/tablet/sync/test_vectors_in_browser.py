@@ -111,6 +111,63 @@ def test_tablet_makes_of_every_receipt_what_the_vectors_say(modules: Modules) ->
     assert found == wanted
 
 
+def test_form_names_what_the_vectors_say(modules: Modules) -> None:
+    cases = vectors("contexts.json")
+    found = modules.call("given.map(({shown, most}) => states.contextOf(shown, most))", cases)
+    assert found == [case["context"] for case in cases]
+
+
+def test_changes_are_numbered_again_as_the_vectors_say(modules: Modules) -> None:
+    cases = vectors("renumberings.json")
+    found = modules.call(
+        """Promise.all(given.map(async ({tablet, new: fresh, common, past, forgotten, log, pulled}) => {
+          const welcome = { district: '64.02', post: {}, limits: { changes: 200, bytes: 262144 }, sealing: null };
+          const [count, hash] = forgotten;
+          const facts = { ...replica.newFacts({ ...welcome, tablet }, 'contoh 0.1'), forgotten: count, forgottenHash: hash };
+          const held = new Map();
+          const measurements = { '2026-01-05/cadre': pulled };
+          if (pulled) held.set(log[0].change.key.child, { child: null, measurements, follow_ups: {}, deliveries: {} });
+          const kept = log.map(({ counter, hash, change }) => ({ counter, hash, change }));
+          const one = new replica.Replica({ facts, log: kept, held, past });
+          const { log: again } = await one.renumbered({ ...welcome, tablet: fresh }, common);
+          return again.map(({ counter, hash, change }) => ({ actor: fresh, counter, hash, change }));
+        }))""",
+        cases,
+    )
+    assert found == [case["renumbered"] for case in cases]
+
+
+def test_tablet_takes_another_incarnation_as_the_vectors_say(modules: Modules) -> None:
+    cases, replica = vectors("incarnations.json"), examples.tablet()
+    log = [
+        {
+            "counter": e.change.dot.counter,
+            "hash": e.change.hash,
+            "change": e.change.wire(),
+            "outcome": "applied",
+        }
+        for e in replica.log
+    ]
+    found = modules.call(
+        """Promise.all(given.cases.map(async ({answer}) => {
+          const { tablet, log } = given;
+          const limits = { changes: 200, bytes: 262144 };
+          const fresh = replica.newFacts({ tablet, district: '64.02', post: {}, limits, sealing: null }, 'contoh 0.1');
+          const facts = { ...fresh, incarnation: 'i', token: 't', cursor: 7, more: false, sent: log.length };
+          const one = new replica.Replica({ facts, log: log.map((entry) => ({ ...entry })) });
+          const { delta } = await one.receive(answer);
+          one.apply(delta);
+          const { incarnation, token, cursor, first, changes } = one.nextBatch(200);
+          return {
+            waiting: one.waiting().map(({ counter }) => counter),
+            next: { incarnation, token, cursor, first, changes: changes.length },
+          };
+        }))""",
+        {"cases": cases, "tablet": replica.tablet_id, "log": log},
+    )
+    assert found == [{"waiting": case["waiting"], "next": case["next"]} for case in cases]
+
+
 def test_records_are_named_by_their_keys(modules: Modules) -> None:
     found = modules.call(
         "Promise.all([bytes.idOf('measurement', given.m), bytes.idOf('follow_up', given.f)])",

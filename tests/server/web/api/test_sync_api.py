@@ -6,6 +6,7 @@ Time is the real one here, since the views read the clock.
 import gzip
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,9 @@ from werkzeug.test import TestResponse
 
 from schemas import check_answer, check_enrol_answer
 from server import accounts, audit
+from server.accounts import attempt_limits
 from server.crypto.vault import SigningKey, base64url
+from sync_protocol import canonical
 from tests.server._district import District, FakeTablet
 
 SYNC, ENROL = "/api/v1/sync", "/api/v1/enrol"
@@ -331,3 +334,27 @@ def test_device_is_refused(
         {"rate_limit": 1} if code == "enrolment-code-invalid" else {}
     )  # whoever guesses codes is slowed down
     check_nothing_stored(district, before, logged=len(guessed), **guessed)
+
+
+def test_new_enrolments_from_one_address_are_bounded(http: FlaskClient, district: District) -> None:
+    def renewed() -> TestResponse:
+        tablet = district.tablet()
+        copy = tablet.clone()
+        copy.register_child()
+        copy.sync()  # so there is a reason
+        asked: dict[str, Any] = {"tablet": tablet.id, "public_key": SigningKey().jwk(), "app": "uji/1"}
+        asked |= {"device": "uji", "first": 1, "tags": []}
+        body = {"request": asked, "signature": base64url(tablet.key.sign(canonical(asked)))}
+        return post(http, orjson.dumps(body), f"{ENROL}/again")
+
+    limit = attempt_limits.LIMITS["renewal"].tries
+    answers = Counter(renewed().status_code for _ in range(limit))
+    assert answers == {200: limit}
+    check_problem(renewed(), 429, "too-many-tries")
+
+
+def test_new_enrolment_is_refused_when_there_is_no_reason(http: FlaskClient, tablet: FakeTablet) -> None:
+    asked: dict[str, Any] = {"tablet": tablet.id, "public_key": SigningKey().jwk(), "app": "uji/1"}
+    asked |= {"device": "uji", "first": 1, "tags": []}
+    body = {"request": asked, "signature": base64url(tablet.key.sign(canonical(asked)))}
+    check_problem(post(http, orjson.dumps(body), f"{ENROL}/again"), 409, "enrolment-open")
