@@ -1,4 +1,4 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet, noon."""
 
 import sys
 
@@ -7,6 +7,7 @@ from tests.bench import (
     bench_figures,
     bench_growth,
     bench_import,
+    bench_noon,
     bench_pages,
     bench_schemas,
     bench_sync,
@@ -22,6 +23,7 @@ RUNS = {
     "audit": bench_audit.main,
     "import": bench_import.main,
     "tablet": bench_tablet.main,
+    "noon": bench_noon.main,
 }
 
 
