@@ -51,6 +51,8 @@ PREPARING: Final = 3
 """Tablets that are prepared at once."""
 TRIES: Final = 20
 """Syncs that a tablet begins before it gives up for the day."""
+GIVEN_UP_SECONDS: Final = 60.0
+"""A page that fails counts so long."""
 SAMPLE_SECONDS: Final = 2.0
 WARM_UPS: Final = 16
 """Rounds of pages before the clock runs, so that each worker has compiled its templates and statements."""
@@ -327,7 +329,7 @@ def _staff(hub: AppContext, port: int, child: str) -> Iterator[Any]:
         accounts.add_account(*given, actor="bench", now=datetime.now(UTC))
     ours, theirs = multiprocessing.Pipe()
     forking = multiprocessing.get_context("spawn")
-    paths = ("/antrean", f"/anak/{child}", f"/angka/district/{hub.district}", "/healthz")
+    paths = ("/antrean", f"/anak/{child}", f"/angka/kabupaten/{hub.district}", "/healthz")
     worker = forking.Process(target=_work, args=(theirs, port, paths), daemon=True)
     worker.start()
     ours.recv()  # signed in
@@ -359,15 +361,16 @@ def _work(boss: "Pipe", port: int, paths: tuple[str, ...]) -> None:
 
 
 def _open(port: int, path: str, cookie: str, seconds: list[float], ended: threading.Event) -> None:
-    """Open a page once a second; one that is late counts from when it was due."""
+    """Open a page once a second, or as soon as the one before is there."""
     due = time.monotonic()
     while not ended.wait(max(due - time.monotonic(), 0)):
+        due = max(due + 1.0, time.monotonic())
+        began = time.monotonic()
         try:
             status = _get(port, path, {"Cookie": cookie})[0]
         except OSError:
             status = 0
-        seconds.append(time.monotonic() - due if status == 200 else 60.0)
-        due += 1.0
+        seconds.append(time.monotonic() - began if status == 200 else GIVEN_UP_SECONDS)
 
 
 def _sign_in(port: int) -> str:

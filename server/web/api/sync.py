@@ -42,7 +42,7 @@ STANDINGS: Final = Budget(60)
 """How often one address may ask one worker for the standing of tablets, per minute."""
 
 
-TURN_SECONDS: Final = 5.0
+TURN_SECONDS: Final = 2.0
 """A batch waits at most so long for another: then the client is told to come again."""
 
 

@@ -17,7 +17,8 @@ _OF: Final = {
     ("GET", "/readyz"): HEALTH,
     ("GET", "/metrics"): HEALTH,
 }
-_WAITING: Final = {UPLOADS: 32, SIGN_INS: 32, HEALTH: 16, PAGES: 64}
+WAITING: Final = {UPLOADS: 32, SIGN_INS: 32, HEALTH: 256, PAGES: 64}
+"""How many complete requests may wait for each lane of a worker."""
 
 
 def lane_of(method: str, path: str) -> str:
@@ -72,4 +73,4 @@ class Lane:
 def open_lanes(pages: int) -> dict[str, Lane]:
     """Start the lanes; `pages` is the number of threads for pages."""
     threads = {PAGES: pages}
-    return {name: Lane(name, threads.get(name, 1), waiting) for name, waiting in _WAITING.items()}
+    return {name: Lane(name, threads.get(name, 1), waiting) for name, waiting in WAITING.items()}

@@ -42,6 +42,8 @@ NO_FILES_SECONDS: Final = 0.1
 TICK_SECONDS: Final = 1.0
 IDLE_AT_STOP_SECONDS: Final = 2.0
 """A kept-alive connection stays so long after the worker was told to stop: its client may be sending a request already."""
+FRESH_SECONDS: Final = 1.0
+"""An idle connection is not closed in favour of another so soon: its request may be on its way."""
 MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 """Of the bodies of all requests that a worker has not answered yet, in memory and on the disk."""
 BEYOND: Final = 100
@@ -166,14 +168,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
         """Refuse a connection beyond the bounds."""
         if len(self._connections) > self.cfg.worker_connections + BEYOND:
             self._close(connection)
-        elif len(self._connections) > self.cfg.worker_connections and not self._make_room(connection):
+        elif len(self._connections) > self.cfg.worker_connections and not self._make_room():
             self._refuse(connection, busy())
         elif not self._settings.proxies:
             self._claim(connection, _network_of(connection.peer))
 
-    def _make_room(self, besides: Connection | None = None) -> bool:
+    def _make_room(self) -> bool:
         """Close the connection that has been idle for longest; return whether there was one."""
-        idle = [one for one in self._connections if one.phase is Phase.IDLE and one is not besides]
+        fresh = time.monotonic() - FRESH_SECONDS
+        idle = [one for one in self._connections if one.phase is Phase.IDLE and one.since < fresh]
         if idle:
             self._close(min(idle, key=lambda one: one.since))
         return bool(idle)
