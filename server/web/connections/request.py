@@ -4,6 +4,7 @@ Bytes in; `complete` says when all has arrived. Sizes are bounded before anythin
 what its address takes.
 """
 
+import re
 from collections.abc import Callable
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
@@ -21,6 +22,7 @@ MOST_HEAD: Final = 32 * 1024
 IN_MEMORY: Final = 64 * 1024
 """Bytes of a body that are kept in memory; a longer one goes to a file without a name."""
 _END: Final = b"\r\n\r\n"
+_LONE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
 class ArrivingRequest:
@@ -92,8 +94,7 @@ class ArrivingRequest:
 
     def _refuse_endless(self, searched: int) -> None:
         """Refuse a head that is too long, or has a line that does not end with CR LF and so would never be complete."""
-        lone = self._received.find(b"\n", searched)
-        if lone >= 0 and self._received[lone - 1 : lone] != b"\r":
+        if _LONE_LF.search(self._received, searched):
             raise Problem("request-malformed", reason="a line of the head does not end with CR LF")
         most_line = self._configuration.limit_request_line
         if len(self._received) > most_line and self._received.find(b"\r\n", 0, most_line + 2) < 0:
