@@ -32,6 +32,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     sync as sync_api,
     tablets as tablets_api,
 )
+from server.web.api.sync import TurnTaken
 from server.web.pages import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_pages,
     audit as audit_pages,
@@ -50,6 +51,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     quarantine as quarantine_pages,
     queue as queue_pages,
 )
+from server.web.request_body import MOST_BYTES
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
@@ -89,7 +91,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.cookie_secure,
-        MAX_CONTENT_LENGTH=16 * 1024 * 1024,
+        MAX_CONTENT_LENGTH=MOST_BYTES,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
         WTF_CSRF_SSL_STRICT=False,
     )
@@ -171,12 +173,14 @@ def _answer_errors(app: Flask) -> None:
         code = BY_STATUS.get(error.code or 500, "request-malformed")
         return _problem(Problem(code, limit="16 MiB", reason=error.name))
 
+    @app.errorhandler(TurnTaken)
+    def busy(_error: TurnTaken) -> Response:
+        return _problem(Problem("server-busy", seconds=RETRY_SECONDS))
+
     @app.errorhandler(OperationalError)
     def unreachable(error: OperationalError) -> Response:
         log.exception("unhandled", request_id=g.get("request_id"), error=type(error).__name__)
-        response = _problem(Problem("unavailable", seconds=RETRY_SECONDS))
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
-        return response
+        return _problem(Problem("unavailable", seconds=RETRY_SECONDS))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
@@ -193,4 +197,6 @@ def _problem(problem: Problem) -> Response:
     else:
         response = make_response(render_template("problem.html", problem=body))
     response.status_code = problem.kind.status
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(problem.retry_after)
     return response

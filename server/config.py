@@ -19,6 +19,8 @@ MOST: Final = {
     "session_minutes": 527_040,  # a year
     "idle_minutes": 527_040,
     "proxies": 9,
+    "slow_seconds": 3600,
+    "connections_per_address": 100_000,
     "backup_keep": 3660,
 }
 """The integers that an operator may set, and the largest value of each."""
@@ -47,6 +49,8 @@ class Settings:
     session_minutes, idle_minutes : a session ends so long after it began, or after its last use
     second_factor : False only for a demo or tests on this machine: then it is required of nobody
     proxies : number of our own proxies in front, each of which adds to X-Forwarded-For and X-Forwarded-Proto
+    slow_seconds : for so long a body may arrive, or an answer be read, more slowly than 500 bytes a second
+    connections_per_address : how many connections one address may have to each worker (requests, behind a proxy)
     cookie_secure : False only for plain http on this machine
     guideline_file : due dates and lengths of courses; None for the default (`review.guideline`)
     backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: no nightly backups
@@ -68,6 +72,8 @@ class Settings:
     idle_minutes: int = 30
     second_factor: bool = True
     proxies: int = 0
+    slow_seconds: int = 60
+    connections_per_address: int = 200
     cookie_secure: bool = True
     log_level: str = "INFO"
     guideline_file: Path | None = None
@@ -208,6 +214,8 @@ class Settings:
             "POSYANDU_IDLE_MINUTES": str(self.idle_minutes),
             "POSYANDU_SECOND_FACTOR": "1" if self.second_factor else "0",
             "POSYANDU_PROXIES": str(self.proxies),
+            "POSYANDU_SLOW_SECONDS": str(self.slow_seconds),
+            "POSYANDU_CONNECTIONS_PER_ADDRESS": str(self.connections_per_address),
             "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
             "POSYANDU_BACKUP_KEEP": str(self.backup_keep),
         }

@@ -257,6 +257,31 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         413,
         T_("The batch exceeds the limit of {limit}. Split it into smaller ones."),
     ),
+    "request-too-slow": ProblemKind(
+        408,
+        T_(
+            "The request came too slowly: fewer than {least} bytes a second for {seconds} seconds. Nothing of it was"
+            " stored; send it again where the signal is better."
+        ),
+    ),
+    "request-line-too-long": ProblemKind(
+        414,
+        T_("The address exceeds the limit of {limit}. Send a shorter one."),
+    ),
+    "headers-too-large": ProblemKind(
+        431,
+        T_("The header fields exceed the limit of {limit}. Send fewer or shorter ones."),
+    ),
+    "expectation-unknown": ProblemKind(
+        417,
+        T_("This expectation cannot be met ({reason}). Send Expect: 100-continue, or none."),
+    ),
+    "transfer-coding-unknown": ProblemKind(
+        501,
+        T_(
+            "This transfer coding is not known ({reason}). Send Content-Length, or Transfer-Encoding: chunked."
+        ),
+    ),
     "app-too-old": ProblemKind(
         426,
         T_(
@@ -272,6 +297,16 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "too-many-tries": ProblemKind(
         429,
         T_("Too many tries. Try again in {seconds} seconds."),
+    ),
+    "too-many-connections": ProblemKind(
+        429,
+        T_("Too many connections from this address. Close some, or try again in {seconds} seconds."),
+    ),
+    "server-busy": ProblemKind(
+        503,
+        T_(
+            "The server has too much to do just now. Your data are still on the tablet; try again in {seconds} seconds."
+        ),
     ),
     "unavailable": ProblemKind(
         503,
@@ -307,6 +342,11 @@ class Problem(Exception):
     def text(self) -> Text:
         """What happened and what to do, filled in."""
         return self.kind.text.format(**self.details)
+
+    @property
+    def retry_after(self) -> int | None:
+        """After how many seconds the same request may be sent again (Retry-After); None if it says nothing of it."""
+        return self.details.get("seconds") if self.kind.status in (429, 503) else None
 
     def body(self) -> dict[str, Any]:
         """Return the members of `application/problem+json` (RFC 9457), with `code` and both languages."""

@@ -34,6 +34,7 @@ from server.places.health_posts import install
 
 WORKERS: Final = 4
 THREADS: Final = 4
+"""For pages, in each worker; batches, sign-ins and health checks have others (`server.web.connections.lanes`)."""
 HEAPS: Final = 2
 """Heaps of glibc, unless an operator sets MALLOC_ARENA_MAX. By default each thread gets a heap of its own, and memory freed
 in one is of no use to the others. Under the interpreter's lock, two heaps are rarely contended.
@@ -199,7 +200,7 @@ def _gunicorn(host: str, port: int) -> list[str]:
         f"--bind={_in_url(host)}:{port}",
         f"--workers={WORKERS}",
         f"--threads={THREADS}",
-        "--worker-class=server.web.gunicorn.Worker",
+        "--worker-class=server.web.connections.worker.Worker",
         f"--graceful-timeout={GRACE_SECONDS}",
         "--keep-alive=15",
         "--log-level=warning",

@@ -7,7 +7,6 @@ Rules kept here:
   Which records are in scope is part of each query.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -20,6 +19,7 @@ from server.accounts import SignedIn, sessions
 from server.accounts.roles import PERMISSIONS
 from server.errors import Problem
 from server.web.current import hub, person, utc_now
+from server.web.flood_guard import client_network
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -159,16 +159,8 @@ def let_in(token: str) -> None:
 
 
 def address() -> str:
-    """Return the client's address as rate limits count it: for IPv6 the /64 network, which one house has as a whole."""
-    text = request.remote_addr or ""
-    try:
-        parsed = ipaddress.ip_address(text)
-    except ValueError:
-        return text
-    if parsed.version == 6:
-        mapped = parsed.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
-    return text
+    """Return the client's address as rate limits count it."""
+    return client_network(request.remote_addr or "")
 
 
 def browser() -> str:

@@ -1,5 +1,6 @@
 """Rate limits per address and worker for public endpoints, kept in memory so that a flood does not reach the database."""
 
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -32,3 +33,15 @@ class Budget:
         while len(self.left) > self.addresses:
             self.left.popitem(last=False)
         return int(short * 60 / self.a_minute) + 1 if short > 0 else 0
+
+
+def client_network(address: str) -> str:
+    """Return an address as limits count it: for IPv6 the /64 network, which one house has as a whole."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address

@@ -4,13 +4,25 @@ A body is refused by its declared length before it is read, by its real length w
 before it is parsed.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Request
 
 from server.config import Settings
 from server.decompression import inflate, parse_json
 from server.errors import Problem
+
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of any body: a form with a file is the largest."""
+
+
+def most_bytes(path: str, settings: Settings) -> int:
+    """Return the limit of a body sent to a path, before gunzip."""
+    if path == "/api/v1/carried":
+        return settings.max_inflated_bytes  # ciphertext does not shrink
+    if path.startswith(("/api/v1/sync", "/api/v1/enrol")):
+        return settings.max_body_bytes
+    return MOST_BYTES
 
 
 def read_json(request: Request, settings: Settings) -> tuple[Any, int]:

@@ -49,7 +49,9 @@ FIRST_SIZE: Final = 25
 """Changes of the first batch, when nothing is known of the connection."""
 KEPT_DAYS: Final = 90
 """How long acknowledged changes are kept, for a server that is restored from a backup."""
-TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+TOO_SLOW: Final = 408
+"""The request had not arrived whole when the server gave it up, so nothing of it was taken."""
+TEMPORARY: Final = frozenset({425, 429, 500, 502, 503, 504})
 """Statuses after which the same request is tried again."""
 BATCH_REFUSED: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses that refuse this batch as a whole: a new one may be taken."""
@@ -475,6 +477,10 @@ class Client:
             except LineLost as lost:
                 self._on_lost(lost)
                 report.troubles.append(lost.why)
+                continue
+            if answer.status == TOO_SLOW:
+                self._on_lost(LineLost("too slow", sent=False))
+                report.troubles.append(f"status {answer.status}")
                 continue
             self._never_sent = False
             if answer.status == 200:

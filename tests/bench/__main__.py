@@ -1,4 +1,4 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet, merge."""
+"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet, merge, noon"""
 
 import sys
 
@@ -8,6 +8,7 @@ from tests.bench import (
     bench_growth,
     bench_import,
     bench_merge,
+    bench_noon,
     bench_pages,
     bench_schemas,
     bench_sync,
@@ -24,6 +25,7 @@ RUNS = {
     "import": bench_import.main,
     "tablet": bench_tablet.main,
     "merge": bench_merge.main,
+    "noon": bench_noon.main,
 }
 
 

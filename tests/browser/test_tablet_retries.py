@@ -143,3 +143,20 @@ def test_tablet_comes_again_only_when_somebody_taps_while_a_busy_server_asks_for
     assert len(asked) == sent
     with tablet.page.expect_response("**/api/v1/sync"):
         tablet.page.get_by_role("button", name="Kirim sekarang").click()
+
+
+def test_tablet_adds_a_random_part_to_what_the_server_asks(tablet: Tablet) -> None:
+    """Tablets that were refused at one moment do not come back at one moment."""
+
+    def busy(route: Route) -> None:
+        route.fulfill(status=503, headers={"Retry-After": "600"})
+
+    fail_to_send(tablet, 9)
+    tablet.context.route("**/api/v1/sync", busy)
+    tablet.set_line(there=True)
+    waits = []
+    for _ in range(8):
+        fail_to_send(tablet, 1)
+        waits.append(seconds_to_next_try(tablet))
+    assert all(595 <= wait <= 630 for wait in waits)
+    assert max(waits) - min(waits) >= 2

@@ -91,8 +91,9 @@ export class Engine {
 
   #troubled(error) {
     if (error instanceof NoConnection) {
-      this.notBefore = Date.now() + error.seconds * 1000;
-      const pause = Math.max(this.pause * (0.5 + Math.random() / 2), error.seconds * 1000);
+      const asked = error.seconds * 1000;
+      this.notBefore = Date.now() + asked;
+      const pause = asked + this.pause * (0.5 + Math.random() / 2); // at random, so that tablets do not come back together
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
       this.#wait(pause);
     } else if (error instanceof Refused) {

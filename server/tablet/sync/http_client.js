@@ -3,7 +3,7 @@
 import { clock, gzip } from "./bytes.js";
 
 const HEADERS_BYTES = 900; // estimated bytes of request and response headers
-const TIMEOUT_MS = 60000;
+const TIMEOUT_MS = 60000; // without an answer, or without more of it: on a slow line a long answer takes longer
 const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** No answer came, or one that may be different later. */
@@ -53,11 +53,16 @@ export class HttpClient {
 
   async #ask(path, how, sent) {
     const giveUp = new AbortController();
-    const timer = setTimeout(() => giveUp.abort(), TIMEOUT_MS);
+    let timer = 0;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => giveUp.abort(), TIMEOUT_MS);
+    };
     const options = { ...how, signal: giveUp.signal, cache: "no-store", credentials: "omit", redirect: "error" };
     try {
+      wait();
       const answer = await fetch(this.origin + path, options);
-      const text = await answer.text();
+      const text = await whole(answer, wait);
       this.count(sent + HEADERS_BYTES + (Number(answer.headers.get("Content-Length")) || text.length));
       const body = read(answer, text);
       this.pause = Number(answer.headers.get("Retry-After")) || 0;
@@ -67,6 +72,20 @@ export class HttpClient {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** The text of an answer. @param {Response} answer @param {() => void} more called whenever more of it has come */
+async function whole(answer, more) {
+  if (!answer.body) return "";
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    more();
+    text += decoder.decode(value, { stream: true });
   }
 }
 

@@ -4,6 +4,7 @@ import gzip
 import secrets
 import threading
 import time
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -45,14 +46,33 @@ STANDINGS: Final = Budget(60)
 """How often one address may ask one worker for the standing of tablets, per minute."""
 
 
+TURN_SECONDS: Final = 2.0
+"""A batch waits at most so long for another: then the client is told to come again."""
+
+
+class TurnTaken(Exception):
+    """Another batch did not end within TURN_SECONDS; nothing of this one was looked at."""
+
+
 def taking_a_batch() -> bool:
     """Say whether this worker is processing a batch."""
     return _TURN.locked()
 
 
-def turn() -> threading.Lock:
-    """Return the lock that is held while a batch is processed."""
-    return _TURN
+class _Turn:
+    """The lock under which a batch is processed, waited for at most TURN_SECONDS; it may be entered again and again."""
+
+    def __enter__(self) -> None:
+        if not _TURN.acquire(timeout=TURN_SECONDS):
+            raise TurnTaken
+
+    def __exit__(self, *_: object) -> None:
+        _TURN.release()
+
+
+def turn() -> AbstractContextManager[None]:
+    """Return the turn to process a batch; entering it raises TurnTaken where another does not end in time."""
+    return _Turn()
 
 
 @bp.post("/sync")
@@ -65,7 +85,7 @@ def sync() -> Response:
     try:
         message, size_bytes = read_json(request, hub().settings)
         arrived = time.monotonic()
-        with _TURN:
+        with turn():
             waited = time.monotonic() - arrived
             answer = exchange(
                 hub(), message, size_bytes=size_bytes, now=now, clock=_tablet_clock(), wanted=wanted

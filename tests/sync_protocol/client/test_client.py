@@ -202,6 +202,22 @@ def test_a_batch_stays_as_it_is_when_it_may_have_arrived(hall: Hall, tablet: Cli
     assert [len(batch["changes"]) for batch in hall.batches()] == [25, 25, 25, 5]
 
 
+def test_a_batch_is_halved_when_the_server_gave_it_up_as_too_slow(hall: Hall, tablet: Client) -> None:
+    for ago in range(1, 31):
+        measure(tablet, new_id(), ago)
+    hall.troubles += [says(408), lost(sent=False)]
+    tablet.sync()
+    assert [len(batch["changes"]) for batch in hall.batches()] == [25, 12, 6, 12, 12]
+
+
+def test_a_batch_stays_as_it_is_when_it_was_too_slow_only_the_second_time(hall: Hall, tablet: Client) -> None:
+    for ago in range(1, 31):
+        measure(tablet, new_id(), ago)
+    hall.troubles += [lost(sent=True), says(408)]
+    tablet.sync()
+    assert [len(batch["changes"]) for batch in hall.batches()] == [25, 25, 25, 5]
+
+
 def test_batches_grow_to_the_limit_when_the_line_is_good(hall: Hall, file: Path, tablet: Client) -> None:
     child = new_id()
     for ago in range(1, 401):

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -153,10 +154,11 @@ def test_tablet_that_waited_for_its_turn_is_asked_to_come_later(
     client: FlaskClient, tablet: FakeTablet
 ) -> None:
     tablet.register_child()
-    release = threading.Timer(0.8, turn().release)
-    turn().acquire()
-    release.start()
-    answer = sync(client, tablet)
-    release.join()
+    with ExitStack() as other:
+        other.enter_context(turn())
+        end = threading.Timer(0.8, other.pop_all().close)
+        end.start()
+        answer = sync(client, tablet)
+        end.join()
     assert 24 <= int(answer.headers["Retry-After"]) <= LONGEST_PAUSE
     assert "Retry-After" not in sync(client, tablet).headers

@@ -20,6 +20,7 @@ from schemas import check_answer, check_enrol_answer
 from server import accounts, audit
 from server.accounts import attempt_limits
 from server.crypto.vault import SigningKey, base64url
+from server.web.api.sync import TURN_SECONDS, turn
 from sync_protocol import canonical
 from tests.server._district import District, FakeTablet
 
@@ -358,3 +359,23 @@ def test_new_enrolment_is_refused_when_there_is_no_reason(http: FlaskClient, tab
     asked |= {"device": "uji", "first": 1, "tags": []}
     body = {"request": asked, "signature": base64url(tablet.key.sign(canonical(asked)))}
     check_problem(post(http, orjson.dumps(body), f"{ENROL}/again"), 409, "enrolment-open")
+
+
+def test_batch_does_not_wait_long_for_another(http: FlaskClient, tablet: FakeTablet) -> None:
+    """It is refused before anything is looked at or written, and is taken when it comes again."""
+    tablet.register_child()
+    message, before = tablet.next_message(), tablet.district.counts()
+    with turn():
+        began = time.monotonic()
+        answer = http.post(SYNC, data=message, content_type="application/json")
+        assert time.monotonic() - began < TURN_SECONDS + 3
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "server-busy")
+    assert int(answer.headers["Retry-After"]) == answer.get_json()["seconds"]
+    assert tablet.district.counts() == before
+    assert http.post(SYNC, data=message, content_type="application/json").status_code == 200
+
+
+def test_too_many_tries_are_told_when_to_come_again(http: FlaskClient) -> None:
+    path = "/api/v1/tablets/01900000-0000-7000-8000-000000000000/standing"
+    refused = next(answer for answer in (http.get(path) for _ in range(100)) if answer.status_code == 429)
+    assert int(refused.headers["Retry-After"]) == refused.get_json()["seconds"]
