@@ -13,7 +13,7 @@ Rules kept here:
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -137,8 +137,12 @@ def restore(
                 )
             listed = None
             if vault is not None and not as_it_was:
-                listed = _listed(settings, vault, file, archive.manifest, given, without_list)
-                withdrawals.add(listed, settings, vault, now)
+                files = reapplying.found_lists(settings, file.parent, given)
+                listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
+                if not without_list:
+                    _refuse_unknown(
+                        settings, file, archive.manifest, {*here.districts.values(), *listed.incarnations}
+                    )
             elif vault is None:
                 withdrawals.take_along(reapplying.found_lists(settings, file.parent, given), settings)
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
@@ -149,16 +153,11 @@ def restore(
             return done
 
 
-def _listed(
-    settings: Settings, vault: Vault, file: Path, manifest: Manifest, given: Path | None, without_list: bool
-) -> Withdrawals:
-    """Return what was withdrawn, by every list that is found and the log of the data that are here."""
-    files = reapplying.found_lists(settings, file.parent, given)
-    listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
-    if contents(settings).districts:
-        with database_of(settings.database_url) as database, database.reading() as session:
-            listed = listed.joined(withdrawals.from_log(session))
-    if manifest.incarnation not in listed.incarnations and not without_list:
+def _refuse_unknown(
+    settings: Settings, file: Path, manifest: Manifest, incarnations: Collection[str]
+) -> None:
+    """Refuse a backup if neither the data that are here nor a list is of the same installation."""
+    if manifest.incarnation not in incarnations:
         raise BackupRefused(
             T_(
                 "no list tells what was withdrawn after {file} was made (tablets revoked, accounts disabled, children "
@@ -166,6 +165,18 @@ def _listed(
                 "none, check all that by hand and give --without-withdrawals"
             ).format(file=file, district=settings.district),
         )
+
+
+def _completed(
+    settings: Settings, vault: Vault | None, here: Contents, listed: Withdrawals | None, now: datetime
+) -> Withdrawals | None:
+    """Add to the list what the log of the data that are here says, and write it; the caller blocks writers."""
+    if listed is None or vault is None:
+        return None
+    if here.districts:
+        with database_of(settings.database_url) as database, database.reading() as session:
+            listed = listed.joined(withdrawals.from_log(session))
+    withdrawals.add(listed, settings, vault, now)
     return listed
 
 
@@ -394,6 +405,7 @@ def _restore_sqlite(
             # the lock of every write transaction: writers wait, and then write to the new data
             with present.write_lock():
                 kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
+                listed = _completed(settings, vault, here, listed, now)
                 with database.transaction() as session:
                     incarnation, again = _start_new_history(
                         session, settings, database, listed, now, _summary(manifest)
@@ -480,6 +492,7 @@ def _restore_postgresql(
             # clients other than a server of this release do not take the shared lock
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
+            listed = _completed(settings, vault, here, listed, now)
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:

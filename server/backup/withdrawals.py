@@ -367,10 +367,11 @@ def keep_or_log(hub: AppContext, now: datetime, **how: Any) -> None:
 
 
 def follow(hub: AppContext) -> None:
-    """From now on bring the list up to date after each commit of such a decision."""
+    """From now on bring the list up to date after each commit of such a decision, where there is a data directory."""
 
     def committed(entries: Sequence[Mapping[str, Any]]) -> None:
-        if decided := [entry for entry in entries if _subjects(entry)]:
+        decided = [entry for entry in entries if _subjects(entry)]
+        if decided and hub.settings.data_dir.is_dir():
             keep_or_log(hub, datetime.now(UTC), entries=decided)
 
     hub.database.after_commit = committed

@@ -11,21 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from schemas import parse_enrolment
 from server import accounts, audit
 from server.accounts import people
 from server.backup import BackupRefused, Restored, backup, mark_restored, restore, vault_of, withdrawals
+from server.backup.refusals import Progress
 from server.backup.withdrawals import ERASED, LIFTED, RESTRICTED, REVOKED, Withdrawals, list_in, read_list
+from server.cli import main
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import SigningKey
-from server.database.models import RecoveryCode, Tablet
+from server.database.models import AuditEntry, RecoveryCode, Tablet
 from server.errors import Problem
 from server.operations import jobs
 from server.operations.doctor import examine
 from server.operations.trial_restore import prove
+from tests.faults._running import environment
 from tests.server._district import DISTRICT, District
 from tests.server.privacy._requests import answer, ask, erased, seen
 
@@ -40,10 +44,10 @@ def back_up(place: District, file: Path) -> None:
     backup(place.hub, file, force=False, now=place.clock.now, progress=silent)
 
 
-def put_back(place: District, file: Path, **how: Any) -> Restored:
+def put_back(place: District, file: Path, *, progress: Progress = silent, **how: Any) -> Restored:
     """Restore to where the district is now."""
     settings, now = place.hub.settings, place.clock.now
-    return restore(settings, file, plain=False, now=now, agreed=lambda _: True, progress=silent, **how)
+    return restore(settings, file, plain=False, now=now, agreed=lambda _: True, progress=progress, **how)
 
 
 def listed(settings: Settings) -> Withdrawals:
@@ -181,6 +185,20 @@ def test_revoked_tablet_pulls_nothing_after_a_restore(place: District, tmp_path:
     put_back(place, tmp_path / "old.backup")
     thief.sync()
     assert not {("child", child) for child in children} & thief.shown().keys()
+
+
+def test_decision_counts_that_is_made_while_the_restore_prepares(on_sqlite: District, tmp_path: Path) -> None:
+    """The log is read once writers wait."""
+    moved_to(on_sqlite, replace(on_sqlite.hub.settings, data_dir=tmp_path / "data"))
+    thief = on_sqlite.tablet()
+    back_up(on_sqlite, tmp_path / "old.backup")
+
+    def while_unpacking(what: str, _done: int, _total: int) -> None:
+        if what == "unpacking":
+            on_sqlite.revoke(thief)
+
+    done = put_back(on_sqlite, tmp_path / "old.backup", progress=while_unpacking)
+    assert done.again.withdrawn == {REVOKED: 1}
 
 
 def test_list_alone_is_enough_when_the_database_is_lost(
@@ -453,3 +471,38 @@ def test_trial_restore_makes_it_again_and_counts_as_the_backup_does(place: Distr
             now=datetime.now(UTC),
             progress=silent,
         )
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    """Call a command as an operator does."""
+    env: dict[str, str | None] = dict.fromkeys(os.environ)
+    return CliRunner().invoke(main, list(arguments), env={**env, **environment(settings)})
+
+
+def test_operator_is_told_what_was_withdrawn_again_and_up_to_when(place: District, story: Story) -> None:
+    story.withdraw()
+    told = run(place.hub.settings, "restore", str(story.file), "--yes")
+    assert told.exit_code == 0, told.stderr
+    for line in (
+        "1 tablet dicabut lagi / 1 tablets revoked again",
+        "1 akun dinonaktifkan lagi / 1 accounts disabled again",
+        "1 anak dibatasi lagi / 1 children restricted again",
+        "1 anak dihapus lagi / 1 children erased again",
+        "what was withdrawn is known up to 2026-03-05T03:00:00+00:00",
+    ):
+        assert line in told.stderr
+    logged = place.rows(select(AuditEntry.details).where(AuditEntry.action == "database.restored"))
+    assert json.loads(logged[-1].details)["again"][REVOKED] == 1
+    assert place.broken_log() == []
+
+
+def test_operator_chooses_to_go_on_without_a_list(
+    place: District, somewhere_else: Settings, story: Story, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone" / "old.backup"
+    alone.parent.mkdir()
+    story.file.rename(alone)
+    refused = run(somewhere_else, "restore", str(alone))
+    assert (refused.exit_code, "--without-withdrawals" in refused.stderr) == (2, True)
+    told = run(somewhere_else, "restore", str(alone), "--without-withdrawals")
+    assert (told.exit_code, "nothing tells what was withdrawn" in told.stderr) == (0, True)
