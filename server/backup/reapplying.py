@@ -29,6 +29,7 @@ from server.backup.withdrawals import (
     REVOKED,
     SECRETS,
     Decision,
+    Decisions,
     Withdrawals,
     from_log,
     keep,
@@ -147,9 +148,18 @@ _HOW: Final[Mapping[str, _Kind]] = {
 
 
 def lacking(
-    session: Session, district: str, listed: Withdrawals, kinds: Collection[str] = tuple(KINDS)
+    session: Session,
+    district: str,
+    listed: Withdrawals,
+    kinds: Collection[str] = tuple(KINDS),
+    own: Decisions | None = None,
 ) -> list[Decision]:
-    """Return the decisions that are listed and that a database lacks, the earliest first."""
+    """Return the decisions that are listed and that a database lacks, the earliest first.
+
+    Parameters
+    ----------
+    own : the decisions in the database's log; read if it is needed and not given
+    """
     found = [
         one
         for kind in kinds
@@ -159,7 +169,7 @@ def lacking(
     ]
     if not found:
         return []
-    own = from_log(session).decisions
+    own = from_log(session).decisions if own is None else own
     return sorted(
         (one for one in found if one.matter not in own or own[one.matter].at < one.at), key=lambda one: one.at
     )

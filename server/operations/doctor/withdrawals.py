@@ -29,7 +29,7 @@ def check_withdrawals(context: CheckContext, findings: Findings) -> None:
             if behind:
                 findings.add(f"{file}: {behind} decisions missing")
             if directory == settings.data_dir:
-                for one in lacking(session, context.district, listed):
+                for one in lacking(session, context.district, listed, own=decided):
                     findings.add(
                         f"{one.subject}: {one.kind} {one.at.isoformat(timespec='minutes')}, not in the database"
                     )
