@@ -17,6 +17,7 @@ from sqlalchemy import select
 from schemas import parse_enrolment
 from server import accounts, audit
 from server.accounts import people
+from server.app import create_app
 from server.backup import BackupRefused, Restored, backup, mark_restored, restore, vault_of, withdrawals
 from server.backup.refusals import Progress
 from server.backup.withdrawals import ERASED, LIFTED, RESTRICTED, REVOKED, Withdrawals, list_in, read_list
@@ -31,6 +32,7 @@ from server.operations.doctor import examine
 from server.operations.trial_restore import prove
 from tests.faults._running import environment
 from tests.server._district import DISTRICT, District
+from tests.server.backup.test_backup import unsealed
 from tests.server.privacy._requests import answer, ask, erased, seen
 
 PASSWORD, NEWER = "katasandi-lama-sekali", "katasandi-baru-sekali"
@@ -390,10 +392,13 @@ def test_closed_enrolment_stays_closed(place: District, tmp_path: Path) -> None:
 
 
 def test_decision_is_in_the_list_as_soon_as_it_is_committed(place: District) -> None:
-    tablet = place.tablet()
-    withdrawals.follow(place.hub)
-    place.revoke(tablet)
-    assert [one.subject for one in listed(place.hub.settings).decisions.values()] == [tablet.id]
+    """By the web application, and by a command."""
+    first, second = place.tablet(), place.tablet()
+    create_app(place.hub.settings, place.hub)
+    place.revoke(first)
+    assert {one.subject for one in listed(place.hub.settings).decisions.values()} == {first.id}
+    assert run(place.hub.settings, "tablet", "revoke", second.id).exit_code == 0
+    assert {one.subject for one in listed(place.hub.settings).decisions.values()} == {first.id, second.id}
 
 
 def _revoke_and_die(settings: Settings, tablet: str) -> None:
@@ -448,6 +453,23 @@ def test_list_is_written_again_only_when_there_is_something_new(place: District)
     place.revoke(place.tablet())
     withdrawals.keep(place.hub, place.clock.now)
     assert file.read_bytes() != before
+
+
+def test_list_is_taken_along_until_the_key_file_is_there(
+    place: District, somewhere_else: Settings, story: Story, tmp_path: Path
+) -> None:
+    """A backup of an older release, not sealed, is restored before its keys are in their place."""
+    story.withdraw()
+    withdrawals.keep(place.hub, place.clock.now, beside=tmp_path)
+    plain = tmp_path / "old.zip"
+    plain.write_bytes(unsealed(place.hub.settings, story.file))
+    keyless = replace(somewhere_else, key_file=tmp_path / "later.json")
+    done = restore(keyless, plain, plain=True, now=place.clock.now, agreed=lambda _: True, progress=silent)
+    assert (done.keys_missing, done.again.withdrawn) == (True, {})
+    keyless.key_file.write_bytes(place.hub.settings.key_file.read_bytes())
+    moved_to(place, keyless)
+    mark_restored(keyless, now=place.clock.now)
+    assert story.state() == WITHDRAWN
 
 
 # -- trials and commands --------------------------------------------------------------------------
