@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from schemas.batch import Malformed
+from server.backup.withdrawals import follow
 from server.config import Settings
 from server.context import AppContext
 from server.errors import Problem
@@ -85,6 +86,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     start_logging(settings.log_level)
     app = Flask("server.web")
     hub = app.extensions["hub"] = hub or AppContext.open(settings)
+    follow(hub)
     app.config.update(
         SECRET_KEY=hub.keys.session_secret,
         SESSION_COOKIE_NAME=settings.cookie(SESSION_COOKIE),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from schemas import EnrolAgainRequest, EnrolRequest
@@ -295,3 +295,21 @@ def revoke_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: s
     stream = audit.post_stream(tablet.post_id)
     details = {"tablet": tablet_id}
     audit.append(session, hub.district, stream, "tablet.revoked", actor=actor, now=now, details=details)
+
+
+def close_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: str, now: datetime) -> None:
+    """Close an enrolment again that was closed after the backup that was restored: its device must enrol anew."""
+    tablet = session.get_one(Tablet, (hub.district, tablet_id), with_for_update=True)
+    tablet.closed_at = now
+    details = {"tablet": tablet_id}
+    stream = audit.post_stream(tablet.post_id)
+    audit.append(session, hub.district, stream, "tablet.closed", actor=actor, now=now, details=details)
+
+
+def end_all_codes(session: Session, district: str, now: datetime) -> int:
+    """End every code that could still be used; return how many. The caller logs it."""
+    c = table(EnrolmentCode).c
+    open_ = c.district == district, c.used_at.is_(None), c.expires_at > now
+    ended_at = now - timedelta(seconds=1)
+    ended = session.execute(update(table(EnrolmentCode)).where(*open_).values(expires_at=ended_at))
+    return int(getattr(ended, "rowcount", 0))

@@ -68,7 +68,7 @@ def append(
         "hash": hash_,
     }
     session.connection().execute(insert(table(AuditEntry)), [entry])
-    mark_audited(session)
+    mark_audited(session, entry)
 
 
 def lock_head(session: Session, district: str, stream: str) -> Any:

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -22,16 +22,15 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
 from server import audit
+from server.backup import withdrawals
 from server.backup.archive import CHUNK_BYTES, FORMAT, MANIFEST, SQLITE_MEMBER, Manifest, kind_of, member_of
-from server.backup.encrypted_file import PRODUCT, SealedWriter
+from server.backup.encrypted_file import PRODUCT, SealedWriter, part_of
 from server.backup.refusals import (
     MAKING,
     BackupRefused,
     Progress,
     alone,
-    busy,
     driver_errors_as_sqlalchemy,
-    lock_or_refuse,
     refuse_on_full_disk,
 )
 from server.config import Settings
@@ -107,38 +106,8 @@ def backup(
                 now=now,
                 details=details,
             )
+    withdrawals.keep_or_log(hub, now=now, whole=True, beside=file.parent)
     return made
-
-
-@contextmanager
-def part_of(file: Path) -> Iterator[BinaryIO]:
-    """Yield a file to write; it takes its name if the block succeeds. What a killed run left is overwritten."""
-    part = file.with_name(f"{file.name}.part")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+b") as writing:
-        lock_or_refuse(descriptor, part)
-        try:
-            if os.fstat(descriptor).st_ino != part.stat().st_ino:  # renamed while we opened it
-                raise busy(part)
-            writing.truncate()
-            yield writing
-            writing.flush()
-            os.fsync(descriptor)
-            part.replace(file)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    _sync_directory(file.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Flush a directory, so that a new name is on disk; some file systems of USB sticks do not support it."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class _Packing:

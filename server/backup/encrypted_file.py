@@ -1,4 +1,5 @@
-"""The file of a backup: one plain line, then encrypted chunks that only the key file opens.
+"""The file of a backup, or of the list beside it (`withdrawals`): one plain line, then encrypted chunks that only the key
+file opens.
 
     {"kind": "posyandu-sync.backup", "v": 1, …}    one line: when, by which release and district, under which key
     chunk 0, chunk 1, …                            CHUNK_BYTES each and a tag of 16 bytes; the last may be shorter
@@ -13,15 +14,17 @@ Rules kept here:
 import hashlib
 import io
 import json
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from server.backup.refusals import BackupRefused
+from server.backup.refusals import BackupRefused, busy, lock_or_refuse
 from server.config import Settings
 from server.crypto.vault import TAG_BYTES, FileCipher, KeyUnusable, Vault, base64url
 from server.translations import T_
@@ -41,11 +44,13 @@ class SealedWriter(io.RawIOBase):
     `digest` is the SHA-256 of what was written to the file, in base64url.
     """
 
-    def __init__(self, file: BinaryIO, settings: Settings, vault: Vault, now: datetime) -> None:
+    def __init__(
+        self, file: BinaryIO, settings: Settings, vault: Vault, now: datetime, kind: str = KIND
+    ) -> None:
         super().__init__()
         self.key, key_version = next(iter(vault.backup_keys().items()))
         header = {
-            "kind": KIND,
+            "kind": kind,
             "v": VERSION,
             "product": PRODUCT,
             "district": settings.district,
@@ -97,8 +102,8 @@ class FileHeader:
     key_version: int
 
 
-def read_header(file: Path, opened: BinaryIO) -> FileHeader:
-    """Read the plain line; afterwards the file is positioned at the first chunk.
+def read_header(file: Path, opened: BinaryIO, kind: str = KIND) -> FileHeader:
+    """Read the plain line of a file of some kind; afterwards the file is positioned at the first chunk.
 
     Raises
     ------
@@ -108,8 +113,8 @@ def read_header(file: Path, opened: BinaryIO) -> FileHeader:
     raw = opened.readline(LONGEST_HEADER)
     try:
         content = json.loads(raw)
-        if content["kind"] != KIND or not raw.endswith(b"\n"):
-            raise ValueError(KIND)
+        if content["kind"] != kind or not raw.endswith(b"\n"):
+            raise ValueError(kind)
         header = FileHeader(raw, str(content["key"]), int(content["key_version"]))
         if content["v"] != VERSION:
             raise newer(file, content)
@@ -213,3 +218,34 @@ def digest_of(file: Path) -> str:
     """Return the SHA-256 of a file, as the log names it."""
     with file.open("rb") as opened:
         return base64url(hashlib.file_digest(opened, "sha256").digest())
+
+
+@contextmanager
+def part_of(file: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write; it takes its name if the block succeeds. What a killed run left is overwritten."""
+    part = file.with_name(f"{file.name}.part")
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as writing:
+        lock_or_refuse(descriptor, part)
+        try:
+            if os.fstat(descriptor).st_ino != part.stat().st_ino:  # renamed while we opened it
+                raise busy(part)
+            writing.truncate()
+            yield writing
+            writing.flush()
+            os.fsync(descriptor)
+            part.replace(file)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    _sync_directory(file.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Flush a directory, so that a new name is on disk; some file systems of USB sticks do not support it."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -5,12 +5,15 @@ Rules kept here:
 - A restore is one transaction, for which writers wait: a reader sees all of the old data or all of the new, and a kill
   leaves one of the two. The replaced data are kept in a backup of their own.
 - The same transaction gives the database a new incarnation, so that every tablet notices that older data were restored;
-  all sessions end, since some may have been ended after the backup.
+  all sessions, open invitations and enrolment codes end, since some may have been used or ended after the backup.
+- It also makes again what was withdrawn since (`reapplying`): from the log of the data that are replaced, and from the lists
+  that are found. Where neither knows the backup, or a list cannot be trusted, only an explicit choice goes on without.
 """
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +25,9 @@ from sqlalchemy import create_engine, delete, inspect, make_url, select, text, u
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import accounts, audit
+from server.accounts import people
+from server.backup import reapplying, withdrawals
 from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
 from server.backup.create import (
     PAGES_PER_STEP,
@@ -32,9 +37,9 @@ from server.backup.create import (
     driver_of,
     look_into_sqlite,
     pack,
-    part_of,
     steps,
 )
+from server.backup.encrypted_file import part_of
 from server.backup.refusals import (
     MAKING,
     RESTORING,
@@ -44,7 +49,9 @@ from server.backup.refusals import (
     driver_errors_as_sqlalchemy,
     refuse_on_full_disk,
 )
+from server.backup.withdrawals import Withdrawals
 from server.config import Settings
+from server.context import AppContext
 from server.crypto.key_file import load_keys
 from server.crypto.vault import KeyUnusable, Vault
 from server.database import migrations
@@ -53,18 +60,39 @@ from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
 from server.translations import T_
 
+OPERATOR: Final = "operator"
 SCRATCH: Final = "posyandu_restoring"
 """A schema of PostgreSQL, not used by the server, in which an older backup is migrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The result of a restore. `kept`: the backup of the replaced data; `keys_missing`: no name can be read yet."""
+    """The result of a restore.
+
+    Parameters
+    ----------
+    kept : the backup of the replaced data
+    keys_missing : no name can be read yet, and nothing that was withdrawn could be made again
+    """
 
     manifest: Manifest
     incarnation: str
     kept: Path | None
     keys_missing: bool
+    again: "Again"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a new history took back: decisions made again, by kind; invitations and enrolment codes that were still open.
+
+    `until`: how far the list goes, or the log of the replaced data; None if neither knows this backup.
+    """
+
+    withdrawn: Mapping[str, int]
+    invitations: int
+    codes: int
+    until: datetime | None
 
 
 def restore(
@@ -75,6 +103,9 @@ def restore(
     now: datetime,
     agreed: Callable[[Manifest], bool],
     progress: Progress,
+    given: Path | None = None,
+    without_list: bool = False,
+    as_it_was: bool = False,
 ) -> Restored:
     """Replace the data that are here, if any, by a backup; servers may be running.
 
@@ -82,12 +113,15 @@ def restore(
     ----------
     plain : also accept an unencrypted backup: of an older release, and nothing shows who made it
     agreed : called once the file is known to be good; returns whether existing data may be replaced
+    given : a list of what was withdrawn, beside those that are found
+    without_list : go on although no list knows this backup, or one cannot be trusted; the others are used
+    as_it_was : make nothing again that was withdrawn since (a trial)
 
     Raises
     ------
     BackupRefused
-        The file is damaged, altered, of another district, kind or newer release; or the keys here do not open it; or a disk
-        is full; or nobody agreed. Nothing was changed.
+        The file is damaged, altered, of another district, kind or newer release; or the keys here do not open it; or nothing
+        tells what was withdrawn since it was made; or a disk is full; or nobody agreed. Nothing was changed.
     """
     with refuse_on_full_disk(), alone(settings, RESTORING):
         vault = vault_of(settings)
@@ -101,9 +135,58 @@ def restore(
                 raise BackupRefused(
                     T_("nothing was restored: answer yes, or give --yes"),
                 )
+            listed = None
+            if vault is not None and not as_it_was:
+                files = reapplying.found_lists(settings, file.parent, given)
+                listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
+                if not without_list:
+                    _refuse_unknown(
+                        settings, file, archive.manifest, {*here.districts.values(), *listed.incarnations}
+                    )
+            elif vault is None:
+                withdrawals.take_along(reapplying.found_lists(settings, file.parent, given), settings)
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
             with alone(settings, MAKING):  # the backup of the replaced data
-                return put_back(settings, vault, archive, here, now, progress)
+                done = put_back(settings, vault, archive, here, listed, now, progress)
+            if listed is not None:
+                _keep(settings, now)
+            return done
+
+
+def _refuse_unknown(
+    settings: Settings, file: Path, manifest: Manifest, incarnations: Collection[str]
+) -> None:
+    """Refuse a backup if neither the data that are here nor a list is of the same installation."""
+    if manifest.incarnation not in incarnations:
+        raise BackupRefused(
+            T_(
+                "no list tells what was withdrawn after {file} was made (tablets revoked, accounts disabled, children "
+                "restricted or erased): give the newest posyandu-{district}.withdrawals with --withdrawals, or, if there is "
+                "none, check all that by hand and give --without-withdrawals"
+            ).format(file=file, district=settings.district),
+        )
+
+
+def _completed(
+    settings: Settings, vault: Vault | None, here: Contents, listed: Withdrawals | None, now: datetime
+) -> Withdrawals | None:
+    """Add to the list what the log of the data that are here says, and write it; the caller blocks writers."""
+    if listed is None or vault is None:
+        return None
+    if here.districts:
+        with database_of(settings.database_url) as database, database.reading() as session:
+            listed = listed.joined(withdrawals.from_log(session))
+    withdrawals.add(listed, settings, vault, now)
+    return listed
+
+
+def _keep(settings: Settings, now: datetime) -> None:
+    """Bring the list up to date with a restored database, whose incarnation is new."""
+    hub = AppContext.open(settings)
+    try:
+        withdrawals.keep_or_log(hub, now=now, whole=True)
+    finally:
+        hub.database.dispose()
 
 
 def vault_of(settings: Settings) -> Vault | None:
@@ -123,13 +206,17 @@ def _refuse_plain(file: Path, archive: Archive, plain: bool) -> None:
         )
 
 
-def mark_restored(settings: Settings, *, now: datetime) -> str:
+def mark_restored(
+    settings: Settings, *, now: datetime, given: Path | None = None, without_list: bool = False
+) -> tuple[str, Again]:
     """Give a new incarnation to a database that was restored by other means (a snapshot, PostgreSQL's own recovery).
+
+    What was withdrawn, by the lists that are found and the one given, is made again.
 
     Raises
     ------
     BackupRefused
-        The district is not installed here.
+        The district is not installed here; a list cannot be trusted, unless `without_list`.
     """
     here = contents(settings)
     if settings.district not in here.districts:
@@ -138,8 +225,15 @@ def mark_restored(settings: Settings, *, now: datetime) -> str:
         )
     _refuse_present_data(here, None)
     migrations.migrate(settings.database_url)
+    vault, listed = vault_of(settings), None
+    if vault is not None:
+        files = reapplying.found_lists(settings, None, given)
+        listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
     with database_of(settings.database_url) as database, database.transaction() as session:
-        return _start_new_history(session, settings, now, {"by_other_means": True})
+        done = _start_new_history(session, settings, database, listed, now, {"by_other_means": True})
+    if vault is not None:
+        _keep(settings, now)
+    return done
 
 
 def contents(settings: Settings) -> Contents:
@@ -191,25 +285,46 @@ def database_of(url: str) -> Iterator[Database]:
 
 
 def _start_new_history(
-    session: Session, settings: Settings, now: datetime, details: Mapping[str, Any]
-) -> str:
-    """Begin a new history: a new incarnation for every district, all sessions ended, an entry in the log."""
-    for district in session.scalars(select(Installation.district)).all():
+    session: Session,
+    settings: Settings,
+    database: Database,
+    listed: Withdrawals | None,
+    now: datetime,
+    details: Mapping[str, Any],
+) -> tuple[str, Again]:
+    """Begin a new history: what was withdrawn is made again, all sessions, invitations and codes end, every district gets a
+    new incarnation and an entry in the log. Returns the incarnation of the own district.
+    """
+    was = contents_of(session, [Installation.__tablename__]).districts
+    done: Counter[str] = Counter()
+    if listed is not None:
+        done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)
+    ended = [_end_access(session, district, now) for district in was]
+    invitations, codes = map(sum, zip(*ended, strict=True))
+    known = listed is not None and was.get(settings.district) in listed.incarnations
+    until = listed.until.get(settings.district) if listed is not None and known else None
+    more = {"again": dict(done)} if done else {}
+    for district in was:
         session.execute(
             update(table(Installation)).where(Installation.district == district).values(incarnation=new_id())
         )
-        session.execute(delete(table(UserSession)).where(UserSession.district == district))
         audit.append(
             session,
             district,
             audit.OFFICE,
             "database.restored",
-            actor="operator",
+            actor=OPERATOR,
             now=now,
-            details=details,
+            details={**details, **more},
         )
     found = select(Installation.incarnation).where(Installation.district == settings.district)
-    return str(session.execute(found).scalar_one())
+    return str(session.execute(found).scalar_one()), Again(done, invitations, codes, until)
+
+
+def _end_access(session: Session, district: str, now: datetime) -> tuple[int, int]:
+    """End sessions, open invitations and enrolment codes; return the number of invitations and of codes."""
+    session.execute(delete(table(UserSession)).where(UserSession.district == district))
+    return people.end_all_invitations(session, district, now), accounts.end_all_codes(session, district, now)
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:
@@ -269,6 +384,7 @@ def _restore_sqlite(
     vault: Vault | None,
     archive: Archive,
     here: Contents,
+    listed: Withdrawals | None,
     now: datetime,
     progress: Progress,
 ) -> Restored:
@@ -289,12 +405,15 @@ def _restore_sqlite(
             # the lock of every write transaction: writers wait, and then write to the new data
             with present.write_lock():
                 kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
+                listed = _completed(settings, vault, here, listed, now)
                 with database.transaction() as session:
-                    incarnation = _start_new_history(session, settings, now, _summary(manifest))
+                    incarnation, again = _start_new_history(
+                        session, settings, database, listed, now, _summary(manifest)
+                    )
                 database.dispose()
                 make_private(live)
                 _copy_pages_in(prepared, live, progress)
-    return Restored(manifest, incarnation, kept, keys_missing)
+    return Restored(manifest, incarnation, kept, keys_missing, again)
 
 
 @contextmanager
@@ -353,6 +472,7 @@ def _restore_postgresql(
     vault: Vault | None,
     archive: Archive,
     here: Contents,
+    listed: Withdrawals | None,
     now: datetime,
     progress: Progress,
 ) -> Restored:
@@ -372,6 +492,7 @@ def _restore_postgresql(
             # clients other than a server of this release do not take the shared lock
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
+            listed = _completed(settings, vault, here, listed, now)
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:
@@ -379,10 +500,12 @@ def _restore_postgresql(
             else:
                 _copy_in(driver_of(session), archive, progress)
             keys_missing = _keys_missing(session, settings, vault)
-            incarnation = _start_new_history(session, settings, now, _summary(archive.manifest))
+            incarnation, again = _start_new_history(
+                session, settings, database, listed, now, _summary(archive.manifest)
+            )
         with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
             _vacuum(database)
-    return Restored(archive.manifest, incarnation, kept, keys_missing)
+    return Restored(archive.manifest, incarnation, kept, keys_missing, again)
 
 
 def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Progress) -> None:

@@ -80,6 +80,7 @@ def os_error_text(error: OSError) -> str:
 
 def open_hub(data: Path | None) -> Any:
     """Open an installation that was set up before."""
+    from server.backup.withdrawals import follow
     from server.context import AppContext
     from server.database.migrations import newest, present
     from server.database.models import Installation
@@ -94,6 +95,7 @@ def open_hub(data: Path | None) -> Any:
         if present(settings.database_url) != newest():
             wrong_use("the database is of another release: 'serve' brings it up to date")
         hub = AppContext.open(settings)
+        follow(hub)
         click.get_current_context().call_on_close(hub.database.dispose)
         with hub.database.reading() as session:
             if session.get(Installation, hub.district) is None:

@@ -18,7 +18,6 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
-from server.cli.privacy import erased_again, erased_here
 from server.config import Settings
 
 
@@ -55,8 +54,29 @@ def backup(data: Path | None, file: Path, force: bool) -> None:
 )
 @click.option("--plain", is_flag=True, help="Take a file that is not sealed, of an older release.")
 @click.option("--already", is_flag=True, help="The database was put back by other means: only make it known.")
-def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain: bool, already: bool) -> None:
-    """Put a backup FILE back, whole or not at all; the server may go on. What was there is kept in a backup of its own."""
+@click.option(
+    "--withdrawals",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A list of what was withdrawn, beside those in the data directory and beside the backup.",
+)
+@click.option(
+    "--without-withdrawals",
+    is_flag=True,
+    help="Go on although nothing tells what was withdrawn since the backup.",
+)
+def restore(
+    data: Path | None,
+    file: Path | None,
+    yes: bool,
+    trial: bool,
+    plain: bool,
+    already: bool,
+    withdrawals: Path | None,
+    without_withdrawals: bool,
+) -> None:
+    """Put a backup FILE back, whole or not at all; the server may go on. What was there is kept in a backup of its own, and
+    what was withdrawn since (tablets, accounts, children's data) is withdrawn again.
+    """
     from server import backup as backups
 
     if (file is None) != already or (trial and already):
@@ -72,21 +92,28 @@ def restore(data: Path | None, file: Path | None, yes: bool, trial: bool, plain:
         )
         return yes or click.confirm(asked, err=True)
 
-    erased = [] if file is None else erased_here(data)
     with errors_in_one_line():
         try:
             if file is None:
-                incarnation = backups.mark_restored(settings, now=now)
+                incarnation, again = backups.mark_restored(
+                    settings, now=now, given=withdrawals, without_list=without_withdrawals
+                )
                 click.echo(f"Inkarnasi baru / new incarnation: {incarnation}", err=True)
+                _print_again(again)
                 return
             done = backups.restore(
-                settings, file, plain=plain, now=now, agreed=agreed, progress=print_progress()
+                settings,
+                file,
+                plain=plain,
+                now=now,
+                agreed=agreed,
+                progress=print_progress(),
+                given=withdrawals,
+                without_list=without_withdrawals,
             )
         except backups.BackupRefused as error:
             wrong_use(str(error))
     _print_restored(settings, done)
-    if erased and not done.keys_missing:
-        erased_again(open_hub(data), erased)
     sys.exit(NEEDS_ATTENTION if done.keys_missing else 0)
 
 
@@ -123,11 +150,27 @@ def _print_restored(settings: Settings, done: Any) -> None:
         click.echo(f"Data sebelumnya disimpan di / the data before are kept in {done.kept}", err=True)
     if done.keys_missing:
         click.echo(
-            f"Berkas kunci belum ada: salin cadangannya ke {settings.key_file} sebelum menjalankan server."
-            f" / There is no key file yet: copy your backup of it to {settings.key_file} before you start the server.",
+            f"Berkas kunci belum ada: salin cadangannya ke {settings.key_file} sebelum menjalankan server, lalu jalankan"
+            f" 'restore --already'. / There is no key file yet: copy your backup of it to {settings.key_file} before you"
+            " start the server, then run 'restore --already'.",
             err=True,
         )
+    _print_again(done.again)
     click.echo("Periksa dengan / check with: posyandu-sync doctor", err=True)
+
+
+def _print_again(again: Any) -> None:
+    """Print what was withdrawn again, and how far the list goes."""
+    from server.backup.reapplying import KINDS, LIST_ENDS, NO_LIST, OPENED
+
+    counts = [(text, again.withdrawn.get(kind, 0)) for kind, text in KINDS.items()]
+    for text, count in [*counts, *zip(OPENED, (again.invitations, again.codes), strict=True)]:
+        if count:
+            click.echo(text.format(count=f"{count:,}").both(), err=True)
+    if again.until is None:
+        click.echo(NO_LIST.both(), err=True)
+    else:
+        click.echo(LIST_ENDS.format(until=again.until.isoformat(timespec="seconds")).both(), err=True)
 
 
 @main.command()

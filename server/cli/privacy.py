@@ -2,9 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import click
@@ -17,9 +15,7 @@ from server.cli.installation import (
     exit_refused,
     main,
     open_hub,
-    settings_of,
     write_atomically,
-    wrong_use,
 )
 
 
@@ -71,73 +67,3 @@ def rights_export(data: Path | None, child: UUID, pdf: bool, language: str, outp
             rights.log_given(session, hub, OPERATOR, report, "pdf" if pdf else "json", now)
         text = json.dumps(report.wire(), ensure_ascii=False, indent=1).encode()
         write_atomically(output, [rights.as_pdf(report, hub, OPERATOR, language) if pdf else text])
-
-
-@rights.command("erasures")
-@data_option
-def rights_erasures(data: Path | None) -> None:
-    """Write who was erased (ids alone) as JSON: keep it with the copy of the keys, for 'rights erase-again'."""
-    import json
-
-    from server.privacy import erased_so_far
-
-    hub = open_hub(data)
-    with errors_in_one_line(), hub.database.reading() as session:
-        click.echo(json.dumps(erased_so_far(session, hub), indent=1))
-
-
-@rights.command("erase-again")
-@data_option
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def rights_erase_again(data: Path | None, file: Path) -> None:
-    """Erase again those of FILE (of 'rights erasures') who came back with an older backup."""
-    import json
-
-    try:
-        listed = [
-            {name: str(one[name]) for name in ("child_id", "proposed_by", "agreed_by")}
-            for one in json.loads(file.read_bytes())
-        ]
-    except (ValueError, KeyError, TypeError):
-        wrong_use(f"{file}: bukan daftar penghapusan / this is no list of erasures")
-    erased_again(open_hub(data), listed)
-
-
-def erased_again(hub: Any, listed: list[dict[str, str]]) -> None:
-    from server.sync.server_edits import decide
-
-    with errors_in_one_line():
-        count = 0
-        for one in listed:
-            count += decide(hub, partial(_erased_once, hub, [one]))
-    click.echo(f"{count} anak dihapus lagi / children erased again", err=True)
-
-
-def _erased_once(hub: Any, listed: list[dict[str, str]], session: Any) -> int:
-    from server.privacy import erase_again
-
-    return erase_again(session, hub, listed, now=datetime.now(UTC))
-
-
-def erased_here(data: Path | None) -> list[dict[str, str]]:
-    """Return who was erased in the database that is about to be replaced, if it can be read."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from server.context import AppContext
-    from server.crypto.vault import KeyUnusable
-    from server.privacy import erased_so_far
-
-    settings = settings_of(data)
-    if settings.sqlite_file is not None and not settings.sqlite_file.exists():  # connecting would create it
-        return []
-    try:
-        hub = AppContext.open(settings)
-    except (KeyUnusable, OSError):
-        return []
-    try:
-        with hub.database.reading() as session:
-            return erased_so_far(session, hub)
-    except SQLAlchemyError:  # no database yet, or damaged, or of an older release
-        return []
-    finally:
-        hub.database.dispose()

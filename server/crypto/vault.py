@@ -8,7 +8,7 @@
   - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
 - Each child has a random key, wrapped by the district's key. Once the wrapped key is destroyed, nothing that was encrypted
   under the child's key can be read here or in backups made afterwards. An earlier backup still holds the wrapped key: after
-  it is restored, `privacy.erase_again` destroys the key again.
+  it is restored, `backup.reapplying` destroys the key again.
 - A NIK is found by a blind index: HMAC under a key of its own, which is never rotated.
 - Nothing is logged here; plaintext leaves only as a return value.
 """

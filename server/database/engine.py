@@ -59,6 +59,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, UserDefinedType
 
 WRITING = "posyandu_writing"
+LOGGED = "posyandu_logged"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -133,6 +134,8 @@ class Database:
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**SNAPSHOT)
         path = self.engine.url.database if self.is_sqlite else None
         self._lock_path = Path(f"{path}.write-lock") if path else None
+        self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
+        """Called after every commit of `transaction` with its entries of the log."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -166,6 +169,7 @@ class Database:
             elif not self.is_sqlite:
                 session.execute(_LOCK_SHARED)
             yield session
+        self.after_commit(session.info.get(LOGGED, ()))
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
@@ -437,9 +441,10 @@ def _update(table: Table, columns: tuple[str, ...]) -> Executable:
     return update(table).where(*_is_key(table)).values({name: bindparam(name) for name in columns})
 
 
-def mark_audited(session: Session) -> None:
-    """Record that this transaction has its audit entry. Only `audit.append` may call it."""
+def mark_audited(session: Session, entry: Mapping[str, Any]) -> None:
+    """Record that this transaction has an audit entry. Only `audit.append` may call it."""
     session.connection().info["audited"] = True
+    session.info.setdefault(LOGGED, []).append(entry)
 
 
 def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:

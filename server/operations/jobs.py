@@ -27,7 +27,9 @@ from server import audit, reports
 from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
+from server.backup.reapplying import keep_and_apply
 from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
+from server.backup.withdrawals import follow
 from server.children.assessment import assess, changed_absence, months_back
 from server.config import Settings
 from server.context import AppContext
@@ -355,6 +357,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
         "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
+        "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "checkpoint-wal": Job(checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True),
     }
 
@@ -448,6 +451,7 @@ def run_scheduler(settings: Settings) -> bool:
         if leads is None:
             return True
         hub = AppContext.open(settings)
+        follow(hub)
         scheduler = scheduled(hub)
         scheduler.start()
         while not stop and leads():

@@ -22,6 +22,7 @@ from server import audit
 from server.accounts import second_factor
 from server.aid import register, sheets
 from server.audit import checkpoints
+from server.backup import withdrawals
 from server.children import ledger
 from server.context import AppContext
 from server.crypto import key_file
@@ -157,6 +158,7 @@ def rotate(
         with hub.database.transaction() as session:
             result: dict[str, Any] = {"version": newest, "rows": dict(moved)}
             audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=result)
+    withdrawals.keep_or_log(hub, now(), whole=True)
     return newest, moved
 
 

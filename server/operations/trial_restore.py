@@ -1,4 +1,5 @@
-"""Proves a backup by restoring it to a separate place and checking everything there.
+"""Proves a backup by restoring it to a separate place, counting the rows, making again what was withdrawn since (as a
+restore would), and checking everything there.
 
 Hides that place (SQLite: a directory in the data directory; PostgreSQL: a schema of the same database). It is removed
 afterwards in any case; what a killed run left is removed by the next. The live data are not changed, except for the entry in
@@ -17,10 +18,11 @@ from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from server import audit
+from server.backup import reapplying
 from server.backup.archive import Manifest
 from server.backup.encrypted_file import digest_of
 from server.backup.refusals import RESTORING, BackupRefused, Progress, alone
-from server.backup.restoration import contents, database_of, emptied, restore, within
+from server.backup.restoration import contents, database_of, emptied, restore, vault_of, within
 from server.config import Settings
 from server.database import migrations
 from server.database.models import Base
@@ -82,16 +84,19 @@ def prove(
     with alone(settings, RESTORING):
         digest = digest_of(file)
         with _separate_place(settings) as trial:
-            done = restore(trial, file, plain=plain, now=now, agreed=lambda _: False, progress=progress)
+            done = restore(
+                trial, file, plain=plain, now=now, agreed=lambda _: False, progress=progress, as_it_was=True
+            )
             if done.keys_missing:
                 raise BackupRefused(
                     T_("without {key_file} nothing is proven: copy the key file there first").format(
                         key_file=settings.key_file
                     ),
                 )
+            miscounted = tuple(_miscounted(trial, done.manifest))
+            _withdraw_again(settings, trial, file, now)
             looked = doctor.examine(trial, now=now, quick=False, progress=progress)
             checks = tuple(check for check in looked if check.name in ABOUT_DATA)
-            miscounted = tuple(_miscounted(trial, done.manifest))
     proof = Proof(done.manifest, digest, checks, miscounted, logged=False)
     return replace(proof, logged=_log(settings, proof, actor, now))
 
@@ -108,6 +113,16 @@ def _miscounted(trial: Settings, manifest: Manifest) -> Iterator[str]:
             found = session.execute(select(func.count()).select_from(one)).scalar_one()
             if found != expected[one.name]:
                 yield f"{one.name}: {found}, not {expected[one.name]}"
+
+
+def _withdraw_again(settings: Settings, trial: Settings, file: Path, now: datetime) -> None:
+    """Make again in the trial what was withdrawn since the backup, as a restore would; refuse a list that is not sound."""
+    vault = vault_of(settings)
+    assert vault is not None  # noqa: S101  # the keys opened what was restored
+    files = reapplying.found_lists(settings, file.parent, None)
+    listed = reapplying.read_lists(settings, vault, files, skip_broken=False)
+    with database_of(trial.database_url) as database, database.transaction() as session:
+        reapplying.apply_everywhere(session, trial, database, listed, actor="operator", now=now)
 
 
 def _log(settings: Settings, proof: Proof, actor: str, now: datetime) -> bool:

@@ -10,7 +10,7 @@ people.
 
 from server.privacy.access import AccessReport, as_pdf, gather, log_given
 from server.privacy.consent import consent
-from server.privacy.erasure import erase_again, erased_so_far, hold_until
+from server.privacy.erasure import erase_again, hold_until
 from server.privacy.requests import (
     DAYS,
     FITTING,
@@ -41,7 +41,6 @@ __all__ = [
     "as_pdf",
     "consent",
     "erase_again",
-    "erased_so_far",
     "gather",
     "hold_until",
     "lift",

@@ -242,24 +242,8 @@ def _named(found: Any) -> set[str]:
     return {text for part in parts for text in _named(part)}
 
 
-def erased_so_far(session: Session, hub: AppContext) -> list[dict[str, str]]:
-    """Return who was erased here, for `erase_again`: ids, and who agreed; no personal data."""
-    c = table(Erasure).c
-    rows = session.execute(
-        select(c.child_id, c.proposed_by, c.agreed_by).where(c.district == hub.district).order_by(c.child_id)
-    )
-    return [{"child_id": r.child_id, "proposed_by": r.proposed_by, "agreed_by": r.agreed_by} for r in rows]
-
-
 def erase_again(
-    session: Session, hub: AppContext, erased: Sequence[Mapping[str, str]], *, now: datetime
-) -> int:
-    """Erase again the people who were erased after the restored backup was made; return how many."""
-    c, count = table(Child).c, 0
-    for one in erased:
-        mine = c.district == hub.district, c.id == one["child_id"], c.wrapped_key.is_not(None)
-        if session.execute(select(c.id).where(*mine)).first() is not None:
-            by = {"proposed_by": one["proposed_by"], "agreed_by": one["agreed_by"]}
-            erase(session, hub, one["child_id"], **by, now=now, kept=False)
-            count += 1
-    return count
+    session: Session, hub: AppContext, child_id: str, *, proposed_by: str, agreed_by: str, now: datetime
+) -> None:
+    """Erase a person who was erased before, and came back with an older backup: the retention period is not checked."""
+    erase(session, hub, child_id, proposed_by=proposed_by, agreed_by=agreed_by, now=now, kept=False)

@@ -1,4 +1,4 @@
-"""`make bench`: every timed run, or those named: growth, schemas, sync, pages, figures, audit, import, tablet, merge, noon"""
+"""`make bench`: every timed run, or of: growth, schemas, sync, pages, figures, audit, import, tablet, merge, noon"""
 
 import sys
 

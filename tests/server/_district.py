@@ -219,7 +219,9 @@ class District:
         else:
             url, keys, now, number = databases.after(after)
         chosen = {"database_url": url, "key_file": keys, "second_factor": False, **settings}
-        hub = AppContext.open(Settings.for_data(databases.directory, **chosen))
+        own = databases.directory / f"data-of-{_database_of(url)}"
+        own.mkdir()
+        hub = AppContext.open(Settings.for_data(own, **chosen))
         with hub.database.reading() as session:
             found = {post.name: post.id for post in health_posts.posts(session, DISTRICT)}
         posts = found[FIRST_POST], found[SECOND_POST]
@@ -234,6 +236,7 @@ class District:
                 _let_go(database)
                 database.dispose()
             databases.drop(url)
+            shutil.rmtree(own, ignore_errors=True)
 
     def new_id(self) -> str:
         """Give an id in the form of a UUIDv7, the same in every run."""

@@ -17,11 +17,19 @@ from server.accounts.people.accounts import (
     disable,
     disable_account,
     enable,
+    end_recovery_codes,
+    end_secrets,
     managed_account,
     normal_username,
     people,
 )
-from server.accounts.people.invitations import INVITATION_DAYS, invited, make_invitation, take_up
+from server.accounts.people.invitations import (
+    INVITATION_DAYS,
+    end_all_invitations,
+    invited,
+    make_invitation,
+    take_up,
+)
 from server.accounts.people.person import Person, PersonRefused, person_of
 from server.accounts.people.scopes import ScopePlace, may_give, place_name, places_to_give
 
@@ -36,6 +44,9 @@ __all__ = [
     "disable",
     "disable_account",
     "enable",
+    "end_all_invitations",
+    "end_recovery_codes",
+    "end_secrets",
     "invited",
     "make_invitation",
     "managed_account",

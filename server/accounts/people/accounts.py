@@ -16,7 +16,7 @@ from server.accounts.people.scopes import managed_by, place_name, place_names
 from server.accounts.roles import ROLES, SCOPE_KINDS, SCOPES_OF
 from server.context import AppContext
 from server.database.ids import UUID_TEXT, new_id
-from server.database.models import Account, Invitation, Username, UserSession, table
+from server.database.models import Account, Invitation, RecoveryCode, Username, UserSession, table
 from server.errors import Problem
 from server.translations import T_
 
@@ -286,4 +286,36 @@ def enable(session: Session, hub: AppContext, account: Account, *, actor: str, n
     details = {"account": account.id}
     audit.append(
         session, hub.district, audit.OFFICE, "account.enabled", actor=actor, now=now, details=details
+    )
+
+
+def end_secrets(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> None:
+    """Delete the password and the second factor, which were replaced after the backup that was restored: whoever knows the
+    old ones must not get in. The person needs an invitation.
+    """
+    account.password_hash, account.password_set_at = "", None
+    account.totp_sealed = account.totp_step = None
+    session.flush()
+    _delete_recovery_codes(session, account)
+    details = {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.secrets-ended", actor=actor, now=now, details=details
+    )
+
+
+def end_recovery_codes(
+    session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime
+) -> None:
+    """Delete the recovery codes, some of which were used or replaced after the backup that was restored."""
+    _delete_recovery_codes(session, account)
+    details = {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.codes-ended", actor=actor, now=now, details=details
+    )
+
+
+def _delete_recovery_codes(session: Session, account: Account) -> None:
+    c = table(RecoveryCode).c
+    session.execute(
+        delete(table(RecoveryCode)).where(c.district == account.district, c.account_id == account.id)
     )

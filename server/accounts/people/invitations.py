@@ -59,6 +59,14 @@ def end_invitations(session: Session, hub: AppContext, account: Account, now: da
     )
 
 
+def end_all_invitations(session: Session, district: str, now: datetime) -> int:
+    """Let every open invitation expire; return how many. The caller logs it."""
+    c = table(Invitation).c
+    open_ = c.district == district, c.used_at.is_(None), c.expires_at > now
+    ended = session.execute(update(table(Invitation)).where(*open_).values(expires_at=now))
+    return int(getattr(ended, "rowcount", 0))
+
+
 def invited(session: Session, hub: AppContext, token: str, now: datetime) -> Person:
     """Return the person whom an invitation is for.
 

@@ -41,7 +41,7 @@ class RightsRequest(Base):
 
 class Erasure(Base):
     """A child who was erased, when, and who agreed. An older backup still holds the child's key: after it is restored, the
-    child is erased again (`privacy.erase_again`)."""
+    child is erased again (`backup.reapplying`)."""
 
     __tablename__ = "erasure"
     __table_args__ = table_args(refers_to("child", "child_id", to=("id",)))

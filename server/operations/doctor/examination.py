@@ -23,6 +23,7 @@ from server.operations.doctor.log import check_checkpoint, check_log
 from server.operations.doctor.service import check_clock, check_scheduler, check_second_factor
 from server.operations.doctor.states import check_states
 from server.operations.doctor.tablets import check_streams, check_tablets
+from server.operations.doctor.withdrawals import check_withdrawals
 
 _BASIC_CHECKS: Final[Mapping[str, Callable[[Settings, Database, bool, Findings], None]]] = {
     "database": check_database,
@@ -34,6 +35,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "second-factor": check_second_factor,
     "backups": check_backups,
     "proof": check_proof,
+    "withdrawals": check_withdrawals,
     "sealed": check_sealed,
     "log": check_log,
     "checkpoint": check_checkpoint,

@@ -59,6 +59,14 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("a backup was proven by restoring it"),
         T_("run 'posyandu-sync restore --trial' on the newest backup"),
     ),
+    "withdrawals": CheckText(
+        T_("the list of what was withdrawn is complete: {count} decisions"),
+        T_(
+            "missing or behind: run 'posyandu-sync serve' and leave it running; damaged: put the copy beside the backups in "
+            "its place, or delete it, for it is made again from the log; not in the database: run 'posyandu-sync restore "
+            "--already'"
+        ),
+    ),
     "sealed": CheckText(
         T_("the keys open the data of {count} children"),
         T_("put the right key file back; if it is only some children, {restore}").format(restore=RESTORE),

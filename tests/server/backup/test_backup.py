@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,6 +53,8 @@ from sync_protocol import Resending
 from tests.faults._forked import forked
 from tests.faults._running import COMMAND, ROOT, HttpTablet, environment, http_tablet, register, running
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
+
+BESIDE = f"posyandu-{DISTRICT}.withdrawals"
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -100,25 +102,6 @@ def incarnation(district: District) -> str:
     return str(district.rows(select(Installation.incarnation))[0][0])
 
 
-@pytest.fixture
-def place(installed: District, tmp_path: Path) -> Iterator[District]:
-    """Give a district with a directory of its own for locks and kept data, and some children."""
-    installed.hub.database.dispose()
-    settings = replace(installed.hub.settings, data_dir=tmp_path / "data")
-    settings.data_dir.mkdir()
-    installed.hub = AppContext.open(settings)
-    yield installed
-    installed.hub.database.dispose()
-
-
-@pytest.fixture
-def somewhere_else(databases: Databases, place: District, tmp_path: Path) -> Iterator[Settings]:
-    """Give an empty place of the same kind of database, with the same keys."""
-    url = databases.empty()
-    yield replace(place.hub.settings, data_dir=tmp_path / "else", database_url=url)
-    databases.drop(url)
-
-
 def with_children(tablet: FakeTablet, count: int = 3) -> list[str]:
     ids = [tablet.register_child() for _ in range(count)]
     for number, child in enumerate(ids):
@@ -162,13 +145,14 @@ def test_backup_is_logged_with_counts_alone(place: District, tmp_path: Path) -> 
 
 def test_backup_is_for_its_owner_alone_and_holds_no_key(place: District, tmp_path: Path) -> None:
     back_up(place, tmp_path / "b.backup")
-    assert (tmp_path / "b.backup").stat().st_mode & 0o777 == 0o600
+    for name in ("b.backup", BESIDE):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     keys = json.loads(place.hub.settings.key_file.read_text())
     content = unsealed(place.hub.settings, tmp_path / "b.backup")
     with zipfile.ZipFile(io.BytesIO(content)) as zipped:
         content += b"".join(zipped.read(name) for name in zipped.namelist())
     assert all(key.encode() not in content for key in (*keys["masters"].values(), keys["session_secret"]))
-    assert {path.name for path in tmp_path.iterdir()} == {"b.backup", "data"}
+    assert {path.name for path in tmp_path.iterdir()} == {"b.backup", "data", BESIDE}
 
 
 def test_finder_of_a_backup_reads_one_line_that_tells_of_nobody(
@@ -341,7 +325,7 @@ def test_restore_ends_every_session(place: District, tmp_path: Path) -> None:
 
 def test_database_put_back_by_other_means_gets_a_new_incarnation(place: District) -> None:
     before = incarnation(place)
-    new = mark_restored(place.hub.settings, now=place.clock.now)
+    new, _ = mark_restored(place.hub.settings, now=place.clock.now)
     assert incarnation(place) == new != before
     assert place.actions("office")[-1] == "database.restored"
 
@@ -776,7 +760,7 @@ def test_backups_are_made_kept_and_proven_by_the_timetable(nightly: District, tm
         told = jobs.run_job(nightly.hub, "back-up", nightly.clock.now)
         assert told["deleted"] == (1 if number == 2 else 0)
         names.append(f"posyandu-{DISTRICT}-{nightly.clock.now:%Y%m%dT%H%M%SZ}.backup")
-    others = {"posyandu-keep.backup", "posyandu-64.03-20260101T000000Z.backup"}
+    others = {"posyandu-keep.backup", "posyandu-64.03-20260101T000000Z.backup", BESIDE}
     assert {path.name for path in directory.iterdir()} == {*names[1:], *others}
     told = jobs.run_job(nightly.hub, "prove-backup", nightly.clock.now)
     assert told["proven"] is True

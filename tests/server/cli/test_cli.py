@@ -36,14 +36,16 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
 def place(installed: District) -> dict[str, str]:
     """Give the environment in which commands find the district."""
     settings = installed.hub.settings
-    return {"DATABASE_URL": settings.database_url, "POSYANDU_KEY_FILE": str(settings.key_file)}
+    where = {"POSYANDU_DATA": str(settings.data_dir), "POSYANDU_KEY_FILE": str(settings.key_file)}
+    return {"DATABASE_URL": settings.database_url, **where}
 
 
 @pytest.fixture
 def sqlite_place(on_sqlite: District) -> dict[str, str]:
     """Give the same for a district on SQLite."""
     settings = on_sqlite.hub.settings
-    return {"DATABASE_URL": settings.database_url, "POSYANDU_KEY_FILE": str(settings.key_file)}
+    where = {"POSYANDU_DATA": str(settings.data_dir), "POSYANDU_KEY_FILE": str(settings.key_file)}
+    return {"DATABASE_URL": settings.database_url, **where}
 
 
 def refused(result: Result) -> str:

@@ -401,6 +401,7 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
         "oversight",
         "sign-log",
         "verify-log",
+        "withdrawals",
         *(["checkpoint-wal"] if installed.hub.settings.is_sqlite else []),
     }
     entries = {job.id: job for job in scheduler.get_jobs()}

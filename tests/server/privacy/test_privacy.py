@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -11,13 +10,15 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from server import privacy
+from server.backup import withdrawals
+from server.backup.withdrawals import list_in
 from server.cli import main
 from server.context import AppContext
 from server.database.models import Assessment, Attention, Child, Flag, FollowUp, NikIndex
 from server.errors import Problem
 from server.review import search
 from tests.faults._running import environment
-from tests.server._district import District, FakeTablet, identity
+from tests.server._district import DISTRICT, District, FakeTablet, identity
 from tests.server.interchange._files import row as sheet_row, xlsx
 from tests.server.interchange._office import taken
 from tests.server.privacy._planted import PLANTED, everything, plant, words
@@ -223,32 +224,6 @@ def test_nothing_of_an_erased_child_stays_on_a_tablet_but_what_its_chain_needs(
     assert tablet.state(other, "2026-03-05").registers
 
 
-def test_erased_again_after_an_older_backup_was_put_back(
-    installed: District, tablet: FakeTablet, child: str
-) -> None:
-    backup = installed.back_up()
-    erased(installed, child)
-    with installed.hub.database.reading() as session:
-        done = privacy.erased_so_far(session, installed.hub)
-    installed.restore(backup)
-    assert seen(installed, child)
-    assert do(installed, lambda s: privacy.erase_again(s, installed.hub, done, now=installed.clock.now)) == 1
-    assert not seen(installed, child)
-    assert (
-        do(
-            installed,
-            lambda s: (
-                privacy.erase_again(s, installed.hub, done, now=installed.clock.now) or _note(s, installed)
-            ),
-        )
-        == 0
-    )
-
-
-def _note(session: Any, district: District) -> int:
-    return 0
-
-
 # -- commands -------------------------------------------------------------------------------------
 
 
@@ -263,15 +238,25 @@ def test_restore_erases_again_and_a_list_does_so_for_another_database(
     installed.hub.database.dispose()
     installed.hub = AppContext.open(replace(installed.hub.settings, data_dir=tmp_path / "data"))
     installed.hub.settings.data_dir.mkdir()
-    file, listed = tmp_path / "a.backup", tmp_path / "erasures.json"
+    file, listed = tmp_path / "a.backup", tmp_path / "a.withdrawals"
     assert run(installed, "backup", str(file)).exit_code == 0
+    snapshot = installed.back_up()
     erased(installed, child)
-    listed.write_text(run(installed, "rights", "erasures").stdout)
+    withdrawals.keep(installed.hub, installed.clock.now, whole=True)
+    list_in(tmp_path / "data", DISTRICT).rename(listed)
     installed.hub.database.dispose()
     told = run(installed, "restore", str(file), "--yes")
     assert (told.exit_code, "1 anak dihapus lagi" in told.stderr) == (0, True), told.stderr
     assert not seen(installed, child)
-    assert "0 anak dihapus lagi" in run(installed, "rights", "erase-again", str(listed)).stderr
+    again = run(installed, "restore", "--already", "--withdrawals", str(listed))
+    assert (again.exit_code, "anak dihapus lagi" in again.stderr) == (0, False)
+    installed.hub.database.dispose()
+    installed.databases.replace(installed.hub.settings.database_url, snapshot)
+    list_in(tmp_path / "data", DISTRICT).unlink()
+    assert seen(installed, child)
+    again = run(installed, "restore", "--already", "--withdrawals", str(listed))
+    assert (again.exit_code, "1 anak dihapus lagi" in again.stderr) == (0, True), again.stderr
+    assert not seen(installed, child)
     assert installed.broken_log() == []
 
 
