@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from click.testing import Result
 
 from tests.server._district import FIRST_POST, SECOND_POST, District
 from tests.server.cli._call import call
-from tests.server.cli.test_cli import refused
 
 
 @pytest.fixture
@@ -14,6 +14,12 @@ def place(installed: District) -> dict[str, str]:
     """Give the environment in which commands find the district."""
     settings = installed.hub.settings
     return {"DATABASE_URL": settings.database_url, "POSYANDU_KEY_FILE": str(settings.key_file)}
+
+
+def refused(result: Result) -> str:
+    """Give the one line of a wrong use: exit 2, nothing on standard output."""
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    return result.stderr.removeprefix("posyandu-sync: ").strip()
 
 
 def added(place: dict[str, str], name: str, village: str, *more: str) -> str:
