@@ -470,7 +470,14 @@ def _label(path: str) -> Label:
 
 NOT_THE_APPS_FAULT: Final = frozenset(
     {
-        *("schema-too-new", "post-unknown", "post-closed", "tablet-revoked", "child-erased", "child-restricted"),
+        *(
+            "schema-too-new",
+            "post-unknown",
+            "post-closed",
+            "tablet-revoked",
+            "child-erased",
+            "child-restricted",
+        ),
         *("not-on-screen", "not-in-conflict", "in-conflict"),
     }
 )
