@@ -176,6 +176,10 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("is not a post that the server knows"),
         T_("Choose the post from the list."),
     ),
+    "post-closed": Words(
+        T_("is a post that is closed"),
+        T_("Choose another post."),
+    ),
     "child-erased": Words(
         T_("is a child whose data was erased at a parent's request"),
         T_("Nothing of it is kept. If the child comes again and the parents agree, register a new child."),
@@ -472,7 +476,14 @@ def _label(path: str) -> Label:
 
 NOT_THE_APPS_FAULT: Final = frozenset(
     {
-        *("schema-too-new", "post-unknown", "tablet-revoked", "child-erased", "child-restricted"),
+        *(
+            "schema-too-new",
+            "post-unknown",
+            "post-closed",
+            "tablet-revoked",
+            "child-erased",
+            "child-restricted",
+        ),
         *("not-on-screen", "not-in-conflict", "in-conflict"),
     }
 )

@@ -45,6 +45,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     follow_ups as follow_ups_pages,
     frame,
     interchange as interchange_pages,
+    manage_posts as manage_posts_pages,
     moves as moves_pages,
     people as people_pages,
     posts as posts_pages,
@@ -123,6 +124,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         privacy_pages.bp,
         audit_pages.bp,
         interchange_pages.bp,
+        manage_posts_pages.bp,
         figures_pages.bp,
         staff_api.bp,
     ):

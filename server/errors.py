@@ -170,6 +170,45 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         404,
         T_("No such record within your area of work."),
     ),
+    "post-closed": ProblemKind(
+        409,
+        T_("The posyandu {post} is closed. Open it again first, or choose another one."),
+    ),
+    "post-has-children": ProblemKind(
+        409,
+        T_(
+            "{post} cannot be closed while children are there: {children}. Choose a posyandu to which they all move, or"
+            " move them one by one first."
+        ),
+    ),
+    "post-children-stay": ProblemKind(
+        409,
+        T_(
+            "{post} cannot be closed, and nobody was moved, while children cannot move: {children}. Their registration"
+            " has not arrived or their posyandu is disputed. Let the tablets send and settle what is disputed, then"
+            " close it."
+        ),
+    ),
+    "post-name-taken": ProblemKind(
+        409,
+        T_("There is a posyandu {name} in this village already. Choose another name, such as {name} 2."),
+    ),
+    "village-unknown": ProblemKind(
+        422,
+        T_("No village here is called {village}. Give its name, or its code, such as 64.02.06.1001."),
+    ),
+    "village-unclear": ProblemKind(
+        422,
+        T_("Several villages are called {village}: {candidates}. Give the code of the right one."),
+    ),
+    "health-centre-unknown": ProblemKind(
+        422,
+        T_("No health centre here is called {wanted}. Give its name or its id."),
+    ),
+    "health-centre-unclear": ProblemKind(
+        422,
+        T_("Several health centres fit: {candidates}. Choose one of them."),
+    ),
     "conflict-unknown": ProblemKind(
         404,
         T_(

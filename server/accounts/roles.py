@@ -79,6 +79,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
     "see_tablets": _OFFICE,
     "revoke_tablets": _OFFICE,
     "manage_tablets": frozenset({"staff", "administrator"}),  # make enrolment codes
+    "manage_posts": frozenset({"supervisor", "administrator"}),  # add, rename and close posyandu
     "manage_people": frozenset({"administrator"}),
     "audit": frozenset({"supervisor"}),
     "see_figures": _DESK | {"tpps"},  # of an area as a whole

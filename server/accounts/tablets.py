@@ -49,10 +49,13 @@ def make_enrolment_code(
     Raises
     ------
     Problem
-        `record-unknown` if there is no such post.
+        `record-unknown` if there is no such post, `post-closed` if it takes no tablets any more.
     """
-    if session.get(HealthPost, (hub.district, post_id)) is None:
+    post = session.get(HealthPost, (hub.district, post_id))
+    if post is None:
         raise Problem("record-unknown")
+    if post.closed_at is not None:
+        raise Problem("post-closed", post=post.name)
     letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
     code = f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
     row = {

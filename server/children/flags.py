@@ -43,6 +43,7 @@ RULES: Final[dict[str, Rule]] = {
         T_("Confirmed severely wasted (WHZ < -3)"),
     ),
     "muac_severe": Rule(1, T_("MUAC below 11.5 cm")),
+    "infant_not_gaining": Rule(1, T_("Infant under 6 months without adequate weight gain")),
     "below_red_line": Rule(1, T_("Below the red line (WAZ < -3)")),
     "severely_stunted": Rule(
         1,
@@ -60,11 +61,14 @@ RULES: Final[dict[str, Rule]] = {
         T_("Confirmed wasted (WHZ < -2)"),
     ),
     "muac_moderate": Rule(2, T_("MUAC 11.5 to below 12.5 cm")),
+    "muac_for_age_severe": Rule(2, T_("MUAC very small for the age (ACZ < -3)")),
     "underweight": Rule(2, T_("Underweight (WAZ < -2)")),
     "two_t": Rule(
         2,
         T_("No adequate gain in two months running (2T)"),
     ),
+    "head_very_large": Rule(2, T_("Head very large for the age (HCZ > +3)")),
+    "head_very_small": Rule(2, T_("Head very small for the age (HCZ < -3)")),
     "conflict": Rule(
         3,
         T_("Two tablets recorded different values; choose one"),
@@ -103,6 +107,9 @@ RULES: Final[dict[str, Rule]] = {
         T_("An infant under 9 months recorded as measured standing"),
     ),
     "not_gaining": Rule(3, T_("No adequate weight gain this month (T)")),
+    "muac_for_age_moderate": Rule(3, T_("MUAC small for the age (ACZ < -2)")),
+    "head_large": Rule(3, T_("Head large for the age (HCZ > +2)")),
+    "head_small": Rule(3, T_("Head small for the age (HCZ < -2)")),
     "overweight": Rule(
         3,
         T_("Indicated overweight (WHZ > +2)"),

@@ -110,15 +110,17 @@ def main() -> None:
 
 
 def post_id_of(session: Any, hub: Any, wanted: str) -> str:
-    """Return the id of a post, by its name or id; exit with code 2 if there is none."""
+    """Return the id of a post, by its name or id; exit with code 2 if there is none, or if several have that name."""
     from server.places import health_posts
 
-    if len(wanted) == 36 and not is_uuid(wanted):
-        wrong_use(f"there is no post {wanted!r}")
-    found = health_posts.find_post(session, hub.district, wanted)
-    if found is None:
-        wrong_use(f"there is no post {wanted!r}")
-    return found.id
+    found = health_posts.find_posts(session, hub.district, wanted)
+    if not found or (len(wanted) == 36 and not is_uuid(wanted)):
+        wrong_use(f"there is no post {wanted!r}: 'post add' makes one, 'post list' shows those that are here")
+    open_posts = [one for one in found if one.closed_at is None] or found
+    if len(open_posts) > 1:
+        candidates = "; ".join(f"{one.id} ({one.village_code or 'no village'})" for one in open_posts)
+        wrong_use(f"several posts are called {wanted!r}: {candidates}. Give the id of the right one")
+    return open_posts[0].id
 
 
 def is_uuid(text: str) -> bool:

@@ -105,6 +105,38 @@ def muac_status(muac_mm: npt.ArrayLike, age_months: npt.ArrayLike) -> Int8Array:
     return np.where(used, status, UNDEFINED).astype(np.int8)
 
 
+def head_for_age_status(hcz: npt.ArrayLike) -> Int8Array:
+    """Classify LK/U; below -2 and above +2 the child is looked at again.
+
+    Parameters
+    ----------
+    hcz : array_like of float
+        Head circumference-for-age z-score; NaN undefined.
+
+    Returns
+    -------
+    array of int8
+        0 below -3, 1 below -2, 2 up to +2, 3 up to +3, 4 above +3; -1 undefined.
+    """
+    return _classify(hcz, below=(-3, -2), above=(2, 3))
+
+
+def arm_for_age_status(acz: npt.ArrayLike) -> Int8Array:
+    """Classify LiLA/U, which beside the classes of the arm itself also holds from 3 to 6 months.
+
+    Parameters
+    ----------
+    acz : array_like of float
+        Arm circumference-for-age z-score; NaN undefined.
+
+    Returns
+    -------
+    array of int8
+        0 below -3, 1 below -2, 2 otherwise; -1 undefined.
+    """
+    return _classify(acz, below=(-3, -2), above=())
+
+
 def below_red_line(waz: npt.ArrayLike) -> BoolArray:
     """Say who is below the red line of the KMS (BGM): BB/U below -3. A reason to look again, not a diagnosis.
 

@@ -36,7 +36,7 @@ from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
-from server.operations import nightly_backup
+from server.operations import nightly_backup, reassessment
 from server.supervision import months
 
 CHUNK: Final = 500
@@ -191,6 +191,15 @@ def oversight(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     if result["rows"]:
         with hub.database.transaction() as session:
             _record_run(session, hub, "oversight", result, now)
+    return result
+
+
+def new_rules(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Assess every child again after an upgrade that changed the rules; otherwise nothing is written, nor logged."""
+    result = reassessment.reassess_all(hub, now)
+    if result:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, reassessment.JOB, result, now)
     return result
 
 
@@ -352,6 +361,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
             unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
         ),
         "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
+        reassessment.JOB: Job(new_rules, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "figures": Job(figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "oversight": Job(oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),

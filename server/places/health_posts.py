@@ -92,17 +92,17 @@ def add_post(
 
 
 def find_post(session: Session, district: str, wanted: str) -> HealthPost | None:
-    """Find a post by id, or by name (upper and lower case are equal)."""
-    return session.execute(
-        select(HealthPost)
-        .where(
-            HealthPost.district == district,
-            (HealthPost.id == wanted.lower())
-            if UUID_TEXT.fullmatch(wanted.lower())
-            else (func.lower(HealthPost.name) == wanted.lower()),
-        )
-        .limit(1)
-    ).scalar_one_or_none()
+    """Find a post by id, or by name (upper and lower case are equal); of several of a name the first."""
+    return next(iter(find_posts(session, district, wanted)), None)
+
+
+def find_posts(session: Session, district: str, wanted: str) -> Sequence[HealthPost]:
+    """Return the posts of an id or a name: none, one or several, open ones first."""
+    by_id = UUID_TEXT.fullmatch(wanted.lower())
+    fits = HealthPost.id == wanted.lower() if by_id else func.lower(HealthPost.name) == wanted.lower()
+    closed = HealthPost.closed_at.is_not(None)
+    ordered = select(HealthPost).where(HealthPost.district == district, fits).order_by(closed, HealthPost.id)
+    return session.scalars(ordered).all()
 
 
 def posts(session: Session, district: str) -> Sequence[HealthPost]:

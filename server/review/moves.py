@@ -126,7 +126,7 @@ def places(
     search: str = "",
     limit: int = MOST_POSTS,
 ) -> tuple[list[TargetPost], int]:
-    """Load posts of the district that a child may move to, by health centre, village and name.
+    """Load the open posts of the district, to which a child may move, by health centre, village and name.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def places(
     -------
     (at most `limit` of them; how many there are in all)
     """
-    query = _select_posts(hub)
+    query = _select_posts(hub).where(HealthPost.closed_at.is_(None))
     if centre_id is not None:
         query = query.where(HealthPost.health_centre_id == centre_id)
     for word in search.lower().split():
@@ -189,8 +189,8 @@ def move(
     Raises
     ------
     Problem
-        `record-unknown` for a child outside the scope; `change-invalid` with every reason: the post is unknown or the
-        child's own, the child was moved in the meantime, its post is in conflict, or it is not registered.
+        `record-unknown` for a child outside the scope; `change-invalid` with every reason: the post is unknown, closed or
+        the child's own, the child was moved in the meantime, its post is in conflict, or it is not registered.
     """
     row = _lock_child(session, hub, scope, child_id, author, request.get("to"))
     wrong = _faults(session, hub, row, request)
@@ -266,8 +266,11 @@ def _faults(session: Session, hub: AppContext, row: Any, request: Json) -> Seque
         found.append(reason("from", "moved-meanwhile", request["from"]))
     if request["to"] == row.post_id:
         found.append(reason("to", "same-post", request["to"]))
-    if session.get(HealthPost, (hub.district, request["to"])) is None:
+    target = session.get(HealthPost, (hub.district, request["to"]))
+    if target is None:
         found.append(reason("to", "post-unknown", request["to"]))
+    elif target.closed_at is not None:
+        found.append(reason("to", "post-closed", request["to"]))
     return found
 
 

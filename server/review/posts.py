@@ -62,6 +62,7 @@ class PostRow:
     last_day: date | None = None
     tablets: int = 0
     last_sync_at: datetime | None = None
+    closed_at: datetime | None = None
 
     def wire(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -98,6 +99,7 @@ def posts(
     offset: int = 0,
     centre_id: str | None = None,
     name: str = "",
+    closed: bool = False,
 ) -> Posts:
     """Load a page of the posts in scope.
 
@@ -106,8 +108,12 @@ def posts(
     today : `measured` counts its calendar month
     centre_id : only this health centre's posts
     name : only posts whose name contains this, in any case
+    closed : closed ones too; else only those closed ones where children are
     """
     chosen = [posts_within(hub, scope)]
+    if not closed:
+        here = Child.district == HealthPost.district, Child.post_id == HealthPost.id, ~Child.removed, in_use()
+        chosen.append(or_(HealthPost.closed_at.is_(None), select(Child.id).where(*here).exists()))
     if centre_id is not None:
         chosen.append(HealthPost.health_centre_id == centre_id)
     if name:
@@ -154,6 +160,7 @@ def _posts(chosen: Sequence[ColumnElement[bool]]) -> Any:
             HealthPost.health_centre_id.label("centre_id"),
             HealthCentre.name.label("centre_name"),
             Region.name.label("village"),
+            HealthPost.closed_at,
         )
         .join(
             HealthCentre,
@@ -208,6 +215,7 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
                 counts.last_day if counts else None,
                 devices.tablets if devices else 0,
                 devices.last_sync_at if devices else None,
+                each.closed_at,
             )
         )
     return rows

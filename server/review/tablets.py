@@ -319,7 +319,7 @@ def cancel_code(
 
 
 def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[str, str, str]]:
-    """List the posts in scope to choose from, sorted: (health centre's name, post's id, post's name)."""
+    """List the open posts in scope to choose from, sorted: (health centre's name, post's id, post's name)."""
     rows = session.execute(
         select(HealthCentre.name, HealthPost.id, HealthPost.name)
         .join(
@@ -328,7 +328,7 @@ def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[s
                 HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
             ),
         )
-        .where(posts_within(hub, scope))
+        .where(posts_within(hub, scope), HealthPost.closed_at.is_(None))
         .order_by(HealthCentre.name, HealthPost.name, HealthPost.id)
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -7,7 +7,7 @@ import orjson
 
 from server.context import AppContext
 from server.csv_writer import cell, csv_text, text_table
-from server.review import conflicts, duplicate_pairs, quarantine, tablets
+from server.review import conflicts, duplicate_pairs, manage_posts, quarantine, tablets
 from server.review.scope import Scope
 
 OPERATOR: Final = "operator"
@@ -48,6 +48,16 @@ TABLET_COLUMNS: Final = (
     "replaces",
 )
 """New columns go after the first seven, which scripts read by position."""
+POST_COLUMNS: Final = (
+    "post",
+    "name",
+    "village",
+    "health_centre",
+    "children",
+    "tablets",
+    "last_sync_at",
+    "closed_at",
+)
 
 
 def list_cases(hub: AppContext, form: str, *, state: str, post_id: str | None, now: datetime) -> str:
@@ -111,6 +121,28 @@ def list_conflicts(hub: AppContext, form: str, *, post_id: str | None, now: date
         for record in found
     ]
     return csv_text(CONFLICT_COLUMNS, rows) if form == "csv" else text_table(CONFLICT_COLUMNS, rows)
+
+
+def list_posts(hub: AppContext, form: str, *, scope: Scope, now: datetime) -> str:
+    """Write the posts in scope, closed ones too: `form` is table, csv or json. No names of people, so it is not logged."""
+    with hub.database.reading() as session:
+        found, _ = manage_posts.listed(session, hub, scope, now)
+    rows = [
+        {
+            "post": row.id,
+            "name": row.name,
+            "village": row.village,
+            "health_centre": row.centre_name,
+            "children": row.children,
+            "tablets": row.tablets,
+            "last_sync_at": row.last_sync_at.isoformat(timespec="seconds") if row.last_sync_at else None,
+            "closed_at": row.closed_at.isoformat(timespec="seconds") if row.closed_at else None,
+        }
+        for row in found
+    ]
+    if form == "json":
+        return _json(rows)
+    return csv_text(POST_COLUMNS, rows) if form == "csv" else text_table(POST_COLUMNS, rows)
 
 
 def show_conflict(hub: AppContext, kind: str, record_id: str, now: datetime) -> str:

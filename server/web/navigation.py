@@ -40,7 +40,21 @@ ENTRIES: Final[list[NavLink]] = [
         ),
     ),
     NavLink("figures.own", N_("Figures"), "see_figures", also=("figures.area",)),
-    NavLink("posts.all_posts", N_("Posyandu"), "see_children", also=("posts.one_post", "posts.list_for_day")),
+    NavLink(
+        "posts.all_posts",
+        N_("Posyandu"),
+        "see_children",
+        also=(
+            *("posts.one_post", "posts.list_for_day"),
+            *(
+                "manage_posts.manage",
+                "manage_posts.add",
+                "manage_posts.change",
+                "manage_posts.rename",
+                "manage_posts.close",
+            ),
+        ),
+    ),
     NavLink(
         "aid.overview",
         N_("Aid"),

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from server.crypto.vault import SigningKey
 from tests.browser._window import Window, served
-from tests.server._district import Databases, District
+from tests.server._district import DISTRICT, Databases, District
 from tests.server.web._posts import CHILDREN, Posyandu, open_posyandu
 
 pytestmark = pytest.mark.browser
@@ -167,3 +167,32 @@ def wrong_clock(posyandu: Posyandu) -> None:
     fast = (now + timedelta(hours=2, minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     batch = tablet.replica.next_batch(posyandu.district.new_id(), fast)
     tablet.replica.receive(tablet.send(tablet.signed(batch)), fast)
+
+
+def test_supervisor_adds_a_posyandu_and_closes_it(desk: Desk, browser: Browser, pictures: Path) -> None:
+    username = desk.posyandu.clinic.person("supervisor", "district", DISTRICT).username
+    with Window.opened(browser, desk.url, pictures) as window:
+        window.sign_in(username)
+        page = window.page
+        page.goto("/pos")
+        page.get_by_role("link", name="Kelola posyandu").click()
+        window.look("pos-kelola")
+        page.get_by_label("Nama posyandu").first.fill("Mawar 9")
+        page.get_by_label("Desa").fill("Sumber Sari")
+        page.get_by_role("button", name="Tambahkan").click()
+        expect(page.get_by_role("alert")).to_contain_text("64.02.02.2014")
+        window.forgive("422")
+        window.look("pos-kelola-ditolak")
+        page.get_by_label("Desa").fill("Melayu")
+        page.get_by_label("Puskesmas").fill("Puskesmas Lain")
+        page.get_by_role("button", name="Tambahkan").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Mawar 9")
+        window.look("pos-mawar-kelola")
+        page.get_by_role("button", name="Tutup posyandu ini").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("ditutup")
+        window.look("pos-mawar-ditutup")
+        page.get_by_role("button", name="Buka kembali").click()
+        expect(page.get_by_role("button", name="Tutup posyandu ini")).to_be_visible()
+        page.goto("/pos/kelola")
+        page.get_by_role("link", name="Melati 1").click()
+        window.look("pos-melati-kelola")

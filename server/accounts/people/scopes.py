@@ -88,7 +88,7 @@ def places_to_give(session: Session, hub: AppContext, manager: Person, role: str
                 HealthCentre.district == HealthPost.district, HealthCentre.id == HealthPost.health_centre_id
             ),
         )
-        .where(HealthPost.district == hub.district)
+        .where(HealthPost.district == hub.district, HealthPost.closed_at.is_(None))
     )
     if not whole:
         own = manager.scope if manager.scope_kind == "health_centre" else None

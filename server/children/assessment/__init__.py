@@ -29,9 +29,11 @@ from server.children.assessment.quality_rules import oddities
 from server.children.assessment.queries import PendingRows, open_pairs
 from server.children.assessment.rules import findings, months_back
 from server.children.assessment.scoring import Gains, gains, score
+from server.children.assessment.store import ENGINE
 from server.children.assessment.timeline import INDICES, POSITION, SEX, UNKNOWN, Rows, Timelines
 
 __all__ = [
+    "ENGINE",
     "INDICES",
     "MOST_CANDIDATES",
     "POSITION",

@@ -21,7 +21,13 @@ from server.children.assessment.timeline import (
     first_candidates,
 )
 from server.children.flags import Finding
-from server.growth.status import length_for_age_status, wasting_status, weight_for_age_status
+from server.growth.status import (
+    arm_for_age_status,
+    head_for_age_status,
+    length_for_age_status,
+    wasting_status,
+    weight_for_age_status,
+)
 from server.growth.weight_gain import GainCode
 from server.growth.zscores import FIRST_STANDING_DAY, ZScores
 
@@ -171,6 +177,8 @@ def _statuses(timelines: Timelines, scores: ZScores) -> dict[str, npt.NDArray[np
         "waz": weight_for_age_status(scores.waz.z),
         "whz": wasting_status(scores.whz.z, timelines.oedema),
         "baz": wasting_status(scores.baz.z, timelines.oedema),
+        "hcz": head_for_age_status(scores.hcz.z),
+        "acz": arm_for_age_status(scores.acz.z),
         "muac": arm_status(timelines),
     }
     unclassed = np.zeros(len(timelines.measurement), np.int8)

@@ -16,7 +16,7 @@ from server.children.assessment.quality_rules import date_doubts, marks_of, qual
 from server.children.assessment.scoring import Gains, arm_status
 from server.children.assessment.timeline import UNKNOWN, Floats, Integers, Timelines, Truths
 from server.children.flags import Finding
-from server.growth.weight_gain import GainCode
+from server.growth.weight_gain import GainCode, GainReason, kbm_g, months_completed
 from server.growth.zscores import ZScores
 
 _LOWER_RULES: Final = {
@@ -24,12 +24,18 @@ _LOWER_RULES: Final = {
     "waz": (("below_red_line", -3), ("underweight", -2)),
     "whz": (("severely_wasted", -3), ("wasted", -2)),
     "baz": (),
-    "hcz": (),
-    "acz": (),
+    "hcz": (("head_very_small", -3), ("head_small", -2)),
+    "acz": (("muac_for_age_severe", -3), ("muac_for_age_moderate", -2)),
 }
 """By index: the rules that apply below a limit (SD), the most serious first. `implausible` applies to every index."""
-_UPPER_RULES: Final = {"waz": ("above_orange_line", 1), "whz": ("overweight", 2)}
-"""By index: the rule that applies above a limit (SD)."""
+_UPPER_RULES: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
+    "waz": (("above_orange_line", 1),),
+    "whz": (("overweight", 2),),
+    "hcz": (("head_very_large", 3), ("head_large", 2)),
+}
+"""By index: the rules that apply above a limit (SD), the most serious first."""
+INFANT_MONTHS: Final = 6
+"""An infant under this age, in completed months, that does not gain is seen today."""
 
 
 def findings(
@@ -121,20 +127,21 @@ def _growth(timelines: Timelines, scores: ZScores) -> Iterator[Finding]:
     for index, rules in _LOWER_RULES.items():
         indicator = getattr(scores, index)
         newest, lowest, highest, implausible = _newest(timelines, indicator.z, indicator.implausible == 1)
-        upper = _UPPER_RULES.get(index)
+        upper = _UPPER_RULES.get(index, ())
         low = max((limit for _, limit in rules), default=-np.inf)
-        high = upper[1] if upper else np.inf
+        high = min((limit for _, limit in upper), default=np.inf)
         flagged = (newest >= 0) & ((lowest < low) | (highest > high) | implausible)
         numbers = np.flatnonzero(flagged)
         columns = (column[numbers].tolist() for column in (newest, lowest, highest, implausible))
         for number, row, least, most, marked in zip(numbers.tolist(), *columns, strict=True):
             subject = timelines.rows.subject(row)
             details = {"index": index, "z": _two_decimals(least)}
-            rule = next((name for name, limit in rules if least < limit), None)
-            if rule:
-                yield Finding(number, rule, subject, details)
-            if upper and most > high:
-                yield Finding(number, upper[0], subject, {**details, "z": _two_decimals(most)})
+            below = next((name for name, limit in rules if least < limit), None)
+            above = next((name for name, limit in upper if most > limit), None)
+            if below:
+                yield Finding(number, below, subject, details)
+            if above:
+                yield Finding(number, above, subject, {**details, "z": _two_decimals(most)})
             if marked:
                 yield Finding(number, "implausible", f"{subject}/{index}", details)
 
@@ -161,15 +168,56 @@ def _arms(timelines: Timelines) -> Iterator[Finding]:
 
 
 def _weight_gain(timelines: Timelines, gain: Gains) -> Iterator[Finding]:
-    """Flag T or 2T at the child's newest weighing with a code."""
+    """Flag infants that do not gain; others by T or 2T at the newest weighing with a code. An infant may have 2T as well."""
+    infants = list(_infants(timelines, gain))
+    yield from infants
+    seen_today = {finding.child for finding in infants}
     coded = np.flatnonzero(gain.code != GainCode.NONE)
-    newest = np.full(len(timelines.children), -1, np.int64)
-    newest[timelines.rows.child[coded]] = coded  # rows are in order, so the newest stays
+    newest = _last_rows(timelines, coded)
     flagged = (newest >= 0) & (gain.two_t | (gain.code == GainCode.T))[newest]
     for number in np.flatnonzero(flagged).tolist():
         row = int(newest[number])
         rule, details = "two_t" if gain.two_t[row] else "not_gaining", {"gain_g": int(gain.gain_g[row])}
-        yield Finding(number, rule, timelines.rows.subject(row), details)
+        if rule == "two_t" or number not in seen_today:
+            yield Finding(number, rule, timelines.rows.subject(row), details)
+
+
+def _infants(timelines: Timelines, gain: Gains) -> Iterator[Finding]:
+    """Flag infants whose gain since the month's weighing before the newest is below the KBM of their age.
+
+    Months without a weighing in between change nothing: what is too little for one month is too little for several. The KBM
+    of these ages is the same for both sexes. Of several candidates the lightest is compared with the heaviest before.
+    """
+    newest, before = _monthly_weighings(timelines, gain)
+    heaviest = np.zeros(len(timelines.rows), np.int64)
+    np.maximum.at(heaviest, timelines.measurement, timelines.weight_g)
+    chosen = (newest[timelines.child] == timelines.measurement) & (before[timelines.child] >= 0)
+    at = np.flatnonzero(chosen & (timelines.weight_g > 0))
+    months = months_completed(timelines.born_on[at], timelines.measured_on[at])
+    gain_g = timelines.weight_g[at] - heaviest[before[timelines.child[at]]]
+    needed = kbm_g().min(axis=0)[np.clip(months, 0, INFANT_MONTHS)]
+    short = (months >= 1) & (months < INFANT_MONTHS) & (gain_g < needed)
+    least: dict[int, int] = {}
+    for number, grams in zip(timelines.child[at[short]].tolist(), gain_g[short].tolist(), strict=True):
+        least[number] = min(grams, least.get(number, grams))
+    for number, grams in least.items():
+        subject = timelines.rows.subject(int(newest[number]))
+        yield Finding(number, "infant_not_gaining", subject, {"gain_g": grams})
+
+
+def _monthly_weighings(timelines: Timelines, gain: Gains) -> tuple[Integers, Integers]:
+    """Return by child the newest weighing of a month, and the one of an earlier month before it; -1 without one."""
+    not_of_a_month = (GainReason.NOT_WEIGHED, GainReason.LATER_IN_MONTH)
+    weighed = np.flatnonzero(~np.isin(gain.reason, not_of_a_month))
+    newest = _last_rows(timelines, weighed)
+    return newest, _last_rows(timelines, np.setdiff1d(weighed, newest))
+
+
+def _last_rows(timelines: Timelines, chosen: Integers) -> Integers:
+    """Return by child the last of some measurements, given in order; -1 without one."""
+    last = np.full(len(timelines.children), -1, np.int64)
+    last[timelines.rows.child[chosen]] = chosen
+    return last
 
 
 def _newest(timelines: Timelines, value: Floats, mark: Truths) -> tuple[Integers, Floats, Floats, Truths]:

@@ -39,7 +39,7 @@ class ImportChunk(Base):
 
     - `sealed`: each row's content and outcome, packed.
     - `children`: the digests of the children that the rows are of, one after another, so that an erasure finds their chunks
-      without opening any; None in chunks of before 0019, until an erasure has looked into them.
+      without opening any; None in chunks of before 0015, until an erasure has looked into them.
     """
 
     __tablename__ = "import_chunk"

@@ -48,7 +48,8 @@ class HealthPost(Base):
     """A posyandu.
 
     Whoever writes about its children locks this row first, so those writes are serialised. `head_position` is the last
-    position used in the post's pull stream.
+    position used in the post's pull stream. A closed post (`closed_at`) takes no new tablets, and no children that staff
+    move.
     """
 
     __tablename__ = "health_post"
@@ -62,3 +63,4 @@ class HealthPost(Base):
     health_centre_id: Mapped[str] = mapped_column(Id)
     village_code: Mapped[str | None] = mapped_column(Text)
     head_position: Mapped[int] = mapped_column(Count, default=0)
+    closed_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -4,20 +4,43 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, and_, func, select
 from sqlalchemy.orm import Session
 
-from server.children.assessment import derive
+from server.children.assessment import ENGINE, derive
 from server.database.engine import Writes, among
-from server.database.models import Attention, Child, table
+from server.database.models import Assessment, Attention, Child, table
 from server.operations.doctor.checks import CheckContext, Findings, chunks_of_children, one_by_one_on_error
+from server.translations import T_
 
 BY_CALENDAR: Final = "not_seen"
 """A flag that the date raises: a job sets it after midnight, so it and its queue row may not be there yet."""
 
 
+def check_rules(context: CheckContext, findings: Findings) -> None:
+    """Report other releases' rules by which children are assessed."""
+    for engine, children in _by_other_rules(context):
+        findings.add(f"{engine}: {children:,} children")
+
+
+def _by_other_rules(context: CheckContext) -> Sequence[tuple[str, int]]:
+    """Count the children by the rules of other releases that assessed them."""
+    query = (
+        select(Assessment.engine, func.count(Assessment.child_id.distinct()))
+        .join(Child, and_(Child.district == Assessment.district, Child.id == Assessment.child_id))
+        .where(Assessment.district == context.district, Assessment.engine != ENGINE)
+        .where(Child.wrapped_key.is_not(None))
+        .group_by(Assessment.engine)
+    )
+    with context.reading() as session:
+        return [(row[0], row[1]) for row in session.execute(query)]
+
+
 def check_assessments(context: CheckContext, findings: Findings) -> None:
-    """Derive everything again and report what that would change."""
+    """Derive everything again and report what that would change, if all is derived by the present rules."""
+    if _by_other_rules(context):
+        findings.remark = T_("not compared: another release's rules made some")
+        return
     for chunk in chunks_of_children(context, "assessments"):
         findings.looked_at += len(chunk)
         with context.reading() as session:

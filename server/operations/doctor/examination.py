@@ -12,7 +12,7 @@ from server.backup.restoration import database_of
 from server.config import Settings
 from server.context import AppContext
 from server.database.engine import Database
-from server.operations.doctor.assessments import check_assessments
+from server.operations.doctor.assessments import check_assessments, check_rules
 from server.operations.doctor.backups import check_backups, check_proof
 from server.operations.doctor.checks import Check, CheckContext, Findings
 from server.operations.doctor.database import check_database, check_district, check_schema
@@ -43,6 +43,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "batches": check_batches,
     "states": check_states,
     "streams": check_streams,
+    "rules": check_rules,
     "assessments": check_assessments,
     "scheduler": check_scheduler,
     "tablets": check_tablets,

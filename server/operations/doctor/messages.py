@@ -95,6 +95,10 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("the positions of {count} posts are unique"),
         RESTORE,
     ),
+    "rules": CheckText(
+        T_("all children are assessed by this release's rules"),
+        T_("run 'posyandu-sync serve' and leave it running: it assesses these children again within minutes"),
+    ),
     "assessments": CheckText(
         T_("the assessments of {count} children are up to date"),
         RESTORE,

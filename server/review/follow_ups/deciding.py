@@ -35,6 +35,8 @@ GROWTH: Final = frozenset(
     {
         *("oedema", "severely_wasted", "wasted", "muac_severe", "muac_moderate"),
         *("below_red_line", "underweight", "severely_stunted", "stunted"),
+        *("muac_for_age_severe", "muac_for_age_moderate"),
+        *("head_very_large", "head_very_small", "head_large", "head_small"),
     }
 )
 """Growth flags, which a second measurement confirms or clears."""

@@ -12,6 +12,7 @@ import { later } from "./text.js";
 const MOST_REASONS = 3;
 const MONTHS_OF_FIVE_YEARS = 60;
 const HEAVY = ["overweight", "above_orange_line"];
+const UNUSUAL = ["muac_for_age_moderate", "head_large", "head_small"];
 const MEASURE_AGAIN = [
   "implausible",
   "length_shrank",
@@ -28,6 +29,7 @@ const HEADLINES = {
   not_gaining: later("Not enough gain this month (T)"),
   measure_again: later("Measure once more"),
   heavy: later("Heavier than it should be: show the midwife"),
+  unusual: later("Unusual for the age: show the midwife"),
   not_seen: later("Not measured this month or last"),
   unknown: later("Cannot be judged yet"),
   N: later("Gaining weight, growing well (N)"),
@@ -92,13 +94,15 @@ function fits(tables, latest) {
  * @returns {{about: string, tone: Advice["tone"], reasons: import("./flags.js").Flag[]}} */
 function judged({ visits, latest, flags }, has) {
   const urgent = (urgency) => flags.filter((flag) => flag.urgency === urgency && !MEASURE_AGAIN.includes(flag.rule));
+  const unusual = [...HEAVY, ...UNUSUAL];
   const these = (rules) => flags.filter(({ rule }) => rules.includes(rule));
   if (urgent(1).length) return { about: "today", tone: "red", reasons: urgent(1) };
   if (urgent(2).length) return { about: has("two_t") ? "two_t" : "this_week", tone: "orange", reasons: urgent(2) };
   if (has("not_seen")) return { about: "not_seen", tone: "grey", reasons: [] };
   if (has(MEASURE_AGAIN)) return { about: "measure_again", tone: "yellow", reasons: these(MEASURE_AGAIN) };
-  if (has("not_gaining")) return { about: "not_gaining", tone: "yellow", reasons: these(HEAVY) };
-  if (has(HEAVY)) return { about: "heavy", tone: "yellow", reasons: these(HEAVY) };
+  if (has("not_gaining")) return { about: "not_gaining", tone: "yellow", reasons: these(unusual) };
+  if (has(HEAVY)) return { about: "heavy", tone: "yellow", reasons: these(unusual) };
+  if (has(UNUSUAL)) return { about: "unusual", tone: "yellow", reasons: these(unusual) };
   if (!Object.values(latest).some(Boolean)) return { about: "unknown", tone: "grey", reasons: [] };
   const { code } = gainOf(visits);
   return { about: HEADLINES[code] ? code : "well", tone: "green", reasons: [] };
@@ -115,7 +119,9 @@ function* actions(about, has, age_months) {
   // not if it is to be measured again, as it may have gained after all; not if it is heavy, as it need not catch up
   if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY))
     yield catchingUp(age_months);
-  if (about === "not_gaining" || about === "heavy") yield SAY.tell_midwife;
+  // until it is seen, an infant is breastfed more often
+  if (has("infant_not_gaining")) yield catchingUp(age_months);
+  if (["not_gaining", "heavy", "unusual"].includes(about)) yield SAY.tell_midwife;
 }
 
 function* care(about, has, age_months) {

@@ -10,7 +10,7 @@ import { oddities } from "./quality_flags.js";
 import { MUAC_MODERATE_BELOW_MM, MUAC_SEVERE_BELOW_MM } from "./status.js";
 import { INDICES, canScore } from "./zscores.js";
 
-/** By index: rules for scores below a limit, of which the first that applies counts, and the rule for scores above one. */
+/** By index: rules for scores below and above a limit; of each the first that applies counts. */
 const GROWTH_RULES = {
   haz: {
     below: [
@@ -23,16 +23,34 @@ const GROWTH_RULES = {
       ["below_red_line", -3],
       ["underweight", -2],
     ],
-    above: ["above_orange_line", 1],
+    above: [["above_orange_line", 1]],
   },
   whz: {
     below: [
       ["severely_wasted", -3],
       ["wasted", -2],
     ],
-    above: ["overweight", 2],
+    above: [["overweight", 2]],
+  },
+  hcz: {
+    below: [
+      ["head_very_small", -3],
+      ["head_small", -2],
+    ],
+    above: [
+      ["head_very_large", 3],
+      ["head_large", 2],
+    ],
+  },
+  acz: {
+    below: [
+      ["muac_for_age_severe", -3],
+      ["muac_for_age_moderate", -2],
+    ],
   },
 };
+/** An infant under this age, in completed months, that does not gain is seen today. */
+const INFANT_MONTHS = 6;
 
 /**
  * A rule that applies. `subject` is the measurement ("2026-11-03/cadre"; for implausible also the index) or "".
@@ -59,7 +77,7 @@ export function flagsOf(tables, child, visits, today) {
     ...aboutAbsence(child, visits, today),
     ...aboutGrowth(visits),
     ...aboutArms(visits),
-    ...aboutGain(visits),
+    ...aboutGain(tables, visits),
     ...oddities(child, visits).map((odd) => ({ ...odd, subject: subjectOf(visits[visits.length - 1]) })),
   ];
   const order = Object.keys(tables.rules);
@@ -112,10 +130,9 @@ function* aboutGrowth(visits) {
     const { z, implausible } = visits[at].scores[index];
     const subject = subjectOf(visits[at]);
     const details = { index, z: z.toFixed(2) };
-    const { below = [], above } = GROWTH_RULES[index] || {};
-    const rule = below.find(([, limit]) => z < limit);
-    if (rule) yield { rule: rule[0], subject, details };
-    if (above && z > above[1]) yield { rule: above[0], subject, details };
+    const { below = [], above = [] } = GROWTH_RULES[index] || {};
+    const rules = [below.find(([, limit]) => z < limit), above.find(([, limit]) => z > limit)];
+    for (const rule of rules) if (rule) yield { rule: rule[0], subject, details };
     if (implausible) yield { rule: "implausible", subject: `${subject}/${index}`, details };
   }
   const swollen = newest(visits, ({ oedema }) => oedema);
@@ -134,9 +151,27 @@ function* aboutArms(visits) {
   yield { rule, subject: subjectOf(visits[at]), details: { muac_mm } };
 }
 
-function* aboutGain(visits) {
+function* aboutGain(tables, visits) {
   const at = newest(visits, ({ gain }) => gain.code !== null);
-  if (at < 0 || visits[at].gain.code !== "T") return;
-  const { gain_g, two_t } = visits[at].gain;
-  yield { rule: two_t ? "two_t" : "not_gaining", subject: subjectOf(visits[at]), details: { gain_g } };
+  if (at < 0) return;
+  const subject = subjectOf(visits[at]);
+  const short = infantGain(tables, visits, at);
+  if (short !== null) yield { rule: "infant_not_gaining", subject, details: { gain_g: short } };
+  const { code, gain_g, two_t } = visits[at].gain;
+  if (two_t) yield { rule: "two_t", subject, details: { gain_g } };
+  else if (code === "T" && short === null) yield { rule: "not_gaining", subject, details: { gain_g } };
+}
+
+/**
+ * The gain of an infant since its last weighing of an earlier month, if below the KBM of its age. Months without a weighing in
+ * between change nothing: what is too little for one month is too little for several.
+ * @returns {number|null} grams; null if it is no infant or gains enough
+ */
+function infantGain(tables, visits, at) {
+  const { age_months, measurement } = visits[at];
+  const before = newest(visits.slice(0, at), ({ gain }) => gain.code !== null);
+  if (before < 0 || age_months === null || age_months < 1 || age_months >= INFANT_MONTHS) return null;
+  const gain_g = measurement.weight_g - visits[before].measurement.weight_g;
+  // of these ages the KBM is the same for both sexes
+  return gain_g < Math.min(tables.kbm.M[age_months], tables.kbm.F[age_months]) ? gain_g : null;
 }

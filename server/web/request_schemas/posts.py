@@ -42,6 +42,10 @@ TABLETS: Final = RequestSchema(
 ENROL: Final = RequestSchema(
     {"pos": Sent(MAYBE_ID, default="")}, {"post": ID, "name": TEXT, "write_only": TICK}
 )
+MANAGE_POSTS: Final = RequestSchema({"cari": Sent(WORDS, default=""), **PAGE})
+ADD_POST: Final = RequestSchema(form={"name": TEXT, "village": TEXT, "centre": WORDS})
+RENAME_POST: Final = RequestSchema(form={"name": TEXT})
+CLOSE_POST: Final = RequestSchema(form={"into": MAYBE_ID})
 CANCEL_CODE: Final = RequestSchema({"pos": checked(MAYBE_ID)})
 ENROL_JSON: Final = RequestSchema(json={"post": ID, "name": TEXT, "write_only": checked(Flag(Need.ABSENT))})
 ASK_REVOKE: Final = RequestSchema({"hilang": Sent(TICK)})

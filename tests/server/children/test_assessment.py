@@ -6,6 +6,7 @@ those of the WHO's tables for that day.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -62,6 +63,12 @@ BOTH_SIDES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stunted": ({"length_mm": 728}, {"length_mm": 729}),
     "muac_severe": ({"muac_mm": 114}, {"muac_mm": 115}),
     "muac_moderate": ({"muac_mm": 124}, {"muac_mm": 125}),
+    "muac_for_age_severe": ({"muac_mm": 116}, {"muac_mm": 117}),
+    "muac_for_age_moderate": ({"muac_mm": 125}, {"muac_mm": 126}),
+    "head_very_small": ({"head_mm": 426}, {"head_mm": 427}),
+    "head_small": ({"head_mm": 439}, {"head_mm": 440}),
+    "head_large": ({"head_mm": 492}, {"head_mm": 491}),
+    "head_very_large": ({"head_mm": 505}, {"head_mm": 504}),
     "implausible": ({"weight_g": 4650}, {"weight_g": 4660}),
     "oedema": ({"weight_g": 9600, "oedema": "1"}, {"weight_g": 9600, "oedema": "n"}),
 }
@@ -217,8 +224,93 @@ def test_measurement_before_birth_is_found_when_the_birth_date_is_mended(on_sqli
         assert ("measured_before_birth" in on_sqlite.flags(child)) is flagged
 
 
+def test_head_is_flagged_once_and_more_urgently_beyond_3_sd() -> None:
+    for moderate, severe in (("head_small", "head_very_small"), ("head_large", "head_very_large")):
+        assert RULES[severe].urgency < RULES[moderate].urgency
+    assert RULES["muac_for_age_severe"].urgency < RULES["muac_for_age_moderate"].urgency
+    assert RULES["infant_not_gaining"].urgency == 1
+
+
+@pytest.mark.parametrize(("age_days", "flagged"), [(90, False), (91, True), (180, True)])
+def test_arm_for_age_is_scored_where_the_arm_alone_is_not(
+    on_sqlite: District, age_days: int, flagged: bool
+) -> None:
+    born_on = (date.fromisoformat(MARCH) - timedelta(days=age_days)).isoformat()
+    found = on_sqlite.flags(measured_child(on_sqlite, (MARCH, {"muac_mm": 95}), born_on=born_on))
+    assert ("muac_for_age_severe" in found) is flagged
+    assert "muac_severe" not in found
+
+
 def test_every_rule_has_words_and_an_urgency() -> None:
     assert all(all(rule.text) and 1 <= rule.urgency <= 4 for rule in RULES.values())
+
+
+# -- infants under six months -----------------------------------------------------------------------
+
+INFANT: dict[str, Any] = {"born_on": "2025-12-05"}
+"""Three months old on 5 March: the KBM is 800 g."""
+
+
+@pytest.mark.parametrize(("weight_g", "flagged"), [(5799, True), (5800, False)])
+@pytest.mark.parametrize("before", [FEBRUARY, "2026-01-05"])
+@pytest.mark.parametrize("sex", ["M", "F", None])
+def test_infant_is_urgent_today_when_it_gains_less_than_the_kbm(
+    on_sqlite: District, weight_g: int, flagged: bool, before: str, sex: str | None
+) -> None:
+    """So also where a month was missed (O), and where the sex is unknown."""
+    months = (before, {"weight_g": 5000}), (MARCH, {"weight_g": weight_g})
+    found = on_sqlite.flags(measured_child(on_sqlite, *months, **INFANT, sex=sex))
+    assert found.get("infant_not_gaining") == (f"{MARCH}/cadre" if flagged else None)
+    assert "not_gaining" not in found
+
+
+@pytest.mark.parametrize(
+    ("born_on", "rule"), [("2025-09-06", "infant_not_gaining"), ("2025-09-05", "not_gaining")]
+)
+def test_infant_is_one_until_six_months(on_sqlite: District, born_on: str, rule: str) -> None:
+    months = (FEBRUARY, {"weight_g": 7000}), (MARCH, {"weight_g": 7100})
+    found = on_sqlite.flags(measured_child(on_sqlite, *months, born_on=born_on))
+    assert {"infant_not_gaining", "not_gaining"} & found.keys() == {rule}
+
+
+@pytest.mark.parametrize(
+    "months",
+    [
+        [(MARCH, {"weight_g": 3000})],  # never weighed before
+        [("2026-03-02", {"weight_g": 5000}), (MARCH, {"weight_g": 4900})],  # twice in a month
+        [(FEBRUARY, {"weight_g": 5000}), (MARCH, {"length_mm": 600})],  # not weighed now
+    ],
+)
+def test_infant_is_compared_with_an_earlier_month_only(
+    on_sqlite: District, months: list[tuple[str, dict[str, Any]]]
+) -> None:
+    assert "infant_not_gaining" not in on_sqlite.flags(measured_child(on_sqlite, *months, **INFANT))
+
+
+def test_newborn_has_no_gain_to_reach(on_sqlite: District) -> None:
+    months = ("2026-02-20", {"weight_g": 3400}), (MARCH, {"weight_g": 3300})
+    assert "infant_not_gaining" not in on_sqlite.flags(
+        measured_child(on_sqlite, *months, born_on="2026-02-06")
+    )
+
+
+def test_infant_without_gain_two_months_running_has_both_flags(on_sqlite: District) -> None:
+    months = [(f"2026-0{month}-05", {"weight_g": 4900 + 100 * month}) for month in (1, 2, 3)]
+    found = on_sqlite.flags(measured_child(on_sqlite, *months, **INFANT))
+    assert {"infant_not_gaining", "two_t"} <= found.keys()
+    assert "not_gaining" not in found
+
+
+def test_infant_is_urgent_when_any_candidate_of_its_weight_gains_too_little(on_sqlite: District) -> None:
+    one, two = on_sqlite.tablet(), on_sqlite.tablet()
+    child = one.register_child(identity=identity(**INFANT))
+    one.measure(child, FEBRUARY, weight_g=5000)
+    on_sqlite.settle(one, two)
+    one.measure(child, MARCH, weight_g=5900)
+    two.measure(child, MARCH, weight_g=5700)
+    on_sqlite.settle(one, two)
+    (flag,) = on_sqlite.rows(select(Flag.details, Flag.urgency).where(Flag.rule == "infant_not_gaining"))
+    assert (orjson.loads(flag.details), flag.urgency) == ({"gain_g": 700}, 1)
 
 
 # -- the whole timeline -----------------------------------------------------------------------------

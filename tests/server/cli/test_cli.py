@@ -407,7 +407,8 @@ def test_queue_is_narrowed_and_its_export_is_logged(
 def test_queue_of_a_post_that_is_not_there_is_refused(place: dict[str, str], post: str) -> None:
     result = call("flagged", "--post", post, env=place)
     if post:
-        assert refused(result) == f"there is no post {post!r}"
+        remedy = "'post add' makes one, 'post list' shows those that are here"
+        assert refused(result) == f"there is no post {post!r}: {remedy}"
     else:
         assert result.exit_code == 0
 

@@ -9,8 +9,10 @@ from server.growth.status import (
     WASTING_CODES,
     WEIGHT_FOR_AGE_CODES,
     above_orange_line,
+    arm_for_age_status,
     below_red_line,
     code_names,
+    head_for_age_status,
     length_for_age_status,
     muac_status,
     wasting_status,
@@ -67,6 +69,12 @@ def test_length_for_age_takes_the_class_of_its_side_when_near_a_cut_off(z: float
 )
 def test_wasting_takes_the_class_of_its_side_when_near_a_cut_off(z: float, code: str) -> None:
     assert code_names(wasting_status(z), WASTING_CODES) == [code]
+
+
+def test_head_and_arm_for_age_take_the_class_of_their_side_when_near_a_cut_off() -> None:
+    edges = [-3.01, -3.0, -2.01, -2.0, 2.0, 2.01, 3.0, 3.01, np.nan]
+    assert head_for_age_status(edges).tolist() == [0, 1, 1, 2, 2, 3, 3, 4, -1]
+    assert arm_for_age_status(edges).tolist() == [0, 1, 1, 2, 2, 2, 2, 2, -1]
 
 
 @pytest.mark.parametrize(("z", "code"), [(-2.004, "normal"), (-3.004, "pendek"), (-2.006, "pendek")])

@@ -181,6 +181,11 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
         "assessments",
         "assessment ",
     ),
+    "rules of another release": (
+        "UPDATE assessment SET engine = 'growth-0'",
+        "rules",
+        "growth-0: 2 children",
+    ),
     "flag gone": ("DELETE FROM flag WHERE rule = 'conflict'", "assessments", "/conflict"),
     "follow-up altered": ("UPDATE follow_up SET outcome = 'died'", "states", "outcome differ"),
     "follow-up gone": ("DELETE FROM follow_up", "states", "missing"),
@@ -206,6 +211,12 @@ def test_damage_is_found_when_it_is(at_work: District, what: str) -> None:
     found = problems(at_work)
     assert check in found
     assert any(words in one for one in found[check]), found[check]
+
+
+def test_assessments_of_another_release_are_told_once(at_work: District) -> None:
+    damage(at_work, "UPDATE assessment SET engine = 'growth-0', inputs = 1")
+    assert problems(at_work).keys() == {"rules"}
+    assert "not compared" in as_line(checked(at_work)["assessments"])
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,12 @@ OPEN_TO: Final[Mapping[str, str]] = {
     # posts and tablets
     "GET /pos": "see_children",
     "GET /pos/<post_id>": "see_children",
+    "GET /pos/kelola": "manage_posts",
+    "POST /pos/kelola": "manage_posts",
+    "GET /pos/<post_id>/kelola": "manage_posts",
+    "POST /pos/<post_id>/nama": "manage_posts",
+    "POST /pos/<post_id>/tutup": "manage_posts",
+    "POST /pos/<post_id>/buka": "manage_posts",
     "GET /pos/<post_id>/daftar": "see_names",
     "GET /api/v1/posts": "see_children",
     "GET /api/v1/posts/<post_id>/quality": "see_children",

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -112,6 +113,59 @@ def _random_measurement(dice: random.Random, day: date, source: str, weight_g: i
         "muac_mm": seldom_missing(dice.choice(EDGE_ARMS), 0.3),
         "head_mm": seldom_missing(dice.randrange(300, 560), 0.5),
     }
+
+
+def heads_and_arms() -> list[Case]:
+    """Make children of some ages with every circumference of head and arm near a line of the tables, by millimetres."""
+    cases = []
+    for sex, age_days in product(("M", "F"), (0, 90, 91, 183, 419, 731, 1826)):
+        for part, head_or_arm in (("head_mm", "hcfa"), ("muac_mm", "acfa")):
+            lms = table(head_or_arm)
+            median, sd = lms.m[int(sex == "F"), age_days] * 10, lms.s[int(sex == "F"), age_days]
+            if np.isnan(median):
+                median, sd = 130.0, 0.08
+            low, high = round(median * (1 - 3.5 * sd)), round(median * (1 + 3.5 * sd))
+            cases += [_measured_once(sex, age_days, **{part: value}) for value in range(low, high + 1)]
+    return cases
+
+
+def _measured_once(sex: str, age_days: int, **measured: int) -> Case:
+    on = date(2026, 3, 5)
+    born_on = (on - timedelta(days=age_days)).isoformat()
+    visit = {**dict.fromkeys(PARTS), **measured, "on": on.isoformat(), "source": "cadre"}
+    child = {"sex": sex, "born_on": born_on, "known_since": on.isoformat()}
+    return {"child": child, "measurements": [visit], "today": on.isoformat()}
+
+
+def infants() -> list[Case]:
+    """Make infants near the KBM of their age: with and without a month between, of unknown sex, weighed twice in a month."""
+    cases = []
+    for months, kbm in ((0, 800), (1, 800), (2, 900), (3, 800), (4, 600), (5, 500), (6, 400)):
+        weighings = (
+            (("2026-02-05", 0), ("2026-03-05", kbm - 1)),
+            (("2026-02-05", 0), ("2026-03-05", kbm)),
+            (("2026-01-05", 0), ("2026-03-05", kbm - 1)),
+            (("2026-01-05", 0), ("2026-03-05", kbm)),
+            (("2026-03-02", 0), ("2026-03-05", -100)),
+            (("2026-02-05", 0), ("2026-03-02", kbm), ("2026-03-05", kbm - 1)),
+            (("2026-01-05", 0), ("2026-02-05", 100), ("2026-03-05", 200)),
+            (("2026-03-05", 0),),
+        )
+        for gains_g, sex, day in product(weighings, ("M", "F", None), (4, 5, 6)):
+            born = (
+                date(2026, 3, day)
+                if not months
+                else date(2025 + (months < 3), (3 - months - 1) % 12 + 1, day)
+            )
+            cases.append(_weighed(sex, born, gains_g))
+    return cases
+
+
+def _weighed(sex: str | None, born: date, gains_g: Sequence[tuple[str, int]]) -> Case:
+    blank = dict.fromkeys(PARTS)
+    visits = [{**blank, "weight_g": 4000 + more, "on": on, "source": "cadre"} for on, more in gains_g]
+    child = {"sex": sex, "born_on": born.isoformat(), "known_since": "2026-03-05"}
+    return {"child": child, "measurements": visits, "today": "2026-03-05"}
 
 
 def timelines_of(cases: Sequence[Case]) -> Timelines:

@@ -95,6 +95,18 @@ WELL = {"length_mm": 740, "position": "lying"}
             "yellow",
             "Lebih berat dari seharusnya: tunjukkan kepada bidan",
         ),
+        (
+            [BEFORE, visit(TODAY, weight_g=8900, head_mm=480, **WELL)],
+            "N",
+            "yellow",
+            "Tidak biasa untuk umurnya: tunjukkan kepada bidan",
+        ),
+        (
+            [BEFORE, visit(TODAY, weight_g=8900, head_mm=500, **WELL)],
+            "N",
+            "orange",
+            "Rujuk ke puskesmas minggu ini",
+        ),
         ([visit("2025-10-10", weight_g=8300)], "B", "grey", "Bulan ini dan bulan lalu tidak diukur"),
         ([visit(TODAY, muac_mm=140)], "?", "green", "Hasil ukur baik"),
         ([], "?", "grey", "Belum dapat dinilai"),
@@ -143,7 +155,9 @@ def test_catching_up_is_advised_when_a_child_did_not_gain(modules: Modules) -> N
     assert "Sampaikan kepada bidan" in said
     infant = {"sex": "F", "born_on": "2025-09-10"}
     visits = visit("2025-12-10", weight_g=6000), visit(TODAY, weight_g=6200)
-    assert "Susui lebih sering" in told(advised(modules, *visits, child=infant))
+    advice = advised(modules, *visits, child=infant)
+    assert "Susui lebih sering" in told(advice)
+    assert (advice["sign"], advice["headline"]["id"]) == ("!", "Bawa ke puskesmas hari ini")
 
 
 def test_more_food_is_not_advised_when_a_child_is_heavy_for_its_length(modules: Modules) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,14 @@ import pytest
 
 from server.children.flags import RULES
 from tests.tablet._modules import Modules
-from tests.tablet.growth._timelines import Case, random_cases, server_flags, server_visits
+from tests.tablet.growth._timelines import (
+    Case,
+    heads_and_arms,
+    infants,
+    random_cases,
+    server_flags,
+    server_visits,
+)
 
 pytestmark = pytest.mark.browser
 SURVEY = Path(__file__).resolve().parents[2] / "fixtures" / "survey_sample.csv"
@@ -32,6 +40,9 @@ ASSESS = """given.map(({child, measurements, today}) => {
     flags: found.flags,
   };
 })"""
+
+
+FLAGS = "given.map(({child, measurements, today}) => assess.assess(tables, child, measurements, today).flags)"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +97,31 @@ def test_flags_equal_the_servers_when_timelines_are_random(assessed: list[Any], 
     }
     assert set(seen) == set(RULES) - others
     assert min(seen.values()) >= 10, seen
+
+
+@pytest.mark.parametrize(
+    ("edges", "rules"),
+    [
+        (
+            heads_and_arms,
+            {
+                *("head_very_small", "head_small", "head_large", "head_very_large"),
+                *("muac_for_age_severe", "muac_for_age_moderate"),
+            },
+        ),
+        (infants, {"infant_not_gaining", "not_gaining", "two_t"}),
+    ],
+)
+def test_flags_equal_the_servers_on_both_sides_of_every_edge(
+    modules: Modules, edges: Callable[[], list[Case]], rules: set[str]
+) -> None:
+    cases = edges()
+    expected = [keyed(flags) for flags in server_flags(cases)]
+    found = [keyed(flags) for flags in modules.call(FLAGS, cases)]
+    assert [pair for pair in zip(cases, found, expected, strict=True) if pair[1] != pair[2]][:1] == []
+    for rule in rules:
+        with_it = sum(any(key[0] == rule for key in flags) for flags in expected)
+        assert 0 < with_it < len(cases), rule
 
 
 def test_flags_are_sorted_by_urgency_when_there_are_several(assessed: list[Any]) -> None:

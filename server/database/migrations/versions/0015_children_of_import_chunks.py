@@ -1,13 +1,13 @@
 """digests of the children in each chunk of an imported file, so that an erasure opens only the chunks that it changes
 
-Revision: 0019, after 0014. Chunks that are stored already get theirs when the first erasure looks into them: a migration has
+Revision: 0015, after 0014. Chunks that are stored already get theirs when the first erasure looks into them: a migration has
 no key.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
+revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None

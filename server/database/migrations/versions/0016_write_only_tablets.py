@@ -1,13 +1,13 @@
 """devices that only send, such as scales: a mark of the enrolment and of its code
 
-Revision: 0020, after 0014.
+Revision: 0016, after 0015.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
