@@ -36,6 +36,7 @@ from sync_protocol._replica import (
 from sync_protocol._vectors import VersionVector
 from sync_protocol.client._answers import again_misfit, answer_misfit, receipt_misfit, welcome_misfit
 from sync_protocol.client._device import new_id, now_utc
+from sync_protocol.client._statuses import BATCH_REFUSED, TEMPORARY, TOO_SLOW
 from sync_protocol.client.keys import Keys
 from sync_protocol.client.line import Answer, Line, LineLost, Transport
 from sync_protocol.client.pace import NotReached, Pace, Refused, retry_after
@@ -49,12 +50,6 @@ FIRST_SIZE: Final = 25
 """Changes of the first batch, when nothing is known of the connection."""
 KEPT_DAYS: Final = 90
 """How long acknowledged changes are kept, for a server that is restored from a backup."""
-TOO_SLOW: Final = 408
-"""The request had not arrived whole when the server gave it up, so nothing of it was taken."""
-TEMPORARY: Final = frozenset({425, 429, 500, 502, 503, 504})
-"""Statuses after which the same request is tried again."""
-BATCH_REFUSED: Final = frozenset({400, 409, 413, 415, 422})
-"""Statuses that refuse this batch as a whole: a new one may be taken."""
 IDLE_ROUNDS: Final = 3
 _RENEWAL, _ENROLMENT, _READMISSION = "renewal", "enrolment", "readmission"
 

@@ -38,7 +38,7 @@ from server.backup import (
     restore,
     vault_of,
 )
-from server.backup.encrypted_file import CHUNK_BYTES, SealedReader, SealedWriter, cipher_of, read_header
+from server.backup.encrypted_file import CHUNK_BYTES, SealedWriter
 from server.cli import main
 from server.config import Settings
 from server.context import AppContext
@@ -53,6 +53,7 @@ from sync_protocol import Resending
 from tests.faults._forked import forked
 from tests.faults._running import COMMAND, ROOT, HttpTablet, environment, http_tablet, register, running
 from tests.server._district import DISTRICT, Databases, District, FakeTablet
+from tests.server.backup._files import unsealed
 
 BESIDE = f"posyandu-{DISTRICT}.withdrawals"
 
@@ -69,14 +70,6 @@ def put_back(settings: Settings, file: Path, *, agrees: bool = True, plain: bool
     return restore(
         settings, file, plain=plain, now=datetime.now(UTC), agreed=lambda _: agrees, progress=silent
     )
-
-
-def unsealed(settings: Settings, file: Path) -> bytes:
-    """Give the zip inside a backup."""
-    with file.open("rb") as reading:
-        header = read_header(file, reading)
-        cipher = cipher_of(file, header, settings.key_file, vault_of(settings))
-        return SealedReader(file, reading, header, cipher).readall()
 
 
 def opened(settings: Settings, file: Path) -> AbstractContextManager[Archive]:

@@ -32,7 +32,7 @@ from server.operations.doctor import examine
 from server.operations.trial_restore import prove
 from tests.faults._running import environment
 from tests.server._district import DISTRICT, District
-from tests.server.backup.test_backup import unsealed
+from tests.server.backup._files import unsealed
 from tests.server.privacy._requests import answer, ask, erased, seen
 
 PASSWORD, NEWER = "katasandi-lama-sekali", "katasandi-baru-sekali"
@@ -86,7 +86,8 @@ class Story:
         place.clock.advance(hours=1)
 
     def add(self, name: str) -> str:
-        given = (name, name.title(), "staff", "district", DISTRICT, PASSWORD)
+        chosen = accounts.new_password(PASSWORD, name)
+        given = (name, name.title(), "staff", "district", DISTRICT, chosen)
         id_: str = decided(self.place, people.add_account, *given, actor="operator")
         return id_
 
@@ -103,8 +104,9 @@ class Story:
         with place.hub.database.transaction() as session:
             account = people.account_named(session, place.hub, "kembali")
             people.enable(session, place.hub, account, actor="operator", now=place.clock.now)
+        newer = accounts.new_password(NEWER, "ganti")
         with place.hub.database.transaction() as session:
-            people.take_up(session, place.hub, self.invitation, NEWER, place.clock.now)
+            people.take_up(session, place.hub, self.invitation, newer, place.clock.now)
         answer(place, ask(place, self.restricted, "restriction"))
         answer(place, ask(place, self.lifted, "lifting"))
         erased(place, self.erased)
@@ -379,6 +381,9 @@ def test_closed_enrolment_stays_closed(place: District, tmp_path: Path) -> None:
     tablet.register_child()
     tablet.sync_until_quiet()
     back_up(place, tmp_path / "old.backup")
+    copy = tablet.clone()
+    copy.register_child()
+    copy.sync()  # so there is a reason to enrol again
     tablet.enrol_anew()
     put_back(place, tmp_path / "old.backup")
     assert [row.closed_at is not None for row in place.rows(select(Tablet.closed_at))] == [True]
