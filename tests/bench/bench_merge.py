@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sync_protocol import Change, History, Merge
 from tests.sync_protocol._definition import defined_outcome, defined_state
-from tests.sync_protocol.test_merge_cost import blind, knowing, removed
+from tests.sync_protocol._many_changes import blind, knowing, removed
 
 BATCH = 200
 
