@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sync_protocol import Change, History, Merge
-from tests.sync_protocol._crowd import blind, knowing, removed
 from tests.sync_protocol._definition import defined_outcome, defined_state
+from tests.sync_protocol._many_changes import blind, knowing, removed
 
 BATCH = 200
 

@@ -13,9 +13,17 @@ from hypothesis import given, strategies as st
 
 from sync_protocol import Change, Entry, History, Json, Merge, VersionVector, fold, outcome_of
 from tests.builders import length, removal, vector_of, weight
-from tests.sync_protocol._crowd import ACTORS, Author, backwards, blind, blind_and_equal, knowing, removed
 from tests.sync_protocol._definition import defined_outcome, defined_state
+from tests.sync_protocol._many_changes import (
+    Author,
+    backwards,
+    blind,
+    blind_and_equal,
+    knowing,
+    removed,
+)
 
+ACTORS = ("t1", "t2", "t3", "t4")
 HELD, QUARANTINED, LOST = "held", "quarantined", "lost"
 
 

@@ -87,13 +87,14 @@ export function view(tablet, pulled, own) {
  * first, of registers with few of them before others; a value that is left out stays beside the new one until the next change.
  * @param {object|null} state @param {number} [most] */
 export function contextOf(state, most = MOST_NAMED) {
-  const vector = state ? state.vector : {};
+  if (!state) return {};
+  const { vector, set } = state;
   const actors = Object.keys(vector).sort();
   if (actors.length <= most) return vector;
-  const dotsOf = (held) => (Array.isArray(held) ? [].concat(...held.map(({ dots }) => dots)) : vectorDots(vector));
-  const names = Object.keys(state.set).sort();
-  const lives = names.map((name) => dotsOf(state.set[name])).sort((one, other) => one.length - other.length);
-  const named = new Set([...[].concat(...lives).map(([actor]) => actor), ...actors]);
+  const dotsOf = (held) => (Array.isArray(held) ? held.flatMap(({ dots }) => dots) : vectorDots(vector));
+  const names = Object.keys(set).sort();
+  const lives = names.map((name) => dotsOf(set[name])).sort((one, other) => one.length - other.length);
+  const named = new Set([...lives.flatMap((several) => several.map(([actor]) => actor)), ...actors]);
   return Object.fromEntries([...named].slice(0, most).map((actor) => [actor, vector[actor]]));
 }
 
