@@ -39,11 +39,15 @@ from schemas.strict import (
     whole,
     words,
 )
-from schemas.words import Reason, reason, reasons_of
+from schemas.words import MAX_REASONS, Reason, reason, reasons_of
 from sync_protocol import KEYS, REGISTERS, SCHEMA, TAG_LENGTH, id_of
 
 MAX_ACTORS: Final = 64
 """Most actors of a context. A record is edited by a handful of tablets in its life."""
+
+SERVERS_OWN: Final = frozenset({"operator", "carrier"})
+SERVERS_PREFIXES: Final = ("account:", "job:", "hub:", "tablet:")
+"""Authors, and beginnings of authors, that only the server writes: people with an account, and itself."""
 
 TAG: Final = rf"[A-Za-z0-9_-]{{{TAG_LENGTH}}}"
 
@@ -167,6 +171,16 @@ def check_change(wire: object, *, today: date) -> list[Reason]:
     if wire.get("schema") == SCHEMA and TESTS[kind](wire):
         return _check_further_rules(wire, today, _PAST_DATES_OF[kind])
     return _check_fully(SCHEMAS[kind], wire, today)
+
+
+def check_tablet_change(wire: object, *, today: date) -> list[Reason]:
+    """Return every reason why a change of a tablet cannot be applied: those of `check_change`, and an author whom only the
+    server may name."""
+    reasons = check_change(wire, today=today)
+    author = wire.get("author") if isinstance(wire, dict) else None
+    if isinstance(author, str) and (author in SERVERS_OWN or author.startswith(SERVERS_PREFIXES)):
+        reasons = [reason("author", "author-of-server", author), *reasons][:MAX_REASONS]
+    return reasons
 
 
 def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> list[Reason]:

@@ -10,7 +10,7 @@ Rules kept here:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -40,6 +40,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "second-factor-of": Limit(5, 15),  # of one account, from any address
     "invitation": Limit(30, 10),
     "enrolment": Limit(30, 10),
+    "refused-upload": Limit(1, 60),  # entries in the log, not tries: sync.refusals
 }
 
 
@@ -52,20 +53,34 @@ def refuse_if_spent(session: Session, hub: AppContext, what: str, place: str, no
         `too-many-tries`, with the seconds until the window ends.
     """
     limit = LIMITS[what]
-    if not place:
-        return
-    window = _window(limit, now)
+    if place and is_spent(session, hub, what, place, now):
+        ends = _window(limit, now) + timedelta(minutes=limit.minutes)
+        raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)
+
+
+def is_spent(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> bool:
+    """Say whether a place has reached its limit in the present window."""
+    counter = counter_row(hub, what, place, now)
     count = session.execute(
         select(RateLimit.count).where(
-            RateLimit.district == hub.district,
+            RateLimit.district == counter["district"],
             RateLimit.what == what,
-            RateLimit.source == hub.vault.digest(f"place/{what}", place),
-            RateLimit.window_at == window,
+            RateLimit.source == counter["source"],
+            RateLimit.window_at == counter["window_at"],
         )
     ).scalar()
-    if count is not None and count >= limit.tries:
-        ends = window + timedelta(minutes=limit.minutes)
-        raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)
+    return count is not None and count >= LIMITS[what].tries
+
+
+def counter_row(hub: AppContext, what: str, place: str, now: datetime) -> dict[str, Any]:
+    """Return the row that counts the first time in the present window."""
+    return {
+        "district": hub.district,
+        "what": what,
+        "source": hub.vault.digest(f"place/{what}", place),
+        "window_at": _window(LIMITS[what], now),
+        "count": 1,
+    }
 
 
 def note_failure(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
@@ -74,13 +89,7 @@ def note_failure(session: Session, hub: AppContext, what: str, place: str, now: 
         return
     dialect = session.connection().dialect.name
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(table(RateLimit)).values(
-        district=hub.district,
-        what=what,
-        source=hub.vault.digest(f"place/{what}", place),
-        window_at=_window(LIMITS[what], now),
-        count=1,
-    )
+    statement = make(table(RateLimit)).values(counter_row(hub, what, place, now))
     keys = [column.name for column in table(RateLimit).primary_key.columns]
     counted = {
         "count": table(RateLimit).c.count + 1
