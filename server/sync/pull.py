@@ -1,12 +1,14 @@
 """The pull: what follows a tablet's cursor in the stream of its post.
 
-Rules kept here: an answer has at most `max_pull_bytes`; of a child who left the post, was erased or is restricted only the
-id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
+Rules kept here: an answer has at most `max_pull_bytes`, and no more is decrypted than is sent; of a child who left the post,
+was erased or is restricted only the id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -19,19 +21,30 @@ from server.database.engine import among
 from server.database.models import Base, Child, Delivery, FollowUp, Measurement, PostExit, table
 from sync_protocol import delivery_id, follow_up_id, measurement_id
 
-PULL_ROWS: Final = 6000
-"""Most rows read for one answer; nearly always the byte limit ends it sooner."""
+CHUNK_ROWS: Final = 1000
+"""Most rows of each table that are read at once."""
 _ROOM_PER_ROW: Final = 48
 """Bytes of an answer for each row beside the row itself."""
 _DRAWERS: Final = {"measurement": "measurements", "follow_up": "follow_ups", "delivery": "deliveries"}
 """The part of a page that holds the records of each kind, by child."""
 
-StreamItem = tuple[int, str, str, bytes]
-"""(position, kind, child id, JSON); kind "left" or "erased" where the child is not for tablets any more."""
+
+class StreamItem(NamedTuple):
+    """A place in a stream. Of a child that is not for tablets any more there is no `row`; `kind` is "left" or "erased"."""
+
+    position: int
+    kind: str
+    child_id: str
+    row: Any = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """How long the stored state is; decrypted it is a little shorter."""
+        return 0 if self.row is None else len(self.row.state)
 
 
 def empty_page(cursor: int) -> dict[str, Any]:
-    """Return the pull of a tablet that may see nothing (it was revoked)."""
+    """Return a pull of nothing."""
     return {
         "cursor": cursor,
         "more": False,
@@ -55,78 +68,116 @@ def page_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> 
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
         that `left`, those of them that were `erased` (absent if none), the next `cursor`, and whether there is `more`
     """
-    found = _stream_after(session, hub, post_id, cursor)
-    page: dict[str, Any] = empty_page(cursor)
-    room = hub.settings.max_pull_bytes
-    for index, (position, kind, child_id, fragment) in enumerate(found):
-        room -= len(fragment) + _ROOM_PER_ROW
-        if room < 0 and index:
+    page, room = empty_page(cursor), hub.settings.max_pull_bytes
+    states = _States(session, hub)
+    for item in _stream_after(session, states, post_id, cursor):
+        room -= item.stored_bytes + _ROOM_PER_ROW
+        if room < 0 and page["cursor"] != cursor:  # a record that is larger than an answer still goes, alone
             page["more"] = True
             break
-        page["cursor"] = position
-        if kind == "child":
-            page["children"].append(orjson.Fragment(fragment))
-        elif kind in ("left", "erased"):
-            page["left"].append(child_id)
-            if kind == "erased":
-                page.setdefault("erased", []).append(child_id)
-        else:
-            page[_DRAWERS[kind]].setdefault(child_id, []).append(orjson.Fragment(fragment))
-    else:
-        page["more"] = len(found) >= PULL_ROWS
+        page["cursor"] = item.position
+        _add(page, item, states)
     return page
 
 
-def _stream_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> list[StreamItem]:
-    """Return what follows a position in a post's stream, in order."""
-    district = hub.district
-    given = {"district": district, "post": post_id, "cursor": cursor}
+def _add(page: dict[str, Any], item: StreamItem, states: "_States") -> None:
+    if item.row is None:
+        page["left"].append(item.child_id)
+        if item.kind == "erased":
+            page.setdefault("erased", []).append(item.child_id)
+    elif item.kind == "child":
+        page["children"].append(states.fragment(item))
+    else:
+        page[_DRAWERS[item.kind]].setdefault(item.child_id, []).append(states.fragment(item))
+
+
+def _stream_after(session: Session, states: "_States", post_id: str, cursor: int) -> Iterator[StreamItem]:
+    """Yield what follows a position in a post's stream, in order; read in chunks."""
+    end: int | None = cursor
+    while end is not None:
+        items, end = _chunk_after(session, states, post_id, end)
+        yield from items
+
+
+def _chunk_after(
+    session: Session, states: "_States", post_id: str, cursor: int
+) -> tuple[list[StreamItem], int | None]:
+    """Return the next items of a stream, and the position up to which these are all; None if nothing follows them."""
+    given = {"district": states.hub.district, "post": post_id, "cursor": cursor}
 
     def following(model: type[Base], *names: str) -> Sequence[Any]:
         return session.connection().execute(_following(model, *names), given).all()
 
-    found: list[StreamItem] = []
-    keys: dict[str, ChildKey] = {}
-    for row in following(Child, "id", "state", "wrapped_key", "key_version", "restricted_at"):
-        if row.wrapped_key is None or row.restricted_at is not None:
-            found.append((row.position, "erased" if row.wrapped_key is None else "left", row.id, b""))
-        elif row.state is not None:
-            keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
-            wire = ledger.read_child(district, row.id, row.state, keys[row.id])
-            found.append((row.position, "child", row.id, wire))
-    measured = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
-    followed = following(FollowUp, "child_id", "task", "state", "sealed")
-    aided = following(Delivery, "child_id", "delivery", "state", "sealed")
-    missing = {row.child_id for row in (*measured, *followed, *aided) if row.sealed} - keys.keys()
-    if missing:
-        keys.update(
-            {s.id: s.key for s in ledger.subjects(session, hub.vault, district, sorted(missing)).values()}
-        )
-    for row in measured:
-        wire = row.state
-        if row.sealed:
-            record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
-            wire = ledger.read_measurement(district, record_id, row, keys[row.child_id])
-        found.append((row.position, "measurement", row.child_id, wire))
-    for row in followed:
-        wire = row.state
-        if row.sealed:
-            record_id = follow_up_id(row.child_id, row.task)
-            wire = ledger.read_keyed(district, "follow_up", record_id, row, keys[row.child_id])
-        found.append((row.position, "follow_up", row.child_id, wire))
-    for row in aided:
-        wire = row.state
-        if row.sealed:
-            record_id = delivery_id(row.child_id, row.delivery)
-            wire = ledger.read_keyed(district, "delivery", record_id, row, keys[row.child_id])
-        found.append((row.position, "delivery", row.child_id, wire))
+    children = following(Child, "id", "state", "wrapped_key", "key_version", "restricted_at")
     exits = following(PostExit, "child_id")
-    erased = _erased(session, district, [row.child_id for row in exits])
-    found += [
-        (row.position, "erased" if row.child_id in erased else "left", row.child_id, b"") for row in exits
+    records = {
+        "measurement": following(Measurement, "child_id", "measured_on", "source", "state", "sealed"),
+        "follow_up": following(FollowUp, "child_id", "task", "state", "sealed"),
+        "delivery": following(Delivery, "child_id", "delivery", "state", "sealed"),
+    }
+    erased = _erased(session, states.hub.district, [row.child_id for row in exits])
+    items = [item for row in children if (item := _of_child(row))]
+    items += [
+        StreamItem(row.position, kind, row.child_id, row) for kind, rows in records.items() for row in rows
     ]
-    found.sort(key=lambda item: item[0])
-    return found[:PULL_ROWS]
+    items += [
+        StreamItem(row.position, "erased" if row.child_id in erased else "left", row.child_id)
+        for row in exits
+    ]
+    states.learn_keys(children, [row for rows in records.values() for row in rows])
+    full = [rows[-1].position for rows in (children, exits, *records.values()) if len(rows) == CHUNK_ROWS]
+    end = min(full, default=None)
+    items.sort(key=itemgetter(0))
+    return [item for item in items if end is None or item.position <= end], end
+
+
+def _of_child(row: Any) -> StreamItem | None:
+    """Return the item of a child's own row; None if it is not registered yet."""
+    if row.wrapped_key is None or row.restricted_at is not None:
+        return StreamItem(row.position, "erased" if row.wrapped_key is None else "left", row.id)
+    return StreamItem(row.position, "child", row.id, row) if row.state is not None else None
+
+
+@dataclass(slots=True)
+class _States:
+    """Decrypts stored states, and unwraps the keys for that, one by one as they are sent."""
+
+    session: Session
+    hub: AppContext
+    wrapped: dict[str, Any] = field(default_factory=dict)
+    opened: dict[str, ChildKey] = field(default_factory=dict)
+
+    def learn_keys(self, children: Iterable[Any], records: Iterable[Any]) -> None:
+        """Load the wrapped keys for the rows of a chunk."""
+        self.wrapped.update({row.id: row for row in children if row.wrapped_key is not None})
+        missing = {row.child_id for row in records if row.sealed} - self.wrapped.keys()
+        if missing:
+            given = {"district": self.hub.district, "among": sorted(missing)}
+            self.wrapped.update({row.id: row for row in self.session.connection().execute(_keys(), given)})
+
+    def fragment(self, item: StreamItem) -> orjson.Fragment:
+        """Return an item's record as JSON in wire form."""
+        row, district = item.row, self.hub.district
+        if item.kind == "child":
+            return orjson.Fragment(ledger.read_child(district, item.child_id, row.state, self._key(row.id)))
+        if not row.sealed:
+            return orjson.Fragment(row.state)
+        key = self._key(item.child_id)
+        return orjson.Fragment(ledger.read_keyed(district, item.kind, _record_id(item), row, key))
+
+    def _key(self, child_id: str) -> ChildKey:
+        if child_id not in self.opened:
+            row = self.wrapped[child_id]
+            self.opened[child_id] = self.hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
+        return self.opened[child_id]
+
+
+def _record_id(item: StreamItem) -> str:
+    if item.kind == "measurement":
+        return measurement_id(item.child_id, item.row.measured_on.isoformat(), item.row.source)
+    if item.kind == "follow_up":
+        return follow_up_id(item.child_id, item.row.task)
+    return delivery_id(item.child_id, item.row.delivery)
 
 
 def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[str]:
@@ -141,6 +192,12 @@ def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[st
 def _without_key() -> Select[*tuple[Any, ...]]:
     c = table(Child).c
     return select(c.id).where(c.district == bindparam("district"), among(c.id), c.wrapped_key.is_(None))
+
+
+@cache
+def _keys() -> Select[*tuple[Any, ...]]:
+    c = table(Child).c
+    return select(c.id, c.wrapped_key, c.key_version).where(c.district == bindparam("district"), among(c.id))
 
 
 @cache
@@ -168,5 +225,5 @@ def _following(model: type[Base], *names: str) -> Select[*tuple[Any, ...]]:
             *shown,
         )
         .order_by(c.position)
-        .limit(PULL_ROWS)
+        .limit(CHUNK_ROWS)
     )
