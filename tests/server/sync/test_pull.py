@@ -101,6 +101,7 @@ def test_tablet_that_is_revoked_before_its_answer_is_told_nothing(installed: Dis
 
 def test_tablet_that_is_closed_before_its_answer_is_told_nothing(installed: District) -> None:
     writer = a_post_of(installed, 3)
+    writer.replica.cursor = 0
     answer = taken_and_then(installed, writer, lambda tablet: tablet.clone().enrol_anew())
     assert answer["pull"]["children"] == []
 
