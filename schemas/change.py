@@ -203,6 +203,11 @@ def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> 
     return sorted([*found, *_in_future(wire, today)], key=lambda r: (r.path, r.code))
 
 
+_OF_CHILD: Final[Sequence[Path]] = (("id",), ("set", "same_as", "child"))
+_OF_ITS_RECORDS: Final[Sequence[Path]] = (("key", "child"),)
+"""Where a change names a child."""
+
+
 def _check_fully(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
     """Check with marshmallow, which gives the reasons."""
     written_by = wire.get("schema")
@@ -216,15 +221,18 @@ def _check_further_rules(
     wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES
 ) -> list[Reason]:
     """Check the rules that are not in the schemas."""
-    return [*_in_future(wire, today, happened), *_id_of_keyed_record(wire)]
+    return [*_in_future(wire, today, happened), *_ids_of_keyed_records(wire)]
 
 
-def _id_of_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
-    """Refuse a child with a UUIDv5, the version of keyed records: the ids of different kinds must not be equal."""
-    id_ = wire.get("id")
-    if wire.get("kind") == "child" and isinstance(id_, str) and id_[14:15] == "5":
-        return [reason("id", "id-mismatch", id_)]
-    return []
+def _ids_of_keyed_records(wire: Mapping[str, Any]) -> list[Reason]:
+    """Refuse a UUIDv5, the version of keyed records, as the id of a child: the ids of different kinds must not be equal, and
+    what is written of a child that can never exist would wait for it for ever."""
+    paths = _OF_CHILD if wire.get("kind") == "child" else _OF_ITS_RECORDS
+    return [
+        reason(".".join(path), "id-mismatch", id_)
+        for path in paths
+        if type(id_ := _inside(wire, *path)) is str and id_[14:15] == "5"
+    ]
 
 
 def _in_future(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES) -> list[Reason]:

@@ -149,6 +149,27 @@ def test_child_whose_record_names_no_post_lies_with_who_sent_it_and_does_not_lea
     assert ("child", child) not in tablet.shown()
 
 
+def test_measurement_may_come_before_its_child_from_another_post(installed: District) -> None:
+    here, there = installed.tablet(), installed.tablet(1)
+    child = installed.new_id()
+    here.measure(child, weight_g=9000)
+    here.sync_until_quiet()
+    there.register_child(child, post={"post": installed.posts[1]})
+    installed.settle(here, there)
+    assert there.outcomes() == ["applied"]
+    assert ("child", child) in there.shown()
+
+
+def test_measurement_of_a_child_that_can_never_exist_is_set_aside(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    never = measurement_id(tablet.register_child(), MARCH, "cadre")
+    tablet.measure(never, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert tablet.outcomes() == ["applied", "quarantined"]
+    assert tablet.reasons(2) == ["id-mismatch"]
+    assert on_sqlite.counts()["child"] == 1
+
+
 # -- in another's name ------------------------------------------------------------------------------
 
 

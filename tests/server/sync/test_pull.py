@@ -101,8 +101,8 @@ def test_tablet_that_is_revoked_before_its_answer_is_told_nothing(installed: Dis
 
 def test_tablet_that_is_closed_before_its_answer_is_told_nothing(installed: District) -> None:
     writer = a_post_of(installed, 3)
-    writer.replica.cursor = 0
-    answer = taken_and_then(installed, writer, lambda tablet: tablet.clone().enrol_anew())
+    writer.replica.cursor, clone = 0, writer.clone()
+    answer = taken_and_then(installed, writer, lambda _: clone.sync())
     assert answer["pull"]["children"] == []
 
 
