@@ -178,7 +178,9 @@ def check_tablet_change(wire: object, *, today: date) -> list[Reason]:
     server may name."""
     reasons = check_change(wire, today=today)
     author = wire.get("author") if isinstance(wire, dict) else None
-    if isinstance(author, str) and (author in SERVERS_OWN or author.startswith(SERVERS_PREFIXES)):
+    if not isinstance(author, str) or any(found.code == "schema-too-new" for found in reasons):
+        return reasons
+    if author in SERVERS_OWN or author.startswith(SERVERS_PREFIXES):
         reasons = [reason("author", "author-of-server", author), *reasons][:MAX_REASONS]
     return reasons
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -119,12 +119,11 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
 
 def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
     """Delete the windows that have ended; return the number of counters deleted."""
-    longest = timedelta(minutes=max(limit.minutes for limit in LIMITS.values()))
-    deleted = session.execute(
-        delete(table(RateLimit)).where(
-            RateLimit.district == hub.district, RateLimit.window_at < now - longest
-        )
-    )
+    ended = [
+        and_(RateLimit.what == what, RateLimit.window_at < now - timedelta(minutes=limit.minutes))
+        for what, limit in LIMITS.items()
+    ]
+    deleted = session.execute(delete(table(RateLimit)).where(RateLimit.district == hub.district, or_(*ended)))
     return int(getattr(deleted, "rowcount", 0))
 
 

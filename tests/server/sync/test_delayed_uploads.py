@@ -97,7 +97,7 @@ STEPS: dict[str, Callable[[Restored], None]] = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=8), synced_before=st.booleans())
 def test_honest_tablet_goes_on_whatever_arrives_again(
     sqlite_databases: Databases, steps: list[str], synced_before: bool
