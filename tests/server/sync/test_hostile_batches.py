@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import date
+from typing import Any
 
 import orjson
 import pytest
@@ -179,7 +180,7 @@ def verified(tablet: FakeTablet, child: str, author: str) -> None:
     aid = {"menu": "food", "funds": "dak", "reaches": "child", "starts_on": "2026-03-01", "ends_on": None}
     found = {"verified_on": MARCH, "outcome": "received"}
     at, nonce = tablet.district.clock.text(), base64url(next(tablet.district.numbers).to_bytes(16, "big"))
-    registers = {"aid": aid, "verified": found}
+    registers: dict[str, Any] = {"aid": aid, "verified": found}
     tablet.replica.write(form, registers, author=author, recorded_at=at, nonce=nonce)
 
 
