@@ -28,7 +28,7 @@ from schemas.batch import (
     parse_letter,
     parse_sealed,
 )
-from schemas.change import check_against_birth, check_change, check_registers
+from schemas.change import check_against_birth, check_change, check_registers, check_tablet_change
 from schemas.receipt import check_answer, check_enrol_answer, check_receipt, check_sealed_receipt
 from schemas.words import Reason
 
@@ -50,6 +50,7 @@ __all__ = [
     "check_receipt",
     "check_registers",
     "check_sealed_receipt",
+    "check_tablet_change",
     "parse_enrolment",
     "parse_enrolment_again",
     "parse_envelope",

@@ -40,13 +40,17 @@ from schemas.strict import (
     whole,
     words,
 )
-from schemas.words import Reason, reason, reasons_of
+from schemas.words import MAX_REASONS, Reason, reason, reasons_of
 from sync_protocol import KEYS, REGISTERS, SCHEMA, TAG_LENGTH, id_of
 
 MAX_ACTORS: Final = 1024
 """Most actors of a context that a tablet sends: 70 KiB of the 256 KiB of a batch. A record of five tablets that are each
 enrolled anew ten times a year has 250 actors after five years. Of a record with more, a tablet names those whose values are
 live (`RecordState.context`). What the server writes itself has no such limit (docs/adr/0030)."""
+
+SERVERS_OWN: Final = frozenset({"operator", "carrier"})
+SERVERS_PREFIXES: Final = ("account:", "job:", "hub:", "tablet:")
+"""Authors, and beginnings of authors, that only the server writes: people with an account, and itself."""
 
 TAG: Final = rf"[A-Za-z0-9_-]{{{TAG_LENGTH}}}"
 
@@ -193,6 +197,18 @@ def _in_order(found: Sequence[Reason]) -> list[Reason]:
     return sorted(found, key=lambda r: (r.path, r.code))
 
 
+def check_tablet_change(wire: object, *, today: date) -> list[Reason]:
+    """Return every reason why a change of a tablet cannot be applied: those of `check_change`, and an author whom only the
+    server may name."""
+    reasons = check_change(wire, today=today)
+    author = wire.get("author") if isinstance(wire, dict) else None
+    if not isinstance(author, str) or any(found.code == "schema-too-new" for found in reasons):
+        return reasons
+    if author in SERVERS_OWN or author.startswith(SERVERS_PREFIXES):
+        reasons = [reason("author", "author-of-server", author), *reasons][:MAX_REASONS]
+    return reasons
+
+
 def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> list[Reason]:
     """Return every reason why no change could set some registers.
 
@@ -213,6 +229,11 @@ def check_registers(kind: str, registers: Mapping[str, Any], *, today: date) -> 
     return _in_order([*found, *_in_future(wire, today)])
 
 
+_OF_CHILD: Final[Sequence[Path]] = (("id",), ("set", "same_as", "child"))
+_OF_ITS_RECORDS: Final[Sequence[Path]] = (("key", "child"),)
+"""Where a change names a child."""
+
+
 def _check_fully(schema: ChangeSchema, wire: Mapping[str, Any], today: date) -> list[Reason]:
     """Check with marshmallow, which gives the reasons."""
     if not _is_ours(wire):
@@ -225,15 +246,18 @@ def _check_further_rules(
     wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES
 ) -> list[Reason]:
     """Check the rules that are not in the schemas."""
-    return [*_in_future(wire, today, happened), *_id_of_keyed_record(wire)]
+    return [*_in_future(wire, today, happened), *_ids_of_keyed_records(wire)]
 
 
-def _id_of_keyed_record(wire: Mapping[str, Any]) -> list[Reason]:
-    """Refuse a child with a UUIDv5, the version of keyed records: the ids of different kinds must not be equal."""
-    id_ = wire.get("id")
-    if wire.get("kind") == "child" and isinstance(id_, str) and id_[14:15] == "5":
-        return [reason("id", "id-mismatch", id_)]
-    return []
+def _ids_of_keyed_records(wire: Mapping[str, Any]) -> list[Reason]:
+    """Refuse a UUIDv5, the version of keyed records, as the id of a child: the ids of different kinds must not be equal, and
+    what is written of a child that can never exist would wait for it for ever."""
+    paths = _OF_CHILD if wire.get("kind") == "child" else _OF_ITS_RECORDS
+    return [
+        reason(".".join(path), "id-mismatch", id_)
+        for path in paths
+        if type(id_ := _inside(wire, *path)) is str and id_[14:15] == "5"
+    ]
 
 
 def _in_future(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES) -> list[Reason]:

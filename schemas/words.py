@@ -246,6 +246,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "not-author": Words(
         T_("must be 1 to 64 letters, digits, or _ . : @ -")
     ),
+    "author-of-server": Words(T_("may only be used by the server")),
     "not-time": Words(
         T_("is not a UTC time like 2026-01-05T02:15:00Z"),
     ),

@@ -10,9 +10,9 @@ Rules kept here:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -41,6 +41,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "invitation": Limit(30, 10),
     "enrolment": Limit(30, 10),
     "renewal": Limit(60, 10),  # tablets of many posts may come from one address of a mobile network
+    "refused-upload": Limit(1, 60),  # entries in the log, not tries: sync.refusals
 }
 
 
@@ -59,19 +60,35 @@ def refuse_if_spent(
         `too-many-tries`, with the seconds until the window ends.
     """
     limit = LIMITS[what]
-    if not place:
-        return
-    window = _window(limit, now)
+    if place and is_spent(session, hub, what, place, now, lock=lock):
+        ends = _window(limit, now) + timedelta(minutes=limit.minutes)
+        raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)
+
+
+def is_spent(
+    session: Session, hub: AppContext, what: str, place: str, now: datetime, *, lock: bool = False
+) -> bool:
+    """Say whether a place has reached its limit in the present window; `lock` as for `refuse_if_spent`."""
+    counter = counter_row(hub, what, place, now)
     query = select(RateLimit.count).where(
-        RateLimit.district == hub.district,
+        RateLimit.district == counter["district"],
         RateLimit.what == what,
-        RateLimit.source == hub.vault.digest(f"place/{what}", place),
-        RateLimit.window_at == window,
+        RateLimit.source == counter["source"],
+        RateLimit.window_at == counter["window_at"],
     )
     count = session.execute(query.with_for_update() if lock else query).scalar()
-    if count is not None and count >= limit.tries:
-        ends = window + timedelta(minutes=limit.minutes)
-        raise Problem("too-many-tries", seconds=int((ends - now).total_seconds()) + 1)
+    return count is not None and count >= LIMITS[what].tries
+
+
+def counter_row(hub: AppContext, what: str, place: str, now: datetime) -> dict[str, Any]:
+    """Return the row that counts the first time in the present window."""
+    return {
+        "district": hub.district,
+        "what": what,
+        "source": hub.vault.digest(f"place/{what}", place),
+        "window_at": _window(LIMITS[what], now),
+        "count": 1,
+    }
 
 
 def note_failure(session: Session, hub: AppContext, what: str, place: str, now: datetime) -> None:
@@ -80,13 +97,7 @@ def note_failure(session: Session, hub: AppContext, what: str, place: str, now: 
         return
     dialect = session.connection().dialect.name
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(table(RateLimit)).values(
-        district=hub.district,
-        what=what,
-        source=hub.vault.digest(f"place/{what}", place),
-        window_at=_window(LIMITS[what], now),
-        count=1,
-    )
+    statement = make(table(RateLimit)).values(counter_row(hub, what, place, now))
     keys = [column.name for column in table(RateLimit).primary_key.columns]
     counted = {
         "count": table(RateLimit).c.count + 1
@@ -116,12 +127,11 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
 
 def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
     """Delete the windows that have ended; return the number of counters deleted."""
-    longest = timedelta(minutes=max(limit.minutes for limit in LIMITS.values()))
-    deleted = session.execute(
-        delete(table(RateLimit)).where(
-            RateLimit.district == hub.district, RateLimit.window_at < now - longest
-        )
-    )
+    ended = [
+        and_(RateLimit.what == what, RateLimit.window_at < now - timedelta(minutes=limit.minutes))
+        for what, limit in LIMITS.items()
+    ]
+    deleted = session.execute(delete(table(RateLimit)).where(RateLimit.district == hub.district, or_(*ended)))
     return int(getattr(deleted, "rowcount", 0))
 
 

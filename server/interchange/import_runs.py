@@ -49,6 +49,7 @@ from server.interchange.refusals import RULES, RowRefusal
 from server.interchange.sheets import Limits
 from server.interchange.sigizi import Layout, SigiziReader, SigiziRow, plain
 from server.sync import server_edits
+from server.sync.duplicate_search import lock_registrations
 from server.sync.loading import PlanStale
 from server.sync.retrying import retrying
 from server.sync.streams import heads_of
@@ -272,6 +273,7 @@ class _Run:
             with suppress(PlanStale), hub.database.reading() as session:
                 found = self._plan(session, read, lock=False)
             with hub.database.transaction() as session:
+                lock_registrations(session, hub.district)
                 if self._is_kept(session, number):
                     return ChunkPlan()  # another process that works on the same run was faster
                 if found is None or (found[1] and not found[1].changes.still_stands(session, hub.district)):

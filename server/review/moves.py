@@ -26,6 +26,7 @@ from server.errors import Problem
 from server.review.child import Recorded, recorded_by
 from server.review.scope import Scope, in_use, name_of, posts_within, state_of, within
 from server.sync import server_edits
+from server.sync.duplicate_search import lock_registrations
 from server.sync.server_edits import Edit
 from server.sync.streams import heads_of
 from sync_protocol import Change, Dot, Json, Outcome, fold, hub_actor
@@ -211,6 +212,7 @@ def _lock_child(
     """Lock the child, then find it: a move at the same time waits, and is then refused."""
     if not UUID_TEXT.fullmatch(child_id):
         raise Problem("record-unknown")
+    lock_registrations(session, hub.district)
     heads_of(session, {"district": hub.district, "posts": [], "children": [child_id]}, lock=True)
     row, in_scope = _visible(session, hub, scope, child_id, author)
     if not in_scope:  # it may only come back into the own area

@@ -8,6 +8,9 @@ Rules kept here:
   status "linked", and is open again when the link is undone.
 - Both children are flagged, so the other child's post is read (and locked, and its stream advanced) as well.
 - A child has at most MOST_PAIRS pairs at once, the most alike; its pairs say how many were left out (`likely_pairs`).
+- A search reads children of posts that its plan does not lock, so equal heads do not show that it would still find the same.
+  What it read is part of the plan's basis (`SearchBasis`) and is read again under the locks; and whoever changes what a
+  search looks at holds `lock_registrations`. So of two posts that register one child at one moment the second finds it.
 - The row of a pair holds codes and percentages, never the values that were compared.
 """
 
@@ -29,7 +32,15 @@ from server.children.likely_pairs import MORE, Pair, compared, most_alike
 from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration, swapped
 from server.context import AppContext
 from server.database.engine import Writes, among
-from server.database.models import ChangeRow, Child, DuplicatePair, HealthPost, NikIndex, table
+from server.database.models import (
+    ChangeRow,
+    Child,
+    DuplicatePair,
+    HealthPost,
+    Installation,
+    NikIndex,
+    table,
+)
 from server.sync.judging import JudgedChange
 from server.sync.loading import LoadedRecords
 from server.sync.streams import heads_of
@@ -51,11 +62,53 @@ class SearchResult:
     pending : as given, with the open pairs
     others : further children who must be assessed again, with all who are linked to them
     heads : heads of the streams of their posts, as they were
+    basis : what was read of children beyond the plan's; None if nothing was searched
     """
 
     pending: PendingRows
     others: Sequence[str]
     heads: Mapping[str, int]
+    basis: "SearchBasis | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchBasis:
+    """What a search read of children beyond those of its plan.
+
+    Parameters
+    ----------
+    own : the registrations that were searched with
+    holders : the children of `own` who have a NIK, by its blind index
+    near : the pairs that were found near, compared or not
+    positions : of the other children who were compared, the position of each as it was read
+    """
+
+    own: Sequence[Registration]
+    holders: Mapping[bytes, Collection[str]]
+    near: Collection[Pair]
+    positions: Mapping[str, int]
+
+    def still_stands(self, session: Session, district: str) -> bool:
+        """Say whether a search would read the same now; the caller holds `lock_registrations`."""
+        given = {"district": district, "among": sorted(self.positions)}
+        rows = session.connection().execute(_positions(), given) if self.positions else ()
+        if {row.id: row.position for row in rows} != self.positions:
+            return False
+        return _near(session, district, self.own, self.holders) == self.near
+
+
+def identifies(kind: str, registers: Iterable[str]) -> bool:
+    """Say whether a change can make or end a pair, by the registers that it sets."""
+    return kind == "child" and not IDENTIFYING.isdisjoint(registers)
+
+
+def lock_registrations(session: Session, district: str) -> None:
+    """Let no other transaction write what searches look at, until this one ends. SQLite has one writer anyway.
+
+    To be taken before the locks of posts, so that no two wait for each other.
+    """
+    i = table(Installation).c
+    session.execute(select(i.district).where(i.district == district).with_for_update(key_share=True))
 
 
 def pair_of(one: str, other: str) -> Pair:
@@ -82,12 +135,13 @@ def search(
         IDENTIFYING register of it and was not quarantined, and if its record is not removed
     lock : lock the posts of the other children, too
     """
-    changes = [one.change for one in judged if one.change is not None and one.change.kind == "child"]
-    edited = {change.record_id for change in changes if not IDENTIFYING.isdisjoint(change.registers)}
+    changes = [one.change for one in judged if one.change is not None]
+    edited = {change.record_id for change in changes if identifies(change.kind, change.registers)}
     held = _pairs_of(session, hub.district, loaded.subjects)
     if not held and not edited:
         return SearchResult(replace(pending, pairs={}), (), {})
-    wanted = _wanted(loaded, held, _compared(session, hub, loaded, edited, held))
+    likely, basis = _compared(session, hub, loaded, edited, held)
+    wanted = _wanted(loaded, held, likely)
     _write(writes, hub.district, held, wanted, now)
     before = {pair: row.score for pair, row in held.items() if row.status == OPEN}
     after = {pair: score for pair, (status, score, _) in wanted.items() if status == OPEN}
@@ -97,11 +151,11 @@ def search(
     }
     not_loaded = changed - loaded.subjects.keys()
     if not not_loaded:
-        return SearchResult(replace(pending, pairs=after), (), {})
+        return SearchResult(replace(pending, pairs=after), (), {}, basis)
     others = linked_records.group_of(session, hub.district, not_loaded)
     elsewhere = {pair: score for pair, score in open_pairs(session, hub, others).items() if pair not in held}
     heads = _advance(session, hub.district, loaded, others, lock=lock)
-    return SearchResult(replace(pending, pairs=after | elsewhere), others, heads)
+    return SearchResult(replace(pending, pairs=after | elsewhere), others, heads, basis)
 
 
 # -- comparing ------------------------------------------------------------------------------------
@@ -128,26 +182,29 @@ def _compared(
     loaded: LoadedRecords,
     edited: Collection[str],
     held: Mapping[Pair, Any],
-) -> dict[Pair, Likeness]:
-    """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child."""
+) -> tuple[dict[Pair, Likeness], SearchBasis | None]:
+    """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child, and
+    what was read for that beyond the plan's children."""
     crowded = {child_id for pair, row in held.items() if MORE in orjson.loads(row.why) for child_id in pair}
-    own = _registrations(session, hub, loaded, {*edited, *(crowded & loaded.subjects.keys())})
-    pairs = _near(session, hub.district, loaded, own.values()) if own else set()
-    pairs |= held.keys()
-    pairs -= {pair for pair, row in held.items() if row.status == DIFFERENT}
+    own, _ = _registrations(session, hub, loaded, {*edited, *(crowded & loaded.subjects.keys())})
+    holders = _holders(hub, own.values())
+    near = _near(session, hub.district, own.values(), holders) if own else set()
+    pairs = (near | held.keys()) - {pair for pair, row in held.items() if row.status == DIFFERENT}
     unread = {child_id for pair in pairs for child_id in pair} - own.keys()
-    likely = compared(pairs, own | _registrations(session, hub, loaded, unread))
+    others, positions = _registrations(session, hub, loaded, unread)
+    likely = compared(pairs, own | others)
     together = _measured_together(session, hub.district, loaded, likely)
     likely = {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
     linked = {p: likely.pop(p) for p, row in held.items() if row.status == LINKED and p in likely}
-    return linked | most_alike(likely, held, own)
+    basis = SearchBasis(list(own.values()), holders, near, positions) if edited else None
+    return linked | most_alike(likely, held, own), basis
 
 
 def _registrations(
     session: Session, hub: AppContext, loaded: LoadedRecords, child_ids: Collection[str]
-) -> dict[str, Registration]:
-    """Read children who are not removed: as folded just now, else as stored."""
-    found = {}
+) -> tuple[dict[str, Registration], dict[str, int]]:
+    """Read children who are not removed: as folded just now, else as stored, and then with their positions."""
+    found, positions = {}, {}
     for child_id in loaded.states.keys() & child_ids:
         if not loaded.states[child_id].removed:
             post_id = loaded.subjects[child_id].post_id
@@ -157,20 +214,28 @@ def _registrations(
         key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
         wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
         found[row.id] = Registration.stored(row.id, row.post_id, wire)
-    return found
+        positions[row.id] = row.position
+    return found, positions
 
 
 @cache
 def _stored() -> Any:
     """Select some children, without those removed or erased."""
     c = table(Child).c
-    return select(c.id, c.post_id, c.state, c.wrapped_key, c.key_version).where(
-        c.district == bindparam("district"),
-        among(c.id),
-        ~c.removed,
-        c.state.is_not(None),
-        c.wrapped_key.is_not(None),
-    )
+    columns = (c.id, c.post_id, c.position, c.state, c.wrapped_key, c.key_version)
+    return select(*columns).where(*_readable())
+
+
+@cache
+def _positions() -> Any:
+    c = table(Child).c
+    return select(c.id, c.position).where(*_readable())
+
+
+def _readable() -> tuple[Any, ...]:
+    c = table(Child).c
+    here = c.district == bindparam("district"), among(c.id)
+    return *here, ~c.removed, c.state.is_not(None), c.wrapped_key.is_not(None)
 
 
 def _measured_together(
@@ -210,10 +275,15 @@ def _measuring() -> Any:
 # -- near posts -----------------------------------------------------------------------------------
 
 
-def _near(session: Session, district: str, loaded: LoadedRecords, own: Collection[Registration]) -> set[Pair]:
+def _near(
+    session: Session,
+    district: str,
+    own: Collection[Registration],
+    holders: Mapping[bytes, Collection[str]],
+) -> set[Pair]:
     """Return the pairs to compare: by NIK; and by date and sex, within the upload and with near posts. Pairs that both have
     a NIK are decided by NIK alone."""
-    pairs = _by_nik(session, district, loaded, own)
+    pairs = _by_nik(session, district, holders)
     births = [
         (born_on, child.child_id, sex, bool(child.niks))
         for child in own
@@ -304,13 +374,16 @@ def _neighbours() -> Any:
     )
 
 
-def _by_nik(session: Session, district: str, loaded: LoadedRecords, own: Iterable[Registration]) -> set[Pair]:
-    """Return the pairs with the same NIK, at whichever post of the district; other districts are not looked at."""
+def _holders(hub: AppContext, own: Iterable[Registration]) -> dict[bytes, set[str]]:
     holders: dict[bytes, set[str]] = {}
     for child in own:
-        vault = loaded.subjects[child.child_id].vault
         for nik in child.niks:
-            holders.setdefault(vault.blind_index(nik), set()).add(child.child_id)
+            holders.setdefault(hub.vault.blind_index(nik), set()).add(child.child_id)
+    return holders
+
+
+def _by_nik(session: Session, district: str, holders: Mapping[bytes, Collection[str]]) -> set[Pair]:
+    """Return the pairs with the same NIK, at whichever post of the district; other districts are not looked at."""
     if not holders:
         return set()
     c = table(NikIndex).c

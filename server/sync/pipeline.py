@@ -6,8 +6,8 @@
     derive  possible duplicates, then scores, flags and the review queue
 
 The caller then writes its receipt or log entries. Everything is planned and nothing written here: on a snapshot, or under
-the posts' locks. A plan from a snapshot may be written only if the heads of the streams that it was made from are still the
-same under the locks (docs/adr/0008).
+the posts' locks. A plan from a snapshot may be written only if what it was made from is still the same under the locks: the
+heads of the posts' streams, and what the search for duplicates read beyond these posts (docs/adr/0008).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from server.children.assessment import derive
 from server.context import AppContext
 from server.database.engine import Writes
 from server.errors import Problem
-from server.sync import duplicate_search
+from server.sync.duplicate_search import SearchBasis, identifies, lock_registrations, search
 from server.sync.judging import JudgedChange, judge
 from server.sync.loading import Arrival, load
 from server.sync.saving import save
@@ -34,6 +34,7 @@ class ChangePlan:
     Parameters
     ----------
     heads : heads of the streams of all posts concerned, as they were
+    searched : what the search for duplicates read of other children; None if it did not search
     writes : everything that changes but for the caller's own rows
     judged : the changes, in the order in which they came
     children_by_post : the posts whose logs must have an entry, each with its children
@@ -43,6 +44,7 @@ class ChangePlan:
     writes: Writes
     judged: Sequence[JudgedChange]
     children_by_post: Mapping[str, Sequence[str]]
+    searched: SearchBasis | None = None
 
     @classmethod
     def empty(cls) -> "ChangePlan":
@@ -50,9 +52,13 @@ class ChangePlan:
         return cls({}, Writes(), (), {})
 
     def still_stands(self, session: Session, district: str) -> bool:
-        """Lock the posts, and say whether nothing has changed at them."""
+        """Lock the posts, and say whether nothing has changed at them, nor among the children who were searched."""
+        if self.searched:
+            lock_registrations(session, district)
         given = {"district": district, "posts": list(self.heads), "children": []}
-        return heads_of(session, given, lock=True) == self.heads
+        if heads_of(session, given, lock=True) != self.heads:
+            return False
+        return self.searched is None or self.searched.still_stands(session, district)
 
 
 def plan_changes(
@@ -84,15 +90,17 @@ def plan_changes(
         A child changed its post or its links meanwhile.
     """
     writes = Writes()
+    if lock and any(a.change and identifies(a.change.kind, a.change.registers) for a in arrivals):
+        lock_registrations(session, hub.district)
     heads, loaded = load(session, hub, post_id, arrivals, now, lock=lock)
     judged = judge(arrivals, loaded)
     if all_or_none:
         refuse_invalid(judged)
     pending = save(session, writes, hub, batch_id, judged, loaded, now)
-    found = duplicate_search.search(session, hub, writes, loaded, judged, pending, now, lock=lock)
+    found = search(session, hub, writes, loaded, judged, pending, now, lock=lock)
     loaded.posts.save(writes, hub.district)
     derive(session, hub, [*loaded.subjects, *found.others], now, writes, found.pending)
-    return ChangePlan({**heads, **found.heads}, writes, judged, loaded.children_by_post())
+    return ChangePlan({**heads, **found.heads}, writes, judged, loaded.children_by_post(), found.basis)
 
 
 def refuse_invalid(changes: Sequence[Arrival | JudgedChange]) -> None:

@@ -1,13 +1,15 @@
 """The pull: what follows a tablet's cursor in the stream of its post.
 
-Rules kept here: an answer has at most `max_pull_bytes`; of a child who left the post, was erased or is restricted only the
-id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
+Rules kept here: an answer has at most `max_pull_bytes`, and no more is decrypted than is sent; of a child who left the post,
+was erased or is restricted only the id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -21,17 +23,16 @@ from server.database.engine import among
 from server.database.models import Base, Child, Delivery, FollowUp, Measurement, PostExit, table
 from sync_protocol import delivery_id, follow_up_id, measurement_id
 
-PULL_ROWS: Final = 6000
-"""Most rows read for one answer; nearly always the byte limit ends it sooner."""
+CHUNK_ROWS: Final = 1000
+"""Most rows of each table that are read at once."""
 _ROOM_PER_ROW: Final = 48
 """Bytes of an answer for each row beside the row itself."""
 _DRAWERS: Final = {"measurement": "measurements", "follow_up": "follow_ups", "delivery": "deliveries"}
 """The part of a page that holds the records of each kind, by child."""
-
 _STREAM: Final = (Child, Measurement, FollowUp, Delivery, PostExit)
 
-StreamItem = tuple[int, str, str, bytes]
-"""(position, kind, child id, JSON); kind "left" or "erased" where the child is not for tablets any more."""
+StreamItem = tuple[int, str, str, Any]
+"""(position, kind, child id, row); "left" or "erased" and no row, where the child is not for tablets any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +81,33 @@ def page_after(
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
         that `left`, those of them that were `erased` (absent if none), the next `cursor`, and whether there is `more`
     """
-    found = _stream_after(session, hub, post_id, cursor, wanted.since)
-    page: dict[str, Any] = empty_page(cursor)
+    if wanted.nothing:
+        return empty_page(cursor, more=_is_behind(session, hub, post_id, cursor))
+    page, states = empty_page(cursor), _States(session, hub)
     room = min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
-    for index, (position, kind, child_id, fragment) in enumerate(found):
-        room -= len(fragment) + _ROOM_PER_ROW
-        if room < 0 and index:
+    for position, kind, child_id, row in _stream_after(session, states, post_id, cursor, wanted.since):
+        room -= _ROOM_PER_ROW + (len(row.state) if row is not None else 0)  # decrypted it is a little shorter
+        if room < 0 and page["cursor"] != cursor:  # a record that is larger than an answer still goes, alone
             page["more"] = True
             break
         page["cursor"] = position
-        if kind == "child":
-            page["children"].append(orjson.Fragment(fragment))
-        elif kind in ("left", "erased"):
-            page["left"].append(child_id)
-            if kind == "erased":
-                page.setdefault("erased", []).append(child_id)
+        if row is None:
+            _tell_absence(page, kind, child_id)
+        elif kind == "child":
+            page["children"].append(states.child(row))
         else:
-            page[_DRAWERS[kind]].setdefault(child_id, []).append(orjson.Fragment(fragment))
-    else:
-        page["more"] = len(found) >= PULL_ROWS
+            fragment = states.record(kind, row) if row.sealed else orjson.Fragment(row.state)
+            page[_DRAWERS[kind]].setdefault(child_id, []).append(fragment)
     return page
 
 
-def is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
+def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
+    page["left"].append(child_id)
+    if kind == "erased":
+        page.setdefault("erased", []).append(child_id)
+
+
+def _is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
     """Say whether something follows a position in a post's stream."""
     given = {"district": hub.district, "post": post_id, "cursor": cursor, "since": None}
     queries = (_following(model, of_days=False).limit(1) for model in _STREAM)
@@ -110,58 +115,95 @@ def is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> b
 
 
 def _stream_after(
-    session: Session, hub: AppContext, post_id: str, cursor: int, since: date | None
-) -> list[StreamItem]:
-    """Return what follows a position in a post's stream, in order."""
-    district = hub.district
-    given = {"district": district, "post": post_id, "cursor": cursor, "since": since}
+    session: Session, states: "_States", post_id: str, cursor: int, since: date | None
+) -> Iterator[StreamItem]:
+    """Yield what follows a position in a post's stream, in order; read in chunks."""
+    end: int | None = cursor
+    while end is not None:
+        items, end = _chunk_after(session, states, post_id, end, since)
+        yield from items
+
+
+def _chunk_after(
+    session: Session, states: "_States", post_id: str, cursor: int, since: date | None
+) -> tuple[list[StreamItem], int | None]:
+    """Return the next items of a stream, and the position up to which these are all; None if nothing follows them."""
+    given = {"district": states.hub.district, "post": post_id, "cursor": cursor, "since": since}
 
     def following(model: type[Base], *names: str) -> Sequence[Any]:
         query = _following(model, *names, of_days=since is not None)
         return session.connection().execute(query, given).all()
 
-    found: list[StreamItem] = []
-    keys: dict[str, ChildKey] = {}
-    for row in following(Child, "id", "state", "wrapped_key", "key_version", "restricted_at"):
-        if row.wrapped_key is None or row.restricted_at is not None:
-            found.append((row.position, "erased" if row.wrapped_key is None else "left", row.id, b""))
-        elif row.state is not None:
-            keys[row.id] = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
-            wire = ledger.read_child(district, row.id, row.state, keys[row.id])
-            found.append((row.position, "child", row.id, wire))
-    measured = following(Measurement, "child_id", "measured_on", "source", "state", "sealed")
-    followed = following(FollowUp, "child_id", "task", "state", "sealed")
-    aided = following(Delivery, "child_id", "delivery", "state", "sealed")
-    missing = {row.child_id for row in (*measured, *followed, *aided) if row.sealed} - keys.keys()
-    if missing:
-        keys.update(
-            {s.id: s.key for s in ledger.subjects(session, hub.vault, district, sorted(missing)).values()}
-        )
-    for row in measured:
-        wire = row.state
-        if row.sealed:
-            record_id = measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
-            wire = ledger.read_measurement(district, record_id, row, keys[row.child_id])
-        found.append((row.position, "measurement", row.child_id, wire))
-    for row in followed:
-        wire = row.state
-        if row.sealed:
-            record_id = follow_up_id(row.child_id, row.task)
-            wire = ledger.read_keyed(district, "follow_up", record_id, row, keys[row.child_id])
-        found.append((row.position, "follow_up", row.child_id, wire))
-    for row in aided:
-        wire = row.state
-        if row.sealed:
-            record_id = delivery_id(row.child_id, row.delivery)
-            wire = ledger.read_keyed(district, "delivery", record_id, row, keys[row.child_id])
-        found.append((row.position, "delivery", row.child_id, wire))
+    children = following(Child, "id", "state", "wrapped_key", "key_version", "restricted_at")
     exits = following(PostExit, "child_id")
-    erased = _erased(session, district, [row.child_id for row in exits])
-    found += [
-        (row.position, "erased" if row.child_id in erased else "left", row.child_id, b"") for row in exits
+    records = {
+        "measurement": following(Measurement, "child_id", "measured_on", "source", "state", "sealed"),
+        "follow_up": following(FollowUp, "child_id", "task", "state", "sealed"),
+        "delivery": following(Delivery, "child_id", "delivery", "state", "sealed"),
+    }
+    erased = _erased(session, states.hub.district, [row.child_id for row in exits])
+    items = [item for row in children if (item := _of_child(row))]
+    items += [(row.position, kind, row.child_id, row) for kind, rows in records.items() for row in rows]
+    items += [
+        (row.position, "erased" if row.child_id in erased else "left", row.child_id, None) for row in exits
     ]
-    found.sort(key=lambda item: item[0])
-    return found[:PULL_ROWS]
+    states.learn_keys(children, [row for rows in records.values() for row in rows])
+    full = [rows[-1].position for rows in (children, exits, *records.values()) if len(rows) == CHUNK_ROWS]
+    end = min(full, default=None)
+    items.sort(key=itemgetter(0))
+    if end is not None:
+        del items[bisect_right(items, end, key=itemgetter(0)) :]
+    return items, end
+
+
+def _of_child(row: Any) -> StreamItem | None:
+    """Return the item of a child's own row; None if it is not registered yet."""
+    if row.wrapped_key is None or row.restricted_at is not None:
+        return row.position, "erased" if row.wrapped_key is None else "left", row.id, None
+    return (row.position, "child", row.id, row) if row.state is not None else None
+
+
+@dataclass(slots=True)
+class _States:
+    """Decrypts stored states, and unwraps the keys for that, one by one as they are sent."""
+
+    session: Session
+    hub: AppContext
+    wrapped: dict[str, Any] = field(default_factory=dict)
+    opened: dict[str, ChildKey] = field(default_factory=dict)
+
+    def learn_keys(self, children: Iterable[Any], records: Iterable[Any]) -> None:
+        """Load the wrapped keys for the rows of a chunk."""
+        self.wrapped.update({row.id: row for row in children if row.wrapped_key is not None})
+        missing = {row.child_id for row in records if row.sealed} - self.wrapped.keys()
+        if missing:
+            given = {"district": self.hub.district, "among": sorted(missing)}
+            self.wrapped.update({row.id: row for row in self.session.connection().execute(_keys(), given)})
+
+    def child(self, row: Any) -> orjson.Fragment:
+        """Return a child's record as JSON in wire form."""
+        return orjson.Fragment(ledger.read_child(self.hub.district, row.id, row.state, self._key(row.id)))
+
+    def record(self, kind: str, row: Any) -> orjson.Fragment:
+        """Return another record, which holds personal data, as JSON in wire form."""
+        key = self._key(row.child_id)
+        return orjson.Fragment(ledger.read_keyed(self.hub.district, kind, _record_id(kind, row), row, key))
+
+    def _key(self, child_id: str) -> ChildKey:
+        if child_id not in self.opened:
+            row = self.wrapped[child_id]
+            self.opened[child_id] = self.hub.vault.child_key(child_id, row.wrapped_key, row.key_version)
+        return self.opened[child_id]
+
+
+def _record_id(kind: str, row: Any) -> str:
+    if kind == "measurement":
+        return measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
+    return (
+        follow_up_id(row.child_id, row.task)
+        if kind == "follow_up"
+        else delivery_id(row.child_id, row.delivery)
+    )
 
 
 def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[str]:
@@ -176,6 +218,12 @@ def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[st
 def _without_key() -> Select[*tuple[Any, ...]]:
     c = table(Child).c
     return select(c.id).where(c.district == bindparam("district"), among(c.id), c.wrapped_key.is_(None))
+
+
+@cache
+def _keys() -> Select[*tuple[Any, ...]]:
+    c = table(Child).c
+    return select(c.id, c.wrapped_key, c.key_version).where(c.district == bindparam("district"), among(c.id))
 
 
 @cache
@@ -206,5 +254,5 @@ def _following(model: type[Base], *names: str, of_days: bool) -> Select[*tuple[A
             *shown,
         )
         .order_by(c.position)
-        .limit(PULL_ROWS)
+        .limit(CHUNK_ROWS)
     )

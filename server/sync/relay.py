@@ -5,8 +5,9 @@
     answered in the order in which they came
 
 Rules kept here: a failure of one letter does not affect the others; the same letter again gets the same receipt; the carrier
-learns nothing but a code. Nothing is stored or logged of a letter that is not proven to come from a tablet of ours, so
-strangers cannot fill the log; one entry counts the letters of a delivery.
+learns nothing but a code. Nothing is stored or logged of a letter that is not proven to come from a tablet of ours, nor of
+one that was taken before, so neither strangers nor carriers can fill the log; one entry counts the letters of a delivery
+that brought anything new.
 """
 
 import os
@@ -30,15 +31,10 @@ from server.crypto.sealed_batch import Slip, open_letter, read_letter, seal_rece
 from server.csv_writer import cell, csv_text, text_table
 from server.database.models import HealthPost, Tablet
 from server.errors import Problem
+from server.sync.refusals import ProvenRefusal, log_refusal
 from server.sync.retrying import retrying
-from server.sync.upload import (
-    IssuedReceipt,
-    Upload,
-    foresee_carried,
-    prove_carried,
-    record_refusal,
-    take_carried,
-)
+from server.sync.upload import IssuedReceipt, Upload, foresee_carried, prove_carried, take_carried
+from sync_protocol import ReceiptStatus
 
 MOST_LETTERS: Final = 50
 """Of one request. A file may hold more: then it is sent in parts."""
@@ -62,6 +58,12 @@ class RelayedBatch:
     def known(self) -> bool:
         """Whether it was taken before."""
         return self.receipt is not None and self.receipt.given_before
+
+    @property
+    def brings_news(self) -> bool:
+        """Whether it was taken now."""
+        taken = self.receipt is not None and self.receipt.status is ReceiptStatus.ACCEPTED
+        return taken and not self.known
 
     def answer(self) -> dict[str, Any]:
         """Return what the carrier takes back: a sealed receipt, or a code."""
@@ -108,10 +110,10 @@ def deliver(
         try:
             with turn:
                 one.receipt = take_carried(hub, upload)
-        except Problem as problem:
-            one.code = problem.code
-            record_refusal(hub, problem.code, upload.batch["tablet"], upload.size_bytes, now)
-    if any(one.upload for one in brought):
+        except ProvenRefusal as refusal:
+            one.code = refusal.code
+            log_refusal(hub, refusal, upload.size_bytes, now)
+    if any(one.brings_news for one in brought):
         with hub.database.transaction() as session:
             counts = dict(sorted(Counter(one.word() for one in brought).items()))
             details = {"letters": len(brought), "became": counts}
@@ -140,8 +142,8 @@ def _foreseen(hub: AppContext, letters: Sequence[object], now: datetime) -> list
         for one, upload in _in_order(brought):
             try:
                 one.receipt = foresee_carried(session, hub, upload)
-            except Problem as problem:
-                one.code = problem.code
+            except ProvenRefusal as refusal:
+                one.code = refusal.code
         raise _RollBack
     return brought
 

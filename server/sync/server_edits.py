@@ -26,6 +26,7 @@ from server.crypto.vault import base64url
 from server.database.engine import among_pairs
 from server.database.models import ChangeRow, Child, table
 from server.errors import Problem
+from server.sync.duplicate_search import identifies, lock_registrations
 from server.sync.loading import Arrival
 from server.sync.pipeline import ChangePlan, plan_changes, refuse_invalid
 from server.sync.retrying import retrying
@@ -211,6 +212,8 @@ def plan(
         session, district, children, [child_id for child_id in linked if child_id]
     )
     posts = sorted(set(new_at.values()))
+    if lock and any(identifies(edit.kind, edit.registers) for edit in edits):
+        lock_registrations(session, district)
     # all posts at once, in order of id: locking more of them later could deadlock
     heads_of(session, {"district": district, "posts": posts, "children": [*children, *related]}, lock=lock)
     arrivals = _arrivals(hub, edits, _last_of(session, district, edits), author, now)

@@ -11,11 +11,14 @@ batch that was accepted before still gets its receipt. A device goes on by itsel
 code.
 
 **When the server was restored.** The restore gives the database a new incarnation (`backup.restoration`). It is in every
-answer to a batch or an enrolment, and each batch names the one that its tablet knows. The server compares the two in
-`TabletFacts.owns` (another incarnation: the token is not checked) and in `upload._answer` (the pull begins at 0); the tablet
-in `Replica.receive`. The tablet takes the receipt but not the pull, and pulls everything again. If the server has lost some
-of its changes, it answers `gap`, and the tablet sends them again from `Receipt.wanted` on. If it does not keep all of these
-any more, it enrols anew. If the enrolment itself was lost, the answer is `tablet-unknown` and the device needs a code
+answer to a batch or an enrolment, and each batch names the one that its tablet knows. A batch made before the restore is
+*outdated* (`is_outdated`): perhaps the first contact since, perhaps an upload that was on its way or is sent again by a
+proxy. Its token cannot be right and its head may be below what is held by now; neither is checked. Its changes are taken if
+they fit the chain, by number and hash. It gets the present token, which does not change, and no pull: so it cannot make
+another batch of the same tablet look like a second device's, and a copied device learns nothing by it (docs/adr/0029). The
+tablet takes the receipt (`Replica.receive`) and pulls everything again with its next batch. If the server has lost some of
+its changes, it answers `gap`, and the tablet sends them again from `Receipt.wanted` on. If it does not keep all of these any
+more, it enrols anew. If the enrolment itself was lost, the answer is `tablet-unknown` and the device needs a code
 (`Client.readmit`).
 """
 
@@ -29,7 +32,8 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from server.database.models import ChangeRow, Installation, Tablet, table
+from server import audit
+from server.database.models import AuditEntry, ChangeRow, Installation, Tablet, table
 from server.sync.loading import Arrival
 from sync_protocol import TAG_LENGTH, Item, Json, Outcome, ReceiptStatus
 
@@ -65,18 +69,15 @@ class TabletFacts(NamedTuple):
         """Say whether this device is the only user of its enrolment, as far as the token shows.
 
         It is if it brings the newest token, or if this is the very batch whose lost answer contained that token (it then
-        brings the token before). A batch that names another incarnation was made before its tablet knew that the server
-        was restored: its token is not checked, and the counters and hashes alone decide.
+        brings the token before).
         """
-        if batch["incarnation"] not in ("", self.incarnation):
-            return True
         again = batch["batch"] == self.token_batch and batch["token"] == self.token_before
         return bool(again or batch["token"] == self.token)
 
-    def next_token(self, batch: Json) -> str:
+    def next_token(self, batch: Json, *, outdated: bool) -> str:
         """Return the token that the tablet must bring next: the same one for the same batch, which may arrive twice at once.
-        A carried batch does not change it."""
-        unchanged = batch["carried"] or batch["batch"] == self.token_batch
+        A carried batch does not change it, nor does an outdated one."""
+        unchanged = outdated or batch["carried"] or batch["batch"] == self.token_batch
         return self.token if unchanged else secrets.token_urlsafe(12)
 
     def token_columns(self, batch: Json, token: str) -> dict[str, Any]:
@@ -113,6 +114,29 @@ def _one_tablet(*, lock: bool) -> Select[*tuple[Any, ...]]:
     return query.with_for_update(of=table(Tablet)) if lock else query
 
 
+def is_outdated(session: Session, district: str, tablet: TabletFacts, batch: Json) -> bool:
+    """Say whether a batch was made before the server was restored.
+
+    A tablet that has had no answer yet may name no incarnation: its batch counts as outdated if the server was restored at
+    any time since it enrolled.
+    """
+    if batch["incarnation"]:
+        return bool(batch["incarnation"] != tablet.incarnation)
+    given = {"district": district, "since": tablet.enrolled_at}
+    return session.connection().execute(_restored(), given).first() is not None
+
+
+@cache
+def _restored() -> Select[*tuple[Any, ...]]:
+    c = table(AuditEntry).c
+    return select(c.number).where(
+        c.district == bindparam("district"),
+        c.stream == audit.OFFICE,
+        c.action == "database.restored",
+        c.at >= bindparam("since"),
+    )
+
+
 def held_again(
     session: Session, district: str, tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival]
 ) -> Mapping[int, Any]:
@@ -130,18 +154,25 @@ def held_again(
 
 
 def continuity(
-    tablet: TabletFacts, batch: Json, arrivals: Sequence[Arrival], held: Mapping[int, Any]
+    tablet: TabletFacts,
+    batch: Json,
+    arrivals: Sequence[Arrival],
+    held: Mapping[int, Any],
+    *,
+    outdated: bool,
 ) -> ReceiptStatus:
     """Say whether a batch extends the stored chain, or repeats part of it unchanged.
 
     Parameters
     ----------
     held : as `held_again` returns it
+    outdated : as `is_outdated` says; such a batch, like a carried one, may have been made long ago
     """
     head_counter, head_tag = batch["head"]
     if tablet.closed_at is not None:
         return ReceiptStatus.NEW_EPOCH_REQUIRED
-    if not batch["carried"] and (head_counter < tablet.last_counter or not tablet.owns(batch)):
+    made_now = not batch["carried"] and not outdated
+    if made_now and (head_counter < tablet.last_counter or not tablet.owns(batch)):
         return ReceiptStatus.NEW_EPOCH_REQUIRED
     if head_counter == tablet.last_counter and head_tag != tablet.chain_hash[:TAG_LENGTH]:
         return ReceiptStatus.NEW_EPOCH_REQUIRED

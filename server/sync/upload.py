@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from schemas import check_change, parse_envelope
+from schemas import check_tablet_change, parse_envelope
 from schemas.words import reason
 from server import audit
 from server.context import AppContext
@@ -31,12 +31,14 @@ from server.errors import Problem
 from server.sync import clock_skew, pull
 from server.sync.loading import Arrival, PlanStale
 from server.sync.pipeline import ChangePlan, plan_changes
+from server.sync.refusals import ProvenRefusal, is_logged, log_once
 from server.sync.retrying import retrying
 from server.sync.tablet_chain import (
     TabletFacts,
     continuity,
     find_tablet,
     held_again,
+    is_outdated,
     known_tablet,
     repeated_item,
 )
@@ -63,12 +65,14 @@ class Upload:
     now: datetime
     clock: datetime | None = None
 
-    def offset_ms(self, tablet: TabletFacts) -> int | None:
-        """Return how wrong the tablet's clock is; None for a carried batch, which may be weeks old."""
+    def offset_ms(self, tablet: TabletFacts, *, outdated: bool) -> int | None:
+        """Return how wrong the tablet's clock is; None for a carried batch, which may be weeks old. Of an outdated one only
+        this is sure: it was made after the enrolment."""
         if self.batch["carried"]:
             return None
         sent_at, last = datetime.fromisoformat(self.batch["sent_at"]), tablet.last_sync_at
-        return clock_skew.offset_ms(sent_at, self.now, last or tablet.enrolled_at, self.clock)
+        after = tablet.enrolled_at if outdated else last or tablet.enrolled_at
+        return clock_skew.offset_ms(sent_at, self.now, after, None if outdated else self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ def exchange(
     Raises
     ------
     Problem
-        The whole request is refused and nothing of it is stored but an audit entry (see `record_refusal`).
+        The whole request is refused and nothing of it is stored; the caller logs it (`refusals.log_refusal`).
+        `ProvenRefusal` if its tablet has signed it.
     MalformedBatch
         Likewise; the schema's reasons name each field.
     """
@@ -120,7 +125,7 @@ def exchange(
         tablet, upload = _proven(session, hub, message, size_bytes, now, clock)
         plan = _planned(session, hub, upload, tablet)
     taken = _take(hub, upload, plan)
-    return _answer(hub, tablet, upload.batch, taken.receipt.json, taken.token, now, wanted)
+    return _answer(hub, upload.batch, taken, now, wanted)
 
 
 def prove_carried(hub: AppContext, message: object, *, size_bytes: int, now: datetime) -> Upload:
@@ -143,7 +148,7 @@ def take_carried(hub: AppContext, upload: Upload) -> IssuedReceipt:
 
     Raises
     ------
-    Problem
+    ProvenRefusal
         `batch-id-reused`: its id was used for other content.
     """
     with hub.database.reading() as session:
@@ -155,19 +160,8 @@ def foresee_carried(session: Session, hub: AppContext, upload: Upload) -> Issued
     """Return the receipt that `take_carried` would give. Everything is written in the caller's transaction, so that the next
     batch finds it; the caller rolls back."""
     plan = _plan(session, hub, upload, _tablet_of(session, hub, upload, lock=True), lock=True)
-    if not plan.receipt.given_before:
-        plan.carry_out(session, hub, upload.now)
+    plan.carry_out(session, hub, upload.now)
     return plan.receipt
-
-
-def record_refusal(hub: AppContext, code: str, tablet_id: str | None, size_bytes: int, now: datetime) -> None:
-    """Log an upload that was refused as a whole."""
-    with hub.database.transaction() as session:
-        known = tablet_id and session.get(Tablet, (hub.district, tablet_id))
-        stream = audit.post_stream(known.post_id) if isinstance(known, Tablet) else audit.OFFICE
-        details = {"code": code, "size_bytes": size_bytes}
-        actor = f"tablet:{known.id}" if isinstance(known, Tablet) else "tablet:unknown"
-        audit.append(session, hub.district, stream, "batch.refused", actor=actor, now=now, details=details)
 
 
 # -- checking -------------------------------------------------------------------------------------
@@ -199,7 +193,7 @@ def _proven(
 def _arrivals(batch: Json, today: date) -> list[Arrival]:
     """Number, hash and check the changes; whether the stored state allows them is asked later, in the pipeline."""
     links = chain(batch["tablet"], batch["first"], batch["previous"], batch["changes"])
-    return [Arrival.of(link, check_change(link.wire, today=today)) for link in links]
+    return [Arrival.of(link, check_tablet_change(link.wire, today=today)) for link in links]
 
 
 def _tablet_of(session: Session, hub: AppContext, upload: Upload, *, lock: bool) -> TabletFacts:
@@ -218,12 +212,15 @@ class UploadPlan:
     tablet : its row, as it was; `TabletFacts.basis` names the columns that must still be the same when the plan is written
     changes : the plan of its changes; its `writes` hold the rows of the upload itself, too
     token : what the tablet must bring with its next batch
+    outdated : the batch was made before the server was restored (`tablet_chain`)
+    entries : of the log. Without any, nothing is written
     """
 
     tablet: TabletFacts
     changes: ChangePlan
     receipt: IssuedReceipt
     token: str
+    outdated: bool
     entries: Sequence[LogEntry] = ()
 
     def still_stands(self, session: Session, district: str) -> bool:
@@ -256,12 +253,13 @@ def _plan(
         return before
     batch = upload.batch
     if hub.settings.too_old(batch["app"]) and not batch["carried"]:  # a carried batch brings no update back
-        raise Problem("app-too-old", app=batch["app"], oldest=hub.settings.oldest_app)
+        raise ProvenRefusal(tablet, "app-too-old", app=batch["app"], oldest=hub.settings.oldest_app)
+    outdated = is_outdated(session, hub.district, tablet, batch)
     held = held_again(session, hub.district, tablet, batch, upload.arrivals)
-    status = continuity(tablet, batch, upload.arrivals, held)
+    status = continuity(tablet, batch, upload.arrivals, held, outdated=outdated)
     if status is not ReceiptStatus.ACCEPTED:
-        return _turned_back(hub, tablet, upload, status)
-    return _accepted(session, hub, upload, tablet, held, lock=lock)
+        return _turned_back(session, hub, tablet, upload, status, outdated=outdated)
+    return _accepted(session, hub, upload, tablet, held, outdated=outdated, lock=lock)
 
 
 def _answered_before(
@@ -272,7 +270,7 @@ def _answered_before(
 
     Raises
     ------
-    Problem
+    ProvenRefusal
         `batch-id-reused`: this tablet used the id for a batch with other content (canonical bytes).
     """
     batch_id = upload.batch["batch"]
@@ -281,11 +279,12 @@ def _answered_before(
     if stored is None:
         return None
     if stored.digest != upload.content:
-        raise Problem("batch-id-reused", batch=batch_id)
+        raise ProvenRefusal(tablet, "batch-id-reused", batch=batch_id)
     outcomes = orjson.loads(stored.outcomes)
     receipt = IssuedReceipt(stored.receipt, ReceiptStatus.ACCEPTED, outcomes, given_before=True)
-    token = tablet.token if tablet.token_batch == batch_id else ""
-    return UploadPlan(tablet, ChangePlan.empty(), receipt, token)
+    outdated = is_outdated(session, hub.district, tablet, upload.batch)
+    token = tablet.token if outdated or tablet.token_batch == batch_id else ""
+    return UploadPlan(tablet, ChangePlan.empty(), receipt, token, outdated)
 
 
 @cache
@@ -302,10 +301,12 @@ def _accepted(
     tablet: TabletFacts,
     held: Mapping[int, Any],
     *,
+    outdated: bool,
     lock: bool,
 ) -> UploadPlan:
     """Plan a batch that continues the tablet's chain; `held` is what it repeats."""
-    batch, offset_ms = upload.batch, upload.offset_ms(tablet)
+    batch = upload.batch
+    offset_ms = upload.offset_ms(tablet, outdated=outdated)
     repeated = max(tablet.last_counter + 1 - batch["first"], 0)
     new = _examined(hub, upload.arrivals[repeated:], tablet, offset_ms)
     changes = plan_changes(
@@ -324,13 +325,15 @@ def _accepted(
     ]
     wanted = max(batch["first"] + len(upload.arrivals), tablet.last_counter + 1)
     receipt = IssuedReceipt.of(Receipt(batch["batch"], ReceiptStatus.ACCEPTED, wanted, tuple(items)))
-    newest, token = new[-1].link if new else None, tablet.next_token(batch)
+    newest = new[-1].link if new else None
+    offset_ms = None if outdated else offset_ms  # says nothing of the clock as it is now
+    token = tablet.next_token(batch, outdated=outdated)
     _save_tablet(changes.writes, hub, tablet, upload, newest, token, offset_ms)
     _save_batch(changes.writes, hub, tablet, upload, receipt, offset_ms)
-    if not batch["carried"]:
-        _save_clock_notice(session, changes.writes, hub, tablet, upload.now, offset_ms or 0)
+    if offset_ms is not None:
+        _save_clock_notice(session, changes.writes, hub, tablet, upload.now, offset_ms)
     entries = _entries(tablet, upload, changes, receipt, newest, offset_ms)
-    return UploadPlan(tablet, changes, receipt, token, entries)
+    return UploadPlan(tablet, changes, receipt, token, outdated, entries)
 
 
 def _examined(
@@ -351,17 +354,30 @@ def _clock_days(hub: AppContext, arrival: Arrival, offset_ms: int) -> int:
     return clock_skew.moved_days(arrival.change, at, offset_ms, hub.settings.today)
 
 
-def _turned_back(hub: AppContext, tablet: TabletFacts, upload: Upload, status: ReceiptStatus) -> UploadPlan:
-    """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but a log entry (and an alert)."""
+def _turned_back(
+    session: Session,
+    hub: AppContext,
+    tablet: TabletFacts,
+    upload: Upload,
+    status: ReceiptStatus,
+    *,
+    outdated: bool,
+) -> UploadPlan:
+    """Answer `gap` or `new_epoch_required`: nothing of the batch is stored but a log entry (and an alert), and not even that
+    if nothing changes and the same was logged within the hour: a carrier may bring a letter without end."""
     batch, changes = upload.batch, ChangePlan.empty()
     receipt = IssuedReceipt.of(Receipt(batch["batch"], status, tablet.last_counter + 1))
     split = status is ReceiptStatus.NEW_EPOCH_REQUIRED
-    token = "" if split else tablet.next_token(batch)
+    token = "" if split else tablet.next_token(batch, outdated=outdated)
     key = {"district": hub.district, "id": tablet.id}
     if split and tablet.closed_at is None:
         changes.writes.set(table(Tablet), key, {"closed_at": upload.now})
-    elif token != tablet.token:
+    elif not split and token != tablet.token:
         changes.writes.set(table(Tablet), key, tablet.token_columns(batch, token))
+    elif is_logged(session, hub, tablet, status.value, upload.now):
+        return UploadPlan(tablet, changes, receipt, token, outdated)
+    else:
+        log_once(changes.writes, hub, tablet, status.value, upload.now)
     if split:
         _save_split_notice(changes.writes, hub, tablet, upload)
     details = {
@@ -371,7 +387,7 @@ def _turned_back(hub: AppContext, tablet: TabletFacts, upload: Upload, status: R
         "taken": tablet.last_counter,
     }
     entry = (audit.post_stream(tablet.post_id), f"batch.{status.value}", details)
-    return UploadPlan(tablet, changes, receipt, token, [entry])
+    return UploadPlan(tablet, changes, receipt, token, outdated, [entry])
 
 
 # -- rows and log entries of the upload itself ----------------------------------------------------
@@ -389,7 +405,7 @@ def _save_tablet(
     """Save how far the tablet's chain is held (`newest`), the token, and what the batch says of the tablet itself."""
     batch = upload.batch
     columns: dict[str, Any] = tablet.token_columns(batch, token)
-    if not batch["carried"]:  # a carried batch may be weeks old
+    if offset_ms is not None:  # a carried or outdated batch may be weeks old
         columns |= {"last_sync_at": upload.now, "clock_offset_ms": offset_ms, "app": batch["app"]}
     if batch["head"][0] >= tablet.head_counter:
         columns["head_counter"] = batch["head"][0]
@@ -505,7 +521,7 @@ def _take(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPla
 
 def _write(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPlan:
     """Write a plan under the locks if it still stands; otherwise plan again under the locks."""
-    if plan is not None and plan.receipt.given_before:
+    if plan is not None and not plan.entries:  # nothing is to be written
         return plan
     with hub.database.transaction() as session:
         if plan is None or not plan.still_stands(session, hub.district):
@@ -514,42 +530,44 @@ def _write(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPl
         return plan
 
 
-def _answer(
-    hub: AppContext,
-    tablet: TabletFacts,
-    batch: Json,
-    receipt: bytes,
-    token: str,
-    now: datetime,
-    wanted: pull.Wanted,
-) -> bytes:
+def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, wanted: pull.Wanted) -> bytes:
     """Build the answer from what is committed."""
     with hub.database.reading() as session:
-        given = {"district": hub.district, "post": tablet.post_id}
-        incarnation, head = session.connection().execute(_stream_head(), given).one()
-        # A tablet that knew another incarnation, or a longer stream than ours, pulls again from the start.
-        same = batch["incarnation"] in ("", incarnation) and batch["cursor"] <= head
-        cursor = batch["cursor"] if same else 0
-        may_see = tablet.revoked_at is None and not (tablet.write_only or batch["carried"])
-        if may_see and not wanted.nothing:
-            page = pull.page_after(session, hub, tablet.post_id, cursor, wanted)
-        else:
-            more = may_see and pull.is_behind(session, hub, tablet.post_id, cursor)
-            page = pull.empty_page(cursor, more=more)
+        given = {"district": hub.district, "tablet": batch["tablet"]}
+        stands = session.connection().execute(_standing(), given).one()
+        page = pull.empty_page(batch["cursor"])
+        if _may_pull(stands, batch, taken):
+            # A tablet that knew a longer stream than ours pulls again from the start.
+            cursor = batch["cursor"] if batch["cursor"] <= stands.head_position else 0
+            page = pull.page_after(session, hub, stands.post_id, cursor, wanted)
+        elif taken.outdated:
+            page["more"] = not stands.write_only
     return orjson.dumps(
         {
             "protocol": PROTOCOL,
-            "incarnation": incarnation,
-            "token": token,
+            "incarnation": stands.incarnation,
+            "token": taken.token,
             "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "receipt": orjson.Fragment(receipt),
+            "receipt": orjson.Fragment(taken.receipt.json),
             "pull": page,
         }
     )
 
 
+def _may_pull(stands: Any, batch: Json, taken: UploadPlan) -> bool:
+    """Say whether a batch brings a pull: its enrolment is still open as the answer is read, it is not write-only, and its
+    device is the only one, as far as the token shows. The token of a carried or outdated batch is not checked."""
+    is_open = stands.revoked_at is None and stands.closed_at is None
+    return is_open and not (stands.write_only or batch["carried"]) and not taken.outdated
+
+
 @cache
-def _stream_head() -> Select[*tuple[Any, ...]]:
-    i, p = table(Installation).c, table(HealthPost).c
-    query = select(i.incarnation, p.head_position).where(i.district == bindparam("district"))
-    return query.where(p.district == i.district, p.id == bindparam("post"))
+def _standing() -> Select[*tuple[Any, ...]]:
+    i, p, t = table(Installation).c, table(HealthPost).c, table(Tablet).c
+    return select(i.incarnation, t.post_id, t.revoked_at, t.closed_at, t.write_only, p.head_position).where(
+        t.district == bindparam("district"),
+        t.id == bindparam("tablet"),
+        i.district == t.district,
+        p.district == t.district,
+        p.id == t.post_id,
+    )

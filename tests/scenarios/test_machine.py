@@ -255,9 +255,9 @@ class ForgetfulPost(Post):
             self.edit_at_the_office(value)
 
 
-def takes_holes(*arguments: Any) -> ReceiptStatus:
+def takes_holes(*arguments: Any, **named: Any) -> ReceiptStatus:
     """Rule 1 off: a batch that starts beyond the next counter is taken."""
-    status = CONTINUITY(*arguments)
+    status = CONTINUITY(*arguments, **named)
     return ReceiptStatus.ACCEPTED if status is ReceiptStatus.GAP else status
 
 

@@ -166,6 +166,17 @@ def test_id_of_a_child_is_refused_when_it_is_made_as_another_records(kind: str) 
     assert found(make_change("child", id=id_of(kind, KEY_OF[kind]))) == {("id", "id-mismatch")}
 
 
+@pytest.mark.parametrize("kind", ["measurement", "follow_up", "delivery"])
+def test_record_is_refused_when_its_child_can_never_exist(kind: str) -> None:
+    key = {**KEY_OF[kind], "child": id_of("follow_up", KEY_OF["follow_up"])}
+    assert found(make_change(kind, id=id_of(kind, key), key=key)) == {("key.child", "id-mismatch")}
+
+
+def test_link_is_refused_when_its_child_can_never_exist() -> None:
+    same_as = {"child": id_of("follow_up", KEY_OF["follow_up"])}
+    assert found(make_change("child", set={"same_as": same_as})) == {("set.same_as.child", "id-mismatch")}
+
+
 def test_id_of_a_child_may_be_any_uuid() -> None:
     assert found(make_change("child", id="00000000-0000-0000-0000-000000000000")) == set()
 

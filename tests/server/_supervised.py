@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from server.sync import upload
+from server.errors import Problem
+from server.sync.refusals import ProvenRefusal, log_refusal
+from server.sync.tablet_chain import known_tablet
 from sync_protocol import measurement_id
 from tests.server._district import District, FakeTablet, identity
 
@@ -122,8 +124,12 @@ def _with_a_wrong_clock(district: District, tablet: FakeTablet) -> None:
 
 
 def _refused(district: District, tablet: FakeTablet) -> None:
-    """Let an upload be refused whose signature does not fit, and one of a tablet that nobody knows."""
+    """Let an upload of a tablet be refused whose id was used, and two of a tablet that nobody knows, within the hour."""
     district.clock.advance(hours=1)
-    upload.record_refusal(district.hub, "signature-invalid", tablet.id, 900, district.clock.now)
-    district.clock.advance(minutes=1)
-    upload.record_refusal(district.hub, "tablet-unknown", None, 400, district.clock.now)
+    with district.hub.database.reading() as session:
+        known = known_tablet(session, district.hub.district, tablet.id, lock=False)
+    log_refusal(district.hub, ProvenRefusal(known, "batch-id-reused", batch="x"), 900, district.clock.now)
+    for size_bytes in (400, 500):
+        district.clock.advance(minutes=1)
+        unknown = Problem("tablet-unknown", tablet="x", district="x")
+        log_refusal(district.hub, unknown, size_bytes, district.clock.now)

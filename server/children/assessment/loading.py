@@ -32,13 +32,15 @@ from server.children.assessment.queries import (
     StateFacts,
     read_children,
     read_measurements,
-    read_state,
+    read_states,
     read_stored_inputs,
 )
 from server.children.assessment.timeline import SEX, Rows, Timelines
 from server.context import AppContext
 from sync_protocol import RecordState, canonical, measurement_id
 
+States = Mapping[tuple[str, str, str], StateFacts]
+"""Whole states of measurements, by child, day and source."""
 Origin = tuple[Any, Any]
 """A child and one of its measurements, as stored: linked children keep theirs under their own ids and keys."""
 
@@ -86,8 +88,10 @@ def _linked_timelines(
         shared.setdefault((owner.person_id, row.measured_on, row.source), []).append((owner, row))
     keys = sorted(shared)
     stored = read_stored_inputs(session, hub, list(by_id))
+    several = {_key(row) for origins in shared.values() if len(origins) > 1 for _, row in origins}
+    states = read_states(session, hub, several, pending)
     rows = [
-        _one_measurement(session, hub, shared[key], pending)._replace(child_id=key[0], inputs=stored.get(key))
+        _one_measurement(hub, shared[key], states)._replace(child_id=key[0], inputs=stored.get(key))
         for key in keys
     ]
     orphaned = [OrphanedAssessment(*key) for key in sorted(stored.keys() - shared.keys())]
@@ -101,14 +105,12 @@ def _linked_timelines(
     return replace(timelines, members=members, regrouped=pending.regrouped)
 
 
-def _one_measurement(
-    session: Session, hub: AppContext, origins: Sequence[Origin], pending: PendingRows
-) -> MeasurementFacts:
+def _one_measurement(hub: AppContext, origins: Sequence[Origin], states: States) -> MeasurementFacts:
     """Join the measurements that several children of one person have of the same day and source."""
     first = MeasurementFacts(*origins[0][1])
     if len(origins) == 1:
         return first
-    live = _live_values(session, hub, origins, pending)
+    live = _live_values(hub, origins, states)
     differing = sorted(register for register, values in live.items() if len(values) > 1)
     marks = {mark for _, row in origins for mark in row.conflicts.split()} & {"removed", "incomplete"}
     weight_g, oedema, length_mm, position, muac_mm, head_mm = measured_combinations(live)[0]
@@ -209,14 +211,20 @@ def _candidates(
         for number, child in enumerate(children)
         if "identity" in child.conflicts
     }
+    disputed = {
+        number: origins.get(number, [(children[rows.child[number]], found[number])])
+        for number, marks in enumerate(rows.conflicts)
+        if marks
+    }
+    wanted = {_key(row) for shared in disputed.values() for _, row in shared}
+    states = read_states(session, hub, wanted, pending) if wanted else {}
     several = {}
     for number, child_number in enumerate(rows.child.tolist()):
         if rows.conflicts[number] or child_number in identities:
             child, f = children[child_number], found[number]
             values = [(f.weight_g, f.oedema, f.length_mm, f.length_position, f.muac_mm, f.head_mm)]
-            if f.conflicts:
-                live = _live_values(session, hub, origins.get(number, [(child, f)]), pending)
-                values = measured_combinations(live)
+            if number in disputed:
+                values = measured_combinations(_live_values(hub, disputed[number], states))
             whose = identities.get(child_number, [(child.sex, child.born_on)])
             several[number] = [
                 (*who, *value) for who, value in combine([whose[:MOST_CANDIDATES], values[:MOST_CANDIDATES]])
@@ -234,14 +242,18 @@ def _live_identities(hub: AppContext, child: Any) -> list[tuple[str | None, date
     return [(sex, date.fromisoformat(born_on) if born_on else None) for sex, born_on in ordered]
 
 
+def _key(row: Any) -> tuple[str, str, str]:
+    """Return what names a measurement's row."""
+    return row.child_id, row.measured_on, row.source
+
+
 def _live_values(
-    session: Session, hub: AppContext, origins: Sequence[Origin], pending: PendingRows
+    hub: AppContext, origins: Sequence[Origin], states: States
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return the live values of one or several stored measurements together, by register, each value once."""
     live: dict[str, dict[bytes, Mapping[str, Any]]] = {}
     for child, found in origins:
-        row = pending.measurements.get((found.child_id, found.measured_on, found.source))
-        stored = StateFacts(row["state"], row["sealed"]) if row else read_state(session, hub, found)
+        stored = states[_key(found)]
         key = hub.vault.child_key(child.id, child.wrapped_key, child.key_version)
         record_id = measurement_id(found.child_id, found.measured_on, found.source)
         wire = orjson.loads(ledger.read_measurement(hub.district, record_id, stored, key))

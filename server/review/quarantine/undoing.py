@@ -18,6 +18,7 @@ from server.review.quarantine.loading import find_row
 from server.review.quarantine.model import DISMISSED, RELEASED, REOPENED, UNDONE_BESIDE, Decision
 from server.review.scope import Scope
 from server.sync import server_edits
+from server.sync.duplicate_search import lock_registrations
 from server.sync.server_edits import Edit
 from server.sync.streams import heads_of
 from sync_protocol import Change, Dot, History, Json, Outcome, fold
@@ -69,6 +70,7 @@ def undo(
     stored = session.get_one(ChangeRow, (hub.district, row.released_actor, row.released_counter))
     child_id, record_id = stored.child_id or "", stored.record_id or ""
     require_in_scope(session, hub, scope, row, child_id)
+    lock_registrations(session, hub.district)
     heads_of(session, {"district": hub.district, "posts": [], "children": [child_id]}, lock=True)
     children = ledger.subjects(session, hub.vault, hub.district, [child_id])
     history = ledger.histories(session, hub.district, children, {record_id: child_id})[record_id]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from schemas import parse_enrolment, parse_enrolment_again
@@ -19,10 +19,10 @@ from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
 from server.accounts import enrol, enrol_again, is_write_only, standing
 from server.accounts.attempt_limits import note_failure, note_refusal, refuse_if_spent
-from server.database.ids import UUID_TEXT
 from server.database.models import HealthPost, Installation, Tablet
 from server.errors import Problem
-from server.sync.upload import exchange, record_refusal
+from server.sync.refusals import log_refusal
+from server.sync.upload import exchange
 from server.web.auth import address
 from server.web.current import hub, utc_now
 from server.web.flood_guard import Budget
@@ -80,7 +80,7 @@ def turn() -> AbstractContextManager[None]:
 @takes_message(EnvelopeSchema)
 def sync() -> Response:
     """Take a batch, return receipt and pull. A refused batch is logged before it is answered."""
-    now, message, size_bytes = utc_now(), None, request.content_length or 0
+    now, size_bytes = utc_now(), request.content_length or 0
     wanted = wanted_of(request.headers.get("Prefer"))
     try:
         message, size_bytes = read_json(request, hub().settings)
@@ -92,8 +92,7 @@ def sync() -> Response:
             )
         return _with_hints(json_answer(answer), applied(wanted), seconds_until_next(waited, _CHANCE))
     except (Problem, Malformed) as refusal:
-        g.problem = refusal.code
-        record_refusal(hub(), refusal.code, _claimed_tablet(message), size_bytes, now)
+        log_refusal(hub(), refusal, size_bytes, now)
         raise
 
 
@@ -192,13 +191,6 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
         "sealing": hub().vault.sealing_key(),
         **_mark(write_only=bool(tablet.write_only)),
     }
-
-
-def _claimed_tablet(message: object) -> str | None:
-    """Return the tablet that a refused message names, only for the log."""
-    batch = message.get("batch") if isinstance(message, dict) else None
-    claimed = batch.get("tablet") if isinstance(batch, dict) else None
-    return claimed if isinstance(claimed, str) and UUID_TEXT.fullmatch(claimed) else None
 
 
 def json_answer(body: bytes) -> Response:

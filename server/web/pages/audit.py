@@ -64,6 +64,8 @@ OUTCOME_WORDS: Final[Mapping[str, str]] = {
 REFUSAL_WORDS: Final[Mapping[str, str]] = {
     "gap": N_("began beyond what is held: earlier changes are asked for"),
     "new_epoch_required": N_("two devices with one identity, or restored: enrols anew"),
+    "batch-id-reused": N_("its number was used for other content"),
+    "app-too-old": N_("the app is too old"),
     "signature-invalid": N_("the signature did not fit"),
     "tablet-unknown": N_("no such tablet"),
     "batch-malformed": N_("could not be read"),

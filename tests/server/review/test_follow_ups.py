@@ -225,7 +225,8 @@ def test_page_of_a_pull_ends_between_any_two_records(
     tablet.measure(child, weight_g=9000)
     tasks = [tablet.set_task(child, action="counsel") for _ in range(3)]
     tablet.sync_until_quiet()
-    monkeypatch.setattr("server.sync.pull.PULL_ROWS", 2)
+    monkeypatch.setattr("server.sync.pull.CHUNK_ROWS", 2)
+    object.__setattr__(installed.hub.settings, "max_pull_bytes", 500)
     other = installed.tablet()
     other.sync_until_quiet()
     assert len(other.answers) > 2

@@ -81,12 +81,12 @@ def test_a_day_is_the_districts_and_not_that_of_utc(month: Supervised) -> None:
 
 
 def test_refused_uploads_are_told_with_their_reasons(month: Supervised) -> None:
-    assert counted(month).total.refused == {"signature-invalid": 1, "tablet-unknown": 1}
-    assert line(counted(month, syncs.TABLET), "Tablet A").refused == {"signature-invalid": 1}
+    assert counted(month).total.refused == {"batch-id-reused": 1, "tablet-unknown": 1}
+    assert line(counted(month, syncs.TABLET), "Tablet A").refused == {"batch-id-reused": 1}
 
 
 def test_an_upload_of_an_unknown_tablet_is_the_whole_districts_affair(month: Supervised) -> None:
-    assert counted(month, scope=of_post(month.district, 0)).total.refused == {"signature-invalid": 1}
+    assert counted(month, scope=of_post(month.district, 0)).total.refused == {"batch-id-reused": 1}
     assert counted(month, scope=of_post(month.district, 1)).total.refused == {}
 
 
@@ -181,7 +181,7 @@ def test_the_file_of_uploads_has_what_was_refused(month: Supervised) -> None:
         found = syncs.listed(session, district.hub, whole(district), FIRST, LAST)
         only = syncs.listed(session, district.hub, whole(district), FIRST, LAST, tablet_id=month.second.id)
     rows = read_csv(syncs.uploads_as_csv(found))
-    assert [row["refused"] for row in rows if row["refused"]] == ["tablet-unknown", "signature-invalid"]
+    assert [row["refused"] for row in rows if row["refused"]] == ["tablet-unknown", "batch-id-reused"]
     assert len(rows) == counted(month).total.batches + 2
     assert {batch.tablet_name for batch in only.batches} == {"Tablet C"}
     assert only.refusals == ()

@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import date
+from typing import Any
 
 import orjson
 import pytest
@@ -9,11 +10,12 @@ from sqlalchemy import select
 
 from server.app import create_app
 from server.children.assessment import MOST_CANDIDATES
+from server.crypto.vault import base64url
 from server.database.models import Assessment, Child
 from server.review import Scope
 from server.review.child import child_view
 from sync_protocol import measurement_id
-from tests.server._district import District, identity
+from tests.server._district import District, FakeTablet, identity
 
 FEBRUARY, MARCH = "2026-02-05", "2026-03-05"
 
@@ -146,3 +148,78 @@ def test_child_whose_record_names_no_post_lies_with_who_sent_it_and_does_not_lea
     assert installed.actions(f"post/{installed.posts[0]}")[-1] == "batch.elsewhere"
     tablet.sync_until_quiet()
     assert ("child", child) not in tablet.shown()
+
+
+def test_measurement_may_come_before_its_child_from_another_post(installed: District) -> None:
+    here, there = installed.tablet(), installed.tablet(1)
+    child = installed.new_id()
+    here.measure(child, weight_g=9000)
+    here.sync_until_quiet()
+    there.register_child(child, post={"post": installed.posts[1]})
+    installed.settle(here, there)
+    assert there.outcomes() == ["applied"]
+    assert ("child", child) in there.shown()
+
+
+def test_measurement_of_a_child_that_can_never_exist_is_set_aside(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    never = measurement_id(tablet.register_child(), MARCH, "cadre")
+    tablet.measure(never, weight_g=9000)
+    tablet.sync_until_quiet()
+    assert tablet.outcomes() == ["applied", "quarantined"]
+    assert tablet.reasons(2) == ["id-mismatch"]
+    assert on_sqlite.counts()["child"] == 1
+
+
+# -- in another's name ------------------------------------------------------------------------------
+
+
+def verified(tablet: FakeTablet, child: str, author: str) -> None:
+    """Let a cadre say, as somebody, that an aid was received."""
+    form = tablet.replica.open_delivery(child, tablet.district.new_id())
+    aid = {"menu": "food", "funds": "dak", "reaches": "child", "starts_on": "2026-03-01", "ends_on": None}
+    found = {"verified_on": MARCH, "outcome": "received"}
+    at, nonce = tablet.district.clock.text(), base64url(next(tablet.district.numbers).to_bytes(16, "big"))
+    registers: dict[str, Any] = {"aid": aid, "verified": found}
+    tablet.replica.write(form, registers, author=author, recorded_at=at, nonce=nonce)
+
+
+SERVERS_OWN = (
+    "account:01900000-0000-7000-8000-00000000beef",
+    "operator",
+    "carrier",
+    "job:figures",
+    "hub:01900000-0000-7000-8000-00000000beef",
+    "tablet:01900000-0000-7000-8000-00000000beef",
+)
+
+
+@pytest.mark.parametrize("author", SERVERS_OWN)
+def test_change_in_the_name_of_the_servers_people_is_set_aside(on_sqlite: District, author: str) -> None:
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child()
+    verified(tablet, child, author)
+    verified(tablet, child, "kader.contoh")
+    tablet.sync_until_quiet()
+    assert tablet.outcomes() == ["applied", "quarantined", "applied"]
+    assert tablet.reasons(2) == ["author-of-server"]
+    on_sqlite.settle(tablet)
+
+
+@pytest.mark.parametrize("author", ["kader:contoh", "accountant", "sri@contoh", "operator-2", "account"])
+def test_cadre_may_have_any_other_name(on_sqlite: District, author: str) -> None:
+    tablet = on_sqlite.tablet()
+    verified(tablet, tablet.register_child(), author)
+    tablet.sync_until_quiet()
+    assert tablet.outcomes() == ["applied", "applied"]
+
+
+def test_change_in_anothers_name_is_told_with_its_other_faults(on_sqlite: District) -> None:
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child()
+    form = tablet.replica.open_measurement(child, MARCH)
+    registers = {"weight": {"weight_g": 9, "oedema": None}}
+    at, nonce = on_sqlite.clock.text(), "n" * 22
+    tablet.replica.write(form, registers, author="operator", recorded_at=at, nonce=nonce)
+    tablet.sync_until_quiet()
+    assert tablet.reasons(2) == ["author-of-server", "out-of-range"]

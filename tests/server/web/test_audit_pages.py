@@ -83,7 +83,7 @@ def test_every_kind_and_outcome_has_words() -> None:
 def test_overview_counts_in_every_way_without_a_childs_name(client: FlaskClient, group: str) -> None:
     page = client.get(f"/audit?{MARCH}&per={group}").text
     assert "Maret 2026" in page
-    assert "tanda tangan tidak cocok" in page
+    assert "nomornya sudah dipakai untuk isi lain" in page
     assert NAME not in page
 
 
@@ -113,7 +113,7 @@ def test_uploads_are_listed_by_day_and_tablet_with_the_refused_ones(
     assert "12 Mar 2026 03." in day
     assert "Tidak ada kiriman" in client.get("/audit/kiriman?hari=2026-03-25").text
     rows = rows_of(client.get(f"/audit/kiriman.csv?{MARCH}").text)
-    assert [row["refused"] for row in rows if row["refused"]] == ["tablet-unknown", "signature-invalid"]
+    assert [row["refused"] for row in rows if row["refused"]] == ["tablet-unknown", "batch-id-reused"]
 
 
 @pytest.mark.parametrize(

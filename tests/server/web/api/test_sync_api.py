@@ -63,7 +63,7 @@ def check_problem(answer: TestResponse, status: int, code: str) -> dict[str, Any
 def check_nothing_stored(district: District, before: dict[str, int], logged: int = 1, **counted: int) -> None:
     """Check that a refusal left entries in the log alone, and `counted` rows of other tables."""
     after = district.counts()
-    left = {"audit_entry": logged} if logged else {}
+    left = {"audit_entry": logged, "rate_limit": logged} if logged else {}
     assert {
         name: after[name] - before[name] for name in after if after[name] != before[name]
     } == left | counted
