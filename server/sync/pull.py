@@ -4,11 +4,12 @@ Rules kept here: an answer has at most `max_pull_bytes`, and no more is decrypte
 was erased or is restricted only the id is sent, in `left` (of an erased child in `erased` as well), and none of its records.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -29,18 +30,8 @@ _DRAWERS: Final = {"measurement": "measurements", "follow_up": "follow_ups", "de
 """The part of a page that holds the records of each kind, by child."""
 
 
-class StreamItem(NamedTuple):
-    """A place in a stream. Of a child that is not for tablets any more there is no `row`; `kind` is "left" or "erased"."""
-
-    position: int
-    kind: str
-    child_id: str
-    row: Any = None
-
-    @property
-    def stored_bytes(self) -> int:
-        """How long the stored state is; decrypted it is a little shorter."""
-        return 0 if self.row is None else len(self.row.state)
+StreamItem = tuple[int, str, str, Any]
+"""(position, kind, child id, row); "left" or "erased" and no row, where the child is not for tablets any more."""
 
 
 def empty_page(cursor: int) -> dict[str, Any]:
@@ -70,25 +61,26 @@ def page_after(session: Session, hub: AppContext, post_id: str, cursor: int) -> 
     """
     page, room = empty_page(cursor), hub.settings.max_pull_bytes
     states = _States(session, hub)
-    for item in _stream_after(session, states, post_id, cursor):
-        room -= item.stored_bytes + _ROOM_PER_ROW
+    for position, kind, child_id, row in _stream_after(session, states, post_id, cursor):
+        room -= _ROOM_PER_ROW + (len(row.state) if row is not None else 0)  # decrypted it is a little shorter
         if room < 0 and page["cursor"] != cursor:  # a record that is larger than an answer still goes, alone
             page["more"] = True
             break
-        page["cursor"] = item.position
-        _add(page, item, states)
+        page["cursor"] = position
+        if row is None:
+            _tell_absence(page, kind, child_id)
+        elif kind == "child":
+            page["children"].append(states.child(row))
+        else:
+            fragment = states.record(kind, row) if row.sealed else orjson.Fragment(row.state)
+            page[_DRAWERS[kind]].setdefault(child_id, []).append(fragment)
     return page
 
 
-def _add(page: dict[str, Any], item: StreamItem, states: "_States") -> None:
-    if item.row is None:
-        page["left"].append(item.child_id)
-        if item.kind == "erased":
-            page.setdefault("erased", []).append(item.child_id)
-    elif item.kind == "child":
-        page["children"].append(states.fragment(item))
-    else:
-        page[_DRAWERS[item.kind]].setdefault(item.child_id, []).append(states.fragment(item))
+def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
+    page["left"].append(child_id)
+    if kind == "erased":
+        page.setdefault("erased", []).append(child_id)
 
 
 def _stream_after(session: Session, states: "_States", post_id: str, cursor: int) -> Iterator[StreamItem]:
@@ -117,25 +109,24 @@ def _chunk_after(
     }
     erased = _erased(session, states.hub.district, [row.child_id for row in exits])
     items = [item for row in children if (item := _of_child(row))]
+    items += [(row.position, kind, row.child_id, row) for kind, rows in records.items() for row in rows]
     items += [
-        StreamItem(row.position, kind, row.child_id, row) for kind, rows in records.items() for row in rows
-    ]
-    items += [
-        StreamItem(row.position, "erased" if row.child_id in erased else "left", row.child_id)
-        for row in exits
+        (row.position, "erased" if row.child_id in erased else "left", row.child_id, None) for row in exits
     ]
     states.learn_keys(children, [row for rows in records.values() for row in rows])
     full = [rows[-1].position for rows in (children, exits, *records.values()) if len(rows) == CHUNK_ROWS]
     end = min(full, default=None)
     items.sort(key=itemgetter(0))
-    return [item for item in items if end is None or item.position <= end], end
+    if end is not None:
+        del items[bisect_right(items, end, key=itemgetter(0)) :]
+    return items, end
 
 
 def _of_child(row: Any) -> StreamItem | None:
     """Return the item of a child's own row; None if it is not registered yet."""
     if row.wrapped_key is None or row.restricted_at is not None:
-        return StreamItem(row.position, "erased" if row.wrapped_key is None else "left", row.id)
-    return StreamItem(row.position, "child", row.id, row) if row.state is not None else None
+        return row.position, "erased" if row.wrapped_key is None else "left", row.id, None
+    return (row.position, "child", row.id, row) if row.state is not None else None
 
 
 @dataclass(slots=True)
@@ -155,15 +146,14 @@ class _States:
             given = {"district": self.hub.district, "among": sorted(missing)}
             self.wrapped.update({row.id: row for row in self.session.connection().execute(_keys(), given)})
 
-    def fragment(self, item: StreamItem) -> orjson.Fragment:
-        """Return an item's record as JSON in wire form."""
-        row, district = item.row, self.hub.district
-        if item.kind == "child":
-            return orjson.Fragment(ledger.read_child(district, item.child_id, row.state, self._key(row.id)))
-        if not row.sealed:
-            return orjson.Fragment(row.state)
-        key = self._key(item.child_id)
-        return orjson.Fragment(ledger.read_keyed(district, item.kind, _record_id(item), row, key))
+    def child(self, row: Any) -> orjson.Fragment:
+        """Return a child's record as JSON in wire form."""
+        return orjson.Fragment(ledger.read_child(self.hub.district, row.id, row.state, self._key(row.id)))
+
+    def record(self, kind: str, row: Any) -> orjson.Fragment:
+        """Return another record, which holds personal data, as JSON in wire form."""
+        key = self._key(row.child_id)
+        return orjson.Fragment(ledger.read_keyed(self.hub.district, kind, _record_id(kind, row), row, key))
 
     def _key(self, child_id: str) -> ChildKey:
         if child_id not in self.opened:
@@ -172,12 +162,14 @@ class _States:
         return self.opened[child_id]
 
 
-def _record_id(item: StreamItem) -> str:
-    if item.kind == "measurement":
-        return measurement_id(item.child_id, item.row.measured_on.isoformat(), item.row.source)
-    if item.kind == "follow_up":
-        return follow_up_id(item.child_id, item.row.task)
-    return delivery_id(item.child_id, item.row.delivery)
+def _record_id(kind: str, row: Any) -> str:
+    if kind == "measurement":
+        return measurement_id(row.child_id, row.measured_on.isoformat(), row.source)
+    return (
+        follow_up_id(row.child_id, row.task)
+        if kind == "follow_up"
+        else delivery_id(row.child_id, row.delivery)
+    )
 
 
 def _erased(session: Session, district: str, child_ids: Sequence[str]) -> set[str]:
