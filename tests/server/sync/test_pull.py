@@ -86,7 +86,7 @@ def taken_and_then(district: District, tablet: FakeTablet, what: Any) -> dict[st
         plan = upload._planned(session, hub, batch, known)
     taken = upload._take(hub, batch, plan)
     what(tablet)
-    answer: dict[str, Any] = orjson.loads(upload._answer(hub, batch.batch, taken, now), pull.EVERYTHING)
+    answer: dict[str, Any] = orjson.loads(upload._answer(hub, batch.batch, taken, now, pull.EVERYTHING))
     return answer
 
 
