@@ -26,7 +26,6 @@ from schemas.records import (
 from schemas.strict import (
     UUID,
     Day,
-    Instant,
     MapOf,
     Need,
     Object,
@@ -34,6 +33,7 @@ from schemas.strict import (
     Part,
     Strict,
     choice,
+    moment,
     shaped,
     uuid,
     whole,
@@ -65,7 +65,7 @@ class ChangeSchema(Strict):
     context = ContextField()
     set: Field[Any] = Object()
     author = shaped("[A-Za-z0-9_.:@-]{1,64}", "not-author")
-    recorded_at = Instant()
+    recorded_at = moment()
     nonce = shaped("[A-Za-z0-9_-]{22}", "not-nonce")
     app = words(64)
     schema = whole(1)

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from sqlalchemy import Connection, create_engine, delete, func, or_, select, tex
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from server import audit, reports
+from server import audit, isolation, reports
 from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
@@ -119,19 +119,24 @@ def _refresh_absence(hub: AppContext, now: datetime) -> None:
             .order_by(Child.id)
         ).all()
     for start in range(0, len(ids), CHUNK):
-        with hub.database.transaction() as session:
-            some = list(ids[start : start + CHUNK])
-            assess(session, hub, some, now)
-            details = {"children": len(some)}
-            audit.append(
-                session,
-                hub.district,
-                audit.OFFICE,
-                "children.assessed",
-                actor="job:absence",
-                now=now,
-                details=details,
-            )
+        some = ids[start : start + CHUNK]
+        _, failed = isolation.halved(lambda few: _assess(hub, few, now), some, "absence")
+        isolation.note(hub, isolation.ABSENCE, some, failed, actor="job:absence", now=now)
+
+
+def _assess(hub: AppContext, child_ids: Sequence[str], now: datetime) -> None:
+    with hub.database.transaction() as session:
+        assess(session, hub, child_ids, now)
+        details = {"children": len(child_ids)}
+        audit.append(
+            session,
+            hub.district,
+            audit.OFFICE,
+            "children.assessed",
+            actor="job:absence",
+            now=now,
+            details=details,
+        )
 
 
 def silent_tablets(hub: AppContext, now: datetime) -> Mapping[str, Any]:
@@ -178,8 +183,9 @@ def _remove_notices(session: Session, hub: AppContext, kind: str, standing: Coll
 
 def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Recount the figures of areas with new data; if there is none, nothing is written, nor logged."""
-    result = asdict(reports.refresh(hub, now, actor="job:figures"))
-    if not any(result.values()):
+    refreshed = reports.refresh(hub, now, actor="job:figures")
+    result = asdict(refreshed)
+    if not any(asdict(replace(refreshed, failed=0)).values()):
         return result
     with hub.database.transaction() as session:
         _record_run(session, hub, "figures", result, now)
