@@ -1,37 +1,24 @@
-"""What cannot be worked out of one post or child is set aside, and the others go on.
+"""Notices of what is set aside: raised when work on a post or child fails, removed when it works again."""
 
-A job that stopped at the first post whose figures fail would leave every other post without figures, for the fault of one
-row. So work on several posts or children is done together; where that fails, in halves, until what fails is alone. Of each
-there is a notice (`Notice`, kind KINDS) until it works again: `doctor`, the metrics and the supervisor's pages read it.
-
-Any exception is caught, since what one row may cause cannot be listed; but an error of the whole database is no matter of
-one post, and is raised.
-"""
-
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import orjson
-import structlog
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import audit
 from server.context import AppContext
 from server.database.engine import upsert
 from server.database.models import Notice, table
-from server.errors import Problem
 
 FIGURES, OVERSIGHT, ABSENCE = "figures-failed", "oversight-failed", "assessment-failed"
 KINDS: Final = (FIGURES, OVERSIGHT, ABSENCE)
 """Kinds of notice: the subject of the first two is a post, of the third a child."""
 SHOWN: Final = 100
 """Most that are listed of a kind."""
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,56 +29,6 @@ class SetAside:
     subject: str
     error: str
     since: datetime
-
-
-def attempt(work: Callable[[], Result], what: str) -> tuple[Result | None, str]:
-    """Do some work.
-
-    Parameters
-    ----------
-    what : for the server's own log
-
-    Returns
-    -------
-    (the result, "") or (None, the class of the error). A Problem is an answer to whoever asked, and is raised
-    """
-    log = structlog.get_logger("posyandu.isolation")
-    try:
-        return work(), ""
-    except (Problem, OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("set aside", what=what, error=type(error).__name__)
-        return None, type(error).__name__
-
-
-def halved(
-    work: Callable[[list[str]], Result], items: Sequence[str], what: str
-) -> tuple[list[Result], dict[str, str]]:
-    """Do some work on items together; where that fails, on each half, until what fails is alone.
-
-    Parameters
-    ----------
-    work : does all or nothing for the items that it is given
-    what : for the server's own log
-
-    Returns
-    -------
-    (the results, the class of the error by item that failed)
-    """
-    if not items:
-        return [], {}
-    result, error = attempt(lambda: work(list(items)), what)
-    if not error:
-        return [result], {}  # type: ignore[list-item]  # None only where the work gives None
-    if len(items) == 1:
-        return [], {items[0]: error}
-    results, failed = [], {}
-    for part in (items[: len(items) // 2], items[len(items) // 2 :]):
-        done, wrong = halved(work, part, what)
-        results += done
-        failed |= wrong
-    return results, failed
 
 
 def note(
