@@ -53,7 +53,8 @@ def halved(
         return [result], {}  # type: ignore[list-item]  # None only where the work gives None
     if len(items) == 1:
         return [], {items[0]: error}
-    results, failed = [], {}
+    results: list[Result] = []
+    failed: dict[str, str] = {}
     for part in (items[: len(items) // 2], items[len(items) // 2 :]):
         done, wrong = halved(work, part, what)
         results += done

@@ -7,7 +7,7 @@ and have not seen one another), and how each route is asked about each of them b
 import io
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -47,6 +47,16 @@ ABOUT: Final = frozenset({"child_id", "record_id", "task", "one", "other", "kind
 OF_RECORDS: Final = frozenset({"record_id", "task"})
 RECORDS: Final = 2
 """Most records of one kind of a child whose pages are opened."""
+QUERIES: Final[Mapping[str, Sequence[str]]] = {
+    "/anak/<child_id>": ("", "?cetak=1", "?semua=1&hal=2"),
+    "/angka/<area_kind>/<area>/monev": ("", "?form=xlsx", "?form=xlsx&dari=2000-01&sampai=2000-12"),
+    **dict.fromkeys(
+        ("/audit", "/audit/pola", "/audit/kelengkapan", "/audit/kelengkapan.csv"),
+        ("", "?bulan=2000-01", "?bulan=2024-02", "?bulan=1970-01"),
+    ),
+    "/audit/kiriman": ("", "?bulan=2000-01"),
+}
+"""What else routes are asked for."""
 LONG_AGO, AFTER_ALL = date(1990, 1, 1), date(2099, 12, 31)
 BROKEN: Final = "Anak ini sekarang tidak dapat ditampilkan"
 
@@ -142,7 +152,7 @@ class Histories:
             return form
         number = self.rng.choice((1, 2**31, 2**53 - 1))
         actors = (self.rng.choice(("", "hub:")) + an_id(self.rng) for _ in range(self.rng.choice((1, 3, 20))))
-        entries = {actor: [number, self.rng.choice(("A" * 16, "_-" * 8))] for actor in actors}
+        entries: dict[str, Any] = {actor: [number, self.rng.choice(("A" * 16, "_-" * 8))] for actor in actors}
         return replace(form, context=VersionVector.from_wire({**entries, **form.context.wire()}))
 
     def _other(self) -> str:
@@ -186,6 +196,8 @@ class Histories:
     def _jobs(self) -> None:
         now = datetime.now(UTC)
         for name, job in jobs.timetable(self._hub.settings).items():
+            if job.only_sqlite and not self._hub.settings.is_sqlite:
+                continue
             with self._noting(f"job {name}"):
                 job.task(self._hub, now)
         with self._noting("reports refresh"):
@@ -233,7 +245,8 @@ class Histories:
             for rule in rules:
                 needs = OPEN_TO[f"GET {rule.rule}"]
                 if role in PERMISSIONS.get(needs, ()) or needs == SIGNED_IN or role == "staff":
-                    self._ask(client, address(world, rule), role)
+                    for query in QUERIES.get(rule.rule, ("",)):
+                        self._ask(client, address(world, rule) + query, role)
 
     @cached_property
     def _readers(self) -> dict[str, FlaskClient]:
