@@ -49,7 +49,7 @@ RECORDS: Final = 2
 """Most records of one kind of a child whose pages are opened."""
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "/anak/<child_id>": ("", "?cetak=1", "?semua=1&hal=2"),
-    "/angka/<area_kind>/<area>/monev": ("", "?form=xlsx", "?form=xlsx&dari=2000-01&sampai=2000-12"),
+    "/angka/<area_kind>/<area>/monev": ("?bentuk=pdf", "?bentuk=xlsx&dari=2026-01"),
     **dict.fromkeys(
         ("/audit", "/audit/pola", "/audit/kelengkapan", "/audit/kelengkapan.csv"),
         ("", "?bulan=2000-01", "?bulan=2024-02", "?bulan=1970-01"),

@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 
 from server.database.models import ChangeRow, FollowUp, TabletDay, table
 from server.operations import jobs
+from server.reports.loading import load
 from tests.server._district import DISTRICT, District, FakeTablet, behind_its_back, identity, to_do
 from tests.server.web._clinic import Clinic, sign_in
 
@@ -261,3 +262,57 @@ def test_day_that_was_stored_before_the_bounds_is_read_safely(
     with behind_its_back(clinic.district) as connection:
         connection.execute(update(table(FollowUp)).values(due_on=day))
     all_is_well(clinic, client, child)
+
+
+# -- what else the fuzz found ---------------------------------------------------------------------
+
+
+def test_value_that_was_taken_back_is_a_dash_on_the_childs_page(clinic: Clinic, client: FlaskClient) -> None:
+    tablet = clinic.first
+    child = tablet.register_child(identity=identity(name="Anak Contoh"))
+    taken_back = {
+        "length": {"length_mm": None, "position": "lying"},
+        "muac": {"muac_mm": None},
+        "head": {"head_mm": None},
+    }
+    tablet.write(tablet.replica.open_measurement(child, "2026-03-05"), taken_back)
+    assert [item[1] for item in upload(client, tablet)["receipt"]["items"]] == ["applied", "applied"]
+    sign_in(client, clinic.person())
+    answer = client.get(f"/anak/{child}")
+    assert "tidak dapat ditampilkan" not in answer.text
+    assert "Anak Contoh" in answer.text
+
+
+# -- when a follow-up was made ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "made_on"),
+    [
+        ("2026-01-10T02:00:00Z", date(2026, 1, 10)),
+        ("2026-01-09T16:30:00Z", date(2026, 1, 10)),
+        ("2025-12-05T02:00:00Z", date(2025, 12, 5)),
+        ("2025-12-04T02:00:00Z", date(2026, 3, 5)),
+        ("1970-01-01T00:00:00Z", date(2026, 3, 5)),
+        ("2099-12-31T23:59:59Z", date(2026, 3, 5)),
+    ],
+)
+@pytest.mark.parametrize(
+    "task", ["ffffffff-ffff-4fff-bfff-ffffffffffff", "00000000-0000-7000-8000-000000000000"]
+)
+def test_follow_up_was_made_when_it_was_recorded_or_else_when_it_came(
+    on_sqlite: District, recorded_at: str, made_on: date, task: str
+) -> None:
+    """The district's calendar is eight hours ahead of UTC; the tablet's clock is believed for ninety days."""
+    tablet = on_sqlite.tablet()
+    child = tablet.register_child()
+    form = tablet.replica.open_follow_up(child, task)
+    registers = {"task": to_do("take")}
+    tablet.replica.write(form, registers, author="kader", recorded_at=recorded_at, nonce="n" * 22)
+    tablet.sync()
+    on_sqlite.clock.advance(days=1)
+    tablet.write(tablet.replica.open_follow_up(child, task), {"note": {"text": "lagi"}})
+    tablet.sync()
+    with on_sqlite.hub.database.reading() as session:
+        found = load(session, on_sqlite.hub, on_sqlite.posts, on_sqlite.clock.now)
+    assert found.helps.first.tolist() == [made_on]
