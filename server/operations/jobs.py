@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -183,9 +183,8 @@ def _remove_notices(session: Session, hub: AppContext, kind: str, standing: Coll
 
 def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Recount the figures of areas with new data; if there is none, nothing is written, nor logged."""
-    refreshed = reports.refresh(hub, now, actor="job:figures")
-    result = asdict(refreshed)
-    if not any(asdict(replace(refreshed, failed=0)).values()):
+    result = asdict(reports.refresh(hub, now, actor="job:figures"))
+    if not any(count for name, count in result.items() if name != "failed"):
         return result
     with hub.database.transaction() as session:
         _record_run(session, hub, "figures", result, now)

@@ -270,7 +270,7 @@ def test_day_that_was_stored_before_the_bounds_is_read_safely(
 def test_value_that_was_taken_back_is_a_dash_on_the_childs_page(clinic: Clinic, client: FlaskClient) -> None:
     tablet = clinic.first
     child = tablet.register_child(identity=identity(name="Anak Contoh"))
-    taken_back = {
+    taken_back: dict[str, dict[str, Any]] = {
         "length": {"length_mm": None, "position": "lying"},
         "muac": {"muac_mm": None},
         "head": {"head_mm": None},
