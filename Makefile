@@ -56,7 +56,7 @@ peers: $(VENV)/.installed-dev ## the loss test beside Kinto, which it installs (
 soak: $(VENV)/.installed-dev ## hundreds of kills and other faults, lost changes counted (up to an hour); ARGS='--kills 20'
 	$(PY) -m tests.faults.soak $(ARGS)
 
-fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes; ARGS='--minutes 60 --seed 7', ARGS='--bytes'
+fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes; ARGS='--minutes 60 --seed 7', ARGS='--bytes', ARGS='--values 1000000'
 	$(PY) -m tests.fuzz $(ARGS)
 
 pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from the browser tests

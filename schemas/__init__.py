@@ -8,6 +8,7 @@ a cadre understands.
 batch    requests of tablets and carriers      receipt  answers
 change   one change of a record                records  registers: fields, units, ranges
 strict   the kinds of field                    fast     a quick check before marshmallow
+moments  bounds of moments, and how stored ones are read
 words    the sentences of every refusal     catalogue  texts in the languages of people
 limits   what every field may hold, as data
 """
@@ -27,8 +28,10 @@ from schemas.batch import (
     parse_envelope,
     parse_letter,
     parse_sealed,
+    tally_of,
 )
 from schemas.change import check_against_birth, check_change, check_registers, check_tablet_change
+from schemas.moments import read_moment
 from schemas.receipt import check_answer, check_enrol_answer, check_receipt, check_sealed_receipt
 from schemas.words import Reason
 
@@ -56,4 +59,6 @@ __all__ = [
     "parse_envelope",
     "parse_letter",
     "parse_sealed",
+    "read_moment",
+    "tally_of",
 ]

@@ -8,16 +8,17 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from marshmallow import ValidationError, validate
 
 from schemas.change import TAG
+from schemas.fast import plain_test
 from schemas.strict import (
     Flag,
     Instant,
     ListOf,
-    MapOf,
     Need,
     Object,
     Pair,
@@ -31,11 +32,13 @@ from schemas.strict import (
     whole,
     words,
 )
-from schemas.words import Reason, reason, reasons_of
-from sync_protocol import MAX_CHANGES, PROTOCOL, RemoteProtocolError
+from schemas.words import MAX_REASONS, Reason, reason, reasons_of
+from sync_protocol import MAX_CHANGES, MAX_SAFE_INTEGER, PROTOCOL, RemoteProtocolError
 
 MAX_DAYS: Final = 400
-"""Most days of which a tablet sends counts of measurements."""
+"""Most days of which the counts of measurements are taken: the newest."""
+MAX_COUNT: Final = 10_000
+"""Most measurements of one tablet on a day."""
 MAX_KEPT: Final = 10_000
 """Most changes that a tablet keeps. It keeps those of 90 days, which are far fewer."""
 HASH: Final = "[A-Za-z0-9_-]{43}"
@@ -43,7 +46,11 @@ DISTRICT: Final = r"[0-9]{2}\.[0-9]{2}"
 
 
 class BatchSchema(Strict):
-    """What a tablet sends: its changes in order, their place in its chain, and up to where it has pulled."""
+    """What a tablet sends: its changes in order, their place in its chain, and up to where it has pulled.
+
+    Nothing that a person may have typed wrong is checked here, nor what a wrong clock shows: the same batch is sent until it
+    is answered, so it would never get through. `tally_of` reads `tally`; of `sent_at` only the form is checked.
+    """
 
     protocol = whole(0)
     district = shaped(DISTRICT, "not-district")
@@ -53,7 +60,7 @@ class BatchSchema(Strict):
     app = words(64)
     token = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
     carried = Flag()
-    tally = MapOf(day(), whole(0, 10_000), MAX_DAYS)
+    tally = Object()
     incarnation = Text(Need.VALUE, validate.Length(0, 64, error="text-length {min} {max}"))
     head = Pair(whole(0), shaped(f"(?:{TAG})?", "not-tag"))
     first = whole(1)
@@ -138,6 +145,8 @@ class EnrolAgainSchema(Strict):
     signature = shaped("[A-Za-z0-9_-]{86}", "not-signature")
 
 
+_DAY: Final = plain_test(day())
+_COUNT: Final = plain_test(whole(0, MAX_COUNT))
 ENVELOPE: Final = EnvelopeSchema()
 ENROL: Final = EnrolSchema()
 ENROL_AGAIN: Final = EnrolAgainSchema()
@@ -239,6 +248,38 @@ def parse_envelope(raw: object) -> Envelope:
         raise MalformedBatch("batch-malformed", [foreign])
     read = _read(ENVELOPE, raw, MalformedBatch, "batch-malformed")
     return Envelope(read["batch"], _bytes(read["signature"]))
+
+
+def tally_of(batch: Mapping[str, Any]) -> tuple[dict[str, int], int]:
+    """Read how many measurements a tablet has written, by day.
+
+    A day that no measurement can have (the slip of a year: the measurement itself is quarantined) is left out, and a count
+    that cannot be.
+
+    Returns
+    -------
+    (count by day, at most MAX_DAYS; how many days were left out)
+    """
+    told = batch["tally"]
+    sound = {day: count for day, count in told.items() if _DAY(day) and _COUNT(count)}
+    kept = dict(sorted(sound.items())[-MAX_DAYS:])
+    return kept, len(told) - len(kept)
+
+
+def inexact_numbers(value: object, path: str = "batch") -> list[Reason]:
+    """Return a reason for each number that is not written alike by every client: a fraction, or beyond MAX_SAFE_INTEGER.
+
+    At most MAX_REASONS of them. RFC 8785 rounds an integer to a double, and writes 9500.0 as 9500: a client that signed
+    other digits has another signature.
+    """
+    kind = type(value)
+    if kind is float or (kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER):  # type: ignore[operator]  # an int
+        return [reason(path, "number-not-exact", None, str(MAX_SAFE_INTEGER))]
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    found = (why for name, member in members for why in inexact_numbers(member, f"{path}.{name}"))
+    return list(islice(found, MAX_REASONS))
 
 
 def parse_sealed(raw: object) -> Sealed:

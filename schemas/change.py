@@ -27,7 +27,6 @@ from schemas.strict import (
     MANY,
     UUID,
     Day,
-    Instant,
     MapOf,
     Need,
     Object,
@@ -35,6 +34,7 @@ from schemas.strict import (
     Part,
     Strict,
     choice,
+    moment,
     shaped,
     uuid,
     whole,
@@ -73,7 +73,7 @@ class ChangeSchema(Strict):
     context = ContextField()
     set: Field[Any] = Object()
     author = shaped("[A-Za-z0-9_.:@-]{1,64}", "not-author")
-    recorded_at = Instant()
+    recorded_at = moment()
     nonce = shaped("[A-Za-z0-9_-]{22}", "not-nonce")
     app = words(64)
     schema = whole(1)

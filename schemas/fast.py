@@ -43,6 +43,11 @@ def surely_valid(schema: Schema) -> Test:
     return _object(members, required, agree)
 
 
+def plain_test(field: Json) -> Test:
+    """Compile one field with a plain value, by the same two rules."""
+    return _whole(_member(field, ""))
+
+
 def _hooks(schema: Schema | type[Schema]) -> dict[str, Any]:
     """Return a schema's hooks, without the empty entries that marshmallow adds when it looks something up."""
     return {tag: hooks for tag, hooks in schema._hooks.items() if hooks}

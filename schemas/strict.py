@@ -11,18 +11,21 @@ sentences.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from schemas.moments import FIRST_MOMENT, LAST_MOMENT, is_moment
 from sync_protocol import MAX_SAFE_INTEGER
 
 FIRST_DAY: Final = "2000-01-01"
 """The earliest date. No date of a child under five is before it; an earlier one is a typing error."""
 MANY: Final = 100_000
 """The limit of members that only the size of a message limits."""
+LAST_DAY: Final = "2099-12-31"
+"""The latest date, of a plan too; a later one is a typing error, and too close to the last year that `date` can have."""
 
 
 class Need(Enum):
@@ -135,19 +138,13 @@ class Day(Json):
 
 
 class Instant(Json):
-    """A time as RFC 3339 in UTC: `2026-01-05T02:15:00Z`, with up to six decimals of a second."""
+    """A time as RFC 3339 in UTC: `2026-01-05T02:15:00Z`, with up to six decimals of a second; leap seconds exist."""
 
     default_error_messages = {"invalid": "not-time"}  # noqa: RUF012 (as marshmallow has it)
 
     @staticmethod
     def accepts(value: Any) -> bool:
-        if type(value) is not str or not _INSTANT(value):
-            return False
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            return False
-        return True
+        return type(value) is str and is_moment(value)
 
 
 class Part(fields.Nested):
@@ -252,8 +249,11 @@ def shaped(pattern: str, code: str, need: Need = Need.VALUE) -> Text:
 
 
 def uuid(need: Need = Need.VALUE) -> Text:
-    """Declare a UUID of any version in its canonical text (RFC 9562): 36 characters, lower case."""
-    return shaped(UUID, "not-uuid", need)
+    """Declare a UUID of any version in its canonical text (RFC 9562): 36 characters, lower case.
+
+    The nil and the max UUID name nobody (sections 5.9 and 5.10): two devices that write them mean two records.
+    """
+    return shaped(f"(?!{NOBODY}){UUID}", "not-uuid", need)
 
 
 def words(high: int, need: Need = Need.VALUE, *, lines: bool = False) -> Text:
@@ -272,16 +272,22 @@ def words(high: int, need: Need = Need.VALUE, *, lines: bool = False) -> Text:
 
 
 def day(need: Need = Need.VALUE) -> Day:
-    """Declare a date from FIRST_DAY on (dates in this form sort as text)."""
-    return Day(need, validate.Range(min=FIRST_DAY, error="date-too-early {min}"))
+    """Declare a date from FIRST_DAY to LAST_DAY (dates in this form sort as text)."""
+    early, late = "date-too-early {min}", "date-too-late {max}"
+    return Day(need, validate.Range(min=FIRST_DAY, error=early), validate.Range(max=LAST_DAY, error=late))
+
+
+def moment(need: Need = Need.VALUE) -> Instant:
+    """Declare a time from FIRST_MOMENT to the end of the second LAST_MOMENT."""
+    return Instant(
+        need, validate.Range(min=FIRST_MOMENT, max=LAST_MOMENT, error="time-out-of-range {min} {max}")
+    )
 
 
 UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+NOBODY: Final = r"(?:0{8}-(?:0{4}-){3}0{12}|f{8}-(?:f{4}-){3}f{12})"
 
 _INVISIBLE: Final = (
     r"\x00-\x09\n\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 )
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z").match
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z"
-).match

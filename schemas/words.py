@@ -114,6 +114,10 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("is before {0}"),
         T_("Check the year."),
     ),
+    "date-too-late": Words(
+        T_("is after {0}"),
+        T_("Check the year."),
+    ),
     "date-in-future": Words(
         T_("is after today ({0})"),
         T_("Check the date, and the tablet's own date."),
@@ -249,6 +253,13 @@ WORDS: Final[Mapping[str, Words]] = {
     "author-of-server": Words(T_("may only be used by the server")),
     "not-time": Words(
         T_("is not a UTC time like 2026-01-05T02:15:00Z"),
+    ),
+    "time-out-of-range": Words(
+        T_("must be between {0} and {1}"),
+        T_("Set the tablet's date and time right, then write it again."),
+    ),
+    "number-not-exact": Words(
+        T_("is not a whole number from -{0} to {0}, as RFC 8785 needs to write it exactly"),
     ),
     "not-hash": Words(T_("is not 43 characters of base64url")),
     "not-signature": Words(
@@ -485,7 +496,7 @@ NOT_THE_APPS_FAULT: Final = frozenset(
             "child-erased",
             "child-restricted",
         ),
-        *("not-on-screen", "not-in-conflict", "in-conflict"),
+        *("not-on-screen", "not-in-conflict", "in-conflict", "time-out-of-range"),
     }
 )
 """Refusals that are not the app's fault though no person filled the field in: their own remedy is given."""

@@ -31,6 +31,10 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         400,
         T_("The JSON is nested more than {limit} levels deep. Send the form of docs/protocol.md."),
     ),
+    "body-repeats-member": ProblemKind(
+        400,
+        T_("An object of the JSON has the member {member} twice. Mend the client, then send it again."),
+    ),
     "batch-malformed": ProblemKind(
         400,
         T_("The batch cannot be read. See 'reasons'; nothing was stored, send it again once mended."),

@@ -177,7 +177,7 @@ def growth_after(
     people : person -> day of the first delivery
     first, last : the measuring period, in days after it
     """
-    over = sorted((start, id_) for id_, start in people.items() if start + timedelta(last) < today)
+    over = sorted((start, id_) for id_, start in people.items() if start < today - timedelta(last))
     group = over[: len(over) // FEWEST * FEWEST]
     pairs = [_before_and_after(scores.get(id_, ()), start, first, last) for start, id_ in group]
     known = [pair for pair in pairs if pair is not None]

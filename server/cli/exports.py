@@ -88,6 +88,10 @@ def _export(
         except ValueError as error:
             wrong_use(str(error))
     click.echo(f"{count:,} baris / rows: {output}", err=True)
+    if wanted.left_out:
+        told = ", ".join(f"{child} ({error})" for child, error in sorted(wanted.left_out.items()))
+        click.echo(f"tidak terbaca, dilewati / unreadable, left out: {told}", err=True)
+        sys.exit(1)
 
 
 @contextmanager

@@ -43,10 +43,10 @@ class ExportFormat:
             return self.file
         return {"fhir": "fhir", "dhis2": "json"}.get(self.form, "csv")
 
-    def file_name(self, first: date) -> str:
-        """Give a name for the file, without an area or a person in it."""
+    def file_name(self, first: date, *, incomplete: bool = False) -> str:
+        """Give a name for the file, without an area or a person in it; it says so if a child had to be left out."""
         ending = {"fhir": "json"}.get(self._kind, self._kind)
-        return f"posyandu-{self.form}-{first:%Y-%m}.{ending}"
+        return f"posyandu-{self.form}-{first:%Y-%m}{'-incomplete' if incomplete else ''}.{ending}"
 
 
 def write_export(

@@ -6,18 +6,20 @@ Rules kept here:
 - If a cadre and the health centre measured a child on the same day, the health centre's measurement is exported. Values in
   conflict are left out.
 - Only one post at a time is in memory.
+- A child of whom something cannot be read is left out, named in `ExportQuery.left_out`; the others are exported.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.children import ledger
 from server.context import AppContext
 from server.database.models import (
@@ -33,6 +35,8 @@ from server.review import Scope
 from server.review.scope import in_use, posts_within, state_of
 from sync_protocol import RecordState, follow_up_id, measurement_id
 
+Row = TypeVar("Row")
+
 INDICES: Final = ("waz", "haz", "whz", "baz", "hcz", "acz")
 
 
@@ -46,6 +50,7 @@ class ExportQuery:
     first, last : dates of measurement, both included
     full_nik : NIKs are complete, not masked
     area : only posts that are in this area as well; None for all in scope
+    left_out : filled while rows are given: the class of the error by child that could not be read
     """
 
     scope: Scope
@@ -53,6 +58,14 @@ class ExportQuery:
     last: date
     full_nik: bool = False
     area: Scope | None = None
+    left_out: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def readable(self, child_id: str, read: Callable[[], Row]) -> Row | None:
+        """Read something of a child; None if that fails, and the child is left out."""
+        found, error = isolation.attempt(read, "export")
+        if error:
+            self.left_out[child_id] = error
+        return found
 
     def posts(self, hub: AppContext) -> ColumnElement[bool]:
         """Give the SQL condition on HealthPost for the exported posts."""
@@ -228,7 +241,8 @@ def children_of(
             in_use(),
         )
     )
-    found = [_child(hub, wanted, place, row) for row in rows]
+    read = (wanted.readable(row.child_id, partial(_child, hub, wanted, place, row)) for row in rows)
+    found = [child for child in read if child is not None]
     return sorted(found, key=lambda child: (str(child.get("identity", "name") or "").casefold(), child.id))
 
 
@@ -250,7 +264,8 @@ def visits(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[E
         children = {child.id: child for child in children_of(session, hub, wanted, place)}
         by_child = _measured(session, hub, wanted, place, children)
         for child_id in children:
-            yield from by_child.get(child_id, ())
+            if child_id not in wanted.left_out:
+                yield from by_child.get(child_id, ())
 
 
 def _measured(
@@ -290,10 +305,13 @@ def _measured(
         child = children.get(row.child_id)
         if child is None:
             continue
+        visit = wanted.readable(row.child_id, partial(_visit, hub, child, row, keys))
+        if visit is None:
+            continue
         days = found.setdefault(row.child_id, [])
         if days and days[-1].measured_on == row.measured_on:
             days.pop()  # sorted by source: "cadre" before "staff"
-        days.append(_visit(hub, child, row, keys))
+        days.append(visit)
     return found
 
 
@@ -354,7 +372,10 @@ def weeks(session: Session, hub: AppContext, wanted: ExportQuery) -> Iterator[Ex
         ).all()
         keys = _keys(session, hub, [row.child_id for row in rows if row.sealed])
         follow_ups = {
-            (row.child_id, row.task): _follow_up(hub, row, keys) for row in rows if row.child_id in children
+            (row.child_id, row.task): registers
+            for row in rows
+            if row.child_id in children
+            and (registers := wanted.readable(row.child_id, partial(_follow_up, hub, row, keys))) is not None
         }
         for (child_id, _), registers in follow_ups.items():
             task, result = registers.get("task", {}), registers.get("result", {})

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, create_engine, delete, func, or_, select, tex
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from server import audit, reports
+from server import audit, isolation, reports
 from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
@@ -34,7 +34,7 @@ from server.children.assessment import assess, changed_absence, months_back
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import remove, upsert
+from server.database.engine import upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
 from server.operations import nightly_backup, reassessment
 from server.supervision import months
@@ -105,15 +105,17 @@ def _refresh_absence(hub: AppContext, now: datetime) -> None:
         ids = changed_absence(session, hub, hub.settings.today(now))
     for start in range(0, len(ids), CHUNK):
         some = ids[start : start + CHUNK]
-        with hub.database.transaction() as session:
-            if assess(session, hub, some, now):
-                _log_assessed(session, hub, len(some), now)
+        _, failed = isolation.halved(lambda few: _assess(hub, few, now), some, "absence")
+        isolation.note(hub, isolation.ABSENCE, some, failed, actor="job:absence", now=now)
 
 
-def _log_assessed(session: Session, hub: AppContext, children: int, now: datetime) -> None:
-    details = {"children": children}
-    actor, action = "job:absence", "children.assessed"
-    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+def _assess(hub: AppContext, child_ids: Sequence[str], now: datetime) -> None:
+    with hub.database.transaction() as session:
+        if not assess(session, hub, child_ids, now):
+            return
+        details = {"children": len(child_ids)}
+        actor, action = "job:absence", "children.assessed"
+        audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
 
 
 def _replace_notices(
@@ -178,7 +180,7 @@ def _remove_notices(session: Session, hub: AppContext, kind: str, standing: Coll
 def figures(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Recount the figures of areas with new data; if there is none, nothing is written, nor logged."""
     result = asdict(reports.refresh(hub, now, actor="job:figures"))
-    if not any(result.values()):
+    if not any(count for name, count in result.items() if name != "failed"):
         return result
     with hub.database.transaction() as session:
         _record_run(session, hub, "figures", result, now)

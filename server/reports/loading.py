@@ -5,19 +5,19 @@
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 import orjson
 from sqlalchemy import LargeBinary, Select, Text, bindparam, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
+from schemas import read_moment
 from server.children import ledger
 from server.context import AppContext
-from server.database.engine import among
-from server.database.models import Assessment, Child, Delivery, FollowUp, Measurement, table
+from server.database.engine import among, among_pairs
+from server.database.models import Assessment, ChangeRow, Child, Delivery, FollowUp, Measurement, table
 from server.reports.counting import (
     CADRE,
     CODES,
@@ -29,7 +29,7 @@ from server.reports.counting import (
     Visits,
     month_number,
 )
-from sync_protocol import measurement_id
+from sync_protocol import follow_up_id, measurement_id
 
 NEVER: Final = -1_000_000
 """A month before all others."""
@@ -43,6 +43,8 @@ SERVICES_KEY: Final = b'"services"'
 _EXAMINING: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
 _EXAMINED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
 """Outcomes of these actions that mean that the health centre (or the hospital) saw the child."""
+_LONGEST_WAIT: Final = timedelta(days=90)
+"""How long a change may have waited on its tablet: when it was recorded is believed so far back from when it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +306,11 @@ def _helps(
     found: list[tuple[int, date, date, int]] = []
     # the end of the month, because figures change with the records and the month, not with every day
     today = month_of(hub.settings.today(now))[1]
-    for child_id, task, action, due_on, resulted, done_on, outcome in session.connection().execute(
-        query, parameters
-    ):
-        place, made = person_of[child_id], _made_on(hub, task, today)
-        days = [day for day in (made, due_on, done_on) if day is not None] or [today]
+    rows = session.connection().execute(query, parameters).all()
+    made_on = _made_on(session, hub, [(row.child_id, row.task) for row in rows])
+    for child_id, task, action, due_on, resulted, done_on, outcome in rows:
+        place, made = person_of[child_id], made_on.get((child_id, task), today)
+        days = [min(made, today), *(day for day in (due_on, done_on) if day is not None)]
         first = min(days)
         last = done_on or (today if action == "pmt" and not resulted else max(days))
         found.append((place, first, max(first, last), HELP_KINDS.index("taken")))
@@ -346,8 +348,32 @@ def _deliveries(
         yield person_of[child_id], min(days), max(days), HELP_KINDS.index(kind)
 
 
-def _made_on(hub: AppContext, task: str, today: date) -> date | None:
-    """Read the day on which a task was made from its id (UUIDv7); None if the author's clock was in the future."""
-    milliseconds = UUID(task).int >> 80
-    made = hub.settings.today(datetime.fromtimestamp(milliseconds / 1000, UTC))
-    return made if made <= today else None
+def _made_on(
+    session: Session, hub: AppContext, follow_ups: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], date]:
+    """Give the day on which each follow-up was first recorded, by child and task.
+
+    The tablet's clock is believed only if it shows a day shortly before the change came; otherwise it is the day on which
+    the change came. A task's id tells nothing: a client may choose any.
+    """
+    named = {follow_up_id(child_id, task): (child_id, task) for child_id, task in follow_ups}
+    pairs = orjson.dumps([(child_id, record_id) for record_id, (child_id, _) in named.items()]).decode()
+    c = table(ChangeRow).c
+    query = (
+        select(cast(c.record_id, Text()), c.header, c.received_at)
+        .where(
+            c.district == bindparam("district"),
+            among_pairs(c.child_id, c.record_id, "records"),
+            c.kind == "follow_up",
+        )
+        .order_by(c.received_at.desc())  # the first one is read last, and stays
+    )
+    rows = session.connection().execute(query, {"district": hub.district, "records": pairs})
+    first = {record_id: (header, received_at) for record_id, header, received_at in rows}
+    return {named[record_id]: hub.settings.today(_believed(*row)) for record_id, row in first.items()}
+
+
+def _believed(header: bytes, received_at: datetime) -> datetime:
+    """Give when a change was recorded by its tablet's clock, if that can be; otherwise when it came."""
+    recorded_at = read_moment(orjson.loads(header)["recorded_at"])
+    return recorded_at if received_at - _LONGEST_WAIT <= recorded_at <= received_at else received_at

@@ -22,7 +22,7 @@ import orjson
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.context import AppContext
 from server.database.engine import among, remove, upsert
 from server.database.models import (
@@ -54,18 +54,20 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did: posts counted, rows of posts written, months added up, rows of areas written (`sums`)."""
+    """What a refresh did: posts counted, rows of posts written, months added up, rows of areas written (`sums`), and posts
+    that were set aside because they cannot be counted (`failed`)."""
 
     posts: int = 0
     rows: int = 0
     months: int = 0
     sums: int = 0
+    failed: int = 0
 
 
 def refresh(
     hub: AppContext, now: datetime, *, actor: str, from_nothing: bool = False, most: int | None = None
 ) -> Refreshed:
-    """Bring the figures up to date.
+    """Bring the figures up to date. A post that cannot be counted keeps its figures and stays due; the others go on.
 
     Parameters
     ----------
@@ -75,12 +77,15 @@ def refresh(
     """
     if from_nothing:
         _forget(hub, actor, now)
-    posts = rows = months = sums = 0
+    posts = rows = months = sums = failed = 0
     for chunk in _chunks(due_posts(hub, now)[:most], hub):
-        posts, rows = posts + len(chunk), rows + _count(hub, chunk, actor, now)
+        written_rows, wrong = isolation.halved(lambda some: _count(hub, some, actor, now), chunk, "figures")
+        isolation.note(hub, isolation.FIGURES, chunk, wrong, actor=actor, now=now)
+        posts, rows = posts + len(chunk) - len(wrong), rows + sum(written_rows)
+        failed += len(wrong)
     for month in _due_months(hub):
         months, sums = months + 1, sums + add_up(hub, month, now, actor=actor)
-    return Refreshed(posts, rows, months, sums)
+    return Refreshed(posts, rows, months, sums, failed)
 
 
 def due_posts(hub: AppContext, now: datetime) -> list[str]:

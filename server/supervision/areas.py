@@ -28,7 +28,8 @@ SUBDISTRICT_PARTS: Final = 3
 class AreaCompleteness:
     """A subdistrict or a village.
 
-    A post has `reported` if one of its tablets reported a measurement in the month; the others are `silent`.
+    A post has `reported` if one of its tablets reported a measurement in the month; the others are `silent`, or their report
+    has `failed`.
 
     Parameters
     ----------
@@ -40,12 +41,13 @@ class AreaCompleteness:
     name: str
     posts: list[PostMonthReport] = field(default_factory=list)
     silent: list[PostMonthReport] = field(default_factory=list)
+    failed: list[PostMonthReport] = field(default_factory=list)
     day: DayCounts = field(default_factory=DayCounts)
     parts: list["AreaCompleteness"] = field(default_factory=list)
 
     @property
     def reported(self) -> int:
-        return len(self.posts) - len(self.silent)
+        return len(self.posts) - len(self.silent) - len(self.failed)
 
     @property
     def children(self) -> int:
@@ -62,12 +64,20 @@ class AreaCompleteness:
 
     @property
     def is_complete(self) -> bool:
-        return not self.silent and not self.day.not_arrived and not self.missing and self.agrees
+        return (
+            not self.silent
+            and not self.failed
+            and not self.day.not_arrived
+            and not self.missing
+            and self.agrees
+        )
 
     def takes(self, post: PostMonthReport) -> None:
         self.posts.append(post)
         self.day += post.day
-        if not post.day.weighed:
+        if post.failed:
+            self.failed.append(post)
+        elif not post.day.weighed:
             self.silent.append(post)
 
 

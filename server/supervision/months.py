@@ -26,7 +26,7 @@ import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.context import AppContext
 from server.crypto.vault import sha256
 from server.database.engine import among, upsert
@@ -64,6 +64,7 @@ class PostMonthReport:
     day : the month's measurements
     missing : changes that its tablets announced and that are not held
     agrees : whether receipts and ledger agree for all of its tablets
+    failed : its report cannot be worked out; the other fields say nothing
     """
 
     post_id: str
@@ -74,6 +75,7 @@ class PostMonthReport:
     missing: int
     agrees: bool
     patterns: tuple[Pattern, ...]
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +99,39 @@ def post_month_reports(session: Session, hub: AppContext, scope: Scope, month: d
         if row.state == states.of(row.post_id, orjson.loads(row.others))
     }
     stale = [post for post in posts if post not in kept]
-    kept |= {post: text for post, _, text in _compute(session, hub, scope, stale, month)}
+    computed, failed = isolation.halved(
+        lambda some: {post: text for post, _, text in _compute(session, hub, scope, some, month)},
+        stale,
+        "report of a post",
+    )
+    for texts in computed:
+        kept |= texts
     names = _names(session, hub)
-    return [_read(post, orjson.loads(kept[post.id]), names) for post in posts.values()]
+    return [
+        _read(post, orjson.loads(kept[post.id]), names) if post.id not in failed else _failed(post)
+        for post in posts.values()
+    ]
 
 
 def refresh(hub: AppContext, now: datetime, *, actor: str, months: int = MONTHS) -> int:
-    """Recompute outdated reports of the last `months` months; return how many."""
+    """Recompute outdated reports of the last `months` months; return how many. A post whose reports cannot be worked out is
+    set aside; the others go on.
+    """
     due: dict[str, list[date]] = {}
     month = hub.settings.today(now).replace(day=1)
     for _ in range(months):
         for post in _stale(hub, month):
             due.setdefault(post, []).append(month)
         month = (month - timedelta(days=1)).replace(day=1)
-    posts = sorted(due)
+    posts, done = sorted(due), 0
     for start in range(0, len(posts), CHUNK):
-        _keep(hub, {post: due[post] for post in posts[start : start + CHUNK]}, actor, now)
-    return sum(map(len, due.values()))
+        chunk = posts[start : start + CHUNK]
+        kept, failed = isolation.halved(
+            lambda some: _keep(hub, {post: due[post] for post in some}, actor, now), chunk, "oversight"
+        )
+        isolation.note(hub, isolation.OVERSIGHT, chunk, failed, actor=actor, now=now)
+        done += sum(kept)
+    return done
 
 
 def _rows(session: Session, hub: AppContext, month: date) -> Iterable[Any]:
@@ -137,9 +155,9 @@ def _stale(hub: AppContext, month: date) -> list[str]:
     ]
 
 
-def _keep(hub: AppContext, due: Mapping[str, Sequence[date]], actor: str, now: datetime) -> None:
-    """Compute reports of some posts on a snapshot, then store them. A concurrent run stores the same, or an outdated report,
-    which is recognised as such.
+def _keep(hub: AppContext, due: Mapping[str, Sequence[date]], actor: str, now: datetime) -> int:
+    """Compute reports of some posts on a snapshot, then store them; return how many. A concurrent run stores the same, or an
+    outdated report, which is recognised as such.
     """
     scope, rows = Scope.whole_district(hub, shows_names=False), []
     with hub.database.reading() as session:
@@ -154,6 +172,7 @@ def _keep(hub: AppContext, due: Mapping[str, Sequence[date]], actor: str, now: d
         upsert(session, table(PostMonth), rows)
         details, action = {"posts": len(due), "rows": len(rows)}, "oversight.worked-out"
         audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
+    return len(rows)
 
 
 # -- the state ------------------------------------------------------------------------------------
@@ -277,6 +296,10 @@ def _posts_of_linked(session: Session, hub: AppContext) -> dict[str, set[str]]:
 def _names(session: Session, hub: AppContext) -> dict[str, str]:
     rows = session.connection().execute(select(Tablet.id, Tablet.name).where(Tablet.district == hub.district))
     return dict(rows.all())
+
+
+def _failed(post: _Post) -> PostMonthReport:
+    return PostMonthReport(post.id, post.name, post.village, 0, DayCounts(), 0, False, (), failed=True)
 
 
 def _read(post: _Post, report: Mapping[str, Any], names: Mapping[str, str]) -> PostMonthReport:

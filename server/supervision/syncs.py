@@ -9,13 +9,14 @@ Rules kept here:
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from schemas import read_moment
 from server import audit
 from server.accounts import Person
 from server.context import AppContext
@@ -409,8 +410,7 @@ def saved_minutes(
         if row.kind == "measurement" and (at := orjson.loads(row.header).get("recorded_at")):
             counted[tablet_id, at[:16]] += 1
     return {
-        (tablet_id, datetime.fromisoformat(minute).replace(tzinfo=UTC)): count
-        for (tablet_id, minute), count in counted.items()
+        (tablet_id, read_moment(f"{minute}:00Z")): count for (tablet_id, minute), count in counted.items()
     }
 
 
@@ -441,7 +441,7 @@ def _header(tablet_id: str, row: Any) -> ChangeHeader:
     return ChangeHeader(
         *(tablet_id, row.counter, row.batch_id, row.kind, row.child_id, row.record_id, row.outcome),
         header.get("author", UNKNOWN),
-        datetime.fromisoformat(at) if at else None,
+        read_moment(at) if at else None,
     )
 
 
@@ -491,7 +491,7 @@ def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch
     line = _batch_line(hub, devices[tablet_id], row)
     held = _held(session, hub, tablet_id, counters)
     changes = tuple(_received_change(tablet_id, item, held.get(item[0])) for item in items)
-    return OpenedBatch(line, datetime.fromisoformat(row.sent_at), row.digest, changes)
+    return OpenedBatch(line, read_moment(row.sent_at), row.digest, changes)
 
 
 def _held(session: Session, hub: AppContext, tablet_id: str, counters: Sequence[int]) -> dict[int, Any]:

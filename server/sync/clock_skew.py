@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from schemas import read_moment
 from sync_protocol import Change, Dot, RecordState, hub_actor
 
 NEGLIGIBLE_MS: Final = 60_000
@@ -67,7 +68,7 @@ def moved_days(change: Change, recorded_at: str, clock_offset_ms: int, day: Day)
     """
     if abs(clock_offset_ms) <= NEGLIGIBLE_MS:
         return 0
-    at = datetime.fromisoformat(recorded_at)
+    at = read_moment(recorded_at)
     try:
         shown, true = day(at), day(at - timedelta(milliseconds=clock_offset_ms))
     except OverflowError:  # beyond the years that a date can have

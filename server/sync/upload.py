@@ -20,7 +20,8 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from schemas import check_tablet_change, parse_envelope
+from schemas import check_tablet_change, parse_envelope, read_moment, tally_of
+from schemas.batch import MalformedBatch, inexact_numbers
 from schemas.words import reason
 from server import audit
 from server.context import AppContext
@@ -70,7 +71,7 @@ class Upload:
         this is sure: it was made after the enrolment."""
         if self.batch["carried"]:
             return None
-        sent_at, last = datetime.fromisoformat(self.batch["sent_at"]), tablet.last_sync_at
+        sent_at, last = read_moment(self.batch["sent_at"]), tablet.last_sync_at
         after = tablet.enrolled_at if outdated else last or tablet.enrolled_at
         return clock_skew.offset_ms(sent_at, self.now, after, None if outdated else self.clock)
 
@@ -185,9 +186,19 @@ def _proven(
     if tablet is None or batch["district"] != hub.district:
         raise Problem("tablet-unknown", tablet=batch["tablet"], district=batch["district"])
     if not signature_fits(orjson.loads(tablet.public_key), signed, envelope.signature):
-        raise Problem("signature-invalid", tablet=tablet.id)
+        raise _unsigned(tablet, batch)
     arrivals = _arrivals(batch, hub.settings.today(now))
     return tablet, Upload(batch, base64url(sha256(signed)), arrivals, size_bytes, now, clock)
+
+
+def _unsigned(tablet: TabletFacts, batch: Json) -> Exception:
+    """Say why a signature does not fit: of a number without exact digits the client may have signed others."""
+    inexact = inexact_numbers(batch)
+    return (
+        MalformedBatch("batch-malformed", inexact)
+        if inexact
+        else Problem("signature-invalid", tablet=tablet.id)
+    )
 
 
 def _arrivals(batch: Json, today: date) -> list[Arrival]:
@@ -417,7 +428,7 @@ def _save_tablet(
                 "measured": count,
                 "reported_at": upload.now,
             }
-            for day, count in batch["tally"].items()
+            for day, count in tally_of(batch)[0].items()
         ]
         writes.upsert(table(TabletDay), days)
     if newest:
@@ -484,7 +495,7 @@ def _entries(
     offset_ms: int | None,
 ) -> list[LogEntry]:
     """Log the batch at its tablet's post, and at every other post whose children it changed or moved."""
-    batch = upload.batch
+    batch, (_, left_out) = upload.batch, tally_of(upload.batch)
     details = {
         "batch": batch["batch"],
         "first": batch["first"],
@@ -492,6 +503,7 @@ def _entries(
         "outcomes": dict(receipt.outcomes),
         "clock_offset_ms": offset_ms,
         **({"carried": True} if batch["carried"] else {}),
+        **({"tally_left_out": left_out} if left_out else {}),
         **({"chain": [newest.dot.counter, newest.hash]} if newest else {}),  # server.audit.anchors
     }
     elsewhere: list[LogEntry] = [

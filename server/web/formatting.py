@@ -284,9 +284,9 @@ def signed(z: float, digits: int = 2) -> str:
     return f"+{text}" if z > 0 else text
 
 
-def kilograms(weight_g: int) -> str:
-    """Write whole grams as kilograms: 7,45 kg."""
-    return f"{decimal(weight_g / 1000, 2)} kg"
+def kilograms(weight_g: int | None) -> str:
+    """Write whole grams as kilograms: 7,45 kg; a dash for a value that was taken back."""
+    return "–" if weight_g is None else f"{decimal(weight_g / 1000, 2)} kg"
 
 
 def gain(gain_g: int) -> str:
@@ -294,9 +294,9 @@ def gain(gain_g: int) -> str:
     return f"{signed(gain_g, 0)} g"
 
 
-def centimetres(length_mm: int) -> str:
-    """Write whole millimetres as centimetres: 74,1 cm."""
-    return f"{decimal(length_mm / 10, 1)} cm"
+def centimetres(length_mm: int | None) -> str:
+    """Write whole millimetres as centimetres: 74,1 cm; a dash for a value that was taken back."""
+    return "–" if length_mm is None else f"{decimal(length_mm / 10, 1)} cm"
 
 
 def age(months: int) -> str:

@@ -20,6 +20,7 @@ from prometheus_client import (
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from server import isolation
 from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
@@ -133,7 +134,10 @@ def _gauges(hub: AppContext) -> bytes:
         newest_sync = session.execute(
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
+        set_aside = isolation.counts(session, hub)
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
+    lines += ["# TYPE posyandu_set_aside gauge"]
+    lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

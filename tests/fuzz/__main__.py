@@ -6,6 +6,9 @@ lost, on stored data that is not what the ledger folds to, on more memory than o
 are asked again and again in one process, on anything that they leave behind (`_leaks`): on a small installation of its own,
 so that the end takes minutes whatever the rounds have left.
 
+With `--values` nothing else is done but this: histories of any accepted values, in rounds of a new district each, until so
+many values were uploaded; after each round every job, page, report and export runs (`_histories`).
+
 With `--bytes` nothing is served: the targets of `_bytes` and `_served` share the time, under libFuzzer where that is there.
 """
 
@@ -17,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +31,7 @@ from tests._memory import quick_directory
 from tests.faults._running import LineLost, Server, descendants, start, wait_until
 from tests.fuzz._batches import Uploads
 from tests.fuzz._bytes import PURE, Fuzz
+from tests.fuzz._histories import Histories
 from tests.fuzz._replay import replayed
 from tests.fuzz._routes import Answer, Line, Visitor, Walk
 from tests.fuzz._served import SERVED
@@ -42,6 +47,8 @@ MOST_MIB: Final = 1800
 SHARED: Final[Mapping[str, int]] = {"unpacking": 1, "schemas": 1, "endpoint": 6, "sheets": 1, "forms": 1}
 """Each target's share of the time. The endpoint's cases are the dear ones, and what they reach matters most."""
 REPLAYS: Final = 6
+CHANGES: Final = 2000
+"""Of one round of histories."""
 
 
 def http(server: Server, address: str) -> Line:
@@ -84,11 +91,16 @@ def mebibytes(server: Server) -> list[float]:
 @click.option("--cases", default=10_000_000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=64, show_default=True)
 @click.option("--bytes", "only_bytes", is_flag=True, help="Fuzz what reads bytes, in this process.")
+@click.option("--values", default=0, type=click.IntRange(0), help="Upload histories with so many values.")
 @click.option(
     "--target", "targets", multiple=True, type=click.Choice(SHARED), help="With --bytes: only this."
 )
-def main(minutes: float, cases: int, seed: int, only_bytes: bool, targets: Sequence[str]) -> None:
+def main(
+    minutes: float, cases: int, seed: int, only_bytes: bool, values: int, targets: Sequence[str]
+) -> None:
     """Send odd requests and uploads at length; exit 0 only if every answer was as it should be."""
+    if values:
+        sys.exit(0 if of_histories(values, seed) else 1)
     if only_bytes:
         names = targets or tuple(SHARED)
         each = minutes * 60 / sum(SHARED[name] for name in names)
@@ -111,6 +123,24 @@ def main(minutes: float, cases: int, seed: int, only_bytes: bool, targets: Seque
         kept = replayed(small, REPLAYS, click.echo)
     click.echo("\n".join((f"leaks: {kept.blocks:+.2f} blocks a request, of {kept.asked}", *kept.where)))
     sys.exit(0 if ok and not kept.leaks else 1)
+
+
+def of_histories(values: int, seed: int) -> bool:
+    """Upload histories until so many values were sent; say whether nothing failed."""
+    sent, well = 0, True
+    for number in count(seed):
+        with quick_directory() as home, _role_world.opened(Databases(home, None)) as world:
+            histories = Histories(world, number)
+            histories.upload(CHANGES)
+            histories.everything()
+        sent += histories.values
+        click.echo(f"{sent} values; seed {number}: {histories.told()}")
+        for what, how in histories.wrong.items():
+            click.echo(f"WRONG {what}: {how}")
+        well = well and not histories.wrong
+        if sent >= values:
+            return well
+    raise AssertionError("numbers do not end")
 
 
 def of_bytes(name: str, seconds: float, cases: int, seed: int) -> bool:

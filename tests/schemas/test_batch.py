@@ -2,11 +2,14 @@
 
 import base64
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from schemas import Malformed, MalformedBatch, MalformedEnrolment, parse_enrolment, parse_envelope
+from schemas import Malformed, MalformedBatch, MalformedEnrolment, parse_enrolment, parse_envelope, tally_of
+from schemas.batch import inexact_numbers
+from schemas.words import MAX_REASONS
 from sync_protocol import MAX_SAFE_INTEGER, RemoteProtocolError
 from tests.schemas._changes import POST, TABLET
 
@@ -114,8 +117,7 @@ def test_batch_is_refused_when_a_field_is_missing_or_null(field: str) -> None:
         ("incarnation", 1, "", "not-text"),
         ("token", "x" * 65, "", "text-length"),
         ("carried", 1, "", "not-yes-no"),
-        ("tally", {"kemarin": 1}, ".kemarin", "not-date"),
-        ("tally", {"2026-01-05": -1}, ".?", "out-of-range"),
+        ("tally", [], "", "not-object"),
         ("head", [-1, ""], ".0", "out-of-range"),
         ("head", [MAX_SAFE_INTEGER + 1, ""], ".0", "out-of-range"),
         ("head", [1, "A" * 15], ".1", "not-tag"),
@@ -146,6 +148,9 @@ def test_batch_is_refused_when_a_field_is_wrong(field: str, value: Any, place: s
         ("head", [MAX_SAFE_INTEGER, "A" * 16]),
         ("first", MAX_SAFE_INTEGER),
         ("previous", "-_" * 21 + "A"),
+        ("tally", {"kemarin": 1, "1925-01-05": 1, "2026-01-05": -1}),
+        ("sent_at", "0001-01-01T00:00:00Z"),
+        ("sent_at", "9999-12-31T23:59:59Z"),
         ("changes", [{}] * 200),
         ("changes", [{"kind": "whatever", "set": None, "x": float("nan")}]),
         ("cursor", MAX_SAFE_INTEGER),
@@ -154,6 +159,33 @@ def test_batch_is_refused_when_a_field_is_wrong(field: str, value: Any, place: s
 def test_batch_is_accepted_at_its_bounds_and_whatever_its_changes_hold(field: str, value: Any) -> None:
     batch = make_batch(**{field: value})
     assert parse_envelope({"batch": batch, "signature": SIGNATURE}).batch is batch
+
+
+@pytest.mark.parametrize("day", ["kemarin", "1999-12-31", "2100-01-01", "2026-02-29", ""])
+def test_day_that_cannot_be_is_left_out_of_the_tally(day: str) -> None:
+    assert tally_of(make_batch(tally={day: 1, "2026-01-05": 41})) == ({"2026-01-05": 41}, 1)
+
+
+@pytest.mark.parametrize("count", [-1, 10_001, 1.0, "1", True, None, {}])
+def test_count_that_cannot_be_is_left_out_of_the_tally(count: object) -> None:
+    assert tally_of(make_batch(tally={"2026-01-05": count, "2000-01-01": 10_000})) == (
+        {"2000-01-01": 10_000},
+        1,
+    )
+
+
+def test_newest_days_of_the_tally_are_taken_when_there_are_too_many() -> None:
+    days = [(date(2025, 1, 1) + timedelta(n)).isoformat() for n in range(401)]
+    taken, left_out = tally_of(make_batch(tally=dict.fromkeys(days, 1)))
+    assert (list(taken), left_out) == (days[1:], 1)
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53), 2.0, 0.5, 1e300])
+def test_number_that_clients_may_write_differently_is_named(number: float) -> None:
+    batch = make_batch(changes=[{"set": {"a": [1, number]}}, {"b": MAX_SAFE_INTEGER}])
+    (why,) = inexact_numbers(batch)
+    assert (why.path, why.code) == ("batch.changes.0.set.a.1", "number-not-exact")
+    assert len(inexact_numbers([number] * 100)) == MAX_REASONS
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 999])

@@ -177,8 +177,17 @@ def test_link_is_refused_when_its_child_can_never_exist() -> None:
     assert found(make_change("child", set={"same_as": same_as})) == {("set.same_as.child", "id-mismatch")}
 
 
-def test_id_of_a_child_may_be_any_uuid() -> None:
-    assert found(make_change("child", id="00000000-0000-0000-0000-000000000000")) == set()
+@pytest.mark.parametrize(
+    "id_", ["00000000-0000-0000-0000-000000000001", "ffffffff-ffff-4fff-bfff-ffffffffffff"]
+)
+def test_id_of_a_child_may_be_any_uuid(id_: str) -> None:
+    assert found(make_change("child", id=id_)) == set()
+
+
+@pytest.mark.parametrize("digit", "0f")
+def test_id_of_a_child_is_refused_when_it_names_nobody(digit: str) -> None:
+    nobody = "-".join(digit * length for length in (8, 4, 4, 4, 12))
+    assert found(make_change("child", id=nobody)) == {("id", "not-uuid")}
 
 
 # -- context ------------------------------------------------------------------------------------------

@@ -324,6 +324,12 @@ def test_date_is_refused_when_it_is_too_early_or_not_of_the_calendar(value: Any,
     assert codes_of("follow_up", "result", "done_on", value) == {code}
 
 
+@pytest.mark.parametrize("value", ["2100-01-01", "9999-12-31"])
+def test_planned_date_is_refused_when_it_is_too_late(value: str) -> None:
+    assert codes_of("follow_up", "task", "due_on", value) == {"date-too-late"}
+    assert codes_of("follow_up", "task", "due_on", "2099-12-31") == set()
+
+
 @pytest.mark.parametrize("value", ["2000-01-01", "2024-02-29", "2026-06-30"])
 def test_date_is_accepted_when_the_calendar_has_it(value: str) -> None:
     assert codes_of("child", "identity", "born_on", value) == set()

@@ -129,7 +129,7 @@ def _find_overlaps(
     by_menu: defaultdict[tuple[str, str], list[tuple[str, str, str, int]]] = defaultdict(list)
     for row in rows:
         menu, source, begins, ends, once = (column[row] for column in texts)
-        ends = (date.fromisoformat(ends) + ONCE).isoformat() if once == "1" else ends
+        ends = (min(date.fromisoformat(ends), date.max - ONCE) + ONCE).isoformat() if once == "1" else ends
         by_menu[people[row].decode(), menu].append((source, begins, ends, row))
     found = []
     for (person_id, menu), aids in sorted(item for item in by_menu.items() if len(item[1]) > 1):

@@ -21,6 +21,7 @@ from server.operations.doctor.keys import check_key_file, check_sealed
 from server.operations.doctor.ledger import check_batches, check_ledger
 from server.operations.doctor.log import check_checkpoint, check_log
 from server.operations.doctor.service import check_clock, check_scheduler, check_second_factor
+from server.operations.doctor.set_aside import check_set_aside
 from server.operations.doctor.states import check_states
 from server.operations.doctor.tablets import check_streams, check_tablets
 from server.operations.doctor.withdrawals import check_withdrawals
@@ -46,6 +47,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "rules": check_rules,
     "assessments": check_assessments,
     "scheduler": check_scheduler,
+    "set-aside": check_set_aside,
     "tablets": check_tablets,
 }
 _NEED_KEYS: Final = frozenset({"ledger", "states", "assessments"})

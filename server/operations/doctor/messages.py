@@ -107,6 +107,12 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("the scheduler runs"),
         T_("run 'posyandu-sync serve' and leave it running"),
     ),
+    "set-aside": CheckText(
+        T_("the figures of every post can be worked out"),
+        T_(
+            "the others go on; run the checks above first, then report the error, which the server's own log places"
+        ),
+    ),
     "tablets": CheckText(
         T_("{count} tablets, none left behind"),
         T_("open the app on that tablet with a signal, or enrol it anew: posyandu-sync tablet enrol"),

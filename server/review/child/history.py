@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
+from schemas import read_moment
 from server.context import AppContext
 from server.database.engine import among
 from server.database.ids import UUID_TEXT
@@ -66,7 +67,7 @@ def held(session: Session, hub: AppContext, child_ids: Iterable[str]) -> Held:
         recorded[Dot(row.actor, row.counter)] = Recorded(
             header["author"],
             tablets.get(row.actor),
-            datetime.fromisoformat(header["recorded_at"]),
+            read_moment(header["recorded_at"]),
             row.received_at,
             names.get(header["author"]),
         )

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Text, and_, cast, select
 from sqlalchemy.orm import Session
 
+from schemas import read_moment
 from server import audit
 from server.children import ledger, linked_records, review_queue
 from server.context import AppContext
@@ -112,7 +113,7 @@ def _authors_of_changes(
             header["author"],
             names.get(header["author"]),
             tablet,
-            datetime.fromisoformat(header["recorded_at"]),
+            read_moment(header["recorded_at"]),
         )
         for dot, (header, tablet) in headers.items()
     }

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas import Reason
+from schemas.strict import FIRST_DAY, LAST_DAY, Day
 from schemas.words import reason
 from server.context import AppContext
 from server.database.ids import UUID_TEXT, new_id
@@ -77,10 +78,14 @@ def read_vector(given: object) -> VersionVector:
 
 
 def read_day(given: object, name: str) -> date:
-    try:
-        return date.fromisoformat(str(given))
-    except ValueError:
-        raise invalid(reason(name, missing_or(given, "not-date"), None)) from None
+    """Read a day within the bounds of `schemas`, so that weeks can be counted from it."""
+    text = str(given)
+    if not Day.accepts(text):
+        raise invalid(reason(name, missing_or(given, "not-date"), None))
+    if not FIRST_DAY <= text <= LAST_DAY:
+        code, limit = ("date-too-early", FIRST_DAY) if text < FIRST_DAY else ("date-too-late", LAST_DAY)
+        raise invalid(reason(name, code, text, limit))
+    return date.fromisoformat(text)
 
 
 def missing_or(given: object, otherwise: str = "not-choice") -> str:

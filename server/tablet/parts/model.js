@@ -3,7 +3,6 @@
 
 import { assess } from "../growth/assess.js";
 import { monthNumber, monthsCompleted } from "../growth/calendar.js";
-import { madeAt } from "../sync/bytes.js";
 import { disputed, value } from "../sync/states.js";
 import { plain } from "../words/words.js";
 
@@ -44,13 +43,6 @@ function aidOf({ place, state }) {
 export const localDay = (now = new Date()) =>
   [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
 
-/** The day on which a child's id was made: a child never measured is missed from the second calendar month after it. The
- * server counts from when it received the child, which no tablet knows. @param {string} id @returns {string|null} */
-function sinceWhen(id) {
-  const at = madeAt(id);
-  return at && localDay(at);
-}
-
 export class Model {
   /** @param {import("../sync/replica.js").Replica} replica @param {object} tables of growth */
   constructor(replica, tables) {
@@ -73,7 +65,7 @@ export class Model {
     return found;
   }
 
-  #flat({ id, state, measurements, follow_ups, deliveries }) {
+  #flat({ id, state, since, measurements, follow_ups, deliveries }) {
     const { name = "", sex = null, born_on = null } = value(state, "identity");
     const parents = value(state, "parents");
     const mother = parents.mother || "";
@@ -81,7 +73,8 @@ export class Model {
     const tasks = follow_ups.filter((one) => !one.state.removed).map(followUp);
     const aid = deliveries.filter((one) => !one.state.removed).map(aidOf);
     const search = plain(`${name} ${mother} ${parents.father || ""}`);
-    const known_since = sinceWhen(id);
+    // a child never measured is missed from the second calendar month after this; the server counts from when it received it
+    const known_since = since && localDay(new Date(since));
     return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, aid, search };
   }
 

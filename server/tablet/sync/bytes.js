@@ -75,9 +75,6 @@ export function newId() {
   return uuid(bytes, 7);
 }
 
-/** When a UUIDv7 was made, by the clock of whoever made it. @param {string} id @returns {Date|null} null: of another kind */
-export const madeAt = (id) => (id[14] === "7" ? new Date(parseInt(id.replace(/-/g, "").slice(0, 12), 16)) : null);
-
 /** The id of a record that is named by its key: the same on every tablet.
  * @param {"measurement"|"follow_up"|"delivery"} kind @param {{[part: string]: string}} key */
 export async function idOf(kind, key) {

@@ -21,7 +21,7 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
 /** @typedef {{counter: number, hash: string, change: any, outcome?: string, reasons?: any[], at?: string,
  *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
- *   deliveries: {[delivery: string]: object}}} Held of a child
+ *   deliveries: {[delivery: string]: object}, since?: string}} Held of a child; `since`: first pulled by this device
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
@@ -109,13 +109,16 @@ export class Replica {
     return [...new Set([...this.held.keys(), ...own])];
   }
 
-  /** A child as it is shown: its state, and its measurements, follow-ups and deliveries with theirs.
-   * @param {string} id @returns {{id: string, state: object|null, measurements: object[], follow_ups: object[],
-   *   deliveries: object[]}} */
+  /** A child as it is shown: its state, and its measurements, follow-ups and deliveries with theirs. `since`: when this device
+   * first wrote about it or pulled it, by its own clock; null where that is not known.
+   * @param {string} id @returns {{id: string, state: object|null, since: string|null, measurements: object[],
+   *   follow_ups: object[], deliveries: object[]}} */
   child(id) {
     const held = { ...nobody(), ...this.held.get(id) };
-    const shown = { id, state: this.view({ kind: "child", id, key: {} }), measurements: [], follow_ups: [], deliveries: [] };
     const own = this.ofChild.get(id) || [];
+    const [since = null] = [held.since, own.length ? own[0].change.recorded_at : ""].filter(Boolean).sort();
+    const state = this.view({ kind: "child", id, key: {} });
+    const shown = { id, state, since, measurements: [], follow_ups: [], deliveries: [] };
     for (const [kind, drawer] of Object.entries(DRAWERS)) {
       /** @type {Map<string, any>} */
       const keys = new Map(Object.keys(held[drawer]).map((place) => [place, null]));
@@ -288,9 +291,10 @@ export class Replica {
     const clear = this.facts.cursor === 0;
     const held = new Map();
     const of = (id) => {
-      const known = (!clear && this.held.get(id)) || nobody();
+      const before = this.held.get(id);
+      const known = (!clear && before) || nobody();
       const copy = Object.fromEntries(Object.values(DRAWERS).map((drawer) => [drawer, { ...known[drawer] }]));
-      if (!held.has(id)) held.set(id, { ...known, ...copy });
+      if (!held.has(id)) held.set(id, { ...known, ...copy, since: (before && before.since) || clock() });
       return held.get(id);
     };
     for (const { id, ...state } of children) of(id).child = state;

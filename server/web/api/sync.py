@@ -13,7 +13,7 @@ import orjson
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
-from schemas import parse_enrolment, parse_enrolment_again
+from schemas import parse_enrolment, parse_enrolment_again, read_moment
 from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
@@ -109,7 +109,7 @@ def _tablet_clock() -> datetime | None:
     """Read the tablet's clock at the time of sending (header `Tablet-Clock`, RFC 3339 in UTC), if sent: the batch itself may
     be days old. It is not signed and is only used to question dates."""
     clock = request.headers.get("Tablet-Clock")
-    return datetime.fromisoformat(clock) if Instant.accepts(clock) and clock else None
+    return read_moment(clock) if Instant.accepts(clock) and clock else None
 
 
 @bp.post("/enrol")

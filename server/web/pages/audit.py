@@ -20,13 +20,13 @@ from flask import Blueprint, Response, g, render_template
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.audit import checkpoints, export, verification
 from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
-from server.supervision import areas, lineage, months, patterns, syncs
+from server.supervision import areas, lineage, months, patterns, set_aside, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
 from server.translations import N_
@@ -91,6 +91,13 @@ DECISION_WORDS: Final[Mapping[str, str]] = {
 }
 
 
+ASIDE_WORDS: Final[Mapping[str, str]] = {
+    isolation.FIGURES: N_("figures"),
+    isolation.OVERSIGHT: N_("completeness and patterns"),
+    isolation.ABSENCE: N_("the assessment of a child"),
+}
+
+
 @bp.app_context_processor
 def _words() -> dict[str, Any]:
     return {
@@ -101,6 +108,7 @@ def _words() -> dict[str, Any]:
             "what": WHAT_WORDS,
             "kind": KIND_WORDS,
             "decision": DECISION_WORDS,
+            "aside": ASIDE_WORDS,
             "why": full_reason,
         }
     }
@@ -176,7 +184,11 @@ def _syncs(asked: Asked) -> syncs.Syncs:
 def overview(asked: Asked) -> str:
     """Show what was synced in a month, by day, post, tablet or cadre."""
     found = _syncs(asked)
-    return render_template("audit.html", found=found, chosen=asked.query["per"], **_of_month(found.first))
+    with hub().database.reading() as session:
+        aside = set_aside.set_aside(session, hub(), scope())
+    return render_template(
+        "audit.html", found=found, chosen=asked.query["per"], set_aside=aside, **_of_month(found.first)
+    )
 
 
 @bp.get("/audit.csv")
@@ -260,6 +272,7 @@ def unusual(asked: Asked) -> str:
         "audit_patterns.html",
         kinds=kinds,
         total=len(found),
+        failed=[post.post_name for post in reports if post.failed],
         **_of_month(first),
     )
 
@@ -270,7 +283,8 @@ def unusual(asked: Asked) -> str:
 def complete(asked: Asked) -> str:
     """Show how complete a month is, by subdistrict and village."""
     found, first = _areas(asked)
-    return render_template("audit_areas.html", found=found, **_of_month(first))
+    failed = [post.post_name for area in found for post in area.failed]
+    return render_template("audit_areas.html", found=found, failed=failed, **_of_month(first))
 
 
 @bp.get("/audit/kelengkapan.csv")

@@ -6,7 +6,7 @@ Rules kept here:
 - An address holds the choice of charts and timeline, and the child only as an id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any, Final
 from babel.dates import format_date
 from flask import Response, jsonify, render_template, url_for
 
-from server import review
+from server import isolation, review
 from server.children.labels import SENTENCES
 from server.review import ChildView, RaisedFlag, Scope, follow_ups
 from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
@@ -181,10 +181,19 @@ def month(first: date) -> str:
 @takes(schemas.CHILD)
 def child(asked: Asked, child_id: str) -> str:
     """Show a child: what is wrong and what to do, growth charts, every measurement, the record, and the timeline."""
-    view = _load(child_id)
-    if asked.query["cetak"] == "1":
-        return _on_paper(asked, view)
-    return _page(asked, view)
+    return _or_broken(child_id, lambda: _shown(asked, _load(child_id)))
+
+
+def _shown(asked: Asked, view: ChildView) -> str:
+    return _on_paper(asked, view) if asked.query["cetak"] == "1" else _page(asked, view)
+
+
+def _or_broken(child_id: str, page: Callable[[], str]) -> str:
+    """Return a child's page; of a record that cannot be read a plain sentence. Who may not see it is refused before that."""
+    shown, error = isolation.attempt(page, "page of a child")
+    if shown is None:
+        return render_template("child_broken.html", child_id=child_id, error=error)
+    return shown
 
 
 @bp.post("/anak/<child_id>/nik")
@@ -192,7 +201,7 @@ def child(asked: Asked, child_id: str) -> str:
 @takes(schemas.NIK)
 def nik(asked: Asked, child_id: str) -> str:
     """Show the same page with the unmasked NIK. Logged."""
-    return _page(asked, _load(child_id, whole_nik=True), whole_nik=True)
+    return _or_broken(child_id, lambda: _page(asked, _load(child_id, whole_nik=True), whole_nik=True))
 
 
 def _load(child_id: str, *, whole_nik: bool = False) -> ChildView:

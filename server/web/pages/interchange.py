@@ -386,5 +386,6 @@ def send(
     wanted = export_rows.ExportQuery(whose, first, last, full_nik=full_nik, area=within)
     write_export(hub(), target, asked, wanted, actor=acting(), now=now)
     response = Response(target.getvalue(), mimetype=asked.media_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{asked.file_name(first)}"'
+    name = asked.file_name(first, incomplete=bool(wanted.left_out))
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

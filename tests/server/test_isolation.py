@@ -1,0 +1,198 @@
+"""One post or child whose figures fail is set aside and told of; the others go on, and it comes back by itself."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
+
+from server import isolation
+from server.app import create_app
+from server.database.models import AuditEntry, Child, Figures, FiguresPost, Measurement, PostMonth, table
+from server.errors import Problem
+from server.interchange import measurements_csv
+from server.interchange.export_rows import ExportQuery
+from server.operations import jobs
+from server.operations.doctor import examine
+from server.review import Scope
+from tests.server._district import DISTRICT, District, behind_its_back
+from tests.server.web._clinic import Clinic, sign_in, visible
+
+BROKEN_STATE = b'{"services"'
+"""Begins like a measurement with services, and ends before anything can be read."""
+
+
+@pytest.fixture
+def clinic(installed: District) -> Clinic:
+    return Clinic.opened(installed)
+
+
+@pytest.fixture
+def client(clinic: Clinic) -> FlaskClient:
+    return create_app(clinic.district.hub.settings, clinic.district.hub).test_client()
+
+
+def run(clinic: Clinic, name: str) -> dict[str, Any]:
+    """Run a job; unlike `run_job`, this fails where the job does."""
+    hub = clinic.district.hub
+    return dict(jobs.timetable(hub.settings)[name].task(hub, clinic.district.clock.now))
+
+
+def set_state(clinic: Clinic, child: str, state: bytes | None) -> bytes:
+    """Overwrite the stored state of a child's measurements, behind the server's back; give what was there.
+
+    The post's stream advances, as it does with every write.
+    """
+    with behind_its_back(clinic.district) as connection:
+        mine = Measurement.child_id == child
+        was = connection.execute(table(Measurement).select().where(mine)).all()[0].state
+        connection.execute(update(table(Measurement)).where(mine).values(state=state))
+        connection.execute(text("UPDATE health_post SET head_position = head_position + 1"))
+    return bytes(was)
+
+
+def spoil_header(clinic: Clinic, child: str, header: bytes) -> None:
+    """Overwrite the headers of a child's changes."""
+    with behind_its_back(clinic.district) as connection:
+        given = {"header": header, "child": child}
+        connection.execute(text("UPDATE change SET header = :header WHERE child_id = :child"), given)
+        connection.execute(text("UPDATE health_post SET head_position = head_position + 1"))
+
+
+def noticed(clinic: Clinic) -> dict[tuple[str, str], str]:
+    with clinic.district.hub.database.reading() as session:
+        found = isolation.set_aside(session, clinic.district.hub)
+    return {(one.kind, one.subject): one.error for one in found}
+
+
+def told_by_doctor(clinic: Clinic) -> list[str]:
+    hub = clinic.district.hub
+    checks = examine(hub.settings, now=clinic.district.clock.now, quick=True, progress=lambda *_: None)
+    return next(list(check.found) for check in checks if check.name == "set-aside")
+
+
+def measured(client: FlaskClient, kind: str) -> str:
+    lines = client.get("/metrics").text.splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f'posyandu_set_aside{{kind="{kind}"}}'))
+
+
+def test_post_that_cannot_be_counted_is_set_aside_and_the_others_go_on(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    district = clinic.district
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua", tablet=clinic.second)
+    was = set_state(clinic, bad, BROKEN_STATE)
+    result = run(clinic, "figures")
+    assert result["failed"] == 1
+    assert result["posts"] == 2
+    assert noticed(clinic) == {(isolation.FIGURES, district.posts[0]): "JSONDecodeError"}
+    counted = {row.area for row in district.rows(table(Figures).select()) if row.area_kind == "post"}
+    assert district.posts[1] in counted
+    assert district.posts[0] not in counted
+    assert [district.posts[0] in line for line in told_by_doctor(clinic)] == [True]
+    assert measured(client, isolation.FIGURES) == "1"
+    sign_in(client, clinic.person("supervisor", "district", DISTRICT))
+    shown = visible(client.get("/audit").text)
+    assert "Melati 1 : angka" in shown
+    assert "JSONDecodeError" in shown
+    entries = len(district.rows(table(AuditEntry).select()))
+    assert run(clinic, "figures")["posts"] == 0
+    assert len(district.rows(table(AuditEntry).select())) == entries, (
+        "a post that goes on failing fills no log"
+    )
+    set_state(clinic, bad, was)
+    run(clinic, "figures")
+    assert noticed(clinic) == {}
+    assert told_by_doctor(clinic) == []
+    assert measured(client, isolation.FIGURES) == "0"
+    assert {row.post_id for row in district.rows(table(FiguresPost).select())} == set(district.posts)
+    assert good
+
+
+def test_post_whose_reports_fail_is_set_aside_and_named_on_its_pages(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    district = clinic.district
+    bad, _ = clinic.child("Anak Satu"), clinic.child("Anak Dua", tablet=clinic.second)
+    spoil_header(clinic, bad, b"{")
+    assert run(clinic, "oversight")["rows"] > 0
+    assert noticed(clinic) == {(isolation.OVERSIGHT, district.posts[0]): "JSONDecodeError"}
+    kept = {row.post_id for row in district.rows(table(PostMonth).select())}
+    assert kept == set(district.posts[1:])
+    sign_in(client, clinic.person("supervisor", "district", DISTRICT))
+    for path in ("/audit/pola?bulan=2026-03", "/audit/kelengkapan?bulan=2026-03"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "Laporan 1 posyandu tidak dapat dihitung : Melati 1." in visible(answer.text)
+    assert client.get("/audit/kelengkapan.csv?bulan=2026-03").status_code == 200
+
+
+def test_child_who_cannot_be_assessed_at_night_is_set_aside(clinic: Clinic) -> None:
+    district = clinic.district
+    bad = clinic.child("Anak Satu", days=("2025-12-05",))
+    good = clinic.child("Anak Dua", days=("2025-12-05",))
+    with behind_its_back(district) as connection:
+        broken = {"state": b"\0", "conflicts": "weight"}
+        connection.execute(update(table(Measurement)).where(Measurement.child_id == bad).values(**broken))
+        connection.execute(text("DELETE FROM flag"))
+    run(clinic, "unmeasured-children")
+    assert list(noticed(clinic)) == [(isolation.ABSENCE, bad)]
+    flags = {row.child_id for row in district.rows(text("SELECT child_id FROM flag WHERE rule = 'not_seen'"))}
+    assert flags == {good}
+
+
+def test_page_of_a_record_that_cannot_be_read_is_a_plain_sentence(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    bad, elsewhere = clinic.child("Anak Satu"), clinic.child("Anak Lain", tablet=clinic.elsewhere)
+    with behind_its_back(clinic.district) as connection:
+        connection.execute(
+            update(table(Child)).where(Child.id.in_([bad, elsewhere])).values(state=b"\0" * 40)
+        )
+    sign_in(client, clinic.person())
+    for path in (f"/anak/{bad}", f"/anak/{bad}?cetak=1"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "Anak ini sekarang tidak dapat ditampilkan" in visible(answer.text)
+        assert bad in answer.text
+    assert client.get(f"/anak/{elsewhere}").status_code == 404, (
+        "of another health centre's child nothing is told"
+    )
+
+
+def test_export_leaves_out_who_cannot_be_read_and_says_so(clinic: Clinic, tmp_path: Any) -> None:
+    hub = clinic.district.hub
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    set_state(clinic, bad, b"\0")
+    wanted = ExportQuery(Scope.whole_district(hub, shows_names=True), date(2000, 1, 1), date(2099, 12, 31))
+    with (tmp_path / "out.csv").open("wb") as target, hub.database.reading() as session:
+        assert measurements_csv.write_data(target, session, hub, wanted) == 4
+    assert wanted.left_out == {bad: "JSONDecodeError"}
+    assert good
+
+
+@pytest.mark.parametrize("error", [Problem("record-unknown"), OperationalError("", None, Exception("disk"))])
+def test_error_that_is_no_matter_of_one_post_is_raised(error: Exception) -> None:
+    def work(_: list[str]) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        isolation.halved(work, ["a", "b"], "test")
+
+
+def test_halves_find_each_that_fails_and_keep_all_others() -> None:
+    tried: list[list[str]] = []
+
+    def work(some: list[str]) -> list[str]:
+        tried.append(some)
+        if "c" in some or "f" in some:
+            raise ValueError
+        return some
+
+    results, failed = isolation.halved(work, list("abcdefgh"), "test")
+    assert failed == {"c": "ValueError", "f": "ValueError"}
+    assert sorted(letter for some in results for letter in some) == list("abdegh")
+    assert len(tried) <= 13
+    assert isolation.halved(work, [], "test") == ([], {})
