@@ -49,8 +49,7 @@ FIRST_SIZE: Final = 25
 """Changes of the first batch, when nothing is known of the connection."""
 KEPT_DAYS: Final = 90
 """How long acknowledged changes are kept, for a server that is restored from a backup."""
-TOO_SLOW: Final = 408
-"""The request had not arrived whole when the server gave it up, so nothing of it was taken."""
+TOO_SLOW: Final = 408  # not all of the request had arrived, so nothing of it was taken
 TEMPORARY: Final = frozenset({425, 429, 500, 502, 503, 504})
 """Statuses after which the same request is tried again."""
 BATCH_REFUSED: Final = frozenset({400, 409, 413, 415, 422})
@@ -475,13 +474,11 @@ class Client:
             asked_to_wait = 0.0
             try:
                 answer = self._transport.post(path, letter())
+                if answer.status == TOO_SLOW:
+                    raise LineLost("status 408", sent=False)
             except LineLost as lost:
                 self._on_lost(lost)
                 report.troubles.append(lost.why)
-                continue
-            if answer.status == TOO_SLOW:
-                self._on_lost(LineLost("too slow", sent=False))
-                report.troubles.append(f"status {answer.status}")
                 continue
             self._never_sent = False
             if answer.status == 200:
