@@ -34,7 +34,7 @@ from server.children.assessment import assess, changed_absence, months_back
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import upsert
+from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
 from server.operations import nightly_backup, reassessment
 from server.supervision import months

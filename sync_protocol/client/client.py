@@ -469,13 +469,11 @@ class Client:
             asked_to_wait = 0.0
             try:
                 answer = self._transport.post(path, letter())
+                if answer.status == TOO_SLOW:
+                    raise LineLost("status 408", sent=False)
             except LineLost as lost:
                 self._on_lost(lost)
                 report.troubles.append(lost.why)
-                continue
-            if answer.status == TOO_SLOW:
-                self._on_lost(LineLost("too slow", sent=False))
-                report.troubles.append(f"status {answer.status}")
                 continue
             self._never_sent = False
             if answer.status == 200:

@@ -52,9 +52,9 @@ class Lane:
         return self._open >= self._threads + self._waiting // 2
 
     @property
-    def others(self) -> int:
-        """How many requests it has besides one that is being answered."""
-        return max(self._open - 1, 0)
+    def works(self) -> bool:
+        """Whether a request is being answered, or waits."""
+        return self._open > 0
 
     def submit(self, work: Callable[[], bool], then: Callable[["Future[bool]"], Any]) -> None:
         """Have a request answered; `then` is called in that thread."""

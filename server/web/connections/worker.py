@@ -296,11 +296,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
     # -- answering ----------------------------------------------------------------------------------
 
     def _hand_over(self, connection: Connection) -> None:
-        """Give a complete request to its lane."""
+        """Give a complete request to its lane.
+
+        Where a batch is processed or waits here, the connection is closed after its answer: kept-alive ones do not spread
+        evenly over the workers. (Two of four tablets on one worker, and another worker idle, cost a quarter of the
+        throughput.)
+        """
         lane = self._lanes[connection.lane]
         if lane.is_full:
             self._refuse(connection, busy())
             return
+        if taking_a_batch() or self._lanes[lanes.UPLOADS].works:
+            connection.request.head.force_close()
         self._watch(connection, 0)
         connection.enter(Phase.WORKING, time.monotonic())
         connection.answer.begun = False
@@ -309,7 +316,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
     def _answer(self, connection: Connection) -> bool:
         """Answer a request, in a thread of a lane; return whether the connection may be kept."""
         head = connection.request.head
-        if self._is_busy() or not self.alive:
+        if not self.alive:
             head.force_close()
         self.cfg.pre_request(self, head)
         response, environ = wsgi.create(head, connection.answer, connection.peer, connection.own, self.cfg)
@@ -323,12 +330,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
             if hasattr(pieces, "close"):
                 pieces.close()
         return not response.should_close()
-
-    def _is_busy(self) -> bool:
-        """Whether a batch is processed or waits here. Then connections are closed after their answer: kept-alive ones do not
-        spread evenly over the workers. (Two of four tablets on one worker, and another worker idle, cost a quarter of the
-        throughput.)"""
-        return taking_a_batch() or self._lanes[lanes.UPLOADS].others > 0
 
     def _give_back(self, connection: Connection, answered: "Future[bool]") -> None:
         """Tell the loop, from the lane's thread, that a request was answered."""
