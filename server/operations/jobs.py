@@ -1,25 +1,16 @@
-"""Scheduled jobs, run by APScheduler in a process of its own (in a gunicorn worker, every worker would run every job).
+"""The scheduled jobs, each a function: who is missing, figures, notices, the log signed and verified, backups.
 
-One process leads: it holds an advisory lock (PostgreSQL) or a file lock (SQLite); another one waits and takes over. Jobs are
-declared in code, safe to run twice, and never overlap with themselves. A leader that lost its lock stops.
+`scheduler` runs them. A job is safe to run twice; it returns what it did, for the log.
 """
 
-import fcntl
-import os
-import signal
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Connection, create_engine, delete, func, or_, select, text
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -27,11 +18,8 @@ from server import audit, isolation, reports
 from server.accounts.attempt_limits import forget_old
 from server.audit import checkpoints, verification
 from server.backup import BackupRefused
-from server.backup.reapplying import keep_and_apply
 from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
-from server.backup.withdrawals import follow
 from server.children.assessment import assess, changed_absence, months_back
-from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.engine import remove, upsert
@@ -40,16 +28,12 @@ from server.operations import nightly_backup, reassessment
 from server.supervision import months
 
 CHUNK: Final = 500
-LEADER_LOCK: Final = 6_402_2027
-WAIT_SECONDS: Final = 0.25
 CHECKPOINT_PATIENCE_MS: Final = 250
 """How long a checkpoint of the write-ahead log waits for readers: writers are blocked meanwhile, and it is retried soon."""
 LONGEST_TAIL: Final = 2_000_000
 """The most entries that are verified before signing: an hour has a few hundred; a log that was never signed has all."""
 LOG_BROKEN: Final = "log-broken"
 """Kind of the notice for each stream of the log, or checkpoint, that does not verify."""
-LEAD_SECONDS: Final = 5
-"""How often the leader checks that it still holds the lock."""
 
 
 def unmeasured_children(hub: AppContext, now: datetime) -> Mapping[str, Any]:
@@ -335,167 +319,3 @@ def _record_run(
         now=now,
         details={"job": job, **result},
     )
-
-
-Task = Callable[[AppContext, datetime], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job, its trigger, and whether it also runs at the start."""
-
-    task: Task
-    trigger: Any
-    at_start: bool = False
-    only_sqlite: bool = False
-
-
-def timetable(settings: Settings) -> Mapping[str, Job]:
-    """Return every scheduled job by name; clock times are the district's. Backups only if a directory is set for them."""
-    zone = settings.time_zone
-    backups = {
-        "back-up": Job(back_up, CronTrigger(hour=3, minute=10, timezone=zone)),
-        "prove-backup": Job(prove_backup, CronTrigger(day_of_week="sun", hour=3, minute=40, timezone=zone)),
-    }
-    return {
-        **(backups if settings.backup_dir else {}),
-        "unmeasured-children": Job(
-            unmeasured_children, CronTrigger(hour=1, minute=15, timezone=zone), at_start=True
-        ),
-        "silent-tablets": Job(silent_tablets, CronTrigger(minute=20, timezone=zone), at_start=True),
-        reassessment.JOB: Job(new_rules, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
-        "figures": Job(figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
-        "oversight": Job(oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
-        "ended-sign-ins": Job(ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
-        "sign-log": Job(sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
-        "verify-log": Job(verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
-        "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
-        "checkpoint-wal": Job(checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True),
-    }
-
-
-def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
-    """Run one job now; a failure is logged and the other jobs go on.
-
-    Returns
-    -------
-    dict : the job's result; empty if it failed
-    """
-    log = structlog.get_logger("posyandu.jobs")
-    started = time.perf_counter()
-    try:
-        result = timetable(hub.settings)[name].task(hub, now)
-    except Exception as error:  # one job's failure must not end the others
-        log.exception("job failed", job=name, error=type(error).__name__)
-        return {}
-    log.info("job ran", job=name, ms=round((time.perf_counter() - started) * 1000), **result)
-    return result
-
-
-@contextmanager
-def leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
-    """Wait until this process leads and hold the lock; yields a function that checks whether it still leads.
-
-    Yields
-    ------
-    callable : False once the lock is lost (the connection that held it broke); None if asked to stop while waiting
-    """
-    lead = _file_leadership if settings.is_sqlite else _connection_leadership
-    with lead(settings, stopping) as leads:
-        yield leads
-
-
-@contextmanager
-def _file_leadership(settings: Settings, stopping: Callable[[], bool]) -> Iterator[Callable[[], bool] | None]:
-    descriptor = os.open(settings.data_dir / "scheduler.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        while not stopping():
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(WAIT_SECONDS)
-            else:
-                yield lambda: True
-                return
-        yield None
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _connection_leadership(
-    settings: Settings, stopping: Callable[[], bool]
-) -> Iterator[Callable[[], bool] | None]:
-    # A connection of its own: behind a transaction pooler, a session's lock could pass to another client.
-    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            ask = text("SELECT pg_try_advisory_lock(:number)")
-            while not stopping():
-                if connection.execute(ask, {"number": LEADER_LOCK}).scalar():
-                    yield lambda: _is_connected(connection)
-                    return
-                time.sleep(WAIT_SECONDS)
-            yield None
-    finally:
-        engine.dispose()
-
-
-def _is_connected(connection: Connection) -> bool:
-    try:
-        connection.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        return False
-    return True
-
-
-def run_scheduler(settings: Settings) -> bool:
-    """Wait to lead; then run the jobs until SIGTERM or SIGINT, and let the running job finish.
-
-    Returns
-    -------
-    bool : True when asked to stop; False when the lock was lost, and another process may hold it
-    """
-    stop: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stop.append(received))
-    with leadership(settings, lambda: bool(stop)) as leads:
-        if leads is None:
-            return True
-        hub = AppContext.open(settings)
-        follow(hub)
-        scheduler = scheduled(hub)
-        scheduler.start()
-        while not stop and leads():
-            _sleep(LEAD_SECONDS, stop)
-        scheduler.shutdown(wait=True)
-        hub.database.dispose()
-    if not stop:
-        structlog.get_logger("posyandu.jobs").error("lead lost")
-    return bool(stop)
-
-
-def _sleep(seconds: float, stop: list[int]) -> None:
-    """Sleep, but return soon after a signal."""
-    until = time.monotonic() + seconds
-    while not stop and time.monotonic() < until:
-        time.sleep(WAIT_SECONDS)
-
-
-def scheduled(hub: AppContext) -> BackgroundScheduler:
-    """Return a scheduler, not started, with every job that this database needs."""
-    scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
-    for name, job in timetable(hub.settings).items():
-        if job.only_sqlite and not hub.settings.is_sqlite:
-            continue
-        first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
-        scheduler.add_job(
-            lambda name=name: run_job(hub, name, datetime.now(UTC)),
-            job.trigger,
-            id=name,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-            **first,
-        )
-    return scheduler

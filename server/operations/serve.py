@@ -29,7 +29,7 @@ from server.database.engine import Database
 from server.database.migrations import migrate
 from server.database.models import Installation
 from server.logs import start_logging
-from server.operations.jobs import run_scheduler
+from server.operations.scheduler import run_scheduler
 from server.places.health_posts import install
 
 WORKERS: Final = 4

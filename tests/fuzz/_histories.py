@@ -23,7 +23,7 @@ from server.accounts.roles import PERMISSIONS
 from server.database.models import ChangeRow, FollowUp
 from server.interchange.export_formats import FORMS, ExportFormat, write_export
 from server.interchange.export_rows import ExportQuery
-from server.operations import jobs
+from server.operations import scheduler
 from server.operations.doctor import examine
 from server.review import Scope
 from sync_protocol import Form, VersionVector, id_of
@@ -195,7 +195,7 @@ class Histories:
 
     def _jobs(self) -> None:
         now = datetime.now(UTC)
-        for name, job in jobs.timetable(self._hub.settings).items():
+        for name, job in scheduler.timetable(self._hub.settings).items():
             if job.only_sqlite and not self._hub.settings.is_sqlite:
                 continue
             with self._noting(f"job {name}"):

@@ -14,7 +14,7 @@ from server.database.models import AuditEntry, Child, Figures, FiguresPost, Meas
 from server.errors import Problem
 from server.interchange import measurements_csv
 from server.interchange.export_rows import ExportQuery
-from server.operations import jobs
+from server.operations import scheduler
 from server.operations.doctor import examine
 from server.review import Scope
 from tests.server._district import DISTRICT, District, behind_its_back
@@ -37,7 +37,7 @@ def client(clinic: Clinic) -> FlaskClient:
 def run(clinic: Clinic, name: str) -> dict[str, Any]:
     """Run a job; unlike `run_job`, this fails where the job does."""
     hub = clinic.district.hub
-    return dict(jobs.timetable(hub.settings)[name].task(hub, clinic.district.clock.now))
+    return dict(scheduler.timetable(hub.settings)[name].task(hub, clinic.district.clock.now))
 
 
 def set_state(clinic: Clinic, child: str, state: bytes | None) -> bytes:

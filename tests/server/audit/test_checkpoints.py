@@ -22,7 +22,7 @@ from server.audit.export import NotAnExport, lines, verify_export
 from server.cli import main
 from server.crypto.vault import Keys, Vault, checkpoint_signature_fits
 from server.database.models import AuditCheckpoint, Notice
-from server.operations import jobs
+from server.operations import scheduler
 from sync_protocol import canonical, digest
 from tests.server._district import DISTRICT, District
 from tests.server.audit._intruder import off, tamper
@@ -297,15 +297,15 @@ def test_altered_tail_is_named(signed: District, change: str, broken: tuple[int,
 
 
 def test_job_signs_and_says_how_much(installed: District) -> None:
-    result = jobs.run_job(installed.hub, "sign-log", installed.clock.now)
+    result = scheduler.run_job(installed.hub, "sign-log", installed.clock.now)
     assert result == {"checkpoint": 1, "entries": 4, "broken": 0}
-    assert jobs.run_job(installed.hub, "sign-log", installed.clock.now)["checkpoint"] == 2
+    assert scheduler.run_job(installed.hub, "sign-log", installed.clock.now)["checkpoint"] == 2
     assert verified(installed, keep(installed)) == []
 
 
 def test_job_signs_nothing_of_a_broken_log_and_raises_a_notice(signed: District) -> None:
     tamper(signed, f"UPDATE audit_entry SET actor = 'x' WHERE stream = '{STREAM}' AND number = 14")
-    assert jobs.run_job(signed.hub, "sign-log", signed.clock.now) == {"broken": 1, "entries": 2}
+    assert scheduler.run_job(signed.hub, "sign-log", signed.clock.now) == {"broken": 1, "entries": 2}
     assert keep(signed).number == 3
     assert [(row.kind, row.subject) for row in signed.rows(select(Notice.kind, Notice.subject))] == [
         ("log-broken", STREAM)
@@ -315,10 +315,10 @@ def test_job_signs_nothing_of_a_broken_log_and_raises_a_notice(signed: District)
 def test_job_verifies_everything_and_takes_the_notice_down_again(signed: District) -> None:
     change = f"UPDATE audit_entry SET actor = 'operator' WHERE stream = '{STREAM}' AND number = 3"
     tamper(signed, change.replace("operator", "x"))
-    assert jobs.run_job(signed.hub, "verify-log", signed.clock.now)["broken"] == 1
+    assert scheduler.run_job(signed.hub, "verify-log", signed.clock.now)["broken"] == 1
     assert [row.subject for row in signed.rows(select(Notice.subject))] == [STREAM]
     tamper(signed, change)
-    assert jobs.run_job(signed.hub, "verify-log", signed.clock.now)["broken"] == 0
+    assert scheduler.run_job(signed.hub, "verify-log", signed.clock.now)["broken"] == 0
     assert signed.rows(select(Notice.subject)) == []
 
 

@@ -46,7 +46,7 @@ from server.crypto.key_file import load_keys
 from server.crypto.vault import TAG_BYTES, base64url, sha256
 from server.database import migrations
 from server.database.models import Base, ChangeRow, Installation, Measurement, Tablet, UserSession, table
-from server.operations import jobs, key_rotation
+from server.operations import key_rotation, scheduler
 from server.operations.doctor import examine
 from server.operations.trial_restore import Proof, prove
 from sync_protocol import Resending
@@ -750,12 +750,12 @@ def test_backups_are_made_kept_and_proven_by_the_timetable(nightly: District, tm
     names = []
     for number in range(3):
         nightly.clock.advance(days=1)
-        told = jobs.run_job(nightly.hub, "back-up", nightly.clock.now)
+        told = scheduler.run_job(nightly.hub, "back-up", nightly.clock.now)
         assert told["deleted"] == (1 if number == 2 else 0)
         names.append(f"posyandu-{DISTRICT}-{nightly.clock.now:%Y%m%dT%H%M%SZ}.backup")
     others = {"posyandu-keep.backup", "posyandu-64.03-20260101T000000Z.backup", BESIDE}
     assert {path.name for path in directory.iterdir()} == {*names[1:], *others}
-    told = jobs.run_job(nightly.hub, "prove-backup", nightly.clock.now)
+    told = scheduler.run_job(nightly.hub, "prove-backup", nightly.clock.now)
     assert told["proven"] is True
     assert nightly.actions("office")[-2:] == ["backup.proven", "job.ran"]
     digest = json.loads(
@@ -767,14 +767,14 @@ def test_backups_are_made_kept_and_proven_by_the_timetable(nightly: District, tm
 def test_backup_that_fails_by_itself_is_told_until_one_is_made(nightly: District, tmp_path: Path) -> None:
     (tmp_path / "nightly").rename(tmp_path / "unplugged")
     for job in ("back-up", "prove-backup"):
-        assert jobs.run_job(nightly.hub, job, nightly.clock.now) == {}
+        assert scheduler.run_job(nightly.hub, job, nightly.clock.now) == {}
     found = [one for one in ailments(nightly.hub.settings) if "nightly" in one]
     assert [one.split(":")[0] for one in found] == ["backups", "proof"]
     assert "make or mount it first" in found[0]
     assert nightly.actions("office")[-2:] == ["job.ran", "job.ran"]
     (tmp_path / "unplugged").rename(tmp_path / "nightly")
     for job in ("back-up", "prove-backup"):
-        assert jobs.run_job(nightly.hub, job, nightly.clock.now) != {}
+        assert scheduler.run_job(nightly.hub, job, nightly.clock.now) != {}
     assert not {"backups", "proof"} & {one.split(":")[0] for one in ailments(nightly.hub.settings)}
 
 

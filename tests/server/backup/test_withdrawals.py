@@ -27,7 +27,7 @@ from server.context import AppContext
 from server.crypto.vault import SigningKey
 from server.database.models import AuditEntry, RecoveryCode, Tablet
 from server.errors import Problem
-from server.operations import jobs
+from server.operations import scheduler
 from server.operations.doctor import examine
 from server.operations.trial_restore import prove
 from tests.faults._running import environment
@@ -210,7 +210,7 @@ def test_list_alone_is_enough_when_the_database_is_lost(
     moved_to(place, replace(place.hub.settings, backup_dir=tmp_path / "nightly"))
     withdrawals.follow(place.hub)
     story.withdraw()
-    jobs.run_job(place.hub, "withdrawals", place.clock.now)
+    scheduler.run_job(place.hub, "withdrawals", place.clock.now)
     moved_to(place, replace(somewhere_else, backup_dir=tmp_path / "nightly"))
     done = put_back(place, story.file)
     assert story.state() == WITHDRAWN
@@ -283,7 +283,7 @@ def test_list_that_cannot_be_trusted_is_refused_and_told(
         put_back(place, story.file)
     assert story.state() == WITHDRAWN
     assert "is damaged, was altered" in found(settings)[0]
-    assert jobs.run_job(place.hub, "withdrawals", place.clock.now) == {}
+    assert scheduler.run_job(place.hub, "withdrawals", place.clock.now) == {}
     assert file.read_bytes() == left
     put_back(place, story.file, without_list=True)  # by the log of what is replaced
     assert story.state() == WITHDRAWN
@@ -314,7 +314,7 @@ def test_child_who_comes_back_through_a_tablet_is_erased_again(place: District, 
     tablet.sync_until_quiet()  # it had not heard of the erasure, and sends the child again
     assert seen(place, gone)
     assert [what.split(" ")[1] for what in sorted(found(place.hub.settings))] == [ERASED, RESTRICTED]
-    assert jobs.run_job(place.hub, "withdrawals", place.clock.now)[ERASED] == 1
+    assert scheduler.run_job(place.hub, "withdrawals", place.clock.now)[ERASED] == 1
     assert [seen(place, gone), seen(place, held)] == [False, False]
     assert found(place.hub.settings) == []
     offline.sync_until_quiet()
@@ -423,7 +423,7 @@ def test_decision_is_found_in_the_log_when_the_process_died_before_it_was_listed
     assert killed.exitcode == -signal.SIGKILL
     assert listed(place.hub.settings).decisions == {}
     if by == "job":
-        assert jobs.run_job(place.hub, "withdrawals", place.clock.now) == {"listed": 1}
+        assert scheduler.run_job(place.hub, "withdrawals", place.clock.now) == {"listed": 1}
     elif by == "backup":
         back_up(place, tmp_path / "new.backup")
     else:
@@ -441,7 +441,7 @@ def test_doctor_tells_of_a_list_that_is_missing_or_behind(place: District, tmp_p
     place.revoke(place.tablet())
     assert found(settings)[0].endswith("1 decisions missing")
     moved_to(place, settings)
-    jobs.run_job(place.hub, "withdrawals", place.clock.now)
+    scheduler.run_job(place.hub, "withdrawals", place.clock.now)
     assert found(settings) == []
 
 

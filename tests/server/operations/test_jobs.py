@@ -25,7 +25,7 @@ from server.children.assessment import changed_absence
 from server.config import Settings
 from server.database.models import Base, Flag, HealthPost, JobRun, Notice, UserSession, table
 from server.logs import start_logging
-from server.operations import jobs
+from server.operations import scheduler
 from tests.faults._running import ROOT, environment, wait_until
 from tests.server._counting import counted
 from tests.server._district import DISTRICT, Databases, District, identity, sqlite_file
@@ -42,7 +42,7 @@ def notices(district: District, kind: str) -> dict[str, dict[str, Any]]:
 
 def run(district: District, name: str) -> dict[str, Any]:
     """Run a job by the district's clock."""
-    return dict(jobs.run_job(district.hub, name, district.clock.now))
+    return dict(scheduler.run_job(district.hub, name, district.clock.now))
 
 
 def runs(district: District) -> list[str]:
@@ -394,7 +394,7 @@ def test_failing_job_is_logged_and_raises_nothing(
 
 
 def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> None:
-    scheduler = jobs.scheduled(installed.hub)
+    planned = scheduler.scheduled(installed.hub)
     expected = {
         *AUDITED,
         "new-rules",
@@ -405,7 +405,7 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
         "withdrawals",
         *(["checkpoint-wal"] if installed.hub.settings.is_sqlite else []),
     }
-    entries = {job.id: job for job in scheduler.get_jobs()}
+    entries = {job.id: job for job in planned.get_jobs()}
     assert entries.keys() == expected
     for job in entries.values():
         assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
@@ -413,13 +413,13 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
 
 
 def test_backups_are_made_by_themselves_where_there_is_a_place_for_them(installed: District) -> None:
-    assert not {"back-up", "prove-backup"} & jobs.timetable(installed.hub.settings).keys()
+    assert not {"back-up", "prove-backup"} & scheduler.timetable(installed.hub.settings).keys()
     placed = replace(installed.hub.settings, backup_dir=Path("/backup"))
-    assert {"back-up", "prove-backup"} <= jobs.timetable(placed).keys()
+    assert {"back-up", "prove-backup"} <= scheduler.timetable(placed).keys()
 
 
 def test_monthly_look_is_soon_after_the_districts_midnight(on_sqlite: District) -> None:
-    trigger = jobs.timetable(on_sqlite.hub.settings)["unmeasured-children"].trigger
+    trigger = scheduler.timetable(on_sqlite.hub.settings)["unmeasured-children"].trigger
     noon = datetime(2026, 3, 5, 12, tzinfo=UTC)  # 20:00 in Kukar
     assert trigger.get_next_fire_time(None, noon) == datetime(2026, 3, 5, 17, 15, tzinfo=UTC)
 
@@ -429,7 +429,7 @@ def test_monthly_look_is_soon_after_the_districts_midnight(on_sqlite: District) 
 LEADER = """
 import sys, time
 from server.config import Settings
-from server.operations.jobs import leadership
+from server.operations.scheduler import leadership
 with leadership(Settings.from_env(), lambda: False) as leads:
     print("leads", flush=True)
     while leads():
@@ -504,7 +504,10 @@ def test_waiting_ends_when_asked_to_stop(installed: District) -> None:
         return len(asked) > 2
 
     settings = installed.hub.settings
-    with jobs.leadership(settings, lambda: False) as first, jobs.leadership(settings, stopping) as second:
+    with (
+        scheduler.leadership(settings, lambda: False) as first,
+        scheduler.leadership(settings, stopping) as second,
+    ):
         assert first is not None
         assert first()
         assert second is None
@@ -533,7 +536,7 @@ def while_running(district: District, work: Callable[[], None]) -> bool:
 
     helper = threading.Thread(target=beside)
     helper.start()
-    asked = jobs.run_scheduler(district.hub.settings)
+    asked = scheduler.run_scheduler(district.hub.settings)
     helper.join()
     assert failures == []
     return asked
@@ -580,7 +583,7 @@ def test_scheduler_gives_way_when_the_connection_with_its_lock_is_lost(
 
         helper = threading.Thread(target=cut)
         helper.start()
-        assert jobs.run_scheduler(district.hub.settings) is False
+        assert scheduler.run_scheduler(district.hub.settings) is False
         helper.join()
         engine.dispose()
 

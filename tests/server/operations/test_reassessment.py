@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from server.audit import OFFICE, append
 from server.children.assessment import ENGINE
 from server.database.models import Assessment, Attention, AuditEntry, Child, Flag, JobRun, table
-from server.operations import jobs, reassessment
+from server.operations import reassessment, scheduler
 from tests.server._district import DISTRICT, District
 
 MARCH = "2026-03-05"
@@ -17,7 +17,7 @@ OLDER: Any = "growth-1 who2006/2007 permenkes2-2020 kms-by-sex-1 flags-1"
 
 
 def run(district: District) -> dict[str, Any]:
-    return dict(jobs.run_job(district.hub, reassessment.JOB, district.clock.now))
+    return dict(scheduler.run_job(district.hub, reassessment.JOB, district.clock.now))
 
 
 def engines(district: District) -> set[str]:

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
 from server.database.models import ChangeRow, FollowUp, TabletDay, table
-from server.operations import jobs
+from server.operations import scheduler
 from server.reports.loading import load
 from tests.server._district import DISTRICT, District, FakeTablet, behind_its_back, identity, to_do
 from tests.server.web._clinic import Clinic, sign_in
@@ -56,7 +56,7 @@ def all_is_well(clinic: Clinic, client: FlaskClient, child: str) -> None:
     """Run the jobs; open the child as staff and the pages of a supervisor."""
     hub, now = clinic.district.hub, clinic.district.clock.now
     for name in JOBS:
-        jobs.timetable(hub.settings)[name].task(hub, now)
+        scheduler.timetable(hub.settings)[name].task(hub, now)
     for role, kind, paths in (
         (
             "staff",

@@ -15,7 +15,7 @@ from server.accounts import Person
 from server.cli import main
 from server.interchange.monev import ACTIONS
 from server.interchange.sheets import read_rows
-from server.operations import jobs
+from server.operations import scheduler
 from server.reports.measures import SHARES
 from server.web.charts.figures import share_bars
 from tests.server._district import DISTRICT
@@ -151,8 +151,8 @@ def test_news_is_counted_on_demand_and_by_the_timetable(counted: Clinic, client:
     assert client.post("/angka/hitung", data=sent).location == f"/angka/kabupaten/{DISTRICT}"
     counted.child("Anak Lebih Baru")
     hub, now = counted.district.hub, counted.district.clock.now
-    assert jobs.run_job(hub, "figures", now)["posts"] >= 1
-    assert jobs.run_job(hub, "figures", now) == {"posts": 0, "rows": 0, "months": 0, "sums": 0}
+    assert scheduler.run_job(hub, "figures", now)["posts"] >= 1
+    assert scheduler.run_job(hub, "figures", now) == {"posts": 0, "rows": 0, "months": 0, "sums": 0}
 
 
 def test_commands_count_show_and_write(counted: Clinic, tmp_path: Path) -> None:
