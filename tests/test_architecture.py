@@ -29,7 +29,7 @@ ALLOWED = {
 }
 
 # Package -> the one room that may import it.
-SINGLE_IMPORTER = {"cryptography": "server/crypto/vault", "apscheduler": "server/operations/jobs"}
+SINGLE_IMPORTER = {"cryptography": "server/crypto/vault", "apscheduler": "server/operations/scheduler"}
 
 BREACHES = {
     "a frozen record that knows marshmallow": ("sync_protocol/_merge.py", "import marshmallow"),
