@@ -17,7 +17,7 @@ _OF: Final = {
     ("GET", "/readyz"): HEALTH,
     ("GET", "/metrics"): HEALTH,
 }
-WAITING: Final = {UPLOADS: 32, SIGN_INS: 32, HEALTH: 256, PAGES: 64}
+WAITING: Final = {UPLOADS: 32, SIGN_INS: 64, HEALTH: 256, PAGES: 64}
 """How many complete requests may wait for each lane of a worker."""
 
 
