@@ -548,12 +548,12 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
         given = {"district": hub.district, "tablet": batch["tablet"]}
         stands = session.connection().execute(_standing(), given).one()
         page = pull.empty_page(batch["cursor"])
-        if _may_pull(stands, batch, taken):
+        if _may_pull(stands, batch) and taken.outdated:  # with its next batch, whose token is checked
+            page["more"] = True
+        elif _may_pull(stands, batch):
             # A tablet that knew a longer stream than ours pulls again from the start.
             cursor = batch["cursor"] if batch["cursor"] <= stands.head_position else 0
             page = pull.page_after(session, hub, stands.post_id, cursor, wanted)
-        elif taken.outdated:
-            page["more"] = not stands.write_only
     return orjson.dumps(
         {
             "protocol": PROTOCOL,
@@ -566,11 +566,11 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
     )
 
 
-def _may_pull(stands: Any, batch: Json, taken: UploadPlan) -> bool:
-    """Say whether a batch brings a pull: its enrolment is still open as the answer is read, it is not write-only, and its
-    device is the only one, as far as the token shows. The token of a carried or outdated batch is not checked."""
+def _may_pull(stands: Any, batch: Json) -> bool:
+    """Say whether an enrolment may pull: it is still open as the answer is read, and not write-only; and its batch was not
+    carried, for a carried batch has no token that shows whether its device is the only one."""
     is_open = stands.revoked_at is None and stands.closed_at is None
-    return is_open and not (stands.write_only or batch["carried"]) and not taken.outdated
+    return is_open and not (stands.write_only or batch["carried"])
 
 
 @cache

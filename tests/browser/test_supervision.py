@@ -47,7 +47,7 @@ def test_a_supervisor_follows_a_month_down_to_one_record(desk: Desk) -> None:
     page, look = desk.window.page, desk.window.look
     page.goto(f"/audit?{MARCH}")
     expect(page.get_by_role("link", name="Pengawasan")).to_have_attribute("aria-current", "page")
-    expect(page.get_by_text("tanda tangan tidak cocok")).to_be_visible()
+    expect(page.get_by_text("nomornya sudah dipakai untuk isi lain")).to_be_visible()
     look("audit")
     page.get_by_role("link", name="Per tablet").click()
     expect(page.get_by_role("row", name="Tablet C")).to_contain_text("2 jam terlalu cepat")

@@ -15,7 +15,7 @@ from schemas.change import REGISTERS_OF, check_registers
 from schemas.fast import plain_test
 from schemas.moments import FIRST_MOMENT, LAST_MOMENT
 from schemas.records import _nik
-from schemas.strict import FIRST_DAY, LAST_DAY, Day, Flag, Json, ListOf, Part, Strict, Text, Whole
+from schemas.strict import FIRST_DAY, LAST_DAY, Day, Flag, Json, ListOf, MapOf, Part, Strict, Text, Whole
 from tests.server._district import random_uuid
 
 HAPPENED: Final = ("born_on", "measured_on", "done_on", "given_on", "verified_on")
@@ -90,6 +90,7 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "not-village": lambda rng: rng.choice(("00.00.00.0000", "99.99.99.9999", "64.02.06.1001")),
     "not-rule": lambda rng: rng.choice(("_", "z" * 40, "stunted", "constructor")),
     "not-flag": _a_flag,
+    "not-foreign-id": lambda rng: rng.choice(("a:b", f"simpus:{rng.randrange(99)}")),
 }
 """By the code of its error, how a shape is drawn."""
 
@@ -105,6 +106,10 @@ def value_of(rng: random.Random, field: fields.Field[Any], name: str, today: dat
         most = length.max or 6
         size = rng.choice((length.min or 0, 1, min(most, 6), most if rng.random() < 0.1 else 1))
         return [value_of(rng, field.member, name, today) for _ in range(size)]
+    if isinstance(field, MapOf):
+        (length,) = (rule for rule in field.validators if isinstance(rule, validate.Length))
+        drawn = ((value_of(rng, part, name, today) for part in (field.key, field.member)) for _ in range(9))
+        return dict(list(map(tuple, drawn))[: rng.choice((0, 1, length.max))])
     assert isinstance(field, Json)
     fits = plain_test(field)
     return next(value for value in iter(lambda: _plain(rng, field, name, today), _NEVER) if fits(value))

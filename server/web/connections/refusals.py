@@ -1,7 +1,7 @@
 """What is answered to a request that does not reach the application: problem+json (RFC 9457), never HTML, never 500."""
 
 from http import HTTPStatus
-from random import SystemRandom
+from secrets import SystemRandom
 from typing import Final
 
 import orjson

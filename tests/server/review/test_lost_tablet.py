@@ -144,6 +144,9 @@ def test_what_came_after_it_was_revoked_was_not_on_it(on_sqlite: District) -> No
 def test_an_enrolment_that_goes_on_counts_from_the_first_of_its_device(installed: District) -> None:
     tablet = installed.tablet()
     child = register(tablet)
+    copy = tablet.clone()
+    copy.measure(child, weight_g=9100)
+    copy.sync()  # so there is a reason to enrol again
     installed.clock.advance(days=1)
     move(installed, child, 0, 1)
     installed.clock.advance(days=1)

@@ -152,7 +152,13 @@ def test_news_is_counted_on_demand_and_by_the_timetable(counted: Clinic, client:
     counted.child("Anak Lebih Baru")
     hub, now = counted.district.hub, counted.district.clock.now
     assert scheduler.run_job(hub, "figures", now)["posts"] >= 1
-    assert scheduler.run_job(hub, "figures", now) == {"posts": 0, "rows": 0, "months": 0, "sums": 0}
+    assert scheduler.run_job(hub, "figures", now) == {
+        "posts": 0,
+        "rows": 0,
+        "months": 0,
+        "sums": 0,
+        "failed": 0,
+    }
 
 
 def test_commands_count_show_and_write(counted: Clinic, tmp_path: Path) -> None:
