@@ -282,7 +282,9 @@ def keep(
     whole: bool = False,
     beside: Path | None = None,
 ) -> Withdrawals:
-    """Add to the list what the log says since it was written, and copy it to the directory of backups; return it.
+    """Add to the list what the log and the copies say since it was written, and copy it to the backups; return it.
+
+    A copy that cannot be written, or is sealed with a key that is not here, is left as it is: `doctor` shows it.
 
     Parameters
     ----------
@@ -295,26 +297,67 @@ def keep(
     BackupRefused
         The list that is here cannot be trusted. It is left as it is.
     OSError
-        A directory cannot be written.
+        The data directory cannot be written.
     """
     settings = hub.settings
     own = list_in(settings.data_dir, settings.district)
     copies = [list_in(at, settings.district) for at in (settings.backup_dir, beside) if at and at.is_dir()]
     with _one_at_a_time(settings):
-        known = Withdrawals()
-        for file in [own] if own.exists() else [copy for copy in copies if copy.exists()]:
-            known = known.joined(read_list(file, settings.key_file, hub.vault))
-        since = {} if whole else {district: at - OVERLAP for district, at in known.until.items()}
+        mine = _read_all(hub, own, [own])
+        known = mine.joined(_read_all(hub, own, copies if entries is None or not own.exists() else []))
+        until = {} if whole else (mine if own.exists() else known).until
+        since = {district: at - OVERLAP for district, at in until.items()}
         with hub.database.reading() as session:
             if entries is None or not known.incarnations:
                 listed = known.joined(from_log(session, since))
             else:
                 listed = known.joined(Withdrawals(latest(_decisions(session, entries))))
-        if whole or not own.exists() or _is_outdated(known, listed, hub.vault):
+        if whole or not own.exists() or _is_outdated(mine, listed, hub.vault):
             write_list(listed, own, settings, hub.vault, now)
         for copy in copies if entries is None else ():
-            _copy(own, copy)
+            _copy_or_log(own, copy, hub.vault)
     return listed
+
+
+def _read_all(hub: AppContext, own: Path, files: Sequence[Path]) -> Withdrawals:
+    """Join the list or its copies. A copy can know more: of data that were lost, when its disk was not there.
+
+    Raises
+    ------
+    BackupRefused
+        The list cannot be trusted; or a copy, and there is no list.
+    """
+    joined = Withdrawals()
+    for file in files:
+        try:
+            joined = joined.joined(read_list(file, hub.settings.key_file, hub.vault))
+        except FileNotFoundError:
+            continue
+        except (BackupRefused, OSError):
+            if file == own or not own.exists():
+                raise
+    return joined
+
+
+def _copy_or_log(own: Path, copy: Path, vault: Vault) -> None:
+    """Copy the list; a failure is only logged, since other copies and other work do not depend on it."""
+    log = structlog.get_logger("posyandu.withdrawals")
+    try:
+        if _is_of_other_keys(copy, vault):
+            log.error("list not copied", error="sealed with another key", file=str(copy))
+        else:
+            _copy(own, copy)
+    except (BackupRefused, OSError) as error:
+        log.error("list not copied", error=type(error).__name__, file=str(copy))
+
+
+def _is_of_other_keys(file: Path, vault: Vault) -> bool:
+    """Return whether a file is a list sealed with a key that is not here: that of another installation, perhaps."""
+    try:
+        with file.open("rb") as opened:
+            return read_header(file, opened, LIST_KIND).key not in vault.backup_keys()
+    except (BackupRefused, FileNotFoundError):
+        return False
 
 
 @contextmanager
@@ -339,7 +382,7 @@ def _is_outdated(known: Withdrawals, listed: Withdrawals, vault: Vault) -> bool:
 
 def _copy(file: Path, to: Path) -> None:
     content = file.read_bytes()
-    if to == file or (to.exists() and to.read_bytes() == content):
+    if to == file or (to.exists() and not to.is_symlink() and to.read_bytes() == content):
         return
     with part_of(to) as part:
         part.write(content)
