@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from server.app import create_app
 from server.backup import BackupRefused, Restored, backup, mark_restored, restore, vault_of, withdrawals
 from server.backup.refusals import Progress
 from server.backup.withdrawals import (
+    DISABLED,
+    ENABLED,
     ERASED,
     LIFTED,
     RESTRICTED,
@@ -78,6 +80,12 @@ def decided(place: District, work: Callable[..., Any], *given: Any, **also: Any)
         return work(session, place.hub, *given, now=place.clock.now, **also)
 
 
+def enabled(place: District, name: str) -> None:
+    with place.hub.database.transaction() as session:
+        account = people.account_named(session, place.hub, name)
+        people.enable(session, place.hub, account, actor="operator", now=place.clock.now)
+
+
 class Story:
     """A district that is backed up, and then withdraws one thing of each kind."""
 
@@ -110,9 +118,7 @@ class Story:
         place = self.place
         place.revoke(self.tablet)
         decided(place, people.disable_account, "pergi", actor="operator")
-        with place.hub.database.transaction() as session:
-            account = people.account_named(session, place.hub, "kembali")
-            people.enable(session, place.hub, account, actor="operator", now=place.clock.now)
+        enabled(place, "kembali")
         newer = accounts.new_password(NEWER, "ganti")
         with place.hub.database.transaction() as session:
             people.take_up(session, place.hub, self.invitation, newer, place.clock.now)
@@ -642,3 +648,36 @@ def test_list_with_a_strange_first_line_is_refused(place: District, tmp_path: Pa
     file.write_bytes(line + b"\n")
     with pytest.raises(BackupRefused, match="is damaged, was altered"):
         read_list(file, place.hub.settings.key_file, place.hub.vault)
+
+
+# -- a clock that was wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("by", "ahead_hours"), [("commit", 0), ("commit", 9000), ("job", 9000), ("backup", 0), ("backup", 9000)]
+)
+def test_later_entry_of_the_log_counts_when_the_clock_went_back(
+    place: District, story: Story, tmp_path: Path, by: str, ahead_hours: int
+) -> None:
+    """An account enabled, and then disabled at an earlier moment, is disabled: the log knows the order."""
+    right = place.clock.now
+    place.clock.advance(hours=ahead_hours)
+    enabled(place, "kembali")
+    decided(place, people.disable_account, "pergi", actor="operator")
+    withdrawals.keep(place.hub, place.clock.now)
+    place.clock.now = right - timedelta(minutes=30)
+    if by == "commit":
+        withdrawals.follow(place.hub)
+    decided(place, people.disable_account, "kembali", actor="operator")
+    enabled(place, "pergi")
+    place.clock.now = right + timedelta(hours=1)
+    if by == "job":
+        jobs.run_job(place.hub, "withdrawals", place.clock.now)
+    elif by == "backup":
+        back_up(place, tmp_path / "new.backup")
+    kinds = {one.subject: one.kind for one in listed(place.hub.settings).decisions.values()}
+    assert (kinds[story.enabled], kinds[story.left]) == (DISABLED, ENABLED)
+    assert found(place.hub.settings) == []
+    put_back(place, story.file)
+    assert story.signs_in("pergi")
+    assert not story.signs_in("kembali")
