@@ -118,7 +118,7 @@ def read_header(file: Path, opened: BinaryIO, kind: str = KIND) -> FileHeader:
         header = FileHeader(raw, str(content["key"]), int(content["key_version"]))
         if content["v"] != VERSION:
             raise newer(file, content)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BackupRefused(
             T_("{file} is not a whole backup of posyandu-sync: take another copy").format(file=file),
         ) from error
@@ -222,9 +222,10 @@ def digest_of(file: Path) -> str:
 
 @contextmanager
 def part_of(file: Path) -> Iterator[BinaryIO]:
-    """Yield a file to write; it takes its name if the block succeeds. What a killed run left is overwritten."""
+    """Yield a file to write; it takes its name if the block succeeds. What a killed run left is overwritten; a link is not
+    followed, since others may write in a directory of backups."""
     part = file.with_name(f"{file.name}.part")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as writing:
         lock_or_refuse(descriptor, part)
         try:

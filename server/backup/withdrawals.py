@@ -9,7 +9,8 @@ Rules kept here:
   (`follow`), by a job, and with every backup, which reads the whole log; so what a killed process did not write, or what was
   logged while the clock was wrong, is found in the log later.
 - A list is only added to. Of two decisions about the same subject in the same matter the later one counts: a restriction
-  that was lifted stays lifted.
+  that was lifted stays lifted. Where the clock went back, a stream of the log knows which is later; the list then names for
+  it a moment just after the other.
 - It is encrypted with the key of backups, so only a holder of the key file can read it or make one that is accepted. It is
   replaced as a whole: a kill leaves the old one or the new one.
 - It names every incarnation of the databases that it was made from. So a list of another installation, or of a new and
@@ -171,11 +172,11 @@ def from_log(session: Session, since: Mapping[str, datetime] | None = None) -> W
 
 def _of_district(session: Session, district: str, since: datetime | None) -> list[Decision]:
     c = table(AuditEntry).c
-    columns = (c.district, c.at, c.actor, c.action, c.details)
+    columns = (c.district, c.stream, c.at, c.actor, c.action, c.details)
     query = select(*columns).where(
         c.district == district, c.action.in_(DECISIONS), *([] if since is None else [c.at >= since])
     )
-    return _decisions(session, session.execute(query.order_by(c.at, c.stream, c.number)).mappings().all())
+    return _decisions(session, session.execute(query.order_by(c.stream, c.number)).mappings().all())
 
 
 def _subjects(entry: Mapping[Any, Any]) -> list[str]:
@@ -187,18 +188,30 @@ def _subjects(entry: Mapping[Any, Any]) -> list[str]:
 
 
 def _decisions(session: Session, entries: Iterable[Mapping[Any, Any]]) -> list[Decision]:
-    """Return the decisions that entries of the log tell of; erasures with who proposed and agreed."""
-    found = [
-        Decision(entry["district"], DECISIONS[entry["action"]][0], subject, entry["at"])
+    """Return the decisions that entries of the log tell of, in its order; erasures with who proposed and agreed."""
+    found = _in_order(
+        (entry["stream"], Decision(entry["district"], DECISIONS[entry["action"]][0], subject, entry["at"]))
         for entry in entries
         for subject in _subjects(entry)
-    ]
+    )
     if not any(one.kind == ERASED for one in found):
         return found  # the table of erasures is younger than the log
     e = table(Erasure).c
     rows = session.execute(select(e.district, e.child_id, e.proposed_by, e.agreed_by))
     by = {(row.district, ERASED, row.child_id): (row.proposed_by, row.agreed_by) for row in rows}
     return [replace(one, by=by.get(one.matter, ())) for one in found]
+
+
+def _in_order(found: Iterable[tuple[str, Decision]]) -> list[Decision]:
+    """Return decisions, by stream, with a moment that is no earlier than that of those before them in the same matter."""
+    ordered: list[Decision] = []
+    latest_at: dict[tuple[str, tuple[str, str, str]], datetime] = {}
+    for stream, one in found:
+        before = latest_at.get((stream, one.matter), one.at)
+        at = one.at if before <= one.at else before + timedelta(microseconds=1)
+        latest_at[stream, one.matter] = at
+        ordered.append(replace(one, at=at))
+    return ordered
 
 
 # -- the file -------------------------------------------------------------------------------------
@@ -282,7 +295,9 @@ def keep(
     whole: bool = False,
     beside: Path | None = None,
 ) -> Withdrawals:
-    """Add to the list what the log says since it was written, and copy it to the directory of backups; return it.
+    """Add to the list what the log and the copies say since it was written, and copy it to the backups; return it.
+
+    A copy that cannot be written, or is sealed with a key that is not here, is left as it is: `doctor` shows it.
 
     Parameters
     ----------
@@ -295,26 +310,82 @@ def keep(
     BackupRefused
         The list that is here cannot be trusted. It is left as it is.
     OSError
-        A directory cannot be written.
+        The data directory cannot be written.
     """
     settings = hub.settings
     own = list_in(settings.data_dir, settings.district)
     copies = [list_in(at, settings.district) for at in (settings.backup_dir, beside) if at and at.is_dir()]
     with _one_at_a_time(settings):
-        known = Withdrawals()
-        for file in [own] if own.exists() else [copy for copy in copies if copy.exists()]:
-            known = known.joined(read_list(file, settings.key_file, hub.vault))
-        since = {} if whole else {district: at - OVERLAP for district, at in known.until.items()}
+        mine = _read_all(hub, own, [own])
+        known = mine.joined(_read_all(hub, own, copies if entries is None or not own.exists() else []))
+        until = {} if whole else (mine if own.exists() else known).until
         with hub.database.reading() as session:
-            if entries is None or not known.incarnations:
-                listed = known.joined(from_log(session, since))
-            else:
-                listed = known.joined(Withdrawals(latest(_decisions(session, entries))))
-        if whole or not own.exists() or _is_outdated(known, listed, hub.vault):
+            listed = known.joined(_added(session, known, until, entries, now))
+        if whole or not own.exists() or _is_outdated(mine, listed, hub.vault):
             write_list(listed, own, settings, hub.vault, now)
         for copy in copies if entries is None else ():
-            _copy(own, copy)
+            _copy_or_log(own, copy, hub.vault)
     return listed
+
+
+def _added(
+    session: Session,
+    known: Withdrawals,
+    until: Mapping[str, datetime],
+    entries: Sequence[Mapping[str, Any]] | None,
+    now: datetime,
+) -> Withdrawals:
+    """Return what the log, or its given entries, say since some moments; what the whole log says if the clock went back."""
+    if entries is not None and known.incarnations:
+        found = latest(_decisions(session, entries))
+        if all(
+            known.decisions[matter].at <= found[matter].at for matter in found.keys() & known.decisions.keys()
+        ):
+            return Withdrawals(found)
+        return from_log(session)
+    went_back = any(at > now for at in until.values())
+    return from_log(session, {} if went_back else {district: at - OVERLAP for district, at in until.items()})
+
+
+def _read_all(hub: AppContext, own: Path, files: Sequence[Path]) -> Withdrawals:
+    """Join the list or its copies. A copy can know more: of data that were lost, when its disk was not there.
+
+    Raises
+    ------
+    BackupRefused
+        The list cannot be trusted; or a copy, and there is no list.
+    """
+    joined = Withdrawals()
+    for file in files:
+        try:
+            joined = joined.joined(read_list(file, hub.settings.key_file, hub.vault))
+        except FileNotFoundError:
+            continue
+        except (BackupRefused, OSError):
+            if file == own or not own.exists():
+                raise
+    return joined
+
+
+def _copy_or_log(own: Path, copy: Path, vault: Vault) -> None:
+    """Copy the list; a failure is only logged, since other copies and other work do not depend on it."""
+    log = structlog.get_logger("posyandu.withdrawals")
+    try:
+        if _is_of_other_keys(copy, vault):
+            log.error("list not copied", error="sealed with another key", file=str(copy))
+        else:
+            _copy(own, copy)
+    except (BackupRefused, OSError) as error:
+        log.error("list not copied", error=type(error).__name__, file=str(copy))
+
+
+def _is_of_other_keys(file: Path, vault: Vault) -> bool:
+    """Return whether a file is a list sealed with a key that is not here: that of another installation, perhaps."""
+    try:
+        with file.open("rb") as opened:
+            return read_header(file, opened, LIST_KIND).key not in vault.backup_keys()
+    except (BackupRefused, FileNotFoundError):
+        return False
 
 
 @contextmanager
@@ -339,7 +410,7 @@ def _is_outdated(known: Withdrawals, listed: Withdrawals, vault: Vault) -> bool:
 
 def _copy(file: Path, to: Path) -> None:
     content = file.read_bytes()
-    if to == file or (to.exists() and to.read_bytes() == content):
+    if to == file or (to.exists() and not to.is_symlink() and to.read_bytes() == content):
         return
     with part_of(to) as part:
         part.write(content)

@@ -15,6 +15,9 @@ from server.config import metrics_directory
 worker_connections: Final = 500
 """Connections that a worker keeps, most of them slow or idle; gunicorn reads this setting by its name."""
 
+forwarder_headers: Final = ""
+"""Header fields with an underscore that are taken from a proxy on this machine: none. SCRIPT_NAME would change the path."""
+
 SWITCH_SECONDS: Final = 0.001
 """A page that waits for the interpreter beside a batch, after each statement, waits so long, not 5 ms."""
 

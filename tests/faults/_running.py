@@ -7,6 +7,7 @@ forgets its children) and how everything is surely ended.
 import gzip
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -119,6 +120,13 @@ def kill_all(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+def limit_files(pids: list[int], most_bytes: int) -> None:
+    """Let no process write beyond so many bytes of any file, as a disk that is full would."""
+    for pid in pids:
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, hard))
 
 
 # -- the server -----------------------------------------------------------------------------------

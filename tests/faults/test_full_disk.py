@@ -25,6 +25,7 @@ from tests.faults._running import (
     descendants,
     http_tablet,
     is_alive,
+    limit_files,
     register,
     running,
     wait_until,
@@ -45,13 +46,6 @@ def write_much(tablet: HttpTablet) -> None:
     for _ in range(60):
         child = register(tablet)
         tablet.measure(child, days_ago(3), weight_g=9100, length_mm=760)
-
-
-def limit_files(pids: list[int], most_bytes: int) -> None:
-    """Let no process write beyond so many bytes of any file, as a disk that is full would."""
-    for pid in pids:
-        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, hard))
 
 
 def fill_until_refused(tablet: HttpTablet, most: int = 100) -> None:

@@ -5,6 +5,7 @@ reads. A thread writes while it answers, and the loop sends afterwards; never bo
 """
 
 import socket
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Final
 
@@ -69,7 +70,8 @@ class OutgoingAnswer:
     def close(self) -> None:
         """Drop what is kept."""
         if self._kept is not None:
-            self._kept.close()
+            with suppress(OSError):  # what is still to be written is dropped as well
+                self._kept.close()
             self._kept = None
 
     def _try(self, data: bytes) -> int:

@@ -6,9 +6,12 @@ what its address takes.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
+from urllib.parse import unquote
 
+import structlog
 from gunicorn.http.body import ChunkedReader, LengthReader  # type: ignore[import-untyped]  # the library has no types
 from gunicorn.http.errors import NoMoreData, ParseException  # type: ignore[import-untyped]  # likewise
 from gunicorn.http.message import Request  # type: ignore[import-untyped]  # likewise
@@ -16,7 +19,7 @@ from gunicorn.http.unreader import IterUnreader  # type: ignore[import-untyped] 
 
 from server.errors import Problem
 from server.web.connections.chunked import Chunked
-from server.web.connections.refusals import problem_of
+from server.web.connections.refusals import busy, problem_of
 
 MOST_HEAD: Final = 32 * 1024
 IN_MEMORY: Final = 64 * 1024
@@ -37,6 +40,7 @@ class ArrivingRequest:
     Attributes
     ----------
     head : gunicorn's request once the head is complete; its body can be read once `complete`
+    path : as the application reads it, however the client wrote it
     arrived : bytes of the body so far, decoded
     rest : what arrived after it: the next request
     """
@@ -45,6 +49,7 @@ class ArrivingRequest:
         self._configuration, self._peer, self._most_body = configuration, peer, most_body
         self._received = bytearray()
         self.head: Any = None
+        self.path = ""
         self.complete = False
         self.arrived = 0
         self.rest = b""
@@ -74,7 +79,8 @@ class ArrivingRequest:
     def close(self) -> None:
         """Give back memory and disk."""
         self.arrived = 0
-        self._body.close()
+        with suppress(OSError):  # what is still to be written is dropped as well
+            self._body.close()
 
     def _feed_head(self, data: bytes) -> bytes:
         """Take bytes of the head; return what follows it."""
@@ -107,7 +113,8 @@ class ArrivingRequest:
             self.head = Request(self._configuration, IterUnreader([head]), self._peer)
         except (ParseException, NoMoreData) as error:
             raise problem_of(error) from error
-        self._most = self._most_body(self.head.path)
+        self.path = "/" + unquote(self.head.path).lstrip("/")
+        self._most = self._most_body(self.path)
         reader = self.head.body.reader
         if isinstance(reader, ChunkedReader):
             self._chunked = Chunked()
@@ -127,9 +134,17 @@ class ArrivingRequest:
         self.arrived += len(part)
         if self.arrived > self._most:
             raise self._too_large()
-        self._body.write(part)
-        if self.complete:
-            self._body.seek(0)
+        self._keep(part)
+
+    def _keep(self, part: bytes) -> None:
+        """Add a part to the body; refuse the request for now where the disk has no room for it."""
+        try:
+            self._body.write(part)
+            if self.complete:
+                self._body.seek(0)
+        except OSError as error:
+            structlog.get_logger("posyandu.http").error("body not kept", error=error.strerror)
+            raise busy() from error
 
     def _too_large(self) -> Problem:
         return Problem("batch-too-large", limit=f"{self._most} bytes")

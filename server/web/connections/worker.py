@@ -174,12 +174,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
             self._claim(connection, _network_of(connection.peer))
 
     def _make_room(self) -> bool:
-        """Close the connection that has been idle for longest; return whether there was one."""
+        """Close the oldest connection that has had its last answer, or else that is idle; return whether there was one.
+
+        One that was refused counts for no address: the refused ones of one address could otherwise lock out all others.
+        """
         fresh = time.monotonic() - FRESH_SECONDS
+        closing = [one for one in self._connections if one.phase is Phase.CLOSING]
         idle = [one for one in self._connections if one.phase is Phase.IDLE and one.since < fresh]
-        if idle:
-            self._close(min(idle, key=lambda one: one.since))
-        return bool(idle)
+        spare = closing or idle
+        if spare:
+            self._close(min(spare, key=lambda one: one.since))
+        return bool(spare)
 
     def _claim(self, connection: Connection, address: str) -> bool:
         """Take a place for an address; refuse the connection if the address has no more."""
@@ -272,7 +277,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
         """Decide by the head whether the body is to be sent; return whether the request goes on."""
         request = connection.request
         connection.enter(Phase.BODY, now)
-        connection.lane = lanes.lane_of(request.head.method, request.head.path)
+        connection.lane = lanes.lane_of(request.head.method, request.path)
         if self._settings.proxies and not self._claim(connection, self._forwarded_for(connection)):
             return False
         if not request.complete and self._lanes[connection.lane].fills:

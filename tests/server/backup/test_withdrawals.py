@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,18 @@ from server.accounts import people
 from server.app import create_app
 from server.backup import BackupRefused, Restored, backup, mark_restored, restore, vault_of, withdrawals
 from server.backup.refusals import Progress
-from server.backup.withdrawals import ERASED, LIFTED, RESTRICTED, REVOKED, Withdrawals, list_in, read_list
+from server.backup.withdrawals import (
+    DISABLED,
+    ENABLED,
+    ERASED,
+    LIFTED,
+    RESTRICTED,
+    REVOKED,
+    Decision,
+    Withdrawals,
+    list_in,
+    read_list,
+)
 from server.cli import main
 from server.config import Settings
 from server.context import AppContext
@@ -69,6 +80,12 @@ def decided(place: District, work: Callable[..., Any], *given: Any, **also: Any)
         return work(session, place.hub, *given, now=place.clock.now, **also)
 
 
+def enabled(place: District, name: str) -> None:
+    with place.hub.database.transaction() as session:
+        account = people.account_named(session, place.hub, name)
+        people.enable(session, place.hub, account, actor="operator", now=place.clock.now)
+
+
 class Story:
     """A district that is backed up, and then withdraws one thing of each kind."""
 
@@ -101,9 +118,7 @@ class Story:
         place = self.place
         place.revoke(self.tablet)
         decided(place, people.disable_account, "pergi", actor="operator")
-        with place.hub.database.transaction() as session:
-            account = people.account_named(session, place.hub, "kembali")
-            people.enable(session, place.hub, account, actor="operator", now=place.clock.now)
+        enabled(place, "kembali")
         newer = accounts.new_password(NEWER, "ganti")
         with place.hub.database.transaction() as session:
             people.take_up(session, place.hub, self.invitation, newer, place.clock.now)
@@ -530,3 +545,139 @@ def test_operator_chooses_to_go_on_without_a_list(
     assert (refused.exit_code, "--without-withdrawals" in refused.stderr) == (2, True)
     told = run(somewhere_else, "restore", str(alone), "--without-withdrawals")
     assert (told.exit_code, "nothing tells what was withdrawn" in told.stderr) == (0, True)
+
+
+# -- where a copy lies, and who else can write there ------------------------------------------------
+
+
+@pytest.fixture
+def nightly(place: District, tmp_path: Path) -> Path:
+    """Give a directory of nightly backups, with the lists of a place that has it."""
+    directory = tmp_path / "nightly"
+    directory.mkdir()
+    moved_to(place, replace(place.hub.settings, backup_dir=directory))
+    return directory
+
+
+def test_copy_that_knows_more_is_joined_and_not_replaced(place: District, nightly: Path) -> None:
+    """A database and its list are begun anew while the disk with the backups of the lost one is not there."""
+    settings, now = place.hub.settings, place.clock.now
+    lost = Decision(DISTRICT, REVOKED, place.new_id(), now)
+    kept = Withdrawals(withdrawals.latest([lost]), frozenset([place.new_id()]), {DISTRICT: now})
+    withdrawals.keep(place.hub, now)
+    withdrawals.write_list(kept, list_in(nightly, DISTRICT), settings, place.hub.vault, now)
+    withdrawals.keep(place.hub, now)
+    for directory in (settings.data_dir, nightly):
+        held = read_list(list_in(directory, DISTRICT), settings.key_file, place.hub.vault)
+        assert kept.decisions.items() <= held.decisions.items()
+        assert kept.incarnations < held.incarnations
+
+
+def test_list_of_other_keys_beside_the_backups_is_left_alone(
+    place: District, nightly: Path, tmp_path: Path
+) -> None:
+    other = replace(place.hub.settings, key_file=tmp_path / "other.json")
+    hub = AppContext.open(other, create_keys=True)
+    place.revoke(place.tablet())
+    withdrawals.keep(place.hub, place.clock.now)
+    file = list_in(nightly, DISTRICT)
+    withdrawals.write_list(Withdrawals(), file, other, hub.vault, place.clock.now)
+    hub.database.dispose()
+    before = file.read_bytes()
+    place.revoke(place.tablet())
+    withdrawals.keep(place.hub, place.clock.now)
+    assert file.read_bytes() == before
+    assert len(listed(place.hub.settings).decisions) == 2
+    assert str(file) in found(place.hub.settings)[0]
+
+
+def test_damaged_copy_is_made_again(place: District, nightly: Path) -> None:
+    place.revoke(place.tablet())
+    withdrawals.keep(place.hub, place.clock.now)
+    file = list_in(nightly, DISTRICT)
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], b"", b"[" * 4000, b"\0" * 100):
+        file.write_bytes(damaged)
+        withdrawals.keep(place.hub, place.clock.now)
+        assert file.read_bytes() == whole
+
+
+def test_copy_that_cannot_be_written_keeps_nothing_else_from_being_done(
+    place: District, nightly: Path, tmp_path: Path
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    Path(
+        f"{list_in(nightly, DISTRICT)}.part"
+    ).mkdir()  # cannot be opened to write, as on a disk that is read-only
+    place.revoke(place.tablet())
+    withdrawals.keep(place.hub, place.clock.now, beside=beside)
+    assert (
+        list_in(beside, DISTRICT).read_bytes() == list_in(place.hub.settings.data_dir, DISTRICT).read_bytes()
+    )
+    assert scheduler.run_job(place.hub, "withdrawals", place.clock.now) == {"listed": 1}
+
+
+def test_link_in_place_of_a_file_that_is_written_is_not_followed(place: District, nightly: Path) -> None:
+    precious = nightly.parent / "precious"
+    precious.write_text("not ours to replace")
+    file = list_in(nightly, DISTRICT)
+    Path(f"{file}.part").symlink_to(precious)
+    place.revoke(place.tablet())
+    withdrawals.keep(place.hub, place.clock.now)
+    assert precious.read_text() == "not ours to replace"
+    Path(f"{file}.part").unlink()
+    file.unlink(missing_ok=True)
+    file.symlink_to(precious)
+    withdrawals.keep(place.hub, place.clock.now)
+    assert precious.read_text() == "not ours to replace"
+    assert not file.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 4000,
+        b"{}",
+        b"1",
+        b'{"kind": "posyandu-sync.withdrawals", "v": 1, "key": "", "key_version": Infinity}',
+    ],
+)
+def test_list_with_a_strange_first_line_is_refused(place: District, tmp_path: Path, line: bytes) -> None:
+    file = tmp_path / "strange"
+    file.write_bytes(line + b"\n")
+    with pytest.raises(BackupRefused, match="is damaged, was altered"):
+        read_list(file, place.hub.settings.key_file, place.hub.vault)
+
+
+# -- a clock that was wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("by", "ahead_hours"), [("commit", 0), ("commit", 9000), ("job", 9000), ("backup", 0), ("backup", 9000)]
+)
+def test_later_entry_of_the_log_counts_when_the_clock_went_back(
+    place: District, story: Story, tmp_path: Path, by: str, ahead_hours: int
+) -> None:
+    """An account enabled, and then disabled at an earlier moment, is disabled: the log knows the order."""
+    right = place.clock.now
+    place.clock.advance(hours=ahead_hours)
+    enabled(place, "kembali")
+    decided(place, people.disable_account, "pergi", actor="operator")
+    withdrawals.keep(place.hub, place.clock.now)
+    place.clock.now = right - timedelta(minutes=30)
+    if by == "commit":
+        withdrawals.follow(place.hub)
+    decided(place, people.disable_account, "kembali", actor="operator")
+    enabled(place, "pergi")
+    place.clock.now = right + timedelta(hours=1)
+    if by == "job":
+        scheduler.run_job(place.hub, "withdrawals", place.clock.now)
+    elif by == "backup":
+        back_up(place, tmp_path / "new.backup")
+    kinds = {one.subject: one.kind for one in listed(place.hub.settings).decisions.values()}
+    assert (kinds[story.enabled], kinds[story.left]) == (DISABLED, ENABLED)
+    assert found(place.hub.settings) == []
+    put_back(place, story.file)
+    assert story.signs_in("pergi")
+    assert not story.signs_in("kembali")

@@ -1,5 +1,6 @@
 """When a connection is late, and an answer that its reader takes bit by bit."""
 
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -136,6 +137,26 @@ def test_answer_fails_when_the_reader_is_gone(ends: tuple[socket.socket, socket.
     with pytest.raises(OSError, match=r"Broken pipe|reset"):
         answer.send_on()
     answer.close()
+    assert not answer.waits
+
+
+def test_answer_that_the_disk_has_no_room_for_can_be_dropped(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, _ = ends
+    answer = OutgoingAnswer(ours)
+    while not answer.waits:
+        answer.sendall(b"a" * IN_MEMORY)
+    answer.sendall(b"a" * IN_MEMORY)  # goes to the disk
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (IN_MEMORY, before[1]))
+    try:
+        answer.sendall(b"b" * 100)  # stays in Python's buffer
+        with pytest.raises(OSError, match="too large"):
+            answer.send_on()
+        answer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not answer.waits
 
 

@@ -1,5 +1,6 @@
 """A request as it arrives: in whatever pieces, within its limits, in memory and on the disk."""
 
+import resource
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -80,6 +81,59 @@ def test_large_body_goes_to_the_disk_and_is_read_back_whole() -> None:
         request.feed(b"b")
         assert request._body._rolled  # type: ignore[attr-defined]  # likewise
         assert request.head.body.read() == b"a" * IN_MEMORY + b"b"
+
+
+@contextmanager
+def no_file_beyond(most_bytes: int) -> Iterator[None]:
+    """Let this process write no more of any file, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("last", [100_000, 1])
+def test_body_that_the_disk_has_no_room_for_is_refused_for_now(last: int) -> None:
+    """Whether it is found when bytes are written, or when the last ones leave Python's buffer."""
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % (IN_MEMORY + 1 + last)
+    with no_file_beyond(IN_MEMORY + 1), arriving(head, b"a" * (IN_MEMORY + 1), most=10**6) as request:
+        with pytest.raises(Problem) as caught:
+            request.feed(b"b" * last)
+        assert caught.value.code == "server-busy"
+
+
+def test_body_that_cannot_be_written_can_be_dropped() -> None:
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % (IN_MEMORY + 5)
+    with no_file_beyond(IN_MEMORY + 1), arriving(head, b"a" * (IN_MEMORY + 1), most=10**6) as request:
+        request.feed(b"b")
+        request.close()
+        assert request.arrived == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/api/v1/sync?x=/y", "/api/v1/sync"),
+        (b"/api/v1/s%79nc", "/api/v1/sync"),
+        (b"//api/v1/sync", "/api/v1/sync"),
+        (b"http://x/%2Fapi/v1/sync", "/api/v1/sync"),
+        (b"http://x", "/"),
+        (b"/%ff", "/\ufffd"),
+    ],
+)
+def test_path_is_the_one_that_the_application_reads(target: bytes, path: str) -> None:
+    seen: list[str] = []
+
+    def most(of: str) -> int:
+        seen.append(of)
+        return 1000
+
+    with closing(ArrivingRequest(Config(), ("127.0.0.1", 5), most)) as request:
+        request.feed(b"POST " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert request.path == path
+        assert seen == [path]
 
 
 def test_limits_are_exact() -> None:

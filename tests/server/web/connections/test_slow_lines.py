@@ -1,5 +1,6 @@
 """Slow, bad and many lines against a real server: pages are answered all the while, and every refusal is problem+json."""
 
+import resource
 import selectors
 import socket
 import statistics
@@ -18,6 +19,7 @@ from server import accounts
 from server.operations.serve import THREADS, WORKERS
 from server.web.connections.connection import LEAST_BYTES_A_SECOND
 from server.web.connections.lanes import UPLOADS, WAITING
+from server.web.connections.request import IN_MEMORY
 from server.web.connections.worker import FRESH_SECONDS
 from tests._speedups import passwords_in_earnest
 from tests.faults._running import (
@@ -25,7 +27,10 @@ from tests.faults._running import (
     HttpTablet,
     LineLost,
     Server,
+    children,
     http_tablet,
+    is_alive,
+    limit_files,
     register,
     running,
     wait_until,
@@ -158,6 +163,13 @@ def test_what_cannot_be_read_is_told_as_a_problem(
     assert answer.headers["connection"] == "close"
 
 
+def test_header_names_no_part_of_the_path(server: Server) -> None:
+    """gunicorn takes SCRIPT_NAME from a header where the peer is a proxy on this machine."""
+    wire = b"GET /healthz HTTP/1.1\r\nHost: x\r\nSCRIPT_NAME: %b\r\n\r\n"
+    assert asked(server, wire % b"/none").status == 200
+    assert asked(server, wire % b"/healthz").status == 200
+
+
 def test_junk_after_a_request_is_a_bad_request_of_its_own(server: Server) -> None:
     wire = b"GET /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nzz\r\n\r\n"
     with line_to(server, wire) as line:
@@ -258,6 +270,27 @@ def test_slow_reader_gets_its_answer_whole(server: Server) -> None:
         time.sleep(1)
         received = b"".join(iter(lambda: line.recv(16384), b""))
     assert received.partition(b"\r\n\r\n")[2] == whole
+
+
+def test_body_without_room_on_the_disk_is_refused_for_now(serving: tuple[Server, District]) -> None:
+    """A limit on the length of files stands for a full disk; no worker ends by it, and there is room again afterwards."""
+    server, district = serving
+    tablet = http_tablet(district)
+    register(tablet)
+    body = tablet.next_message()
+    body += b" " * (IN_MEMORY + 2 - len(body))
+    workers = [pid for pid in children(server.master) if is_alive(pid)]
+    limit_files(workers, IN_MEMORY + 1)
+    wire = SYNC + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    stalled = SYNC + b"Content-Length: %d\r\n\r\n" % (IN_MEMORY + 5) + b" " * (IN_MEMORY + 2)
+    with ExitStack() as lines:
+        stalling = opened(server, 2 * WORKERS, stalled, lines)
+        assert {asked(server, wire).code for _ in range(WORKERS)} == {"server-busy"}
+        assert {answer_on(line).code for line in stalling} <= {"server-busy", "request-too-slow"}
+    limit_files(workers, resource.RLIM_INFINITY)
+    took(tablet, asked(server, wire))
+    assert tablet.outcomes() == ["applied"]
+    assert [pid for pid in children(server.master) if is_alive(pid)] == workers
 
 
 # -- many lines ------------------------------------------------------------------------------------
@@ -410,6 +443,23 @@ def test_address_with_too_many_connections_is_told_so_at_once(on_sqlite: Distric
         assert len(refused) >= 20
         assert {answer.code for answer in refused} == {"too-many-connections"}
         assert all(5 <= int(answer.headers["retry-after"]) <= 15 for answer in refused)
+
+
+def test_address_that_is_refused_takes_no_place_from_others(on_sqlite: District) -> None:
+    """A refused connection stays for a while, so that its client can read why, but not where another is to be served."""
+    settings = replace(on_sqlite.hub.settings, connections_per_address=OF_ONE)
+    with (
+        running(settings, GUNICORN_CMD_ARGS=f"--worker-connections={FEW}") as server,
+        ExitStack() as lines,
+    ):
+        opened(server, 4 * FEW * WORKERS, b"GET / HT", lines)
+        for number in range(2 * WORKERS):
+            line = lines.enter_context(closing(socket.socket()))
+            line.settimeout(START_SECONDS)
+            line.bind((f"127.0.0.{10 + number}", 0))
+            line.connect(("127.0.0.1", server.port))
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert answer_on(line).status == 200
 
 
 def test_requests_are_counted_by_the_address_in_front_of_the_proxy(narrow: Server) -> None:
