@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ import orjson
 from sqlalchemy import bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from server import isolation
 from server.children import ledger, linked_records
 from server.children.assessment import PendingRows, open_pairs
 from server.children.likely_pairs import MORE, Pair, compared, most_alike
@@ -203,7 +204,8 @@ def _compared(
 def _registrations(
     session: Session, hub: AppContext, loaded: LoadedRecords, child_ids: Collection[str]
 ) -> tuple[dict[str, Registration], dict[str, int]]:
-    """Read children who are not removed: as folded just now, else as stored, and then with their positions."""
+    """Read children who are not removed: as folded just now, else as stored, and then with their positions. One that cannot
+    be read is left out."""
     found, positions = {}, {}
     for child_id in loaded.states.keys() & child_ids:
         if not loaded.states[child_id].removed:
@@ -211,11 +213,17 @@ def _registrations(
             found[child_id] = Registration.of(post_id, loaded.states[child_id])
     given = {"district": hub.district, "among": sorted(child_ids - loaded.states.keys())}
     for row in session.connection().execute(_stored(), given) if given["among"] else ():
-        key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
-        wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
-        found[row.id] = Registration.stored(row.id, row.post_id, wire)
-        positions[row.id] = row.position
+        registration, _ = isolation.attempt(partial(_read, hub, row), "duplicates")
+        if registration is not None:
+            found[row.id] = registration
+            positions[row.id] = row.position
     return found, positions
+
+
+def _read(hub: AppContext, row: Any) -> Registration:
+    key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
+    wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
+    return Registration.stored(row.id, row.post_id, wire)
 
 
 @cache
