@@ -54,19 +54,8 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     queue as queue_pages,
 )
 from server.web.request_body import MOST_BYTES
+from server.web.security_headers import security_headers
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "manifest-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SESSION_COOKIE = "posyandu"
 BY_STATUS = {
     404: "page-unknown",
@@ -141,10 +130,8 @@ def _refuse_nameless_parts() -> None:
 
 
 def _harden(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in security_headers(current.hub().settings).items():
         response.headers.setdefault(name, value)
-    if current.hub().settings.cookie_secure:  # browsers ignore it over plain http
-        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response

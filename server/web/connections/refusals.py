@@ -1,5 +1,6 @@
 """What is answered to a request that does not reach the application: problem+json (RFC 9457), never HTML, never 500."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from random import SystemRandom
 from typing import Final
@@ -40,8 +41,13 @@ def problem_of(error: Exception) -> Problem:
     return Problem("request-malformed", reason=text)
 
 
-def answer_to(problem: Problem) -> bytes:
-    """Write a whole answer, after which the connection is closed: where the next request begins is not known."""
+def answer_to(problem: Problem, headers: Mapping[str, str]) -> bytes:
+    """Write a whole answer, after which the connection is closed: where the next request begins is not known.
+
+    Parameters
+    ----------
+    headers : further ones
+    """
     body = orjson.dumps(problem.body())
     status = problem.kind.status
     head = [
@@ -49,8 +55,8 @@ def answer_to(problem: Problem) -> bytes:
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
     ]
     if problem.retry_after is not None:
         head.append(f"Retry-After: {problem.retry_after}")
