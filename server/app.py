@@ -1,6 +1,6 @@
 """create_app: wiring, no logic."""
 
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
@@ -34,6 +34,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     tablets as tablets_api,
 )
 from server.web.api.sync import TurnTaken
+from server.web.connections.refusals import busy, retry_seconds
 from server.web.pages import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_pages,
     audit as audit_pages,
@@ -137,10 +138,6 @@ def _harden(response: Response) -> Response:
     return response
 
 
-RETRY_SECONDS: Final = 5
-"""After which a client may ask again when the database is out of reach or its disk is full."""
-
-
 def _answer_errors(app: Flask) -> None:
     log = structlog.get_logger("posyandu.http")
 
@@ -165,13 +162,13 @@ def _answer_errors(app: Flask) -> None:
         return _problem(Problem(code, limit="16 MiB", reason=error.name))
 
     @app.errorhandler(TurnTaken)
-    def busy(_error: TurnTaken) -> Response:
-        return _problem(Problem("server-busy", seconds=RETRY_SECONDS))
+    def waited(_error: TurnTaken) -> Response:
+        return _problem(busy())
 
     @app.errorhandler(OperationalError)
     def unreachable(error: OperationalError) -> Response:
         log.exception("unhandled", request_id=g.get("request_id"), error=type(error).__name__)
-        return _problem(Problem("unavailable", seconds=RETRY_SECONDS))
+        return _problem(Problem("unavailable", seconds=retry_seconds()))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

@@ -4,7 +4,7 @@ from typing import Final
 
 from server.config import Settings
 
-_CONTENT_SECURITY_POLICY: Final = (
+CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -13,7 +13,7 @@ _CONTENT_SECURITY_POLICY: Final = (
 def security_headers(settings: Settings) -> dict[str, str]:
     """Return the headers that tell a browser what it must not do."""
     headers = {
-        "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",

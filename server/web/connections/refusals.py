@@ -21,9 +21,14 @@ come back together."""
 _RANDOM: Final = SystemRandom()
 
 
+def retry_seconds() -> int:
+    """Return after how long a client may come back."""
+    return _RANDOM.randint(*RETRY_SECONDS)
+
+
 def busy() -> Problem:
     """Return the problem of a server that has no room for a request now."""
-    return Problem("server-busy", seconds=_RANDOM.randint(*RETRY_SECONDS))
+    return Problem("server-busy", seconds=retry_seconds())
 
 
 def problem_of(error: Exception) -> Problem:

@@ -30,7 +30,7 @@ from server.errors import Problem
 from server.web.api.sync import taking_a_batch
 from server.web.connections import lanes
 from server.web.connections.connection import LEAST_BYTES_A_SECOND, Connection, Phase
-from server.web.connections.refusals import answer_to, busy
+from server.web.connections.refusals import answer_to, busy, retry_seconds
 from server.web.connections.request import ArrivingRequest
 from server.web.flood_guard import client_network
 from server.web.health_metrics import OUTCOMES
@@ -186,7 +186,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
     def _claim(self, connection: Connection, address: str) -> bool:
         """Take a place for an address; refuse the connection if the address has no more."""
         if self._by_address[address] >= self._settings.connections_per_address:
-            problem = Problem("too-many-connections", seconds=busy().retry_after)
+            problem = Problem("too-many-connections", seconds=retry_seconds())
             self._refuse(connection, problem)
             return False
         self._by_address[address] += 1
