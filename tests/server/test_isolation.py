@@ -197,8 +197,12 @@ def test_upload_is_taken_when_a_child_cannot_be_assessed(clinic: Clinic) -> None
 
 def test_registration_is_taken_when_a_child_nearby_cannot_be_read(clinic: Clinic) -> None:
     bad = clinic.child("Anak Satu")
+    known = clinic.child("Anak Satu", tablet=clinic.second)
     with behind_its_back(clinic.district) as connection:
         connection.execute(update(table(Child)).where(Child.id == bad).values(state=b"\0" * 40))
+    clinic.second.edit_child(known, home={"rt": "007"}, parents={"mother": "Ibu Contoh"})
+    clinic.second.sync()
+    assert "possible_duplicate" in clinic.district.flags(known), "a pair that was found stays"
     one, other = (clinic.first.register_child(identity=identity(name="Anak Dua")) for _ in range(2))
     clinic.first.sync()
     assert clinic.first.outcomes()[-2:] == ["applied"] * 2
