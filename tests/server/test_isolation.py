@@ -76,10 +76,10 @@ def noticed(clinic: Clinic) -> dict[tuple[str, str], str]:
     return {(one.kind, one.subject): one.error for one in found}
 
 
-def told_by_doctor(clinic: Clinic) -> list[str]:
+def told_by_doctor(clinic: Clinic, name: str = "set-aside") -> list[str]:
     hub = clinic.district.hub
     checks = examine(hub.settings, now=clinic.district.clock.now, quick=True, progress=lambda *_: None)
-    return next(list(check.found) for check in checks if check.name == "set-aside")
+    return next(list(check.found) for check in checks if check.name == name)
 
 
 def measured(client: FlaskClient, kind: str) -> str:
@@ -208,6 +208,18 @@ def test_registration_is_taken_when_a_child_nearby_cannot_be_read(clinic: Clinic
     assert clinic.first.outcomes()[-2:] == ["applied"] * 2
     assert "possible_duplicate" in clinic.district.flags(one)
     assert "possible_duplicate" in clinic.district.flags(other)
+
+
+def test_record_that_cannot_be_decrypted_is_left_out_of_a_pull(clinic: Clinic) -> None:
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    with behind_its_back(clinic.district) as connection:
+        connection.execute(update(table(Child)).where(Child.id == bad).values(state=b"\0" * 40))
+    new = clinic.district.tablet()
+    new.sync_until_quiet()
+    shown = {record_id for kind, record_id in new.shown() if kind == "child"}
+    assert good in shown
+    assert bad not in shown
+    assert told_by_doctor(clinic, "sealed")
 
 
 def test_child_whom_new_rules_cannot_assess_comes_back_by_itself(clinic: Clinic) -> None:
