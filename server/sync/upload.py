@@ -553,7 +553,7 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
             cursor = batch["cursor"] if batch["cursor"] <= stands.head_position else 0
             page = pull.page_after(session, hub, stands.post_id, cursor, wanted)
         elif taken.outdated:
-            page["more"] = not stands.write_only
+            page["more"] = _is_open(stands) and not stands.write_only
     return orjson.dumps(
         {
             "protocol": PROTOCOL,
@@ -569,8 +569,11 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
 def _may_pull(stands: Any, batch: Json, taken: UploadPlan) -> bool:
     """Say whether a batch brings a pull: its enrolment is still open as the answer is read, it is not write-only, and its
     device is the only one, as far as the token shows. The token of a carried or outdated batch is not checked."""
-    is_open = stands.revoked_at is None and stands.closed_at is None
-    return is_open and not (stands.write_only or batch["carried"]) and not taken.outdated
+    return _is_open(stands) and not (stands.write_only or batch["carried"]) and not taken.outdated
+
+
+def _is_open(stands: Any) -> bool:
+    return stands.revoked_at is None and stands.closed_at is None
 
 
 @cache
