@@ -1,6 +1,6 @@
 """create_app: wiring, no logic."""
 
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
@@ -34,6 +34,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     tablets as tablets_api,
 )
 from server.web.api.sync import TurnTaken
+from server.web.connections.refusals import busy, retry_seconds
 from server.web.pages import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_pages,
     audit as audit_pages,
@@ -54,19 +55,8 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     queue as queue_pages,
 )
 from server.web.request_body import MOST_BYTES
+from server.web.security_headers import security_headers
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "manifest-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SESSION_COOKIE = "posyandu"
 BY_STATUS = {
     404: "page-unknown",
@@ -141,17 +131,11 @@ def _refuse_nameless_parts() -> None:
 
 
 def _harden(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in security_headers(current.hub().settings).items():
         response.headers.setdefault(name, value)
-    if current.hub().settings.cookie_secure:  # browsers ignore it over plain http
-        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-RETRY_SECONDS: Final = 5
-"""After which a client may ask again when the database is out of reach or its disk is full."""
 
 
 def _answer_errors(app: Flask) -> None:
@@ -178,13 +162,13 @@ def _answer_errors(app: Flask) -> None:
         return _problem(Problem(code, limit="16 MiB", reason=error.name))
 
     @app.errorhandler(TurnTaken)
-    def busy(_error: TurnTaken) -> Response:
-        return _problem(Problem("server-busy", seconds=RETRY_SECONDS))
+    def waited(_error: TurnTaken) -> Response:
+        return _problem(busy())
 
     @app.errorhandler(OperationalError)
     def unreachable(error: OperationalError) -> Response:
         log.exception("unhandled", request_id=g.get("request_id"), error=type(error).__name__)
-        return _problem(Problem("unavailable", seconds=RETRY_SECONDS))
+        return _problem(Problem("unavailable", seconds=retry_seconds()))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

@@ -589,6 +589,10 @@ class Writes:
         statement, given = _update(table, tuple(values)), _named(key) | values
         self._steps.append(lambda session: session.connection().execute(statement, given))
 
+    def extend(self, others: "Writes") -> None:
+        """Add other changes after these."""
+        self._steps += others._steps
+
     def apply(self, session: Session) -> None:
         """Write all changes."""
         for step in self._steps:

@@ -235,6 +235,8 @@ def decide(
         values["child_id"] = child_id
     _change(session, hub, case_id, values)
     result = _import_row(session, hub, stored, author, now)
+    if decision == NEW and result.child_id:
+        _change(session, hub, case_id, {"child_id": result.child_id})  # an erasure finds the row by it
     if result.outcome == ASK:  # the child is decided; another question about the row is open
         candidates = orjson.dumps(result.candidates).decode()
         _change(

@@ -26,7 +26,7 @@ WAITING, RUNNING, DONE = "waiting", "running", "done"
 OPEN, DECIDED = "open", "decided"
 """States of a question."""
 DIGEST_BYTES: Final = 8
-"""Length of a child's digest in `ImportChunk.children`; where two are the same, one chunk more is opened."""
+"""Length of an id's digest in `ImportChunk.children`; where two are the same, one chunk more is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +110,27 @@ def chunk_counts(session: Session, hub: AppContext, run_id: str) -> Counter[str]
     return counts
 
 
-def forget_children(session: Session, hub: AppContext, child_ids: Collection[str]) -> None:
-    """Remove the rows of some children from the stored chunks; the row's number and outcome stay."""
+def forget_rows(session: Session, hub: AppContext, ids: Collection[str]) -> None:
+    """Remove the rows of some children, and those of some questions, from the stored chunks; the row's number and outcome
+    stay. A question may be decided after its chunk was stored, so such a row names no child."""
     c = table(ImportChunk).c
-    wanted = or_(c.children.is_(None), *(holds_bytes(c.children, _digest(one)) for one in sorted(child_ids)))
+    wanted = or_(c.children.is_(None), *(holds_bytes(c.children, _digest(one)) for one in sorted(ids)))
     keys = select(c.run_id, c.number).where(c.district == hub.district, wanted)
     for run_id, number in session.execute(keys).all():
-        _forget_in_chunk(session, hub, run_id, number, child_ids)
+        _forget_in_chunk(session, hub, run_id, number, ids)
 
 
 def _forget_in_chunk(
-    session: Session, hub: AppContext, run_id: str, number: int, child_ids: Collection[str]
+    session: Session, hub: AppContext, run_id: str, number: int, ids: Collection[str]
 ) -> None:
-    """Open a chunk, remove rows, and store it again with the digests of the children that are left."""
+    """Open a chunk, remove rows, and store it again with the digests of what its rows name now."""
     c, purpose = table(ImportChunk).c, chunk_purpose(hub, run_id, number)
     own = c.district == hub.district, c.run_id == run_id, c.number == number
     sealed = session.execute(select(c.sealed).where(*own)).scalar_one()
     kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
     left: list[list[Any]] = [
-        [None, {**result, "child": None, "refusals": [], "apart": []}]
-        if result.get("child") in child_ids
+        [None, {**result, "child": None, "case": None, "refusals": [], "apart": []}]
+        if _named(result) & set(ids)
         else [cells, result]
         for cells, result in kept
     ]
@@ -140,12 +141,16 @@ def _forget_in_chunk(
 
 
 def _children(results: Iterable[Mapping[str, Any]]) -> bytes:
-    """Give the digests of the children in the results of a chunk's rows."""
-    return b"".join(map(_digest, sorted({result["child"] for result in results if result.get("child")})))
+    """Give the digests of the children and questions in the results of a chunk's rows."""
+    return b"".join(map(_digest, sorted({id_ for result in results for id_ in _named(result)})))
 
 
-def _digest(child_id: str) -> bytes:
-    return sha256(child_id.encode())[:DIGEST_BYTES]
+def _named(result: Mapping[str, Any]) -> set[str]:
+    return {id_ for name in ("child", "case") if (id_ := result.get(name))}
+
+
+def _digest(id_: str) -> bytes:
+    return sha256(id_.encode())[:DIGEST_BYTES]
 
 
 # -- questions ------------------------------------------------------------------------------------

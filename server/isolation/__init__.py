@@ -9,7 +9,17 @@ of one post, and is raised. Imports only `audit` and below.
 """
 
 from server.isolation.halving import attempt, halved
-from server.isolation.notices import ABSENCE, FIGURES, KINDS, OVERSIGHT, SetAside, counts, note, set_aside
+from server.isolation.notices import (
+    ABSENCE,
+    FIGURES,
+    KINDS,
+    OVERSIGHT,
+    SetAside,
+    counts,
+    new_rows,
+    note,
+    set_aside,
+)
 
 __all__ = [
     "ABSENCE",
@@ -20,6 +30,7 @@ __all__ = [
     "attempt",
     "counts",
     "halved",
+    "new_rows",
     "note",
     "set_aside",
 ]

@@ -11,29 +11,37 @@ from server.errors import Problem
 Result = TypeVar("Result")
 
 
-def attempt(work: Callable[[], Result], what: str) -> tuple[Result | None, str]:
+def attempt(
+    work: Callable[[], Result], what: str, *, passing: tuple[type[Exception], ...] = ()
+) -> tuple[Result | None, str]:
     """Do some work.
 
     Parameters
     ----------
     what : for the server's own log
+    passing : further errors that are raised
 
     Returns
     -------
     (the result, "") or (None, the class of the error). A Problem is an answer to whoever asked, and is raised
     """
-    log = structlog.get_logger("posyandu.isolation")
+    raised: tuple[type[Exception], ...] = (Problem, OperationalError, InterfaceError, *passing)
     try:
         return work(), ""
-    except (Problem, OperationalError, InterfaceError):
+    except raised:
         raise
     except Exception as error:
+        log = structlog.get_logger("posyandu.isolation")
         log.exception("set aside", what=what, error=type(error).__name__)
         return None, type(error).__name__
 
 
 def halved(
-    work: Callable[[list[str]], Result], items: Sequence[str], what: str
+    work: Callable[[list[str]], Result],
+    items: Sequence[str],
+    what: str,
+    *,
+    passing: tuple[type[Exception], ...] = (),
 ) -> tuple[list[Result], dict[str, str]]:
     """Do some work on items together; where that fails, on each half, until what fails is alone.
 
@@ -41,6 +49,7 @@ def halved(
     ----------
     work : does all or nothing for the items that it is given
     what : for the server's own log
+    passing : further errors that are raised
 
     Returns
     -------
@@ -48,7 +57,7 @@ def halved(
     """
     if not items:
         return [], {}
-    result, error = attempt(lambda: work(list(items)), what)
+    result, error = attempt(lambda: work(list(items)), what, passing=passing)
     if not error:
         return [result], {}  # type: ignore[list-item]  # None only where the work gives None
     if len(items) == 1:
@@ -56,7 +65,7 @@ def halved(
     results: list[Result] = []
     failed: dict[str, str] = {}
     for part in (items[: len(items) // 2], items[len(items) // 2 :]):
-        done, wrong = halved(work, part, what)
+        done, wrong = halved(work, part, what, passing=passing)
         results += done
         failed |= wrong
     return results, failed

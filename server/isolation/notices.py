@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import delete, func, select
+from sqlalchemy import Table, delete, func, select
 from sqlalchemy.orm import Session
 
 from server import audit
@@ -54,15 +54,32 @@ def note(
     if not new and not well:
         return
     with hub.database.transaction() as session:
-        row = {"district": hub.district, "kind": kind, "raised_at": now}
-        rows = [{**row, "subject": s, "details": orjson.dumps({"error": e}).decode()} for s, e in new.items()]
-        upsert(session, table(Notice), rows)
+        upsert(session, *new_rows(session, hub, kind, new, now))
         mine = (Notice.district == hub.district, Notice.kind == kind)
         session.execute(delete(table(Notice)).where(*mine, Notice.subject.in_(well)))
         details = {"kind": kind, "failed": len(new), "well": len(well)}
         audit.append(
             session, hub.district, audit.OFFICE, "notice.changed", actor=actor, now=now, details=details
         )
+
+
+def new_rows(
+    session: Session, hub: AppContext, kind: str, failed: Mapping[str, str], now: datetime
+) -> tuple[Table, list[dict[str, Any]]]:
+    """Return the table and rows of the notices that are not raised yet.
+
+    Parameters
+    ----------
+    failed : the class of the error by subject
+    """
+    known = {one.subject for one in set_aside(session, hub, kind, limit=None)}
+    row = {"district": hub.district, "kind": kind, "raised_at": now}
+    rows = [
+        {**row, "subject": subject, "details": orjson.dumps({"error": error}).decode()}
+        for subject, error in failed.items()
+        if subject not in known
+    ]
+    return table(Notice), rows
 
 
 def set_aside(session: Session, hub: AppContext, *kinds: str, limit: int | None = SHOWN) -> list[SetAside]:

@@ -84,9 +84,10 @@ def _attendance(hub: AppContext, now: datetime) -> tuple[dict[str, int], dict[st
 
 
 def _refresh_absence(hub: AppContext, now: datetime) -> None:
-    """Assess the children again whose flag `not_seen` the date has changed, in short transactions."""
+    """Assess the children again whose flag `not_seen` the date has changed, and those set aside, in short transactions."""
     with hub.database.reading() as session:
-        ids = changed_absence(session, hub, hub.settings.today(now))
+        aside = {one.subject for one in isolation.set_aside(session, hub, isolation.ABSENCE, limit=None)}
+        ids = sorted(aside.union(changed_absence(session, hub, hub.settings.today(now))))
     for start in range(0, len(ids), CHUNK):
         some = ids[start : start + CHUNK]
         _, failed = isolation.halved(lambda few: _assess(hub, few, now), some, "absence")

@@ -9,16 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.children.assessment import ENGINE, assess
 from server.context import AppContext
 from server.database.engine import upsert
 from server.database.models import Child, JobRun, table
-from server.operations.doctor.checks import UNREADABLE
 
 JOB: Final = "new-rules"
 CHUNK: Final = 100
@@ -36,7 +34,9 @@ def reassess_all(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     if progress["after"] is None:
         return {}
     while ids := _next_children(hub, progress["after"]):
-        _assess_readable(hub, ids, progress, now)
+        _, failed = isolation.halved(lambda some: _assess(hub, some, progress, now), ids, JOB)
+        isolation.note(hub, isolation.ABSENCE, ids, failed, actor=f"job:{JOB}", now=now)
+        progress["unreadable"] += len(failed)
         progress["after"] = ids[-1]
     return {**progress, "after": None}
 
@@ -63,35 +63,17 @@ def _next_children(hub: AppContext, after: str) -> Sequence[str]:
         return session.scalars(query.order_by(Child.id).limit(CHUNK)).all()
 
 
-def _assess_readable(hub: AppContext, ids: Sequence[str], progress: dict[str, Any], now: datetime) -> None:
-    """Assess some children; if something cannot be read, halve them until the damaged child is alone and left out."""
-    try:
-        with hub.database.transaction() as session:
-            assess(session, hub, ids, now)
-            _save(
-                session, hub, {**progress, "after": ids[-1], "children": progress["children"] + len(ids)}, now
-            )
-            details = {"children": len(ids)}
-            actor = f"job:{JOB}"
-            audit.append(
-                session,
-                hub.district,
-                audit.OFFICE,
-                "children.assessed",
-                actor=actor,
-                now=now,
-                details=details,
-            )
-        progress["children"] += len(ids)
-    except UNREADABLE as error:
-        if len(ids) == 1:
-            log = structlog.get_logger("posyandu.jobs")
-            log.error("child cannot be assessed", child=ids[0], error=type(error).__name__)
-            progress["unreadable"] += 1
-            return
-        half = len(ids) // 2
-        _assess_readable(hub, ids[:half], progress, now)
-        _assess_readable(hub, ids[half:], progress, now)
+def _assess(hub: AppContext, ids: Sequence[str], progress: dict[str, Any], now: datetime) -> None:
+    """Assess some children, and save how far the job has come, in one transaction."""
+    done = {**progress, "after": ids[-1], "children": progress["children"] + len(ids)}
+    actor, details = f"job:{JOB}", {"children": len(ids)}
+    with hub.database.transaction() as session:
+        assess(session, hub, ids, now)
+        _save(session, hub, done, now)
+        audit.append(
+            session, hub.district, audit.OFFICE, "children.assessed", actor=actor, now=now, details=details
+        )
+    progress["children"] = done["children"]
 
 
 def _save(session: Session, hub: AppContext, progress: Mapping[str, Any], now: datetime) -> None:

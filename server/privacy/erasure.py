@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Text, cast, delete, func, or_, select, update
+from sqlalchemy import Text, and_, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.children import assessment, ledger, linked_records
@@ -222,16 +222,23 @@ def _delete_values(session: Session, hub: AppContext, ids: Sequence[str]) -> Non
 
 
 def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
-    """Delete the children from stored import files, and from the open questions about their rows."""
-    import_store.forget_children(session, hub, ids)
+    """Delete the children's rows from stored import files, and the questions about their rows, open and decided.
+
+    A child made from a row has the id `who` of its question; older questions do not name it in `child_id`.
+    """
     c = table(ImportCase).c
-    mentioned = or_(c.child_id.in_(ids), *(c.candidates.contains(one) for one in sorted(ids)))
-    for row in session.execute(
-        select(c.id, c.child_id, c.candidates).where(c.district == hub.district, mentioned)
-    ).all():
-        named = {row.child_id, *_named(orjson.loads(row.candidates))}
-        if named & ids:
-            session.execute(delete(table(ImportCase)).where(c.district == hub.district, c.id == row.id))
+    made = and_(c.decision == "new", c.who.in_(ids))
+    mentioned = or_(c.child_id.in_(ids), made, *(c.candidates.contains(one) for one in sorted(ids)))
+    about = session.execute(
+        select(c.id, c.child_id, c.candidates, made.label("made")).where(
+            c.district == hub.district, mentioned
+        )
+    ).all()
+    asked = {
+        row.id for row in about if row.made or {row.child_id, *_named(orjson.loads(row.candidates))} & ids
+    }
+    import_store.forget_rows(session, hub, ids | asked)
+    session.execute(delete(table(ImportCase)).where(c.district == hub.district, c.id.in_(asked)))
 
 
 def _named(found: Any) -> set[str]:

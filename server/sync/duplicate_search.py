@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ import orjson
 from sqlalchemy import bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from server import isolation
 from server.children import ledger, linked_records
 from server.children.assessment import PendingRows, open_pairs
 from server.children.likely_pairs import MORE, Pair, compared, most_alike
@@ -140,8 +141,9 @@ def search(
     held = _pairs_of(session, hub.district, loaded.subjects)
     if not held and not edited:
         return SearchResult(replace(pending, pairs={}), (), {})
-    likely, basis = _compared(session, hub, loaded, edited, held)
+    likely, basis, unread = _compared(session, hub, loaded, edited, held)
     wanted = _wanted(loaded, held, likely)
+    wanted |= {p: (row.status, row.score, row.why) for p, row in held.items() if not unread.isdisjoint(p)}
     _write(writes, hub.district, held, wanted, now)
     before = {pair: row.score for pair, row in held.items() if row.status == OPEN}
     after = {pair: score for pair, (status, score, _) in wanted.items() if status == OPEN}
@@ -182,40 +184,49 @@ def _compared(
     loaded: LoadedRecords,
     edited: Collection[str],
     held: Mapping[Pair, Any],
-) -> tuple[dict[Pair, Likeness], SearchBasis | None]:
-    """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child, and
-    what was read for that beyond the plan's children."""
+) -> tuple[dict[Pair, Likeness], SearchBasis | None, set[str]]:
+    """Compare the edited children with those near them, and the known pairs; return the pairs that may be one child, what
+    was read for that beyond the plan's children, and the children who cannot be read: their pairs stay as they are."""
     crowded = {child_id for pair, row in held.items() if MORE in orjson.loads(row.why) for child_id in pair}
-    own, _ = _registrations(session, hub, loaded, {*edited, *(crowded & loaded.subjects.keys())})
+    own, _, unread = _registrations(session, hub, loaded, {*edited, *(crowded & loaded.subjects.keys())})
     holders = _holders(hub, own.values())
     near = _near(session, hub.district, own.values(), holders) if own else set()
     pairs = (near | held.keys()) - {pair for pair, row in held.items() if row.status == DIFFERENT}
-    unread = {child_id for pair in pairs for child_id in pair} - own.keys()
-    others, positions = _registrations(session, hub, loaded, unread)
+    wanted = {child_id for pair in pairs for child_id in pair} - own.keys()
+    others, positions, also_unread = _registrations(session, hub, loaded, wanted)
     likely = compared(pairs, own | others)
     together = _measured_together(session, hub.district, loaded, likely)
     likely = {pair: like for pair, like in likely.items() if pair not in together or "nik" in like.why}
     linked = {p: likely.pop(p) for p, row in held.items() if row.status == LINKED and p in likely}
     basis = SearchBasis(list(own.values()), holders, near, positions) if edited else None
-    return linked | most_alike(likely, held, own), basis
+    return linked | most_alike(likely, held, own), basis, unread | also_unread
 
 
 def _registrations(
     session: Session, hub: AppContext, loaded: LoadedRecords, child_ids: Collection[str]
-) -> tuple[dict[str, Registration], dict[str, int]]:
-    """Read children who are not removed: as folded just now, else as stored, and then with their positions."""
-    found, positions = {}, {}
+) -> tuple[dict[str, Registration], dict[str, int], set[str]]:
+    """Read children who are not removed: as folded just now, else as stored, and then with their positions; and return who
+    cannot be read."""
+    found, positions, unread = {}, {}, set()
     for child_id in loaded.states.keys() & child_ids:
         if not loaded.states[child_id].removed:
             post_id = loaded.subjects[child_id].post_id
             found[child_id] = Registration.of(post_id, loaded.states[child_id])
     given = {"district": hub.district, "among": sorted(child_ids - loaded.states.keys())}
     for row in session.connection().execute(_stored(), given) if given["among"] else ():
-        key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
-        wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
-        found[row.id] = Registration.stored(row.id, row.post_id, wire)
-        positions[row.id] = row.position
-    return found, positions
+        registration, _ = isolation.attempt(partial(_read, hub, row), "duplicates")
+        if registration is not None:
+            found[row.id] = registration
+            positions[row.id] = row.position
+        else:
+            unread.add(row.id)
+    return found, positions, unread
+
+
+def _read(hub: AppContext, row: Any) -> Registration:
+    key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
+    wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
+    return Registration.stored(row.id, row.post_id, wire)
 
 
 @cache

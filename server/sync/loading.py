@@ -72,7 +72,6 @@ class LoadedRecords:
     states : the records folded again
     moved_from : the former post of each child that moves
     clock_days : by record, then by change, for each change whose day a wrong clock may have moved: as in `Arrival`
-    linked : some child is linked to another
     """
 
     subjects: dict[str, ledger.Subject]
@@ -83,7 +82,6 @@ class LoadedRecords:
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
     clock_days: dict[str, dict[Dot, int]] = field(default_factory=dict)
-    linked: bool = False
 
     def clock_doubt(self, state: RecordState) -> int:
         """Return by how many days a wrong clock may have moved the date of a record."""
@@ -154,7 +152,6 @@ def load(
         records,
         held_before=bool(histories),
         clock_days=doubts,
-        linked=bool(linked),
     )
 
 

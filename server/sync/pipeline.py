@@ -3,7 +3,7 @@
     load    posts first, then every child and record concerned
     judge   each change gets its outcome, each record is folded, each child is routed to its post
     save    rows of ledger and states, with positions in the posts' streams
-    derive  possible duplicates, then scores, flags and the review queue
+    derive  possible duplicates, then scores, flags and the review queue; who cannot be assessed is set aside
 
 The caller then writes its receipt or log entries. Everything is planned and nothing written here: on a snapshot, or under
 the posts' locks. A plan from a snapshot may be written only if what it was made from is still the same under the locks: the
@@ -16,10 +16,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from server.children.assessment import derive
 from server.context import AppContext
 from server.database.engine import Writes
 from server.errors import Problem
+from server.sync.assessing import assess_changed
 from server.sync.duplicate_search import SearchBasis, identifies, lock_registrations, search
 from server.sync.judging import JudgedChange, judge
 from server.sync.loading import Arrival, load
@@ -99,7 +99,7 @@ def plan_changes(
     pending = save(session, writes, hub, batch_id, judged, loaded, now)
     found = search(session, hub, writes, loaded, judged, pending, now, lock=lock)
     loaded.posts.save(writes, hub.district)
-    derive(session, hub, [*loaded.subjects, *found.others], now, writes, found.pending)
+    assess_changed(session, hub, writes, loaded, found.others, found.pending, now)
     return ChangePlan({**heads, **found.heads}, writes, judged, loaded.children_by_post(), found.basis)
 
 

@@ -54,7 +54,7 @@ def save(
     """
     district = hub.district
     measured = {state.key.get("child") for state in loaded.states.values()}
-    regrouped = _regroup(loaded, measured) if loaded.linked else frozenset()
+    regrouped = _regroup(loaded, measured) if _has_links(loaded) else frozenset()
     new, known = _child_rows(district, loaded, measured)
     measurements, follow_ups, deliveries = _record_rows(district, loaded)
     # never an upsert: of two posts that make one child at once, the second must run again and see the first
@@ -137,10 +137,22 @@ def _ledger_row(
 def _stored_rows(loaded: LoadedRecords) -> dict[str, Any]:
     """Return the children's rows as stored, but with the group to which each belongs now."""
     return {
-        subject.id: {**subject.row, "person_id": subject.person_id} if loaded.linked else subject.row
+        subject.id: _of_group(subject.row, subject.person_id)
         for subject in loaded.subjects.values()
         if subject.row
     }
+
+
+def _of_group(row: Any, person_id: str) -> Any:
+    return row if row["person_id"] == person_id else {**row, "person_id": person_id}
+
+
+def _has_links(loaded: LoadedRecords) -> bool:
+    """Say whether any of the children is, was or may become linked; most uploads are of children who are not."""
+    return any(
+        subject.person_id != subject.id or (subject.row and subject.row["same_as"])
+        for subject in loaded.subjects.values()
+    ) or any(state.kind == "child" and "same_as" in state.registers for state in loaded.states.values())
 
 
 def _regroup(loaded: LoadedRecords, measured: set[str | None]) -> frozenset[str]:

@@ -10,14 +10,23 @@ from sqlalchemy.exc import OperationalError
 
 from server import isolation
 from server.app import create_app
-from server.database.models import AuditEntry, Child, Figures, FiguresPost, Measurement, PostMonth, table
+from server.database.models import (
+    AuditEntry,
+    Child,
+    Figures,
+    FiguresPost,
+    Measurement,
+    Notice,
+    PostMonth,
+    table,
+)
 from server.errors import Problem
 from server.interchange import measurements_csv
 from server.interchange.export_rows import ExportQuery
 from server.operations import scheduler
 from server.operations.doctor import examine
 from server.review import Scope
-from tests.server._district import DISTRICT, District, behind_its_back
+from tests.server._district import DISTRICT, District, behind_its_back, identity
 from tests.server.web._clinic import Clinic, sign_in, visible
 
 BROKEN_STATE = b'{"services"'
@@ -67,10 +76,10 @@ def noticed(clinic: Clinic) -> dict[tuple[str, str], str]:
     return {(one.kind, one.subject): one.error for one in found}
 
 
-def told_by_doctor(clinic: Clinic) -> list[str]:
+def told_by_doctor(clinic: Clinic, name: str = "set-aside") -> list[str]:
     hub = clinic.district.hub
     checks = examine(hub.settings, now=clinic.district.clock.now, quick=True, progress=lambda *_: None)
-    return next(list(check.found) for check in checks if check.name == "set-aside")
+    return next(list(check.found) for check in checks if check.name == name)
 
 
 def measured(client: FlaskClient, kind: str) -> str:
@@ -141,6 +150,87 @@ def test_child_who_cannot_be_assessed_at_night_is_set_aside(clinic: Clinic) -> N
     assert list(noticed(clinic)) == [(isolation.ABSENCE, bad)]
     flags = {row.child_id for row in district.rows(text("SELECT child_id FROM flag WHERE rule = 'not_seen'"))}
     assert flags == {good}
+
+
+def spoil_weight(clinic: Clinic, child: str) -> list[Any]:
+    """Let a child's stored measurements be in a conflict that cannot be read; give them as they were."""
+    mine = Measurement.child_id == child
+    with behind_its_back(clinic.district) as connection:
+        was = list(connection.execute(table(Measurement).select().where(mine)))
+        connection.execute(update(table(Measurement)).where(mine).values(state=b"\0", conflicts="weight"))
+    return was
+
+
+def mend(clinic: Clinic, was: list[Any]) -> None:
+    with behind_its_back(clinic.district) as connection:
+        for row in was:
+            mine = (Measurement.child_id == row.child_id, Measurement.measured_on == row.measured_on)
+            whole = {"state": row.state, "conflicts": row.conflicts}
+            connection.execute(update(table(Measurement)).where(*mine).values(**whole))
+
+
+def test_upload_is_taken_when_a_child_cannot_be_assessed(clinic: Clinic) -> None:
+    district, tablet = clinic.district, clinic.first
+    bad = clinic.child("Anak Satu", days=("2025-12-05", "2026-01-05"))
+    good = clinic.child("Anak Dua")
+    linked = clinic.child("Anak Tiga")
+    was = spoil_weight(clinic, bad)
+    for child in (bad, good):
+        tablet.measure(child, "2026-03-04", weight_g=5000, length_mm=800)
+    tablet.edit_child(linked, same_as={"child": good})
+    tablet.sync()
+    assert tablet.outcomes()[-3:] == ["applied"] * 3
+    assert "weight_jumped" in district.flags(min(good, linked))
+    assert list(noticed(clinic)) == [(isolation.ABSENCE, bad)]
+    since = [row.raised_at for row in district.rows(table(Notice).select())]
+    district.clock.advance(hours=1)
+    tablet.measure(bad, "2026-03-05", weight_g=5000, length_mm=800)
+    tablet.sync()
+    assert [row.raised_at for row in district.rows(table(Notice).select())] == since
+    mend(clinic, was)
+    run(clinic, "unmeasured-children")
+    assert noticed(clinic) == {}
+    assert "severely_wasted" in district.flags(bad)
+    tablet.sync_until_quiet()
+    district.check_agreement(tablet)
+
+
+def test_registration_is_taken_when_a_child_nearby_cannot_be_read(clinic: Clinic) -> None:
+    bad = clinic.child("Anak Satu")
+    known = clinic.child("Anak Satu", tablet=clinic.second)
+    with behind_its_back(clinic.district) as connection:
+        connection.execute(update(table(Child)).where(Child.id == bad).values(state=b"\0" * 40))
+    clinic.second.edit_child(known, home={"rt": "007"}, parents={"mother": "Ibu Contoh"})
+    clinic.second.sync()
+    assert "possible_duplicate" in clinic.district.flags(known), "a pair that was found stays"
+    one, other = (clinic.first.register_child(identity=identity(name="Anak Dua")) for _ in range(2))
+    clinic.first.sync()
+    assert clinic.first.outcomes()[-2:] == ["applied"] * 2
+    assert "possible_duplicate" in clinic.district.flags(one)
+    assert "possible_duplicate" in clinic.district.flags(other)
+
+
+def test_record_that_cannot_be_decrypted_is_left_out_of_a_pull(clinic: Clinic) -> None:
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    with behind_its_back(clinic.district) as connection:
+        connection.execute(update(table(Child)).where(Child.id == bad).values(state=b"\0" * 40))
+    new = clinic.district.tablet()
+    new.sync_until_quiet()
+    shown = {record_id for kind, record_id in new.shown() if kind == "child"}
+    assert good in shown
+    assert bad not in shown
+    assert told_by_doctor(clinic, "sealed")
+
+
+def test_child_whom_new_rules_cannot_assess_comes_back_by_itself(clinic: Clinic) -> None:
+    bad, _ = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    was = spoil_weight(clinic, bad)
+    result = run(clinic, "new-rules")
+    assert (result["children"], result["unreadable"]) == (1, 1)
+    assert list(noticed(clinic)) == [(isolation.ABSENCE, bad)]
+    mend(clinic, was)
+    run(clinic, "unmeasured-children")
+    assert noticed(clinic) == {}
 
 
 def test_page_of_a_record_that_cannot_be_read_is_a_plain_sentence(

@@ -5,7 +5,7 @@ ORM's loading, which took a tenth of a batch's time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from operator import itemgetter
@@ -85,6 +85,17 @@ class PendingRows:
     regrouped: frozenset[str] = frozenset()
     pairs: Mapping[tuple[str, str], int] | None = None
     follow_ups: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, child_ids: Collection[str]) -> "PendingRows":
+        """Return the rows of some of the children."""
+        ids = set(child_ids)
+        return replace(
+            self,
+            children={id_: row for id_, row in self.children.items() if id_ in ids},
+            measurements={key: row for key, row in self.measurements.items() if key[0] in ids},
+            regrouped=self.regrouped & ids,
+            follow_ups={key: row for key, row in self.follow_ups.items() if key[0] in ids},
+        )
 
 
 _child_values = itemgetter(*ChildFacts._fields)

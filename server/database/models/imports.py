@@ -38,8 +38,9 @@ class ImportChunk(Base):
     """The rows of a file that were imported in one transaction.
 
     - `sealed`: each row's content and outcome, packed.
-    - `children`: the digests of the children that the rows are of, one after another, so that an erasure finds their chunks
-      without opening any; None in chunks of before 0015, until an erasure has looked into them.
+    - `children`: the digests of the children that the rows are of, and of the questions that they raised, one after
+      another, so that an erasure finds their chunks without opening any; None in chunks of before 0015, until an erasure has
+      looked into them.
     """
 
     __tablename__ = "import_chunk"
@@ -61,6 +62,7 @@ class ImportCase(Base):
     - `sealed`: the row, under the district's key.
     - `candidates` (JSON): children whom it may mean, with scores and reasons as codes.
     - `decision`: child (it is that child), new, theirs (the file's values are right) or skip.
+    - `child_id`: the child that was chosen or made.
     """
 
     __tablename__ = "import_case"

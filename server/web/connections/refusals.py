@@ -1,5 +1,6 @@
 """What is answered to a request that does not reach the application: problem+json (RFC 9457), never HTML, never 500."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from secrets import SystemRandom
 from typing import Final
@@ -20,9 +21,14 @@ come back together."""
 _RANDOM: Final = SystemRandom()
 
 
+def retry_seconds() -> int:
+    """Return after how long a client may come back."""
+    return _RANDOM.randint(*RETRY_SECONDS)
+
+
 def busy() -> Problem:
     """Return the problem of a server that has no room for a request now."""
-    return Problem("server-busy", seconds=_RANDOM.randint(*RETRY_SECONDS))
+    return Problem("server-busy", seconds=retry_seconds())
 
 
 def problem_of(error: Exception) -> Problem:
@@ -40,8 +46,13 @@ def problem_of(error: Exception) -> Problem:
     return Problem("request-malformed", reason=text)
 
 
-def answer_to(problem: Problem) -> bytes:
-    """Write a whole answer, after which the connection is closed: where the next request begins is not known."""
+def answer_to(problem: Problem, headers: Mapping[str, str]) -> bytes:
+    """Write a whole answer, after which the connection is closed: where the next request begins is not known.
+
+    Parameters
+    ----------
+    headers : further ones
+    """
     body = orjson.dumps(problem.body())
     status = problem.kind.status
     head = [
@@ -49,8 +60,8 @@ def answer_to(problem: Problem) -> bytes:
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
     ]
     if problem.retry_after is not None:
         head.append(f"Retry-After: {problem.retry_after}")

@@ -25,15 +25,17 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]  # the library ha
 from gunicorn.workers import base  # type: ignore[import-untyped]  # likewise
 
 from server.config import Settings
+from server.database.ids import new_id
 from server.errors import Problem
 from server.web.api.sync import taking_a_batch
 from server.web.connections import lanes
 from server.web.connections.connection import LEAST_BYTES_A_SECOND, Connection, Phase
-from server.web.connections.refusals import answer_to, busy
+from server.web.connections.refusals import answer_to, busy, retry_seconds
 from server.web.connections.request import ArrivingRequest
 from server.web.flood_guard import client_network
 from server.web.health_metrics import OUTCOMES
 from server.web.request_body import most_bytes
+from server.web.security_headers import security_headers
 
 HEAD_START_SECONDS: Final = 0.004
 """A worker that is processing a batch leaves a new connection to another for so long."""
@@ -189,7 +191,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
     def _claim(self, connection: Connection, address: str) -> bool:
         """Take a place for an address; refuse the connection if the address has no more."""
         if self._by_address[address] >= self._settings.connections_per_address:
-            problem = Problem("too-many-connections", seconds=busy().retry_after)
+            problem = Problem("too-many-connections", seconds=retry_seconds())
             self._refuse(connection, problem)
             return False
         self._by_address[address] += 1
@@ -353,12 +355,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
             connection.keep = answered.result()
             self._see_to(connection, None, WRITE)
             return
+        request_id = new_id()
         if not isinstance(error, OSError):  # otherwise the client is gone
-            structlog.get_logger("posyandu.http").error("answer failed", exc_info=error)
+            log = structlog.get_logger("posyandu.http")
+            log.error("answer failed", request_id=request_id, exc_info=error)
         if connection.answer.begun:
             self._close(connection)
         else:
-            self._refuse(connection, Problem("internal", request_id=""))
+            self._refuse(connection, Problem("internal", request_id=request_id), request_id)
 
     def _send_on(self, connection: Connection) -> None:
         """Send what is left of an answer; then wait for the next request, or close."""
@@ -387,15 +391,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
         connection.enter(Phase.CLOSING, now)
         self._watch(connection, READ)
 
-    def _refuse(self, connection: Connection, problem: Problem) -> None:
+    def _refuse(self, connection: Connection, problem: Problem, request_id: str = "") -> None:
         """Answer a request that does not reach the application, and close."""
+        request_id = request_id or new_id()
         OUTCOMES.labels(problem.code).inc()
-        structlog.get_logger("posyandu.http").info("request refused", problem=problem.code)
+        log = structlog.get_logger("posyandu.http")
+        log.info("request refused", request_id=request_id, problem=problem.code)
         self._forget_request(connection)
         connection.keep = False
         connection.enter(Phase.SENDING, time.monotonic())
         try:
-            connection.answer.sendall(answer_to(problem))
+            connection.answer.sendall(
+                answer_to(problem, {**security_headers(self._settings), "X-Request-ID": request_id})
+            )
             self._send_on(connection)
         except OSError:
             self._close(connection)

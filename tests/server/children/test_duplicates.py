@@ -370,6 +370,37 @@ def test_conflicting_links_link_nobody_until_settled(installed: District) -> Non
     assert persons(installed)[third] == second
 
 
+def test_link_counts_when_its_batch_brings_both_children(installed: District) -> None:
+    tablet = installed.tablet()
+    first, second = (
+        tablet.register_child(identity=identity(name=name)) for name in ("Bunga Uji", "Kenanga Uji")
+    )
+    tablet.measure(first, FEBRUARY, weight_g=9000)
+    tablet.measure(second, MARCH, weight_g=9100)
+    tablet.edit_child(second, same_as={"child": first})
+    tablet.sync()
+    head = min(first, second)
+    assert persons(installed) == {first: head, second: head}
+    assert installed.flags(head)["not_gaining"] == f"{MARCH}/cadre"
+    tablet.edit_child(second, same_as={"child": None})
+    tablet.measure(first, MARCH, weight_g=9400)
+    tablet.sync_until_quiet()
+    assert persons(installed) == {first: first, second: second}
+    assert all("not_gaining" not in installed.flags(child) for child in (first, second))
+    installed.check_agreement(tablet)
+
+
+def test_waiting_link_counts_when_its_child_comes_with_its_target(installed: District) -> None:
+    one, other = installed.tablet(), installed.tablet(1)
+    first, second = installed.new_id(), registered(one)
+    one.edit_child(second, same_as={"child": first})
+    one.sync_until_quiet()
+    other.register_child(first)
+    other.measure(second, MARCH, weight_g=9100)
+    other.sync()
+    assert set(persons(installed).values()) == {min(first, second)}
+
+
 @pytest.mark.parametrize("links", [[(0, 1), (1, 2)], [(2, 1), (1, 0)], [(0, 1), (1, 2), (2, 0)]])
 def test_chains_and_rings_are_one_person_in_whatever_order_they_come(
     sqlite_databases: Databases, links: Sequence[tuple[int, int]]

@@ -1,5 +1,6 @@
 """What parents may ask: seen, corrected, restricted and erased in time, by whom, and what is then nowhere to be found."""
 
+import zlib
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +15,24 @@ from server.backup import withdrawals
 from server.backup.withdrawals import list_in
 from server.cli import main
 from server.context import AppContext
-from server.database.models import Assessment, Attention, Child, Flag, FollowUp, NikIndex
+from server.database.models import (
+    Assessment,
+    Attention,
+    Child,
+    Flag,
+    FollowUp,
+    ImportCase,
+    ImportChunk,
+    NikIndex,
+    table,
+)
 from server.errors import Problem
+from server.interchange import import_store
 from server.review import search
 from tests.faults._running import environment
 from tests.server._district import DISTRICT, District, FakeTablet, identity
 from tests.server.interchange._files import row as sheet_row, xlsx
-from tests.server.interchange._office import taken
+from tests.server.interchange._office import answer as answer_row, children, taken, waiting
 from tests.server.privacy._planted import PLANTED, everything, plant, words
 from tests.server.privacy._requests import (
     MOTHER,
@@ -278,3 +290,47 @@ def test_commands_list_what_is_due_and_whose_data_was_on_a_tablet(
         "rights.access-given",
         "tablet.exposure-exported",
     ]
+
+
+# -- rows of imported files -----------------------------------------------------------------------
+
+
+def kept_rows(district: District) -> bytes:
+    """Give what is kept of imported files: the rows of chunks and of questions, decrypted."""
+    hub, chunk, case = district.hub, table(ImportChunk).c, table(ImportCase).c
+    found = [
+        zlib.decompress(
+            hub.vault.unseal_for_district(row.sealed, import_store.chunk_purpose(hub, row.run_id, row.number))
+        )
+        for row in district.rows(select(chunk.run_id, chunk.number, chunk.sealed))
+    ]
+    found += [
+        hub.vault.unseal_for_district(row.sealed, import_store.case_purpose(hub, row.id))
+        for row in district.rows(select(case.id, case.sealed))
+    ]
+    return b"".join(found)
+
+
+@pytest.mark.parametrize("decision", ["child", "new", None])
+def test_erasing_forgets_rows_about_which_a_person_was_asked(
+    installed: District, decision: str | None
+) -> None:
+    """The outcome of such a row names no child, and if the answer was "new" its question named none either."""
+    tablet = installed.tablet()
+    known = tablet.register_child(identity=identity(name="Anak Contoh Satu"))
+    tablet.sync_until_quiet()
+    asked = sheet_row(NIK="", Nama_Ortu="Baris Rahasia")
+    other = sheet_row(NIK="6402061001259999", Nama="Budi Lain", Nama_Ortu="Baris Orang Lain")
+    for file in ([asked, other], [other, asked]):  # two files have the row, and one question is asked
+        assert taken(installed, xlsx(file))[0].counts["ask"] == 1
+    (case,) = waiting(installed)
+    mine = known
+    if decision:
+        before = children(installed)
+        answer_row(installed, case, decision, known if decision == "child" else None)
+        mine = next(iter(children(installed).keys() - before.keys()), known)
+    assert (mine == known) == (decision != "new")
+    assert kept_rows(installed).count(b"Baris Rahasia") == 3
+    erased(installed, mine)
+    assert b"Baris Rahasia" not in kept_rows(installed)
+    assert kept_rows(installed).count(b"Baris Orang Lain") == 2

@@ -150,6 +150,8 @@ def test_an_enrolment_that_goes_on_counts_from_the_first_of_its_device(installed
     installed.clock.advance(days=1)
     move(installed, child, 0, 1)
     installed.clock.advance(days=1)
+    tablet.clone().sync()
+    tablet.sync()  # its token is old now: the enrolment is closed
     tablet.enrol_anew()
     tablet.sync_until_quiet()
     found = exposed(installed, tablet)

@@ -13,11 +13,13 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Pool, event, text
+from sqlalchemy.exc import OperationalError
 
-from server.app import CONTENT_SECURITY_POLICY, create_app
+from server.app import create_app
 from server.config import Settings
 from server.context import AppContext
 from server.logs import start_logging
+from server.web.security_headers import CONTENT_SECURITY_POLICY
 from tests.server._district import Databases, District, sqlite_connection, sqlite_file
 
 NIK, NAME = "6402011501250001", "Anak-Rahasia"
@@ -195,6 +197,21 @@ def test_failure_in_the_database_is_logged_with_its_code_but_not_its_parameters(
     assert errors[-1]["type"] == "sqlite3.OperationalError"
     assert errors[-1]["code"] == "SQLITE_ERROR"
     assert NAME not in str(errors)
+
+
+def test_clients_do_not_come_back_together_when_the_database_is_back(on_sqlite: District) -> None:
+    app = create_app(on_sqlite.hub.settings, on_sqlite.hub)
+
+    def fail() -> str:
+        raise OperationalError("", None, Exception("disk"))
+
+    app.add_url_rule("/api/gone", view_func=fail)
+    client = app.test_client()
+    answers = [client.get("/api/gone") for _ in range(40)]
+    assert {(answer.status_code, answer.get_json()["code"]) for answer in answers} == {(503, "unavailable")}
+    told = {int(answer.headers["Retry-After"]) for answer in answers}
+    assert len(told) > 3
+    assert told <= set(range(5, 16))
 
 
 # -- headers --------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ def test_pages_batches_sign_ins_and_health_have_lanes_of_their_own() -> None:
 def test_busy_server_does_not_tell_everybody_the_same_time() -> None:
     told = {busy().retry_after for _ in range(200)}
     assert told == set(range(RETRY_SECONDS[0], RETRY_SECONDS[1] + 1))
-    assert b"\r\nRetry-After: " in answer_to(busy())
+    assert b"\r\nRetry-After: " in answer_to(busy(), {})
 
 
 def test_addresses_are_counted_by_network() -> None:

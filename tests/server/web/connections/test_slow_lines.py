@@ -161,6 +161,17 @@ def test_what_cannot_be_read_is_told_as_a_problem(
     answer = asked(server, wire)
     assert (answer.status, answer.code) == (status, code)
     assert answer.headers["connection"] == "close"
+    assert answer.headers["cache-control"] == "no-store"
+    assert len(answer.headers["x-request-id"]) == 36
+
+
+def test_refusal_has_the_headers_of_every_other_answer(server: Server) -> None:
+    refused = asked(server, b"nonsense\r\n\r\n").headers
+    page = asked(server, b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").headers
+    assert {name: page[name] for name in page if name.startswith(("content-security", "strict", "referrer"))}
+    assert page.keys() - refused.keys() <= {"server", "date", "vary", "set-cookie"}
+    for name in page.keys() & refused.keys() - {"content-length", "content-type", "x-request-id"}:
+        assert refused[name] == page[name], name
 
 
 def test_header_names_no_part_of_the_path(server: Server) -> None:
