@@ -73,8 +73,8 @@ def a_day(rng: random.Random, last: date) -> str:
 
 
 def an_author(rng: random.Random) -> str:
-    """Give who wrote: the shortest, the longest, an account that is none, or any."""
-    known = ("a", ":", "account:x", "@" * 64, "kader-contoh", f"account:{random_uuid(rng)}")
+    """Give who wrote, by a name of the tablet's own: the shortest, the longest, a usual one, or any."""
+    known = ("a", ":", "@" * 64, "kader-contoh", f"kader:{random_uuid(rng)}")
     return rng.choice((*known, "".join(rng.choices(LETTERS, k=rng.randint(1, 64)))))
 
 
