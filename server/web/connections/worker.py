@@ -170,10 +170,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # the library has no types
         """Refuse a connection beyond the bounds."""
         if len(self._connections) > self.cfg.worker_connections + BEYOND:
             self._close(connection)
-        elif len(self._connections) > self.cfg.worker_connections and not self._make_room():
+        elif not self._has_place():
             self._refuse(connection, busy())
         elif not self._settings.proxies:
             self._claim(connection, _network_of(connection.peer))
+
+    def _has_place(self) -> bool:
+        """Make room until no more than the bound are open; return whether that went."""
+        while len(self._connections) > self.cfg.worker_connections:
+            if not self._make_room():
+                return False
+        return True
 
     def _make_room(self) -> bool:
         """Close the oldest connection that has had its last answer, or else that is idle; return whether there was one.
