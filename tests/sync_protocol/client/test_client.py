@@ -613,15 +613,37 @@ def test_a_tablet_goes_on_when_the_restored_server_knows_of_no_reason_to_enrol_a
         check(on_sqlite, again)
 
 
+def revoke(district: District, tablet: Client) -> None:
+    with district.hub.database.transaction() as session:
+        revoke_tablet(
+            session, district.hub, tablet.replica.tablet_id, actor="operator", now=datetime.now(UTC)
+        )
+
+
 def test_a_tablet_is_told_when_it_was_revoked(on_sqlite: District, tablet: Client) -> None:
     measure(tablet, new_id(), 1)
-    with on_sqlite.hub.database.transaction() as session:
-        revoke_tablet(
-            session, on_sqlite.hub, tablet.replica.tablet_id, actor="operator", now=datetime.now(UTC)
-        )
+    revoke(on_sqlite, tablet)
     report = tablet.sync()
     assert report.revoked
     assert report.outcomes == {Outcome.QUARANTINED: 1}
+
+
+def test_a_tablet_is_told_when_it_may_not_enrol_again_and_keeps_its_changes(
+    on_sqlite: District, hall: Hall, tablet: Client, tmp_path: Path
+) -> None:
+    clone = cloned(hall, tablet, tmp_path)
+    tablet.sync()
+
+    def revoked_first(hall: Hall, path: str, body: bytes) -> Answer:
+        revoke(on_sqlite, clone)
+        return hall.through(path, body)
+
+    with closing(clone):
+        measure(clone, new_id(), 1)
+        hall.troubles += [Hall.through, revoked_first]
+        with pytest.raises(Refused, match="tablet-revoked"):
+            clone.sync()
+        assert clone.replica.log
 
 
 def test_a_carried_batch_is_answered_when_its_receipt_is_brought_back(
