@@ -51,7 +51,7 @@ def rows(site: Site, child: str, on: date | None = None) -> list[tuple[Any, ...]
             Measurement.child_id == child, Measurement.measured_on == (on or site.today)
         )
     )
-    return [tuple(row) for row in found]
+    return [(row.weight_g, row.length_mm, bool(row.removed)) for row in found]
 
 
 def registers(site: Site, child: str, on: date) -> dict[str, Any]:

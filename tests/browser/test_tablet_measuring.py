@@ -76,7 +76,7 @@ def test_correction_takes_six_taps(tablet: Tablet) -> None:
     page, finger = tablet.page, Finger(tablet)
     tablet.measure(CORRECTED, "9,1", "75")
     tablet.go("hari-ini")
-    finger.tap(page.get_by_role("button", name="Sudah"))
+    finger.tap(page.locator(".tabs").get_by_role("button", name="Sudah"))
     finger.tap(page.locator("ul.children").get_by_role("link", name=CORRECTED).first)
     finger.tap(page.get_by_role("link", name="Ukur", exact=True))
     finger.keys("98")
