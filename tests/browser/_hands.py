@@ -133,7 +133,10 @@ class OldChromiumHands(Hands):
     def opened(cls, chromium: BrowserType) -> Iterator["OldChromiumHands"]:
         path = old_chromium_path()
         more = ["--disable-gpu", "--no-zygote"]
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(path.parent / "lib")}
+        environment: dict[str, str | float | bool] = {
+            **os.environ,
+            "LD_LIBRARY_PATH": str(path.parent / "lib"),
+        }
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             context = chromium.launch_persistent_context(
                 profile, executable_path=path, args=[*ARGUMENTS, *more], env=environment
