@@ -23,6 +23,7 @@ from schemas.strict import Strict
 from server.children import labels
 from server.children.flags import RULES
 from server.growth import ENGINE_VERSION, KBM_VERSION, status
+from server.growth.growth_limits import length_spread_mm
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
 from server.growth.weight_gain import kbm_g
 from server.translations import Text
@@ -62,6 +63,7 @@ def growth_file() -> bytes:
           row, and by sex ("M", "F") the columns l, m and s as second differences;
         - ``scales``: what the whole numbers of each column are to be divided by;
         - ``kbm``: by sex grams for the completed months 0 to 60, 0 where there is no KBM;
+        - ``length_spread_mm``: by completed month of age, how much faster than the median a length may grow in three months;
         - ``codes``: by index the status codes from the lowest class up; ``labels``, ``sentences``: words for them;
         - ``reasons``, ``gain_reasons``: words for why there is no score, or why a weighing has its code;
         - ``rules``: urgency and words of each rule of `server.children.flags`, the most urgent first;
@@ -75,6 +77,7 @@ def growth_file() -> bytes:
             "lms": {name: _lms(name) for name in TABLE_NAMES},
             "scales": LMS_SCALES,
             "kbm": dict(zip(SEXES, kbm_g().tolist(), strict=True)),
+            "length_spread_mm": length_spread_mm().tolist(),
             "codes": CODES,
             "labels": _words(labels.LABELS.items()),
             "sentences": {index: _words(of.items()) for index, of in labels.SENTENCES.items()},
