@@ -148,15 +148,11 @@ class Removed(Strict):
 
 
 class Weight(Strict):
-    """Grams, and oedema (none, +, ++, +++), which makes a weight meaningless and may be given without one."""
+    """Grams, and oedema (none, +, ++, +++), which makes a weight meaningless and may be given without one. Both null: a
+    weighing is taken back (`schemas/change.py` says where that is allowed)."""
 
     weight_g = whole(500, 40_000, NULLABLE)
     oedema = choice("n", "1", "2", "3", need=NULLABLE)
-
-    def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse a weighing without weight and oedema."""
-        if value.get("weight_g", 0) is None and value.get("oedema", 0) is None:
-            raise ValidationError("nothing-measured")
 
 
 class Length(Strict):
@@ -191,9 +187,9 @@ class Services(Strict):
 
 
 class Note(Strict):
-    """Free text."""
+    """Free text; null takes it back."""
 
-    text = words(500, lines=True)
+    text = words(500, NULLABLE, lines=True)
 
 
 # -- registers of a follow-up ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas import Reason, check_against_birth
+from schemas.change import only_removes
 from schemas.words import reason
 from server.sync.loading import Arrival, LoadedRecords
 from sync_protocol import TAG_LENGTH, Change, Link, Merge, Outcome
@@ -76,6 +77,8 @@ def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:
         post = change.registers.get("post", {}).get("post")
         return [reason("set.post.post", "post-unknown", post)] if post and post not in loaded.posts else []
     if change.kind != "measurement":
+        return []
+    if only_removes(change.kind, change.registers):
         return []
     born_on = loaded.subjects[change.key["child"]].born_on
     found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
