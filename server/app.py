@@ -95,7 +95,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     csrf.exempt(relay_api.bp)
     auth.init_app(app)
     frame.init_app(app)
-    tablet_app.init_app(app)
+    tablet_app.init_app(app, settings)
     if settings.proxies:  # without one anybody could write the headers
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     for blueprint in (

@@ -22,7 +22,8 @@ import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from server.config import TABLET_APP
+from server.config import TABLET_APP, Settings
+from server.schedule import Schedule
 from server.web.growth_file import growth_file
 from server.web.tablet_words import words_file
 
@@ -101,17 +102,18 @@ class TabletApp:
     files: Mapping[str, ServedFile]
 
     @classmethod
-    def of(cls, found: Mapping[str, bytes], release: str) -> "TabletApp":
+    def of(cls, found: Mapping[str, bytes], release: str, plan: Schedule | None = None) -> "TabletApp":
         """Make a version of the source files: add growth tables and words, compute the version, list the files for `sw.js`.
 
         Parameters
         ----------
         found : bytes by name, `index.html` and `sw.js` among them
         release : the distribution's version
+        plan : the district's schedule of vaccines and services; None for the default
         """
         found = {**found, INDEX: _foretold(found)}
         made = {name: ServedFile.of(name, body) for name, body in found.items()}
-        made[GROWTH] = ServedFile.of(GROWTH, growth_file(), "application/json")
+        made[GROWTH] = ServedFile.of(GROWTH, growth_file(plan), "application/json")
         made[WORDS] = ServedFile.of(WORDS, words_file(), "application/json")
         listed = [[one.name, one.tag] for one in sorted(made.values(), key=lambda one: one.name)]
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
@@ -162,14 +164,14 @@ def _walk(directory: Traversable, above: str) -> Iterator[tuple[str, Traversable
 
 
 @cache
-def packaged() -> TabletApp:
-    """Return the app of this release, read once per process."""
-    return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"))
+def packaged(plan: Schedule | None = None) -> TabletApp:
+    """Return the app of this release with a district's schedule, read once per process."""
+    return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"), plan)
 
 
-def init_app(app: Flask) -> None:
-    """Load the app before the first request, so that a missing file fails at the start."""
-    app.extensions["tablet_app"] = packaged()
+def init_app(app: Flask, settings: Settings) -> None:
+    """Load the app before the first request, so that a missing file or an unusable schedule fails at the start."""
+    app.extensions["tablet_app"] = packaged(settings.schedule())
 
 
 @bp.get("/")

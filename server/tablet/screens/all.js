@@ -11,6 +11,7 @@ import { measure } from "./measure.js";
 import { more } from "./more.js";
 import { questions } from "./questions.js";
 import { result } from "./result.js";
+import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
@@ -25,6 +26,7 @@ export const SCREENS = {
   ukur: measure,
   hasil: result,
   pertanyaan: questions,
+  jadwal: schedule,
   kirim: send,
   lainnya: more,
   salinan: copies,
