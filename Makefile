@@ -14,6 +14,7 @@ FLOOR ?= 90
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
+SERVED_JS := $(VENV)/share/posyandu-sync/js
 NODE_BIN := $(VENV)/node/node_modules/.bin
 SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
@@ -28,7 +29,7 @@ help: ## list the targets
 run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed; ARGS='--port 8001'
 	$(VENV)/bin/posyandu-sync demo $(ARGS)
 
-test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
+test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
 	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
@@ -94,7 +95,14 @@ $(VENV)/bin/pip:
 	  exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 
-# Only make lint needs Node: the app has no build step.
+# What the server hands out that is not ours: the reader of QR codes, for browsers without one. The server runs without it too.
+$(SERVED_JS)/.installed: $(wildcard deploy/js/served/*.json) | node $(VENV)/bin/pip
+	@mkdir -p $(@D)
+	cp deploy/js/served/package.json deploy/js/served/package-lock.json $(@D)
+	npm ci --prefix $(@D) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# Only make lint, and the library above, need Node: the app has no build step.
 $(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip
 	@mkdir -p $(@D)
 	cp deploy/js/package.json deploy/js/package-lock.json deploy/js/eslint.config.js $(@D)
@@ -104,11 +112,11 @@ $(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip
 node:
 	@command -v node >/dev/null && command -v npm >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing Node.js for make lint"; \
+	  echo "Installing Node.js"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
 	fi; \
 	command -v node >/dev/null && command -v npm >/dev/null || { \
-	  echo "make: no Node.js with npm, for make lint; on Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 2; }
+	  echo "make: no Node.js with npm; on Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 2; }
 
 # The browser tests use the machine's Chromium; tests/_chromium.py knows where to look.
 chromium: | $(VENV)/bin/pip

@@ -49,7 +49,6 @@ MEASURES: Final[Mapping[str, type[Strict]]] = {
 }
 
 
-@cache
 def growth_file(plan: Schedule | None = None) -> bytes:
     """Make the file: compact JSON in UTF-8, the same bytes each time.
 
@@ -74,6 +73,11 @@ def growth_file(plan: Schedule | None = None) -> bytes:
         - ``note``: the screening note that stands beside every status;
         - ``schedule``: what children are to be given and when (`server.schedule`), as this district has chosen.
     """
+    return _made(plan or schedule())
+
+
+@cache
+def _made(plan: Schedule) -> bytes:
     return orjson.dumps(
         {
             "engine": ENGINE_VERSION,
@@ -94,7 +98,7 @@ def growth_file(plan: Schedule | None = None) -> bytes:
             },
             "ranges": {field: _range(schema, field) for field, schema in MEASURES.items()},
             "note": labels.SCREENING_NOTE.wire(),
-            "schedule": wire(plan or schedule()),
+            "schedule": wire(plan),
         }
     )
 

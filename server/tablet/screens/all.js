@@ -11,6 +11,7 @@ import { measure } from "./measure.js";
 import { more } from "./more.js";
 import { questions } from "./questions.js";
 import { result } from "./result.js";
+import { scan } from "./scan.js";
 import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
@@ -27,6 +28,7 @@ export const SCREENS = {
   hasil: result,
   pertanyaan: questions,
   jadwal: schedule,
+  pindai: scan,
   kirim: send,
   lainnya: more,
   salinan: copies,

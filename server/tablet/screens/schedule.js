@@ -107,10 +107,9 @@ async function record(app, child, code, given, { currentTarget: button }) {
 /** Doses that the Buku KIA shows and that were given elsewhere, each with its own day; nothing need be measured then. */
 function bookForm(app, child) {
   const held = value(child.state, "book_doses").given || {};
-  const known = new Map(calendar(app.tables.schedule, child, app.day).map((item) => [item.code, item]));
-  const codes = app.tables.schedule.doses
-    .map(({ code }) => code)
-    .filter((code) => held[code] || (known.has(code) && known.get(code).state !== "given"));
+  const items = calendar(app.tables.schedule, child, app.day);
+  const open = new Set(items.filter(({ state }) => state !== "given").map(({ code }) => code));
+  const codes = app.tables.schedule.doses.map(({ code }) => code).filter((code) => held[code] || open.has(code));
   if (!codes.length) return null;
   const inputs = codes.map((code) =>
     h("input", { type: "date", name: code, value: held[code] || "", min: child.born_on, max: app.day }),
