@@ -1,11 +1,13 @@
 // What a child was given, and what is due on a day: vaccines, vitamin A, deworming, KPSP. The rules are in growth/schedule.js.
 
 import { KPSP, calendarOf } from "../growth/schedule.js";
-import { siblings, value } from "../sync/states.js";
+import { siblings } from "../sync/states.js";
 import { say } from "../words/words.js";
 
 /** @typedef {import("../growth/schedule.js").Schedule} Schedule */
 /** @typedef {import("../growth/schedule.js").Item} Item */
+
+const live = (state, register) => siblings(state, register).map((held) => held.value);
 
 /** What a child was given. Of values that differ all count, so that nothing is given twice because of a difference.
  * @param {import("./model.js").Child} child @returns {import("../growth/schedule.js").Given} */
@@ -15,7 +17,6 @@ export function givenOf(child) {
   const note = (code, day) => {
     doses[code] = doses[code] && doses[code] < day ? doses[code] : day;
   };
-  const live = (state, register) => siblings(state, register).map((held) => held.value);
   for (const { on, state } of child.measurements)
     for (const { given } of live(state, "doses")) Object.keys(given).forEach((code) => note(code, on));
   for (const { given } of live(child.state, "book_doses"))
@@ -73,8 +74,9 @@ function service(plan, item) {
   return { name: item.code, words, state, register: "services", value: /** @type {string|true} */ (item.value) };
 }
 
-/** The doses that this tablet's post gave on a day, of the cadres' record. @param {object|null} state of the measurement */
-export const dosesOf = (state) => ({ ...(value(state, "doses").given || {}) });
+/** The doses in a register (`doses` or `book_doses`); of values that differ all of them, so that writing loses none.
+ * @param {object|null} state @param {string} register @returns {Object<string, string|null>} */
+export const dosesIn = (state, register) => Object.assign({}, ...live(state, register).map(({ given }) => given));
 
 /** The link to a child's calendar, with how much is due. */
 export function scheduleWords(app, child) {

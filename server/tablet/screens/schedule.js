@@ -2,8 +2,7 @@
 
 import { h, notice } from "../parts/dom.js";
 import { failure } from "../parts/save_failure.js";
-import { calendar, dosesOf, nameOf } from "../parts/services_due.js";
-import { value } from "../sync/states.js";
+import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
 
 /** @type {Array<[states: string[], title: import("../growth/text.js").Text, open: boolean]>} */
@@ -89,7 +88,7 @@ async function record(app, child, code, given, { currentTarget: button }) {
   try {
     const key = { child: child.id, measured_on: app.day, source: "cadre" };
     const form = await app.tablet.replica.open("measurement", key);
-    const doses = dosesOf(app.tablet.replica.view(form));
+    const doses = dosesIn(app.tablet.replica.view(form), "doses");
     if (given) doses[code] = null;
     else delete doses[code];
     await app.tablet.write(form, { doses: { given: doses } });
@@ -106,7 +105,7 @@ async function record(app, child, code, given, { currentTarget: button }) {
 
 /** Doses that the Buku KIA shows and that were given elsewhere, each with its own day; nothing need be measured then. */
 function bookForm(app, child) {
-  const held = value(child.state, "book_doses").given || {};
+  const held = dosesIn(child.state, "book_doses");
   const items = calendar(app.tables.schedule, child, app.day);
   const open = new Set(items.filter(({ state }) => state !== "given").map(({ code }) => code));
   const codes = app.tables.schedule.doses.map(({ code }) => code).filter((code) => held[code] || open.has(code));
