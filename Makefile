@@ -32,7 +32,7 @@ run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed
 test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
-	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
+	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*,server/schedule/*' --fail-under=$(FLOOR_PURE))
 
 lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses
 	$(PY) -m ruff check .

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.schedule import SHIPPED, Choices, Given, Item, calendar, schedule
+from server.schedule import SHIPPED, Choices, Given, Item, calendar, schedule, wire
 from tests.server.schedule.children import given_of, random_children
 
 BORN = date(2025, 1, 31)
@@ -243,6 +243,16 @@ def test_a_schedule_that_is_wrong_says_where(tmp_path: Path, was: str, becomes: 
     with pytest.raises(ValueError, match="schedule") as refused:
         schedule(path)
     assert told in str(refused.value)
+
+
+def test_the_tablet_gets_ages_as_months_and_days() -> None:
+    sent = wire(PLAN)
+    by_code = {dose["code"]: dose for dose in sent["doses"]}
+    assert (by_code["RV3"]["until"], by_code["RV3"]["after"]) == ([7, 0], [0, 28])
+    assert (by_code["BCG"]["begins"], by_code["BCG"]["after"]) == ([0, 0], None)
+    assert by_code["JE1"]["offered"] is False
+    assert [one["service"] for one in sent["rounds"]] == ["vitamin_a", "deworming"]
+    assert sent["kpsp"]["again"] == [0, 14]
 
 
 def test_a_schedule_that_is_missing_says_so(tmp_path: Path) -> None:
