@@ -1,6 +1,7 @@
 // A child's calendar: vaccines, vitamin A, deworming and KPSP that are overdue, due, later or given; doses are recorded here.
 
 import { h, notice } from "../parts/dom.js";
+import { localDay } from "../parts/model.js";
 import { failure } from "../parts/save_failure.js";
 import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
@@ -63,7 +64,7 @@ function row(app, child, item) {
     { class: item.state },
     h("div", {}, h("strong", {}, message(nameOf(app.tables.schedule, item))), h("span", {}, when(item))),
     open && isDose(app, item)
-      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, true, event) }, say("Given today"))
+      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, true, event) }, givenWords(app))
       : null,
     open && !isDose(app, item) ? h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record")) : null,
     today
@@ -71,6 +72,8 @@ function row(app, child, item) {
       : null,
   );
 }
+
+const givenWords = ({ day }) => (day === localDay() ? say("Given today") : say("Given on {day}", { day: words(day) }));
 
 const isDose = (app, { code }) => app.tables.schedule.doses.some((dose) => dose.code === code);
 
