@@ -14,6 +14,7 @@ FLOOR ?= 90
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
+SERVED_JS := $(VENV)/share/posyandu-sync/js
 NODE_BIN := $(VENV)/node/node_modules/.bin
 SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
@@ -28,10 +29,10 @@ help: ## list the targets
 run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed; ARGS='--port 8001'
 	$(VENV)/bin/posyandu-sync demo $(ARGS)
 
-test: $(VENV)/.installed-dev chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with coverage; ARGS='-k merge' for some
+test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with coverage; ARGS='-k merge' for some
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
-	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
+	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*,server/schedule/*' --fail-under=$(FLOOR_PURE))
 
 lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses
 	$(PY) -m ruff check .
@@ -93,6 +94,13 @@ $(VENV)/bin/pip:
 	  echo "make: '$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
 	  exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
+
+# What the server hands out that is not ours: the reader of QR codes, for browsers without one. The server runs without it too.
+$(SERVED_JS)/.installed: $(wildcard deploy/js/served/*.json) | node $(VENV)/bin/pip
+	@mkdir -p $(@D)
+	cp deploy/js/served/package.json deploy/js/served/package-lock.json $(@D)
+	npm ci --prefix $(@D) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 # make lint checks the JavaScript with Node; the app itself has no build step.
 $(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip

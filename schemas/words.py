@@ -162,6 +162,13 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("must be a system and a name, like simpus:patient, in small letters, digits, _ or -")
     ),
     # of a measurement
+    "not-dose": Words(
+        T_("must be a dose of the schedule, like OPV1: capital letters, digits and -"),
+    ),
+    "not-vaccine-batch": Words(
+        T_("must be a batch number: at most 20 capital letters, digits, / . or -"),
+        T_("Copy it from the vial, or leave it out."),
+    ),
     "nothing-measured": Words(
         T_("must hold a weight or an oedema"),
         T_("Fill in the weight, or the oedema if the child is swollen."),
@@ -335,6 +342,9 @@ LABELS: Final[Mapping[str, Label]] = {
     "kpsp": Label(T_("KPSP")),
     "deworming": Label(T_("Deworming")),
     "immunised": Label(T_("Immunisation")),
+    "book_doses.given": Label(T_("Vaccines given elsewhere"), typed=False),
+    "doses.given": Label(T_("Vaccines given"), typed=False),
+    "given.*": Label(T_("Dose of a vaccine"), typed=False),
     "text": Label(T_("Note"), personal=True),
     "measured_on": Label(T_("Date of measuring")),
     "action": Label(T_("What is to be done")),

@@ -26,6 +26,7 @@ from server.growth import ENGINE_VERSION, KBM_VERSION, status
 from server.growth.growth_limits import length_spread_mm
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
 from server.growth.weight_gain import kbm_g
+from server.schedule import Schedule, schedule, wire
 from server.translations import Text
 
 __all__ = ["growth_file"]
@@ -49,9 +50,12 @@ MEASURES: Final[Mapping[str, type[Strict]]] = {
 }
 
 
-@cache
-def growth_file() -> bytes:
+def growth_file(plan: Schedule | None = None) -> bytes:
     """Make the file: compact JSON in UTF-8, the same bytes each time.
+
+    Parameters
+    ----------
+    plan : the schedule of the installation; None for the one that comes with the server
 
     Returns
     -------
@@ -68,8 +72,14 @@ def growth_file() -> bytes:
         - ``reasons``, ``gain_reasons``: words for why there is no score, or why a weighing has its code;
         - ``rules``: urgency and words of each rule of `server.children.flags`, the most urgent first;
         - ``ranges``: least and greatest value that a record may hold, by field;
-        - ``note``: the screening note that stands beside every status.
+        - ``note``: the screening note that stands beside every status;
+        - ``schedule``: what children are to be given and when (`server.schedule`), as this district has chosen.
     """
+    return _made(plan or schedule())
+
+
+@cache
+def _made(plan: Schedule) -> bytes:
     return orjson.dumps(
         {
             "engine": ENGINE_VERSION,
@@ -91,6 +101,7 @@ def growth_file() -> bytes:
             },
             "ranges": {field: _range(schema, field) for field, schema in MEASURES.items()},
             "note": labels.SCREENING_NOTE.wire(),
+            "schedule": wire(plan),
         }
     )
 

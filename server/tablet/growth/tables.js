@@ -35,6 +35,7 @@
  * @property {Object<string, {urgency: 1|2|3|4, id: string, en: string}>} rules reasons to look at a child, most urgent first
  * @property {Object<string, [number, number]>} ranges least and greatest value a record may hold: weight_g, length_mm, ...
  * @property {Words} note stands beside every status: a screening result, no diagnosis
+ * @property {import('./schedule.js').Schedule} schedule what children are to be given and when
  */
 
 /**
