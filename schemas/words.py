@@ -199,6 +199,10 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("is a child whose data may not be processed for now, at a parent's request"),
         T_("Do not measure or write for now: call the health centre."),
     ),
+    "record-unreadable": Words(
+        T_("is of a record that the server cannot read, because its stored data is damaged"),
+        T_("Your data is safe and waits until the record is mended: call the health centre."),
+    ),
     "tablet-revoked": Words(
         T_("was sent by a tablet that has been revoked"),
         T_("Your data is safe and waits for staff to judge it: call the health centre."),
@@ -505,6 +509,7 @@ NOT_THE_APPS_FAULT: Final = frozenset(
             "tablet-revoked",
             "child-erased",
             "child-restricted",
+            "record-unreadable",
         ),
         *("not-on-screen", "not-in-conflict", "in-conflict", "time-out-of-range"),
     }
