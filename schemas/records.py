@@ -128,6 +128,20 @@ class SameAs(Strict):
     child = uuid(NULLABLE)
 
 
+MOST_DOSES: Final = 64
+DOSE: Final = "[A-Z][A-Z0-9-]{1,15}"
+"""A dose as the schedule of the server names it (`OPV1`); one that it does not know is kept and shown by its code."""
+
+
+VACCINE_BATCH: Final = "[A-Z0-9][A-Z0-9/.-]{0,19}"
+
+
+class BookDoses(Strict):
+    """Doses of vaccines given elsewhere, as the Buku KIA shows them, each with its day: `{"BCG": "2026-01-05"}`."""
+
+    given = MapOf(shaped(DOSE, "not-dose"), day(), MOST_DOSES)
+
+
 MOST_FOREIGN_IDS: Final = 8
 FOREIGN_ID: Final = "[a-z0-9_-]{1,32}:[a-z0-9_-]{1,32}"
 
@@ -184,6 +198,12 @@ class Services(Strict):
     kpsp = choice("S", "M", "P", need=OPTIONAL)
     deworming = Flag(OPTIONAL)
     immunised = Flag(OPTIONAL)
+
+
+class Doses(Strict):
+    """Doses of vaccines that were given on that day, each with the batch number of the vaccine if it is known."""
+
+    given = MapOf(shaped(DOSE, "not-dose"), shaped(VACCINE_BATCH, "not-vaccine-batch", NULLABLE), MOST_DOSES)
 
 
 class Note(Strict):
@@ -332,6 +352,7 @@ class ChildRegisters(Strict):
     family = Part(Family, ABSENT)
     consent = Part(Consent, ABSENT)
     same_as = Part(SameAs, ABSENT)
+    book_doses = Part(BookDoses, ABSENT)
     extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)
 
@@ -344,6 +365,7 @@ class MeasurementRegisters(Strict):
     muac = Part(Muac, ABSENT)
     head = Part(Head, ABSENT)
     services = Part(Services, ABSENT)
+    doses = Part(Doses, ABSENT)
     note = Part(Note, ABSENT)
     extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)

@@ -223,7 +223,8 @@ def test_wrong_date_of_a_morning_is_changed_for_all_its_records_at_once(
     for number, name in enumerate(MORNING):
         tablet.begin(name)
         tablet.type(f"9,{number + 1}", f"7{number + 1},5", muac_mm="14,2")
-        page.get_by_role("button", name="Imunisasi").click()
+        page.get_by_role("button", name="MBG").click()
+        page.locator(".chips button").first.click()  # a dose that is due
         page.get_by_label("Catatan").fill(f"Catatan {number}")
         tablet.save()
     tablet.sync()
@@ -242,7 +243,8 @@ def test_wrong_date_of_a_morning_is_changed_for_all_its_records_at_once(
         assert rows(site, ids[name], wrong)[0][2] is True
         moved = registers(site, ids[name], site.today)
         assert {**moved, "removed": None} == {**before[name], "removed": None}
-        assert moved["services"] == {"immunised": True}
+        assert moved["services"] == {"mbg": True}
+        assert len(moved["doses"]["given"]) == 1
     assert rows(site, ids[MORNING[3]]) == [(8500, None, False)]  # asked about, not overwritten
     assert rows(site, ids[MORNING[3]], wrong) == [(9400, 745, False)]
     expect(page.locator("header")).not_to_contain_text("tanggal")

@@ -161,7 +161,7 @@ def answered_cases(session: Session, hub: AppContext, rows: Sequence[Any]) -> se
     """
     records = {row.record_id: row.child_id for row in rows if row.record_id and row.stored_child_id}
     children = ledger.subjects(session, hub.vault, hub.district, sorted(set(records.values())))
-    histories = ledger.histories(session, hub.district, children, records)
+    histories, _ = ledger.readable_histories(session, hub.district, children, records)
     return {
         (row.actor, row.counter)
         for row in rows

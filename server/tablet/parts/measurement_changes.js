@@ -11,20 +11,22 @@ const EMPTY = {
   muac: { muac_mm: null },
   head: { head_mm: null },
   services: {},
+  doses: { given: {} },
   note: { text: null },
   removed: { reason: null },
 };
 const FIGURES_OF = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };
 /** The registers that are recorded of a visit. */
-export const RECORDED = ["weight", "length", "muac", "head", "services", "note"];
+export const RECORDED = ["weight", "length", "muac", "head", "services", "doses", "note"];
 
-/** @typedef {{figures: object, services: object, note: string}} Recorded */
+/** @typedef {{figures: object, services: object, doses: object, note: string}} Recorded */
 
 /** A record's values as the form has them. @param {object} registers by name, as one change sets them @returns {Recorded} */
 export function recorded(registers) {
   const of = (name) => registers[name] || {};
   const figures = Object.assign({ ...FIGURES_OF }, of("weight"), of("length"), of("muac"), of("head"));
-  return { figures, services: { ...of("services") }, note: of("note").text || "" };
+  const doses = { ...(of("doses").given || {}) };
+  return { figures, services: { ...of("services") }, doses, note: of("note").text || "" };
 }
 
 /** The registers that a record shows; none if it was removed. @param {object|null} state */
@@ -34,7 +36,7 @@ export function registersOf(state) {
 }
 
 /** The form's values as registers, all of them. @param {Recorded} values */
-export function registers({ figures, services, note }) {
+export function registers({ figures, services, doses, note }) {
   const { weight_g, oedema, length_mm, position, muac_mm, head_mm } = figures;
   return {
     weight: { weight_g, oedema },
@@ -42,13 +44,15 @@ export function registers({ figures, services, note }) {
     muac: { muac_mm },
     head: { head_mm },
     services,
+    doses: { given: doses },
     note: { text: note.trim() || null },
   };
 }
 
-/** Missing and null mean the same. */
-const full = (register) =>
-  Object.fromEntries(Object.entries(register).filter(([, held]) => held !== null && held !== undefined));
+/** Missing, null and no dose mean the same. */
+const full = (register) => Object.fromEntries(Object.entries(register).filter(([, held]) => saysSomething(held)));
+const saysSomething = (held) =>
+  held !== null && held !== undefined && !(typeof held === "object" && !Object.keys(held).length);
 
 /** Whether registers say nothing at all. @param {object} wanted by name */
 export const saysNothing = (wanted) => Object.values(wanted).every((register) => !Object.keys(full(register)).length);

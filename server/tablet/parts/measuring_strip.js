@@ -3,18 +3,18 @@
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
 import { message, say } from "../words/words.js";
-import { h, notice, refill } from "./dom.js";
-import { FIGURES, toText } from "./figures.js";
+import { h, refill } from "./dom.js";
 
-/** @param {import("../app.js").OpenApp} app @param {object} child @param {(field: string, units: number) => void} use a proposal */
-export function measuringStrip(app, child, use) {
+/** @param {import("../app.js").OpenApp} app @param {object} child
+ * @param {(found: import("../growth/value_checks.js").Warning[]) => HTMLElement[]} asking elements with their buttons */
+export function measuringStrip(app, child, asking) {
   const element = h("div", { class: "live-feedback", "aria-live": "polite" });
   let isWhole = false; // all questions are shown, not only the first
   let drawn = "";
   /** @param {import("../growth/value_checks.js").Warning[]} found @param {import("../growth/assess.js").Measurement} sound */
   const show = (found, sound) => {
     const line = verdictLine(app, child, sound);
-    const words = [...found.map((one) => message(one.words)), line ? line.textContent : "", isWhole].join("\n");
+    const words = JSON.stringify([found, line && line.textContent, isWhole]);
     if (words === drawn) return; // not announced again
     drawn = words;
     const more = () => {
@@ -29,7 +29,7 @@ export function measuringStrip(app, child, use) {
         { type: "button", class: "others", "aria-expanded": String(isWhole), onclick: more },
         isWhole ? say("Less") : say("+{others} more", { others }),
       );
-    const asked = found.slice(0, isWhole ? found.length : 1).map((one) => question(one, use));
+    const asked = asking(found.slice(0, isWhole ? found.length : 1));
     if (button) asked[0].append(button);
     refill(element, asked, line);
   };
@@ -39,23 +39,6 @@ export function measuringStrip(app, child, use) {
     refill(element, words);
   };
   return { element, show, tell };
-}
-
-/** @param {import("../growth/value_checks.js").Warning} found */
-function question({ severity, field: name, proposal, words }, use) {
-  const figure = FIGURES[name];
-  return notice(
-    severity === "refused" ? "bad" : "look",
-    h("p", {}, message(words)),
-    figure && proposal !== undefined && proposal !== null
-      ? h(
-          "button",
-          { type: "button", onclick: () => use(name, proposal) },
-          say("Use "),
-          `${toText(proposal, figure.digits)} ${figure.unit}`,
-        )
-      : null,
-  );
 }
 
 /** How the child is doing by the values typed, as of that day. A screening, never a diagnosis. */

@@ -12,6 +12,8 @@ import { more } from "./more.js";
 import { move } from "./move.js";
 import { questions } from "./questions.js";
 import { result } from "./result.js";
+import { scan } from "./scan.js";
+import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
@@ -29,6 +31,8 @@ export const SCREENS = {
   "ubah-tanggal": wrongDay,
   hasil: result,
   pertanyaan: questions,
+  jadwal: schedule,
+  pindai: scan,
   kirim: send,
   lainnya: more,
   salinan: copies,

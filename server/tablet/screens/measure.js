@@ -1,8 +1,7 @@
 // The measuring form: values are checked while they are typed, and saved. Only values that no record can hold are refused.
 
 import { impliedDecimals } from "../growth/implied_comma.js";
-import { usualPosition, warnings } from "../growth/value_checks.js";
-import { MEASURES } from "../growth/typing_slips.js";
+import { usualPosition } from "../growth/value_checks.js";
 import { latestDay, notYetCome } from "../parts/days.js";
 import { docked } from "../parts/dock.js";
 import { choice, field, h, notice } from "../parts/dom.js";
@@ -14,9 +13,10 @@ import { pad } from "../parts/pad.js";
 import { removalOf } from "../parts/remove_measurement.js";
 import { failure } from "../parts/save_failure.js";
 import { saveWithUndo } from "../parts/undo.js";
+import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
 import { heldRegisters } from "../parts/wrong_day.js";
 import { DRAFTS } from "../store/database.js";
-import { ageWords, cm, dayWords, kg, later, message, motherWords, say, sayIn, sexWord } from "../words/words.js";
+import { ageWords, cm, dayWords, kg, message, motherWords, say, sayIn, sexWord } from "../words/words.js";
 
 /** @typedef {import("../growth/assess.js").Measurement} Measurement */
 
@@ -54,7 +54,8 @@ class Measuring {
     this.inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
       h("input", { name, type: "text", value: draft.text[name] ?? toText(draft.figures[name], digits) }),
     );
-    this.strip = measuringStrip(app, child, (name, units) => this.use(name, units));
+    const answers = answersTo(draft, this.inputs, () => this.changed());
+    this.strip = measuringStrip(app, child, (found) => questionsOf(found, answers));
     this.removal = removalOf(app, form, this.strip);
     this.isSaving = false;
   }
@@ -65,7 +66,7 @@ class Measuring {
     const save = h("button", { type: "button", class: "main save", onclick: () => this.save() }, say("Save"));
     const decimals = (name, digits) => impliedDecimals(app.tables, child, on, name, digits);
     const dock = docked(h("div", { class: "dock" }, this.strip.element, pad(inputs, { changed, save, decimals })));
-    const services = healthServices(child, on, draft, changed);
+    const services = healthServices(app, child, on, draft, changed);
     this.look();
     const lines = inputs.map((input) => line(input, draft, child, on, changed));
     const sheet = [
@@ -80,13 +81,6 @@ class Measuring {
     return [h("div", { class: "sheet" }, sheet), dock];
   }
 
-  /** Take a proposed value. */
-  use(name, units) {
-    const input = /** @type {HTMLInputElement} */ (this.inputs.find((one) => one.name === name));
-    input.value = toText(units, FIGURES[name].digits);
-    input.dispatchEvent(new Event("input"));
-  }
-
   changed() {
     for (const { name, value } of this.inputs) {
       this.draft.text[name] = value;
@@ -98,7 +92,7 @@ class Measuring {
 
   /** Ask about the values and show the verdict; give the questions that refuse saving. */
   look() {
-    const found = troubles(this.app, this.child, this.draft, this.on);
+    const found = openQuestions(this.app, this.child, this.draft, this.on);
     const refused = found.filter(({ severity }) => severity === "refused");
     const fields = refused.map((one) => one.field);
     this.strip.show(found, typed(this.draft.figures, this.on, fields));
@@ -108,7 +102,7 @@ class Measuring {
   async save() {
     const [refused] = this.look();
     if (this.isSaving || refused) return focus(this.inputs, refused);
-    const wanted = registers(this.draft);
+    const wanted = registers(settled(this.draft));
     const set = changesTo(wanted, this.state);
     const isChanged = Object.keys(set).length > 0;
     if (saysNothing(wanted)) return isChanged ? this.removal.ask() : this.strip.tell(nothing());
@@ -156,11 +150,11 @@ async function begun(app, child, form, on) {
   const kept = await app.tablet.draft("draft");
   if (kept && kept.id === form.id) {
     Object.assign(form, { context: kept.context }); // as of when the form was opened
-    return kept;
+    return { doses: recorded(heldRegisters(app.tablet.replica, form)).doses, ...kept }; // older drafts have no doses
   }
-  const { figures, services, note: words } = recorded(heldRegisters(app.tablet.replica, form));
+  const { figures, services, doses, note: words } = recorded(heldRegisters(app.tablet.replica, form));
   if (figures.length_mm === null) figures.position = usualPosition(child, on);
-  return { id: form.id, context: form.context, figures, text: {}, services, note: words };
+  return { id: form.id, context: form.context, figures, text: {}, services, doses, note: words };
 }
 
 /** The figures to check, as a measurement; those that cannot be read or would be refused count as missing.
@@ -171,26 +165,6 @@ function typed(figures, on, refused = []) {
     held === undefined || refused.includes(name) ? null : held,
   ]);
   return /** @type {any} */ ({ on, source: "cadre", ...Object.fromEntries(sound) });
-}
-
-/** @returns {import("../growth/value_checks.js").Warning[]} */
-function troubles(app, child, draft, on) {
-  const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map(
-    (name) =>
-      /** @type {import("../growth/value_checks.js").Warning} */ ({
-        rule: "not_a_figure",
-        field: name,
-        severity: "refused",
-        values: {},
-        proposal: null,
-        words: later("{measure}: a figure with at most {digits} decimals.", {
-          measure: FIGURES[name].name,
-          digits: FIGURES[name].digits,
-        }),
-      }),
-  );
-  const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
-  return [...unread, ...warnings(app.tables, child, earlier, typed(draft.figures, on), app.day)];
 }
 
 /** Go to the field that cannot be saved. */
@@ -244,7 +218,7 @@ function swelling(draft, changed) {
 function note(draft, changed, dock) {
   const text = h("textarea", {
     rows: "2",
-    maxlength: "500",
+    maxlength: String(500 - NOTE_ROOM),
     value: draft.note,
     onfocus: () => dock.classList.add("writing"),
     onblur: () => dock.classList.remove("writing"),
