@@ -1,6 +1,7 @@
 // The list of the day: who is due, here or done, and who is next; with a search by the first letters of a name.
 
 import { field, h, notice, refill } from "../parts/dom.js";
+import { unsavedMark, unsavedNewChild } from "../parts/unsaved.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
@@ -64,6 +65,7 @@ export async function today(app) {
     await room(app),
     dayChooser(app),
     copyOffer(app),
+    unsavedNewChild(app),
     search,
     h("a", { class: "button", href: "#/pindai" }, say("Scan sticker")),
     counts,
@@ -131,6 +133,7 @@ function row(app, child) {
         {},
         `${ageWords(child.born_on, day)} · ${sexWord(child.sex)}${child.mother ? ` · ${motherWords(child.mother)}` : ""}`,
       ),
+      unsavedMark(app, child.id),
     ),
     statusIcon(app, child),
     h("a", { class: "more", href: `#/anak/${child.id}`, "aria-label": say("See {name}", { name: child.name }) }, "›"),
