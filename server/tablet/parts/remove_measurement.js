@@ -2,10 +2,10 @@
 
 import { dayWords, say } from "../words/words.js";
 import { choice, h, notice, refill } from "./dom.js";
+import { draftKey } from "./drafts.js";
 import { failure } from "./save_failure.js";
 import { saveWithUndo } from "./undo.js";
 import { heldRegisters } from "./wrong_day.js";
-import { DRAFTS } from "../store/database.js";
 
 /** @param {import("../app.js").OpenApp} app @param {import("../sync/replica.js").Form} form
  * @param {{tell: (...words: any[]) => void}} strip where `ask` asks, after all fields were emptied
@@ -13,11 +13,10 @@ import { DRAFTS } from "../store/database.js";
 export function removalOf(app, form, strip) {
   const { child, measured_on } = form.key;
   const remove = async (reason, tell) => {
-    app.dropDraft();
-    const others = /** @type {Array<[string, any, any]>} */ ([[DRAFTS, "draft", undefined]]);
+    const draft = draftKey.measurement(child, measured_on);
     const words = say("Measurement of {day} removed.", { day: dayWords(measured_on) });
     try {
-      await saveWithUndo(app, [{ form, set: { removed: { reason } } }], words, { others });
+      await saveWithUndo(app, [{ form, set: { removed: { reason } } }], words, { draft });
       app.go(`#/anak/${child}`);
     } catch (error) {
       tell(notice("bad", say("NOT saved: "), failure(error)));

@@ -5,6 +5,7 @@ import { usualPosition } from "../growth/value_checks.js";
 import { latestDay, notYetCome } from "../parts/days.js";
 import { docked } from "../parts/dock.js";
 import { choice, field, h, notice } from "../parts/dom.js";
+import { draftKey } from "../parts/drafts.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
 import { healthServices } from "../parts/health_services.js";
 import { changesTo, recorded, registers, registersOf, saysNothing } from "../parts/measurement_changes.js";
@@ -15,13 +16,9 @@ import { failure } from "../parts/save_failure.js";
 import { saveWithUndo } from "../parts/undo.js";
 import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
 import { heldRegisters } from "../parts/wrong_day.js";
-import { DRAFTS } from "../store/database.js";
 import { ageWords, cm, dayWords, kg, message, motherWords, say, sayIn, sexWord } from "../words/words.js";
 
 /** @typedef {import("../growth/assess.js").Measurement} Measurement */
-
-/** To store with a saved record. @type {Array<[string, any, any]>} */
-const WITHOUT_DRAFT = [[DRAFTS, "draft", undefined]];
 
 const oedema = () => [
   ["n", say("No")],
@@ -37,7 +34,8 @@ export async function measure(app, id, on = app.day) {
   if (on > latestDay(app)) return { ...shown, body: tooEarly(on) };
   const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
   const state = app.tablet.replica.view(form);
-  const measuring = new Measuring(app, child, form, state, await begun(app, child, form, on));
+  const draft = app.drafts.begin(draftKey.measurement(id, on), form, blank(app, child, form));
+  const measuring = new Measuring(app, child, form, state, draft);
   return { ...shown, body: measuring.body(), bare: true };
 }
 
@@ -51,9 +49,8 @@ class Measuring {
     this.state = state;
     this.draft = draft;
     this.on = form.key.measured_on;
-    this.inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
-      h("input", { name, type: "text", value: draft.text[name] ?? toText(draft.figures[name], digits) }),
-    );
+    this.place = draftKey.measurement(child.id, this.on);
+    this.inputs = Object.keys(FIGURES).map((name) => h("input", { name, type: "text", value: draft.text[name] }));
     const answers = answersTo(draft, this.inputs, () => this.changed());
     this.strip = measuringStrip(app, child, (found) => questionsOf(found, answers));
     this.removal = removalOf(app, form, this.strip);
@@ -86,7 +83,7 @@ class Measuring {
       this.draft.text[name] = value;
       this.draft.figures[name] = toUnits(value, FIGURES[name].digits);
     }
-    this.app.keepDraft(this.draft);
+    this.app.drafts.keep(this.place, this.form, this.draft);
     this.look();
   }
 
@@ -113,9 +110,8 @@ class Measuring {
     const { app, child, form, on } = this;
     const words = say("Saved: {name}", { name: child.name || say("(no name)") });
     this.isSaving = true;
-    app.dropDraft();
     try {
-      await saveWithUndo(app, [{ form, set }], words, { then: `#/ukur/${child.id}/${on}`, others: WITHOUT_DRAFT });
+      await saveWithUndo(app, [{ form, set }], words, { then: `#/ukur/${child.id}/${on}`, draft: this.place });
       this.done();
     } catch (error) {
       this.isSaving = false;
@@ -145,16 +141,13 @@ const tooEarly = (on) => [
   h("a", { class: "button", href: `#/ubah-tanggal/${on}` }, say("Records have a wrong date")),
 ];
 
-/** The stored draft of this form if there is one, else a draft of the record's values, or of those that the server set aside. */
-async function begun(app, child, form, on) {
-  const kept = await app.tablet.draft("draft");
-  if (kept && kept.id === form.id) {
-    Object.assign(form, { context: kept.context }); // as of when the form was opened
-    return { doses: recorded(heldRegisters(app.tablet.replica, form)).doses, ...kept }; // older drafts have no doses
-  }
-  const { figures, services, doses, note: words } = recorded(heldRegisters(app.tablet.replica, form));
-  if (figures.length_mm === null) figures.position = usualPosition(child, on);
-  return { id: form.id, context: form.context, figures, text: {}, services, doses, note: words };
+/** The form before anything is typed: the record's values, or those that the server set aside. */
+function blank(app, child, form) {
+  const values = recorded(heldRegisters(app.tablet.replica, form));
+  const { figures } = values;
+  if (figures.length_mm === null) figures.position = usualPosition(child, form.key.measured_on);
+  const text = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
+  return { ...values, text: Object.fromEntries(text) };
 }
 
 /** The figures to check, as a measurement; those that cannot be read or would be refused count as missing.
