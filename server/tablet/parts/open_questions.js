@@ -137,8 +137,8 @@ const REGISTERS = {
   note: later("Note"),
   task: later("Task"),
   result: later("Result"),
-  aid: later("Aid"),
-  delivered: later("Aid given"),
+  aid: later("Social aid"),
+  delivered: later("Social aid given"),
   evidence: later("Evidence"),
   verified: later("Verification"),
 };
@@ -174,7 +174,7 @@ function disputeCard(app, child, { kind, place, state, registers }) {
   return h(
     "section",
     { class: "card look" },
-    h("h2", {}, say("Recorded differently by two tablets"), when),
+    h("h2", {}, say("Different values from two tablets"), when),
     values,
     contested,
     h("p", { class: "hint" }, say("The other value stays in the history. The health centre may decide, too.")),
@@ -243,7 +243,7 @@ function asideCard(child, { change, reasons }) {
   return h(
     "section",
     { class: "card bad" },
-    h("h2", {}, say("Set aside by the server; to be corrected")),
+    h("h2", {}, say("Not accepted yet; needs correction")),
     words,
     h(
       "ul",

@@ -45,10 +45,10 @@ export function aid(app, id) {
     message,
     one.aid.length
       ? one.aid.map((each) => card(app, each, save))
-      : h("p", { class: "empty" }, say("No aid is written down yet.")),
+      : h("p", { class: "empty" }, say("No social aid is recorded yet.")),
     fresh(app, save),
   ];
-  return { title: `${say("Aid")}: ${one.name || say("(no name)")}`, body, back: `#/anak/${id}` };
+  return { title: `${say("Social aid")}: ${one.name || say("(no name)")}`, body, back: `#/anak/${id}` };
 }
 
 function card(app, { delivery, menu, funds, starts_on, ends_on, delivered, note }, save) {
@@ -94,7 +94,7 @@ function fresh(app, save) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Write down aid that was given today")),
+    h("summary", {}, say("Record social aid that was given today")),
     choice(say("What was given?"), options(MENUS), null, (code) => (held.menu = code), LONG),
     choice(say("Who paid?"), options(FUNDS), null, (code) => (held.funds = code), LONG),
     choice(
