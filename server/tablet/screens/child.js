@@ -2,6 +2,7 @@
 
 import { h } from "../parts/dom.js";
 import { openQuestions } from "../parts/open_questions.js";
+import { scheduleWords } from "../parts/services_due.js";
 import { verdictOf } from "../parts/verdict.js";
 import { marks } from "../parts/child_status.js";
 import { chart, lengths } from "./result.js";
@@ -32,6 +33,7 @@ export function child(app, id) {
       h("a", { class: "button main", href: `#/ukur/${id}` }, say("Measure")),
       h("a", { class: "button", href: `#/ubah/${id}` }, say("Edit")),
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
+      h("a", { class: "button", href: `#/jadwal/${id}` }, scheduleWords(app, one)),
     ),
     h(
       "div",
@@ -48,7 +50,8 @@ export function child(app, id) {
   ];
   const born = one.born_on ? `${say("born")} ${dayWords(one.born_on)}` : say("birth date not known");
   const words = [one.mother && motherWords(one.mother), born].filter(Boolean).join(" · ");
-  return { title: one.name || say("(no name)"), tab: say("Child"), about: h("p", {}, words), body, back: "#/hari-ini", wide: true };
+  const title = one.name || say("(no name)");
+  return { title, tab: say("Child"), about: h("p", {}, words), body, back: "#/hari-ini", wide: true };
 }
 
 /** How many aids a child has, or how many were promised and not delivered. */

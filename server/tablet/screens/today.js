@@ -6,6 +6,7 @@ import { marks, statusWords, unsentChildren } from "../parts/child_status.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
 import { dayChooser } from "../parts/posyandu_day.js";
 import { inQueue } from "../parts/queue.js";
+import { byTypedCode } from "../parts/sticker.js";
 import { ageWords, later, message, motherWords, plain, say, shortDay } from "../words/words.js";
 
 /** @type {Array<[name: string, words: import("../growth/text.js").Text]>} */
@@ -31,7 +32,7 @@ export async function today(app) {
       const pressed = !typed && name === app.view;
       return h("button", { type: "button", "aria-pressed": String(pressed), onclick: () => show(name) }, face);
     }
-    const shown = typed ? found(groups.all, typed) : groups[app.view];
+    const shown = typed ? byTypedCode(app.model, typed) || found(groups.all, typed) : groups[app.view];
     const empty = h("li", { class: "empty" }, emptyWords(app, typed, groups));
     refill(list, shown.length ? shown.map((child) => row(app, child)) : empty);
     refill(rest, !typed && app.view === "due" ? restWords(groups) : null);
@@ -49,7 +50,13 @@ export async function today(app) {
   const foot = h(
     "div",
     { class: "finder" },
-    h("div", { class: "seek" }, search, h("a", { class: "button", href: "#/baru" }, say("+ New child"))),
+    h(
+      "div",
+      { class: "seek" },
+      search,
+      h("a", { class: "button", href: "#/pindai" }, say("Scan sticker")),
+      h("a", { class: "button", href: "#/baru" }, say("+ New child")),
+    ),
     counts,
     next,
   );
