@@ -5,7 +5,6 @@ import { unsentChildren } from "./child_status.js";
 import { h, notice, refill } from "./dom.js";
 import { icon } from "./icons.js";
 import { showTextSize } from "./text_size.js";
-import { takeOver } from "../updates.js";
 
 /** @type {Array<[hash: string, icon: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
@@ -114,7 +113,7 @@ function newer(app) {
   const fill = () =>
     app.newer &&
     !element.firstChild &&
-    refill(element, notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Use it now"))));
+    refill(element, notice("calm", h("p", {}, words), h("button", { onclick: () => app.renew() }, say("Use it now"))));
   fill();
   app.watch(fill);
   return element;

@@ -3,6 +3,7 @@
 import { h } from "../parts/dom.js";
 import { openQuestions } from "../parts/open_questions.js";
 import { scheduleWords } from "../parts/services_due.js";
+import { unsavedForms } from "../parts/unsaved.js";
 import { verdictOf } from "../parts/verdict.js";
 import { marks } from "../parts/child_status.js";
 import { chart, lengths } from "./result.js";
@@ -41,6 +42,7 @@ export function child(app, id) {
       h(
         "div",
         {},
+        unsavedForms(app, id),
         openQuestions(app, one),
         one.measurements.length ? verdictOf(app, one, assessment, true) : null,
         measurements(app, one, assessment),

@@ -7,6 +7,7 @@ import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
 import { dayChooser } from "../parts/posyandu_day.js";
 import { inQueue } from "../parts/queue.js";
 import { byTypedCode } from "../parts/sticker.js";
+import { unsavedMark, unsavedNewChild } from "../parts/unsaved.js";
 import { ageWords, later, message, motherWords, plain, say, shortDay } from "../words/words.js";
 
 /** @type {Array<[name: string, words: import("../growth/text.js").Text]>} */
@@ -60,7 +61,7 @@ export async function today(app) {
     counts,
     next,
   );
-  const body = [await room(app), dayChooser(app), copyOffer(app), list, rest];
+  const body = [await room(app), dayChooser(app), copyOffer(app), unsavedNewChild(app), list, rest];
   const about = h("p", {}, app.tablet.replica.facts.post.name); // the day stands right below
   return { title: say("Today"), about, body, foot, wide: true, place: "hari-ini" };
 }
@@ -123,6 +124,7 @@ function row(app, child) {
       h("strong", {}, name),
       h("span", {}, child.mother ? motherWords(child.mother) : say("mother not known")),
       h("span", {}, factsOf(app, child, done)),
+      unsavedMark(app, child.id),
     ),
     h(
       "a",
