@@ -99,7 +99,7 @@ def test_swapped_figures_are_put_back_by_one_tap(
     expect(tablet.page.get_by_role("button", name="Pakai ")).to_have_count(0)
     tablet.type(weight, length)
     expect(tablet.page.get_by_role("button", name="Pakai ")).to_have_count(0)
-    tablet.look(f"swapped-{ids[name][:4]}", (HAND,))
+    tablet.look(f"swapped-{meant['length_mm']}", (HAND,))
     button(tablet, "Tukar").click()
     expect(figure(tablet, "weight_g")).to_have_value(length)
     expect(figure(tablet, "length_mm")).to_have_value(weight)
