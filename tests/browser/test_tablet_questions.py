@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 CHILDREN: dict[str, tuple[int, dict[str, Any]]] = {
     "Anak Tertukar": (430, {"weight_g": 9300, "length_mm": 782}),
     "Anak Besar Tertukar": (1150, {"weight_g": 14_300, "length_mm": 965, "position": "standing"}),
-    "Anak Melompat": (400, {"weight_g": 9400, "length_mm": 763}),
+    "Anak Melompat": (570, {"weight_g": 9400, "length_mm": 763}),
     "Anak Kurus": (500, {"weight_g": 9600, "length_mm": 790, "muac_mm": 131}),
 }
 """By name: age in days, and what was measured last month."""
