@@ -80,8 +80,7 @@ const isDose = (app, { code }) => app.tables.schedule.doses.some((dose) => dose.
 
 function when({ state, given_on, from_on }) {
   if (state === "given") return say("given {day}", { day: words(given_on) });
-  if (state === "overdue") return say("overdue, since {day}", { day: words(from_on) });
-  if (state === "due") return say("since {day}", { day: words(from_on) });
+  if (state === "overdue" || state === "due") return say("since {day}", { day: words(from_on) });
   if (state === "later") return from_on ? say("from {day}", { day: words(from_on) }) : say("after the dose before");
   return state === "missed" ? say("too old for it") : say("not recorded");
 }
