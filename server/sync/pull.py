@@ -22,6 +22,7 @@ from server.context import AppContext
 from server.crypto.vault import ChildKey
 from server.database.engine import among
 from server.database.models import Base, Child, Delivery, FollowUp, Measurement, PostExit, table
+from server.sync.writers import Dots, Place, dots_in_conflict, written
 from sync_protocol import delivery_id, follow_up_id, measurement_id
 
 CHUNK_ROWS: Final = 1000
@@ -80,7 +81,8 @@ def page_after(
     Returns
     -------
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
-        that `left`, those of them that were `erased` (absent if none), the next `cursor`, and whether there is `more`
+        that `left`, those of them that were `erased` (absent if none), who wrote the values of conflicts (`written`, by
+        child; absent if there are none), the next `cursor`, and whether there is `more`
     """
     if wanted.nothing:
         return empty_page(cursor, more=_is_behind(session, hub, post_id, cursor))
@@ -100,6 +102,8 @@ def page_after(
             page["children"].append(fragment)
         else:
             page[_DRAWERS[kind]].setdefault(child_id, []).append(fragment)
+    if told := written(session, hub.district, states.conflicts):
+        page["written"] = told
     return page
 
 
@@ -173,6 +177,8 @@ class _States:
     hub: AppContext
     wrapped: dict[str, Any] = field(default_factory=dict)
     opened: dict[str, ChildKey] = field(default_factory=dict)
+    conflicts: dict[Place, Dots] = field(default_factory=dict)
+    """The values in conflict of the records that were given."""
 
     def learn_keys(self, children: Iterable[Any], records: Iterable[Any]) -> None:
         """Load the wrapped keys for the rows of a chunk."""
@@ -186,10 +192,15 @@ class _States:
         """Return a record as JSON in wire form; None if it cannot be decrypted: one damaged record must not keep all others
         from a post's tablets for ever. (Without the key of its child this fails: then all may be without theirs.)"""
         if kind != "child" and not row.sealed:
-            return orjson.Fragment(row.state)
-        read = partial(self._decrypted, kind, row, self._key(child_id))
-        state, _ = isolation.attempt(read, "pull")
-        return orjson.Fragment(state) if state is not None else None
+            state = row.state
+        else:
+            read = partial(self._decrypted, kind, row, self._key(child_id))
+            state, _ = isolation.attempt(read, "pull")
+        if state is None:
+            return None
+        if dots := dots_in_conflict(state):
+            self.conflicts[child_id, child_id if kind == "child" else _record_id(kind, row)] = dots
+        return orjson.Fragment(state)
 
     def _decrypted(self, kind: str, row: Any, key: ChildKey) -> bytes:
         if kind == "child":

@@ -21,7 +21,8 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
 /** @typedef {{counter: number, hash: string, change: any, outcome?: string, reasons?: any[], at?: string,
  *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
- *   deliveries: {[delivery: string]: object}, since?: string}} Held of a child; `since`: first pulled by this device
+ *   deliveries: {[delivery: string]: object}, since?: string, written?: {[dot: string]: [author: string, at: string]}}} Held of a
+ *   child; `since`: first pulled by this device; `written`: who wrote values in conflict
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
@@ -287,7 +288,7 @@ export class Replica {
     });
   }
 
-  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], cursor, more }) {
+  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], written = {}, cursor, more }) {
     const clear = this.facts.cursor === 0;
     const held = new Map();
     const of = (id) => {
@@ -304,6 +305,10 @@ export class Replica {
     for (const [id, states] of Object.entries(follow_ups))
       for (const state of states) of(id).follow_ups[state.task] = state;
     for (const [id, states] of Object.entries(deliveries)) for (const state of states) of(id).deliveries[state.delivery] = state;
+    for (const [id, told] of Object.entries(written)) {
+      const named = told.map(({ dot, author, at }) => [dot.join(" "), [author, at]]);
+      of(id).written = { ...of(id).written, ...Object.fromEntries(named) };
+    }
     for (const id of left) held.set(id, null);
     const log = this.#erasing(more ? delta.log : this.#settling(delta.log), new Set(erased), delta.facts.sent);
     const past = erased.length ? { past: this.past.filter(({ change }) => !erased.includes(childOf(change))) } : {};
