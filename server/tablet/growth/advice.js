@@ -16,6 +16,8 @@ const UNUSUAL = ["muac_for_age_moderate", "head_large", "head_small"];
 const MEASURE_AGAIN = [
   "implausible",
   "length_shrank",
+  "length_jumped",
+  "head_jumped",
   "weight_jumped",
   "copied",
   "position_unlikely",

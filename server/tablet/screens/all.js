@@ -11,6 +11,8 @@ import { measure } from "./measure.js";
 import { more } from "./more.js";
 import { questions } from "./questions.js";
 import { result } from "./result.js";
+import { scan } from "./scan.js";
+import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
@@ -25,6 +27,8 @@ export const SCREENS = {
   ukur: measure,
   hasil: result,
   pertanyaan: questions,
+  jadwal: schedule,
+  pindai: scan,
   kirim: send,
   lainnya: more,
   salinan: copies,
