@@ -4,6 +4,7 @@
 import { cm, dayWords, kg, later, laterIn, message, say } from "../words/words.js";
 import { siblings } from "../sync/states.js";
 import { choice, field, h, notice, refill } from "./dom.js";
+import { addressForWrongDay } from "./wrong_day.js";
 
 /** Actions of follow-ups, and what may come of each on a tablet (docs/protocol.md, registers of a follow-up). */
 const ACTIONS = {
@@ -237,9 +238,10 @@ export function valueWords(register, value) {
 /** @param {object} child @param {import("../sync/replica.js").Entry} entry */
 function asideCard(child, { change, reasons }) {
   const mend =
-    change.kind === "measurement"
+    addressForWrongDay(change, reasons) ||
+    (change.kind === "measurement"
       ? `#/ukur/${child.id}/${change.key.measured_on}`
-      : `#/ubah/${change.kind === "child" ? change.id : child.id}`;
+      : `#/ubah/${change.kind === "child" ? change.id : child.id}`);
   const words = Object.entries(change.set).map(([register, value]) =>
     h(
       "p",

@@ -160,10 +160,24 @@ export class Replica {
 
   /** Number and chain the next change. @param {Form} form @param {object} set registers, whole @param {string} author
    * @returns {Promise<Delta>} */
-  async write({ kind, id, key, context }, set, author) {
+  async write(form, set, author) {
+    return this.writeAll([{ form, set }], author);
+  }
+
+  /** Number and chain the next changes, each of another record, to be stored together.
+   * @param {Array<{form: Form, set: object}>} acts @param {string} author @returns {Promise<Delta>} */
+  async writeAll(acts, author) {
     const { app } = this.facts;
-    const written = { author, recorded_at: clock(), nonce: nonce(), app, schema: 1 };
-    return { log: [await this.#linked({ kind, id, key, context, set, ...written }, this.head())] };
+    const log = [];
+    let head = this.head();
+    for (const { form, set } of acts) {
+      const { kind, id, key, context } = form;
+      const written = { author, recorded_at: clock(), nonce: nonce(), app, schema: 1 };
+      const entry = await this.#linked({ kind, id, key, context, set, ...written }, head);
+      log.push(entry);
+      head = [entry.counter, entry.hash];
+    }
+    return { log };
   }
 
   async #linked(change, [counter, previous], tablet = this.facts.tablet) {
