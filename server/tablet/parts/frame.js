@@ -2,6 +2,7 @@
 
 import { dayWords, later, message, say } from "../words/words.js";
 import { h, notice, refill } from "./dom.js";
+import { undoBar } from "./undo.js";
 
 /** @type {Array<[hash: string, sign: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
@@ -12,9 +13,10 @@ const PLACES = [
 ];
 
 /** @param {import("../app.js").App} app
- * @param {{title: string, tab?: string, body: any, place?: string, back?: string, bare?: boolean}} shown `tab`: the page's
- *   title where `title` names a child; `bare`: without the links to the main screens */
-export function frame(app, { title, body, place, back, bare }) {
+ * @param {{title: string, tab?: string, body: any, place?: string, back?: string, bare?: boolean, about?: any}} shown `tab`: the
+ *   page's title where `title` names a child; `about`: under the title, instead of the post and the day; `bare`: without the
+ *   links to the main screens */
+export function frame(app, { title, body, place, back, bare, about }) {
   const heading = h("h1", { tabindex: "-1" }, title);
   if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
   const link = back ? h("a", { class: "back", href: back, "aria-label": say("Back") }, "‹") : null;
@@ -24,9 +26,10 @@ export function frame(app, { title, body, place, back, bare }) {
       "header",
       { class: "top" },
       link,
-      h("div", { class: "where" }, heading, h("p", {}, whereabouts(app))),
+      h("div", { class: "where" }, heading, about || h("p", {}, whereabouts(app))),
       badge(app),
     ),
+    undoBar(),
     newer(app),
     clockTrouble(app),
     h("main", { id: "main", class: bare ? "bare" : null }, body),

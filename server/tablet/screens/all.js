@@ -9,6 +9,7 @@ import { enrol } from "./enrol.js";
 import { help } from "./help.js";
 import { measure } from "./measure.js";
 import { more } from "./more.js";
+import { move } from "./move.js";
 import { questions } from "./questions.js";
 import { result } from "./result.js";
 import { scan } from "./scan.js";
@@ -16,6 +17,7 @@ import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
+import { wrongDay } from "./wrong_day.js";
 
 export const SCREENS = {
   daftar: enrol,
@@ -25,6 +27,8 @@ export const SCREENS = {
   ubah: edit,
   baru: edit,
   ukur: measure,
+  pindah: move,
+  "ubah-tanggal": wrongDay,
   hasil: result,
   pertanyaan: questions,
   jadwal: schedule,

@@ -1,6 +1,7 @@
 // The list of the day: who is due, here or done, and who is next; with a search by the first letters of a name.
 
-import { field, h, notice, refill } from "../parts/dom.js";
+import { h, notice, refill } from "../parts/dom.js";
+import { sessionDay } from "../parts/days.js";
 import { unsavedMark, unsavedNewChild } from "../parts/unsaved.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
@@ -154,11 +155,6 @@ function emptyWords(app, view, groups) {
 
 /** The day that records are dated with: today, unless it is changed here for a wrong clock or a late entry. */
 function dayChooser(app) {
-  const input = h("input", {
-    type: "date",
-    value: app.day,
-    onchange: () => input.value && app.keepSession({ date: input.value }).then(() => app.draw()),
-  });
   return h(
     "details",
     { class: "day" },
@@ -169,7 +165,7 @@ function dayChooser(app) {
       " ",
       h("span", {}, say("change")),
     ),
-    field(say("Posyandu day"), input, say("Everything recorded now bears this date.")),
+    sessionDay(app),
   );
 }
 
