@@ -50,7 +50,6 @@ export class App {
     this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
     this.session = newSession();
-    this.searched = "";
     this.view = "due"; // which tab of the day's list is shown
     this.watchers = new Set();
     this.touched = Date.now();

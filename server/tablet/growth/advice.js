@@ -59,6 +59,8 @@ const SAY = {
  * What to show and say. `sign` goes on the badge: "!" today to the health centre, else "2T", "T", "N", "O", "B", or "?" where
  * there is no code.
  * @typedef {object} Advice
+ * @property {string} about the most urgent subject, by which headline and tone are chosen
+ * @property {import("./flags.js").Flag[]} reasons of that subject, the most urgent first
  * @property {'!'|'2T'|'T'|'N'|'O'|'B'|'?'} sign
  * @property {'green'|'yellow'|'orange'|'red'|'grey'} tone
  * @property {import('./text.js').Text} headline
@@ -83,7 +85,7 @@ export function advice(tables, child, assessment, today) {
   if (tone === "green") say.push(...fits(tables, assessment.latest));
   say.push(...actions(about, has, age_months));
   if (about !== "not_seen") say.push(...care(about, has, age_months));
-  return { sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
+  return { about, reasons, sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
 }
 
 /** The server's sentences about weight for age and length for age, for a child that is well. */

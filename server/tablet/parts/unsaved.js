@@ -9,7 +9,7 @@ const NEW = draftKey.newChild();
 const NAMES = {
   measurement: later("Measurement"),
   child: later("The child's data"),
-  aid: later("Aid"),
+  aid: later("Social aid"),
   follow_up: later("Answer to the health centre"),
 };
 const SCREENS = { measurement: "ukur", child: "ubah", aid: "bantuan-anak", follow_up: "anak" };
