@@ -1,5 +1,6 @@
 // The screens by their names in the address.
 
+import { absent } from "./absent.js";
 import { aid } from "./aid.js";
 import { child } from "./child.js";
 import { cadres } from "./cadres.js";
@@ -9,11 +10,14 @@ import { enrol } from "./enrol.js";
 import { help } from "./help.js";
 import { measure } from "./measure.js";
 import { more } from "./more.js";
+import { picture } from "./picture.js";
 import { questions } from "./questions.js";
+import { recap } from "./recap.js";
 import { result } from "./result.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
+import { visits } from "./visits.js";
 
 export const SCREENS = {
   daftar: enrol,
@@ -24,6 +28,10 @@ export const SCREENS = {
   baru: edit,
   ukur: measure,
   hasil: result,
+  gambar: picture,
+  "belum-datang": absent,
+  kunjungan: visits,
+  rekap: recap,
   pertanyaan: questions,
   kirim: send,
   lainnya: more,

@@ -35,7 +35,7 @@ export function child(app, id) {
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
     openQuestions(app, one),
-    one.measurements.length ? verdictOf(app, one, assessment, true) : null,
+    one.measurements.length ? verdictOf(app, one, assessment) : null,
     chart(app, one, assessment),
     lengths(app, one, assessment),
     measurements(app, one, assessment),

@@ -17,6 +17,9 @@ export async function more(app) {
     app.lock();
   };
   const links = [
+    ["#/rekap", say("Recap")],
+    ["#/belum-datang", say("Did not come yet")],
+    ["#/kunjungan", say("Home visits")],
     ["#/kader", say("Cadres and PINs")],
     ["#/salinan", say("Sealed copies and letters")],
     ["#/bantuan", say("Help: how to measure")],

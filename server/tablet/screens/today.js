@@ -1,5 +1,6 @@
 // The list of the day: who is due, here or done, and who is next; with a search by the first letters of a name.
 
+import { dayLinks } from "../parts/day_links.js";
 import { field, h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
@@ -66,6 +67,7 @@ export async function today(app) {
     search,
     counts,
     list,
+    dayLinks(),
     h("div", { class: "actions" }, h("a", { class: "button", href: "#/baru" }, say("+ New child")), next),
   ];
   return { title: say("Today"), body, place: "hari-ini" };
