@@ -39,9 +39,13 @@ function row(app, child, text) {
   return h(
     "li",
     {},
-    h("a", { href: `#/anak/${child.id}` }, h("strong", {}, child.name || say("(no name)"))),
-    h("p", { class: "fine" }, about.filter(Boolean).join(" · ")),
-    homeWords(child) ? h("p", { class: "fine" }, homeWords(child)) : null,
+    h(
+      "a",
+      { href: `#/anak/${child.id}` },
+      h("strong", {}, child.name || say("(no name)")),
+      h("span", {}, about.filter(Boolean).join(" · ")),
+      homeWords(child) ? h("span", {}, homeWords(child)) : null,
+    ),
     phoneLinks(child.parents.phone, text),
   );
 }

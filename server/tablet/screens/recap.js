@@ -48,6 +48,7 @@ export function recap(app) {
       }),
     ),
     place,
+    h("p", { class: "fine" }, say("“–”: not counted for that period.")),
     feedback,
     h(
       "div",

@@ -46,10 +46,14 @@ function row(app, { child, urgent, reasons }) {
   return h(
     "li",
     { class: urgent ? "urgent" : null },
-    h("a", { href: `#/anak/${child.id}` }, h("strong", {}, name)),
-    h("p", { class: "fine" }, about.join(" · ")),
-    h("p", {}, homeWords(child) || say("address not known")),
-    dialled(child.parents.phone) ? h("p", { class: "fine" }, `${say("Phone")} ${child.parents.phone}`) : null,
+    h(
+      "a",
+      { href: `#/anak/${child.id}` },
+      h("strong", {}, name),
+      h("span", {}, about.join(" · ")),
+      h("span", {}, homeWords(child) || say("address not known")),
+      dialled(child.parents.phone) ? h("span", {}, `${say("Phone")} ${child.parents.phone}`) : null,
+    ),
     h(
       "ul",
       {},
