@@ -14,12 +14,13 @@ FLOOR ?= 90
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
+SERVED_JS := $(VENV)/share/posyandu-sync/js
 NODE_BIN := $(VENV)/node/node_modules/.bin
 SOURCES := setup.cfg pyproject.toml deploy/constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit bench peers soak fuzz pictures words protocol clean chromium node
+.PHONY: help run test lint audit bench peers soak fuzz pictures words protocol clean chromium other-browsers node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,10 +29,10 @@ help: ## list the targets
 run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed; ARGS='--port 8001'
 	$(VENV)/bin/posyandu-sync demo $(ARGS)
 
-test: $(VENV)/.installed-dev chromium ## every test, on SQLite, PostgreSQL and Chromium, with coverage; ARGS='-k merge' for some
+test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with coverage; ARGS='-k merge' for some
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
-	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*' --fail-under=$(FLOOR_PURE))
+	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*,server/schedule/*' --fail-under=$(FLOOR_PURE))
 
 lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses
 	$(PY) -m ruff check .
@@ -94,7 +95,14 @@ $(VENV)/bin/pip:
 	  exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 
-# Only make lint needs Node: the app has no build step.
+# What the server hands out that is not ours: the reader of QR codes, for browsers without one. The server runs without it too.
+$(SERVED_JS)/.installed: $(wildcard deploy/js/served/*.json) | node $(VENV)/bin/pip
+	@mkdir -p $(@D)
+	cp deploy/js/served/package.json deploy/js/served/package-lock.json $(@D)
+	npm ci --prefix $(@D) --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# make lint checks the JavaScript with Node; the app itself has no build step.
 $(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip
 	@mkdir -p $(@D)
 	cp deploy/js/package.json deploy/js/package-lock.json deploy/js/eslint.config.js $(@D)
@@ -104,11 +112,11 @@ $(VENV)/node/.installed: $(wildcard deploy/js/*.js*) | node $(VENV)/bin/pip
 node:
 	@command -v node >/dev/null && command -v npm >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing Node.js for make lint"; \
+	  echo "Installing Node.js"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
 	fi; \
 	command -v node >/dev/null && command -v npm >/dev/null || { \
-	  echo "make: no Node.js with npm, for make lint; on Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 2; }
+	  echo "make: no Node.js with npm; on Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 2; }
 
 # The browser tests use the machine's Chromium; tests/_chromium.py knows where to look.
 chromium: | $(VENV)/bin/pip
@@ -118,3 +126,13 @@ chromium: | $(VENV)/bin/pip
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	fi; \
 	$(PY) -m tests._chromium >/dev/null || exit 2
+
+# One story runs in Firefox too, and in the oldest Chromium that the app is made for, which npm brings.
+other-browsers: node | $(VENV)/.installed-dev
+	@$(PY) -m tests._firefox >/dev/null 2>&1 || { \
+	  if [ -z "$$FIREFOX" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Firefox for the browser tests"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends firefox-esr >/dev/null; \
+	  fi; \
+	  $(PY) -m tests._firefox >/dev/null || exit 2; }
+	@$(PY) -m tests._old_chromium >/dev/null

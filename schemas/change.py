@@ -116,6 +116,14 @@ class MeasurementChange(KeyedChange):
     key = Part(MeasurementKey)
     set = Part(MeasurementRegisters, Need.VALUE, SOMETHING)
 
+    def agree(self, value: Mapping[str, Any]) -> None:
+        """Refuse a weighing without weight and oedema, except as a correction: there it takes the weighing back."""
+        super().agree(value)
+        weight = value.get("set", {}).get("weight", {})
+        says_nothing = weight.get("weight_g", 0) is None and weight.get("oedema", 0) is None
+        if says_nothing and not value.get("context"):
+            raise ValidationError({"set": {"weight": ["nothing-measured"]}})
+
 
 class FollowUpChange(KeyedChange):
     """A change of a follow-up."""
@@ -260,8 +268,17 @@ def _ids_of_keyed_records(wire: Mapping[str, Any]) -> list[Reason]:
     ]
 
 
+def only_removes(kind: object, registers: object) -> bool:
+    """Say whether a change only removes a measurement. It is taken whatever the measurement's day: so a tablet takes back
+    what it recorded under a wrong one."""
+    removed = registers.get("removed") if isinstance(registers, Mapping) and len(registers) == 1 else None
+    return kind == "measurement" and isinstance(removed, Mapping) and removed.get("reason") is not None
+
+
 def _in_future(wire: Mapping[str, Any], today: date, happened: Sequence[Path] = _PAST_DATES) -> list[Reason]:
     """Return reasons for dates after today of things that have happened, in a change valid or not."""
+    if only_removes(wire.get("kind"), wire.get("set")):
+        return []
     last = today.isoformat()
     return [
         reason(".".join(path), "date-in-future", value, last)

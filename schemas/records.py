@@ -128,6 +128,20 @@ class SameAs(Strict):
     child = uuid(NULLABLE)
 
 
+MOST_DOSES: Final = 64
+DOSE: Final = "[A-Z][A-Z0-9-]{1,15}"
+"""A dose as the schedule of the server names it (`OPV1`); one that it does not know is kept and shown by its code."""
+
+
+VACCINE_BATCH: Final = "[A-Z0-9][A-Z0-9/.-]{0,19}"
+
+
+class BookDoses(Strict):
+    """Doses of vaccines given elsewhere, as the Buku KIA shows them, each with its day: `{"BCG": "2026-01-05"}`."""
+
+    given = MapOf(shaped(DOSE, "not-dose"), day(), MOST_DOSES)
+
+
 MOST_FOREIGN_IDS: Final = 8
 FOREIGN_ID: Final = "[a-z0-9_-]{1,32}:[a-z0-9_-]{1,32}"
 
@@ -148,15 +162,11 @@ class Removed(Strict):
 
 
 class Weight(Strict):
-    """Grams, and oedema (none, +, ++, +++), which makes a weight meaningless and may be given without one."""
+    """Grams, and oedema (none, +, ++, +++), which makes a weight meaningless and may be given without one. Both null: a
+    weighing is taken back (`schemas/change.py` says where that is allowed)."""
 
     weight_g = whole(500, 40_000, NULLABLE)
     oedema = choice("n", "1", "2", "3", need=NULLABLE)
-
-    def agree(self, value: Mapping[str, Any]) -> None:
-        """Refuse a weighing without weight and oedema."""
-        if value.get("weight_g", 0) is None and value.get("oedema", 0) is None:
-            raise ValidationError("nothing-measured")
 
 
 class Length(Strict):
@@ -190,10 +200,16 @@ class Services(Strict):
     immunised = Flag(OPTIONAL)
 
 
-class Note(Strict):
-    """Free text."""
+class Doses(Strict):
+    """Doses of vaccines that were given on that day, each with the batch number of the vaccine if it is known."""
 
-    text = words(500, lines=True)
+    given = MapOf(shaped(DOSE, "not-dose"), shaped(VACCINE_BATCH, "not-vaccine-batch", NULLABLE), MOST_DOSES)
+
+
+class Note(Strict):
+    """Free text; null takes it back."""
+
+    text = words(500, NULLABLE, lines=True)
 
 
 # -- registers of a follow-up ----------------------------------------------------------------------
@@ -336,6 +352,7 @@ class ChildRegisters(Strict):
     family = Part(Family, ABSENT)
     consent = Part(Consent, ABSENT)
     same_as = Part(SameAs, ABSENT)
+    book_doses = Part(BookDoses, ABSENT)
     extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)
 
@@ -348,6 +365,7 @@ class MeasurementRegisters(Strict):
     muac = Part(Muac, ABSENT)
     head = Part(Head, ABSENT)
     services = Part(Services, ABSENT)
+    doses = Part(Doses, ABSENT)
     note = Part(Note, ABSENT)
     extra = Part(Extra, ABSENT)
     removed = Part(Removed, ABSENT)

@@ -162,6 +162,13 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("must be a system and a name, like simpus:patient, in small letters, digits, _ or -")
     ),
     # of a measurement
+    "not-dose": Words(
+        T_("must be a dose of the schedule, like OPV1: capital letters, digits and -"),
+    ),
+    "not-vaccine-batch": Words(
+        T_("must be a batch number: at most 20 capital letters, digits, / . or -"),
+        T_("Copy it from the vial, or leave it out."),
+    ),
     "nothing-measured": Words(
         T_("must hold a weight or an oedema"),
         T_("Fill in the weight, or the oedema if the child is swollen."),
@@ -191,6 +198,10 @@ WORDS: Final[Mapping[str, Words]] = {
     "child-restricted": Words(
         T_("is a child whose data may not be processed for now, at a parent's request"),
         T_("Do not measure or write for now: call the health centre."),
+    ),
+    "record-unreadable": Words(
+        T_("is of a record that the server cannot read, because its stored data is damaged"),
+        T_("Your data is safe and waits until the record is mended: call the health centre."),
     ),
     "tablet-revoked": Words(
         T_("was sent by a tablet that has been revoked"),
@@ -335,6 +346,9 @@ LABELS: Final[Mapping[str, Label]] = {
     "kpsp": Label(T_("KPSP")),
     "deworming": Label(T_("Deworming")),
     "immunised": Label(T_("Immunisation")),
+    "book_doses.given": Label(T_("Vaccines given elsewhere"), typed=False),
+    "doses.given": Label(T_("Vaccines given"), typed=False),
+    "given.*": Label(T_("Dose of a vaccine"), typed=False),
     "text": Label(T_("Note"), personal=True),
     "measured_on": Label(T_("Date of measuring")),
     "action": Label(T_("What is to be done")),
@@ -495,6 +509,7 @@ NOT_THE_APPS_FAULT: Final = frozenset(
             "tablet-revoked",
             "child-erased",
             "child-restricted",
+            "record-unreadable",
         ),
         *("not-on-screen", "not-in-conflict", "in-conflict", "time-out-of-range"),
     }

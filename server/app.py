@@ -53,6 +53,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     privacy as privacy_pages,
     quarantine as quarantine_pages,
     queue as queue_pages,
+    stickers as stickers_pages,
 )
 from server.web.request_body import MOST_BYTES
 from server.web.security_headers import security_headers
@@ -95,7 +96,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     csrf.exempt(relay_api.bp)
     auth.init_app(app)
     frame.init_app(app)
-    tablet_app.init_app(app)
+    tablet_app.init_app(app, settings)
     if settings.proxies:  # without one anybody could write the headers
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     for blueprint in (
@@ -111,6 +112,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         aid_pages.bp,
         people_pages.bp,
         posts_pages.bp,
+        stickers_pages.bp,
         privacy_pages.bp,
         audit_pages.bp,
         interchange_pages.bp,

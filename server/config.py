@@ -11,6 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from server.schedule import SHIPPED, Choices, Schedule, schedule
+
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST: Final = {
     "max_body_bytes": 16 * 1024 * 1024,
@@ -26,6 +28,7 @@ MOST: Final = {
 """The integers that an operator may set, and the largest value of each."""
 TABLET_APP: Final = "posyandu-tablet"
 """The name of our tablet app, before its version, in changes and batches."""
+NEVER: Final = "never"
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 _DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
@@ -53,6 +56,9 @@ class Settings:
     connections_per_address : how many connections one address may have to each worker (requests, behind a proxy)
     cookie_secure : False only for plain http on this machine
     guideline_file : due dates and lengths of courses; None for the default (`review.guideline`)
+    schedule_file : what children are to be given and when; None for the default (`server.schedule`)
+    je_endemic : whether children are vaccinated against Japanese encephalitis here
+    deworming_months : months of the deworming rounds, such as (2, 8); () for none; None for those of the schedule
     backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: no nightly backups
     oldest_app : the oldest version of our tablet app that is still served, such as 0.2.0; "" for every one
     """
@@ -77,6 +83,9 @@ class Settings:
     cookie_secure: bool = True
     log_level: str = "INFO"
     guideline_file: Path | None = None
+    schedule_file: Path | None = None
+    je_endemic: bool = False
+    deworming_months: tuple[int, ...] | None = None
     oldest_app: str = ""
     key_command: str = ""
     backup_dir: Path | None = None
@@ -130,6 +139,10 @@ class Settings:
             others["key_file"] = Path(environ["POSYANDU_KEY_FILE"])
         if environ.get("POSYANDU_GUIDELINE"):
             others["guideline_file"] = Path(environ["POSYANDU_GUIDELINE"])
+        if environ.get("POSYANDU_SCHEDULE"):
+            others["schedule_file"] = Path(environ["POSYANDU_SCHEDULE"])
+        if environ.get("POSYANDU_DEWORMING_MONTHS"):
+            others["deworming_months"] = _months(environ["POSYANDU_DEWORMING_MONTHS"])
         if environ.get("POSYANDU_BACKUP_DIR"):
             others["backup_dir"] = Path(environ["POSYANDU_BACKUP_DIR"])
         for name in ("district", "time_zone", "log_level", "oldest_app", "key_command"):
@@ -144,7 +157,7 @@ class Settings:
                         f"POSYANDU_{name.upper()} is {text!r}: give a whole number from {least} to {most}"
                     )
                 others[name] = int(text)
-        for name in ("cookie_secure", "second_factor"):
+        for name in ("cookie_secure", "second_factor", "je_endemic"):
             text = environ.get(f"POSYANDU_{name.upper()}", "").lower()
             if text not in ("", *YES, *NO):
                 raise ValueError(f"POSYANDU_{name.upper()} is {text!r}: give a 1 or a 0")
@@ -168,6 +181,16 @@ class Settings:
     def start_of(self, day: date) -> datetime:
         """Return the moment at which a calendar day of the district begins, in UTC."""
         return datetime.combine(day, time(), ZoneInfo(self.time_zone)).astimezone(UTC)
+
+    def schedule(self) -> Schedule:
+        """Read the schedule of vaccines and services, with what this district has chosen in it.
+
+        Raises
+        ------
+        ValueError
+            The file of the schedule cannot be used.
+        """
+        return schedule(self.schedule_file or SHIPPED, Choices(self.je_endemic, self.deworming_months))
 
     def too_old(self, app: str) -> bool:
         """Return whether an app, by its name and version, is our tablet app in a version that is no longer served.
@@ -218,7 +241,12 @@ class Settings:
             "POSYANDU_CONNECTIONS_PER_ADDRESS": str(self.connections_per_address),
             "POSYANDU_COOKIE_SECURE": "1" if self.cookie_secure else "0",
             "POSYANDU_BACKUP_KEEP": str(self.backup_keep),
+            "POSYANDU_JE_ENDEMIC": "1" if self.je_endemic else "0",
         }
+        if self.schedule_file is not None:
+            mine["POSYANDU_SCHEDULE"] = str(self.schedule_file)
+        if self.deworming_months is not None:
+            mine["POSYANDU_DEWORMING_MONTHS"] = ",".join(map(str, self.deworming_months)) or NEVER
         if self.backup_dir is not None:
             mine["POSYANDU_BACKUP_DIR"] = str(self.backup_dir)
         if self.guideline_file is not None:
@@ -233,6 +261,16 @@ def _numbers(version: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
+
+
+def _months(text: str) -> tuple[int, ...]:
+    """Read months of the year, "2,8"; "never" for none."""
+    found = [] if text == NEVER else text.split(",")
+    if not all(month.strip().isdecimal() and 1 <= int(month) <= 12 for month in found):
+        raise ValueError(
+            f"POSYANDU_DEWORMING_MONTHS is {text!r}: give months such as 2,8, or {NEVER} where nobody is dewormed in rounds"
+        )
+    return tuple(sorted({int(month) for month in found}))
 
 
 def _is_database_url(url: str) -> bool:

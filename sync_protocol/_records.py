@@ -38,11 +38,14 @@ REGISTERS: Final[Mapping[str, frozenset[str]]] = {
             "family",
             "consent",
             "same_as",
+            "book_doses",
             "extra",
             "removed",
         ]
     ),
-    "measurement": frozenset(["weight", "length", "muac", "head", "services", "note", "extra", "removed"]),
+    "measurement": frozenset(
+        ["weight", "length", "muac", "head", "services", "doses", "note", "extra", "removed"]
+    ),
     "follow_up": frozenset(["task", "result", "note", "removed"]),
     "delivery": frozenset(["aid", "delivered", "evidence", "verified", "note", "removed"]),
 }

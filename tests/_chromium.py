@@ -7,9 +7,10 @@ this way).
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import TypedDict
 
-__all__ = ["LaunchOptions", "chromium_path", "launch_options"]
+__all__ = ["LaunchOptions", "chromium_path", "launch_options", "program"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -41,12 +42,23 @@ def chromium_path() -> str:
     RuntimeError
         when there is none, or CHROMIUM names something that cannot be run; the message says what to install
     """
-    wanted = os.environ.get("CHROMIUM")
-    for name in (wanted,) if wanted else NAMES:
+    return program("CHROMIUM", NAMES, "chromium")
+
+
+def program(variable: str, names: Iterable[str], package: str) -> str:
+    """Give the path of the program that an environment variable names, else of the first of some names on PATH.
+
+    Raises
+    ------
+    RuntimeError
+        There is none, or the variable names something that cannot be run; the message says which package to install.
+    """
+    wanted = os.environ.get(variable)
+    for name in (wanted,) if wanted else names:
         if found := shutil.which(name):
             return found
-    what = f"CHROMIUM={wanted} cannot be run" if wanted else "no Chromium"
-    raise RuntimeError(f"{what}: install it (Debian: apt-get install chromium) or name it in CHROMIUM")
+    what = f"{variable}={wanted} cannot be run" if wanted else f"no {variable.title()}"
+    raise RuntimeError(f"{what}: install it (Debian: apt-get install {package}) or name it in {variable}")
 
 
 def launch_options() -> LaunchOptions:

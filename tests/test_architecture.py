@@ -24,6 +24,7 @@ ROOMS = ("sync_protocol", "schemas", "server")
 ALLOWED = {
     "sync_protocol": {"orjson", "uuid_utils"},  # docs/adr/0026
     "server/growth": {"numpy"},
+    "server/schedule": set[str](),
     "schemas": {"babel", "marshmallow", "sync_protocol"},  # docs/adr/0028
     "server/places/regions": set[str](),
 }

@@ -94,6 +94,8 @@ RULES: Final[dict[str, Rule]] = {
         T_("Recorded while the tablet's clock was wrong; check the dates of measuring and of birth"),
     ),
     "length_shrank": Rule(3, T_("Length or height has shrunk; measure again")),
+    "length_jumped": Rule(3, T_("Length or height has grown more than is possible; measure again")),
+    "head_jumped": Rule(3, T_("Head has grown more than is possible; measure again")),
     "weight_jumped": Rule(
         3,
         T_("Weight changed by over 2 kg in a month; weigh again"),

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -19,7 +20,8 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from server.crypto.vault import ChildKey, Vault, seal, unseal
+from server import isolation
+from server.crypto.vault import ChildKey, KeyUnusable, Vault, seal, unseal
 from server.database.engine import among, among_pairs
 from server.database.models import ChangeRow, Child, table
 from sync_protocol import Change, Dot, History, Json, Link, Outcome, RecordState, header_of
@@ -147,6 +149,63 @@ def histories(
         else:
             changes.append(read_change(district, row, children[row.child_id]))
     return {record_id: History(tuple(c), tuple(q)) for record_id, (c, q) in found.items()}
+
+
+def readable_histories(
+    session: Session, district: str, children: Mapping[str, Subject], records: Mapping[str, str]
+) -> tuple[dict[str, History], frozenset[str]]:
+    """Load all stored changes of those records that can be read, as `histories`; return also the ids of the others.
+
+    Raises
+    ------
+    KeyUnusable
+        The key file opens no child's key: see `key_is_damaged`.
+    """
+    if not records:
+        return {}, frozenset()
+
+    def read(some: list[str]) -> dict[str, History]:
+        return histories(session, district, children, {record_id: records[record_id] for record_id in some})
+
+    found, failed = isolation.halved(read, list(records), "record")
+    for record_id in failed:
+        child = children[records[record_id]]
+        key_is_damaged(session, child.vault, district, child)  # raises if all are without theirs
+    return {record_id: history for part in found for record_id, history in part.items()}, frozenset(failed)
+
+
+def key_is_damaged(session: Session, vault: Vault, district: str, child: Any) -> bool:
+    """Say whether a child's key cannot be unwrapped though those of others can.
+
+    Parameters
+    ----------
+    child : a Subject or a row with `id`, `wrapped_key` and `key_version`, who was not erased
+
+    Raises
+    ------
+    KeyUnusable
+        Those of others cannot either: the key file may be the wrong one, and no child is at fault.
+    """
+    try:
+        vault.child_key(child.id, child.wrapped_key, child.key_version)
+    except (KeyUnusable, ValueError):
+        if not _opens_another(session, vault, district, child.id):
+            raise
+        return True
+    return False
+
+
+def _opens_another(session: Session, vault: Vault, district: str, child_id: str) -> bool:
+    """Say whether the key of at least one of three other children can be unwrapped."""
+    c = table(Child).c
+    others = select(c.id, c.wrapped_key, c.key_version).where(
+        c.district == district, c.id != child_id, c.wrapped_key.is_not(None)
+    )
+    for other in session.execute(others.order_by(c.id.desc()).limit(3)):
+        with suppress(KeyUnusable, ValueError):
+            vault.child_key(other.id, other.wrapped_key, other.key_version)
+            return True
+    return False
 
 
 def clock_doubts(session: Session, district: str, records: Mapping[str, str]) -> dict[str, dict[Dot, int]]:

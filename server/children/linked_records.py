@@ -10,13 +10,14 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Select, bindparam, select, union
 from sqlalchemy.orm import Session
 
+from server import isolation
 from server.children import ledger
 from server.context import AppContext
 from server.database.engine import among
@@ -100,15 +101,23 @@ def group_of(session: Session, district: str, child_ids: Collection[str]) -> lis
 
 
 def disputed_links(session: Session, hub: AppContext, child_ids: Collection[str]) -> set[str]:
-    """Return every child named by a `same_as` in conflict of some children: any of them may be chosen when it is settled."""
+    """Return every child named by a `same_as` in conflict of some children: any of them may be chosen when it is settled.
+
+    Of a child whose state cannot be read it finds none: folding the record again mends the state, or sets the change aside.
+    """
     given = {"district": hub.district, "among": sorted(child_ids)}
     found: set[str] = set()
     for row in session.connection().execute(_disputing(), given):
-        key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
-        wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
-        state = RecordState.from_wire("child", row.id, {}, wire)
-        found |= {s.value["child"] for s in state.registers["same_as"] if s.value["child"]}
+        named, _ = isolation.attempt(partial(_links_of, hub, row), "link")
+        found |= named or set()
     return found
+
+
+def _links_of(hub: AppContext, row: Any) -> set[str]:
+    key = hub.vault.child_key(row.id, row.wrapped_key, row.key_version)
+    wire = orjson.loads(ledger.read_child(hub.district, row.id, row.state, key))
+    state = RecordState.from_wire("child", row.id, {}, wire)
+    return {s.value["child"] for s in state.registers["same_as"] if s.value["child"]}
 
 
 @cache

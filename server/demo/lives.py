@@ -9,6 +9,7 @@ import numpy as np
 from server.demo.acts import Act, MadeUpChild, PostPlan, is_silent, moment
 from server.demo.growing import DAYS_PER_MONTH, Readings, figures_of
 from server.demo.mishaps import MOVES_TO, befallen
+from server.demo.vaccinating import vaccinated
 from server.growth.zscores import FEMALE, MALE
 from sync_protocol import Json
 
@@ -42,7 +43,7 @@ def life(
             acts.append(Act(at - timedelta(seconds=20), post, tablet, child.name, registers))
         registers = _measurement(random, figures, place, int(age_days[place]), day)
         acts.append(Act(at, post, tablet, child.name, registers, day))
-    return befallen(child, acts, days)
+    return befallen(child, vaccinated(child, acts), days)
 
 
 def _visits(child: MadeUpChild, days: Sequence[Sequence[date]]) -> list[tuple[int, date, int]]:

@@ -4,6 +4,7 @@
     lms                 the WHO tables that they are read from
     status              the class of a score, arm circumference classes, the lines of the KMS
     weight_gain         N, T, O, B and 2T
+    growth_limits       the most that a length or a head grows between two visits
     measuring_quality   how well a post measures: digits, dates, spread, copying
 
 Imports NumPy and the standard library only: no database, no request, no clock. The only files read are the tables

@@ -126,6 +126,7 @@ class ExportVisit:
     z : z-scores in SD by index; None if there is none
     gain : N, T, O, B or ""; `gain_g` : grams since the last month
     implausible : indices whose score is outside WHO's limits
+    doses : codes of the vaccines given that day
     """
 
     child: ExportChild
@@ -143,6 +144,7 @@ class ExportVisit:
     gain: str
     gain_g: int | None
     implausible: frozenset[str] = field(default_factory=frozenset)
+    doses: tuple[str, ...] = ()
 
 
 LIMITS: Final = {
@@ -343,6 +345,7 @@ def _visit(hub: AppContext, child: ExportChild, row: Any, keys: Mapping[str, Any
         gain=row.gain_code or "",
         gain_g=row.gain_g,
         implausible=beyond,
+        doses=tuple(sorted((state.value("doses") or {}).get("given", ()))),
     )
 
 

@@ -156,6 +156,14 @@ COLUMNS: Final = (
         "computed",
         lambda _, v: v.gain_g,
     ),
+    Column(
+        "doses",
+        "",
+        "codes of the schedule",
+        T_("doses of vaccines given that day, such as OPV1"),
+        "measurement; docs/schedule.md",
+        lambda _, v: " ".join(v.doses),
+    ),
 )
 CODEBOOK: Final = ("name", "unit", "range", "meaning_id", "meaning_en", "source")
 

@@ -46,6 +46,7 @@ LISTS: Final = (
     "queue.exported",
     "data.exported",
     "post.list-viewed",
+    "post.stickers-viewed",
     "tablet.exposure-viewed",
     "tablet.exposure-exported",
 )

@@ -40,6 +40,7 @@ FOOD: Final = "food"
 STATE_FUNDS: Final = frozenset({"dak", "apbd", "village"})
 """Funds that pay for PMT; food from other funds is aid."""
 SERVICES_KEY: Final = b'"services"'
+DOSES_KEY: Final = b'"doses"'
 _EXAMINING: Final = frozenset({"remeasure", "refer_puskesmas", "refer_hospital"})
 _EXAMINED: Final = frozenset({"confirmed", "cleared", "done", "better", "same", "worse", "to_hospital"})
 """Outcomes of these actions that mean that the health centre (or the hospital) saw the child."""
@@ -184,8 +185,13 @@ def _visits(
 ) -> Visits:
     m = table(Measurement).c
     sqlite = session.get_bind().dialect.name == "sqlite"
-    mark = literal(SERVICES_KEY, LargeBinary())
-    has_services = func.instr(m.state, mark) > 0 if sqlite else func.position(mark.op("IN")(m.state)) > 0
+    marks = [literal(key, LargeBinary()) for key in (SERVICES_KEY, DOSES_KEY)]
+    has_services = or_(
+        *(
+            func.instr(m.state, mark) > 0 if sqlite else func.position(mark.op("IN")(m.state)) > 0
+            for mark in marks
+        )
+    )
     query = select(
         cast(m.child_id, Text()),
         cast(m.measured_on, Text()),
@@ -225,7 +231,8 @@ def _visits(
 
 
 def _services(hub: AppContext, row: Any, keys: _Keys) -> Mapping[str, Any]:
-    """Give the services at a measurement; of values in conflict, everything that any of them has."""
+    """Give the services at a measurement, `immunised` also for doses by antigen; of values in conflict, everything that any
+    of them has."""
     child_id, day, source, *_, sealed, state = row
     if sealed:
         key = keys.of(child_id)
@@ -233,11 +240,13 @@ def _services(hub: AppContext, row: Any, keys: _Keys) -> Mapping[str, Any]:
             return {}
         stored = _Stored(state, sealed)
         state = ledger.read_measurement(hub.district, measurement_id(child_id, day, source), stored, key)
-    if SERVICES_KEY not in state:
+    if SERVICES_KEY not in state and DOSES_KEY not in state:
         return {}
     found: dict[str, Any] = {}
     for services in _live(state, "services"):
         found |= {name: value for name, value in services.items() if value or found.get(name) is None}
+    if any(doses["given"] for doses in _live(state, "doses")):
+        found["immunised"] = True
     return found
 
 

@@ -363,12 +363,13 @@ def roster(session: Session, hub: AppContext, scope: Scope, post_id: str, day: d
         )
         listed.append((row, child))
     flagged = [(row, child) for row, child in listed if child.urgency is not None]
-    flagged.sort(key=lambda pair: (pair[0].sort_key, _by_name(pair[1])))
-    others = sorted((child for _, child in listed if child.urgency is None), key=_by_name)
+    flagged.sort(key=lambda pair: (pair[0].sort_key, by_name(pair[1])))
+    others = sorted((child for _, child in listed if child.urgency is None), key=by_name)
     return Roster(place, day, tuple(child for _, child in flagged), tuple(others))
 
 
-def _by_name(child: Expected) -> tuple[bool, str, str]:
+def by_name(child: Expected) -> tuple[bool, str, str]:
+    """Sort children by name, those whose name is not known last."""
     return child.name is None, (child.name or "").casefold(), child.child_id
 
 
@@ -438,10 +439,21 @@ def _vitamin_a(session: Session, hub: AppContext, post_id: str, day: date) -> di
 
 def log_roster(session: Session, hub: AppContext, person: Person, shown: Roster, now: datetime) -> None:
     """Log that somebody was shown the list of a post, and whether with names."""
+    _log(session, hub, person, shown, "post.list-viewed", now)
+
+
+def log_stickers(session: Session, hub: AppContext, person: Person, shown: Roster, now: datetime) -> None:
+    """Log that somebody was shown the stickers of a post's children."""
+    _log(session, hub, person, shown, "post.stickers-viewed", now)
+
+
+def _log(
+    session: Session, hub: AppContext, person: Person, shown: Roster, action: str, now: datetime
+) -> None:
     details = {
         "children": shown.children,
         "day": shown.day.isoformat(),
         "names": Scope.of(person).shows_names,
     }
     stream, actor = audit.post_stream(shown.post.id), f"account:{person.account_id}"
-    audit.append(session, hub.district, stream, "post.list-viewed", actor=actor, now=now, details=details)
+    audit.append(session, hub.district, stream, action, actor=actor, now=now, details=details)

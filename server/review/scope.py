@@ -7,12 +7,14 @@ decrypted only here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final, cast
 
 import orjson
 from sqlalchemy import ColumnElement, and_, false, select
 from sqlalchemy.orm import Session
 
+from server import isolation
 from server.accounts import Person
 from server.children import ledger
 from server.children.flags import RULES
@@ -126,10 +128,13 @@ def posts_within(hub: AppContext, scope: Scope) -> ColumnElement[bool]:
 
 
 def name_of(hub: AppContext, row: Any) -> str | None:
-    """Decrypt a child's name: all values if it is in conflict, None if there is none or the child was erased."""
+    """Decrypt a child's name: all values if it is in conflict; None if there is none, the child was erased, or it cannot be
+    read (`doctor` tells of that)."""
     if row.state is None or row.wrapped_key is None:
         return None
-    state = state_of(hub, row.child_id, row)
+    state, _ = isolation.attempt(partial(state_of, hub, row.child_id, row), "name")
+    if state is None:
+        return None
     names = [sibling.value["name"] for sibling in state.registers.get("identity", ())]
     return " / ".join(dict.fromkeys(names)) or None
 

@@ -30,6 +30,8 @@ _ARRAYS: Final = (
 _PARTS: Final = {
     "weight_jumped": "weight_g",
     "length_shrank": "length_mm",
+    "length_jumped": "length_mm",
+    "head_jumped": "head_mm",
     "copied": "weight_g",
 }
 """The value that a rule compares with the measurement before."""

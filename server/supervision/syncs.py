@@ -50,6 +50,8 @@ UPLOADS: Final = (
     *("received_at", "post", "tablet", "tablet_id", "batch_id", "refused", "first", "last", "received"),
     *(*OUTCOMES, "bytes", "clock_offset_s"),
 )
+AT_ONCE: Final = 200
+"""Batches that are read at once."""
 UNKNOWN: Final = ""
 """The author of a quarantined change: it is in the encrypted part."""
 
@@ -268,6 +270,7 @@ def _batches(
         )
         .where(Batch.district == hub.district, Batch.received_at >= start, Batch.received_at < end)
         .order_by(Batch.received_at, Batch.batch_id)
+        .execution_options(yield_per=AT_ONCE)  # each has its whole receipt
     )
     for row in rows:
         device = devices.get(row.tablet_id)

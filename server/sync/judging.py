@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas import Reason, check_against_birth
+from schemas.change import only_removes
 from schemas.words import reason
+from server.children import ledger
 from server.sync.loading import Arrival, LoadedRecords
 from sync_protocol import TAG_LENGTH, Change, Link, Merge, Outcome
 
@@ -72,10 +74,15 @@ def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:
         return [reason("id", "child-erased", None)]
     if subject.restricted:
         return [reason("id", "child-restricted", None)]
+    needs_key = ledger.is_personal(change.kind, change.registers)
+    if change.record_id in loaded.unreadable or (needs_key and subject.id in loaded.keyless):
+        return [reason("id", "record-unreadable", None)]
     if change.kind == "child":
         post = change.registers.get("post", {}).get("post")
         return [reason("set.post.post", "post-unknown", post)] if post and post not in loaded.posts else []
     if change.kind != "measurement":
+        return []
+    if only_removes(change.kind, change.registers):
         return []
     born_on = loaded.subjects[change.key["child"]].born_on
     found = check_against_birth(change.key["measured_on"], born_on) if born_on else None

@@ -69,6 +69,8 @@ class LoadedRecords:
     posts : the streams of the posts concerned
     records : the child of each record that the changes name
     held_before : something was stored of at least one of the records
+    unreadable : records with stored changes that cannot be read; they have no history here and are not folded
+    keyless : children whose key is damaged: nothing personal of them can be stored
     states : the records folded again
     moved_from : the former post of each child that moves
     clock_days : by record, then by change, for each change whose day a wrong clock may have moved: as in `Arrival`
@@ -79,6 +81,8 @@ class LoadedRecords:
     posts: Positions
     records: Mapping[str, str]
     held_before: bool
+    unreadable: frozenset[str] = frozenset()
+    keyless: frozenset[str] = frozenset()
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
     clock_days: dict[str, dict[Dot, int]] = field(default_factory=dict)
@@ -143,16 +147,32 @@ def load(
         raise PlanStale
     for child_id in sorted({a.child_id for a in arrivals if a.change and a.child_id} - subjects.keys()):
         subjects[child_id] = ledger.new_subject(hub.vault, child_id, post_id, now)
-    histories = ledger.histories(session, district, subjects, records)
-    doubts = ledger.clock_doubts(session, district, records) if histories else {}
+    histories, unreadable = ledger.readable_histories(session, district, subjects, records)
+    held_before = bool(histories or unreadable)
+    doubts = ledger.clock_doubts(session, district, records) if held_before else {}
     return heads, LoadedRecords(
         subjects,
         {record_id: Merge(history) for record_id, history in histories.items()},
         Positions(heads),
         records,
-        held_before=bool(histories),
+        held_before=held_before,
+        unreadable=unreadable,
+        keyless=_keyless(session, hub, subjects, arrivals),
         clock_days=doubts,
     )
+
+
+def _keyless(
+    session: Session, hub: AppContext, subjects: Mapping[str, ledger.Subject], arrivals: Sequence[Arrival]
+) -> frozenset[str]:
+    """Find the children whose key the changes need and who lost it by damage."""
+    personal = {
+        a.child_id
+        for a in arrivals
+        if a.change and a.child_id and ledger.is_personal(a.change.kind, a.change.registers)
+    }
+    needed = [subjects[child_id] for child_id in sorted(personal) if not subjects[child_id].erased]
+    return frozenset(s.id for s in needed if ledger.key_is_damaged(session, hub.vault, hub.district, s))
 
 
 def _linked(

@@ -183,18 +183,23 @@ class _States:
             self.wrapped.update({row.id: row for row in self.session.connection().execute(_keys(), given)})
 
     def fragment(self, kind: str, child_id: str, row: Any) -> orjson.Fragment | None:
-        """Return a record as JSON in wire form; None if it cannot be decrypted: one damaged record must not keep all others
-        from a post's tablets for ever. (Without the key of its child this fails: then all may be without theirs.)"""
-        if kind != "child" and not row.sealed:
-            return orjson.Fragment(row.state)
-        read = partial(self._decrypted, kind, row, self._key(child_id))
+        """Return a record as JSON in wire form; None if it cannot be read: one damaged record must not keep all others
+        from a post's tablets for ever. (If no key can be unwrapped this fails: then all are without theirs.)"""
+        read = partial(self._state, kind, child_id, row)
         state, _ = isolation.attempt(read, "pull")
+        if state is None and child_id in self.wrapped:
+            ledger.key_is_damaged(self.session, self.hub.vault, self.hub.district, self.wrapped[child_id])
         return orjson.Fragment(state) if state is not None else None
 
-    def _decrypted(self, kind: str, row: Any, key: ChildKey) -> bytes:
+    def _state(self, kind: str, child_id: str, row: Any) -> bytes:
+        state = row.state if kind != "child" and not row.sealed else self._decrypted(kind, child_id, row)
+        orjson.loads(state)  # a fragment is sent as it is: damaged, it would spoil the whole page
+        return bytes(state)
+
+    def _decrypted(self, kind: str, child_id: str, row: Any) -> bytes:
         if kind == "child":
-            return ledger.read_child(self.hub.district, row.id, row.state, key)
-        return ledger.read_keyed(self.hub.district, kind, _record_id(kind, row), row, key)
+            return ledger.read_child(self.hub.district, row.id, row.state, self._key(child_id))
+        return ledger.read_keyed(self.hub.district, kind, _record_id(kind, row), row, self._key(child_id))
 
     def _key(self, child_id: str) -> ChildKey:
         if child_id not in self.opened:

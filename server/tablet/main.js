@@ -9,6 +9,7 @@ import { wipeWhereDue } from "./parts/remote_wipe.js";
 import { learn } from "./words/words.js";
 import { keepUpToDate, lookForNewer } from "./updates.js";
 import { practiceDevice } from "./parts/practice.js";
+import { keepReader } from "./parts/qr_reader.js";
 import { APP } from "./version.js";
 
 const PRACTICE = "latihan";
@@ -57,6 +58,7 @@ async function start(root) {
   app.draw();
   askToKeep(app).catch((error) => console.warn(error));
   keepUpToDate(() => app.renewable()).catch((error) => console.warn(error));
+  keepReader().catch((error) => console.warn(error));
   if (device.isEnrolled) await wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app));
 }
 

@@ -4,16 +4,17 @@
  * - A version is stored completely or not at all: every file must have its listed hash, else installing fails and the browser
  *   tries again later. Files that did not change since the last version are not downloaded again.
  * - A new version waits: it takes over when the page says so ({type: "activate"}), or when no window of the app is open.
+ * - LATER lists files in the same form that not every tablet needs: each is stored when it is first asked for.
  * - Only GETs of listed files are answered from the cache; no other answer is ever added to it. /api/ and all other requests
  *   go to the network unchanged, so no answer with personal data is ever cached.
  */
-/* global VERSION, FILES */
+/* global VERSION, FILES, LATER */
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 const OURS = "posyandu-tablet ";
 const CACHE = OURS + VERSION;
 const HOME = new URL("./", worker.location.href);
-const NAMES = new Set(FILES.map(([name]) => name));
+const NAMES = new Set([...FILES, ...LATER].map(([name]) => name));
 
 worker.addEventListener("install", (event) => event.waitUntil(keepAll()));
 worker.addEventListener("activate", (event) => event.waitUntil(takeOver()));
@@ -31,6 +32,7 @@ async function keepAll() {
   const fresh = await caches.open(CACHE);
   try {
     await Promise.all(FILES.map((file) => keep(fresh, file)));
+    await Promise.all(LATER.map((file) => keepAgain(fresh, file)));
   } catch (error) {
     await caches.delete(CACHE);
     throw error;
@@ -45,6 +47,12 @@ async function keep(fresh, [name, integrity, tag]) {
   const answer = await ask("force-cache").catch(() => ask("no-cache")); // the browser's cache has it if the page has just loaded it
   if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
   return fresh.put(new URL(name, HOME), answer);
+}
+
+/** Take over a file of LATER from an older version if it was stored and is the same. */
+async function keepAgain(fresh, [name, , tag]) {
+  const older = await caches.match(new URL(name, HOME));
+  if (older?.headers.get("ETag") === tag) await fresh.put(new URL(name, HOME), older);
 }
 
 async function takeOver() {
@@ -64,5 +72,9 @@ function nameOf(request) {
 
 async function kept(name, request) {
   const cache = await caches.open(CACHE);
-  return (await cache.match(new URL(name, HOME))) ?? fetch(request);
+  const held = await cache.match(new URL(name, HOME));
+  const later = held ? null : LATER.find(([one]) => one === name);
+  if (!later) return held ?? fetch(request);
+  await keep(cache, later);
+  return /** @type {Response} */ (await cache.match(new URL(name, HOME)));
 }

@@ -23,8 +23,10 @@ from schemas.strict import Strict
 from server.children import labels
 from server.children.flags import RULES
 from server.growth import ENGINE_VERSION, KBM_VERSION, status
+from server.growth.growth_limits import length_spread_mm
 from server.growth.lms import FIRST_LENGTH_STEP, TABLE_NAMES, FloatArray, TableName, table
 from server.growth.weight_gain import kbm_g
+from server.schedule import Schedule, schedule, wire
 from server.translations import Text
 
 __all__ = ["growth_file"]
@@ -48,9 +50,12 @@ MEASURES: Final[Mapping[str, type[Strict]]] = {
 }
 
 
-@cache
-def growth_file() -> bytes:
+def growth_file(plan: Schedule | None = None) -> bytes:
     """Make the file: compact JSON in UTF-8, the same bytes each time.
+
+    Parameters
+    ----------
+    plan : the schedule of the installation; None for the one that comes with the server
 
     Returns
     -------
@@ -62,12 +67,19 @@ def growth_file() -> bytes:
           row, and by sex ("M", "F") the columns l, m and s as second differences;
         - ``scales``: what the whole numbers of each column are to be divided by;
         - ``kbm``: by sex grams for the completed months 0 to 60, 0 where there is no KBM;
+        - ``length_spread_mm``: by completed month of age, how much faster than the median a length may grow in three months;
         - ``codes``: by index the status codes from the lowest class up; ``labels``, ``sentences``: words for them;
         - ``reasons``, ``gain_reasons``: words for why there is no score, or why a weighing has its code;
         - ``rules``: urgency and words of each rule of `server.children.flags`, the most urgent first;
         - ``ranges``: least and greatest value that a record may hold, by field;
-        - ``note``: the screening note that stands beside every status.
+        - ``note``: the screening note that stands beside every status;
+        - ``schedule``: what children are to be given and when (`server.schedule`), as this district has chosen.
     """
+    return _made(plan or schedule())
+
+
+@cache
+def _made(plan: Schedule) -> bytes:
     return orjson.dumps(
         {
             "engine": ENGINE_VERSION,
@@ -75,6 +87,7 @@ def growth_file() -> bytes:
             "lms": {name: _lms(name) for name in TABLE_NAMES},
             "scales": LMS_SCALES,
             "kbm": dict(zip(SEXES, kbm_g().tolist(), strict=True)),
+            "length_spread_mm": length_spread_mm().tolist(),
             "codes": CODES,
             "labels": _words(labels.LABELS.items()),
             "sentences": {index: _words(of.items()) for index, of in labels.SENTENCES.items()},
@@ -88,6 +101,7 @@ def growth_file() -> bytes:
             },
             "ranges": {field: _range(schema, field) for field, schema in MEASURES.items()},
             "note": labels.SCREENING_NOTE.wire(),
+            "schedule": wire(plan),
         }
     )
 

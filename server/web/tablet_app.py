@@ -4,25 +4,29 @@ Hides where the files come from and how the version is computed. Rules kept here
 - Only files found in `server/tablet` at the start are served, by exact name: a path is a dictionary key, never a file path.
 - The version covers all that a tablet stores: the files and their headers. `sw.js` lists each file with the hash of its
   bytes, so a tablet installs a version completely or not at all.
+- The library that reads QR codes is not ours: it is served from where the installation put it, if it did; a tablet stores
+  it when it first needs it.
 """
 
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from server.config import TABLET_APP
+from server.config import TABLET_APP, Settings
+from server.schedule import Schedule, schedule
 from server.web.growth_file import growth_file
 from server.web.tablet_words import words_file
 
@@ -39,9 +43,13 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 """Media types that are served, by file extension."""
 INDEX: Final = "index.html"
 WORKER: Final = "sw.js"
+NOTHING: Final[Mapping[str, bytes]] = {}
 GROWTH: Final = "growth.json"
 WORDS: Final = "words.json"
 VERSION_MODULE: Final = "version.js"
+QR_LIBRARY: Final = "jsqr.js"
+QR_LIBRARY_FILE: Final = Path(sys.prefix) / "share/posyandu-sync/js/node_modules/jsqr/dist/jsQR.js"
+"""Where `deploy/js/served/package.json` is installed (docs/operations.md)."""
 HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-cache",  # cached but revalidated: only the service worker decides what is used offline
     "Content-Security-Policy": (
@@ -49,6 +57,7 @@ HEADERS: Final[Mapping[str, str]] = {
         "manifest-src 'self'; worker-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; "
         "require-trusted-types-for 'script'; trusted-types posyandu"
     ),
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",  # the camera reads stickers
 }
 """Headers of every file. A tablet stores them with the files, so they are part of the version."""
 
@@ -95,30 +104,41 @@ class TabletApp:
     ----------
     version : `0.1.0+1a2b3c4d`: the distribution's, and the first 8 digits of a hash over all that is served
     files : by name
+    later : those that a tablet stores when it first needs them
     """
 
     version: str
     files: Mapping[str, ServedFile]
+    later: Mapping[str, ServedFile]
 
     @classmethod
-    def of(cls, found: Mapping[str, bytes], release: str) -> "TabletApp":
+    def of(
+        cls,
+        found: Mapping[str, bytes],
+        release: str,
+        plan: Schedule | None = None,
+        later: Mapping[str, bytes] = NOTHING,
+    ) -> "TabletApp":
         """Make a version of the source files: add growth tables and words, compute the version, list the files for `sw.js`.
 
         Parameters
         ----------
         found : bytes by name, `index.html` and `sw.js` among them
         release : the distribution's version
+        plan : the district's schedule of vaccines and services; None for the default
+        later : bytes by name of what a tablet stores when it first needs it
         """
         found = {**found, INDEX: _foretold(found)}
         made = {name: ServedFile.of(name, body) for name, body in found.items()}
-        made[GROWTH] = ServedFile.of(GROWTH, growth_file(), "application/json")
+        made[GROWTH] = ServedFile.of(GROWTH, growth_file(plan), "application/json")
         made[WORDS] = ServedFile.of(WORDS, words_file(), "application/json")
-        listed = [[one.name, one.tag] for one in sorted(made.values(), key=lambda one: one.name)]
+        put_off = {name: ServedFile.of(name, body) for name, body in later.items()}
+        listed = [[one.name, one.tag] for one in sorted((*made.values(), *put_off.values()), key=_by_name)]
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
         module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'
         made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
-        made[WORKER] = ServedFile.of(WORKER, _worker_head(named, made) + made[WORKER].body)
-        return cls(named, made)
+        made[WORKER] = ServedFile.of(WORKER, _worker_head(named, made, put_off) + made[WORKER].body)
+        return cls(named, made, put_off)
 
     @property
     def name(self) -> str:
@@ -139,11 +159,19 @@ def _foretold(found: Mapping[str, bytes]) -> bytes:
     return found[INDEX].replace(b"</head>", links.encode() + b"</head>")
 
 
-def _worker_head(named: str, made: Mapping[str, ServedFile]) -> bytes:
+def _by_name(one: ServedFile) -> str:
+    return one.name
+
+
+def _worker_head(named: str, made: Mapping[str, ServedFile], later: Mapping[str, ServedFile]) -> bytes:
     """Write the first lines of the worker: its version, and of each file name, hash and tag."""
-    rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in made.values() if one.name != WORKER]
-    listed = ",\n".join(orjson.dumps(row).decode() for row in sorted(rows))
-    return f'const VERSION = "{named}";\nconst FILES = [\n{listed},\n];\n'.encode()
+    files, put_off = (_rows(one for one in group.values() if one.name != WORKER) for group in (made, later))
+    return f'const VERSION = "{named}";\nconst FILES = [\n{files}];\nconst LATER = [\n{put_off}];\n'.encode()
+
+
+def _rows(files: Iterable[ServedFile]) -> str:
+    rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in files]
+    return "".join(f"{orjson.dumps(row).decode()},\n" for row in sorted(rows))
 
 
 def found_in(root: Traversable) -> dict[str, bytes]:
@@ -161,15 +189,20 @@ def _walk(directory: Traversable, above: str) -> Iterator[tuple[str, Traversable
             yield f"{above}{one.name}", one
 
 
+def packaged(plan: Schedule | None = None) -> TabletApp:
+    """Return the app of this release with a district's schedule, by default the server's own; read once per process."""
+    return _packaged(plan or schedule())
+
+
 @cache
-def packaged() -> TabletApp:
-    """Return the app of this release, read once per process."""
-    return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"))
+def _packaged(plan: Schedule) -> TabletApp:
+    later = {QR_LIBRARY: QR_LIBRARY_FILE.read_bytes()} if QR_LIBRARY_FILE.is_file() else {}
+    return TabletApp.of(found_in(files("server") / "tablet"), version("posyandu-sync"), plan, later)
 
 
-def init_app(app: Flask) -> None:
-    """Load the app before the first request, so that a missing file fails at the start."""
-    app.extensions["tablet_app"] = packaged()
+def init_app(app: Flask, settings: Settings) -> None:
+    """Load the app before the first request, so that a missing file or an unusable schedule fails at the start."""
+    app.extensions["tablet_app"] = packaged(settings.schedule())
 
 
 @bp.get("/")
@@ -187,7 +220,7 @@ def file(name: str) -> Response:
 
 def _answer(name: str) -> Response:
     served: TabletApp = current_app.extensions["tablet_app"]
-    one = served.files.get(name)
+    one = served.files.get(name) or served.later.get(name)
     if one is None:
         raise NotFound
     response = Response(one.body, content_type=one.media_type)

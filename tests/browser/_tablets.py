@@ -87,15 +87,19 @@ class Tablet:
     cadre: str = CADRE
     pin: str = PIN
     complaints: list[str] = field(default_factory=list)
+    arguments: Sequence[str] = ()
+    """Of Chromium, beside those of every browser of the tests: a camera."""
 
     context: BrowserContext = field(init=False)
     page: Page = field(init=False)
 
     @classmethod
     @contextmanager
-    def opened(cls, chromium: BrowserType, url: str, profile: Path, pictures: Path) -> Iterator["Tablet"]:
+    def opened(
+        cls, chromium: BrowserType, url: str, profile: Path, pictures: Path, arguments: Sequence[str] = ()
+    ) -> Iterator["Tablet"]:
         """Give a new tablet, switched on."""
-        tablet = cls(chromium, url, profile, pictures)
+        tablet = cls(chromium, url, profile, pictures, arguments=arguments)
         with tablet.on():
             yield tablet
 
@@ -114,6 +118,8 @@ class Tablet:
     def switch_on(self, *, line: bool = True) -> None:
         """Start the browser with what its profile holds, with or without a line, and open the app."""
         width, height = HAND
+        options = launch_options()
+        options["args"] += self.arguments
         self.context = self.chromium.launch_persistent_context(
             self.profile,
             base_url=self.url,
@@ -122,7 +128,7 @@ class Tablet:
             offline=not line,
             timezone_id="Asia/Makassar",
             locale="id-ID",
-            **launch_options(),
+            **options,
         )
         self.context.set_default_timeout(PATIENCE_MS)
         self.context.add_init_script(TELL_OF_POLICY)
@@ -453,9 +459,10 @@ class Site:
         return found
 
     @contextmanager
-    def tablet(self, name: str, *, enrolled: bool = True) -> Iterator[Tablet]:
+    def tablet(self, name: str, *, enrolled: bool = True, arguments: Sequence[str] = ()) -> Iterator[Tablet]:
         """Switch on a new tablet, and enrol it."""
-        with Tablet.opened(self.chromium, self.url, self.profiles / name, self.pictures) as tablet:
+        profile = self.profiles / name
+        with Tablet.opened(self.chromium, self.url, profile, self.pictures, arguments) as tablet:
             if enrolled:
                 self.enrol(tablet)
             yield tablet

@@ -38,10 +38,10 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served(district: District, app: Flask | None = None) -> Iterator[str]:
-    """Serve a district over real HTTP, by an application of the caller's if given; give the address."""
+def served(district: District, app: Flask | None = None, port: int = 0) -> Iterator[str]:
+    """Serve a district over real HTTP, by an application and at a port of the caller's if given; give the address."""
     app = app or create_app(district.hub.settings, district.hub)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -90,6 +90,8 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "not-village": lambda rng: rng.choice(("00.00.00.0000", "99.99.99.9999", "64.02.06.1001")),
     "not-rule": lambda rng: rng.choice(("_", "z" * 40, "stunted", "constructor")),
     "not-flag": _a_flag,
+    "not-dose": lambda rng: rng.choice(("BCG", f"OPV{rng.randrange(9)}")),
+    "not-vaccine-batch": lambda rng: rng.choice(("A-123", f"{rng.randrange(9999)}/B")),
     "not-foreign-id": lambda rng: rng.choice(("a:b", f"simpus:{rng.randrange(99)}")),
 }
 """By the code of its error, how a shape is drawn."""

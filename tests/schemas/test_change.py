@@ -263,6 +263,21 @@ def test_measurement_is_refused_when_it_is_dated_after_today(today: str, codes: 
 
 
 @pytest.mark.parametrize(
+    ("registers", "codes"),
+    [
+        ({"removed": {"reason": "salah tanggal"}}, []),
+        ({"removed": {"reason": None}}, ["date-in-future"]),
+        ({"removed": {"reason": "salah tanggal"}, "note": {"text": "x"}}, ["date-in-future"]),
+    ],
+)
+def test_removal_alone_is_accepted_when_the_measurement_is_dated_after_today(
+    registers: dict[str, Any], codes: list[str]
+) -> None:
+    told = check_change(make_change(set=registers), today=date.fromisoformat("2026-05-03"))
+    assert [reason.code for reason in told] == codes
+
+
+@pytest.mark.parametrize(
     ("kind", "register", "field"),
     [
         ("child", "identity", "born_on"),

@@ -365,7 +365,12 @@ def test_nik_is_checked_by_the_rules_that_every_nik_keeps(nik: Any, codes: set[s
 
 def test_weighing_is_refused_when_it_says_nothing() -> None:
     empty = setting("measurement", "weight", weight_g=None, oedema=None)
-    assert found(empty) == {("set.weight", "nothing-measured")}
+    assert found({**empty, "context": {}}) == {("set.weight", "nothing-measured")}
+
+
+def test_weighing_and_note_are_taken_back_by_nulls_when_the_author_had_seen_the_record() -> None:
+    assert found(setting("measurement", "weight", weight_g=None, oedema=None)) == set()
+    assert found(setting("measurement", "note", text=None)) == set()
 
 
 @pytest.mark.parametrize("fields", [{"weight_g": None, "oedema": "1"}, {"weight_g": 9000, "oedema": None}])

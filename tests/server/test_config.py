@@ -94,13 +94,44 @@ def test_today_is_the_day_at_the_posts(hour: int, zone: str, today: date) -> Non
 def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given = {"POSYANDU_DATA": str(tmp_path), "POSYANDU_SESSION_MINUTES": "7", "POSYANDU_COOKIE_SECURE": "0"}
     given |= {"POSYANDU_SECOND_FACTOR": "0", "POSYANDU_PROXIES": "1", "POSYANDU_IDLE_MINUTES": "9"}
-    given |= {"POSYANDU_OLDEST_APP": "0.0.9"}
+    given |= {
+        "POSYANDU_OLDEST_APP": "0.0.9",
+        "POSYANDU_JE_ENDEMIC": "1",
+        "POSYANDU_DEWORMING_MONTHS": "never",
+    }
     settings = Settings.from_env(given)
     assert Settings.from_env(settings.child_environment()) == settings
 
 
+@pytest.mark.parametrize(
+    ("text", "months"), [("", None), ("2,8", (2, 8)), (" 8, 2,8", (2, 8)), ("12", (12,)), ("never", ())]
+)
+def test_months_of_deworming(text: str, months: tuple[int, ...] | None) -> None:
+    assert Settings.from_env({"POSYANDU_DEWORMING_MONTHS": text}).deworming_months == months
+
+
+@pytest.mark.parametrize("text", ["13", "0", "Feb", "2,,8", "2;8"])
+def test_months_of_deworming_that_do_not_exist(text: str) -> None:
+    with pytest.raises(ValueError, match="POSYANDU_DEWORMING_MONTHS"):
+        Settings.from_env({"POSYANDU_DEWORMING_MONTHS": text})
+
+
+def test_schedule_of_the_district(tmp_path: Path) -> None:
+    plan = Settings.for_data(tmp_path, je_endemic=True, deworming_months=(8,)).schedule()
+    assert [dose.code for dose in plan.doses if not dose.offered] == []
+    assert [one.months for one in plan.rounds] == [(2, 8), (8,)]
+    with pytest.raises(ValueError, match="cannot be read"):
+        Settings.for_data(tmp_path, schedule_file=tmp_path / "none.toml").schedule()
+
+
 def test_every_setting_is_documented(tmp_path: Path) -> None:
-    settings = Settings.for_data(tmp_path, guideline_file=tmp_path / "g.toml", backup_dir=tmp_path / "backup")
+    settings = Settings.for_data(
+        tmp_path,
+        guideline_file=tmp_path / "g.toml",
+        backup_dir=tmp_path / "backup",
+        schedule_file=tmp_path / "s.toml",
+        deworming_months=(),
+    )
     given = settings.child_environment()
     names = {name for name in given if name.startswith("POSYANDU_") or name == "DATABASE_URL"}
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -10,8 +10,10 @@ from sqlalchemy.exc import OperationalError
 
 from server import isolation
 from server.app import create_app
+from server.crypto.vault import KeyUnusable
 from server.database.models import (
     AuditEntry,
+    ChangeRow,
     Child,
     Figures,
     FiguresPost,
@@ -286,3 +288,56 @@ def test_halves_find_each_that_fails_and_keep_all_others() -> None:
     assert sorted(letter for some in results for letter in some) == list("abdegh")
     assert len(tried) <= 13
     assert isolation.halved(work, [], "test") == ([], {})
+
+
+@pytest.mark.parametrize("damage", ["change", "key"])
+def test_damaged_record_sets_its_changes_aside_and_the_batch_goes_on(
+    clinic: Clinic, client: FlaskClient, damage: str
+) -> None:
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    change = table(ChangeRow)
+    with behind_its_back(clinic.district) as connection:
+        if damage == "key":
+            connection.execute(update(table(Child)).where(Child.id == bad).values(wrapped_key=b"\0" * 60))
+        else:
+            mine = update(change).where(change.c.record_id == bad)
+            was = connection.execute(change.select().where(change.c.record_id == bad)).all()[0].content
+            connection.execute(mine.values(content=b"\0" * 40))
+    tablet = clinic.first
+    tablet.edit_child(bad, home={"rt": "007"})
+    tablet.edit_child(good, home={"rt": "008"})
+    tablet.sync()
+    assert tablet.outcomes()[-2:] == ["quarantined", "applied"]
+    assert tablet.reasons(len(tablet.replica.log) + tablet.replica.forgotten - 1) == ["record-unreadable"]
+    new = clinic.district.tablet()
+    new.sync_until_quiet()
+    assert good in {record_id for kind, record_id in new.shown() if kind == "child"}
+    sign_in(client, clinic.person())
+    assert "tidak dapat dibaca server" in visible(client.get("/karantina").text)
+    assert client.get("/antrean").status_code == 200
+    if damage == "change":
+        with behind_its_back(clinic.district) as connection:
+            connection.execute(mine.values(content=was))
+        tablet.edit_child(bad, home={"rt": "009"})
+        tablet.sync()
+        assert tablet.outcomes()[-1] == "applied"
+
+
+def test_wrong_key_file_sets_nothing_aside(clinic: Clinic) -> None:
+    bad = clinic.child("Anak Satu")
+    with behind_its_back(clinic.district) as connection:
+        connection.execute(update(table(Child)).values(wrapped_key=b"\0" * 60))
+    clinic.first.edit_child(bad, home={"rt": "007"})
+    with pytest.raises(KeyUnusable):
+        clinic.first.sync()
+
+
+def test_plain_state_that_is_no_json_is_left_out_of_a_pull(clinic: Clinic) -> None:
+    bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
+    set_state(clinic, bad, BROKEN_STATE)
+    new = clinic.district.tablet()
+    new.sync_until_quiet()
+    shown = new.shown()
+    assert {record_id for kind, record_id in shown if kind == "child"} == {bad, good}
+    measured = [kind for kind, _ in shown if kind == "measurement"]
+    assert len(measured) == clinic.district.counts()["measurement"] // 2

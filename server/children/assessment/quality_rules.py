@@ -14,6 +14,7 @@ from server.children.assessment.scoring import Gains, arm_status, gains, score
 from server.children.assessment.timeline import (
     INDICES,
     UNKNOWN,
+    Floats,
     Integers,
     Rows,
     Timelines,
@@ -21,6 +22,7 @@ from server.children.assessment.timeline import (
     first_candidates,
 )
 from server.children.flags import Finding
+from server.growth.growth_limits import Measure, most_growth_mm
 from server.growth.status import (
     arm_for_age_status,
     head_for_age_status,
@@ -58,8 +60,8 @@ def marks_of(child: int, subject: str, marks: str) -> Iterator[Finding]:
 def oddities(timelines: Timelines, scores: ZScores, chosen: Truths) -> Iterator[Finding]:
     """Flag what is hardly possible in some measurements.
 
-    That is: dated before birth, standing under 9 months, a length that shrank, a weight that jumped, and values copied from
-    last month.
+    That is: dated before birth, standing under 9 months, a length that shrank, a length or head that grew too much, a weight
+    that jumped, and values copied from last month.
 
     Parameters
     ----------
@@ -73,6 +75,7 @@ def oddities(timelines: Timelines, scores: ZScores, chosen: Truths) -> Iterator[
         for measurement in np.flatnonzero(chosen & holds).tolist():
             yield Finding(int(rows.child[measurement]), rule, rows.subject(measurement), {})
     yield from _shrunk(timelines, scores, place, chosen)
+    yield from _outgrown(timelines, scores, place, chosen)
     yield from _jumped(timelines, scores, place, chosen)
 
 
@@ -99,6 +102,22 @@ def _shrunk(timelines: Timelines, scores: ZScores, place: Integers, chosen: Trut
     for at in np.flatnonzero(change < -allowed).tolist():
         number, details = int(after[at]), {"change_mm": int(change[at])}
         yield Finding(int(rows.child[number]), "length_shrank", rows.subject(number), details)
+
+
+def _outgrown(timelines: Timelines, scores: ZScores, place: Integers, chosen: Truths) -> Iterator[Finding]:
+    """Flag a length or head that grew by more than any child's does in the days since the one before."""
+    rows, age, sex = timelines.rows, scores.age_days[place], timelines.sex[place]
+    measures: tuple[tuple[str, Measure, Integers, Floats], ...] = (
+        ("length_jumped", "length", timelines.length_mm[place], scores.lenhei_cm[place]),
+        ("head_jumped", "head", timelines.head_mm[place], timelines.head_mm[place] / 10),
+    )
+    for rule, measure, typed_mm, value_cm in measures:
+        before, after = _with_predecessors(rows, typed_mm != UNKNOWN, chosen)
+        change = np.round((value_cm[after] - value_cm[before]) * 10)
+        most = most_growth_mm(measure, sex[after], age[before], age[after])
+        for at in np.flatnonzero(change > most).tolist():
+            number = int(after[at])
+            yield Finding(int(rows.child[number]), rule, rows.subject(number), {"change_mm": int(change[at])})
 
 
 def _jumped(timelines: Timelines, scores: ZScores, place: Integers, chosen: Truths) -> Iterator[Finding]:

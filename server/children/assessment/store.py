@@ -28,7 +28,7 @@ from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.weight_gain import CODE_NAMES, NO_GAIN, GainReason
 from server.growth.zscores import Reason, ZScores
 
-ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-2"
+ENGINE: Final = f"{ENGINE_VERSION} {KBM_VERSION} flags-3"
 _ENGINE_BITS: Final = int.from_bytes(sha256(ENGINE.encode())[:8])
 
 REASON_WORDS: Final = {

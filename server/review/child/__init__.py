@@ -9,6 +9,7 @@ Rules kept here:
 - The number of statements does not depend on how long the child has been measured.
 """
 
+from server.review.child.calendar import child_calendar
 from server.review.child.confirmation import Confirmation, Run, confirmation, run
 from server.review.child.courses import Course, courses
 from server.review.child.history import Recorded, Value, recorded_by
@@ -31,6 +32,7 @@ __all__ = [
     "ScoredCandidate",
     "Value",
     "Visit",
+    "child_calendar",
     "child_json",
     "child_view",
     "confirmation",

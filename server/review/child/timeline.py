@@ -46,7 +46,9 @@ DEEDS: Final = (
     *("child.moved", "duplicate.different", "duplicate.linked", "duplicate.unlinked"),
 )
 """Log entries that the timeline shows: views, and decisions of the health centre."""
-NAMELESS: Final = frozenset({"identity", "birth", "books", "family", "consent", "post", "same_as"})
+NAMELESS: Final = frozenset(
+    {"identity", "birth", "books", "family", "consent", "post", "same_as", "book_doses"}
+)
 """Registers of a child that a reader who may not see names is shown, without the fields in HIDDEN."""
 HIDDEN: Final = frozenset({"name", "by"})
 

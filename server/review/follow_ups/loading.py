@@ -148,7 +148,11 @@ def _make_work(
             TaskResult(s.value["done_on"], s.value["outcome"], s.value.get("days_eaten"), by(s.dots))
             for s in state.registers.get("result", ())
         ),
-        tuple((s.value["text"], by(s.dots)) for s in state.registers.get("note", ()) if shows_names),
+        tuple(
+            (s.value["text"], by(s.dots))
+            for s in state.registers.get("note", ())
+            if shows_names and s.value["text"] is not None
+        ),
         orjson.dumps(state.vector.wire()).decode(),
     )
 

@@ -20,10 +20,12 @@ from server.sync.server_edits import Edit
 from sync_protocol import KEYS, NOTHING_SEEN, TAG_LENGTH, Entry, Json, VersionVector, id_of
 
 EMPTY: Final[Mapping[str, Json]] = {
+    "weight": {"weight_g": None, "oedema": None},
     "length": {"length_mm": None, "position": None},
     "muac": {"muac_mm": None},
     "head": {"head_mm": None},
     "services": {},
+    "note": {"text": None},
     "nik": {"nik": None},
     "parents": {},
     "home": {},

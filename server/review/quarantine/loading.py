@@ -154,13 +154,14 @@ class _NameRow:
 
 
 def answered_cases(session: Session, hub: AppContext, rows: Sequence[Any]) -> set[tuple[str, int]]:
-    """Find the cases whose registers were all set again by later, applied changes of the same tablet to the same record.
+    """Find the cases whose registers were all set again by later, applied changes of the same tablet to the same record, or
+    whose record the tablet has removed.
 
     A later change of *another* register does not count: the quarantined weight would still be missing.
     """
     records = {row.record_id: row.child_id for row in rows if row.record_id and row.stored_child_id}
     children = ledger.subjects(session, hub.vault, hub.district, sorted(set(records.values())))
-    histories = ledger.histories(session, hub.district, children, records)
+    histories, _ = ledger.readable_histories(session, hub.district, children, records)
     return {
         (row.actor, row.counter)
         for row in rows
@@ -169,10 +170,13 @@ def answered_cases(session: Session, hub: AppContext, rows: Sequence[Any]) -> se
 
 
 def is_answered(hub: AppContext, row: Any, changes: Sequence[Change]) -> bool:
-    """Say whether later changes of the same tablet set every register of a quarantined change again."""
+    """Say whether the same tablet later set every register of a quarantined change again, or removed the record."""
     later = [c for c in changes if c.dot.actor == row.actor and c.dot.counter > row.counter]
     if not later:
         return False
+    removals = [c for c in later if "removed" in c.registers]
+    if removals and max(removals, key=lambda c: c.dot.counter).registers["removed"]["reason"] is not None:
+        return True
     wire = ledger.quarantined_change(hub.district, row, hub.vault)
     registers = wire.get("set")
     known = REGISTERS[later[0].kind]

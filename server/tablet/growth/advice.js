@@ -21,6 +21,8 @@ const FINE = ["bb_normal", "normal", "tinggi", "gizi_baik"];
 const MEASURE_AGAIN = [
   "implausible",
   "length_shrank",
+  "length_jumped",
+  "head_jumped",
   "weight_jumped",
   "copied",
   "position_unlikely",

@@ -78,7 +78,7 @@ export function flagsOf(tables, child, visits, today) {
     ...aboutGrowth(visits),
     ...aboutArms(visits),
     ...aboutGain(tables, visits),
-    ...oddities(child, visits).map((odd) => ({ ...odd, subject: subjectOf(visits[visits.length - 1]) })),
+    ...oddities(tables, child, visits).map((odd) => ({ ...odd, subject: subjectOf(visits[visits.length - 1]) })),
   ];
   const order = Object.keys(tables.rules);
   return found

@@ -4,6 +4,7 @@
  */
 
 import { monthNumber } from "./calendar.js";
+import { mostGrowth } from "./growth_limits.js";
 import { roundHalfEven } from "./lms.js";
 import { FIRST_STANDING_DAY } from "./zscores.js";
 
@@ -13,32 +14,45 @@ const SHRINKS_AT_STANDING_MM = 17;
 const JUMP_G = 2000;
 /** Up to the age of half a year a change of 2 kg a month is possible. */
 const HALF_YEAR_DAYS = 183;
+/** The measures that are compared with an earlier visit. @type {Array<"length_mm"|"weight_g"|"head_mm">} */
+export const COMPARED = ["length_mm", "weight_g", "head_mm"];
+
+/** @typedef {{rule: string, details: Object<string, number>}} Oddity */
 
 /**
  * Find the oddities of the newest visit.
+ * @param {import('./tables.js').Tables} tables
  * @param {import('./assess.js').Child} child
  * @param {import('./assess.js').Visit[]} visits in order
- * @returns {Array<{rule: string, details: Object<string, number>}>}
+ * @returns {Oddity[]}
  */
-export function oddities(child, visits) {
+export function oddities(tables, child, visits) {
   const visit = visits[visits.length - 1];
   if (!visit) return [];
-  /** @type {Array<[string, {[name: string]: number}]>} */
-  const rules = [];
-  if (child.born_on && visit.on < child.born_on) rules.push(["measured_before_birth", {}]);
-  if (visit.scores.standing_before_9_months) rules.push(["position_unlikely", {}]);
-  const change_mm = shrinkage(visits);
-  if (change_mm !== null) rules.push(["length_shrank", { change_mm }]);
-  const change_g = jump(visits);
-  if (change_g !== null) rules.push(["weight_jumped", { change_g }]);
-  if (isCopy(visits)) rules.push(["copied", {}]);
-  return rules.map(([rule, details]) => ({ rule, details }));
+  const found = COMPARED.flatMap((part) => {
+    const before = predecessor(visits, part);
+    return before ? compared(tables, child, part, before, visit) : [];
+  });
+  return [...unlikely(child, visit), ...found];
+}
+
+/**
+ * Find what is unlikely in a visit by itself.
+ * @param {import('./assess.js').Child} child
+ * @param {import('./assess.js').Visit} visit
+ * @returns {Oddity[]}
+ */
+export function unlikely(child, visit) {
+  const found = [];
+  if (child.born_on && visit.on < child.born_on) found.push({ rule: "measured_before_birth", details: {} });
+  if (visit.scores.standing_before_9_months) found.push({ rule: "position_unlikely", details: {} });
+  return found;
 }
 
 /**
  * Find the visit that the newest one is compared with: the last one before it with this measure, if on an earlier day.
  * @param {import('./assess.js').Visit[]} visits in order
- * @param {'weight_g'|'length_mm'} part
+ * @param {'weight_g'|'length_mm'|'head_mm'} part
  * @returns {import('./assess.js').Visit|null} null also where the newest has no such measure
  */
 export function predecessor(visits, part) {
@@ -47,33 +61,46 @@ export function predecessor(visits, part) {
   return after && after === visits[visits.length - 1] && before.on < after.on ? before : null;
 }
 
-function shrinkage(visits) {
-  const before = predecessor(visits, "length_mm");
-  if (!before) return null;
-  const after = visits[visits.length - 1];
-  const change_mm = roundHalfEven((Number(after.scores.lenhei_cm) - Number(before.scores.lenhei_cm)) * 10);
+/**
+ * Find what is odd in a measure of two visits.
+ * @param {import('./tables.js').Tables} tables
+ * @param {import('./assess.js').Child} child
+ * @param {'weight_g'|'length_mm'|'head_mm'} part that both have
+ * @param {import('./assess.js').Visit} before
+ * @param {import('./assess.js').Visit} after on a later day
+ * @returns {Oddity[]}
+ */
+export function compared(tables, child, part, before, after) {
+  if (part === "weight_g") return [...jump(before, after), ...copy(before, after)];
+  const [was, is] = [before, after].map((visit) =>
+    part === "head_mm" ? Number(visit.measurement.head_mm) / 10 : Number(visit.scores.lenhei_cm),
+  );
+  const change_mm = roundHalfEven((is - was) * 10);
+  const found = part === "length_mm" && shrank(before, after, change_mm) ? ["length_shrank"] : [];
+  if (change_mm > mostGrowth(tables, part, child.sex, before.scores.age_days, after.scores.age_days))
+    found.push(part === "length_mm" ? "length_jumped" : "head_jumped");
+  return found.map((rule) => ({ rule, details: { change_mm } }));
+}
+
+function shrank(before, after, change_mm) {
   const stoodUp =
     before.age_days !== null && before.age_days < FIRST_STANDING_DAY && after.age_days >= FIRST_STANDING_DAY;
-  return change_mm < -(stoodUp ? SHRINKS_AT_STANDING_MM : SHRINKS_MM) ? change_mm : null;
+  return change_mm < -(stoodUp ? SHRINKS_AT_STANDING_MM : SHRINKS_MM);
 }
 
-function jump(visits) {
-  const before = predecessor(visits, "weight_g");
-  if (!before) return null;
-  const after = visits[visits.length - 1];
+function jump(before, after) {
   const young = after.age_days !== null && after.age_days < HALF_YEAR_DAYS;
   const change_g = Number(after.measurement.weight_g) - Number(before.measurement.weight_g);
-  return monthsApart(before, after) <= 1 && Math.abs(change_g) > JUMP_G && !young ? change_g : null;
+  const holds = monthsApart(before, after) <= 1 && Math.abs(change_g) > JUMP_G && !young;
+  return holds ? [{ rule: "weight_jumped", details: { change_g } }] : [];
 }
 
-function isCopy(visits) {
-  const before = predecessor(visits, "weight_g");
-  if (!before) return false;
-  const after = visits[visits.length - 1];
+function copy(before, after) {
   const same = (part) => after.measurement[part] === before.measurement[part];
-  return (
-    monthsApart(before, after) === 1 && same("weight_g") && after.measurement.length_mm != null && same("length_mm")
-  );
+  const holds =
+    monthsApart(before, after) === 1 && same("weight_g") && after.measurement.length_mm != null && same("length_mm");
+  return holds ? [{ rule: "copied", details: {} }] : [];
 }
 
-const monthsApart = (before, after) => monthNumber(after.on) - monthNumber(before.on);
+/** Calendar months between two visits. */
+export const monthsApart = (before, after) => monthNumber(after.on) - monthNumber(before.on);

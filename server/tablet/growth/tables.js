@@ -26,6 +26,7 @@
  * @property {string} kbm_version
  * @property {Object<string, {M: Lms, F: Lms}>} lms lhfa, wfa, bfa, hcfa, acfa, wfl, wfh
  * @property {{M: number[], F: number[]}} kbm grams for completed months 0 to 60; 0 where there is no KBM
+ * @property {number[]} length_spread_mm by completed month of age: how much faster than the median a length may grow in three months
  * @property {Object<string, string[]>} codes status codes by index (haz, waz, whz, baz, muac), the lowest class first
  * @property {Object<string, Words>} labels words of the status codes
  * @property {Object<string, Object<string, Words>>} sentences what a status means, by index and code
@@ -34,6 +35,7 @@
  * @property {Object<string, {urgency: 1|2|3|4, id: string, en: string}>} rules reasons to look at a child, most urgent first
  * @property {Object<string, [number, number]>} ranges least and greatest value a record may hold: weight_g, length_mm, ...
  * @property {Words} note stands beside every status: a screening result, no diagnosis
+ * @property {import('./schedule.js').Schedule} schedule what children are to be given and when
  */
 
 /**

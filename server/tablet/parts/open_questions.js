@@ -127,6 +127,8 @@ const REGISTERS = {
   family: later("Family at risk"),
   consent: later("Consent"),
   same_as: later("The same child"),
+  book_doses: later("Vaccines given elsewhere"),
+  doses: later("Vaccines given"),
   extra: later("In other systems"),
   removed: later("Removal"),
   weight: laterIn("body", "Weight"),
@@ -208,6 +210,13 @@ export function valueWords(register, value) {
   if (register === "head") return cm(head_mm);
   if (register === "identity")
     return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
+  if (register === "doses") return Object.keys(value.given).sort().join(", ") || "–";
+  if (register === "book_doses")
+    return (
+      Object.entries(value.given)
+        .map(([code, day]) => `${code} ${dayWords(day)}`)
+        .join(", ") || "–"
+    );
   if (register === "extra")
     return (
       Object.entries(value.ids)

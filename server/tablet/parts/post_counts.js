@@ -9,6 +9,7 @@ import { assess, visitOf } from "../growth/assess.js";
 import { siblings, value } from "../sync/states.js";
 import { localDay } from "./model.js";
 import { persons as personsOf } from "./persons.js";
+import { dosesIn } from "./services_due.js";
 
 const UNDER_MONTHS = 60;
 const VITAMIN_MONTHS = [1, 7]; // February and August, counted from 0
@@ -102,11 +103,12 @@ function waz(tables, head, visit) {
 
 // -- services, PMT, referrals --------------------------------------------------------------------------
 
-/** The services of a measurement; of values in conflict everything that any of them has. */
+/** The services of a measurement, `immunised` also for doses by antigen; of values in conflict everything that any of them has. */
 function servicesOf({ state }) {
   const found = {};
   for (const { value: services } of siblings(state, "services"))
     for (const [name, answer] of Object.entries(services)) if (answer || (found[name] ?? null) === null) found[name] = answer;
+  if (Object.keys(dosesIn(state, "doses")).length) found.immunised = true;
   return found;
 }
 

@@ -86,8 +86,9 @@ const CODES = {
 /** Headline, code and classes. */
 function standing(app, child, assessment, day) {
   const { tone, sign, headline } = advice(app.tables, child, assessment, day);
-  const visit = assessment.visits[assessment.visits.length - 1];
-  const statuses = visit ? ["waz", "haz", "whz", "muac"].map((index) => status(app, visit, index)).filter(Boolean) : [];
+  const shown = ["waz", "haz", "whz", "muac"];
+  const visit = [...assessment.visits].reverse().find((one) => shown.some((index) => one.status[index]));
+  const statuses = visit ? shown.map((index) => status(app, visit, index)).filter(Boolean) : [];
   return [
     h(
       "p",
@@ -96,12 +97,10 @@ function standing(app, child, assessment, day) {
       " ",
       message(headline),
     ),
-    CODES[codeOf(visit)] ? h("p", { class: "code" }, message(CODES[codeOf(visit)])) : null,
+    CODES[sign] ? h("p", { class: "code" }, message(CODES[sign])) : null,
     statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
   ];
 }
-
-const codeOf = (visit) => visit && (visit.gain.two_t ? "2T" : visit.gain.code);
 
 const INDICES = { waz: later("WAZ"), haz: later("HAZ"), whz: later("WHZ"), muac: later("MUAC") };
 

@@ -14,6 +14,8 @@ import { picture } from "./picture.js";
 import { questions } from "./questions.js";
 import { recap } from "./recap.js";
 import { result } from "./result.js";
+import { scan } from "./scan.js";
+import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
@@ -33,6 +35,8 @@ export const SCREENS = {
   kunjungan: visits,
   rekap: recap,
   pertanyaan: questions,
+  jadwal: schedule,
+  pindai: scan,
   kirim: send,
   lainnya: more,
   salinan: copies,

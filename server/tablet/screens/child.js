@@ -2,6 +2,7 @@
 
 import { h } from "../parts/dom.js";
 import { openQuestions } from "../parts/open_questions.js";
+import { scheduleWords } from "../parts/services_due.js";
 import { verdictOf } from "../parts/verdict.js";
 import { marks } from "../parts/status_icon.js";
 import { chart, lengths } from "./result.js";
@@ -34,6 +35,7 @@ export function child(app, id) {
       h("a", { class: "button", href: `#/ubah/${id}` }, say("Edit")),
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
+    h("a", { class: "button", href: `#/jadwal/${id}` }, scheduleWords(app, one)),
     openQuestions(app, one),
     one.measurements.length ? verdictOf(app, one, assessment) : null,
     chart(app, one, assessment),

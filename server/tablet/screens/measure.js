@@ -1,17 +1,17 @@
 // The measuring form: values are checked while they are typed, and saved. Only values that no record can hold are refused.
 
-import { usualPosition, warnings } from "../growth/value_checks.js";
-import { MEASURES } from "../growth/typing_slips.js";
+import { usualPosition } from "../growth/value_checks.js";
 import { choice, field, h, notice, refill } from "../parts/dom.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
 import { failure } from "../parts/save_failure.js";
 import { pad } from "../parts/pad.js";
 import { healthServices } from "../parts/health_services.js";
+import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
 import { verdict } from "../parts/verdict.js";
 import { DRAFTS } from "../store/database.js";
 import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
-import { ageWords, cm, dayWords, kg, later, message, say, sayIn, sexWord } from "../words/words.js";
+import { ageWords, cm, dayWords, kg, message, say, sayIn, sexWord } from "../words/words.js";
 
 const oedema = () => [
   ["n", say("No")],
@@ -44,7 +44,7 @@ export async function measure(app, id, on = app.day) {
   };
   const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Save"));
   const look = () => {
-    const found = troubles(app, child, draft, on);
+    const found = openQuestions(app, child, draft, on);
     save.disabled = found.some(({ severity }) => severity === "refused");
     const sound = measured(
       draft.figures,
@@ -52,12 +52,12 @@ export async function measure(app, id, on = app.day) {
     );
     refill(
       feedback,
-      found.map((one) => warning(one, inputs, changed)),
+      questionsOf(found, answersTo(draft, inputs, changed)),
       verdict(app, child, { on, source: "cadre", ...sound }),
     );
   };
   const saveIt = async () => {
-    const set = registers(draft, state);
+    const set = registers(settled(draft), state);
     if (!Object.keys(set).length) {
       refill(feedback, notice("look", say("Nothing was filled in yet.")));
       return;
@@ -100,7 +100,7 @@ export async function measure(app, id, on = app.day) {
       say("Note"),
       h("textarea", {
         rows: "2",
-        maxlength: "500",
+        maxlength: String(500 - NOTE_ROOM),
         value: draft.note,
         oninput: (event) => {
           draft.note = event.target.value;
@@ -142,53 +142,6 @@ const measured = (figures, refused = []) =>
   Object.fromEntries(
     Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
   );
-
-/** @returns {import("../growth/value_checks.js").Warning[]} */
-function troubles(app, child, draft, on) {
-  const unread = MEASURES.filter((name) => draft.figures[name] === undefined).map(
-    (name) =>
-      /** @type {import("../growth/value_checks.js").Warning} */ ({
-        rule: "not_a_figure",
-        field: name,
-        severity: "refused",
-        values: {},
-        proposal: null,
-        words: later("{measure}: a figure with at most {digits} decimals.", {
-          measure: FIGURES[name].name,
-          digits: FIGURES[name].digits,
-        }),
-      }),
-  );
-  const earlier = child.measurements.filter((one) => !(one.on === on && one.source === "cadre"));
-  const typed = /** @type {import("../growth/assess.js").Measurement} */ ({
-    on,
-    source: "cadre",
-    ...measured(draft.figures),
-  });
-  return [...unread, ...warnings(app.tables, child, earlier, typed, app.day)];
-}
-
-/** @param {import("../growth/value_checks.js").Warning} found */
-function warning({ severity, field: name, proposal, words }, inputs, changed) {
-  const input = inputs.find((one) => one.name === name);
-  const use = () => {
-    input.value = toText(proposal, FIGURES[name].digits);
-    changed();
-  };
-  const meant = input && proposal !== undefined && proposal !== null;
-  return notice(
-    severity === "refused" ? "bad" : "look",
-    h("p", {}, message(words)),
-    meant
-      ? h(
-          "button",
-          { type: "button", onclick: use },
-          say("Use "),
-          `${toText(proposal, FIGURES[name].digits)} ${FIGURES[name].unit}`,
-        )
-      : null,
-  );
-}
 
 /** A measure's field: name, last value and input; for the length also the position. */
 function line(input, draft, child, on, changed) {

@@ -5,6 +5,7 @@ import { field, h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
+import { byTypedCode } from "../parts/sticker.js";
 import { ageWords, dayWords, later, message, motherWords, plain, say, sexWord } from "../words/words.js";
 
 /** @type {Array<[name: string, words: import("../growth/text.js").Text]>} */
@@ -41,7 +42,7 @@ export async function today(app) {
         ),
       ),
     );
-    const shown = app.searched ? found(groups.all, app.searched) : groups[view];
+    const shown = app.searched ? byTypedCode(app.model, app.searched) || found(groups.all, app.searched) : groups[view];
     refill(
       list,
       shown.length ? shown.map((child) => row(app, child)) : h("li", { class: "empty" }, emptyWords(app, view, groups)),
@@ -65,6 +66,7 @@ export async function today(app) {
     dayChooser(app),
     copyOffer(app),
     search,
+    h("a", { class: "button", href: "#/pindai" }, say("Scan sticker")),
     counts,
     list,
     dayLinks(),

@@ -344,6 +344,8 @@ def format_value(register: str, value: object, places: Mapping[str, str] | None 
         return (
             translate("child %(code)s", code=str(child)[-6:].upper()) if child else translate("nobody else")
         )
+    if register in ("doses", "book_doses"):
+        return doses(value) or "–"
     if register == "extra":
         return foreign_ids(value) or "–"
     told_parts = []
@@ -353,6 +355,13 @@ def format_value(register: str, value: object, places: Mapping[str, str] | None 
             text = f"{translate(field.label)}: {text}"
         told_parts.append(text)
     return ", ".join(part for part in told_parts if part) or "–"
+
+
+def doses(value: Mapping[str, Any]) -> str:
+    """Write doses of vaccines, each with its day or batch number if it has one: BCG, OPV1 A-123."""
+    given = value.get("given")
+    named = given.items() if isinstance(given, Mapping) else ()
+    return ", ".join(f"{code} {_day(str(more))}" if more else str(code) for code, more in sorted(named))
 
 
 def foreign_ids(value: Mapping[str, Any]) -> str:

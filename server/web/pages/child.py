@@ -18,11 +18,12 @@ from flask import Response, jsonify, render_template, url_for
 from server import isolation, review
 from server.children.labels import SENTENCES
 from server.review import ChildView, RaisedFlag, Scope, follow_ups
-from server.review.child import KINDS, Event, child_json, log_nik_unmasked, timeline_json
+from server.review.child import KINDS, Event, child_calendar, child_json, log_nik_unmasked, timeline_json
 from server.review.child.confirmation import ABOUT, CLEARED, CONFIRMED, LOW
 from server.review.conflicts import SETTLEMENTS
 from server.review.follow_ups import Work
 from server.review.quarantine import DISMISSALS
+from server.schedule import DUE, GIVEN, LATER, MISSED, OVERDUE, UNRECORDED, Item
 from server.translations import N_, Text
 from server.web import formatting
 from server.web.api.staff import bp as api
@@ -38,6 +39,8 @@ from server.web.response_schemas.schema import answers
 
 SHOWN_VISITS: Final = 6
 """Measurements shown at first; `semua=1` shows all."""
+STATES: Final = (OVERDUE, DUE, LATER, GIVEN, UNRECORDED, MISSED)
+"""States of the calendar, in the order in which they are shown."""
 EVENTS: Final = 20
 """Events on a page of the timeline."""
 
@@ -257,6 +260,8 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
         "charts": growth_charts(view.sex, view.visits, near=near, zones=zones) if view.sex else (),
         "near": near,
         "zones": zones,
+        "calendar_lines": _calendar_lines(view),
+        "schedule_version": hub().settings.schedule().version,
         "shows_names": scope().shows_names,
         "child_words": {"outcome": OUTCOMES, "look": LOOKS, "aside": ASIDE, "next": NEXT},
         "about": ABOUT,
@@ -268,6 +273,21 @@ def _common(view: ChildView, grafik: str) -> dict[str, Any]:
         "why": lambda code: _either({**SETTLEMENTS, **DISMISSALS}, code),
         "funds": lambda code: _either(follow_ups.FUNDS, code),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarLine:
+    """A line of the calendar, with its name in the reader's language."""
+
+    item: Item
+    name: str
+
+
+def _calendar_lines(view: ChildView) -> list[CalendarLine]:
+    """Return the child's calendar, what is overdue first; in the order of the schedule within a state."""
+    plan = hub().settings.schedule()
+    items = sorted(child_calendar(view, plan), key=lambda item: STATES.index(item.state))
+    return [CalendarLine(item, plan.name(item.code, item.value).in_(formatting.language())) for item in items]
 
 
 def _sentence(index: str, key: str | None) -> str:

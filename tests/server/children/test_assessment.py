@@ -84,6 +84,8 @@ def test_rule_applies_on_one_side_of_its_edge_only(on_sqlite: District, rule: st
 
 COMPARED: dict[str, tuple[dict[str, Any], ...]] = {
     "length_shrank": ({"length_mm": 750}, {"length_mm": 739}, {"length_mm": 740}),
+    "length_jumped": ({"length_mm": 740}, {"length_mm": 797}, {"length_mm": 796}),
+    "head_jumped": ({"head_mm": 455}, {"head_mm": 507}, {"head_mm": 506}),
     "weight_jumped": ({"weight_g": 9000}, {"weight_g": 11010}, {"weight_g": 11000}),
     "copied": (ORDINARY, ORDINARY, {**ORDINARY, "length_mm": 776}),
     "not_gaining": ({"weight_g": 9000}, {"weight_g": 9190}, {"weight_g": 9200}),

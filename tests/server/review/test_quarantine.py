@@ -222,6 +222,16 @@ def test_case_is_answered_when_the_tablet_corrects_it(installed: District) -> No
         assert quarantine.open_by_tablet(session, installed.hub)[tablet.id] == 0
 
 
+def test_case_is_answered_when_the_tablet_removes_the_record(installed: District) -> None:
+    tablet, child, _ = weighed_wrong(installed)
+    tablet.remove(child, ON)
+    tablet.sync_until_quiet()
+    assert listed(installed) == []
+    tablet.remove(child, ON, None)  # put back: the values are still missing
+    tablet.sync_until_quiet()
+    assert [case.counter for case in listed(installed)] == [2]
+
+
 def test_case_stays_open_when_the_later_change_is_of_another_register(installed: District) -> None:
     tablet, child, _ = weighed_wrong(installed)
     tablet.measure(child, muac_mm=140)

@@ -14,7 +14,18 @@ from schemas import MalformedBatch
 from server import audit
 from server.children import ledger
 from server.crypto.vault import SigningKey, base64url
-from server.database.models import Batch, ChangeRow, Child, HealthPost, NikIndex, Notice, PostExit, Tablet
+from server.database.models import (
+    Assessment,
+    Batch,
+    ChangeRow,
+    Child,
+    HealthPost,
+    Measurement,
+    NikIndex,
+    Notice,
+    PostExit,
+    Tablet,
+)
 from server.errors import Problem
 from server.sync import pull
 from sync_protocol import MAX_CHANGES, NewEpochRequired, Pulled
@@ -259,6 +270,40 @@ def test_measurement_is_set_aside_with_its_reason_when_it_cannot_be(
     tablet.sync()
     assert tablet.outcomes() == ["applied", "quarantined", "applied"]
     assert tablet.reasons(2) == [code]
+
+
+@pytest.mark.parametrize("on", ["2026-03-06", "2025-01-09"])
+def test_measurement_of_a_day_that_cannot_be_is_taken_back_by_its_removal(
+    installed: District, on: str
+) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.measure(child, on, weight_g=9000)
+    tablet.remove(child, on)
+    tablet.sync()
+    assert tablet.outcomes() == ["applied", "quarantined", "applied"]
+    assert tablet.state(child, on).removed
+    installed.check_agreement(tablet)
+
+
+def test_cleared_fields_are_gone_from_the_row_and_from_the_scores(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child()
+    tablet.measure(child, weight_g=9000, length_mm=780, muac_mm=140)
+    tablet.sync_until_quiet()
+    weighed = select(Measurement.weight_g, Measurement.length_mm, Measurement.oedema)
+    scored = select(Assessment.waz, Assessment.whz, Assessment.haz)
+    assert [tuple(row) for row in installed.rows(weighed)] == [(9000, 780, None)]
+    (row,) = installed.rows(scored)
+    assert None not in tuple(row)
+    form = tablet.replica.open_measurement(child, "2026-03-05", "cadre")
+    tablet.write(form, {"weight": {"weight_g": None, "oedema": None}, "note": {"text": None}})
+    tablet.sync_until_quiet()
+    assert tablet.outcomes()[-1] == "applied"
+    assert [tuple(row) for row in installed.rows(weighed)] == [(None, 780, None)]
+    (row,) = installed.rows(scored)
+    assert (row.waz, row.whz) == (None, None)
+    assert row.haz is not None
 
 
 def test_measurement_is_accepted_when_the_merged_birth_date_allows_it(installed: District) -> None:

@@ -216,6 +216,7 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /pos/<post_id>/tutup": "manage_posts",
     "POST /pos/<post_id>/buka": "manage_posts",
     "GET /pos/<post_id>/daftar": "see_names",
+    "GET /pos/<post_id>/stiker": "see_names",
     "GET /api/v1/posts": "see_children",
     "GET /api/v1/posts/<post_id>/quality": "see_children",
     "GET /api/v1/completeness": "see_completeness",

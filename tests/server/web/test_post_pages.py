@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import pytest
+import segno
 from flask.testing import FlaskClient
 
 from server.accounts import Person
 from server.app import create_app
+from server.children.sticker import PREFIX, spaced, sticker_code
 from server.crypto.vault import SigningKey
 from server.review.tablets import ENROL_PATH
 from server.web.charts.last_digits import BOTTOM, TOP, digit_chart
@@ -145,6 +147,24 @@ def test_vitamin_a_stands_on_the_list_in_its_months_alone(client: FlaskClient, p
 
 
 @pytest.mark.usefixtures("staff")
+def test_each_child_of_the_post_has_a_sticker_whose_code_holds_nothing_personal(
+    client: FlaskClient, posyandu: Posyandu
+) -> None:
+    page = client.get(f"/pos/{posyandu.post}/stiker").text
+    names = re.findall(r'<b class="name">([^<]+)</b>', page)
+    assert names == sorted(names)
+    assert len(names) == CHILDREN
+    codes = re.findall(r'<span class="code">([^<]+)</span>', page)
+    assert sorted(codes) == sorted(spaced(sticker_code(child)) for child in posyandu.children)
+    for child in posyandu.children:
+        made = segno.make(f"{PREFIX}{sticker_code(child)}", error="q", micro=False)
+        assert made.version == 1
+        assert made.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None) in page
+        assert child not in page
+    assert actions(posyandu)[-1] == "post.stickers-viewed"
+
+
+@pytest.mark.usefixtures("staff")
 @pytest.mark.parametrize("day", ["2026", "2026-02-30", "1999-01-01", "20260230xx"])
 def test_a_day_that_is_none_or_far_off_is_refused(client: FlaskClient, posyandu: Posyandu, day: str) -> None:
     assert client.get(f"/pos/{posyandu.post}/daftar?tanggal={day}").status_code == 400
@@ -264,6 +284,7 @@ def test_an_administrator_sees_no_names_of_who_was_on_a_tablet(
     assert {row["name"] for row in rows} == {""}
     assert actions(posyandu)[-1] == "tablet.exposure-exported"
     assert client.get(f"/pos/{posyandu.post}/daftar").status_code == 403
+    assert client.get(f"/pos/{posyandu.post}/stiker").status_code == 403
 
 
 @pytest.mark.usefixtures("staff")
@@ -296,6 +317,7 @@ def test_nothing_of_another_health_centre_is_found(
     paths = [
         f"/pos/{posyandu.post}",
         f"/pos/{posyandu.post}/daftar",
+        f"/pos/{posyandu.post}/stiker",
         f"/tablet/{tablet}/hilang",
         f"/tablet/{tablet}/cabut",
     ]

@@ -18,7 +18,7 @@ from server import audit
 from server.app import create_app
 from server.review.tablets import ENROL_PATH
 from server.web.api import sync
-from server.web.tablet_app import HEADERS, MEDIA_TYPES, TabletApp, found_in, packaged
+from server.web.tablet_app import HEADERS, MEDIA_TYPES, QR_LIBRARY, TabletApp, found_in, packaged
 from tests.server._district import Databases, District, FakeTablet
 from tests.server.web._clinic import Clinic, sign_in
 
@@ -197,6 +197,11 @@ def test_pages_of_the_desk_keep_their_own_policy(client: FlaskClient) -> None:
     assert "trusted-types" not in client.get("/masuk").headers["Content-Security-Policy"]
 
 
+def test_camera_is_allowed_in_the_app_alone(client: FlaskClient) -> None:
+    assert "camera=(self)" in client.get("/tablet-app/").headers["Permissions-Policy"]
+    assert "camera=()" in client.get("/masuk").headers["Permissions-Policy"]
+
+
 def test_page_holds_no_script_or_style_of_its_own() -> None:
     page = packaged().files["index.html"].body.decode()
     assert re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page) is None
@@ -211,6 +216,20 @@ def test_worker_lists_exactly_the_files_with_their_hashes_and_tags(client: Flask
     for name, integrity, tag in rows:
         assert integrity == packaged().files[name].integrity
         assert tag == client.get(f"/tablet-app/{name}").headers["ETag"]
+
+
+def test_library_that_not_every_tablet_needs_is_listed_apart_and_no_part_of_the_first_load() -> None:
+    found = {"index.html": b"<!doctype html><head></head>", "main.js": b"export {};", "sw.js": b"// worker\n"}
+    with_it = TabletApp.of(found, "0.1.0", None, {QR_LIBRARY: b"library"})
+    without = TabletApp.of(found, "0.1.0")
+    assert with_it.version != without.version
+    assert QR_LIBRARY not in {row[0] for row in listed(with_it)}
+    assert QR_LIBRARY not in with_it.files["index.html"].body.decode()
+    row = orjson.dumps(
+        [QR_LIBRARY, with_it.later[QR_LIBRARY].integrity, f'W/"{with_it.later[QR_LIBRARY].tag}"']
+    )
+    assert f"const LATER = [\n{row.decode()},\n];\n" in with_it.files["sw.js"].body.decode()
+    assert "const LATER = [\n];\n" in without.files["sw.js"].body.decode()
 
 
 def test_app_and_worker_bear_one_version(client: FlaskClient) -> None:

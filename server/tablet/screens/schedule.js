@@ -1,0 +1,158 @@
+// A child's calendar: vaccines, vitamin A, deworming and KPSP that are overdue, due, later or given; doses are recorded here.
+
+import { h, notice } from "../parts/dom.js";
+import { localDay } from "../parts/model.js";
+import { failure } from "../parts/save_failure.js";
+import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
+import { ageWords, dayWords, later, message, say } from "../words/words.js";
+
+/** @type {Array<[states: string[], title: import("../growth/text.js").Text, open: boolean]>} */
+const GROUPS = [
+  [["overdue"], later("Overdue"), true],
+  [["due"], later("Due now"), true],
+  [["given"], later("Given already"), true],
+  [["later"], later("Not yet"), false],
+  [["missed", "unrecorded"], later("No longer given"), false],
+];
+
+const SHORT = { day: "numeric", month: "short", year: "numeric" };
+const words = (day) => dayWords(day, SHORT);
+
+/** @param {import("../app.js").OpenApp} app @param {string} id of the child */
+export function schedule(app, id) {
+  const child = app.model.child(id);
+  const items = calendar(app.tables.schedule, child, app.day);
+  const body = [
+    h("p", { class: "hint" }, `${ageWords(child.born_on, app.day)} · ${words(app.day)}`),
+    items.length ? null : notice("look", h("p", {}, say("Without a birth date there is no schedule."))),
+    GROUPS.map(([states, title, open]) =>
+      group(
+        app,
+        child,
+        title,
+        items.filter(({ state }) => states.includes(state)),
+        open,
+      ),
+    ),
+    bookForm(app, child),
+    h(
+      "p",
+      { class: "fine" },
+      say("The health worker who vaccinates decides. Schedule {version}.", { version: app.tables.schedule.version }),
+    ),
+  ];
+  return { title: child.name || say("(no name)"), tab: say("Schedule"), body, back: `#/anak/${id}` };
+}
+
+function group(app, child, title, items, open) {
+  if (!items.length) return null;
+  const list = h(
+    "ul",
+    { class: "schedule" },
+    items.map((item) => row(app, child, item)),
+  );
+  const heading = `${message(title)} (${items.length})`;
+  if (open) return h("section", {}, h("h2", {}, heading), list);
+  return h("details", {}, h("summary", {}, heading), list);
+}
+
+function row(app, child, item) {
+  const today = item.state === "given" && item.given_on === app.day && isDose(app, item);
+  const open = item.state === "due" || item.state === "overdue";
+  return h(
+    "li",
+    { class: item.state },
+    h("div", {}, h("strong", {}, message(nameOf(app.tables.schedule, item))), h("span", {}, when(item))),
+    open && isDose(app, item)
+      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, true, event) }, givenWords(app))
+      : null,
+    open && !isDose(app, item) ? h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record")) : null,
+    today
+      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, false, event) }, say("Take back"))
+      : null,
+  );
+}
+
+const givenWords = ({ day }) => (day === localDay() ? say("Given today") : say("Given on {day}", { day: words(day) }));
+
+const isDose = (app, { code }) => app.tables.schedule.doses.some((dose) => dose.code === code);
+
+function when({ state, given_on, from_on }) {
+  if (state === "given") return say("given {day}", { day: words(given_on) });
+  if (state === "overdue") return say("overdue, since {day}", { day: words(from_on) });
+  if (state === "due") return say("since {day}", { day: words(from_on) });
+  if (state === "later") return from_on ? say("from {day}", { day: words(from_on) }) : say("after the dose before");
+  return state === "missed" ? say("too old for it") : say("not recorded");
+}
+
+/** Record that a dose was given on the day that is recorded, or take that back: in the cadres' record of the day. */
+async function record(app, child, code, given, { currentTarget: button }) {
+  button.disabled = true;
+  try {
+    const key = { child: child.id, measured_on: app.day, source: "cadre" };
+    const form = await app.tablet.replica.open("measurement", key);
+    const doses = dosesIn(app.tablet.replica.view(form), "doses");
+    if (given) doses[code] = null;
+    else delete doses[code];
+    await app.tablet.write(form, { doses: { given: doses } });
+  } catch (error) {
+    button.disabled = false;
+    button.closest("li").append(notice("bad", say("NOT saved: "), failure(error)));
+    return;
+  }
+  app.saved();
+  app.draw();
+}
+
+// -- doses given elsewhere -------------------------------------------------------------------------------
+
+/** Doses that the Buku KIA shows and that were given elsewhere, each with its own day; nothing need be measured then. */
+function bookForm(app, child) {
+  const held = dosesIn(child.state, "book_doses");
+  const items = calendar(app.tables.schedule, child, app.day);
+  const open = new Set(items.filter(({ state }) => state !== "given").map(({ code }) => code));
+  const codes = app.tables.schedule.doses.map(({ code }) => code).filter((code) => held[code] || open.has(code));
+  if (!codes.length) return null;
+  const inputs = codes.map((code) =>
+    h("input", { type: "date", name: code, value: held[code] || "", min: child.born_on, max: app.day }),
+  );
+  const said = h("div", { "aria-live": "polite" });
+  const save = async (event) => {
+    event.preventDefault();
+    const wrong = inputs.find((input) => !input.validity.valid);
+    inputs.forEach((input) => input.setAttribute("aria-invalid", String(input === wrong)));
+    if (wrong) {
+      said.replaceChildren(notice("bad", h("p", {}, say("This day is before birth, in the future, or not complete."))));
+      wrong.focus();
+      return;
+    }
+    await keepBook(app, child, held, inputs, said);
+  };
+  const fields = inputs.map((input) =>
+    h("label", {}, h("span", {}, message(nameOf(app.tables.schedule, { code: input.name }))), input),
+  );
+  return h(
+    "details",
+    { class: "book", open: Object.keys(held).length === 0 && !child.measurements.length },
+    h("summary", {}, say("Copy from the Buku KIA")),
+    h("p", { class: "hint" }, say("Vaccines given at the puskesmas, the hospital or elsewhere: copy the day of each.")),
+    h("form", { class: "doses", novalidate: true, onsubmit: save }, fields, said, h("button", { class: "main" }, say("Save"))),
+  );
+}
+
+async function keepBook(app, child, held, inputs, said) {
+  const given = { ...held };
+  for (const { name, value: day } of inputs) {
+    if (day) given[name] = day;
+    else delete given[name];
+  }
+  try {
+    const form = await app.tablet.replica.open("child", {}, child.id);
+    await app.tablet.write(form, { book_doses: { given } });
+  } catch (error) {
+    said.replaceChildren(notice("bad", say("NOT saved: "), failure(error)));
+    return;
+  }
+  app.saved();
+  app.draw();
+}

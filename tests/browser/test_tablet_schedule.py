@@ -1,0 +1,69 @@
+"""A child's calendar on the tablet: what is overdue, a dose recorded and taken back, doses copied from the Buku KIA."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser._tablets import DESK, HAND, Site, Tablet
+from tests.server._district import Databases
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def site(
+    sqlite_databases: Databases,
+    browser: Browser,
+    pictures: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
+        opened.children("Anak Contoh 1", "Anak Contoh 2")
+        yield opened
+
+
+def dose(tablet: Tablet, name: str) -> Locator:
+    return tablet.page.locator(".schedule > li").filter(has=tablet.page.get_by_text(name, exact=True))
+
+
+def open_schedule(tablet: Tablet, name: str) -> None:
+    tablet.open(name)
+    tablet.page.get_by_role("link", name="Jadwal anak").click()
+    expect(tablet.page.get_by_role("heading", name="Terlambat")).to_be_visible()
+
+
+def test_a_dose_is_recorded_taken_back_and_arrives(site: Site) -> None:
+    with site.tablet("dose") as tablet:
+        open_schedule(tablet, "Anak Contoh 1")
+        expect(dose(tablet, "DPT-HB-Hib 1")).to_contain_text("terlambat, sejak")
+        expect(dose(tablet, "Rotavirus 1")).not_to_be_visible()
+        tablet.look("schedule", [HAND, DESK])
+        dose(tablet, "DPT-HB-Hib 1").get_by_role("button", name="Diberikan hari ini").click()
+        expect(dose(tablet, "DPT-HB-Hib 1")).to_contain_text("diberikan")
+        dose(tablet, "DPT-HB-Hib 1").get_by_role("button", name="Batalkan").click()
+        expect(dose(tablet, "DPT-HB-Hib 1")).to_contain_text("terlambat, sejak")
+        dose(tablet, "DPT-HB-Hib 1").get_by_role("button", name="Diberikan hari ini").click()
+        expect(dose(tablet, "DPT-HB-Hib 1").get_by_role("button", name="Batalkan")).to_be_visible()
+        expect(dose(tablet, "DPT-HB-Hib 2").get_by_role("button")).to_have_count(0)  # four weeks later
+        assert tablet.find("Anak Contoh 1").get_attribute("class") != "done"  # a vaccine is no measurement
+        site.check_agreement(tablet)
+
+
+def test_doses_are_copied_from_the_book_with_their_own_days(site: Site) -> None:
+    with site.tablet("book") as tablet:
+        open_schedule(tablet, "Anak Contoh 2")
+        tablet.page.get_by_text("Salin dari Buku KIA").click()
+        born_on = tablet.page.locator("input[name=BCG]").get_attribute("min") or ""
+        tablet.page.locator("input[name=BCG]").fill(f"{int(born_on[:4]) - 1}{born_on[4:]}")
+        tablet.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(tablet.page.get_by_text("Tanggal ini sebelum lahir")).to_be_visible()
+        expect(tablet.page.locator("input[name=BCG]")).to_be_focused()
+        tablet.page.locator("input[name=BCG]").fill(born_on)
+        tablet.page.locator("input[name=HB0]").fill(born_on)
+        tablet.look("schedule-book", [HAND])
+        tablet.page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(dose(tablet, "BCG")).to_contain_text("diberikan")
+        expect(dose(tablet, "Hepatitis B (HB-0)")).to_contain_text("diberikan")
+        site.check_agreement(tablet)
