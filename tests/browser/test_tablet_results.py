@@ -100,7 +100,7 @@ def test_result_tells_the_mother_the_grams_and_the_cadre_the_tasks(tablet: Table
     expect(mother).not_to_contain_text("Sampaikan kepada bidan")
     expect(cadre.get_by_role("heading", name="Yang perlu kader lakukan")).to_be_visible()
     expect(cadre).to_contain_text("Sampaikan kepada bidan atau petugas puskesmas.")
-    expect(cadre.locator(".code")).to_have_text("T: berat naiknya kurang")
+    expect(cadre.locator(".headline")).to_contain_text("Berat naiknya kurang bulan ini (T)")
     tablet.look("result-for-mother")
 
     tablet.measure("Melati Contoh", "9,3", "75,8")
@@ -232,6 +232,10 @@ def test_home_visits_say_why_and_where(tablet: Tablet) -> None:
     page = tablet.page
     tablet.measure("Dahlia Contoh", "9,1", "75,5")
     tablet.measure("Kamboja Contoh", "6,2", "70,5")
+    expect(page.locator(".cadre .headline")).to_contain_text("Bawa ke puskesmas hari ini")
+    expect(page.locator(".cadre .code")).to_have_text("T: berat naiknya kurang")
+    expect(page.locator(".mother")).to_contain_text("Antar hari ini juga ke puskesmas")
+    expect(page.locator(".mother")).not_to_contain_text("Beri tahu bidan")
     tablet.go("kunjungan")
     tablet.expect_title("Kunjungan rumah")
     rows = page.locator(".people-rows > li")

@@ -76,6 +76,7 @@ const DO = {
  * @property {string} about the most urgent subject, by which headline and tone are chosen
  * @property {import("./flags.js").Flag[]} reasons of that subject, the most urgent first
  * @property {'!'|'2T'|'T'|'N'|'O'|'B'|'?'} sign
+ * @property {'2T'|'T'|'N'|'O'|'B'|'?'} code the same without the "!"
  * @property {'green'|'yellow'|'orange'|'red'|'grey'} tone
  * @property {import('./text.js').Text} headline
  * @property {import('./text.js').Text|import('./tables.js').Words} sentence for the mother: the weight, in grams
@@ -105,6 +106,7 @@ export function advice(tables, child, assessment, today) {
     about,
     reasons,
     sign: about === "today" ? "!" : signOf(visits),
+    code: signOf(visits),
     tone,
     headline: HEADLINES[about],
     sentence: weightSentence(visits),

@@ -74,7 +74,7 @@ export function forCadre(app, child, assessment, day) {
 }
 
 const NOTHING = later("Nothing besides the usual counselling.");
-/** The codes of the month, in words. */
+/** The code of the month in words, where the headline tells of something else. */
 const CODES = {
   "2T": later("2T: too little gain two months running"),
   T: later("T: too little gain"),
@@ -82,10 +82,11 @@ const CODES = {
   O: later("O: not weighed last month, or not to be judged"),
   B: later("B: weighed for the first time"),
 };
+const ABOUT_GAIN = ["two_t", "not_gaining", "N", "O", "B"];
 
 /** Headline, code and classes. */
 function standing(app, child, assessment, day) {
-  const { tone, sign, headline } = advice(app.tables, child, assessment, day);
+  const { about, tone, sign, code, headline } = advice(app.tables, child, assessment, day);
   const shown = ["waz", "haz", "whz", "muac"];
   const visit = [...assessment.visits].reverse().find((one) => shown.some((index) => one.status[index]));
   const statuses = visit ? shown.map((index) => status(app, visit, index)).filter(Boolean) : [];
@@ -97,7 +98,7 @@ function standing(app, child, assessment, day) {
       " ",
       message(headline),
     ),
-    CODES[sign] ? h("p", { class: "code" }, message(CODES[sign])) : null,
+    CODES[code] && !ABOUT_GAIN.includes(about) ? h("p", { class: "code" }, message(CODES[code])) : null,
     statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
   ];
 }

@@ -15,7 +15,7 @@ const SERVICES = {
   mbg: later("Receives MBG (free meals)"),
   mother_class: later("Mother attends the mothers' class"),
   deworming: later("Deworming"),
-  immunised: later("Immunised today"),
+  immunised: later("Immunised"),
 };
 
 /** @param {import("../app.js").OpenApp} app */
