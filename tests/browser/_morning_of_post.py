@@ -86,17 +86,17 @@ class _Past:
 
     def live(self) -> None:
         """Register the children, and measure them in the two months before."""
-        books = {"books": {"kia": True, "kms": False}}
-        self.add("Melati Contoh", **books)
+        book = {"kia": True, "kms": False}
+        self.add("Melati Contoh", books=book)
         self.weigh("Melati Contoh", self.last, 9000, 750)
-        self.add("Kenanga Contoh", parents={"mother": "Sari Contoh"}, **books)
+        self.add("Kenanga Contoh", parents={"mother": "Sari Contoh"}, books=book)
         self.weigh("Kenanga Contoh", self.last, 9000, 750)
         self.add("Dahlia Contoh")
         self.weigh("Dahlia Contoh", self.before, 9000, 740)
         self.weigh("Dahlia Contoh", self.last, 9050, 750)
         self.add("Anggrek Contoh")
         self.weigh("Anggrek Contoh", self.before, 9000, 750)
-        self.add("Teratai Contoh", months=3, **{"books": {"kia": False, "kms": True}})
+        self.add("Teratai Contoh", months=3, books={"kia": False, "kms": True})
         self.add("Kamboja Contoh")
         self.weigh("Kamboja Contoh", self.last, 6100, 700)
         self.add("Bintang Contoh", sex="M")
