@@ -1,5 +1,6 @@
 // The app around the screens: it shows one screen, opens and locks the tablet, and holds the day that records are dated with.
 
+import { Drafts } from "./parts/drafts.js";
 import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
 import { frame } from "./parts/frame.js";
@@ -13,8 +14,7 @@ import { say, speak } from "./words/words.js";
 
 const AFTER_SAVING_MS = 5000; // after saving: then changes are sent if there is a connection
 const COPY_AFTER_MS = 1500; // after saving: then the sealed copy is renewed
-const DRAFT_AFTER_MS = 400; // after the last key press
-const LOCK_WITHIN_MS = 2000; // locks after this time even if the draft is not stored yet
+const LOCK_WITHIN_MS = 2000; // locks after this time even if the drafts are not stored yet
 const TICK_MS = 15000;
 const TRY_EVERY_MS = 600000; // some devices never fire the "online" event
 
@@ -23,7 +23,7 @@ const newSession = () => ({ day: localDay(), date: localDay(), here: [] });
 
 /** The app while a tablet is unlocked, as screens behind the PIN get it. In practice mode `http` and `engine` are null in spite
  * of this type; no screen that sends is shown there.
- * @typedef {App & {tablet: import("./store/tablet.js").Tablet, model: Model, engine: Engine,
+ * @typedef {App & {tablet: import("./store/tablet.js").Tablet, model: Model, engine: Engine, drafts: Drafts,
  *   http: import("./sync/http_client.js").HttpClient}} OpenApp */
 
 /** The app outside practice. @typedef {App & {http: import("./sync/http_client.js").HttpClient}} ConnectedApp */
@@ -44,6 +44,8 @@ export class App {
     this.engine = null;
     /** @type {Model|null} */
     this.model = null;
+    /** @type {Drafts|null} typed and not saved */
+    this.drafts = null;
     this.newer = false; // a newer version of the app is downloaded and waits
     this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
@@ -56,8 +58,6 @@ export class App {
     this.drawn = 0; // number of screens asked for; only the newest is shown
     this.sending = 0; // timers
     this.copying = 0;
-    this.keeping = 0;
-    this.draft = null; // typed and not saved
     speak(device.settings.language);
   }
 
@@ -77,6 +77,7 @@ export class App {
     const { app } = tablet.replica.facts;
     if (this.http && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
     this.model = new Model(tablet.replica, this.tables);
+    this.drafts = await Drafts.open(tablet);
     tablet.listen((ids) => this.#changed(ids));
     const session = await tablet.draft("session");
     this.session = session && session.day === localDay() ? session : newSession();
@@ -95,16 +96,25 @@ export class App {
     this.sendSoon(0);
   }
 
-  /** Store the draft, then reload the page, which drops all decrypted data. After unlocking, the same screen is shown. */
+  /** Store the drafts, then reload the page, which drops all decrypted data. After unlocking, the same screen is shown. */
   async lock() {
     if (this.engine) this.engine.stop();
-    clearTimeout(this.keeping);
+    await this.#storeDrafts();
+    if (this.newer) takeOver();
+    location.reload();
+  }
+
+  /** Use the newer version that waits: store the drafts, then every window reloads. */
+  async renew() {
+    await this.#storeDrafts();
+    takeOver();
+  }
+
+  async #storeDrafts() {
     const patience = new Promise((resolve) => {
       setTimeout(resolve, LOCK_WITHIN_MS);
     });
-    await Promise.race([this.#storeDraft(), patience]);
-    if (this.newer) takeOver();
-    location.reload();
+    await Promise.race([this.#open.drafts.store(), patience]);
   }
 
   /** A newer version waits: take it at once while the tablet is locked, else when the user asks for it or the tablet locks. */
@@ -130,25 +140,6 @@ export class App {
     await this.#open.tablet.putDraft("session", this.session);
     this.#open.model.growth.clear();
     this.tell();
-  }
-
-  // -- drafts ------------------------------------------------------------------------------------------
-
-  /** Store what is typed, shortly after the last key. @param {object} draft */
-  keepDraft(draft) {
-    this.draft = draft;
-    clearTimeout(this.keeping);
-    this.keeping = setTimeout(() => this.#storeDraft(), DRAFT_AFTER_MS);
-  }
-
-  /** The draft is about to be saved as a record. If it were stored again, it would be offered later with an outdated context. */
-  dropDraft() {
-    clearTimeout(this.keeping);
-    this.draft = null;
-  }
-
-  async #storeDraft() {
-    if (this.draft) await this.#open.tablet.putDraft("draft", this.draft).catch((error) => console.warn(error));
   }
 
   // -- sending -----------------------------------------------------------------------------------------

@@ -60,6 +60,11 @@ SHOWN: Final = """({ replica }) => {
     }
     return found;
 }"""
+NEWEST_DRAFT: Final = """async (tablet) => {
+    const names = (await tablet.device.database.all("desk")).map(([name]) => name);
+    const drafts = await Promise.all(names.filter((name) => name.startsWith("draft/")).map((name) => tablet.draft(name)));
+    return drafts.sort((one, other) => (one.at < other.at ? -1 : 1)).pop()?.value;
+}"""
 RAW: Final = """async () => {
     const text = (held) => JSON.stringify(held, (_, value) =>
         value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? new TextDecoder("latin1").decode(value) : value);
@@ -377,8 +382,8 @@ class Tablet:
         return [(counter, outcome) for counter, outcome in found]
 
     def draft(self) -> Any:
-        """Give what was typed and not saved, as far as it is on the disk; an empty one if nothing is."""
-        return self.read("(tablet) => tablet.draft('draft')") or {"text": {}}
+        """Give what was typed last and not saved, as far as it is on the disk; an empty one if nothing is."""
+        return self.read(NEWEST_DRAFT) or {"text": {}}
 
     def raw(self) -> dict[str, list[str]]:
         """Give what lies in each store of the database, without any key, as text."""

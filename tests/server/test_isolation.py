@@ -296,12 +296,12 @@ def test_damaged_record_sets_its_changes_aside_and_the_batch_goes_on(
 ) -> None:
     bad, good = clinic.child("Anak Satu"), clinic.child("Anak Dua")
     change = table(ChangeRow)
+    mine = update(change).where(change.c.record_id == bad)
     with behind_its_back(clinic.district) as connection:
+        was = connection.execute(change.select().where(change.c.record_id == bad)).all()[0].content
         if damage == "key":
             connection.execute(update(table(Child)).where(Child.id == bad).values(wrapped_key=b"\0" * 60))
         else:
-            mine = update(change).where(change.c.record_id == bad)
-            was = connection.execute(change.select().where(change.c.record_id == bad)).all()[0].content
             connection.execute(mine.values(content=b"\0" * 40))
     tablet = clinic.first
     tablet.edit_child(bad, home={"rt": "007"})

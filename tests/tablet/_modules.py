@@ -8,6 +8,7 @@ cost nothing.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from server.web.tablet_words import words_file
 TABLET: Final = Path(__file__).resolve().parents[2] / "server" / "tablet"
 ORIGIN: Final = "https://tablet.test"
 """Nothing listens there: every request is answered here. https, for WebCrypto asks for it."""
-GENERATED: Final = {"growth.json": growth_file, "words.json": words_file}
+GENERATED: Final[Mapping[str, Callable[[], bytes]]] = {"growth.json": growth_file, "words.json": words_file}
 TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 """As strict as the server's: a module that needs an inline style or script fails here."""

@@ -2,7 +2,6 @@
 
 import { dayWords, later, message, say } from "../words/words.js";
 import { h, notice, refill } from "./dom.js";
-import { takeOver } from "../updates.js";
 
 /** @type {Array<[hash: string, sign: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
@@ -96,7 +95,7 @@ function newer(app) {
   const fill = () =>
     app.newer &&
     !element.firstChild &&
-    refill(element, notice("calm", h("p", {}, words), h("button", { onclick: () => takeOver() }, say("Use it now"))));
+    refill(element, notice("calm", h("p", {}, words), h("button", { onclick: () => app.renew() }, say("Use it now"))));
   fill();
   app.watch(fill);
   return element;

@@ -3,6 +3,7 @@
 import { h } from "../parts/dom.js";
 import { openQuestions } from "../parts/open_questions.js";
 import { scheduleWords } from "../parts/services_due.js";
+import { unsavedForms } from "../parts/unsaved.js";
 import { verdictOf } from "../parts/verdict.js";
 import { marks } from "../parts/status_icon.js";
 import { chart, lengths } from "./result.js";
@@ -36,6 +37,7 @@ export function child(app, id) {
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
     ),
     h("a", { class: "button", href: `#/jadwal/${id}` }, scheduleWords(app, one)),
+    unsavedForms(app, id),
     openQuestions(app, one),
     one.measurements.length ? verdictOf(app, one, assessment) : null,
     chart(app, one, assessment),

@@ -2,13 +2,13 @@
 
 import { usualPosition } from "../growth/value_checks.js";
 import { choice, field, h, notice, refill } from "../parts/dom.js";
+import { draftKey } from "../parts/drafts.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
 import { failure } from "../parts/save_failure.js";
 import { pad } from "../parts/pad.js";
 import { healthServices } from "../parts/health_services.js";
 import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
 import { verdict } from "../parts/verdict.js";
-import { DRAFTS } from "../store/database.js";
 import { equal } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, message, say, sayIn, sexWord } from "../words/words.js";
@@ -25,13 +25,14 @@ export async function measure(app, id, on = app.day) {
   const child = app.model.child(id);
   const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
   const state = app.tablet.replica.view(form);
-  const draft = await begun(app, child, form, state, on);
+  const place = draftKey.measurement(id, on);
+  const draft = app.drafts.begin(place, form, blank(child, state, on));
   const feedback = h("div", { class: "live-feedback", "aria-live": "polite" });
-  const inputs = Object.entries(FIGURES).map(([name, { digits }]) =>
+  const inputs = Object.keys(FIGURES).map((name) =>
     h("input", {
       name,
       type: "text",
-      value: draft.text[name] !== undefined ? draft.text[name] : toText(draft.figures[name], digits),
+      value: draft.text[name],
     }),
   );
   const changed = () => {
@@ -40,7 +41,7 @@ export async function measure(app, id, on = app.day) {
       draft.figures[input.name] = toUnits(input.value, FIGURES[input.name].digits);
     }
     look();
-    app.keepDraft(draft);
+    app.drafts.keep(place, form, draft);
   };
   const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Save"));
   const look = () => {
@@ -63,9 +64,8 @@ export async function measure(app, id, on = app.day) {
       return;
     }
     save.disabled = true;
-    app.dropDraft();
     try {
-      await app.tablet.write(form, set, [[DRAFTS, "draft", undefined]]);
+      await app.drafts.write(place, form, set);
     } catch (error) {
       save.disabled = false;
       refill(feedback, notice("bad", say("NOT saved: "), failure(error)));
@@ -121,20 +121,16 @@ export async function measure(app, id, on = app.day) {
 
 const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };
 
-/** The stored draft of this form if there is one, else a draft of the record's values. */
-async function begun(app, child, form, state, on) {
-  const kept = await app.tablet.draft("draft");
-  if (kept && kept.id === form.id) {
-    Object.assign(form, { context: kept.context }); // as of when the form was opened
-    return kept;
-  }
+/** The form before anything is typed: the record's values. */
+function blank(child, state, on) {
   const figures = {
     ...BLANK,
     ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))),
   };
   if (!figures.position) figures.position = usualPosition(child, on);
+  const texts = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
   const note = value(state, "note").text || "";
-  return { id: form.id, context: form.context, figures, text: {}, services: { ...value(state, "services") }, note };
+  return { figures, text: Object.fromEntries(texts), services: { ...value(state, "services") }, note };
 }
 
 /** The figures to check; those that cannot be read or would be refused count as missing. */

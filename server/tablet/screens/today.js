@@ -2,6 +2,7 @@
 
 import { dayLinks } from "../parts/day_links.js";
 import { field, h, notice, refill } from "../parts/dom.js";
+import { unsavedMark, unsavedNewChild } from "../parts/unsaved.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
@@ -65,6 +66,7 @@ export async function today(app) {
     await room(app),
     dayChooser(app),
     copyOffer(app),
+    unsavedNewChild(app),
     search,
     h("a", { class: "button", href: "#/pindai" }, say("Scan sticker")),
     counts,
@@ -133,6 +135,7 @@ function row(app, child) {
         {},
         `${ageWords(child.born_on, day)} · ${sexWord(child.sex)}${child.mother ? ` · ${motherWords(child.mother)}` : ""}`,
       ),
+      unsavedMark(app, child.id),
     ),
     statusIcon(app, child),
     h("a", { class: "more", href: `#/anak/${child.id}`, "aria-label": say("See {name}", { name: child.name }) }, "›"),

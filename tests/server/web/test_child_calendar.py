@@ -53,7 +53,7 @@ def test_the_registers_are_shown_in_words_and_as_json(client: FlaskClient, child
 
 @pytest.mark.usefixtures("staff")
 def test_a_child_without_a_birth_date_has_no_calendar(client: FlaskClient, clinic: Clinic) -> None:
-    name = {"name": "Anak Tanpa Tanggal", "sex": "F", "born_on": None, "birth_order": None}
+    name: dict[str, object] = {"name": "Anak Tanpa Tanggal", "sex": "F", "born_on": None, "birth_order": None}
     child = clinic.child("", identity=name)
     assert "Tanpa tanggal lahir" in table(client.get(f"/anak/{child}").text)[""]
 
