@@ -210,6 +210,8 @@ export class App {
   }
 
   #show(shown) {
+    this.root.classList.toggle("filled", Boolean(shown.bare)); // measure.css
+    this.root.scrollTop = 0;
     refill(this.root, frame(this, shown));
     window.scrollTo(0, 0);
     const heading = this.root.querySelector("h1");

@@ -41,10 +41,11 @@ def test_aid_is_written_down_offline_and_reaches_the_office(
             tablet.expect_title("Bantuan sosial: Anak Bantuan Contoh")
             tablet.look("bantuan-dijanjikan")
             tablet.page.get_by_role("button", name="Sudah diberikan hari ini").click()
+            tablet.page.get_by_role("button", name="Ya, sudah diberikan").click()
             expect(tablet.page.get_by_text("Dijanjikan, belum diberikan")).to_have_count(0)
             tablet.page.get_by_text("Catat bantuan sosial yang diberikan hari ini").click()
             tablet.page.get_by_role("button", name="Simpan bantuan").click()
-            expect(tablet.page.get_by_role("alert")).to_contain_text("Pilih bantuannya")
+            expect(tablet.page.locator(".field.wrong .error").first).to_contain_text("Pilih bantuannya")
             for name in ("Jamban", "Dana desa", "Keluarganya"):
                 tablet.page.get_by_role("button", name=name, exact=True).click()
             tablet.look("bantuan-baru")

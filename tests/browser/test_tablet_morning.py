@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser._tablets import Tablet, code_for, held
+from tests.browser._tablets import CADRE, Tablet, code_for, held
 from tests.browser._window import Window
 from tests.faults._proxy import Planned
 from tests.faults._running import running, wait_until
@@ -214,7 +214,7 @@ def question_is_answered_at_desk(post: Post) -> None:
     for tablet in (post.one, post.two):
         expect(tablet.page.locator("nav .count")).to_have_text("1")
     post.one.go("pertanyaan")
-    expect(post.one.page.get_by_text("ditulis di tablet ini")).to_be_visible()
+    expect(post.one.page.get_by_text(f"{CADRE}, di tablet ini")).to_be_visible()
     post.look(post.one, "questions")
     page = post.desk.page
     page.goto("/selisih")

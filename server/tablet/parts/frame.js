@@ -5,6 +5,7 @@ import { unsentChildren } from "./child_status.js";
 import { h, notice, refill } from "./dom.js";
 import { icon } from "./icons.js";
 import { showTextSize } from "./text_size.js";
+import { undoBar } from "./undo.js";
 
 /** @type {Array<[hash: string, icon: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
@@ -45,6 +46,7 @@ export function frame(app, { title, about, body, foot, place, back, bare, wide }
       h("div", { class: "where" }, heading, about || h("p", {}, whereabouts(app))),
       badge(app),
     ),
+    undoBar(),
     newer(app),
     clockTrouble(app),
     main,
