@@ -152,6 +152,14 @@ class DeliveryStateSchema(StateSchema):
     set = Part(_published(DeliveryRegisters))
 
 
+class WrittenSchema(Strict):
+    """Who wrote a value that stands beside another, and when: never later than the server received it."""
+
+    dot = DOT
+    author = words(64)
+    at = Instant()
+
+
 class PullSchema(Strict):
     """What changed at the post since the cursor that the batch named, and the cursor to name next."""
 
@@ -163,6 +171,7 @@ class PullSchema(Strict):
     deliveries = MapOf(uuid(), ListOf(Part(DeliveryStateSchema), 1, MANY), MANY)
     left = ListOf(uuid(), 0, MANY)
     erased = ListOf(uuid(), 1, MANY, need=Need.ABSENT)
+    written = MapOf(uuid(), ListOf(Part(WrittenSchema), 1, MANY), MANY, need=Need.ABSENT)
 
 
 class AnswerSchema(Strict):

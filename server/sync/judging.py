@@ -40,6 +40,9 @@ def _judged(arrival: Arrival, loaded: LoadedRecords) -> JudgedChange:
     change, reasons = arrival.change, arrival.reasons
     if change is not None and not reasons:
         reasons = _against_state(change, loaded)
+    elif (subject := loaded.subjects.get(arrival.child_id or "")) is not None and subject.erased:
+        # whatever else is wrong: by this the tablet knows that its copy of the values must go
+        reasons = [*reasons, reason("id", "child-erased", None)]
     if change is None or reasons:
         _quarantine(arrival, loaded)
         return JudgedChange(arrival, Outcome.QUARANTINED, None, reasons)

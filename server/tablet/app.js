@@ -50,7 +50,6 @@ export class App {
     this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
     this.session = newSession();
-    this.searched = "";
     this.view = "due"; // which tab of the day's list is shown
     this.watchers = new Set();
     this.touched = Date.now();
@@ -211,6 +210,8 @@ export class App {
   }
 
   #show(shown) {
+    this.root.classList.toggle("filled", Boolean(shown.bare)); // measure.css
+    this.root.scrollTop = 0;
     refill(this.root, frame(this, shown));
     window.scrollTo(0, 0);
     const heading = this.root.querySelector("h1");

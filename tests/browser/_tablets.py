@@ -272,6 +272,11 @@ class Tablet:
         self.page.get_by_role("searchbox").fill(name)
         return self.page.locator("ul.children > li").filter(has=self.page.get_by_text(name, exact=True))
 
+    def attend(self, name: str) -> None:
+        """Tap the mark before a name: the child comes, or goes again."""
+        self.find(name).locator(".mark").click()
+        self.page.get_by_role("searchbox").fill("")
+
     def open(self, name: str) -> None:
         """Open a child's own page from the list."""
         self.find(name).get_by_role("link", name=f"Lihat {name}").click()
@@ -345,13 +350,18 @@ class Tablet:
 
     def give_files(self, *paths: Path) -> None:
         """Open files with copies, letters or receipts."""
-        self.page.get_by_label("Buka berkas salinan").set_input_files(paths)
+        self.page.get_by_label("Buka berkas cadangan").set_input_files(paths)
 
     # -- looking --------------------------------------------------------------------------------------
 
     def look(self, name: str, sizes: Sequence[tuple[int, int]] = (DESK, HAND)) -> None:
         """Look at the screen in the hand and on a desk: keep pictures, ask axe, see that nothing hangs over the edge."""
         look_at(self.page, self.pictures / f"tablet-{name}", sizes, full_page=False)
+
+    def keep_picture(self, name: str) -> None:
+        """Keep a picture of the screen as it is, where SCREENSHOTS says."""
+        if "SCREENSHOTS" in os.environ:
+            self.page.screenshot(path=self.pictures / f"tablet-{name}.png")
 
     def read(self, what: str) -> Any:
         """Give what a function of an unlocked tablet finds in a second opening of the database: what is on the disk."""
@@ -475,7 +485,7 @@ class Site:
     def enrol(self, tablet: Tablet) -> None:
         """Enrol a tablet with a new code, and wait until the post's children are on it."""
         tablet.enrol(code_for(self.district, tablet.profile.name))
-        expect(tablet.page.locator(".tabs b").last).not_to_have_text("0")
+        expect(tablet.page.locator("ul.children > li:not(.empty)").first).to_be_attached()
 
     def measurements(self) -> int:
         return self.district.counts()["measurement"]

@@ -4,7 +4,7 @@ full device is told of before anything is lost. And every screen, in both langua
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -194,11 +194,13 @@ def busy_child(site: Site) -> str:
 
 
 def put_aside(site: Site, tablet: Tablet, child: str) -> None:
-    """Let the server set a measurement aside, for it bears a day that has not come."""
+    """Let the server set a measurement aside: the tablet's clock is ahead, and its day has not come."""
     expect(tablet.find("Anak Ramai")).to_be_visible()
-    tablet.go(f"ukur/{child}/{site.today + timedelta(days=40)}")
+    tablet.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=2))
+    tablet.go(f"ukur/{child}/{site.today + timedelta(days=2)}")
     tablet.type("9,9")
     tablet.save()
+    tablet.page.clock.set_fixed_time(datetime.now(UTC))
     tablet.sync()
     expect(tablet.page.locator("nav .count")).to_have_text("3")
 

@@ -142,6 +142,7 @@ NULLABLE_FIELDS = {
     "services": "vitamin_a exclusive_breastfeeding mbg mother_class kpsp deworming immunised",
     "muac": "muac_mm",
     "head": "head_mm",
+    "note": "text",
 }
 NULLABLE = {f"{register}.{name}" for register, names in NULLABLE_FIELDS.items() for name in names.split()}
 OPTIONAL = {

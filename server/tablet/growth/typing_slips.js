@@ -98,6 +98,15 @@ export function asOther(field, value) {
   return Number.isInteger(other) ? other : null;
 }
 
+/**
+ * The range in which a value is not doubted at this age; the usual one under five where the age is unknown.
+ * @returns {[number, number]} in the record's unit
+ */
+export function expected(tables, child, on, field) {
+  const median = medianOf(tables, child, on, field);
+  return median === null ? FIELDS[field].usual : [median * DOUBTED[0], median * DOUBTED[1]];
+}
+
 function within(value, median, [low, high]) {
   return value >= median * low && value <= median * high;
 }

@@ -1,7 +1,7 @@
 // Figures as they are typed, and as records hold them: whole grams and millimetres. Text is read digit by digit, so no binary
 // fraction ever decides a gram.
 
-import { decimalMark, later, laterIn } from "../words/words.js";
+import { cm, decimalMark, kg, later, laterIn, say } from "../words/words.js";
 
 /** What is read from a scale, a board or a tape. `digits`: decimals of the unit on the screen that the record's unit is. */
 export const FIGURES = {
@@ -25,4 +25,15 @@ export function toText(units, digits) {
   const whole = String(units).padStart(digits + 1, "0");
   const fraction = whole.slice(-digits).replace(/0+$/, "");
   return whole.slice(0, -digits) + (fraction ? decimalMark() + fraction : "");
+}
+
+/** The figures of a record in one line. @param {object} registers by name */
+export function figuresText({ weight = {}, length = {}, muac = {}, head = {} }) {
+  const parts = [
+    weight.weight_g && kg(weight.weight_g),
+    length.length_mm && cm(length.length_mm),
+    muac.muac_mm && `${say("arm")} ${cm(muac.muac_mm)}`,
+    head.head_mm && `${say("head")} ${cm(head.head_mm)}`,
+  ];
+  return parts.filter(Boolean).join(" · ") || say("no figures");
 }

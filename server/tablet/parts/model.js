@@ -3,7 +3,7 @@
 
 import { assess } from "../growth/assess.js";
 import { monthNumber, monthsCompleted } from "../growth/calendar.js";
-import { disputed, value } from "../sync/states.js";
+import { disputed, siblings, value } from "../sync/states.js";
 import { plain } from "../words/words.js";
 
 const TAKEN = ["weight", "length", "muac", "head", "services", "note"];
@@ -32,7 +32,8 @@ function followUp({ place, state }) {
 
 /** An aid, flat; `delivered` is an empty object while two values of it differ. */
 function aidOf({ place, state }) {
-  const delivered = state.set.delivered === undefined ? null : value(state, "delivered");
+  const given = siblings(state, "delivered");
+  const delivered = given.length > 1 ? {} : given.length ? given[0].value : null;
   return { delivery: place, ...value(state, "aid"), delivered, note: value(state, "note").text || "", state };
 }
 

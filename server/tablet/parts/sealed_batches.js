@@ -29,7 +29,7 @@ export function sealedFilePicker(app) {
   return h(
     "div",
     {},
-    field(say("Open a file of copies, letters or receipts"), input, say("Only the server can read what is in it.")),
+    field(say("Open a file with a backup, carried data or receipts"), input, say("Only the server can read what is in it.")),
     message,
   );
 }
@@ -42,7 +42,7 @@ async function taken(app, text) {
   await database.commit(puts.filter(([, name]) => !known.has(name)));
   const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
   const words = [
-    letters.length && say("{count} letters taken.", { count: letters.length }),
+    letters.length && say("{count} packages taken.", { count: letters.length }),
     receipts.length && say("{ours} of {all} receipts were for this tablet.", { ours, all: receipts.length }),
     spoiled && say("{spoiled} lines are spoiled; ask for the file again.", { spoiled }),
   ].filter(Boolean);
@@ -65,7 +65,7 @@ export async function deliveredWords(app) {
   const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
   return notice(
     problems ? "look" : "good",
-    say("{count} letters were received by the server.", { count: taken_ }),
+    say("{count} packages were received by the server.", { count: taken_ }),
     problems
       ? say(" {problems} could not be read by the server; ask the tablet that made them for the file again.", {
           problems,

@@ -10,6 +10,7 @@ import { enrol } from "./enrol.js";
 import { help } from "./help.js";
 import { measure } from "./measure.js";
 import { more } from "./more.js";
+import { move } from "./move.js";
 import { picture } from "./picture.js";
 import { questions } from "./questions.js";
 import { recap } from "./recap.js";
@@ -19,6 +20,7 @@ import { schedule } from "./schedule.js";
 import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
+import { wrongDay } from "./wrong_day.js";
 import { visits } from "./visits.js";
 
 export const SCREENS = {
@@ -29,6 +31,8 @@ export const SCREENS = {
   ubah: edit,
   baru: edit,
   ukur: measure,
+  pindah: move,
+  "ubah-tanggal": wrongDay,
   hasil: result,
   gambar: picture,
   "belum-datang": absent,

@@ -1,17 +1,24 @@
 // The measuring form: values are checked while they are typed, and saved. Only values that no record can hold are refused.
 
+import { impliedDecimals } from "../growth/implied_comma.js";
 import { usualPosition } from "../growth/value_checks.js";
-import { choice, field, h, notice, refill } from "../parts/dom.js";
+import { latestDay, notYetCome } from "../parts/days.js";
+import { docked } from "../parts/dock.js";
+import { choice, field, h, notice } from "../parts/dom.js";
 import { draftKey } from "../parts/drafts.js";
 import { FIGURES, toText, toUnits } from "../parts/figures.js";
-import { failure } from "../parts/save_failure.js";
-import { pad } from "../parts/pad.js";
 import { healthServices } from "../parts/health_services.js";
+import { changesTo, recorded, registers, registersOf, saysNothing } from "../parts/measurement_changes.js";
+import { measuringStrip } from "../parts/measuring_strip.js";
+import { pad } from "../parts/pad.js";
+import { removalOf } from "../parts/remove_measurement.js";
+import { failure } from "../parts/save_failure.js";
+import { saveWithUndo } from "../parts/undo.js";
 import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
-import { verdict } from "../parts/verdict.js";
-import { equal } from "../sync/bytes.js";
-import { siblings, value } from "../sync/states.js";
-import { ageWords, cm, dayWords, kg, message, say, sayIn, sexWord } from "../words/words.js";
+import { heldRegisters } from "../parts/wrong_day.js";
+import { ageWords, cm, dayWords, kg, message, motherWords, say, sayIn, sexWord } from "../words/words.js";
+
+/** @typedef {import("../growth/assess.js").Measurement} Measurement */
 
 const oedema = () => [
   ["n", say("No")],
@@ -23,121 +30,141 @@ const oedema = () => [
 /** @param {import("../app.js").OpenApp} app @param {string} id of the child @param {string} [on] day, today's if left out */
 export async function measure(app, id, on = app.day) {
   const child = app.model.child(id);
+  const shown = { title: child.name || say("(no name)"), tab: say("Measure"), about: about(child, on), back: `#/anak/${id}` };
+  if (on > latestDay(app)) return { ...shown, body: tooEarly(on) };
   const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
   const state = app.tablet.replica.view(form);
-  const place = draftKey.measurement(id, on);
-  const draft = app.drafts.begin(place, form, blank(child, state, on));
-  const feedback = h("div", { class: "live-feedback", "aria-live": "polite" });
-  const inputs = Object.keys(FIGURES).map((name) =>
-    h("input", {
-      name,
-      type: "text",
-      value: draft.text[name],
-    }),
-  );
-  const changed = () => {
-    for (const input of inputs) {
-      draft.text[input.name] = input.value;
-      draft.figures[input.name] = toUnits(input.value, FIGURES[input.name].digits);
+  const draft = app.drafts.begin(draftKey.measurement(id, on), form, blank(app, child, form));
+  const measuring = new Measuring(app, child, form, state, draft);
+  return { ...shown, body: measuring.body(), bare: true };
+}
+
+class Measuring {
+  /** @param {import("../app.js").OpenApp} app @param {import("../parts/model.js").Child} child
+   * @param {import("../sync/replica.js").Form} form @param {object|null} state of the record @param {any} draft */
+  constructor(app, child, form, state, draft) {
+    this.app = app;
+    this.child = child;
+    this.form = form;
+    this.state = state;
+    this.draft = draft;
+    this.on = form.key.measured_on;
+    this.place = draftKey.measurement(child.id, this.on);
+    this.inputs = Object.keys(FIGURES).map((name) => h("input", { name, type: "text", value: draft.text[name] }));
+    const answers = answersTo(draft, this.inputs, () => this.changed());
+    this.strip = measuringStrip(app, child, (found) => questionsOf(found, answers));
+    this.removal = removalOf(app, form, this.strip);
+    this.isSaving = false;
+  }
+
+  body() {
+    const { app, child, draft, inputs, on } = this;
+    const changed = () => this.changed();
+    const save = h("button", { type: "button", class: "main save", onclick: () => this.save() }, say("Save"));
+    const decimals = (name, digits) => impliedDecimals(app.tables, child, on, name, digits);
+    const dock = docked(h("div", { class: "dock" }, this.strip.element, pad(inputs, { changed, save, decimals })));
+    const services = healthServices(app, child, on, draft, changed);
+    this.look();
+    const lines = inputs.map((input) => line(input, draft, child, on, changed));
+    const sheet = [
+      before(this.state, on),
+      h("form", { class: "figures", onsubmit: (event) => event.preventDefault() }, lines),
+      services.chips,
+      swelling(draft, changed),
+      services.list,
+      note(draft, changed, dock),
+      this.removal.element,
+    ];
+    return [h("div", { class: "sheet" }, sheet), dock];
+  }
+
+  changed() {
+    for (const { name, value } of this.inputs) {
+      this.draft.text[name] = value;
+      this.draft.figures[name] = toUnits(value, FIGURES[name].digits);
     }
-    look();
-    app.drafts.keep(place, form, draft);
-  };
-  const save = h("button", { type: "button", class: "main save", onclick: () => saveIt() }, say("Save"));
-  const look = () => {
-    const found = openQuestions(app, child, draft, on);
-    save.disabled = found.some(({ severity }) => severity === "refused");
-    const sound = measured(
-      draft.figures,
-      found.filter(({ severity }) => severity === "refused").map((one) => one.field),
-    );
-    refill(
-      feedback,
-      questionsOf(found, answersTo(draft, inputs, changed)),
-      verdict(app, child, { on, source: "cadre", ...sound }),
-    );
-  };
-  const saveIt = async () => {
-    const set = registers(settled(draft), state);
-    if (!Object.keys(set).length) {
-      refill(feedback, notice("look", say("Nothing was filled in yet.")));
-      return;
-    }
-    save.disabled = true;
+    this.app.drafts.keep(this.place, this.form, this.draft);
+    this.look();
+  }
+
+  /** Ask about the values and show the verdict; give the questions that refuse saving. */
+  look() {
+    const found = openQuestions(this.app, this.child, this.draft, this.on);
+    const refused = found.filter(({ severity }) => severity === "refused");
+    const fields = refused.map((one) => one.field);
+    this.strip.show(found, typed(this.draft.figures, this.on, fields));
+    return refused;
+  }
+
+  async save() {
+    const [refused] = this.look();
+    if (this.isSaving || refused) return focus(this.inputs, refused);
+    const wanted = registers(settled(this.draft));
+    const set = changesTo(wanted, this.state);
+    const isChanged = Object.keys(set).length > 0;
+    if (saysNothing(wanted)) return isChanged ? this.removal.ask() : this.strip.tell(nothing());
+    return isChanged ? this.write(set) : this.done();
+  }
+
+  async write(set) {
+    const { app, child, form, on } = this;
+    const words = say("Saved: {name}", { name: child.name || say("(no name)") });
+    this.isSaving = true;
     try {
-      await app.drafts.write(place, form, set);
+      await saveWithUndo(app, [{ form, set }], words, { then: `#/ukur/${child.id}/${on}`, draft: this.place });
+      this.done();
     } catch (error) {
-      save.disabled = false;
-      refill(feedback, notice("bad", say("NOT saved: "), failure(error)));
-      feedback.scrollIntoView({ block: "center" }); // clear of the pad
-      return;
+      this.isSaving = false;
+      this.strip.tell(notice("bad", say("NOT saved: "), failure(error)));
     }
-    app.saved();
-    app.go(`#/hasil/${id}/${on}`);
-  };
-  look();
-  const body = [
-    before(app, child, on),
-    h(
-      "form",
-      { class: "figures", onsubmit: (event) => event.preventDefault() },
-      inputs.map((input) => line(input, draft, child, on, changed)),
-    ),
-    feedback,
-    state && state.set.weight ? already(on) : null,
-    choice(
-      say("Oedema on both feet"),
-      oedema(),
-      draft.figures.oedema,
-      (code) => {
-        draft.figures.oedema = code;
-        changed();
-      },
-      { none: true },
-    ),
-    healthServices(child, on, draft, changed),
-    field(
-      say("Note"),
-      h("textarea", {
-        rows: "2",
-        maxlength: String(500 - NOTE_ROOM),
-        value: draft.note,
-        oninput: (event) => {
-          draft.note = event.target.value;
-          changed();
-        },
-      }),
-    ),
-    pad(inputs, changed, save),
-  ];
-  return {
-    title: child.name || say("(no name)"),
-    tab: say("Measure"),
-    body,
-    back: `#/anak/${id}`,
-    bare: true,
-  };
+  }
+
+  done() {
+    this.app.go(`#/hasil/${this.child.id}/${this.on}`);
+  }
 }
 
-const BLANK = { weight_g: null, oedema: null, length_mm: null, position: null, muac_mm: null, head_mm: null };
+const nothing = () => notice("look", say("Nothing was filled in yet."));
 
-/** The form before anything is typed: the record's values. */
-function blank(child, state, on) {
-  const figures = {
-    ...BLANK,
-    ...Object.assign({}, ...["weight", "length", "muac", "head"].map((name) => value(state, name))),
-  };
-  if (!figures.position) figures.position = usualPosition(child, on);
-  const texts = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
-  const note = value(state, "note").text || "";
-  return { figures, text: Object.fromEntries(texts), services: { ...value(state, "services") }, note };
+/** Who is being measured, in sight all the time. */
+function about(child, on) {
+  const born = child.born_on && `${say("born")} ${dayWords(child.born_on, SHORT_DAY)}`;
+  const facts = [child.mother && motherWords(child.mother), sexWord(child.sex), born, ageWords(child.born_on, on)];
+  return h("p", { class: "about" }, facts.filter(Boolean).join(" · "));
 }
 
-/** The figures to check; those that cannot be read or would be refused count as missing. */
-const measured = (figures, refused = []) =>
-  Object.fromEntries(
-    Object.entries(figures).map(([name, held]) => [name, held === undefined || refused.includes(name) ? null : held]),
-  );
+const SHORT_DAY = { day: "numeric", month: "short", year: "numeric" };
+
+const tooEarly = (on) => [
+  notice("bad", h("p", {}, notYetCome(on))),
+  h("a", { class: "button", href: "#/hari-ini" }, say("Change the day on the list")),
+  h("a", { class: "button", href: `#/ubah-tanggal/${on}` }, say("Records have a wrong date")),
+];
+
+/** The form before anything is typed: the record's values, or those that the server set aside. */
+function blank(app, child, form) {
+  const values = recorded(heldRegisters(app.tablet.replica, form));
+  const { figures } = values;
+  if (figures.length_mm === null) figures.position = usualPosition(child, form.key.measured_on);
+  const text = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
+  return { ...values, text: Object.fromEntries(text) };
+}
+
+/** The figures to check, as a measurement; those that cannot be read or would be refused count as missing.
+ * @returns {Measurement} */
+function typed(figures, on, refused = []) {
+  const sound = Object.entries(figures).map(([name, held]) => [
+    name,
+    held === undefined || refused.includes(name) ? null : held,
+  ]);
+  return /** @type {any} */ ({ on, source: "cadre", ...Object.fromEntries(sound) });
+}
+
+/** Go to the field that cannot be saved. */
+function focus(inputs, refused) {
+  const input = refused && inputs.find(({ name }) => name === refused.field);
+  if (input) input.focus();
+}
 
 /** A measure's field: name, last value and input; for the length also the position. */
 function line(input, draft, child, on, changed) {
@@ -163,30 +190,35 @@ function line(input, draft, child, on, changed) {
 
 const lengthWord = (position) => (position === "lying" ? sayIn("lying", "Length") : say("Height"));
 
-function before(app, child, on) {
-  const words = `${ageWords(child.born_on, on)} · ${sexWord(child.sex)} · ${dayWords(on)}`;
-  return h("p", { class: "hint" }, words, " · ", h("a", { href: "#/bantuan" }, say("how to measure")));
+/** The day that is recorded, and whether something is recorded of it. */
+function before(state, on) {
+  const isRecorded = Object.keys(registersOf(state)).length > 0;
+  const day = isRecorded
+    ? say("Measured on {day} already. Changing a figure corrects that record.", { day: dayWords(on) })
+    : say("Date: {day}", { day: dayWords(on, SHORT_DAY) });
+  return h("p", { class: "hint" }, day, " · ", h("a", { href: "#/bantuan" }, say("how to measure")));
 }
 
-const already = (on) =>
-  notice("calm", say("Measured on {day} already. Changing a figure corrects that record.", { day: dayWords(on) }));
+function swelling(draft, changed) {
+  const choose = (code) => {
+    draft.figures.oedema = code;
+    changed();
+  };
+  return choice(say("Oedema on both feet"), oedema(), draft.figures.oedema, choose, { none: true });
+}
 
-/** The registers that differ from the stored ones, complete. Where two values conflict, the typed one resolves it.
- * @returns {object} */
-function registers({ figures, services: given, note }, state) {
-  const wanted = {
-    weight: { weight_g: figures.weight_g, oedema: figures.oedema },
-    length: { length_mm: figures.length_mm, position: figures.length_mm === null ? null : figures.position },
-    muac: { muac_mm: figures.muac_mm },
-    head: { head_mm: figures.head_mm },
-    services: given,
-  };
-  if (note.trim()) wanted.note = { text: note.trim() };
-  const says = (register) => Object.values(register).some((held) => held !== null && held !== undefined);
-  const differs = ([name, register]) => {
-    const held = siblings(state, name);
-    if (held.length === 1) return !equal(held[0].value, register) && (says(register) || name !== "weight");
-    return says(register);
-  };
-  return Object.fromEntries(Object.entries(wanted).filter(differs));
+/** While a note is written, the device's own keyboard takes the place of the digits. */
+function note(draft, changed, dock) {
+  const text = h("textarea", {
+    rows: "2",
+    maxlength: String(500 - NOTE_ROOM),
+    value: draft.note,
+    onfocus: () => dock.classList.add("writing"),
+    onblur: () => dock.classList.remove("writing"),
+    oninput: () => {
+      draft.note = text.value;
+      changed();
+    },
+  });
+  return field(say("Note"), text);
 }

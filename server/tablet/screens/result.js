@@ -4,7 +4,7 @@
 import { assess } from "../growth/assess.js";
 import { kms, lengthChart } from "../growth/chart.js";
 import { h, notice } from "../parts/dom.js";
-import { isExpected, measuredInMonth } from "../parts/model.js";
+import { inQueue } from "../parts/queue.js";
 import { forCadre, forMother } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
 import { cm, dayWords, kg, message, say } from "../words/words.js";
@@ -66,10 +66,7 @@ export function figuresOf(child, on) {
 }
 
 function nextChild(app, id) {
-  const { model, session, day } = app;
-  const here = session.here.map((one) => model.child(one)).filter((child) => child.state);
-  const rest = [...here, ...model.children().filter((child) => isExpected(child, day))];
-  return rest.find((child) => child.id !== id && !measuredInMonth(child, day));
+  return inQueue(app).find((child) => child.id !== id);
 }
 
 /** The KMS around the child's age. @param {import("../app.js").OpenApp} app */

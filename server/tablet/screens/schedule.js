@@ -1,7 +1,6 @@
 // A child's calendar: vaccines, vitamin A, deworming and KPSP that are overdue, due, later or given; doses are recorded here.
 
 import { h, notice } from "../parts/dom.js";
-import { localDay } from "../parts/model.js";
 import { failure } from "../parts/save_failure.js";
 import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
@@ -23,7 +22,7 @@ export function schedule(app, id) {
   const child = app.model.child(id);
   const items = calendar(app.tables.schedule, child, app.day);
   const body = [
-    h("p", { class: "hint" }, `${ageWords(child.born_on, app.day)} · ${words(app.day)}`),
+    h("p", { class: "hint" }, say("What is due on {day}, at {age}.", { day: words(app.day), age: ageWords(child.born_on, app.day) })),
     items.length ? null : notice("look", h("p", {}, say("Without a birth date there is no schedule."))),
     GROUPS.map(([states, title, open]) =>
       group(
@@ -57,30 +56,31 @@ function group(app, child, title, items, open) {
 }
 
 function row(app, child, item) {
-  const today = item.state === "given" && item.given_on === app.day && isDose(app, item);
-  const open = item.state === "due" || item.state === "overdue";
+  const name = message(nameOf(app.tables.schedule, item));
   return h(
     "li",
     { class: item.state },
-    h("div", {}, h("strong", {}, message(nameOf(app.tables.schedule, item))), h("span", {}, when(item))),
-    open && isDose(app, item)
-      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, true, event) }, givenWords(app))
-      : null,
-    open && !isDose(app, item) ? h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record")) : null,
-    today
-      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, false, event) }, say("Take back"))
-      : null,
+    h("div", {}, h("strong", {}, name), h("span", {}, when(item))),
+    act(app, child, item, name),
   );
 }
 
-const givenWords = ({ day }) => (day === localDay() ? say("Given today") : say("Given on {day}", { day: words(day) }));
+/** What can be done with a line: a dose is recorded or taken back here, a service in the day's form. */
+function act(app, child, item, name) {
+  const given = item.state !== "given";
+  const open = item.state === "due" || item.state === "overdue";
+  if (!open && !(item.state === "given" && item.given_on === app.day && isDose(app, item))) return null;
+  if (!isDose(app, item)) return h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record"));
+  const onclick = (event) => record(app, child, item.code, given, event);
+  const words = given ? say("Given") : say("Take back");
+  return h("button", { type: "button", "aria-label": `${words}: ${name}`, onclick }, words);
+}
 
 const isDose = (app, { code }) => app.tables.schedule.doses.some((dose) => dose.code === code);
 
 function when({ state, given_on, from_on }) {
   if (state === "given") return say("given {day}", { day: words(given_on) });
-  if (state === "overdue") return say("overdue, since {day}", { day: words(from_on) });
-  if (state === "due") return say("since {day}", { day: words(from_on) });
+  if (state === "overdue" || state === "due") return say("since {day}", { day: words(from_on) });
   if (state === "later") return from_on ? say("from {day}", { day: words(from_on) }) : say("after the dose before");
   return state === "missed" ? say("too old for it") : say("not recorded");
 }
@@ -117,11 +117,17 @@ function bookForm(app, child) {
     h("input", { type: "date", name: code, value: held[code] || "", min: child.born_on, max: app.day }),
   );
   const said = h("div", { "aria-live": "polite" });
+  inputs.forEach((input) =>
+    input.addEventListener("input", () => {
+      input.removeAttribute("aria-invalid");
+      said.replaceChildren();
+    }),
+  );
   const save = async (event) => {
     event.preventDefault();
     const wrong = inputs.find((input) => !input.validity.valid);
-    inputs.forEach((input) => input.setAttribute("aria-invalid", String(input === wrong)));
     if (wrong) {
+      wrong.setAttribute("aria-invalid", "true");
       said.replaceChildren(notice("bad", h("p", {}, say("This day is before birth, in the future, or not complete."))));
       wrong.focus();
       return;

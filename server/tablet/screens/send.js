@@ -1,7 +1,7 @@
 // Sending, by one tap or automatically: its progress, and for every child whether it was received, waits or has a question.
 
 import { h, notice, refill } from "../parts/dom.js";
-import { marks } from "../parts/status_icon.js";
+import { marks, unsentChildren } from "../parts/child_status.js";
 import { say, timeWords, titleOf } from "../words/words.js";
 import { reEnrol } from "../parts/re_enrol.js";
 import { handOverAndWipe } from "../parts/remote_wipe.js";
@@ -29,7 +29,7 @@ export function send(app) {
     state,
     button,
     list,
-    h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Sealed copies and letters"))),
+    h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Locked backups and data carried for others"))),
   ];
   return { title: say("Send"), body, place: "kirim" };
 }
@@ -93,9 +93,13 @@ function problemOf(app, problem) {
   return notice("bad", titleOf(problem) || problem.code);
 }
 
-/** Children with changes that wait or questions, then the number of all others. */
+/** Children with changes that wait or questions, those that were taken off the list too; then the number of all others. */
 function children(app) {
-  const all = app.model.children().map((child) => [child, marks(app, child)]);
+  const listed = app.model.children();
+  const unlisted = unsentChildren(app)
+    .map((id) => app.model.child(id))
+    .filter((child) => !listed.includes(child));
+  const all = [...listed, ...unlisted].map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);
   const words = ({ waiting, asked }) =>
     [waiting && say("waiting"), asked && say("needs your answer")].filter(Boolean).join(" · ");
@@ -112,7 +116,7 @@ function children(app) {
           h(
             "a",
             { href: mark.asked ? "#/pertanyaan" : `#/anak/${child.id}` },
-            h("strong", {}, child.name),
+            h("strong", {}, child.name || say("(no name)")),
             h("span", {}, words(mark)),
           ),
         ),

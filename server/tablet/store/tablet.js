@@ -59,8 +59,14 @@ export class Tablet {
   /** Save a form. Resolves when the change is stored, numbered and chained. @param {object} form as opened by the replica
    * @param {object} set registers, whole @param {Array<[string, any, any]>} [others] more to store with it */
   async write(form, set, others = []) {
+    return this.writeAll([{ form, set }], others);
+  }
+
+  /** Save changes of several records in one transaction. @param {Array<{form: object, set: object}>} acts
+   * @param {Array<[string, any, any]>} [others] more to store with them */
+  async writeAll(acts, others = []) {
     return this.turn(async () => {
-      await this.commit(await this.replica.write(form, set, this.cadre.author), others);
+      await this.commit(await this.replica.writeAll(acts, this.cadre.author), others);
     });
   }
 

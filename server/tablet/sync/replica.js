@@ -21,7 +21,8 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
 /** @typedef {{counter: number, hash: string, change: any, outcome?: string, reasons?: any[], at?: string,
  *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
- *   deliveries: {[delivery: string]: object}, since?: string}} Held of a child; `since`: first pulled by this device
+ *   deliveries: {[delivery: string]: object}, since?: string, written?: {[dot: string]: [author: string, at: string]}}} Held of a
+ *   child; `since`: first pulled by this device; `written`: who wrote values in conflict
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
@@ -159,10 +160,24 @@ export class Replica {
 
   /** Number and chain the next change. @param {Form} form @param {object} set registers, whole @param {string} author
    * @returns {Promise<Delta>} */
-  async write({ kind, id, key, context }, set, author) {
+  async write(form, set, author) {
+    return this.writeAll([{ form, set }], author);
+  }
+
+  /** Number and chain the next changes, each of another record, to be stored together.
+   * @param {Array<{form: Form, set: object}>} acts @param {string} author @returns {Promise<Delta>} */
+  async writeAll(acts, author) {
     const { app } = this.facts;
-    const written = { author, recorded_at: clock(), nonce: nonce(), app, schema: 1 };
-    return { log: [await this.#linked({ kind, id, key, context, set, ...written }, this.head())] };
+    const log = [];
+    let head = this.head();
+    for (const { form, set } of acts) {
+      const { kind, id, key, context } = form;
+      const written = { author, recorded_at: clock(), nonce: nonce(), app, schema: 1 };
+      const entry = await this.#linked({ kind, id, key, context, set, ...written }, head);
+      log.push(entry);
+      head = [entry.counter, entry.hash];
+    }
+    return { log };
   }
 
   async #linked(change, [counter, previous], tablet = this.facts.tablet) {
@@ -287,7 +302,7 @@ export class Replica {
     });
   }
 
-  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], cursor, more }) {
+  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], written = {}, cursor, more }) {
     const clear = this.facts.cursor === 0;
     const held = new Map();
     const of = (id) => {
@@ -304,6 +319,10 @@ export class Replica {
     for (const [id, states] of Object.entries(follow_ups))
       for (const state of states) of(id).follow_ups[state.task] = state;
     for (const [id, states] of Object.entries(deliveries)) for (const state of states) of(id).deliveries[state.delivery] = state;
+    for (const [id, told] of Object.entries(written)) {
+      const named = told.map(({ dot, author, at }) => [dot.join(" "), [author, at]]);
+      of(id).written = { ...of(id).written, ...Object.fromEntries(named) };
+    }
     for (const id of left) held.set(id, null);
     const log = this.#erasing(more ? delta.log : this.#settling(delta.log), new Set(erased), delta.facts.sent);
     const past = erased.length ? { past: this.past.filter(({ change }) => !erased.includes(childOf(change))) } : {};

@@ -627,13 +627,27 @@ def test_release_is_not_taken_back_when_somebody_edited_it_since(installed: Dist
     assert tablet.state(child, ON).value("weight") == {"weight_g": 9050, "oedema": None}
 
 
-def test_release_is_not_taken_back_when_a_part_cannot_be_emptied(installed: District) -> None:
+def test_release_is_emptied_when_the_record_has_been_changed_since(installed: District) -> None:
     tablet, child, case = weighed_wrong(installed)
     release(installed, case, set=corrected())
     tablet.sync_until_quiet()
     tablet.measure(child, muac_mm=140)
     tablet.sync_until_quiet()
-    assert refusal(lambda: undo(installed, case)).details["registers"] == "weight"
+    undo(installed, case)
+    installed.settle(tablet)
+    assert tablet.state(child, ON).value("weight") == {"weight_g": None, "oedema": None}
+
+
+def test_release_is_not_taken_back_when_a_part_cannot_be_emptied(installed: District) -> None:
+    tablet = installed.tablet()
+    child = tablet.register_child(identity=identity(name=""))
+    tablet.sync_until_quiet()
+    (case,) = listed(installed)
+    release(installed, case, set={"identity": identity(name=NAME)})
+    tablet.sync_until_quiet()
+    tablet.edit_child(child, parents={"mother": "Ibu Contoh"})
+    tablet.sync_until_quiet()
+    assert refusal(lambda: undo(installed, case)).details["registers"] == "identity"
 
 
 def test_registration_is_taken_back_while_nothing_hangs_on_the_child(installed: District) -> None:
