@@ -5,26 +5,12 @@ import { deliver } from "../sync/engine.js";
 import { NoConnection } from "../sync/http_client.js";
 import { say } from "../words/words.js";
 import { field, h, notice, refill } from "./dom.js";
+import { handOutFile } from "./hand_out.js";
 
-/** Hand a file out: through the share sheet where there is one, else as a download.
- * @param {string} name @param {string} text @returns {Promise<boolean>} whether it was handed out */
+/** Hand a file out. @param {string} name @param {string} text @returns {Promise<boolean>} whether it was handed out */
 export async function handOut(name, text) {
   const file = new File([text], name, { type: "application/octet-stream" });
-  if (navigator.canShare && navigator.canShare({ files: [file] }) && navigator.maxTouchPoints) {
-    try {
-      await navigator.share({ files: [file], title: name });
-      return true;
-    } catch (error) {
-      if (error instanceof Error && error.name === "AbortError") return false;
-    }
-  }
-  const url = URL.createObjectURL(file);
-  const link = h("a", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
-  return true;
+  return (await handOutFile(file)) !== "left";
 }
 
 /** A field that opens files: sealed batches to deliver, receipts for this tablet. @param {import("../app.js").App} app */

@@ -44,7 +44,7 @@ export function child(app, id) {
         {},
         unsavedForms(app, id),
         openQuestions(app, one),
-        one.measurements.length ? verdictOf(app, one, assessment, true) : null,
+        one.measurements.length ? verdictOf(app, one, assessment) : null,
         measurements(app, one, assessment),
       ),
       h("div", {}, chart(app, one, assessment), lengths(app, one, assessment), about(one)),

@@ -18,6 +18,9 @@ export async function more(app) {
     app.lock();
   };
   const links = [
+    ["#/rekap", say("Recap")],
+    ["#/belum-datang", say("Did not come yet")],
+    ["#/kunjungan", say("Home visits")],
     ["#/kader", say("Cadres and PINs")],
     ["#/salinan", say("Locked backups and data carried for others")],
     ["#/bantuan", say("Guide: how to measure")],

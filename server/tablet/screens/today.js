@@ -1,5 +1,6 @@
 // The list of the day: who is due, here or done this month, and who is next; with a search by the first letters of a name.
 
+import { dayLinks } from "../parts/day_links.js";
 import { h, notice, refill } from "../parts/dom.js";
 import { room } from "../parts/room.js";
 import { marks, statusWords, unsentChildren } from "../parts/child_status.js";
@@ -61,7 +62,7 @@ export async function today(app) {
     counts,
     next,
   );
-  const body = [await room(app), dayChooser(app), copyOffer(app), unsavedNewChild(app), list, rest];
+  const body = [await room(app), dayChooser(app), copyOffer(app), unsavedNewChild(app), list, rest, dayLinks()];
   const about = h("p", {}, app.tablet.replica.facts.post.name); // the day stands right below
   return { title: say("Today"), about, body, foot, wide: true, place: "hari-ini" };
 }
