@@ -17,6 +17,7 @@ const NEW_CHILD = "new-child";
 export const draftKey = {
   newChild: () => NEW_CHILD,
   child: (id) => `child/${id}`,
+  book: (id) => `book/${id}`,
   measurement: (child, on) => `measurement/${child}/${on}`,
   aid: (child) => `aid/${child}`,
   followUp: (task) => `follow_up/${task}`,
