@@ -99,6 +99,7 @@ export class App {
       this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
       await tablet.renewCopy();
+      await this.device.keepBox(tablet.vault.dataKey);
     }
     this.tablet = tablet; // set last: a screen shown earlier would be redrawn and lose typed text
     setInterval(() => this.#tick(), TICK_MS);

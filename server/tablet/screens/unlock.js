@@ -3,6 +3,7 @@
 import { h, notice, refill } from "../parts/dom.js";
 import { handOverAndWipe, leavingNotice } from "../parts/remote_wipe.js";
 import { WrongPin, PIN_DIGITS } from "../store/vault.js";
+import { forgottenPin } from "./forgotten_pin.js";
 import { say } from "../words/words.js";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "⌫", "0"];
@@ -12,7 +13,11 @@ export function unlock(app) {
   const { device } = app;
   let chosen = device.cadres.length === 1 ? device.cadres[0].author : null;
   const body = h("div", { class: "unlock" });
-  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => choose(null)) : names());
+  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => choose(null), forgotten) : names());
+  const forgotten = () => {
+    const cadre = device.cadres.find((one) => one.author === chosen);
+    refill(body, forgottenPin(/** @type {import("../app.js").ConnectedApp} */ (app), cadre, draw));
+  };
   const choose = (author) => {
     chosen = author;
     draw();
@@ -29,8 +34,9 @@ export function unlock(app) {
   return { title: device.facts.tablet.post.name, body: [leavingNotice(app), body] };
 }
 
-/** @param {import("../app.js").App} app @param {string} author @param {() => void} back */
-function pinPad(app, author, back) {
+/** @param {import("../app.js").App} app @param {string} author @param {() => void} back
+ * @param {() => void} forgotten */
+function pinPad(app, author, back, forgotten) {
   const { device } = app;
   const { name } = device.cadres.find((one) => one.author === author);
   let pin = "";
@@ -66,7 +72,7 @@ function pinPad(app, author, back) {
       show();
       refill(
         message,
-        notice("bad", say("Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.")),
+        notice("bad", say("Wrong PIN.")),
       );
     } finally {
       app.opening = false;
@@ -79,5 +85,6 @@ function pinPad(app, author, back) {
   const pad = h("div", { class: "pad", onkeydown: (event) => /^\d$/.test(event.key) && press(event.key) }, keys);
   show();
   const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: () => app.opening || back() }, say("Not me")) : null;
-  return [h("p", { class: "who" }, name), dots, message, pad, other];
+  const lost = h("button", { class: "plain", onclick: () => app.opening || forgotten() }, say("Forgot the PIN?"));
+  return [h("p", { class: "who" }, name), dots, message, pad, device.facts.recovery ? lost : null, other];
 }

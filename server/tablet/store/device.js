@@ -1,6 +1,6 @@
 // What can be read without a PIN: the device's enrolment, who may unlock it, its keys. It has no data about children. Facts
 // are in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`, `readings` of the clock since
-// (silence.js), `enrolling` (a request whose answer has not come), `tries` (wrong PINs), `leaving` (a wipe that waits for a PIN).
+// (silence.js), `recovery` (recovery.js), `enrolling` (a request whose answer has not come), `tries` (wrong PINs), `leaving` (a wipe that waits for a PIN).
 
 import { gzip, unbase64url } from "../sync/bytes.js";
 import { newKeys, publicKey, sign } from "../sync/chain.js";
@@ -8,6 +8,7 @@ import { contacted } from "../sync/contact.js";
 import { newFacts } from "../sync/replica.js";
 import { Database, SEALED_BATCHES, STORES } from "./database.js";
 import { isCopied, ownLetters, queued } from "./own_copy.js";
+import { newBox, recovered } from "./recovery.js";
 import { DAYS_WITHOUT_CONTACT, noted, silentDays } from "./silence.js";
 import { Tablet } from "./tablet.js";
 import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlock } from "./vault.js";
@@ -152,6 +153,21 @@ export class Device {
     const cadre = { name, author: known ? known.author : authorOf(name, this.cadres), lock };
     await this.note({ cadres: [...this.cadres.filter((one) => one.name !== name), cadre] });
     return cadre;
+  }
+
+  /** Keep the data key sealed to the server, for a forgotten PIN. @param {CryptoKey} dataKey */
+  async keepBox(dataKey) {
+    const recovery = await newBox(this, dataKey);
+    if (recovery) await this.jot({ recovery });
+  }
+
+  /** Open the tablet for a code of the health centre, and give the cadre a new PIN.
+   * @param {import("../sync/http_client.js").HttpClient} http @returns {Promise<Tablet>} */
+  async openAgain(http, code, name, pin) {
+    const dataKey = await recovered(this, http, code);
+    const cadre = await this.admit(name, pin, dataKey);
+    await this.note({ tries: undefined });
+    return Tablet.open(this, new Vault(dataKey), cadre);
   }
 
   /** @param {string} author */

@@ -200,6 +200,7 @@ export class Engine {
         ["facts", "enrolling", undefined],
       ], signing);
       Object.assign(tablet.device.facts, { keys, enrolling: undefined });
+      await tablet.device.keepBox(tablet.vault.dataKey); // it names the enrolment
     });
   }
 

@@ -27,7 +27,7 @@ bp = Blueprint("protocol_api", __name__, url_prefix="/api/v1/protocol")
 
 SERVED: Final = ({"protocol": PROTOCOL, "schema": SCHEMA, "ends_on": None},)
 """Versions that this release serves. `ends_on`: the day after which one is refused; docs/protocol.md has the rule."""
-FEATURES: Final = ("extra", "prefer", "retry-after", "write-only")
+FEATURES: Final = ("extra", "forgotten-pin", "prefer", "retry-after", "write-only")
 """Parts of the protocol that came after its first release; a client uses one only where it is named."""
 
 
