@@ -93,7 +93,12 @@ function firstCadre(app) {
       return;
     }
     button.disabled = true;
-    await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    try {
+      await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    } catch (error) {
+      button.disabled = false;
+      throw error;
+    }
   };
   const body = h(
     "form",
