@@ -3,6 +3,7 @@
 import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
 import { frame } from "./parts/frame.js";
+import { shownPost } from "./parts/post_chooser.js";
 import { hasRoom } from "./parts/room.js";
 import { SCREENS } from "./screens/all.js";
 import { OWN_COPY } from "./store/database.js";
@@ -76,7 +77,7 @@ export class App {
   async enter(tablet) {
     const { app } = tablet.replica.facts;
     if (this.http && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
-    this.model = new Model(tablet.replica, this.tables);
+    this.model = new Model(tablet.replica, this.tables, () => shownPost(this));
     tablet.listen((ids) => this.#changed(ids));
     const session = await tablet.draft("session");
     this.session = session && session.day === localDay() ? session : newSession();

@@ -2,6 +2,7 @@
 
 import { dayWords, later, message, say } from "../words/words.js";
 import { h, notice, refill } from "./dom.js";
+import { chosenPost } from "./post_chooser.js";
 import { takeOver } from "../updates.js";
 
 /** @type {Array<[hash: string, sign: string, words: import("../growth/text.js").Text]>} */
@@ -35,7 +36,7 @@ export function frame(app, { title, body, place, back, bare }) {
   ];
 }
 
-const whereabouts = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day)}`;
+const whereabouts = (app) => `${chosenPost(app).name} · ${dayWords(app.day)}`;
 
 /** Whether everything was sent, always in sight. */
 function badge(app) {

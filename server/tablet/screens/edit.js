@@ -5,6 +5,7 @@ import { toText, toUnits } from "../parts/figures.js";
 import { equal, newId } from "../sync/bytes.js";
 import { siblings, value } from "../sync/states.js";
 import { isExpected } from "../parts/model.js";
+import { chosenPost, movePost } from "../parts/post_chooser.js";
 import { failure } from "../parts/save_failure.js";
 import { later, message, motherWords, plain, say } from "../words/words.js";
 
@@ -62,6 +63,7 @@ export async function edit(app, id) {
     inputs.first,
     alike,
     more,
+    isNew ? null : movePost(app, form, state),
     isNew ? null : remove(app, form, state),
     message,
     h(
@@ -201,7 +203,7 @@ function changed(held, state, app, isNew) {
   };
   const says = (register) => Object.values(register).some((one) => one !== null && one !== undefined && one !== "");
   const full = (register) => Object.fromEntries(Object.entries(register).filter(([, one]) => one !== undefined));
-  const set = isNew ? { post: { post: app.tablet.replica.facts.post.id } } : {};
+  const set = isNew ? { post: { post: chosenPost(app).id } } : {};
   for (const [name, register] of Object.entries(wanted)) {
     const standing = siblings(state, name);
     const same =

@@ -95,7 +95,7 @@ function problemOf(app, problem) {
 
 /** Children with changes that wait or questions, then the number of all others. */
 function children(app) {
-  const all = app.model.children().map((child) => [child, marks(app, child)]);
+  const all = app.model.everybody().map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);
   const words = ({ waiting, asked }) =>
     [waiting && say("waiting"), asked && say("needs your answer")].filter(Boolean).join(" · ");

@@ -1,6 +1,7 @@
 // The list of the day: who is due, here or done, and who is next; with a search by the first letters of a name.
 
 import { field, h, notice, refill } from "../parts/dom.js";
+import { postChooser } from "../parts/post_chooser.js";
 import { room } from "../parts/room.js";
 import { statusIcon } from "../parts/status_icon.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
@@ -61,6 +62,7 @@ export async function today(app) {
   app.watch(draw);
   const body = [
     await room(app),
+    postChooser(app),
     dayChooser(app),
     copyOffer(app),
     search,
