@@ -195,8 +195,10 @@ class MapOf(Member):
 
     default_error_messages = {"invalid": "not-object"}  # noqa: RUF012 (as marshmallow has it)
 
-    def __init__(self, key: fields.Field[Any], member: fields.Field[Any], high: int) -> None:
-        super().__init__(Need.VALUE, validate.Length(0, high, error="list-length {min} {max}"))
+    def __init__(
+        self, key: fields.Field[Any], member: fields.Field[Any], high: int, need: Need = Need.VALUE
+    ) -> None:
+        super().__init__(need, validate.Length(0, high, error="list-length {min} {max}"))
         self.key, self.member = key, member
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:

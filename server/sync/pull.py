@@ -22,6 +22,7 @@ from server.context import AppContext
 from server.crypto.vault import ChildKey
 from server.database.engine import among
 from server.database.models import Base, Child, Delivery, FollowUp, Measurement, PostExit, table
+from server.sync.writers import Dots, Place, dots_in_conflict, written
 from sync_protocol import delivery_id, follow_up_id, measurement_id
 
 CHUNK_ROWS: Final = 1000
@@ -80,12 +81,24 @@ def page_after(
     Returns
     -------
     dict : `children`, `measurements`, `follow_ups` and `deliveries` (these by child) as wire fragments, ids of children
-        that `left`, those of them that were `erased` (absent if none), the next `cursor`, and whether there is `more`
+        that `left`, those of them that were `erased` (absent if none), who wrote the values of conflicts (`written`, by
+        child; absent if there are none), the next `cursor`, and whether there is `more`
     """
     if wanted.nothing:
-        return empty_page(cursor, more=_is_behind(session, hub, post_id, cursor))
+        return empty_page(cursor, more=is_behind(session, hub, post_id, cursor))
+    return fill_page(session, hub, post_id, cursor, wanted, room_for(hub, wanted))[0]
+
+
+def room_for(hub: AppContext, wanted: Wanted) -> int:
+    """Return how many bytes the pull of one answer may have."""
+    return min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
+
+
+def fill_page(
+    session: Session, hub: AppContext, post_id: str, cursor: int, wanted: Wanted, room: int
+) -> tuple[dict[str, Any], int]:
+    """Return a page as `page_after` does, of at most `room` bytes or one record, and the room that is left."""
     page, states = empty_page(cursor), _States(session, hub)
-    room = min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
     for position, kind, child_id, row in _stream_after(session, states, post_id, cursor, wanted.since):
         room -= _ROOM_PER_ROW + (len(row.state) if row is not None else 0)  # decrypted it is a little shorter
         if room < 0 and page["cursor"] != cursor:  # a record that is larger than an answer still goes, alone
@@ -100,7 +113,9 @@ def page_after(
             page["children"].append(fragment)
         else:
             page[_DRAWERS[kind]].setdefault(child_id, []).append(fragment)
-    return page
+    if told := written(session, hub.district, states.conflicts):
+        page["written"] = told
+    return page, max(room, 0)
 
 
 def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
@@ -109,7 +124,7 @@ def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
         page.setdefault("erased", []).append(child_id)
 
 
-def _is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
+def is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
     """Say whether something follows a position in a post's stream."""
     given = {"district": hub.district, "post": post_id, "cursor": cursor, "since": None}
     queries = (_following(model, of_days=False).limit(1) for model in _STREAM)
@@ -173,6 +188,8 @@ class _States:
     hub: AppContext
     wrapped: dict[str, Any] = field(default_factory=dict)
     opened: dict[str, ChildKey] = field(default_factory=dict)
+    conflicts: dict[Place, Dots] = field(default_factory=dict)
+    """The values in conflict of the records that were given."""
 
     def learn_keys(self, children: Iterable[Any], records: Iterable[Any]) -> None:
         """Load the wrapped keys for the rows of a chunk."""
@@ -189,7 +206,11 @@ class _States:
         state, _ = isolation.attempt(read, "pull")
         if state is None and child_id in self.wrapped:
             ledger.key_is_damaged(self.session, self.hub.vault, self.hub.district, self.wrapped[child_id])
-        return orjson.Fragment(state) if state is not None else None
+        if state is None:
+            return None
+        if dots := dots_in_conflict(state):
+            self.conflicts[child_id, child_id if kind == "child" else _record_id(kind, row)] = dots
+        return orjson.Fragment(state)
 
     def _state(self, kind: str, child_id: str, row: Any) -> bytes:
         state = row.state if kind != "child" and not row.sealed else self._decrypted(kind, child_id, row)

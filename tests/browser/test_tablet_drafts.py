@@ -120,6 +120,34 @@ def test_new_version_of_the_app_keeps_what_was_typed_last(site: Site) -> None:
         expect(tablet.page.locator("input[name=weight_g]")).to_have_value("9,3")
 
 
+def test_new_child_is_still_there_after_a_lock_in_the_middle_of_it(site: Site) -> None:
+    with site.tablet("new child") as tablet:
+        page = tablet.page
+        tablet.go("baru")
+        page.get_by_label("Nama anak").fill("Anak Setengah Jadi")
+        page.get_by_role("button", name="Perempuan").click()
+        page.get_by_label("Nama ibu").fill("Ibu Setengah (contoh)")
+        page.evaluate("() => { window.setTimeout = () => 0; }")
+        tablet.lock()
+        tablet.unlock()
+        tablet.go("baru")
+        expect(page.get_by_label("Nama anak")).to_have_value("Anak Setengah Jadi")
+        expect(page.get_by_role("button", name="Perempuan")).to_have_attribute("aria-pressed", "true")
+        tablet.go("hari-ini")
+        unsaved = page.get_by_text("Belum disimpan: Anak Setengah Jadi")
+        page.get_by_role("button", name="Buang").click()
+        expect(unsaved).to_have_count(0)
+        page.get_by_role("button", name="Urungkan").click()
+        expect(unsaved).to_be_visible()
+        page.get_by_role("link", name="Lanjutkan").click()
+        page.get_by_label("Tanggal lahir").fill("2026-01-05")
+        page.get_by_role("button", name="Simpan, lalu ukur").click()
+        tablet.expect_title("Anak Setengah Jadi")
+        tablet.go("baru")
+        expect(page.get_by_label("Nama anak")).to_have_value("")
+        assert tablet.read(KEYS) == []
+
+
 def test_draft_of_a_version_with_one_slot_is_carried_over(site: Site) -> None:
     (child,) = site.children("Anak Versi Lama")
     with site.tablet("one slot") as tablet:

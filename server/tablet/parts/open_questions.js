@@ -1,12 +1,15 @@
 // Questions about a child that a cadre can answer: tasks of the health centre, conflicting values, changes in quarantine, and
 // records that one person removed while another changed them.
 
-import { cm, dayWords, kg, later, laterIn, message, say } from "../words/words.js";
-import { siblings } from "../sync/states.js";
+import { dayWords, later, message, say } from "../words/words.js";
+import { conflictCard } from "./conflicts.js";
+import { draftKey } from "./drafts.js";
 import { choice, field, h, notice, refill } from "./dom.js";
+import { OUTCOMES, registerName, valueWords } from "./register_words.js";
+import { failure } from "./save_failure.js";
 import { addressForWrongDay } from "./wrong_day.js";
 
-/** Actions of follow-ups, and what may come of each on a tablet (docs/protocol.md, registers of a follow-up). */
+/** Actions of follow-ups (docs/protocol.md, registers of a follow-up). */
 const ACTIONS = {
   take: later("The health centre has charge of this child"),
   remeasure: later("Measure again"),
@@ -18,14 +21,6 @@ const ACTIONS = {
   counsel: later("Counsel the mother"),
   ask: later("Ask the family"),
 };
-const OUTCOMES = {
-  done: laterIn("outcome", "Done"),
-  not_reached: later("Not reached"),
-  refused: later("The family refused"),
-  better: later("Better"),
-  same: later("The same"),
-  worse: later("Worse"),
-};
 const OFFERED = { pmt_week: ["better", "same", "worse", "not_reached", "refused"] };
 const USUAL = ["done", "not_reached", "refused"];
 const WORK_OF_STAFF = ["take", "pmt"];
@@ -33,7 +28,7 @@ const WORK_OF_STAFF = ["take", "pmt"];
 /** Everything asked about a child. @param {import("../app.js").OpenApp} app @param {object} child */
 export function openQuestions(app, child) {
   const tasks = app.model.openTasks(child, app.tablet.cadre.author).map((task) => taskCard(app, child, task));
-  const disputes = app.model.disputes(child).map((one) => disputeCard(app, child, one));
+  const disputes = app.model.disputes(child).map((one) => conflictCard(app, child, one));
   const aside = app.tablet.replica.inQuestion().filter(({ change }) => (change.key.child || change.id) === child.id);
   return [...tasks, ...disputes, ...aside.map((entry) => asideCard(child, entry))];
 }
@@ -56,6 +51,9 @@ function taskCard(app, child, task) {
       ? h("a", { class: "button main", href: `#/ukur/${child.id}` }, say("Measure now"))
       : null;
   if (WORK_OF_STAFF.includes(task.action)) return refill(card, intro);
+  const opened = app.tablet.replica.open("follow_up", { child: child.id, task: task.task });
+  const answer = async () => refill(card, intro, taskForm(app, task, await opened));
+  if (app.drafts.get(draftKey.followUp(task.task))) answer();
   return refill(
     card,
     intro,
@@ -63,173 +61,64 @@ function taskCard(app, child, task) {
       "div",
       { class: "actions still" },
       remeasure,
-      h("button", { onclick: () => refill(card, intro, taskForm(app, child, task)) }, say("Answer")),
+      h("button", { onclick: answer }, say("Answer")),
     ),
   );
 }
 
-function taskForm(app, child, task) {
+function taskForm(app, task, form) {
+  const place = draftKey.followUp(task.task);
   const offered = OFFERED[task.action] || USUAL;
-  let outcome = offered[0];
-  let days = null;
-  const note = h("textarea", { rows: "2", maxlength: "500" });
-  const opened = app.tablet.replica.open("follow_up", { child: child.id, task: task.task });
-  const eaten =
-    task.action === "pmt_week"
-      ? choice(
-          say("On how many days was the food eaten?"),
-          [...Array(8).keys()].map((day) => [day, String(day)]),
-          null,
-          (chosen) => (days = chosen),
-          { none: true },
-        )
-      : null;
-  const feedback = h("div", {});
-  const save = async () => {
-    const result = { done_on: app.day, outcome, ...(days === null ? {} : { days_eaten: days }) };
-    const set = { result, ...(note.value.trim() ? { note: { text: note.value.trim() } } : {}) };
-    await written(app, await opened, set, feedback);
+  const typed = app.drafts.begin(place, form, { outcome: offered[0], days: null, note: "" });
+  const put = (name) => (held) => {
+    typed[name] = held;
+    app.drafts.keep(place, form, typed);
   };
+  const note = h("textarea", { rows: "2", maxlength: "500", value: typed.note });
+  note.addEventListener("input", () => put("note")(note.value));
+  const days = [...Array(8).keys()].map((day) => [day, String(day)]);
+  const last = h("div", {});
+  const save = h("button", { class: "main", onclick: () => refill(last, confirmation()) }, say("Save the answer"));
+  const confirmation = () => answerQuestion(app, place, form, typed, () => refill(last, save));
+  refill(last, save);
   return [
     choice(
       say("What came of it?"),
       offered.map((code) => [code, message(OUTCOMES[code])]),
-      outcome,
-      (code) => (outcome = code),
+      typed.outcome,
+      put("outcome"),
     ),
-    eaten,
+    task.action === "pmt_week"
+      ? choice(say("On how many days was the food eaten?"), days, typed.days, put("days"), { none: true })
+      : null,
     field(say("Note"), note),
-    feedback,
-    h("button", { class: "main", onclick: save }, say("Save the answer")),
+    last,
   ];
 }
 
-/** Save an answer and draw the screen again. */
-async function written(app, form, set, place) {
-  try {
-    await app.tablet.write(form, set);
+/** An answer cannot be taken back, so it is asked once more. */
+function answerQuestion(app, place, form, { outcome, days, note }, cancel) {
+  const feedback = h("div", {});
+  const yes = h("button", { class: "main", onclick: () => save() }, say("Yes, save"));
+  const save = async () => {
+    const result = { done_on: app.day, outcome, ...(days === null ? {} : { days_eaten: days }) };
+    yes.disabled = true;
+    try {
+      await app.drafts.write(place, form, { result, ...(note.trim() ? { note: { text: note.trim() } } : {}) });
+    } catch (error) {
+      yes.disabled = false;
+      refill(feedback, notice("bad", say("NOT saved: "), failure(error)));
+      return;
+    }
     app.saved();
     app.draw();
-  } catch (error) {
-    refill(place, notice("bad", say("NOT saved: "), String(error)));
-  }
-}
-
-// -- conflicts ---------------------------------------------------------------------------------------
-
-const REGISTERS = {
-  identity: later("Name, sex, birth date"),
-  nik: later("NIK"),
-  parents: later("Parents"),
-  home: later("Address"),
-  post: later("Post"),
-  birth: later("Birth"),
-  books: later("Books"),
-  family: later("Family at risk"),
-  consent: later("Consent"),
-  same_as: later("The same child"),
-  book_doses: later("Vaccines given elsewhere"),
-  doses: later("Vaccines given"),
-  extra: later("In other systems"),
-  removed: later("Removal"),
-  weight: laterIn("body", "Weight"),
-  length: later("Length/height"),
-  muac: later("Arm"),
-  head: later("Head"),
-  services: later("Services"),
-  note: later("Note"),
-  task: later("Task"),
-  result: later("Result"),
-  aid: later("Aid"),
-  delivered: later("Aid given"),
-  evidence: later("Evidence"),
-  verified: later("Verification"),
-};
-
-/** The name of a register; that of a newer server is shown as it is. @param {string} register */
-const named = (register) => (REGISTERS[register] ? message(REGISTERS[register]) : register);
-
-function disputeCard(app, child, { kind, place, state, registers }) {
-  const feedback = h("div", {});
-  const key = keyOf(kind, child.id, place);
-  const opened = app.tablet.replica.open(kind, key, kind === "child" ? child.id : undefined);
-  const use = (register, value) => async () => written(app, await opened, { [register]: value }, feedback);
-  const when = kind === "measurement" ? ` · ${dayWords(place.split("/")[0])}` : "";
-  const values = registers.map((register) => [
-    h("h3", {}, named(register)),
-    siblings(state, register).map(({ value, dots }) =>
-      h(
-        "div",
-        { class: "value" },
-        h("span", {}, valueWords(register, value)),
-        h("span", { class: "hint" }, whose(app, dots)),
-        h("button", { onclick: use(register, value) }, say("This one is right")),
-      ),
-    ),
-  ]);
-  const contested =
-    state.removal_contested && !registers.includes("removed")
-      ? [
-          h("p", {}, say("Somebody removed this, somebody else changed it.")),
-          h("button", { onclick: use("removed", { reason: null }) }, say("Keep it")),
-        ]
-      : null;
-  return h(
-    "section",
-    { class: "card look" },
-    h("h2", {}, say("Recorded differently by two tablets"), when),
-    values,
-    contested,
-    h("p", { class: "hint" }, say("The other value stays in the history. The health centre may decide, too.")),
+  };
+  const answered = message(OUTCOMES[outcome]);
+  return notice(
+    "look",
+    h("p", {}, say("Tell the health centre: {answer}? It cannot be taken back.", { answer: answered })),
     feedback,
-  );
-}
-
-function keyOf(kind, child, place) {
-  const [measured_on, source] = place.split("/");
-  return {
-    child: {},
-    measurement: { child, measured_on, source },
-    follow_up: { child, task: place },
-    delivery: { child, delivery: place },
-  }[kind];
-}
-
-const whose = (app, dots) =>
-  (dots || []).some(([actor]) => actor === app.tablet.replica.facts.tablet)
-    ? say("written on this tablet")
-    : say("written elsewhere");
-
-/** A register's value in words. @param {string} register @param {object} value */
-export function valueWords(register, value) {
-  const { weight_g, oedema, length_mm, position, muac_mm, head_mm } = value;
-  if (register === "weight")
-    return [kg(weight_g), oedema && oedema !== "n" ? say(" oedema {oedema}", { oedema }) : ""].join("");
-  if (register === "length")
-    return `${cm(length_mm)} ${position === "lying" ? say("lying") : position === "standing" ? say("standing") : ""}`;
-  if (register === "muac") return cm(muac_mm);
-  if (register === "head") return cm(head_mm);
-  if (register === "identity")
-    return `${value.name}, ${value.sex === "F" ? "P" : value.sex === "M" ? "L" : "?"}, ${dayWords(value.born_on)}`;
-  if (register === "doses") return Object.keys(value.given).sort().join(", ") || "–";
-  if (register === "book_doses")
-    return (
-      Object.entries(value.given)
-        .map(([code, day]) => `${code} ${dayWords(day)}`)
-        .join(", ") || "–"
-    );
-  if (register === "extra")
-    return (
-      Object.entries(value.ids)
-        .map((pair) => pair.join(" "))
-        .join(", ") || "–"
-    );
-  if (register === "removed") return value.reason ? `${say("removed: ")}${value.reason}` : say("kept");
-  return (
-    Object.entries(value)
-      .filter(([, held]) => held !== null && held !== "")
-      .map(([, held]) => (held === true ? say("yes") : held === false ? say("no") : String(held)))
-      .join(", ") || "–"
+    h("div", { class: "answers" }, yes, h("button", { onclick: cancel }, say("Cancel"))),
   );
 }
 
@@ -246,7 +135,7 @@ function asideCard(child, { change, reasons }) {
     h(
       "p",
       {},
-      h("b", {}, named(register)),
+      h("b", {}, registerName(register)),
       " ",
       valueWords(register, value),
     ),
@@ -254,7 +143,7 @@ function asideCard(child, { change, reasons }) {
   return h(
     "section",
     { class: "card bad" },
-    h("h2", {}, say("Set aside by the server; to be corrected")),
+    h("h2", {}, say("Not accepted yet; needs correction")),
     words,
     h(
       "ul",

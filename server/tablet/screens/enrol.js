@@ -74,9 +74,9 @@ function others(app) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Do you have a file with a copy or letters?")),
+    h("summary", {}, say("Do you have a file with a backup or carried data?")),
     sealedFilePicker(app),
-    h("p", {}, h("a", { href: "?latihan" }, say("Try it first with made-up children (practice)"))),
+    h("p", {}, h("a", { href: "?latihan" }, say("Try it first with example children (practice)"))),
   );
 }
 
@@ -93,12 +93,17 @@ function firstCadre(app) {
       return;
     }
     button.disabled = true;
-    await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    try {
+      await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    } catch (error) {
+      button.disabled = false;
+      throw error;
+    }
   };
   const body = h(
     "form",
     { onsubmit: submit },
-    notice("good", say("Enrolled for {post}.", { post: app.device.facts.tablet.post.name })),
+    notice("good", say("Enrolled for {post}.", { post: postNames(app.device.facts.tablet) })),
     persistence(app),
     field(say("Your name"), name),
     pins.fields,
@@ -117,10 +122,12 @@ export function persistence(app) {
   return place;
 }
 
+const postNames = ({ post, posts = [post] }) => posts.map(({ name }) => name).join(", ");
+
 const notKept = () =>
   notice(
     "look",
     say(
-      "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
+      "This device may delete the data when its memory is full. Install the app on the home screen, and save a locked backup after every posyandu day.",
     ),
   );

@@ -236,6 +236,18 @@ def test_nothing_of_an_erased_child_stays_on_a_tablet_but_what_its_chain_needs(
     assert tablet.state(other, "2026-03-05").registers
 
 
+def test_change_of_an_erased_child_that_is_wrong_otherwise_leaves_nothing_on_the_tablet(
+    installed: District, tablet: FakeTablet, child: str
+) -> None:
+    tablet.sync_until_quiet()
+    erased(installed, child)
+    tablet.measure(child, "2027-01-05", weight_g=9100, note="Rahasia lagi")  # a day that has not come
+    tablet.sync_until_quiet()
+    assert tablet.outcomes()[-1] == "quarantined"
+    assert "Rahasia lagi" not in repr(tablet.replica)
+    assert tablet.replica.in_question() == []
+
+
 # -- commands -------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,27 @@ def test_revoked_tablet_is_answered_without_a_pull_and_its_cursor_stays(installe
 # -- conflicts --------------------------------------------------------------------------------------
 
 
+def test_who_wrote_the_values_of_a_conflict_is_told_and_no_time_is_later_than_the_server_knows(
+    installed: District,
+) -> None:
+    first, second, clock = installed.tablet(), installed.tablet(), installed.clock
+    child = first.register_child()
+    first.sync_until_quiet()
+    second.sync_until_quiet()
+    first.measure(child, weight_g=9000, length_mm=700)
+    asked = clock.text()
+    first.sync_until_quiet()
+    assert all("written" not in answer["pull"] for answer in first.answers)  # nothing is in conflict
+    clock.advance(hours=3)
+    second.measure(child, weight_g=9500, length_mm=700)
+    clock.advance(hours=-1)  # the tablet's clock is ahead
+    received = clock.text()
+    second.sync_until_quiet()
+    (told,) = [answer["pull"]["written"] for answer in second.answers if "written" in answer["pull"]]
+    found = {tuple(one["dot"]): (one["author"], one["at"]) for one in told[child]}
+    assert found == {(first.id, 2): ("kader-contoh", asked), (second.id, 1): ("kader-contoh", received)}
+
+
 def test_states_in_conflict_are_read_at_once(installed: District) -> None:
     one, two = installed.tablet(), installed.tablet()
     child = one.register_child()
