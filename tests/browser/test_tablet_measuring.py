@@ -147,6 +147,7 @@ def test_first_question_and_its_button_stand_above_the_pad(tablet: Tablet) -> No
     strip = page.locator(".live-feedback")
     expect(strip.locator(".notice")).to_have_count(1)
     expect(strip.get_by_role("button", name="Pakai")).to_be_in_viewport(ratio=1)
+    tablet.look("measuring-asked")
     strip.get_by_role("button", name="lagi").click()
     expect(strip.get_by_role("button", name="Pakai 14,2 cm")).to_be_visible()
     page.get_by_role("button", name="Simpan", exact=True).click()
