@@ -18,6 +18,12 @@ pytestmark = pytest.mark.browser
 TURNED, UPRIGHT = (740, 360), (800, 1280)
 NAMES = [f"Anak Contoh {number}" for number in range(1, 13)]
 ROW = "ul.children > li"
+SEEN = SCREENS | {
+    "pindah/{child}/{today}": "move",
+    "ubah-tanggal/{today}": "wrong-day",
+    "jadwal/{child}": "schedule",
+    "pindai": "scan",
+}
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +186,7 @@ def test_every_screen_can_be_read_and_pressed(
 ) -> None:
     set_text(tablet, percent)
     found = []
-    for address, name in SCREENS.items():
+    for address, name in SEEN.items():
         for size in sizes:
             show(tablet, size, address.format(child=child, today=site.today))
             found += [f"{name} at {size}: {fault}" for fault in faults_of(tablet.page)]
