@@ -18,6 +18,8 @@ pytestmark = pytest.mark.browser
 TURNED, UPRIGHT = (740, 360), (800, 1280)
 NAMES = [f"Anak Contoh {number}" for number in range(1, 13)]
 ROW = "ul.children > li"
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Rows outside the view are laid out only then."""
 SEEN = SCREENS | {
     "pindah/{child}/{today}": "move",
     "ubah-tanggal/{today}": "wrong-day",
@@ -71,6 +73,7 @@ def show(tablet: Tablet, size: tuple[int, int], address: str) -> None:
     tablet.go(address)
     tablet.page.wait_for_url(f"**/#/{address}")
     expect(tablet.page.get_by_role("heading", level=1)).to_be_focused()
+    tablet.page.evaluate(PAINTED)
 
 
 # -- the list of the day ----------------------------------------------------------------------------
