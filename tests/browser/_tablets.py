@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ SLOW_DEVICE: Final = """const now = performance.now.bind(performance);
     performance.now = () => (new Error().stack.includes("/vault.js") ? 100 : 1) * now();"""
 """What stretching a PIN costs, as a slow device finds it: the PIN gets the fewest rounds, and no unlocking takes half a
 second. For the vault alone: by this clock Playwright's own goes on."""
+SEND: Final = re.compile("Kirim sekarang|Coba sekarang")
+"""The button that sends; the second while the app waits to try again."""
 NO_LINE: Final = "Failed to load resource"
 OPENED: Final = """
     const {{ Device }} = await import("/tablet-app/store/device.js");
@@ -118,7 +121,7 @@ class Tablet:
             yield
         finally:
             self.context.close()
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
 
     def switch_on(self, *, line: bool = True) -> None:
         """Start the browser with what its profile holds, with or without a line, and open the app."""
@@ -151,15 +154,21 @@ class Tablet:
         """Close the browser as one does in peace."""
         self.context.close()
 
-    def kill(self) -> None:
-        """Kill every process of the browser at once: a flat battery."""
+    def processes(self) -> list[int]:
+        """Find the browser's processes."""
         named = f"--user-data-dir={self.profile}"
         main = [pid for pid in descendants(os.getpid()) if named in command_of(pid)]
-        pids = sorted({one for pid in main for one in (pid, *descendants(pid))})
         assert main
+        return sorted({one for pid in main for one in (pid, *descendants(pid))})
+
+    def kill(self, found: list[int] | None = None) -> float:
+        """Kill every process of the browser at once: a flat battery. `found` before: then it is done at once. Give when."""
+        pids = found or self.processes()
         with self.context.expect_event("close"):
             kill_all(pids)
+            at = time.monotonic()
         wait_until(lambda: not any(map(is_alive, pids)), "a killed browser is gone")
+        return at
 
     def copied(self, profile: Path) -> "Tablet":
         """Give another tablet with a copy of this one's profile; this one must be switched off."""
@@ -337,7 +346,7 @@ class Tablet:
     def sync(self) -> None:
         """Tap "send now" and wait until everything was sent."""
         self.go("kirim")
-        self.page.get_by_role("button", name="Kirim sekarang").click()
+        self.page.get_by_role("button", name=SEND).click()
         expect(self.page.locator(".notice.calm")).to_have_count(0)
         expect(self.badge).to_have_text("✓ Terkirim")
 

@@ -109,13 +109,18 @@ def test_staff_print_stickers_for_whom_they_choose(desk: Desk) -> None:
     shown = [page.locator(f".sticker {part}:visible").count() for part in (".code", ".name")]
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 1280, "height": 800})
-    first, right, below = [{side: px / 96 * 25.4 for side, px in box.items()} for box in boxes if box]
-    assert (first["x"], first["y"]) == pytest.approx((0, 0), abs=0.3)
-    assert (first["width"], first["height"]) == pytest.approx((70, 37), abs=0.3)
-    assert (right["x"], right["y"]) == pytest.approx((70, 0), abs=0.3)
-    assert (below["x"], below["y"]) == pytest.approx((0, 37), abs=0.3)
+    first, right, below = [
+        _millimetres(box["x"], box["y"], box["width"], box["height"]) for box in boxes if box
+    ]
+    assert first == pytest.approx([0, 0, 70, 37], abs=0.3)
+    assert right == pytest.approx([70, 0, 70, 37], abs=0.3)
+    assert below == pytest.approx([0, 37, 70, 37], abs=0.3)
     assert shown == [CHILDREN - 1, 0]
     assert {tuple(map(round, map(float, box.split()))) for box in _boxes(sheet)} == {(0, 0, 595, 842)}
+
+
+def _millimetres(*pixels: float) -> list[float]:
+    return [length / 96 * 25.4 for length in pixels]
 
 
 def next_vitamin_a(today: date) -> str:

@@ -61,6 +61,10 @@ def test_doses_are_copied_from_the_book_with_their_own_days(site: Site) -> None:
         expect(tablet.page.get_by_text("Tanggal ini sebelum lahir")).to_be_visible()
         expect(tablet.page.locator("input[name=BCG]")).to_be_focused()
         tablet.page.locator("input[name=BCG]").fill(born_on)
+        tablet.lock()
+        tablet.unlock()  # what was typed is kept
+        open_schedule(tablet, "Anak Contoh 2")
+        expect(tablet.page.locator("input[name=BCG]")).to_have_value(born_on)
         tablet.page.locator("input[name=HB0]").fill(born_on)
         tablet.look("schedule-book", [HAND])
         tablet.page.get_by_role("button", name="Simpan", exact=True).click()

@@ -4,6 +4,7 @@ import { dayWords, later, message, say } from "../words/words.js";
 import { unsentChildren } from "./child_status.js";
 import { h, notice, refill } from "./dom.js";
 import { icon } from "./icons.js";
+import { chosenPost } from "./post_chooser.js";
 import { showTextSize } from "./text_size.js";
 import { undoBar } from "./undo.js";
 
@@ -56,7 +57,7 @@ export function frame(app, { title, about, body, foot, place, back, bare, wide }
 
 const SHORT = { day: "numeric", month: "short", year: "numeric" };
 
-const whereabouts = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day, SHORT)}`;
+const whereabouts = (app) => `${chosenPost(app).name} · ${dayWords(app.day, SHORT)}`;
 
 /** Whether everything was sent, always in sight. */
 function badge(app) {

@@ -54,7 +54,7 @@ async function taken(app, text) {
 /** Send the stored sealed batches, and say how it went. @param {import("../app.js").ConnectedApp} app */
 export async function deliveredWords(app) {
   try {
-    await deliver(app.device.database, app.http);
+    await deliver(app.device, app.http);
     if (app.engine) app.engine.sync();
   } catch (error) {
     if (!(error instanceof NoConnection)) throw error;

@@ -17,7 +17,7 @@ export async function copies(app) {
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;
-    await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => console.warn(error));
+    await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => app.failed(error));
     refill(
       message,
       notice(

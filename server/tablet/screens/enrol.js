@@ -93,12 +93,17 @@ function firstCadre(app) {
       return;
     }
     button.disabled = true;
-    await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    try {
+      await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    } catch (error) {
+      button.disabled = false;
+      throw error;
+    }
   };
   const body = h(
     "form",
     { onsubmit: submit },
-    notice("good", say("Enrolled for {post}.", { post: app.device.facts.tablet.post.name })),
+    notice("good", say("Enrolled for {post}.", { post: postNames(app.device.facts.tablet) })),
     persistence(app),
     field(say("Your name"), name),
     pins.fields,
@@ -116,6 +121,8 @@ export function persistence(app) {
   app.watch(fill);
   return place;
 }
+
+const postNames = ({ post, posts = [post] }) => posts.map(({ name }) => name).join(", ");
 
 const notKept = () =>
   notice(

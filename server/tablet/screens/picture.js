@@ -34,6 +34,7 @@ export function picture(app, id, on) {
   };
   name.addEventListener("input", draw);
   const body = [
+    told.about === "measure_again" ? notice("look", message(told.headline)) : null,
     field(say("Nickname on the picture"), name, say("May stay empty.")),
     notice("calm", contents(on)),
     h("div", { hidden: true }, sheet),

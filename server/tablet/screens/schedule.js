@@ -1,6 +1,7 @@
 // A child's calendar: vaccines, vitamin A, deworming and KPSP that are overdue, due, later or given; doses are recorded here.
 
 import { h, notice } from "../parts/dom.js";
+import { draftKey } from "../parts/drafts.js";
 import { failure } from "../parts/save_failure.js";
 import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
@@ -18,7 +19,7 @@ const SHORT = { day: "numeric", month: "short", year: "numeric" };
 const words = (day) => dayWords(day, SHORT);
 
 /** @param {import("../app.js").OpenApp} app @param {string} id of the child */
-export function schedule(app, id) {
+export async function schedule(app, id) {
   const child = app.model.child(id);
   const items = calendar(app.tables.schedule, child, app.day);
   const body = [
@@ -33,7 +34,7 @@ export function schedule(app, id) {
         open,
       ),
     ),
-    bookForm(app, child),
+    await bookForm(app, child),
     h(
       "p",
       { class: "fine" },
@@ -107,22 +108,28 @@ async function record(app, child, code, given, { currentTarget: button }) {
 // -- doses given elsewhere -------------------------------------------------------------------------------
 
 /** Doses that the Buku KIA shows and that were given elsewhere, each with its own day; nothing need be measured then. */
-function bookForm(app, child) {
+async function bookForm(app, child) {
   const held = dosesIn(child.state, "book_doses");
   const items = calendar(app.tables.schedule, child, app.day);
   const open = new Set(items.filter(({ state }) => state !== "given").map(({ code }) => code));
   const codes = app.tables.schedule.doses.map(({ code }) => code).filter((code) => held[code] || open.has(code));
   if (!codes.length) return null;
-  const inputs = codes.map((code) =>
-    h("input", { type: "date", name: code, value: held[code] || "", min: child.born_on, max: app.day }),
-  );
+  const place = draftKey.book(child.id);
+  const form = await app.tablet.replica.open("child", {}, child.id);
+  const typed = app.drafts.begin(place, form, held);
+  const isBegun = Boolean(app.drafts.get(place));
   const said = h("div", { "aria-live": "polite" });
-  inputs.forEach((input) =>
+  const inputs = codes.map((code) =>
+    h("input", { type: "date", name: code, value: typed[code] || "", min: child.born_on, max: app.day }),
+  );
+  for (const input of inputs)
     input.addEventListener("input", () => {
       input.removeAttribute("aria-invalid");
       said.replaceChildren();
-    }),
-  );
+      typed[input.name] = input.value;
+      if (!input.value && !held[input.name]) delete typed[input.name];
+      app.drafts.keep(place, form, typed);
+    });
   const save = async (event) => {
     event.preventDefault();
     const wrong = inputs.find((input) => !input.validity.valid);
@@ -132,29 +139,24 @@ function bookForm(app, child) {
       wrong.focus();
       return;
     }
-    await keepBook(app, child, held, inputs, said);
+    const given = Object.fromEntries(Object.entries(typed).filter(([, day]) => day));
+    await keepBook(app, place, form, given, said);
   };
   const fields = inputs.map((input) =>
     h("label", {}, h("span", {}, message(nameOf(app.tables.schedule, { code: input.name }))), input),
   );
   return h(
     "details",
-    { class: "book", open: Object.keys(held).length === 0 && !child.measurements.length },
+    { class: "book", open: isBegun },
     h("summary", {}, say("Copy from the Buku KIA")),
     h("p", { class: "hint" }, say("Vaccines given at the puskesmas, the hospital or elsewhere: copy the day of each.")),
     h("form", { class: "doses", novalidate: true, onsubmit: save }, fields, said, h("button", { class: "main" }, say("Save"))),
   );
 }
 
-async function keepBook(app, child, held, inputs, said) {
-  const given = { ...held };
-  for (const { name, value: day } of inputs) {
-    if (day) given[name] = day;
-    else delete given[name];
-  }
+async function keepBook(app, place, form, given, said) {
   try {
-    const form = await app.tablet.replica.open("child", {}, child.id);
-    await app.tablet.write(form, { book_doses: { given } });
+    await app.drafts.write(place, form, { book_doses: { given } });
   } catch (error) {
     said.replaceChildren(notice("bad", say("NOT saved: "), failure(error)));
     return;

@@ -17,9 +17,10 @@ export function send(app) {
     };
   const state = h("div", {});
   const list = h("div", {});
-  const button = h("button", { class: "main", onclick: () => app.engine.sync() }, say("Send now"));
+  const button = h("button", { class: "main", onclick: () => app.engine.sync() });
   const draw = () => {
     button.disabled = app.engine.status.phase === "running";
+    refill(button, app.engine.status.phase === "waiting" ? say("Try now") : say("Send now"));
     refill(state, stateOf(app));
     refill(list, children(app));
   };
@@ -53,20 +54,18 @@ function stateOf(app) {
       last,
     ];
   }
-  if (phase === "waiting") {
-    const seconds = Math.max(Math.round((nextAt - Date.now()) / 1000), 0);
-    return [
-      notice(
-        "look",
-        say(
-          "The server cannot be reached. Everything is saved on this tablet; it tries again by itself in {seconds} seconds.",
-          { seconds },
-        ),
-      ),
-      last,
-    ];
-  }
-  return [problem ? problemOf(app, problem) : null, last];
+  if (phase === "waiting") return [pause(problem, nextAt), last];
+  const unsent = !problem && !navigator.onLine && app.tablet.replica.waiting().length;
+  return [unsent ? pause(null, 0) : null, problem ? problemOf(app, problem) : null, last];
+}
+
+/** That what is not sent goes by itself. The exact moment stands where only a script looks. */
+function pause(problem, nextAt) {
+  const words =
+    problem && problem.code === "server-busy"
+      ? say("Everything is saved on this tablet. The server is busy; it is sent by itself later.")
+      : say("Everything is saved on this tablet. It is sent by itself later, when there is a signal.");
+  return notice("look", h("p", { "data-next": nextAt ? new Date(nextAt).toISOString() : null }, words));
 }
 
 function problemOf(app, problem) {
@@ -83,7 +82,7 @@ function problemOf(app, problem) {
     );
   }
   if (problem.code === "app-too-old") {
-    lookForNewer().catch(() => {});
+    lookForNewer().catch((error) => console.info(error)); // asked again when a line comes, and at the next start
     return notice(
       "look",
       say("This app is too old for the server. The new version is being fetched; nothing is lost."),
@@ -95,7 +94,7 @@ function problemOf(app, problem) {
 
 /** Children with changes that wait or questions, those that were taken off the list too; then the number of all others. */
 function children(app) {
-  const listed = app.model.children();
+  const listed = app.model.everybody();
   const unlisted = unsentChildren(app)
     .map((id) => app.model.child(id))
     .filter((child) => !listed.includes(child));
