@@ -10,6 +10,7 @@ change   one change of a record                records  registers: fields, units
 strict   the kinds of field                    fast     a quick check before marshmallow
 moments  bounds of moments, and how stored ones are read
 words    the sentences of every refusal     catalogue  texts in the languages of people
+recovery a tablet whose PIN was forgotten
 limits   what every field may hold, as data
 """
 
@@ -33,6 +34,7 @@ from schemas.batch import (
 from schemas.change import check_against_birth, check_change, check_registers, check_tablet_change
 from schemas.moments import read_moment
 from schemas.receipt import check_answer, check_enrol_answer, check_receipt, check_sealed_receipt
+from schemas.recovery import RecoveryRequest, parse_recovery
 from schemas.words import Reason
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "MalformedEnrolment",
     "MalformedSealed",
     "Reason",
+    "RecoveryRequest",
     "Sealed",
     "check_against_birth",
     "check_answer",
@@ -58,6 +61,7 @@ __all__ = [
     "parse_enrolment_again",
     "parse_envelope",
     "parse_letter",
+    "parse_recovery",
     "parse_sealed",
     "read_moment",
     "tally_of",

@@ -246,8 +246,8 @@ def parse_envelope(raw: object) -> Envelope:
     if type(version) is int and version != PROTOCOL:
         foreign = reason("batch.protocol", "protocol-unsupported", version, str(PROTOCOL))
         raise MalformedBatch("batch-malformed", [foreign])
-    read = _read(ENVELOPE, raw, MalformedBatch, "batch-malformed")
-    return Envelope(read["batch"], _bytes(read["signature"]))
+    read = read_whole(ENVELOPE, raw, MalformedBatch, "batch-malformed")
+    return Envelope(read["batch"], unbase64(read["signature"]))
 
 
 def tally_of(batch: Mapping[str, Any]) -> tuple[dict[str, int], int]:
@@ -294,9 +294,9 @@ def parse_sealed(raw: object) -> Sealed:
     MalformedSealed
         `sealed-unreadable`, with every reason
     """
-    sealed = _read(SEALED, raw, MalformedSealed, "sealed-unreadable")["sealed"]
+    sealed = read_whole(SEALED, raw, MalformedSealed, "sealed-unreadable")["sealed"]
     try:
-        return Sealed(sealed["key"], _bytes(sealed["enc"]) + _bytes(sealed["ciphertext"]))
+        return Sealed(sealed["key"], unbase64(sealed["enc"]) + unbase64(sealed["ciphertext"]))
     except ValueError as error:  # no base64 text has 4n + 1 characters
         refusal = reason("sealed.ciphertext", "not-ciphertext", sealed["ciphertext"][-8:])
         raise MalformedSealed("sealed-unreadable", [refusal]) from error
@@ -318,7 +318,7 @@ def parse_letter(raw: object) -> Letter:
     if not isinstance(raw, dict) or type(reply) is not str or not _REPLY_KEY(reply):
         raise MalformedBatch("batch-malformed", [reason("reply", "not-reply-key", reply)])
     message = {name: value for name, value in raw.items() if name != "reply"}
-    return Letter(message, _bytes(reply))
+    return Letter(message, unbase64(reply))
 
 
 def parse_enrolment(raw: object) -> EnrolRequest:
@@ -333,9 +333,9 @@ def parse_enrolment(raw: object) -> EnrolRequest:
     MalformedEnrolment
         `enrolment-malformed`, with every reason
     """
-    read = _read(ENROL, raw, MalformedEnrolment, "enrolment-malformed")
+    read = read_whole(ENROL, raw, MalformedEnrolment, "enrolment-malformed")
     key = read["public_key"]
-    return EnrolRequest(read["code"], _bytes(key["x"]), _bytes(key["y"]), read["app"], read["device"])
+    return EnrolRequest(read["code"], unbase64(key["x"]), unbase64(key["y"]), read["app"], read["device"])
 
 
 def parse_enrolment_again(raw: object) -> EnrolAgainRequest:
@@ -350,22 +350,23 @@ def parse_enrolment_again(raw: object) -> EnrolAgainRequest:
     MalformedEnrolment
         `enrolment-malformed`, with every reason
     """
-    read = _read(ENROL_AGAIN, raw, MalformedEnrolment, "enrolment-malformed")
+    read = read_whole(ENROL_AGAIN, raw, MalformedEnrolment, "enrolment-malformed")
     asked = read["request"]
     key = asked["public_key"]
     return EnrolAgainRequest(
         asked,
-        _bytes(read["signature"]),
+        unbase64(read["signature"]),
         asked["tablet"],
-        _bytes(key["x"]),
-        _bytes(key["y"]),
+        unbase64(key["x"]),
+        unbase64(key["y"]),
         asked["app"],
         asked["first"],
         asked["tags"],
     )
 
 
-def _read(schema: Strict, raw: object, refusal: type[Malformed], code: str) -> Mapping[str, Any]:
+def read_whole(schema: Strict, raw: object, refusal: type[Malformed], code: str) -> Mapping[str, Any]:
+    """Return a request as it came, if nothing in it is wrong; else raise `refusal` with every reason."""
     if not isinstance(raw, dict):
         raise refusal(code, [reason("", "not-object", raw)])
     reasons = reasons_of(schema.validate(raw), raw)
@@ -374,6 +375,6 @@ def _read(schema: Strict, raw: object, refusal: type[Malformed], code: str) -> M
     return raw
 
 
-def _bytes(text: str) -> bytes:
+def unbase64(text: str) -> bytes:
     """Decode base64url without padding (RFC 4648 section 5), of a length that was checked."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -21,6 +21,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     completeness as completeness_api,
     conflicts as conflicts_api,
     duplicates as duplicates_api,
+    forgotten_pin as recovery_api,
     interchange as interchange_api,
     moves as moves_api,
     openapi,
@@ -44,6 +45,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     duplicates as duplicates_pages,
     figures as figures_pages,
     follow_ups as follow_ups_pages,
+    forgotten_pin as forgotten_pin_pages,
     frame,
     interchange as interchange_pages,
     manage_posts as manage_posts_pages,
@@ -94,6 +96,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
     csrf.exempt(relay_api.bp)
+    csrf.exempt(recovery_api.bp)
     auth.init_app(app)
     frame.init_app(app)
     tablet_app.init_app(app, settings)
@@ -102,6 +105,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     for blueprint in (
         sync_api.bp,
         relay_api.bp,
+        recovery_api.bp,
         protocol_api.bp,
         tablet_app.bp,
         health_metrics.bp,
@@ -113,6 +117,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         people_pages.bp,
         posts_pages.bp,
         stickers_pages.bp,
+        forgotten_pin_pages.bp,
         privacy_pages.bp,
         audit_pages.bp,
         interchange_pages.bp,

@@ -138,6 +138,10 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         403,
         T_("The enrolment code is wrong, used or expired. Ask the health centre for a new one."),
     ),
+    "pin-code-invalid": ProblemKind(
+        403,
+        T_("The code for a forgotten PIN is wrong, used or expired. Ask the health centre for a new one."),
+    ),
     "enrolment-code-over": ProblemKind(
         409,
         T_("This code was used, cancelled or has expired. Load the list of tablets again."),

@@ -40,6 +40,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "second-factor-of": Limit(5, 15),  # of one account, from any address
     "invitation": Limit(30, 10),
     "enrolment": Limit(30, 10),
+    "pin-code": Limit(5, 60),  # of one tablet, which has signed the request
     "renewal": Limit(60, 10),  # tablets of many posts may come from one address of a mobile network
     "refused-upload": Limit(1, 60),  # entries in the log, not tries: sync.refusals
 }

@@ -56,6 +56,21 @@ def tablet_enrol(data: Path | None, post: str, name: str, *, write_only: bool) -
     click.echo(commit_change(data, work))  # after the commit: an uncommitted code would not work
 
 
+@tablet.command("pin-code")
+@data_option
+@click.argument("tablet_id", type=click.UUID)
+def tablet_pin_code(data: Path | None, tablet_id: UUID) -> None:
+    """Print a one-time code with which the cadre of a tablet chooses a new PIN; valid for an hour."""
+    from server.accounts import recovery
+
+    click.echo(
+        commit_change(
+            data,
+            lambda hub, s, now: recovery.make_pin_code(s, hub, str(tablet_id), actor=OPERATOR, now=now),
+        )
+    )
+
+
 @tablet.command("list")
 @data_option
 @format_option

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from server import audit
@@ -122,8 +122,10 @@ def count_open(session: Session, hub: AppContext, scope: Scope) -> int:
 
 
 def _in_scope(hub: AppContext, scope: Scope, status: str) -> tuple[ColumnElement[bool], ...]:
-    seen, p = select(Child.id).where(within(hub, scope)), DuplicatePair
-    return p.district == hub.district, p.status == status, or_(p.child_id.in_(seen), p.other_id.in_(seen))
+    p = DuplicatePair
+    sides = Child.district == hub.district, Child.id.in_([p.child_id, p.other_id])
+    # not the pairs of all children in scope, of whom there are far more than pairs
+    return p.district == hub.district, p.status == status, exists().where(*sides, within(hub, scope))
 
 
 def pair(session: Session, hub: AppContext, scope: Scope, first_id: str, second_id: str) -> PairView:

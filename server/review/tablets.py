@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from schemas.words import reason
 from server import accounts
 from server.accounts import CODE_DAYS
+from server.accounts.recovery import make_pin_code as make_code_for_pin
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
 from server.database.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet
@@ -286,6 +287,7 @@ def open_codes(
         )
         .where(EnrolmentCode.district == hub.district, posts_within(hub, scope))
         .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at >= now)
+        .where(EnrolmentCode.tablet_id.is_(None))  # else it is for a forgotten PIN
         .order_by(EnrolmentCode.expires_at, EnrolmentCode.code_digest)
     )
     if post_id is not None:
@@ -334,6 +336,20 @@ def known_posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[s
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def make_pin_code(
+    session: Session, hub: AppContext, scope: Scope, tablet_id: str, *, actor: str, now: datetime
+) -> str:
+    """Make the code with which the cadre of a tablet in scope chooses a new PIN.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope, or if it only sends; `tablet-revoked`.
+    """
+    _check_in_scope(session, hub, scope, tablet_id)
+    return make_code_for_pin(session, hub, tablet_id, actor=actor, now=now)
+
+
 def revoke(
     session: Session, hub: AppContext, scope: Scope, tablet_id: str, *, actor: str, now: datetime
 ) -> None:
@@ -344,6 +360,11 @@ def revoke(
     Problem
         `record-unknown` outside the scope.
     """
+    _check_in_scope(session, hub, scope, tablet_id)
+    accounts.revoke_tablet(session, hub, tablet_id, actor=actor, now=now)
+
+
+def _check_in_scope(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> None:
     known = (
         select(Tablet.id)
         .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
@@ -351,4 +372,3 @@ def revoke(
     )
     if not UUID_TEXT.fullmatch(tablet_id) or session.execute(known).one_or_none() is None:
         raise Problem("record-unknown")
-    accounts.revoke_tablet(session, hub, tablet_id, actor=actor, now=now)

@@ -3,17 +3,20 @@
 import { Drafts } from "./parts/drafts.js";
 import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
+import { Courier } from "./parts/courier.js";
 import { frame } from "./parts/frame.js";
+import { handOverAndWipe, wipeWarning } from "./parts/remote_wipe.js";
 import { hasRoom } from "./parts/room.js";
+import { failure, isOfStorage } from "./parts/save_failure.js";
 import { SCREENS } from "./screens/all.js";
-import { OWN_COPY } from "./store/database.js";
+import { storageGone, typedOn } from "./screens/storage_gone.js";
+import { Full } from "./store/database.js";
 import { Engine } from "./sync/engine.js";
-import { clock } from "./sync/bytes.js";
 import { takeOver } from "./updates.js";
 import { say, speak } from "./words/words.js";
 
 const AFTER_SAVING_MS = 5000; // after saving: then changes are sent if there is a connection
-const COPY_AFTER_MS = 1500; // after saving: then the sealed copy is renewed
+const COPY_AFTER_MS = 1500; // after saving: then the many parts of the sealed copy become few
 const LOCK_WITHIN_MS = 2000; // locks after this time even if the drafts are not stored yet
 const TICK_MS = 15000;
 const TRY_EVERY_MS = 600000; // some devices never fire the "online" event
@@ -50,7 +53,6 @@ export class App {
     this.isFull = false; // the device has no room left
     this.day = localDay(); // the day that is recorded
     this.session = newSession();
-    this.searched = "";
     this.view = "due"; // which tab of the day's list is shown
     this.watchers = new Set();
     this.touched = Date.now();
@@ -58,6 +60,13 @@ export class App {
     this.drawn = 0; // number of screens asked for; only the newest is shown
     this.sending = 0; // timers
     this.copying = 0;
+    this.opening = false; // a PIN is being tried: another one would make a second engine
+    this.wipeAtLock = ""; // why this tablet is wiped when it locks
+    this.probing = false; // whether the storage is there is being found out
+    this.gone = ""; // where the storage is if not here: then nothing is drawn any more
+    this.safeToClose = false; // what was only in memory has been handed out
+    this.courier = new Courier(/** @type {ConnectedApp} */ (this));
+    device.database.troubled = () => this.#storageTroubled();
     speak(device.settings.language);
   }
 
@@ -74,10 +83,12 @@ export class App {
 
   /** Somebody unlocked the tablet. @param {import("./store/tablet.js").Tablet} tablet */
   async enter(tablet) {
+    if (this.device.facts.leaving) return this.#leave(tablet);
     const { app } = tablet.replica.facts;
     if (this.http && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
     this.model = new Model(tablet.replica, this.tables);
     this.drafts = await Drafts.open(tablet);
+    this.drafts.failed = (error) => this.#draftFailed(error);
     tablet.listen((ids) => this.#changed(ids));
     const session = await tablet.draft("session");
     this.session = session && session.day === localDay() ? session : newSession();
@@ -88,6 +99,8 @@ export class App {
       this.engine.listen(() => this.tell());
       this.isFull = !(await hasRoom(this.device.database));
       await tablet.tidy();
+      await tablet.renewCopy();
+      await this.device.keepBox(tablet.vault.dataKey);
     }
     this.tablet = tablet; // set last: a screen shown earlier would be redrawn and lose typed text
     setInterval(() => this.#tick(), TICK_MS);
@@ -96,10 +109,21 @@ export class App {
     this.sendSoon(0);
   }
 
+  /** A wipe waited for this PIN: seal what the copy lacks, and wipe. @param {import("./store/tablet.js").Tablet} tablet */
+  async #leave(tablet) {
+    await tablet.renewCopy();
+    await handOverAndWipe(/** @type {ConnectedApp} */ (this), this.device.facts.leaving.why);
+  }
+
   /** Store the drafts, then reload the page, which drops all decrypted data. After unlocking, the same screen is shown. */
   async lock() {
+    if (this.gone) return;
     if (this.engine) this.engine.stop();
     await this.#storeDrafts();
+    if (this.wipeAtLock) {
+      await handOverAndWipe(/** @type {ConnectedApp} */ (this), this.wipeAtLock);
+      return;
+    }
     if (this.newer) takeOver();
     location.reload();
   }
@@ -125,7 +149,7 @@ export class App {
   }
 
   #tick() {
-    if (this.isPractice) return;
+    if (this.isPractice || this.gone) return;
     const idle = Date.now() - this.touched;
     if (idle > this.device.settings.lockMinutes * 60000) this.lock();
     else if (Date.now() - this.tried > TRY_EVERY_MS && this.#open.tablet.replica.waiting().length) this.sendSoon(0);
@@ -142,33 +166,37 @@ export class App {
     this.tell();
   }
 
+  // -- drafts ------------------------------------------------------------------------------------------
+
+  #draftFailed(error) {
+    if (isOfStorage(error)) return console.info(error); // told by the screen that takes over
+    console.warn(error);
+    this.#tellTrouble(notice("look", say("What you type is not kept until you save: "), failure(error)));
+  }
+
   // -- sending -----------------------------------------------------------------------------------------
 
   sendSoon(ms = AFTER_SAVING_MS) {
     clearTimeout(this.sending);
     this.tried = Date.now();
-    if (!this.engine || !navigator.onLine) return;
+    if (!this.engine || this.gone || !navigator.onLine) return;
     this.sending = setTimeout(() => this.#open.engine.sync(), Math.max(ms, this.engine.rest));
   }
 
   /** The browser has a connection again. */
   lineBack() {
+    if (this.gone) return; // its screen sends what is in memory
     clearTimeout(this.sending);
     this.tried = Date.now();
     if (this.engine) this.engine.lineBack();
+    else if (this.http) this.courier.hurry();
   }
 
-  /** Something was saved: renew the sealed copy, and send if there is a connection. */
+  /** Something was saved, and its sealed copy with it: send if there is a connection. */
   saved() {
     this.sendSoon();
     clearTimeout(this.copying);
-    if (this.engine) this.copying = setTimeout(() => this.#copy().catch((error) => console.warn(error)), COPY_AFTER_MS);
-  }
-
-  /** Store the unsent changes sealed to the server, outside the PIN's encryption, so that they can be sent without a PIN. */
-  async #copy() {
-    const text = await this.#open.engine.sealedBatches();
-    await this.device.database.commit([[OWN_COPY, "mine", text ? { text, at: clock() } : undefined]]);
+    if (this.engine) this.copying = setTimeout(() => this.#open.tablet.renewCopy(), COPY_AFTER_MS);
   }
 
   /** Changes since the last copy outside the browser's storage. */
@@ -200,6 +228,7 @@ export class App {
 
   /** Draw the screen that the address names. If another one is asked for meanwhile, the earlier one is not shown. */
   draw() {
+    if (this.gone) return;
     this.watchers.clear();
     const turn = ++this.drawn;
     const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
@@ -214,23 +243,81 @@ export class App {
     this.root.classList.toggle("filled", Boolean(shown.bare)); // measure.css
     this.root.scrollTop = 0;
     refill(this.root, frame(this, shown));
+    this.warn();
     window.scrollTo(0, 0);
     const heading = this.root.querySelector("h1");
     if (heading) heading.focus();
     document.title = `${shown.tab || shown.title} · Posyandu`; // kept in the browser's history, so it never has a child's name
   }
 
-  /** Show an unexpected error, and that saved data is safe. @param {Error} error */
+  /** Say above the screen that this tablet is to be wiped, or soon. */
+  warn() {
+    const warning = wipeWarning(this);
+    const old = this.root.querySelector(".wipe-warning");
+    if (old) old.remove();
+    const main = this.root.querySelector("main");
+    if (warning && main) main.prepend(h("div", { class: "wipe-warning" }, warning));
+  }
+
+  // -- failures ----------------------------------------------------------------------------------------
+
+  /** Show an unexpected error, and that saved data is safe. @param {any} error */
   failed(error) {
+    if (isOfStorage(error)) return console.info(error); // told by the screen that takes over
     console.error(error);
-    const text = say("Something went wrong in the app. What was saved is safe. Load the app again.");
-    this.root.prepend(
-      notice(
-        "bad",
-        h("p", {}, text),
-        h("p", { class: "fine" }, `${error.name}: ${error.message}`),
-        h("button", { onclick: () => location.reload() }, say("Load again")),
-      ),
+    if (error instanceof Full) this.#tellTrouble(notice("bad", say("NOT saved: "), failure(error)));
+    else this.#tellTrouble(this.#unexpected(error));
+  }
+
+  #unexpected(error) {
+    const again = () => {
+      this.#tellTrouble(null);
+      this.draw();
+    };
+    return notice(
+      "bad",
+      h("p", {}, say("Something went wrong in the app. What was saved is safe. Write down what is typed here, then open the screen again.")),
+      h("button", { onclick: again }, say("Open the screen again")),
+      h("details", {}, h("summary", {}, say("For the health centre")), h("p", { class: "fine" }, String(error))),
     );
+  }
+
+  /** Only the newest trouble stands above the screen. @param {Element|null} told */
+  #tellTrouble(told) {
+    const old = this.root.querySelector(".trouble");
+    if (old) old.remove();
+    if (told && !this.gone) this.root.prepend(h("div", { class: "trouble" }, told));
+  }
+
+  /** The storage failed: find out whether it is there still, and tell the truth. */
+  async #storageTroubled() {
+    if (this.gone || this.probing) return;
+    this.probing = true;
+    const where = await this.device.whereabouts();
+    this.probing = false;
+    if (where === "here") {
+      this.#tellTrouble(notice("bad", say("The storage did not answer for a moment. If nothing says saved, save once more.")));
+      return;
+    }
+    if (where === "gone" && !this.device.isEnrolled && !this.isPractice) {
+      location.reload(); // nothing was on it
+      return;
+    }
+    this.gone = where;
+    if (this.engine) this.engine.stop();
+    clearTimeout(this.sending);
+    clearTimeout(this.copying);
+    window.addEventListener("beforeunload", (event) => {
+      if (this.safeToClose || where !== "gone" || this.isPractice) return;
+      event.preventDefault();
+      event.returnValue = true; // older browsers
+    });
+    const typed = typedOn(this.root);
+    const { title, body } = storageGone(this, where, typed);
+    const heading = h("h1", { tabindex: "-1" }, title);
+    refill(this.root, h("header", { class: "top" }, heading), h("main", { id: "main", class: "gone", role: "alert" }, body));
+    window.scrollTo(0, 0);
+    heading.focus();
+    document.title = "Posyandu";
   }
 }

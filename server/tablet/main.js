@@ -56,10 +56,12 @@ async function start(root) {
   const app = new App(root, device, tables, new HttpClient("", counter(device)), APP);
   listen(app);
   app.draw();
-  askToKeep(app).catch((error) => console.warn(error));
-  keepUpToDate(() => app.renewable()).catch((error) => console.warn(error));
+  askToKeep(app).catch((error) => console.info(error)); // as if it was refused
+  keepUpToDate(() => app.renewable()).catch((error) => console.warn(error)); // the app runs without it
   keepReader().catch((error) => console.warn(error));
-  if (device.isEnrolled) await wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app));
+  if (device.isEnrolled)
+    wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app)).catch((error) => app.failed(error));
+  app.courier.hurry();
 }
 
 /** Ask the browser to keep what is stored. Firefox asks its user: the app does not wait for that. */
@@ -70,14 +72,19 @@ async function askToKeep(app) {
 }
 
 function listen(app) {
+  const tell = (event, error) => {
+    event.preventDefault(); // told on the screen, and written to the console once
+    app.failed(error);
+  };
   window.addEventListener("hashchange", () => app.draw());
   window.addEventListener("online", () => {
     app.lineBack();
-    lookForNewer().catch(() => {});
+    lookForNewer().catch((error) => console.info(error)); // asked again at the next start
   });
   for (const sign of ["pointerdown", "keydown"])
     window.addEventListener(sign, () => (app.touched = Date.now()), { passive: true });
-  window.addEventListener("unhandledrejection", (event) => app.failed(event.reason));
+  window.addEventListener("error", (event) => event.error && tell(event, event.error));
+  window.addEventListener("unhandledrejection", (event) => tell(event, event.reason));
 }
 
 async function run() {

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ SLOW_DEVICE: Final = """const now = performance.now.bind(performance);
     performance.now = () => (new Error().stack.includes("/vault.js") ? 100 : 1) * now();"""
 """What stretching a PIN costs, as a slow device finds it: the PIN gets the fewest rounds, and no unlocking takes half a
 second. For the vault alone: by this clock Playwright's own goes on."""
+SEND: Final = re.compile("Kirim sekarang|Coba sekarang")
+"""The button that sends; the second while the app waits to try again."""
 NO_LINE: Final = "Failed to load resource"
 OPENED: Final = """
     const {{ Device }} = await import("/tablet-app/store/device.js");
@@ -118,7 +121,7 @@ class Tablet:
             yield
         finally:
             self.context.close()
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
 
     def switch_on(self, *, line: bool = True) -> None:
         """Start the browser with what its profile holds, with or without a line, and open the app."""
@@ -151,15 +154,21 @@ class Tablet:
         """Close the browser as one does in peace."""
         self.context.close()
 
-    def kill(self) -> None:
-        """Kill every process of the browser at once: a flat battery."""
+    def processes(self) -> list[int]:
+        """Find the browser's processes."""
         named = f"--user-data-dir={self.profile}"
         main = [pid for pid in descendants(os.getpid()) if named in command_of(pid)]
-        pids = sorted({one for pid in main for one in (pid, *descendants(pid))})
         assert main
+        return sorted({one for pid in main for one in (pid, *descendants(pid))})
+
+    def kill(self, found: list[int] | None = None) -> float:
+        """Kill every process of the browser at once: a flat battery. `found` before: then it is done at once. Give when."""
+        pids = found or self.processes()
         with self.context.expect_event("close"):
             kill_all(pids)
+            at = time.monotonic()
         wait_until(lambda: not any(map(is_alive, pids)), "a killed browser is gone")
+        return at
 
     def copied(self, profile: Path) -> "Tablet":
         """Give another tablet with a copy of this one's profile; this one must be switched off."""
@@ -277,6 +286,11 @@ class Tablet:
         self.page.get_by_role("searchbox").fill(name)
         return self.page.locator("ul.children > li").filter(has=self.page.get_by_text(name, exact=True))
 
+    def attend(self, name: str) -> None:
+        """Tap the mark before a name: the child comes, or goes again."""
+        self.find(name).locator(".mark").click()
+        self.page.get_by_role("searchbox").fill("")
+
     def open(self, name: str) -> None:
         """Open a child's own page from the list."""
         self.find(name).get_by_role("link", name=f"Lihat {name}").click()
@@ -337,7 +351,7 @@ class Tablet:
     def sync(self) -> None:
         """Tap "send now" and wait until everything was sent."""
         self.go("kirim")
-        self.page.get_by_role("button", name="Kirim sekarang").click()
+        self.page.get_by_role("button", name=SEND).click()
         expect(self.page.locator(".notice.calm")).to_have_count(0)
         expect(self.badge).to_have_text("✓ Terkirim")
 
@@ -350,13 +364,18 @@ class Tablet:
 
     def give_files(self, *paths: Path) -> None:
         """Open files with copies, letters or receipts."""
-        self.page.get_by_label("Buka berkas salinan").set_input_files(paths)
+        self.page.get_by_label("Buka berkas cadangan").set_input_files(paths)
 
     # -- looking --------------------------------------------------------------------------------------
 
     def look(self, name: str, sizes: Sequence[tuple[int, int]] = (DESK, HAND)) -> None:
         """Look at the screen in the hand and on a desk: keep pictures, ask axe, see that nothing hangs over the edge."""
         look_at(self.page, self.pictures / f"tablet-{name}", sizes, full_page=False)
+
+    def keep_picture(self, name: str) -> None:
+        """Keep a picture of the screen as it is, where SCREENSHOTS says."""
+        if "SCREENSHOTS" in os.environ:
+            self.page.screenshot(path=self.pictures / f"tablet-{name}.png")
 
     def read(self, what: str) -> Any:
         """Give what a function of an unlocked tablet finds in a second opening of the database: what is on the disk."""
@@ -480,7 +499,7 @@ class Site:
     def enrol(self, tablet: Tablet) -> None:
         """Enrol a tablet with a new code, and wait until the post's children are on it."""
         tablet.enrol(code_for(self.district, tablet.profile.name))
-        expect(tablet.page.locator(".tabs b").last).not_to_have_text("0")
+        expect(tablet.page.locator("ul.children > li:not(.empty)").first).to_be_attached()
 
     def measurements(self) -> int:
         return self.district.counts()["measurement"]

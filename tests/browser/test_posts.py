@@ -90,6 +90,39 @@ def test_staff_print_the_list_of_a_posyandu_day(desk: Desk) -> None:
     assert sizes == {(0, 0, 842, 595)}  # A4, lying
 
 
+def test_staff_print_stickers_for_whom_they_choose(desk: Desk) -> None:
+    page = desk.page
+    page.goto(f"/pos/{desk.posyandu.post}")
+    page.get_by_role("link", name="Stiker Buku KIA").click()
+    expect(page.locator(".sticker")).to_have_count(CHILDREN)
+    desk.look("stiker")
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    page.emulate_media(media="print")
+    page.screenshot(path=desk.window.pictures / "stiker-cetak.png")
+    sheet = page.pdf(prefer_css_page_size=True)
+    (desk.window.pictures / "stiker.pdf").write_bytes(sheet)
+    boxes = [page.locator(".sticker").nth(at).bounding_box() for at in (0, 1, 3)]
+    page.emulate_media(media="screen")
+    page.get_by_role("checkbox").nth(1).uncheck()
+    page.get_by_label("Cetak nama anak").uncheck()
+    page.emulate_media(media="print")
+    shown = [page.locator(f".sticker {part}:visible").count() for part in (".code", ".name")]
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    first, right, below = [
+        _millimetres(box["x"], box["y"], box["width"], box["height"]) for box in boxes if box
+    ]
+    assert first == pytest.approx([0, 0, 70, 37], abs=0.3)
+    assert right == pytest.approx([70, 0, 70, 37], abs=0.3)
+    assert below == pytest.approx([0, 37, 70, 37], abs=0.3)
+    assert shown == [CHILDREN - 1, 0]
+    assert {tuple(map(round, map(float, box.split()))) for box in _boxes(sheet)} == {(0, 0, 595, 842)}
+
+
+def _millimetres(*pixels: float) -> list[float]:
+    return [length / 96 * 25.4 for length in pixels]
+
+
 def next_vitamin_a(today: date) -> str:
     """Give a day of the next February or August, which comes within half a year."""
     year, month = (

@@ -3,7 +3,7 @@ not come is recorded, and a wrong date of a whole morning is changed at once. Th
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -261,18 +261,21 @@ def change_date(tablet: Tablet, wrong: date, right: date) -> None:
 def test_records_set_aside_for_their_day_are_dated_anew_together(
     site: Site, ids: dict[str, str], tablet: Tablet
 ) -> None:
-    page, clock = tablet.page, site.district.clock
-    choose_day(tablet, site.today)
-    wrong, right = site.today, site.today - timedelta(days=2)
+    page = tablet.page
+    wrong, right = site.today + timedelta(days=2), site.today - timedelta(days=2)
+    page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=2))  # the tablet's clock is ahead
     for name in AHEAD:
-        tablet.measure(name, *FIGURES)
-    clock.now -= timedelta(days=1)  # for the server this day has not come: the tablet's clock is ahead
+        tablet.go(f"ukur/{ids[name]}/{wrong}")
+        tablet.expect_title(name)
+        tablet.type(*FIGURES)
+        tablet.save()
     tablet.sync()
+    page.clock.set_fixed_time(datetime.now(UTC))
     tablet.go("pertanyaan")
     page.get_by_role("link", name="Perbaiki", exact=True).first.click()
     tablet.expect_title("Ubah tanggal")
     page.get_by_label("Tanggal yang benar").fill(right.isoformat())
-    page.get_by_role("button", name="Ubah tanggal").click()
+    page.get_by_role("button", name="Ubah tanggal 2 catatan").click()
     tablet.expect_title("Hari ini")
     tablet.sync()
     assert [rows(site, ids[name], right) for name in AHEAD] == [[(9100, 724, False)]] * 2
@@ -281,5 +284,4 @@ def test_records_set_aside_for_their_day_are_dated_anew_together(
         everybody = Scope.whole_district(site.district.hub, shows_names=True)
         assert quarantine.count_open(session, site.district.hub, everybody) == 0
     assert tablet.read("({ replica }) => replica.inQuestion().length") == 0
-    clock.now += timedelta(days=1)
     site.check_agreement(tablet)

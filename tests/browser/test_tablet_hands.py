@@ -4,8 +4,9 @@ full device is told of before anything is lost. And every screen, in both langua
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -107,6 +108,31 @@ def test_slow_device_shows_the_screen_that_was_asked_for_last_and_draws_it_once(
         tablet.expect_title("Lainnya")
 
 
+COUNT_ENGINES: Final = """async () => {
+    const { Engine } = await import("/tablet-app/sync/engine.js");
+    const listen = Engine.prototype.listen;
+    window.engines = 0;
+    Engine.prototype.listen = function (...given) { window.engines += 1; return listen.apply(this, given); };
+}"""
+
+
+def test_second_pin_while_the_tablet_opens_does_not_open_it_twice(site: Site) -> None:
+    with site.tablet("eager") as tablet:
+        page = tablet.page
+        tablet.lock()
+        page.evaluate(COUNT_ENGINES)
+        page.evaluate(HELD_UP, ["store/tablet.js", "Tablet", "tidy"])
+        tablet.unlock()
+        expect(page.get_by_text("Membuka …")).to_be_visible()
+        expect(page.locator("body[data-held-up]")).to_have_count(1)
+        tablet.unlock()
+        tablet.unlock(pin=WRONG)
+        page.evaluate("letGo()")
+        tablet.expect_title("Hari ini")
+        assert page.evaluate("window.engines") == 1
+        tablet.measure("Anak Contoh 3", "9,1")
+
+
 def test_full_device_is_told_of_and_nothing_is_called_saved(site: Site) -> None:
     with site.tablet("full") as tablet:
         tablet.switch_off()
@@ -119,6 +145,7 @@ def test_full_device_is_told_of_and_nothing_is_called_saved(site: Site) -> None:
             lambda told: "QuotaExceeded" in told.text
         ):  # not even a draft
             tablet.type("9,4")
+        expect(tablet.page.get_by_text("Isian ini belum dijaga sampai Anda menyimpannya")).to_be_visible()
         tablet.page.get_by_role("button", name="Simpan", exact=True).click()
         expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan: memori tablet penuh")
         tablet.look("full")
@@ -139,6 +166,10 @@ SCREENS = {
     "baru": "new",
     "ukur/{child}": "form",
     "hasil/{child}/{today}": "result-of-day",
+    "gambar/{child}/{today}": "picture-of-day",
+    "belum-datang": "not-come",
+    "kunjungan": "visits",
+    "rekap": "recap-of-day",
     "pertanyaan": "all-questions",
     "kirim": "send",
     "salinan": "copies-and-letters",
@@ -190,14 +221,14 @@ def busy_child(site: Site) -> str:
 
 
 def put_aside(site: Site, tablet: Tablet, child: str) -> None:
-    """Let the server set a measurement aside: by its clock, the tablet's today has not come."""
+    """Let the server set a measurement aside: the tablet's clock is ahead, and its day has not come."""
     expect(tablet.find("Anak Ramai")).to_be_visible()
-    tablet.go(f"ukur/{child}")
+    tablet.page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=2))
+    tablet.go(f"ukur/{child}/{site.today + timedelta(days=2)}")
     tablet.type("9,9")
     tablet.save()
-    site.district.clock.now -= timedelta(days=1)
+    tablet.page.clock.set_fixed_time(datetime.now(UTC))
     tablet.sync()
-    site.district.clock.now += timedelta(days=1)
     expect(tablet.page.locator("nav .count")).to_have_text("3")
 
 

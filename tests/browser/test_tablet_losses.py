@@ -30,39 +30,38 @@ def test_storage_cleared_in_mid_morning_comes_back_from_sealed_copy(site: Site, 
         tablet.measure("Anak Hilang 1", "9,1", "70,5")
         tablet.measure("Anak Hilang 2", "9,4", "72,5")
         tablet.go("salinan")
-        copy = tablet.take_file("Simpan salinan tersegel", tmp_path / "copy.posyandu")
+        copy = tablet.take_file("Simpan cadangan terkunci", tmp_path / "copy.posyandu")
         tablet.look("copies")
         assert b"Anak Hilang" not in copy.read_bytes()
         tablet.measure("Anak Hilang 4", "9,8")
         tablet.begin("Anak Hilang 3")
         tablet.type("9,6")
         tablet.forget_storage()
-        tablet.page.get_by_role("button", name="Simpan", exact=True).click()
-        expect(tablet.page.get_by_role("alert")).to_contain_text("BELUM tersimpan")
+        tablet.expect_title("HP ini menghapus data aplikasi")
+        expect(tablet.page.get_by_text("3 catatan yang belum terkirim")).to_be_visible()
+        expect(tablet.page.get_by_text("Belum tersimpan. Tulis di kertas:")).to_be_visible()
         tablet.look("storage-gone")
-        tablet.go("salinan")  # what was saved is in memory still
-        last = tablet.take_file("Simpan salinan tersegel", tmp_path / "last.posyandu")
+        last = tablet.take_file("Simpan cadangan sekarang", tmp_path / "last.posyandu")
 
-        tablet.set_line(there=True)
-        tablet.page.reload()
+        tablet.switch_off()  # what was in memory is gone, too
+        tablet.switch_on()
         site.enrol(tablet)
         assert site.measurements() == before
         tablet.go("salinan")
         tablet.give_files(copy)
-        expect(tablet.page.get_by_text("1 surat sudah diterima server.")).to_be_visible()
+        expect(tablet.page.get_by_text("1 titipan sudah sampai di server.")).to_be_visible()
         assert site.measurements() == before + 2
         tablet.give_files(last)
-        expect(tablet.page.get_by_text("2 surat sudah diterima server.")).to_be_visible()
+        expect(tablet.page.get_by_text("2 titipan sudah sampai di server.")).to_be_visible()
         tablet.measure("Anak Hilang 3", "9,6")
         site.check_agreement(tablet)
         assert site.measurements() == before + 4
-        tablet.forgive("InvalidStateError")
 
         changes = site.district.counts()["change"]
         with site.tablet("other") as other:
             other.go("salinan")
             other.give_files(copy, last)
-            expect(other.page.get_by_text("2 surat sudah diterima server.")).to_be_visible()
+            expect(other.page.get_by_text("2 titipan sudah sampai di server.")).to_be_visible()
             site.check_agreement(tablet, other)
         assert site.district.counts()["change"] == changes
 
@@ -76,7 +75,7 @@ def test_tablet_that_never_sees_a_line_hands_its_month_to_another(site: Site, tm
         for name in names[:3]:
             upriver.measure(name, "9,3", "71,5")
         upriver.go("salinan")
-        letters = upriver.take_file("Simpan salinan tersegel", tmp_path / "month.posyandu")
+        letters = upriver.take_file("Simpan cadangan terkunci", tmp_path / "month.posyandu")
 
         messenger.set_line(there=False)  # the file is handed over upriver, too
         messenger.go("salinan")

@@ -2,15 +2,15 @@
 than 30 seconds later while there is a line, unless the server asks for longer.
 """
 
-import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser._tablets import OPENED, Site, Tablet
+from tests.browser._tablets import OPENED, SEND, Site, Tablet
 from tests.faults._proxy import Planned
 from tests.faults._running import wait_until
 from tests.server._district import Databases
@@ -64,22 +64,26 @@ def tablet(site: Site, line: Planned) -> Iterator[Tablet]:
         yield opened
 
 
-def fail_to_send(tablet: Tablet, times: int) -> None:
-    """Tap "send now" so many times; each try fails."""
-    button = tablet.page.get_by_role("button", name="Kirim sekarang")
+PAUSE: Final = "Nanti dikirim otomatis kalau ada sinyal."
+BUSY: Final = "Server sedang ramai; nanti dikirim otomatis."
+
+
+def fail_to_send(tablet: Tablet, times: int, words: str = PAUSE) -> None:
+    """Tap "send now" or "try now" so many times; each try fails, and the screen says what happens next."""
+    button = tablet.page.get_by_role("button", name=SEND)
     for _ in range(times):
         button.click()
-        expect(tablet.page.get_by_text("dicoba lagi sendiri")).to_be_visible()
+        expect(tablet.page.get_by_text(words)).to_be_visible()
         expect(button).to_be_enabled()
+        expect(button).to_have_text("Coba sekarang")
 
 
-def seconds_to_next_try(tablet: Tablet) -> int:
-    """Give what the screen says, once a try has failed."""
-    notice = tablet.page.get_by_text("dicoba lagi sendiri")
-    expect(notice).to_be_visible()
-    found = re.search(r"dalam (\d+) detik", notice.inner_text())
-    assert found
-    return int(found[1])
+def seconds_to_next_try(tablet: Tablet) -> float:
+    """Give how long the app waits, once a try has failed."""
+    told = tablet.page.locator("[data-next]")
+    expect(told).to_be_visible()
+    moment = datetime.fromisoformat(told.get_attribute("data-next") or "")
+    return moment.timestamp() - float(tablet.page.evaluate("Date.now()")) / 1000
 
 
 def test_tablet_tries_at_once_when_the_line_is_back_and_soon_after_an_answered_batch(
@@ -142,7 +146,7 @@ def test_tablet_comes_again_only_when_somebody_taps_while_a_busy_server_asks_for
     tablet.page.wait_for_timeout(1500)
     assert len(asked) == sent
     with tablet.page.expect_response("**/api/v1/sync"):
-        tablet.page.get_by_role("button", name="Kirim sekarang").click()
+        tablet.page.get_by_role("button", name=SEND).click()
 
 
 def test_tablet_adds_a_random_part_to_what_the_server_asks(tablet: Tablet) -> None:
@@ -156,7 +160,7 @@ def test_tablet_adds_a_random_part_to_what_the_server_asks(tablet: Tablet) -> No
     tablet.set_line(there=True)
     waits = []
     for _ in range(8):
-        fail_to_send(tablet, 1)
+        fail_to_send(tablet, 1, BUSY)
         waits.append(seconds_to_next_try(tablet))
     assert all(595 <= wait <= 630 for wait in waits)
     assert max(waits) - min(waits) >= 2

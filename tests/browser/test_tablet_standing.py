@@ -114,6 +114,7 @@ def test_revoked_tablet_is_wiped_by_its_cadre_at_next_contact(site: Site) -> Non
         with tablet.page.expect_response("**/api/v1/sync"):
             tablet.page.get_by_role("button", name="Kirim sekarang").click()
         wipe.click()  # said still, though the second answer does not tell it again
+        expect(tablet.page.get_by_label("Kode pendaftaran")).to_be_visible()
         expect(tablet.page.get_by_text("dicabut oleh puskesmas")).to_be_visible()
         expect_forgotten(tablet)
         wait_until(lambda: set_aside(site) == before + 1, "what it had is there")

@@ -70,7 +70,7 @@ def test_first_screens_wait_for_no_answer_whether_data_is_kept(page: Page, on_sq
     page.get_by_label("Kode pendaftaran").fill(code_for(on_sqlite))
     page.get_by_role("button", name="Daftarkan tablet ini").click()
     expect(page.get_by_label("Nama Anda")).to_be_visible()
-    refused = page.get_by_text("tidak berjanji menyimpan data")
+    refused = page.get_by_text("bisa menghapus data")
     expect(refused).to_have_count(0)
     page.evaluate("answerNow(false)")
     expect(refused).to_be_visible()

@@ -185,9 +185,9 @@ def test_tablet_says_when_the_browser_does_not_promise_to_keep_what_is_stored(
     tablet.unlock()
     tablet.expect_title("Hari ini")
     tablet.go("lainnya")
-    notice = tablet.page.get_by_text("Peramban ini tidak berjanji menyimpan data")
+    notice = tablet.page.get_by_text("HP ini bisa menghapus data")
     expect(notice).to_have_count(0 if promised else 1)
-    storage = "(dijaga peramban)" if promised else "(tidak dijamin peramban)"
+    storage = "(aman)" if promised else "(bisa terhapus kalau memori penuh)"
     expect(tablet.page.get_by_text(storage)).to_be_visible()
 
 

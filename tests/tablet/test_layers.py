@@ -48,6 +48,7 @@ def test_no_module_imports_from_a_layer_above() -> None:
         "sw.js",
         "browser.js",
         "translations",
+        "drawings",
     }
     assert known == RANK.keys() - {"version.js"}  # made by the server
     assert upward(TABLET) == []

@@ -178,10 +178,10 @@ def test_another_language_is_a_file(tmp_path: Path, browser: Browser) -> None:
         """(() => {
           words.learn(given);
           words.speak('jv');
-          const count = words.say('{count} letters taken.', { count: words.later('Save') });
+          const count = words.say('{count} packages taken.', { count: words.later('Save') });
           return [words.languages(), words.say('Save'), count, words.decimal(9.5), words.decimalMark()];
         })()""",
         given,
     )
     assert said[0] == [["id", "Indonesia"], ["jv", "Jawa"], ["en", "English"]]
-    assert said[1:] == ["Simpen", "Simpen letters taken.", "9,5", ","]
+    assert said[1:] == ["Simpen", "Simpen packages taken.", "9,5", ","]

@@ -1,18 +1,23 @@
 /**
- * Advice after measuring, for the cadre to see and to tell the mother: how the child is doing and what to do next. Texts are
- * kind, short and about this child. They screen and never diagnose: reasons are in the server's words ("terindikasi"), and the
- * health centre decides what follows. By the Buku KIA 2023, T, the red line and the orange line are referred to the staff.
+ * Advice after measuring: what the mother is told (the weight in grams, how the child is doing, what to do), and apart from it what
+ * the cadre is to do. Texts are kind, short and about this child. They screen and never diagnose: the cadre reads the reasons in the
+ * server's words ("terindikasi"), and the health centre decides what follows. By the Buku KIA 2023, T, the red line and the orange
+ * line are referred to the staff. The headline follows the worst finding, so no praise stands beside a risk.
  */
 
 import { monthsCompleted } from "./calendar.js";
 import { catchingUp, feeding, LIGHTER_SNACKS } from "./feeding.js";
 import { later } from "./text.js";
+import { weightSentence } from "./weight_sentence.js";
 
 /** A mother is told at most this many reasons; the flags have all of them. */
 const MOST_REASONS = 3;
 const MONTHS_OF_FIVE_YEARS = 60;
 const HEAVY = ["overweight", "above_orange_line"];
 const UNUSUAL = ["muac_for_age_moderate", "head_large", "head_small"];
+const HEAD = ["head_large", "head_small", "head_very_large", "head_very_small"];
+/** Of these the mother hears when the child is not well; the others are as they should be. */
+const FINE = ["bb_normal", "normal", "tinggi", "gizi_baik"];
 const MEASURE_AGAIN = [
   "implausible",
   "length_shrank",
@@ -32,6 +37,7 @@ const HEADLINES = {
   measure_again: later("Measure once more"),
   heavy: later("Heavier than it should be: show the midwife"),
   unusual: later("Unusual for the age: show the midwife"),
+  risk: later("Possible risk of overweight: look again next month"),
   not_seen: later("Not measured this month or last"),
   unknown: later("Cannot be judged yet"),
   N: later("Gaining weight, growing well (N)"),
@@ -45,10 +51,18 @@ const SAY = {
   this_week: later(
     "Have the child seen at the health centre this week, with the Buku KIA, to measure again and find the cause.",
   ),
-  tell_midwife: later("Tell the midwife or the health centre's staff."),
+  see_midwife: later("See the midwife or the health centre's staff."),
+  again_now: later("The child is measured once more before you go home."),
+  head: later("The head is unusually large or small for the age."),
   praise: later("You are caring well; keep it up."),
-  next_month: later("Come to the posyandu again next month."),
   over_five: later("Five years old: growth is no longer scored here. If anything worries you, see the health centre."),
+};
+
+const DO = {
+  today: later("Tell the midwife now, and see that the family goes to the health centre today."),
+  this_week: later("Tell the midwife, and see that the child is seen at the health centre this week."),
+  tell_midwife: later("Tell the midwife or the health centre's staff."),
+  ask_illness: later("Ask whether the child was ill or ate badly."),
   ask_birth_date: later("Ask for the birth date; see the Buku KIA or certificate."),
   ask_sex: later("Fill in the child's sex."),
   invite: later("Invite the family, or visit them at home."),
@@ -59,10 +73,17 @@ const SAY = {
  * What to show and say. `sign` goes on the badge: "!" today to the health centre, else "2T", "T", "N", "O", "B", or "?" where
  * there is no code.
  * @typedef {object} Advice
+ * @property {string} about the most urgent subject, by which headline and tone are chosen
+ * @property {import("./flags.js").Flag[]} reasons of that subject, the most urgent first
  * @property {'!'|'2T'|'T'|'N'|'O'|'B'|'?'} sign
+ * @property {'2T'|'T'|'N'|'O'|'B'|'?'} code the same without the "!"
  * @property {'green'|'yellow'|'orange'|'red'|'grey'} tone
  * @property {import('./text.js').Text} headline
- * @property {Array<import('./text.js').Text|import('./tables.js').Words>} say sentences, the most important first
+ * @property {import('./text.js').Text|import('./tables.js').Words} sentence for the mother: the weight, in grams
+ * @property {Array<import('./text.js').Text|import('./tables.js').Words>} found for the mother: how the child is
+ * @property {Array<import('./text.js').Text>} say to the mother: what to do, the most important first
+ * @property {Array<import('./text.js').Text>} todo for the cadre: why, and what; never part of what a mother is given
+ * @property {boolean} again whether the child comes to the posyandu next month
  */
 
 /**
@@ -79,18 +100,35 @@ export function advice(tables, child, assessment, today) {
   const has = (rules) => flags.some(({ rule }) => [rules].flat().includes(rule));
   const { tone, about, reasons } = judged(assessment, has);
   const age_months = monthsCompleted(child.born_on, today);
-  const say = reasons.slice(0, MOST_REASONS).map(({ words }) => later("{reason}.", { reason: words }));
-  if (tone === "green") say.push(...fits(tables, assessment.latest));
-  say.push(...actions(about, has, age_months));
-  if (about !== "not_seen") say.push(...care(about, has, age_months));
-  return { sign: about === "today" ? "!" : signOf(visits), tone, headline: HEADLINES[about], say };
+  const again = age_months === null || age_months < MONTHS_OF_FIVE_YEARS;
+  const why = reasons.slice(0, MOST_REASONS).map(({ words }) => later("{reason}.", { reason: words }));
+  return {
+    about,
+    reasons,
+    sign: about === "today" ? "!" : signOf(visits),
+    code: signOf(visits),
+    tone,
+    headline: HEADLINES[about],
+    sentence: weightSentence(visits),
+    found: findings(tables, assessment.latest, about, has),
+    say: [...toMother(about, has, age_months, again)],
+    todo: [...why, ...toCadre(about, has)],
+    again,
+  };
 }
 
-/** The server's sentences about weight for age and length for age, for a child that is well. */
-function fits(tables, latest) {
-  const known = ["waz", "haz"].filter((index) => latest[index]);
-  return known.map((index) => tables.sentences[index][latest[index].code]);
+/** The server's sentences about the classes: of a child that is well its weight and length, else what is not as it should be. */
+function findings(tables, latest, about, has) {
+  if (about === "measure_again" || about === "not_seen") return [];
+  const known = (indices) => indices.filter((index) => latest[index]);
+  const words = (index) => tables.sentences[index][codeOf(index, latest[index])];
+  const wrong = known(["whz", "muac", "waz", "haz"]).filter((index) => !FINE.includes(latest[index].code));
+  const shown = wrong.length ? wrong.slice(0, MOST_REASONS) : known(["waz", "haz"]);
+  return [...shown.map(words), ...(has(HEAD) ? [SAY.head] : [])];
 }
+
+/** Thinness by swollen feet has a sentence of its own. */
+const codeOf = (index, { code, z, visit }) => (index === "whz" && visit.oedema && z === null ? "oedema" : code);
 
 /** Find the most urgent subject, its colour, and the flags that are its reasons.
  * @returns {{about: string, tone: Advice["tone"], reasons: import("./flags.js").Flag[]}} */
@@ -105,33 +143,43 @@ function judged({ visits, latest, flags }, has) {
   if (has("not_gaining")) return { about: "not_gaining", tone: "yellow", reasons: these(unusual) };
   if (has(HEAVY)) return { about: "heavy", tone: "yellow", reasons: these(unusual) };
   if (has(UNUSUAL)) return { about: "unusual", tone: "yellow", reasons: these(unusual) };
+  if (latest.whz && !FINE.includes(latest.whz.code)) return { about: "risk", tone: "yellow", reasons: [] };
   if (!Object.values(latest).some(Boolean)) return { about: "unknown", tone: "grey", reasons: [] };
   const { code } = gainOf(visits);
   return { about: HEADLINES[code] ? code : "well", tone: "green", reasons: [] };
 }
 
-function* actions(about, has, age_months) {
+function* toMother(about, has, age_months, again) {
+  if (about === "not_seen") return;
   if (about === "today") yield SAY.today;
   if (about === "two_t" || about === "this_week") yield SAY.this_week;
-  if (about === "not_seen") yield SAY.invite;
-  if (about === "measure_again") yield SAY.mend;
+  if (about === "measure_again") yield SAY.again_now;
   if (about === "N" || about === "well") yield SAY.praise;
-  if (has("birth_date_unknown")) yield SAY.ask_birth_date;
-  if (has("sex_unknown")) yield SAY.ask_sex;
-  // not if it is to be measured again, as it may have gained after all; not if it is heavy, as it need not catch up
-  if (has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY))
-    yield catchingUp(age_months);
-  // until it is seen, an infant is breastfed more often
-  if (has("infant_not_gaining")) yield catchingUp(age_months);
-  if (["not_gaining", "heavy", "unusual"].includes(about)) yield SAY.tell_midwife;
+  if (needsToCatchUp(about, has)) yield catchingUp(age_months);
+  if (["not_gaining", "heavy", "unusual"].includes(about)) yield SAY.see_midwife;
+  if (has(HEAVY) || about === "risk") yield LIGHTER_SNACKS;
+  // no feeding advice to a mother who is to go to the health centre today
+  const food = about === "today" ? null : feeding(age_months);
+  if (food) yield food;
+  if (!again) yield SAY.over_five;
 }
 
-function* care(about, has, age_months) {
-  if (has(HEAVY)) yield LIGHTER_SNACKS;
-  // no feeding advice to a mother who is to go to the health centre today
-  const words = about === "today" ? null : feeding(age_months);
-  if (words) yield words;
-  yield age_months === null || age_months < MONTHS_OF_FIVE_YEARS ? SAY.next_month : SAY.over_five;
+/** Not if it is to be measured again, as it may have gained after all; not if it is heavy. Until it is seen, an infant is breastfed
+ * more often. */
+function needsToCatchUp(about, has) {
+  const short = has(["not_gaining", "two_t"]) && about !== "today" && about !== "measure_again" && !has(HEAVY);
+  return short || has("infant_not_gaining");
+}
+
+function* toCadre(about, has) {
+  if (about === "today") yield DO.today;
+  if (about === "two_t" || about === "this_week") yield DO.this_week;
+  if (about === "not_seen") yield DO.invite;
+  if (about === "measure_again") yield DO.mend;
+  if (["not_gaining", "heavy", "unusual"].includes(about)) yield DO.tell_midwife;
+  if (needsToCatchUp(about, has)) yield DO.ask_illness;
+  if (has("birth_date_unknown")) yield DO.ask_birth_date;
+  if (has("sex_unknown")) yield DO.ask_sex;
 }
 
 /** The gain of the newest visit's month; only one weighing of a month has a code. */

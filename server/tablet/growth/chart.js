@@ -60,8 +60,8 @@ const KINDS = {
   },
 };
 const WORDS = {
-  weight: { title: "Grafik berat badan menurut umur (KMS)", x: "Umur (bulan)", y: "Berat (kg)" },
-  length: { title: "Grafik panjang/tinggi badan menurut umur", x: "Umur (bulan)", y: "Panjang/tinggi (cm)" },
+  weight: { title: later("KMS chart: weight for age"), x: later("Age (months)"), y: later("Weight (kg)") },
+  length: { title: later("Length or height for age"), x: later("Age (months)"), y: later("Length/height (cm)") },
 };
 
 /**
@@ -71,7 +71,7 @@ const WORDS = {
 
 /**
  * From and to in months; size in CSS pixels. `message` turns words into text in the chosen language. `words` that are left out
- * are Indonesian; `words.desc` then describes the newest point.
+ * are ours; `words.desc` then describes the newest point.
  * @typedef {{from?: number, to?: number, width?: number, height?: number,
  *   message: (words: import('./text.js').Text|import('./tables.js').Words) => string,
  *   words?: {title?: string, desc?: string, x?: string, y?: string}}} Options
@@ -113,7 +113,8 @@ function drawn(tables, { sex }, points, options, which) {
   const kind = KINDS[which];
   const scale = scaleOf(tables, sex, points, kind, options);
   const { message } = options;
-  const words = { ...WORDS[which], ...options.words };
+  const { title, x, y } = WORDS[which];
+  const words = { title: message(title), x: message(x), y: message(y), desc: "", ...options.words };
   const inside = scale.visible(points);
   const newest = points[points.length - 1];
   const desc = words.desc || (newest ? message(spoken(kind, newest)) : "");

@@ -46,15 +46,14 @@ export function feeding(age_months) {
 }
 
 /**
- * Say what to ask and do where a child does not gain enough.
+ * Say what a mother can do where a child does not gain enough.
  * @param {number|null} age_months
  * @returns {import('./text.js').Text}
  */
 export function catchingUp(age_months) {
-  if (age_months !== null && age_months < 6) {
-    return later("Ask whether the baby was ill. Breastfeed more often; let the midwife look at how it is done.");
-  }
-  return later("Ask whether the child was ill or ate badly. One more meal a day, with egg, fish or meat.");
+  if (age_months !== null && age_months < 6)
+    return later("Breastfeed more often; let the midwife look at how it is done.");
+  return later("One more meal a day, with egg, fish or meat.");
 }
 
 /** Advice for a child that is too heavy for its length or age; it never says to eat less of the main meals. */

@@ -220,10 +220,10 @@ function comparison(tables, rule, field, { before, value }, months) {
   const [was, is] = [written(field, before), written(field, value)];
   if (rule !== "length_jumped" && rule !== "head_jumped")
     return later("{reason} ({was} → {is}).", { reason: tables.rules[rule], was, is });
-  const said = { measure: NAMES[field].name, change: written(field, value - before), was, is };
+  const [measure, change] = [NAMES[field].name, written(field, value - before)];
   return months === 1
-    ? later("{measure} up {change} since last month ({was} → {is})? Measure once more.", said)
-    : later("{measure} up {change} ({was} → {is})? Measure once more.", said);
+    ? later("{measure} up {change} since last month ({was} → {is})? Measure once more.", { measure, change, was, is })
+    : later("{measure} up {change} ({was} → {is})? Measure once more.", { measure, change, was, is });
 }
 
 /** The same rules for the next visit with each measure, where an older record is corrected. */
@@ -234,8 +234,11 @@ function* aboutLater(tables, child, following, visit) {
     if (!next || value == null) continue;
     const after = next.measurement[field];
     for (const { rule, details } of compared(tables, child, field, visit, next)) {
-      const said = { measure: NAMES[field].name, typed: written(field, value), next: written(field, after) };
-      const words = later("{measure} {typed} does not fit the next visit ({next}). Check it.", said);
+      const words = later("{measure} {typed} does not fit the next visit ({next}). Check it.", {
+        measure: NAMES[field].name,
+        typed: written(field, value),
+        next: written(field, after),
+      });
       yield look(rule, field, { ...details, value, after, after_on: next.on }, words);
     }
   }

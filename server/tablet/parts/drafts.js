@@ -17,6 +17,7 @@ const NEW_CHILD = "new-child";
 export const draftKey = {
   newChild: () => NEW_CHILD,
   child: (id) => `child/${id}`,
+  book: (id) => `book/${id}`,
   measurement: (child, on) => `measurement/${child}/${on}`,
   aid: (child) => `aid/${child}`,
   followUp: (task) => `follow_up/${task}`,
@@ -53,6 +54,8 @@ export class Drafts {
   /** @param {import("../store/tablet.js").Tablet} tablet */
   constructor(tablet) {
     this.tablet = tablet;
+    /** @type {(error: Error) => void} what was typed could not be stored; tells the cadre */
+    this.failed = (error) => console.warn(error);
     this.lost = 0; // drafts that went as there were too many, since the app was opened
   }
 
@@ -209,8 +212,8 @@ export class Drafts {
     try {
       await this.tablet.device.database.commit(current.map(({ key, box }) => [DRAFTS, PLACE + key, box]));
     } catch (error) {
-      console.warn(error);
       for (const key of keys) this.#changed.add(key);
+      this.failed(/** @type {Error} */ (error));
     }
   }
 

@@ -1,27 +1,44 @@
 // The frame around every screen: its title, whether everything was sent, and the four main screens.
 
 import { dayWords, later, message, say } from "../words/words.js";
+import { unsentChildren } from "./child_status.js";
 import { h, notice, refill } from "./dom.js";
+import { icon } from "./icons.js";
+import { showTextSize } from "./text_size.js";
 import { undoBar } from "./undo.js";
 
-/** @type {Array<[hash: string, sign: string, words: import("../growth/text.js").Text]>} */
+/** @type {Array<[hash: string, icon: string, words: import("../growth/text.js").Text]>} */
 const PLACES = [
-  ["hari-ini", "☰", later("Today")],
-  ["pertanyaan", "?", later("Questions")],
-  ["kirim", "⇅", later("Send")],
-  ["lainnya", "⋯", later("More")],
+  ["hari-ini", "list", later("Today")],
+  ["pertanyaan", "question", later("Needs an answer")],
+  ["kirim", "send", later("Send")],
+  ["lainnya", "more", later("More")],
 ];
 
-/** @param {import("../app.js").App} app
- * @param {{title: string, tab?: string, body: any, place?: string, back?: string, bare?: boolean, about?: any}} shown `tab`: the
- *   page's title where `title` names a child; `about`: under the title, instead of the post and the day; `bare`: without the
- *   links to the main screens */
-export function frame(app, { title, body, place, back, bare, about }) {
+/**
+ * @typedef {object} Shown a screen
+ * @property {string} title
+ * @property {string} [tab] the page's title where `title` names a child
+ * @property {any} [about] what stands below the title instead of the post and the day
+ * @property {any} body
+ * @property {any} [foot] what stays in sight above the links to the main screens
+ * @property {string} [place] which of the main screens this is
+ * @property {string} [back] where "back" leads
+ * @property {boolean} [bare] without the links to the main screens
+ * @property {boolean} [wide] uses the whole width of a large tablet
+ */
+
+/** @param {import("../app.js").App} app @param {Shown} shown */
+export function frame(app, { title, about, body, foot, place, back, bare, wide }) {
+  showTextSize(app.device.settings.text);
+  app.root.classList.toggle("railed", Boolean(app.tablet && !bare));
   const heading = h("h1", { tabindex: "-1" }, title);
-  if (!app.tablet) return [h("header", { class: "top" }, heading), h("main", { id: "main" }, body)];
-  const link = back ? h("a", { class: "back", href: back, "aria-label": say("Back") }, "‹") : null;
+  const looks = [bare && "bare", wide && "wide", foot && "footed"].filter(Boolean).join(" ");
+  const main = h("main", { id: "main", class: looks || null }, body);
+  if (!app.tablet) return [h("header", { class: "top" }, heading), main];
+  const link = back ? h("a", { class: "back", href: back, "aria-label": say("Back") }, icon("back")) : null;
   return [
-    app.isPractice ? h("p", { class: "practice" }, say("PRACTICE – made-up children, never sent")) : null,
+    app.isPractice ? h("p", { class: "practice" }, say("PRACTICE – example children, never sent")) : null,
     h(
       "header",
       { class: "top" },
@@ -32,8 +49,8 @@ export function frame(app, { title, body, place, back, bare, about }) {
     undoBar(),
     newer(app),
     clockTrouble(app),
-    h("main", { id: "main", class: bare ? "bare" : null }, body),
-    bare ? null : bar(app, place),
+    main,
+    bare ? null : h("div", { class: "foot" }, foot, bar(app, place)),
   ];
 }
 
@@ -45,7 +62,7 @@ function badge(app) {
   const fill = () => {
     const [tone, sign, words] = sent(app);
     element.className = `badge ${tone}`;
-    refill(element, h("span", { "aria-hidden": "true" }, sign), " ", words);
+    refill(element, h("span", { "aria-hidden": "true" }, `${sign} `), words);
   };
   fill();
   app.watch(fill);
@@ -55,10 +72,10 @@ function badge(app) {
 function sent(app) {
   if (app.isPractice) return ["calm", "✎", say("Practice")];
   const { phase, answered, of } = app.engine.status;
-  const waiting = app.tablet.replica.waiting().length;
+  const waiting = unsentChildren(app).length;
   if (phase === "running" && of) return ["calm", "⇅", say("{answered} of {of}", { answered, of })];
   if (!waiting) return ["good", "✓", say("All sent")];
-  return ["look", "●", say("{waiting} waiting", { waiting })];
+  return ["look", "●", say("{waiting} children to send", { waiting })];
 }
 
 function bar(app, place) {
@@ -71,7 +88,7 @@ function bar(app, place) {
         h(
           "a",
           { href: `#/${name}`, "aria-current": name === place ? "page" : null },
-          h("span", { class: "sign", "aria-hidden": "true" }, sign),
+          icon(sign),
           h("span", {}, message(words)),
           name === "pertanyaan" && questions ? h("b", { class: "count" }, String(questions)) : null,
         ),

@@ -45,15 +45,14 @@ function offered(child, on) {
 }
 
 /** @param {import("../app.js").OpenApp} app @param {import("./model.js").Child} child @param {string} on
- * @param {{services: object, doses: object}} draft @param {() => void} changed
+ * @param {{services: object, doses: any[]}} draft @param {() => void} changed
  * @returns {{chips: HTMLElement, list: HTMLElement}} the services due, and the list of all that fit the age */
 export function healthServices(app, child, on, draft, changed) {
   const services = offered(child, on);
   const answers = h("div", {});
   const list = h("details", { class: "services" }, h("summary", {}, say("All services and answers")), answers);
-  const put = (register, name, given) => {
-    draft[register] = { ...draft[register], [name]: given };
-    if (given === undefined) delete draft[register][name];
+  const put = (name, given) => {
+    draft.services = { ...draft.services, [name]: given }; // null, not left out: a draft is laid over the record
     changed();
   };
   const drawList = () =>
@@ -61,15 +60,22 @@ export function healthServices(app, child, on, draft, changed) {
       answers,
       services.map(([name, , , words, options]) => {
         const answered = (given) => {
-          put("services", name, given ?? undefined);
+          put(name, given);
           chips.forEach(({ draw }) => draw());
         };
         return choice(message(words), options(), draft.services[name] ?? null, answered, { none: true });
       }),
     );
-  const tapped = (register, name, given) => {
-    put(register, name, given);
-    drawList();
+  const tapped = {
+    service(name, given) {
+      put(name, given);
+      drawList();
+    },
+    dose(name, isGiven) {
+      const others = draft.doses.filter(([code]) => code !== name);
+      draft.doses = isGiven ? [...others, [name, null]] : others;
+      changed();
+    },
   };
   const showList = () => {
     list.open = true;
@@ -91,14 +97,16 @@ export function healthServices(app, child, on, draft, changed) {
 function chip({ name, words, register, value }, draft, tapped, showList) {
   const isDose = register === "doses";
   const button = h("button", { type: "button", onclick: () => press() });
-  const isGiven = () => (isDose ? name in draft.doses : (draft[register][name] ?? false) !== false);
+  const isGiven = () =>
+    isDose ? draft.doses.some(([code]) => code === name) : (draft.services[name] ?? false) !== false;
   const draw = () => {
     button.setAttribute("aria-pressed", String(isGiven()));
     refill(button, isGiven() ? "✓ " : "", message(words));
   };
   const press = () => {
     if (!isDose && value === null) return showList();
-    tapped(register, name, isGiven() ? undefined : value);
+    if (isDose) tapped.dose(name, !isGiven());
+    else tapped.service(name, isGiven() ? null : value);
     return draw();
   };
   draw();

@@ -19,13 +19,14 @@ const FIGURES_OF = { weight_g: null, oedema: null, length_mm: null, position: nu
 /** The registers that are recorded of a visit. */
 export const RECORDED = ["weight", "length", "muac", "head", "services", "doses", "note"];
 
-/** @typedef {{figures: object, services: object, doses: object, note: string}} Recorded */
+/** @typedef {{figures: object, services: object, doses: Array<[string, string|null]>,
+ *   note: string}} Recorded `doses`: codes with batch numbers */
 
 /** A record's values as the form has them. @param {object} registers by name, as one change sets them @returns {Recorded} */
 export function recorded(registers) {
   const of = (name) => registers[name] || {};
   const figures = Object.assign({ ...FIGURES_OF }, of("weight"), of("length"), of("muac"), of("head"));
-  const doses = { ...(of("doses").given || {}) };
+  const doses = Object.entries(of("doses").given || {});
   return { figures, services: { ...of("services") }, doses, note: of("note").text || "" };
 }
 
@@ -44,7 +45,7 @@ export function registers({ figures, services, doses, note }) {
     muac: { muac_mm },
     head: { head_mm },
     services,
-    doses: { given: doses },
+    doses: { given: Object.fromEntries(doses) },
     note: { text: note.trim() || null },
   };
 }

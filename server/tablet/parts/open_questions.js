@@ -143,7 +143,7 @@ function asideCard(child, { change, reasons }) {
   return h(
     "section",
     { class: "card bad" },
-    h("h2", {}, say("Set aside by the server; to be corrected")),
+    h("h2", {}, say("Not accepted yet; needs correction")),
     words,
     h(
       "ul",

@@ -49,7 +49,7 @@ async function madeUp(tablet, post, [name, sex, days, weights, lengths]) {
   await tablet.write(form, {
     post: { post: post.id },
     identity: { name, sex, born_on, birth_order: null },
-    parents: { mother: say("Sari (made up)") },
+    parents: { mother: say("Sari (example)") },
   });
   for (const [at, weight_g] of weights.entries()) {
     const measured_on = daysAgo(30 * (weights.length - at));

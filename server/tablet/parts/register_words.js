@@ -26,8 +26,8 @@ export const REGISTERS = {
   note: later("Note"),
   task: later("Task"),
   result: later("Result"),
-  aid: later("Aid"),
-  delivered: later("Aid given"),
+  aid: later("Social aid"),
+  delivered: later("Social aid given"),
   evidence: later("Evidence"),
   verified: later("Verification"),
 };

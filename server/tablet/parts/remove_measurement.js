@@ -13,11 +13,10 @@ import { heldRegisters } from "./wrong_day.js";
 export function removalOf(app, form, strip) {
   const { child, measured_on } = form.key;
   const remove = async (reason, tell) => {
-    const acts = [{ form, set: { removed: { reason } } }];
+    const draft = draftKey.measurement(child, measured_on);
     const words = say("Measurement of {day} removed.", { day: dayWords(measured_on) });
     try {
-      const place = draftKey.measurement(child, measured_on);
-      await app.drafts.saving(place, (others) => saveWithUndo(app, acts, words, { others }));
+      await saveWithUndo(app, [{ form, set: { removed: { reason } } }], words, { draft });
       app.go(`#/anak/${child}`);
     } catch (error) {
       tell(notice("bad", say("NOT saved: "), failure(error)));

@@ -5,26 +5,12 @@ import { deliver } from "../sync/engine.js";
 import { NoConnection } from "../sync/http_client.js";
 import { say } from "../words/words.js";
 import { field, h, notice, refill } from "./dom.js";
+import { handOutFile } from "./hand_out.js";
 
-/** Hand a file out: through the share sheet where there is one, else as a download.
- * @param {string} name @param {string} text @returns {Promise<boolean>} whether it was handed out */
+/** Hand a file out. @param {string} name @param {string} text @returns {Promise<boolean>} whether it was handed out */
 export async function handOut(name, text) {
   const file = new File([text], name, { type: "application/octet-stream" });
-  if (navigator.canShare && navigator.canShare({ files: [file] }) && navigator.maxTouchPoints) {
-    try {
-      await navigator.share({ files: [file], title: name });
-      return true;
-    } catch (error) {
-      if (error instanceof Error && error.name === "AbortError") return false;
-    }
-  }
-  const url = URL.createObjectURL(file);
-  const link = h("a", { href: url, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
-  return true;
+  return (await handOutFile(file)) !== "left";
 }
 
 /** A field that opens files: sealed batches to deliver, receipts for this tablet. @param {import("../app.js").App} app */
@@ -43,7 +29,7 @@ export function sealedFilePicker(app) {
   return h(
     "div",
     {},
-    field(say("Open a file of copies, letters or receipts"), input, say("Only the server can read what is in it.")),
+    field(say("Open a file with a backup, carried data or receipts"), input, say("Only the server can read what is in it.")),
     message,
   );
 }
@@ -56,7 +42,7 @@ async function taken(app, text) {
   await database.commit(puts.filter(([, name]) => !known.has(name)));
   const ours = app.engine && receipts.length ? await app.engine.takeReceipts(receipts) : 0;
   const words = [
-    letters.length && say("{count} letters taken.", { count: letters.length }),
+    letters.length && say("{count} packages taken.", { count: letters.length }),
     receipts.length && say("{ours} of {all} receipts were for this tablet.", { ours, all: receipts.length }),
     spoiled && say("{spoiled} lines are spoiled; ask for the file again.", { spoiled }),
   ].filter(Boolean);
@@ -68,7 +54,7 @@ async function taken(app, text) {
 /** Send the stored sealed batches, and say how it went. @param {import("../app.js").ConnectedApp} app */
 export async function deliveredWords(app) {
   try {
-    await deliver(app.device.database, app.http);
+    await deliver(app.device, app.http);
     if (app.engine) app.engine.sync();
   } catch (error) {
     if (!(error instanceof NoConnection)) throw error;
@@ -79,7 +65,7 @@ export async function deliveredWords(app) {
   const taken_ = all.filter(({ answer }) => answer && answer.sealed_receipt).length;
   return notice(
     problems ? "look" : "good",
-    say("{count} letters were received by the server.", { count: taken_ }),
+    say("{count} packages were received by the server.", { count: taken_ }),
     problems
       ? say(" {problems} could not be read by the server; ask the tablet that made them for the file again.", {
           problems,

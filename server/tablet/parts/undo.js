@@ -41,12 +41,12 @@ export function offerUndo(app, words, undo) {
 
 /** Save changes of measurements in one transaction, and offer to take them back.
  * @param {import("../app.js").OpenApp} app @param {Array<{form: import("../sync/replica.js").Form, set: object}>} acts
- * @param {string} words what was done @param {{then?: string, others?: Array<[string, any, any]>}} [how] `then`: the screen to
- *   show after undoing; `others`: more to store in the transaction */
-export async function saveWithUndo(app, acts, words, { then, others = [] } = {}) {
+ * @param {string} words what was done @param {{then?: string, draft?: string}} [how] `then`: the screen to show after undoing;
+ *   `draft`: the key of the form's draft, which goes in the same transaction */
+export async function saveWithUndo(app, acts, words, { then, draft } = {}) {
   const { tablet } = app;
   const opposite = acts.map(({ form, set }) => takenBack(tablet.replica.view(form), set));
-  await tablet.writeAll(acts, others);
+  await (draft ? app.drafts.saving(draft, (drop) => tablet.writeAll(acts, drop)) : tablet.writeAll(acts));
   app.saved();
   const opened = await Promise.all(acts.map(({ form: { kind, key, id } }) => tablet.replica.open(kind, key, id)));
   const backwards = opened.map((form, at) => ({ form, set: opposite[at] })).reverse();

@@ -9,10 +9,11 @@ const NEW = draftKey.newChild();
 const NAMES = {
   measurement: later("Measurement"),
   child: later("The child's data"),
-  aid: later("Aid"),
+  book: later("Vaccines of the Buku KIA"),
+  aid: later("Social aid"),
   follow_up: later("Answer to the health centre"),
 };
-const SCREENS = { measurement: "ukur", child: "ubah", aid: "bantuan-anak", follow_up: "anak" };
+const SCREENS = { measurement: "ukur", child: "ubah", book: "jadwal", aid: "bantuan-anak", follow_up: "anak" };
 
 /** Whether something of a child is typed and not saved. @param {import("../app.js").App} app @param {string} child */
 export const hasDraft = (app, child) => Boolean(app.drafts && app.drafts.of(child).length);

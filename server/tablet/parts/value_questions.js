@@ -80,13 +80,13 @@ const keyOf = ({ rule, field, values }) => `${rule}/${field}/${JSON.stringify(va
 
 /** The questions as elements with their buttons. @param {Warning[]} found @param {Answers} answers @returns {HTMLElement[]} */
 export const questionsOf = (found, answers) =>
-  found.map((question) =>
-    notice(
-      question.severity === "refused" ? "bad" : "look",
-      h("p", {}, message(question.words)),
-      buttonsOf(question, answers).map(([face, act]) => h("button", { type: "button", onclick: () => act(question) }, face)),
-    ),
-  );
+  found.map((question) => {
+    const buttons = buttonsOf(question, answers).map(([face, act]) =>
+      h("button", { type: "button", onclick: () => act(question) }, face),
+    );
+    const tone = question.severity === "refused" ? "bad" : "look";
+    return notice(tone, h("p", {}, message(question.words)), buttons.length ? h("div", { class: "buttons" }, buttons) : null);
+  });
 
 /** @param {Warning} question @param {Answers} answers @returns {Array<[string, (question: Warning) => void]>} */
 function buttonsOf({ rule, field, severity, proposal }, { use, again, sure }) {

@@ -2,46 +2,105 @@
 
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
-import { decimalMark, later, message, say } from "../words/words.js";
+import { dayWords, decimalMark, later, message, say } from "../words/words.js";
 import { h } from "./dom.js";
+import { comingBack } from "./next_day.js";
 
-/** The assessment as if a measurement were saved already. @param {import("../app.js").OpenApp} app */
+/** The assessment of a day as if a measurement were saved already: what was measured later tells nothing about that day.
+ * @param {import("../app.js").OpenApp} app */
 export function assessedWith(app, child, draft) {
-  const others = child.measurements.filter(({ on, source }) => on !== draft.on || source !== draft.source);
+  const earlier = child.measurements.filter(
+    ({ on, source }) => on < draft.on || (on === draft.on && source !== draft.source),
+  );
   const empty = !draft.weight_g && !draft.length_mm && !draft.muac_mm && !draft.head_mm && !draft.oedema;
-  return empty ? null : assess(app.tables, child, [...others, draft], app.day > draft.on ? app.day : draft.on);
+  return empty ? null : assess(app.tables, child, [...earlier, draft], draft.on);
 }
 
 /** A short verdict, or null while nothing is typed. @param {import("../app.js").OpenApp} app */
 export function verdict(app, child, draft) {
   const assessment = assessedWith(app, child, draft);
-  return assessment ? verdictOf(app, child, assessment, false) : null;
+  return assessment ? h("section", { class: "verdict short" }, ...standing(app, child, assessment, draft.on)) : null;
 }
 
-/** @param {import("../app.js").OpenApp} app @param {boolean} whole with what to tell the mother */
-export function verdictOf(app, child, assessment, whole) {
-  const { tone, sign, headline, say: sentences } = advice(app.tables, child, assessment, app.day);
-  const visit = assessment.visits[assessment.visits.length - 1];
-  const statuses = visit ? ["waz", "haz", "whz", "muac"].map((index) => status(app, visit, index)).filter(Boolean) : [];
+/** What the mother is told, and apart from it what the cadre does. @param {import("../app.js").OpenApp} app */
+export const verdictOf = (app, child, assessment) => [
+  forMother(app, child, assessment, app.day),
+  forCadre(app, child, assessment, app.day),
+];
+
+/** For the mother: the weight in one sentence, the KMS if it is given, what to do, and when to come again.
+ * @param {import("../app.js").OpenApp} app @param {HTMLElement|null} [chart] @param {...any} more below */
+export function forMother(app, child, assessment, day, chart = null, ...more) {
+  const { tone, sentence, found, say: sentences } = advice(app.tables, child, assessment, day);
   return h(
     "section",
-    { class: `verdict ${tone}` },
-    h("p", { class: "headline" }, h("b", { class: "sign", "aria-hidden": "true" }, sign), " ", message(headline)),
-    statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
-    whole
-      ? h(
-          "div",
-          {},
-          h("h2", {}, say("Tell the mother")),
-          h(
-            "ul",
-            {},
-            sentences.map((words) => h("li", {}, message(words))),
-          ),
-        )
-      : null,
-    whole ? h("p", { class: "fine" }, message(app.tables.note)) : null,
+    { class: `mother ${tone}` },
+    h("h2", {}, say("Tell the mother")),
+    isOfMonth(assessment, day)
+      ? h("p", { class: "sentence" }, message(sentence))
+      : h("p", {}, say("Last measured: {day}", { day: dayWords(lastDay(assessment)) })),
+    h("p", {}, found.map(message).join(" ")),
+    chart,
+    h(
+      "ul",
+      {},
+      sentences.map((words) => h("li", {}, message(words))),
+    ),
+    h("p", { class: "again" }, comingBack(app, child, assessment, day)),
+    more,
   );
+}
+
+const lastDay = ({ visits }) => (visits.length ? visits[visits.length - 1].on : null);
+
+/** Whether the newest visit is of the month of a day: the sentence speaks of "this month". */
+export const isOfMonth = (assessment, day) => (lastDay(assessment) || "").slice(0, 7) === day.slice(0, 7);
+
+/** For the cadre: the findings with their scores, why, and what to do. @param {import("../app.js").OpenApp} app */
+export function forCadre(app, child, assessment, day) {
+  const { todo } = advice(app.tables, child, assessment, day);
+  return h(
+    "section",
+    { class: "cadre verdict" },
+    h("h2", {}, say("What the cadre has to do")),
+    standing(app, child, assessment, day),
+    h(
+      "ul",
+      { class: "todo" },
+      (todo.length ? todo : [NOTHING]).map((words) => h("li", {}, message(words))),
+    ),
+    h("p", { class: "fine" }, message(app.tables.note)),
+  );
+}
+
+const NOTHING = later("Nothing besides the usual counselling.");
+/** The code of the month in words, where the headline tells of something else. */
+const CODES = {
+  "2T": later("2T: too little gain two months running"),
+  T: later("T: too little gain"),
+  N: later("N: gained enough"),
+  O: later("O: not weighed last month, or not to be judged"),
+  B: later("B: weighed for the first time"),
+};
+const ABOUT_GAIN = ["two_t", "not_gaining", "N", "O", "B"];
+
+/** Headline, code and classes. */
+function standing(app, child, assessment, day) {
+  const { about, tone, sign, code, headline } = advice(app.tables, child, assessment, day);
+  const shown = ["waz", "haz", "whz", "muac"];
+  const visit = [...assessment.visits].reverse().find((one) => shown.some((index) => one.status[index]));
+  const statuses = visit ? shown.map((index) => status(app, visit, index)).filter(Boolean) : [];
+  return [
+    h(
+      "p",
+      { class: `headline ${tone}` },
+      h("b", { class: "sign", "aria-hidden": "true" }, sign),
+      " ",
+      message(headline),
+    ),
+    CODES[code] && !ABOUT_GAIN.includes(about) ? h("p", { class: "code" }, message(CODES[code])) : null,
+    statuses.length ? h("ul", { class: "statuses" }, statuses) : null,
+  ];
 }
 
 const INDICES = { waz: later("WAZ"), haz: later("HAZ"), whz: later("WHZ"), muac: later("MUAC") };

@@ -19,10 +19,10 @@ export async function aid(app, id) {
   const body = [
     one.aid.length
       ? one.aid.map((each) => card(app, id, each))
-      : h("p", { class: "empty" }, say("No aid is written down yet.")),
+      : h("p", { class: "empty" }, say("No social aid is recorded yet.")),
     await fresh(app, id),
   ];
-  return { title: `${say("Aid")}: ${one.name || say("(no name)")}`, body, back: `#/anak/${id}` };
+  return { title: `${say("Social aid")}: ${one.name || say("(no name)")}`, body, back: `#/anak/${id}` };
 }
 
 function card(app, id, each) {
@@ -106,7 +106,7 @@ async function fresh(app, id) {
   return h(
     "details",
     { open: Boolean(app.drafts.get(place)) },
-    h("summary", {}, say("Write down aid that was given today")),
+    h("summary", {}, say("Record social aid that was given today")),
     menu,
     funds,
     choice(say("For whom?"), whom, typed.reaches, put("reaches")),

@@ -1,5 +1,6 @@
 // The screens by their names in the address.
 
+import { absent } from "./absent.js";
 import { aid } from "./aid.js";
 import { child } from "./child.js";
 import { cadres } from "./cadres.js";
@@ -10,7 +11,9 @@ import { help } from "./help.js";
 import { measure } from "./measure.js";
 import { more } from "./more.js";
 import { move } from "./move.js";
+import { picture } from "./picture.js";
 import { questions } from "./questions.js";
+import { recap } from "./recap.js";
 import { result } from "./result.js";
 import { scan } from "./scan.js";
 import { schedule } from "./schedule.js";
@@ -18,6 +21,7 @@ import { send } from "./send.js";
 import { today } from "./today.js";
 import { unlock } from "./unlock.js";
 import { wrongDay } from "./wrong_day.js";
+import { visits } from "./visits.js";
 
 export const SCREENS = {
   daftar: enrol,
@@ -30,6 +34,10 @@ export const SCREENS = {
   pindah: move,
   "ubah-tanggal": wrongDay,
   hasil: result,
+  gambar: picture,
+  "belum-datang": absent,
+  kunjungan: visits,
+  rekap: recap,
   pertanyaan: questions,
   jadwal: schedule,
   pindai: scan,

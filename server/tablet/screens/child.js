@@ -5,10 +5,10 @@ import { openQuestions } from "../parts/open_questions.js";
 import { scheduleWords } from "../parts/services_due.js";
 import { unsavedForms } from "../parts/unsaved.js";
 import { verdictOf } from "../parts/verdict.js";
-import { marks } from "../parts/status_icon.js";
+import { marks } from "../parts/child_status.js";
 import { chart, lengths } from "./result.js";
 import { value } from "../sync/states.js";
-import { ageWords, cm, dayWords, kg, motherWords, say, sexWord } from "../words/words.js";
+import { ageWords, cm, dayWords, decimal, kg, later, message, motherWords, say, sexWord } from "../words/words.js";
 
 /** @param {import("../app.js").OpenApp} app @param {string} id */
 export function child(app, id) {
@@ -25,9 +25,8 @@ export function child(app, id) {
     h(
       "p",
       { class: "hint" },
-      `${ageWords(one.born_on, app.day)} · ${sexWord(one.sex)} · ${say("born")} ${dayWords(one.born_on)}`,
-      one.mother ? ` · ${motherWords(one.mother)}` : "",
-      waiting && !app.isPractice ? h("b", { class: "unsent" }, ` ● ${say("waiting to be sent")}`) : null,
+      `${ageWords(one.born_on, app.day)} · ${sexWord(one.sex)}`,
+      waiting && !app.isPractice ? h("b", { class: "unsent" }, ` · ${say("not sent yet")}`) : null,
     ),
     h(
       "div",
@@ -35,76 +34,89 @@ export function child(app, id) {
       h("a", { class: "button main", href: `#/ukur/${id}` }, say("Measure")),
       h("a", { class: "button", href: `#/ubah/${id}` }, say("Edit")),
       h("a", { class: "button", href: `#/bantuan-anak/${id}` }, aidWords(one)),
+      h("a", { class: "button", href: `#/jadwal/${id}` }, scheduleWords(app, one)),
     ),
-    h("a", { class: "button", href: `#/jadwal/${id}` }, scheduleWords(app, one)),
-    unsavedForms(app, id),
-    openQuestions(app, one),
-    one.measurements.length ? verdictOf(app, one, assessment, true) : null,
-    chart(app, one, assessment),
-    lengths(app, one, assessment),
-    measurements(app, one, assessment),
-    about(one),
+    h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        {},
+        unsavedForms(app, id),
+        openQuestions(app, one),
+        one.measurements.length ? verdictOf(app, one, assessment) : null,
+        measurements(app, one, assessment),
+      ),
+      h("div", {}, chart(app, one, assessment), lengths(app, one, assessment), about(one)),
+    ),
   ];
-  return { title: one.name || say("(no name)"), tab: say("Child"), body, back: "#/hari-ini" };
+  const born = one.born_on ? `${say("born")} ${dayWords(one.born_on)}` : say("birth date not known");
+  const words = [one.mother && motherWords(one.mother), born].filter(Boolean).join(" · ");
+  const title = one.name || say("(no name)");
+  return { title, tab: say("Child"), about: h("p", {}, words), body, back: "#/hari-ini", wide: true };
 }
 
 /** How many aids a child has, or how many were promised and not delivered. */
 function aidWords({ aid }) {
   const waiting = aid.filter(({ delivered }) => !delivered).length;
-  if (waiting) return say("Aid ({waiting} not given yet)", { waiting });
-  return aid.length ? say("Aid ({count})", { count: aid.length }) : say("Aid");
+  if (waiting) return say("Social aid ({waiting} not given yet)", { waiting });
+  return aid.length ? say("Social aid ({count})", { count: aid.length }) : say("Social aid");
 }
 
-function measurements(app, one, assessment) {
-  if (!one.measurements.length) return h("p", { class: "empty" }, say("Not measured yet."));
-  const head = [say("Day"), say("Weight"), say("Length"), "LiLA", "N/T"];
-  const rows = [...assessment.visits]
-    .reverse()
-    .map(({ on, source, measurement: taken, gain }) =>
-      h(
-        "tr",
-        {},
-        h(
-          "th",
-          { scope: "row" },
-          source === "cadre"
-            ? h(
-                "a",
-                { href: `#/ukur/${one.id}/${on}` },
-                dayWords(on, { day: "numeric", month: "short", year: "2-digit" }),
-              )
-            : `${dayWords(on, { day: "numeric", month: "short", year: "2-digit" })} ${say("(health centre)")}`,
-        ),
-        h("td", {}, kg(taken.weight_g)),
-        h("td", {}, cm(taken.length_mm)),
-        h("td", {}, cm(taken.muac_mm)),
-        h("td", {}, gain.code || ""),
-      ),
-    );
+const SHORT = { day: "numeric", month: "short", year: "2-digit" };
+const POSITIONS = { lying: later("lying"), standing: later("standing") };
+
+/** Every visit, the newest first. The gain stands beside the weight that it is of, so that it is in sight on a narrow screen.
+ * @param {import("../app.js").OpenApp} app */
+function measurements(app, one, { visits }) {
+  if (!visits.length) return h("p", { class: "empty" }, say("Not measured yet."));
+  const figures = [say("Weight (kg)"), "N/T", say("Length (cm)"), say("Arm (cm)")];
   return h(
     "section",
     {},
     h("h2", {}, say("Measurements")),
     h(
-      "div",
-      { class: "wide" },
+      "table",
+      { class: "visits" },
       h(
-        "table",
+        "thead",
         {},
         h(
-          "thead",
+          "tr",
           {},
-          h(
-            "tr",
-            {},
-            head.map((words) => h("th", { scope: "col" }, words)),
-          ),
+          [say("Day"), ...figures].map((words) => h("th", { scope: "col" }, words)),
         ),
-        h("tbody", {}, rows),
+      ),
+      h(
+        "tbody",
+        {},
+        [...visits].reverse().map((visit) => visitRow(one, visit, figures)),
       ),
     ),
   );
 }
+
+function visitRow(one, { on, source, measurement: taken, gain }, names) {
+  const day = dayWords(on, SHORT);
+  const mine = source === "cadre";
+  const position = taken.length_mm && POSITIONS[taken.position];
+  const held = [
+    figure(taken.weight_g, 1000, 3),
+    h("b", {}, gain.code || "–"),
+    [figure(taken.length_mm, 10, 1), position ? h("small", {}, message(position)) : null],
+    figure(taken.muac_mm, 10, 1),
+  ];
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, mine ? h("a", { href: `#/ukur/${one.id}/${on}` }, day) : day, mine ? null : staff()),
+    held.map((cell, at) => h("td", { "data-name": names[at] }, cell)),
+  );
+}
+
+const staff = () => h("small", {}, say("health centre"));
+
+const figure = (held, unit, most) => (held === null || held === undefined ? "–" : decimal(held / unit, 1, most));
 
 function about({ state }) {
   const nik = value(state, "nik").nik;

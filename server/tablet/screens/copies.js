@@ -1,6 +1,7 @@
 // Sealed copies of what was not sent, saved outside the browser's storage; and sealed batches of other tablets to deliver.
 
 import { h, notice, refill } from "../parts/dom.js";
+import { unsentChildren } from "../parts/child_status.js";
 import { deliveredWords, handOut, sealedFilePicker } from "../parts/sealed_batches.js";
 import { failure } from "../parts/save_failure.js";
 import { SEALED_BATCHES } from "../store/database.js";
@@ -9,20 +10,20 @@ import { say } from "../words/words.js";
 /** @param {import("../app.js").OpenApp} app */
 export async function copies(app) {
   const message = h("div", { "aria-live": "polite" });
-  const waiting = app.tablet.replica.waiting().length;
+  const waiting = unsentChildren(app).length;
   const copy = async () => {
     // Where nothing can be stored any more, the changes in memory are sealed all the same; their receipts cannot be matched later.
     const text = await app.engine.sealedBatches(true).catch(() => app.engine.sealedBatches());
     const upTo = app.tablet.replica.head()[0];
     const name = `posyandu-${app.day}-${upTo}.posyandu`;
     if (!(await handOut(name, text))) return;
-    await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => console.warn(error));
+    await app.tablet.turn(() => app.device.note({ copied: upTo })).catch((error) => app.failed(error));
     refill(
       message,
       notice(
         "good",
         say(
-          "The copy {name} was kept. If this tablet breaks or is emptied, open that file on any tablet with a signal.",
+          "The backup {name} was saved. If this tablet breaks or is emptied, open that file on any tablet with a signal.",
           { name },
         ),
       ),
@@ -33,7 +34,7 @@ export async function copies(app) {
       "p",
       {},
       say(
-        "A sealed copy holds all that the server has not received. Only the server can read it. Keep it on a memory card, or hand it to anybody who travels to where there is a signal.",
+        "A locked backup holds all data that was not sent yet. Only the server can read it. Keep it on a memory card, or give it to anybody who travels to where there is a signal.",
       ),
     ),
     h(
@@ -43,24 +44,24 @@ export async function copies(app) {
         "b",
         {},
         waiting
-          ? say("{waiting} records were not received by the server yet.", { waiting })
-          : say("Everything was received by the server; no copy is needed."),
+          ? say("The data of {waiting} children was not sent yet.", { waiting })
+          : say("Everything was sent; no backup is needed."),
       ),
     ),
-    h("button", { class: "main", disabled: !waiting || app.isPractice, onclick: copy }, say("Keep a sealed copy")),
+    h("button", { class: "main", disabled: !waiting || app.isPractice, onclick: copy }, say("Save a locked backup")),
     message,
-    h("h2", {}, say("Letters from other tablets")),
+    h("h2", {}, say("Data carried for other tablets")),
     app.isPractice ? null : sealedFilePicker(app),
     app.isPractice ? null : await heldBatches(app).catch((error) => notice("bad", failure(error))),
   ];
-  return { title: say("Copies and letters"), body, back: "#/kirim", place: "kirim" };
+  return { title: say("Locked backups and carried data"), body, back: "#/kirim", place: "kirim" };
 }
 
 async function heldBatches(app) {
   const { database } = app.device;
   const all = await database.all(SEALED_BATCHES);
   const message = h("div", { "aria-live": "polite" });
-  if (!all.length) return h("p", { class: "empty" }, say("This tablet carries no letters."));
+  if (!all.length) return h("p", { class: "empty" }, say("This tablet carries no data for others."));
   const waiting = all.filter(([, { answer }]) => !answer);
   const answered = all.filter(([, { answer }]) => answer && answer.sealed_receipt);
   const give = async () => {
@@ -76,19 +77,19 @@ async function heldBatches(app) {
     h(
       "p",
       {},
-      say("{all} letters: {waiting} wait for a signal, {answered} were received by the server.", {
+      say("{all} packages: {waiting} wait for a signal, {answered} were received by the server.", {
         all: all.length,
         waiting: waiting.length,
         answered: answered.length,
       }),
     ),
     waiting.length
-      ? h("button", { onclick: async () => refill(message, await deliveredWords(app)) }, say("Deliver the letters"))
+      ? h("button", { onclick: async () => refill(message, await deliveredWords(app)) }, say("Send the carried data"))
       : null,
     answered.length
       ? [
-          h("button", { onclick: give }, say("Keep the receipts")),
-          h("button", { class: "plain", onclick: forget }, say("Forget what was received")),
+          h("button", { onclick: give }, say("Save the receipts")),
+          h("button", { class: "plain", onclick: forget }, say("Delete what was received")),
         ]
       : null,
     message,

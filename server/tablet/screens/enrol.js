@@ -74,9 +74,9 @@ function others(app) {
   return h(
     "details",
     {},
-    h("summary", {}, say("Do you have a file with a copy or letters?")),
+    h("summary", {}, say("Do you have a file with a backup or carried data?")),
     sealedFilePicker(app),
-    h("p", {}, h("a", { href: "?latihan" }, say("Try it first with made-up children (practice)"))),
+    h("p", {}, h("a", { href: "?latihan" }, say("Try it first with example children (practice)"))),
   );
 }
 
@@ -93,7 +93,12 @@ function firstCadre(app) {
       return;
     }
     button.disabled = true;
-    await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    try {
+      await app.enter(await app.device.begin(name.value.trim(), pins.value()));
+    } catch (error) {
+      button.disabled = false;
+      throw error;
+    }
   };
   const body = h(
     "form",
@@ -121,6 +126,6 @@ const notKept = () =>
   notice(
     "look",
     say(
-      "This browser does not promise to keep data when memory is full. Install the app on the home screen, and keep a sealed copy after every posyandu day.",
+      "This device may delete the data when its memory is full. Install the app on the home screen, and save a locked backup after every posyandu day.",
     ),
   );

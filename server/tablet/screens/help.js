@@ -1,101 +1,113 @@
-// Help: how to measure, in pictures and few words, and what the signs mean.
+// The guide: how to measure, in pictures and few words, and what the signs mean.
 
-import { h, svg } from "../parts/dom.js";
-import { later, laterIn, message, say } from "../words/words.js";
+import { h } from "../parts/dom.js";
+import { later, message, say } from "../words/words.js";
 
-/** Strokes of a small picture, 120 by 80. */
-const drawing = (label, ...shapes) =>
-  svg("svg", { viewBox: "0 0 120 80", role: "img", "aria-label": label, class: "drawing" }, shapes);
-const path = (d, kind = "line") => svg("path", { d, class: kind });
-const head = (cx, cy, r = 7) => svg("circle", { cx, cy, r, class: "person" });
+/** @typedef {import("../growth/text.js").Text} Text */
 
-const PICTURES = {
-  weight: () =>
-    drawing(
-      say("A child on the scale, barefoot"),
-      path("M35 70h50v6h-50z", "tool"),
-      head(60, 16),
-      path("M60 23v26M60 30l-12 10M60 30l12 10M60 49l-8 20M60 49l8 20", "person"),
-    ),
-  lying: () =>
-    drawing(
-      say("A baby lying on the board; two people hold it"),
-      path("M8 58h104v6H8zM8 30h6v28H8z", "tool"),
-      head(24, 49, 8),
-      path("M32 50h44M76 50h22M98 42v16", "person"),
-      path("M100 36v22", "tool"),
-    ),
-  standing: () =>
-    drawing(
-      say("A child stands straight; heels, buttocks and head touch"),
-      path("M44 4h6v72h-6zM44 6h34", "tool"),
-      head(60, 16),
-      path("M58 23v28M58 30l6 14M58 51v25", "person"),
-    ),
-  muac: () =>
-    drawing(
-      say("The tape around the middle of the left upper arm"),
-      path("M14 14c18-4 36 0 48 10l22 22M14 44c14-4 26-2 34 6l22 22M84 46l22 8M70 72l20-2", "person"),
-      path("M44 14c8 4 8 28-2 34M52 17c8 6 8 28-1 36", "tool"),
-    ),
-  oedema: () =>
-    drawing(
-      say("Press the foot for 3 seconds; a dent on both feet is oedema"),
-      path("M20 20v30c0 10 30 8 60 12v10H16V50", "person"),
-      path("M60 14v34M54 42l6 8 6-8", "tool"),
-    ),
-};
-
-/** @type {Array<[picture: string, name: import("../growth/text.js").Text, how: import("../growth/text.js").Text]>} */
+/** By picture of drawings/: what is measured, what the picture shows, and how it is done.
+ * @type {Array<[picture: string, name: Text, shown: Text, how: Text[]]>} */
 const STEPS = [
   [
-    "weight",
-    laterIn("body", "Weight"),
-    later("Scale on a flat floor, at zero. Light clothes, no shoes. Read to 0.1 kg or finer."),
+    "baby-scale",
+    later("Weight of a baby"),
+    later("A baby lies on a baby scale, undressed to the nappy"),
+    [
+      later("Scale on a flat, firm place. It shows 0."),
+      later("Take off jacket, cap, shoes and a wet nappy."),
+      later("Lay the baby in the middle. Wait until the figure stands still."),
+    ],
   ],
   [
-    "lying",
-    later("Length (under 2 years)"),
-    later("Lying, head against the board, knees straight, feet upright. Two people. Read to 0.1 cm."),
+    "dacin",
+    later("Weight with the hanging scale (dacin)"),
+    later("A child sits in weighing pants below the beam; the cadre's eyes are as high as the beam"),
+    [
+      later("Hang it firmly, as high as your eyes. Balance it at 0 with the empty pants."),
+      later("The child hangs free; its feet touch nothing."),
+      later("Read when the beam is level."),
+    ],
   ],
   [
-    "standing",
-    later("Height (2 years and over)"),
-    later("Standing; heels, buttocks, back and head touch. Looking straight ahead. Read to 0.1 cm."),
+    "scale",
+    later("Weight of a child that stands"),
+    later("A child stands on a flat scale, without shoes and jacket"),
+    [
+      later("Hard, flat floor. The scale shows 0."),
+      later("No shoes, no jacket, empty pockets."),
+      later("In the middle of the scale, arms down. Nobody holds the child."),
+    ],
   ],
   [
-    "muac",
-    later("Arm (6 months and over)"),
-    later("Middle of the left upper arm, arm relaxed. The tape touches and does not press."),
+    "length",
+    later("Length (under 2 years): two people"),
+    later("A baby lies on the board; one holds the head, one the knees and the foot board"),
+    [
+      later("First person: the head touches the board, eyes look straight up."),
+      later("Second person: press the knees straight, push the foot board against both soles."),
+      later("Read to 0.1 cm."),
+    ],
+  ],
+  [
+    "height",
+    later("Height (2 years and over): two people"),
+    later("A child stands against the board; head, back, buttocks and heels touch it"),
+    [
+      later("No shoes, no hair clip. Heels, buttocks, back and head touch the board."),
+      later("The child looks straight ahead. One person holds the knees."),
+      later("Lower the head board until it presses the hair. Read to 0.1 cm."),
+    ],
+  ],
+  [
+    "arm",
+    later("Arm (LiLA, 6 months and over)"),
+    later("The tape lies around the left upper arm, midway between shoulder and elbow"),
+    [
+      later("Left arm. Find the middle between the tip of the shoulder and the elbow."),
+      later("The arm hangs relaxed. The tape touches and does not press."),
+    ],
+  ],
+  [
+    "head",
+    later("Head"),
+    later("The tape goes round the head, just above the eyebrows"),
+    [
+      later("Above the eyebrows and the ears, over the part at the back that stands out most."),
+      later("Pull the tape tight. Read to 0.1 cm."),
+    ],
   ],
   [
     "oedema",
     later("Oedema of both feet"),
-    later("Press both feet for 3 seconds. A dent in both: to the health centre today."),
+    later("A thumb presses the top of a foot; a dent stays"),
+    [
+      later("Press the top of both feet for 3 seconds."),
+      later("A dent in both: take the child to the health centre today."),
+    ],
+  ],
+  [
+    "reading",
+    later("Reading"),
+    later("An eye level with the figure is right, an eye above it is wrong"),
+    [later("Your eyes are level with the figure."), later("Type the figure at once, before the child gets off.")],
   ],
 ];
 
-/** @type {Array<[sign: string, words: import("../growth/text.js").Text]>} */
+/** @type {Array<[sign: string, words: Text]>} */
 const SIGNS = [
-  ["●", later("Saved on the tablet, waiting to be sent")],
-  ["✓", later("Received by the server")],
-  ["?", later("A question needs an answer")],
   ["N", later("Adequate gain")],
   ["T", later("No adequate gain")],
+  ["2T", later("No adequate gain two months running: refer")],
   ["O", later("Not weighed last month")],
   ["B", later("Weighed for the first time")],
+  ["●", later("Saved on the tablet, waiting to be sent")],
+  ["✓", later("Sent: the server has it")],
+  ["–", later("Nothing was recorded")],
 ];
 
 export function help() {
   const body = [
-    STEPS.map(([picture, name, how]) =>
-      h(
-        "section",
-        { class: "step" },
-        PICTURES[picture](),
-        h("div", {}, h("h2", {}, message(name)), h("p", {}, message(how))),
-      ),
-    ),
+    h("div", { class: "guide" }, STEPS.map(step)),
     h("h2", {}, say("What the signs mean")),
     h(
       "dl",
@@ -104,5 +116,23 @@ export function help() {
     ),
     h("p", { class: "fine" }, say("This app screens, it does not diagnose. Health workers decide.")),
   ];
-  return { title: say("Help"), body, back: "#/lainnya", place: "lainnya" };
+  return { title: say("Guide"), body, back: "#/lainnya", place: "lainnya", wide: true };
+}
+
+function step([picture, name, shown, how]) {
+  return h(
+    "section",
+    { class: "step" },
+    h("img", { src: `drawings/${picture}.svg`, alt: message(shown), width: "240", height: "180" }),
+    h(
+      "div",
+      {},
+      h("h2", {}, message(name)),
+      h(
+        "ol",
+        {},
+        how.map((words) => h("li", {}, message(words))),
+      ),
+    ),
+  );
 }

@@ -34,7 +34,7 @@ export async function measure(app, id, on = app.day) {
   if (on > latestDay(app)) return { ...shown, body: tooEarly(on) };
   const form = await app.tablet.replica.open("measurement", { child: id, measured_on: on, source: "cadre" });
   const state = app.tablet.replica.view(form);
-  const draft = app.drafts.begin(draftKey.measurement(id, on), form, blank(app, child, form, on));
+  const draft = app.drafts.begin(draftKey.measurement(id, on), form, blank(app, child, form));
   const measuring = new Measuring(app, child, form, state, draft);
   return { ...shown, body: measuring.body(), bare: true };
 }
@@ -103,18 +103,15 @@ class Measuring {
     const set = changesTo(wanted, this.state);
     const isChanged = Object.keys(set).length > 0;
     if (saysNothing(wanted)) return isChanged ? this.removal.ask() : this.strip.tell(nothing());
-    if (isChanged) return this.write(set);
-    this.app.drafts.drop(this.place);
-    return this.done();
+    return isChanged ? this.write(set) : this.done();
   }
 
   async write(set) {
     const { app, child, form, on } = this;
     const words = say("Saved: {name}", { name: child.name || say("(no name)") });
     this.isSaving = true;
-    const then = `#/ukur/${child.id}/${on}`;
     try {
-      await app.drafts.saving(this.place, (others) => saveWithUndo(app, [{ form, set }], words, { then, others }));
+      await saveWithUndo(app, [{ form, set }], words, { then: `#/ukur/${child.id}/${on}`, draft: this.place });
       this.done();
     } catch (error) {
       this.isSaving = false;
@@ -145,11 +142,12 @@ const tooEarly = (on) => [
 ];
 
 /** The form before anything is typed: the record's values, or those that the server set aside. */
-function blank(app, child, form, on) {
-  const { figures, services, doses, note: words } = recorded(heldRegisters(app.tablet.replica, form));
-  if (figures.length_mm === null) figures.position = usualPosition(child, on);
-  const texts = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
-  return { figures, text: Object.fromEntries(texts), services, doses, note: words };
+function blank(app, child, form) {
+  const values = recorded(heldRegisters(app.tablet.replica, form));
+  const { figures } = values;
+  if (figures.length_mm === null) figures.position = usualPosition(child, form.key.measured_on);
+  const text = Object.entries(FIGURES).map(([name, { digits }]) => [name, toText(figures[name], digits)]);
+  return { ...values, text: Object.fromEntries(text) };
 }
 
 /** The figures to check, as a measurement; those that cannot be read or would be refused count as missing.

@@ -2,6 +2,7 @@
 
 import { choice, h } from "../parts/dom.js";
 import { room, storage } from "../parts/room.js";
+import { TEXT_SIZES } from "../parts/text_size.js";
 import { persistence } from "./enrol.js";
 import { decimal, languages, say, speak, timeWords } from "../words/words.js";
 
@@ -17,9 +18,12 @@ export async function more(app) {
     app.lock();
   };
   const links = [
+    ["#/rekap", say("Recap")],
+    ["#/belum-datang", say("Did not come yet")],
+    ["#/kunjungan", say("Home visits")],
     ["#/kader", say("Cadres and PINs")],
-    ["#/salinan", say("Sealed copies and letters")],
-    ["#/bantuan", say("Help: how to measure")],
+    ["#/salinan", say("Locked backups and data carried for others")],
+    ["#/bantuan", say("Guide: how to measure")],
   ];
   const body = [
     app.isPractice
@@ -29,13 +33,19 @@ export async function more(app) {
       "ul",
       { class: "links" },
       links.map(([href, words]) => h("li", {}, h("a", { href }, words))),
-      app.isPractice ? null : h("li", {}, h("a", { href: "?latihan" }, say("Practice with made-up children"))),
+      app.isPractice ? null : h("li", {}, h("a", { href: "?latihan" }, say("Practice with example children"))),
     ),
     choice(say("Language"), languages(), device.settings.language, async (language) => {
       await put({ language });
       speak(language);
       app.draw();
     }),
+    choice(
+      say("Text size"),
+      TEXT_SIZES.map((percent) => [percent, `${percent}%`]),
+      device.settings.text || 100,
+      (text) => put({ text }).then(() => app.draw()),
+    ),
     choice(
       say("Locks itself after (minutes)"),
       MINUTES.map((minutes) => [minutes, String(minutes)]),
@@ -65,12 +75,12 @@ async function facts(app) {
     [say("Post"), tablet.replica.facts.post.name],
     [say("Signed in as"), tablet.cadre.name],
     [say("Last contact"), contact ? timeWords(contact.at) : say("never")],
-    [say("Clock offset"), contact ? offsetWords(contact.offset) : "–"],
+    [say("Clock"), contact ? clockWords(contact.offset) : "–"],
     [say("Data used this month"), `${decimal(megabytes, 2)} MB`],
     [
       say("Storage"),
       estimate
-        ? `${decimal((estimate.usage || 0) / 1e6, 1)} MB ${device.persisted ? say("(kept by the browser)") : say("(not promised by the browser)")}`
+        ? `${decimal((estimate.usage || 0) / 1e6, 1)} MB ${device.persisted ? say("(safe)") : say("(may be deleted when memory is full)")}`
         : "–",
     ],
     [say("App version"), app.name],
@@ -78,8 +88,8 @@ async function facts(app) {
   ];
 }
 
-function offsetWords(offset) {
-  if (Math.abs(offset) < 60) return say("right");
+function clockWords(offset) {
+  if (Math.abs(offset) < 60) return say("The device's clock is right");
   const minutes = Math.round(Math.abs(offset) / 60);
   const words = offset > 0 ? say("{minutes} minutes fast", { minutes }) : say("{minutes} minutes slow", { minutes });
   return Math.abs(offset) < CLOCK_TROUBLE_SECONDS ? words : `⚠ ${words}`;

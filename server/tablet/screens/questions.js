@@ -28,7 +28,7 @@ export function questions(app) {
         "p",
         { class: "empty" },
         h("b", { "aria-hidden": "true" }, "✓ "),
-        say("No questions. Tasks from the health centre appear here after syncing."),
+        say("Nothing needs an answer. Tasks from the health centre appear here after sending."),
       );
-  return { title: say("Questions"), body, place: "pertanyaan" };
+  return { title: say("Needs an answer"), body, place: "pertanyaan" };
 }

@@ -1,35 +1,38 @@
-// After saving: that it was saved, how the child is doing, what to tell the mother, the KMS, and the next child.
+// After saving: that it was saved; for the mother the gain in grams, the KMS and what to do; apart from it the cadre's tasks; the next
+// child.
 
+import { assess } from "../growth/assess.js";
 import { kms, lengthChart } from "../growth/chart.js";
 import { h, notice } from "../parts/dom.js";
-import { isExpected, measuredInMonth } from "../parts/model.js";
-import { verdictOf } from "../parts/verdict.js";
+import { inQueue } from "../parts/queue.js";
+import { forCadre, forMother } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
-import { cm, kg, message, say } from "../words/words.js";
+import { cm, dayWords, kg, message, say } from "../words/words.js";
 
 /** @param {import("../app.js").OpenApp} app @param {string} id @param {string} on */
 export function result(app, id, on) {
   const child = app.model.child(id);
-  const assessment = app.model.assessment(child, app.day);
-  const taken = child.measurements.find((one) => one.on === on && one.source === "cadre");
+  const assessment = resultOf(app, child, on);
   const next = nextChild(app, id);
-  const figures = taken
-    ? [
-        taken.weight_g && kg(taken.weight_g),
-        taken.length_mm && cm(taken.length_mm),
-        taken.muac_mm && `${say("arm")} ${cm(taken.muac_mm)}`,
-      ]
-        .filter(Boolean)
-        .join(" · ")
-    : "";
+  const isNewest = assessment.visits.length === child.measurements.length;
   const body = [
     notice(
       "good",
       h("p", { class: "saved" }, h("b", { "aria-hidden": "true" }, "✓ "), say("Saved on this tablet")),
-      h("p", {}, figures),
+      h("p", {}, figuresOf(child, on)),
     ),
-    verdictOf(app, child, assessment, true),
-    chart(app, child, assessment),
+    isNewest
+      ? null
+      : notice("look", say("This is the result of {day}. There is a newer measurement.", { day: dayWords(on) })),
+    forMother(
+      app,
+      child,
+      assessment,
+      on,
+      chart(app, child, assessment, on),
+      h("a", { class: "button main", href: `#/gambar/${id}/${on}` }, say("Picture for the mother")),
+    ),
+    forCadre(app, child, assessment, on),
     h(
       "div",
       { class: "actions" },
@@ -42,23 +45,41 @@ export function result(app, id, on) {
   return { title: child.name, tab: say("Saved"), body, back: "#/hari-ini" };
 }
 
+/** The assessment of a day: what was measured later tells nothing about it. @param {import("../app.js").OpenApp} app */
+export function resultOf(app, child, on) {
+  return assess(
+    app.tables,
+    child,
+    child.measurements.filter((one) => one.on <= on),
+    on,
+  );
+}
+
+/** The cadre's figures of a day in one line. */
+export function figuresOf(child, on) {
+  const taken = child.measurements.find((one) => one.on === on && one.source === "cadre");
+  if (!taken) return "";
+  const { weight_g, length_mm, muac_mm } = taken;
+  return [weight_g && kg(weight_g), length_mm && cm(length_mm), muac_mm && `${say("arm")} ${cm(muac_mm)}`]
+    .filter(Boolean)
+    .join(" · ");
+}
+
 function nextChild(app, id) {
-  const { model, session, day } = app;
-  const here = session.here.map((one) => model.child(one)).filter((child) => child.state);
-  const rest = [...here, ...model.children().filter((child) => isExpected(child, day))];
-  return rest.find((child) => child.id !== id && !measuredInMonth(child, day));
+  return inQueue(app).find((child) => child.id !== id);
 }
 
 /** The KMS around the child's age. @param {import("../app.js").OpenApp} app */
-export const chart = (app, child, assessment) => drawn(app, child, assessment, kms, say("KMS chart: weight for age"));
+export const chart = (app, child, assessment, day = app.day) =>
+  drawn(app, child, assessment, kms, say("KMS chart: weight for age"), day);
 
 /** The same for length or height. */
 export const lengths = (app, child, assessment) =>
-  drawn(app, child, assessment, lengthChart, say("Length or height for age"));
+  drawn(app, child, assessment, lengthChart, say("Length or height for age"), app.day);
 
-function drawn(app, child, { visits }, draw, title) {
+function drawn(app, child, { visits }, draw, title, day) {
   if (!child.born_on || !child.sex) return null;
-  const months = Math.max(monthsCompleted(child.born_on, app.day) ?? 0, 0);
+  const months = Math.max(monthsCompleted(child.born_on, day) ?? 0, 0);
   const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
   return h(
     "figure",

@@ -1,7 +1,7 @@
 // A child's calendar: vaccines, vitamin A, deworming and KPSP that are overdue, due, later or given; doses are recorded here.
 
 import { h, notice } from "../parts/dom.js";
-import { localDay } from "../parts/model.js";
+import { draftKey } from "../parts/drafts.js";
 import { failure } from "../parts/save_failure.js";
 import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
@@ -19,11 +19,11 @@ const SHORT = { day: "numeric", month: "short", year: "numeric" };
 const words = (day) => dayWords(day, SHORT);
 
 /** @param {import("../app.js").OpenApp} app @param {string} id of the child */
-export function schedule(app, id) {
+export async function schedule(app, id) {
   const child = app.model.child(id);
   const items = calendar(app.tables.schedule, child, app.day);
   const body = [
-    h("p", { class: "hint" }, `${ageWords(child.born_on, app.day)} · ${words(app.day)}`),
+    h("p", { class: "hint" }, say("What is due on {day}, at {age}.", { day: words(app.day), age: ageWords(child.born_on, app.day) })),
     items.length ? null : notice("look", h("p", {}, say("Without a birth date there is no schedule."))),
     GROUPS.map(([states, title, open]) =>
       group(
@@ -34,7 +34,7 @@ export function schedule(app, id) {
         open,
       ),
     ),
-    bookForm(app, child),
+    await bookForm(app, child),
     h(
       "p",
       { class: "fine" },
@@ -57,30 +57,31 @@ function group(app, child, title, items, open) {
 }
 
 function row(app, child, item) {
-  const today = item.state === "given" && item.given_on === app.day && isDose(app, item);
-  const open = item.state === "due" || item.state === "overdue";
+  const name = message(nameOf(app.tables.schedule, item));
   return h(
     "li",
     { class: item.state },
-    h("div", {}, h("strong", {}, message(nameOf(app.tables.schedule, item))), h("span", {}, when(item))),
-    open && isDose(app, item)
-      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, true, event) }, givenWords(app))
-      : null,
-    open && !isDose(app, item) ? h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record")) : null,
-    today
-      ? h("button", { type: "button", onclick: (event) => record(app, child, item.code, false, event) }, say("Take back"))
-      : null,
+    h("div", {}, h("strong", {}, name), h("span", {}, when(item))),
+    act(app, child, item, name),
   );
 }
 
-const givenWords = ({ day }) => (day === localDay() ? say("Given today") : say("Given on {day}", { day: words(day) }));
+/** What can be done with a line: a dose is recorded or taken back here, a service in the day's form. */
+function act(app, child, item, name) {
+  const given = item.state !== "given";
+  const open = item.state === "due" || item.state === "overdue";
+  if (!open && !(item.state === "given" && item.given_on === app.day && isDose(app, item))) return null;
+  if (!isDose(app, item)) return h("a", { class: "button", href: `#/ukur/${child.id}` }, say("Record"));
+  const onclick = (event) => record(app, child, item.code, given, event);
+  const words = given ? say("Given") : say("Take back");
+  return h("button", { type: "button", "aria-label": `${words}: ${name}`, onclick }, words);
+}
 
 const isDose = (app, { code }) => app.tables.schedule.doses.some((dose) => dose.code === code);
 
 function when({ state, given_on, from_on }) {
   if (state === "given") return say("given {day}", { day: words(given_on) });
-  if (state === "overdue") return say("overdue, since {day}", { day: words(from_on) });
-  if (state === "due") return say("since {day}", { day: words(from_on) });
+  if (state === "overdue" || state === "due") return say("since {day}", { day: words(from_on) });
   if (state === "later") return from_on ? say("from {day}", { day: words(from_on) }) : say("after the dose before");
   return state === "missed" ? say("too old for it") : say("not recorded");
 }
@@ -107,48 +108,55 @@ async function record(app, child, code, given, { currentTarget: button }) {
 // -- doses given elsewhere -------------------------------------------------------------------------------
 
 /** Doses that the Buku KIA shows and that were given elsewhere, each with its own day; nothing need be measured then. */
-function bookForm(app, child) {
+async function bookForm(app, child) {
   const held = dosesIn(child.state, "book_doses");
   const items = calendar(app.tables.schedule, child, app.day);
   const open = new Set(items.filter(({ state }) => state !== "given").map(({ code }) => code));
   const codes = app.tables.schedule.doses.map(({ code }) => code).filter((code) => held[code] || open.has(code));
   if (!codes.length) return null;
-  const inputs = codes.map((code) =>
-    h("input", { type: "date", name: code, value: held[code] || "", min: child.born_on, max: app.day }),
-  );
+  const place = draftKey.book(child.id);
+  const form = await app.tablet.replica.open("child", {}, child.id);
+  const typed = app.drafts.begin(place, form, held);
+  const isBegun = Boolean(app.drafts.get(place));
   const said = h("div", { "aria-live": "polite" });
+  const inputs = codes.map((code) =>
+    h("input", { type: "date", name: code, value: typed[code] || "", min: child.born_on, max: app.day }),
+  );
+  for (const input of inputs)
+    input.addEventListener("input", () => {
+      input.removeAttribute("aria-invalid");
+      said.replaceChildren();
+      typed[input.name] = input.value;
+      if (!input.value && !held[input.name]) delete typed[input.name];
+      app.drafts.keep(place, form, typed);
+    });
   const save = async (event) => {
     event.preventDefault();
     const wrong = inputs.find((input) => !input.validity.valid);
-    inputs.forEach((input) => input.setAttribute("aria-invalid", String(input === wrong)));
     if (wrong) {
+      wrong.setAttribute("aria-invalid", "true");
       said.replaceChildren(notice("bad", h("p", {}, say("This day is before birth, in the future, or not complete."))));
       wrong.focus();
       return;
     }
-    await keepBook(app, child, held, inputs, said);
+    const given = Object.fromEntries(Object.entries(typed).filter(([, day]) => day));
+    await keepBook(app, place, form, given, said);
   };
   const fields = inputs.map((input) =>
     h("label", {}, h("span", {}, message(nameOf(app.tables.schedule, { code: input.name }))), input),
   );
   return h(
     "details",
-    { class: "book", open: Object.keys(held).length === 0 && !child.measurements.length },
+    { class: "book", open: isBegun },
     h("summary", {}, say("Copy from the Buku KIA")),
     h("p", { class: "hint" }, say("Vaccines given at the puskesmas, the hospital or elsewhere: copy the day of each.")),
     h("form", { class: "doses", novalidate: true, onsubmit: save }, fields, said, h("button", { class: "main" }, say("Save"))),
   );
 }
 
-async function keepBook(app, child, held, inputs, said) {
-  const given = { ...held };
-  for (const { name, value: day } of inputs) {
-    if (day) given[name] = day;
-    else delete given[name];
-  }
+async function keepBook(app, place, form, given, said) {
   try {
-    const form = await app.tablet.replica.open("child", {}, child.id);
-    await app.tablet.write(form, { book_doses: { given } });
+    await app.drafts.write(place, form, { book_doses: { given } });
   } catch (error) {
     said.replaceChildren(notice("bad", say("NOT saved: "), failure(error)));
     return;

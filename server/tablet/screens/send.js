@@ -1,7 +1,7 @@
 // Sending, by one tap or automatically: its progress, and for every child whether it was received, waits or has a question.
 
 import { h, notice, refill } from "../parts/dom.js";
-import { marks } from "../parts/status_icon.js";
+import { marks, unsentChildren } from "../parts/child_status.js";
 import { say, timeWords, titleOf } from "../words/words.js";
 import { reEnrol } from "../parts/re_enrol.js";
 import { handOverAndWipe } from "../parts/remote_wipe.js";
@@ -17,9 +17,10 @@ export function send(app) {
     };
   const state = h("div", {});
   const list = h("div", {});
-  const button = h("button", { class: "main", onclick: () => app.engine.sync() }, say("Send now"));
+  const button = h("button", { class: "main", onclick: () => app.engine.sync() });
   const draw = () => {
     button.disabled = app.engine.status.phase === "running";
+    refill(button, app.engine.status.phase === "waiting" ? say("Try now") : say("Send now"));
     refill(state, stateOf(app));
     refill(list, children(app));
   };
@@ -29,7 +30,7 @@ export function send(app) {
     state,
     button,
     list,
-    h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Sealed copies and letters"))),
+    h("p", {}, h("a", { class: "button", href: "#/salinan" }, say("Locked backups and data carried for others"))),
   ];
   return { title: say("Send"), body, place: "kirim" };
 }
@@ -53,20 +54,18 @@ function stateOf(app) {
       last,
     ];
   }
-  if (phase === "waiting") {
-    const seconds = Math.max(Math.round((nextAt - Date.now()) / 1000), 0);
-    return [
-      notice(
-        "look",
-        say(
-          "The server cannot be reached. Everything is saved on this tablet; it tries again by itself in {seconds} seconds.",
-          { seconds },
-        ),
-      ),
-      last,
-    ];
-  }
-  return [problem ? problemOf(app, problem) : null, last];
+  if (phase === "waiting") return [pause(problem, nextAt), last];
+  const unsent = !problem && !navigator.onLine && app.tablet.replica.waiting().length;
+  return [unsent ? pause(null, 0) : null, problem ? problemOf(app, problem) : null, last];
+}
+
+/** That what is not sent goes by itself. The exact moment stands where only a script looks. */
+function pause(problem, nextAt) {
+  const words =
+    problem && problem.code === "server-busy"
+      ? say("Everything is saved on this tablet. The server is busy; it is sent by itself later.")
+      : say("Everything is saved on this tablet. It is sent by itself later, when there is a signal.");
+  return notice("look", h("p", { "data-next": nextAt ? new Date(nextAt).toISOString() : null }, words));
 }
 
 function problemOf(app, problem) {
@@ -83,7 +82,7 @@ function problemOf(app, problem) {
     );
   }
   if (problem.code === "app-too-old") {
-    lookForNewer().catch(() => {});
+    lookForNewer().catch((error) => console.info(error)); // asked again when a line comes, and at the next start
     return notice(
       "look",
       say("This app is too old for the server. The new version is being fetched; nothing is lost."),
@@ -93,9 +92,13 @@ function problemOf(app, problem) {
   return notice("bad", titleOf(problem) || problem.code);
 }
 
-/** Children with changes that wait or questions, then the number of all others. */
+/** Children with changes that wait or questions, those that were taken off the list too; then the number of all others. */
 function children(app) {
-  const all = app.model.children().map((child) => [child, marks(app, child)]);
+  const listed = app.model.children();
+  const unlisted = unsentChildren(app)
+    .map((id) => app.model.child(id))
+    .filter((child) => !listed.includes(child));
+  const all = [...listed, ...unlisted].map((child) => [child, marks(app, child)]);
   const open = all.filter(([, { waiting, asked }]) => waiting || asked);
   const words = ({ waiting, asked }) =>
     [waiting && say("waiting"), asked && say("needs your answer")].filter(Boolean).join(" · ");
@@ -112,7 +115,7 @@ function children(app) {
           h(
             "a",
             { href: mark.asked ? "#/pertanyaan" : `#/anak/${child.id}` },
-            h("strong", {}, child.name),
+            h("strong", {}, child.name || say("(no name)")),
             h("span", {}, words(mark)),
           ),
         ),

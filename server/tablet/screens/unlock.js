@@ -1,7 +1,9 @@
 // Unlocking: a cadre's name and PIN decrypt everything. After a few wrong PINs there is a waiting time.
 
 import { h, notice, refill } from "../parts/dom.js";
+import { handOverAndWipe, leavingNotice } from "../parts/remote_wipe.js";
 import { WrongPin, PIN_DIGITS } from "../store/vault.js";
+import { forgottenPin } from "./forgotten_pin.js";
 import { say } from "../words/words.js";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "⌫", "0"];
@@ -11,7 +13,11 @@ export function unlock(app) {
   const { device } = app;
   let chosen = device.cadres.length === 1 ? device.cadres[0].author : null;
   const body = h("div", { class: "unlock" });
-  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => choose(null)) : names());
+  const draw = () => refill(body, chosen ? pinPad(app, chosen, () => choose(null), forgotten) : names());
+  const forgotten = () => {
+    const cadre = device.cadres.find((one) => one.author === chosen);
+    refill(body, forgottenPin(/** @type {import("../app.js").ConnectedApp} */ (app), cadre, draw));
+  };
   const choose = (author) => {
     chosen = author;
     draw();
@@ -25,10 +31,12 @@ export function unlock(app) {
     ),
   ];
   draw();
-  return { title: device.facts.tablet.post.name, body };
+  return { title: device.facts.tablet.post.name, body: [leavingNotice(app), body] };
 }
 
-function pinPad(app, author, back) {
+/** @param {import("../app.js").App} app @param {string} author @param {() => void} back
+ * @param {() => void} forgotten */
+function pinPad(app, author, back, forgotten) {
   const { device } = app;
   const { name } = device.cadres.find((one) => one.author === author);
   let pin = "";
@@ -36,6 +44,7 @@ function pinPad(app, author, back) {
   const message = h("div", {});
   const show = () => refill(dots, [...Array(PIN_DIGITS).keys()].map((at) => (at < pin.length ? "●" : "○")).join(" "));
   const press = async (key) => {
+    if (app.opening) return; // another PIN now would open the tablet twice
     if (key === "⌫") pin = pin.slice(0, -1);
     else if (pin.length < PIN_DIGITS) pin += key;
     show();
@@ -54,15 +63,20 @@ function pinPad(app, author, back) {
       return;
     }
     refill(message, notice("calm", say("Opening …")));
+    app.opening = true;
     try {
       await app.enter(await device.unlock(author, typed));
     } catch (error) {
+      refill(message);
       if (!(error instanceof WrongPin)) throw error;
       show();
       refill(
         message,
-        notice("bad", say("Wrong PIN. Forgotten? Another cadre can give a new one under More › Cadres.")),
+        notice("bad", say("Wrong PIN.")),
       );
+    } finally {
+      app.opening = false;
+      if (app.wipeAtLock && !app.tablet) await handOverAndWipe(/** @type {any} */ (app), app.wipeAtLock);
     }
   };
   const keys = KEYS.map((key) =>
@@ -70,6 +84,7 @@ function pinPad(app, author, back) {
   );
   const pad = h("div", { class: "pad", onkeydown: (event) => /^\d$/.test(event.key) && press(event.key) }, keys);
   show();
-  const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: back }, say("Not me")) : null;
-  return [h("p", { class: "who" }, name), dots, message, pad, other];
+  const other = device.cadres.length > 1 ? h("button", { class: "plain", onclick: () => app.opening || back() }, say("Not me")) : null;
+  const lost = h("button", { class: "plain", onclick: () => app.opening || forgotten() }, say("Forgot the PIN?"));
+  return [h("p", { class: "who" }, name), dots, message, pad, device.facts.recovery ? lost : null, other];
 }

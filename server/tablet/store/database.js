@@ -32,6 +32,9 @@ export class Database {
   /** @param {IDBDatabase} idb */
   constructor(idb) {
     this.idb = idb;
+    /** @type {() => void} called when the browser closed the storage, and when it could not be used or was written by others */
+    this.troubled = () => {};
+    idb.onclose = () => this.troubled();
   }
 
   /** @param {string} name @returns {Promise<Database>} */
@@ -58,6 +61,22 @@ export class Database {
     this.idb.close();
   }
 
+  /** Open again what the browser closed. @returns {Promise<boolean>} false: it is not there any more, or cannot be opened */
+  reopen() {
+    return new Promise((resolve) => {
+      const request = indexedDB.open(this.idb.name, VERSION);
+      request.onupgradeneeded = () => request.transaction?.abort(); // it was deleted; do not make an empty one
+      request.onerror = () => resolve(false);
+      request.onblocked = () => resolve(false);
+      request.onsuccess = () => {
+        this.idb.close();
+        this.idb = request.result;
+        this.idb.onclose = () => this.troubled();
+        resolve(true);
+      };
+    });
+  }
+
   /** Everything in a store, as [key, value] in order of the keys. @param {string} store @returns {Promise<Array<[any, any]>>} */
   async all(store) {
     const [keys, values] = await this.#transaction([store], "readonly", (open) => {
@@ -65,6 +84,12 @@ export class Database {
       return [held.getAllKeys(), held.getAll()];
     });
     return keys.result.map((key, at) => [key, values.result[at]]);
+  }
+
+  /** The keys of a store, in order. @param {string} store @returns {Promise<any[]>} */
+  async keys(store) {
+    const [request] = await this.#transaction([store], "readonly", (open) => [open.objectStore(store).getAllKeys()]);
+    return request.result;
   }
 
   /** @param {string} store @param {any} key */
@@ -106,16 +131,21 @@ export class Database {
 
   #transaction(stores, mode, work) {
     return new Promise((resolve, reject) => {
+      const refuse = (error) => {
+        const found = failed(error);
+        reject(found);
+        if (!(found instanceof Full)) this.troubled();
+      };
       let open;
       try {
         open = this.idb.transaction(stores, mode, { durability: "strict" });
       } catch (error) {
-        reject(failed(error));
+        refuse(error);
         return;
       }
       const requests = work(open);
       open.oncomplete = () => resolve(requests);
-      open.onabort = () => reject(failed(open.error));
+      open.onabort = () => refuse(open.error);
     });
   }
 }

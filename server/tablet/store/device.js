@@ -1,22 +1,21 @@
 // What can be read without a PIN: the device's enrolment, who may unlock it, its keys. It has no data about children. Facts
-// are in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`,
-// `enrolling` (a request whose answer has not come), `tries` (wrong PINs).
+// are in the store `facts`: `tablet` (replica.js), `keys`, `cadres`, `settings`, `usage`, `contact`, `readings` of the clock since
+// (silence.js), `recovery` (recovery.js), `enrolling` (a request whose answer has not come), `tries` (wrong PINs), `leaving` (a wipe that waits for a PIN).
 
 import { gzip, unbase64url } from "../sync/bytes.js";
 import { newKeys, publicKey, sign } from "../sync/chain.js";
 import { contacted } from "../sync/contact.js";
 import { newFacts } from "../sync/replica.js";
-import { Database, OWN_COPY, SEALED_BATCHES, STORES } from "./database.js";
+import { Database, SEALED_BATCHES, STORES } from "./database.js";
+import { isCopied, ownLetters, queued } from "./own_copy.js";
+import { newBox, recovered } from "./recovery.js";
+import { DAYS_WITHOUT_CONTACT, noted, silentDays } from "./silence.js";
 import { Tablet } from "./tablet.js";
 import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlock } from "./vault.js";
 
 const FREE_TRIES = 5;
 const FIRST_WAIT_MS = 30000;
 const LONGEST_WAIT_MS = 900000;
-const DAY_MS = 86400000;
-
-/** After this many days without contact readable data is wiped. */
-export const DAYS_WITHOUT_CONTACT = 60;
 
 export class Device {
   /** @param {string} name @param {Database} database @param {object} facts */
@@ -26,25 +25,62 @@ export class Device {
     this.facts = facts;
     /** @type {boolean|undefined} whether the browser made the storage persistent; undefined: it was not asked */
     this.persisted = undefined;
+    /** The sealed copy, in memory while nobody is signed in. @type {{count: number, letters: object[]}} */
+    this.copyAtStart = { count: 0, letters: [] };
+    this.queue = Promise.resolve();
   }
 
   /** @param {string} [name] of the database @returns {Promise<Device>} */
   static async open(name = "posyandu") {
     const database = await Database.open(name);
-    return new Device(name, database, Object.fromEntries(await database.all("facts")));
+    const device = new Device(name, database, Object.fromEntries(await database.all("facts")));
+    if (device.isEnrolled) {
+      const newest = (await database.keys("log")).pop() || 0;
+      const count = Math.max(newest - device.facts.tablet.sent, 0);
+      device.copyAtStart = { count, letters: count ? await ownLetters(database) : [] };
+    }
+    return device;
   }
 
-  /** @param {Array<[string, any, any]>} puts @param {string[]} [clear] */
-  async commit(puts, clear = []) {
-    const revision = this.facts.revision || 0;
-    await this.database.commit(puts, { clear, expect: revision });
-    this.facts.revision = revision + 1;
+  /** Store in one transaction, after those that were asked for before. @param {Array<[string, any, any]>} puts
+   * @param {string[]} [clear] @returns {Promise<void>} */
+  commit(puts, clear = []) {
+    const done = this.queue.then(async () => {
+      const revision = this.facts.revision || 0;
+      await this.database.commit(puts, { clear, expect: revision });
+      this.facts.revision = revision + 1;
+    });
+    this.queue = done.catch(() => {}); // whoever asked is told
+    return done;
   }
 
   /** Store facts. @param {object} facts by name; undefined takes one away */
   async note(facts) {
     await this.commit(Object.entries(facts).map(([name, value]) => ["facts", name, value]));
     Object.assign(this.facts, facts);
+  }
+
+  /** Store facts on which nothing else depends, whoever else writes: a locked window may. @param {object} facts by name */
+  async jot(facts) {
+    await this.database.commit(Object.entries(facts).map(([name, value]) => ["facts", name, value]));
+    Object.assign(this.facts, facts);
+  }
+
+  /** Whether the storage still holds what this page knows. What the browser only closed is opened again.
+   * @returns {Promise<"here"|"elsewhere"|"gone">} elsewhere: another window has written */
+  whereabouts() {
+    const found = this.queue.then(async () => {
+      if (!(await this.database.reopen())) return "gone";
+      const facts = Object.fromEntries(await this.database.all("facts"));
+      if ((facts.revision || 0) === (this.facts.revision || 0)) return "here";
+      const mine = this.facts.tablet && facts.tablet && facts.tablet.tablet === this.facts.tablet.tablet;
+      return mine ? "elsewhere" : "gone";
+    });
+    this.queue = found.then(
+      () => {},
+      () => {},
+    );
+    return /** @type {Promise<"here"|"elsewhere"|"gone">} */ (found.catch(() => "gone"));
   }
 
   get isEnrolled() {
@@ -119,6 +155,21 @@ export class Device {
     return cadre;
   }
 
+  /** Keep the data key sealed to the server, for a forgotten PIN. @param {CryptoKey} dataKey */
+  async keepBox(dataKey) {
+    const recovery = await newBox(this, dataKey);
+    if (recovery) await this.jot({ recovery });
+  }
+
+  /** Open the tablet for a code of the health centre, and give the cadre a new PIN.
+   * @param {import("../sync/http_client.js").HttpClient} http @returns {Promise<Tablet>} */
+  async openAgain(http, code, name, pin) {
+    const dataKey = await recovered(this, http, code);
+    const cadre = await this.admit(name, pin, dataKey);
+    await this.note({ tries: undefined });
+    return Tablet.open(this, new Vault(dataKey), cadre);
+  }
+
   /** @param {string} author */
   async dismiss(author) {
     await this.note({ cadres: this.cadres.filter((one) => one.author !== author) });
@@ -148,20 +199,41 @@ export class Device {
 
   // -- forgetting ----------------------------------------------------------------------------------
 
-  /** Whether it was so long without contact that what can be read should go. @param {number} now */
-  isContactExpired(now) {
-    const { at } = this.facts.contact || {};
-    return Boolean(at) && this.isEnrolled && now - Date.parse(at) > DAYS_WITHOUT_CONTACT * DAY_MS;
+  /** Note the day on which the tablet is used, as silence.js counts it. @param {number} now */
+  async noteReading(now) {
+    const { contact, readings = [] } = this.facts;
+    if (!contact || !this.isEnrolled) return;
+    const after = noted(contact, readings, now);
+    if (after !== readings) await this.jot({ readings: after });
   }
 
-  /** Wipe everything but sealed letters, which only the server can read. @param {string} why shown to whoever opens it next */
+  /** Days without contact, as far as the clock can be believed. @param {number} now */
+  daysWithoutContact(now) {
+    const { contact, readings = [] } = this.facts;
+    return contact && this.isEnrolled ? silentDays(contact, readings, now) : 0;
+  }
+
+  /** Whether it was so long without contact that what can be read should go. @param {number} now */
+  isContactExpired(now) {
+    return this.daysWithoutContact(now) > DAYS_WITHOUT_CONTACT;
+  }
+
+  /** Wipe everything but sealed letters, which only the server can read. The sealed copy becomes letters to deliver. If it lacks
+   * a change, the own changes are kept, encrypted, until a PIN opens them once more.
+   * @param {string} why shown to whoever opens it next @returns {Promise<boolean>} whether everything was wiped */
   async wipe(why) {
-    const facts = { revision: (this.facts.revision || 0) + 1, wiped: { why, at: new Date().toISOString() } };
-    const keep = { settings: this.facts.settings };
-    const kept = Object.entries({ ...facts, ...keep }).filter(([, value]) => value);
+    const letters = await queued(this.database);
+    const wiped = { why, at: new Date().toISOString() };
+    if (!(await isCopied(this.database, this.facts.tablet))) {
+      await this.commit([...letters, ["facts", "leaving", wiped]], ["held", "past"]);
+      this.facts.leaving = wiped;
+      return false;
+    }
+    const kept = Object.entries({ wiped, settings: this.facts.settings }).filter(([, value]) => value);
     const puts = kept.map(([name, value]) => /** @type {[string, any, any]} */ (["facts", name, value]));
-    await this.database.commit(puts, { clear: STORES.filter((store) => store !== OWN_COPY && store !== SEALED_BATCHES) });
-    this.facts = Object.fromEntries(puts.map(([, name, value]) => [name, value]));
+    await this.commit([...puts, ...letters], STORES.filter((store) => store !== SEALED_BATCHES));
+    this.facts = { ...Object.fromEntries(kept), revision: this.facts.revision };
+    return true;
   }
 }
 

@@ -5,18 +5,20 @@
 import { base64url, clock } from "../sync/bytes.js";
 import { Replica } from "../sync/replica.js";
 import { DRAFTS } from "./database.js";
+import { OwnCopy } from "./own_copy.js";
 
 const KEPT_DAYS = 90; // acknowledged changes, in case the server is restored from a backup
 const DAY_MS = 86400000;
 
 export class Tablet {
   /** @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault @param {Replica} replica
-   * @param {{author: string, name: string}} cadre who unlocked it */
-  constructor(device, vault, replica, cadre) {
+   * @param {{author: string, name: string}} cadre who unlocked it @param {OwnCopy} copy */
+  constructor(device, vault, replica, cadre, copy) {
     this.device = device;
     this.vault = vault;
     this.replica = replica;
     this.cadre = cadre;
+    this.copy = copy;
     this.listeners = new Set();
     this.queue = Promise.resolve();
   }
@@ -36,7 +38,8 @@ export class Tablet {
       pending: pending.length ? pending[0][1] : null,
       past: past.length ? past[0][1] : [],
     };
-    return new Tablet(device, vault, new Replica(stored), cadre);
+    const copy = await OwnCopy.open(database);
+    return new Tablet(device, vault, new Replica(stored), cadre, copy);
   }
 
   /** Work that reads and then writes, one after the other. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
@@ -71,12 +74,15 @@ export class Tablet {
   }
 
   /** Store a delta in one transaction, then apply it. @param {import("../sync/replica.js").Delta|null} delta
-   * @param {Array<[string, any, any]>} [others] more to store with it */
-  async commit(delta, others = []) {
+   * @param {Array<[string, any, any]>} [others] more to store with it
+   * @param {CryptoKeyPair} [keys] of the enrolment, where the delta brings another */
+  async commit(delta, others = [], keys = this.device.facts.keys.signing) {
     if (!delta) return;
-    const puts = [...(await this.#puts(delta)), ...others];
+    const copy = await this.copy.renewed(this.replica.foreseen(delta), keys);
+    const puts = [...(await this.#puts(delta)), ...copy.puts, ...others];
     const clear = [...(delta.clear ? ["held"] : []), ...(delta.renumbered ? ["log"] : [])];
     await this.device.commit(puts, clear);
+    this.copy.rows = copy.rows;
     this.replica.apply(delta);
     this.device.facts.tablet = this.replica.facts;
     const ids = delta.clear || delta.renumbered ? null : touched(delta);
@@ -105,6 +111,16 @@ export class Tablet {
   async tidy() {
     const before = clock(new Date(Date.now() - KEPT_DAYS * DAY_MS));
     await this.turn(async () => this.commit(this.replica.forgetting(before)));
+  }
+
+  /** Seal the copy anew where it does not hold all that waits (an earlier version wrote it), or has many parts. */
+  async renewCopy() {
+    await this.turn(async () => {
+      if (this.copy.isFit(this.replica)) return;
+      const { rows, puts } = await this.copy.renewed(this.replica, this.device.facts.keys.signing, true);
+      await this.device.commit(puts);
+      this.copy.rows = rows;
+    });
   }
 
   // -- sending -------------------------------------------------------------------------------------

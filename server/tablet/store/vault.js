@@ -20,6 +20,9 @@ export const newDeviceKey = () => crypto.subtle.generateKey({ name: "HMAC", hash
 /** @returns {Promise<CryptoKey>} what everything is encrypted with */
 export const newDataKey = () => crypto.subtle.generateKey({ name: GCM, length: 256 }, true, ["encrypt", "decrypt"]);
 
+/** @param {Uint8Array<ArrayBuffer>} raw @returns {Promise<CryptoKey>} a data key that was exported */
+export const importedDataKey = (raw) => crypto.subtle.importKey("raw", raw, GCM, true, ["encrypt", "decrypt"]);
+
 /** Say why a PIN is too easy, or null. @param {string} pin @returns {"length"|"easy"|null} */
 export function weakness(pin) {
   if (!/^\d{6}$/.test(pin)) return "length";

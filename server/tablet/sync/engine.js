@@ -4,7 +4,7 @@
 // enrol again, that it was revoked, or that the app is too old.
 
 import { newKeys, publicKey } from "./chain.js";
-import { contacted } from "./contact.js";
+import { contacted, heardNow } from "./contact.js";
 import { NoConnection, Refused } from "./http_client.js";
 import { openReceipt, seal, SEALED_BATCHES } from "./sealed.js";
 
@@ -95,7 +95,7 @@ export class Engine {
       this.notBefore = Date.now() + asked;
       const pause = asked + this.pause * (0.5 + Math.random() / 2); // at random, so that tablets do not come back together
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
-      this.#wait(pause);
+      this.#wait(pause, asked ? "server-busy" : "line-lost");
     } else if (error instanceof Refused) {
       this.#tell({ phase: "idle", problem: error });
     } else {
@@ -105,8 +105,8 @@ export class Engine {
   }
 
   /** Try again after a pause; while the browser is offline, keep waiting. */
-  #wait(pause) {
-    this.#tell({ phase: "waiting", problem: { code: "line-lost" }, nextAt: Date.now() + pause });
+  #wait(pause, code = "line-lost") {
+    this.#tell({ phase: "waiting", problem: { code }, nextAt: Date.now() + pause });
     if (this.stopped) return;
     this.timer = setTimeout(() => (navigator.onLine ? this.sync() : this.#wait(LONGEST_PAUSE_MS)), pause);
   }
@@ -149,7 +149,7 @@ export class Engine {
       return taken;
     });
     const { device } = tablet;
-    await tablet.turn(() => device.note({ contact: contacted(answer), usage: device.facts.usage }));
+    await device.jot({ contact: contacted(answer), usage: device.facts.usage });
     this.#tell({ answered: Math.max(this.status.of - this.#waiting(), 0) });
     this.revoked = this.revoked || isRevoked(answer.receipt);
     if (this.revoked) throw new Refused(403, { code: "tablet-revoked" });
@@ -198,8 +198,9 @@ export class Engine {
       await tablet.commit(delta, [
         ["facts", "keys", keys],
         ["facts", "enrolling", undefined],
-      ]);
+      ], signing);
       Object.assign(tablet.device.facts, { keys, enrolling: undefined });
+      await tablet.device.keepBox(tablet.vault.dataKey); // it names the enrolment
     });
   }
 
@@ -211,17 +212,29 @@ export class Engine {
   async sealedBatches(expecting = false) {
     const { tablet } = this;
     return tablet.turn(async () => {
-      const lines = [];
-      const slips = (expecting && (await tablet.draft("slips"))) || [];
-      for (const batch of tablet.replica.carriedBatches()) {
-        const signature = await tablet.device.signature(batch);
-        const { letter, slip } = await seal({ batch, signature }, tablet.replica.facts.sealing);
-        lines.push(JSON.stringify(letter));
-        slips.push(slip);
+      const sealed = await this.#sealed();
+      if (expecting && sealed.length) {
+        const slips = [...((await tablet.draft("slips")) || []), ...sealed.map(({ slip }) => slip)];
+        await tablet.putDraft("slips", slips.slice(-200));
       }
-      if (expecting && lines.length) await tablet.putDraft("slips", slips.slice(-200));
-      return lines.map((line) => `${line}\n`).join("");
+      return sealed.map(({ letter }) => `${JSON.stringify(letter)}\n`).join("");
     });
+  }
+
+  async #sealed() {
+    const { replica, device } = this.tablet;
+    const sealed = [];
+    for (const batch of replica.carriedBatches())
+      sealed.push(await seal({ batch, signature: await device.signature(batch) }, replica.facts.sealing));
+    return sealed;
+  }
+
+  /** Send what is in memory without storing anything, where the storage is gone. @returns {Promise<boolean>} whether all was taken */
+  async sendFromMemory() {
+    const sealed = await this.tablet.turn(() => this.#sealed());
+    const { answers } = await this.http.send("/api/v1/carried", { letters: sealed.map(({ letter }) => letter) });
+    const receipts = await Promise.all(sealed.map(({ slip }, at) => openReceipt(answers[at], slip)));
+    return receipts.every(({ status }) => status === "accepted");
   }
 
   /** Take receipts that came back by another way. @param {Array<object>} receipts @returns {Promise<number>} how many were ours */
@@ -234,29 +247,37 @@ export class Engine {
         const slip = slips.get(answer.sealed_receipt.letter);
         if (!slip) continue;
         const receipt = await openReceipt(answer, slip);
+        this.revoked = this.revoked || isRevoked(receipt);
         await tablet.commit(receipt.batch === slip.batch ? tablet.replica.receiveCarried(receipt) : null);
         slips.delete(slip.name);
         taken += 1;
       }
       if (taken) await tablet.putDraft("slips", [...slips.values()]);
+      if (this.revoked) this.#tell({ problem: { code: "tablet-revoked" } });
+      else if (taken) await tablet.device.jot({ contact: heardNow(tablet.device.facts.contact) });
       return taken;
     });
   }
 
   /** Send the sealed batches of other tablets that are stored here, and store their receipts. */
   async deliver() {
-    await deliver(this.tablet.device.database, this.http);
+    await deliver(this.tablet.device, this.http);
   }
 }
 
-/** Send all sealed batches stored on a device. Needs no PIN: only the server can read them.
- * @param {import("../store/database.js").Database} database @param {import("./http_client.js").HttpClient} http */
-export async function deliver(database, http) {
+/** Send all sealed batches stored on a device, its own in the order of their changes. Needs no PIN: only the server can read them.
+ * The answer is a contact.
+ * @param {import("../store/device.js").Device} device @param {import("./http_client.js").HttpClient} http */
+export async function deliver(device, http) {
+  const { database } = device;
   const waiting = (await database.all(SEALED_BATCHES)).filter(([, { answer }]) => !answer);
+  waiting.sort(([, one], [, other]) => (one.order || 0) - (other.order || 0));
   for (let at = 0; at < waiting.length; at += MOST_SEALED) {
     const some = waiting.slice(at, at + MOST_SEALED);
     const { answers } = await http.send("/api/v1/carried", { letters: some.map(([, { letter }]) => letter) });
+    if (!Array.isArray(answers) || answers.length !== some.length) throw new NoConnection("not an answer to these letters");
     await database.commit(some.map(([name, held], place) => [SEALED_BATCHES, name, { ...held, answer: answers[place] }]));
+    if (device.isEnrolled && http.serverTime) await device.jot({ contact: contacted({ server_time: http.serverTime }) });
   }
 }
 

@@ -32,6 +32,7 @@ export class HttpClient {
   constructor(origin = "", count = () => {}) {
     this.origin = origin;
     this.count = count;
+    this.serverTime = ""; // the server's clock in the newest answer
     this.pause = 0; // seconds: the newest answer asks not to come again by itself before
   }
 
@@ -65,6 +66,8 @@ export class HttpClient {
       const text = await whole(answer, wait);
       this.count(sent + HEADERS_BYTES + (Number(answer.headers.get("Content-Length")) || text.length));
       const body = read(answer, text);
+      const date = new Date(answer.headers.get("Date") || NaN);
+      this.serverTime = Number.isNaN(date.getTime()) ? "" : clock(date);
       this.pause = Number(answer.headers.get("Retry-After")) || 0;
       return body;
     } catch (error) {

@@ -230,10 +230,11 @@ export class Replica {
     return this.#batch(this.facts.sent, most, false);
   }
 
-  /** All unacknowledged changes as batches for another tablet to carry, in order. @returns {object[]} */
-  carriedBatches() {
+  /** All unacknowledged changes as batches for another tablet to carry, in order. @param {number} [after] this counter
+   * @returns {any[]} */
+  carriedBatches(after = this.facts.sent) {
     const batches = [];
-    for (let done = this.facts.sent; done < this.head()[0]; done += batches[batches.length - 1].changes.length) {
+    for (let done = after; done < this.head()[0]; done += batches[batches.length - 1].changes.length) {
       batches.push(this.#batch(done, this.facts.limits.changes, true));
     }
     return batches;
@@ -404,6 +405,13 @@ export class Replica {
   }
 
   // -- changing ------------------------------------------------------------------------------------
+
+  /** The own changes as they will be after a delta, without pulled states. @param {Delta} delta @returns {Replica} */
+  foreseen({ facts, log, forget, renumbered }) {
+    const next = new Replica({ facts: this.facts, log: [...this.log] });
+    next.apply({ facts, log, forget, renumbered });
+    return next;
+  }
 
   /** Apply a stored delta. @param {Delta} delta */
   apply({ facts = {}, log = [], forget = [], held, clear, pending, past, renumbered }) {

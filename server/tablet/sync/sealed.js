@@ -18,23 +18,45 @@ const extract = (suite, salt, label, material) => hmac(salt, joined(utf8("HPKE-v
 const expand = async (suite, secret, label, info, length) =>
   (await hmac(secret, joined([0, length], utf8("HPKE-v1"), suite, utf8(label), info, [1]))).slice(0, length);
 
-/** RFC 9180, 4.1 and 5.1 in base mode: what the message is encrypted with, and what is sent for that to be found. */
-async function encapsulated(publicKey) {
-  const server = await crypto.subtle.importKey("jwk", publicKey, P256, true, []);
-  const ephemeral = await crypto.subtle.generateKey(P256, false, ["deriveBits"]);
-  const enc = new Uint8Array(await crypto.subtle.exportKey("raw", ephemeral.publicKey));
-  const recipient = new Uint8Array(await crypto.subtle.exportKey("raw", server));
-  const shared = new Uint8Array(
-    await crypto.subtle.deriveBits({ name: "ECDH", public: server }, ephemeral.privateKey, 256),
-  );
+const exported = async (key) => new Uint8Array(await crypto.subtle.exportKey("raw", key));
+
+/** RFC 9180, 5.1 in base mode: key and nonce of the one message. */
+async function scheduled(shared, enc, recipient, purpose) {
   const none = new Uint8Array(32);
   const eae = await extract(KEM, none, "eae_prk", shared);
   const secret = await expand(KEM, eae, "shared_secret", joined(enc, recipient), 32);
-  const info = await extract(SUITE, none, "info_hash", utf8(INFO));
+  const info = await extract(SUITE, none, "info_hash", utf8(purpose));
   const context = joined([0], await extract(SUITE, none, "psk_id_hash", []), info);
-  const scheduled = await extract(SUITE, secret, "secret", []);
-  const key = await expand(SUITE, scheduled, "key", context, 16);
-  return { enc, key, iv: await expand(SUITE, scheduled, "base_nonce", context, 12) };
+  const found = await extract(SUITE, secret, "secret", []);
+  const raw = await expand(SUITE, found, "key", context, 16);
+  const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
+  return { key, how: { name: "AES-GCM", iv: await expand(SUITE, found, "base_nonce", context, 12) } };
+}
+
+const agreed = async (mine, theirs) =>
+  new Uint8Array(await crypto.subtle.deriveBits({ name: "ECDH", public: theirs }, mine, 256));
+
+/** Encrypt to a public key (HPKE, RFC 9180, base mode). @param {object} publicKey JWK @param {Uint8Array<ArrayBuffer>} plain
+ * @param {string} purpose HPKE's `info` @returns {Promise<{enc: Uint8Array<ArrayBuffer>, ciphertext: Uint8Array<ArrayBuffer>}>} */
+export async function sealTo(publicKey, plain, purpose) {
+  const recipient = await crypto.subtle.importKey("jwk", publicKey, P256, true, []);
+  const ephemeral = await crypto.subtle.generateKey(P256, false, ["deriveBits"]);
+  const enc = await exported(ephemeral.publicKey);
+  const shared = await agreed(ephemeral.privateKey, recipient);
+  const { key, how } = await scheduled(shared, enc, await exported(recipient), purpose);
+  return { enc, ciphertext: new Uint8Array(await crypto.subtle.encrypt(how, key, plain)) };
+}
+
+/** A key pair for one answer. @returns {Promise<CryptoKeyPair>} */
+export const newReplyKeys = () => crypto.subtle.generateKey(P256, false, ["deriveBits"]);
+
+/** Decrypt what was sealed to a key pair. @param {CryptoKeyPair} keys @param {{enc: string, ciphertext: string}} sealed
+ * @param {string} purpose @returns {Promise<Uint8Array>} rejects if it was not sealed to these keys, or for another purpose */
+export async function openSealed(keys, { enc, ciphertext }, purpose) {
+  const sender = await crypto.subtle.importKey("raw", unbase64url(enc), P256, true, []);
+  const shared = await agreed(keys.privateKey, sender);
+  const { key, how } = await scheduled(shared, unbase64url(enc), await exported(keys.publicKey), purpose);
+  return new Uint8Array(await crypto.subtle.decrypt(how, key, unbase64url(ciphertext)));
 }
 
 const nameOf = async (enc, ciphertext) =>
@@ -45,11 +67,9 @@ const nameOf = async (enc, ciphertext) =>
 /** @param {{batch: object, signature: string}} envelope @param {{key: string, public_key: object}} sealing the server's
  * @returns {Promise<{letter: {sealed: object}, slip: Slip}>} */
 export async function seal(envelope, sealing) {
-  const { enc, key, iv } = await encapsulated(sealing.public_key);
   const reply = base64url(random(16));
-  const aes = await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]);
   const plain = await gzip(JSON.stringify({ ...envelope, reply }));
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, aes, plain));
+  const { enc, ciphertext } = await sealTo(sealing.public_key, plain, INFO);
   const { batch, first } = envelope.batch;
   const letter = { sealed: { v: 1, key: sealing.key, enc: base64url(enc), ciphertext: base64url(ciphertext) } };
   return { letter, slip: { name: await nameOf(enc, ciphertext), reply, batch, first } };

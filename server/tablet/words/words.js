@@ -40,8 +40,12 @@ export const sayIn = (context, text, values) => written(laterIn(context, text, v
  * @param {Text|import("../growth/tables.js").Words|null|undefined} words */
 export function message(words) {
   if (!words) return "";
-  return "text" in words ? written(words, language) : words[language] || words.id || words.en || "";
+  if ("text" in words) return written(words, language);
+  return (words[language] || words.id || words.en || "").replace(ISO_DAY, (day) => dayWords(day));
 }
+
+/** The server's words may hold a day as it was recorded. */
+const ISO_DAY = /\b\d{4}-\d{2}-\d{2}\b/g;
 
 /** @param {Text} words @param {string} code */
 function written({ text, values, context }, code) {
@@ -59,12 +63,19 @@ const locale = () => (language === "en" ? "en-GB" : [language, "id"]);
 /** The mark before a decimal fraction: a comma in Indonesian. */
 export const decimalMark = () => decimal(0.5).charAt(1);
 
+/** Formatters by language and options: making one costs more than using it a hundred times, and a list has hundreds of days. */
+const formatters = new Map();
+
+/** @template Made @param {new (locale: string|string[], how: object) => Made} Kind of Intl @param {object} how @returns {Made} */
+function formatter(Kind, how) {
+  const name = JSON.stringify([Kind.name, language, how]);
+  if (!formatters.has(name)) formatters.set(name, new Kind(locale(), how));
+  return formatters.get(name);
+}
+
 /** A decimal in the chosen language: 9,5 in Indonesian. @param {number} value @param {number} least digits @param {number} most */
 export const decimal = (value, least = 1, most = least) =>
-  new Intl.NumberFormat(locale(), {
-    minimumFractionDigits: least,
-    maximumFractionDigits: most,
-  }).format(value);
+  formatter(Intl.NumberFormat, { minimumFractionDigits: least, maximumFractionDigits: most }).format(value);
 
 /** @param {number|null} weight_g */
 export const kg = (weight_g) =>
@@ -76,17 +87,22 @@ export const cm = (mm) => (mm === null || mm === undefined ? "–" : `${decimal(
 /** @param {string|null} day ISO @param {object} [how] of Intl */
 export function dayWords(day, how = { day: "numeric", month: "long", year: "numeric" }) {
   if (!day) return say("not known");
-  return new Intl.DateTimeFormat(locale(), { timeZone: "UTC", ...how }).format(new Date(`${day}T00:00:00Z`));
+  return formatter(Intl.DateTimeFormat, { timeZone: "UTC", ...how }).format(new Date(`${day}T00:00:00Z`));
 }
+
+/** A day in few letters, without the year where it is that of `today`. @param {string} day ISO @param {string} today ISO */
+export const shortDay = (day, today) =>
+  dayWords(day, {
+    day: "numeric",
+    month: "short",
+    ...(day.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" }),
+  });
 
 /** @param {string} instant ISO */
 export const timeWords = (instant) =>
-  new Intl.DateTimeFormat(locale(), {
-    day: "numeric",
-    month: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-  }).format(new Date(instant));
+  formatter(Intl.DateTimeFormat, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(
+    new Date(instant),
+  );
 
 /** An age as the KMS writes it. @param {string|null} born_on @param {string} on */
 export function ageWords(born_on, on) {

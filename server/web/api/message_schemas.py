@@ -17,6 +17,7 @@ from marshmallow import Schema, fields, validate
 
 from schemas import batch, change, receipt
 from schemas.receipt import ItemField, Published
+from schemas.recovery import RecoverSchema
 from schemas.strict import Day, Flag, Instant, ListOf, MapOf, Object, Pair, Text, Whole, shaped
 from server.errors import PROBLEMS
 from server.web.request_schemas.relay import LettersSchema
@@ -149,6 +150,8 @@ MESSAGES: Final[Mapping[str, type[Schema]]] = {
     "enrolled": receipt.EnrolAnswerSchema,
     "enrol_again": batch.EnrolAgainSchema,
     "enrolled_again": tablets.ENROLLED_AGAIN,
+    "recover": RecoverSchema,
+    "recovered": tablets.RECOVERED,
     "standing": tablets.STANDING,
     "capabilities": tablets.CAPABILITIES,
     "catalogue": tablets.CATALOGUE,

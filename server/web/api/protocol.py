@@ -27,7 +27,7 @@ bp = Blueprint("protocol_api", __name__, url_prefix="/api/v1/protocol")
 
 SERVED: Final = ({"protocol": PROTOCOL, "schema": SCHEMA, "ends_on": None},)
 """Versions that this release serves. `ends_on`: the day after which one is refused; docs/protocol.md has the rule."""
-FEATURES: Final = ("doses", "extra", "prefer", "retry-after", "taking-back", "write-only")
+FEATURES: Final = ("doses", "extra", "forgotten-pin", "prefer", "retry-after", "taking-back", "write-only")
 """Parts of the protocol that came after its first release; a client uses one only where it is named."""
 
 

@@ -124,6 +124,7 @@ CODE: Final = shape(
     },
     "tablets.Code",
 )
+PIN_CODE: Final = shape({"code": TEXT, "tablet": TEXT, "expires_at": TEXT}, "tablets.PinCode")
 EXPOSURE: Final = shape(
     {
         **{"tablet": obj(TABLET), "since": TEXT, "until": MAYBE_TEXT, "total": WHOLE},

@@ -22,6 +22,7 @@ ENROLLED_AGAIN: Final = shape(
 STANDING: Final = shape(
     {"standing": TEXT, "server_time": TEXT, "write_only": Flag(Need.ABSENT)}, "tablets.Standing"
 )
+RECOVERED: Final = shape({"sealed_key": obj({"enc": TEXT, "ciphertext": TEXT})}, "tablets.Recovered")
 SEALING: Final = shape(
     {"sealing": obj(SealingKeySchema), "limits": obj({"letters": WHOLE, "bytes": WHOLE})}, "relay.Sealing"
 )

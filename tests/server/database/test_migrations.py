@@ -155,3 +155,16 @@ def differing(before: dict[str, list[tuple[Any, ...]]], settings: Settings) -> s
         rows = {name: list(session.execute(one.select())) for name, one in Base.metadata.tables.items()}
     hub.database.dispose()
     return {name for name in rows if sorted(map(tuple, rows[name]), key=repr) != before[name]}
+
+
+def test_every_table_and_index_of_sqlite_has_statistics(tmp_path: Path) -> None:
+    """Where one has none, SQLite takes it for the best: the review queue was read four times as slowly."""
+    settings = Settings.for_data(tmp_path, second_factor=False)
+    migrations.migrate(settings.database_url)
+    engine = create_engine(settings.database_url)
+    with engine.connect() as connection:
+        made = set(connection.execute(text("SELECT name FROM sqlite_master")).scalars())
+        described = set(connection.execute(text("SELECT idx FROM sqlite_stat1")).scalars())
+    engine.dispose()
+    without = {"alembic_version", "installation"}  # one row each
+    assert {name for name in made - without if not name.startswith("sqlite_")} - described == set()

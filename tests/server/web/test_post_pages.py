@@ -321,7 +321,7 @@ def test_nothing_of_another_health_centre_is_found(
         f"/tablet/{tablet}/hilang",
         f"/tablet/{tablet}/cabut",
     ]
-    assert [client.get(path).status_code for path in paths] == [404] * 4
+    assert [client.get(path).status_code for path in paths] == [404] * 5
 
 
 # -- words and charts -----------------------------------------------------------------------------

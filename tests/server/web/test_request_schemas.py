@@ -30,6 +30,7 @@ READS_JSON: Final = {
     "request_schemas/schema.py": "checks what was sent",
     "api/sync.py": "messages of tablets, checked by `schemas`; a refused batch is logged before it is answered",
     "api/relay.py": "sealed letters, each checked by itself and answered in its place",
+    "api/forgotten_pin.py": "the signed request of a tablet whose PIN was forgotten, checked by `schemas`",
 }
 
 

@@ -185,6 +185,7 @@ IN_TEXT: Final[dict[str, Callable[[random.Random, str], str]]] = {
     "a thousand times": _factor(3),
     "comma lost": lambda _dice, text: text.replace(",", ""),
     "digit lost": _digit_lost,
+    "first digit lost": lambda _dice, text: text[1:] if text[1:2].isdigit() else text,
     "digit doubled": _digit_doubled,
     "digits transposed": _digits_transposed,
 }

@@ -1,4 +1,4 @@
-"""What a cadre is shown and tells the mother: a sign, a colour, a headline, and a few sentences, from the assessment."""
+"""What a cadre is shown, what the mother is told and what the cadre has to do: from the assessment, each in its place."""
 
 from typing import Any
 
@@ -28,10 +28,18 @@ def advised(
     return answer
 
 
-def told(advice: dict[str, Any]) -> str:
-    return " ".join(words["id"] for words in advice["say"])
+def told(advice: dict[str, Any], whom: str = "say") -> str:
+    return " ".join(words["id"] for words in advice[whom])
 
 
+CADRES_WORK = {
+    "Ajak datang, atau kunjungi rumahnya.",
+    "Lengkapi jenis kelamin anak.",
+    "Periksa angka dan tanggalnya, lalu ukur ulang sebelum anak pulang.",
+    "Sampaikan kepada bidan atau petugas puskesmas.",
+    "Tanyakan apakah anak sakit atau susah makan.",
+    "Tanyakan tanggal lahir; lihat Buku KIA atau akta.",
+}
 BEFORE = visit("2025-12-10", weight_g=8700, length_mm=730, position="lying")
 WELL = {"length_mm": 740, "position": "lying"}
 
@@ -44,7 +52,7 @@ WELL = {"length_mm": 740, "position": "lying"}
             [BEFORE, visit(TODAY, weight_g=8899, **WELL)],
             "T",
             "yellow",
-            "Berat belum naik cukup bulan ini (T)",
+            "Berat naiknya kurang bulan ini (T)",
         ),
         (
             [
@@ -54,7 +62,7 @@ WELL = {"length_mm": 740, "position": "lying"}
             ],
             "2T",
             "orange",
-            "Berat dua bulan tidak naik cukup (2T): rujuk ke puskesmas",
+            "Dua bulan berat naiknya kurang (2T): rujuk ke puskesmas",
         ),
         ([visit(TODAY, weight_g=8900, **WELL)], "B", "green", "Penimbangan pertama: hasilnya baik"),
         (
@@ -132,27 +140,30 @@ def test_sign_colour_and_headline_follow_the_most_urgent_reason(
 def test_feeding_fits_the_age_when_a_child_is_well(modules: Modules, born_on: str, words: str) -> None:
     advice = advised(modules, visit(TODAY, muac_mm=140), child={"sex": "F", "born_on": born_on})
     assert words in told(advice)
-    assert "Datang lagi ke posyandu bulan depan." in told(advice)
+    assert advice["again"] is True
 
 
 def test_mother_is_praised_and_told_how_the_child_is_when_it_gains(modules: Modules) -> None:
-    said = told(advised(modules, BEFORE, visit(TODAY, weight_g=8900, **WELL)))
-    assert said.startswith("Beratnya sesuai umur. Tingginya sesuai umur. Ibu sudah merawat dengan baik")
+    advice = advised(modules, BEFORE, visit(TODAY, weight_g=8900, **WELL))
+    assert told(advice, "found") == "Beratnya sesuai umur. Tingginya sesuai umur."
+    assert told(advice).startswith("Ibu sudah merawat dengan baik")
 
 
 def test_reason_is_told_first_and_feeding_not_at_all_when_a_child_goes_to_the_health_centre_today(
     modules: Modules,
 ) -> None:
-    said = told(advised(modules, visit(TODAY, weight_g=6000, muac_mm=110, **WELL)))
-    assert said.startswith("Terindikasi gizi buruk (BB/TB < -3 SD).")
-    assert "hari ini juga ke puskesmas" in said
-    assert "selingan" not in said
+    advice = advised(modules, visit(TODAY, weight_g=6000, muac_mm=110, **WELL))
+    assert told(advice, "found").startswith("Sangat kurus")
+    assert "hari ini juga ke puskesmas" in told(advice)
+    assert "selingan" not in told(advice)
+    assert told(advice, "todo").startswith("Terindikasi gizi buruk (BB/TB < -3 SD).")
 
 
 def test_catching_up_is_advised_when_a_child_did_not_gain(modules: Modules) -> None:
-    said = told(advised(modules, BEFORE, visit(TODAY, weight_g=8700, **WELL)))
-    assert "Tambah satu kali makan" in said
-    assert "Sampaikan kepada bidan" in said
+    advice = advised(modules, BEFORE, visit(TODAY, weight_g=8700, **WELL))
+    assert "Tambah satu kali makan" in told(advice)
+    assert "Temui bidan" in told(advice)
+    assert "Sampaikan kepada bidan" in told(advice, "todo")
     infant = {"sex": "F", "born_on": "2025-09-10"}
     visits = visit("2025-12-10", weight_g=6000), visit(TODAY, weight_g=6200)
     advice = advised(modules, *visits, child=infant)
@@ -170,8 +181,8 @@ def test_more_food_is_not_advised_when_a_child_is_heavy_for_its_length(modules: 
 def test_what_is_missing_is_asked_for_when_the_child_is_not_known(modules: Modules) -> None:
     advice = advised(modules, visit(TODAY, weight_g=9000), child={"sex": None, "born_on": None})
     assert (advice["tone"], advice["headline"]["id"]) == ("grey", "Belum dapat dinilai")
-    assert "Tanyakan tanggal lahir" in told(advice)
-    assert "jenis kelamin" in told(advice)
+    assert "Tanyakan tanggal lahir" in told(advice, "todo")
+    assert "jenis kelamin" in told(advice, "todo")
 
 
 def test_sign_is_that_of_the_month_when_a_child_was_weighed_twice_on_a_day(modules: Modules) -> None:
@@ -194,7 +205,72 @@ def test_colour_is_as_urgent_as_the_first_flag_when_timelines_are_random(modules
         assert (advice["tone"] == "orange") == (urgency == 2)
         if advice["tone"] == "green":
             assert {flag["rule"] for flag in flags} <= {"birth_date_unknown", "sex_unknown"}
-        assert 1 <= len(advice["say"]) <= 9
-        assert all(words["id"] and words["en"] for words in [advice["headline"], *advice["say"]])
+        assert 1 <= len(advice["say"]) + len(advice["todo"]) <= 12
+        assert len(advice["found"]) + len(advice["say"]) <= 9
+        texts = [advice["headline"], advice["sentence"], *advice["found"], *advice["say"], *advice["todo"]]
+        assert all(words["id"] and words["en"] for words in texts)
+        assert not {words["id"] for words in advice["say"]} & CADRES_WORK
         tones.add(advice["tone"])
     assert tones == {"red", "orange", "yellow", "green", "grey"}
+
+
+SEPTEMBER = visit("2025-11-10", weight_g=8700)
+NEWBORN = {"sex": "M", "born_on": "2025-12-20"}
+
+
+@pytest.mark.parametrize(
+    ("visits", "child", "sentence"),
+    [
+        ([BEFORE, visit(TODAY, weight_g=8870)], GIRL, "Naik 170 g bulan ini, seharusnya 200 g"),
+        ([BEFORE, visit(TODAY, weight_g=9000)], GIRL, "Naik 300 g, cukup (minimal 200 g)"),
+        ([BEFORE, visit(TODAY, weight_g=9900)], GIRL, "Naik 1.200 g, cukup (minimal 200 g)"),
+        ([BEFORE, visit(TODAY, weight_g=8700)], GIRL, "Berat tetap sejak bulan lalu, seharusnya naik 200 g"),
+        ([BEFORE, visit(TODAY, weight_g=8550)], GIRL, "Turun 150 g bulan ini, seharusnya naik 200 g"),
+        (
+            [SEPTEMBER, BEFORE, visit(TODAY, weight_g=8750)],
+            GIRL,
+            "Naik 50 g bulan ini, seharusnya 200 g. Bulan lalu juga kurang (2T)",
+        ),
+        ([visit(TODAY, weight_g=8900)], GIRL, "Penimbangan pertama: 8,9 kg. Bulan depan kita lihat naiknya."),
+        (
+            [SEPTEMBER, visit(TODAY, weight_g=8900)],
+            GIRL,
+            "Berat 8,9 kg, terakhir 8,7 kg. Bulan lalu tidak ditimbang, jadi naiknya belum bisa dinilai.",
+        ),
+        (
+            [visit(TODAY, weight_g=3600)],
+            NEWBORN,
+            "Bayi baru lahir ditimbang pertama kali: 3,6 kg. Mulai bulan depan kita lihat naiknya.",
+        ),
+        (
+            [visit("2025-12-21", weight_g=3100), visit(TODAY, weight_g=3600)],
+            NEWBORN,
+            "Berat 3,6 kg. Umurnya belum satu bulan: mulai bulan depan kita lihat naiknya.",
+        ),
+        (
+            [BEFORE, visit(TODAY, weight_g=8900)],
+            {"sex": None, "born_on": "2025-01-10"},
+            "Berat 8,9 kg. Naiknya belum bisa dinilai karena tanggal lahir atau jenis kelamin belum diketahui.",
+        ),
+        ([BEFORE, visit(TODAY, muac_mm=140)], GIRL, "Kali ini tidak ditimbang."),
+        (
+            [BEFORE, visit(TODAY, weight_g=8900, oedema="2")],
+            GIRL,
+            "Kedua kaki bengkak, jadi beratnya tidak bisa dinilai.",
+        ),
+        ([], GIRL, "Belum pernah ditimbang."),
+    ],
+)
+def test_mother_hears_the_grams_gained_and_needed(
+    modules: Modules, visits: list[dict[str, Any]], child: dict[str, Any], sentence: str
+) -> None:
+    assert advised(modules, *visits, child=child)["sentence"]["id"] == sentence
+
+
+def test_no_praise_stands_beside_a_risk_of_overweight(modules: Modules) -> None:
+    plump = visit(TODAY, weight_g=10_000, length_mm=740, position="lying")
+    advice = advised(modules, visit("2025-12-10", weight_g=9700), plump)
+    assert (advice["sign"], advice["tone"]) == ("N", "yellow")
+    assert advice["headline"]["id"] == "Berisiko gizi lebih: perhatikan lagi bulan depan"
+    assert "Kurangi minuman manis" in told(advice)
+    assert "merawat dengan baik" not in told(advice)

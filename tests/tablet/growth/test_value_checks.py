@@ -133,6 +133,16 @@ def test_nothing_is_proposed_when_the_result_would_raise_a_question(
     assert [(one["rule"], one["proposal"]) for one in asked(modules, draft(**typed))] == [(rule, None)]
 
 
+def test_reading_is_not_proposed_when_a_lost_1_would_be_nearer(modules: Modules) -> None:
+    older = {"sex": "M", "born_on": "2021-04-10"}
+    (found,) = asked(modules, draft(weight_g=2500), older, ())  # 25 kg, but for 12.5 that is further away
+    assert (found["field"], found["proposal"]) == ("weight_g", None)
+    (found,) = asked(modules, draft(weight_g=1800), older, ())
+    assert found["proposal"] == {"weight_g": 18_000}
+    (found,) = asked(modules, draft(muac_mm=24), older, ())  # 24 cm, but for 12.4 that is further away
+    assert (found["field"], found["proposal"]) == ("muac_mm", None)
+
+
 @pytest.mark.parametrize("value", [None, 9500.5])
 def test_text_that_no_record_can_hold_is_refused(modules: Modules, value: float | None) -> None:
     given = [BOY, [LAST_MONTH], draft(weight_g=value), TODAY]

@@ -393,7 +393,7 @@ def _add_statistics() -> None:
     """Give SQLite's query planner statistics of typical data while the tables are still empty.
 
     Without them it assumes that every equality is selective: it preferred `district = ?` alone to any index that begins with
-    the district, and one batch read the whole ledger. `PRAGMA optimize` refreshes the statistics later.
+    the district, and one batch read the whole ledger.
     """
     op.execute("ANALYZE")
     for table, index, shape in _SHAPES:
