@@ -19,6 +19,7 @@ from schemas.strict import (
     Flag,
     Instant,
     ListOf,
+    MapOf,
     Need,
     Object,
     Pair,
@@ -39,6 +40,8 @@ MAX_DAYS: Final = 400
 """Most days of which the counts of measurements are taken: the newest."""
 MAX_COUNT: Final = 10_000
 """Most measurements of one tablet on a day."""
+MOST_POSTS: Final = 10
+"""Most posts of a tablet of staff."""
 MAX_KEPT: Final = 10_000
 """Most changes that a tablet keeps. It keeps those of 90 days, which are far fewer."""
 HASH: Final = "[A-Za-z0-9_-]{43}"
@@ -49,7 +52,8 @@ class BatchSchema(Strict):
     """What a tablet sends: its changes in order, their place in its chain, and up to where it has pulled.
 
     Nothing that a person may have typed wrong is checked here, nor what a wrong clock shows: the same batch is sent until it
-    is answered, so it would never get through. `tally_of` reads `tally`; of `sent_at` only the form is checked.
+    is answered, so it would never get through. `tally_of` reads `tally`; of `sent_at` only the form is checked. `cursors`,
+    by post, are sent by a tablet that handles several posts; then `cursor` is not read.
     """
 
     protocol = whole(0)
@@ -67,6 +71,7 @@ class BatchSchema(Strict):
     previous = shaped(f"(?:{HASH})?", "not-hash")
     changes = ListOf(Object(), 0, MAX_CHANGES)
     cursor = whole(0)
+    cursors = MapOf(uuid(), whole(0), MOST_POSTS, Need.ABSENT)
 
 
 class EnvelopeSchema(Strict):

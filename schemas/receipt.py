@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, validate
 
-from schemas.batch import DISTRICT, HASH, KEY_ID
+from schemas.batch import DISTRICT, HASH, KEY_ID, MOST_POSTS
 from schemas.change import ContextField
 from schemas.records import ChildRegisters, DeliveryRegisters, FollowUpRegisters, MeasurementRegisters
 from schemas.strict import (
@@ -174,8 +174,22 @@ class PullSchema(Strict):
     written = MapOf(uuid(), ListOf(Part(WrittenSchema), 1, MANY), MANY, need=Need.ABSENT)
 
 
+class PostPullSchema(PullSchema):
+    """What changed at one post of a tablet with several."""
+
+    post = uuid()
+
+
+class TabletPostSchema(Strict):
+    """A post that a tablet has now; a closed one takes no new children."""
+
+    id = uuid()
+    name = words(120)
+    closed = _mark()
+
+
 class AnswerSchema(Strict):
-    """The answer to a batch."""
+    """The answer to a batch. `posts` and `pulls` answer a batch with `cursors`, whose `pull` is empty but for `more`."""
 
     protocol = whole(PROTOCOL, PROTOCOL)
     incarnation = words(64)
@@ -183,6 +197,8 @@ class AnswerSchema(Strict):
     server_time = Instant()
     receipt = Part(ReceiptSchema)
     pull = Part(PullSchema)
+    posts = ListOf(Part(TabletPostSchema), 1, MOST_POSTS, need=Need.ABSENT)
+    pulls = ListOf(Part(PostPullSchema), 0, MOST_POSTS, need=Need.ABSENT)
 
 
 class PostSchema(Strict):
@@ -218,7 +234,7 @@ class SealingKeySchema(Strict):
 class EnrolAnswerSchema(Strict):
     """The answer to a new tablet: its id, its post, and the server's data. A tablet that continues a closed enrolment also
     gets the id of that (`replaces`) and the counter up to which its changes are held (`common`). A device that only sends is
-    told so (`write_only`).
+    told so (`write_only`). A tablet of staff gets all its `posts`.
     """
 
     tablet = uuid()
@@ -229,6 +245,7 @@ class EnrolAnswerSchema(Strict):
     limits = Part(LimitsSchema)
     sealing = Part(SealingKeySchema)
     write_only = _mark()
+    posts = ListOf(Part(TabletPostSchema), 1, MOST_POSTS, need=Need.ABSENT)
     replaces = shaped(UUID, "not-uuid", Need.ABSENT)
     common = whole(0, need=Need.ABSENT)
 

@@ -187,6 +187,18 @@ WORDS: Final[Mapping[str, Words]] = {
         T_("is not a post that the server knows"),
         T_("Choose the post from the list."),
     ),
+    "post-out-of-scope": Words(
+        T_("is of a post that this tablet does not have"),
+        T_("Your data is safe and waits for staff to judge it: call the health centre."),
+    ),
+    "post-stays": Words(
+        T_("leaves out the post of the tablet's code, which cannot be taken"),
+        T_("Revoke the tablet and enrol it with a new code instead."),
+    ),
+    "one-post-only": Words(
+        T_("cannot be changed: this tablet has one post"),
+        T_("Make a code for a tablet of staff instead."),
+    ),
     "post-closed": Words(
         T_("is a post that is closed"),
         T_("Choose another post."),
@@ -506,6 +518,9 @@ NOT_THE_APPS_FAULT: Final = frozenset(
             "schema-too-new",
             "post-unknown",
             "post-closed",
+            "post-out-of-scope",
+            "post-stays",
+            "one-post-only",
             "tablet-revoked",
             "child-erased",
             "child-restricted",

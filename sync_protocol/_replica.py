@@ -18,6 +18,7 @@ from typing import Any
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
 from sync_protocol._overlay import laid_over
+from sync_protocol._pages import Ref, cursors_of, drop, forget, homes_of, lay, lay_of_post, rows_of
 from sync_protocol._records import (
     FIRST_PREVIOUS,
     PROTOCOL,
@@ -33,9 +34,6 @@ from sync_protocol._records import (
     id_of,
 )
 from sync_protocol._vectors import NOTHING_SEEN, Dot, Entry, VersionVector
-
-Ref = tuple[str, str]
-"""(record kind, record id)."""
 
 MAX_CHANGES = 200
 MAX_BYTES = 256 * 1024
@@ -104,13 +102,16 @@ Event = Answered | Resending | NewEpochRequired | Pulled
 
 @dataclass(slots=True)
 class Replica:
-    """One enrolment of one device, working for one post.
+    """One enrolment of one device, working for one post or, as a tablet of staff, for several.
 
     Parameters
     ----------
     district : Kemendagri code such as "64.02"
-    tablet_id, post_id : UUIDs as lower-case text
+    tablet_id, post_id : UUIDs as lower-case text; the post is the one of its code
     app : name and version of the app, written into every change
+    posts : of a tablet of staff, those that it has, as the server tells them; else none
+    cursors : of a tablet of staff, up to where each post was pulled; `cursor` is that of a tablet of one post
+    homes : of a tablet of staff, the post from which each child was pulled
 
     Its other fields are plain data to be stored with it; `past` are acknowledged changes of this device's closed enrolments,
     kept as long as its own, in case the server is restored to a time before them.
@@ -132,6 +133,9 @@ class Replica:
     token: str = ""
     carried: dict[str, int] = field(default_factory=dict)
     past: list[dict[str, Any]] = field(default_factory=list)
+    posts: list[Json] = field(default_factory=list)
+    cursors: dict[str, int] = field(default_factory=dict)
+    homes: dict[str, str] = field(default_factory=dict)
 
     # -- what the tablet writes -----------------------------------------------------------------
 
@@ -305,6 +309,7 @@ class Replica:
             "previous": waiting[0].previous if waiting else "",
             "changes": changes,
             "cursor": self.cursor,
+            **({"cursors": cursors_of(self.posts, self.cursors)} if self.posts and not carried else {}),
         }
 
     def _tally(self) -> dict[str, int]:
@@ -346,16 +351,19 @@ class Replica:
         if self.incarnation and self.incarnation != answer["incarnation"]:
             # The server was restored and may have lost what it knew since: pull from the start, and forget nothing until
             # that is done, for a change may be stored nowhere else.
-            self.cursor, self.pulled_at = 0, ""
+            self.cursor, self.cursors, self.pulled_at = 0, {}, ""
             self.incarnation = answer["incarnation"]
             return [self._settle(receipt, received_at)]
         self.incarnation = answer["incarnation"]
         settled = self._settle(receipt, received_at)
         if isinstance(settled, NewEpochRequired):
             return [settled]
-        if self._continued_elsewhere(answer["pull"]):
+        if self._continued_elsewhere([answer["pull"], *answer.get("pulls", ())]):
             return [settled, NewEpochRequired(receipt.wanted)]
-        return [settled, self._take(answer["pull"], received_at)]
+        taken = self._take_posts(answer) if self.posts else self._take(answer["pull"])
+        if not taken.more:
+            self.pulled_at = received_at
+        return [settled, taken]
 
     def receive_carried(self, receipt: Receipt, received_at: str) -> Event | None:
         """Take the receipt of a carried batch, in any order; None if it has no effect (any more).
@@ -413,57 +421,51 @@ class Replica:
         wires = ((kept, kept["change"]) for kept in self.past)
         self.past = [k for k, w in wires if _child_of(w["kind"], w["id"], w["key"]) not in children]
 
-    def _continued_elsewhere(self, pull: Json) -> bool:
+    def _continued_elsewhere(self, pages: Sequence[Json]) -> bool:
         """Say whether a pulled record names a change of this enrolment that is not in this log: a clone wrote it.
 
         Such a state must not be taken: the view would take the clone's changes for this device's own of the same numbers and
         hide those, and their author would then overwrite them unseen.
         """
-        drawers = (pull[name].values() for name in ("measurements", "follow_ups", "deliveries"))
-        of_children = (rows for drawer in drawers for rows in drawer)
-        rows = [*pull["children"], *(row for rows in of_children for row in rows)]
-        entries = [row["vector"][self.tablet_id] for row in rows if self.tablet_id in row["vector"]]
+        vectors = [row["vector"] for page in pages for row in rows_of(page)]
+        entries = [vector[self.tablet_id] for vector in vectors if self.tablet_id in vector]
         return not all(self._wrote(Entry(*entry)) for entry in entries)
 
     def _wrote(self, entry: Entry) -> bool:
         place = entry.counter - self.forgotten - 1
         return place < 0 or (place < len(self.log) and self.log[place].change.tag == entry.tag)
 
-    def _take(self, pull: Json, received_at: str) -> Pulled:
-        refs: list[Ref] = []
-        if (
-            self.cursor == 0
-        ):  # from the start: what a restored server does not publish is not at this post any more
+    def _take(self, pull: Json) -> Pulled:
+        if self.cursor == 0:
+            # from the start: what a restored server does not publish is not at this post any more
             self.base.clear()
-        for child in pull["children"]:
-            refs.append(("child", child["id"]))
-            self.base[refs[-1]] = RecordState.from_wire("child", child["id"], {}, child)
-        for child_id, rows in pull["measurements"].items():
-            for row in rows:
-                key = {"child": child_id, "measured_on": row["on"], "source": row["source"]}
-                refs.append(self._lay("measurement", key, row))
-        for child_id, rows in pull["follow_ups"].items():
-            refs += [self._lay("follow_up", {"child": child_id, "task": row["task"]}, row) for row in rows]
-        for child_id, rows in pull["deliveries"].items():
-            refs += [
-                self._lay("delivery", {"child": child_id, "delivery": row["delivery"]}, row) for row in rows
-            ]
-        left = set(pull["left"])
-        if left:
-            gone = [r for r, s in self.base.items() if r[1] in left or s.key.get("child") in left]
-            for ref in gone:
-                del self.base[ref]
+        refs = lay(self.base, pull)
+        drop(self.base, set(pull["left"]))
         if "erased" in pull:
             self._erase(pull["erased"])
         self.cursor = pull["cursor"]
-        if not pull["more"]:
-            self.pulled_at = received_at
         return Pulled(tuple(refs), tuple(pull["left"]), pull["more"])
 
-    def _lay(self, kind: str, key: Mapping[str, str], row: Json) -> Ref:
-        ref = kind, id_of(kind, key)
-        self.base[ref] = RecordState.from_wire(kind, ref[1], key, row)
-        return ref
+    def _take_posts(self, answer: Json) -> Pulled:
+        """Take the posts that this tablet has now, and their pages. Where the server sends neither, all stays."""
+        left = self.have_posts(answer["posts"]) if "posts" in answer else set()
+        refs: list[Ref] = []
+        for page in answer.get("pulls", ()):
+            first = not self.cursors.get(page["post"])
+            brought, gone = lay_of_post(self.base, self.homes, page, first=first)
+            refs, left = refs + brought, left | gone
+            self._erase(page.get("erased", ()))
+            self.cursors[page["post"]] = page["cursor"]
+        return Pulled(tuple(refs), tuple(sorted(left - self.homes.keys())), answer["pull"]["more"])
+
+    def have_posts(self, posts: Sequence[Json]) -> set[str]:
+        """Take over which posts this tablet has; drop and return the children of those that it has no more."""
+        self.posts = [dict(post) for post in posts]
+        mine = {post["id"] for post in posts}
+        gone = {child for child, home in self.homes.items() if home not in mine}
+        forget(self.base, self.homes, gone)
+        self.cursors = {post: at for post, at in self.cursors.items() if post in mine}
+        return gone
 
     # -- once in a while ------------------------------------------------------------------------
 
@@ -489,13 +491,14 @@ class Replica:
         """Return what a server needs to find `common`: the counter of the oldest change kept, and the tags from there on."""
         return self.forgotten + 1, [logged.change.tag for logged in self.log]
 
-    def enrol_anew(self, tablet_id: str, common: int) -> "Replica":
+    def enrol_anew(self, tablet_id: str, common: int, posts: Sequence[Json] = ()) -> "Replica":
         """Return the replica of a new enrolment of this device, in which what the server does not hold is numbered again.
 
         Parameters
         ----------
         tablet_id : the new enrolment
         common : the newest counter up to which the server's chain of the old enrolment equals this log
+        posts : of a tablet of staff, those that it has, as the server tells them
 
         Returns
         -------
@@ -504,24 +507,29 @@ class Replica:
         """
         place = max(common - self.forgotten, 0)
         changes = [logged.change for logged in self.log[place:] if not logged.erased]
-        new = self._renumbered(tablet_id, changes, self.log[:place])
+        new = self._renumbered(tablet_id, changes, self.log[:place], posts)
         new.past = [*self.past, *(_kept(logged) for logged in self.log[:place] if not logged.erased)]
         return new
 
-    def enrol_afresh(self, tablet_id: str) -> "Replica":
+    def enrol_afresh(self, tablet_id: str, posts: Sequence[Json] = ()) -> "Replica":
         """Return the replica of a new enrolment (with a code) for a server that was restored to a time before all the old
         ones. Everything that is kept is numbered again, also that of closed enrolments.
 
         Parameters
         ----------
-        tablet_id : the new enrolment
+        tablet_id, posts : of the new enrolment, as for `enrol_anew`
         """
         past = [Change.from_wire(Dot(k["actor"], k["counter"]), k["change"], k["hash"]) for k in self.past]
         mine = [logged.change for logged in self.log if not logged.erased]
-        return self._renumbered(tablet_id, [*past, *mine], [])
+        return self._renumbered(tablet_id, [*past, *mine], [], posts)
 
-    def _renumbered(self, tablet_id: str, changes: Sequence[Change], kept: Sequence[Logged]) -> "Replica":
+    def _renumbered(
+        self, tablet_id: str, changes: Sequence[Change], kept: Sequence[Logged], posts: Sequence[Json]
+    ) -> "Replica":
         new = Replica(self.district, tablet_id, self.post_id, self.app, base=dict(self.base))
+        if posts:
+            new.homes = dict(self.homes) if self.posts else homes_of(self.base, self.post_id)
+            new.have_posts(posts)
         renamed: dict[str, list[tuple[Change, Entry]]] = {}
         for change in changes:
             mine = renamed.setdefault(change.record_id, [])

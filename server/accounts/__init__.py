@@ -1,6 +1,6 @@
 """People and tablets: who may sign in and do what, and which devices may send.
 
-    roles (pure: the table) -> people -> sessions -> second_factor;  attempt_limits, tablets: apart
+    roles (pure: the table) -> people -> sessions -> second_factor;  attempt_limits, tablets over tablet_posts: apart
 
 Codes, passwords and session tokens are stored only as digests; the secret of a second factor is encrypted.
 """
@@ -17,6 +17,7 @@ from server.accounts.sessions import (
     sign_out,
     who_is,
 )
+from server.accounts.tablet_posts import change_posts, places, post_ids_of, posts_of, set_post
 from server.accounts.tablets import (
     CODE_ALPHABET,
     CODE_DAYS,
@@ -50,6 +51,7 @@ __all__ = [
     "SignedIn",
     "add_account",
     "attempt_limits",
+    "change_posts",
     "close_tablet",
     "disable_account",
     "end_all_codes",
@@ -60,11 +62,15 @@ __all__ = [
     "make_enrolment_code",
     "new_password",
     "people",
+    "places",
+    "post_ids_of",
+    "posts_of",
     "revoke_tablet",
     "roles",
     "second_factor",
     "session_of",
     "sessions",
+    "set_post",
     "sign_in",
     "sign_out",
     "standing",

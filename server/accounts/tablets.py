@@ -5,6 +5,7 @@ the device's public key. Codes are stored only as digests.
 """
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from schemas import EnrolAgainRequest, EnrolRequest
 from server import audit
+from server.accounts import tablet_posts
 from server.context import AppContext
 from server.crypto.vault import base64url, public_key, signature_fits, token_digest
 from server.database.ids import new_id
@@ -39,23 +41,30 @@ def make_enrolment_code(
     actor: str,
     now: datetime,
     write_only: bool = False,
+    posts: Collection[str] | None = None,
 ) -> str:
     """Create a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
 
     Parameters
     ----------
     write_only : for a device that sends and never gets a child's data, such as a scale
+    posts : other posts, for a tablet of staff; None for a tablet of one post
 
     Raises
     ------
     Problem
-        `record-unknown` if there is no such post, `post-closed` if it takes no tablets any more.
+        `record-unknown` if there is no such post, `post-closed` if it takes no tablets any more; `change-invalid` for other
+        posts that cannot be given.
     """
     post = session.get(HealthPost, (hub.district, post_id))
     if post is None:
         raise Problem("record-unknown")
     if post.closed_at is not None:
         raise Problem("post-closed", post=post.name)
+    others = None if posts is None else sorted(set(posts) - {post_id})
+    wrong = tablet_posts.check_posts(session, hub, post_id, others or ())
+    if wrong:
+        raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
     letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
     code = f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
     row = {
@@ -65,10 +74,12 @@ def make_enrolment_code(
         "tablet_name": tablet_name,
         "expires_at": now + timedelta(days=CODE_DAYS),
         "write_only": write_only,
+        "posts": None if others is None else orjson.dumps(others).decode(),
     }
     session.execute(insert(table(EnrolmentCode)), [row])
     details: dict[str, Any] = {"post": post_id, "tablet_name": tablet_name}
     details |= {"write_only": True} if write_only else {}
+    details |= {} if others is None else {"posts": others}
     stream = audit.post_stream(post_id)
     audit.append(session, hub.district, stream, "tablet.code-made", actor=actor, now=now, details=details)
     return code
@@ -115,9 +126,10 @@ def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetim
         return made
     if found.used_at is not None or found.expires_at < now:
         raise Problem("enrolment-code-invalid")
-    write_only = bool(found.write_only)
     tablet = _add_tablet(
-        session, hub, found.post_id, found.tablet_name, jwk, request.app, now, write_only=write_only
+        *(session, hub, found.post_id, found.tablet_name, jwk, request.app, now),
+        write_only=bool(found.write_only),
+        posts=tablet_posts.posts_of_code(session, hub, found),
     )
     found.used_at, found.tablet_id = now, tablet.id
     session.flush()
@@ -158,7 +170,8 @@ def enrol_again(
         if old.closed_at is None:
             old.closed_at = now
         made = (session, hub, old.post_id, old.name, jwk, request.app, now)
-        new = _add_tablet(*made, replaces=old.id, write_only=bool(old.write_only))
+        posts = tablet_posts.post_ids_of(session, hub.district, old.id) if old.several else None
+        new = _add_tablet(*made, replaces=old.id, write_only=bool(old.write_only), posts=posts)
     return new, common
 
 
@@ -245,7 +258,9 @@ def _add_tablet(
     *,
     replaces: str | None = None,
     write_only: bool,
+    posts: Collection[str] | None = None,
 ) -> Tablet:
+    """Add an enrolment. `posts`: the other posts of a tablet of staff; None for a tablet of one post."""
     tablet = Tablet(
         district=hub.district,
         id=new_id(),
@@ -258,14 +273,23 @@ def _add_tablet(
         app=app,
         replaces=replaces,
         write_only=write_only,
+        several=posts is not None,
     )
     session.add(tablet)
     session.flush()
     details: dict[str, Any] = {"tablet": tablet.id, "name": name, "app": app}
     details |= {"replaces": replaces} if replaces else {}
     details |= {"write_only": True} if write_only else {}
-    stream, actor = audit.post_stream(post_id), f"tablet:{tablet.id}"
-    audit.append(session, hub.district, stream, "tablet.enrolled", actor=actor, now=now, details=details)
+    details |= {} if posts is None else {"posts": sorted(set(posts) - {post_id})}
+    if posts is not None:
+        tablet_posts.add_first_posts(session, hub, tablet.id, {post_id, *posts}, now)
+    actor = f"tablet:{tablet.id}"
+    for one in sorted({post_id, *(posts or ())}):  # the logs of several posts are always locked in this order
+        if one == post_id:
+            where = session, hub.district, audit.post_stream(one)
+            audit.append(*where, "tablet.enrolled", actor=actor, now=now, details=details)
+        else:
+            tablet_posts.log(session, hub, tablet.id, one, tablet_posts.GIVEN, actor=actor, now=now)
     return tablet
 
 

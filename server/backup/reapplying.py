@@ -24,6 +24,8 @@ from server.backup.withdrawals import (
     ENABLED,
     ERASED,
     LIFTED,
+    POST_GIVEN,
+    POST_TAKEN,
     RECOVERY_CODES,
     RESTRICTED,
     REVOKED,
@@ -41,7 +43,7 @@ from server.context import AppContext
 from server.crypto.key_file import load_keys
 from server.crypto.vault import Vault
 from server.database.engine import Database, among
-from server.database.models import Account, Base, Child, RecoveryCode, Tablet, table
+from server.database.models import Account, Base, Child, RecoveryCode, Tablet, TabletPost, table
 from server.translations import T_, Text
 
 JOB: Final = "job:withdrawals"
@@ -50,6 +52,8 @@ SENT_AGAIN: Final = frozenset({RESTRICTED, LIFTED, ERASED})
 KINDS: Final[Mapping[str, Text]] = {
     REVOKED: T_("{count} tablets revoked again"),
     CLOSED: T_("{count} enrolments of tablets closed again"),
+    POST_TAKEN: T_("{count} posts taken from tablets again"),
+    POST_GIVEN: T_("{count} posts given to tablets again"),
     DISABLED: T_("{count} accounts disabled again"),
     ENABLED: T_("{count} accounts enabled again"),
     SECRETS: T_(
@@ -84,12 +88,14 @@ class _Kind:
     ----------
     subject : the column with the id
     lacking : the rows in which the decision is not in force
+    beside : columns with other ids that the subject names too, after "/"
     """
 
     model: type[Base]
     subject: Any
     lacking: ColumnElement[bool]
     apply: _Apply
+    beside: tuple[Any, ...] = ()
 
 
 def _revoke(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
@@ -98,6 +104,16 @@ def _revoke(session: Session, hub: AppContext, one: Decision, actor: str, now: d
 
 def _close(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
     accounts.close_tablet(session, hub, one.subject, actor=actor, now=now)
+
+
+def _take_post(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
+    tablet_id, post_id = one.subject.split("/")
+    accounts.set_post(session, hub, tablet_id, post_id, given=False, actor=actor, now=now)
+
+
+def _give_post(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
+    tablet_id, post_id = one.subject.split("/")
+    accounts.set_post(session, hub, tablet_id, post_id, given=True, actor=actor, now=now)
 
 
 def _disable(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
@@ -137,6 +153,14 @@ _not_erased: Final = Child.wrapped_key.is_not(None)
 _HOW: Final[Mapping[str, _Kind]] = {
     REVOKED: _Kind(Tablet, Tablet.id, Tablet.revoked_at.is_(None), _revoke),
     CLOSED: _Kind(Tablet, Tablet.id, Tablet.closed_at.is_(None), _close),
+    POST_TAKEN: _Kind(
+        *(TabletPost, TabletPost.tablet_id, TabletPost.taken_at.is_(None), _take_post),
+        beside=(TabletPost.post_id,),
+    ),
+    POST_GIVEN: _Kind(
+        *(TabletPost, TabletPost.tablet_id, TabletPost.taken_at.is_not(None), _give_post),
+        beside=(TabletPost.post_id,),
+    ),
     DISABLED: _Kind(Account, Account.id, Account.disabled_at.is_(None), _disable),
     ENABLED: _Kind(Account, Account.id, Account.disabled_at.is_not(None), _enable),
     SECRETS: _Kind(Account, Account.id, Account.password_hash != "", _end_secrets),
@@ -181,8 +205,9 @@ def _not_in_force(session: Session, decisions: list[Decision]) -> list[Decision]
         return []
     how, district = _HOW[decisions[0].kind], decisions[0].district
     c = table(how.model).c
-    query = select(how.subject).where(c.district == district, how.lacking, among(how.subject)).distinct()
-    ids = set(session.scalars(query, {"among": [one.subject for one in decisions]}))
+    query = select(how.subject, *how.beside).where(c.district == district, how.lacking, among(how.subject))
+    first = [one.subject.partition("/")[0] for one in decisions]
+    ids = {"/".join(row) for row in session.execute(query.distinct(), {"among": first})}
     return [one for one in decisions if one.subject in ids]
 
 

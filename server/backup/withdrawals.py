@@ -1,8 +1,8 @@
 """The list of what was withdrawn: decisions that an older backup must not undo.
 
-A tablet revoked, an account disabled, a password replaced, a child restricted or erased: each is an entry of the log. The
-list is a copy of those entries outside the database, as ids and moments. It lies in the data directory and beside the
-backups, and `reapplying` makes a restored database follow it.
+A tablet revoked, a post taken from one, an account disabled, a password replaced, a child restricted or erased: each is an
+entry of the log. The list is a copy of those entries outside the database, as ids and moments. It lies in the data directory
+and beside the backups, and `reapplying` makes a restored database follow it.
 
 Rules kept here:
 - The database is the truth and the list its shadow. It is brought up to date after each commit that logs such a decision
@@ -42,11 +42,13 @@ from server.translations import T_
 from sync_protocol import canonical
 
 LIST_KIND: Final = "posyandu-sync.withdrawals"
+POST_TAKEN, POST_GIVEN = "tablet.post-taken", "tablet.post-given"
 REVOKED, CLOSED, DISABLED, ENABLED = "tablet.revoked", "tablet.closed", "account.disabled", "account.enabled"
 SECRETS, RECOVERY_CODES = "account.secrets", "account.recovery-codes"
 RESTRICTED, LIFTED, ERASED = "rights.restricted", "rights.restriction-lifted", "rights.erased"
 MATTER: Final[Mapping[str, str]] = {
     **{kind: kind for kind in (REVOKED, CLOSED, SECRETS, RECOVERY_CODES, ERASED)},
+    **dict.fromkeys((POST_TAKEN, POST_GIVEN), "tablet-post"),
     **dict.fromkeys((DISABLED, ENABLED), "account"),
     **dict.fromkeys((RESTRICTED, LIFTED), "processing"),
 }
@@ -78,6 +80,8 @@ def _sender(actor: str, _details: Mapping[str, Any]) -> Sequence[str]:
 DECISIONS: Final[Mapping[str, tuple[str, _About]]] = {
     "tablet.revoked": (REVOKED, _named("tablet")),
     "tablet.closed": (CLOSED, _named("tablet")),
+    "tablet.post-taken": (POST_TAKEN, _named("tablet_post")),
+    "tablet.post-given": (POST_GIVEN, _named("tablet_post")),
     "tablet.enrolled": (CLOSED, _named("replaces")),
     "batch.new_epoch_required": (CLOSED, _sender),
     "account.disabled": (DISABLED, _named("account")),
@@ -97,7 +101,8 @@ DECISIONS: Final[Mapping[str, tuple[str, _About]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision. `subject`: the id of a tablet, account or child; `by`: of an erasure, who proposed it and who agreed."""
+    """One decision. `subject`: the id of a tablet, account or child, or those of a tablet and a post with "/" between. `by`:
+    of an erasure, who proposed it and who agreed."""
 
     district: str
     kind: str

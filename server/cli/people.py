@@ -38,19 +38,34 @@ def tablet() -> None:
 
 @tablet.command("enrol")
 @data_option
-@click.option("--post", required=True, help="The tablet's post (name or id).")
+@click.option(
+    "--post",
+    "posts",
+    required=True,
+    multiple=True,
+    help="The tablet's post (name or id). Several times: a tablet of staff with up to ten posts.",
+)
+@click.option(
+    "--staff", is_flag=True, help="A tablet of staff, whose posts can be changed, though it has one post yet."
+)
 @click.option(
     "--name", required=True, callback=_one_line, help="What the tablet is called, such as 'Tablet Melati 1'."
 )
 @click.option("--write-only", is_flag=True, help="For a device that only sends, such as a scale.")
-def tablet_enrol(data: Path | None, post: str, name: str, *, write_only: bool) -> None:
-    """Print a one-time code with which a device becomes a tablet of a post."""
+def tablet_enrol(
+    data: Path | None, posts: tuple[str, ...], name: str, *, staff: bool, write_only: bool
+) -> None:
+    """Print a one-time code with which a device becomes a tablet of a post, or a tablet of staff with several."""
     from server import accounts
 
     def work(hub: Any, session: Any, now: datetime) -> str:
-        post_id = post_id_of(session, hub, post)
+        home, *others = [post_id_of(session, hub, post) for post in posts]
         return accounts.make_enrolment_code(
-            session, hub, post_id, name, actor=OPERATOR, now=now, write_only=write_only
+            *(session, hub, home, name),
+            actor=OPERATOR,
+            now=now,
+            write_only=write_only,
+            posts=others if others or staff else None,
         )
 
     click.echo(commit_change(data, work))  # after the commit: an uncommitted code would not work
@@ -110,6 +125,42 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
         return "".join(lost_tablet.exposure_csv(found))
 
     click.echo(load_text(data, look).rstrip("\r\n"))
+
+
+@tablet.command("posts")
+@data_option
+@click.argument("tablet_id", type=click.UUID)
+@click.option(
+    "--give",
+    multiple=True,
+    help="A post (name or id) that a tablet of staff gets; several times for several.",
+)
+@click.option(
+    "--take", multiple=True, help="A post that it loses: it wipes that post's children at its next sync."
+)
+def tablet_posts(data: Path | None, tablet_id: UUID, give: tuple[str, ...], take: tuple[str, ...]) -> None:
+    """Give posts to a tablet of staff and take posts from it, and list those that it has then."""
+    from server import accounts
+
+    def work(hub: Any, session: Any, now: datetime) -> str:
+        given, taken = ({post_id_of(session, hub, post) for post in names} for names in (give, take))
+        has = accounts.post_ids_of(session, hub.district, str(tablet_id))
+        if given or taken:
+            wanted = (has | given) - taken
+            accounts.change_posts(session, hub, str(tablet_id), wanted, actor=OPERATOR, now=now)
+        posts = accounts.posts_of(session, hub.district, str(tablet_id))
+        return "\n".join(f"{post.id}  {post.name}" for post in posts)
+
+    click.echo(
+        commit_change(data, work)
+        if give or take
+        else load_text(data, lambda hub, now: _listed(hub, now, work))
+    )
+
+
+def _listed(hub: Any, now: datetime, work: Any) -> str:
+    with hub.database.reading() as session:
+        return str(work(hub, session, now))
 
 
 @tablet.command("revoke")

@@ -9,6 +9,8 @@ A tablet pulls the states of all children of its post, and is told when one leav
 The ledger says when a child came to a post and left it: when the server received the change. Where it does not (the child
 was erased, the posts are in conflict) the child is listed: one too many is better than one too few.
 For a child outside the reader's scope only the id and the post are shown: it has moved to another area.
+A tablet of staff is asked for each post that it has or had: of a post that was taken from it the children count as `left`
+at that moment, and as deleted if the tablet has synced since.
 An enrolment that continues closed ones of the same device counts from the first of them. What the tablet recorded and never
 sent is unknown here, except for the number of changes it announced (`Enrolment.missing`).
 """
@@ -27,7 +29,7 @@ from server.children import ledger
 from server.context import AppContext
 from server.csv_writer import csv_line
 from server.database.ids import UUID_TEXT
-from server.database.models import ChangeRow, Child, HealthPost, PostExit, Tablet
+from server.database.models import ChangeRow, Child, HealthPost, PostExit, Tablet, TabletPost
 from server.errors import Problem
 from server.review.scope import Scope, name_of, reach
 from server.review.tablets import Enrolment, tablets
@@ -119,11 +121,16 @@ def exposure(session: Session, hub: AppContext, scope: Scope, tablet_id: str) ->
     since = min(device.enrolled_at for device in devices)
     pulls = [at for device in devices if (at := _last_pull(device)) is not None]
     until = max(pulls, default=None)
-    rows = _candidates(session, hub, scope, lost.post_id, [device.id for device in devices])
-    stays = _stays(session, hub, lost.post_id, rows)
+    held = _posts_held(session, hub, lost, devices)
+    rows = _candidates(session, hub, scope, [one.post_id for one in held], [device.id for device in devices])
+    moves, departed = _moves(session, hub, rows), _departures(session, hub, held, rows)
     found = []
     for row in rows:
-        why, left_at = _why(row, lost.post_id, stays.get(row.child_id), since, until)
+        verdicts = [
+            _why(row, one, moves.get(row.child_id), since, until, (one.post_id, row.child_id) in departed)
+            for one in held
+        ]
+        why, left_at = min(verdicts, key=lambda verdict: _WHY_ORDER[verdict[0]])
         if why is not None:
             told_to_delete = left_at is not None and until is not None and left_at < until
             found.append(
@@ -181,16 +188,59 @@ def _last_pull(device: Any) -> datetime | None:
     return min(last, device.revoked_at or last)
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldPost:
+    """A post that a device had, since when, and since when no more."""
+
+    post_id: str
+    given_at: datetime | None = None
+    taken_at: datetime | None = None
+
+
+def _posts_held(
+    session: Session, hub: AppContext, lost: Enrolment, devices: Sequence[Any]
+) -> list[_HeldPost]:
+    """Return the posts that any enrolment of a device had: one that the newest still has was never taken."""
+    home = lost.post_id
+    if lost.posts is None:
+        return [_HeldPost(home)]
+    rows = session.execute(
+        select(TabletPost.post_id, TabletPost.given_at, TabletPost.taken_at)
+        .where(TabletPost.district == hub.district, TabletPost.tablet_id.in_([one.id for one in devices]))
+        .order_by(TabletPost.given_at)
+    ).all()
+    found = {home: _HeldPost(home)}
+    for row in rows:
+        if row.post_id != home:
+            first = found.get(row.post_id, row).given_at
+            found[row.post_id] = _HeldPost(row.post_id, first, row.taken_at)
+    return list(found.values())
+
+
+def _departures(
+    session: Session, hub: AppContext, held: Sequence[_HeldPost], rows: Sequence[Any]
+) -> set[tuple[str, str]]:
+    """Return which children have left which of the posts."""
+    if len(held) == 1:
+        return {(held[0].post_id, row.child_id) for row in rows if row.departed}
+    left = select(PostExit.post_id, PostExit.child_id).where(
+        PostExit.district == hub.district,
+        PostExit.post_id.in_([one.post_id for one in held]),
+        PostExit.child_id.in_([row.child_id for row in rows if row.departed]),
+    )
+    return {(row[0], row[1]) for row in session.execute(left)}
+
+
 def _candidates(
-    session: Session, hub: AppContext, scope: Scope, post_id: str, devices: Sequence[str]
+    session: Session, hub: AppContext, scope: Scope, posts: Sequence[str], devices: Sequence[str]
 ) -> Sequence[Any]:
-    """Load the children who are at the post, have left it, or for whom the device recorded something."""
+    """Load the children who are at the posts, have left one, or for whom the device recorded something."""
     written = select(ChangeRow.child_id).where(
         ChangeRow.district == hub.district,
         ChangeRow.actor.in_(devices),
         ChangeRow.child_id.is_not(None),
     )
-    left = select(PostExit.child_id).where(PostExit.district == hub.district, PostExit.post_id == post_id)
+    left = select(PostExit.child_id).where(PostExit.district == hub.district, PostExit.post_id.in_(posts))
     return session.execute(
         select(
             Child.id.label("child_id"),
@@ -210,7 +260,7 @@ def _candidates(
         .join(HealthPost, and_(HealthPost.district == Child.district, HealthPost.id == Child.post_id))
         .where(
             Child.district == hub.district,
-            or_(Child.post_id == post_id, Child.id.in_(left), Child.id.in_(written)),
+            or_(Child.post_id.in_(posts), Child.id.in_(left), Child.id.in_(written)),
         )
     ).all()
 
@@ -223,8 +273,12 @@ class _Stay:
     left_at: datetime | None
 
 
-def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any]) -> dict[str, _Stay]:
-    """Read from the ledger when children came to the post and left it; children for whom it does not say are left out."""
+_Moves = Sequence[tuple[datetime, str]]
+"""When a child came to which post."""
+
+
+def _moves(session: Session, hub: AppContext, rows: Sequence[Any]) -> Mapping[str, _Moves]:
+    """Read from the ledger when children came to their posts; children for whom it does not say are left out."""
     known = {row.child_id: row for row in rows if row.wrapped_key and "post" not in row.conflicts.split()}
     changes = session.execute(
         select(
@@ -266,14 +320,10 @@ def _stays(session: Session, hub: AppContext, post_id: str, rows: Sequence[Any])
         post = register["post"] if register else (change.post_id if is_first else None)
         if post is not None:
             moves_by_child.setdefault(change.child_id, []).append((change.received_at, post))
-    return {
-        child_id: stay
-        for child_id, moves in moves_by_child.items()
-        if (stay := _stay(moves, post_id, known[child_id])) is not None
-    }
+    return moves_by_child
 
 
-def _stay(moves: Sequence[tuple[datetime, str]], post_id: str, row: Any) -> _Stay | None:
+def _stay(moves: _Moves, post_id: str, row: Any) -> _Stay | None:
     """Give the first arrival at a post and the last departure; None where the moves do not mention the post."""
     came = [at for at, post in moves if post == post_id]
     if not came:
@@ -285,19 +335,30 @@ def _stay(moves: Sequence[tuple[datetime, str]], post_id: str, row: Any) -> _Sta
     return _Stay(came_at, after[0]) if after else None
 
 
-def _why(
-    row: Any, post_id: str, stay: _Stay | None, since: datetime, until: datetime | None
-) -> tuple[str | None, datetime | None]:
-    """Give why a child's data was on the tablet (None if it was not), and when the child left.
+_WHY_ORDER: Final[Mapping[str | None, int]] = {PRESENT: 0, LEFT: 1, WRITTEN: 2, None: 3}
 
-    If the ledger does not say (`stay` is None), a child counts if it is at the post or has left it.
+
+def _why(
+    row: Any,
+    held: _HeldPost,
+    moves: _Moves | None,
+    since: datetime,
+    until: datetime | None,
+    departed: bool,
+) -> tuple[str | None, datetime | None]:
+    """Give why a child's data was on the tablet for a post that it has or had (None if it was not), and when the child left.
+
+    If the ledger does not say (there are no moves of this post), a child counts if it is at the post or has left it.
     """
-    came_before = until is not None and (stay is None or stay.came_at <= until)
+    stay = _stay(moves, held.post_id, row) if moves else None
+    since = max(since, held.given_at or since)
+    last = until if held.taken_at is None or until is None else min(until, held.taken_at)
+    came_before = last is not None and last >= since and (stay is None or stay.came_at <= last)
     left_at = stay.left_at if stay else None
-    if row.post_id == post_id and came_before:
-        return PRESENT, None
-    if row.departed and came_before and (left_at is None or left_at >= since):
-        return LEFT, left_at
+    if row.post_id == held.post_id and came_before:
+        return (PRESENT, None) if held.taken_at is None else (LEFT, held.taken_at)
+    if departed and came_before and (left_at is None or left_at >= since):
+        return LEFT, min(left_at, held.taken_at) if left_at and held.taken_at else left_at
     return (WRITTEN, left_at) if row.written else (None, None)
 
 

@@ -283,7 +283,9 @@ def _children(session: Session, hub: AppContext, post_id: str) -> Sequence[Any]:
 
 def _tablets(session: Session, hub: AppContext, post_id: str) -> int:
     active = Tablet.revoked_at.is_(None), Tablet.closed_at.is_(None)
-    here = Tablet.district == hub.district, Tablet.post_id == post_id
+    place = accounts.places()
+    ids = select(place.c.tablet_id).where(place.c.district == hub.district, place.c.post_id == post_id)
+    here = Tablet.district == hub.district, Tablet.id.in_(ids)
     return session.scalar(select(func.count()).select_from(Tablet).where(*here, *active)) or 0
 
 

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import accounts, audit
 from server.accounts import Person
 from server.children import ledger
 from server.context import AppContext
@@ -187,16 +187,18 @@ def _glances(session: Session, hub: AppContext, found: Sequence[Any], today: dat
     ):
         flagged.setdefault(row.post_id, {})[row.urgency] = row.children
     active = Tablet.revoked_at.is_(None) & Tablet.closed_at.is_(None)
+    place = accounts.places()
     tablets = {
         row.post_id: row
         for row in session.execute(
             select(
-                Tablet.post_id,
+                place.c.post_id,
                 func.count().label("tablets"),
                 func.max(Tablet.last_sync_at).label("last_sync_at"),
             )
-            .where(Tablet.district == hub.district, Tablet.post_id.in_(ids), active)
-            .group_by(Tablet.post_id)
+            .join(Tablet, and_(Tablet.district == place.c.district, Tablet.id == place.c.tablet_id))
+            .where(place.c.district == hub.district, place.c.post_id.in_(ids), active)
+            .group_by(place.c.post_id)
         )
     }
     rows = []

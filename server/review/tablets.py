@@ -1,12 +1,13 @@
 """The tablets in somebody's scope: how much of each chain is stored, what is missing or quarantined, and warnings. Make and
-cancel enrolment codes, and revoke a tablet."""
+cancel enrolment codes, change the posts of a tablet of staff, and revoke a tablet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select
+import orjson
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from schemas.words import reason
@@ -15,7 +16,7 @@ from server.accounts import CODE_DAYS
 from server.accounts.recovery import make_pin_code as make_code_for_pin
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
-from server.database.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet
+from server.database.models import EnrolmentCode, HealthCentre, HealthPost, Notice, Tablet, TabletPost
 from server.errors import Problem
 from server.review import quarantine
 from server.review.scope import Scope, posts_within
@@ -60,8 +61,17 @@ WARNINGS: Final[Mapping[str, Trouble]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class PostName:
+    """A post of a tablet of staff."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
-    """A one-time code for a device of a post. It is shown once, because only its hash is stored."""
+    """A one-time code for a device of a post. It is shown once, because only its hash is stored. `posts`: all that a tablet
+    of staff gets; None for a tablet of one post."""
 
     code: str
     post_id: str
@@ -69,17 +79,19 @@ class Code:
     tablet_name: str
     expires_at: datetime
     write_only: bool = False
+    posts: tuple[PostName, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCode:
-    """An unused code, without the code itself."""
+    """An unused code, without the code itself. `others`: how many other posts it gives, to a tablet of staff."""
 
     digest: str
     post_id: str
     post_name: str
     tablet_name: str
     expires_at: datetime
+    others: int = 0
 
     @property
     def handle(self) -> str:
@@ -100,6 +112,7 @@ class Enrolment:
     clock_offset_ms : its clock minus the server's at the last sync, milliseconds
     warnings : code of WARNINGS -> since when; none for a revoked tablet
     write_only : it sends and never gets a child's data, such as a scale
+    posts : all that a tablet of staff has, that of its code first; None for a tablet of one post
     """
 
     id: str
@@ -118,6 +131,7 @@ class Enrolment:
     revoked_at: datetime | None
     warnings: Mapping[str, datetime]
     write_only: bool
+    posts: tuple[PostName, ...] | None = None
 
     @property
     def missing(self) -> int:
@@ -151,6 +165,7 @@ class Enrolment:
             "revoked_at": _text(self.revoked_at),
             "warnings": {code: _text(since) for code, since in self.warnings.items()},
             "write_only": self.write_only,
+            "posts": None if self.posts is None else [{"id": one.id, "name": one.name} for one in self.posts],
         }
 
 
@@ -166,7 +181,7 @@ def tablets(
     post_id: str | None = None,
     tablet_id: str | None = None,
 ) -> list[Enrolment]:
-    """Load the tablets of the posts in scope, by post and name.
+    """Load the tablets that have a post in scope, by the post of their code and name.
 
     Parameters
     ----------
@@ -174,17 +189,20 @@ def tablets(
     """
     waiting = quarantine.open_by_tablet(session, hub)
     warnings = _load_warnings(session, hub)
-    chosen = [Tablet.district == hub.district, posts_within(hub, scope)]
-    if post_id is not None:
-        chosen.append(Tablet.post_id == post_id)
+    chosen = [tablets_within(hub, scope, post_id)]
     if tablet_id is not None:
         chosen.append(Tablet.id == tablet_id)
-    rows = session.connection().execute(  # not the session, to avoid the ORM's cost: a district has many
-        select(*(getattr(Tablet, name) for name in _COLUMNS), HealthPost.name.label("post_name"))
-        .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
-        .where(*chosen)
-        .order_by(HealthPost.name, Tablet.name, Tablet.enrolled_at)
+    rows = (
+        session.connection()
+        .execute(  # not the session, to avoid the ORM's cost: a district has many
+            select(*(getattr(Tablet, name) for name in _COLUMNS), HealthPost.name.label("post_name"))
+            .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
+            .where(*chosen)
+            .order_by(HealthPost.name, Tablet.name, Tablet.enrolled_at)
+        )
+        .all()
     )
+    posts = _posts_of_staff(session, hub, [row.id for row in rows if row.several])
     return [
         Enrolment(
             row.id,
@@ -203,14 +221,49 @@ def tablets(
             row.revoked_at,
             warnings.get(row.id, {}) if row.revoked_at is None else {},
             bool(row.write_only),
+            _home_first(posts[row.id], row.post_id) if row.several else None,
         )
         for row in rows
     ]
 
 
+def tablets_within(hub: AppContext, scope: Scope, post_id: str | None = None) -> ColumnElement[bool]:
+    """Give the condition on Tablet for those that have a post in scope, and this one if it is named."""
+    place = accounts.places()
+    mine = and_(HealthPost.district == place.c.district, HealthPost.id == place.c.post_id)
+    ids = select(place.c.tablet_id).join(HealthPost, mine)
+    named = [] if post_id is None else [place.c.post_id == post_id]
+    ids = ids.where(place.c.district == hub.district, posts_within(hub, scope), *named)
+    return and_(Tablet.district == hub.district, Tablet.id.in_(ids))
+
+
+def _posts_of_staff(session: Session, hub: AppContext, ids: Sequence[str]) -> dict[str, list[PostName]]:
+    """Load the posts of some tablets of staff, by tablet and in the order of their names."""
+    found: dict[str, list[PostName]] = {}
+    if not ids:
+        return found
+    rows = session.execute(
+        select(TabletPost.tablet_id, HealthPost.id, HealthPost.name)
+        .join(
+            HealthPost, and_(HealthPost.district == TabletPost.district, HealthPost.id == TabletPost.post_id)
+        )
+        .where(
+            TabletPost.district == hub.district, TabletPost.tablet_id.in_(ids), TabletPost.taken_at.is_(None)
+        )
+        .order_by(HealthPost.name, HealthPost.id)
+    )
+    for row in rows:
+        found.setdefault(row[0], []).append(PostName(row[1], row[2]))
+    return found
+
+
+def _home_first(posts: Sequence[PostName], home: str) -> tuple[PostName, ...]:
+    return tuple(sorted(posts, key=lambda one: one.id != home))
+
+
 _COLUMNS: Final = (
     *("id", "name", "post_id", "app", "enrolled_at", "last_sync_at", "clock_offset_ms"),
-    *("last_counter", "head_counter", "replaces", "closed_at", "revoked_at", "write_only"),
+    *("last_counter", "head_counter", "replaces", "closed_at", "revoked_at", "write_only", "several"),
 )
 
 
@@ -237,7 +290,7 @@ def make_code(
     Parameters
     ----------
     request : `post`, its id; `name`, the tablet's name, 1 to LONGEST_NAME characters; `write_only`, true or "1" for a device
-        that only sends
+        that only sends; `posts`, for a tablet of staff, the ids of all its posts
 
     Raises
     ------
@@ -256,17 +309,67 @@ def make_code(
         wrong.append(reason("name", "invisible-character", None))
     if wrong:
         raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
-    found = session.execute(
-        select(HealthPost.id, HealthPost.name).where(HealthPost.id == post_id, posts_within(hub, scope))
-    ).one_or_none()
-    if found is None:
-        raise Problem("record-unknown")
+    asked = request.get("posts")
+    posts = None if asked is None else {str(post_id), *asked}
+    names = _in_scope(session, hub, scope, posts or {str(post_id)})
     tablet_name = str(name).strip()
     write_only = request.get("write_only") in (True, "1")
     code = accounts.make_enrolment_code(
-        session, hub, found.id, tablet_name, actor=actor, now=now, write_only=write_only
+        session, hub, str(post_id), tablet_name, actor=actor, now=now, write_only=write_only, posts=posts
     )
-    return Code(code, found.id, found.name, tablet_name, now + timedelta(days=CODE_DAYS), write_only)
+    given = [PostName(one, text) for one, text in names.items()]
+    return Code(
+        *(code, str(post_id), names[str(post_id)], tablet_name, now + timedelta(days=CODE_DAYS), write_only),
+        None if posts is None else _home_first(given, str(post_id)),
+    )
+
+
+def _in_scope(session: Session, hub: AppContext, scope: Scope, ids: Collection[str]) -> dict[str, str]:
+    """Return the names of some posts, by id and in the order of the names.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` for one that is outside the scope or not the id of a post.
+    """
+    sound = sorted(one for one in ids if UUID_TEXT.fullmatch(one))
+    query = select(HealthPost.id, HealthPost.name).where(HealthPost.id.in_(sound), posts_within(hub, scope))
+    found = {row.id: row.name for row in session.execute(query.order_by(HealthPost.name, HealthPost.id))}
+    if len(found) != len(set(ids)):
+        raise Problem("record-unknown")
+    return found
+
+
+def change_posts(
+    session: Session,
+    hub: AppContext,
+    scope: Scope,
+    tablet_id: str,
+    wanted: Collection[str],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Make some posts in scope those of a tablet of staff; posts outside the scope stay as they are.
+
+    Raises
+    ------
+    Problem
+        `record-unknown` outside the scope; what `accounts.change_posts` refuses.
+    """
+    _known(session, hub, scope, tablet_id)
+    has = accounts.post_ids_of(session, hub.district, tablet_id)
+    _in_scope(session, hub, scope, set(wanted) - has)
+    mine = session.scalars(
+        select(HealthPost.id).where(HealthPost.id.in_(sorted(has)), posts_within(hub, scope))
+    )
+    accounts.change_posts(session, hub, tablet_id, {*wanted, *(has - set(mine))}, actor=actor, now=now)
+
+
+def _known(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> None:
+    known = select(Tablet.id).where(Tablet.id == tablet_id, tablets_within(hub, scope))
+    if not UUID_TEXT.fullmatch(tablet_id) or session.execute(known).one_or_none() is None:
+        raise Problem("record-unknown")
 
 
 def open_codes(
@@ -280,6 +383,7 @@ def open_codes(
             HealthPost.name,
             EnrolmentCode.tablet_name,
             EnrolmentCode.expires_at,
+            EnrolmentCode.posts,
         )
         .join(
             HealthPost,
@@ -292,7 +396,10 @@ def open_codes(
     )
     if post_id is not None:
         query = query.where(EnrolmentCode.post_id == post_id)
-    return [OpenCode(*row) for row in session.execute(query)]
+    return [
+        OpenCode(*row[:-1], len(orjson.loads(row.posts)) if row.posts else 0)
+        for row in session.execute(query)
+    ]
 
 
 def cancel_code(
@@ -346,7 +453,7 @@ def make_pin_code(
     Problem
         `record-unknown` outside the scope, or if it only sends; `tablet-revoked`.
     """
-    _check_in_scope(session, hub, scope, tablet_id)
+    _known(session, hub, scope, tablet_id)
     return make_code_for_pin(session, hub, tablet_id, actor=actor, now=now)
 
 
@@ -360,15 +467,5 @@ def revoke(
     Problem
         `record-unknown` outside the scope.
     """
-    _check_in_scope(session, hub, scope, tablet_id)
+    _known(session, hub, scope, tablet_id)
     accounts.revoke_tablet(session, hub, tablet_id, actor=actor, now=now)
-
-
-def _check_in_scope(session: Session, hub: AppContext, scope: Scope, tablet_id: str) -> None:
-    known = (
-        select(Tablet.id)
-        .join(HealthPost, and_(HealthPost.district == Tablet.district, HealthPost.id == Tablet.post_id))
-        .where(Tablet.district == hub.district, Tablet.id == tablet_id, posts_within(hub, scope))
-    )
-    if not UUID_TEXT.fullmatch(tablet_id) or session.execute(known).one_or_none() is None:
-        raise Problem("record-unknown")

@@ -46,6 +46,7 @@ TABLET_COLUMNS: Final = (
     "missing",
     "quarantined",
     "replaces",
+    "posts",
 )
 """New columns go after the first seven, which scripts read by position."""
 POST_COLUMNS: Final = (
@@ -203,7 +204,11 @@ def list_tablets(hub: AppContext, form: str) -> str:
     if form == "json":
         return _json([tablet.wire() for tablet in found])
     rows = [
-        {**tablet.wire(), "tablet": tablet.id, "post": tablet.post_name, "name": tablet.name}
+        {
+            **tablet.wire(),
+            **{"tablet": tablet.id, "post": tablet.post_name, "name": tablet.name},
+            "posts": None if tablet.posts is None else "; ".join(one.name for one in tablet.posts),
+        }
         for tablet in found
     ]
     if form == "csv":

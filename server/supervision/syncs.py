@@ -30,6 +30,7 @@ from server.database.models import (
     Notice,
     QuarantineDecision,
     Tablet,
+    TabletPost,
 )
 from server.errors import Problem
 from server.review import Scope
@@ -140,6 +141,7 @@ class _Device:
     missing: int
     missing_from: int | None
     silent_since: str
+    posts: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +200,12 @@ def listed(
     post_id: str = "",
     tablet_id: str = "",
 ) -> ListedUploads:
-    """List every upload of some days, optionally of one post or tablet."""
+    """List every upload of some days, optionally of one tablet, or of the tablets that have a post now."""
     devices = _devices(session, hub, scope)
     wanted = {
         id_: device
         for id_, device in devices.items()
-        if post_id in ("", device.post_id) and tablet_id in ("", id_)
+        if (not post_id or post_id in device.posts) and tablet_id in ("", id_)
     }
     refusals = _refusals(session, hub, scope, devices, first, last)
     if post_id or tablet_id:
@@ -222,7 +224,7 @@ def taken(
 
 
 def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Device]:
-    """Load the tablets of the posts in scope. A closed one misses nothing once its successor has synced."""
+    """Load the tablets whose code was of a post in scope. A closed one misses nothing once its successor has synced."""
     silent = select(Notice.subject, Notice.details).where(
         Notice.district == hub.district, Notice.kind == "tablet-silent"
     )
@@ -236,6 +238,7 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
         .where(Tablet.district == hub.district, posts_within(hub, scope))
     ).all()
     replaced = {row.replaces for row in rows if row.last_sync_at is not None or row.head_counter}
+    posts = _posts_of_staff(session, hub)
     devices = {}
     for row in rows:
         missing = 0 if row.id in replaced else max(0, row.head_counter - row.last_counter)
@@ -249,8 +252,22 @@ def _devices(session: Session, hub: AppContext, scope: Scope) -> dict[str, _Devi
                 row.last_counter + 1 if missing else None,
             ),
             since.get(row.id, "") if row.revoked_at is None else "",
+            frozenset({row.post_id, *posts.get(row.id, ())}),
         )
     return devices
+
+
+def _posts_of_staff(session: Session, hub: AppContext) -> dict[str, list[str]]:
+    """Load the posts of all tablets of staff, by tablet."""
+    found: dict[str, list[str]] = {}
+    rows = session.execute(
+        select(TabletPost.tablet_id, TabletPost.post_id).where(
+            TabletPost.district == hub.district, TabletPost.taken_at.is_(None)
+        )
+    )
+    for row in rows:
+        found.setdefault(row.tablet_id, []).append(row.post_id)
+    return found
 
 
 def moments(hub: AppContext, first: date, last: date) -> tuple[datetime, datetime]:

@@ -80,9 +80,10 @@ def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:
     needs_key = ledger.is_personal(change.kind, change.registers)
     if change.record_id in loaded.unreadable or (needs_key and subject.id in loaded.keyless):
         return [reason("id", "record-unreadable", None)]
+    if subject.id in loaded.out_of_scope:
+        return [reason("id", "post-out-of-scope", None)]
     if change.kind == "child":
-        post = change.registers.get("post", {}).get("post")
-        return [reason("set.post.post", "post-unknown", post)] if post and post not in loaded.posts else []
+        return _against_posts(change.registers.get("post", {}).get("post"), loaded)
     if change.kind != "measurement":
         return []
     if only_removes(change.kind, change.registers):
@@ -90,6 +91,15 @@ def _against_state(change: Change, loaded: LoadedRecords) -> list[Reason]:
     born_on = loaded.subjects[change.key["child"]].born_on
     found = check_against_birth(change.key["measured_on"], born_on) if born_on else None
     return [found] if found else []
+
+
+def _against_posts(post: str | None, loaded: LoadedRecords) -> list[Reason]:
+    """Return why a child cannot be sent to a post; None names no post."""
+    if post and post not in loaded.posts:
+        return [reason("set.post.post", "post-unknown", post)]
+    if post and loaded.scope is not None and post not in loaded.scope:
+        return [reason("set.post.post", "post-out-of-scope", post)]
+    return []
 
 
 def _route(loaded: LoadedRecords) -> None:

@@ -1,15 +1,17 @@
 """First step of the pipeline: what changes are about, loaded: posts first, then every child and record concerned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from schemas import Reason
 from server.children import ledger, linked_records
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
+from server.database.models import PostExit, table
 from server.sync import clock_skew
 from server.sync.streams import Positions, heads_of
 from sync_protocol import Change, Dot, Json, Link, Merge, RecordState
@@ -74,6 +76,8 @@ class LoadedRecords:
     states : the records folded again
     moved_from : the former post of each child that moves
     clock_days : by record, then by change, for each change whose day a wrong clock may have moved: as in `Arrival`
+    scope : the posts of the tablet of staff that wrote the changes; None if they come from another
+    out_of_scope : the children who are at no post of `scope` and have left none of them
     """
 
     subjects: dict[str, ledger.Subject]
@@ -86,6 +90,8 @@ class LoadedRecords:
     states: dict[str, RecordState] = field(default_factory=dict)
     moved_from: dict[str, str] = field(default_factory=dict)
     clock_days: dict[str, dict[Dot, int]] = field(default_factory=dict)
+    scope: Collection[str] | None = None
+    out_of_scope: Collection[str] = ()
 
     def clock_doubt(self, state: RecordState) -> int:
         """Return by how many days a wrong clock may have moved the date of a record."""
@@ -112,6 +118,7 @@ def load(
     arrivals: Sequence[Arrival],
     now: datetime,
     *,
+    scope: Collection[str] | None = None,
     lock: bool,
 ) -> tuple[Mapping[str, int], LoadedRecords]:
     """Load what some changes are about; return it with the heads of the posts' streams.
@@ -122,6 +129,7 @@ def load(
     ----------
     post_id : where children belong who are not there yet
     now : when they were first seen
+    scope : the posts of the tablet of staff that wrote them; None for others
     lock : lock the posts
 
     Raises
@@ -147,6 +155,7 @@ def load(
         raise PlanStale
     for child_id in sorted({a.child_id for a in arrivals if a.change and a.child_id} - subjects.keys()):
         subjects[child_id] = ledger.new_subject(hub.vault, child_id, post_id, now)
+    outside = _outside(session, district, subjects, child_ids, scope) if scope is not None else ()
     histories, unreadable = ledger.readable_histories(session, district, subjects, records)
     held_before = bool(histories or unreadable)
     doubts = ledger.clock_doubts(session, district, records) if held_before else {}
@@ -159,6 +168,8 @@ def load(
         unreadable=unreadable,
         keyless=_keyless(session, hub, subjects, arrivals),
         clock_days=doubts,
+        scope=scope,
+        out_of_scope=outside,
     )
 
 
@@ -173,6 +184,23 @@ def _keyless(
     }
     needed = [subjects[child_id] for child_id in sorted(personal) if not subjects[child_id].erased]
     return frozenset(s.id for s in needed if ledger.key_is_damaged(session, hub.vault, hub.district, s))
+
+
+def _outside(
+    session: Session,
+    district: str,
+    subjects: Mapping[str, ledger.Subject],
+    child_ids: Sequence[str],
+    scope: Collection[str],
+) -> set[str]:
+    """Return the children who are at no post of a scope and have left none of them: a tablet may write about a child who
+    left while it did not know."""
+    elsewhere = {one for one in child_ids if one in subjects and subjects[one].post_id not in scope}
+    if not elsewhere:
+        return set()
+    c = table(PostExit).c
+    here = c.district == district, c.post_id.in_(sorted(scope)), c.child_id.in_(sorted(elsewhere))
+    return elsewhere - set(session.scalars(select(c.child_id).where(*here)))
 
 
 def _linked(

@@ -10,7 +10,7 @@ the posts' locks. A plan from a snapshot may be written only if what it was made
 heads of the posts' streams, and what the search for duplicates read beyond these posts (docs/adr/0008).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,6 +70,7 @@ def plan_changes(
     *,
     batch_id: str | None,
     all_or_none: bool,
+    scope: Collection[str] | None = None,
     lock: bool,
 ) -> ChangePlan:
     """Work out what some changes come to; only reads (and, asked to, locks).
@@ -80,6 +81,7 @@ def plan_changes(
     arrivals : in order
     batch_id : None for the server's own changes
     all_or_none : an invalid change refuses all; otherwise it is quarantined, with its reasons
+    scope : the posts of the tablet of staff that wrote them: what is about others is invalid; None for other authors
     lock : False on a snapshot: then `still_stands` must be asked before the plan is written
 
     Raises
@@ -92,7 +94,7 @@ def plan_changes(
     writes = Writes()
     if lock and any(a.change and identifies(a.change.kind, a.change.registers) for a in arrivals):
         lock_registrations(session, hub.district)
-    heads, loaded = load(session, hub, post_id, arrivals, now, lock=lock)
+    heads, loaded = load(session, hub, post_id, arrivals, now, scope=scope, lock=lock)
     judged = judge(arrivals, loaded)
     if all_or_none:
         refuse_invalid(judged)

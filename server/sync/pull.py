@@ -85,9 +85,20 @@ def page_after(
         child; absent if there are none), the next `cursor`, and whether there is `more`
     """
     if wanted.nothing:
-        return empty_page(cursor, more=_is_behind(session, hub, post_id, cursor))
+        return empty_page(cursor, more=is_behind(session, hub, post_id, cursor))
+    return fill_page(session, hub, post_id, cursor, wanted, room_for(hub, wanted))[0]
+
+
+def room_for(hub: AppContext, wanted: Wanted) -> int:
+    """Return how many bytes the pull of one answer may have."""
+    return min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
+
+
+def fill_page(
+    session: Session, hub: AppContext, post_id: str, cursor: int, wanted: Wanted, room: int
+) -> tuple[dict[str, Any], int]:
+    """Return a page as `page_after` does, of at most `room` bytes or one record, and the room that is left."""
     page, states = empty_page(cursor), _States(session, hub)
-    room = min(hub.settings.max_pull_bytes, wanted.max_bytes or hub.settings.max_pull_bytes)
     for position, kind, child_id, row in _stream_after(session, states, post_id, cursor, wanted.since):
         room -= _ROOM_PER_ROW + (len(row.state) if row is not None else 0)  # decrypted it is a little shorter
         if room < 0 and page["cursor"] != cursor:  # a record that is larger than an answer still goes, alone
@@ -104,7 +115,7 @@ def page_after(
             page[_DRAWERS[kind]].setdefault(child_id, []).append(fragment)
     if told := written(session, hub.district, states.conflicts):
         page["written"] = told
-    return page
+    return page, max(room, 0)
 
 
 def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
@@ -113,7 +124,7 @@ def _tell_absence(page: dict[str, Any], kind: str, child_id: str) -> None:
         page.setdefault("erased", []).append(child_id)
 
 
-def _is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
+def is_behind(session: Session, hub: AppContext, post_id: str, cursor: int) -> bool:
     """Say whether something follows a position in a post's stream."""
     given = {"district": hub.district, "post": post_id, "cursor": cursor, "since": None}
     queries = (_following(model, of_days=False).limit(1) for model in _STREAM)

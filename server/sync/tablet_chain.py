@@ -32,14 +32,14 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import accounts, audit
 from server.database.models import AuditEntry, ChangeRow, Installation, Tablet, table
 from server.sync.loading import Arrival
 from sync_protocol import TAG_LENGTH, Item, Json, Outcome, ReceiptStatus
 
 
 class TabletFacts(NamedTuple):
-    """The columns of a tablet's row on which an upload depends."""
+    """The columns of a tablet's row on which an upload depends; `posts` are those of a tablet of staff, else None."""
 
     id: str
     post_id: str
@@ -56,14 +56,17 @@ class TabletFacts(NamedTuple):
     last_sync_at: datetime | None
     clock_offset_ms: int | None
     write_only: bool
+    several: bool
     incarnation: str
+    posts: frozenset[str] | None = None
 
     @property
     def basis(self) -> tuple[Any, ...]:
         """What must be the same when an upload is written as when it was planned: `last_counter`, `chain_hash`, `token`,
-        whether the tablet was revoked or closed, and the server's incarnation. The other columns may have changed."""
+        whether the tablet was revoked or closed, its posts, and the server's incarnation. The other columns may have
+        changed."""
         closed = self.revoked_at is not None, self.closed_at is not None
-        return self.last_counter, self.chain_hash, self.token, closed, self.incarnation
+        return self.last_counter, self.chain_hash, self.token, closed, self.posts, self.incarnation
 
     def owns(self, batch: Json) -> bool:
         """Say whether this device is the only user of its enrolment, as far as the token shows.
@@ -91,7 +94,10 @@ def find_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) 
     """Read a tablet's row; None if there is none."""
     given = {"district": district, "tablet": tablet_id}
     row = session.connection().execute(_one_tablet(lock=lock), given).first()
-    return TabletFacts._make(row) if row else None
+    if row is None:
+        return None
+    posts = accounts.post_ids_of(session, district, tablet_id) if row.several else None
+    return TabletFacts._make((*row, posts))
 
 
 def known_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts:
@@ -105,7 +111,7 @@ def known_tablet(session: Session, district: str, tablet_id: str, *, lock: bool)
 @cache
 def _one_tablet(*, lock: bool) -> Select[*tuple[Any, ...]]:
     c, installation = table(Tablet).c, table(Installation).c
-    columns = [c[name] for name in TabletFacts._fields if name != "incarnation"]
+    columns = [c[name] for name in TabletFacts._fields if name not in ("incarnation", "posts")]
     query = select(*columns, installation.incarnation).where(
         c.district == bindparam("district"),
         c.id == bindparam("tablet"),

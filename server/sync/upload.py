@@ -29,7 +29,7 @@ from server.crypto.vault import base64url, sha256, signature_fits
 from server.database.engine import Writes
 from server.database.models import Batch, HealthPost, Installation, Notice, Tablet, TabletDay, table
 from server.errors import Problem
-from server.sync import clock_skew, pull
+from server.sync import clock_skew, post_pages, pull
 from server.sync.loading import Arrival, PlanStale
 from server.sync.pipeline import ChangePlan, plan_changes
 from server.sync.refusals import ProvenRefusal, is_logged, log_once
@@ -328,6 +328,7 @@ def _accepted(
         upload.now,
         batch_id=batch["batch"],
         all_or_none=False,
+        scope=tablet.posts,
         lock=lock,
     )
     items = [repeated_item(arrival, held) for arrival in upload.arrivals[:repeated]]
@@ -544,12 +545,17 @@ def _write(hub: AppContext, upload: Upload, plan: UploadPlan | None) -> UploadPl
 
 def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, wanted: pull.Wanted) -> bytes:
     """Build the answer from what is committed."""
+    several: dict[str, Any] = {}
     with hub.database.reading() as session:
         given = {"district": hub.district, "tablet": batch["tablet"]}
         stands = session.connection().execute(_standing(), given).one()
         page = pull.empty_page(batch["cursor"])
         if _may_pull(stands, batch) and taken.outdated:  # with its next batch, whose token is checked
             page["more"] = True
+        elif _may_pull(stands, batch) and "cursors" in batch:
+            several, page["more"] = post_pages.of_tablet(
+                session, hub, batch["tablet"], batch["cursors"], wanted
+            )
         elif _may_pull(stands, batch):
             # A tablet that knew a longer stream than ours pulls again from the start.
             cursor = batch["cursor"] if batch["cursor"] <= stands.head_position else 0
@@ -562,6 +568,7 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
             "server_time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "receipt": orjson.Fragment(taken.receipt.json),
             "pull": page,
+            **several,
         }
     )
 

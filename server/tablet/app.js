@@ -5,6 +5,7 @@ import { Model, localDay } from "./parts/model.js";
 import { h, notice, refill } from "./parts/dom.js";
 import { Courier } from "./parts/courier.js";
 import { frame } from "./parts/frame.js";
+import { shownPost } from "./parts/post_chooser.js";
 import { handOverAndWipe, wipeWarning } from "./parts/remote_wipe.js";
 import { hasRoom } from "./parts/room.js";
 import { failure, isOfStorage } from "./parts/save_failure.js";
@@ -86,7 +87,7 @@ export class App {
     if (this.device.facts.leaving) return this.#leave(tablet);
     const { app } = tablet.replica.facts;
     if (this.http && app !== this.name) await tablet.turn(() => tablet.commit({ facts: { app: this.name } }));
-    this.model = new Model(tablet.replica, this.tables);
+    this.model = new Model(tablet.replica, this.tables, () => shownPost(this));
     this.drafts = await Drafts.open(tablet);
     this.drafts.failed = (error) => this.#draftFailed(error);
     tablet.listen((ids) => this.#changed(ids));

@@ -58,6 +58,7 @@ _PULL: Final = {
     "deliveries": MapOf([{"delivery": str, **_STATE}]),
     "left": [str],
 }
+_POSTS: Final = [{"id": str, "name": str}]
 _ANSWER: Final = {
     "protocol": _is_our_protocol,
     "incarnation": str,
@@ -101,8 +102,14 @@ def misfit(value: Any, shape: Any, path: str = "answer") -> str | None:
 
 def answer_misfit(answer: Any, batch: Json) -> str | None:
     """Return what is wrong with an answer to a batch: its shape, or that it answers another batch or other changes."""
-    wrong = misfit(answer, _ANSWER)
+    wrong = misfit(answer, _ANSWER) or _posts_misfit(answer)
     return wrong or _foreign(answer["receipt"], batch["batch"], batch["first"], len(batch["changes"]))
+
+
+def _posts_misfit(answer: Json) -> str | None:
+    """Return what is wrong with the posts of a tablet of staff and their pages, where the answer has them."""
+    shapes = {"posts": _POSTS, "pulls": [{"post": str, **_PULL}]}
+    return misfit(answer, {name: shape for name, shape in shapes.items() if name in answer})
 
 
 def receipt_misfit(receipt: Any, batch_id: str, first: int, newest: int) -> str | None:
@@ -135,7 +142,7 @@ def _foreign(receipt: Json, batch_id: str, first: int, count: int) -> str | None
 
 def welcome_misfit(answer: Any) -> str | None:
     """Return what is wrong with the answer to a request to enrol."""
-    wrong = misfit(answer, _WELCOME)
+    wrong = misfit(answer, _WELCOME) or _posts_misfit(answer)
     return wrong or (None if _are_limits(answer["limits"]) else "answer.limits")
 
 

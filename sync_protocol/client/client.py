@@ -23,6 +23,7 @@ from typing import Any, Final, Self, cast
 
 from sync_protocol._canonical import canonical
 from sync_protocol._errors import LocalProtocolError, RemoteProtocolError
+from sync_protocol._pages import Ref
 from sync_protocol._records import Change, Json, Receipt, RecordState
 from sync_protocol._replica import (
     MAX_BYTES,
@@ -30,7 +31,6 @@ from sync_protocol._replica import (
     Event,
     Form,
     NewEpochRequired,
-    Ref,
     Replica,
 )
 from sync_protocol._vectors import VersionVector
@@ -181,6 +181,7 @@ class Client:
                 enrolled["post"]["id"],
                 app,
                 incarnation=enrolled["incarnation"],
+                posts=enrolled.get("posts", []),
             )
             store.facts |= {"limits": enrolled["limits"], "post": enrolled["post"]["name"]}
             del store.letters[_ENROLMENT]
@@ -306,7 +307,8 @@ class Client:
 
     def _state_of_sync(self) -> tuple[object, ...]:
         with self.store.looking() as replica:
-            return replica.tablet_id, replica.incarnation, replica.cursor, len(replica.unanswered())
+            pulled = replica.cursor, dict(replica.cursors)
+            return replica.tablet_id, replica.incarnation, pulled, len(replica.unanswered())
 
     def _round_trip(self, report: Report, at_most: int | None) -> None:
         report.more = False
@@ -394,7 +396,7 @@ class Client:
             return
         with store.changing():
             old = store.replica
-            new = old.enrol_anew(enrolled["tablet"], enrolled["common"])
+            new = old.enrol_anew(enrolled["tablet"], enrolled["common"], enrolled.get("posts", ()))
             new.incarnation = enrolled["incarnation"]
             kept = max(enrolled["common"] - old.forgotten, 0)
             renewal = Renewal(
@@ -438,7 +440,7 @@ class Client:
             enrolled = self._ask(ENROL, lambda: body, welcome_misfit, Report())
             with store.changing():
                 old = store.replica
-                new = old.enrol_afresh(enrolled["tablet"])
+                new = old.enrol_afresh(enrolled["tablet"], enrolled.get("posts", ()))
                 new.incarnation, new.post_id = enrolled["incarnation"], enrolled["post"]["id"]
                 mine = new.log[len(new.log) - len(old.log) :]
                 pairs = [(a.change, b.change) for a, b in zip(old.log, mine, strict=True)]

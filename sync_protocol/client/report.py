@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sync_protocol._pages import Ref
 from sync_protocol._records import Change, Outcome
-from sync_protocol._replica import Answered, Event, Pulled, Ref
+from sync_protocol._replica import Answered, Event, Pulled
 from sync_protocol._vectors import Entry
 
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sync_protocol._errors import LocalProtocolError
+from sync_protocol._pages import Ref
 from sync_protocol._records import Change, Item, Outcome, RecordState, change_hash
-from sync_protocol._replica import Logged, Ref, Replica
+from sync_protocol._replica import Logged, Replica
 from sync_protocol._vectors import Dot
 
 _APPLICATION: Final = 0x706F7379
@@ -49,6 +50,7 @@ _OF_REPLICA: Final = (
     "token",
     "carried",
     "past",
+    *("posts", "cursors", "homes"),
 )
 """The replica's fields that are stored as facts; its log, base and pending batch (the pending request BATCH) have tables."""
 BATCH: Final = "batch"
@@ -254,7 +256,7 @@ def _letters(database: sqlite3.Connection) -> dict[str, bytes]:
 def _read_replica(
     database: sqlite3.Connection, stored: Mapping[str, str], letters: Mapping[str, bytes]
 ) -> Replica:
-    replica = Replica(**{name: json.loads(stored[name]) for name in _OF_REPLICA})
+    replica = Replica(**{name: json.loads(stored[name]) for name in _OF_REPLICA if name in stored})
     if BATCH in letters:
         replica.pending = json.loads(letters[BATCH])["batch"]
     previous = replica.forgotten_hash

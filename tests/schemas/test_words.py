@@ -46,9 +46,16 @@ def test_code_has_both_sentences_with_the_same_limits(code: str) -> None:
 
 def test_every_code_that_the_schemas_use_has_words_and_the_other_way_round() -> None:
     of_words_itself = {"missing", "more-reasons"}
-    of_the_server = {"post-unknown", "tablet-revoked", "child-erased", "child-restricted"}
+    of_the_server = {
+        "post-unknown",
+        "post-out-of-scope",
+        "tablet-revoked",
+        "child-erased",
+        "child-restricted",
+    }
     of_the_office = {"not-on-screen", "not-in-conflict", "not-one-of-them", "in-conflict"}
     of_the_office |= {"same-post", "post-closed", "moved-meanwhile", "not-registered"}
+    of_the_office |= {"post-stays", "one-post-only"}
     of_others = of_words_itself | of_the_server | of_the_office
     assert codes_in_the_code() - NOT_REASONS | of_others == set(WORDS)
 

@@ -39,12 +39,14 @@ from server.database.models import (
     Delivery,
     Flag,
     FollowUp,
+    HealthPost,
     Installation,
     Measurement,
     table,
 )
 from server.places import health_posts
 from server.sync import upload as sync
+from server.sync.post_pages import wire
 from sync_protocol import (
     Answered,
     Change,
@@ -250,19 +252,55 @@ class District:
         tablet_id = self.enrol(key, post, name)
         return FakeTablet(self, key, Replica(DISTRICT, tablet_id, self.posts[post], "posyandu-sync/0.1.0"))
 
+    def staff_tablet(self, home: str, *others: str) -> "FakeTablet":
+        """Enrol a tablet of staff for some posts, by their ids."""
+        key = SigningKey()
+        tablet_id = self.enrol(key, home, "Tablet bidan", posts=others)
+        return FakeTablet(
+            self,
+            key,
+            Replica(DISTRICT, tablet_id, home, "posyandu-sync/0.1.0", posts=self.posts_of(tablet_id)),
+        )
+
+    def posts_of(self, tablet_id: str) -> list[Json]:
+        """Give the posts of a tablet of staff as the server tells them; none for a tablet of one post."""
+        with self.hub.database.reading() as session:
+            several = bool(accounts.post_ids_of(session, DISTRICT, tablet_id))
+            return [wire(post) for post in accounts.posts_of(session, DISTRICT, tablet_id)] if several else []
+
+    def give_posts(self, tablet: "FakeTablet", *posts: str) -> None:
+        """Make some posts those of a tablet of staff."""
+        with self.hub.database.transaction() as session:
+            accounts.change_posts(session, self.hub, tablet.id, posts, actor="operator", now=self.clock.now)
+
+    def add_post(self, name: str) -> str:
+        """Add a post of the same health centre; give its id."""
+        with self.hub.database.transaction() as session:
+            centre = session.scalars(select(HealthPost.health_centre_id)).first()
+            return health_posts.add_post(
+                session, self.hub, name, str(centre), "64.02.06.1001", actor="operator", now=self.clock.now
+            )
+
     def enrol(
-        self, key: SigningKey, post: int = 0, name: str = "Tablet Contoh", *, write_only: bool = False
+        self,
+        key: SigningKey,
+        post: int | str = 0,
+        name: str = "Tablet Contoh",
+        *,
+        write_only: bool = False,
+        posts: Sequence[str] | None = None,
     ) -> str:
-        """Exchange a new code for the identity of a tablet."""
+        """Exchange a new code for the identity of a tablet: of the first or second post, or of one by its id."""
         with self.hub.database.transaction() as session:
             code = accounts.make_enrolment_code(
                 session,
                 self.hub,
-                self.posts[post],
+                post if isinstance(post, str) else self.posts[post],
                 name,
                 actor="operator",
                 now=self.clock.now,
                 write_only=write_only,
+                posts=posts,
             )
         asked = {"code": code, "public_key": key.jwk(), "app": "posyandu-sync/0.1.0", "device": "uji"}
         with self.hub.database.transaction() as session:
@@ -381,7 +419,8 @@ class District:
             ref: state.canonical() for ref, state in folded.items()
         }
         for tablet in tablets:
-            mine = {ref: s.canonical() for ref, (post, s) in stored.items() if post == tablet.replica.post_id}
+            posts = {post["id"] for post in tablet.replica.posts} or {tablet.replica.post_id}
+            mine = {ref: s.canonical() for ref, (post, s) in stored.items() if post in posts}
             assert tablet.shown() == mine
         self._check_sums()
         assert self.broken_log() == []
@@ -542,7 +581,7 @@ class FakeTablet:
             tablet, common = accounts.enrol_again(session, district.hub, request, district.clock.now)
             new_id = tablet.id
         self.key = key
-        self.replica = self.replica.enrol_anew(new_id, common)
+        self.replica = self.replica.enrol_anew(new_id, common, district.posts_of(new_id))
 
     def clone(self) -> "FakeTablet":
         """Copy the device, key and all: a backup kept, or a second device restored from one."""

@@ -370,9 +370,8 @@ def receipt_cases() -> Iterator[dict[str, Any]]:
 
 def vectors() -> dict[str, Any]:
     """Give every file's content by its name."""
-    from tests.vectors._renumbering import (
-        restoration_vectors,  # it is written with the authors of this module
-    )
+    from tests.vectors._posts import post_cases  # these are written with the authors of this module
+    from tests.vectors._renumbering import restoration_vectors
 
     made = {
         "canonical.json": list(canonical_cases()),
@@ -382,6 +381,7 @@ def vectors() -> dict[str, Any]:
         "views.json": [*view_cases(), follow_up_view()],
         "receipts.json": list(receipt_cases()),
         **restoration_vectors(),
+        "posts.json": list(post_cases()),
     }
     plain: dict[str, Any] = json.loads(json.dumps(made))
     return plain

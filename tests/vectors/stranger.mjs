@@ -233,8 +233,9 @@ async function post(url, body, headers = {}) {
 
 /** One enrolment of one device: its chain of changes, what it has pulled, and what it is about to send. */
 export class Tablet {
-  constructor(origin, keys, { tablet, district, post: place, limits }) {
+  constructor(origin, keys, { tablet, district, post: place, posts, limits }) {
     Object.assign(this, { origin, keys, id: tablet, district, post: place, limits });
+    Object.assign(this, { posts: posts?.map(({ id }) => id), cursors: {} }); // of a tablet of staff
     this.log = []; // {counter, hash, change, outcome, reasons, settled}, for ever; 90 days would do
     this.pulled = new Map(); // record id -> {child, state}
     Object.assign(this, { token: "", incarnation: "", cursor: 0, more: false, wanted: 1, pending: null });
@@ -335,7 +336,9 @@ export class Tablet {
     const { district, id: tablet, incarnation, token, cursor } = this;
     const head = newest ? [newest.counter, tagOf(newest.hash)] : [0, ""];
     const named = { protocol: 1, district, tablet, batch: uuid7(), sent_at: clock(), app: APP, incarnation, token, cursor };
-    return { ...named, carried: false, tally: this.tally(), head, first, previous, changes: sent };
+    const cursors = this.posts && Object.fromEntries(this.posts.map((post) => [post, this.cursors[post] ?? 0]));
+    const several = cursors ? { cursors } : {};
+    return { ...named, carried: false, tally: this.tally(), head, first, previous, changes: sent, ...several };
   }
 
   /** The bytes to send: those that had no answer yet, or a new batch, halved until it is within the limit. */
@@ -357,15 +360,19 @@ export class Tablet {
   }
 
   /** Take an answer in, all of it or nothing (stored); gives the receipt's status. */
-  async receive({ incarnation, token, receipt, pull }) {
+  async receive({ incarnation, token, receipt, pull, posts, pulls = [] }) {
     const restored = this.incarnation !== "" && this.incarnation !== incarnation;
     const records = await recordsOf(pull); // whatever must wait comes before the first assignment
+    const pages = [];
+    for (const page of pulls) pages.push([page, await recordsOf(page)]);
     Object.assign(this, { incarnation, token, pending: null });
     this.take(receipt);
-    if (restored) Object.assign(this, { cursor: 0, more: true });
+    if (restored) Object.assign(this, { cursor: 0, cursors: {}, more: true });
     if (restored || receipt.status === "new_epoch_required") return receipt.status;
-    if (records.some(([, { state }]) => this.isForeign(state))) return "new_epoch_required";
-    this.takePull(pull, records);
+    const all = [...records, ...pages.flatMap(([, found]) => found)];
+    if (all.some(([, { state }]) => this.isForeign(state))) return "new_epoch_required";
+    if (this.posts) this.takePosts(posts, pages, pull.more);
+    else this.takePull(pull, records);
     return receipt.status;
   }
 
@@ -386,8 +393,35 @@ export class Tablet {
     if (this.cursor === 0) this.pulled.clear();
     for (const [id, record] of records) this.pulled.set(id, record);
     for (const [id, { child }] of this.pulled) if (left.includes(child)) this.pulled.delete(id);
-    Object.assign(this, { cursor, more });
+    Object.assign(this, { cursor });
+    this.pulledTo(more);
+  }
+
+  pulledTo(more) {
+    this.more = more;
     if (!more) for (const entry of this.log) entry.settled = Boolean(entry.outcome);
+  }
+
+  /** Of a tablet of staff: the posts that it has now, and a page of each that changed. */
+  takePosts(posts, pages, more) {
+    if (posts) {
+      this.posts = posts.map(({ id }) => id);
+      this.dropWhere(({ post }) => !this.posts.includes(post));
+      this.cursors = Object.fromEntries(this.posts.map((post) => [post, this.cursors[post] ?? 0]));
+    }
+    for (const [{ post, left, erased = [], cursor }, records] of pages) {
+      if (!this.cursors[post]) this.dropWhere((record) => record.post === post);
+      const children = new Set(records.map(([, { child }]) => child));
+      for (const [id, record] of records) this.pulled.set(id, { ...record, post });
+      for (const record of this.pulled.values()) if (children.has(record.child)) record.post = post;
+      this.dropWhere((record) => erased.includes(record.child) || (record.post === post && left.includes(record.child)));
+      this.cursors[post] = cursor;
+    }
+    this.pulledTo(more);
+  }
+
+  dropWhere(isGone) {
+    for (const [id, record] of this.pulled) if (isGone(record)) this.pulled.delete(id);
   }
 
   /** Sync until everything is sent and fetched; enrols again when told to. Gives the statuses met. */
@@ -499,6 +533,15 @@ const FOUND = {
     await tablet.receive(answer);
     const { incarnation, token, cursor, first, changes } = tablet.nextBatch();
     return { waiting: tablet.waiting(), next: { incarnation, token, cursor, first, changes: changes.length } };
+  },
+  "posts.json": async ({ tablet: id, posts, answers }) => {
+    const limits = { changes: 200, bytes: 262144 };
+    const named = posts.map((post) => ({ id: post, name: post }));
+    const tablet = new Tablet("", null, { tablet: id, district: "", post: named[0], posts: named, limits });
+    const receipt = { batch: "", status: "accepted", wanted: 1, items: [] };
+    for (const answer of answers) await tablet.receive({ token: "t", receipt, ...answer });
+    const held = Object.fromEntries([...tablet.pulled.values()].map(({ child, post }) => [child, post]));
+    return { held, cursors: tablet.nextBatch().cursors };
   },
   "receipts.json": async ({ sent, receipt }) => {
     const tablet = new Tablet("", null, { tablet: "", district: "", post: {}, limits: { changes: 200, bytes: 262144 } });

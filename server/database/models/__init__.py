@@ -40,6 +40,7 @@ from server.database.models.tablets import (
     QuarantineDecision,
     Tablet,
     TabletDay,
+    TabletPost,
 )
 
 CROSS_DISTRICT: Final = {"nik_index": "blind_index", "username": "name"}
@@ -94,6 +95,7 @@ __all__ = [
     "SavedView",
     "Tablet",
     "TabletDay",
+    "TabletPost",
     "UserSession",
     "Username",
     "table",

@@ -32,6 +32,7 @@ class Tablet(Base):
     - `closed_at`: when this enrolment was closed, because two devices shared it or its own device was restored.
     - `replaces`: the closed enrolment that this one continues.
     - `write_only`: it sends and never gets a child's data, such as a scale.
+    - `several`: a tablet of staff, whose posts are in `tablet_post`; `post_id` is the one of its code, and stays.
     """
 
     __tablename__ = "tablet"
@@ -55,10 +56,30 @@ class Tablet(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Moment)
     replaces: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
+    several: Mapped[bool] = mapped_column(Truth, default=False)
+
+
+class TabletPost(Base):
+    """A post of a tablet of staff, since when it has it, and since when no more. One that is given again keeps its row."""
+
+    __tablename__ = "tablet_post"
+    __table_args__ = table_args(
+        refers_to("tablet", "tablet_id", to=("id",)),
+        refers_to("health_post", "post_id", to=("id",)),
+        Index("ix_tablet_post_post", "district", "post_id"),
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    tablet_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    post_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    given_at: Mapped[datetime] = mapped_column(Moment)
+    taken_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class EnrolmentCode(Base):
-    """A one-time code that makes a device a tablet of a post. Only the code's digest is stored."""
+    """A one-time code that makes a device a tablet of a post. Only the code's digest is stored.
+
+    `posts`: the other posts that a tablet of staff gets, a JSON list of ids; null for a tablet of one post.
+    """
 
     __tablename__ = "enrolment_code"
     __table_args__ = table_args(refers_to("health_post", "post_id", to=("id",)))
@@ -70,6 +91,7 @@ class EnrolmentCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(Moment)
     tablet_id: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
+    posts: Mapped[str | None] = mapped_column(Text)
 
 
 class TabletDay(Base):

@@ -4,6 +4,7 @@ import { dayWords, later, message, say } from "../words/words.js";
 import { unsentChildren } from "./child_status.js";
 import { h, notice, refill } from "./dom.js";
 import { icon } from "./icons.js";
+import { chosenPost } from "./post_chooser.js";
 import { showTextSize } from "./text_size.js";
 import { undoBar } from "./undo.js";
 
@@ -54,7 +55,7 @@ export function frame(app, { title, about, body, foot, place, back, bare, wide }
   ];
 }
 
-const whereabouts = (app) => `${app.tablet.replica.facts.post.name} · ${dayWords(app.day)}`;
+const whereabouts = (app) => `${chosenPost(app).name} · ${dayWords(app.day)}`;
 
 /** Whether everything was sent, always in sight. */
 function badge(app) {

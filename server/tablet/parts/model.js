@@ -38,15 +38,17 @@ function aidOf({ place, state }) {
 }
 
 /** @typedef {{id: string, state: object|null, name: string, sex: "M"|"F"|null, born_on: string|null, mother: string,
- *   parents: any, known_since: string|null, measurements: any[], tasks: any[], aid: any[], search: string}} Child */
+ *   post: string, parents: any, known_since: string|null, measurements: any[], tasks: any[], aid: any[], search: string}} Child */
 
 /** Today's date in the tablet's time zone. @param {Date} [now] */
 export const localDay = (now = new Date()) =>
   [now.getFullYear(), String(now.getMonth() + 1).padStart(2, "0"), String(now.getDate()).padStart(2, "0")].join("-");
 
 export class Model {
-  /** @param {import("../sync/replica.js").Replica} replica @param {object} tables of growth */
-  constructor(replica, tables) {
+  /** @param {import("../sync/replica.js").Replica} replica @param {object} tables of growth
+   * @param {() => string|null} [shown] the post whose children are shown; null: of a tablet of one post, all */
+  constructor(replica, tables, shown = () => null) {
+    this.shown = shown;
     this.replica = replica;
     this.tables = tables;
     /** @type {Map<string, Child>} */
@@ -76,11 +78,18 @@ export class Model {
     const search = plain(`${name} ${mother} ${parents.father || ""}`);
     // a child never measured is missed from the second calendar month after this; the server counts from when it received it
     const known_since = since && localDay(new Date(since));
-    return { id, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, aid, search };
+    const post = this.replica.postOf(id, state);
+    return { id, post, state, name, sex, born_on, known_since, mother, parents, measurements: taken, tasks, aid, search };
   }
 
-  /** All children of the post by name, without those that were removed or linked to another record. @returns {Child[]} */
+  /** The children of the post that is shown. @returns {Child[]} */
   children() {
+    const shown = this.shown();
+    return this.everybody().filter(({ post }) => shown === null || post === shown);
+  }
+
+  /** All children by name, without those that were removed or linked to another record. @returns {Child[]} */
+  everybody() {
     const all = this.replica.children().map((id) => this.child(id));
     const present = all.filter(({ state }) => state && !state.removed && !value(state, "same_as").child);
     return present.sort((one, other) => one.name.localeCompare(other.name, "id"));

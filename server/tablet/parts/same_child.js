@@ -30,7 +30,7 @@ export function alikeChildren(app, typed) {
     [{ mother: typed.mother.trim(), father: typed.father.trim() }],
     isNik(nik) ? [{ nik }] : [],
   );
-  const others = app.model.children().filter(({ id }) => !typed.others.includes(id));
+  const others = app.model.everybody().filter(({ id }) => !typed.others.includes(id));
   const best = (score) =>
     others
       .map((child) => /** @type {[import("./model.js").Child, number]} */ ([child, score(child)]))

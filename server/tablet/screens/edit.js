@@ -5,6 +5,7 @@ import { field, h, notice, refill } from "../parts/dom.js";
 import { draftKey } from "../parts/drafts.js";
 import { markErrors, show } from "../parts/form_errors.js";
 import { openQuestion } from "../parts/form_questions.js";
+import { chosenPost, movePost } from "../parts/post_chooser.js";
 import { alikeCards, alikeChildren } from "../parts/same_child.js";
 import { failure } from "../parts/save_failure.js";
 import { offerUndo } from "../parts/undo.js";
@@ -60,6 +61,7 @@ export async function edit(app, id) {
     mother,
     alike.place,
     h("details", {}, h("summary", {}, say("More (may follow)")), Object.values(others)),
+    state ? movePost(app, form, state) : null,
     state ? remove(app, form, before.name) : null,
     feedback,
     h("div", { class: "actions" }, button),
@@ -74,7 +76,7 @@ export async function edit(app, id) {
 
 /** Store what differs, and drop the draft. */
 async function write(app, place, form, state, typed) {
-  const post = state ? {} : { post: { post: app.tablet.replica.facts.post.id } };
+  const post = state ? {} : { post: { post: chosenPost(app).id } };
   const set = { ...post, ...changedRegisters(typed, state, app.day) };
   if (Object.keys(set).length) await app.drafts.write(place, form, set);
   else app.drafts.drop(place);

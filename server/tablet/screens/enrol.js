@@ -103,7 +103,7 @@ function firstCadre(app) {
   const body = h(
     "form",
     { onsubmit: submit },
-    notice("good", say("Enrolled for {post}.", { post: app.device.facts.tablet.post.name })),
+    notice("good", say("Enrolled for {post}.", { post: postNames(app.device.facts.tablet) })),
     persistence(app),
     field(say("Your name"), name),
     pins.fields,
@@ -121,6 +121,8 @@ export function persistence(app) {
   app.watch(fill);
   return place;
 }
+
+const postNames = ({ post, posts = [post] }) => posts.map(({ name }) => name).join(", ");
 
 const notKept = () =>
   notice(

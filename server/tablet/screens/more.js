@@ -72,7 +72,7 @@ async function facts(app) {
   const estimate = await storage();
   return [
     [say("Tablet"), name || "–"],
-    [say("Post"), tablet.replica.facts.post.name],
+    [say("Post"), (tablet.replica.facts.posts || [tablet.replica.facts.post]).map((one) => one.name).join(", ")],
     [say("Signed in as"), tablet.cadre.name],
     [say("Last contact"), contact ? timeWords(contact.at) : say("never")],
     [say("Clock"), contact ? clockWords(contact.offset) : "–"],

@@ -94,7 +94,7 @@ function problemOf(app, problem) {
 
 /** Children with changes that wait or questions, those that were taken off the list too; then the number of all others. */
 function children(app) {
-  const listed = app.model.children();
+  const listed = app.model.everybody();
   const unlisted = unsentChildren(app)
     .map((id) => app.model.child(id))
     .filter((child) => !listed.includes(child));

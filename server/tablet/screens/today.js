@@ -2,6 +2,7 @@
 
 import { dayLinks } from "../parts/day_links.js";
 import { h, notice, refill } from "../parts/dom.js";
+import { chosenPost, postChooser } from "../parts/post_chooser.js";
 import { room } from "../parts/room.js";
 import { marks, statusWords, unsentChildren } from "../parts/child_status.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
@@ -62,8 +63,8 @@ export async function today(app) {
     counts,
     next,
   );
-  const body = [await room(app), dayChooser(app), copyOffer(app), unsavedNewChild(app), list, rest, dayLinks()];
-  const about = h("p", {}, app.tablet.replica.facts.post.name); // the day stands right below
+  const body = [await room(app), postChooser(app), dayChooser(app), copyOffer(app), unsavedNewChild(app), list, rest, dayLinks()];
+  const about = h("p", {}, chosenPost(app).name); // the day stands right below
   return { title: say("Today"), about, body, foot, wide: true, place: "hari-ini" };
 }
 

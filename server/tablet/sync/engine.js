@@ -6,6 +6,7 @@
 import { newKeys, publicKey } from "./chain.js";
 import { contacted, heardNow } from "./contact.js";
 import { NoConnection, Refused } from "./http_client.js";
+import { arePosts, isPage } from "./pages.js";
 import { openReceipt, seal, SEALED_BATCHES } from "./sealed.js";
 
 const FIRST_SIZE = 25; // changes of the first batch, while the connection's speed is unknown
@@ -286,8 +287,7 @@ function isAnswer(answer, { id, first, count }) {
   const { protocol, receipt, pull, incarnation, token } = answer || {};
   if (protocol !== 1 || !receipt || !pull || typeof incarnation !== "string" || typeof token !== "string") return false;
   if (receipt.batch !== id || !Array.isArray(receipt.items) || !(receipt.wanted >= 1)) return false;
-  if (!Array.isArray(pull.children) || !Array.isArray(pull.left) || !pull.measurements || !pull.follow_ups || !pull.deliveries)
-    return false;
+  if (!isPage(pull) || !arePosts(answer)) return false;
   const counters = receipt.status === "accepted" ? count : 0;
   if (receipt.status === "gap" && receipt.wanted >= first) return false;
   return receipt.items.length === counters && receipt.items.every(([counter], at) => counter === first + at);

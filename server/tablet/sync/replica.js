@@ -11,8 +11,9 @@
 
 import { canonical, clock, idOf, newId, nonce, utf8 } from "./bytes.js";
 import { link, tagOf } from "./chain.js";
+import { DRAWERS, Pages, nobody, statesOf } from "./pages.js";
 import { inNewNames, newestKept } from "./renumber.js";
-import { contextOf, view } from "./states.js";
+import { contextOf, siblings, view } from "./states.js";
 
 const ROOM_FOR_THE_REST = 2048; // bytes of a batch beside its changes
 const MOST_TAGS = 10000;
@@ -21,14 +22,15 @@ const MOST_DAYS = 31; // of the tally; the server takes 400
 /** @typedef {{counter: number, hash: string, change: any, outcome?: string, reasons?: any[], at?: string,
  *   settled?: boolean, erased?: boolean}} Entry a change of this tablet; `at`: acknowledged; `settled`: the pull shows it
  * @typedef {{child: object|null, measurements: {[key: string]: object}, follow_ups: {[task: string]: object},
- *   deliveries: {[delivery: string]: object}, since?: string, written?: {[dot: string]: [author: string, at: string]}}} Held of a
- *   child; `since`: first pulled by this device; `written`: who wrote values in conflict
+ *   deliveries: {[delivery: string]: object}, since?: string, post?: string, written?: {[dot: string]: [author: string, at: string]}}}
+ *   Held of a child; `since`: first pulled by this device; `post`: from which a tablet of staff pulled it; `written`: who
+ *   wrote values in conflict
  * @typedef {{id: string, first: number, count: number, body: string}} Pending `body`: the signed batch, packed, base64url
  * @typedef {{kind: string, id: string, key: object, context: object}} Form
  * @typedef {{facts?: object, log?: Entry[], forget?: number[], held?: Map<string, Held|null>, clear?: boolean,
  *   pending?: Pending|null, past?: any[], renumbered?: boolean}} Delta */
 
-/** The facts of a new tablet. */
+/** The facts of a new tablet. A tablet of staff has `posts` and a cursor for each; `post` is that of its code. */
 export const newFacts = (welcome, app) => ({
   tablet: welcome.tablet,
   district: welcome.district,
@@ -39,6 +41,8 @@ export const newFacts = (welcome, app) => ({
   incarnation: "",
   token: "",
   cursor: 0,
+  posts: welcome.posts,
+  cursors: {},
   more: true,
   sent: 0, // counter of the newest change up to which all are acknowledged
   forgotten: 0,
@@ -55,9 +59,7 @@ const emptied = ({ change: { kind, id, key, context }, ...entry }) => ({
   settled: true,
   erased: true,
 });
-const tellsOfErasure = (reasons) => (reasons || []).some(({ code }) => code === "child-erased");
-const nobody = () => ({ child: null, measurements: {}, follow_ups: {}, deliveries: {} });
-const DRAWERS = { measurement: "measurements", follow_up: "follow_ups", delivery: "deliveries" };
+const tellsOf = (reasons, wanted) => (reasons || []).some(({ code }) => code === wanted);
 
 export class Replica {
   /** @param {{facts: object, log?: Entry[], held?: Map<string, Held>, pending?: Pending|null, past?: object[]}} stored */
@@ -110,6 +112,16 @@ export class Replica {
     return [...new Set([...this.held.keys(), ...own])];
   }
 
+  /** The post of a child on a tablet of staff: the one that its record names, if it is one of the tablet's, else the one from
+   * which it was pulled. @param {string} id @param {object|null} [state] @returns {string} */
+  postOf(id, state = this.view({ kind: "child", id, key: {} })) {
+    const { posts = [], post } = this.facts;
+    const named = siblings(state, "post").map(({ value }) => value.post);
+    const held = this.held.get(id);
+    if (named.length === 1 && posts.some((one) => one.id === named[0])) return named[0];
+    return (held && held.post) || post.id;
+  }
+
   /** A child as it is shown: its state, and its measurements, follow-ups and deliveries with theirs. `since`: when this device
    * first wrote about it or pulled it, by its own clock; null where that is not known.
    * @param {string} id @returns {{id: string, state: object|null, since: string|null, measurements: object[],
@@ -141,10 +153,12 @@ export class Replica {
     return this.log.filter(({ outcome }) => !outcome);
   }
 
-  /** Quarantined changes that no later change of their record corrects. @returns {Entry[]} */
+  /** Quarantined changes that no later change of their record corrects. Those of a child whose post was taken from this tablet
+   * are for the health centre alone. @returns {Entry[]} */
   inQuestion() {
     return this.log.filter((entry) => {
       if (entry.erased) return false;
+      if (tellsOf(entry.reasons, "post-out-of-scope") && !this.held.has(childOf(entry.change))) return false;
       const entries = this.ofRecord.get(entry.change.id) || [];
       return entry.outcome === "quarantined" && entries[entries.length - 1] === entry;
     });
@@ -208,7 +222,7 @@ export class Replica {
 
   /** A batch of changes after counter `done`, within limits. */
   #batch(done, most, carried) {
-    const { tablet, district, app, incarnation, token, cursor, limits, forgotten, forgottenHash } = this.facts;
+    const { tablet, district, app, incarnation, token, cursor, posts, limits, forgotten, forgottenHash } = this.facts;
     const rest = this.log.slice(done - forgotten, done - forgotten + Math.min(most, limits.changes));
     const changes = [];
     let size = ROOM_FOR_THE_REST;
@@ -222,7 +236,13 @@ export class Replica {
     const [counter, hash] = this.head();
     const named = { protocol: 1, district, tablet, batch: newId(), sent_at: clock(), app, incarnation, cursor };
     const chain = { head: [counter, tagOf(hash)], first: done + 1, previous, changes };
-    return { ...named, token: carried ? "" : token, carried, tally: this.#tally(), ...chain };
+    const several = posts && !carried ? { cursors: this.#cursors(posts) } : {};
+    return { ...named, token: carried ? "" : token, carried, tally: this.#tally(), ...chain, ...several };
+  }
+
+  /** Up to where each post was pulled. */
+  #cursors(posts) {
+    return Object.fromEntries(posts.map(({ id }) => [id, (this.facts.cursors || {})[id] || 0]));
   }
 
   /** The next batch, to be signed and stored before it is sent; without changes when all are acknowledged. @param {number} most */
@@ -245,15 +265,16 @@ export class Replica {
   /** @param {object} answer to the pending batch, its shape already checked
    * @returns {Promise<{delta: Delta, event: "accepted"|"gap"|"restored"|"new_epoch_required"}>} */
   async receive(answer) {
-    const { receipt, incarnation, token, pull } = answer;
+    const { receipt, incarnation, token, pull, pulls = [] } = answer;
     const restored = this.facts.incarnation !== "" && this.facts.incarnation !== incarnation;
     const settled = this.#settled(receipt);
-    const again = restored ? { cursor: 0, more: true } : {};
+    const again = restored ? { cursor: 0, cursors: {}, more: true } : {};
     const delta = { ...settled, facts: { ...settled.facts, incarnation, token, ...again }, pending: null };
     if (settled.event === "new_epoch_required") return { delta, event: settled.event };
     if (restored) return { delta: { ...delta, log: this.#unsettled(delta.log) }, event: "restored" };
-    if (this.#isForeign(pull)) return { delta, event: "new_epoch_required" };
-    return { delta: this.#taken(delta, pull), event: settled.event };
+    if (this.#isForeign([pull, ...pulls])) return { delta, event: "new_epoch_required" };
+    const taken = this.facts.posts ? this.#takenPosts(delta, answer) : this.#taken(delta, pull);
+    return { delta: taken, event: settled.event };
   }
 
   /** Take the receipt of a carried batch. @param {object} receipt @returns {Delta|null} null: nothing changes */
@@ -282,7 +303,7 @@ export class Replica {
       const held = this.log[counter - forgotten - 1];
       const known = held.outcome && outcome === "duplicate" ? held : { ...held, outcome, reasons };
       const kept = { ...known, at: clock(), settled: false };
-      log.push(tellsOfErasure(reasons) || held.erased ? emptied(kept) : kept);
+      log.push(tellsOf(reasons, "child-erased") || held.erased ? emptied(kept) : kept);
     }
     const answered = new Set(log.map(({ counter }) => counter));
     let done = sent;
@@ -291,11 +312,9 @@ export class Replica {
   }
 
   /** Whether a pulled state has a change of this enrolment that is not in the log: then a copy of this device wrote it. */
-  #isForeign({ children, measurements, follow_ups, deliveries }) {
-    const keyed = [measurements, follow_ups, deliveries].flatMap((drawer) => Object.values(drawer));
-    const states = [...children, ...keyed.flat()];
+  #isForeign(pages) {
     const { tablet, forgotten } = this.facts;
-    return states.some(({ vector }) => {
+    return pages.flatMap(statesOf).some(({ vector }) => {
       const entry = vector[tablet];
       if (!entry || entry[0] <= forgotten) return false;
       const mine = this.log[entry[0] - forgotten - 1];
@@ -303,31 +322,31 @@ export class Replica {
     });
   }
 
-  #taken(delta, { children, measurements, follow_ups, deliveries, left, erased = [], written = {}, cursor, more }) {
+  #taken(delta, pull) {
     const clear = this.facts.cursor === 0;
-    const held = new Map();
-    const of = (id) => {
-      const before = this.held.get(id);
-      const known = (!clear && before) || nobody();
-      const copy = Object.fromEntries(Object.values(DRAWERS).map((drawer) => [drawer, { ...known[drawer] }]));
-      if (!held.has(id)) held.set(id, { ...known, ...copy, since: (before && before.since) || clock() });
-      return held.get(id);
-    };
-    for (const { id, ...state } of children) of(id).child = state;
-    for (const [id, states] of Object.entries(measurements)) {
-      for (const state of states) of(id).measurements[`${state.on}/${state.source}`] = state;
+    const pages = new Pages(this.held, clear);
+    pages.lay(pull);
+    return { ...this.#finished(delta, pages, pull.erased || [], { cursor: pull.cursor, more: pull.more }), clear };
+  }
+
+  /** The answer to a tablet of staff: the posts that it has now and their pages. Where it has neither, all stays. */
+  #takenPosts(delta, { pull, posts = this.facts.posts, pulls = [] }) {
+    const pages = new Pages(this.held);
+    const mine = new Set(posts.map(({ id }) => id));
+    pages.drop(({ post }) => !mine.has(post));
+    const cursors = this.#cursors(posts);
+    for (const page of pulls) {
+      pages.layOfPost(page, !cursors[page.post]);
+      cursors[page.post] = page.cursor;
     }
-    for (const [id, states] of Object.entries(follow_ups))
-      for (const state of states) of(id).follow_ups[state.task] = state;
-    for (const [id, states] of Object.entries(deliveries)) for (const state of states) of(id).deliveries[state.delivery] = state;
-    for (const [id, told] of Object.entries(written)) {
-      const named = told.map(({ dot, author, at }) => [dot.join(" "), [author, at]]);
-      of(id).written = { ...of(id).written, ...Object.fromEntries(named) };
-    }
-    for (const id of left) held.set(id, null);
-    const log = this.#erasing(more ? delta.log : this.#settling(delta.log), new Set(erased), delta.facts.sent);
+    const erased = pulls.flatMap((page) => page.erased || []);
+    return this.#finished(delta, pages, erased, { posts, cursors, more: pull.more });
+  }
+
+  #finished(delta, { changed }, erased, facts) {
+    const log = this.#erasing(facts.more ? delta.log : this.#settling(delta.log), new Set(erased), delta.facts.sent);
     const past = erased.length ? { past: this.past.filter(({ change }) => !erased.includes(childOf(change))) } : {};
-    return { ...delta, ...past, log, held, clear, facts: { ...delta.facts, cursor, more } };
+    return { ...delta, ...past, log, held: changed, facts: { ...delta.facts, ...facts } };
   }
 
   /** Remove the values of acknowledged changes of children whose data was erased. */
@@ -387,7 +406,22 @@ export class Replica {
       names.set(change.id, [...renamed, { actor, was: [counter, tagOf(hash)], now }]);
     }
     const past = common === null ? [] : [...this.past, ...kept.filter(whole).map((entry) => ({ ...mine(entry), at: entry.at }))];
-    return { facts: newFacts(welcome, this.facts.app), log, pending: null, past, renumbered: true };
+    const held = this.#heldUnder(welcome);
+    return { facts: newFacts(welcome, this.facts.app), log, pending: null, past, held, renumbered: true };
+  }
+
+  /** What changes in what is held under a new enrolment: a tablet of staff keeps the children of its posts, of which a tablet
+   * that had one post notes them; other tablets show what they have until the first page comes. */
+  #heldUnder({ posts }) {
+    if (!posts) return new Map();
+    const mine = new Set(posts.map(({ id }) => id));
+    const changed = new Map();
+    for (const [id, child] of this.held) {
+      const post = child.post || this.facts.post.id;
+      if (!mine.has(post)) changed.set(id, null);
+      else if (child.post !== post) changed.set(id, { ...child, post });
+    }
+    return changed;
   }
 
   /** Drop changes acknowledged before a time that are in the pulled states. @param {string} before @returns {Delta|null} */

@@ -10,7 +10,7 @@ import orjson
 from flask import Blueprint, Response
 
 from schemas import change
-from schemas.batch import MAX_DAYS, MAX_KEPT
+from schemas.batch import MAX_DAYS, MAX_KEPT, MOST_POSTS
 from schemas.limits import field_limits
 from schemas.words import WORDS
 from server.config import TABLET_APP
@@ -27,7 +27,10 @@ bp = Blueprint("protocol_api", __name__, url_prefix="/api/v1/protocol")
 
 SERVED: Final = ({"protocol": PROTOCOL, "schema": SCHEMA, "ends_on": None},)
 """Versions that this release serves. `ends_on`: the day after which one is refused; docs/protocol.md has the rule."""
-FEATURES: Final = ("doses", "extra", "forgotten-pin", "prefer", "retry-after", "taking-back", "write-only")
+FEATURES: Final = (
+    *("doses", "extra", "forgotten-pin", "prefer", "retry-after", "several-posts"),
+    *("taking-back", "write-only"),
+)
 """Parts of the protocol that came after its first release; a client uses one only where it is named."""
 
 
@@ -47,6 +50,7 @@ def capabilities() -> Response:
         "context_actors": change.MAX_ACTORS,
         "kept_tags": MAX_KEPT,
         "letters": MOST_LETTERS,
+        "tablet_posts": MOST_POSTS,
     }
     found = {
         "protocols": SERVED,

@@ -17,10 +17,11 @@ from schemas import parse_enrolment, parse_enrolment_again, read_moment
 from schemas.batch import EnrolAgainSchema, EnrolSchema, EnvelopeSchema, Malformed
 from schemas.receipt import AnswerSchema, EnrolAnswerSchema
 from schemas.strict import Instant
-from server.accounts import enrol, enrol_again, is_write_only, standing
+from server.accounts import enrol, enrol_again, is_write_only, posts_of, standing
 from server.accounts.attempt_limits import note_failure, note_refusal, refuse_if_spent
-from server.database.models import HealthPost, Installation, Tablet
+from server.database.models import Installation, Tablet
 from server.errors import Problem
+from server.sync.post_pages import wire
 from server.sync.refusals import log_refusal
 from server.sync.upload import exchange
 from server.web.auth import address
@@ -175,8 +176,10 @@ def _text(moment: datetime) -> str:
 
 
 def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
-    """Return the answer to an enrolment: the tablet's id, its post, the server's identity, limits and sealing key."""
-    post = session.get_one(HealthPost, (hub().district, tablet.post_id))
+    """Return the answer to an enrolment: the tablet's id, its post (all of them, of a tablet of staff), the server's
+    identity, limits and sealing key."""
+    posts = posts_of(session, hub().district, tablet.id)
+    post = posts[0]
     installation = session.get_one(Installation, hub().district)
     return {
         "tablet": tablet.id,
@@ -190,6 +193,7 @@ def _welcome(session: Session, tablet: Tablet, now: datetime) -> dict[str, Any]:
         },
         "sealing": hub().vault.sealing_key(),
         **_mark(write_only=bool(tablet.write_only)),
+        **({"posts": [wire(one) for one in posts]} if tablet.several else {}),
     }
 
 

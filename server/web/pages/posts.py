@@ -17,6 +17,7 @@ from babel.dates import format_timedelta
 from flask import Blueprint, Response, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from schemas.batch import MOST_POSTS
 from server import accounts
 from server.errors import Problem
 from server.growth.measuring_quality import ALARM_SD, FEWEST, OBSERVED_SD, USUAL_SD
@@ -32,7 +33,7 @@ from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import decimal, label, language, translate
 from server.web.paging import PAGE_ROWS, offset_of, page_count
 from server.web.request_schemas import posts as schemas
-from server.web.request_schemas.schema import Asked, takes
+from server.web.request_schemas.schema import EMPTY_FORM, Asked, takes
 from server.web.response_schemas import decisions, figures
 from server.web.response_schemas.schema import answers
 
@@ -344,11 +345,13 @@ def troubled(tablet: Enrolment) -> bool:
 @permitted("manage_tablets")
 @takes(schemas.ENROL)
 def enrol(asked: Asked) -> Answer:
-    """Ask for post and name; then show the one-time code, once."""
-    wanted = {"post": asked.query["pos"], "name": "", "write_only": ""}
+    """Ask for post and name, and for other posts of a tablet of staff; then show the one-time code, once."""
+    wanted: dict[str, Any] = {"post": asked.query["pos"], "name": "", "write_only": "", "staff": ""}
     problem = None
     if request.method == "POST":
         wanted = {name: asked.form.get(name, "") for name in wanted}
+        chosen = list(asked.form.get("posts", ()))
+        wanted |= {"posts": chosen if chosen or wanted["staff"] else None}
         try:
             return render_template("tablet_code.html", **_made(wanted), days=accounts.CODE_DAYS)
         except Problem as refused:
@@ -362,6 +365,7 @@ def enrol(asked: Asked) -> Answer:
         asked=wanted,
         problem=problem.body() if problem else None,
         most=tablets.LONGEST_NAME,
+        most_posts=MOST_POSTS,
     )
     return page, problem.kind.status if problem else 200
 
@@ -371,7 +375,8 @@ def enrol(asked: Asked) -> Answer:
 @answers(decisions.CODE, status=201)
 @takes(schemas.ENROL_JSON)
 def enrol_as_json(asked: Asked) -> Answer:
-    """Make an enrolment code: `post`, `name`, `write_only` for a device that only sends. Only this answer has it."""
+    """Make an enrolment code: `post`, `name`, `write_only` for a device that only sends, `posts` for a tablet of staff. Only
+    this answer has it."""
     made = _made(asked.json)
     code: Code = made["code"]
     answer = jsonify(
@@ -381,6 +386,7 @@ def enrol_as_json(asked: Asked) -> Answer:
         name=code.tablet_name,
         expires_at=code.expires_at.isoformat(timespec="seconds"),
         write_only=code.write_only,
+        posts=None if code.posts is None else [{"id": one.id, "name": one.name} for one in code.posts],
     )
     return answer, 201  # type: ignore[return-value]  # Flask takes a response with a status
 
@@ -403,6 +409,40 @@ def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
     qr = segno.make(link, error="m", micro=False)
     drawn = qr.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
     return {"code": code, "link": link, "qr": drawn, "server": request.url_root.rstrip("/")}
+
+
+@bp.route("/tablet/<tablet_id>/pos", methods=["GET", "POST"])
+@permitted("manage_tablets")
+@takes(EMPTY_FORM, post=schemas.TABLET_POSTS)
+def tablet_posts(asked: Asked, tablet_id: str) -> Answer:
+    """Show the posts of a tablet of staff, and change them."""
+    problem = None
+    if request.method == "POST":
+        try:
+            with hub().database.transaction() as session:
+                wanted = asked.form.get("posts", ())
+                tablets.change_posts(
+                    session, hub(), scope(), tablet_id, wanted, actor=acting(), now=utc_now()
+                )
+            return redirect(url_for("posts.tablet_posts", tablet_id=tablet_id), 303)
+        except Problem as refused:
+            if refused.code == "record-unknown":
+                raise
+            problem = refused
+            g.problem = refused.code
+    with hub().database.reading() as session:
+        tablet = lost_tablet.tablet(session, hub(), scope(), tablet_id)
+        known = tablets.known_posts(session, hub(), scope())
+    listed = {post_id for _, post_id, _ in known}
+    known += [("", post.id, post.name) for post in tablet.posts or () if post.id not in listed]
+    page = render_template(
+        "tablet_posts.html",
+        tablet=tablet,
+        known=known,
+        problem=problem.body() if problem else None,
+        most_posts=MOST_POSTS,
+    )
+    return page, problem.kind.status if problem else 200
 
 
 @bp.route("/tablet/<tablet_id>/cabut", methods=["GET", "POST"])

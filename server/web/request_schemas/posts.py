@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from schemas.strict import Flag, Need
+from schemas.batch import MOST_POSTS
+from schemas.strict import Flag, ListOf, Need, uuid
 from server.review import post_quality
 from server.web.request_schemas.parts import (
     ID,
@@ -40,13 +41,24 @@ TABLETS: Final = RequestSchema(
     }
 )
 ENROL: Final = RequestSchema(
-    {"pos": Sent(MAYBE_ID, default="")}, {"post": ID, "name": TEXT, "write_only": TICK}
+    {"pos": Sent(MAYBE_ID, default="")},
+    {
+        **{"post": ID, "name": TEXT, "write_only": TICK, "staff": TICK},
+        "posts": Sent(WORDS, keeps_empty=True, several=True),
+    },
 )
 MANAGE_POSTS: Final = RequestSchema({"cari": Sent(WORDS, default=""), **PAGE})
 ADD_POST: Final = RequestSchema(form={"name": TEXT, "village": TEXT, "centre": WORDS})
 RENAME_POST: Final = RequestSchema(form={"name": TEXT})
 CLOSE_POST: Final = RequestSchema(form={"into": MAYBE_ID})
 CANCEL_CODE: Final = RequestSchema({"pos": checked(MAYBE_ID)})
-ENROL_JSON: Final = RequestSchema(json={"post": ID, "name": TEXT, "write_only": checked(Flag(Need.ABSENT))})
+ENROL_JSON: Final = RequestSchema(
+    json={
+        **{"post": ID, "name": TEXT, "write_only": checked(Flag(Need.ABSENT))},
+        "posts": checked(ListOf(uuid(), 0, MOST_POSTS, need=Need.ABSENT)),
+    }
+)
+TABLET_POSTS: Final = RequestSchema(form={"posts": Sent(WORDS, keeps_empty=True, several=True)})
+TABLET_POSTS_JSON: Final = RequestSchema(json={"posts": checked(ListOf(uuid(), 1, MOST_POSTS))})
 ASK_REVOKE: Final = RequestSchema({"hilang": Sent(TICK)})
 REVOKE: Final = RequestSchema(form={"lost": TICK})

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from marshmallow import fields
 
+from schemas.strict import Need
 from server.web.response_schemas.schema import (
     ANY,
     BOTH_LANGUAGES,
@@ -113,6 +114,7 @@ TABLET: Final = shape(
         **dict.fromkeys(("enrolled_at", "last_sync_at", "replaces", "split_at", "revoked_at"), MAYBE_TEXT),
         "warnings": by_name(TEXT),
         "write_only": FLAG,
+        "posts": several(PLACE, need=Need.NULLABLE),
     },
     "tablets.Tablet",
 )
@@ -121,6 +123,7 @@ CODE: Final = shape(
     {
         **{"code": TEXT, "link": TEXT, "post": obj(PLACE), "name": TEXT, "expires_at": TEXT},
         "write_only": FLAG,
+        "posts": several(PLACE, need=Need.NULLABLE),
     },
     "tablets.Code",
 )

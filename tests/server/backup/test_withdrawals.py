@@ -681,3 +681,23 @@ def test_later_entry_of_the_log_counts_when_the_clock_went_back(
     put_back(place, story.file)
     assert story.signs_in("pergi")
     assert not story.signs_in("kembali")
+
+
+def test_post_that_was_taken_from_a_tablet_is_taken_again(place: District, tmp_path: Path) -> None:
+    first, second = place.posts
+    third = place.add_post("Mawar 3")
+    writer, midwife = place.tablet(1), place.staff_tablet(first, second, third)
+    child = writer.register_child()
+    writer.sync_until_quiet()
+    place.give_posts(midwife, first, second)
+    back_up(place, tmp_path / "old.backup")
+    place.clock.advance(hours=1)
+    place.give_posts(midwife, first)
+    place.clock.advance(hours=1)
+    place.give_posts(midwife, first, third)
+    put_back(place, tmp_path / "old.backup")
+    midwife.sync_until_quiet()
+    assert [post["id"] for post in midwife.replica.posts] == [first, third]
+    assert ("child", child) not in midwife.shown()
+    assert place.actions(f"post/{second}")[-1] == "tablet.post-taken"
+    assert place.broken_log() == []

@@ -452,6 +452,29 @@ def test_tablets_are_listed_with_what_became_of_them(installed: District, place:
     }
 
 
+def test_a_tablet_of_staff_is_enrolled_with_posts_and_they_are_changed(
+    installed: District, place: dict[str, str]
+) -> None:
+    first, second = installed.posts
+    made = call("tablet", "enrol", "--post", "Melati 1", "--post", second, "--name", "Bidan", env=place)
+    assert (made.exit_code, len(made.stdout.strip())) == (0, 12)
+    tablet = installed.staff_tablet(first)
+    assert call("tablet", "posts", tablet.id, env=place).stdout == f"{first}  Melati 1\n"
+    given = call("tablet", "posts", tablet.id, "--give", "Anggrek 2", env=place)
+    assert given.stdout == f"{first}  Melati 1\n{second}  Anggrek 2\n"
+    tablets = json.loads(call("tablet", "list", "--format", "json", env=place).stdout)
+    assert [post["id"] for post in tablets[0]["posts"]] == [first, second]
+    assert call("tablet", "posts", tablet.id, "--take", second, env=place).stdout == f"{first}  Melati 1\n"
+    refused_home = call("tablet", "posts", tablet.id, "--take", first, env=place)
+    assert refused_home.exit_code == 2
+    assert "cannot be taken" in refused_home.stderr
+    assert call("tablet", "posts", installed.new_id(), "--give", second, env=place).exit_code == 2
+    cadres = installed.tablet()
+    assert "has one post" in call("tablet", "posts", cadres.id, "--give", second, env=place).stderr
+    one = call("tablet", "enrol", "--post", first, "--staff", "--name", "Bidan 2", env=place)
+    assert one.exit_code == 0
+
+
 def test_unknown_tablet_or_post_is_refused(place: dict[str, str]) -> None:
     unknown = "01900000-0000-7000-8000-000000000001"
     assert refused(call("tablet", "revoke", unknown, env=place)).startswith("No such record")

@@ -283,3 +283,28 @@ def test_troubles_of_a_tablet_stand_with_it_until_it_is_revoked(installed: Distr
     with installed.hub.database.reading() as session:
         mine = tablets.tablets(session, installed.hub, everybody(installed), post_id=installed.posts[0])
     assert [dict(each.warnings) for each in mine if each.id == tablet.id] == [{}]
+
+
+def test_each_post_of_a_tablet_of_staff_counts_for_the_time_in_which_it_had_it(installed: District) -> None:
+    first, second = installed.posts
+    one, two, midwife = installed.tablet(0), installed.tablet(1), installed.staff_tablet(first)
+    here, there = register(one), register(two)
+    midwife.sync_until_quiet()
+    assert whys(exposed(installed, midwife)) == {here: PRESENT}
+    installed.clock.advance(hours=1)
+    installed.give_posts(midwife, first, second)
+    assert whys(exposed(installed, midwife)) == {here: PRESENT}  # it has not pulled it yet
+    installed.clock.advance(hours=1)
+    midwife.sync_until_quiet()
+    assert whys(exposed(installed, midwife)) == {here: PRESENT, there: PRESENT}
+    installed.clock.advance(hours=1)
+    installed.give_posts(midwife, first)
+    installed.clock.advance(hours=1)
+    register(two, "Anak Kemudian")
+    assert told(exposed(installed, midwife)) == {here: (PRESENT, False), there: (LEFT, False)}
+    midwife.sync_until_quiet()
+    assert told(exposed(installed, midwife)) == {here: (PRESENT, False), there: (LEFT, True)}
+
+
+def told(found: Exposure) -> dict[str, tuple[str, bool]]:
+    return {child.child_id: (child.why, child.told) for child in found.children}

@@ -248,6 +248,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "/kembar/<uuid:one>/<uuid:other>": {"tindakan": "different"},
     "/karantina/<uuid:actor>/<int:counter>": {"tindakan": "dismiss", "alasan": "practice"},
     "/anak/<uuid:child_id>/pindah": {"dari": UNKNOWN, "ke": UNKNOWN},
+    "/api/v1/tablets/<tablet_id>/posts": {"posts": [UNKNOWN]},
     "/api/v1/children/<child_id>/aid": {"delivery": UNKNOWN, "note": {"text": "x"}},
 }
 """Bodies that are well formed, where what is malformed is told before what is not found."""

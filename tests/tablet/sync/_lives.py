@@ -98,11 +98,11 @@ class Witness(Replica):
         self._note("forgetting", acknowledged_before, count)
         return count
 
-    def enrol_anew(self, tablet_id: str, common: int) -> Replica:
-        return self._heir(super().enrol_anew(tablet_id, common), common)
+    def enrol_anew(self, tablet_id: str, common: int, posts: Sequence[Json] = ()) -> Replica:
+        return self._heir(super().enrol_anew(tablet_id, common, posts), common)
 
-    def enrol_afresh(self, tablet_id: str) -> Replica:
-        return self._heir(super().enrol_afresh(tablet_id), None)
+    def enrol_afresh(self, tablet_id: str, posts: Sequence[Json] = ()) -> Replica:
+        return self._heir(super().enrol_afresh(tablet_id, posts), None)
 
     def _heir(self, replica: Replica, common: int | None) -> Replica:
         heir = Witness.of(replica, self.life)

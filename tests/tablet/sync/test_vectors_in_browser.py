@@ -1,17 +1,28 @@
 """The tablet's modules pass every test vector of the protocol that is meant for a client."""
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from schemas import parse_envelope
 from server.crypto.vault import signature_fits
-from sync_protocol import FIRST_PREVIOUS, canonical, chain, follow_up_id, measurement_id
+from sync_protocol import (
+    FIRST_PREVIOUS,
+    Receipt,
+    ReceiptStatus,
+    Replica,
+    canonical,
+    chain,
+    follow_up_id,
+    measurement_id,
+)
 from tests.builders import CHILD, FOLLOW_UP_KEY, MEASUREMENT_KEY
 from tests.schemas import _examples as examples
 from tests.tablet._modules import Modules
 from tests.vectors._make import DIRECTORY
+from tests.vectors._posts import POSTS, answer, page
 
 pytestmark = pytest.mark.browser
 
@@ -303,3 +314,85 @@ def test_tags_of_what_is_kept_are_numbered_from_the_first_of_them(modules: Modul
         })()"""
     )
     assert found == [9, 10000, "h9", "h10008", {"first": 6, "tags": []}]
+
+
+TAKE_POSTS = """Promise.all(given.map(async ({ tablet, posts, answers }) => {
+  const named = posts.map((id) => ({ id, name: id }));
+  const limits = { changes: 200, bytes: 262144 };
+  const welcome = { tablet, district: '64.02', post: named[0], posts: named, limits, sealing: null };
+  const one = new replica.Replica({ facts: replica.newFacts(welcome, 'contoh 0.1') });
+  const receipt = { batch: 'b', status: 'accepted', wanted: 1, items: [] };
+  const steps = [];
+  for (const answer of answers) {
+    one.apply((await one.receive({ token: 't', receipt, ...answer })).delta);
+    const held = Object.fromEntries([...one.held].map(([id, { post }]) => [id, post]));
+    const measured = Object.fromEntries([...one.held].map(([id, of]) => [id, Object.keys(of.measurements).length]));
+    const { cursors } = one.nextBatch(200);
+    steps.push({ held, cursors, measured, more: one.facts.more });
+  }
+  return steps;
+}))"""
+
+
+def test_tablet_of_staff_holds_what_the_vectors_say(modules: Modules) -> None:
+    cases = vectors("posts.json")
+    found = modules.call(TAKE_POSTS, cases)
+    assert [(steps[-1]["held"], steps[-1]["cursors"]) for steps in found] == [
+        (case["held"], case["cursors"]) for case in cases
+    ]
+    assert all(count == 1 for steps in found for count in steps[-1]["measured"].values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tablet_of_staff_holds_what_the_reference_client_holds(modules: Modules, seed: int) -> None:
+    """Children move among four posts while posts are given and taken; pages come in any order, in parts, and begin again."""
+    lives = [random_life(random.Random(1000 * seed + number)) for number in range(20)]
+    found = modules.call(TAKE_POSTS, [life["given"] for life in lives])
+    assert [[{**step, "measured": None} for step in steps] for steps in found] == [
+        life["steps"] for life in lives
+    ]
+
+
+def random_life(rng: random.Random) -> dict[str, Any]:
+    names = [*POSTS, "019bf000-0000-7000-8000-0000000000e4"]
+    children = [f"019bf000-0000-7000-8000-0000000000f{number}" for number in range(6)]
+    first: list[Any] = [{"id": post, "name": post} for post in names[:2]]
+    replica = Replica("64.02", POSTS[0], names[0], "contoh 0.1", posts=first)
+    answers, steps = [], []
+    incarnation = "i"
+    for number in range(15):
+        incarnation = f"i{number}" if rng.random() < 0.1 else incarnation
+        told = random_answer(rng, names, children, incarnation)
+        batch = replica.next_batch(f"b{number}", "2026-01-06T03:00:00Z")
+        receipt = Receipt(batch["batch"], ReceiptStatus.ACCEPTED, 1).wire()
+        replica.receive({"token": "t", "receipt": receipt, **told}, "2026-01-06T03:00:01Z")
+        answers.append(told)
+        cursors = replica.next_batch("n", "2026-01-06T03:00:02Z")["cursors"]
+        replica.pending = None
+        restored = answers[:-1] and answers[-2]["incarnation"] != incarnation
+        steps.append(
+            {
+                "held": dict(replica.homes),
+                "cursors": cursors,
+                "measured": None,
+                "more": True if restored else told["pull"]["more"],
+            }
+        )
+    return {"given": {"tablet": POSTS[0], "posts": names[:2], "answers": answers}, "steps": steps}
+
+
+def random_answer(
+    rng: random.Random, names: list[str], children: list[str], incarnation: str
+) -> dict[str, Any]:
+    if rng.random() < 0.1:
+        return answer(posts=None, incarnation=incarnation)
+    posts = [names[0], *rng.sample(names[1:], rng.randint(0, 3))]
+    pulls = []
+    for post in rng.sample(posts, rng.randint(0, len(posts))):
+        brought = rng.sample(children, rng.randint(0, 3))
+        left = rng.sample([child for child in children if child not in brought], rng.randint(0, 2))
+        erased = {"erased": left[:1]} if left and rng.random() < 0.2 else {}
+        pulls.append(page(post, rng.randint(0, 9), *brought, left=left, **erased))
+    told = answer(*pulls, posts=posts, incarnation=incarnation)
+    told["pull"]["more"] = rng.random() < 0.3
+    return told

@@ -109,7 +109,18 @@ def test_capabilities_say_what_is_served(client: FlaskClient, on_sqlite: Distric
     assert found["limits"]["changes"] == on_sqlite.hub.settings.max_changes
     assert found["registers"]["measurement"] == sorted(REGISTERS["measurement"])
     assert found["oldest_apps"] == {}
-    assert found["features"] == ["doses", "extra", "prefer", "retry-after", "taking-back", "write-only"]
+    assert found["features"] == [
+        *(
+            "doses",
+            "extra",
+            "forgotten-pin",
+            "prefer",
+            "retry-after",
+            "several-posts",
+            "taking-back",
+            "write-only",
+        )
+    ]
 
 
 def test_schemas_and_catalogue_are_served_to_anybody(client: FlaskClient) -> None:
