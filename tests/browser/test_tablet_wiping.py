@@ -72,7 +72,7 @@ def start_after(tablet: Tablet, days: float) -> None:
 def test_nothing_is_lost_when_a_tablet_is_killed_right_after_saving_and_then_revoked(site: Site) -> None:
     names = [f"Anak Mati {number}" for number in range(2 * ROUNDS)]
     site.children(*names)
-    saved, delays = 0, []
+    saved, since, delays = 0, 0.0, []
     for number in range(ROUNDS):
         with site.tablet(f"killed {number}") as tablet:
             tablet.set_line(there=False)
