@@ -66,7 +66,7 @@ def lay_of_post(base: Base, homes: dict[str, str], page: Json, *, first: bool) -
     -------
     (the records that it brought, the children who are gone)
     """
-    post = page["post"]
+    post: str = page["post"]
     gone = set(page.get("erased", ()))
     if first:
         gone |= {child for child, home in homes.items() if home == post} - children_in(page)
