@@ -61,15 +61,14 @@ HEADERS: Final[Mapping[str, str]] = {
     ),
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",  # the camera reads stickers
 }
-"""Headers of the page, the worker and whatever else may be opened by itself. A tablet stores them with the files, so they are
-part of the version."""
+"""Headers of the page, the worker and pictures. A tablet stores headers with the files, so they are part of the version."""
 PART_HEADERS: Final[Mapping[str, str]] = {
     **HEADERS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "camera=()",
 }
-"""Headers of modules, styles and data, under the page's policy: opened by themselves they may do nothing. Some 150 files come at
-the first load, so their headers are kept short."""
+"""Headers of modules, styles and data, which the page's policy governs: opened by themselves they may do nothing. Short,
+since some 150 of these files come at the first load."""
 PARTS: Final = frozenset({".css", ".js", ".json"})
 """Extensions of those files; the worker has the whole policy, which governs what it fetches."""
 
