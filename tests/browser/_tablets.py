@@ -211,6 +211,11 @@ class Tablet:
         rates = {"downloadThroughput": bytes_a_second, "uploadThroughput": bytes_a_second}
         self.context.new_cdp_session(self.page).send("Network.emulateNetworkConditions", {**how, **rates})
 
+    def set_text_size(self, percent: int) -> None:
+        """Show all text larger, as a reader who sets that in the browser."""
+        size = "(percent) => { document.documentElement.style.fontSize = `${percent * 1.06}%`; }"
+        self.page.evaluate(size, percent)
+
     def record_texts(self) -> None:
         """Keep every text that the screen shows from now on, however briefly, until the page is loaded again."""
         self.page.evaluate(

@@ -60,7 +60,9 @@ def test_one_visit_is_asked_about_once_with_who_when_and_what_it_would_mean(site
         for one, words in ((mine, ("9,1 kg", "70,4 cm")), (its, ("6,1 kg", "71,2 cm", "Gizi buruk"))):
             for text in (*words, "Status gizi bila ini dipakai:", f"{site.today.day} "):
                 expect(one).to_contain_text(text)
-        tablet.look("conflict")
+        for percent in (200, 100):
+            tablet.set_text_size(percent)
+            tablet.look(f"conflict-{percent}")
 
         before = len(tablet.log())
         its.get_by_role("button", name="Pakai yang ini").click()

@@ -82,7 +82,11 @@ def test_each_of_the_four_that_is_missing_is_asked_for_by_name(tablet: Tablet) -
     )
     expect(error_of(tablet, page.get_by_label("Tanggal lahir"))).to_contain_text("Tanggal lahir belum diisi")
     expect(error_of(tablet, mother)).to_contain_text("Nama ibu belum diisi")
-    tablet.look("new-child-errors")
+    for percent in (100, 150, 200):
+        tablet.set_text_size(percent)
+        expect(error_of(tablet, name)).to_be_visible()
+        tablet.look(f"new-child-errors-{percent}")
+    tablet.set_text_size(100)
 
     name.fill("Anak Bernama")
     expect(name).not_to_have_attribute("aria-invalid", "true")
@@ -189,7 +193,9 @@ def test_new_child_takes_few_taps(tablet: Tablet, site: Site) -> None:
     tablet.look("new-child-months")
     month = page.get_by_role("group", name="Bulan lahir").get_by_role("button").nth(born.month - 1)
     taps.tap(month)
-    tablet.look("new-child-days")
+    for percent in (200, 100):
+        tablet.set_text_size(percent)
+        tablet.look(f"new-child-days-{percent}")
     taps.tap(
         page.get_by_role("group", name="Hari lahir").get_by_role("button", name=str(born.day), exact=True)
     )

@@ -222,6 +222,7 @@ def test_wrong_pins_cost_time_even_when_the_browser_is_killed_in_between(tablet:
 def test_old_pin_opens_nothing_when_a_cadre_got_a_new_one(tablet: Tablet) -> None:
     tablet.add_child(CHILD, "2026-01-05", boy=True, mother=MOTHER)
     tablet.add_cadre(tablet.cadre, OTHER_PIN)
+    tablet.page.get_by_role("button", name="Ya, ganti PIN").click()
     expect(tablet.page.get_by_label("PIN", exact=True)).to_have_value("")  # it is stored
     tablet.lock()
     tablet.unlock()

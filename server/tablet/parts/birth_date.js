@@ -17,7 +17,6 @@ export const isOverFive = (born, day) => Boolean(born) && (monthsCompleted(born,
  * @param {string} day of the posyandu @param {() => void} changed */
 export function birthDate(typed, day, changed) {
   const input = h("input", { type: "date", max: day, value: typed.born });
-  const taps = h("div", { class: "taps" });
   const words = h("div", { "aria-live": "polite" });
   const unknown = h("button", { type: "button", class: "unknown" }, say("Birth date not known"));
   const put = (changes) => {
@@ -25,42 +24,16 @@ export function birthDate(typed, day, changed) {
     draw();
     changed();
   };
+  const taps = new Taps(day, (born) => {
+    input.value = born;
+    put({ born });
+  });
   const draw = () => {
     input.disabled = typed.bornUnknown;
     unknown.setAttribute("aria-pressed", String(typed.bornUnknown));
     unknown.hidden = Boolean(typed.born);
-    if (typed.born || typed.bornUnknown) refill(taps);
-    else if (!taps.firstChild) refill(taps, years());
+    taps.show(!typed.born && !typed.bornUnknown);
     refill(words, said(typed, day, () => put({ grown: typed.born })));
-  };
-  const choose = (born) => {
-    input.value = born;
-    put({ born });
-  };
-  const years = () => {
-    const latest = Number(day.slice(0, 4));
-    const options = [...Array(YEARS).keys()].map((back) => latest - back);
-    return step(say("Year of birth"), options.map((year) => [year, String(year)]), (year) => next(months(year)));
-  };
-  const months = (year) => {
-    const options = upTo(12).filter((month) => `${year}-${two(month)}` <= day.slice(0, 7));
-    const name = (month) => dayWords(`${year}-${two(month)}-01`, { month: "short" });
-    const label = say("Month of birth in {year}", { year });
-    return step(label, options.map((month) => [month, name(month)]), (month) => next(days(year, month)));
-  };
-  const days = (year, month) => {
-    const length = new Date(Date.UTC(year, month, 0)).getUTCDate();
-    const date = (on) => `${year}-${two(month)}-${two(on)}`;
-    const options = upTo(length).filter((on) => date(on) <= day);
-    const named = dayWords(date(1), { month: "long", year: "numeric" });
-    const label = say("Day of birth in {month}", { month: named });
-    return step(label, options.map((on) => [on, String(on)]), (on) => choose(date(on)));
-  };
-  const next = (group) => {
-    const again = h("button", { type: "button", class: "plain", onclick: () => refill(taps, years()) }, say("Another year"));
-    refill(taps, group, again);
-    /** @type {HTMLElement} */ (group.querySelector("button")).focus({ preventScroll: true });
-    group.scrollIntoView({ block: "center" });
   };
   input.addEventListener("input", () => put({ born: input.value }));
   unknown.addEventListener("click", () => {
@@ -69,12 +42,57 @@ export function birthDate(typed, day, changed) {
   });
   draw();
   const place = field(say("Birth date"), input, say("See the KIA book or the birth certificate."));
-  place.append(words, taps, unknown);
+  place.append(words, taps.element, unknown);
   return place;
 }
 
+/** Year, month and day as buttons, one after the other; no date after the posyandu day is offered. */
+class Taps {
+  /** @param {string} day of the posyandu @param {(born: string) => void} choose */
+  constructor(day, choose) {
+    this.day = day;
+    this.choose = choose;
+    this.element = h("div", { class: "taps" });
+  }
+
+  /** @param {boolean} isNeeded */
+  show(isNeeded) {
+    if (!isNeeded) refill(this.element);
+    else if (!this.element.firstChild) this.#years();
+  }
+
+  #years() {
+    const latest = Number(this.day.slice(0, 4));
+    const options = [...Array(YEARS).keys()].map((back) => [latest - back, String(latest - back)]);
+    const pressed = (year) => this.#next(this.#months(year));
+    refill(this.element, choice(say("Year of birth"), options, null, pressed, { kind: "choice grid wider" }));
+  }
+
+  #months(year) {
+    const come = upTo(12).filter((month) => `${year}-${two(month)}` <= this.day.slice(0, 7));
+    const options = come.map((month) => [month, dayWords(`${year}-${two(month)}-01`, { month: "short" })]);
+    const label = say("Month of birth in {year}", { year });
+    return choice(label, options, null, (month) => this.#next(this.#days(year, month)), { kind: "choice grid wider" });
+  }
+
+  #days(year, month) {
+    const date = (on) => `${year}-${two(month)}-${two(on)}`;
+    const come = upTo(new Date(Date.UTC(year, month, 0)).getUTCDate()).filter((on) => date(on) <= this.day);
+    const named = dayWords(date(1), { month: "long", year: "numeric" });
+    const label = say("Day of birth in {month}", { month: named });
+    const options = come.map((on) => [on, String(on)]);
+    return choice(label, options, null, (on) => this.choose(date(on)), { kind: "choice grid" });
+  }
+
+  #next(group) {
+    const again = h("button", { type: "button", class: "plain", onclick: () => this.#years() }, say("Another year"));
+    refill(this.element, group, again);
+    /** @type {HTMLElement} */ (group.querySelector("button")).focus({ preventScroll: true });
+    group.scrollIntoView({ block: "center" });
+  }
+}
+
 const upTo = (count) => [...Array(count).keys()].map((at) => at + 1);
-const step = (label, options, chosen) => choice(label, options, null, chosen, { kind: "choice grid" });
 
 function said({ born, grown }, day, isRight) {
   if (!born || born > day) return null;

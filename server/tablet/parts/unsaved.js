@@ -27,6 +27,7 @@ export const unsavedForms = (app, child) => app.drafts.of(child).map((key) => ca
 
 function card(app, child, key) {
   const [kind, , on] = key.split("/");
+  if (!NAMES[kind]) return null; // of a newer version
   const { at } = app.drafts.get(key);
   const words = [message(NAMES[kind]), on && dayWords(on)].filter(Boolean).join(", ");
   const address = kind === "follow_up" ? `#/anak/${child}` : `#/${[SCREENS[kind], child, on].filter(Boolean).join("/")}`;
