@@ -192,8 +192,8 @@ def test_every_screen_can_be_read_and_pressed(
     for address, name in SEEN.items():
         for size in sizes:
             show(tablet, size, address.format(child=child, today=site.today))
-            found += [f"{name} at {size}: {fault}" for fault in faults_of(tablet.page)]
             tablet.keep_picture(f"sight-{name}-{percent}-{size[0]}x{size[1]}")
+            found += [f"{name} at {size}: {fault}" for fault in faults_of(tablet.page)]
     assert not found, "\n".join(found)
 
 
