@@ -1,7 +1,6 @@
 // A child's data: four things are asked for, so that a new child is on the list in half a minute; all else may follow.
 
 import { changedRegisters, childFields, errorsOf, typedOf } from "../parts/child_fields.js";
-import { docked } from "../parts/dock.js";
 import { field, h, notice, refill } from "../parts/dom.js";
 import { draftKey } from "../parts/drafts.js";
 import { markErrors, show } from "../parts/form_errors.js";
@@ -28,8 +27,7 @@ export async function edit(app, id) {
   const fields = childFields(typed, app.day, changed);
   const alike = alikeQuestions(app, typed, changed);
   const feedback = h("div", { "aria-live": "polite" });
-  const words = isNew ? say("Save, then measure") : say("Save");
-  const button = h("button", { class: "main", type: "submit", form: "child-form" }, words);
+  const button = h("button", { class: "main", type: "submit" }, isNew ? say("Save, then measure") : say("Save"));
   const save = async (event) => {
     event.preventDefault();
     refill(feedback);
@@ -56,7 +54,7 @@ export async function edit(app, id) {
   const { name, sex, born, mother, ...others } = fields;
   const body = h(
     "form",
-    { id: "child-form", class: "sheet", onsubmit: save, novalidate: true },
+    { onsubmit: save, novalidate: true },
     name,
     sex,
     born,
@@ -66,13 +64,13 @@ export async function edit(app, id) {
     state ? movePost(app, form, state) : null,
     state ? remove(app, form, before.name) : null,
     feedback,
+    h("div", { class: "actions" }, button),
   );
   if (isNew) alike.look();
   return {
     title: isNew ? say("New child") : say("Edit"),
-    body: [body, docked(h("div", { class: "dock" }, button))], // the button covers nothing, as on the measuring screen
+    body,
     back: isNew ? "#/hari-ini" : `#/anak/${id}`,
-    bare: true,
   };
 }
 
