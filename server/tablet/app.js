@@ -253,10 +253,11 @@ export class App {
 
   /** Say above the screen that this tablet is to be wiped, or soon. */
   warn() {
-    const warning = wipeWarning(this);
     const old = this.root.querySelector(".wipe-warning");
     if (old) old.remove();
     const main = this.root.querySelector("main");
+    const isForm = main && main.classList.contains("bare"); // there only what is due is said
+    const warning = isForm && !this.wipeAtLock ? null : wipeWarning(this);
     if (warning && main) main.prepend(h("div", { class: "wipe-warning" }, warning));
   }
 

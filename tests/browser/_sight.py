@@ -72,7 +72,7 @@ FAULTS: Final = r"""({ target, textContrast, edgeContrast }) => {
         const spilled = element.scrollWidth - element.clientWidth;
         if (element.clientWidth && display !== "inline" && spilled > 1) complain(`${spilled} px too wide`, element);
         const cut = element.scrollHeight - element.clientHeight;
-        const closed = overflowY !== "visible" || overflowX !== "visible" || element.matches(CONTROLS);
+        const closed = [overflowX, overflowY].some((one) => /hidden|clip/.test(one)) || element.matches(CONTROLS);
         const scrolls = element.matches("textarea, input, nav");
         if (element.clientHeight && closed && cut > 2 && !scrolls) complain(`${cut} px cut`, element);
     }

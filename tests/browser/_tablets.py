@@ -499,7 +499,7 @@ class Site:
     def enrol(self, tablet: Tablet) -> None:
         """Enrol a tablet with a new code, and wait until the post's children are on it."""
         tablet.enrol(code_for(self.district, tablet.profile.name))
-        expect(tablet.page.locator("ul.children > li:not(.empty)").first).to_be_attached()
+        expect(tablet.page.locator(".tabs b", has_text=re.compile("[1-9]")).first).to_be_attached()
 
     def measurements(self) -> int:
         return self.district.counts()["measurement"]

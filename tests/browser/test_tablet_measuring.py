@@ -16,9 +16,9 @@ NEXT, FIRST, CORRECTED = "Anak Contoh 2", "Anak Contoh 1", "Anak Contoh 3"
 SIZES = (HAND, (360, 640), (740, 360), (800, 1280), (1280, 800))
 IN_SIGHT = """(input) => {
     const box = input.getBoundingClientRect();
-    const middle = [box.left + box.width / 2, box.top + box.height / 2];
-    const corners = [[box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3], middle];
-    return corners.every(([x, y]) => document.elementFromPoint(x, y) === input);
+    const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+    const points = [[x, y], [x, box.top + 3], [x, box.bottom - 3], [box.left + 3, y], [box.right - 3, y]];
+    return points.every((point) => document.elementFromPoint(...point) === input);
 }"""
 
 
@@ -136,7 +136,7 @@ def test_first_question_and_its_button_stand_above_the_pad(tablet: Tablet) -> No
     page = tablet.page
     tablet.go("hari-ini")
     tablet.begin("Anak Contoh 4")
-    tablet.type("95", "7")
+    tablet.type("95", "74,5", muac_mm="142")
     strip = page.locator(".live-feedback")
     expect(strip.locator(".notice")).to_have_count(1)
     expect(strip.get_by_role("button", name="Pakai")).to_be_in_viewport(ratio=1)

@@ -221,6 +221,7 @@ def test_who_did_not_come_can_be_called_and_written_to(tablet: Tablet) -> None:
     expect(chat).to_have_attribute("referrerpolicy", "no-referrer")
     expect(chat).to_have_attribute("target", "_blank")
     expect(far).to_contain_text("RT 2 / RW 1")
+    expect(rows.first).to_contain_text("Jauh Contoh")  # whom one can call stand first
     expect(rows.filter(has_text="Hilang Contoh")).to_contain_text("Tidak ada nomor HP.")
     for name in ("Kenanga Contoh", "Besar Contoh", "Pindah Contoh", "Bintang Contoh"):
         expect(rows.filter(has_text=name)).to_have_count(0)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from server.children.sticker import PREFIX, spaced, sticker_code
 from server.web.tablet_app import QR_LIBRARY, QR_LIBRARY_FILE
 from tests.browser._camera import camera_arguments, film_of
-from tests.browser._tablets import HAND, Site
+from tests.browser._tablets import Site
 from tests.faults._running import wait_until
 from tests.server._district import Databases
 
@@ -61,7 +61,7 @@ def test_a_sticker_of_another_post_says_what_to_do(site: Site, children: list[st
         told = tablet.page.get_by_text("Stiker ini bukan anak di posyandu ini.")
         expect(told).to_be_visible()
         expect(tablet.page.get_by_text("minta puskesmas memindahkan datanya")).to_be_visible()
-        tablet.look("scan-stranger", [HAND])
+        tablet.look("scan-stranger", [(360, 1000)])
         tablet.page.get_by_role("link", name="Cari dengan nama").click()
         tablet.expect_title("Hari ini")
 

@@ -55,7 +55,9 @@ export function frame(app, { title, about, body, foot, place, back, bare, wide }
   ];
 }
 
-const whereabouts = (app) => `${chosenPost(app).name} · ${dayWords(app.day)}`;
+const SHORT = { day: "numeric", month: "short", year: "numeric" };
+
+const whereabouts = (app) => `${chosenPost(app).name} · ${dayWords(app.day, SHORT)}`;
 
 /** Whether everything was sent, always in sight. */
 function badge(app) {

@@ -1,4 +1,4 @@
-// How the child is doing by the values just typed, while the mother is still there. A screening, never a diagnosis.
+// How the child is doing: for the mother, and apart from it for the cadre. A screening, never a diagnosis.
 
 import { advice } from "../growth/advice.js";
 import { assess } from "../growth/assess.js";
@@ -14,12 +14,6 @@ export function assessedWith(app, child, draft) {
   );
   const empty = !draft.weight_g && !draft.length_mm && !draft.muac_mm && !draft.head_mm && !draft.oedema;
   return empty ? null : assess(app.tables, child, [...earlier, draft], draft.on);
-}
-
-/** A short verdict, or null while nothing is typed. @param {import("../app.js").OpenApp} app */
-export function verdict(app, child, draft) {
-  const assessment = assessedWith(app, child, draft);
-  return assessment ? h("section", { class: "verdict short" }, ...standing(app, child, assessment, draft.on)) : null;
 }
 
 /** What the mother is told, and apart from it what the cadre does. @param {import("../app.js").OpenApp} app */

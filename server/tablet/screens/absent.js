@@ -2,13 +2,15 @@
 
 import { h } from "../parts/dom.js";
 import { homeWords, lastMeasured, notCome } from "../parts/home_visits.js";
-import { phoneLinks } from "../parts/phone.js";
+import { dialled, phoneLinks } from "../parts/phone.js";
 import { postWords } from "../parts/post_words.js";
 import { ageWords, dayWords, motherWords, say } from "../words/words.js";
 
 /** @param {import("../app.js").OpenApp} app */
 export function absent(app) {
-  const children = notCome(app);
+  const found = notCome(app);
+  const hasPhone = ({ parents }) => Boolean(dialled(parents.phone));
+  const children = [...found.filter(hasPhone), ...found.filter((child) => !hasPhone(child))]; // first whom one can call
   const text = say("Hello, this is the cadre of {post}. Your child has not been weighed this month. When can you come?", {
     post: postWords(app),
   });
