@@ -219,6 +219,7 @@ def test_tablets_are_listed_in_three_forms(installed: District, place: dict[str,
         "missing": "0",
         "quarantined": "1",
         "replaces": "-",
+        "posts": "-",
     }
     (row,) = csv.DictReader(io.StringIO(call(place, "tablet", "list", "--format", "csv").stdout))
     assert (row["tablet"], row["quarantined"]) == (tablet.id, "1")
