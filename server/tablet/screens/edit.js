@@ -60,7 +60,7 @@ export async function edit(app, id) {
     born,
     mother,
     alike.place,
-    h("details", {}, h("summary", {}, say("More (may follow)")), Object.values(others)),
+    h("details", { class: "later" }, h("summary", {}, say("More (may follow)")), Object.values(others)),
     state ? movePost(app, form, state) : null,
     state ? remove(app, form, before.name) : null,
     feedback,
