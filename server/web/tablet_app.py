@@ -93,7 +93,7 @@ class ServedFile:
     def of(cls, name: str, body: bytes, media_type: str = "") -> "ServedFile":
         """Compress a file; its type follows from its extension unless given."""
         suffix = PurePath(name).suffix
-        if suffix == ".js" and name != QR_LIBRARY:
+        if suffix == ".js" and name not in (WORKER, QR_LIBRARY):
             body = rjsmin.jsmin(body.decode()).encode()
         return cls(
             name, media_type or MEDIA_TYPES[suffix], body, gzip.compress(body, compresslevel=9, mtime=0)

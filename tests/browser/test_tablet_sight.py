@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser._sight import faults_of, in_sight
+from tests.browser._tablet_screens import SCREENS, busy_child, put_aside
 from tests.browser._tablets import CADRE, DESK, HAND, Site, Tablet
-from tests.browser.test_tablet_hands import SCREENS, busy_child, put_aside
 from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser

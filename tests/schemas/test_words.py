@@ -52,6 +52,7 @@ def test_every_code_that_the_schemas_use_has_words_and_the_other_way_round() -> 
         "tablet-revoked",
         "child-erased",
         "child-restricted",
+        "record-unreadable",
     }
     of_the_office = {"not-on-screen", "not-in-conflict", "not-one-of-them", "in-conflict"}
     of_the_office |= {"same-post", "post-closed", "moved-meanwhile", "not-registered"}
