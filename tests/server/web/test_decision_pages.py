@@ -626,10 +626,8 @@ def test_pages_run_no_inline_code_and_speak_english_too(small: Desk) -> None:
 
 def test_every_register_that_can_be_corrected_has_fields() -> None:
     everything = set().union(*REGISTERS.values())
-    assert everything - FIELDS.keys() == {
-        "same_as",
-        "extra",
-    }  # one by linking, one by the system that wrote it
+    # the first by linking, the second by the system that wrote it, doses on the tablet, which knows the schedule
+    assert everything - FIELDS.keys() == {"same_as", "extra", "doses", "book_doses"}
 
 
 def test_limits_beside_a_field_are_those_of_the_schema() -> None:
