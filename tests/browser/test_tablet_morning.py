@@ -172,7 +172,7 @@ def second_half(post: Post) -> None:
     tablet.unlock(*SECOND)
     tablet.add_child("Anak Baru Contoh", "2026-01-15", boy=True, mother="Kirana Contoh")
     tablet.type("7,4", "66,5")
-    page.get_by_text("Pelayanan", exact=True).click()
+    page.get_by_text("Semua layanan dan jawaban", exact=True).click()
     page.get_by_role("group", name="Imunisasi hari ini").get_by_role("button", name="Ya").click()
     post.look(tablet, "measure-new")
     tablet.save()
@@ -198,7 +198,7 @@ def sync_over_bad_line(post: Post) -> None:
         tablet.record_texts()  # a quick tablet shows them for a moment
         tablet.set_line(there=True)
         tablet.make_slow(SLOW_BYTES, SLOW_MS)
-        for text in ("dicoba lagi sendiri", r"Mengirim: \d+ dari \d+ anak"):
+        for text in ("[Nn]anti dikirim otomatis", r"Mengirim: \d+ dari \d+ anak"):
             wait_until(partial(tablet.has_shown, text), text)
         tablet.correct(child(LAST - 1) if tablet is post.two else child(0))
         tablet.page.get_by_label("Catatan").fill("Dicatat saat mengirim")

@@ -141,7 +141,7 @@ def lose_a_post(site: Site, tablet: Tablet) -> None:
     assert tablet.shown() == held(district, 0)
     assert len(tablet.raw()["held"]) == 1
     tablet.go("pertanyaan")
-    tablet.expect_title("Pertanyaan")
+    tablet.expect_title("Perlu dijawab")
     expect(tablet.page.locator(".card")).to_have_count(0)  # it is for the health centre to judge
     (row,) = district.rows(text("SELECT reasons FROM change WHERE outcome = 'quarantined'"))
     assert "post-out-of-scope" in row.reasons

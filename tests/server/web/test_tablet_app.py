@@ -244,7 +244,7 @@ def test_app_and_worker_bear_one_version(client: FlaskClient) -> None:
     assert re.fullmatch(re.escape(version("posyandu-sync")) + r"\+[0-9a-f]{8}", named)
     assert client.get("/tablet-app/sw.js").text.startswith(f'const VERSION = "{named}";\n')
     assert f'export const VERSION="{named}";' in client.get("/tablet-app/version.js").text
-    assert f'export const APP = "posyandu-tablet {named}";' in client.get("/tablet-app/version.js").text
+    assert f'export const APP="posyandu-tablet {named}";' in client.get("/tablet-app/version.js").text
     assert packaged().name == f"posyandu-tablet {named}"
     assert len(packaged().name) <= 64
 
