@@ -174,7 +174,7 @@ def test_exactly_the_listed_files_are_kept_and_no_answer_of_the_server(
 
 
 def test_new_version_waits_until_it_is_told_to_take_over(server: Server, context: BrowserContext) -> None:
-    page, old, new = opened(context), version(), version(main=MAIN + b"// newer\n")
+    page, old, new = opened(context), version(), version(main=MAIN + b"globalThis.newer = true;\n")
     server.offer(new)
     page.evaluate("lookForNewer()")
     told_of_newer(page)
@@ -196,7 +196,7 @@ def test_new_version_waits_until_it_is_told_to_take_over(server: Server, context
 
 
 def test_waiting_version_takes_over_when_no_window_is_open(server: Server, context: BrowserContext) -> None:
-    page, new = opened(context), version(main=MAIN + b"// newer\n")
+    page, new = opened(context), version(main=MAIN + b"globalThis.newer = true;\n")
     server.offer(new)
     page.evaluate("lookForNewer()")
     told_of_newer(page)
@@ -208,14 +208,14 @@ def test_waiting_version_takes_over_when_no_window_is_open(server: Server, conte
 
 def test_new_version_fetches_only_what_changed(server: Server, context: BrowserContext) -> None:
     page = opened(context)
-    server.offer(version(main=MAIN + b"// newer\n"))
+    server.offer(version(main=MAIN + b"globalThis.newer = true;\n"))
     page.evaluate("lookForNewer()")
     told_of_newer(page)
     assert sorted(server.asked) == [f"/tablet-app/{name}" for name in ("main.js", "sw.js", "version.js")]
 
 
 def test_version_that_is_not_whole_is_not_taken(server: Server, context: BrowserContext) -> None:
-    page, new = opened(context), version(main=MAIN + b"// newer\n")
+    page, new = opened(context), version(main=MAIN + b"globalThis.newer = true;\n")
     altered = replace(new.files["main.js"], body=b"// cut short", packed=version().files["sw.js"].packed)
     server.offer(replace(new, files={**new.files, "main.js": altered}))
     page.evaluate("lookForNewer().catch(() => {})")
