@@ -169,7 +169,7 @@ def test_clock_that_jumps_wipes_nothing(site: Site) -> None:
             expect(tablet.page.locator(".unlock")).to_be_visible()
             expect(tablet.page.get_by_text("PIN")).not_to_have_count(0)
         tablet.unlock()
-        expect(tablet.badge).to_have_text("● 1 menunggu")
+        expect(tablet.badge).to_have_text("● 1 anak menunggu")
         assert tablet.log() == [(1, "waiting")]
 
 
