@@ -32,7 +32,7 @@ ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
 """Rooms of browsers and real servers: the lines that they run are counted in the tests of each package."""
-COUNTED_WHOLE = ("sync_protocol", "schemas", "server/growth")
+COUNTED_WHOLE = ("sync_protocol", "schemas", "server/growth", "server/schedule")
 """Rooms of the pure packages: every case counts, for their floor is 100 %."""
 FURTHER_CASE = pytest.StashKey[bool]()
 

@@ -483,3 +483,14 @@ def test_it_never_gets_or_writes_of_a_post_that_it_does_not_have(installed: Dist
     assert walk.taken > 5
     assert walk.refused > 2
     assert installed.broken_log() == []
+
+
+def test_children_of_a_tablet_that_gets_more_posts_are_of_its_first(installed: District) -> None:
+    """Before that it pulled one post alone, and kept no note of where a child came from."""
+    first, second = installed.posts
+    one = installed.tablet(0)
+    children = {one.register_child(), one.register_child()}
+    one.sync_until_quiet()
+    posts = [{"id": first, "name": "Melati 1"}, {"id": second, "name": "Melati 2"}]
+    new = one.replica.enrol_anew(installed.new_id(), len(one.replica.log), posts)
+    assert new.homes == dict.fromkeys(children, first)
