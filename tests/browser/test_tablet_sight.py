@@ -178,6 +178,7 @@ def child(site: Site, tablet: Tablet) -> str:
     tablet.sync()
     tablet.go("hari-ini")
     put_aside(site, tablet, found)
+    expect(tablet.page.locator(".undo button")).to_have_count(0)  # its ten seconds are over
     return found
 
 

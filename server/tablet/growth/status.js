@@ -42,21 +42,3 @@ export function muacStatus(tables, muac_mm, age_months) {
   if (!muac_mm || muac_mm < 0 || age_months === null || age_months < 6 || age_months > 59) return null;
   return tables.codes.muac[[MUAC_SEVERE_BELOW_MM, MUAC_MODERATE_BELOW_MM].filter((limit) => muac_mm >= limit).length];
 }
-
-/**
- * Tell whether a child lies below the red line of the KMS (BGM). A reason to look, not a diagnosis.
- * @param {number|null} waz
- * @returns {boolean}
- */
-export function belowRedLine(waz) {
-  return waz !== null && waz < -3;
-}
-
-/**
- * Tell whether a child lies above the orange line of the KMS.
- * @param {number|null} waz
- * @returns {boolean}
- */
-export function aboveOrangeLine(waz) {
-  return waz !== null && waz > 1;
-}
