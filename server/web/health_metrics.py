@@ -27,6 +27,7 @@ from server.database.ids import new_id
 from server.database.migrations import newest, revision_of
 from server.database.models import Flag, Tablet
 from server.errors import Problem
+from server.operations.recomputation import rounds
 from server.web import current
 
 bp = Blueprint("observed", __name__)
@@ -135,9 +136,16 @@ def _gauges(hub: AppContext) -> bytes:
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
         set_aside = isolation.counts(session, hub)
+        round_ = rounds.Round.stored(session, hub)
+        share, differing = rounds.share_done(session, hub, round_), rounds.count_standing(session, hub)
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
     lines += ["# TYPE posyandu_set_aside gauge"]
     lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
+    lines += ["# TYPE posyandu_differences gauge", f"posyandu_differences {differing}"]
+    lines += ["# TYPE posyandu_round_share gauge", f"posyandu_round_share {share:.3f}"]
+    if round_.ended is not None:
+        age = (datetime.now(UTC) - round_.ended).total_seconds()
+        lines += ["# TYPE posyandu_seconds_since_round gauge", f"posyandu_seconds_since_round {age:.0f}"]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

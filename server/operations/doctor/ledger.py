@@ -33,9 +33,11 @@ def check_ledger(context: CheckContext, findings: Findings) -> None:
                 findings.add(f"{actor}: {taken} held, {end[0]} acknowledged")
             elif end is not None and end[1] != hash_:
                 findings.add(f"{actor}: chain ends elsewhere")
-        for actor, (taken, _) in ends.items():
+        for actor, (taken, hash_) in ends.items():
             if taken:
                 findings.add(f"{actor}: 0 held, {taken} acknowledged")
+            elif hash_:
+                findings.add(f"{actor}: chain ends elsewhere")
 
 
 Head = tuple[str, int, str]
