@@ -13,8 +13,9 @@ from server.children.assessment.rules import findings, possible_duplicates
 from server.children.assessment.scoring import gains, score
 from server.children.assessment.store import save_assessments, save_flags, save_queue
 from server.context import AppContext
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Child, HealthPost, table
+from server.database.writes import Writes
 
 
 def assess(

@@ -8,8 +8,9 @@ from sqlalchemy import Table, and_, func, select
 from sqlalchemy.orm import Session
 
 from server.children.assessment import ENGINE, derive
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Assessment, Attention, Child, table
+from server.database.writes import Writes
 from server.operations.doctor.checks import CheckContext, Findings, chunks_of_children, one_by_one_on_error
 from server.translations import T_
 
