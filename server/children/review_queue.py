@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from server.children.flags import RULES
 from server.crypto.vault import sha256
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Attention, FollowUp, table
+from server.database.writes import Writes
 
 NEW, TAKEN, WAITING, CLOSED = "new", "taken", "waiting", "closed"
 STATUSES: Final = (NEW, TAKEN, WAITING, CLOSED)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import Notice, table
+from server.database.writes import upsert
 
 FIGURES, OVERSIGHT, ABSENCE, JOB = "figures-failed", "oversight-failed", "assessment-failed", "job-failed"
 KINDS: Final = (FIGURES, OVERSIGHT, ABSENCE, JOB)

@@ -22,8 +22,8 @@ from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
 from server.children.assessment import assess, changed_absence, months_back
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
+from server.database.writes import remove, upsert
 from server.operations import nightly_backup, reassessment
 from server.operations.recomputation import rounds
 from server.supervision import months

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from server import audit, isolation
 from server.context import AppContext
-from server.database.engine import among, remove, upsert
+from server.database.engine import among
 from server.database.models import (
     Child,
     Figures,
@@ -34,6 +34,7 @@ from server.database.models import (
     Installation,
     table,
 )
+from server.database.writes import remove, upsert
 from server.reports.counting import GROUPS, as_rows, count, month_number
 from server.reports.loading import load, month_of
 from server.reports.small_number_suppression import OB, hidden

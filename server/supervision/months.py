@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 from server import audit, isolation
 from server.context import AppContext
 from server.crypto.vault import sha256
-from server.database.engine import among, upsert
+from server.database.engine import among
 from server.database.models import (
     Batch,
     Child,
@@ -40,6 +40,7 @@ from server.database.models import (
     TabletDay,
     table,
 )
+from server.database.writes import upsert
 from server.review import Scope
 from server.review.scope import posts_within
 from server.supervision.completeness import DayCounts, completeness, month_of

@@ -25,8 +25,9 @@ from server.children.assessment.store import (
 from server.children.assessment.timeline import Timelines
 from server.children.flags import Finding
 from server.context import AppContext
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Child, HealthPost, table
+from server.database.writes import Writes
 from server.growth.zscores import ZScores
 
 

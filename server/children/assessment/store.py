@@ -22,8 +22,8 @@ from server.children.assessment.scoring import Gains
 from server.children.assessment.timeline import INDICES, UNKNOWN, Integers, Timelines, first_candidates
 from server.children.flags import RULES, Finding
 from server.crypto.vault import sha256
-from server.database.engine import Writes
 from server.database.models import Assessment, Flag, table
+from server.database.writes import Writes
 from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.weight_gain import CODE_NAMES, NO_GAIN, GainReason
 from server.growth.zscores import Reason, ZScores

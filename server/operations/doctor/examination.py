@@ -26,6 +26,7 @@ from server.operations.doctor.disk import check_disk
 from server.operations.doctor.keys import check_key_file, check_sealed
 from server.operations.doctor.ledger import check_batches, check_ledger
 from server.operations.doctor.log import check_checkpoint, check_log
+from server.operations.doctor.rows import check_rows
 from server.operations.doctor.service import (
     check_clock,
     check_round,
@@ -50,6 +51,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "sealed": check_sealed,
     "log": check_log,
     "checkpoint": check_checkpoint,
+    "rows": check_rows,
     "ledger": check_ledger,
     "batches": check_batches,
     "states": check_states,
@@ -63,7 +65,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "set-aside": check_set_aside,
     "tablets": check_tablets,
 }
-_NEED_KEYS: Final = frozenset({"ledger", "states", "assessments", "figures", "reports"})
+_NEED_KEYS: Final = frozenset({"rows", "ledger", "states", "assessments", "figures", "reports"})
 """Checks that would only repeat for every record that the keys do not fit."""
 
 

@@ -83,6 +83,13 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("a checkpoint of the log was signed lately"),
         T_("run 'posyandu-sync serve' and leave it running, or 'posyandu-sync audit checkpoint'"),
     ),
+    "rows": CheckText(
+        T_("the log vouches for {count} rows that hold decisions"),
+        T_(
+            "not bound yet: run 'posyandu-sync serve'; otherwise somebody wrote to the database directly: change nothing, "
+            "keep a backup of this as evidence, report it to the supervisor, then {restore}"
+        ).format(restore=RESTORE),
+    ),
     "ledger": CheckText(
         T_("{count} changes, no hole, every chain fits"),
         RESTORE,

@@ -14,8 +14,8 @@ from server import audit, isolation
 from server.children import linked_records
 from server.children.assessment import assess, derived
 from server.context import AppContext
-from server.database.engine import remove, upsert
 from server.database.models import Assessment, Attention, Flag, table
+from server.database.writes import remove, upsert
 from server.operations.recomputation.children import readable_among, rows_of
 from server.operations.recomputation.parts import PARTS
 

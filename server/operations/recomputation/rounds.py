@@ -14,8 +14,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import JobRun, Notice, table
+from server.database.writes import upsert
 from server.operations.recomputation.difference import Difference
 from server.operations.recomputation.parts import PARTS, Part
 
