@@ -203,12 +203,12 @@ BINDINGS: Final[Mapping[str, Binding]] = {
             shown={"wrapped_key": lambda value: value is None},
             when=lambda row: row.get("restricted_at") is not None or row.get("wrapped_key") is None,
         ),
-        Binding(
-            models.DuplicatePair,
-            ("child_id", "other_id"),
-            _all(DERIVED, "why", "score") | _all(EXEMPT, "found_at"),
-            when=lambda row: row.get("status") != "open",
-        ),
+        Binding(models.DuplicatePair, ("child_id", "other_id")),
+        Binding(models.PostExit, ("post_id", "child_id")),
+        Binding(models.Notice, ("kind", "subject")),
+        Binding(models.JobRun, ("job",)),
+        Binding(models.FiguresPost, ("post_id",)),
+        Binding(models.FiguresMonth, ("month",)),
         Binding(models.Donor, ("id",)),
         Binding(models.Commitment, ("id",)),
         Binding(models.CsrSheet, ("id",)),
@@ -225,15 +225,19 @@ BINDINGS: Final[Mapping[str, Binding]] = {
 """How each bound table is bound, by its name."""
 
 ELSEWHERE: Final[Mapping[str, str]] = {
-    **_all(DERIVED, "measurement", "follow_up", "delivery", "nik_index", "post_exit"),
+    **_all(DERIVED, "measurement", "follow_up", "delivery", "nik_index"),
     **_all(DERIVED, "assessment", "flag", "attention"),
-    **_all(DERIVED, "figures", "figures_post", "figures_month", "post_month", "notice"),
+    **_all(DERIVED, "figures", "post_month.told"),
     **_all(MACED, "session"),
     **_all(CHAINED, "audit_stream", "audit_entry", "audit_checkpoint", "audit_leaf"),
-    # filters that a person saved; attempts in a time window; when a job last ran
-    **_all(EXEMPT, "saved_view", "rate_limit", "job_run"),
+    # filters that a person saved; attempts in a time window
+    **_all(EXEMPT, "saved_view", "rate_limit"),
+    # with another key or state a report is not shown but computed anew; while it is shown, what it tells is compared
+    **_all(EXEMPT, "post_month"),
+    # ends an idle session, or keeps it until its end
+    **_all(EXEMPT, "session.last_seen_at"),
 }
-"""What vouches for the tables that are not bound, by their names."""
+"""What vouches for the tables that are not bound, by their names; and for a column (`table.column`) where it is another."""
 
 
 def vouched_by(table_name: str, column: str) -> str:
@@ -246,5 +250,5 @@ def vouched_by(table_name: str, column: str) -> str:
     """
     binding = BINDINGS.get(table_name)
     if binding is None:
-        return ELSEWHERE[table_name]
+        return ELSEWHERE.get(f"{table_name}.{column}", ELSEWHERE[table_name])
     return binding.apart.get(column, BOUND)

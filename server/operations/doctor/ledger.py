@@ -137,6 +137,8 @@ def _content_problem(
         wire = ledger.quarantined_change(context.district, row, context.hub.vault)
         made = change_hash(Dot(row.actor, row.counter), header["previous"], wire)
         return "" if made == row.hash else "altered"
+    if row.sealed == ledger.ERASED and row.content:
+        return "content after an erasure"
     if row.sealed == ledger.ERASED:  # if it was quarantined, its header alone does not give the hash
         return "" if "kind" not in header or digest(header) == row.hash else "header altered"
     if digest(header) != row.hash:
