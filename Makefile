@@ -61,9 +61,9 @@ fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes;
 	$(PY) -m tests.fuzz $(ARGS)
 
 pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from the browser tests
-	SCREENSHOTS=$(VENV)/pictures $(PY) -m pytest -q tests/browser/test_care.py tests/browser/test_tablet_hands.py \
+	SCREENSHOTS=$(VENV)/pictures $(PY) -m pytest -q tests/browser/test_care.py tests/browser/test_tablet_axe.py \
 	  tests/browser/test_tablet_results.py \
-	  -k 'sqlite and whom_to_see_first or every_screen_pleases or tells_the_mother_the_grams'
+	  -k 'whom_to_see_first or every_screen_pleases or tells_the_mother_the_grams'
 	cp $(VENV)/pictures/antrean-1280.png docs/pictures/queue.png
 	cp $(VENV)/pictures/tablet-form-id-360.png docs/pictures/tablet.png
 	cp $(VENV)/pictures/tablet-result-for-mother-360.png docs/pictures/mother.png

@@ -5,19 +5,17 @@ silent for 60 days; neither by a clock that jumps nor while somebody types.
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 from sqlalchemy import text
 
 from server import accounts
 from tests.browser._tablets import Site, Tablet, revoke
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -38,9 +36,8 @@ AS_BEFORE: Final = """async () => {
 
 
 @pytest.fixture
-def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
-        yield opened
+def site(new_site: Site) -> Site:
+    return new_site
 
 
 def set_aside(site: Site) -> int:
