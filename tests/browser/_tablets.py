@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMes
 from server import accounts
 from server.app import create_app
 from tests._chromium import launch_options
+from tests._time_zone import QUIET_ZONE
 from tests.browser._window import look_at, served
 from tests.faults._running import command_of, descendants, is_alive, kill_all, wait_until
 from tests.server._district import Databases, District, FakeTablet
@@ -134,7 +135,7 @@ class Tablet:
             viewport={"width": width, "height": height},
             has_touch=True,
             offline=not line,
-            timezone_id="Asia/Makassar",
+            timezone_id=QUIET_ZONE,
             locale="id-ID",
             **options,
         )
@@ -468,7 +469,7 @@ class Site:
     def opened(
         cls, databases: Databases, browser: Browser, profiles: Path, pictures: Path
     ) -> Iterator["Site"]:
-        with District.opened(databases, cookie_secure=False) as district:
+        with District.opened(databases, cookie_secure=False, time_zone=QUIET_ZONE) as district:
             district.clock.now = datetime.now(UTC) - timedelta(minutes=5)
             app = create_app(district.hub.settings, district.hub)
             with served(district, app) as url:
