@@ -193,7 +193,6 @@ MACHINES: dict[str, type[CalmPost]] = {"calm": CalmPost, "troubled": TroubledPos
 
 
 @pytest.mark.every_case
-@pytest.mark.uncounted
 @pytest.mark.parametrize("machine", MACHINES)
 def test_nothing_is_lost_whatever_happens(
     databases: Databases, machine: str, record_property: Callable[[str, object], None]
@@ -297,7 +296,6 @@ def _believed(change: Change, held: dict[Dot, str]) -> Change:
     return replace(change, context=VersionVector(entries))
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("room", "name", "broken"),
     [

@@ -453,7 +453,6 @@ VISITS = st.lists(
 )
 
 
-@pytest.mark.uncounted
 @settings(max_examples=25)
 @given(visits=VISITS, links=st.permutations([(1, 0), (2, 1)]), count=st.integers(1, 2))
 def test_link_then_unlink_is_identity(
@@ -474,7 +473,6 @@ def test_link_then_unlink_is_identity(
         assert derived(district) == before
 
 
-@pytest.mark.uncounted
 @settings(max_examples=20)
 @given(visits=VISITS, data=st.data())
 def test_flags_depend_on_the_final_state_only(

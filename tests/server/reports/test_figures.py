@@ -46,7 +46,6 @@ def kind(request: pytest.FixtureRequest) -> Databases:
     return made
 
 
-@pytest.mark.uncounted
 def test_figures_kept_up_equal_a_count_from_nothing_after_any_edits(kind: Databases) -> None:
     done = []
     stories = SEARCHED or (2 if kind.admin else 5)  # each costs five times as much on PostgreSQL
