@@ -24,7 +24,7 @@ from tests.scenarios._machine import Device, LossFound, Scene, registers_for
 from tests.server._district import Databases
 
 SOAK = int(os.environ.get("SOAK", "0"))
-HISTORIES = {"sqlite": 14 * max(SOAK, 1), "postgresql": 6 * max(SOAK, 1)}
+HISTORIES = {"sqlite": 8 * max(SOAK, 1), "postgresql": 4 * max(SOAK, 1)}
 STEPS = 30
 QUIET = settings(
     stateful_step_count=STEPS,
