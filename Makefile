@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+# Processes of tests at a time: one more than cores, since those that drive a browser wait for most of their time.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS ?=
 
 # Tests start hundreds of processes of ours; each would compile everything anew.

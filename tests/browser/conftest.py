@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests._memory import quick_directory
 from tests.browser._tablets import Site
 from tests.browser._window import pictures_directory
 from tests.server._district import Databases
@@ -20,16 +21,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Site]:
     """Give a served post without children, the same for all tests of a module."""
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
+    with quick_directory() as profiles, Site.opened(sqlite_databases, browser, profiles, pictures) as opened:
         yield opened
 
 
 @pytest.fixture
-def new_site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
+def new_site(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Site]:
     """Give a served post without children for one test alone."""
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
+    with quick_directory() as profiles, Site.opened(sqlite_databases, browser, profiles, pictures) as opened:
         yield opened

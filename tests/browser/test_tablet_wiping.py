@@ -21,7 +21,8 @@ pytestmark = pytest.mark.browser
 
 ROUNDS: Final = int(os.environ.get("TABLET_KILLS", "3"))
 """`make soak` makes more."""
-AT_ONCE_SECONDS: Final = 0.1
+COPIED_AFTER_SECONDS: Final = 1.5
+"""After saving the app seals its copy anew; a kill before that finds it as saving left it."""
 WIPED, REVOKED = "terlalu lama tanpa kontak", "dicabut oleh puskesmas"
 AS_BEFORE: Final = """async () => {
     const { Database } = await import("/tablet-app/store/database.js");
@@ -83,7 +84,7 @@ def test_nothing_is_lost_when_a_tablet_is_killed_right_after_saving_and_then_rev
             tablet.switch_on()
             expect(tablet.page.get_by_text(REVOKED)).to_be_visible()
             wait_for_set_aside(site, saved)
-    assert min(delays) < AT_ONCE_SECONDS  # of each, on a machine that is not busy
+    assert min(delays) < COPIED_AFTER_SECONDS
 
 
 def test_tablet_whose_copy_is_too_old_asks_for_a_pin_before_it_is_wiped(site: Site) -> None:
