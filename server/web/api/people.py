@@ -10,7 +10,7 @@ from server.accounts.people import INVITATION_DAYS
 from server.database.models import Account
 from server.errors import Problem
 from server.web.api.staff import bp
-from server.web.auth import address, permitted, signed_in, this_session
+from server.web.auth import permitted, signed_in, this_session
 from server.web.current import hub, person, utc_now
 from server.web.pages.people import add_person, link_of, log_listed, reset_person, shut_out
 from server.web.request_schemas import accounts as schemas
@@ -171,7 +171,7 @@ def set_password(asked: Asked) -> Response:
     """Set a new password: `old`, `new`; every other session ends."""
     old, new, now = asked.json["old"], asked.json["new"], utc_now()
     try:
-        changed = sessions.change_password(hub(), this_session(), old, new, now, address=address())
+        changed = sessions.change_password(hub(), this_session(), old, new, now)
     except PersonRefused as refusal:
         raise _refused(refusal) from refusal
     if not changed:

@@ -194,7 +194,7 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
 def _proving(asked: Asked, then: Callable[[Session], Done], now: datetime) -> Done:
     """Do something after the password that a form asks for again; `password-wrong` if it is."""
     given = asked.form.get("password", "")
-    return sessions.proving(hub(), this_session().person, given, now, then, address=address())
+    return sessions.proving(hub(), this_session(), given, now, then)
 
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
@@ -286,7 +286,7 @@ def change_password(asked: Asked) -> Answer:
     if new == asked.form.get("again", ""):
         problem = Problem("password-wrong")
         try:
-            changed = sessions.change_password(hub(), this_session(), old, new, utc_now(), address=address())
+            changed = sessions.change_password(hub(), this_session(), old, new, utc_now())
         except PersonRefused as refusal:
             changed, problem = False, _in_words(refusal)
         except Problem as spent:
