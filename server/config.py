@@ -31,6 +31,7 @@ TABLET_APP: Final = "posyandu-tablet"
 NEVER: Final = "never"
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
+_ADDRESS: Final = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 _DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
 
 
@@ -55,6 +56,8 @@ class Settings:
     slow_seconds : for so long a body may arrive, or an answer be read, more slowly than 500 bytes a second
     connections_per_address : how many connections one address may have to each worker (requests, behind a proxy)
     cookie_secure : False only for plain http on this machine
+    public_url : the address at which people open the server, such as https://posyandu.example.go.id; "": links are shown
+        without it, since what a request says of its host could be anybody's
     guideline_file : due dates and lengths of courses; None for the default (`review.guideline`)
     schedule_file : what children are to be given and when; None for the default (`server.schedule`)
     je_endemic : whether children are vaccinated against Japanese encephalitis here
@@ -81,6 +84,7 @@ class Settings:
     slow_seconds: int = 60
     connections_per_address: int = 200
     cookie_secure: bool = True
+    public_url: str = ""
     log_level: str = "INFO"
     guideline_file: Path | None = None
     schedule_file: Path | None = None
@@ -107,6 +111,10 @@ class Settings:
         if not _is_database_url(self.database_url):  # it may hold a password, so it is not repeated
             raise ValueError(
                 "DATABASE_URL is not usable: give an address such as postgresql://user:password@host:5432/posyandu"
+            )
+        if self.public_url and not _is_address(self.public_url):
+            raise ValueError(
+                f"POSYANDU_PUBLIC_URL is {self.public_url!r}: give an address such as https://posyandu.example.go.id"
             )
         if self.oldest_app and not _VERSION.fullmatch(self.oldest_app):
             raise ValueError(f"POSYANDU_OLDEST_APP is {self.oldest_app!r}: give a version such as 0.2.0")
@@ -145,7 +153,7 @@ class Settings:
             others["deworming_months"] = _months(environ["POSYANDU_DEWORMING_MONTHS"])
         if environ.get("POSYANDU_BACKUP_DIR"):
             others["backup_dir"] = Path(environ["POSYANDU_BACKUP_DIR"])
-        for name in ("district", "time_zone", "log_level", "oldest_app", "key_command"):
+        for name in ("district", "time_zone", "log_level", "oldest_app", "key_command", "public_url"):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
         for name, most in MOST.items():
@@ -230,6 +238,7 @@ class Settings:
             "POSYANDU_LOG_LEVEL": self.log_level,
             "POSYANDU_OLDEST_APP": self.oldest_app,
             "POSYANDU_KEY_COMMAND": self.key_command,
+            "POSYANDU_PUBLIC_URL": self.public_url,
             "POSYANDU_MAX_BODY_BYTES": str(self.max_body_bytes),
             "POSYANDU_MAX_CHANGES": str(self.max_changes),
             "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),
@@ -252,6 +261,13 @@ class Settings:
         if self.guideline_file is not None:
             mine["POSYANDU_GUIDELINE"] = str(self.guideline_file)
         return {**os.environ, **mine, **others}
+
+
+def _is_address(url: str) -> bool:
+    """Say whether a browser reaches us there safely: https, or http on this machine; no path, which passkeys do not know."""
+    fits = _ADDRESS.fullmatch(url)
+    here = fits is not None and (fits[1] in ("localhost", "[::1]") or fits[1].startswith("127."))
+    return fits is not None and (url.startswith("https:") or here)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from server.cli.installation import (
     main,
     open_hub,
     post_id_of,
+    settings_of,
     wrong_use,
 )
 
@@ -229,7 +230,7 @@ def user_add(
         added = accounts.people.managed_account(session, hub, None, account_id)
         return accounts.people.make_invitation(session, hub, added, actor=OPERATOR, now=now)
 
-    _print_link(commit_change(data, work))
+    _print_link(data, commit_change(data, work))
 
 
 def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str, str]:
@@ -245,15 +246,15 @@ def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str
     return ("none", "") if role == "donor" else ("district", hub.district)
 
 
-def _print_link(token: str | None) -> None:
-    """Print the path of an invitation; the server's public address is not known here."""
+def _print_link(data: Path | None, token: str | None) -> None:
+    """Print the link of an invitation, with the server's public address if it is configured."""
     from server.accounts.people import INVITATION_DAYS
 
     if token is None:
         return
-    click.echo(f"/undangan/{token}")
+    click.echo(f"{settings_of(data).public_url}/undangan#{token}")
     click.echo(
-        f"Tautan sekali pakai, {INVITATION_DAYS} hari: buka di alamat server, misalnya https://…/undangan/…"
+        f"Tautan sekali pakai, {INVITATION_DAYS} hari: buka di alamat server, misalnya https://…/undangan#…"
         f" / One-time link, {INVITATION_DAYS} days: open it at the server's address.",
         err=True,
     )
@@ -295,7 +296,7 @@ def user_reset(data: Path | None, username: str) -> None:
         found = account_named(session, hub, username)
         return make_invitation(session, hub, found, actor=OPERATOR, now=now)
 
-    _print_link(commit_change(data, work))
+    _print_link(data, commit_change(data, work))
 
 
 @user.command("disable")

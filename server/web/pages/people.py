@@ -6,6 +6,7 @@ Rules kept here:
 - What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -35,6 +36,7 @@ from server.web.auth import (
     this_session,
 )
 from server.web.current import acting, hub, person, utc_now
+from server.web.public_address import public_address
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
@@ -70,31 +72,38 @@ def _in_words(refusal: PersonRefused) -> Problem:
 # -- invitations --------------------------------------------------------------------------------------------------
 
 
-@bp.route("/undangan/<token>", methods=["GET", "POST"])
+@bp.route("/undangan", methods=["GET", "POST"])
 @takes(schemas.INVITATION)
-def invitation(asked: Asked, token: str) -> Answer:
-    """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
-    now = utc_now()
-    with hub().database.reading() as session:
-        attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+def invitation(asked: Asked) -> Answer:
+    """Take an invitation's code, show who is invited, and set their password; then the second factor follows.
+
+    The code is never part of an address: it stands behind the "#" of the link, from where our script sends it, or is pasted.
+    """
+    if request.method == "GET":
+        return render_template("account_invitation.html", problem=None)
+    token, now = _token_in(asked.form.get("code", "")), utc_now()
     try:
-        if request.method == "GET":
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
-            return render_template("account_invited.html", invited=invited, problem=None)
-        return _take_up(asked, token, now)
+        with hub().database.reading() as session:
+            attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+            invited = register.invited(session, hub(), token, now)
+        if "password" not in asked.form:
+            return render_template("account_invited.html", invited=invited, token=token, problem=None)
+        return _take_up(asked, token, invited, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
             attempt_limits.note_refusal(hub(), "invitation", address(), now)
-        raise
+        return _refused("account_invitation.html", problem)
 
 
-def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
-    password, problem = asked.form.get("password", ""), Problem("passwords-differ")
+def _token_in(pasted: str) -> str:
+    """Return the token in what was pasted: the whole link, or its end."""
+    return re.split("[#/]", pasted.strip())[-1]
+
+
+def _take_up(asked: Asked, token: str, invited: register.Person, now: datetime) -> Answer:
+    password, problem = asked.form["password"], Problem("passwords-differ")
     if password == asked.form.get("again", ""):
         try:
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
             chosen = new_password(password, invited.username, invited.display_name)
             with hub().database.transaction() as session:
                 taken = register.take_up(session, hub(), token, chosen, now)
@@ -105,9 +114,7 @@ def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
         else:
             let_in(new)
             return redirect(url_for("pages.front"))
-    with hub().database.reading() as session:
-        invited = register.invited(session, hub(), token, now)
-    return _refused("account_invited.html", problem, invited=invited)
+    return _refused("account_invited.html", problem, invited=invited, token=token)
 
 
 # -- the second factor --------------------------------------------------------------------------------------------
@@ -408,7 +415,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 def link_of(token: str) -> str:
     """Return the whole address of an invitation."""
-    return url_for("people.invitation", token=token, _external=True)
+    return public_address(f"{url_for('people.invitation')}#{token}")
 
 
 def _link(invited: Account, token: str) -> str:

@@ -32,6 +32,7 @@ from server.web.charts.last_digits import digit_chart
 from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import decimal, label, language, translate
 from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.public_address import public_address
 from server.web.request_schemas import posts as schemas
 from server.web.request_schemas.schema import EMPTY_FORM, Asked, takes
 from server.web.response_schemas import decisions, figures
@@ -405,10 +406,10 @@ def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Make a code, the link that the tablet app opens, and the link as a QR code."""
     with hub().database.transaction() as session:
         code = tablets.make_code(session, hub(), scope(), asked, actor=acting(), now=utc_now())
-    link = f"{request.url_root.rstrip('/')}{ENROL_PATH}#{code.code}"
-    qr = segno.make(link, error="m", micro=False)
+    link = public_address(f"{ENROL_PATH}#{code.code}")
+    qr = segno.make(link if hub().settings.public_url else code.code, error="m", micro=False)
     drawn = qr.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
-    return {"code": code, "link": link, "qr": drawn, "server": request.url_root.rstrip("/")}
+    return {"code": code, "link": link, "qr": drawn, "server": public_address("")}
 
 
 @bp.route("/tablet/<tablet_id>/pos", methods=["GET", "POST"])

@@ -12,7 +12,7 @@ ROLE: Final = checked(one_of(ROLES))
 
 LANGUAGE: Final = RequestSchema(NEXT)
 SIGN_IN: Final = RequestSchema(NEXT, {"username": TEXT, "password": TEXT})
-INVITATION: Final = RequestSchema(form={"password": TEXT, "again": TEXT})
+INVITATION: Final = RequestSchema(form={"code": TEXT, "password": TEXT, "again": TEXT})
 SECOND_FACTOR: Final = RequestSchema(NEXT, {"code": TEXT})
 SET_UP: Final = RequestSchema(NEXT, {"key": TEXT, "code": TEXT, "password": WORDS})
 ACCOUNT: Final = RequestSchema({"diganti": Sent(TICK)})

@@ -509,7 +509,7 @@ def test_person_is_invited_reset_and_enabled_without_a_password(
 ) -> None:
     told = ["--name", "Orang Contoh", "--role", "tpps", "--village", "64.02.06.1001", "--invite"]
     invited = call("user", "add", "tpps.desa", *told, env=place)
-    assert re.fullmatch(r"/undangan/[\w-]{43}\n", invited.stdout)
+    assert re.fullmatch(r"/undangan#[\w-]{43}\n", invited.stdout)
     donor = ["--name", "Donatur Contoh", "--role", "donor", "--invite"]
     assert call("user", "add", "donatur", *donor, env=place).exit_code == 0
     assert call("user", "reset", "TPPS.desa", env=place).stdout != invited.stdout
