@@ -23,6 +23,7 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 def _one_line(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -39,6 +40,7 @@ def tablet() -> None:
 
 @tablet.command("enrol")
 @data_option
+@reason_option()
 @click.option(
     "--post",
     "posts",
@@ -74,6 +76,7 @@ def tablet_enrol(
 
 @tablet.command("pin-code")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 def tablet_pin_code(data: Path | None, tablet_id: UUID) -> None:
     """Print a one-time code with which the cadre of a tablet chooses a new PIN; valid for an hour."""
@@ -99,6 +102,7 @@ def tablet_list(data: Path | None, form: str) -> None:
 
 @tablet.command("whose-data")
 @data_option
+@reason_option(required=True)
 @click.argument("tablet_id", type=click.UUID)
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
@@ -130,6 +134,7 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
 
 @tablet.command("posts")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 @click.option(
     "--give",
@@ -166,6 +171,7 @@ def _listed(hub: Any, now: datetime, work: Any) -> str:
 
 @tablet.command("revoke")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 def tablet_revoke(data: Path | None, tablet_id: UUID) -> None:
     """Revoke a tablet: what it still sends is kept for a person to judge."""
@@ -183,6 +189,7 @@ def user() -> None:
 
 @user.command("add")
 @data_option
+@reason_option()
 @click.argument("username")
 @click.option("--name", "display_name", required=True, callback=_one_line, help="The person's name as shown.")
 @click.option("--role", type=click.Choice(list(ROLES)), required=True)
@@ -284,6 +291,7 @@ def user_list(data: Path | None) -> None:
 
 @user.command("reset")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_reset(data: Path | None, username: str) -> None:
     """Print a one-time link with which somebody sets a new password and a new second factor.
@@ -301,6 +309,7 @@ def user_reset(data: Path | None, username: str) -> None:
 
 @user.command("disable")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_disable(data: Path | None, username: str) -> None:
     """Take a person's right to sign in and end their sessions."""
@@ -313,6 +322,7 @@ def user_disable(data: Path | None, username: str) -> None:
 
 @user.command("enable")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_enable(data: Path | None, username: str) -> None:
     """Give the right to sign in back."""

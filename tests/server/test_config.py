@@ -83,6 +83,13 @@ def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
         Settings.from_env({name: value})
 
 
+@pytest.mark.parametrize("token", ["terlalu-pendek", "x" * 19, "ada spasi " * 4, "ä" * 30])
+def test_token_that_is_too_weak_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(ValueError, match="POSYANDU_METRICS_TOKEN is not usable: give") as raised:
+        Settings.from_env({"POSYANDU_METRICS_TOKEN": token})
+    assert token not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("hour", "zone", "today"),
     [
@@ -103,6 +110,7 @@ def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given |= {
         "POSYANDU_OLDEST_APP": "0.0.9",
         "POSYANDU_PUBLIC_URL": "http://localhost:8000",
+        "POSYANDU_METRICS_TOKEN": "k7Qw-lima-belas-huruf-acak",
         "POSYANDU_JE_ENDEMIC": "1",
         "POSYANDU_DEWORMING_MONTHS": "never",
     }

@@ -400,7 +400,7 @@ def test_queue_is_narrowed_and_its_export_is_logged(
     assert found("--post", FIRST_POST.upper(), "--urgency", "1", "--limit", "1") == [flagged_child]
     assert found("--post", installed.posts[1]) == []
     assert found("--urgency", "4") == []
-    assert installed.actions("office")[-3:] == ["queue.exported"] * 3
+    assert installed.actions("office")[-6:] == ["command.run", "queue.exported"] * 3
 
 
 @pytest.mark.parametrize("post", ["Mawar 9", "x" * 36, "01900000-0000-7000-8000-000000000001", ""])
