@@ -40,6 +40,8 @@ SAME_AS_BEFORE: Final = Reason(
 )
 SEEN_SECONDS: Final = 60
 """Use of a session is recorded at most this often."""
+PROOF_MINUTES: Final = 10
+"""How long the second factor, or the password of somebody without one, need not be given again."""
 OPEN, WAITING, BARE = "open", "second-factor", "set-up"
 """Stages of a session: full access; the second factor is asked for; it must be set up first."""
 
@@ -54,6 +56,11 @@ class SignedIn:
     has_second_factor: bool
     must_have_second_factor: bool
     last_seen_at: datetime
+    proved_at: datetime | None
+
+    def is_proven(self, now: datetime) -> bool:
+        """Say whether the person has shown, within the last minutes, that they are there: by signing in, or again."""
+        return self.proved_at is not None and now - self.proved_at < timedelta(minutes=PROOF_MINUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +273,7 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         account.totp_sealed is not None,
         _requires_second_factor(hub, account),
         found.last_seen_at,
+        found.passed_at,
     )
 
 

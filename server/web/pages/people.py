@@ -36,6 +36,7 @@ from server.web.auth import (
     this_session,
 )
 from server.web.current import acting, hub, person, utc_now
+from server.web.proof import proven
 from server.web.public_address import public_address
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
@@ -149,6 +150,7 @@ def second_factor_code(asked: Asked) -> Answer:
 
 
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
+@proven
 @takes(schemas.SET_UP)
 def set_up(asked: Asked) -> Answer:
     """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
@@ -206,6 +208,7 @@ def _proving(asked: Asked, then: Callable[[Session], Done], now: datetime) -> Do
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.RECOVERY_CODES)
 def recovery_codes(asked: Asked) -> Answer:
     """After the password was given again, make new recovery codes and show them."""
@@ -280,6 +283,7 @@ def end_others() -> Answer:
 
 @bp.route("/akun/kata-sandi", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.PASSWORD)
 def change_password(asked: Asked) -> Answer:
     """Set a new password; every other session ends."""
@@ -336,6 +340,7 @@ def log_listed(count: int) -> None:
 
 @bp.route("/orang/undang", methods=["GET", "POST"])
 @permitted("manage_people")
+@proven
 @takes(schemas.INVITE)
 def invite(asked: Asked) -> Answer:
     """Choose a role, then say who and where; the one-time link is shown once."""
@@ -426,6 +431,7 @@ def _link(invited: Account, token: str) -> str:
 
 @bp.post("/orang/<account_id>/atur-ulang")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def reset(account_id: str) -> Answer:
     """Show a new one-time link for a person who lost password, phone or invitation."""
@@ -443,6 +449,7 @@ def disable(account_id: str) -> Answer:
 
 @bp.post("/orang/<account_id>/aktifkan")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def enable(account_id: str) -> Answer:
     """Enable an account again."""

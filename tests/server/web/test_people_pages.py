@@ -16,6 +16,7 @@ from server.app import create_app
 from server.database.models import Account, RateLimit
 from tests.server._district import DISTRICT, Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic, csrf_token
+from tests.server.web._second_factor import hidden, now_code, pass_all, set_up
 
 NEW = "perahu-di-teluk-biru"
 ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36"
@@ -50,30 +51,6 @@ def sign_in(
     client: FlaskClient, person: Person, password: str = PASSWORD, following: str = "/masuk"
 ) -> TestResponse:
     return send(client, following, username=person.username, password=password)
-
-
-def now_code(page: str) -> str:
-    """Give the code that an app would show, having read the key on a page."""
-    (key,) = re.findall(r'<code class="key">([A-Z2-7 ]+)</code>', page)
-    return pyotp.TOTP(key.replace(" ", "")).at(datetime.now(UTC))
-
-
-def pass_all(client: FlaskClient, person: Person) -> list[str]:
-    """Sign in and set up the second factor; give the recovery codes."""
-    assert sign_in(client, person).status_code == 302
-    page = client.get("/akun/faktor-kedua").text
-    return set_up(client, page)
-
-
-def set_up(client: FlaskClient, page: str, **form: str) -> list[str]:
-    done = client.post("/akun/faktor-kedua", data={**hidden(page), "code": now_code(page), **form})
-    assert done.status_code == 200, done.text
-    return re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", done.text)
-
-
-def hidden(page: str) -> dict[str, str]:
-    """Give the hidden fields of the form in a page's content."""
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.split("<main")[1]))
 
 
 def again(client: FlaskClient, person: Person, code: str) -> TestResponse:
