@@ -27,8 +27,9 @@ from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
 from server.database.migrations import newest, revision_of
-from server.database.models import Flag, Tablet
+from server.database.models import Flag, Notice, Tablet
 from server.errors import Problem
+from server.supervision import mass_reading
 from server.web import current
 
 bp = Blueprint("observed", __name__)
@@ -150,7 +151,11 @@ def _gauges(hub: AppContext) -> bytes:
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
         set_aside = isolation.counts(session, hub)
+        much_read = session.execute(
+            select(func.count()).where(Notice.district == hub.district, Notice.kind == mass_reading.KIND)
+        ).scalar_one()
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
+    lines += ["# TYPE posyandu_mass_readings gauge", f"posyandu_mass_readings {much_read}"]
     lines += ["# TYPE posyandu_set_aside gauge"]
     lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
     lines += ["# TYPE posyandu_flagged_children gauge"]
