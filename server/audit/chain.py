@@ -13,11 +13,14 @@ from typing import Any
 from sqlalchemy import Select, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from server.config import operating_user
 from server.database.engine import mark_audited
 from server.database.models import AuditEntry, AuditStream, table
 from sync_protocol import canonical, digest
 
 OFFICE = "office"
+OPERATOR = "operator"
+"""Who runs commands. In the log "operator:budi", under sudo "operator:root/budi"; alone in changes, which tablets get."""
 
 
 def post_stream(post_id: str) -> str:
@@ -41,13 +44,14 @@ def append(
     ----------
     stream : `post_stream(id)` or OFFICE
     action : dotted word such as "batch.accepted"
-    actor : "tablet:<id>", "account:<id>", "job:<name>" or "operator"
+    actor : "tablet:<id>", "account:<id>", "job:<name>" or OPERATOR, which is logged with the operating-system user
     details : JSON values, whole numbers only; no personal data
     """
     head = lock_head(session, district, stream)
     number, previous = (head.entries + 1, head.head_hash) if head else (1, "")
     at = now.astimezone(UTC)
     details = dict(details or {})
+    actor = f"{OPERATOR}:{operating_user()}" if actor == OPERATOR else actor
     hash_ = entry_hash(district, stream, number, at, actor, action, details, previous)
     row = {"entries": number, "head_hash": hash_}
     if head:
