@@ -31,7 +31,6 @@ from server.children.ledger import Subject
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import SigningKey
-from server.database.engine import Writes
 from server.database.ids import new_id
 from server.database.migrations import migrate
 from server.database.models import (
@@ -46,6 +45,7 @@ from server.database.models import (
     TabletDay,
     table,
 )
+from server.database.writes import Writes
 from server.growth import ENGINE_VERSION
 from server.growth.zscores import curve, zscores
 from server.places import health_posts
