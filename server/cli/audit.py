@@ -71,7 +71,7 @@ def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
 @data_option
 def audit_keys(data: Path | None) -> None:
     """List the public keys of checkpoints, the newest first: note their ids outside this server."""
-    for id_, public in open_hub(data).vault.checkpoint_keys().items():
+    for id_, public in open_hub(data, only_reads=True).vault.checkpoint_keys().items():
         click.echo(f"{id_}\t{public}")
 
 
@@ -112,7 +112,7 @@ def audit_prove(
 
     if (since is None) == (stream is None) or (stream is None) != (number is None):
         wrong_use("give STREAM and NUMBER, or --since NUMBER")
-    hub = open_hub(data)
+    hub = open_hub(data, only_reads=True)
     with errors_in_one_line(), hub.database.reading() as session:
         try:
             if since is not None:
@@ -167,7 +167,7 @@ def audit_verify(
                 wrong_use(f"{export}: {error}")
             entries, broken, keys = found.entries, found.broken, found.keys
         else:
-            hub = open_hub(data)
+            hub = open_hub(data, only_reads=True)
             keys = hub.vault.checkpoint_keys()
             with hub.database.reading() as session:
                 entries, broken = verify(session, hub.district, keys=keys, kept=kept)

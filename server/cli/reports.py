@@ -16,6 +16,7 @@ from server.cli.installation import (
     main,
     open_hub,
     post_id_of,
+    write_atomically,
     wrong_use,
 )
 
@@ -104,7 +105,7 @@ def reports_monev(
             wrong_use(f"a report goes over 1 to {monev.MOST_MONTHS} months")
         with hub.database.reading() as session:
             found = monev.gather(session, hub, reader, place, since, until, now=now)
-        file.write_bytes((monev.pdf if file.suffix == ".pdf" else monev.xlsx)(found, language))
+        write_atomically(file, [(monev.pdf if file.suffix == ".pdf" else monev.xlsx)(found, language)])
         return f"{file} written"
 
     click.echo(load_text(data, look))

@@ -28,6 +28,7 @@ from server.config import Settings
 from server.context import AppContext
 from server.operations import jobs, reassessment
 from server.operations.recomputation import rounds
+from server.supervision import mass_reading
 
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
@@ -45,6 +46,10 @@ class Job:
     trigger: Any
     at_start: bool = False
     only_sqlite: bool = False
+
+
+def _mass_reading(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    return mass_reading.refresh(hub, now, actor="job:mass-reading")
 
 
 def timetable(settings: Settings) -> Mapping[str, Job]:
@@ -65,6 +70,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         reassessment.JOB: Job(jobs.new_rules, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "figures": Job(jobs.figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "oversight": Job(jobs.oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "mass-reading": Job(_mass_reading, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(jobs.ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(jobs.sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
         "verify-log": Job(jobs.verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),

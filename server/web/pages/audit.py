@@ -27,7 +27,7 @@ from server.context import AppContext
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
 from server.operations.recomputation import rounds
-from server.supervision import areas, lineage, months, patterns, set_aside, syncs
+from server.supervision import areas, lineage, mass_reading, months, patterns, set_aside, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
 from server.translations import N_
@@ -188,8 +188,14 @@ def overview(asked: Asked) -> str:
     found = _syncs(asked)
     with hub().database.reading() as session:
         aside = set_aside.set_aside(session, hub(), scope())
+        readers = mass_reading.questions(session, hub(), scope())
     return render_template(
-        "audit.html", found=found, chosen=asked.query["per"], set_aside=aside, **_of_month(found.first)
+        "audit.html",
+        found=found,
+        chosen=asked.query["per"],
+        set_aside=aside,
+        readers=readers,
+        **_of_month(found.first),
     )
 
 

@@ -406,6 +406,7 @@ def test_timetable_is_whole_and_no_job_overlaps_itself(installed: District) -> N
     expected = {
         *AUDITED,
         "new-rules",
+        "mass-reading",
         "figures",
         "oversight",
         "recomputation",
