@@ -169,8 +169,8 @@ _MERGED: Final = _all(
 BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
-        # a wrong number of attempts costs or gives somebody at the door a try; each failed one is in the log
-        Binding(models.Account, ("id",), _all(EXEMPT, "failed_tries", "locked_until", "totp_step")),
+        # with an older step, a code of the last minute works once more
+        Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
         Binding(models.RecoveryCode, ("account_id",)),
