@@ -163,7 +163,7 @@ def test_changed_rows_are_named_column_by_column(district: District) -> None:
     with outside(district) as session:
         for name, rows in made.items():
             binding = BINDINGS[name]
-            for column in sorted(binding.counting.keys() - set(binding.key)):
+            for column in sorted({*binding.counting} - {*binding.key}):
                 new = _other(values.value(binding.table.c[column]), column in binding.shown)
                 session.execute(
                     update(binding.table).where(where(binding.table, rows[0])).values({column: new})
