@@ -42,7 +42,8 @@ PASSING: Final = frozenset(
             "follow_up.position",
             "delivery.position",
         ),
-        *("health_post.head_position", "change.header", "installation: added", "session: removed"),
+        *("health_post.head_position", "change.header", "installation: added"),
+        *("session: removed", "session.district"),
         *("post_month: removed", "post_month: added", "post_month: swapped"),
     }
 )
