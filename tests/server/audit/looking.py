@@ -100,7 +100,7 @@ CHECKS: Final[Mapping[str, Look]] = {
 }
 BY_KIND: Final = {
     CHAINED: ("log", "ledger"),
-    DERIVED: ("records", "assessments"),
+    DERIVED: ("records", "assessments", "strays"),
     BOUND: (),
     MACED: ("vouched",),
     EXEMPT: (),
@@ -108,9 +108,9 @@ BY_KIND: Final = {
 FIRST: Final = {
     "figures": ("figures", "areas"),
     "post_month": ("reports",),
-    "assessment": ("assessments",),
-    "flag": ("assessments",),
-    "attention": ("assessments",),
-    "nik_index": ("assessments",),
+    "assessment": ("assessments", "strays"),
+    "flag": ("assessments", "strays"),
+    "attention": ("assessments", "strays"),
+    "nik_index": ("assessments", "strays"),
     "change": ("ledger", "rows"),
 }
