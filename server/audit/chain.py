@@ -30,12 +30,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from server.audit.row_digests import BOUND, Place, digests
+from server.config import operating_user
 from server.database.engine import UnauditedWrite, write_at_end
 from server.database.models import AuditEntry, AuditStream, table
 from server.database.touched_rows import Touched, touched
 from sync_protocol import canonical, digest
 
 OFFICE = "office"
+OPERATOR = "operator"
+"""Who runs commands. In the log "operator:budi", under sudo "operator:root/budi"; alone in changes, which tablets get."""
 _PENDING: Final = "posyandu_pending_entries"
 _ORDERS: Final = "posyandu_orders"
 
@@ -81,12 +84,13 @@ def append(
     ----------
     stream : `post_stream(id)` or OFFICE
     action : dotted word such as "batch.accepted"
-    actor : "tablet:<id>", "account:<id>", "job:<name>" or "operator"
+    actor : "tablet:<id>", "account:<id>", "job:<name>" or OPERATOR, which is logged with the operating-system user
     details : JSON values, whole numbers only; no personal data
     """
     if _PENDING not in session.info:
         session.info[_PENDING] = []
         write_at_end(session, _write)
+    actor = f"{OPERATOR}:{operating_user()}" if actor == OPERATOR else actor
     pending: list[_Entry] = session.info[_PENDING]
     head = next((e.head for e in pending if (e.head.district, e.head.stream) == (district, stream)), None)
     head = head or _locked(session, district, stream)

@@ -442,8 +442,9 @@ def hash_password(password: str) -> str:
 
 def password_fits(stored: str | None, password: str) -> bool:
     """Verify a password. Without a stored hash the same work is done, so that timing reveals nothing."""
+    dummy = _dummy_hash()  # for every password, as the first call in a process takes as long as another check
     try:
-        _HASHER.verify(stored or _dummy_hash(), password)
+        _HASHER.verify(stored or dummy, password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None

@@ -191,8 +191,8 @@ _MERGED: Final = _all(
 BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
-        # a wrong number of attempts costs or gives somebody at the door a try; each failed one is in the log
-        Binding(models.Account, ("id",), _all(EXEMPT, "failed_tries", "locked_until", "totp_step")),
+        # only keeps a code of the second factor from being used again within its half minute
+        Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
         Binding(models.RecoveryCode, ("account_id",)),
@@ -225,12 +225,12 @@ BINDINGS: Final[Mapping[str, Binding]] = {
             shown={"wrapped_key": lambda value: value is None},
             when=lambda row: row.get("restricted_at") is not None or row.get("wrapped_key") is None,
         ),
-        Binding(
-            models.DuplicatePair,
-            ("child_id", "other_id"),
-            _all(DERIVED, "why", "score") | _all(EXEMPT, "found_at"),
-            when=lambda row: row.get("status") != "open",
-        ),
+        Binding(models.DuplicatePair, ("child_id", "other_id")),
+        Binding(models.PostExit, ("post_id", "child_id")),
+        Binding(models.Notice, ("kind", "subject")),
+        Binding(models.JobRun, ("job",)),
+        Binding(models.FiguresPost, ("post_id",)),
+        Binding(models.FiguresMonth, ("month",)),
         Binding(models.Donor, ("id",)),
         Binding(models.Commitment, ("id",)),
         Binding(models.CsrSheet, ("id",)),
@@ -247,15 +247,19 @@ BINDINGS: Final[Mapping[str, Binding]] = {
 """How each bound table is bound, by its name."""
 
 ELSEWHERE: Final[Mapping[str, str]] = {
-    **_all(DERIVED, "measurement", "follow_up", "delivery", "nik_index", "post_exit"),
+    **_all(DERIVED, "measurement", "follow_up", "delivery", "nik_index"),
     **_all(DERIVED, "assessment", "flag", "attention"),
-    **_all(DERIVED, "figures", "figures_post", "figures_month", "post_month", "notice"),
+    **_all(DERIVED, "figures", "post_month.told"),
     **_all(MACED, "session"),
     **_all(CHAINED, "audit_stream", "audit_entry", "audit_checkpoint", "audit_leaf"),
-    # filters that a person saved; attempts in a time window; when a job last ran
-    **_all(EXEMPT, "saved_view", "rate_limit", "job_run"),
+    # filters that a person saved; attempts in a time window
+    **_all(EXEMPT, "saved_view", "rate_limit"),
+    # with another key or state a report is not shown but computed anew; while it is shown, what it tells is compared
+    **_all(EXEMPT, "post_month"),
+    # ends an idle session, or keeps it until its end
+    **_all(EXEMPT, "session.last_seen_at"),
 }
-"""What vouches for the tables that are not bound, by their names."""
+"""What vouches for the tables that are not bound, by their names; and for a column (`table.column`) where it is another."""
 
 
 def vouched_by(table_name: str, column: str) -> str:
@@ -268,5 +272,5 @@ def vouched_by(table_name: str, column: str) -> str:
     """
     binding = BINDINGS.get(table_name)
     if binding is None:
-        return ELSEWHERE[table_name]
+        return ELSEWHERE.get(f"{table_name}.{column}", ELSEWHERE[table_name])
     return binding.apart.get(column, BOUND)

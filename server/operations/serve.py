@@ -52,7 +52,7 @@ def prepare(settings: Settings) -> AppContext:
     KeyUnusable
         The database is not new and its keys are missing.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(settings.database_url)
     hub = _open(settings)
     with hub.database.transaction() as session:

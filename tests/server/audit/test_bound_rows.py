@@ -146,7 +146,8 @@ def test_every_column_has_what_vouches_for_it() -> None:
     words = {BOUND, DERIVED, MACED, CHAINED, EXEMPT}
     assert {vouched_by(t.name, c.name) for t in Base.metadata.sorted_tables for c in t.columns} <= words
     assert BINDINGS.keys().isdisjoint(ELSEWHERE)
-    assert BINDINGS.keys() | ELSEWHERE.keys() == Base.metadata.tables.keys()
+    tables = {name for name in ELSEWHERE if "." not in name}
+    assert BINDINGS.keys() | tables == Base.metadata.tables.keys()
 
 
 def test_columns_named_apart_are_columns() -> None:
@@ -326,7 +327,7 @@ def test_usual_state_of_a_child_costs_no_digest(district: District) -> None:
 def test_write_of_what_does_not_count_costs_no_digest(district: District) -> None:
     is_it, _ = account_rows(district)
     before = digests(district)
-    write(district, update(table(Account)).where(is_it).values(failed_tries=3, locked_until=NOW))
+    write(district, update(table(Account)).where(is_it).values(totp_step=3))
     assert digests(district) == before
 
 

@@ -156,7 +156,7 @@ def test_no_request_is_lost_while_keys_are_rotated(district: District) -> None:
                 )
                 rounds.clear()
                 ran = subprocess.run(
-                    [*COMMAND, "key", "rotate"],
+                    [*COMMAND, "key", "rotate", "--reason", "uji"],
                     env=environment(settings),
                     cwd=ROOT,
                     capture_output=True,
@@ -192,7 +192,7 @@ def test_a_killed_rotation_is_gone_on_with(district: District) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return count\n"
         "rotation._children = few\n"
-        "main(['key', 'rotate'])\n"
+        "main(['key', 'rotate', '--reason', 'uji'])\n"
     )
     killed = subprocess.run(
         [sys.executable, "-c", program], env=environment(district.hub.settings), cwd=ROOT, check=False
