@@ -191,7 +191,7 @@ _MERGED: Final = _all(
 BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
-        # a wrong number of attempts costs or gives somebody at the door a try; each failed one is in the log
+        # only keeps a code of the second factor from being used again within its half minute
         Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
