@@ -191,7 +191,7 @@ _MERGED: Final = _all(
 BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
-        # only keeps a code of the second factor from being used again within its half minute
+        # with an older step, a code of the last minute works once more
         Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
