@@ -252,6 +252,10 @@ class Vault:
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
 
+    def row_key(self, district: str) -> bytes:
+        """Return the key of a district's row digests in the log. It is never rotated: the log is for ever."""
+        return hmac.digest(self._index_key, f"rows/{district}".encode(), "sha256")
+
 
 class FileCipher:
     """Encrypts one file in chunks, under a key used for nothing else.

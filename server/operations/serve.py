@@ -23,6 +23,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
+from server.audit import adoption
 from server.config import Settings, take_on
 from server.context import AppContext
 from server.database.engine import Database
@@ -56,6 +57,7 @@ def prepare(settings: Settings) -> AppContext:
     hub = _open(settings)
     with hub.database.transaction() as session:
         install(session, hub, datetime.now(UTC))
+    adoption.adopt(hub.database, hub.district, actor="operator", now=lambda: datetime.now(UTC))
     return hub
 
 

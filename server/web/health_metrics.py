@@ -29,6 +29,7 @@ from server.database.ids import new_id
 from server.database.migrations import newest, revision_of
 from server.database.models import Flag, Notice, Tablet
 from server.errors import Problem
+from server.operations.recomputation import rounds
 from server.supervision import mass_reading
 from server.web import current
 
@@ -154,10 +155,17 @@ def _gauges(hub: AppContext) -> bytes:
         much_read = session.execute(
             select(func.count()).where(Notice.district == hub.district, Notice.kind == mass_reading.KIND)
         ).scalar_one()
+        round_ = rounds.Round.stored(session, hub)
+        share, differing = rounds.share_done(session, hub, round_), rounds.count_standing(session, hub)
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
     lines += ["# TYPE posyandu_mass_readings gauge", f"posyandu_mass_readings {much_read}"]
     lines += ["# TYPE posyandu_set_aside gauge"]
     lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
+    lines += ["# TYPE posyandu_differences gauge", f"posyandu_differences {differing}"]
+    lines += ["# TYPE posyandu_round_share gauge", f"posyandu_round_share {share:.3f}"]
+    if round_.ended is not None:
+        age = (datetime.now(UTC) - round_.ended).total_seconds()
+        lines += ["# TYPE posyandu_seconds_since_round gauge", f"posyandu_seconds_since_round {age:.0f}"]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

@@ -87,6 +87,7 @@ def test_everything_is_under_the_new_key_and_reads_as_before(district: District)
     assert held(district.hub)[1].total() == 0
     assert district.stored() == before
     assert district.broken_log() == []
+    assert district.unbound() == []
     tablet.sync_until_quiet()
     district.check_agreement(tablet)
 
