@@ -50,6 +50,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     interchange as interchange_pages,
     manage_posts as manage_posts_pages,
     moves as moves_pages,
+    passkeys as passkeys_pages,
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,

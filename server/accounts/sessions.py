@@ -200,10 +200,16 @@ def _usable_hash(account: Account | None) -> str | None:
 
 
 def open_session(
-    session: Session, hub: AppContext, account: Account, now: datetime, *, agent: str = ""
+    session: Session,
+    hub: AppContext,
+    account: Account,
+    now: datetime,
+    *,
+    agent: str = "",
+    passkey: bool = False,
 ) -> str:
-    """Open a session for a person whose password was checked; return its token."""
-    stage = _stage(hub, account, None)
+    """Open a session for a person whose password was checked, or who is through by a passkey alone; return its token."""
+    stage = OPEN if passkey else _stage(hub, account, None)
     token = secrets.token_urlsafe(32)
     session.add(
         UserSession(
@@ -220,7 +226,8 @@ def open_session(
     )
     action = "sign-in.succeeded" if stage == OPEN else "sign-in.password-fitted"
     actor = f"account:{account.id}"
-    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now)
+    details = {"second_factor": "passkey"} if passkey else None
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
     return token
 
 

@@ -27,7 +27,14 @@ R = TypeVar("R")
 NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
 """Blueprints that do not use the session's cookie."""
 BEFORE: Final = frozenset(
-    {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people.invitation"}
+    {
+        "static",
+        "pages.sign_in",
+        "pages.sign_out",
+        "pages.choose_language",
+        "people.invitation",
+        "people.sign_in_with_passkey",
+    }
 )
 WAY: Final = {sessions.WAITING: "people.second_factor_code", sessions.BARE: "people.set_up"}
 """The page to which a session is redirected that has not finished signing in."""

@@ -16,7 +16,7 @@ from server.accounts.people.scopes import managed_by, place_name, place_names
 from server.accounts.roles import ROLES, SCOPE_KINDS, SCOPES_OF
 from server.context import AppContext
 from server.database.ids import UUID_TEXT, new_id
-from server.database.models import Account, Invitation, RecoveryCode, Username, UserSession, table
+from server.database.models import Account, Invitation, Passkey, RecoveryCode, Username, UserSession, table
 from server.errors import Problem
 from server.translations import T_
 
@@ -295,6 +295,7 @@ def end_secrets(session: Session, hub: AppContext, account: Account, *, actor: s
     account.totp_sealed = account.totp_step = None
     session.flush()
     _delete_recovery_codes(session, account)
+    _delete_passkeys(session, account)
     details = {"account": account.id}
     audit.append(
         session, hub.district, audit.OFFICE, "account.secrets-ended", actor=actor, now=now, details=details
@@ -317,3 +318,17 @@ def _delete_recovery_codes(session: Session, account: Account) -> None:
     session.execute(
         delete(table(RecoveryCode)).where(c.district == account.district, c.account_id == account.id)
     )
+
+
+def end_passkeys(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> None:
+    """Delete the passkeys, one of which was removed after the backup that was restored."""
+    _delete_passkeys(session, account)
+    details = {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.passkeys-ended", actor=actor, now=now, details=details
+    )
+
+
+def _delete_passkeys(session: Session, account: Account) -> None:
+    c = table(Passkey).c
+    session.execute(delete(table(Passkey)).where(c.district == account.district, c.account_id == account.id))

@@ -12,7 +12,7 @@ from server.accounts.passwords import NewPassword
 from server.accounts.people.person import Person, PersonRefused, person_of
 from server.context import AppContext
 from server.crypto.vault import token_digest
-from server.database.models import Account, Invitation, RecoveryCode, UserSession, table
+from server.database.models import Account, Invitation, Passkey, RecoveryCode, UserSession, table
 from server.errors import Problem
 
 INVITATION_DAYS: Final = 7
@@ -98,7 +98,7 @@ def take_up(session: Session, hub: AppContext, token: str, password: NewPassword
     invitation.used_at = now
     account.password_hash, account.password_set_at = password.hash, now
     account.totp_sealed = account.totp_step = None
-    for model in (RecoveryCode, UserSession):
+    for model in (RecoveryCode, Passkey, UserSession):
         session.execute(
             delete(table(model)).where(model.district == hub.district, model.account_id == account.id)
         )

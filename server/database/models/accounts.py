@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Integer, LargeBinary, Text
+from sqlalchemy import Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database.models.columns import Base, Count, Id, Moment, refers_to, table_args
@@ -63,6 +63,28 @@ class RecoveryCode(Base):
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     account_id: Mapped[str] = mapped_column(Id, primary_key=True)
     code_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Passkey(Base):
+    """A passkey (WebAuthn) of a person: its public key, and how often the authenticator says it was used.
+
+    `credential_id`: base64url. `user_handle`: what the authenticator keeps for this person.
+    """
+
+    __tablename__ = "passkey"
+    __table_args__ = table_args(
+        refers_to("account", "account_id", to=("id",)), Index("ix_passkey_account", "district", "account_id")
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    credential_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id)
+    id: Mapped[str] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(Text)
+    user_handle: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(Count)
+    created_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
