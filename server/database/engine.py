@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ from sqlalchemy.types import NullType, UserDefinedType
 
 WRITING = "posyandu_writing"
 LOGGED = "posyandu_logged"
+VOUCHING = "posyandu_vouching"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -136,6 +137,8 @@ class Database:
         self._lock_path = Path(f"{path}.write-lock") if path else None
         self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
         """Called after every commit of `transaction` with its entries of the log."""
+        self.vouching: dict[str, Any] = {}  # by district (`row_macs`)
+        self._session = partial(Session, expire_on_commit=False, info={VOUCHING: self.vouching})
 
     @property
     def is_sqlite(self) -> bool:
@@ -144,7 +147,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a read-only session on one consistent snapshot."""
-        with Session(self._reading, expire_on_commit=False) as session:
+        with self._session(self._reading) as session:
             yield session
 
     @contextmanager
@@ -162,7 +165,7 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with self.write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self.write_lock(), self._session(self._writing) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
                 session.execute(_LOCK_ALONE)

@@ -24,6 +24,7 @@ from server.operations.doctor.service import check_clock, check_scheduler, check
 from server.operations.doctor.set_aside import check_set_aside
 from server.operations.doctor.states import check_states
 from server.operations.doctor.tablets import check_streams, check_tablets
+from server.operations.doctor.vouched import check_vouched
 from server.operations.doctor.withdrawals import check_withdrawals
 
 _BASIC_CHECKS: Final[Mapping[str, Callable[[Settings, Database, bool, Findings], None]]] = {
@@ -38,6 +39,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "proof": check_proof,
     "withdrawals": check_withdrawals,
     "sealed": check_sealed,
+    "vouched": check_vouched,
     "log": check_log,
     "checkpoint": check_checkpoint,
     "ledger": check_ledger,
@@ -50,8 +52,8 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "set-aside": check_set_aside,
     "tablets": check_tablets,
 }
-_NEED_KEYS: Final = frozenset({"ledger", "states", "assessments"})
-"""Checks that would only repeat for every record that the keys do not fit."""
+_NEED_KEYS: Final = frozenset({"vouched", "ledger", "states", "assessments"})
+"""Checks that would only repeat for every row that the keys do not fit."""
 
 
 def examine(settings: Settings, *, now: datetime, quick: bool, progress: Progress) -> Iterator[Check]:

@@ -68,7 +68,7 @@ def pass_all(client: FlaskClient, person: Person) -> list[str]:
 def set_up(client: FlaskClient, page: str, **form: str) -> list[str]:
     done = client.post("/akun/faktor-kedua", data={**hidden(page), "code": now_code(page), **form})
     assert done.status_code == 200, done.text
-    return re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", done.text)
+    return re.findall(r"<li><code>([A-Z2-9-]{15})</code></li>", done.text)
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -213,7 +213,7 @@ def test_new_recovery_codes_ask_for_the_password(clinic: Clinic, client: FlaskCl
     older = pass_all(client, person)
     assert send(client, "/akun/kode-pemulihan", password="salah").status_code == 403
     made = send(client, "/akun/kode-pemulihan", password=PASSWORD)
-    newer = re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", made.text)
+    newer = re.findall(r"<li><code>([A-Z2-9-]{15})</code></li>", made.text)
     assert len(newer) == 10
     assert again(another(client), person, older[0]).status_code == 401
     assert again(another(client), person, newer[0]).status_code == 200
