@@ -12,13 +12,13 @@ Rules kept here:
   without a key file does that, and what it writes is refused later.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
-from sqlalchemy import Column, Select, event, inspect
+from sqlalchemy import Boolean, Column, LargeBinary, Select, event, inspect
 from sqlalchemy.orm import Session
 
 from server.database.engine import VOUCHING, Database
@@ -27,6 +27,7 @@ from server.database.models import (
     Base,
     EnrolmentCode,
     Invitation,
+    Moment,
     RecoveryCode,
     Tablet,
     TabletPost,
@@ -135,18 +136,27 @@ def _vouching(session: Session, row: Mapping[str, Any]) -> Vouching | None:
 
 def _message(model: type[Base], row: Mapping[str, Any]) -> bytes:
     """Return the bytes that a MAC is over: the covered columns by name, the same on both databases."""
-    values = ((name, row[name]) for name in covered(model))
-    return orjson.dumps([(name, _plain(value)) for name, value in values if value is not None])
+    return orjson.dumps(
+        [
+            (name, value if plain is None else plain(value))
+            for name, plain in _plainly(model)
+            if (value := row[name]) is not None
+        ]
+    )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return int(value) if isinstance(value, bool) else value
+@cache
+def _plainly(model: type[Base]) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
+    """Return the covered columns, each with what makes plain JSON of a value, where it needs that."""
+    columns = table(model).columns
+    return tuple((name, _PLAIN.get(type(columns[name].type))) for name in covered(model))
+
+
+_PLAIN: Final[Mapping[type, Callable[[Any], Any]]] = {
+    Moment: lambda moment: moment.astimezone(UTC).isoformat(timespec="microseconds"),
+    Boolean: int,  # SQLite stores 0 and 1
+    LargeBinary: bytes.hex,
+}
 
 
 # -- objects --------------------------------------------------------------------------------------
