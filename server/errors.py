@@ -138,6 +138,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         403,
         T_("Your role does not cover this page. Ask the administrator if it should."),
     ),
+    "row-forged": ProblemKind(
+        403,
+        T_(
+            "A record that decides who may do what ({table}) was changed past this program, and is not accepted. Tell "
+            "whoever runs the server: 'posyandu-sync doctor' names it."
+        ),
+    ),
     "tablet-unknown": ProblemKind(
         403,
         T_(

@@ -61,6 +61,8 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "pin-code": Limit(5, 60),  # of one tablet, which has signed the request
     "renewal": Limit(60, 10),  # tablets of many posts may come from one address of a mobile network
     "refused-upload": Limit(1, 60),  # entries in the log, not tries: sync.refusals
+    "forged-row": Limit(1, 24 * 60),  # likewise: forged_rows
+    "forged-rows": Limit(50, 60),  # of all
 }
 
 

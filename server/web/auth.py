@@ -15,8 +15,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 from flask import Flask, g, redirect, request, session as cookie, url_for
 
 from server import accounts
-from server.accounts import SignedIn, sessions
+from server.accounts import SignedIn, forged_rows, sessions
 from server.accounts.roles import PERMISSIONS
+from server.database.row_macs import RowForged
 from server.errors import Problem
 from server.web.current import hub, person, utc_now
 from server.web.flood_guard import client_network
@@ -72,8 +73,12 @@ def recognise() -> Any:
     if not token:
         return None
     now = utc_now()
-    with hub().database.reading() as session:
-        found = accounts.session_of(session, hub(), token, now)
+    try:
+        with hub().database.reading() as session:
+            found = accounts.session_of(session, hub(), token, now)
+    except RowForged as forged:
+        forged_rows.tell(hub(), forged, now)
+        return None
     if found is None:
         return None
     g.signed_in = found

@@ -1,4 +1,7 @@
-"""Who signs in: accounts, sessions, invitations, recovery codes, saved views and rate limits."""
+"""Who signs in: accounts, sessions, invitations, recovery codes, saved views and rate limits.
+
+`mac` of a row vouches for it (`database.row_macs`). Tokens and codes are stored as keyed digests only.
+"""
 
 from datetime import datetime
 
@@ -30,6 +33,7 @@ class Account(Base):
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_step: Mapped[int | None] = mapped_column(Count)
     password_set_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Username(Base):
@@ -39,6 +43,7 @@ class Username(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     district: Mapped[str] = mapped_column(Text)
     account_id: Mapped[str] = mapped_column(Id)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Invitation(Base):
@@ -53,6 +58,7 @@ class Invitation(Base):
     made_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class RecoveryCode(Base):
@@ -64,6 +70,7 @@ class RecoveryCode(Base):
     account_id: Mapped[str] = mapped_column(Id, primary_key=True)
     code_digest: Mapped[str] = mapped_column(Text, primary_key=True)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Passkey(Base):
@@ -105,6 +112,7 @@ class UserSession(Base):
     agent: Mapped[str] = mapped_column(Text, default="")
     last_seen_at: Mapped[datetime] = mapped_column(Moment)
     passed_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class SavedView(Base):

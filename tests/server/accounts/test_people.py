@@ -9,7 +9,7 @@ from typing import Any
 import pyotp
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from server import accounts, audit
 from server.accounts import Person, attempt_limits, people, second_factor, sessions
@@ -365,7 +365,7 @@ def test_old_hash_is_made_anew_at_the_next_sign_in(on_sqlite: District) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
     def weaken(session: Any, hub: Any) -> None:
-        session.execute(update(table(Account)).values(password_hash=weak))
+        session.scalars(select(Account)).one().password_hash = weak
         audit.append(
             session, DISTRICT, audit.OFFICE, "test.weakened", actor="operator", now=on_sqlite.clock.now
         )
