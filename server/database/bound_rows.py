@@ -196,6 +196,7 @@ BINDINGS: Final[Mapping[str, Binding]] = {
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
         Binding(models.RecoveryCode, ("account_id",)),
+        Binding(models.Passkey, ("account_id",), by_key=False),
         Binding(models.EnrolmentCode, ("post_id",), by_key=False),
         Binding(
             models.Tablet,
@@ -252,7 +253,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     **_all(DERIVED, "figures", "post_month.told"),
     **_all(MACED, "session"),
     **_all(CHAINED, "audit_stream", "audit_entry", "audit_checkpoint", "audit_leaf"),
-    # filters that a person saved; attempts in a time window
+    # filters that a person saved; attempts in a time window, of which each failed one is in the log
     **_all(EXEMPT, "saved_view", "rate_limit"),
     # with another key or state a report is not shown but computed anew; while it is shown, what it tells is compared
     **_all(EXEMPT, "post_month"),
