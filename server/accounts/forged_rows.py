@@ -19,9 +19,9 @@ from server import audit
 from server.accounts import attempt_limits
 from server.context import AppContext
 from server.database import row_macs
-from server.database.engine import upsert
 from server.database.models import Account, Base, Notice, Tablet, TabletPost, Username, table
 from server.database.row_macs import NOT_COVERED, SHOWN, RowForged
+from server.database.writes import upsert
 
 FORGED_NOTICE: Final = "row-forged"
 
