@@ -60,7 +60,6 @@ from sqlalchemy.types import NullType, UserDefinedType
 
 WRITING = "posyandu_writing"
 LOGGED = "posyandu_logged"
-VOUCHING = "posyandu_vouching"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -77,8 +76,7 @@ CONNECT_SECONDS = 10
 """Time limit for connecting, so that `/readyz` can report a database host that does not answer."""
 
 UNLOGGED = re.compile(r"\s*UPDATE session SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
-"""The only write that needs no audit entry: when a session was last used, which decides when an idle session ends. Its
-entries, one for each minute of reading, would hide what people did."""
+"""The only write without an audit entry: when a session was last used. One each minute would hide what people did."""
 
 _WRITERS_LOCK = 0x706F_7379
 _LOCK_SHARED, _LOCK_ALONE = (
@@ -138,7 +136,7 @@ class Database:
         self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
         """Called after every commit of `transaction` with its entries of the log."""
         self.vouching: dict[str, Any] = {}  # by district (`row_macs`)
-        self._session = partial(Session, expire_on_commit=False, info={VOUCHING: self.vouching})
+        self._session = partial(Session, expire_on_commit=False, info={"vouching": self.vouching})
 
     @property
     def is_sqlite(self) -> bool:
