@@ -345,7 +345,7 @@ def end_all_codes(session: Session, district: str, now: datetime) -> int:
 def end_codes(session: Session, now: datetime, *which: ColumnElement[bool]) -> int:
     """End some codes, if they could still be used; return how many."""
     open_ = EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now
-    codes = row_macs.genuine(session, select(EnrolmentCode).where(*which, *open_))
+    codes = row_macs.genuine(session, select(EnrolmentCode).where(*which, *open_).with_for_update())
     for code in codes:
         code.expires_at = now - timedelta(seconds=1)
     session.flush()

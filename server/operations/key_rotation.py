@@ -227,7 +227,7 @@ def _renew_macs(hub: AppContext, *, actor: str, now: datetime) -> None:
         c = table(model).c
         older = c.district == hub.district, func.substr(c.mac, 1, VERSION_BYTES) != newest
         with hub.database.transaction() as session:
-            rows = row_macs.genuine(session, select(model).where(*older))
+            rows = row_macs.genuine(session, select(model).where(*older).with_for_update())
             for row in rows:
                 row_macs.vouch(session, row)
             session.flush()
