@@ -16,7 +16,7 @@ import pytest
 from server.audit import checkpoints
 from server.audit.checkpoints import KeptCheckpoint, read_kept
 from server.backup import backup, restore
-from server.database.bound_rows import EXEMPT, MACED, vouched_by
+from server.database.bound_rows import EXEMPT, vouched_by
 from server.database.models import Base
 from server.operations import key_rotation
 from tests._repository import ROOT
@@ -77,8 +77,6 @@ def exempt_in_code() -> set[str]:
 
 
 def is_exempt(one: Class) -> bool:
-    if vouched_by(one.table.name, one.column) == MACED and "vouched" not in CHECKS:
-        return True
     return not {one.table.name, one.name}.isdisjoint(exempt_in_code())
 
 
@@ -178,6 +176,10 @@ STORIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "aid that was never given": ("UPDATE commitment SET places = 900",),
     "a tablet's key exchanged": ("UPDATE tablet SET public_key = 'other' WHERE several = {false}",),
+    "a sign-in pointed at a supervisor": (
+        "UPDATE session SET account_id = (SELECT id FROM account WHERE role = 'supervisor')"
+        " WHERE account_id <> (SELECT id FROM account WHERE role = 'supervisor')",
+    ),
     "an enrolment code of one's own": (
         "INSERT INTO enrolment_code (district, code_digest, post_id, tablet_name, expires_at, write_only)"
         " SELECT district, 'mine', post_id, 'mine', '2027-01-01T00:00:00.000000+00:00', write_only"
