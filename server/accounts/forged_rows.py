@@ -19,7 +19,7 @@ from server import audit
 from server.accounts import attempt_limits
 from server.context import AppContext
 from server.database import row_macs
-from server.database.engine import upsert
+from server.database.writes import upsert
 from server.database.models import Account, Base, Notice, Tablet, TabletPost, Username, table
 from server.database.row_macs import NOT_COVERED, SHOWN, RowForged
 
