@@ -141,5 +141,5 @@ def _end_codes(session: Session, hub: AppContext, tablet_id: str, now: datetime)
 
 
 def _log(session: Session, tablet: Tablet, action: str, *, actor: str, now: datetime) -> None:
-    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id, "name": tablet.name}
+    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id}
     audit.append(session, tablet.district, stream, action, actor=actor, now=now, details=details)

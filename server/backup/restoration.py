@@ -15,7 +15,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,7 @@ from server.database import migrations
 from server.database.engine import Database, make_private
 from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
+from server.privacy import sealed_columns
 from server.translations import T_
 
 OPERATOR: Final = "operator"
@@ -296,6 +297,7 @@ def _start_new_history(
     new incarnation and an entry in the log. Returns the incarnation of the own district.
     """
     was = contents_of(session, [Installation.__tablename__]).districts
+    _seal_typed_text(session, settings, database, was, now)
     done: Counter[str] = Counter()
     if listed is not None:
         done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)
@@ -319,6 +321,17 @@ def _start_new_history(
         )
     found = select(Installation.incarnation).where(Installation.district == settings.district)
     return str(session.execute(found).scalar_one()), Again(done, invitations, codes, until)
+
+
+def _seal_typed_text(
+    session: Session, settings: Settings, database: Database, districts: Collection[str], now: datetime
+) -> None:
+    """Seal what an older release stored in the clear; without the key file that is left to the next `serve` with it."""
+    if settings.key_file.exists():
+        keys = load_keys(settings.key_file, create=False, command=settings.key_command)
+        for district in districts:
+            hub = AppContext(replace(settings, district=district), database, keys, Vault(keys, district))
+            sealed_columns.seal_some(session, hub, now, most=None)
 
 
 def _end_access(session: Session, district: str, now: datetime) -> tuple[int, int]:
