@@ -53,6 +53,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,
+    proof as proof_pages,
     quarantine as quarantine_pages,
     queue as queue_pages,
     stickers as stickers_pages,

@@ -17,6 +17,9 @@ class AppContext:
     keys: Keys
     vault: Vault
 
+    def __post_init__(self) -> None:
+        self.database.row_key = self.vault.row_key
+
     @property
     def district(self) -> str:
         return self.settings.district

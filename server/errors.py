@@ -72,6 +72,12 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
             "The second step of signing in is not done. Open the sign-in page, and give or set up the code of your app."
         ),
     ),
+    "proof-required": ProblemKind(
+        403,
+        T_(
+            "Show again that it is you: give a code of your app, or your password. That is good for {minutes} minutes."
+        ),
+    ),
     "second-factor-failed": ProblemKind(
         401,
         T_("The code does not fit or was used. Wait for the next one in the app, or use a recovery code."),

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from server import gc_tuning
 from server.context import AppContext
 from tests._chromium import launch_options
 from tests._memory import quick_directory
@@ -30,12 +31,6 @@ spare_work()
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
-UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
-"""Rooms of browsers and real servers: the lines that they run are counted in the tests of each package."""
-COUNTED_WHOLE = ("sync_protocol", "schemas", "server/growth", "server/schedule")
-"""Rooms of the pure packages: every case counts, for their floor is 100 %."""
-FURTHER_CASE = pytest.StashKey[bool]()
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of a test with several cases run the first one on PostgreSQL, and all on SQLite, unless it is marked `every_case`.
@@ -44,46 +39,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     upserts, letter case, backups, jobs, migrations) has tests of its own, or the marker.
     """
     seen: set[tuple[str, bool]] = set()
-    left_out = []
+    left_out = set()
     for item in items:
         on_postgresql = _runs_on_postgresql(item)
         function = item.nodeid.partition("[")[0], on_postgresql
-        item.stash[FURTHER_CASE] = function in seen
+        is_further_case = function in seen
         seen.add(function)
-        if on_postgresql and item.stash[FURTHER_CASE] and item.get_closest_marker("every_case") is None:
-            left_out.append(item)
+        if on_postgresql and is_further_case and item.get_closest_marker("every_case") is None:
+            left_out.add(item)
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests, and what they import, out of the garbage collector's rounds."""
+    gc_tuning.spare()
 
 
 def _runs_on_postgresql(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     return callspec is not None and "postgresql" in callspec.params.values()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count the lines that a test runs, or not: counting makes plain Python take half as long again (30 November 2026)."""
-    counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
-    if counting is None or not _is_uncounted(item):
-        return (yield)
-    counting.pause()
-    try:
-        return (yield)
-    finally:
-        counting.resume()
-
-
-def _is_uncounted(item: pytest.Item) -> bool:
-    """Say whether a test's lines are counted elsewhere: it is marked, runs on SQLite as well, or has had its first case."""
-    room = item.path.relative_to(item.config.rootpath / "tests").as_posix()
-    return (
-        room.startswith(UNCOUNTED)
-        or item.get_closest_marker("uncounted") is not None
-        or _runs_on_postgresql(item)
-        or (item.stash.get(FURTHER_CASE, False) and not room.startswith(COUNTED_WHOLE))
-    )
 
 
 @pytest.fixture(scope="session")

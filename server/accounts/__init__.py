@@ -6,7 +6,6 @@ Codes, passwords and session tokens are stored only as digests; the secret of a 
 """
 
 from server.accounts import attempt_limits, people, roles, second_factor, sessions
-from server.accounts.attempt_limits import LOCK_MINUTES, MAX_FAILED_TRIES
 from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, NewPassword, new_password
 from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
@@ -37,8 +36,6 @@ from server.accounts.tablets import (
 __all__ = [
     "CODE_ALPHABET",
     "CODE_DAYS",
-    "LOCK_MINUTES",
-    "MAX_FAILED_TRIES",
     "MAX_HEIRS",
     "MAX_PASSWORD",
     "MIN_PASSWORD",

@@ -113,9 +113,20 @@ def set_up(
 
 
 def pass_second_factor(
-    session: Session, hub: AppContext, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
+    session: Session,
+    hub: AppContext,
+    signed_in: SignedIn,
+    given: str,
+    now: datetime,
+    *,
+    address: str = "",
+    action: str = "sign-in.succeeded",
 ) -> Passed | None:
     """Check a code of the app or a recovery code; None if it is wrong (which is counted and logged: commit it).
+
+    Parameters
+    ----------
+    action : as what the right code is logged
 
     Raises
     ------
@@ -149,9 +160,7 @@ def pass_second_factor(
     left = codes_left(session, hub, account.id)
     token = renew_token(session, hub, signed_in, now)
     actor, result = f"account:{account.id}", {"second_factor": how, "codes_left": left}
-    audit.append(
-        session, hub.district, audit.OFFICE, "sign-in.succeeded", actor=actor, now=now, details=result
-    )
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=result)
     return Passed(token, how == "recovery-code", left)
 
 

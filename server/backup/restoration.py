@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from server import accounts, audit
 from server.accounts import people
+from server.audit import adoption
 from server.backup import reapplying, withdrawals
 from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
 from server.backup.create import (
@@ -58,6 +59,7 @@ from server.database import migrations
 from server.database.engine import Database, make_private
 from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
+from server.database.touched_rows import touched
 from server.privacy import sealed_columns
 from server.translations import T_
 
@@ -151,6 +153,8 @@ def restore(
                 done = put_back(settings, vault, archive, here, listed, now, progress)
             if listed is not None:
                 _keep(settings, now)
+            if not done.keys_missing:
+                _adopt(settings, now)
             return done
 
 
@@ -188,6 +192,12 @@ def _keep(settings: Settings, now: datetime) -> None:
         withdrawals.keep_or_log(hub, now=now, whole=True)
     finally:
         hub.database.dispose()
+
+
+def _adopt(settings: Settings, now: datetime) -> None:
+    """Bind the rows of a backup from before rows were bound to the log."""
+    with database_of(settings.database_url, vault_of(settings)) as database:
+        adoption.adopt(database, settings.district, actor=OPERATOR, now=lambda: now)
 
 
 def vault_of(settings: Settings) -> Vault | None:
@@ -230,10 +240,11 @@ def mark_restored(
     if vault is not None:
         files = reapplying.found_lists(settings, None, given)
         listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
-    with database_of(settings.database_url) as database, database.transaction() as session:
+    with database_of(settings.database_url, vault) as database, database.transaction() as session:
         done = _start_new_history(session, settings, database, listed, now, {"by_other_means": True})
     if vault is not None:
         _keep(settings, now)
+        _adopt(settings, now)
     return done
 
 
@@ -276,9 +287,15 @@ def _refuse_present_data(here: Contents, manifest: Manifest | None) -> None:
 
 
 @contextmanager
-def database_of(url: str) -> Iterator[Database]:
-    """Open a database, and close it at the end."""
+def database_of(url: str, vault: Vault | None = None) -> Iterator[Database]:
+    """Open a database, and close it at the end.
+
+    Parameters
+    ----------
+    vault : needed where rows are written; without one the log vouches for them by plain digests
+    """
     database = Database(url)
+    database.row_key = vault.row_key if vault else None
     try:
         yield database
     finally:
@@ -412,7 +429,10 @@ def _restore_sqlite(
         archive.extract(SQLITE_MEMBER, prepared, progress)
         _refuse_unsound(prepared, manifest)
         migrations.migrate(f"sqlite:///{prepared}")
-        with database_of(f"sqlite:///{prepared}") as database, database_of(settings.database_url) as present:
+        with (
+            database_of(f"sqlite:///{prepared}", vault) as database,
+            database_of(settings.database_url) as present,
+        ):
             with database.reading() as session:
                 keys_missing = _keys_missing(session, settings, vault)
             # the lock of every write transaction: writers wait, and then write to the new data
@@ -497,7 +517,7 @@ def _restore_postgresql(
     older = archive.manifest.revision != migrations.newest()
     if here.revision != migrations.newest():
         migrations.migrate(settings.database_url)
-    with database_of(settings.database_url) as database:
+    with database_of(settings.database_url, vault) as database:
         if older:
             _fill_scratch(settings.database_url, archive, progress)
         with database.transaction(alone=True) as session:
@@ -506,12 +526,14 @@ def _restore_postgresql(
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
             listed = _completed(settings, vault, here, listed, now)
+            touched(session.connection()).suspended = True  # the rows come with their own log
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:
                 _take_from_scratch(session)
             else:
                 _copy_in(driver_of(session), archive, progress)
+            touched(session.connection()).suspended = False
             keys_missing = _keys_missing(session, settings, vault)
             incarnation, again = _start_new_history(
                 session, settings, database, listed, now, _summary(archive.manifest)

@@ -21,6 +21,7 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group()
@@ -391,6 +392,7 @@ def aid_sheets(data: Path | None, form: str) -> None:
 
 @aid.command("child")
 @data_option
+@reason_option()
 @format_option
 @click.argument("child_id", metavar="CHILD", type=click.UUID)
 def aid_child(data: Path | None, form: str, child_id: UUID) -> None:

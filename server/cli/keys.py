@@ -18,6 +18,7 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group()
@@ -41,6 +42,7 @@ def key_list(data: Path | None) -> None:
 
 @key.command("rotate")
 @data_option
+@reason_option(required=True)
 def key_rotate(data: Path | None) -> None:
     """Add a master key and bring everything under it; the server goes on. Cut short, start it again: it goes on too."""
     from server.operations import key_rotation
@@ -59,6 +61,7 @@ def key_rotate(data: Path | None) -> None:
 
 @key.command("retire")
 @data_option
+@reason_option(required=True)
 @click.argument("version", type=click.IntRange(1))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def key_retire(data: Path | None, version: int, yes: bool) -> None:

@@ -252,6 +252,10 @@ class Vault:
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
 
+    def row_key(self, district: str) -> bytes:
+        """Return the key of a district's row digests in the log. It is never rotated: the log is for ever."""
+        return hmac.digest(self._index_key, f"rows/{district}".encode(), "sha256")
+
 
 class FileCipher:
     """Encrypts one file in chunks, under a key used for nothing else.
@@ -438,8 +442,9 @@ def hash_password(password: str) -> str:
 
 def password_fits(stored: str | None, password: str) -> bool:
     """Verify a password. Without a stored hash the same work is done, so that timing reveals nothing."""
+    dummy = _dummy_hash()  # for every password, as the first call in a process takes as long as another check
     try:
-        _HASHER.verify(stored or _dummy_hash(), password)
+        _HASHER.verify(stored or dummy, password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None

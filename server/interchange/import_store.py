@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from server.context import AppContext
 from server.crypto.vault import sha256
-from server.database.engine import among, holds_bytes, upsert
+from server.database.engine import among, holds_bytes
 from server.database.models import ImportCase, ImportChunk, table
+from server.database.writes import upsert
 from server.interchange.import_chunks import Packed, pack_row, unpack_row
 from server.interchange.import_plan import ChunkPlan
 from server.interchange.sheets import Cell

@@ -22,15 +22,18 @@ from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
 from server.children.assessment import assess, changed_absence, months_back
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
+from server.database.writes import remove, upsert
 from server.operations import nightly_backup, reassessment
+from server.operations.recomputation import rounds
 from server.privacy import leftovers
 from server.supervision import months
 
 CHUNK: Final = 500
 LONGEST_TAIL: Final = 2_000_000
 """The most entries that are verified before signing: an hour has a few hundred; a log that was never signed has all."""
+ROUND_PAUSE: Final = timedelta(hours=12)
+"""How long after a slice of the nightly round no other is looked at."""
 LOG_BROKEN: Final = "log-broken"
 """Kind of the notice for each stream of the log, or checkpoint, that does not verify."""
 
@@ -186,6 +189,26 @@ def new_rules(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     if result:
         with hub.database.transaction() as session:
             _record_run(session, hub, reassessment.JOB, result, now)
+    return result
+
+
+def recompute(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Compute tonight's share of everything derived again; raise a notice for each difference, remove those that fit again.
+
+    Once a night: a start of the server soon after leaves it, and nothing is written.
+    """
+    with hub.database.reading() as session:
+        state = rounds.Round.stored(session, hub)
+        ran = session.scalar(
+            select(JobRun.ran_at).where(JobRun.district == hub.district, JobRun.job == rounds.JOB)
+        )
+    if ran is not None and timedelta(0) <= now - ran < ROUND_PAUSE:
+        return {}
+    seen = rounds.look_at_slice(hub, state, now)
+    result = state.as_result()
+    with hub.database.transaction() as session:
+        rounds.save_notices(session, hub, seen, now)
+        _record_run(session, hub, rounds.JOB, result, now)
     return result
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,12 +21,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from server import isolation
 from server.backup.reapplying import keep_and_apply
 from server.backup.withdrawals import follow
 from server.config import Settings
 from server.context import AppContext
 from server.operations import jobs, reassessment
+from server.operations.recomputation import rounds
 from server.privacy import leftovers
+from server.supervision import mass_reading
 
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
@@ -47,6 +50,10 @@ class Job:
     only_postgresql: bool = False
 
 
+def _mass_reading(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    return mass_reading.refresh(hub, now, actor="job:mass-reading")
+
+
 def timetable(settings: Settings) -> Mapping[str, Job]:
     """Return every scheduled job by name; clock times are the district's. Backups only if a directory is set for them."""
     zone = settings.time_zone
@@ -65,9 +72,11 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         reassessment.JOB: Job(jobs.new_rules, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "figures": Job(jobs.figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "oversight": Job(jobs.oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "mass-reading": Job(_mass_reading, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(jobs.ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(jobs.sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
         "verify-log": Job(jobs.verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
+        rounds.JOB: Job(jobs.recompute, CronTrigger(hour=2, minute=20, timezone=zone), at_start=True),
         "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "checkpoint-wal": Job(
             jobs.checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True
@@ -82,7 +91,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
 
 
 def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
-    """Run one job now; a failure is logged and the other jobs go on.
+    """Run one job now; a failure is logged and told (`isolation.JOB`) until it runs again, and the other jobs go on.
 
     Returns
     -------
@@ -94,9 +103,17 @@ def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
         result = timetable(hub.settings)[name].task(hub, now)
     except Exception as error:  # one job's failure must not end the others
         log.exception("job failed", job=name, error=type(error).__name__)
+        _tell(hub, name, {name: type(error).__name__}, now)
         return {}
+    _tell(hub, name, {}, now)
     log.info("job ran", job=name, ms=round((time.perf_counter() - started) * 1000), **result)
     return result
+
+
+def _tell(hub: AppContext, name: str, failed: Mapping[str, str], now: datetime) -> None:
+    """Raise or remove the notice of a job that failed. Where not even that can be written, the server's own log tells."""
+    with suppress(SQLAlchemyError):
+        isolation.note(hub, isolation.JOB, [name], failed, actor=f"job:{name}", now=now)
 
 
 @contextmanager

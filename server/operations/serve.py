@@ -23,6 +23,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
+from server.audit import adoption
 from server.config import Settings, take_on
 from server.context import AppContext
 from server.database.engine import Database
@@ -52,13 +53,14 @@ def prepare(settings: Settings) -> AppContext:
     KeyUnusable
         The database is not new and its keys are missing.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(settings.database_url)
     hub = _open(settings)
     with hub.database.transaction() as session:
         install(session, hub, datetime.now(UTC))
     if sealed_columns.seal_all(hub, datetime.now(UTC)) and settings.is_sqlite:
         leftovers.fold_wal(hub)
+    adoption.adopt(hub.database, hub.district, actor="operator", now=lambda: datetime.now(UTC))
     return hub
 
 

@@ -42,6 +42,8 @@ ABOUT_DATA: Final = frozenset(
         "states",
         "streams",
         "assessments",
+        "figures",
+        "reports",
     }
 )
 """Those of doctor's checks that concern data in a backup; the others concern the machine."""

@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from server.children import assessment, ledger, linked_records
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import (
     Assessment,
     Attention,
@@ -41,6 +40,7 @@ from server.database.models import (
     Tablet,
     table,
 )
+from server.database.writes import upsert
 from server.errors import Problem
 from server.interchange import import_store
 from server.privacy import mentions, typed_elsewhere

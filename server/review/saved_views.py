@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from schemas.words import reason
 from server import audit
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import SavedView, table
+from server.database.writes import upsert
 from server.errors import Problem
 
 MOST_VIEWS: Final = 20

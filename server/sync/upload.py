@@ -25,16 +25,8 @@ from schemas.words import reason
 from server import audit
 from server.context import AppContext
 from server.crypto.vault import base64url, sha256, signature_fits
-from server.database.engine import Writes
-from server.database.models import (
-    Batch,
-    HealthPost,
-    Installation,
-    Notice,
-    Tablet,
-    TabletDay,
-    table,
-)
+from server.database.models import Batch, HealthPost, Installation, Notice, Tablet, TabletDay, table
+from server.database.writes import Writes
 from server.errors import Problem
 from server.sync import clock_skew, post_pages, pull
 from server.sync.loading import Arrival, PlanStale

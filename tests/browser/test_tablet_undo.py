@@ -1,13 +1,9 @@
 """What cannot be taken back is asked once more; all else can be undone: aid, cadres, the list."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser._tablets import CADRE, Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -15,15 +11,9 @@ OTHER, OTHER_PIN, NEW_PIN = "Bu Lain Contoh", "580316", "731946"
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children("Anak Pertama")
-        yield opened
+def site(site: Site) -> Site:
+    site.children("Anak Pertama")
+    return site
 
 
 def undo(tablet: Tablet) -> None:

@@ -111,7 +111,6 @@ def add_account(
             scope=scope,
             password_hash=password.hash if password is not None else "",
             password_set_at=now if password is not None else None,
-            failed_tries=0,
             created_at=now,
         )
     )
@@ -281,7 +280,6 @@ def enable(session: Session, hub: AppContext, account: Account, *, actor: str, n
     if account.disabled_at is None:
         return
     account.disabled_at = None
-    account.failed_tries, account.locked_until = 0, None
     session.flush()
     details = {"account": account.id}
     audit.append(

@@ -97,7 +97,6 @@ def take_up(session: Session, hub: AppContext, token: str, password: NewPassword
         raise PersonRefused(*password.faults)
     invitation.used_at = now
     account.password_hash, account.password_set_at = password.hash, now
-    account.failed_tries, account.locked_until = 0, None
     account.totp_sealed = account.totp_step = None
     for model in (RecoveryCode, UserSession):
         session.execute(

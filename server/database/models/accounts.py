@@ -25,8 +25,6 @@ class Account(Base):
     scope_kind: Mapped[str] = mapped_column(Text)
     scope: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
-    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
-    locked_until: Mapped[datetime | None] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment)
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -107,3 +105,4 @@ class RateLimit(Base):
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     window_at: Mapped[datetime] = mapped_column(Moment, primary_key=True)
     count: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -9,13 +9,18 @@ from server.database.models.columns import Base, Count, Moment, refers_to, table
 
 
 class AuditStream(Base):
-    """The newest entry of one hash-chained stream of the log: `post/<id>` or `office`."""
+    """The newest entry of one hash-chained stream of the log: `post/<id>` or `office`.
+
+    `bound`: the newest order of its entries, which orders the digests of rows over all streams (`server.audit.row_digests`);
+    None before the first.
+    """
 
     __tablename__ = "audit_stream"
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     stream: Mapped[str] = mapped_column(Text, primary_key=True)
     entries: Mapped[int] = mapped_column(Count)
     head_hash: Mapped[str] = mapped_column(Text)
+    bound: Mapped[int | None] = mapped_column(Count)
 
 
 class AuditEntry(Base):

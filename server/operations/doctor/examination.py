@@ -12,7 +12,13 @@ from server.backup.restoration import database_of
 from server.config import Settings
 from server.context import AppContext
 from server.database.engine import Database
-from server.operations.doctor.assessments import check_assessments, check_rules
+from server.operations.doctor.assessments import (
+    check_assessments,
+    check_figures,
+    check_reports,
+    check_rules,
+    check_states,
+)
 from server.operations.doctor.backups import check_backups, check_proof
 from server.operations.doctor.checks import Check, CheckContext, Findings
 from server.operations.doctor.database import check_database, check_district, check_schema
@@ -20,9 +26,14 @@ from server.operations.doctor.disk import check_disk
 from server.operations.doctor.keys import check_key_file, check_sealed
 from server.operations.doctor.ledger import check_batches, check_ledger
 from server.operations.doctor.log import check_checkpoint, check_log
-from server.operations.doctor.service import check_clock, check_scheduler, check_second_factor
+from server.operations.doctor.rows import check_rows
+from server.operations.doctor.service import (
+    check_clock,
+    check_round,
+    check_scheduler,
+    check_second_factor,
+)
 from server.operations.doctor.set_aside import check_set_aside
-from server.operations.doctor.states import check_states
 from server.operations.doctor.tablets import check_streams, check_tablets
 from server.operations.doctor.withdrawals import check_withdrawals
 
@@ -40,17 +51,21 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "sealed": check_sealed,
     "log": check_log,
     "checkpoint": check_checkpoint,
+    "rows": check_rows,
     "ledger": check_ledger,
     "batches": check_batches,
     "states": check_states,
     "streams": check_streams,
     "rules": check_rules,
     "assessments": check_assessments,
+    "figures": check_figures,
+    "reports": check_reports,
+    "round": check_round,
     "scheduler": check_scheduler,
     "set-aside": check_set_aside,
     "tablets": check_tablets,
 }
-_NEED_KEYS: Final = frozenset({"ledger", "states", "assessments"})
+_NEED_KEYS: Final = frozenset({"rows", "ledger", "states", "assessments", "figures", "reports"})
 """Checks that would only repeat for every record that the keys do not fit."""
 
 

@@ -16,6 +16,10 @@ class CheckText:
 
 
 RESTORE: Final = T_("restore the last good backup (posyandu-sync restore), tablets send again what it lacks")
+FIGURES: Final = T_(
+    "altered outside the program: keep a backup of this as evidence, tell the supervisor, then run 'posyandu-sync reports "
+    "refresh --from-nothing'"
+)
 WORDS: Final[Mapping[str, CheckText]] = {
     "place": CheckText(
         T_("the place can be written, room enough"),
@@ -79,6 +83,13 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("a checkpoint of the log was signed lately"),
         T_("run 'posyandu-sync serve' and leave it running, or 'posyandu-sync audit checkpoint'"),
     ),
+    "rows": CheckText(
+        T_("the log vouches for {count} rows that hold decisions"),
+        T_(
+            "not bound yet: run 'posyandu-sync serve'; otherwise somebody wrote to the database directly: change nothing, "
+            "keep a backup of this as evidence, report it to the supervisor, then {restore}"
+        ).format(restore=RESTORE),
+    ),
     "ledger": CheckText(
         T_("{count} changes, no hole, every chain fits"),
         RESTORE,
@@ -100,8 +111,26 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("run 'posyandu-sync serve' and leave it running: it assesses these children again within minutes"),
     ),
     "assessments": CheckText(
-        T_("the assessments of {count} children are up to date"),
-        RESTORE,
+        T_("the assessments of {count} children are what follows from their records"),
+        T_(
+            "altered outside the program: keep a backup of this as evidence, tell the supervisor, then run 'posyandu-sync "
+            "reassess'"
+        ),
+    ),
+    "figures": CheckText(
+        T_("the figures of {count} posts and months are what follows from the records"),
+        FIGURES,
+    ),
+    "reports": CheckText(
+        T_("what supervisors are told of {count} posts is what follows from the records"),
+        FIGURES,
+    ),
+    "round": CheckText(
+        T_("the nightly round that computes everything again is under way"),
+        T_(
+            "what it found is what another check above names too, with the remedy; if it does not end, run 'posyandu-sync "
+            "serve' and leave it running"
+        ),
     ),
     "scheduler": CheckText(
         T_("the scheduler runs"),

@@ -26,7 +26,8 @@ from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
-from server.supervision import areas, lineage, months, patterns, set_aside, syncs
+from server.operations.recomputation import rounds
+from server.supervision import areas, lineage, mass_reading, months, patterns, set_aside, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
 from server.translations import N_
@@ -95,6 +96,7 @@ ASIDE_WORDS: Final[Mapping[str, str]] = {
     isolation.FIGURES: N_("figures"),
     isolation.OVERSIGHT: N_("completeness and patterns"),
     isolation.ABSENCE: N_("the assessment of a child"),
+    isolation.JOB: N_("a scheduled job of the server failed"),
 }
 
 
@@ -186,8 +188,14 @@ def overview(asked: Asked) -> str:
     found = _syncs(asked)
     with hub().database.reading() as session:
         aside = set_aside.set_aside(session, hub(), scope())
+        readers = mass_reading.questions(session, hub(), scope())
     return render_template(
-        "audit.html", found=found, chosen=asked.query["per"], set_aside=aside, **_of_month(found.first)
+        "audit.html",
+        found=found,
+        chosen=asked.query["per"],
+        set_aside=aside,
+        readers=readers,
+        **_of_month(found.first),
     )
 
 
@@ -406,6 +414,8 @@ def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
             .where(Notice.district == district, Notice.kind == "log-broken")
             .order_by(Notice.subject)
         ).all()
+        round_ = rounds.Round.stored(session, hub())
+        share, differing = rounds.share_done(session, hub(), round_), rounds.standing(session, hub())
         named = {one.stream for one in verified.broken} if verified else set()
         posts = _post_names(session, named | {row.subject for row in standing})
     return render_template(
@@ -416,6 +426,9 @@ def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
         verified=verified,
         wrong=wrong,
         nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
+        round=round_,
+        share=int(share * 100),
+        differing=differing,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
         may_export=_whole_district(),
         **_of_month(local_today()),

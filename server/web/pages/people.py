@@ -6,6 +6,7 @@ Rules kept here:
 - What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -35,6 +36,8 @@ from server.web.auth import (
     this_session,
 )
 from server.web.current import acting, hub, person, utc_now
+from server.web.proof import proven
+from server.web.public_address import public_address
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
@@ -70,31 +73,38 @@ def _in_words(refusal: PersonRefused) -> Problem:
 # -- invitations --------------------------------------------------------------------------------------------------
 
 
-@bp.route("/undangan/<token>", methods=["GET", "POST"])
+@bp.route("/undangan", methods=["GET", "POST"])
 @takes(schemas.INVITATION)
-def invitation(asked: Asked, token: str) -> Answer:
-    """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
-    now = utc_now()
-    with hub().database.reading() as session:
-        attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+def invitation(asked: Asked) -> Answer:
+    """Take an invitation's code, show who is invited, and set their password; then the second factor follows.
+
+    The code is never part of an address: it stands behind the "#" of the link, from where our script sends it, or is pasted.
+    """
+    if request.method == "GET":
+        return render_template("account_invitation.html", problem=None)
+    token, now = _token_in(asked.form.get("code", "")), utc_now()
     try:
-        if request.method == "GET":
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
-            return render_template("account_invited.html", invited=invited, problem=None)
-        return _take_up(asked, token, now)
+        with hub().database.reading() as session:
+            attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+            invited = register.invited(session, hub(), token, now)
+        if "password" not in asked.form:
+            return render_template("account_invited.html", invited=invited, token=token, problem=None)
+        return _take_up(asked, token, invited, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
             attempt_limits.note_refusal(hub(), "invitation", address(), now)
-        raise
+        return _refused("account_invitation.html", problem)
 
 
-def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
-    password, problem = asked.form.get("password", ""), Problem("passwords-differ")
+def _token_in(pasted: str) -> str:
+    """Return the token in what was pasted: the whole link, or its end."""
+    return re.split("[#/]", pasted.strip())[-1]
+
+
+def _take_up(asked: Asked, token: str, invited: register.Person, now: datetime) -> Answer:
+    password, problem = asked.form["password"], Problem("passwords-differ")
     if password == asked.form.get("again", ""):
         try:
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
             chosen = new_password(password, invited.username, invited.display_name)
             with hub().database.transaction() as session:
                 taken = register.take_up(session, hub(), token, chosen, now)
@@ -105,9 +115,7 @@ def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
         else:
             let_in(new)
             return redirect(url_for("pages.front"))
-    with hub().database.reading() as session:
-        invited = register.invited(session, hub(), token, now)
-    return _refused("account_invited.html", problem, invited=invited)
+    return _refused("account_invited.html", problem, invited=invited, token=token)
 
 
 # -- the second factor --------------------------------------------------------------------------------------------
@@ -142,6 +150,7 @@ def second_factor_code(asked: Asked) -> Answer:
 
 
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
+@proven
 @takes(schemas.SET_UP)
 def set_up(asked: Asked) -> Answer:
     """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
@@ -194,11 +203,12 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
 def _proving(asked: Asked, then: Callable[[Session], Done], now: datetime) -> Done:
     """Do something after the password that a form asks for again; `password-wrong` if it is."""
     given = asked.form.get("password", "")
-    return sessions.proving(hub(), this_session().person, given, now, then, address=address())
+    return sessions.proving(hub(), this_session(), given, now, then)
 
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.RECOVERY_CODES)
 def recovery_codes(asked: Asked) -> Answer:
     """After the password was given again, make new recovery codes and show them."""
@@ -273,6 +283,7 @@ def end_others() -> Answer:
 
 @bp.route("/akun/kata-sandi", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.PASSWORD)
 def change_password(asked: Asked) -> Answer:
     """Set a new password; every other session ends."""
@@ -286,7 +297,7 @@ def change_password(asked: Asked) -> Answer:
     if new == asked.form.get("again", ""):
         problem = Problem("password-wrong")
         try:
-            changed = sessions.change_password(hub(), this_session(), old, new, utc_now(), address=address())
+            changed = sessions.change_password(hub(), this_session(), old, new, utc_now())
         except PersonRefused as refusal:
             changed, problem = False, _in_words(refusal)
         except Problem as spent:
@@ -329,6 +340,7 @@ def log_listed(count: int) -> None:
 
 @bp.route("/orang/undang", methods=["GET", "POST"])
 @permitted("manage_people")
+@proven
 @takes(schemas.INVITE)
 def invite(asked: Asked) -> Answer:
     """Choose a role, then say who and where; the one-time link is shown once."""
@@ -408,7 +420,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 def link_of(token: str) -> str:
     """Return the whole address of an invitation."""
-    return url_for("people.invitation", token=token, _external=True)
+    return public_address(f"{url_for('people.invitation')}#{token}")
 
 
 def _link(invited: Account, token: str) -> str:
@@ -419,6 +431,7 @@ def _link(invited: Account, token: str) -> str:
 
 @bp.post("/orang/<account_id>/atur-ulang")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def reset(account_id: str) -> Answer:
     """Show a new one-time link for a person who lost password, phone or invitation."""
@@ -436,6 +449,7 @@ def disable(account_id: str) -> Answer:
 
 @bp.post("/orang/<account_id>/aktifkan")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def enable(account_id: str) -> Answer:
     """Enable an account again."""

@@ -305,7 +305,7 @@ def test_restore_ends_every_session(place: District, tmp_path: Path) -> None:
         id_ = place.new_id()
         account = Base.metadata.tables["account"]
         writing = connection.execution_options(posyandu_writing=True)
-        writing.execute(account.insert().values(id=id_, password_hash="", failed_tries=0, **columns, **names))
+        writing.execute(account.insert().values(id=id_, password_hash="", **columns, **names))
         now = datetime.now(UTC)
         sign_in = {"id": id_, "account_id": id_, "token_digest": "t", "expires_at": now, "last_seen_at": now}
         sign_in |= columns

@@ -400,7 +400,7 @@ def test_queue_is_narrowed_and_its_export_is_logged(
     assert found("--post", FIRST_POST.upper(), "--urgency", "1", "--limit", "1") == [flagged_child]
     assert found("--post", installed.posts[1]) == []
     assert found("--urgency", "4") == []
-    assert installed.actions("office")[-3:] == ["queue.exported"] * 3
+    assert installed.actions("office")[-6:] == ["command.run", "queue.exported"] * 3
 
 
 @pytest.mark.parametrize("post", ["Mawar 9", "x" * 36, "01900000-0000-7000-8000-000000000001", ""])
@@ -509,7 +509,7 @@ def test_person_is_invited_reset_and_enabled_without_a_password(
 ) -> None:
     told = ["--name", "Orang Contoh", "--role", "tpps", "--village", "64.02.06.1001", "--invite"]
     invited = call("user", "add", "tpps.desa", *told, env=place)
-    assert re.fullmatch(r"/undangan/[\w-]{43}\n", invited.stdout)
+    assert re.fullmatch(r"/undangan#[\w-]{43}\n", invited.stdout)
     donor = ["--name", "Donatur Contoh", "--role", "donor", "--invite"]
     assert call("user", "add", "donatur", *donor, env=place).exit_code == 0
     assert call("user", "reset", "TPPS.desa", env=place).stdout != invited.stdout

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from server import accounts
+from server import accounts, audit
 from server.backup import backup
 from server.cli import main
 from server.context import AppContext
-from server.database.models import AuditEntry, Batch
+from server.database.models import AuditEntry, Batch, Child
 from server.demo.directory import incarnation_in, mark
 from server.operations.doctor import (
     ADJTIMEX_BYTES,
@@ -110,8 +110,18 @@ def test_doctor_only_reads(at_work: District) -> None:
 
 def test_an_erased_person_is_no_damage(at_work: District) -> None:
     child = at_work.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
-    damage(at_work, "UPDATE child SET wrapped_key = NULL WHERE id = :id", id=child)
+    with at_work.hub.database.transaction() as session:
+        session.execute(update(Child).where(Child.id == child).values(wrapped_key=None))
+        audit.append(
+            session, DISTRICT, audit.OFFICE, "rights.erased", actor="operator", now=at_work.clock.now
+        )
     assert problems(at_work) == {}
+
+
+def test_fake_erasure_is_damage(at_work: District) -> None:
+    child = at_work.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
+    damage(at_work, "UPDATE child SET wrapped_key = NULL, state = NULL WHERE id = :id", id=child)
+    assert problems(at_work) == {"rows": [f"child {child}: changed outside"]}
 
 
 # -- damaged --------------------------------------------------------------------------------------

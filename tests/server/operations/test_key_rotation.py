@@ -88,6 +88,7 @@ def test_everything_is_under_the_new_key_and_reads_as_before(district: District)
     assert held(district.hub)[1].total() == 0
     assert district.stored() == before
     assert district.broken_log() == []
+    assert district.unbound() == []
     tablet.sync_until_quiet()
     district.check_agreement(tablet)
 
@@ -156,7 +157,7 @@ def test_no_request_is_lost_while_keys_are_rotated(district: District) -> None:
                 )
                 rounds.clear()
                 ran = subprocess.run(
-                    [*COMMAND, "key", "rotate"],
+                    [*COMMAND, "key", "rotate", "--reason", "uji"],
                     env=environment(settings),
                     cwd=ROOT,
                     capture_output=True,
@@ -192,7 +193,7 @@ def test_a_killed_rotation_is_gone_on_with(district: District) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return count\n"
         "rotation._children = few\n"
-        "main(['key', 'rotate'])\n"
+        "main(['key', 'rotate', '--reason', 'uji'])\n"
     )
     killed = subprocess.run(
         [sys.executable, "-c", program], env=environment(district.hub.settings), cwd=ROOT, check=False

@@ -31,8 +31,8 @@ OF_WHOLE: Final = frozenset({"donor_id"})
 """Parameters that name what is no place's: those whose area is the whole district find it, or who wrote it down."""
 
 
-NOT_HERE = ("sign_in_id", "token")
-"""Parameters that name what is nobody's here: another person's session, an invitation that was not made."""
+NOT_HERE = ("sign_in_id",)
+"""Parameters that name what is nobody's here: another person's session."""
 
 
 NAME: Final = "Anak Sangat Rahasia"

@@ -186,7 +186,6 @@ def test_recovery_codes_are_long_enough() -> None:
     assert math.log2(letters) * length >= 45
 
 
-@pytest.mark.uncounted
 def test_only_made_up_people_come_from_plain_chance() -> None:
     """`random` can be foretold: it draws names of the demo and faults of the simulator, and nothing that must be secret."""
     for path, text in sources("server", "schemas"):
@@ -203,7 +202,6 @@ def test_signing_out_is_on_every_page(client: FlaskClient, staff: Person, path: 
     assert 'action="/keluar"' in client.get(path).text
 
 
-@pytest.mark.uncounted
 def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
     """`serve` starts its own processes, an import by command others of its kind, `keyfile` the operator's command, without a
     shell. `serve` and `doctor` ask the system for something with numbers and bytes of ours. None of it takes what was sent.
@@ -236,7 +234,6 @@ def test_no_request_starts_a_process_or_handles_memory_itself() -> None:
     assert compiled == []
 
 
-@pytest.mark.uncounted
 def test_no_pattern_is_made_of_what_was_sent() -> None:
     """A pattern is written down, or put together of constants; what else is put in is escaped."""
 
