@@ -14,10 +14,22 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, Update, bindparam, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    func,
+    insert,
+    inspect,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from server.audit.row_digests import BOUND, digests
+from server.audit.row_digests import BOUND, Place, digests
 from server.config import operating_user
 from server.database.engine import UnauditedWrite, write_at_end
 from server.database.models import AuditEntry, AuditStream, table
@@ -28,6 +40,7 @@ OFFICE = "office"
 OPERATOR = "operator"
 """Who runs commands. In the log "operator:budi", under sudo "operator:root/budi"; alone in changes, which tablets get."""
 _PENDING: Final = "posyandu_pending_entries"
+_ORDERS: Final = "posyandu_orders"
 
 
 @dataclass(slots=True)
@@ -38,6 +51,7 @@ class _Head:
     stream: str
     entries: int
     hash: str
+    bound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ def append(
 def _locked(session: Session, district: str, stream: str) -> _Head:
     found = lock_head(session, district, stream)
     if found is not None:
-        return _Head(district, stream, found.entries, found.head_hash)
+        return _Head(district, stream, found.entries, found.head_hash, found.bound or 0)
     row = {"district": district, "stream": stream, "entries": 0, "head_hash": ""}
     session.connection().execute(insert(table(AuditStream)), [row])
     return _Head(district, stream, 0, "")
@@ -106,22 +120,39 @@ def _write(session: Session) -> Sequence[Mapping[str, Any]]:
         _bind(session, entry, rows, pending)
     written = [_chained(entry) for entry in pending]
     session.connection().execute(insert(table(AuditEntry)), written)
+    move = _move_head(orders=_has_orders(session.connection()))
     for head in heads:
-        given = {"the_district": head.district, "the_stream": head.stream}
-        moved = {"entries": head.entries, "head_hash": head.hash}
-        session.connection().execute(_move_head(), {**given, **moved})
+        key = {"the_district": head.district, "the_stream": head.stream}
+        values = {"entries": head.entries, "head_hash": head.hash, "bound": head.bound or None}
+        session.connection().execute(move, {**key, **values})
     return written
 
 
 def _bind(session: Session, entry: _Entry, rows: Touched, pending: Sequence[_Entry]) -> None:
     """Add the digests of rows to a district's last entry, and their order to the last one of each of its other streams."""
     head = entry.head
+    written = rows.read(session.connection(), head.district)
+    if not written:
+        return
     newest = {id(one.head): one for one in pending if one.head.district == head.district}
+    # after the rows were read: whoever wrote them before has committed, and its order is seen
+    order = _next_order(session, rows, [one.head for one in newest.values()])
     number = head.entries + sum(one.head is head for one in pending)
-    streams = [one.head.stream for one in newest.values()]
-    bound = digests(session, head.district, rows, head.stream, number, streams)
-    for one in newest.values() if bound else ():
-        one.details[BOUND] = bound if one is entry else {"order": bound["order"]}
+    found = digests(session, head.district, written, Place(order, head.stream, number))
+    for one in newest.values():
+        one.details[BOUND] = {"order": order, "rows": found} if one is entry else {"order": order}
+        one.head.bound = max(one.head.bound, order)
+
+
+def _next_order(session: Session, rows: Touched, heads: Sequence[_Head]) -> int:
+    """Return the order of the digests of a transaction with some streams, which are locked, of one district."""
+    if rows.adopting:
+        return 0
+    here, district = max(head.bound for head in heads), heads[0].district
+    if rows.at_home(district):
+        return here + 1
+    newest = session.connection().execute(_newest_order(), {"the_district": district}).scalar()
+    return max(here, newest or 0) + 1
 
 
 def _chained(entry: _Entry) -> dict[str, Any]:
@@ -145,24 +176,43 @@ def _chained(entry: _Entry) -> dict[str, Any]:
 
 
 def lock_head(session: Session, district: str, stream: str) -> Any:
-    """Return `entries` and `head_hash` of a stream, locked until the transaction ends; None if it does not exist yet."""
+    """Return `entries`, `head_hash` and `bound` of a stream, locked until the transaction ends; None if there is none."""
+    connection = session.connection()
     given = {"the_district": district, "the_stream": stream}
-    return session.connection().execute(_head(), given).one_or_none()
+    return connection.execute(_head(orders=_has_orders(connection)), given).one_or_none()
+
+
+def _has_orders(connection: Connection) -> bool:
+    """Say whether streams have orders: a backup may be made, and logged, before an older database is migrated."""
+    if _ORDERS not in connection.info:
+        columns = inspect(connection).get_columns(AuditStream.__tablename__)
+        connection.info[_ORDERS] = any(column["name"] == "bound" for column in columns)
+    return bool(connection.info[_ORDERS])
 
 
 @cache
-def _head() -> Select[*tuple[Any, ...]]:
+def _head(*, orders: bool) -> Select[*tuple[Any, ...]]:
     c = table(AuditStream).c
-    where = (c.district == bindparam("the_district"), c.stream == bindparam("the_stream"))
-    return select(c.entries, c.head_hash).where(*where).with_for_update()
+    bound = c.bound if orders else null().label("bound")
+    return select(c.entries, c.head_hash, bound).where(*_is_stream()).with_for_update()
 
 
 @cache
-def _move_head() -> Update:
+def _newest_order() -> Select[*tuple[Any, ...]]:
     c = table(AuditStream).c
-    where = (c.district == bindparam("the_district"), c.stream == bindparam("the_stream"))
-    values: dict[str, Any] = {name: bindparam(name) for name in ("entries", "head_hash")}
-    return update(table(AuditStream)).where(*where).values(values)
+    return select(func.max(c.bound)).where(c.district == bindparam("the_district"))
+
+
+@cache
+def _move_head(*, orders: bool) -> Update:
+    names = ("entries", "head_hash", *(("bound",) if orders else ()))
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return update(table(AuditStream)).where(*_is_stream()).values(values)
+
+
+def _is_stream() -> tuple[ColumnElement[bool], ...]:
+    c = table(AuditStream).c
+    return c.district == bindparam("the_district"), c.stream == bindparam("the_stream")
 
 
 def entry_hash(

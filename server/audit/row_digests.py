@@ -18,18 +18,15 @@ entry of a restore alone.
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from functools import cache
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Update, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from server.database.bound_rows import Key, key_text
 from server.database.engine import row_key_of
-from server.database.models import AuditStream, table
-from server.database.touched_rows import Rows, Touched
+from server.database.touched_rows import Rows, Written
 
 BOUND: Final = "bound"
 """The name under which an entry's details hold the digests."""
@@ -56,7 +53,7 @@ def row_digest(key: bytes | None, place: Place, table_name: str, group: str, row
     group : its key, as text
     rows : what counts of them
     """
-    written = [orjson.dumps(row, option=orjson.OPT_SORT_KEYS).decode() for row in rows]
+    written = [orjson.dumps(row).decode() for row in rows]
     message = orjson.dumps([*place, table_name, group, *sorted(written)])
     made = sha256(message).digest() if key is None else hmac.digest(key, message, "sha256")
     text = urlsafe_b64encode(made)[:LENGTH].decode()
@@ -64,65 +61,17 @@ def row_digest(key: bytes | None, place: Place, table_name: str, group: str, row
 
 
 def digests(
-    session: Session, district: str, touched: Touched, stream: str, number: int, streams: Sequence[str]
-) -> dict[str, Any]:
-    """Digest the rows that a transaction has written, and move its streams to the order of these digests.
-
-    Parameters
-    ----------
-    stream, number : the entry that will hold them
-    streams : all streams of the transaction, which are locked
-
-    Returns
-    -------
-    dict : what the entry holds of them; empty if no row counts
-    """
-    written = [
-        (one.table.name, groups) for one, groups in touched.read(session.connection(), district) if groups
-    ]
-    if not written:
-        return {}
-    # after the rows were read: whoever wrote them before has committed, and its order is seen
-    place = Place(_next_order(session, district, touched, streams), stream, number)
+    session: Session, district: str, written: Sequence[Written], place: Place
+) -> dict[str, list[list[str]]]:
+    """Digest rows that a transaction has written: by table a list of [key, digest]."""
     key = row_key_of(session, district)
-    found = {name: _digests_of(key, place, name, groups) for name, groups in written}
-    return {"order": place.order, "rows": found}
+    return {
+        binding.table.name: _of_table(key, place, binding.table.name, groups) for binding, groups in written
+    }
 
 
-def _digests_of(
+def _of_table(
     key: bytes | None, place: Place, name: str, groups: Sequence[tuple[Key, Rows]]
 ) -> list[list[str]]:
     texts = sorted((key_text(group), rows) for group, rows in groups)
     return [[text, row_digest(key, place, name, text, rows)] for text, rows in texts]
-
-
-def _next_order(session: Session, district: str, touched: Touched, streams: Sequence[str]) -> int:
-    if touched.adopting:
-        return 0
-    connection, given = session.connection(), {"the_district": district, "the_streams": streams}
-    newest = _newest_of_streams() if touched.at_home(district) else _newest()
-    order = (connection.execute(newest, given).scalar() or 0) + 1
-    connection.execute(_move_order(), {**given, "order": order})
-    return int(order)
-
-
-@cache
-def _newest() -> Select[tuple[int]]:
-    c = table(AuditStream).c
-    return select(func.max(c.bound)).where(c.district == bindparam("the_district"))
-
-
-@cache
-def _newest_of_streams() -> Select[tuple[int]]:
-    return _newest().where(_is_of_streams())
-
-
-@cache
-def _move_order() -> Update:
-    c = table(AuditStream).c
-    where = (c.district == bindparam("the_district"), _is_of_streams())
-    return update(table(AuditStream)).where(*where).values(bound=bindparam("order"))
-
-
-def _is_of_streams() -> ColumnElement[bool]:
-    return table(AuditStream).c.stream.in_(bindparam("the_streams", expanding=True))

@@ -180,7 +180,7 @@ def _fits(row_key: bytes, known: tuple[Place, str], name: str, key: str, rows: R
 def _groups(session: Session, district: str, binding: Binding) -> Iterator[tuple[str, Rows]]:
     """Read a table group by group."""
     c = binding.table.c
-    names = tuple(dict.fromkeys((*binding.columns, *binding.sorted_by)))
+    names = tuple(dict.fromkeys((*binding.by, *binding.counting, *binding.sorted_by)))
     query = select(*(_as_stored(session, c[name]).label(name) for name in names)).where(
         c.district == district
     )

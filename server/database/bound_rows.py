@@ -12,11 +12,12 @@ a name or the digest of a secret are grouped by an id.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Boolean, LargeBinary, Table
 
 from server.database import models
 from server.database.models import Base, table
@@ -83,67 +84,88 @@ class Binding:
         return not self.single and self.begins is None
 
     @cached_property
-    def counting(self) -> dict[str, Callable[[Any], Any]]:
-        """The columns whose values count, each with the function that writes them."""
-        return {
-            c.name: self.shown.get(c.name, _writer(c))
-            for c in self.table.columns
-            if c.name != "district" and c.name not in self.by and c.name not in self.apart
-        }
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that must be read to know a row: those that name the group first."""
-        return (*self.by, *self.counting)
+    def counting(self) -> tuple[str, ...]:
+        """The columns whose values count. A nullable column that is added last changes no digest of an older row."""
+        apart = {"district", *self.by, *self.apart}
+        return tuple(c.name for c in self.table.columns if c.name not in apart)
 
     @cached_property
     def sorted_by(self) -> tuple[str, ...]:
         """Columns that order the table group by group."""
         return self.key if self.by_key else (*self.by, *self.key)
 
-    def key_of(self, row: Values) -> Key:
+    @cached_property
+    def key_of(self) -> Callable[[Values], Key]:
         """Return the key of a row's group."""
-        return tuple(row[name] for name in self.by)
+        return _taking(self.by)
+
+    @cached_property
+    def full_key_of(self) -> Callable[[Values], Key]:
+        """Return the key of a row's group, with the district before it."""
+        return _taking(("district", *self.by))
+
+    @cached_property
+    def _values_of(self) -> Callable[[Values], Key]:
+        return _taking(self.counting)
+
+    @cached_property
+    def _written_otherwise(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        """The places of columns whose values must be written in a way that is the same for every database."""
+        found = ((place, self._writer(name)) for place, name in enumerate(self.counting))
+        return [(place, writer) for place, writer in found if writer is not None]
+
+    def _writer(self, name: str) -> Callable[[Any], Any] | None:
+        return self.shown.get(name) or _WRITERS.get(type(self.table.c[name].type))
 
     def counts(self, row: Values) -> bool:
         """Say whether a row counts."""
         return self.when is None or self.when(row)
 
-    def written(self, row: Values) -> dict[str, Any]:
-        """Return what counts of a row, the same whatever database it comes from; without what is empty (None)."""
-        return {
-            name: write(value)
-            for name, write in self.counting.items()
-            if (value := row[name]) is not None or name in self.shown
-        }
+    def written(self, row: Values) -> list[Any]:
+        """Return what counts of a row, the same whatever database it comes from, without empty values at the end."""
+        values = list(self._values_of(row))
+        for place, write in self._written_otherwise:
+            values[place] = write(values[place])
+        while values and values[-1] is None:
+            values.pop()
+        return values
 
 
-def _writer(column: Column[Any]) -> Callable[[Any], Any]:
-    kind = column.type
-    if isinstance(kind, models.Moment):
-        return _moment
-    if isinstance(kind, models.CalendarDay):
-        return lambda value: value.isoformat() if isinstance(value, date) else value
-    return _plain
+def _taking(names: tuple[str, ...]) -> Callable[[Values], Key]:
+    """Return a function that takes some values of a row."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: tuple(row[name] for name in names)
 
 
+@lru_cache(64)  # all rows of a batch have the same moment
 def _moment(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return value
+    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes | memoryview):
-        return sha256(value).hexdigest()
-    return int(value) if isinstance(value, bool) else value
+def _day(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _truth(value: Any) -> Any:
+    return value if value is None else int(value)
+
+
+def _bytes(value: Any) -> Any:
+    return value if value is None else sha256(value).hexdigest()
+
+
+_WRITERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    models.Moment: _moment,
+    models.CalendarDay: _day,
+    Boolean: _truth,
+    LargeBinary: _bytes,
+}
 
 
 def key_text(key: Key) -> str:
     """Write a group's key as it stands in the log."""
-    return "/".join(
-        "" if part is None else part.isoformat() if isinstance(part, date) else str(part) for part in key
-    )
+    return "/".join("" if part is None else str(_day(part)) for part in key)
 
 
 def _all(reason: str, *names: str) -> dict[str, str]:
@@ -170,7 +192,7 @@ BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
         # a wrong number of attempts costs or gives somebody at the door a try; each failed one is in the log
-        Binding(models.Account, ("id",), _all(EXEMPT, "failed_tries", "locked_until", "totp_step")),
+        Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
         Binding(models.RecoveryCode, ("account_id",)),

@@ -6,7 +6,9 @@ that sets no column that counts costs nothing. What the driver is given directly
 to a bound table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Delete, Insert, Select, Update, and_, or_, select, true, tuple_
@@ -14,8 +16,10 @@ from sqlalchemy.sql import ClauseElement
 
 from server.database.bound_rows import BINDINGS, Binding, Key, Values
 
-Rows = list[dict[str, Any]]
+Rows = list[list[Any]]
 """What counts of the rows of a group."""
+Written = tuple[Binding, list[tuple[Key, Rows]]]
+"""The groups of a table that a transaction has written."""
 
 NOTED: Final = {"rows_noted": True}
 """Execution option of a statement whose rows were noted by whoever executes it."""
@@ -40,24 +44,29 @@ class Touched:
         self.suspended = False
         self.adopting = False
 
-    def given(self, binding: Binding, rows: Iterable[Values], *, new: bool) -> None:
-        """Note rows that are inserted, or (not `new`) may replace others."""
-        for row in rows:
-            if not binding.counts(row):
-                continue
-            groups = self._groups.setdefault((row["district"], binding.table.name), {})
-            key = binding.key_of(row)
-            self._unsure.discard((row["district"], binding.table.name, key))
-            known = groups.get(key, ...)
-            if known is None or not row.keys() >= binding.counting.keys():
-                groups[key] = None
-            elif binding.single:
-                groups[key] = [binding.written(row)]
-            elif known is not ...:
-                known.append(binding.written(row))
-            else:
-                begins = new and binding.begins is not None and binding.begins(row)
-                groups[key] = [binding.written(row)] if begins else None
+    def given(self, binding: Binding, rows: Sequence[Values], *, new: bool) -> None:
+        """Note rows with the same columns that are inserted, or (not `new`) may replace others."""
+        if binding.when is not None:
+            rows = [row for row in rows if binding.when(row)]
+        if not rows:
+            return
+        whole = rows[0].keys() >= {*binding.counting}
+        for (district, *parts), some in groupby(rows, binding.full_key_of):
+            key = tuple(parts)
+            self._unsure.discard((district, binding.table.name, key))
+            groups = self._groups.setdefault((district, binding.table.name), {})
+            groups[key] = self._with(binding, groups.get(key, ...), list(some), new=new) if whole else None
+
+    def _with(self, binding: Binding, known: Any, rows: list[Values], *, new: bool) -> Rows | None:
+        """Return a group with further rows; None if it must be read at the end."""
+        if known is None:
+            return None
+        if binding.single:
+            return [binding.written(rows[-1])]
+        begins = known is ... and new and binding.begins is not None and binding.begins(rows[0])
+        if known is ... and not begins:
+            return None
+        return [*(known if known is not ... else ()), *map(binding.written, rows)]
 
     def altered(self, binding: Binding, rows: Iterable[Values]) -> None:
         """Note groups that must be read at the end. One of a row that does not count yet matters only if it counts then."""
@@ -82,17 +91,26 @@ class Touched:
             if of == district
         )
 
-    def read(self, connection: Connection, district: str) -> Iterator[tuple[Binding, list[tuple[Key, Rows]]]]:
-        """Yield each table's groups with their rows as they are now; a group without rows was removed."""
-        for of, name in sorted(self._groups):
-            groups = self._groups[of, name]
-            if of != district or not groups:
-                continue
-            binding = BINDINGS[name]
-            wanted = [key for key, rows in groups.items() if rows is None]
-            found = read_groups(connection, binding, district, wanted)
-            now = [(key, found.get(key, []) if rows is None else rows) for key, rows in groups.items()]
-            yield binding, [(key, rows) for key, rows in now if rows or (of, name, key) not in self._unsure]
+    def read(self, connection: Connection, district: str) -> list[Written]:
+        """Return each table's groups with their rows as they are now; a group without rows was removed."""
+        found = (
+            (BINDINGS[name], self._rows_of(connection, BINDINGS[name], district, groups))
+            for (of, name), groups in sorted(self._groups.items(), key=itemgetter(0))
+            if of == district
+        )
+        return [(binding, groups) for binding, groups in found if groups]
+
+    def _rows_of(
+        self, connection: Connection, binding: Binding, district: str, groups: Mapping[Key, Rows | None]
+    ) -> list[tuple[Key, Rows]]:
+        wanted = [key for key, rows in groups.items() if rows is None]
+        read = read_groups(connection, binding, district, wanted)
+        now = [(key, read.get(key, []) if rows is None else rows) for key, rows in groups.items()]
+        return [
+            (key, rows)
+            for key, rows in now
+            if rows or (district, binding.table.name, key) not in self._unsure
+        ]
 
 
 def begin(connection: Connection) -> None:
@@ -195,7 +213,7 @@ def read_groups(
     """Read groups by key; those without a row that counts are missing."""
     found: dict[Key, Rows] = {}
     c = binding.table.c
-    names = tuple(dict.fromkeys((*binding.columns, *binding.key)))
+    names = tuple(dict.fromkeys((*binding.by, *binding.counting, *binding.key)))
     for start in range(0, len(keys), _READ_AT_ONCE):
         some = _is_one_of(binding, keys[start : start + _READ_AT_ONCE])
         query = select(*(c[name] for name in names)).where(c.district == district, some)

@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import Account, AuditEntry, HealthPost, Notice, table
+from server.database.writes import upsert
 from server.review import Scope
 from server.review.scope import posts_within
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,9 @@ from sqlalchemy.orm import Session
 from server import audit
 from server.audit import adoption
 from server.audit.unbound import Unbound, unbound_rows
+from server.backup import backup, restore
+from server.context import AppContext
+from server.crypto.vault import SigningKey
 from server.database.bound_rows import (
     BINDINGS,
     BOUND,
@@ -29,7 +33,8 @@ from server.database.bound_rows import (
     vouched_by,
 )
 from server.database.models import Account, Base, ChangeRow, Child, Region, table
-from tests.server._district import DISTRICT, NOW, District
+from tests.server._district import DISTRICT, NOW, Databases, District
+from tests.server.backup._files import unsealed
 
 SOURCES: Final = Path(__file__).parents[3] / "server"
 WRITING_TEXT: Final = re.compile(r"text\(\s*f?\"\s*(INSERT|UPDATE|DELETE|REPLACE|MERGE)", re.IGNORECASE)
@@ -164,7 +169,7 @@ def test_changed_rows_are_named_column_by_column(district: District) -> None:
     with outside(district) as session:
         for name, rows in made.items():
             binding = BINDINGS[name]
-            for column in sorted(binding.counting.keys() - set(binding.key)):
+            for column in sorted({*binding.counting} - {*binding.key}):
                 new = _other(values.value(binding.table.c[column]), column in binding.shown)
                 session.execute(
                     update(binding.table).where(where(binding.table, rows[0])).values({column: new})
@@ -322,7 +327,7 @@ def test_usual_state_of_a_child_costs_no_digest(district: District) -> None:
 def test_write_of_what_does_not_count_costs_no_digest(district: District) -> None:
     is_it, _ = account_rows(district)
     before = digests(district)
-    write(district, update(table(Account)).where(is_it).values(failed_tries=3, locked_until=NOW))
+    write(district, update(table(Account)).where(is_it).values(totp_step=7))
     assert digests(district) == before
 
 
@@ -369,3 +374,45 @@ def test_adoption_goes_on_in_pieces(district: District, monkeypatch: pytest.Monk
     entries = [row for row in district.actions("office") if row == adoption.ADOPTED]
     assert len(entries) >= len(BINDINGS) + regions // 7
     assert unbound(district) == set()
+
+
+def test_backup_of_an_older_release_is_adopted_when_it_is_restored(
+    databases: Databases, district: District, tmp_path: Path
+) -> None:
+    tablet = district.tablet()
+    tablet.measure(tablet.register_child(), weight_g=9000)
+    tablet.sync_until_quiet()
+    as_of_an_older_release(district)
+    file, told = tmp_path / "older.backup", dict[str, Any](now=NOW, progress=lambda *_: None)
+    backup(district.hub, file, force=False, **told)
+    (tmp_path / "new").mkdir()
+    elsewhere = replace(district.hub.settings, data_dir=tmp_path / "new", database_url=databases.empty())
+    restore(elsewhere, file, plain=False, agreed=lambda _: True, **told)
+    hub = AppContext.open(elsewhere)
+    with hub.database.reading() as session:
+        assert adoption.adopted(session, DISTRICT) == BINDINGS.keys()
+        assert list(unbound_rows(session, DISTRICT, hub.vault.row_key(DISTRICT), [0])) == []
+    hub.database.dispose()
+    databases.drop(elsewhere.database_url)
+
+
+def test_restore_without_keys_is_vouched_for_once_they_are_back(
+    databases: Databases, district: District, tmp_path: Path
+) -> None:
+    district.enrol(SigningKey())
+    file, told = tmp_path / "kept.backup", dict[str, Any](now=NOW, progress=lambda *_: None)
+    backup(district.hub, file, force=False, **told)
+    plain = tmp_path / "plain.zip"
+    plain.write_bytes(unsealed(district.hub.settings, file))
+    (tmp_path / "new").mkdir()
+    keys = tmp_path / "new" / "keys.json"
+    elsewhere = replace(
+        district.hub.settings, data_dir=tmp_path / "new", database_url=databases.empty(), key_file=keys
+    )
+    assert restore(elsewhere, plain, plain=True, agreed=lambda _: True, **told).keys_missing
+    keys.write_bytes(district.hub.settings.key_file.read_bytes())
+    hub = AppContext.open(elsewhere)
+    with hub.database.reading() as session:
+        assert list(unbound_rows(session, DISTRICT, hub.vault.row_key(DISTRICT), [0])) == []
+    hub.database.dispose()
+    databases.drop(elsewhere.database_url)
