@@ -10,9 +10,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from schemas.batch import Malformed
+from server.accounts import forged_rows
 from server.backup.withdrawals import follow
 from server.config import Settings
 from server.context import AppContext
+from server.database.row_macs import RowForged
 from server.errors import Problem
 from server.logs import start_logging
 from server.web import auth, current, health_metrics, tablet_app
@@ -50,6 +52,7 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     interchange as interchange_pages,
     manage_posts as manage_posts_pages,
     moves as moves_pages,
+    passkeys as passkeys_pages,
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,
@@ -152,6 +155,11 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(Problem)
     def refused(problem: Problem) -> Response:
         return _problem(problem)
+
+    @app.errorhandler(RowForged)
+    def not_ours(forged: RowForged) -> Response:
+        forged_rows.tell(current.hub(), forged, current.utc_now())
+        return _problem(forged)
 
     @app.errorhandler(Malformed)
     def malformed(error: Malformed) -> Response:

@@ -78,6 +78,14 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
             "Show again that it is you: give a code of your app, or your password. That is good for {minutes} minutes."
         ),
     ),
+    "passkey-failed": ProblemKind(
+        401,
+        T_("The passkey was not accepted. Load the page again and try once more, or use a code of your app."),
+    ),
+    "passkey-name": ProblemKind(422, T_("Give the passkey a name of 1 to {most} characters.")),
+    "passkeys-full": ProblemKind(
+        409, T_("You have {most} passkeys already. Remove one that you no longer use.")
+    ),
     "second-factor-failed": ProblemKind(
         401,
         T_("The code does not fit or was used. Wait for the next one in the app, or use a recovery code."),
@@ -129,6 +137,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "not-allowed": ProblemKind(
         403,
         T_("Your role does not cover this page. Ask the administrator if it should."),
+    ),
+    "row-forged": ProblemKind(
+        403,
+        T_(
+            "A record that decides who may do what ({table}) was changed past this program, and is not accepted. Tell "
+            "whoever runs the server: 'posyandu-sync doctor' names it."
+        ),
     ),
     "tablet-unknown": ProblemKind(
         403,

@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Leave the thousands of tests, and what they import, out of the garbage collector's rounds."""
-    gc_tuning.spare()
+    gc_tuning.spare(look_after=100_000)
 
 
 def _runs_on_postgresql(item: pytest.Item) -> bool:

@@ -235,7 +235,7 @@ def test_passwords_are_hashed_in_one_place() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "from server.crypto.vault import hash_password, token_digest",
+        "from server.crypto.vault import hash_password, sha256",
         "vault.password_fits(stored, password)",
         "from argon2 import PasswordHasher",
     ],

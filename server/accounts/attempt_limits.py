@@ -53,6 +53,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "sign-in": Limit(30, 10),
     "sign-in-as": Limit(200, 1440, free=4),  # as one person, from one address or one browser that they know
     "password-again": Limit(10, 15),  # of one open session
+    "passkey-answer": Limit(1, 10),  # by one challenge: whoever sends it again is refused
     "second-factor": Limit(30, 10),
     "second-factor-of": Limit(5, 15),  # of one account, from any address
     "invitation": Limit(30, 10),
@@ -60,6 +61,8 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "pin-code": Limit(5, 60),  # of one tablet, which has signed the request
     "renewal": Limit(60, 10),  # tablets of many posts may come from one address of a mobile network
     "refused-upload": Limit(1, 60),  # entries in the log, not tries: sync.refusals
+    "forged-row": Limit(1, 24 * 60),  # likewise: forged_rows
+    "forged-rows": Limit(50, 60),  # of all
 }
 
 
@@ -167,9 +170,9 @@ def forgive(session: Session, hub: AppContext, what: str, place: str) -> None:
 
 
 def forget_old(session: Session, hub: AppContext, now: datetime) -> int:
-    """Delete the windows that have ended; return the number of counters deleted."""
+    """Delete the windows that ended long enough ago for nothing to refer to them; return the number of counters deleted."""
     ended = [
-        and_(RateLimit.what == what, RateLimit.window_at < now - timedelta(minutes=limit.minutes))
+        and_(RateLimit.what == what, RateLimit.window_at < now - 2 * timedelta(minutes=limit.minutes))
         for what, limit in LIMITS.items()
     ]
     deleted = session.execute(delete(table(RateLimit)).where(RateLimit.district == hub.district, or_(*ended)))

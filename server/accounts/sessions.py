@@ -1,8 +1,8 @@
 """Signing in, and sessions.
 
 Rules kept here:
-- A session's token is random, given out once, and stored as a digest; it changes when the second factor is passed, against
-  session fixation.
+- A session's token is random, given out once, and stored as a keyed digest; it changes when the second factor is passed,
+  against session fixation.
 - A session ends after its time, or `idle_minutes` after its last use, whichever comes first.
 - Until its second factor was passed a session is at a stage before `OPEN`, which gives no access.
 - An unknown user costs the same time as a wrong password.
@@ -27,7 +27,8 @@ from server.accounts.passwords import NewPassword, hash_password, new_password, 
 from server.accounts.people import Person, PersonRefused, normal_username, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
 from server.context import AppContext
-from server.crypto.vault import password_hash_is_old, token_digest
+from server.crypto.vault import password_hash_is_old
+from server.database import row_macs
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, UserSession, table
 from server.errors import Problem
@@ -200,15 +201,21 @@ def _usable_hash(account: Account | None) -> str | None:
 
 
 def open_session(
-    session: Session, hub: AppContext, account: Account, now: datetime, *, agent: str = ""
+    session: Session,
+    hub: AppContext,
+    account: Account,
+    now: datetime,
+    *,
+    agent: str = "",
+    passkey: bool = False,
 ) -> str:
-    """Open a session for a person whose password was checked; return its token."""
-    stage = _stage(hub, account, None)
+    """Open a session for a person whose password was checked, or who is through by a passkey alone; return its token."""
+    stage = OPEN if passkey else _stage(hub, account, None)
     token = secrets.token_urlsafe(32)
     session.add(
         UserSession(
             district=hub.district,
-            token_digest=token_digest(token),
+            token_digest=_digest(hub, token),
             account_id=account.id,
             created_at=now,
             expires_at=now + timedelta(minutes=hub.settings.session_minutes),
@@ -220,7 +227,8 @@ def open_session(
     )
     action = "sign-in.succeeded" if stage == OPEN else "sign-in.password-fitted"
     actor = f"account:{account.id}"
-    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now)
+    details = {"second_factor": "passkey"} if passkey else None
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
     return token
 
 
@@ -257,7 +265,7 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         )
         .where(
             UserSession.district == hub.district,
-            UserSession.token_digest == token_digest(token),
+            UserSession.token_digest == _digest(hub, token),
             UserSession.expires_at > now,
             UserSession.last_seen_at > _idle_since(hub, now),
             Account.disabled_at.is_(None),
@@ -275,6 +283,10 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         found.last_seen_at,
         found.passed_at,
     )
+
+
+def _digest(hub: AppContext, token: str) -> str:
+    return hub.vault.digest("session", token)
 
 
 def _idle_since(hub: AppContext, now: datetime) -> datetime:
@@ -307,7 +319,7 @@ def sign_out(session: Session, hub: AppContext, token: str, person: Person, now:
     """End a session."""
     session.execute(
         delete(table(UserSession)).where(
-            UserSession.district == hub.district, UserSession.token_digest == token_digest(token)
+            UserSession.district == hub.district, UserSession.token_digest == _digest(hub, token)
         )
     )
     actor = f"account:{person.account_id}"
@@ -316,7 +328,8 @@ def sign_out(session: Session, hub: AppContext, token: str, person: Person, now:
 
 def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime) -> list[ListedSession]:
     """List a person's sessions, the most recently used first."""
-    rows = session.scalars(
+    rows = row_macs.genuine(
+        session,
         select(UserSession)
         .where(
             UserSession.district == hub.district,
@@ -324,7 +337,7 @@ def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime
             UserSession.expires_at > now,
             UserSession.last_seen_at > _idle_since(hub, now),
         )
-        .order_by(UserSession.last_seen_at.desc(), UserSession.id)
+        .order_by(UserSession.last_seen_at.desc(), UserSession.id),
     )
     return [
         ListedSession(
@@ -377,15 +390,18 @@ def end_others(session: Session, hub: AppContext, signed_in: SignedIn, now: date
 def renew_token(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> str:
     """Give a session a new token and mark its second factor as passed; the caller logs it."""
     token = secrets.token_urlsafe(32)
-    session.execute(
-        update(table(UserSession))
+    row = session.execute(
+        select(UserSession)
         .where(
             UserSession.district == hub.district,
             UserSession.account_id == signed_in.person.account_id,
             UserSession.id == signed_in.id,
         )
-        .values(token_digest=token_digest(token), passed_at=now, last_seen_at=now)
-    )
+        .with_for_update()
+    ).scalar_one_or_none()
+    if row is not None:  # it may have ended meanwhile; then the token opens nothing
+        row.token_digest, row.passed_at, row.last_seen_at = _digest(hub, token), now, now
+        session.flush()
     return token
 
 

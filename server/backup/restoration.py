@@ -15,7 +15,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
-from server.accounts import people
+from server.accounts import people, vouching
 from server.audit import adoption
 from server.backup import reapplying, withdrawals
 from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
@@ -55,7 +55,7 @@ from server.config import Settings
 from server.context import AppContext
 from server.crypto.key_file import load_keys
 from server.crypto.vault import KeyUnusable, Vault
-from server.database import migrations
+from server.database import migrations, row_macs
 from server.database.engine import Database, make_private
 from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
@@ -151,6 +151,7 @@ def restore(
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
             with alone(settings, MAKING):  # the backup of the replaced data
                 done = put_back(settings, vault, archive, here, listed, now, progress)
+            vouching.note(settings, vouching.DONE if vault is not None else vouching.TO_DO)
             if listed is not None:
                 _keep(settings, now)
             if not done.keys_missing:
@@ -235,13 +236,16 @@ def mark_restored(
             T_("district {district} is not installed here").format(district=settings.district),
         )
     _refuse_present_data(here, None)
+    without_macs = _lacks_macs(settings.database_url)
     migrations.migrate(settings.database_url)
     vault, listed = vault_of(settings), None
     if vault is not None:
         files = reapplying.found_lists(settings, None, given)
         listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
     with database_of(settings.database_url, vault) as database, database.transaction() as session:
+        _vouch(session, settings, database, now, without_macs=without_macs)
         done = _start_new_history(session, settings, database, listed, now, {"by_other_means": True})
+    vouching.note(settings, vouching.DONE if vault is not None else vouching.TO_DO)
     if vault is not None:
         _keep(settings, now)
         _adopt(settings, now)
@@ -302,6 +306,27 @@ def database_of(url: str, vault: Vault | None = None) -> Iterator[Database]:
         database.dispose()
 
 
+def _lacks_macs(url: str) -> bool:
+    with database_of(url) as database, database.engine.connect() as connection:
+        return vouching.lacks_macs(connection)
+
+
+def _vouch(
+    session: Session, settings: Settings, database: Database, now: datetime, *, without_macs: bool
+) -> None:
+    """Check and make MACs of rows in a restored database from now on; give those of an older backup their first.
+
+    Without the key file that is left to the next `serve` with it, as are the rows that are written meanwhile.
+    """
+    if not settings.key_file.exists():
+        return
+    keys = load_keys(settings.key_file, create=False, command=settings.key_command)
+    for district in contents_of(session, [Installation.__tablename__]).districts:
+        row_macs.check_with(database, district, Vault(keys, district))
+        if without_macs or vouching.is_to_do(settings):
+            vouching.give_first_macs(session, district, now)
+
+
 def _start_new_history(
     session: Session,
     settings: Settings,
@@ -314,7 +339,7 @@ def _start_new_history(
     new incarnation and an entry in the log. Returns the incarnation of the own district.
     """
     was = contents_of(session, [Installation.__tablename__]).districts
-    _seal_typed_text(session, settings, database, was, now)
+    sealed_columns.seal_everywhere(session, settings, database, was, now)
     done: Counter[str] = Counter()
     if listed is not None:
         done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)
@@ -338,17 +363,6 @@ def _start_new_history(
         )
     found = select(Installation.incarnation).where(Installation.district == settings.district)
     return str(session.execute(found).scalar_one()), Again(done, invitations, codes, until)
-
-
-def _seal_typed_text(
-    session: Session, settings: Settings, database: Database, districts: Collection[str], now: datetime
-) -> None:
-    """Seal what an older release stored in the clear; without the key file that is left to the next `serve` with it."""
-    if settings.key_file.exists():
-        keys = load_keys(settings.key_file, create=False, command=settings.key_command)
-        for district in districts:
-            hub = AppContext(replace(settings, district=district), database, keys, Vault(keys, district))
-            sealed_columns.seal_some(session, hub, now, most=None)
 
 
 def _end_access(session: Session, district: str, now: datetime) -> tuple[int, int]:
@@ -428,6 +442,7 @@ def _restore_sqlite(
         prepared = place / SQLITE_MEMBER
         archive.extract(SQLITE_MEMBER, prepared, progress)
         _refuse_unsound(prepared, manifest)
+        without_macs = _lacks_macs(f"sqlite:///{prepared}")
         migrations.migrate(f"sqlite:///{prepared}")
         with (
             database_of(f"sqlite:///{prepared}", vault) as database,
@@ -440,6 +455,7 @@ def _restore_sqlite(
                 kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
                 listed = _completed(settings, vault, here, listed, now)
                 with database.transaction() as session:
+                    _vouch(session, settings, database, now, without_macs=without_macs)
                     incarnation, again = _start_new_history(
                         session, settings, database, listed, now, _summary(manifest)
                     )
@@ -518,8 +534,7 @@ def _restore_postgresql(
     if here.revision != migrations.newest():
         migrations.migrate(settings.database_url)
     with database_of(settings.database_url, vault) as database:
-        if older:
-            _fill_scratch(settings.database_url, archive, progress)
+        without_macs = older and _fill_scratch(settings.database_url, archive, progress)
         with database.transaction(alone=True) as session:
             names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
             # clients other than a server of this release do not take the shared lock
@@ -535,6 +550,7 @@ def _restore_postgresql(
                 _copy_in(driver_of(session), archive, progress)
             touched(session.connection()).suspended = False
             keys_missing = _keys_missing(session, settings, vault)
+            _vouch(session, settings, database, now, without_macs=without_macs)
             incarnation, again = _start_new_history(
                 session, settings, database, listed, now, _summary(archive.manifest)
             )
@@ -561,8 +577,13 @@ def within(url: str, schema: str) -> str:
     return inside.render_as_string(hide_password=False)
 
 
-def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
-    """Load an older backup into a schema of its own, with the tables of its release, and migrate it."""
+def _fill_scratch(url: str, archive: Archive, progress: Progress) -> bool:
+    """Load an older backup into a schema of its own, with the tables of its release, and migrate it.
+
+    Returns
+    -------
+    bool : its rows had no MACs
+    """
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE"))
@@ -574,8 +595,10 @@ def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
     with engine.begin() as connection:
         driver: Any = connection.connection.dbapi_connection
         _copy_in(driver, archive, progress)
+        without_macs = vouching.lacks_macs(connection)
     engine.dispose()
     migrations.migrate(scratch_url)
+    return without_macs
 
 
 def _take_from_scratch(session: Session) -> None:

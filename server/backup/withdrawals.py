@@ -45,10 +45,10 @@ from sync_protocol import canonical
 LIST_KIND: Final = "posyandu-sync.withdrawals"
 POST_TAKEN, POST_GIVEN = "tablet.post-taken", "tablet.post-given"
 REVOKED, CLOSED, DISABLED, ENABLED = "tablet.revoked", "tablet.closed", "account.disabled", "account.enabled"
-SECRETS, RECOVERY_CODES = "account.secrets", "account.recovery-codes"
+SECRETS, RECOVERY_CODES, PASSKEYS = "account.secrets", "account.recovery-codes", "account.passkeys"
 RESTRICTED, LIFTED, ERASED = "rights.restricted", "rights.restriction-lifted", "rights.erased"
 MATTER: Final[Mapping[str, str]] = {
-    **{kind: kind for kind in (REVOKED, CLOSED, SECRETS, RECOVERY_CODES, ERASED)},
+    **{kind: kind for kind in (REVOKED, CLOSED, SECRETS, RECOVERY_CODES, PASSKEYS, ERASED)},
     **dict.fromkeys((POST_TAKEN, POST_GIVEN), "tablet-post"),
     **dict.fromkeys((DISABLED, ENABLED), "account"),
     **dict.fromkeys((RESTRICTED, LIFTED), "processing"),
@@ -92,6 +92,8 @@ DECISIONS: Final[Mapping[str, tuple[str, _About]]] = {
     "second-factor.set-up": (SECRETS, _named("account")),
     "second-factor.codes-made": (RECOVERY_CODES, _named("account")),
     "account.codes-ended": (RECOVERY_CODES, _named("account")),
+    "passkey.removed": (PASSKEYS, _named("account")),
+    "account.passkeys-ended": (PASSKEYS, _named("account")),
     "sign-in.succeeded": (RECOVERY_CODES, _by_recovery_code),
     "rights.restricted": (RESTRICTED, _children),
     "rights.restriction-lifted": (LIFTED, _children),

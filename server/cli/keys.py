@@ -96,3 +96,27 @@ def key_wrap(data: Path | None, undo: bool) -> None:
     with errors_in_one_line(), key_file.changing(settings.key_file):
         before = settings.key_command if key_file.is_wrapped(settings.key_file) else ""
         key_file.rewrite(settings.key_file, before, "" if undo else settings.key_command)
+
+
+@key.command("vouch")
+@data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def key_vouch(data: Path | None, yes: bool) -> None:
+    """End what was written to accounts, tablets, sessions and codes past this program; doctor names it."""
+    from server.accounts import forged_rows
+
+    hub = open_hub(data)
+    with errors_in_one_line(), hub.database.reading() as session:
+        found = [one for one in forged_rows.forged(session, hub.district) if one is not None]
+    for one in found:
+        click.echo(f"{one.table}\t{one.row}")
+    asked = (
+        f"{len(found)} baris: cabut tablet, nonaktifkan akun dan hapus sandinya, hapus sesi dan kode?"
+        f" / {len(found)} rows: revoke the tablets, disable the accounts and delete their passwords, delete sessions and"
+        " codes?"
+    )
+    if not found or not (yes or click.confirm(asked, err=True)):
+        sys.exit(NEEDS_ATTENTION if found else 0)
+    with errors_in_one_line(), hub.database.transaction() as session:
+        ended = forged_rows.end_all(session, hub, actor=OPERATOR, now=datetime.now(UTC))
+    click.echo(f"{len(ended)} baris diakhiri / {len(ended)} rows ended", err=True)

@@ -5,6 +5,7 @@
   - a district's key (the district's code is in `info`): one master key serves any number of districts;
   - the key pair to which carried batches are sealed (HPKE): its private key is in every copy of the key file;
   - the key that signs checkpoints of the log (Ed25519);
+  - the key of MACs, which vouch for rows that decide who may do what (`database.row_macs`);
   - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
 - Each child has a random key, wrapped by the district's key. Once the wrapped key is destroyed, nothing that was encrypted
   under the child's key can be read here or in backups made afterwards. An earlier backup still holds the wrapped key: after
@@ -76,6 +77,7 @@ class _DerivedKeys:
     sealing_public: ec.EllipticCurvePublicKey
     signing: Mapping[str, ed25519.Ed25519PrivateKey]
     backups: Mapping[str, tuple[int, bytes]]
+    macs: Mapping[int, bytes]
 
     @classmethod
     def of(cls, keys: Keys, district: str) -> "_DerivedKeys":
@@ -97,6 +99,7 @@ class _DerivedKeys:
                 base64url(_derive(master, "backup/id")[:8]): (version, _derive(master, "backup"))
                 for version, master in sorted(keys.masters.items(), reverse=True)
             },
+            {version: _derive(master, f"mac/{district}") for version, master in keys.masters.items()},
         )
 
 
@@ -247,8 +250,26 @@ class Vault:
         """Return the blind index of a NIK: equal NIKs have equal ones, in every district; it reveals nothing else."""
         return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
 
+    def mac(self, purpose: str, message: bytes) -> bytes:
+        """Return a MAC: the newest master key's version, then HMAC-SHA-256 under a key of this district.
+
+        Parameters
+        ----------
+        purpose : what the message is; a MAC made for one purpose fits no other. Without "\\0"
+        """
+        latest = self._latest()
+        return _mac(latest.macs[latest.newest], latest.newest, purpose, message)
+
+    def mac_fits(self, purpose: str, message: bytes, mac: bytes | None) -> bool:
+        """Say whether a MAC was made here, of this purpose and message, under a master key that is in the key file."""
+        if mac is None:
+            return False
+        version = int.from_bytes(mac[:VERSION_BYTES], "big")
+        key = self._derived.macs.get(version) or self._latest().macs.get(version)
+        return key is not None and hmac.compare_digest(_mac(key, version, purpose, message), mac)
+
     def digest(self, purpose: str, value: str) -> str:
-        """Return a keyed digest of a short text (an address, a code) that is looked up in a table but not revealed by it."""
+        """Return a keyed digest of a text (an address, a code, a token) that is looked up in a table but not told by it."""
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
 
@@ -296,6 +317,10 @@ def version_prefix(version: int) -> bytes:
 
 def _derive(master: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"posyandu-sync/{purpose}".encode()).derive(master)
+
+
+def _mac(key: bytes, version: int, purpose: str, message: bytes) -> bytes:
+    return version_prefix(version) + hmac.digest(key, purpose.encode() + b"\0" + message, "sha256")
 
 
 def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
@@ -453,11 +478,6 @@ def password_fits(stored: str | None, password: str) -> bool:
 def password_hash_is_old(stored: str) -> bool:
     """Say whether a hash was made with other than the present parameters."""
     return _HASHER.check_needs_rehash(stored)
-
-
-def token_digest(token: str) -> str:
-    """Return the digest stored for a random token (session, enrolment code): of no use to a reader of the table."""
-    return base64url(sha256(token.encode()))
 
 
 def sha256(raw: bytes) -> bytes:

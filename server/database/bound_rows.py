@@ -191,11 +191,12 @@ _MERGED: Final = _all(
 BINDINGS: Final[Mapping[str, Binding]] = {
     one.table.name: one
     for one in (
-        # a wrong number of attempts costs or gives somebody at the door a try; each failed one is in the log
+        # with an older step, a code of the last minute works once more
         Binding(models.Account, ("id",), _all(EXEMPT, "totp_step")),
         Binding(models.Username, ("account_id",), by_key=False),
         Binding(models.Invitation, ("account_id",), by_key=False),
         Binding(models.RecoveryCode, ("account_id",)),
+        Binding(models.Passkey, ("account_id",), by_key=False),
         Binding(models.EnrolmentCode, ("post_id",), by_key=False),
         Binding(
             models.Tablet,
@@ -252,7 +253,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     **_all(DERIVED, "figures", "post_month.told"),
     **_all(MACED, "session"),
     **_all(CHAINED, "audit_stream", "audit_entry", "audit_checkpoint", "audit_leaf"),
-    # filters that a person saved; attempts in a time window
+    # filters that a person saved; attempts in a time window, of which each failed one is in the log
     **_all(EXEMPT, "saved_view", "rate_limit"),
     # with another key or state a report is not shown but computed anew; while it is shown, what it tells is compared
     **_all(EXEMPT, "post_month"),

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ WRITING = "posyandu_writing"
 LOGGED = "posyandu_logged"
 ENDING = "posyandu_ending"
 ROW_KEY = "posyandu_row_key"
+VOUCHING = "posyandu_vouching"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -129,6 +131,8 @@ class Database:
         """Gives the key of a district's row digests; None where there is no key file."""
         self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
         """Called after every commit of `transaction` with its entries of the log."""
+        self.vouching: dict[str, Any] = {}  # by district (`row_macs`)
+        self._session = partial(Session, expire_on_commit=False, info={VOUCHING: self.vouching})
 
     @property
     def is_sqlite(self) -> bool:
@@ -137,7 +141,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a read-only session on one consistent snapshot."""
-        with Session(self._reading, expire_on_commit=False) as session:
+        with self._session(self._reading) as session:
             yield session
 
     @contextmanager
@@ -155,11 +159,8 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with (
-            self.write_lock(),
-            Session(self._writing, expire_on_commit=False, info={ROW_KEY: self.row_key}) as session,
-            session.begin(),
-        ):
+        info = {VOUCHING: self.vouching, ROW_KEY: self.row_key}
+        with self.write_lock(), self._session(self._writing, info=info) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
                 session.execute(_LOCK_ALONE)

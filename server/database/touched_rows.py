@@ -4,6 +4,8 @@ Statements of Core and of the ORM are seen before they are executed. Of inserted
 are the whole group, so that an upload reads nothing back; other groups are read at the end of the transaction. A statement
 that sets no column that counts costs nothing. What the driver is given directly (`writes`) is noted there. No text may write
 to a bound table.
+
+What a statement sets is read from attributes of SQLAlchemy's that are not public: there is no other way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +13,19 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Delete, Insert, Select, Update, and_, or_, select, true, tuple_
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    and_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.sql import ClauseElement
 
 from server.database.bound_rows import BINDINGS, Binding, Key, Values
@@ -158,9 +172,7 @@ def watch(
     if isinstance(clause, Insert):
         _insert(connection, binding, clause, given)
     elif isinstance(clause, Delete) or _sets_what_counts(binding, clause, given):
-        _alter(
-            connection, binding, select_keys(binding).where(*clause._where_criteria), given
-        )  # no public way
+        _alter(connection, binding, select_keys(binding).where(*clause._where_criteria), given)
 
 
 def _insert(connection: Connection, binding: Binding, clause: Insert, given: Sequence[Values]) -> None:
@@ -168,25 +180,31 @@ def _insert(connection: Connection, binding: Binding, clause: Insert, given: Seq
         raise UnboundWrite(f"INSERT … SELECT into {binding.table.name}")
     fixed = [_names(values) for values in _values(clause)]
     rows = [{**values, **row} for values in fixed for row in given]
-    if clause._post_values_clause is None:  # no public way
+    computed = any(isinstance(value, ClauseElement) for values in fixed for value in values.values())
+    if clause._post_values_clause is None and not computed:
         touched(connection).given(binding, rows, new=True)
     else:  # an existing row may stay as it is, or take only some of the values
         touched(connection).altered(binding, rows)
 
 
 def _values(clause: Any) -> list[Mapping[Any, Any]]:
-    many = [dict(values) for some in clause._multi_values for values in some]  # no public way
+    many = [dict(values) for some in clause._multi_values for values in some]
     return many or [clause._values or {}]
 
 
 def _names(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return values by names of columns, without SQLAlchemy's wrapping."""
-    return {getattr(name, "key", name): getattr(value, "value", value) for name, value in values.items()}
+    """Return values by names of columns, without SQLAlchemy's wrapping; what the database computes stays as it is."""
+    return {getattr(name, "key", name): _unwrapped(value) for name, value in values.items()}
+
+
+def _unwrapped(value: Any) -> Any:
+    is_given = isinstance(value, BindParameter) and not value.required and value.callable is None
+    return value.value if is_given else value
 
 
 def _sets_what_counts(binding: Binding, clause: Any, given: Sequence[Values]) -> bool:
     """Say whether an UPDATE sets a column that counts. The ORM names columns by the parameters alone."""
-    written = (*(clause._values or ()), *given[0])  # no public way
+    written = (*(clause._values or ()), *given[0])
     named = {getattr(name, "key", name) for name in written}
     if not binding.single and not named.isdisjoint(binding.by):
         raise UnboundWrite(f"UPDATE of what groups the rows of {binding.table.name}")

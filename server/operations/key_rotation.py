@@ -6,11 +6,12 @@ Rules kept here:
 - A child's key is wrapped again, not replaced, under the lock of its post; the post's stream moves on, so that an upload
   planned before is planned again and cannot restore the old wrapping.
 - It may be killed at any point: the next run continues with the key that was added then.
+- A row whose MAC fits gets one under the new key; a row that somebody else has written or changed is left as it is.
 - An old key leaves the file only when nothing here is under it, and at least a day after a newer one was added.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,8 +23,10 @@ from server.audit import checkpoints
 from server.backup import withdrawals
 from server.context import AppContext
 from server.crypto import key_file
-from server.crypto.vault import KeyUnusable
+from server.crypto.vault import VERSION_BYTES, KeyUnusable, version_prefix
+from server.database import row_macs
 from server.database.models import (
+    Account,
     AuditEntry,
     Child,
     HealthPost,
@@ -95,6 +98,7 @@ def rotate(
             for what, count in _rotate_once(hub, newest, actor, now):
                 moved[what] += count
                 progress("keys", sum(moved.values()), max(left, sum(moved.values())))
+        _renew_macs(hub, actor=actor, now=now())
         with hub.database.transaction() as session:
             result: dict[str, Any] = {"version": newest, "rows": dict(moved)}
             audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=result)
@@ -157,6 +161,23 @@ def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datet
         return len(rows)
 
 
+def _renew_macs(hub: AppContext, *, actor: str, now: datetime) -> None:
+    """Make the MACs of all rows under the newest key that have one of an older key that fits, a table at a time."""
+    newest = version_prefix(hub.vault.newest)
+    for model in row_macs.NOT_COVERED:
+        c = table(model).c
+        older = c.district == hub.district, func.substr(c.mac, 1, VERSION_BYTES) != newest
+        with hub.database.transaction() as session:
+            rows = row_macs.genuine(session, select(model).where(*older))
+            for row in rows:
+                row_macs.vouch(session, row)
+            session.flush()
+            if rows:
+                details = {"version": hub.vault.newest, "table": table(model).name, "rows": len(rows)}
+                where = session, hub.district, audit.OFFICE
+                audit.append(*where, "keys.macs-renewed", actor=actor, now=now, details=details)
+
+
 def _reseal(hub: AppContext, place: SealedColumn, version: int, actor: str, now: datetime) -> int:
     """Seal some values of a column again; return how many rows were read. A row that changed meanwhile is left for the next
     pass.
@@ -173,16 +194,41 @@ def _reseal(hub: AppContext, place: SealedColumn, version: int, actor: str, now:
         after = hub.vault.seal_for_district(hub.vault.unseal_for_district(before, bound), bound)
         key = {f"the_{name}": getattr(row, name) for name in place.names}
         given.append({**key, "before": before, "after": after})
-    is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]
-    same = columns[place.column] == bindparam("before")
-    values: dict[str, Any] = {place.column: bindparam("after")}
     with hub.database.transaction() as session:
-        session.connection().execute(update(place.table).where(of, *is_it, same).values(**values), given)
+        if place.table is table(Account):
+            _save_accounts(session, hub, given)
+        else:
+            _save_resealed(session, hub, place, given)
         details = {"version": hub.vault.newest, "table": place.table.name, "rows": len(rows)}
         audit.append(
             session, hub.district, audit.OFFICE, "keys.resealed", actor=actor, now=now, details=details
         )
     return len(rows)
+
+
+def _save_resealed(
+    session: Session, hub: AppContext, place: SealedColumn, given: Sequence[Mapping[str, Any]]
+) -> None:
+    columns = place.table.c
+    is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]
+    same = columns.district == hub.district, columns[place.column] == bindparam("before")
+    values: dict[str, Any] = {place.column: bindparam("after")}
+    session.connection().execute(update(place.table).where(*same, *is_it).values(**values), given)
+
+
+def _save_accounts(session: Session, hub: AppContext, given: Sequence[Mapping[str, Any]]) -> None:
+    """Save second factors, each with the MAC of its account.
+
+    Raises
+    ------
+    RowForged
+        Somebody else has written to an account.
+    """
+    for one in given:
+        account = session.get_one(Account, (hub.district, one["the_id"]), with_for_update=True)
+        if account.totp_sealed == one["before"]:
+            account.totp_sealed = one["after"]
+    session.flush()
 
 
 def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
@@ -215,6 +261,7 @@ def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
             )
         if counts.total() or last is None or now - last < SETTLES:
             raise Problem("key-in-use", version=version, rows=counts.total())
+        _renew_macs(hub, actor=actor, now=now)  # of rows that a process has written just as a key was added
         key_file.retire_master(file, hub.settings.key_command, version)
         with hub.database.transaction() as session:
             removed = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}

@@ -5,8 +5,8 @@ installation is opened next; so are the reasons of quarantined changes, which ol
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,8 +17,11 @@ from server import audit
 from server.accounts import second_factor
 from server.aid import register, sheets, typed_text
 from server.children import ledger
+from server.config import Settings
 from server.context import AppContext
-from server.crypto.vault import VERSION_BYTES, version_prefix
+from server.crypto.key_file import load_keys
+from server.crypto.vault import VERSION_BYTES, Vault, version_prefix
+from server.database.engine import Database
 from server.database.models import (
     Account,
     AidActivity,
@@ -125,6 +128,17 @@ def seal_some(session: Session, hub: AppContext, now: datetime, most: int | None
         details = {"rows": dict(done)}
         audit.append(session, hub.district, audit.OFFICE, SEALED, actor="operator", now=now, details=details)
     return done
+
+
+def seal_everywhere(
+    session: Session, settings: Settings, database: Database, districts: Collection[str], now: datetime
+) -> None:
+    """Seal all of a restored database; without the key file that is left to the next `serve` with it."""
+    if settings.key_file.exists():
+        keys = load_keys(settings.key_file, create=False, command=settings.key_command)
+        for district in districts:
+            hub = AppContext(replace(settings, district=district), database, keys, Vault(keys, district))
+            seal_some(session, hub, now, most=None)
 
 
 def _waiting(session: Session, hub: AppContext) -> list[Any]:

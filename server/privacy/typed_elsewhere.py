@@ -4,6 +4,7 @@ Names of places, organisations and staff stay: they are public, and nobody's chi
 """
 
 from collections.abc import Collection
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import select
@@ -11,12 +12,17 @@ from sqlalchemy.orm import Session
 
 from server.aid.sheets import forgetting
 from server.context import AppContext
-from server.database.models import EnrolmentCode, SavedView, Tablet
+from server.database.models import EnrolmentCode, Passkey, SavedView, Tablet
 from server.interchange import uploads
 from server.privacy.mentions import Mentions
 from server.review import saved_views
 
-NAMELESS = "Tablet"
+NAMED: Final[tuple[tuple[Any, Any, Any, str], ...]] = (
+    (Tablet, Tablet.id, Tablet.name, "Tablet"),
+    (EnrolmentCode, EnrolmentCode.code_digest, EnrolmentCode.tablet_name, "Tablet"),
+    (Passkey, Passkey.credential_id, Passkey.name, "Passkey"),
+)
+"""Names of devices: table, key, column, and what a device is called instead."""
 
 
 def forget(session: Session, hub: AppContext, ids: Collection[str], named: Mentions) -> None:
@@ -24,12 +30,11 @@ def forget(session: Session, hub: AppContext, ids: Collection[str], named: Menti
     forgetting.forget(session, hub, ids, named.in_text, named.in_row)
     uploads.forget_files(session, hub, named.in_row)
     _views(session, hub, named)
-    for tablet in session.scalars(select(Tablet).where(Tablet.district == hub.district)):
-        if named.in_text(tablet.name):
-            tablet.name = f"{NAMELESS} {tablet.id[:8]}"
-    for code in session.scalars(select(EnrolmentCode).where(EnrolmentCode.district == hub.district)):
-        if named.in_text(code.tablet_name):
-            code.tablet_name = NAMELESS
+    for model, key, column, nameless in NAMED:
+        names = select(key, column).where(model.district == hub.district)
+        for id_, name in session.execute(names).all():
+            if named.in_text(name):
+                setattr(session.get_one(model, (hub.district, id_)), column.key, nameless)
     session.flush()
 
 

@@ -225,7 +225,7 @@ def questions(session: Session, hub: AppContext, scope: Scope) -> list[Question]
     """List the questions about people whose area lies within a supervisor's, the newest first."""
     rows = session.execute(
         select(Account.display_name, Account.role, Notice.details, Notice.raised_at)
-        .join(Account, (Account.district == Notice.district) & (Account.id == Notice.subject))
+        .join(Account, (Account.district == Notice.district) & (cast(Account.id, Text) == Notice.subject))
         .where(Notice.district == hub.district, Notice.kind == KIND, _of_people_within(hub, scope))
         .order_by(Notice.raised_at.desc(), Account.id)
     )

@@ -26,7 +26,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
@@ -34,6 +34,7 @@ from sqlalchemy.orm import Session
 from server import accounts, audit
 from server.children import ledger
 from server.context import AppContext
+from server.database import row_macs
 from server.database.models import AuditEntry, ChangeRow, Installation, Tablet, table
 from server.sync.loading import Arrival
 from sync_protocol import TAG_LENGTH, Item, Json, Outcome, ReceiptStatus
@@ -58,6 +59,10 @@ class TabletFacts(NamedTuple):
     clock_offset_ms: int | None
     write_only: bool
     several: bool
+    district: str
+    name: str
+    replaces: str | None
+    mac: bytes | None
     incarnation: str
     posts: frozenset[str] | None = None
 
@@ -84,6 +89,11 @@ class TabletFacts(NamedTuple):
         unchanged = outdated or batch["carried"] or batch["batch"] == self.token_batch
         return self.token if unchanged else secrets.token_urlsafe(12)
 
+    def closed_columns(self, session: Session, now: datetime) -> dict[str, Any]:
+        """Return the columns to set when the enrolment is closed."""
+        closed = {"closed_at": now}
+        return {**closed, "mac": row_macs.mac_of(session, Tablet, {**self._asdict(), **closed})}
+
     def token_columns(self, batch: Json, token: str) -> dict[str, Any]:
         """Return the columns to set when a token is handed out; none if it is the same one again."""
         if token == self.token:
@@ -92,11 +102,18 @@ class TabletFacts(NamedTuple):
 
 
 def find_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts | None:
-    """Read a tablet's row; None if there is none."""
+    """Read a tablet's row; None if there is none.
+
+    Raises
+    ------
+    RowForged
+        It was written or changed by somebody without the keys.
+    """
     given = {"district": district, "tablet": tablet_id}
     row = session.connection().execute(_one_tablet(lock=lock), given).first()
     if row is None:
         return None
+    row_macs.checked(session, Tablet, cast(Mapping[str, Any], row._mapping))
     posts = accounts.post_ids_of(session, district, tablet_id) if row.several else None
     return TabletFacts._make((*row, posts))
 

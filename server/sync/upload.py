@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -25,6 +25,7 @@ from schemas.words import reason
 from server import audit
 from server.context import AppContext
 from server.crypto.vault import base64url, sha256, signature_fits
+from server.database import row_macs
 from server.database.models import Batch, HealthPost, Installation, Notice, Tablet, TabletDay, table
 from server.database.writes import Writes
 from server.errors import Problem
@@ -368,7 +369,7 @@ def _turned_back(
     token = "" if split else tablet.next_token(batch, outdated=outdated)
     key = {"district": hub.district, "id": tablet.id}
     if split and tablet.closed_at is None:
-        changes.writes.set(table(Tablet), key, {"closed_at": upload.now})
+        changes.writes.set(table(Tablet), key, tablet.closed_columns(session, upload.now))
     elif not split and token != tablet.token:
         changes.writes.set(table(Tablet), key, tablet.token_columns(batch, token))
     elif is_logged(session, hub, tablet, status.value, upload.now):
@@ -534,6 +535,7 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
     with hub.database.reading() as session:
         given = {"district": hub.district, "tablet": batch["tablet"]}
         stands = session.connection().execute(_standing(), given).one()
+        row_macs.checked(session, Tablet, cast(Mapping[str, Any], stands._mapping))
         page = pull.empty_page(batch["cursor"])
         if _may_pull(stands, batch) and taken.outdated:  # with its next batch, whose token is checked
             page["more"] = True
@@ -568,7 +570,8 @@ def _may_pull(stands: Any, batch: Json) -> bool:
 @cache
 def _standing() -> Select[*tuple[Any, ...]]:
     i, p, t = table(Installation).c, table(HealthPost).c, table(Tablet).c
-    return select(i.incarnation, t.post_id, t.revoked_at, t.closed_at, t.write_only, p.head_position).where(
+    of_tablet = [t[name] for name in (*row_macs.covered(Tablet), "mac")]
+    return select(i.incarnation, *of_tablet, p.head_position).where(
         t.district == bindparam("district"),
         t.id == bindparam("tablet"),
         i.district == t.district,

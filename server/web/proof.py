@@ -17,7 +17,7 @@ from flask import g, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.accounts import second_factor, sessions
+from server.accounts import passkeys, second_factor, sessions
 from server.errors import Problem
 from server.web.auth import address, came_for, is_api, let_in, this_session
 from server.web.current import hub, utc_now
@@ -25,8 +25,8 @@ from server.web.current import hub, utc_now
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CODE_FIELD, WORD_FIELD = FIELDS = ("proof_code", "proof_password")
-"""Fields of the question, beside those of any form: for who has a second factor, and for others."""
+CODE_FIELD, WORD_FIELD, KEY_FIELD = FIELDS = ("proof_code", "proof_password", "proof_passkey")
+"""Fields of the question, beside those of any form: a code, a passkey; the password of who has no second factor."""
 
 
 def proven(view: Callable[P, R]) -> Callable[P, R]:
@@ -78,14 +78,27 @@ def question(problem: Problem | None) -> dict[str, Any]:
         "problem": problem and problem.body(),
         "by_code": this_session().has_second_factor,
         "minutes": sessions.PROOF_MINUTES,
+        "passkey": _passkey_options(),
     }
+
+
+def _passkey_options() -> str | None:
+    with hub().database.reading() as session:
+        return passkeys.request_options(session, hub(), this_session(), utc_now())
 
 
 def give_proof(given: Mapping[str, str]) -> Problem | None:
     """Check a proof, and mark the session with it; return why it is refused (counted and logged)."""
     who, now = this_session(), utc_now()
     try:
-        if who.has_second_factor:
+        if who.has_second_factor and given.get(KEY_FIELD):
+            with hub().database.transaction() as session:
+                token = passkeys.pass_with_passkey(
+                    *(session, hub(), who, given[KEY_FIELD], now), address=address(), action="proof.given"
+                )
+            if token is None:
+                return Problem("passkey-failed")
+        elif who.has_second_factor:
             with hub().database.transaction() as session:
                 passed = second_factor.pass_second_factor(
                     *(session, hub(), who, given.get(CODE_FIELD, ""), now),

@@ -15,6 +15,7 @@ from typing import Final
 from server.database.models.accounts import (
     Account,
     Invitation,
+    Passkey,
     RateLimit,
     RecoveryCode,
     SavedView,
@@ -85,6 +86,7 @@ __all__ = [
     "Moment",
     "NikIndex",
     "Notice",
+    "Passkey",
     "PostExit",
     "PostMonth",
     "QuarantineDecision",

@@ -2,6 +2,8 @@
 
 A stored change is never edited. Only its `content` is ever replaced: removed when the child is erased, and, of a quarantined
 change, encrypted again when the district's key is renewed.
+
+`mac` of a row vouches for it (`database.row_macs`).
 """
 
 from datetime import date, datetime
@@ -57,6 +59,7 @@ class Tablet(Base):
     replaces: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
     several: Mapped[bool] = mapped_column(Truth, default=False)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class TabletPost(Base):
@@ -73,10 +76,11 @@ class TabletPost(Base):
     post_id: Mapped[str] = mapped_column(Id, primary_key=True)
     given_at: Mapped[datetime] = mapped_column(Moment)
     taken_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class EnrolmentCode(Base):
-    """A one-time code that makes a device a tablet of a post. Only the code's digest is stored.
+    """A one-time code that makes a device a tablet of a post. Only the code's keyed digest is stored.
 
     `posts`: the other posts that a tablet of staff gets, a JSON list of ids; null for a tablet of one post.
     """
@@ -92,6 +96,7 @@ class EnrolmentCode(Base):
     tablet_id: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
     posts: Mapped[str | None] = mapped_column(Text)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class TabletDay(Base):

@@ -35,6 +35,7 @@ from server.operations.doctor.service import (
 )
 from server.operations.doctor.set_aside import check_set_aside
 from server.operations.doctor.tablets import check_streams, check_tablets
+from server.operations.doctor.vouched import check_vouched
 from server.operations.doctor.withdrawals import check_withdrawals
 
 _BASIC_CHECKS: Final[Mapping[str, Callable[[Settings, Database, bool, Findings], None]]] = {
@@ -49,6 +50,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "proof": check_proof,
     "withdrawals": check_withdrawals,
     "sealed": check_sealed,
+    "vouched": check_vouched,
     "log": check_log,
     "checkpoint": check_checkpoint,
     "rows": check_rows,
@@ -65,8 +67,8 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "set-aside": check_set_aside,
     "tablets": check_tablets,
 }
-_NEED_KEYS: Final = frozenset({"rows", "ledger", "states", "assessments", "figures", "reports"})
-"""Checks that would only repeat for every record that the keys do not fit."""
+_NEED_KEYS: Final = frozenset({"vouched", "rows", "ledger", "states", "assessments", "figures", "reports"})
+"""Checks that would only repeat for every row that the keys do not fit."""
 
 
 def examine(settings: Settings, *, now: datetime, quick: bool, progress: Progress) -> Iterator[Check]:

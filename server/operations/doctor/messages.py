@@ -75,6 +75,13 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("the keys open the data of {count} children"),
         T_("put the right key file back; if it is only some children, {restore}").format(restore=RESTORE),
     ),
+    "vouched": CheckText(
+        T_("accounts, tablets, sessions and codes were written by this program alone"),
+        T_(
+            "somebody wrote to the database past this program: these rows are not accepted. Find out who, change the "
+            "database's password, then run 'posyandu-sync key vouch', which ends what they stand for"
+        ),
+    ),
     "log": CheckText(
         T_("the log is whole: {count} entries"),
         T_("change nothing: keep a backup of this as evidence, and report it to the supervisor"),

@@ -23,8 +23,11 @@ from server.database.models import (
     AuditEntry,
     ChangeRow,
     Child,
+    Delivery,
     Flag,
+    FollowUp,
     JobRun,
+    Measurement,
     NikIndex,
     table,
 )
@@ -189,15 +192,22 @@ def _niks_of(hub: AppContext, child: ledger.Subject) -> set[str]:
     return {value["nik"] for value in values if value.get("nik")}
 
 
+OF_A_CHILD: Final = (Assessment, Flag, Attention, Measurement, FollowUp, Delivery, NikIndex)
+
+
 def strays(session: Session, hub: AppContext, _districts: Sequence[str], _now: datetime) -> list[Difference]:
-    """Find entries of the index of NIKs that name no child of ours: no child's check reaches them."""
-    index, child = table(NikIndex).c, table(Child).c
-    known = select(child.id).where(child.district == index.district, child.id == index.child_id)
-    query = select(index.child_id).where(index.district == hub.district, ~known.exists())
-    return [
-        Difference(hub.district, "nik_index", child_id, "", EXTRA)
-        for child_id in session.scalars(query.distinct().order_by(index.child_id))
-    ]
+    """Find rows that name no child of ours: no child's check reaches them, and one of the index has no foreign key."""
+    child = table(Child).c
+    found = []
+    for model in OF_A_CHILD:
+        c = table(model).c
+        known = select(child.id).where(child.district == c.district, child.id == c.child_id)
+        query = select(c.child_id).where(c.district == hub.district, ~known.exists())
+        found += [
+            Difference(hub.district, table(model).name, child_id, "", EXTRA)
+            for child_id in session.scalars(query.distinct().order_by(c.child_id))
+        ]
+    return found
 
 
 # -- first seen -----------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def end_other_sessions() -> Response:
 @takes(schemas.PROOF_JSON)
 def prove_again(asked: Asked) -> Response:
     """Show again that it is me: a code of the app, a recovery code, or the password of who has no second factor."""
-    problem = proof.give_proof(dict.fromkeys(proof.FIELDS, asked.json["proof"]))
+    problem = proof.give_proof(dict.fromkeys((proof.CODE_FIELD, proof.WORD_FIELD), asked.json["proof"]))
     if problem is not None:
         raise problem
     return jsonify(minutes=sessions.PROOF_MINUTES, csrf_token=generate_csrf())

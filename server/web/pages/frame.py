@@ -23,6 +23,7 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts
+from server.accounts import passkeys
 from server.errors import Problem
 from server.web import formatting, known_browser
 from server.web.auth import address, browser, let_in, safe_path, signed_in, this_session
@@ -66,8 +67,9 @@ def _here() -> str:
 @takes(schemas.SIGN_IN)
 def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
     """Show the form, or check what was filled in."""
+    shown = {"problem": None, "username": "", "passkey": passkeys.sign_in_options(hub(), utc_now())}
     if request.method == "GET":
-        return make_response(render_template("sign_in.html", problem=None, username=""))
+        return make_response(render_template("sign_in.html", **shown))
     username, password = asked.form.get("username", ""), asked.form.get("password", "")
     problem = Problem("sign-in-failed")
     try:
@@ -79,7 +81,7 @@ def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
         token, problem = None, locked
     if token is None:
         g.problem = problem.code
-        page = render_template("sign_in.html", problem=problem.body(), username=username)
+        page = render_template("sign_in.html", **shown | {"problem": problem.body(), "username": username})
         return page, problem.kind.status
     let_in(token)
     came_in = redirect(safe_path(asked.query["next"]))

@@ -18,7 +18,14 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit
-from server.accounts import PersonRefused, attempt_limits, people as register, second_factor, sessions
+from server.accounts import (
+    PersonRefused,
+    attempt_limits,
+    passkeys,
+    people as register,
+    second_factor,
+    sessions,
+)
 from server.accounts.passwords import new_password
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import BARE, OPEN, WAITING
@@ -131,22 +138,39 @@ def second_factor_code(asked: Asked) -> Answer:
     if this_session().stage != WAITING:
         return redirect(going)
     if request.method == "GET":
-        return render_template("two_factor_code.html", problem=None)
-    problem = Problem("second-factor-failed")
+        return render_template("two_factor_code.html", problem=None, passkey=passkey_options())
+    problem, done = Problem("passkey-failed" if "answer" in asked.form else "second-factor-failed"), None
     try:
         with hub().database.transaction() as session:
-            passed = second_factor.pass_second_factor(
-                session, hub(), this_session(), asked.form.get("code", ""), utc_now(), address=address()
-            )
+            done = _second_step(session, asked)
     except Problem as spent:
-        passed, problem = None, spent
-    if passed is None:
-        return _refused("two_factor_code.html", problem)
-    let_in(passed.token)
-    if passed.by_recovery_code:
+        problem = spent
+    if done is None:
+        return _refused("two_factor_code.html", problem, passkey=passkey_options())
+    token, left = done
+    let_in(token)
+    if left is not None:
         g.person = this_session().person
-        return render_template("two_factor_codes_left.html", left=passed.codes_left, going=going)
+        return render_template("two_factor_codes_left.html", left=left, going=going)
     return redirect(going)
+
+
+def _second_step(session: Session, asked: Asked) -> tuple[str, int | None] | None:
+    """Check a passkey or a code; return the session's new token, and the recovery codes that are left if one was used."""
+    who, now, place = this_session(), utc_now(), address()
+    if "answer" in asked.form:
+        answer = asked.form["answer"]
+        token = passkeys.pass_with_passkey(session, hub(), who, answer, now, address=place)
+        return (token, None) if token else None
+    code = asked.form.get("code", "")
+    passed = second_factor.pass_second_factor(session, hub(), who, code, now, address=place)
+    return (passed.token, passed.codes_left if passed.by_recovery_code else None) if passed else None
+
+
+def passkey_options() -> str | None:
+    """Return what the browser needs to use a passkey of who is about to sign in, if they have one."""
+    with hub().database.reading() as session:
+        return passkeys.request_options(session, hub(), this_session(), utc_now())
 
 
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
@@ -248,8 +272,10 @@ def account(asked: Asked) -> Answer:
     with hub().database.reading() as session:
         mine = sessions.sessions_of(session, hub(), person(), utc_now())
         left = second_factor.codes_left(session, hub(), person().account_id)
+        held = passkeys.passkeys_of(session, hub(), person().account_id)
     return render_template(
         "account.html",
+        passkeys=len(held),
         place=_place(person()),
         sessions=mine,
         here_id=this_session().id,

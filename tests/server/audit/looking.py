@@ -13,6 +13,7 @@ from server.audit.checkpoints import KeptCheckpoint
 from server.database.bound_rows import BOUND, CHAINED, DERIVED, EXEMPT, MACED, vouched_by
 from server.operations import recomputation
 from server.operations.doctor.checks import CheckContext, Findings
+from server.operations.doctor.examination import _DATA_CHECKS
 from server.operations.doctor.keys import check_sealed
 from server.operations.doctor.ledger import check_batches, check_ledger
 from server.operations.doctor.rows import check_rows
@@ -49,7 +50,7 @@ class Looking:
     def _in_order(self, table: Table, column: str) -> Iterator[str]:
         kind = vouched_by(table.name, column)
         first = FIRST.get(table.name) or BY_KIND.get(kind, ())
-        yield from first
+        yield from (name for name in first if name in CHECKS)
         yield from (name for name in CHECKS if name not in first)
 
     def doctor(self, check: Callable[[CheckContext, Findings], None]) -> list[str]:
@@ -94,20 +95,22 @@ CHECKS: Final[Mapping[str, Look]] = {
     "sealed": doctor(check_sealed),
     "streams": doctor(check_streams),
     "database": foreign_keys,
+    # rows that give access, by their MACs
+    **{name: doctor(check) for name, check in _DATA_CHECKS.items() if name == "vouched"},
 }
 BY_KIND: Final = {
     CHAINED: ("log", "ledger"),
-    DERIVED: ("records", "assessments"),
+    DERIVED: ("records", "assessments", "strays"),
     BOUND: (),
-    MACED: (),
+    MACED: ("vouched",),
     EXEMPT: (),
 }
 FIRST: Final = {
     "figures": ("figures", "areas"),
     "post_month": ("reports",),
-    "assessment": ("assessments",),
-    "flag": ("assessments",),
-    "attention": ("assessments",),
-    "nik_index": ("assessments",),
+    "assessment": ("assessments", "strays"),
+    "flag": ("assessments", "strays"),
+    "attention": ("assessments", "strays"),
+    "nik_index": ("assessments", "strays"),
     "change": ("ledger", "rows"),
 }

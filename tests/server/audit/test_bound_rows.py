@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Table, create_engine, delete, insert, select, text, update
+from sqlalchemy import Table, create_engine, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from server import audit
@@ -32,7 +32,9 @@ from server.database.bound_rows import (
     MACED,
     vouched_by,
 )
-from server.database.models import Account, Base, ChangeRow, Child, Region, table
+from server.database.engine import UnauditedWrite
+from server.database.models import Account, Base, ChangeRow, Child, Region, Username, table
+from server.database.touched_rows import UnboundWrite
 from tests.server._district import DISTRICT, NOW, Databases, District
 from tests.server.backup._files import unsealed
 
@@ -327,8 +329,29 @@ def test_usual_state_of_a_child_costs_no_digest(district: District) -> None:
 def test_write_of_what_does_not_count_costs_no_digest(district: District) -> None:
     is_it, _ = account_rows(district)
     before = digests(district)
-    write(district, update(table(Account)).where(is_it).values(totp_step=7))
+    write(district, update(table(Account)).where(is_it).values(totp_step=3))
     assert digests(district) == before
+
+
+def test_values_that_the_database_computes_are_bound_as_it_computed_them(district: District) -> None:
+    row = MadeUp().row(table(Account))
+    write(district, insert(table(Account)).values({**row, "role": func.lower("STAFF")}))
+    write(district, update(table(Account)).values(role=func.upper(Account.role)))
+    assert unbound(district) == set()
+
+
+def test_statement_that_cannot_be_followed_is_refused(district: District) -> None:
+    rows = select(*table(Account).columns)
+    with pytest.raises(UnboundWrite):
+        write(district, insert(table(Account)).from_select(table(Account).columns.keys(), rows))
+    with pytest.raises(UnboundWrite):
+        write(district, update(table(Username)).values(account_id="01900000-0000-7000-8000-000000000001"))
+
+
+def test_rows_of_a_district_without_an_entry_are_refused(district: District) -> None:
+    row = {**MadeUp().row(table(Account)), "district": "64.03"}
+    with pytest.raises(UnauditedWrite):
+        write(district, insert(table(Account)).values(row))
 
 
 def digests(district: District) -> int:

@@ -30,8 +30,10 @@ from tests.server.privacy._requests import erased
 
 WAYS: Final = "ALTERATIONS" in os.environ
 """Every class in every way, on both databases; else each in one way on SQLite, and a sample on PostgreSQL."""
-EVERY: Final = 1 if WAYS else 12
-"""On PostgreSQL one class of so many is tried."""
+PARTS: Final = 4
+"""The classes are tried in so many tests, which run side by side."""
+EVERY: Final = 1 if WAYS else 3
+"""On PostgreSQL one class of so many is tried, and, but for WAYS, of the first part alone."""
 THREATS: Final = ROOT / "docs" / "threats.md"
 PASSING: Final = frozenset(
     {
@@ -42,13 +44,14 @@ PASSING: Final = frozenset(
             "follow_up.position",
             "delivery.position",
         ),
-        *("health_post.head_position", "change.header", "installation: added", "session: removed"),
+        *("health_post.head_position", "change.header", "installation: added"),
+        *("session: removed", "session.district"),
         *("post_month: removed", "post_month: added", "post_month: swapped"),
     }
 )
 """Classes of which some alterations pass; docs/threats.md has them too."""
-FEW: Final = frozenset({"figures_month", "installation"})
-"""Tables of which an installation holds no row at rest, or one: what needs one, or two, is not tried."""
+FEW: Final = frozenset({"installation"})
+"""Tables of which an installation holds one row: two cannot be swapped."""
 
 
 @pytest.fixture
@@ -83,10 +86,14 @@ def test_documents_exempt_what_the_code_exempts_and_nothing_else() -> None:
     assert exempt_in_documents() == exempt_in_code()
 
 
-def test_whatever_is_altered_is_named(office: District) -> None:
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.every_case] * WAYS) for part in range(PARTS)]
+)
+def test_whatever_is_altered_is_named(office: District, part: int) -> None:
     kept, every = newest(office), list(enumerate(classes()))
     tried = [(number, one) for number, one in every if not is_exempt(one)]
     assert len(tried) >= 400
+    tried = tried[part::PARTS]
     if not office.hub.database.is_sqlite:
         tried = tried[::EVERY]
     missed, idle = [], set()

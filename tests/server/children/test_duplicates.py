@@ -474,7 +474,7 @@ def test_link_then_unlink_is_identity(
         assert derived(district) == before
 
 
-@settings(max_examples=max(SEARCHED, 10))
+@settings(max_examples=max(SEARCHED, 20))
 @given(visits=VISITS, data=st.data())
 def test_flags_depend_on_the_final_state_only(
     sqlite_databases: Databases, visits: list[Any], data: st.DataObject

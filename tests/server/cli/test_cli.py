@@ -422,7 +422,7 @@ def test_enrolment_code_is_printed_alone_and_stored_as_a_digest(
     result = call("tablet", "enrol", "--post", FIRST_POST, "--name", " Tablet Baru ", env=place)
     assert (result.exit_code, result.stderr) == (0, "")
     code = result.stdout.strip()
-    assert [len(part) for part in code.split("-")] == [4, 4, 2]
+    assert [len(part) for part in code.split("-")] == [4, 4, 5]
     stored = installed.rows(select(EnrolmentCode.tablet_name, EnrolmentCode.code_digest))
     assert [row.tablet_name for row in stored] == ["Tablet Baru"]
     assert code not in stored[0].code_digest
@@ -457,7 +457,7 @@ def test_a_tablet_of_staff_is_enrolled_with_posts_and_they_are_changed(
 ) -> None:
     first, second = installed.posts
     made = call("tablet", "enrol", "--post", "Melati 1", "--post", second, "--name", "Bidan", env=place)
-    assert (made.exit_code, len(made.stdout.strip())) == (0, 12)
+    assert (made.exit_code, len(made.stdout.strip())) == (0, 15)
     tablet = installed.staff_tablet(first)
     assert call("tablet", "posts", tablet.id, env=place).stdout == f"{first}  Melati 1\n"
     given = call("tablet", "posts", tablet.id, "--give", "Anggrek 2", env=place)

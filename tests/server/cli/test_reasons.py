@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from server.audit import entry_hash
 from server.cli import main
 from server.config import operating_user
 from server.database.models import AuditEntry, AuditStream
+from tests.faults._running import COMMAND, ROOT, environment
 from tests.server._district import DISTRICT, District, sqlite_connection
 from tests.server.cli._call import call
 
@@ -191,3 +193,19 @@ def test_written_file_is_its_owners_alone(
         assert os.umask(before) == 0  # given back
     assert done.exit_code == 0, done.output
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_reason_is_asked_for_on_a_terminal(on_sqlite: District) -> None:
+    ours, theirs = os.openpty()
+    command = [*COMMAND, "user", "disable", "tidak.ada"]
+    told = {**environment(), **place(on_sqlite)}
+    with os.fdopen(ours, "wb", buffering=0) as terminal:
+        process = subprocess.Popen(
+            command, stdin=theirs, stderr=theirs, env=told, cwd=ROOT
+        )  # our own command
+        os.close(theirs)
+        terminal.write(b"pindah tugas\n")
+        assert process.wait(60) == 2  # there is no such person
+    assert [details for _, details in ran(on_sqlite)] == [
+        {"command": "user disable", "reason": "pindah tugas"}
+    ]

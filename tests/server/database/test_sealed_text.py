@@ -25,7 +25,7 @@ from tests.server._people import add_person
 from tests.server.aid._commitments import donor_of
 from tests.server.privacy._planted import everything
 
-BEFORE = "0020"
+BEFORE = "0022"
 TITLE, EVIDENCE, FILE, HEADER, VIEW = (
     "Judul Lama",
     "Bukti Lama",

@@ -22,7 +22,7 @@ OURS = "written by the program: codes, counts and ids, never a value that was ty
 COLUMNS: Final = {
     "account": {
         **{"username": STAFF, "display_name": STAFF, "role": CODE, "scope_kind": CODE, "scope": CODE},
-        **{"password_hash": DIGEST, "totp_sealed": SEALED},
+        **{"password_hash": DIGEST, "totp_sealed": SEALED, "mac": DIGEST},
     },
     "aid_activity": {
         **{
@@ -63,7 +63,7 @@ COLUMNS: Final = {
         "made_by": CODE,
     },
     "duplicate_pair": {"why": OURS, "status": CODE, "decided_by": CODE},
-    "enrolment_code": {"code_digest": DIGEST, "tablet_name": DEVICE, "posts": CODE},
+    "enrolment_code": {"code_digest": DIGEST, "tablet_name": DEVICE, "posts": CODE, "mac": DIGEST},
     "erasure": {"proposed_by": CODE, "agreed_by": CODE},
     "figures": {"area_kind": CODE, "area": CODE, "counts": OURS, "hidden": CODE},
     "figures_month": {},
@@ -85,7 +85,7 @@ COLUMNS: Final = {
         **{"started_by": CODE, "sealed": SEALED},
     },
     "installation": {"name": PLACE, "incarnation": CODE},
-    "invitation": {"token_digest": DIGEST, "made_by": CODE},
+    "invitation": {"token_digest": DIGEST, "made_by": CODE, "mac": DIGEST},
     "job_run": {"job": CODE, "result": OURS},
     "measurement": {
         **{
@@ -98,27 +98,28 @@ COLUMNS: Final = {
     },
     "nik_index": {"blind_index": DIGEST},
     "notice": {"kind": CODE, "subject": CODE, "details": OURS},
+    "passkey": {"credential_id": CODE, "name": DEVICE, "user_handle": CODE, "public_key": CODE},
     "post_exit": {},
     "post_month": {"state": DIGEST, "others": CODE, "told": OURS},
     "quarantine_decision": {
         **{"actor": CODE, "decision": CODE, "reason": CODE, "released_actor": CODE, "decided_by": CODE},
     },
     "rate_limit": {"what": CODE, "source": DIGEST},
-    "recovery_code": {"code_digest": DIGEST},
+    "recovery_code": {"code_digest": DIGEST, "mac": DIGEST},
     "region": {"code": CODE, "parent_code": CODE, "level": CODE, "kind": CODE, "name": PLACE},
     "rights_request": {
         **{"kind": CODE, "status": CODE, "relation": CODE, "asked": KEYED, "received_by": CODE},
         **{"proposed_by": CODE, "decided_by": CODE, "outcome": CODE},
     },
     "saved_view": {"sealed": SEALED},
-    "session": {"token_digest": DIGEST, "agent": OURS},
+    "session": {"token_digest": DIGEST, "agent": OURS, "mac": DIGEST},
     "tablet": {
         **{"name": DEVICE, "public_key": CODE, "chain_hash": DIGEST, "app": CODE, "token": CODE},
-        "token_before": CODE,
+        **{"token_before": CODE, "mac": DIGEST},
     },
     "tablet_day": {},
-    "tablet_post": {},
-    "username": {"name": STAFF},
+    "tablet_post": {"mac": DIGEST},
+    "username": {"name": STAFF, "mac": DIGEST},
 }
 UNDER_KEYS_OF_THEIR_OWN: Final = {("child", "wrapped_key")}
 

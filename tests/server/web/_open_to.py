@@ -35,6 +35,7 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /undangan": WORLD,
     "GET /masuk/kode": WAY,
     "POST /masuk/kode": WAY,
+    "POST /masuk/kunci-sandi": WORLD,
     "GET /akun/faktor-kedua": WAY,
     "POST /akun/faktor-kedua": WAY,
     # the own account
@@ -45,6 +46,10 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "POST /akun/kata-sandi": SIGNED_IN,
     "GET /akun/kode-pemulihan": SIGNED_IN,
     "POST /akun/kode-pemulihan": SIGNED_IN,
+    "GET /akun/kunci-sandi": SIGNED_IN,
+    "POST /akun/kunci-sandi": SIGNED_IN,
+    "POST /akun/kunci-sandi/<passkey_id>/nama": SIGNED_IN,
+    "POST /akun/kunci-sandi/<passkey_id>/hapus": SIGNED_IN,
     "GET /akun/bukti": SIGNED_IN,
     "POST /akun/bukti": SIGNED_IN,
     "POST /api/v1/account/proof": SIGNED_IN,

@@ -34,6 +34,8 @@ PROVEN: Final = frozenset(
         # the own factors
         "POST /akun/faktor-kedua",
         "POST /akun/kode-pemulihan",
+        "POST /akun/kunci-sandi",
+        "POST /akun/kunci-sandi/<passkey_id>/hapus",
         "POST /akun/kata-sandi",
         "POST /api/v1/account/password",
     }
@@ -43,19 +45,20 @@ OPEN: Final = frozenset(
     {
         # without a session, or the way to one
         "GET /static/<path:filename>", "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/openapi.json",
-        "POST /masuk", "POST /keluar", "POST /undangan", "POST /masuk/kode",
+        "POST /masuk", "POST /keluar", "POST /undangan", "POST /masuk/kode", "POST /masuk/kunci-sandi",
         "GET /tablet-app/", "GET /tablet-app/daftar", "GET /tablet-app/<path:name>", "GET /bahasa/<code>",
         "POST /api/v1/sync", "POST /api/v1/enrol", "POST /api/v1/enrol/again", "POST /api/v1/tablets/key",
         "POST /api/v1/carried", "GET /api/v1/carried", "GET /api/v1/tablets/<uuid:tablet_id>/standing",
         "GET /api/v1/protocol", "GET /api/v1/protocol/schemas", "GET /api/v1/protocol/catalogue",
         # the question itself, and what takes access away
         "POST /akun/bukti", "POST /api/v1/account/proof",
+        "POST /akun/kunci-sandi/<passkey_id>/nama",
         "POST /akun/sesi/<sign_in_id>/akhiri", "POST /akun/sesi/akhiri-lainnya",
         "POST /api/v1/account/sessions/<uuid:sign_in_id>/end", "POST /api/v1/account/sessions/end-others",
         "POST /orang/<account_id>/nonaktifkan", "POST /api/v1/people/<uuid:account_id>/disable",
         "POST /tablet/kode/<handle>/batal", "POST /tablet/<tablet_id>/cabut", "POST /api/v1/tablets/<tablet_id>/revoke",
         # pages, and JSON of what they show: looks are logged, and many of them raise an alarm
-        "GET /", "GET /beranda", "GET /akun", "GET /orang", "GET /api/v1/session",
+        "GET /", "GET /beranda", "GET /akun", "GET /akun/kunci-sandi", "GET /orang", "GET /api/v1/session",
         "GET /api/v1/account/sessions",
         "GET /api/v1/people", "GET /antrean", "GET /api/v1/flags", "POST /cari", "POST /api/v1/search",
         "POST /tampilan", "POST /tampilan/lupakan",

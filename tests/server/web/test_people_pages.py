@@ -195,7 +195,7 @@ def test_new_recovery_codes_ask_for_the_password(clinic: Clinic, client: FlaskCl
     older = pass_all(client, person)
     assert send(client, "/akun/kode-pemulihan", password="salah").status_code == 403
     made = send(client, "/akun/kode-pemulihan", password=PASSWORD)
-    newer = re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", made.text)
+    newer = re.findall(r"<li><code>([A-Z2-9-]{15})</code></li>", made.text)
     assert len(newer) == 10
     assert again(another(client), person, older[0]).status_code == 401
     assert again(another(client), person, newer[0]).status_code == 200

@@ -189,7 +189,7 @@ def test_tablets_are_listed_in_words(client: FlaskClient, posyandu: Posyandu) ->
 def test_a_code_is_shown_once_and_enrols_a_device(client: FlaskClient, posyandu: Posyandu) -> None:
     form = {"csrf_token": csrf_token(client, "/tablet/daftar"), "post": posyandu.post, "name": "Tablet 7"}
     page = client.post("/tablet/daftar", data=form, headers={"Referer": "http://localhost/"}).text
-    (code,) = re.findall(r'id="code">([A-Z0-9-]{12})<', page)
+    (code,) = re.findall(r'id="code">([A-Z0-9-]{15})<', page)
     assert "<svg" in page
     assert code not in client.get("/tablet").text
     assert actions(posyandu)[-1] == "tablet.code-made"
@@ -202,7 +202,7 @@ def test_a_code_for_a_device_that_only_sends_is_made_by_page_and_as_json(
     asked = {"post": posyandu.post, "name": "Timbangan 1"}
     form = {"csrf_token": csrf_token(client, "/tablet/daftar"), **asked, "write_only": "1"}
     page = client.post("/tablet/daftar", data=form, headers={"Referer": "http://localhost/"}).text
-    (code,) = re.findall(r'id="code">([A-Z0-9-]{12})<', page)
+    (code,) = re.findall(r'id="code">([A-Z0-9-]{15})<', page)
     as_json = post_json(client, "/api/v1/tablets/codes", **asked, write_only=True).get_json()
     plain = post_json(client, "/api/v1/tablets/codes", **asked).get_json()
     assert (as_json["write_only"], plain["write_only"]) == (True, False)

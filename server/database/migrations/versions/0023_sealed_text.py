@@ -1,7 +1,7 @@
 """typed text is stored sealed: titles and evidence of activities, names and headers of sheets, saved views; and receipts are
 stored without the reasons of quarantined changes, which quote values
 
-Revision: 0023, after 0020. A migration has no key: what stands in the clear gets the version 0 (`NOT_SEALED`), and is sealed
+Revision: 0023, after 0022. A migration has no key: what stands in the clear gets the version 0 (`NOT_SEALED`), and is sealed
 when the installation is served next (`privacy.sealed_columns`), as are the reasons of quarantined changes. The way back
 keeps what is sealed, as base64 behind a character that cannot be typed.
 """
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0023"
-down_revision = "0020"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
