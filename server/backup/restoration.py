@@ -60,6 +60,7 @@ from server.database.engine import Database, make_private
 from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
 from server.database.touched_rows import touched
+from server.privacy import sealed_columns
 from server.translations import T_
 
 OPERATOR: Final = "operator"
@@ -338,6 +339,7 @@ def _start_new_history(
     new incarnation and an entry in the log. Returns the incarnation of the own district.
     """
     was = contents_of(session, [Installation.__tablename__]).districts
+    sealed_columns.seal_everywhere(session, settings, database, was, now)
     done: Counter[str] = Counter()
     if listed is not None:
         done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)

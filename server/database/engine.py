@@ -229,6 +229,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin` sends BEGIN
     for pragma in (
         "journal_mode = WAL",
+        "secure_delete = ON",  # what is erased is overwritten, however the library was built
         "synchronous = FULL",  # an acknowledged batch survives a power cut
         "foreign_keys = ON",
         "busy_timeout = 5000",
