@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import isolation
+from server.audit import witnesses
 from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
@@ -135,9 +136,12 @@ def _gauges(hub: AppContext) -> bytes:
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
         set_aside = isolation.counts(session, hub)
+        vouched = witnesses.vouches(session, hub.district, datetime.now(UTC))
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
     lines += ["# TYPE posyandu_set_aside gauge"]
     lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
+    lines += ["# TYPE posyandu_silent_witnesses gauge"]
+    lines += [f"posyandu_silent_witnesses {sum(one.is_silent for one in vouched)}"]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

@@ -22,7 +22,16 @@ from server.database.models.accounts import (
     UserSession,
 )
 from server.database.models.aid import AidActivity, Commitment, CsrSheet, Delivery, Donor
-from server.database.models.audit import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream
+from server.database.models.audit import (
+    AuditCheckpoint,
+    AuditEntry,
+    AuditLeaf,
+    AuditStream,
+    Cosignature,
+    Witness,
+    WitnessedCheckpoint,
+    WitnessedLog,
+)
 from server.database.models.care import Attention, FollowUp
 from server.database.models.children import Assessment, Child, DuplicatePair, Flag, Measurement, NikIndex
 from server.database.models.columns import Base, CalendarDay, Moment, table
@@ -62,6 +71,7 @@ __all__ = [
     "ChangeRow",
     "Child",
     "Commitment",
+    "Cosignature",
     "CsrSheet",
     "Delivery",
     "Donor",
@@ -98,5 +108,8 @@ __all__ = [
     "TabletPost",
     "UserSession",
     "Username",
+    "Witness",
+    "WitnessedCheckpoint",
+    "WitnessedLog",
     "table",
 ]

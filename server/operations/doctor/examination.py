@@ -25,6 +25,7 @@ from server.operations.doctor.set_aside import check_set_aside
 from server.operations.doctor.states import check_states
 from server.operations.doctor.tablets import check_streams, check_tablets
 from server.operations.doctor.withdrawals import check_withdrawals
+from server.operations.doctor.witnesses import check_witnesses
 
 _BASIC_CHECKS: Final[Mapping[str, Callable[[Settings, Database, bool, Findings], None]]] = {
     "database": check_database,
@@ -40,6 +41,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "sealed": check_sealed,
     "log": check_log,
     "checkpoint": check_checkpoint,
+    "witnesses": check_witnesses,
     "ledger": check_ledger,
     "batches": check_batches,
     "states": check_states,

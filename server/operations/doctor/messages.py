@@ -79,6 +79,14 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("a checkpoint of the log was signed lately"),
         T_("run 'posyandu-sync serve' and leave it running, or 'posyandu-sync audit checkpoint'"),
     ),
+    "witnesses": CheckText(
+        T_("{count} witnesses vouch for the log"),
+        T_(
+            "not reached: see to the line to it, or 'posyandu-sync witness remove' it; unknown or unsigned there: give its "
+            "operator what 'posyandu-sync witness keys' prints; ahead, other tree or forked: change nothing, run "
+            "'posyandu-sync audit verify --ask-witnesses' and report it to the supervisor"
+        ),
+    ),
     "ledger": CheckText(
         T_("{count} changes, no hole, every chain fits"),
         RESTORE,

@@ -21,7 +21,7 @@ from tests.server._district import Databases, District
 from tests.server.web._clinic import Clinic, csrf_token, sign_in
 from tests.server.web._role_world import World, address, ask, opened, routes
 
-TABLETS = ("sync_api", "carried_api", "recovery_api")
+TABLETS = ("sync_api", "carried_api", "recovery_api", "witness_api")
 """Blueprints that know nobody by a cookie: a letter or a signature proves itself, so no form's token is needed."""
 
 
