@@ -38,7 +38,15 @@ BY_NAME: Final = "witness/"
 """Prefix of a witness's name where a cosignature is reported as broken; the number is the checkpoint's."""
 WITNESS_HOURS: Final = 24
 """After so long without a cosignature, although there are newer checkpoints, a witness counts as silent."""
-CUT_OFF, FORKED, RESTORED, ELSEWHERE = "cut off", "forked", "restored", "elsewhere"
+CUT_OFF, FORKED, ELSEWHERE = "cut off", "forked", "elsewhere"
+AHEAD: Final = "ahead"
+"""Failure of a witness: it has seen a longer log than there is here."""
+UNKNOWN_SIZE: Final = "unknown-size"
+"""It has seen a tree of a size that this log never had."""
+OTHER_COPY: Final = "other-copy"
+"""The directory holds another checkpoint of this number."""
+ALARMING: Final = frozenset({AHEAD, UNKNOWN_SIZE, OTHER_COPY, "answered-422"})
+"""Failures that mean that the log here is not the one that the witness has seen."""
 
 
 class NoWitness(ValueError):

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -166,7 +165,7 @@ def _ask(session: Session, hub: AppContext, restores: Sequence[Incarnation], fou
                 heads = [_of_witness(witness, note) for note in notes if note is not None]
                 if not heads and witnesses.last_vouched(session, hub.district, witness.name):
                     raise NoAnswer("it does not tell what it has seen")
-        except (NoAnswer, NoteInvalid, NotACheckpoint, OSError, HTTPException, ValueError) as error:
+        except (NoAnswer, NoteInvalid, NotACheckpoint, OSError, ValueError) as error:
             found.silent.append((witness.name, str(error) or type(error).__name__))
             continue
         for head, at in heads:

@@ -21,22 +21,13 @@ from urllib.parse import urlsplit
 from server.audit import checkpoints, witnesses
 from server.audit.checkpoints import Checkpoint, NotACheckpoint, read_kept
 from server.audit.signed_note import Note, NoteInvalid, TreeHead, read_size, write_hash
-from server.audit.witnesses import KnownWitness
+from server.audit.witnesses import AHEAD, OTHER_COPY, UNKNOWN_SIZE, KnownWitness
 from server.context import AppContext
 
 SECONDS: Final = 10.0
 """How long a witness may take for each step of an answer."""
 MOST_BYTES: Final = 64 << 10
 FIRST_PAUSE, LONGEST_PAUSE = 300.0, 3600.0
-AHEAD: Final = "ahead"
-"""The witness has seen a longer log than there is here."""
-UNKNOWN_SIZE: Final = "unknown-size"
-"""The witness has seen a tree of a size that this log never had."""
-OTHER_COPY: Final = "other-copy"
-"""The directory holds another checkpoint of this number."""
-ALARMING: Final = frozenset({AHEAD, UNKNOWN_SIZE, OTHER_COPY, "answered-422"})
-"""Failures that mean the log here is not the one that the witness has seen."""
-
 _pauses: dict[tuple[str, str, str], tuple[float, float]] = {}
 """By database, district and witness: how long the pause is, and when it ends."""
 
@@ -168,10 +159,13 @@ def seen_by(witness: KnownWitness, origin: str) -> Note | None:
 
     Raises
     ------
-    NoAnswer, NoteInvalid, OSError, HTTPException
+    NoAnswer, NoteInvalid, OSError
     """
     named = sha256(origin.encode()).hexdigest()
-    reply = _http(witness.place, "GET", f"{named}/checkpoint", None)
+    try:
+        reply = _http(witness.place, "GET", f"{named}/checkpoint", None)
+    except HTTPException as error:
+        raise NoAnswer(type(error).__name__) from error
     if reply.status == 404:
         return None
     if reply.status != 200:

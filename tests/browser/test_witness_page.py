@@ -22,6 +22,16 @@ from tests.server.web._clinic import PASSWORD
 
 pytestmark = pytest.mark.browser
 PLACE = "/audit/saksi"
+WITH_ANOTHER_KEY = """([district, key]) => new Promise((resolve) => {
+  const opening = indexedDB.open("posyandu-witness", 1);
+  opening.onsuccess = () => {
+    const transaction = opening.result.transaction("seen", "readwrite"), store = transaction.objectStore("seen");
+    if (key) store.get(district).onsuccess = (event) => store.put({ ...event.target.result, keys: [key] }, district);
+    else store.delete(district);
+    transaction.oncomplete = () => { opening.result.close(); resolve(null); };
+  };
+})"""
+"""Makes this browser remember another key of the log; without a key, nothing."""
 
 
 def sign(district: District, entries: int = 1) -> None:
@@ -117,14 +127,12 @@ def test_phone_tells_another_key_and_a_browser_without_ed25519(
 ) -> None:
     with phone(district, browser, pictures) as window:
         told(window, "first")
-        key = f"posyandu-witness:{DISTRICT}"
         window.page.evaluate(
-            "([key, other]) => { const was = JSON.parse(localStorage.getItem(key));"
-            " localStorage.setItem(key, JSON.stringify({ ...was, keys: [other] })); }",
-            [key, Key("example.com/other", ED25519, b"k" * 32).text()],
+            WITH_ANOTHER_KEY, [DISTRICT, Key("example.com/other", ED25519, b"k" * 32).text()]
         )
         told(window, "other-key")
-        window.page.evaluate("key => localStorage.removeItem(key)", key)
+        told(window, "other-key")
+        window.page.evaluate(WITH_ANOTHER_KEY, [DISTRICT, None])
         told(window, "first")
         window.page.add_init_script("crypto.subtle.importKey = () => Promise.reject(new Error('none'))")
         told(window, "same")

@@ -2,7 +2,6 @@
 
 from server.audit import cosigning, witnesses
 from server.operations.doctor.checks import CheckContext, Findings
-from server.operations.witnesses import ALARMING
 from server.translations import T_
 
 
@@ -18,7 +17,7 @@ def check_witnesses(context: CheckContext, findings: Findings) -> None:
         )
     for one in vouched:
         failure = one.witness.failure
-        if one.is_silent or failure in ALARMING:
+        if one.is_silent or failure in witnesses.ALARMING:
             last = f"up to checkpoint {one.checkpoint}" if one.checkpoint else "nothing yet"
             findings.add(f"{one.witness.name}: {failure or 'silent'}, {last}")
     for tree in (tree for log in watched for tree in log.trees):

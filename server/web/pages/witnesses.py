@@ -6,7 +6,6 @@ import segno
 from flask import render_template
 
 from server.audit import checkpoints, cosigning, incarnations, witnesses
-from server.operations.witnesses import ALARMING
 from server.web.auth import permitted
 from server.web.current import hub, local_today, utc_now
 from server.web.pages.audit import bp, months_of
@@ -28,15 +27,17 @@ def outside_eyes() -> str:
         district=district,
         newest=newest,
         note=note.whole() if note else "",
-        drawn=_drawn(note.whole()) if note else "",
+        **_drawn(note.whole() if note else ""),
         vouched=vouched,
-        alarming=ALARMING,
+        alarming=witnesses.ALARMING,
         watched=watched,
         restores=restores,
         **months_of(local_today()),
     )
 
 
-def _drawn(text: str) -> Any:
-    made = segno.make(text, error="l", micro=False)
-    return made.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
+def _drawn(text: str) -> dict[str, Any]:
+    """Return a QR code as the path of its dark squares, and its size with the quiet zone."""
+    rows = list(segno.make(text or "-", error="l", micro=False).matrix_iter(border=4))
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    return {"qr": path, "qr_size": len(rows)}

@@ -8,7 +8,7 @@
 /** @typedef {{ number: number, note: string, keys: string[], proof: string[] | null, restores: Restore[] }} Answer */
 
 const place = /** @type {HTMLElement} */ (document.getElementById("watch"));
-const MEMORY = `posyandu-witness:${place.dataset.district}`;
+const DISTRICT = place.dataset.district;
 
 /** @param {string} text */
 const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
@@ -115,21 +115,31 @@ async function restoreOf(known, memory, restores) {
   return null;
 }
 
-/** @returns {Memory | null} */
-function remembered() {
-  try {
-    const found = JSON.parse(localStorage.getItem(MEMORY) ?? "null");
-    return found && read(found.note) && Array.isArray(found.keys) ? found : null;
-  } catch {
-    return null;
-  }
+/** Ask this browser's own database, which nothing of the tablet app touches. @param {IDBTransactionMode} mode
+ * @param {(store: IDBObjectStore) => IDBRequest} work @returns {Promise<any>} */
+function stored(mode, work) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("posyandu-witness", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("seen");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const transaction = opening.result.transaction("seen", mode);
+      const asked = work(transaction.objectStore("seen"));
+      transaction.oncomplete = () => { opening.result.close(); resolve(asked.result); };
+      transaction.onabort = () => reject(transaction.error);
+    };
+  });
+}
+
+/** @returns {Promise<Memory | null>} */
+async function remembered() {
+  const found = await stored("readonly", (store) => store.get(DISTRICT));
+  return found && read(found.note) ? found : null;
 }
 
 /** @param {Answer} answer */
-function remember(answer) {
-  const memory = { note: answer.note, keys: answer.keys, at: new Date().toISOString() };
-  localStorage.setItem(MEMORY, JSON.stringify(memory));
-}
+const remember = (answer) =>
+  stored("readwrite", (store) => store.put({ note: answer.note, keys: answer.keys, at: new Date().toISOString() }, DISTRICT));
 
 /** Show one outcome, with what it names. @param {string} outcome @param {Record<string, string>} [named] */
 function tell(outcome, named = {}) {
@@ -158,7 +168,7 @@ async function judge(answer, memory) {
   tellSignature(signed);
   if (signed === false) return tell("other-key", named);
   if (head.size >= known.size && answer.proof && (await grew(known, head, answer.proof.map(bytes)))) {
-    remember(answer);
+    await remember(answer);
     return tell(head.origin === known.origin ? (head.size === known.size ? "same" : "grown") : "continued", named);
   }
   const restore = await restoreOf(known, memory, answer.restores);
@@ -166,14 +176,14 @@ async function judge(answer, memory) {
     const after = String(restore.continues?.number ?? 0), made = restore.backup.made_at ?? "–";
     tell("given-up", { ...named, restored: restore.at, made, after });
     const button = /** @type {HTMLButtonElement} */ (document.getElementById("known-restore"));
-    button.onclick = () => { remember(answer); tell("kept", named); };
+    button.onclick = async () => { await remember(answer); tell("kept", named); };
     return undefined;
   }
   return tell(head.size < known.size ? "rolled-back" : "forked", named);
 }
 
 async function look() {
-  const memory = remembered();
+  const memory = await remembered();
   const first = memory ? read(memory.note).size : 0n;
   const reply = await fetch(`${place.dataset.address}?dari=${first}`, { headers: { Accept: "application/json" } });
   if (!reply.ok) return tell("no-answer");
@@ -181,7 +191,7 @@ async function look() {
   const answer = await reply.json();
   if (memory) return judge(answer, memory);
   tellSignature(await isSigned(read(answer.note), answer.keys));
-  remember(answer);
+  await remember(answer);
   return tell("first", { now: String(read(answer.note).size) });
 }
 

@@ -224,7 +224,7 @@ def test_cut_off_tail_is_found_by_asking_and_at_the_next_submission(log: Distric
     assert newest is not None
     tamper(log, "DELETE FROM cosignature")  # else nothing is submitted
     assert client.submit(log.hub, log.clock.now) == {"took": 0, "failed": 1}
-    assert known(log, "other").failure == client.AHEAD
+    assert known(log, "other").failure == witnesses.AHEAD
     assert ailments(log) == {"witnesses": ["other: ahead, nothing yet"]}
 
 
@@ -236,7 +236,7 @@ def test_log_that_was_rewritten_and_signed_again_is_a_fork(log: District, witnes
     sign(log, entries=3)
     assert verified(log) == []
     assert [(one.stream, one.what) for one in held(log).broken] == [("witness/other", "forked")]
-    assert ask(log, known(log, "other")) in client.ALARMING
+    assert ask(log, known(log, "other")) in witnesses.ALARMING
 
 
 def test_two_trees_of_one_size_are_kept_as_proof_that_the_log_lied(log: District, witness: District) -> None:
@@ -423,7 +423,7 @@ def test_directory_gets_every_checkpoint_and_the_log_is_held_against_it(
     cut(installed, 2)
     assert held(installed).broken == [audit.Broken("witness/stick", size, "cut off")]
     sign(installed, entries=1)
-    assert ask(installed, known(installed, "stick")) == client.OTHER_COPY
+    assert ask(installed, known(installed, "stick")) == witnesses.OTHER_COPY
     shutil.rmtree(stick)
     assert ask(installed, known(installed, "stick")) == "no-directory"
     assert not stick.exists()

@@ -176,6 +176,7 @@ def opened(databases: Databases) -> Iterator[World]:
             "token": "tidak-ada",
             "handle": "no-such-",
             "code": "id",
+            "origin": "0" * 64,
             "area_kind": "pos",
             "area": district.posts[0],
             "filename": "style.css",

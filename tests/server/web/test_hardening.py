@@ -189,13 +189,16 @@ def test_parameter_that_comes_twice_counts_once(client: FlaskClient, staff: Pers
 @pytest.mark.uncounted
 def test_server_asks_no_other_host() -> None:
     """No request of anybody can make it ask for an address: it has nothing to ask with. `serve` asks itself whether it is
-    ready; `simulate` and `sync_protocol.client` are clients, run by whoever calls them.
+    ready, the scheduler asks witnesses that the operator named by a command (and no page imports what asks them);
+    `simulate` and `sync_protocol.client` are clients, run by whoever calls them.
     """
     lines = {"http.client", "urllib.request", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "urllib3"}
     asking = {path for path, text in sources("server", "schemas") if imported(text) & lines}
-    assert asking <= {"server/operations/serve.py"} | {
+    assert asking <= {"server/operations/serve.py", "server/operations/witnesses.py"} | {
         path for path in asking if path.startswith("server/simulate/")
     }
+    for path, text in sources("server/web"):
+        assert "server.operations.witnesses" not in text, path
 
 
 @pytest.mark.uncounted
