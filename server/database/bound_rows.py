@@ -241,6 +241,11 @@ BINDINGS: Final[Mapping[str, Binding]] = {
         Binding(models.ImportRun, ("id",)),
         Binding(models.ImportChunk, ("run_id", "number")),
         Binding(models.ImportCase, ("id",)),
+        # how the newest try to reach it ended
+        Binding(models.Witness, ("name",), _all(EXEMPT, "failure", "failed_at")),
+        Binding(models.Cosignature, ("checkpoint", "witness")),
+        Binding(models.WitnessedLog, ("origin",)),
+        Binding(models.WitnessedCheckpoint, ("origin",)),
         Binding(models.Installation, ()),
         Binding(models.Region, ("code",)),
         Binding(models.HealthCentre, ("id",)),

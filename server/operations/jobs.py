@@ -24,7 +24,7 @@ from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
 from server.database.writes import remove, upsert
-from server.operations import nightly_backup, reassessment
+from server.operations import nightly_backup, reassessment, witnesses
 from server.operations.recomputation import rounds
 from server.privacy import leftovers
 from server.supervision import months
@@ -238,6 +238,15 @@ def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
             made = checkpoints.make(session, hub, now, actor="job:sign-log")
             result = {"checkpoint": made.number, "entries": made.statement["entries"], "broken": 0}
         _record_run(session, hub, "sign-log", result, now)
+    return result
+
+
+def ask_witnesses(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Submit the newest checkpoint to the witnesses that lack it; where none is asked, nothing is written, nor logged."""
+    result = witnesses.submit(hub, now)
+    if result["took"]:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, "witnesses", result, now)
     return result
 
 

@@ -75,6 +75,7 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         "mass-reading": Job(_mass_reading, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(jobs.ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(jobs.sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
+        "witnesses": Job(jobs.ask_witnesses, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "verify-log": Job(jobs.verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
         rounds.JOB: Job(jobs.recompute, CronTrigger(hour=2, minute=20, timezone=zone), at_start=True),
         "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
