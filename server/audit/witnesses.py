@@ -30,7 +30,7 @@ from server.audit.signed_note import (
 )
 from server.context import AppContext
 from server.crypto.vault import Vault, unbase64
-from server.database.engine import upsert
+from server.database.writes import upsert
 from server.database.models import AuditCheckpoint, AuditLeaf, Cosignature, Witness, table
 
 PRODUCT: Final = "posyandu-sync"
