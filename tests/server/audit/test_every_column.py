@@ -134,7 +134,7 @@ def accused(office: District, kept: KeptCheckpoint | None = None) -> dict[str, l
 
 # -- stories --------------------------------------------------------------------------------------
 
-ONE_CHILD: Final = "(SELECT min(child_id) FROM measurement WHERE sealed = 0)"
+ONE_CHILD: Final = "(SELECT child_id FROM measurement WHERE sealed = 0 ORDER BY child_id LIMIT 1)"
 WRITTEN: Final = {
     True: {"true": "1", "false": "0", "empty": "x''", "braces": "x'7b7d'", "child": ONE_CHILD},
     False: {"true": "true", "false": "false", "empty": "''", "braces": "'\\x7b7d'", "child": ONE_CHILD},
@@ -148,8 +148,8 @@ STORIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "an unwanted measurement emptied and removed": (
         "UPDATE change SET sealed = 3, content = {empty} WHERE kind = 'measurement' AND child_id = {child}",
-        "DELETE FROM measurement WHERE child_id = {child}",
         "DELETE FROM assessment WHERE child_id = {child}",
+        "DELETE FROM measurement WHERE child_id = {child}",
     ),
     "a child hidden as restricted": (
         "UPDATE child SET restricted_at = '2026-03-05T02:00:00.000000+00:00' WHERE id = {child}",
@@ -189,7 +189,7 @@ STORIES: Final[Mapping[str, tuple[str, ...]]] = {
     "what a tablet announced": ("UPDATE tablet_day SET measured = measured + 1",),
     "why a change was set aside": ("UPDATE change SET reasons = '[]' WHERE reasons IS NOT NULL",),
     "a change given to another child": (
-        "UPDATE change SET child_id = (SELECT max(id) FROM child) WHERE child_id = {child}",
+        "UPDATE change SET child_id = (SELECT id FROM child ORDER BY id DESC LIMIT 1) WHERE child_id = {child}",
     ),
     "a red flag made amber": ("UPDATE flag SET urgency = 4 WHERE urgency = 1",),
     "a receipt with other outcomes": ("UPDATE batch SET outcomes = '{{}}'",),
