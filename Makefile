@@ -33,7 +33,7 @@ run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed
 
 test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with a count of the lines run; ARGS='-k merge' for some
 	@rm -rf $(COUNTED)
-	COUNT_INTO=$(COUNTED) $(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),-p tests.counting)
+	COUNT_INTO=$(COUNTED) $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(ARGS),$(ARGS),-p tests.counting)
 	@$(if $(ARGS),:,$(PY) -m tests.counting $(COUNTED) $(FLOOR_PURE) $(FLOOR))
 
 lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses

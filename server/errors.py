@@ -321,6 +321,27 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
         400,
         T_("This was sealed for another server. Bring it to the one where the tablet is enrolled."),
     ),
+    "witness-malformed": ProblemKind(
+        400,
+        T_("This is no request to a witness ({reason}). Send the form of c2sp.org/tlog-witness."),
+    ),
+    "witness-log-unknown": ProblemKind(
+        404,
+        T_("This log is not witnessed here. Ask the operator to add its key."),
+    ),
+    "witness-signature-invalid": ProblemKind(
+        403,
+        T_(
+            "No key that is trusted for this log has signed the checkpoint. Give the operator the present key."
+        ),
+    ),
+    "witness-inconsistent": ProblemKind(
+        422,
+        T_(
+            "The checkpoint does not continue the one that was cosigned before: the log was rewritten, or the proof is"
+            " wrong. It was not cosigned."
+        ),
+    ),
     "batch-too-large": ProblemKind(
         413,
         T_("The batch exceeds the limit of {limit}. Split it into smaller ones."),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,10 @@ spare_work()
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
+WAITING = ("browser", "faults", "peers")
+"""Rooms whose tests wait for most of their time."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of a test with several cases run the first one on PostgreSQL, and all on SQLite, unless it is marked `every_case`.
 
@@ -49,7 +54,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out.add(item)
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+    items[:] = _spread([item for item in items if item not in left_out])
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Spread the modules that drive browsers among the first of the others: several processes then have both at a time.
+
+    A module stays whole and in its order (`--dist loadfile`): some tell one story, and all share what takes long to make.
+    """
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    waiting = [path for path in modules if path.parent.name in WAITING]
+    places: dict[Path, float] = {
+        path: place for place, path in enumerate(path for path in modules if path not in waiting)
+    }
+    step = 0.9 * len(places) / max(len(waiting), 1)  # short ones last, so that all end at about one time
+    places |= {path: number * step for number, path in enumerate(waiting)}
+    return [item for path in sorted(places, key=places.__getitem__) for item in modules[path]]
 
 
 def pytest_collection_finish() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from server import audit
@@ -70,7 +70,7 @@ def end_all(session: Session, hub: AppContext, *, actor: str, now: datetime) -> 
     ended = []
     for model in NOT_COVERED:
         c = table(model).c
-        query = select(model).where(c.district == hub.district)
+        query = select(model).where(c.district == hub.district).with_for_update()
         for row in session.scalars(query, execution_options=SHOWN).all():
             values = row_macs.values_of(row)
             if row_macs.fits(session, model, values):
@@ -82,6 +82,9 @@ def end_all(session: Session, hub: AppContext, *, actor: str, now: datetime) -> 
                 session, hub.district, audit.OFFICE, "row.ended", actor=actor, now=now, details=details
             )
             ended.append(found)
+    if ended:
+        told = Notice.district == hub.district, Notice.kind == FORGED_NOTICE
+        session.execute(delete(table(Notice)).where(*told))
     return ended
 
 

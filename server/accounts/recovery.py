@@ -136,5 +136,5 @@ def _digest(hub: AppContext, tablet_id: str, code: str) -> str:
 
 
 def _log(session: Session, tablet: Tablet, action: str, *, actor: str, now: datetime) -> None:
-    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id, "name": tablet.name}
+    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id}
     audit.append(session, tablet.district, stream, action, actor=actor, now=now, details=details)

@@ -77,7 +77,7 @@ def make_enrolment_code(
         )
     )
     session.flush()
-    details: dict[str, Any] = {"post": post_id, "tablet_name": tablet_name}
+    details: dict[str, Any] = {"post": post_id}  # not the name, which is typed: the log is for ever
     details |= {"write_only": True} if write_only else {}
     details |= {} if others is None else {"posts": others}
     stream = audit.post_stream(post_id)
@@ -95,7 +95,7 @@ def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor:
     if code is None or code.used_at is not None or code.expires_at < now:
         return False
     code.expires_at = now - timedelta(seconds=1)
-    details = {"post": code.post_id, "tablet_name": code.tablet_name}
+    details = {"post": code.post_id}
     stream = audit.post_stream(code.post_id)
     audit.append(
         session, hub.district, stream, "tablet.code-cancelled", actor=actor, now=now, details=details
@@ -281,7 +281,7 @@ def _add_tablet(
     )
     session.add(tablet)
     session.flush()
-    details: dict[str, Any] = {"tablet": tablet.id, "name": name, "app": app}
+    details: dict[str, Any] = {"tablet": tablet.id, "app": app}
     details |= {"replaces": replaces} if replaces else {}
     details |= {"write_only": True} if write_only else {}
     details |= {} if posts is None else {"posts": sorted(set(posts) - {post_id})}
@@ -345,7 +345,7 @@ def end_all_codes(session: Session, district: str, now: datetime) -> int:
 def end_codes(session: Session, now: datetime, *which: ColumnElement[bool]) -> int:
     """End some codes, if they could still be used; return how many."""
     open_ = EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now
-    codes = row_macs.genuine(session, select(EnrolmentCode).where(*which, *open_))
+    codes = row_macs.genuine(session, select(EnrolmentCode).where(*which, *open_).with_for_update())
     for code in codes:
         code.expires_at = now - timedelta(seconds=1)
     session.flush()

@@ -72,7 +72,7 @@ def give_first_macs(session: Session, district: str, now: datetime) -> None:
 
 def _vouch_for(session: Session, model: type[Base], district: str) -> int:
     c = table(model).c
-    query = select(model).where(c.district == district, c.mac.is_(None))
+    query = select(model).where(c.district == district, c.mac.is_(None)).with_for_update()
     rows = session.scalars(query, execution_options=SHOWN).all()
     for row in rows:
         row_macs.vouch(session, row)

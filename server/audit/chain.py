@@ -120,11 +120,12 @@ def _write(session: Session) -> Sequence[Mapping[str, Any]]:
         _bind(session, entry, rows, pending)
     written = [_chained(entry) for entry in pending]
     session.connection().execute(insert(table(AuditEntry)), written)
-    move = _move_head(orders=_has_orders(session.connection()))
+    orders = _has_orders(session.connection())
     for head in heads:
-        key = {"the_district": head.district, "the_stream": head.stream}
-        values = {"entries": head.entries, "head_hash": head.hash, "bound": head.bound or None}
-        session.connection().execute(move, {**key, **values})
+        given = {"the_district": head.district, "the_stream": head.stream}
+        given |= {"entries": head.entries, "head_hash": head.hash}
+        given |= {"bound": head.bound or None} if orders else {}
+        session.connection().execute(_move_head(), given)
     return written
 
 
@@ -204,10 +205,9 @@ def _newest_order() -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _move_head(*, orders: bool) -> Update:
-    names = ("entries", "head_hash", *(("bound",) if orders else ()))
-    values: dict[str, Any] = {name: bindparam(name) for name in names}
-    return update(table(AuditStream)).where(*_is_stream()).values(values)
+def _move_head() -> Update:
+    """Update a stream's row; SQLAlchemy sets the columns that are given when it is executed."""
+    return update(table(AuditStream)).where(*_is_stream())
 
 
 def _is_stream() -> tuple[ColumnElement[bool], ...]:

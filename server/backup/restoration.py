@@ -15,19 +15,19 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import create_engine, delete, inspect, make_url, select, text, update
+from sqlalchemy import create_engine, delete, inspect, make_url, select, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
 from server.accounts import people, vouching
-from server.audit import adoption
+from server.audit import adoption, incarnations
 from server.backup import reapplying, withdrawals
 from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
 from server.backup.create import (
@@ -57,9 +57,9 @@ from server.crypto.key_file import load_keys
 from server.crypto.vault import KeyUnusable, Vault
 from server.database import migrations, row_macs
 from server.database.engine import Database, make_private
-from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
 from server.database.touched_rows import touched
+from server.privacy import sealed_columns
 from server.translations import T_
 
 OPERATOR: Final = "operator"
@@ -338,6 +338,7 @@ def _start_new_history(
     new incarnation and an entry in the log. Returns the incarnation of the own district.
     """
     was = contents_of(session, [Installation.__tablename__]).districts
+    sealed_columns.seal_everywhere(session, settings, database, was, now)
     done: Counter[str] = Counter()
     if listed is not None:
         done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)
@@ -347,8 +348,14 @@ def _start_new_history(
     until = listed.until.get(settings.district) if listed is not None and known else None
     more = {"again": dict(done)} if done else {}
     for district in was:
-        session.execute(
-            update(table(Installation)).where(Installation.district == district).values(incarnation=new_id())
+        incarnations.begin(
+            session,
+            vault_of(replace(settings, district=district)),
+            district,
+            replaced=None if details.get("by_other_means") else settings.database_url,
+            actor=OPERATOR,
+            now=now,
+            backup=details,
         )
         audit.append(
             session,
@@ -369,8 +376,10 @@ def _end_access(session: Session, district: str, now: datetime) -> tuple[int, in
     return people.end_all_invitations(session, district, now), accounts.end_all_codes(session, district, now)
 
 
-def _summary(manifest: Manifest) -> dict[str, Any]:
+def _summary(archive: Archive) -> dict[str, Any]:
+    manifest = archive.manifest
     return {
+        "digest": archive.digest,
         "made_at": manifest.made_at,
         "rows": manifest.total_rows,
         "revision": manifest.revision,
@@ -455,7 +464,7 @@ def _restore_sqlite(
                 with database.transaction() as session:
                     _vouch(session, settings, database, now, without_macs=without_macs)
                     incarnation, again = _start_new_history(
-                        session, settings, database, listed, now, _summary(manifest)
+                        session, settings, database, listed, now, _summary(archive)
                     )
                 database.dispose()
                 make_private(live)
@@ -550,7 +559,7 @@ def _restore_postgresql(
             keys_missing = _keys_missing(session, settings, vault)
             _vouch(session, settings, database, now, without_macs=without_macs)
             incarnation, again = _start_new_history(
-                session, settings, database, listed, now, _summary(archive.manifest)
+                session, settings, database, listed, now, _summary(archive)
             )
         with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
             _vacuum(database)

@@ -38,6 +38,7 @@ from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable, Vault
 from server.database.models import AuditEntry, Erasure, Installation, table
+from server.privacy import leftovers
 from server.translations import T_
 from sync_protocol import canonical
 
@@ -448,6 +449,7 @@ def follow(hub: AppContext) -> None:
     """From now on bring the list up to date after each commit of such a decision, where there is a data directory."""
 
     def committed(entries: Sequence[Mapping[str, Any]]) -> None:
+        leftovers.after_commit(hub, entries)
         decided = [entry for entry in entries if _subjects(entry)]
         if decided and hub.settings.data_dir.is_dir():
             keep_or_log(hub, datetime.now(UTC), entries=decided)

@@ -4,7 +4,7 @@
   those of older versions stay usable:
   - a district's key (the district's code is in `info`): one master key serves any number of districts;
   - the key pair to which carried batches are sealed (HPKE): its private key is in every copy of the key file;
-  - the key that signs checkpoints of the log (Ed25519);
+  - the key that signs checkpoints of the log (Ed25519), and the one that cosigns those of other installations;
   - the key of MACs, which vouch for rows that decide who may do what (`database.row_macs`);
   - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
 - Each child has a random key, wrapped by the district's key. Once the wrapped key is destroyed, nothing that was encrypted
@@ -76,6 +76,7 @@ class _DerivedKeys:
     sealing: Mapping[str, ec.EllipticCurvePrivateKey]
     sealing_public: ec.EllipticCurvePublicKey
     signing: Mapping[str, ed25519.Ed25519PrivateKey]
+    cosigning: Mapping[str, ed25519.Ed25519PrivateKey]
     backups: Mapping[str, tuple[int, bytes]]
     macs: Mapping[int, bytes]
 
@@ -86,15 +87,16 @@ class _DerivedKeys:
             for version, master in keys.masters.items()
         }
         sealing = {version: _sealing_key(master, district) for version, master in keys.masters.items()}
-        signing = [
-            _checkpoint_key(master, district) for _, master in sorted(keys.masters.items(), reverse=True)
-        ]
+        newest_first = [master for _, master in sorted(keys.masters.items(), reverse=True)]
+        signing = [_checkpoint_key(master, district) for master in newest_first]
+        cosigning = [_cosigning_key(master, district) for master in newest_first]
         return cls(
             keys.newest,
             wrapping,
             {key_id(key.public_key()): key for key in sealing.values()},
             sealing[keys.newest].public_key(),
             {checkpoint_key_id(_raw_public(key)): key for key in signing},
+            {checkpoint_key_id(_raw_public(key)): key for key in cosigning},
             {
                 base64url(_derive(master, "backup/id")[:8]): (version, _derive(master, "backup"))
                 for version, master in sorted(keys.masters.items(), reverse=True)
@@ -158,6 +160,14 @@ class Vault:
         So anyone who noted an older public key can still verify what is signed after a rotation.
         """
         return {id_: base64url(key.sign(message)) for id_, key in self._latest().signing.items()}
+
+    def cosigning_keys(self) -> dict[str, str]:
+        """Return the public keys with which this installation, as a witness, cosigns; as `checkpoint_keys`."""
+        return {id_: base64url(_raw_public(key)) for id_, key in self._latest().cosigning.items()}
+
+    def cosign(self, message: bytes) -> dict[str, str]:
+        """Sign as a witness, with the keys of all versions; as `sign_checkpoint`."""
+        return {id_: base64url(key.sign(message)) for id_, key in self._latest().cosigning.items()}
 
     def backup_keys(self) -> dict[str, int]:
         """Return the version of each backup key by its id, the newest first; an id reveals nothing about its key."""
@@ -332,6 +342,10 @@ def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
 
 def _checkpoint_key(master: bytes, district: str) -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.from_private_bytes(_derive(master, f"checkpoint/{district}"))
+
+
+def _cosigning_key(master: bytes, district: str) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(_derive(master, f"witness/{district}"))
 
 
 def _raw_public(key: ed25519.Ed25519PrivateKey) -> bytes:

@@ -35,6 +35,8 @@ MACED: Final = "maced"
 """Carries a MAC under a key of the key file, checked whenever it is loaded."""
 CHAINED: Final = "chained"
 """Part of the log itself or of a tablet's chain: checked by hashes and signatures."""
+MAC: Final = "mac"
+"""A row's MAC vouches for itself: an upgrade makes it without changing the row."""
 EXEMPT: Final = "exempt"
 """Nothing vouches for it; docs/threats.md says why that is borne."""
 
@@ -86,7 +88,7 @@ class Binding:
     @cached_property
     def counting(self) -> tuple[str, ...]:
         """The columns whose values count. A nullable column that is added last changes no digest of an older row."""
-        apart = {"district", *self.by, *self.apart}
+        apart = {"district", MAC, *self.by, *self.apart}
         return tuple(c.name for c in self.table.columns if c.name not in apart)
 
     @cached_property
@@ -239,6 +241,11 @@ BINDINGS: Final[Mapping[str, Binding]] = {
         Binding(models.ImportRun, ("id",)),
         Binding(models.ImportChunk, ("run_id", "number")),
         Binding(models.ImportCase, ("id",)),
+        # how the newest try to reach it ended
+        Binding(models.Witness, ("name",), _all(EXEMPT, "failure", "failed_at")),
+        Binding(models.Cosignature, ("checkpoint", "witness")),
+        Binding(models.WitnessedLog, ("origin",)),
+        Binding(models.WitnessedCheckpoint, ("origin",)),
         Binding(models.Installation, ()),
         Binding(models.Region, ("code",)),
         Binding(models.HealthCentre, ("id",)),
@@ -274,4 +281,4 @@ def vouched_by(table_name: str, column: str) -> str:
     binding = BINDINGS.get(table_name)
     if binding is None:
         return ELSEWHERE.get(f"{table_name}.{column}", ELSEWHERE[table_name])
-    return binding.apart.get(column, BOUND)
+    return MACED if column == MAC else binding.apart.get(column, BOUND)

@@ -55,7 +55,6 @@ WRITING = "posyandu_writing"
 LOGGED = "posyandu_logged"
 ENDING = "posyandu_ending"
 ROW_KEY = "posyandu_row_key"
-VOUCHING = "posyandu_vouching"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -69,8 +68,7 @@ CONNECT_SECONDS = 10
 """Time limit for connecting, so that `/readyz` can report a database host that does not answer."""
 
 UNLOGGED = re.compile(r"\s*UPDATE session SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
-"""The only write that needs no audit entry: when a session was last used, which decides when an idle session ends. Its
-entries, one for each minute of reading, would hide what people did."""
+"""The only write without an audit entry: when a session was last used. One each minute would hide what people did."""
 
 _WRITERS_LOCK = 0x706F_7379
 _LOCK_SHARED, _LOCK_ALONE = (
@@ -132,7 +130,7 @@ class Database:
         self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
         """Called after every commit of `transaction` with its entries of the log."""
         self.vouching: dict[str, Any] = {}  # by district (`row_macs`)
-        self._session = partial(Session, expire_on_commit=False, info={VOUCHING: self.vouching})
+        self._session = partial(Session, expire_on_commit=False, info={"vouching": self.vouching})
 
     @property
     def is_sqlite(self) -> bool:
@@ -159,7 +157,7 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        info = {VOUCHING: self.vouching, ROW_KEY: self.row_key}
+        info = {"vouching": self.vouching, ROW_KEY: self.row_key}
         with self.write_lock(), self._session(self._writing, info=info) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
@@ -231,6 +229,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin` sends BEGIN
     for pragma in (
         "journal_mode = WAL",
+        "secure_delete = ON",  # what is erased is overwritten, however the library was built
         "synchronous = FULL",  # an acknowledged batch survives a power cut
         "foreign_keys = ON",
         "busy_timeout = 5000",

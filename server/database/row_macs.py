@@ -5,7 +5,8 @@ Rules kept here:
   new column leaves older MACs as they are.
 - Loading such a row as an object checks its MAC and raises `RowForged`; so does changing it. Code that reads columns instead
   must ask `fits`. Lists that only show rows may say `SHOWN`.
-- Saving such an object makes its MAC. Code that writes columns instead must add `mac_of`.
+- Saving such an object makes its MAC. Code that writes columns instead must add `mac_of`. Either locks the row first: a MAC
+  is over all of it.
 - Nothing makes a MAC for a row whose MAC does not fit, but `vouch`: once at the upgrade (`accounts.vouching`), and for what
   an operator has ended (`accounts.forged_rows`).
 - A database that no installation has opened with its keys (`check_with`) checks nothing and makes none: only restoring
@@ -21,7 +22,7 @@ import orjson
 from sqlalchemy import Boolean, Column, LargeBinary, Select, event, inspect
 from sqlalchemy.orm import Session
 
-from server.database.engine import VOUCHING, Database
+from server.database.engine import Database
 from server.database.models import (
     Account,
     Base,
@@ -130,7 +131,7 @@ def name_of(model: type[Base], row: Mapping[str, Any]) -> str:
 
 
 def _vouching(session: Session, row: Mapping[str, Any]) -> Vouching | None:
-    found: Vouching | None = session.info.get(VOUCHING, {}).get(row["district"])
+    found: Vouching | None = session.info.get("vouching", {}).get(row["district"])
     return found
 
 

@@ -24,13 +24,12 @@ from server.context import AppContext
 from server.crypto.vault import KeyUnusable
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
 from server.database.writes import remove, upsert
-from server.operations import nightly_backup, reassessment
+from server.operations import nightly_backup, reassessment, witnesses
 from server.operations.recomputation import rounds
+from server.privacy import leftovers
 from server.supervision import months
 
 CHUNK: Final = 500
-CHECKPOINT_PATIENCE_MS: Final = 250
-"""How long a checkpoint of the write-ahead log waits for readers: writers are blocked meanwhile, and it is retried soon."""
 LONGEST_TAIL: Final = 2_000_000
 """The most entries that are verified before signing: an hour has a few hundred; a log that was never signed has all."""
 ROUND_PAUSE: Final = timedelta(hours=12)
@@ -242,6 +241,15 @@ def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     return result
 
 
+def ask_witnesses(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Submit the newest checkpoint to the witnesses that lack it; where none is asked, nothing is written, nor logged."""
+    result = witnesses.submit(hub, now)
+    if result["took"]:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, "witnesses", result, now)
+    return result
+
+
 def verify_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Verify the whole log and every checkpoint; raise a notice for each stream that fails, and remove the others'."""
     with hub.database.reading() as session:
@@ -316,17 +324,18 @@ def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
 
     Changes no data, so nothing is logged.
     """
-    with hub.database.engine.connect() as connection:
-        if connection.in_transaction():
-            connection.rollback()
-        raw = connection.connection.dbapi_connection
-        assert raw is not None  # noqa: S101  # a connection in use has one
-        cursor = raw.cursor()
-        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
-        busy, pages, moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {patience}")
-    return {"busy": busy, "pages": pages, "moved": moved}
+    return leftovers.fold_wal(hub)
+
+
+def erased_remains(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Overwrite what PostgreSQL's files hold of deleted rows, if somebody was erased since; what is in use waits."""
+    if leftovers.is_due(hub) is None:
+        return {}
+    result = leftovers.vacuum(hub)
+    if not result["busy"]:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, leftovers.JOB, result, now)
+    return result
 
 
 def _record_run(

@@ -12,39 +12,28 @@ Rules kept here:
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.accounts import second_factor
-from server.aid import register, sheets
 from server.audit import checkpoints
 from server.backup import withdrawals
-from server.children import ledger
 from server.context import AppContext
 from server.crypto import key_file
 from server.crypto.vault import VERSION_BYTES, KeyUnusable, version_prefix
 from server.database import row_macs
 from server.database.models import (
     Account,
-    AidActivity,
     AuditEntry,
-    ChangeRow,
     Child,
-    CsrSheet,
-    Donor,
     HealthPost,
-    ImportCase,
-    ImportChunk,
-    ImportRun,
     table,
 )
 from server.errors import Problem
-from server.interchange import import_store, uploads
+from server.privacy.sealed_columns import PLACES, SealedColumn
 
 CHUNK: Final = 500
 """Rows of one transaction: uploads of a post wait a few tens of milliseconds."""
@@ -53,54 +42,6 @@ SETTLES: Final = timedelta(days=1)
 ROTATED: Final = "keys.rotated"
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _SealedColumn:
-    """A column with values sealed under the district, and what each seal is bound to."""
-
-    table: Table
-    column: str
-    names: tuple[str, ...]
-    purpose: Callable[[AppContext, Any], str]
-    only: Any = None
-
-    def under(self, version: int) -> Any:
-        """Return the condition of being sealed under a version."""
-        held = func.substr(self.table.c[self.column], 1, VERSION_BYTES) == version_prefix(version)
-        return held if self.only is None else held & self.only
-
-
-PLACES: Final = (
-    _SealedColumn(
-        table(ChangeRow),
-        "content",
-        ("actor", "counter", "hash"),
-        lambda hub, row: ledger.bound_to(hub.district, row.hash),
-        table(ChangeRow).c.sealed == ledger.UNDER_DISTRICT,
-    ),
-    _SealedColumn(
-        table(Account), "totp_sealed", ("id",), lambda hub, row: second_factor.purpose(hub, row.id)
-    ),
-    _SealedColumn(
-        table(ImportChunk),
-        "sealed",
-        ("run_id", "number"),
-        lambda hub, row: import_store.chunk_purpose(hub, row.run_id, row.number),
-    ),
-    _SealedColumn(
-        table(ImportRun),
-        "sealed",
-        ("id",),
-        lambda hub, row: uploads.file_purpose(hub, row.id),
-    ),
-    _SealedColumn(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
-    _SealedColumn(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
-    _SealedColumn(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
-    _SealedColumn(
-        table(ImportCase), "sealed", ("id",), lambda hub, row: import_store.case_purpose(hub, row.id)
-    ),
-)
 
 
 def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
@@ -115,7 +56,7 @@ def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
     for place in PLACES:
         for version, counts in found.items():
             of = place.table.c.district == hub.district
-            counts[place.table.name] = (
+            counts[place.table.name] += (
                 session.scalar(select(func.count()).select_from(place.table).where(of, place.under(version)))
                 or 0
             )
@@ -227,7 +168,7 @@ def _renew_macs(hub: AppContext, *, actor: str, now: datetime) -> None:
         c = table(model).c
         older = c.district == hub.district, func.substr(c.mac, 1, VERSION_BYTES) != newest
         with hub.database.transaction() as session:
-            rows = row_macs.genuine(session, select(model).where(*older))
+            rows = row_macs.genuine(session, select(model).where(*older).with_for_update())
             for row in rows:
                 row_macs.vouch(session, row)
             session.flush()
@@ -237,7 +178,7 @@ def _renew_macs(hub: AppContext, *, actor: str, now: datetime) -> None:
                 audit.append(*where, "keys.macs-renewed", actor=actor, now=now, details=details)
 
 
-def _reseal(hub: AppContext, place: _SealedColumn, version: int, actor: str, now: datetime) -> int:
+def _reseal(hub: AppContext, place: SealedColumn, version: int, actor: str, now: datetime) -> int:
     """Seal some values of a column again; return how many rows were read. A row that changed meanwhile is left for the next
     pass.
     """
@@ -266,7 +207,7 @@ def _reseal(hub: AppContext, place: _SealedColumn, version: int, actor: str, now
 
 
 def _save_resealed(
-    session: Session, hub: AppContext, place: _SealedColumn, given: Sequence[Mapping[str, Any]]
+    session: Session, hub: AppContext, place: SealedColumn, given: Sequence[Mapping[str, Any]]
 ) -> None:
     columns = place.table.c
     is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]

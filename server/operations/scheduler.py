@@ -28,6 +28,7 @@ from server.config import Settings
 from server.context import AppContext
 from server.operations import jobs, reassessment
 from server.operations.recomputation import rounds
+from server.privacy import leftovers
 from server.supervision import mass_reading
 
 LEADER_LOCK: Final = 6_402_2027
@@ -46,6 +47,7 @@ class Job:
     trigger: Any
     at_start: bool = False
     only_sqlite: bool = False
+    only_postgresql: bool = False
 
 
 def _mass_reading(hub: AppContext, now: datetime) -> Mapping[str, Any]:
@@ -73,11 +75,18 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         "mass-reading": Job(_mass_reading, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(jobs.ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(jobs.sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
+        "witnesses": Job(jobs.ask_witnesses, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "verify-log": Job(jobs.verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
         rounds.JOB: Job(jobs.recompute, CronTrigger(hour=2, minute=20, timezone=zone), at_start=True),
         "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "checkpoint-wal": Job(
             jobs.checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True
+        ),
+        leftovers.JOB: Job(
+            jobs.erased_remains,
+            IntervalTrigger(minutes=5, timezone=zone),
+            at_start=True,
+            only_postgresql=True,
         ),
     }
 
@@ -202,7 +211,7 @@ def scheduled(hub: AppContext) -> BackgroundScheduler:
     """Return a scheduler, not started, with every job that this database needs."""
     scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
     for name, job in timetable(hub.settings).items():
-        if job.only_sqlite and not hub.settings.is_sqlite:
+        if job.only_postgresql if hub.settings.is_sqlite else job.only_sqlite:
             continue
         first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
         scheduler.add_job(

@@ -35,6 +35,7 @@ from server.database.models import Installation
 from server.logs import start_logging
 from server.operations.scheduler import run_scheduler
 from server.places.health_posts import install
+from server.privacy import leftovers, sealed_columns
 
 WORKERS: Final = 4
 THREADS: Final = 4
@@ -62,6 +63,8 @@ def prepare(settings: Settings) -> AppContext:
     with hub.database.transaction() as session:
         install(session, hub, datetime.now(UTC))
     vouching.finish_upgrade(hub, datetime.now(UTC))
+    if sealed_columns.seal_all(hub, datetime.now(UTC)) and settings.is_sqlite:
+        leftovers.fold_wal(hub)
     adoption.adopt(hub.database, hub.district, actor="operator", now=lambda: datetime.now(UTC))
     return hub
 

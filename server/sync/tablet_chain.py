@@ -28,11 +28,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
+from server.children import ledger
+from server.context import AppContext
 from server.database import row_macs
 from server.database.models import AuditEntry, ChangeRow, Installation, Tablet, table
 from server.sync.loading import Arrival
@@ -169,7 +170,7 @@ def held_again(
     c = table(ChangeRow).c
     low, high = batch["first"] - 1, arrivals[-1].link.dot.counter
     rows = session.execute(
-        select(c.counter, c.hash, c.outcome, c.reasons).where(
+        select(c.counter, c.hash, c.outcome, c.reasons, c.content, c.sealed).where(
             c.district == district, c.actor == tablet.id, c.counter.between(low, high)
         )
     )
@@ -218,11 +219,11 @@ def _repeats(batch: Json, arrivals: Sequence[Arrival], held: Mapping[int, Any]) 
     return bool(batch["previous"] == (held[before].hash if before else ""))
 
 
-def repeated_item(arrival: Arrival, held: Mapping[int, Any]) -> Item:
+def repeated_item(arrival: Arrival, held: Mapping[int, Any], hub: AppContext) -> Item:
     """Return the receipt of a change that is held already. If it was quarantined, that is said again, with the reasons: a
     tablet that was restored from its own backup may not know."""
     counter = arrival.link.dot.counter
     row = held.get(counter)
     if row is not None and row.outcome == Outcome.QUARANTINED.value:
-        return Item(counter, Outcome.QUARANTINED, orjson.loads(row.reasons))
+        return Item(counter, Outcome.QUARANTINED, ledger.quarantine_reasons(hub.district, row, hub.vault))
     return Item(counter, Outcome.DUPLICATE)

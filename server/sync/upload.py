@@ -6,10 +6,9 @@
     answered from what is committed: receipt and pull
 
 Rules kept here: an invalid change is quarantined with every reason and its bytes, and counts as taken; a receipt is built
-from what is committed, and given again, byte for byte, when the batch arrives again.
+from what is committed, and given again, byte for byte, when the batch arrives again (after an erasure without its reasons).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -33,6 +32,7 @@ from server.errors import Problem
 from server.sync import clock_skew, post_pages, pull
 from server.sync.loading import Arrival, PlanStale
 from server.sync.pipeline import ChangePlan, plan_changes
+from server.sync.receipts import IssuedReceipt
 from server.sync.refusals import ProvenRefusal, is_logged, log_once
 from server.sync.retrying import retrying
 from server.sync.tablet_chain import (
@@ -75,21 +75,6 @@ class Upload:
         sent_at, last = read_moment(self.batch["sent_at"]), tablet.last_sync_at
         after = tablet.enrolled_at if outdated else last or tablet.enrolled_at
         return clock_skew.offset_ms(sent_at, self.now, after, None if outdated else self.clock)
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedReceipt:
-    """A receipt as it is sent and stored (`json`), what it says, and whether it was given before."""
-
-    json: bytes
-    status: ReceiptStatus
-    outcomes: Mapping[str, int]
-    given_before: bool = False
-
-    @classmethod
-    def of(cls, receipt: Receipt) -> "IssuedReceipt":
-        outcomes = Counter(item.outcome.value for item in receipt.items)
-        return cls(orjson.dumps(receipt.wire()), receipt.status, outcomes)
 
 
 def exchange(
@@ -293,7 +278,7 @@ def _answered_before(
     if stored.digest != upload.content:
         raise ProvenRefusal(tablet, "batch-id-reused", batch=batch_id)
     outcomes = orjson.loads(stored.outcomes)
-    receipt = IssuedReceipt(stored.receipt, ReceiptStatus.ACCEPTED, outcomes, given_before=True)
+    receipt = IssuedReceipt.given_again(session, hub, tablet.id, stored.receipt, outcomes)
     outdated = is_outdated(session, hub.district, tablet, upload.batch)
     token = tablet.token if outdated or tablet.token_batch == batch_id else ""
     return UploadPlan(tablet, ChangePlan.empty(), receipt, token, outdated)
@@ -332,7 +317,7 @@ def _accepted(
         scope=tablet.posts,
         lock=lock,
     )
-    items = [repeated_item(arrival, held) for arrival in upload.arrivals[:repeated]]
+    items = [repeated_item(arrival, held, hub) for arrival in upload.arrivals[:repeated]]
     items += [
         Item(one.link.dot.counter, one.outcome, [r.wire() for r in one.reasons]) for one in changes.judged
     ]
@@ -453,7 +438,7 @@ def _save_batch(
         "tablet_id": tablet.id,
         "batch_id": upload.batch["batch"],
         "digest": upload.content,
-        "receipt": receipt.json,
+        "receipt": receipt.kept,
         "outcomes": orjson.dumps(receipt.outcomes).decode(),
         "sent_at": upload.batch["sent_at"],
         "received_at": upload.now,

@@ -13,6 +13,7 @@ import { keepReader } from "./parts/qr_reader.js";
 import { APP } from "./version.js";
 
 const PRACTICE = "latihan";
+const OWN_NAME = /\/app\.html$/;
 const PATIENCE_MS = 3000;
 
 /** Whether no other window of the app is open: two windows would overwrite each other's data. */
@@ -38,7 +39,13 @@ function counter(device) {
   };
 }
 
+/** The page's own name is where the first visit leads to; any address is the app's once it is installed. */
+function shortenAddress() {
+  if (OWN_NAME.test(location.pathname)) history.replaceState(null, "", `./${location.search}${location.hash}`);
+}
+
 async function start(root) {
+  shortenAddress();
   const practising = new URLSearchParams(location.search).has(PRACTICE);
   const [growth, words] = await Promise.all(
     ["growth.json", "words.json"].map(async (name) => (await fetch(name)).json()),

@@ -25,7 +25,7 @@ from server.web.flood_guard import client_network
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
+NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app", "witness_api")
 """Blueprints that do not use the session's cookie."""
 BEFORE: Final = frozenset(
     {

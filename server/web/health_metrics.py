@@ -23,6 +23,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import isolation
+from server.audit import witnesses
 from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
@@ -157,6 +158,7 @@ def _gauges(hub: AppContext) -> bytes:
         ).scalar_one()
         round_ = rounds.Round.stored(session, hub)
         share, differing = rounds.share_done(session, hub, round_), rounds.count_standing(session, hub)
+        vouched = witnesses.vouches(session, hub.district, datetime.now(UTC))
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
     lines += ["# TYPE posyandu_mass_readings gauge", f"posyandu_mass_readings {much_read}"]
     lines += ["# TYPE posyandu_set_aside gauge"]
@@ -166,6 +168,8 @@ def _gauges(hub: AppContext) -> bytes:
     if round_.ended is not None:
         age = (datetime.now(UTC) - round_.ended).total_seconds()
         lines += ["# TYPE posyandu_seconds_since_round gauge", f"posyandu_seconds_since_round {age:.0f}"]
+    lines += ["# TYPE posyandu_silent_witnesses gauge"]
+    lines += [f"posyandu_silent_witnesses {sum(one.is_silent for one in vouched)}"]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

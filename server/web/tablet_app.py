@@ -5,6 +5,7 @@ Hides where the files come from and how the version is computed. Rules kept here
 - Modules are sent without comments and blank space (rjsmin), which are a third of the first load.
 - The version covers all that a tablet stores: the files and their headers. `sw.js` lists each file with the hash of its
   bytes, so a tablet installs a version completely or not at all.
+- What the worker stores comes at the first visit as one archive, in pieces (`tablet_archive`).
 - The library that reads QR codes is not ours: it is served from where the installation put it, if it did; a tablet stores
   it when it first needs it.
 """
@@ -30,6 +31,7 @@ from werkzeug.exceptions import NotFound
 from server.config import TABLET_APP, Settings
 from server.schedule import Schedule, schedule
 from server.web.growth_file import growth_file
+from server.web.tablet_archive import archive_pieces
 from server.web.tablet_words import words_file
 
 bp = Blueprint("tablet_app", __name__, url_prefix="/tablet-app")
@@ -44,11 +46,19 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 """Media types that are served, by file extension."""
 INDEX: Final = "index.html"
+"""The screen of the first visit."""
+PAGE: Final = "app.html"
+"""The app's page."""
 WORKER: Final = "sw.js"
+NOT_STORED: Final = frozenset({INDEX, "first_load.js", "first_load.css", WORKER})
+"""Files that a tablet with the app on it never asks for."""
+FIRST_LOAD: Final = NOT_STORED | {"browser.js", "updates.js", "icon.svg"}
+"""Files that the first visit loads beside the archive."""
 NOTHING: Final[Mapping[str, bytes]] = {}
 GROWTH: Final = "growth.json"
 WORDS: Final = "words.json"
 VERSION_MODULE: Final = "version.js"
+ARCHIVE: Final = "application/octet-stream"
 QR_LIBRARY: Final = "jsqr.js"
 QR_LIBRARY_FILE: Final = Path(sys.prefix) / "share/posyandu-sync/js/node_modules/jsqr/dist/jsQR.js"
 """Where `deploy/js/served/package.json` is installed (docs/operations.md)."""
@@ -81,7 +91,7 @@ class ServedFile:
     ----------
     name : below /tablet-app/
     media_type : with its charset
-    body, packed : its bytes, and the same as gzip
+    body, packed : its bytes, and the same as gzip; the same object if it is not compressed again
     """
 
     name: str
@@ -93,7 +103,7 @@ class ServedFile:
     def of(cls, name: str, body: bytes, media_type: str = "") -> "ServedFile":
         """Compress a file; its type follows from its extension unless given."""
         suffix = PurePath(name).suffix
-        if suffix == ".js" and name not in (WORKER, QR_LIBRARY):
+        if suffix == ".js" and name != QR_LIBRARY:
             body = rjsmin.jsmin(body.decode()).encode()
         return cls(
             name, media_type or MEDIA_TYPES[suffix], body, gzip.compress(body, compresslevel=9, mtime=0)
@@ -102,19 +112,23 @@ class ServedFile:
     @property
     def headers(self) -> Mapping[str, str]:
         """Its headers beside type, length and ETag."""
-        is_part = PurePath(self.name).suffix in PARTS and self.name != WORKER
+        is_part = (PurePath(self.name).suffix in PARTS or self.media_type == ARCHIVE) and self.name != WORKER
         return PART_HEADERS if is_part else HEADERS
 
     @property
-    def integrity(self) -> str:
-        """The hash of its bytes as the browser's `integrity` has it (W3C Subresource Integrity)."""
-        return f"sha256-{base64.b64encode(hashlib.sha256(self.body).digest()).decode()}"
+    def digest(self) -> str:
+        """SHA-256 of its bytes in base64, as the browser's `integrity` has it (W3C Subresource Integrity)."""
+        return base64.b64encode(hashlib.sha256(self.body).digest()).decode()
+
+    @property
+    def kind(self) -> str:
+        """A short hash of its headers and type, alike for many files."""
+        return hashlib.sha256(orjson.dumps([dict(self.headers), self.media_type])).hexdigest()[:8]
 
     @property
     def tag(self) -> str:
         """The ETag: changes with the bytes and the headers. Weak, since it stands for both encodings."""
-        digest = hashlib.sha256(orjson.dumps([dict(self.headers), self.media_type]) + self.body)
-        return digest.hexdigest()[:16]
+        return self.kind + self.digest[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +140,13 @@ class TabletApp:
     version : `0.1.0+1a2b3c4d`: the distribution's, and the first 8 digits of a hash over all that is served
     files : by name
     later : those that a tablet stores when it first needs them
+    pieces : of the archive of all files that a tablet stores at once
     """
 
     version: str
     files: Mapping[str, ServedFile]
     later: Mapping[str, ServedFile]
+    pieces: Mapping[str, ServedFile]
 
     @classmethod
     def of(
@@ -144,12 +160,12 @@ class TabletApp:
 
         Parameters
         ----------
-        found : bytes by name, `index.html` and `sw.js` among them
+        found : bytes by name, `app.html` and `sw.js` among them
         release : the distribution's version
         plan : the district's schedule of vaccines and services; None for the default
         later : bytes by name of what a tablet stores when it first needs it
         """
-        found = {**found, INDEX: _foretold(found)}
+        found = {**found, PAGE: _foretold(found)}
         made = {name: ServedFile.of(name, body) for name, body in found.items()}
         made[GROWTH] = ServedFile.of(GROWTH, growth_file(plan), "application/json")
         made[WORDS] = ServedFile.of(WORDS, words_file(), "application/json")
@@ -158,8 +174,15 @@ class TabletApp:
         named = f"{release}+{hashlib.sha256(orjson.dumps(listed)).hexdigest()[:8]}"
         module = f'export const VERSION = "{named}";\nexport const APP = "{TABLET_APP} {named}";\n'
         made[VERSION_MODULE] = ServedFile.of(VERSION_MODULE, module.encode())
-        made[WORKER] = ServedFile.of(WORKER, _worker_head(named, made, put_off) + made[WORKER].body)
-        return cls(named, made, put_off)
+        stored = [one for name, one in made.items() if name not in NOT_STORED]
+        pieces = {name: ServedFile(name, ARCHIVE, body, body) for name, body in archive_pieces(stored)}
+        head = _worker_head(named, stored, put_off.values(), pieces.values())
+        made[WORKER] = ServedFile.of(WORKER, head + found[WORKER])
+        return cls(named, made, put_off, pieces)
+
+    def find(self, name: str) -> ServedFile | None:
+        """Return a file or a piece of the archive."""
+        return self.files.get(name) or self.later.get(name) or self.pieces.get(name)
 
     @property
     def name(self) -> str:
@@ -168,31 +191,37 @@ class TabletApp:
 
     @property
     def wire_bytes(self) -> int:
-        """Bytes of all files as gzip: the first download without HTTP headers."""
-        return sum(len(one.packed) for one in self.files.values())
+        """Bytes of the first load without HTTP headers."""
+        loaded = [self.files[name] for name in FIRST_LOAD & self.files.keys()]
+        return sum(len(one.packed) for one in (*loaded, *self.pieces.values()))
 
 
 def _foretold(found: Mapping[str, bytes]) -> bytes:
     """Preload all modules in the page's head: otherwise the browser finds each only through its importer, a round trip for
     each level."""
-    modules = sorted(name for name in {*found, VERSION_MODULE} if name.endswith(".js") and name != WORKER)
-    links = "".join(f'<link rel="modulepreload" href="{name}">\n' for name in modules)
-    return found[INDEX].replace(b"</head>", links.encode() + b"</head>")
+    names = {*found, VERSION_MODULE} - NOT_STORED
+    links = [f'<link rel="modulepreload" href="{name}">\n' for name in sorted(names) if name.endswith(".js")]
+    return found[PAGE].replace(b"</head>", "".join(links).encode() + b"</head>")
 
 
 def _by_name(one: ServedFile) -> str:
     return one.name
 
 
-def _worker_head(named: str, made: Mapping[str, ServedFile], later: Mapping[str, ServedFile]) -> bytes:
-    """Write the first lines of the worker: its version, and of each file name, hash and tag."""
-    files, put_off = (_rows(one for one in group.values() if one.name != WORKER) for group in (made, later))
-    return f'const VERSION = "{named}";\nconst FILES = [\n{files}];\nconst LATER = [\n{put_off}];\n'.encode()
-
-
-def _rows(files: Iterable[ServedFile]) -> str:
-    rows = [[one.name, one.integrity, f'W/"{one.tag}"'] for one in files]
-    return "".join(f"{orjson.dumps(row).decode()},\n" for row in sorted(rows))
+def _worker_head(
+    named: str, stored: Iterable[ServedFile], later: Iterable[ServedFile], pieces: Iterable[ServedFile]
+) -> bytes:
+    """Write the first lines of the worker: its version, of each file name, hash and kind, of each piece name and hash."""
+    lists = {
+        "FILES": [[one.name, one.digest, one.kind] for one in sorted(stored, key=_by_name)],
+        "LATER": [[one.name, one.digest, one.kind] for one in sorted(later, key=_by_name)],
+        "PIECES": [[one.name, one.digest] for one in pieces],
+    }
+    rows = {
+        name: "".join(f"{orjson.dumps(row).decode()},\n" for row in found) for name, found in lists.items()
+    }
+    told = "".join(f"const {name} = [\n{found}];\n" for name, found in rows.items())
+    return f'const VERSION = "{named}";\n{told}'.encode()
 
 
 def found_in(root: Traversable) -> dict[str, bytes]:
@@ -241,11 +270,11 @@ def file(name: str) -> Response:
 
 def _answer(name: str) -> Response:
     served: TabletApp = current_app.extensions["tablet_app"]
-    one = served.files.get(name) or served.later.get(name)
+    one = served.find(name)
     if one is None:
         raise NotFound
     response = Response(one.body, content_type=one.media_type)
-    if request.accept_encodings["gzip"] > 0:
+    if one.packed is not one.body and request.accept_encodings["gzip"] > 0:
         response.data = one.packed
         response.headers["Content-Encoding"] = "gzip"
     response.headers["Vary"] = "Accept-Encoding"

@@ -115,13 +115,14 @@ SCROLL: Final = f"""async () => {{ {UNTIL}
     return frames;
 }}"""
 FRAME_MS: Final = 1000 / 60
+END_OF_REQUEST_LINE: Final = b" HTTP/1.1\r\n"
 
 
 class Relay:
     """Passes bytes on between browser and server, and counts them."""
 
     def __init__(self, server_port: int) -> None:
-        self.up = self.down = 0
+        self.up = self.down = self.requests = 0
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -136,8 +137,8 @@ class Relay:
 
     def counted(self) -> str:
         """Tell what passed since the last time."""
-        told = f"{self.up / 1024:7.1f} KiB up {self.down / 1024:8.1f} KiB down"
-        self.up = self.down = 0
+        told = f"{self.up / 1024:7.1f} KiB up {self.down / 1024:8.1f} KiB down in {self.requests} requests"
+        self.up = self.down = self.requests = 0
         return told
 
     def _accept(self) -> None:
@@ -152,6 +153,7 @@ class Relay:
         with suppress(OSError):
             while piece := source.recv(65536):
                 setattr(self, name, getattr(self, name) + len(piece))
+                self.requests += piece.count(END_OF_REQUEST_LINE)
                 target.sendall(piece)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -127,6 +127,12 @@ class Tablet:
 
     def switch_on(self, *, line: bool = True) -> None:
         """Start the browser with what its profile holds, with or without a line, and open the app."""
+        self.start(line=line)
+        self.page.goto(APP)
+        self.wait_for_app()
+
+    def start(self, *, line: bool = True) -> None:
+        """Start the browser without opening anything."""
         width, height = HAND
         options = launch_options()
         options["args"] += self.arguments
@@ -146,7 +152,11 @@ class Tablet:
         self.page = self.context.pages[0]
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(APP)
+
+    def wait_for_app(self) -> None:
+        """Wait until the screen of the first visit has given way to the app."""
+        expect(self.page.locator("#first-load")).to_have_count(0)
+        self.page.wait_for_load_state()
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(NO_LINE):
@@ -196,6 +206,7 @@ class Tablet:
         self.page.goto("about:blank")
         self.page.clock.install()
         self.page.goto(APP)
+        self.wait_for_app()
 
     def pass_time(self, *, seconds: int) -> None:
         """Let time pass: at once, and the last seconds timer by timer; all of it so would take half a minute."""

@@ -1,6 +1,6 @@
 """The tablet app's shell in a real Chromium: it starts without a server, a new version waits to be told, nothing but the
-listed files is ever kept. The worker and `updates.js` are the real ones; `main.js` is the least that can use them, so that
-these promises do not hang on the screens.
+listed files is ever kept. The worker, `updates.js` and the first visit's screen are the real ones; `main.js` is the least
+that can use them, so that these promises do not hang on the screens.
 
 The page's policy forbids what Playwright's `wait_for_function` does with text, so `until` asks again by itself."""
 
@@ -17,14 +17,14 @@ from playwright.sync_api import Browser, BrowserContext, Error as PlaywrightErro
 
 from server.app import create_app
 from server.review.tablets import ENROL_PATH
-from server.web.tablet_app import TabletApp, found_in, packaged
+from server.web.tablet_app import NOT_STORED, TabletApp, found_in, packaged
 from tests._chromium import launch_options
 from tests.browser._window import served
 from tests.server._district import District
 
 pytestmark = pytest.mark.browser
 
-INDEX: Final = b"""<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Posyandu</title>
+PAGE: Final = b"""<!doctype html><html lang="id"><head><meta charset="utf-8"><title>Posyandu</title>
 <link rel="manifest" href="manifest.webmanifest"><script type="module" src="main.js"></script></head>
 <body><h1>Posyandu</h1><p id="version"></p><p id="newer"></p></body></html>"""
 MAIN: Final = b"""import { keepUpToDate, lookForNewer, takeOver } from "./updates.js";
@@ -40,8 +40,17 @@ KEPT: Final = """async () => Object.fromEntries(await Promise.all((await caches.
 def version(**changed: bytes) -> TabletApp:
     """Make a version of the shell, some of its files other than usual: `main` for main.js."""
     real = found_in(files("server") / "tablet")
-    own = ("sw.js", "updates.js", "manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png")
-    found = {name: real[name] for name in own} | {"index.html": INDEX, "main.js": MAIN}
+    own = (
+        "sw.js",
+        "updates.js",
+        "browser.js",
+        "manifest.webmanifest",
+        "icon.svg",
+        "icon-192.png",
+        "icon-512.png",
+    )
+    first = ("index.html", "first_load.js", "first_load.css")
+    found = {name: real[name] for name in (*own, *first)} | {"app.html": PAGE, "main.js": MAIN}
     return TabletApp.of(found | {f"{name}.js": body for name, body in changed.items()}, "0.1.0")
 
 
@@ -84,6 +93,8 @@ def opened(context: BrowserContext) -> Page:
     """Open the app online, and wait until it is kept and the worker has the page."""
     page = context.new_page()
     page.goto("/tablet-app/")
+    expect(page.locator("#first-load")).to_have_count(0)
+    page.wait_for_load_state()
     until(page, "navigator.serviceWorker.controller !== null")
     return page
 
@@ -108,7 +119,7 @@ def shown(page: Page) -> str | None:
 
 
 def listed(app: TabletApp) -> list[str]:
-    return sorted(f"/tablet-app/{name}" for name in app.files if name != "sw.js")
+    return sorted(f"/tablet-app/{name}" for name in app.files.keys() - NOT_STORED)
 
 
 def kept(page: Page) -> dict[str, list[str]]:
@@ -144,7 +155,9 @@ def test_released_app_starts_offline_without_a_complaint(browser: Browser, on_sq
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto("/tablet-app/")
         page.wait_for_load_state("load")
-        assert kept(page) == {packaged().name: listed(packaged())}
+        ((name, paths),) = kept(page).items()
+        later = {f"/tablet-app/{one}" for one in packaged().later}  # kept when the app first needs them
+        assert (name, sorted(set(paths) - later)) == (packaged().name, listed(packaged()))
         context.close()
     assert complaints == []
 
@@ -230,36 +243,31 @@ def test_version_that_is_not_whole_is_not_taken(server: Server, context: Browser
     told_of_newer(page)
 
 
-def test_first_version_that_fails_midway_leaves_nothing_behind(
+def test_app_opens_file_by_file_when_its_archive_cannot_be_had(
     server: Server, context: BrowserContext
 ) -> None:
     cut = version()
-    server.offer(replace(cut, files={name: one for name, one in cut.files.items() if name != "icon-512.png"}))
+    server.offer(replace(cut, pieces={}))
     page = context.new_page()
     page.goto("/tablet-app/")
-    page.evaluate("window.kept")
-    until(page, "navigator.serviceWorker.getRegistration().then((one) => !one?.active && !one?.installing)")
-    assert "/tablet-app/icon-512.png" in server.asked
-    assert kept(page) == {}
     assert shown(page) == cut.version  # usable while there is a line
+    page.evaluate("window.kept.catch(() => {})")
+    until(page, "navigator.serviceWorker.getRegistration().then((one) => !one?.active && !one?.installing)")
+    assert "/tablet-app/archive/0" in server.asked
+    assert {name: paths for name, paths in kept(page).items() if paths} == {}
 
 
-def test_first_load_sends_no_module_twice_and_a_later_start_sends_none(
-    server: Server, context: BrowserContext
-) -> None:
+def test_later_start_sends_nothing(server: Server, context: BrowserContext) -> None:
     sent: list[str] = []
 
     def note(response: Response) -> Response:
         if response.status_code == 200:
-            sent.append(request.path.removeprefix("/tablet-app/") or "index.html")
+            sent.append(request.path)
         return response
 
     server.app.after_request(note)
     page = opened(context)
     until(page, "caches.keys().then((names) => names.length === 1)")
-    assert sorted(set(sent)) == sorted(version().files)
-    twice = sorted(name for name in set(sent) if sent.count(name) > 1)
-    assert twice == ["index.html"]  # as the page itself, and under its own name
     sent.clear()
     page.reload()
     page.evaluate("lookForNewer()")

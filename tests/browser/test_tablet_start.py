@@ -15,6 +15,8 @@ from tests.server._district import District
 pytestmark = pytest.mark.browser
 
 SENTENCES = ("Aplikasi ini tidak dapat berjalan di peramban ini.", "This app cannot run in this browser.")
+NO_WORKERS = "delete Navigator.prototype.serviceWorker;"
+"""As in a private window of Firefox: nothing can be installed, and the app loads file by file."""
 LATE_ANSWER = """StorageManager.prototype.persist = () =>
     new Promise((answer) => { window.answerNow = answer; });"""
 
@@ -23,8 +25,9 @@ LATE_ANSWER = """StorageManager.prototype.persist = () =>
 def page(on_sqlite: District, browser: Browser) -> Iterator[Page]:
     with (
         served(on_sqlite) as url,
-        browser.new_context(base_url=url, service_workers="block") as context,
+        browser.new_context(base_url=url) as context,
     ):
+        context.add_init_script(NO_WORKERS)
         yield context.new_page()
 
 
@@ -48,7 +51,7 @@ def test_browser_that_lacks_what_the_app_needs_says_so(page: Page, lacking: str)
     expect(page.get_by_label("Kode pendaftaran")).to_have_count(0)
 
 
-@pytest.mark.parametrize("name", ["main.js", "parts/dom.js"])
+@pytest.mark.parametrize("name", ["first_load.js", "main.js", "parts/dom.js"])
 @pytest.mark.parametrize("body", ["class { not: JavaScript }", None], ids=["unreadable", "missing"])
 def test_browser_that_cannot_load_a_module_says_so(page: Page, name: str, body: str | None) -> None:
     def instead(route: Route) -> None:

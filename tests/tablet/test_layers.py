@@ -12,6 +12,7 @@ import pytest
 from tests.tablet._modules import TABLET
 
 LAYERS: Final = (
+    "first_load.js",
     "main.js",
     "app.js",
     "screens",

@@ -30,13 +30,20 @@ OPTIONS: Final = {"**.js": {"parse_template_string": "true"}}
 FORWARDED: Final = {"words/words.js": ("text, values)", "context, text, values)")}
 """The definitions of `say` and `sayIn` pass on what they were given."""
 IN_TWO_LANGUAGES: Final = {
-    "index.html": ["Aplikasi ini memerlukan JavaScript. / This app needs JavaScript."],
+    "index.html": [
+        "Aplikasi sedang diunduh, sekali saja. / The app is being downloaded, once only.",
+        "Aplikasi ini memerlukan JavaScript. / This app needs JavaScript.",
+    ],
+    "first_load.js": [
+        "Aplikasi sedang diunduh, sekali saja. / The app is being downloaded, once only.",
+        "Menunggu sambungan. Unduhan lanjut sendiri. / Waiting for a connection. The download goes on by itself.",
+    ],
     "main.js": [
         "Aplikasi sudah terbuka di jendela lain. / The app is open in another window.",
         "Aplikasi tidak dapat dibuka. Tutup lalu buka lagi. / The app cannot open. Close it and open it again.",
     ],
 }
-"""Fixed sentences, for they are shown where no words are loaded; index.html also has a paragraph in each language."""
+"""Fixed sentences, for they are shown where no words are loaded; the pages also have a paragraph in each language."""
 NUMBERS: Final = "growth/number_text.js"
 """Writes numbers in both ways: no texts."""
 

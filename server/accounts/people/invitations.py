@@ -63,7 +63,7 @@ def end_all_invitations(session: Session, district: str, now: datetime) -> int:
 
 def _end(session: Session, now: datetime, *which: ColumnElement[bool]) -> int:
     open_ = Invitation.used_at.is_(None), Invitation.expires_at > now
-    invitations = row_macs.genuine(session, select(Invitation).where(*which, *open_))
+    invitations = row_macs.genuine(session, select(Invitation).where(*which, *open_).with_for_update())
     for invitation in invitations:
         invitation.expires_at = now
     session.flush()

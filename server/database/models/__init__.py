@@ -23,7 +23,16 @@ from server.database.models.accounts import (
     UserSession,
 )
 from server.database.models.aid import AidActivity, Commitment, CsrSheet, Delivery, Donor
-from server.database.models.audit import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream
+from server.database.models.audit import (
+    AuditCheckpoint,
+    AuditEntry,
+    AuditLeaf,
+    AuditStream,
+    Cosignature,
+    Witness,
+    WitnessedCheckpoint,
+    WitnessedLog,
+)
 from server.database.models.care import Attention, FollowUp
 from server.database.models.children import Assessment, Child, DuplicatePair, Flag, Measurement, NikIndex
 from server.database.models.columns import Base, CalendarDay, Moment, table
@@ -63,6 +72,7 @@ __all__ = [
     "ChangeRow",
     "Child",
     "Commitment",
+    "Cosignature",
     "CsrSheet",
     "Delivery",
     "Donor",
@@ -100,5 +110,8 @@ __all__ = [
     "TabletPost",
     "UserSession",
     "Username",
+    "Witness",
+    "WitnessedCheckpoint",
+    "WitnessedLog",
     "table",
 ]

@@ -116,14 +116,13 @@ class UserSession(Base):
 
 
 class SavedView(Base):
-    """A named set of queue filters; `query` is the part of the address after "?"."""
+    """The queue filters that an account has saved, each under a name of its own: `sealed`, under the district's key."""
 
     __tablename__ = "saved_view"
     __table_args__ = table_args(refers_to("account", "account_id", to=("id",)))
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     account_id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    query: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RateLimit(Base):

@@ -112,7 +112,7 @@ class TabletDay(Base):
 
 
 class Batch(Base):
-    """An accepted upload with its receipt, stored byte for byte as it was answered."""
+    """An accepted upload with its receipt, stored without the reasons of quarantined changes (`sync.receipts`)."""
 
     __tablename__ = "batch"
     __table_args__ = table_args(
@@ -136,7 +136,7 @@ class ChangeRow(Base):
 
     - `header` is part of the hash chain; `content` holds the nonce and the registers, encrypted where `sealed` says so.
     - `sealed`: 0 plain, 1 under the child's key, 2 under the district's key (quarantined changes), 3 content erased.
-    - `reasons` (JSON): why a change was quarantined.
+    - `reasons` (JSON): why a change was quarantined, by field and code; the sentences, which quote values, are in `content`.
     - `clock_days`: the tablet's clock was wrong at upload; the date that the change names may be wrong by so many days.
     """
 

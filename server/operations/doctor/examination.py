@@ -37,6 +37,7 @@ from server.operations.doctor.set_aside import check_set_aside
 from server.operations.doctor.tablets import check_streams, check_tablets
 from server.operations.doctor.vouched import check_vouched
 from server.operations.doctor.withdrawals import check_withdrawals
+from server.operations.doctor.witnesses import check_witnesses
 
 _BASIC_CHECKS: Final[Mapping[str, Callable[[Settings, Database, bool, Findings], None]]] = {
     "database": check_database,
@@ -54,6 +55,7 @@ _DATA_CHECKS: Final[Mapping[str, Callable[[CheckContext, Findings], None]]] = {
     "log": check_log,
     "checkpoint": check_checkpoint,
     "rows": check_rows,
+    "witnesses": check_witnesses,
     "ledger": check_ledger,
     "batches": check_batches,
     "states": check_states,

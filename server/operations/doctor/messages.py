@@ -97,6 +97,14 @@ WORDS: Final[Mapping[str, CheckText]] = {
             "keep a backup of this as evidence, report it to the supervisor, then {restore}"
         ).format(restore=RESTORE),
     ),
+    "witnesses": CheckText(
+        T_("{count} witnesses vouch for the log"),
+        T_(
+            "not reached: see to the line to it, or 'posyandu-sync witness remove' it; unknown or unsigned there: give its "
+            "operator what 'posyandu-sync witness keys' prints; ahead, other tree or forked: change nothing, run "
+            "'posyandu-sync audit verify --ask-witnesses' and report it to the supervisor"
+        ),
+    ),
     "ledger": CheckText(
         T_("{count} changes, no hole, every chain fits"),
         RESTORE,

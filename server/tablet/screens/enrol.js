@@ -10,7 +10,7 @@ import { later, message, say } from "../words/words.js";
 export function enrol(app) {
   const { device } = app;
   if (device.isEnrolled && !device.cadres.length) return firstCadre(app);
-  const scanned = location.pathname.endsWith("/daftar") ? location.hash.slice(1) : "";
+  const scanned = location.hash.slice(1);
   const code = h("input", {
     value: scanned.startsWith("/") ? "" : scanned,
     autocapitalize: "characters",

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server import audit, isolation
-from server.audit import checkpoints, export, verification
+from server.audit import checkpoints, export, incarnations, verification, witnesses
 from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
@@ -79,6 +79,8 @@ WHAT_WORDS: Final[Mapping[str, str]] = {
     "reordered": N_("put in another order"),
     "cut off": N_("cut off"),
     "rewritten": N_("rewritten"),
+    "forged": N_("forged: no key of this server signed it"),
+    "forked": N_("another log than a witness has seen"),
 }
 KIND_WORDS: Final[Mapping[str, str]] = {
     "child": N_("Child"),
@@ -147,7 +149,7 @@ def _day_or_month(asked: Asked) -> tuple[date, date]:
     return date.fromisoformat(given), date.fromisoformat(given)
 
 
-def _of_month(day: date) -> dict[str, Any]:
+def months_of(day: date) -> dict[str, Any]:
     """Return for every template the month's first day, and the month, the one before and the one after as in addresses; ""
     for a month that has not begun."""
     first, last = month_of(day)
@@ -195,7 +197,7 @@ def overview(asked: Asked) -> str:
         chosen=asked.query["per"],
         set_aside=aside,
         readers=readers,
-        **_of_month(found.first),
+        **months_of(found.first),
     )
 
 
@@ -227,7 +229,7 @@ def all_batches(asked: Asked) -> str:
         pages=page_count(len(found.batches)),
         last=last,
         asked={name: asked.query[name] for name in FILTERS if asked.query[name]},
-        **_of_month(first),
+        **months_of(first),
     )
 
 
@@ -260,7 +262,7 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
     with hub().database.reading() as session:
         found = syncs.batch(session, hub(), scope(), str(tablet_id), str(batch_id))
     _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
-    return render_template("audit_batch.html", found=found, **_of_month(found.line.day))
+    return render_template("audit_batch.html", found=found, **months_of(found.line.day))
 
 
 # -- what somebody should look at, and what is missing ------------------------------------------------
@@ -281,7 +283,7 @@ def unusual(asked: Asked) -> str:
         kinds=kinds,
         total=len(found),
         failed=[post.post_name for post in reports if post.failed],
-        **_of_month(first),
+        **months_of(first),
     )
 
 
@@ -292,7 +294,7 @@ def complete(asked: Asked) -> str:
     """Show how complete a month is, by subdistrict and village."""
     found, first = _areas(asked)
     failed = [post.post_name for area in found for post in area.failed]
-    return render_template("audit_areas.html", found=found, failed=failed, **_of_month(first))
+    return render_template("audit_areas.html", found=found, failed=failed, **months_of(first))
 
 
 @bp.get("/audit/kelengkapan.csv")
@@ -336,7 +338,7 @@ def history(asked: Asked, child_id: Any, record_id: Any) -> str:
         values=values and not found.is_erased,
         letter=lineage.letter,
         label=lineage.label,
-        **_of_month(local_today()),
+        **months_of(local_today()),
     )
 
 
@@ -353,6 +355,7 @@ class LogVerification:
     left : entries that were not recomputed, because there are too many for a page
     kept : the checkpoint, kept elsewhere, that the log was compared with; None without one
     not_compared : whether one was given but the log is too long to be compared here
+    restored : the restore that gave up what the checkpoint had seen; then the log was not compared with it
     """
 
     entries: int
@@ -361,6 +364,7 @@ class LogVerification:
     broken: list[audit.Broken]
     kept: checkpoints.KeptCheckpoint | None
     not_compared: bool = False
+    restored: incarnations.Incarnation | None = None
 
 
 @bp.get("/audit/catatan")
@@ -398,8 +402,11 @@ def _verified(kept: checkpoints.KeptCheckpoint | None) -> LogVerification:
         )
         if session.execute(counted).scalar_one() <= CHECKED_AT_ONCE:
             keys = hub().vault.checkpoint_keys()
+            known = incarnations.incarnations(session, district, keys) if kept else []
+            restored = incarnations.restore_of(kept, known) if kept else None
+            kept = None if restored else kept
             entries, broken = audit.verify(session, district, keys=keys, kept=kept)
-            return LogVerification(entries, True, 0, broken, kept)
+            return LogVerification(entries, True, 0, broken, kept, restored=restored)
         tail = verification.verify_tail(session, district, CHECKED_AT_ONCE)
     return LogVerification(tail.entries, False, tail.left, tail.broken, None, not_compared=kept is not None)
 
@@ -431,7 +438,7 @@ def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
         differing=differing,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
         may_export=_whole_district(),
-        **_of_month(local_today()),
+        **months_of(local_today()),
     )
 
 
@@ -458,8 +465,9 @@ def download_checkpoint(asked: Asked) -> Response:
     number = asked.query["nomor"] or None
     with hub().database.reading() as session:
         found = checkpoints.kept(session, hub(), number)
-    if found is None:
-        raise Problem("record-unknown")
+        if found is None:
+            raise Problem("record-unknown")
+        found = witnesses.with_note(session, hub(), found)
     _log_look("checkpoint.downloaded", checkpoint=found.number)
     answer = Response(found.file(), mimetype="application/json")
     answer.headers["Content-Disposition"] = f'attachment; filename="titik-periksa-{found.number}.json"'

@@ -72,7 +72,7 @@ class Intruder:
     def change(self, *statements: Any) -> None:
         with behind_its_back(self.district) as connection:
             for statement in statements:
-                assert connection.execute(statement).rowcount > 0, str(statement)
+                assert connection.execute(statement).rowcount != 0, str(statement)
 
     def copy_of(self, model: Any, *where: Any, **changed: Any) -> dict[str, Any]:
         """Read a row and change some of its columns."""
@@ -445,7 +445,7 @@ def strict(databases: Databases) -> Iterator[District]:
 def changed(district: District, *statements: Any) -> None:
     with behind_its_back(district) as connection:
         for statement in statements:
-            assert connection.execute(statement).rowcount > 0
+            assert connection.execute(statement).rowcount != 0
 
 
 def test_second_factor_is_not_taken_away_nor_brought_along(strict: District) -> None:

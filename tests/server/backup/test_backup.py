@@ -237,7 +237,8 @@ def test_restore_gives_back_every_row(place: District, tablet_of: FakeTablet, tm
     assert {n: r for n, r in after.items() if n not in logged} == {
         n: r for n, r in before.items() if n not in logged
     }
-    assert len(after["audit_entry"]) == len(before["audit_entry"]) + 1
+    assert len(after["audit_entry"]) == len(before["audit_entry"]) + 2
+    assert place.actions("office")[-2] == "incarnation.begun"
     assert ailments(place.hub.settings) == []
 
 

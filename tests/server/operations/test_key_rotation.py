@@ -26,6 +26,7 @@ from server.database.models import Base, Child
 from server.database.row_macs import NOT_COVERED
 from server.errors import Problem
 from server.operations import key_rotation
+from server.privacy.sealed_columns import PLACES
 from server.sync import upload as sync
 from tests.faults._running import (
     COMMAND,
@@ -94,7 +95,7 @@ def test_everything_is_under_the_new_key_and_reads_as_before(district: District)
 
 
 def test_every_sealed_column_is_known_to_the_rotation() -> None:
-    """A new column of bytes is under a child's key, in plain, or in `rotation.PLACES`: whoever adds one says which."""
+    """A new column of bytes is under a child's key, in plain, or in `sealed_columns.PLACES`: whoever adds one says which."""
     under_a_child = {
         "child.state",
         "measurement.state",
@@ -110,7 +111,7 @@ def test_every_sealed_column_is_known_to_the_rotation() -> None:
         for column in one.columns
         if isinstance(column.type, LargeBinary)
     }
-    places = {f"{place.table.name}.{place.column}" for place in key_rotation.PLACES}
+    places = {f"{place.table.name}.{place.column}" for place in PLACES}
     assert columns == under_a_child | apart | places
 
 

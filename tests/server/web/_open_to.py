@@ -23,6 +23,8 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /api/v1/protocol/schemas": WORLD,
     "GET /api/v1/protocol/catalogue": WORLD,
     "POST /api/v1/carried": WORLD,
+    "POST /api/v1/witness/add-checkpoint": WORLD,  # signed by a log that is witnessed here
+    "GET /api/v1/witness/<origin>/checkpoint": WORLD,
     "GET /tablet-app/": WORLD,
     "GET /tablet-app/daftar": WORLD,
     "GET /tablet-app/<path:name>": WORLD,
@@ -132,6 +134,8 @@ OPEN_TO: Final[Mapping[str, str]] = {
     "GET /audit/riwayat/<uuid:child_id>/<uuid:record_id>": "audit",
     "GET /audit/catatan": "audit",
     "POST /audit/catatan/periksa": "audit",
+    "GET /audit/saksi": "audit",
+    "GET /api/v1/checkpoint": "audit",
     "GET /audit/titik-periksa.json": "audit",
     "GET /audit/catatan.jsonl": "audit",  # of the whole district: OF_ALL
     # the formats of others

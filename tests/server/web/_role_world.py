@@ -176,6 +176,7 @@ def opened(databases: Databases) -> Iterator[World]:
             "passkey_id": "01900000-0000-7000-8000-00000000ffff",
             "handle": "no-such-",
             "code": "id",
+            "origin": "0" * 64,
             "area_kind": "pos",
             "area": district.posts[0],
             "filename": "style.css",

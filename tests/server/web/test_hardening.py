@@ -21,7 +21,7 @@ from tests.server._district import Databases, District
 from tests.server.web._clinic import Clinic, csrf_token, sign_in
 from tests.server.web._role_world import World, address, ask, opened, routes
 
-TABLETS = ("sync_api", "carried_api", "recovery_api")
+TABLETS = ("sync_api", "carried_api", "recovery_api", "witness_api")
 """Blueprints that know nobody by a cookie: a letter or a signature proves itself, so no form's token is needed."""
 
 
@@ -180,13 +180,16 @@ def test_parameter_that_comes_twice_counts_once(client: FlaskClient, staff: Pers
 
 def test_server_asks_no_other_host() -> None:
     """No request of anybody can make it ask for an address: it has nothing to ask with. `serve` asks itself whether it is
-    ready; `simulate` and `sync_protocol.client` are clients, run by whoever calls them.
+    ready, the scheduler asks witnesses that the operator named by a command (and no page imports what asks them);
+    `simulate` and `sync_protocol.client` are clients, run by whoever calls them.
     """
     lines = {"http.client", "urllib.request", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "urllib3"}
     asking = {path for path, text in sources("server", "schemas") if imported(text) & lines}
-    assert asking <= {"server/operations/serve.py"} | {
+    assert asking <= {"server/operations/serve.py", "server/operations/witnesses.py"} | {
         path for path in asking if path.startswith("server/simulate/")
     }
+    for path, text in sources("server/web"):
+        assert "server.operations.witnesses" not in text, path
 
 
 def test_nothing_that_is_sent_becomes_code() -> None:

@@ -9,7 +9,7 @@ from alembic import op
 from server.database import models
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
