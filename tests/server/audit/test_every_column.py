@@ -25,6 +25,7 @@ from tests.server.audit.altering import Altered, Class, classes
 from tests.server.audit.looking import CHECKS, Looking
 from tests.server.audit.office import BY, a_month_of_office, run_jobs
 from tests.server.audit.tampering import undone
+from tests.server.operations.test_doctor import checked, damage
 from tests.server.operations.test_key_rotation import own_keys, silent
 from tests.server.privacy._requests import erased
 
@@ -130,6 +131,13 @@ def accused(office: District, kept: KeptCheckpoint | None = None) -> dict[str, l
     with office.hub.database.reading() as session:
         look = Looking(office, session, kept or newest(office))
         return {name: found for name, check in CHECKS.items() if (found := check(look))}
+
+
+def test_doctor_goes_on_when_a_check_cannot_read_a_row(office: District) -> None:
+    damage(office, "UPDATE witness SET public_keys = 'x'")
+    found = checked(office)
+    assert found["log"].found == ["JSONDecodeError"]
+    assert list(found)[-1] == "tablets"
 
 
 # -- stories --------------------------------------------------------------------------------------
