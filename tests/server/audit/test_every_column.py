@@ -64,7 +64,7 @@ def office(databases: Databases) -> Iterator[District]:
 def exempt_in_documents() -> set[str]:
     """Give the classes that docs/threats.md exempts: tables, columns, and what may be done to a table."""
     text = THREATS.read_text(encoding="utf-8").split("### What nothing vouches for")[1].split("\n## ")[0]
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    rows = [line.split("`: ")[0] + "`" for line in text.splitlines() if line.startswith("- `")]
     return {name for row in rows for name in re.findall(r"`([a-z_.: ]+)`", row)}
 
 
