@@ -38,9 +38,10 @@ class Part:
         query = select(found.c.unit).where(found.c.unit > after).order_by(found.c.unit).limit(most)
         return list(session.scalars(query))
 
-    def count_units(self, session: Session, hub: AppContext) -> int:
+    def count_units(self, session: Session, hub: AppContext, after: str = "") -> int:
+        """Count the units after one; "" is before all."""
         found = self.units(hub.district).subquery("units")
-        return session.scalar(select(func.count()).select_from(found)) or 0
+        return session.scalar(select(func.count()).select_from(found).where(found.c.unit > after)) or 0
 
 
 def _children(district: str) -> Any:

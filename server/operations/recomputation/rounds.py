@@ -209,6 +209,6 @@ def share_done(session: Session, hub: AppContext, state: Round) -> float:
     for part in PARTS:
         after = state.after.get(part.name, "")
         total = part.count_units(session, hub)
-        left = 0 if after is DONE else len(part.list_units(session, hub, after, None))
+        left = 0 if after is DONE else part.count_units(session, hub, after)
         shares.append(1 - left / total if total else 1.0)
     return min(shares)
