@@ -16,7 +16,7 @@ from server.operations import scheduler
 from server.review import Scope, duplicate_pairs, moves, quarantine, saved_views
 from tests.server._district import DISTRICT, District
 from tests.server.accounts._people import set_up, sign_in as guest_sign_in
-from tests.server.audit.test_bound_rows import MadeUp, write
+from tests.server.audit._made_up import MadeUp, write
 from tests.server.privacy._requests import answer, ask as ask_right, erased
 from tests.server.web._clinic import PASSWORD, Clinic, csrf_token, sign_in
 from tests.server.web._role_world import a_commitment, a_sheet, imported

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -36,6 +36,7 @@ from server.database.engine import UnauditedWrite
 from server.database.models import Account, Base, ChangeRow, Child, Region, Username, table
 from server.database.touched_rows import UnboundWrite
 from tests.server._district import DISTRICT, NOW, Databases, District
+from tests.server.audit._made_up import MadeUp, write
 from tests.server.backup._files import unsealed
 
 SOURCES: Final = Path(__file__).parents[3] / "server"
@@ -61,14 +62,6 @@ def unbound(district: District, session: Session | None = None) -> set[Unbound]:
         return set(unbound_rows(reading, DISTRICT, key, [0]))
 
 
-def write(district: District, *statements: Any, stream: str = audit.OFFICE) -> None:
-    """Execute statements in one transaction of the product, with an entry."""
-    with district.hub.database.transaction() as session:
-        for statement in statements:
-            session.execute(statement)
-        audit.append(session, DISTRICT, stream, "test.written", actor="operator", now=NOW)
-
-
 @contextmanager
 def outside(district: District) -> Iterator[Session]:
     """Open a connection of somebody who has the database's password; nothing of it stays. Nothing checks foreign keys."""
@@ -83,43 +76,6 @@ def outside(district: District) -> Iterator[Session]:
 
 
 # -- rows of every table --------------------------------------------------------------------------
-
-
-class MadeUp:
-    """Rows of every bound table, made from the types of their columns; each refers to the newest row of another table."""
-
-    def __init__(self) -> None:
-        self.numbers = count(1)
-        self.newest: dict[str, dict[str, Any]] = {}
-
-    def row(self, of: Table) -> dict[str, Any]:
-        """Make a row, with every column filled."""
-        row = {c.name: self.value(c) for c in of.columns}
-        for constraint in of.foreign_key_constraints:
-            known = self.newest.get(constraint.referred_table.name)
-            if known is not None:
-                row |= {e.parent.name: known[e.column.name] for e in constraint.elements}
-        row["district"] = DISTRICT
-        if of.name == "duplicate_pair":
-            row["status"] = "linked"
-        self.newest[of.name] = row
-        return row
-
-    def value(self, column: Any) -> Any:
-        """Make a value that differs from every other of its kind, as far as the kind allows."""
-        number = next(self.numbers)
-        kind = type(column.type).__name__
-        made: dict[str, Any] = {
-            "Text": f"text {number}",
-            "Uuid": f"01900000-0000-7000-8000-{number:012x}",
-            "Integer": number,
-            "BigInteger": number,
-            "Boolean": True,
-            "Moment": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
-            "CalendarDay": date(2020, 1, 1) + timedelta(days=number),
-            "LargeBinary": f"bytes {number}".encode(),
-        }
-        return made[kind]
 
 
 def filled(district: District) -> dict[str, list[dict[str, Any]]]:

@@ -25,8 +25,8 @@ from tests.server.audit.altering import Altered, Class, classes
 from tests.server.audit.looking import CHECKS, Looking
 from tests.server.audit.office import BY, a_month_of_office, run_jobs
 from tests.server.audit.tampering import undone
-from tests.server.operations.test_doctor import checked, damage
-from tests.server.operations.test_key_rotation import own_keys, silent
+from tests.server.operations._doctor import checked, damage, silent
+from tests.server.operations._keys import own_keys
 from tests.server.privacy._requests import erased
 
 WAYS: Final = "ALTERATIONS" in os.environ

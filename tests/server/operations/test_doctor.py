@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -35,38 +34,8 @@ from server.operations.doctor.service import is_synchronised
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
 from tests.server._people import add_person
+from tests.server.operations._doctor import checked, damage, problems, silent
 from tests.server.privacy._requests import erased
-
-
-def silent(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody how far it has come."""
-
-
-def checked(of: District, /, *, quick: bool = False, **others: Any) -> dict[str, Check]:
-    """Give every check by name."""
-    settings = replace(of.hub.settings, **others)
-    found = examine(settings, now=datetime.now(UTC), quick=quick, progress=silent)
-    return {check.name: check for check in found}
-
-
-def problems(of: District, /, *, quick: bool = False, **others: Any) -> dict[str, list[str]]:
-    """Give what is wrong, by check."""
-    found = checked(of, quick=quick, **others)
-    return {name: list(check.found) for name, check in found.items() if not check.is_ok}
-
-
-def damage(district: District, statement: str, **given: Any) -> None:
-    """Alter data behind the server's back."""
-    with district.hub.database.engine.connect() as connection:
-        driver: Any = connection.connection.dbapi_connection
-        if district.hub.settings.is_sqlite:
-            changed = driver.execute(statement, given).rowcount
-        else:
-            for name in given:
-                statement = statement.replace(f":{name}", f"%({name})s")
-            changed = driver.execute(statement, given).rowcount
-        driver.commit()
-    assert changed > 0
 
 
 @pytest.fixture

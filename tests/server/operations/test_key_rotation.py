@@ -43,6 +43,7 @@ from tests.faults._running import (
 from tests.server._district import District
 from tests.server.interchange._files import row, xlsx
 from tests.server.interchange._office import taken
+from tests.server.operations._keys import own_keys
 from tests.server.privacy._planted import plant
 
 
@@ -57,16 +58,6 @@ def rotate(hub: AppContext) -> tuple[int, Counter[str]]:
 def held(hub: AppContext) -> dict[int, Counter[str]]:
     with hub.database.reading() as session:
         return key_rotation.held(session, hub)
-
-
-def own_keys(district: District, directory: Path) -> District:
-    """Give a district a key file that no other test reads."""
-    file = directory / "keys.json"
-    file.write_bytes(district.hub.settings.key_file.read_bytes())
-    file.chmod(0o600)
-    district.hub.database.dispose()
-    district.hub = AppContext.open(replace(district.hub.settings, key_file=file, data_dir=directory))
-    return district
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.faults._running import environment
 from tests.server._district import DISTRICT, Databases, District, behind_its_back, identity
 from tests.server._people import add_person
 from tests.server.cli import _call as commands
-from tests.server.operations.test_doctor import damage, problems
+from tests.server.operations._doctor import damage, problems
 from tests.server.privacy._requests import erased
 from tests.server.web._clinic import PASSWORD, sign_in, visible
 
