@@ -38,9 +38,9 @@ from server.errors import Problem
 from server.operations.doctor import Check, examine
 from tests.server._district import DISTRICT, Databases, District, behind_its_back
 from tests.server._people import add_person
+from tests.server.accounts._asking import Asking, code_for as code_for_pin
 from tests.server.accounts._intruder import BOSS, DONOR, PLANTED, Intruder, code_for, populated
 from tests.server.accounts._people import add, found, give, set_up, sign_in, take_up
-from tests.server.accounts.test_recovery import Asking, code_for as code_for_pin
 from tests.server.web._clinic import sign_in as sign_in_browser
 
 
