@@ -30,8 +30,8 @@ from server.audit.signed_note import (
 )
 from server.context import AppContext
 from server.crypto.vault import Vault, unbase64
-from server.database.writes import upsert
 from server.database.models import AuditCheckpoint, AuditLeaf, Cosignature, Witness, table
+from server.database.writes import upsert
 
 PRODUCT: Final = "posyandu-sync"
 BY_NAME: Final = "witness/"
