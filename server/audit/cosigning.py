@@ -36,8 +36,8 @@ from server.audit.signed_note import (
 from server.audit.witnesses import PRODUCT, NoWitness, witness_name
 from server.context import AppContext
 from server.crypto.vault import unbase64
-from server.database.engine import upsert
 from server.database.models import WitnessedCheckpoint, WitnessedLog, table
+from server.database.writes import upsert
 from server.errors import Problem
 
 MOST_BYTES: Final = 64 << 10

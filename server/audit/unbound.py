@@ -166,8 +166,8 @@ def _compare(
         elif not _fits(row_key, known, name, key, rows):
             gone = _fits(row_key, known, name, key, [])
             yield Unbound(name, key, ADDED if gone and not binding.when else CHANGED)
-    for key, *known in newest.left(name):
-        if not _fits(row_key, (known[0], known[1]), name, key, []):
+    for key, place, made in newest.left(name):
+        if not _fits(row_key, (place, made), name, key, []):
             yield Unbound(name, key, CHANGED if binding.when else REMOVED)
 
 
@@ -186,7 +186,7 @@ def _groups(session: Session, district: str, binding: Binding) -> Iterator[tuple
     )
     query = query.order_by(*(c[name] for name in binding.sorted_by))
     with session.connection().execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as found:
-        counted = filter(binding.counts, found.mappings())
+        counted = (row for row in found.mappings() if binding.counts(row))
         for key, rows in groupby(counted, key=binding.key_of):
             yield key_text(key), [binding.written(row) for row in rows]
 

@@ -17,12 +17,12 @@ from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Boolean, LargeBinary, Table
+from sqlalchemy import Boolean, LargeBinary, RowMapping, Table
 
 from server.database import models
 from server.database.models import Base, table
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Any] | RowMapping
 """Values of a row by column."""
 Key = tuple[Any, ...]
 """The values that name a group."""

@@ -165,7 +165,7 @@ def watch(
     """Note what a statement is about to write (SQLAlchemy's `before_execute`)."""
     if not isinstance(clause, Insert | Update | Delete) or options.get("rows_noted"):
         return
-    binding = BINDINGS.get(clause.table.name)  # type: ignore[attr-defined]  # a table, never a join
+    binding = BINDINGS.get(clause.table.name)  # type: ignore[union-attr]  # a table, never a join
     if binding is None or touched(connection).suspended:
         return
     given = many or [one]
@@ -188,7 +188,7 @@ def _insert(connection: Connection, binding: Binding, clause: Insert, given: Seq
 
 
 def _values(clause: Any) -> list[Mapping[Any, Any]]:
-    many = [dict(values) for some in clause._multi_values for values in some]
+    many: list[Mapping[Any, Any]] = [values for some in clause._multi_values for values in some]
     return many or [clause._values or {}]
 
 

@@ -24,7 +24,7 @@ from server.reports.loading import load
 from server.review import Scope
 from server.supervision.completeness import completeness
 from tests._time_zone import QUIET_ZONE
-from tests.browser._tablets import Site
+from tests.browser._tablets import Site, held
 from tests.browser._window import served
 from tests.server._district import Databases, District, FakeTablet, identity, measured
 
@@ -158,7 +158,23 @@ def counted_by_server(site: Site) -> dict[str, int]:
         "month.kpsp_deviation": figures["found.kpsp_deviation"],
         **_of_tables(site),
         **_of_day(site, now),
+        **_doses(site),
     }
+
+
+def _doses(site: Site) -> Counter[str]:
+    """Count the children who got each dose today, and this month, by the records that the server holds."""
+    month = site.today.isoformat()[:7]
+    found: Counter[str] = Counter()
+    seen = set()
+    for name, state in held(site.district).items():
+        kind, child, place = name.split(" ", 2) if name.startswith("measurements") else ("", "", "")
+        doses = state["set"].get("doses") if kind and not state.get("removed") else None
+        for code in doses["given"] if doses else ():
+            periods = {"month": place[:7] == month, "day": place[:10] == site.today.isoformat()}
+            seen |= {(period, code, child) for period, holds in periods.items() if holds}
+    found.update(f"{period}.dose.{code}" for period, code, _ in seen)
+    return found
 
 
 GIVEN: Final = ("exclusive_breastfeeding", "mbg", "mother_class", "deworming", "immunised")

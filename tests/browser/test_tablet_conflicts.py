@@ -90,6 +90,22 @@ def test_values_of_one_visit_can_be_chosen_one_by_one(site: Site) -> None:
         assert live(tablet, record, "length") == [{"length_mm": 712, "position": "lying"}]
 
 
+def test_form_asks_before_it_decides_what_two_wrote_differently(site: Site) -> None:
+    with site.tablet("form decides") as tablet:
+        child = measured_twice(site, tablet, "Anak Formulir")
+        page, record = tablet.page, f"measurements {child} {site.today}/cadre"
+        tablet.correct("Anak Formulir")
+        page.locator("input[name=weight_g]").fill("9,4")
+        page.get_by_role("button", name="Simpan", exact=True).click()
+        expect(page.locator(".dock")).to_contain_text("tidak bisa dibatalkan")
+        assert len(live(tablet, record, "weight")) == 2
+        page.get_by_role("button", name="Ya, pakai ini").click()
+        expect(page.locator(".saved")).to_be_visible()
+        expect(page.get_by_role("button", name="Urungkan")).to_have_count(0)
+        assert live(tablet, record, "weight") == [{"weight_g": 9400, "oedema": None}]
+        site.check_agreement(tablet)
+
+
 def test_aid_that_two_wrote_down_differently_shows_neither_day(site: Site) -> None:
     (child,) = site.children("Anak Bantuan Ganda")
     rival = site.district.tablet(0, "Tablet lain")

@@ -52,6 +52,15 @@ def registers(site: Site, child: str, on: date) -> dict[str, Any]:
     }
 
 
+def only(state: dict[str, Any], register: str) -> Any:
+    """Give the only live value of a register."""
+    found = state["set"][register]
+    if not isinstance(found, list):
+        return found
+    (one,) = found
+    return one["value"]
+
+
 def undo(tablet: Tablet) -> Locator:
     return tablet.page.get_by_role("button", name="Urungkan", exact=True)
 
@@ -246,6 +255,50 @@ def change_date(tablet: Tablet, wrong: date, right: date) -> None:
     tablet.go(f"ubah-tanggal/{wrong}")
     tablet.expect_title("Ubah tanggal")
     tablet.page.get_by_label("Tanggal yang benar").fill(right.isoformat())
+
+
+def test_wrong_date_is_changed_in_every_record_that_has_the_day_in_it(
+    site: Site, ids: dict[str, str], tablet: Tablet
+) -> None:
+    page, child, wrong = tablet.page, ids[ALONE], site.today - timedelta(days=5)
+    task = site.hand.set_task(child, action="counsel", due_on=site.today.isoformat())
+    site.hand.sync_until_quiet()
+    tablet.sync()
+    choose_day(tablet, wrong)
+    tablet.begin(ALONE)
+    tablet.type("9,0")
+    tablet.save()
+    tablet.go(f"bantuan-anak/{child}")
+    page.get_by_text("Catat bantuan sosial yang diberikan hari ini").click()
+    for name in ("Jamban", "Dana desa"):
+        page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_role("button", name="Simpan bantuan").click()
+    expect(page.get_by_role("heading", name="Jamban · Dana desa")).to_be_visible()
+    tablet.go(f"anak/{child}")
+    page.get_by_role("button", name="Jawab").click()
+    page.get_by_role("button", name="Simpan jawaban").click()
+    page.get_by_role("button", name="Ya, simpan").click()
+    expect(page.get_by_role("button", name="Jawab")).to_have_count(0)
+    tablet.sync()
+    right = site.today - timedelta(days=4)
+    for is_taken_back in (True, False):
+        change_date(tablet, wrong, right)
+        for words in ("bantuan sosial", "jawaban untuk puskesmas"):
+            expect(page.locator("ul.children.plain")).to_contain_text(words)
+        page.get_by_role("button", name="Ubah tanggal 3 catatan").click()
+        tablet.expect_title("Hari ini")
+        if is_taken_back:
+            undo(tablet).click()
+            expect(page.get_by_text("Diurungkan.")).to_be_visible()
+            expect(undo(tablet)).to_have_count(0)
+    choose_day(tablet, site.today)
+    site.check_agreement(tablet)
+    held_now = held(site.district)
+    assert only(held_now[f"follow_ups {child} {task}"], "result")["done_on"] == right.isoformat()
+    (aid,) = [one for name, one in held_now.items() if name.startswith(f"deliveries {child}")]
+    assert only(aid, "delivered") == {"given_on": right.isoformat()}
+    assert only(aid, "aid")["starts_on"] == right.isoformat()
+    assert registers(site, child, right)["weight"]["weight_g"] == 9000
 
 
 def test_records_set_aside_for_their_day_are_dated_anew_together(

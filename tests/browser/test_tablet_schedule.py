@@ -43,6 +43,28 @@ def test_a_dose_is_recorded_taken_back_and_arrives(site: Site) -> None:
         site.check_agreement(tablet)
 
 
+def test_dose_on_a_record_that_was_removed_brings_nothing_else_back(site: Site) -> None:
+    (child,) = site.children("Anak Dihapus")
+    with site.tablet("removed") as tablet:
+        page = tablet.page
+        tablet.measure("Anak Dihapus", "8,8", "73,1")
+        tablet.correct("Anak Dihapus")
+        page.get_by_role("button", name="Hapus pengukuran ini").click()
+        page.get_by_role("button", name="Hapus", exact=True).click()
+        expect(page.get_by_text("dihapus.")).to_be_visible()
+        tablet.sync()
+        open_schedule(tablet, "Anak Dihapus")
+        dose(tablet, "DPT-HB-Hib 1").get_by_role("button", name="Diberikan").click()
+        expect(dose(tablet, "DPT-HB-Hib 1")).to_contain_text("diberikan")
+        state = tablet.shown()[f"measurements {child} {site.today}/cadre"]
+        assert "removal_contested" not in state
+        weight = state["set"]["weight"]
+        assert (weight[0]["value"] if isinstance(weight, list) else weight)["weight_g"] is None
+        tablet.go("pertanyaan")
+        expect(page.locator(".conflict")).to_have_count(0)
+        site.check_agreement(tablet)
+
+
 def test_doses_are_copied_from_the_book_with_their_own_days(site: Site) -> None:
     with site.tablet("book") as tablet:
         open_schedule(tablet, "Anak Contoh 2")

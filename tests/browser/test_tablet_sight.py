@@ -18,12 +18,6 @@ NAMES = [f"Anak Contoh {number}" for number in range(1, 13)]
 ROW = "ul.children > li"
 PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """Rows outside the view are laid out only then."""
-SEEN = SCREENS | {
-    "pindah/{child}/{today}": "move",
-    "ubah-tanggal/{today}": "wrong-day",
-    "jadwal/{child}": "schedule",
-    "pindai": "scan",
-}
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +132,23 @@ def test_counts_of_the_tabs_and_of_what_is_not_sent_agree(tablet: Tablet) -> Non
     tablet.sync()
 
 
+def test_child_that_was_measured_under_a_linked_record_is_done(site: Site, tablet: Tablet) -> None:
+    first, second = site.children("Anak Kembaran", "Anak Kembaran Lagi")
+    form = site.hand.replica.open_child(second)
+    site.hand.write(form, {"same_as": {"child": first}})
+    site.hand.measure(second, site.today.isoformat(), weight_g=9100)
+    site.hand.sync_until_quiet()
+    tablet.sync()
+    row = tablet.find("Anak Kembaran")
+    expect(row).to_have_class("done")
+    expect(row).to_contain_text("hari ini")
+    tablet.go("belum-datang")
+    expect(tablet.page.locator(".people-rows > li", has_text="Anak Kembaran")).to_have_count(0)
+    site.hand.write(site.hand.replica.open_child(first), {"removed": {"reason": "contoh"}})
+    site.hand.sync_until_quiet()
+    tablet.sync()
+
+
 def test_day_that_has_not_come_is_refused(site: Site, tablet: Tablet) -> None:
     page = tablet.page
     page.locator(".day summary").click()
@@ -182,7 +193,7 @@ def test_every_screen_can_be_read_and_pressed(
 ) -> None:
     set_text(tablet, percent)
     found = []
-    for address, name in SEEN.items():
+    for address, name in SCREENS.items():
         for size in sizes:
             show(tablet, size, address.format(child=child, today=site.today))
             tablet.keep_picture(f"sight-{name}-{percent}-{size[0]}x{size[1]}")

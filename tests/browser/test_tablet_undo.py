@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser._sight import faults_of
 from tests.browser._tablets import CADRE, Site, Tablet
 
 pytestmark = pytest.mark.browser
@@ -18,6 +19,30 @@ def site(site: Site) -> Site:
 
 def undo(tablet: Tablet) -> None:
     tablet.page.get_by_role("button", name="Urungkan").click()
+
+
+def test_offer_stands_for_ten_seconds_on_every_screen_and_can_be_read_at_large_text(site: Site) -> None:
+    with site.tablet("ten seconds") as tablet:
+        tablet.page.clock.install()
+        tablet.page.reload()
+        tablet.unlock()
+        offer = tablet.page.get_by_role("button", name="Urungkan")
+        for percent in (100, 200):
+            tablet.go("hari-ini")
+            tablet.set_text_size(percent)
+            tablet.begin("Anak Pertama") if percent == 100 else tablet.correct("Anak Pertama")
+            tablet.type(f"9,{percent // 100}")
+            tablet.page.clock.pause_at(tablet.page.evaluate("Date.now() / 1000 + 1"))
+            tablet.save()
+            tablet.pass_time(seconds=9)
+            for screen in ("hari-ini", "lainnya", "kirim"):
+                tablet.go(screen)
+                expect(offer).to_be_visible()
+                assert faults_of(tablet.page) == []
+            expect(tablet.page.locator(".undo")).to_contain_text("Tersimpan: Anak Pertama")
+            tablet.pass_time(seconds=1)
+            expect(offer).to_have_count(0)
+            tablet.page.clock.resume()
 
 
 def test_cadre_who_was_let_in_or_taken_off_by_mistake(site: Site) -> None:

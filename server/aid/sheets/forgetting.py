@@ -5,7 +5,7 @@ What is left of an activity identifies nobody: menu, village, days and sums, whi
 
 import io
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import bindparam, or_, select, update
@@ -98,4 +98,4 @@ def _cut_rows(hub: AppContext, sheet: CsrSheet, in_row: InRow) -> None:
 def _value(cell: Cell) -> Value:
     if isinstance(cell, time) or (isinstance(cell, datetime) and cell.time() != time()):
         return cell.isoformat()
-    return cell.date() if isinstance(cell, datetime) else cell
+    return date(cell.year, cell.month, cell.day) if isinstance(cell, datetime) else cell

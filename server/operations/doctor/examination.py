@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
+from server import isolation
 from server.backup.refusals import Progress
 from server.backup.restoration import database_of
 from server.config import Settings
@@ -108,10 +109,12 @@ def examine(settings: Settings, *, now: datetime, quick: bool, progress: Progres
 
 
 def _run(name: str, check: Callable[[Findings], None]) -> Check:
-    """Run a check; an error of the database is a finding too."""
+    """Run a check. An error is a finding too: rows that somebody altered may be unreadable in any way."""
     findings = Findings()
     try:
-        check(findings)
-    except DBAPIError as error:
-        findings.add(str(error.orig).splitlines()[0])
+        _, error = isolation.attempt(lambda: check(findings), f"check {name}", passing=(DBAPIError,))
+    except DBAPIError as unreachable:
+        error = str(unreachable.orig).splitlines()[0]
+    if error:
+        findings.add(error)
     return findings.check(name)

@@ -70,9 +70,9 @@ const WORDS = {
  */
 
 /**
- * From and to in months; size in CSS pixels. `message` turns words into text in the chosen language. `words` that are left out
+ * From and to in months; size in CSS pixels; `zoom`: how much larger texts and points are drawn. `message` turns words into text in the chosen language. `words` that are left out
  * are ours; `words.desc` then describes the newest point.
- * @typedef {{from?: number, to?: number, width?: number, height?: number,
+ * @typedef {{from?: number, to?: number, width?: number, height?: number, zoom?: number,
  *   message: (words: import('./text.js').Text|import('./tables.js').Words) => string,
  *   words?: {title?: string, desc?: string, x?: string, y?: string}}} Options
  */
@@ -112,7 +112,7 @@ function pointsOf(visits, which) {
 function drawn(tables, { sex }, points, options, which) {
   const kind = KINDS[which];
   const scale = scaleOf(tables, sex, points, kind, options);
-  const { message } = options;
+  const { message, zoom = 1 } = options;
   const { title, x, y } = WORDS[which];
   const words = { title: message(title), x: message(x), y: message(y), desc: "", ...options.words };
   const inside = scale.visible(points);
@@ -126,8 +126,8 @@ function drawn(tables, { sex }, points, options, which) {
       role: "img",
       "aria-label": words.title,
       viewBox: `0 0 ${scale.width} ${scale.height}`,
-      width: scale.width,
-      height: scale.height,
+      width: scale.width * zoom,
+      height: scale.height * zoom,
     },
     [
       node("title", {}, [words.title]),

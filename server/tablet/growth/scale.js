@@ -5,6 +5,7 @@ import { DAYS_PER_MONTH } from "./zscores.js";
 
 const EDGES = { left: 38, top: 26, right: 14, bottom: 38 };
 const FEWEST_LINES_PX = 26;
+const FEWEST_MONTHS_PX = 22; // between the numbers of months
 /** The card shows -3 to +2 SD and a margin. Points stretch it by up to a quarter each way; beyond, they are drawn at the edge. */
 const ROOM = 0.06;
 const STRETCH = 0.25;
@@ -37,7 +38,8 @@ const STRETCH = 0.25;
  * @returns {Scale}
  */
 export function scaleOf(tables, sex, points, kind, options) {
-  const { width = 360, height = 400 } = options;
+  const { zoom = 1 } = options;
+  const [width, height] = [(options.width || 360) / zoom, (options.height || 400) / zoom];
   const [from, to] = span(points, options);
   const [fromDay, toDay] = [from * DAYS_PER_MONTH, to * DAYS_PER_MONTH];
   const [left, top, right, bottom] = [EDGES.left, EDGES.top, width - EDGES.right, height - EDGES.bottom];
@@ -57,7 +59,7 @@ export function scaleOf(tables, sex, points, kind, options) {
     y,
     pinned: (value) => Math.min(Math.max(y(value), top), bottom),
     visible: (all) => all.filter(({ age_days }) => age_days >= fromDay && age_days <= toDay),
-    months: months(from, to, x),
+    months: months(from, to, x, (right - left) / (to - from)),
     values: values(low, high, kind, (value) => y(value * kind.unit), bottom - top),
   };
 }
@@ -83,8 +85,9 @@ function heights(tables, sex, kind, points, fromDay, toDay) {
   return [Math.max(0, low - room), high + room];
 }
 
-function months(from, to, x) {
-  const step = to - from <= 12 ? 1 : to - from <= 36 ? 3 : 6;
+function months(from, to, x, wide) {
+  const usual = to - from <= 12 ? 1 : to - from <= 36 ? 3 : 6;
+  const step = [usual, 6, 12].find((some) => some >= usual && some * wide >= FEWEST_MONTHS_PX) || 12;
   const all = [];
   for (let month = Math.ceil(from); month <= to; month += 1) {
     all.push({ x: x(month * DAYS_PER_MONTH), month, labelled: month % step === 0 });

@@ -3,7 +3,7 @@
 import { value } from "../sync/states.js";
 import { later } from "../words/words.js";
 import { isExpected, measuredInMonth } from "./model.js";
-import { persons } from "./persons.js";
+import { measurementsOf } from "./persons.js";
 
 const TODAY = 1; // the urgency of flags for which a child goes to the health centre at once
 const VISIT_FOR = ["two_t", "not_seen"];
@@ -12,9 +12,9 @@ const ASKED = later("The health centre asks for a home visit");
 /** Children who are expected this month and were not measured, under this or a linked record; by name.
  * @param {import("../app.js").OpenApp} app */
 export function notCome({ model, day }) {
-  const seen = persons(model).filter(({ members }) => members.some((child) => measuredInMonth(child, day)));
-  const ids = new Set(seen.flatMap(({ members }) => members.map(({ id }) => id)));
-  return model.children().filter((child) => isExpected(child, day) && !ids.has(child.id));
+  const taken = measurementsOf(model);
+  const isSeen = (child) => measuredInMonth(taken(child), day);
+  return model.children().filter((child) => isExpected(child, day) && !isSeen(child));
 }
 
 /** The home as words: address, RT and RW; "" where nothing is known. */

@@ -85,6 +85,7 @@ export function takenBack(before, set) {
     const held = siblings(before, name);
     if (held.length > 1) return null;
     found[name] = held.length ? held[0].value : EMPTY[name];
+    if (!found[name]) return null;
   }
   return found;
 }

@@ -130,10 +130,11 @@ export class Model {
 const hasFigures = ({ weight_g, oedema, length_mm, muac_mm, head_mm }) =>
   [weight_g, oedema, length_mm, muac_mm, head_mm].some((figure) => figure !== null);
 
-/** Whether somebody measured the child on a day, or in the calendar month of it. @param {Child} child @param {string} day */
-export const measuredOn = (child, day) => child.measurements.some((one) => one.on === day && hasFigures(one));
-export const measuredInMonth = (child, day) =>
-  child.measurements.some((one) => monthNumber(one.on) === monthNumber(day) && hasFigures(one));
+/** Whether somebody measured on a day, or in the calendar month of it. @param {any[]} measurements of a child, with those of
+ * linked records (`measurementsOf` in persons.js) @param {string} day */
+export const measuredOn = (measurements, day) => measurements.some((one) => one.on === day && hasFigures(one));
+export const measuredInMonth = (measurements, day) =>
+  measurements.some((one) => monthNumber(one.on) === monthNumber(day) && hasFigures(one));
 
 /** Whether a child comes to the posyandu: under five, or of unknown age. */
 export const isExpected = ({ born_on }, day) => !born_on || (monthsCompleted(born_on, day) ?? 0) < 60;

@@ -7,7 +7,18 @@ import { siblings } from "../sync/states.js";
  * @typedef {{head: import("./model.js").Child, members: Array<import("./model.js").Child>, visits: any[], since: number}} Person */
 
 /** Children, with linked records as one. @param {import("./model.js").Model} model @returns {Person[]} */
-export function persons(model) {
+export const persons = (model) => recordsByChild(model).map(personOf);
+
+/** All measurements of a child, those of linked records too. @param {import("./model.js").Model} model
+ * @returns {(child: import("./model.js").Child) => any[]} */
+export function measurementsOf(model) {
+  const linked = recordsByChild(model).filter(({ length }) => length > 1);
+  const found = new Map(linked.flatMap((members) => members.map(({ id }) => [id, members])));
+  return (child) => (found.get(child.id) || [child]).flatMap(({ measurements }) => measurements);
+}
+
+/** The records of each child. @param {import("./model.js").Model} model @returns {Array<Array<import("./model.js").Child>>} */
+function recordsByChild(model) {
   const all = new Map(model.replica.children().map((id) => [id, model.child(id)]));
   const root = new Map([...all.keys()].map((id) => [id, id]));
   const find = (id) => (root.get(id) === id ? id : find(root.get(id)));
@@ -17,7 +28,7 @@ export function persons(model) {
   }
   const groups = new Map();
   for (const [id, child] of all) groups.set(find(id), [...(groups.get(find(id)) || []), child]);
-  return [...groups.values()].map(personOf);
+  return [...groups.values()];
 }
 
 function personOf(members) {

@@ -169,6 +169,18 @@ export function madeOn(id) {
   return digits[12] === "7" ? localDay(new Date(parseInt(digits.slice(0, 12), 16))) : null;
 }
 
+/** How many children got each dose at some visits, by code; of values in conflict every dose counts.
+ * @returns {Object<string, number>} */
+function dosesCount(persons, isThen) {
+  /** @type {Object<string, number>} */
+  const found = {};
+  for (const { visits } of persons) {
+    const codes = visits.filter(isThen).flatMap(({ state }) => Object.keys(dosesIn(state, "doses")));
+    for (const code of new Set(codes)) found[code] = (found[code] || 0) + 1;
+  }
+  return found;
+}
+
 // -- the sheet -----------------------------------------------------------------------------------------
 
 /**
@@ -197,6 +209,7 @@ export function countMonth(app, day) {
     fresh: persons.filter(({ head }) => sameMonth(madeOn(head.id), month)).length,
     isVitaminMonth: VITAMIN_MONTHS.includes(month % 12),
     services: servicesCount(asked, VITAMIN_MONTHS.includes(month % 12)),
+    doses: dosesCount(persons, ({ on }) => monthNumber(on) === month),
     referrals: referrals(persons, (on) => sameMonth(on, month)),
     urgency: urgencies(app, persons, ({ on }) => monthNumber(on) === month),
   };
@@ -260,6 +273,7 @@ export function countDay(app, day) {
     ...lettersOf(coded),
     fresh: persons.filter(({ head }) => madeOn(head.id) === day).length,
     services: servicesCount(asked, VITAMIN_MONTHS.includes(month % 12)),
+    doses: dosesCount(persons, isThen),
     referrals: referrals(persons, (on) => on === day),
     urgency: urgencies(app, persons, isThen),
   };

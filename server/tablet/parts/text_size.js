@@ -4,6 +4,7 @@
 export const TEXT_SIZES = [100, 125, 150, 200];
 const LARGE_EMS = 17; // fewer ems than these in a line: large text, and huge
 const HUGE_EMS = 13;
+const USUAL_PX = 17;
 
 /** @param {number} [percent] */
 export function showTextSize(percent = 100) {
@@ -13,5 +14,8 @@ export function showTextSize(percent = 100) {
   root.classList.toggle("large", window.innerWidth < em * LARGE_EMS);
   root.classList.toggle("huge", window.innerWidth < em * HUGE_EMS);
 }
+
+/** How much larger than usual the text is, for what is drawn. */
+export const textZoom = () => Math.max(1, parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_PX);
 
 window.addEventListener("resize", () => showTextSize(Number(document.documentElement.dataset.text) || 100));

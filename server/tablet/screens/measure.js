@@ -16,6 +16,7 @@ import { failure } from "../parts/save_failure.js";
 import { saveWithUndo } from "../parts/undo.js";
 import { answersTo, NOTE_ROOM, openQuestions, questionsOf, settled } from "../parts/value_questions.js";
 import { heldRegisters } from "../parts/wrong_day.js";
+import { siblings } from "../sync/states.js";
 import { ageWords, cm, dayWords, kg, message, motherWords, say, sayIn, sexWord } from "../words/words.js";
 
 /** @typedef {import("../growth/assess.js").Measurement} Measurement */
@@ -103,7 +104,9 @@ class Measuring {
     const set = changesTo(wanted, this.state);
     const isChanged = Object.keys(set).length > 0;
     if (saysNothing(wanted)) return isChanged ? this.removal.ask() : this.strip.tell(nothing());
-    return isChanged ? this.write(set) : this.done();
+    if (!isChanged) return this.done();
+    const settles = Object.keys(set).some((name) => siblings(this.state, name).length > 1);
+    return settles ? this.strip.tell(settling(() => this.write(set))) : this.write(set);
   }
 
   async write(set) {
@@ -123,6 +126,14 @@ class Measuring {
     this.app.go(`#/hasil/${this.child.id}/${this.on}`);
   }
 }
+
+/** What was written differently by two cannot come back once one value stands, so it is asked about. */
+const settling = (save) =>
+  notice(
+    "look",
+    h("p", {}, say("Two people recorded this visit differently. What you save now counts for everybody, and cannot be undone.")),
+    h("button", { type: "button", onclick: save }, say("Yes, use this")),
+  );
 
 const nothing = () => notice("look", say("Nothing was filled in yet."));
 

@@ -67,6 +67,7 @@ const monthWords = (app) => dayWords(app.day, { month: "long", year: "numeric" }
 function partsOf(app) {
   const day = countDay(app, app.day);
   const month = countMonth(app, app.day);
+  const doses = doseRows(app, day.doses, month.doses);
   return [
     [
       later("Weighing (SKDN)"),
@@ -86,6 +87,7 @@ function partsOf(app) {
     ],
     [later("Referrals and PMT"), referralRows(day, month)],
     [later("Services"), serviceRows(day.services, month.services, month.isVitaminMonth)],
+    .../** @type {Array<[import("../growth/text.js").Text, Row[]]>} */ (doses.length ? [[later("Vaccines by dose"), doses]] : []),
   ];
 }
 
@@ -108,6 +110,12 @@ const serviceRows = (day, month, isVitaminMonth) => [
   ["kpsp_doubt", later("KPSP: doubtful"), day.kpsp_doubt, month.kpsp_doubt],
   ["kpsp_deviation", later("KPSP: deviant"), day.kpsp_deviation, month.kpsp_deviation],
 ];
+
+/** Doses that were given in the month, as the schedule has them. @returns {Row[]} */
+const doseRows = ({ tables: { schedule } }, day, month) =>
+  schedule.doses
+    .filter(({ code }) => month[code])
+    .map(({ code, words }) => [`dose.${code}`, words, day[code] || 0, month[code]]);
 
 const DAY = laterIn("column", "Day");
 const MONTH = laterIn("column", "Month");

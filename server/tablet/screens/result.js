@@ -5,9 +5,12 @@ import { assess } from "../growth/assess.js";
 import { kms, lengthChart } from "../growth/chart.js";
 import { h, notice } from "../parts/dom.js";
 import { inQueue } from "../parts/queue.js";
+import { textZoom } from "../parts/text_size.js";
 import { forCadre, forMother } from "../parts/verdict.js";
 import { monthsCompleted } from "../growth/calendar.js";
 import { cm, dayWords, kg, message, say } from "../words/words.js";
+
+const [PLOT_PX, EDGES_PX] = [236, 64]; // heights of a drawn chart
 
 /** @param {import("../app.js").OpenApp} app @param {string} id @param {string} on */
 export function result(app, id, on) {
@@ -81,10 +84,12 @@ function drawn(app, child, { visits }, draw, title, day) {
   if (!child.born_on || !child.sex) return null;
   const months = Math.max(monthsCompleted(child.born_on, day) ?? 0, 0);
   const from = Math.max(Math.min(Math.floor((months - 10) / 12) * 12, 36), 0);
+  const zoom = textZoom();
+  const height = PLOT_PX + EDGES_PX * zoom;
   return h(
     "figure",
     {},
-    draw(app.tables, child, visits, { from, to: from + 24, width: 360, height: 300, words: { title }, message }),
+    draw(app.tables, child, visits, { from, to: from + 24, width: 360, height, zoom, words: { title }, message }),
     h("figcaption", {}, title),
   );
 }

@@ -2,6 +2,7 @@
 
 import { field, h, notice, refill } from "../parts/dom.js";
 import { measuredOn } from "../parts/model.js";
+import { measurementsOf } from "../parts/persons.js";
 import { qrReader } from "../parts/qr_reader.js";
 import { childOf, readCode } from "../parts/sticker.js";
 import { say } from "../words/words.js";
@@ -66,7 +67,8 @@ function found(app, told, text) {
   const code = readCode(text);
   const child = code && childOf(app.model, code);
   if (child) {
-    app.go(measuredOn(child, app.day) ? `#/anak/${child.id}` : `#/ukur/${child.id}`);
+    const isDone = measuredOn(measurementsOf(app.model)(child), app.day);
+    app.go(isDone ? `#/anak/${child.id}` : `#/ukur/${child.id}`);
     return true;
   }
   refill(told, notice("look", code ? stranger() : h("p", {}, say("This is not the code of a sticker: 12 letters and digits."))));

@@ -2,6 +2,7 @@
 
 import { h, notice } from "../parts/dom.js";
 import { draftKey } from "../parts/drafts.js";
+import { changesTo, registersOf } from "../parts/measurement_changes.js";
 import { failure } from "../parts/save_failure.js";
 import { calendar, dosesIn, nameOf } from "../parts/services_due.js";
 import { ageWords, dayWords, later, message, say } from "../words/words.js";
@@ -92,10 +93,12 @@ async function record(app, child, code, given, { currentTarget: button }) {
   try {
     const key = { child: child.id, measured_on: app.day, source: "cadre" };
     const form = await app.tablet.replica.open("measurement", key);
-    const doses = dosesIn(app.tablet.replica.view(form), "doses");
+    const state = app.tablet.replica.view(form);
+    const held = registersOf(state); // none of a record that was removed
+    const doses = held.doses ? dosesIn(state, "doses") : {};
     if (given) doses[code] = null;
     else delete doses[code];
-    await app.tablet.write(form, { doses: { given: doses } });
+    await app.tablet.write(form, changesTo({ ...held, doses: { given: doses } }, state));
   } catch (error) {
     button.disabled = false;
     button.closest("li").append(notice("bad", say("NOT saved: "), failure(error)));

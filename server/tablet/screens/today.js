@@ -6,6 +6,7 @@ import { chosenPost, postChooser } from "../parts/post_chooser.js";
 import { room } from "../parts/room.js";
 import { marks, statusWords, unsentChildren } from "../parts/child_status.js";
 import { isExpected, measuredInMonth, measuredOn } from "../parts/model.js";
+import { measurementsOf } from "../parts/persons.js";
 import { dayChooser } from "../parts/posyandu_day.js";
 import { inQueue } from "../parts/queue.js";
 import { byTypedCode } from "../parts/sticker.js";
@@ -27,7 +28,8 @@ export async function today(app) {
   const next = h("div", { class: "next" });
   const search = searchField(app);
   const draw = () => {
-    const groups = grouped(app);
+    const taken = measurementsOf(app.model);
+    const groups = grouped(app, taken);
     const typed = search.value.trim();
     refill(counts, VIEWS.map(tab));
     function tab([name, words]) {
@@ -37,7 +39,7 @@ export async function today(app) {
     }
     const shown = typed ? byTypedCode(app.model, typed) || found(groups.all, typed) : groups[app.view];
     const empty = h("li", { class: "empty" }, emptyWords(app, typed, groups));
-    refill(list, shown.length ? shown.map((child) => row(app, child)) : empty);
+    refill(list, shown.length ? shown.map((child) => row(app, child, taken(child))) : empty);
     refill(rest, !typed && app.view === "due" ? restWords(groups) : null);
     refill(next, nextButton(groups.here));
   };
@@ -83,19 +85,21 @@ function searchField(app) {
   return search;
 }
 
-/** The children of the post by the tabs of the list. */
-function grouped(app) {
+/** The children of the post by the tabs of the list; `taken` gives all measurements of one. */
+function grouped(app, taken) {
   const { model, day } = app;
   const all = model.children();
-  const done = all.filter((child) => measuredInMonth(child, day));
-  const others = all.filter((child) => !measuredInMonth(child, day));
+  const isDone = (child) => measuredInMonth(taken(child), day);
+  const done = all.filter(isDone);
+  const others = all.filter((child) => !isDone(child));
   const due = others.filter((child) => isExpected(child, day));
-  return { all, done: newestFirst(done), due, here: inQueue(app), older: others.length - due.length };
+  return { all, done: newestFirst(done, taken), due, here: inQueue(app), older: others.length - due.length };
 }
 
-const lastDay = ({ measurements }) => measurements.reduce((last, { on }) => (on > last ? on : last), "");
+const lastDay = (measurements) => measurements.reduce((last, { on }) => (on > last ? on : last), "");
 
-const newestFirst = (children) => [...children].sort((one, other) => (lastDay(one) < lastDay(other) ? 1 : -1));
+const newestFirst = (children, taken) =>
+  [...children].sort((one, other) => (lastDay(taken(one)) < lastDay(taken(other)) ? 1 : -1));
 
 /** Children of whom every typed word is the beginning of a word of their or a parent's name. */
 function found(children, typed) {
@@ -111,10 +115,10 @@ function nextButton(queue) {
   return h("a", { class: "button main", href: `#/ukur/${first.id}` }, say("Next: "), first.name, more);
 }
 
-function row(app, child) {
+function row(app, child, measurements) {
   const { day, session } = app;
   const here = session.here.includes(child.id);
-  const done = measuredOn(child, day);
+  const done = measuredOn(measurements, day);
   const name = child.name || say("(no name)");
   return h(
     "li",
@@ -125,7 +129,7 @@ function row(app, child) {
       { href: done ? `#/anak/${child.id}` : `#/ukur/${child.id}` },
       h("strong", {}, name),
       h("span", {}, child.mother ? motherWords(child.mother) : say("mother not known")),
-      h("span", {}, factsOf(app, child, done)),
+      h("span", {}, factsOf(app, child, measurements, done)),
       unsavedMark(app, child.id),
     ),
     h(
@@ -138,8 +142,8 @@ function row(app, child) {
 }
 
 /** The age and the last visit; of a child that was measured today also whether that was sent. */
-function factsOf(app, child, done) {
-  const last = lastDay(child);
+function factsOf(app, child, measurements, done) {
+  const last = lastDay(measurements);
   if (done) return !app.isPractice && marks(app, child).waiting ? say("today, not sent yet") : say("today");
   const visit = last ? say("last {day}", { day: shortDay(last, app.day) }) : say("never measured");
   return `${ageWords(child.born_on, app.day)} · ${visit}`;

@@ -5,8 +5,15 @@ import { choice, h, notice, refill } from "../parts/dom.js";
 import { failure } from "../parts/save_failure.js";
 import { figuresText } from "../parts/figures.js";
 import { saveWithUndo } from "../parts/undo.js";
-import { misdated, redated } from "../parts/wrong_day.js";
-import { dayWords, say } from "../words/words.js";
+import { misdated, otherwiseDated, redated } from "../parts/wrong_day.js";
+import { dayWords, later, message, say } from "../words/words.js";
+
+/** Records that have the day in them, beside measurements. */
+const KINDS = {
+  child: later("consent of the parents"),
+  follow_up: later("answer to the health centre"),
+  delivery: later("social aid"),
+};
 
 /** @param {import("../app.js").OpenApp} app @param {string} wrong the date that the records bear */
 export async function wrongDay(app, wrong) {
@@ -16,7 +23,8 @@ export async function wrongDay(app, wrong) {
   let right = app.day !== wrong && app.day <= latest ? app.day : latest;
   const draw = async () => {
     const records = right === wrong ? [] : await misdated(app, wrong, right);
-    refill(body, listed(app, wrong, right, records, answers, draw));
+    const others = right === wrong ? [] : await otherwiseDated(app, wrong, right);
+    refill(body, listed(app, wrong, right, { records, others }, answers, draw));
   };
   await draw();
   const choose = (day) => {
@@ -35,17 +43,18 @@ export async function wrongDay(app, wrong) {
   };
 }
 
-function listed(app, wrong, right, records, answers, draw) {
+function listed(app, wrong, right, { records, others }, answers, draw) {
   if (right === wrong) return notice("look", say("Choose the right date above."));
-  if (!records.length) return h("p", { class: "empty" }, say("This tablet has no records with this date."));
+  if (!records.length && !others.length) return h("p", { class: "empty" }, say("This tablet has no records with this date."));
   const of = (why) => records.filter((record) => record.why === why);
   const chosen = [...of(""), ...of("taken").filter(({ child }) => answers.get(child.id))];
+  const count = chosen.length + others.length;
   const feedback = h("div", {});
   const save = async () => {
     button.disabled = true;
     try {
-      const acts = chosen.flatMap((record) => redated(app.tablet.replica, record));
-      await saveWithUndo(app, acts, say("Date of {count} records changed.", { count: chosen.length }));
+      const acts = [...chosen.flatMap((record) => redated(app.tablet.replica, record)), ...others];
+      await saveWithUndo(app, acts, say("Date of {count} records changed.", { count }));
       if (app.session.date === wrong) await app.keepSession({ date: right });
       app.go("#/hari-ini");
     } catch (error) {
@@ -55,14 +64,15 @@ function listed(app, wrong, right, records, answers, draw) {
   };
   const button = h(
     "button",
-    { class: "main", disabled: !chosen.length, onclick: save },
-    say("Change the date of {count} records", { count: chosen.length }),
+    { class: "main", disabled: !count, onclick: save },
+    say("Change the date of {count} records", { count }),
   );
   return [
     h(
       "ul",
       { class: "children plain" },
       of("").map(({ child, values }) => h("li", {}, h("strong", {}, child.name), " ", figuresText(values))),
+      others.map(({ child, form }) => h("li", {}, h("strong", {}, child.name), " ", message(KINDS[form.kind]))),
     ),
     of("taken").map((record) => taken(record, right, answers, draw)),
     stuck(of("shared"), say("Another tablet recorded on this date, too. Change these one by one:")),

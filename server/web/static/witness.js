@@ -8,7 +8,7 @@
 /** @typedef {{ number: number, note: string, keys: string[], proof: string[] | null, restores: Restore[] }} Answer */
 
 const place = /** @type {HTMLElement} */ (document.getElementById("watch"));
-const DISTRICT = place.dataset.district;
+const DISTRICT = place.dataset.district ?? "";
 
 /** @param {string} text */
 const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));

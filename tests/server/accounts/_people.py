@@ -72,6 +72,13 @@ def set_up(district: District, token: str) -> tuple[str, pyotp.TOTP, list[str]]:
     return done[0], app, done[1]
 
 
+def give(district: District, token: str, code: str, **named: str) -> second_factor.Passed | None:
+    passed: second_factor.Passed | None = within(
+        district, second_factor.pass_second_factor, found(district, token), code, district.clock.now, **named
+    )
+    return passed
+
+
 def refused(problem: str, work: Callable[[], Any]) -> dict[str, Any]:
     with pytest.raises(Problem, match=f"^{problem}$") as raised:
         work()

@@ -24,6 +24,7 @@ from tests.server.accounts._people import (
     PASSWORD,
     add,
     found,
+    give,
     invite,
     refused,
     set_up,
@@ -43,13 +44,6 @@ def strict(databases: Databases) -> Any:
     """Give a district where staff and above must have a second factor, on each kind of database in turn."""
     with District.opened(databases, second_factor=True) as district:
         yield district
-
-
-def give(district: District, token: str, code: str, **named: str) -> second_factor.Passed | None:
-    passed: second_factor.Passed | None = within(
-        district, second_factor.pass_second_factor, found(district, token), code, district.clock.now, **named
-    )
-    return passed
 
 
 def last(district: District) -> str:

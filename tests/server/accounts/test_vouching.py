@@ -22,8 +22,8 @@ from server.operations import key_rotation
 from server.operations.serve import prepare
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, behind_its_back
 from tests.server._people import add_person
-from tests.server.accounts.test_accounts import make_code
-from tests.server.accounts.test_people import PASSWORD, invite, sign_in
+from tests.server.accounts._intruder import code_for
+from tests.server.accounts._people import PASSWORD, invite, sign_in
 
 BEFORE = "0019"
 
@@ -42,7 +42,7 @@ def place(databases: Databases) -> Iterator[District]:
         account = add_person(hub, *who, now)
         sign_in(district)
         invite(district, account)
-        make_code(district)
+        code_for(district, 0)
         district.staff_tablet(*district.posts)
         yield district
 

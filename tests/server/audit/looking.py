@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Table, text
 from sqlalchemy.orm import Session
 
-from server import audit
+from server import audit, isolation
 from server.audit.checkpoints import KeptCheckpoint
 from server.database.bound_rows import BOUND, CHAINED, DERIVED, EXEMPT, MACED, vouched_by
 from server.operations import recomputation
@@ -70,9 +70,12 @@ def part(name: str) -> Look:
 
 
 def log(looking: Looking) -> list[str]:
-    keys = looking.district.hub.vault.checkpoint_keys()
-    _, broken = audit.verify(looking.session, DISTRICT, keys=keys, kept=looking.kept)
-    return [one.words() for one in broken]
+    hub, session = looking.district.hub, looking.session
+    keys = hub.vault.checkpoint_keys()
+    found, error = isolation.attempt(
+        lambda: audit.verify(session, DISTRICT, keys=keys, kept=looking.kept)[1], "log"
+    )
+    return [error] if error else [one.words() for one in found or ()]
 
 
 def foreign_keys(looking: Looking) -> list[str]:

@@ -1,5 +1,6 @@
 """A month of a district in which every table has rows: what somebody with the database's password would find to alter."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import insert, select
@@ -26,6 +27,12 @@ JOBS: Final = (
     *("ended-sign-ins", "sign-log"),
 )
 BY: Final = "account:uji"
+FITTING: Final[Mapping[str, Mapping[str, Any]]] = {
+    "witness": {"public_keys": "[]"},
+    "witnessed_log": {"public_keys": "[]"},
+    "cosignature": {"lines": ""},
+}
+"""What made-up rows must hold to be taken for those of a directory, which signs nothing."""
 
 
 def a_month_of_office(district: District) -> None:
@@ -54,7 +61,10 @@ def _fill_empty(district: District) -> None:
             rows.newest[of.name] = dict(row._mapping)
     for of in Base.metadata.sorted_tables:
         if of.name in BINDINGS and not counts[of.name]:
-            write(district, insert(of).values(rows.row(of)), insert(of).values(rows.row(of)))
+            first, second = ({**rows.row(of), **FITTING.get(of.name, {})} for _ in range(2))
+            keys = [column.name for column in of.primary_key.columns]
+            both = [first, second] if any(first[key] != second[key] for key in keys) else [first]
+            write(district, *(insert(of).values(row) for row in both))
 
 
 def run_jobs(district: District) -> None:

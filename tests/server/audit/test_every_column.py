@@ -25,6 +25,7 @@ from tests.server.audit.altering import Altered, Class, classes
 from tests.server.audit.looking import CHECKS, Looking
 from tests.server.audit.office import BY, a_month_of_office, run_jobs
 from tests.server.audit.tampering import undone
+from tests.server.operations.test_doctor import checked, damage
 from tests.server.operations.test_key_rotation import own_keys, silent
 from tests.server.privacy._requests import erased
 
@@ -132,9 +133,16 @@ def accused(office: District, kept: KeptCheckpoint | None = None) -> dict[str, l
         return {name: found for name, check in CHECKS.items() if (found := check(look))}
 
 
+def test_doctor_goes_on_when_a_check_cannot_read_a_row(office: District) -> None:
+    damage(office, "UPDATE witness SET public_keys = 'x'")
+    found = checked(office)
+    assert found["log"].found == ["JSONDecodeError"]
+    assert list(found)[-1] == "tablets"
+
+
 # -- stories --------------------------------------------------------------------------------------
 
-ONE_CHILD: Final = "(SELECT min(child_id) FROM measurement WHERE sealed = 0)"
+ONE_CHILD: Final = "(SELECT child_id FROM measurement WHERE sealed = 0 ORDER BY child_id LIMIT 1)"
 WRITTEN: Final = {
     True: {"true": "1", "false": "0", "empty": "x''", "braces": "x'7b7d'", "child": ONE_CHILD},
     False: {"true": "true", "false": "false", "empty": "''", "braces": "'\\x7b7d'", "child": ONE_CHILD},
@@ -148,8 +156,8 @@ STORIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "an unwanted measurement emptied and removed": (
         "UPDATE change SET sealed = 3, content = {empty} WHERE kind = 'measurement' AND child_id = {child}",
-        "DELETE FROM measurement WHERE child_id = {child}",
         "DELETE FROM assessment WHERE child_id = {child}",
+        "DELETE FROM measurement WHERE child_id = {child}",
     ),
     "a child hidden as restricted": (
         "UPDATE child SET restricted_at = '2026-03-05T02:00:00.000000+00:00' WHERE id = {child}",
@@ -189,7 +197,7 @@ STORIES: Final[Mapping[str, tuple[str, ...]]] = {
     "what a tablet announced": ("UPDATE tablet_day SET measured = measured + 1",),
     "why a change was set aside": ("UPDATE change SET reasons = '[]' WHERE reasons IS NOT NULL",),
     "a change given to another child": (
-        "UPDATE change SET child_id = (SELECT max(id) FROM child) WHERE child_id = {child}",
+        "UPDATE change SET child_id = (SELECT id FROM child ORDER BY id DESC LIMIT 1) WHERE child_id = {child}",
     ),
     "a red flag made amber": ("UPDATE flag SET urgency = 4 WHERE urgency = 1",),
     "a receipt with other outcomes": ("UPDATE batch SET outcomes = '{{}}'",),
