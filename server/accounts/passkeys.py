@@ -9,6 +9,7 @@ Rules kept here:
 - Beside the app, never instead of it: who loses the authenticator has the app and the recovery codes.
 - Signing in without a password needs the authenticator to have verified its user; after a password its presence is enough.
 - Wrong answers have the limits of wrong codes.
+- A passkey that somebody without the keys has written into the database, or changed there, is none (`database.row_macs`).
 """
 
 import ipaddress
@@ -39,6 +40,7 @@ from server.accounts.sessions import SignedIn, open_session, own_account, renew_
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import base64url, unbase64
+from server.database import row_macs
 from server.database.ids import new_id
 from server.database.models import Account, Passkey
 from server.errors import Problem
@@ -326,10 +328,13 @@ def _owner(session: Session, hub: AppContext, answer: str) -> Account | None:
         credential_id, handle = str(told["id"]), unbase64(told["response"]["userHandle"])
     except (ValueError, KeyError, TypeError):
         return None
-    row = session.get(Passkey, (hub.district, credential_id))
-    if row is None or not compare_digest(row.user_handle, handle):
+    try:
+        row = session.get(Passkey, (hub.district, credential_id))
+        if row is None or not compare_digest(row.user_handle, handle):
+            return None
+        account = session.get(Account, (hub.district, row.account_id), with_for_update=True)
+    except row_macs.RowForged:
         return None
-    account = session.get(Account, (hub.district, row.account_id), with_for_update=True)
     return account if account is not None and account.disabled_at is None else None
 
 
@@ -368,7 +373,7 @@ def _fits(
 
 
 def _believed(session: Session, hub: AppContext, account_id: str, credential_id: str) -> Passkey | None:
-    """Load a passkey of an account, locked: the one place where a row that was altered in the database would be refused."""
+    """Load a passkey of an account, locked; `RowForged` for one that was written or changed without the keys."""
     row = session.get(Passkey, (hub.district, credential_id), with_for_update=True)
     return row if row is not None and row.account_id == account_id else None
 
@@ -378,7 +383,7 @@ def _believed(session: Session, hub: AppContext, account_id: str, credential_id:
 
 def _rows(session: Session, hub: AppContext, account_id: str) -> list[Passkey]:
     mine = Passkey.district == hub.district, Passkey.account_id == account_id
-    return list(session.scalars(select(Passkey).where(*mine).order_by(Passkey.created_at, Passkey.id)))
+    return row_macs.genuine(session, select(Passkey).where(*mine).order_by(Passkey.created_at, Passkey.id))
 
 
 def passkeys_of(session: Session, hub: AppContext, account_id: str) -> list[ListedPasskey]:
@@ -399,10 +404,9 @@ def rename(
     Problem
         `record-unknown`; `passkey-name`.
     """
-    name = name.strip()
+    row, name = _own(session, hub, signed_in, passkey_id), name.strip()
     if not name or not name.isprintable() or len(name) > MOST_NAME:
         raise Problem("passkey-name", most=MOST_NAME)
-    row = _own(session, hub, signed_in, passkey_id)
     row.name = name
     session.flush()
     _log(session, hub, row.account_id, "passkey.renamed", now, passkey=_short(row.credential_id))

@@ -100,6 +100,7 @@ def key_wrap(data: Path | None, undo: bool) -> None:
 
 @key.command("vouch")
 @data_option
+@reason_option()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def key_vouch(data: Path | None, yes: bool) -> None:
     """End what was written to accounts, tablets, sessions and codes past this program; doctor names it."""

@@ -29,6 +29,7 @@ from server.database.models import (
     EnrolmentCode,
     Invitation,
     Moment,
+    Passkey,
     RecoveryCode,
     Tablet,
     TabletPost,
@@ -43,6 +44,7 @@ NOT_COVERED: Final[Mapping[type[Base], frozenset[str]]] = {
     Username: frozenset(),
     Invitation: frozenset(),
     RecoveryCode: frozenset(),
+    Passkey: frozenset(),
     UserSession: frozenset(
         {"last_seen_at"}
     ),  # written without an entry of the log; `expires_at` is the limit

@@ -30,10 +30,7 @@ class Authenticator:
         """Answer `navigator.credentials.create`; `client` replaces members of what the browser says."""
         wanted = json.loads(options)
         self.handle = unbase64(wanted["user"]["id"])
-        numbers = self.key.public_key().public_numbers()
-        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
-        cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
-        held = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cose
+        held = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + self.cose()
         data = self._data(wanted["rp"]["id"], PRESENT | VERIFIED | HAS_KEY) + held
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         said = self._said("webauthn.create", wanted, client)
@@ -48,6 +45,12 @@ class Authenticator:
         signature = self.key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(SHA256()))
         response = {"clientDataJSON": said, "authenticatorData": data, "signature": signature}
         return self._answer({**response, "userHandle": self.handle})
+
+    def cose(self) -> bytes:
+        """Give the public key as the server keeps it."""
+        numbers = self.key.public_key().public_numbers()
+        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
+        return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
 
     def _said(self, kind: str, wanted: dict[str, Any], client: dict[str, Any]) -> bytes:
         told = {"type": kind, "challenge": wanted["challenge"], "origin": self.origin, "crossOrigin": False}

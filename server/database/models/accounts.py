@@ -93,6 +93,7 @@ class Passkey(Base):
     sign_count: Mapped[int] = mapped_column(Count)
     created_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class UserSession(Base):

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from server import accounts, audit
 from server.accounts import attempt_limits, passkeys, people, sessions
 from server.config import Settings
+from server.crypto.vault import base64url
 from server.database.models import Passkey, table
 from server.errors import Problem
 from tests.server._authenticator import Authenticator
@@ -354,8 +355,24 @@ def test_secrets_that_a_restore_ends_are_passkeys_too(on_sqlite: District) -> No
     assert alone(on_sqlite, key.get(alone_options(on_sqlite))) is None
 
 
-def test_key_of_the_row_is_what_counts(on_sqlite: District) -> None:
-    """A public key of one's own in the database: what the keyed digest of the row will refuse stands in one place."""
+def test_public_key_of_ones_own_in_the_database_opens_nothing(strict: District) -> None:
+    """Whoever may write to the database but has no key: a row of one's own is none, nor one that was changed."""
+    _, key = with_passkey(strict)
+    thief = Authenticator(ORIGIN, handle=key.handle)
+    (row,) = strict.rows(select(table(Passkey)))
+    own = {**row._mapping, "credential_id": base64url(thief.id), "public_key": thief.cose(), "sign_count": 0}
+    with strict.hub.database.transaction() as session:
+        session.execute(insert(table(Passkey)), [own])
+        audit.append(session, DISTRICT, audit.OFFICE, "test.set", actor="operator", now=strict.clock.now)
+    assert alone(strict, thief.get(alone_options(strict))) is None
+    waiting = sign_in(strict)
+    assert use(strict, waiting, thief.get(options_for(strict, waiting))) is None
+    assert alone(strict, key.get(alone_options(strict))) is not None  # the true one works
+    with strict.hub.database.reading() as session:
+        assert len(passkeys.passkeys_of(session, strict.hub, row.account_id)) == 1
+
+
+def test_row_that_was_changed_in_the_database_opens_nothing(on_sqlite: District) -> None:
     _, key = with_passkey(on_sqlite)
     with on_sqlite.hub.database.transaction() as session:
         session.execute(update(table(Passkey)).values(public_key=b"x"))

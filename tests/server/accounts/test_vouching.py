@@ -170,7 +170,7 @@ def test_rotation_renews_macs_and_leaves_what_somebody_else_has_written(place: D
         connection.execute(text("UPDATE tablet SET name = 'x'"))
     now = datetime.now(UTC)
     key_rotation.rotate(place.hub, actor="operator", now=lambda: now, progress=silent)
-    assert versions(place) == {1: {"tablet"}, 2: {*names()} - {"tablet", "recovery_code"}}
+    assert versions(place) == {1: {"tablet"}, 2: {*names()} - {"tablet", "recovery_code", "passkey"}}
     key_rotation.retire(place.hub, 1, actor="operator", now=now + timedelta(days=2))
     assert forged(place.hub) == 1
     assert sign_in(place) is not None

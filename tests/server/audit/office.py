@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select
 
+from server import audit
 from server.accounts.people import invitations
 from server.accounts.people.accounts import account_named
 from server.aid import deliveries, register
 from server.app import create_app
 from server.audit import checkpoints
 from server.database.bound_rows import BINDINGS
-from server.database.models import Base, ChangeRow, DuplicatePair
+from server.database.models import Base, ChangeRow, DuplicatePair, Passkey
 from server.operations import scheduler
 from server.review import Scope, duplicate_pairs, moves, quarantine, saved_views
 from tests.server._district import DISTRICT, District
@@ -113,6 +114,21 @@ def _people(clinic: Clinic) -> None:
             saved_views.keep(session, hub, person.account_id, "Besok", "urgency=2", now)
     token = guest_sign_in(district, PASSWORD, people[1].username)
     set_up(district, token)
+    with hub.database.transaction() as session:
+        for number in (1, 2):
+            held = {
+                "id": district.new_id(),
+                "name": "HP",
+                "user_handle": bytes(32),
+                "public_key": bytes([number]) * 77,
+            }
+            key = {
+                "credential_id": f"kunci-{number}",
+                "account_id": people[1].account_id,
+                "sign_count": number,
+            }
+            session.add(Passkey(district=DISTRICT, **key, **held, created_at=now, used_at=now))
+        audit.append(session, DISTRICT, audit.OFFICE, "passkey.added", actor=BY, now=now)
     for name in ("siapa", "siapa.lagi"):
         form = {"csrf_token": csrf_token(clients[0]), "username": name, "password": "bukan-kata-sandi"}
         clients[0].post("/masuk", data=form, headers={"Referer": "http://localhost/masuk"})

@@ -25,7 +25,7 @@ REQUIRED = {"export sigizi", "export fhir", "rights export", "tablet whose-data"
 ASKED = {
     "flagged", "aid child", "import rows", "import cases",
     "quarantine list", "quarantine show", "conflict list", "conflict show", "duplicate list", "duplicate show",
-    "user add", "user reset", "user disable", "user enable",
+    "key vouch", "user add", "user reset", "user disable", "user enable",
     "tablet enrol", "tablet pin-code", "tablet posts", "tablet revoke",
 }  # fmt: skip
 """Those that show names or change access: a reason is asked for on a terminal."""
@@ -35,6 +35,8 @@ FREE = {
     "post add", "post list", "post rename", "post close", "post reopen",
     "child move", "quarantine release", "quarantine dismiss", "quarantine undo", "quarantine reopen",
     "conflict settle", "duplicate link", "duplicate unlink", "duplicate different", "duplicate reopen",
+    "reassess", "witness add", "witness keys", "witness list", "witness log add", "witness log remove",
+    "witness remove", "witness submit",
     "rights list", "import batch", "import sigizi", "import csr", "import runs", "import decide",
     "export csv", "export dhis2", "reports show", "reports refresh", "reports monev",
     "audit verify", "audit checkpoint", "audit export", "audit prove", "audit keys",

@@ -98,7 +98,13 @@ COLUMNS: Final = {
     },
     "nik_index": {"blind_index": DIGEST},
     "notice": {"kind": CODE, "subject": CODE, "details": OURS},
-    "passkey": {"credential_id": CODE, "name": DEVICE, "user_handle": CODE, "public_key": CODE},
+    "passkey": {
+        "credential_id": CODE,
+        "name": DEVICE,
+        "user_handle": CODE,
+        "public_key": CODE,
+        "mac": DIGEST,
+    },
     "post_exit": {},
     "post_month": {"state": DIGEST, "others": CODE, "told": OURS},
     "quarantine_decision": {

@@ -49,6 +49,7 @@ OPEN: Final = frozenset(
         "GET /tablet-app/", "GET /tablet-app/daftar", "GET /tablet-app/<path:name>", "GET /bahasa/<code>",
         "POST /api/v1/sync", "POST /api/v1/enrol", "POST /api/v1/enrol/again", "POST /api/v1/tablets/key",
         "POST /api/v1/carried", "GET /api/v1/carried", "GET /api/v1/tablets/<uuid:tablet_id>/standing",
+        "GET /api/v1/checkpoint", "GET /api/v1/witness/<origin>/checkpoint", "POST /api/v1/witness/add-checkpoint",
         "GET /api/v1/protocol", "GET /api/v1/protocol/schemas", "GET /api/v1/protocol/catalogue",
         # the question itself, and what takes access away
         "POST /akun/bukti", "POST /api/v1/account/proof",
@@ -92,6 +93,7 @@ OPEN: Final = frozenset(
         "GET /audit/kiriman/<uuid:tablet_id>/<uuid:batch_id>", "GET /audit/pola", "GET /audit/kelengkapan",
         "GET /audit/kelengkapan.csv", "GET /audit/riwayat/<uuid:child_id>/<uuid:record_id>", "GET /audit/catatan",
         "POST /audit/catatan/periksa", "GET /audit/titik-periksa.json", "GET /audit/catatan.jsonl",
+        "GET /audit/saksi",
         # files that come in
         "GET /pertukaran", "POST /pertukaran/unggah", "GET /pertukaran/berkas/<uuid:run_id>",
         "POST /pertukaran/berkas/<uuid:run_id>", "GET /pertukaran/baris",

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("sign_count", COUNT, nullable=False),
         sa.Column("created_at", models.Moment(), nullable=False),
         sa.Column("used_at", models.Moment(), nullable=True),
+        sa.Column("mac", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["district", "account_id"], ["account.district", "account.id"], name=op.f("fk_passkey_account")
         ),
