@@ -2,15 +2,17 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+# Processes of tests at a time: one more than cores, since those that drive a browser wait for most of their time.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS ?=
 
 # Tests start hundreds of processes of ours; each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Branch coverage in per cent: the pure rooms, and everything.
+# Lines and branches that the tests must run, in per cent: of the pure rooms, and of everything.
 FLOOR_PURE ?= 100
 FLOOR ?= 90
+COUNTED := $(VENV)/counted
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install --constraint deploy/constraints.txt
@@ -29,10 +31,10 @@ help: ## list the targets
 run: $(VENV)/.installed ## the demo: made-up children of Kukar, sign-ins printed; ARGS='--port 8001'
 	$(VENV)/bin/posyandu-sync demo $(ARGS)
 
-test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with coverage; ARGS='-k merge' for some
-	$(PY) -m pytest -n $(JOBS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
-	@$(if $(ARGS),:,$(PY) -m coverage report --fail-under=$(FLOOR))
-	@$(if $(ARGS),:,$(PY) -m coverage report --include='sync_protocol/*,server/growth/*,server/schedule/*' --fail-under=$(FLOOR_PURE))
+test: $(VENV)/.installed-dev $(SERVED_JS)/.installed chromium other-browsers ## every test, on SQLite, PostgreSQL and in browsers, with a count of the lines run; ARGS='-k merge' for some
+	@rm -rf $(COUNTED)
+	COUNT_INTO=$(COUNTED) $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(ARGS),$(ARGS),-p tests.counting)
+	@$(if $(ARGS),:,$(PY) -m tests.counting $(COUNTED) $(FLOOR_PURE) $(FLOOR))
 
 lint: $(VENV)/.installed-dev $(VENV)/node/.installed ## ruff (rules and format), mypy strict, rules of import, ESLint, types of the JavaScript, bandit, known weaknesses
 	$(PY) -m ruff check .
@@ -61,9 +63,9 @@ fuzz: $(VENV)/.installed-dev ## odd requests, uploads and bytes, for 10 minutes;
 	$(PY) -m tests.fuzz $(ARGS)
 
 pictures: $(VENV)/.installed-dev chromium ## the README's pictures anew, from the browser tests
-	SCREENSHOTS=$(VENV)/pictures $(PY) -m pytest -q tests/browser/test_care.py tests/browser/test_tablet_hands.py \
+	SCREENSHOTS=$(VENV)/pictures $(PY) -m pytest -q tests/browser/test_care.py tests/browser/test_tablet_axe.py \
 	  tests/browser/test_tablet_results.py \
-	  -k 'sqlite and whom_to_see_first or every_screen_pleases or tells_the_mother_the_grams'
+	  -k 'whom_to_see_first or every_screen_pleases or tells_the_mother_the_grams'
 	cp $(VENV)/pictures/antrean-1280.png docs/pictures/queue.png
 	cp $(VENV)/pictures/tablet-form-id-360.png docs/pictures/tablet.png
 	cp $(VENV)/pictures/tablet-result-for-mother-360.png docs/pictures/mother.png
@@ -75,7 +77,7 @@ protocol: $(VENV)/.installed-dev ## the JSON Schema of every message and the cat
 	$(PY) -m tests.protocol_files
 
 clean: ## remove the virtual environment, caches and build output (never data)
-	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -124,7 +124,7 @@ class PublicKeySchema(Strict):
 class EnrolSchema(Strict):
     """A device that wants to be a tablet of the post for which the code was made."""
 
-    code = shaped("[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{2}", "not-enrolment-code")
+    code = shaped("[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{2}(?:[A-Z0-9]{3})?", "not-enrolment-code")
     public_key = Part(PublicKeySchema)
     app = words(64)
     device = words(80)

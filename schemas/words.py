@@ -301,7 +301,7 @@ WORDS: Final[Mapping[str, Words]] = {
     ),
     "not-district": Words(T_("must look like 64.02")),
     "not-enrolment-code": Words(
-        T_("must look like ABCD-EFGH-JK"),
+        T_("must look like ABCD-EFGH-JKMNP, or ABCD-EFGH-JK for a forgotten PIN"),
         T_("Copy the code from the health centre once more, in capital letters."),
     ),
     "private-key-sent": Words(

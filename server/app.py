@@ -10,14 +10,17 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from schemas.batch import Malformed
+from server.accounts import forged_rows
 from server.backup.withdrawals import follow
 from server.config import Settings
 from server.context import AppContext
+from server.database.row_macs import RowForged
 from server.errors import Problem
 from server.logs import start_logging
 from server.web import auth, current, health_metrics, tablet_app
 from server.web.api import (  # noqa: F401  # some modules add routes to another's blueprint
     aid as aid_api,
+    checkpoints as checkpoints_api,
     completeness as completeness_api,
     conflicts as conflicts_api,
     duplicates as duplicates_api,
@@ -33,6 +36,7 @@ from server.web.api import (  # noqa: F401  # some modules add routes to another
     staff as staff_api,
     sync as sync_api,
     tablets as tablets_api,
+    witness as witness_api,
 )
 from server.web.api.sync import TurnTaken
 from server.web.connections.refusals import busy, retry_seconds
@@ -50,12 +54,15 @@ from server.web.pages import (  # noqa: F401  # some modules add routes to anoth
     interchange as interchange_pages,
     manage_posts as manage_posts_pages,
     moves as moves_pages,
+    passkeys as passkeys_pages,
     people as people_pages,
     posts as posts_pages,
     privacy as privacy_pages,
+    proof as proof_pages,
     quarantine as quarantine_pages,
     queue as queue_pages,
     stickers as stickers_pages,
+    witnesses as witnesses_pages,
 )
 from server.web.request_body import MOST_BYTES
 from server.web.security_headers import security_headers
@@ -97,6 +104,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
     csrf.exempt(sync_api.bp)  # signed by a tablet's key, no cookie
     csrf.exempt(relay_api.bp)
     csrf.exempt(recovery_api.bp)
+    csrf.exempt(witness_api.bp)  # signed by a log's key, no cookie
     auth.init_app(app)
     frame.init_app(app)
     tablet_app.init_app(app, settings)
@@ -107,6 +115,7 @@ def create_app(settings: Settings, hub: AppContext | None = None) -> Flask:
         relay_api.bp,
         recovery_api.bp,
         protocol_api.bp,
+        witness_api.bp,
         tablet_app.bp,
         health_metrics.bp,
         openapi.bp,
@@ -151,6 +160,11 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(Problem)
     def refused(problem: Problem) -> Response:
         return _problem(problem)
+
+    @app.errorhandler(RowForged)
+    def not_ours(forged: RowForged) -> Response:
+        forged_rows.tell(current.hub(), forged, current.utc_now())
+        return _problem(forged)
 
     @app.errorhandler(Malformed)
     def malformed(error: Malformed) -> Response:

@@ -1,9 +1,10 @@
 """Settings: frozen, validated at start. Only this module reads the environment."""
 
 import os
+import pwd
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +36,10 @@ PHRASE: Final = "passphrase"
 PHRASE_LETTERS: Final = 12
 TABLET_PINS: Final = (*map(str, PIN_DIGITS), PHRASE)
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{20,200}=*")
+_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
+_ADDRESS: Final = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 _DATABASE: Final = re.compile(r"postgresql(\+psycopg)?://.+|sqlite(\+pysqlite)?:///(?!:memory:).+")
 
 
@@ -59,7 +63,10 @@ class Settings:
     proxies : number of our own proxies in front, each of which adds to X-Forwarded-For and X-Forwarded-Proto
     slow_seconds : for so long a body may arrive, or an answer be read, more slowly than 500 bytes a second
     connections_per_address : how many connections one address may have to each worker (requests, behind a proxy)
+    metrics_token : what a collector of metrics must send (`Authorization: Bearer …`); "": `/metrics` is for this machine
     cookie_secure : False only for plain http on this machine
+    public_url : the address at which people open the server, such as https://posyandu.example.go.id; "": links are shown
+        without it, since what a request says of its host could be anybody's
     guideline_file : due dates and lengths of courses; None for the default (`review.guideline`)
     schedule_file : what children are to be given and when; None for the default (`server.schedule`)
     je_endemic : whether children are vaccinated against Japanese encephalitis here
@@ -87,6 +94,8 @@ class Settings:
     slow_seconds: int = 60
     connections_per_address: int = 200
     cookie_secure: bool = True
+    public_url: str = ""
+    metrics_token: str = field(default="", repr=False)
     log_level: str = "INFO"
     guideline_file: Path | None = None
     schedule_file: Path | None = None
@@ -118,6 +127,14 @@ class Settings:
         if self.tablet_pin not in TABLET_PINS:
             raise ValueError(
                 f"POSYANDU_TABLET_PIN is {self.tablet_pin!r}: give a number of digits from 6 to 12, or {PHRASE}"
+            )
+        if self.public_url and not _is_address(self.public_url):
+            raise ValueError(
+                f"POSYANDU_PUBLIC_URL is {self.public_url!r}: give an address such as https://posyandu.example.go.id"
+            )
+        if self.metrics_token and not _TOKEN.fullmatch(self.metrics_token):  # a secret, so it is not repeated
+            raise ValueError(
+                "POSYANDU_METRICS_TOKEN is not usable: give at least 20 letters and digits, drawn by chance"
             )
         if self.oldest_app and not _VERSION.fullmatch(self.oldest_app):
             raise ValueError(f"POSYANDU_OLDEST_APP is {self.oldest_app!r}: give a version such as 0.2.0")
@@ -156,7 +173,16 @@ class Settings:
             others["deworming_months"] = _months(environ["POSYANDU_DEWORMING_MONTHS"])
         if environ.get("POSYANDU_BACKUP_DIR"):
             others["backup_dir"] = Path(environ["POSYANDU_BACKUP_DIR"])
-        for name in ("district", "time_zone", "log_level", "oldest_app", "key_command", "tablet_pin"):
+        for name in (
+            "district",
+            "time_zone",
+            "log_level",
+            "oldest_app",
+            "key_command",
+            "public_url",
+            "metrics_token",
+            "tablet_pin",
+        ):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
         for name, most in MOST.items():
@@ -250,6 +276,8 @@ class Settings:
             "POSYANDU_OLDEST_APP": self.oldest_app,
             "POSYANDU_TABLET_PIN": self.tablet_pin,
             "POSYANDU_KEY_COMMAND": self.key_command,
+            "POSYANDU_PUBLIC_URL": self.public_url,
+            "POSYANDU_METRICS_TOKEN": self.metrics_token,
             "POSYANDU_MAX_BODY_BYTES": str(self.max_body_bytes),
             "POSYANDU_MAX_CHANGES": str(self.max_changes),
             "POSYANDU_TABLET_SILENT_DAYS": str(self.tablet_silent_days),
@@ -272,6 +300,13 @@ class Settings:
         if self.guideline_file is not None:
             mine["POSYANDU_GUIDELINE"] = str(self.guideline_file)
         return {**os.environ, **mine, **others}
+
+
+def _is_address(url: str) -> bool:
+    """Say whether a browser reaches us there safely: https, or http on this machine; no path, which passkeys do not know."""
+    fits = _ADDRESS.fullmatch(url)
+    here = fits is not None and (fits[1] in ("localhost", "[::1]") or fits[1].startswith("127."))
+    return fits is not None and (url.startswith("https:") or here)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -303,6 +338,17 @@ def _is_database_url(url: str) -> bool:
 def take_on(environment: Mapping[str, str]) -> None:
     """Replace this process's environment by one that `child_environment` returned."""
     os.environ.update(environment)
+
+
+def operating_user(environ: Mapping[str, str] = os.environ) -> str:
+    """Return who runs this process: "budi", or "root/budi" where budi has become root with sudo; a number without a name."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = ""
+    user = user if _USER.fullmatch(user) else str(os.getuid())
+    before = environ.get("SUDO_USER", "")
+    return f"{user}/{before}" if _USER.fullmatch(before) and before != user else user
 
 
 def metrics_directory(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.config import Settings
 from server.crypto.key_file import KeyFile
 from server.crypto.vault import Keys, Vault
+from server.database import row_macs
 from server.database.engine import Database
 
 
@@ -16,6 +17,10 @@ class AppContext:
     database: Database
     keys: Keys
     vault: Vault
+
+    def __post_init__(self) -> None:
+        self.database.row_key = self.vault.row_key
+        row_macs.check_with(self.database, self.district, self.vault)
 
     @property
     def district(self) -> str:

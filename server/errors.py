@@ -72,6 +72,20 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
             "The second step of signing in is not done. Open the sign-in page, and give or set up the code of your app."
         ),
     ),
+    "proof-required": ProblemKind(
+        403,
+        T_(
+            "Show again that it is you: give a code of your app, or your password. That is good for {minutes} minutes."
+        ),
+    ),
+    "passkey-failed": ProblemKind(
+        401,
+        T_("The passkey was not accepted. Load the page again and try once more, or use a code of your app."),
+    ),
+    "passkey-name": ProblemKind(422, T_("Give the passkey a name of 1 to {most} characters.")),
+    "passkeys-full": ProblemKind(
+        409, T_("You have {most} passkeys already. Remove one that you no longer use.")
+    ),
     "second-factor-failed": ProblemKind(
         401,
         T_("The code does not fit or was used. Wait for the next one in the app, or use a recovery code."),
@@ -123,6 +137,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "not-allowed": ProblemKind(
         403,
         T_("Your role does not cover this page. Ask the administrator if it should."),
+    ),
+    "row-forged": ProblemKind(
+        403,
+        T_(
+            "A record that decides who may do what ({table}) was changed past this program, and is not accepted. Tell "
+            "whoever runs the server: 'posyandu-sync doctor' names it."
+        ),
     ),
     "tablet-unknown": ProblemKind(
         403,
@@ -299,6 +320,27 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "sealed-for-another-server": ProblemKind(
         400,
         T_("This was sealed for another server. Bring it to the one where the tablet is enrolled."),
+    ),
+    "witness-malformed": ProblemKind(
+        400,
+        T_("This is no request to a witness ({reason}). Send the form of c2sp.org/tlog-witness."),
+    ),
+    "witness-log-unknown": ProblemKind(
+        404,
+        T_("This log is not witnessed here. Ask the operator to add its key."),
+    ),
+    "witness-signature-invalid": ProblemKind(
+        403,
+        T_(
+            "No key that is trusted for this log has signed the checkpoint. Give the operator the present key."
+        ),
+    ),
+    "witness-inconsistent": ProblemKind(
+        422,
+        T_(
+            "The checkpoint does not continue the one that was cosigned before: the log was rewritten, or the proof is"
+            " wrong. It was not cosigned."
+        ),
     ),
     "batch-too-large": ProblemKind(
         413,

@@ -47,8 +47,17 @@ def canonical(value: Any) -> bytes:
     except TypeError:
         # not plain: a named tuple, a lone surrogate, a set; the standard writer takes it or says why not
         return _standard(value)
-    suspect = not written.isascii() or type(value) in (int, float) or _SUSPECT.search(written)
-    return _standard(value) if suspect and _needs_care(value) else written
+    return _standard(value) if _is_suspect(value, written) and _needs_care(value) else written
+
+
+def _is_suspect(value: Any, written: bytes) -> bool:
+    """Say whether orjson may have written a value differently, without examining each value of nearly every message."""
+    if not written.isascii() or type(value) in (int, float) or _UNSAFE_NUMBER.search(written):
+        return True
+    if b"null" not in written:
+        return False
+    shown = repr(value)  # orjson writes nan and inf as null, too
+    return "nan" in shown or "inf" in shown
 
 
 _ORJSON_OPTIONS = (
@@ -57,9 +66,8 @@ _ORJSON_OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
-_SUSPECT = re.compile(rb"[:,\[]-?[0-9]+(?:[.eE]|(?<=[0-9]{16}))|[:,\[]null")
-"""How a fraction, a number beyond MAX_SAFE_INTEGER or a non-finite number (orjson writes null) looks in JSON text. A string
-may look like one, too; then every value is examined. This saves examining the values of nearly every message."""
+_UNSAFE_NUMBER = re.compile(rb"[:,\[]-?[0-9]+(?:[.eE]|(?<=[0-9]{16}))")
+"""How a fraction or a number beyond MAX_SAFE_INTEGER looks in JSON text. A string may look like one, too."""
 
 
 def _standard(value: Any) -> bytes:

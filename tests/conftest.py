@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from server import gc_tuning
 from server.context import AppContext
 from tests._chromium import launch_options
 from tests._memory import quick_directory
@@ -30,11 +32,9 @@ spare_work()
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
-UNCOUNTED = ("browser", "faults", "fuzz", "peers", "tablet")
-"""Rooms of browsers and real servers: the lines that they run are counted in the tests of each package."""
-COUNTED_WHOLE = ("sync_protocol", "schemas", "server/growth", "server/schedule")
-"""Rooms of the pure packages: every case counts, for their floor is 100 %."""
-FURTHER_CASE = pytest.StashKey[bool]()
+
+WAITING = ("browser", "faults", "peers")
+"""Rooms whose tests wait for most of their time."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,46 +44,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     upserts, letter case, backups, jobs, migrations) has tests of its own, or the marker.
     """
     seen: set[tuple[str, bool]] = set()
-    left_out = []
+    left_out = set()
     for item in items:
         on_postgresql = _runs_on_postgresql(item)
         function = item.nodeid.partition("[")[0], on_postgresql
-        item.stash[FURTHER_CASE] = function in seen
+        is_further_case = function in seen
         seen.add(function)
-        if on_postgresql and item.stash[FURTHER_CASE] and item.get_closest_marker("every_case") is None:
-            left_out.append(item)
+        if on_postgresql and is_further_case and item.get_closest_marker("every_case") is None:
+            left_out.add(item)
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+    items[:] = _spread([item for item in items if item not in left_out])
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Spread the modules that drive browsers among the first of the others: several processes then have both at a time.
+
+    A module stays whole and in its order (`--dist loadfile`): some tell one story, and all share what takes long to make.
+    """
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    waiting = [path for path in modules if path.parent.name in WAITING]
+    places: dict[Path, float] = {
+        path: place for place, path in enumerate(path for path in modules if path not in waiting)
+    }
+    step = 0.9 * len(places) / max(len(waiting), 1)  # short ones last, so that all end at about one time
+    places |= {path: number * step for number, path in enumerate(waiting)}
+    return [item for path in sorted(places, key=places.__getitem__) for item in modules[path]]
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests, and what they import, out of the garbage collector's rounds."""
+    gc_tuning.spare(look_after=100_000)
 
 
 def _runs_on_postgresql(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     return callspec is not None and "postgresql" in callspec.params.values()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count the lines that a test runs, or not: counting makes plain Python take half as long again (30 November 2026)."""
-    counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
-    if counting is None or not _is_uncounted(item):
-        return (yield)
-    counting.pause()
-    try:
-        return (yield)
-    finally:
-        counting.resume()
-
-
-def _is_uncounted(item: pytest.Item) -> bool:
-    """Say whether a test's lines are counted elsewhere: it is marked, runs on SQLite as well, or has had its first case."""
-    room = item.path.relative_to(item.config.rootpath / "tests").as_posix()
-    return (
-        room.startswith(UNCOUNTED)
-        or item.get_closest_marker("uncounted") is not None
-        or _runs_on_postgresql(item)
-        or (item.stash.get(FURTHER_CASE, False) and not room.startswith(COUNTED_WHOLE))
-    )
 
 
 @pytest.fixture(scope="session")

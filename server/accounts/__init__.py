@@ -2,11 +2,12 @@
 
     roles (pure: the table) -> people -> sessions -> second_factor;  attempt_limits, tablets over tablet_posts: apart
 
-Codes, passwords and session tokens are stored only as digests; the secret of a second factor is encrypted.
+Codes and tokens are stored only as keyed digests, passwords as slow hashes; the secret of a second factor is encrypted.
+Every row that decides who may do what carries a MAC (`database.row_macs`).
 """
 
 from server.accounts import attempt_limits, people, roles, second_factor, sessions
-from server.accounts.attempt_limits import LOCK_MINUTES, MAX_FAILED_TRIES
+from server.accounts.codes import CODE_ALPHABET
 from server.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, NewPassword, new_password
 from server.accounts.people import Person, PersonRefused, add_account, disable_account
 from server.accounts.roles import ROLES, SCOPE_KINDS
@@ -19,7 +20,6 @@ from server.accounts.sessions import (
 )
 from server.accounts.tablet_posts import change_posts, places, post_ids_of, posts_of, set_post
 from server.accounts.tablets import (
-    CODE_ALPHABET,
     CODE_DAYS,
     MAX_HEIRS,
     RENEWALS_A_DAY,
@@ -37,8 +37,6 @@ from server.accounts.tablets import (
 __all__ = [
     "CODE_ALPHABET",
     "CODE_DAYS",
-    "LOCK_MINUTES",
-    "MAX_FAILED_TRIES",
     "MAX_HEIRS",
     "MAX_PASSWORD",
     "MIN_PASSWORD",

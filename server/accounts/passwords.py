@@ -21,7 +21,7 @@ from server.translations import T_, Text
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 128
 LEAST_SCORE: Final = 3
-"""Of zxcvbn's 0 to 4: some 10^8 guesses, far more than ten attempts in fifteen minutes allow."""
+"""Of zxcvbn's 0 to 4: some 10^8 guesses, far more than some hundred attempts a day allow."""
 _JUDGED: Final = 72
 """Characters that zxcvbn checks; more can only make the password better."""
 

@@ -8,17 +8,16 @@ tablet's signature and the code are right. The box names its tablet, so no other
 kept.
 """
 
-import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from schemas import RecoveryRequest
 from server import audit
-from server.accounts.tablets import CODE_ALPHABET
+from server.accounts.codes import SHORT, new_code
+from server.accounts.tablets import end_codes
 from server.context import AppContext
 from server.crypto.sealed_batch import read_letter
 from server.crypto.vault import (
@@ -27,9 +26,8 @@ from server.crypto.vault import (
     base64url,
     seal_to,
     signature_fits,
-    token_digest,
 )
-from server.database.models import EnrolmentCode, Tablet, table
+from server.database.models import EnrolmentCode, Tablet
 from server.errors import Problem
 from sync_protocol import canonical
 
@@ -52,19 +50,20 @@ def make_pin_code(session: Session, hub: AppContext, tablet_id: str, *, actor: s
         raise Problem("record-unknown")
     if tablet.revoked_at is not None:
         raise Problem("tablet-revoked", tablet=tablet_id)
-    _end_codes(session, hub, tablet_id, now)
-    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
-    code = f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
-    row = {
-        "district": hub.district,
-        "code_digest": _digest(tablet_id, code),
-        "post_id": tablet.post_id,
-        "tablet_name": tablet.name,
-        "tablet_id": tablet_id,
-        "expires_at": now + timedelta(minutes=CODE_MINUTES),
-        "write_only": False,
-    }
-    session.execute(insert(table(EnrolmentCode)), [row])
+    end_codes(session, now, EnrolmentCode.district == hub.district, EnrolmentCode.tablet_id == tablet_id)
+    code = new_code(SHORT)
+    session.add(
+        EnrolmentCode(
+            district=hub.district,
+            code_digest=_digest(hub, tablet_id, code),
+            post_id=tablet.post_id,
+            tablet_name=tablet.name,
+            tablet_id=tablet_id,
+            expires_at=now + timedelta(minutes=CODE_MINUTES),
+            write_only=False,
+        )
+    )
+    session.flush()
     _log(session, tablet, "tablet.pin-code-made", actor=actor, now=now)
     return code
 
@@ -84,7 +83,9 @@ def recover_key(session: Session, hub: AppContext, request: RecoveryRequest, now
         for a key that is not a point of the curve.
     """
     tablet = _owned(session, hub, request)
-    code = session.get(EnrolmentCode, (hub.district, _digest(tablet.id, request.code)), with_for_update=True)
+    code = session.get(
+        EnrolmentCode, (hub.district, _digest(hub, tablet.id, request.code)), with_for_update=True
+    )
     if code is None or code.used_at is not None or code.expires_at < now:
         raise Problem("pin-code-invalid")
     answer = _sealed_again(request, _opened(hub, request))
@@ -129,17 +130,11 @@ def _sealed_again(request: RecoveryRequest, plain: bytes) -> dict[str, str]:
     }
 
 
-def _digest(tablet_id: str, code: str) -> str:
+def _digest(hub: AppContext, tablet_id: str, code: str) -> str:
     """Return what a code is found by: never what an enrolment code is found by, nor a code of another tablet."""
-    return token_digest(f"pin/{tablet_id}/{code}")
-
-
-def _end_codes(session: Session, hub: AppContext, tablet_id: str, now: datetime) -> None:
-    c = table(EnrolmentCode).c
-    open_ = c.district == hub.district, c.tablet_id == tablet_id, c.used_at.is_(None), c.expires_at > now
-    session.execute(update(table(EnrolmentCode)).where(*open_).values(expires_at=now - timedelta(seconds=1)))
+    return hub.vault.digest(f"pin/{tablet_id}", code)
 
 
 def _log(session: Session, tablet: Tablet, action: str, *, actor: str, now: datetime) -> None:
-    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id, "name": tablet.name}
+    stream, details = audit.post_stream(tablet.post_id), {"tablet": tablet.id}
     audit.append(session, tablet.district, stream, action, actor=actor, now=now, details=details)

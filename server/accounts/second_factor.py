@@ -9,19 +9,18 @@ Rules kept here:
 """
 
 import hmac
-import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import pyotp
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from server import audit
 from server.accounts import attempt_limits
+from server.accounts.codes import LONG, letters_of, new_code
 from server.accounts.sessions import SignedIn, end_others, own_account, renew_token
-from server.accounts.tablets import CODE_ALPHABET
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable, base64url, unbase64
 from server.database.models import Account, RecoveryCode, table
@@ -30,7 +29,6 @@ ISSUER: Final = "Posyandu Sync"
 STEP_SECONDS: Final = 30
 DIGITS: Final = 6
 RECOVERY_CODES: Final = 10
-_CODE_LETTERS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +111,20 @@ def set_up(
 
 
 def pass_second_factor(
-    session: Session, hub: AppContext, signed_in: SignedIn, given: str, now: datetime, *, address: str = ""
+    session: Session,
+    hub: AppContext,
+    signed_in: SignedIn,
+    given: str,
+    now: datetime,
+    *,
+    address: str = "",
+    action: str = "sign-in.succeeded",
 ) -> Passed | None:
     """Check a code of the app or a recovery code; None if it is wrong (which is counted and logged: commit it).
+
+    Parameters
+    ----------
+    action : as what the right code is logged
 
     Raises
     ------
@@ -149,9 +158,7 @@ def pass_second_factor(
     left = codes_left(session, hub, account.id)
     token = renew_token(session, hub, signed_in, now)
     actor, result = f"account:{account.id}", {"second_factor": how, "codes_left": left}
-    audit.append(
-        session, hub.district, audit.OFFICE, "sign-in.succeeded", actor=actor, now=now, details=result
-    )
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=result)
     return Passed(token, how == "recovery-code", left)
 
 
@@ -220,34 +227,24 @@ def _new_codes(session: Session, hub: AppContext, account: Account) -> list[str]
             RecoveryCode.district == hub.district, RecoveryCode.account_id == account.id
         )
     )
-    drawn = [
-        "".join(secrets.choice(CODE_ALPHABET) for _ in range(_CODE_LETTERS)) for _ in range(RECOVERY_CODES)
-    ]
-    rows = [
-        {"district": hub.district, "account_id": account.id, "code_digest": _digest(hub, account.id, code)}
-        for code in drawn
-    ]
-    session.execute(insert(table(RecoveryCode)), rows)
-    return ["-".join(code[i : i + 4] for i in range(0, _CODE_LETTERS, 4)) for code in drawn]
+    codes = [new_code(LONG) for _ in range(RECOVERY_CODES)]
+    digests = [_digest(hub, account.id, letters_of(code)) for code in codes]
+    mine = {"district": hub.district, "account_id": account.id}
+    session.add_all(RecoveryCode(**mine, code_digest=digest) for digest in digests)
+    session.flush()
+    return codes
 
 
 def _uses_recovery_code(
     session: Session, hub: AppContext, account: Account, given: str, now: datetime
 ) -> bool:
-    letters = "".join(c for c in given.upper() if c in CODE_ALPHABET)
-    if len(letters) != _CODE_LETTERS:
+    key = hub.district, account.id, _digest(hub, account.id, letters_of(given))
+    code = session.get(RecoveryCode, key, with_for_update=True)
+    if code is None or code.used_at is not None:
         return False
-    used = session.execute(
-        update(table(RecoveryCode))
-        .where(
-            RecoveryCode.district == hub.district,
-            RecoveryCode.account_id == account.id,
-            RecoveryCode.code_digest == _digest(hub, account.id, letters),
-            RecoveryCode.used_at.is_(None),
-        )
-        .values(used_at=now)
-    )
-    return bool(getattr(used, "rowcount", 0))
+    code.used_at = now
+    session.flush()
+    return True
 
 
 def _digest(hub: AppContext, account_id: str, letters: str) -> str:

@@ -1,16 +1,17 @@
 """Signing in, and sessions.
 
 Rules kept here:
-- A session's token is random, given out once, and stored as a digest; it changes when the second factor is passed, against
-  session fixation.
+- A session's token is random, given out once, and stored as a keyed digest; it changes when the second factor is passed,
+  against session fixation.
 - A session ends after its time, or `idle_minutes` after its last use, whichever comes first.
 - Until its second factor was passed a session is at a stage before `OPEN`, which gives no access.
 - An unknown user costs the same time as a wrong password.
 - A password is checked before the writing transaction that acts on it.
+- Wrong passwords are counted by where they come from, never against the account, whose owner they would keep out.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -21,11 +22,13 @@ from sqlalchemy.orm import Session
 from schemas.words import Reason
 from server import audit
 from server.accounts import attempt_limits
+from server.accounts.attempt_limits import Place
 from server.accounts.passwords import NewPassword, hash_password, new_password, password_fits
 from server.accounts.people import Person, PersonRefused, normal_username, person_of
 from server.accounts.roles import WITH_SECOND_FACTOR
 from server.context import AppContext
-from server.crypto.vault import password_hash_is_old, token_digest
+from server.crypto.vault import password_hash_is_old
+from server.database import row_macs
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import Account, UserSession, table
 from server.errors import Problem
@@ -38,6 +41,8 @@ SAME_AS_BEFORE: Final = Reason(
 )
 SEEN_SECONDS: Final = 60
 """Use of a session is recorded at most this often."""
+PROOF_MINUTES: Final = 10
+"""How long the second factor, or the password of somebody without one, need not be given again."""
 OPEN, WAITING, BARE = "open", "second-factor", "set-up"
 """Stages of a session: full access; the second factor is asked for; it must be set up first."""
 
@@ -52,6 +57,11 @@ class SignedIn:
     has_second_factor: bool
     must_have_second_factor: bool
     last_seen_at: datetime
+    proved_at: datetime | None
+
+    def is_proven(self, now: datetime) -> bool:
+        """Say whether the person has shown, within the last minutes, that they are there: by signing in, or again."""
+        return self.proved_at is not None and now - self.proved_at < timedelta(minutes=PROOF_MINUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,7 @@ def sign_in(
     now: datetime,
     *,
     address: str = "",
+    known: str = "",
     agent: str = "",
     replaced: tuple[str, Person] | None = None,
 ) -> str | None:
@@ -80,14 +91,15 @@ def sign_in(
 
     Parameters
     ----------
-    address : where the attempt comes from, for its limit; "" has none
+    address : where the attempt comes from, for its limits; "" has none
+    known : a browser with which this person has signed in before: counted by itself, whatever its address has failed
     agent : short name of the browser
     replaced : token and person of a session that ends when the new one opens
 
     Raises
     ------
     Problem
-        `too-many-tries` while the account is locked, or after too many failures from the address.
+        `too-many-tries` after too many failures from the address or the known browser.
     """
 
     def rehashed(stored: str) -> str:
@@ -99,10 +111,17 @@ def sign_in(
             sign_out(session, hub, *replaced, now)
         return open_session(session, hub, account, now, agent=agent)
 
-    named = select(Account).where(
-        Account.district == hub.district, Account.username == normal_username(username)
-    )
-    return with_password(hub, named, password, now, rehashed, enter, address=address)
+    name = normal_username(username)
+    named = select(Account).where(Account.district == hub.district, Account.username == name)
+    places = _places(name, address, known)
+    return with_password(hub, named, password, now, rehashed, enter, places=places)
+
+
+def _places(name: str, address: str, known: str) -> tuple[Place, ...]:
+    """Return what a wrong password is counted for."""
+    if known:
+        return (("sign-in-as", f"browser/{known}/{name}"),)
+    return (("sign-in", address), ("sign-in-as", address and f"address/{address}/{name}"))
 
 
 Prepared = TypeVar("Prepared")
@@ -117,7 +136,7 @@ def with_password(
     prepare: Callable[[str], Prepared],
     then: Callable[[Session, Account, Prepared], Result],
     *,
-    address: str = "",
+    places: Sequence[Place] = (),
 ) -> Result | None:
     """Check a password before a writing transaction, and do something within one if it fits.
 
@@ -129,6 +148,7 @@ def with_password(
     whose : selects one account, or none
     prepare : given the stored hash; called before the transaction, where passwords may be hashed
     then : given the locked account and what was prepared
+    places : the limits, and what a wrong password counts for
 
     Returns
     -------
@@ -137,34 +157,42 @@ def with_password(
     Raises
     ------
     Problem
-        `too-many-tries` while the account is locked, or after too many failures from the address.
+        `too-many-tries` after too many failures.
     """
     for _ in range(ATTEMPTS):
         with hub.database.reading() as session:
-            stored = _usable_hash(_admitted(session, hub, whose, address, now, lock=False))
+            stored = _usable_hash(_admitted(session, hub, whose, places, now, lock=False))
         prepared = prepare(stored) if password_fits(stored, password) and stored else None
         with hub.database.transaction() as session:
-            account = _admitted(session, hub, whose, address, now, lock=True)
+            account = _admitted(session, hub, whose, places, now, lock=True)
             if _usable_hash(account) != stored:
                 continue
             if account is None or prepared is None:
-                attempt_limits.note_failure(session, hub, "sign-in", address, now)
-                _note_failure(session, hub, account, now)
+                _note_failure(session, hub, account, places, now)
                 return None
-            account.failed_tries, account.locked_until = 0, None
+            for what, place in places:
+                if (
+                    what != "sign-in"
+                ):  # an address guesses at other people too: one who comes in excuses no failures
+                    attempt_limits.forgive(session, hub, what, place)
             return then(session, account, prepared)
     raise Problem("too-many-tries", seconds=1)
 
 
 def _admitted(
-    session: Session, hub: AppContext, whose: Select[Account], address: str, now: datetime, *, lock: bool
+    session: Session,
+    hub: AppContext,
+    whose: Select[Account],
+    places: Sequence[Place],
+    now: datetime,
+    *,
+    lock: bool,
 ) -> Account | None:
     """Load an account whose password may be tried now."""
-    # locked before the limits are read: of attempts at once, each must see what the one before it came to
+    # locked before they are read: of attempts at once, each must see what the one before it came to
     account = session.execute(whose.with_for_update() if lock else whose).scalar_one_or_none()
-    attempt_limits.refuse_if_spent(session, hub, "sign-in", address, now, lock=lock)
-    if account and account.locked_until and account.locked_until > now:
-        raise Problem("too-many-tries", seconds=int((account.locked_until - now).total_seconds()) + 1)
+    for what, place in places:
+        attempt_limits.refuse_if_spent(session, hub, what, place, now, lock=lock)
     return account
 
 
@@ -173,15 +201,21 @@ def _usable_hash(account: Account | None) -> str | None:
 
 
 def open_session(
-    session: Session, hub: AppContext, account: Account, now: datetime, *, agent: str = ""
+    session: Session,
+    hub: AppContext,
+    account: Account,
+    now: datetime,
+    *,
+    agent: str = "",
+    passkey: bool = False,
 ) -> str:
-    """Open a session for a person whose password was checked; return its token."""
-    stage = _stage(hub, account, None)
+    """Open a session for a person whose password was checked, or who is through by a passkey alone; return its token."""
+    stage = OPEN if passkey else _stage(hub, account, None)
     token = secrets.token_urlsafe(32)
     session.add(
         UserSession(
             district=hub.district,
-            token_digest=token_digest(token),
+            token_digest=_digest(hub, token),
             account_id=account.id,
             created_at=now,
             expires_at=now + timedelta(minutes=hub.settings.session_minutes),
@@ -193,7 +227,8 @@ def open_session(
     )
     action = "sign-in.succeeded" if stage == OPEN else "sign-in.password-fitted"
     actor = f"account:{account.id}"
-    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now)
+    details = {"second_factor": "passkey"} if passkey else None
+    audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
     return token
 
 
@@ -207,16 +242,12 @@ def _requires_second_factor(hub: AppContext, account: Account) -> bool:
     return hub.settings.second_factor and account.role in WITH_SECOND_FACTOR
 
 
-def _note_failure(session: Session, hub: AppContext, account: Account | None, now: datetime) -> None:
+def _note_failure(
+    session: Session, hub: AppContext, account: Account | None, places: Sequence[Place], now: datetime
+) -> None:
+    for what, place in places:
+        attempt_limits.note_failure(session, hub, what, place, now)
     details = {"account": account.id if account else None}
-    if account is not None:
-        account.failed_tries += 1
-        if account.failed_tries >= attempt_limits.MAX_FAILED_TRIES:
-            account.failed_tries, account.locked_until = (
-                0,
-                now + timedelta(minutes=attempt_limits.LOCK_MINUTES),
-            )
-            details["locked_minutes"] = str(attempt_limits.LOCK_MINUTES)
     audit.append(
         session, hub.district, audit.OFFICE, "sign-in.failed", actor="unknown", now=now, details=details
     )
@@ -234,7 +265,7 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         )
         .where(
             UserSession.district == hub.district,
-            UserSession.token_digest == token_digest(token),
+            UserSession.token_digest == _digest(hub, token),
             UserSession.expires_at > now,
             UserSession.last_seen_at > _idle_since(hub, now),
             Account.disabled_at.is_(None),
@@ -250,7 +281,12 @@ def session_of(session: Session, hub: AppContext, token: str, now: datetime) -> 
         account.totp_sealed is not None,
         _requires_second_factor(hub, account),
         found.last_seen_at,
+        found.passed_at,
     )
+
+
+def _digest(hub: AppContext, token: str) -> str:
+    return hub.vault.digest("session", token)
 
 
 def _idle_since(hub: AppContext, now: datetime) -> datetime:
@@ -283,7 +319,7 @@ def sign_out(session: Session, hub: AppContext, token: str, person: Person, now:
     """End a session."""
     session.execute(
         delete(table(UserSession)).where(
-            UserSession.district == hub.district, UserSession.token_digest == token_digest(token)
+            UserSession.district == hub.district, UserSession.token_digest == _digest(hub, token)
         )
     )
     actor = f"account:{person.account_id}"
@@ -292,7 +328,8 @@ def sign_out(session: Session, hub: AppContext, token: str, person: Person, now:
 
 def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime) -> list[ListedSession]:
     """List a person's sessions, the most recently used first."""
-    rows = session.scalars(
+    rows = row_macs.genuine(
+        session,
         select(UserSession)
         .where(
             UserSession.district == hub.district,
@@ -300,7 +337,7 @@ def sessions_of(session: Session, hub: AppContext, person: Person, now: datetime
             UserSession.expires_at > now,
             UserSession.last_seen_at > _idle_since(hub, now),
         )
-        .order_by(UserSession.last_seen_at.desc(), UserSession.id)
+        .order_by(UserSession.last_seen_at.desc(), UserSession.id),
     )
     return [
         ListedSession(
@@ -353,15 +390,18 @@ def end_others(session: Session, hub: AppContext, signed_in: SignedIn, now: date
 def renew_token(session: Session, hub: AppContext, signed_in: SignedIn, now: datetime) -> str:
     """Give a session a new token and mark its second factor as passed; the caller logs it."""
     token = secrets.token_urlsafe(32)
-    session.execute(
-        update(table(UserSession))
+    row = session.execute(
+        select(UserSession)
         .where(
             UserSession.district == hub.district,
             UserSession.account_id == signed_in.person.account_id,
             UserSession.id == signed_in.id,
         )
-        .values(token_digest=token_digest(token), passed_at=now, last_seen_at=now)
-    )
+        .with_for_update()
+    ).scalar_one_or_none()
+    if row is not None:  # it may have ended meanwhile; then the token opens nothing
+        row.token_digest, row.passed_at, row.last_seen_at = _digest(hub, token), now, now
+        session.flush()
     return token
 
 
@@ -379,37 +419,33 @@ def _own(hub: AppContext, person: Person) -> Select[Account]:
 
 def proving(
     hub: AppContext,
-    person: Person,
+    signed_in: SignedIn,
     password: str,
     now: datetime,
     then: Callable[[Session], Result],
-    *,
-    address: str = "",
 ) -> Result:
     """Do something in a writing transaction that an open session alone must not allow: after the own password.
 
     Raises
     ------
     Problem
-        `password-wrong`, counted and logged as at signing in; `too-many-tries`, as when signing in.
+        `password-wrong`, counted for this session and logged; `too-many-tries`.
     """
     done = with_password(
         hub,
-        _own(hub, person),
+        _own(hub, signed_in.person),
         password,
         now,
         lambda stored: stored,
         lambda session, _account, _stored: (then(session),),
-        address=address,
+        places=[("password-again", signed_in.id)],
     )
     if done is None:
         raise Problem("password-wrong")
     return done[0]
 
 
-def change_password(
-    hub: AppContext, signed_in: SignedIn, old: str, new: str, now: datetime, *, address: str = ""
-) -> bool:
+def change_password(hub: AppContext, signed_in: SignedIn, old: str, new: str, now: datetime) -> bool:
     """Set a new password and end all other sessions; False if the old one is wrong (logged).
 
     Raises
@@ -436,5 +472,6 @@ def change_password(
         audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
         return True
 
-    done = with_password(hub, _own(hub, person), old, now, chosen, change, address=address)
+    places = [("password-again", signed_in.id)]
+    done = with_password(hub, _own(hub, person), old, now, chosen, change, places=places)
     return done is not None

@@ -4,19 +4,21 @@ A tablet of cadres has the one post of its code. A tablet of staff (`Tablet.seve
 code, which stays as long as the enrolment, and others. What was given and taken is logged at that post.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
-from sqlalchemy import CompoundSelect, Select, Subquery, bindparam, select, union_all
+from sqlalchemy import Select, Subquery, bindparam, select
 from sqlalchemy.orm import Session
 
 from schemas.batch import MOST_POSTS
 from schemas.words import Reason, reason
 from server import audit
 from server.context import AppContext
+from server.database import row_macs
+from server.database.engine import among
 from server.database.models import EnrolmentCode, HealthPost, Tablet, TabletPost, table
 from server.errors import Problem
 
@@ -25,38 +27,49 @@ TAKEN: Final = "tablet.post-taken"
 
 
 def posts_of(session: Session, district: str, tablet_id: str) -> Sequence[Any]:
-    """Load the posts that a tablet has: `id`, `name`, `closed_at`, `head_position`; that of its code first, then by name."""
-    rows = session.connection().execute(_posts(), {"district": district, "tablet": tablet_id}).all()
-    return sorted(rows, key=lambda row: (row.id != row.home, row.name, row.id))
+    """Load the posts that a tablet has: `id`, `name`, `closed_at`, `head_position`; that of its code first, then by name.
+
+    Raises
+    ------
+    RowForged
+        The tablet, or a post of it, was written by somebody without the keys.
+    """
+    tablet = session.get(Tablet, (district, tablet_id))
+    if tablet is None:
+        return []
+    ids = post_ids_of(session, district, tablet_id) | {tablet.post_id}
+    rows = session.connection().execute(_posts(), {"district": district, "among": sorted(ids)}).all()
+    return sorted(rows, key=lambda row: (row.id != tablet.post_id, row.name, row.id))
 
 
 def post_ids_of(session: Session, district: str, tablet_id: str) -> frozenset[str]:
-    """Return the ids of the posts that a tablet of staff has."""
-    rows = session.connection().execute(_given(), {"district": district, "tablet": tablet_id})
-    return frozenset(rows.scalars())
+    """Return the ids of the posts that a tablet of staff has.
+
+    Raises
+    ------
+    RowForged
+        One was given, or given again, by somebody without the keys.
+    """
+    rows = session.connection().execute(_given(), {"district": district, "tablet": tablet_id}).mappings()
+    found = []
+    for row in rows:
+        row_macs.checked(session, TabletPost, cast(Mapping[str, Any], row))
+        found.append(row["post_id"])
+    return frozenset(found)
 
 
 @cache
 def _given() -> Select[*tuple[Any, ...]]:
     c = table(TabletPost).c
     mine = c.district == bindparam("district"), c.tablet_id == bindparam("tablet"), c.taken_at.is_(None)
-    return select(c.post_id).where(*mine)
-
-
-def _ids() -> CompoundSelect[*tuple[Any, ...]]:
-    t = table(Tablet).c
-    home = select(t.post_id).where(t.district == bindparam("district"), t.id == bindparam("tablet"))
-    return union_all(home, _given())
+    return select(*c).where(*mine)
 
 
 @cache
 def _posts() -> Select[*tuple[Any, ...]]:
-    p, t = table(HealthPost).c, table(Tablet).c
-    return select(p.id, p.name, p.closed_at, p.head_position, t.post_id.label("home")).where(
-        p.district == bindparam("district"),
-        t.district == p.district,
-        t.id == bindparam("tablet"),
-        p.id.in_(_ids()),
+    p = table(HealthPost).c
+    return select(p.id, p.name, p.closed_at, p.head_position).where(
+        p.district == bindparam("district"), among(p.id)
     )
 
 

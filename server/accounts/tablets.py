@@ -1,30 +1,29 @@
 """Tablets: which devices may send.
 
 A tablet is one *enrolment* of one device: a one-time code, made for a post, is exchanged for an identity together with
-the device's public key. Codes are stored only as digests.
+the device's public key. Codes are stored only as keyed digests.
 """
 
-import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from schemas import EnrolAgainRequest, EnrolRequest
 from server import audit
 from server.accounts import tablet_posts
+from server.accounts.codes import LONG, new_code
 from server.context import AppContext
-from server.crypto.vault import base64url, public_key, signature_fits, token_digest
+from server.crypto.vault import base64url, public_key, signature_fits
+from server.database import row_macs
 from server.database.ids import new_id
-from server.database.models import AuditEntry, ChangeRow, EnrolmentCode, HealthPost, Tablet, table
+from server.database.models import AuditEntry, ChangeRow, EnrolmentCode, HealthPost, Tablet
 from server.errors import Problem
 from sync_protocol import TAG_LENGTH, canonical
 
-CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
-"""Without 0, O, 1, I and L, which are misread on paper."""
 CODE_DAYS: Final = 7
 MAX_HEIRS: Final = 5
 """New enrolments that a closed one allows without a person: a copied key must not create tablets without limit."""
@@ -43,7 +42,7 @@ def make_enrolment_code(
     write_only: bool = False,
     posts: Collection[str] | None = None,
 ) -> str:
-    """Create a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XX.
+    """Create a one-time code for a device of a post, valid for CODE_DAYS days: XXXX-XXXX-XXXXX.
 
     Parameters
     ----------
@@ -65,24 +64,29 @@ def make_enrolment_code(
     wrong = tablet_posts.check_posts(session, hub, post_id, others or ())
     if wrong:
         raise Problem("change-invalid", reasons=[each.wire() for each in wrong])
-    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(10))
-    code = f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
-    row = {
-        "district": hub.district,
-        "code_digest": token_digest(code),
-        "post_id": post_id,
-        "tablet_name": tablet_name,
-        "expires_at": now + timedelta(days=CODE_DAYS),
-        "write_only": write_only,
-        "posts": None if others is None else orjson.dumps(others).decode(),
-    }
-    session.execute(insert(table(EnrolmentCode)), [row])
-    details: dict[str, Any] = {"post": post_id, "tablet_name": tablet_name}
+    code = new_code(LONG)
+    session.add(
+        EnrolmentCode(
+            district=hub.district,
+            code_digest=_digest(hub, code),
+            post_id=post_id,
+            tablet_name=tablet_name,
+            expires_at=now + timedelta(days=CODE_DAYS),
+            write_only=write_only,
+            posts=None if others is None else orjson.dumps(others).decode(),
+        )
+    )
+    session.flush()
+    details: dict[str, Any] = {"post": post_id}  # not the name, which is typed: the log is for ever
     details |= {"write_only": True} if write_only else {}
     details |= {} if others is None else {"posts": others}
     stream = audit.post_stream(post_id)
     audit.append(session, hub.district, stream, "tablet.code-made", actor=actor, now=now, details=details)
     return code
+
+
+def _digest(hub: AppContext, code: str) -> str:
+    return hub.vault.digest("enrolment", code)
 
 
 def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor: str, now: datetime) -> bool:
@@ -91,7 +95,7 @@ def end_enrolment_code(session: Session, hub: AppContext, digest: str, *, actor:
     if code is None or code.used_at is not None or code.expires_at < now:
         return False
     code.expires_at = now - timedelta(seconds=1)
-    details = {"post": code.post_id, "tablet_name": code.tablet_name}
+    details = {"post": code.post_id}
     stream = audit.post_stream(code.post_id)
     audit.append(
         session, hub.district, stream, "tablet.code-cancelled", actor=actor, now=now, details=details
@@ -114,7 +118,7 @@ def enrol(session: Session, hub: AppContext, request: EnrolRequest, now: datetim
     found = session.execute(
         select(EnrolmentCode)
         .where(
-            EnrolmentCode.district == hub.district, EnrolmentCode.code_digest == token_digest(request.code)
+            EnrolmentCode.district == hub.district, EnrolmentCode.code_digest == _digest(hub, request.code)
         )
         .with_for_update()
     ).scalar_one_or_none()
@@ -277,7 +281,7 @@ def _add_tablet(
     )
     session.add(tablet)
     session.flush()
-    details: dict[str, Any] = {"tablet": tablet.id, "name": name, "app": app}
+    details: dict[str, Any] = {"tablet": tablet.id, "app": app}
     details |= {"replaces": replaces} if replaces else {}
     details |= {"write_only": True} if write_only else {}
     details |= {} if posts is None else {"posts": sorted(set(posts) - {post_id})}
@@ -335,8 +339,14 @@ def close_tablet(session: Session, hub: AppContext, tablet_id: str, *, actor: st
 
 def end_all_codes(session: Session, district: str, now: datetime) -> int:
     """End every code that could still be used; return how many. The caller logs it."""
-    c = table(EnrolmentCode).c
-    open_ = c.district == district, c.used_at.is_(None), c.expires_at > now
-    ended_at = now - timedelta(seconds=1)
-    ended = session.execute(update(table(EnrolmentCode)).where(*open_).values(expires_at=ended_at))
-    return int(getattr(ended, "rowcount", 0))
+    return end_codes(session, now, EnrolmentCode.district == district)
+
+
+def end_codes(session: Session, now: datetime, *which: ColumnElement[bool]) -> int:
+    """End some codes, if they could still be used; return how many."""
+    open_ = EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now
+    codes = row_macs.genuine(session, select(EnrolmentCode).where(*which, *open_).with_for_update())
+    for code in codes:
+        code.expires_at = now - timedelta(seconds=1)
+    session.flush()
+    return len(codes)

@@ -18,6 +18,7 @@ from server.aid.area import AidArea
 from server.aid.forms import FormReader
 from server.aid.rules import rules
 from server.aid.sheets import deliver
+from server.aid.typed_text import seal_words
 from server.aid.words import AUTHORITIES, CATEGORIES, CLOSINGS, DONOR_KINDS, FUNDS, MENUS
 from server.context import AppContext
 from server.database.ids import UUID_TEXT, new_id
@@ -456,15 +457,14 @@ def add_activity(
             category_by=found.by,
             menu=menu,
             funds=funds,
-            title=title,
             village_code=village,
             starts_on=starts_on,
             ends_on=ends_on,
             reached=reached,
             value_rp=value,
-            evidence=form.raw("evidence") or None,
             made_by=author,
             made_at=now,
+            **seal_words(hub, activity_id, title, form.raw("evidence")),
         )
     )
     _log(session, hub, "activity.added", author, now, activity=activity_id, village=village)

@@ -15,6 +15,7 @@ from server.aid.donor_view import Own
 from server.aid.need import NeedSummary, Proposal
 from server.aid.register import DONOR, Promise
 from server.aid.sheets import Look
+from server.aid.typed_text import TextReader
 from server.aid.words import NEEDS
 from server.csv_writer import csv_text, text_table
 from server.database.models import AidActivity, CsrSheet, Donor
@@ -68,7 +69,12 @@ def villages_of(shown: NeedSummary, names: Mapping[str, str], *, sees_children: 
 
 
 def gap(
-    shown: NeedSummary, names: Mapping[str, str], *, sees_children: bool, part: slice = slice(None)
+    shown: NeedSummary,
+    names: Mapping[str, str],
+    reader: TextReader,
+    *,
+    sees_children: bool,
+    part: slice = slice(None),
 ) -> dict[str, Any]:
     """Write need, overlap and proposals (`part` of these, and how many there are) as JSON."""
     twice = len(shown.twice)
@@ -83,7 +89,7 @@ def gap(
             for each in shown.twice
             if sees_children
         ],
-        "reported_twice": [activity(row) for row in shown.reported],
+        "reported_twice": [activity(row, reader) for row in shown.reported],
         "authorities": [{"company": name, "authorities": several} for name, several in shown.authorities],
         "relief": {"activities": shown.relief[0], "value_rp": shown.relief[1]},
         "other": {"activities": shown.other[0], "value_rp": shown.other[1]},
@@ -125,7 +131,7 @@ def commitment(promise: Promise) -> dict[str, Any]:
     }
 
 
-def own(mine: Own) -> dict[str, Any]:
+def own(mine: Own, reader: TextReader) -> dict[str, Any]:
     """Write a donor's page: it has no child, no date of a delivery and no number of 1 to 4."""
     return {
         "donor": donor(mine.donor),
@@ -145,7 +151,7 @@ def own(mine: Own) -> dict[str, Any]:
         ],
         "activities": [
             {
-                "title": row.title,
+                "title": reader.title(row),
                 "category": row.category,
                 "village": row.village_code,
                 "value_rp": row.value_rp,
@@ -186,8 +192,8 @@ def of_child(delivery: Given) -> dict[str, Any]:
     return {name: columns[name] for name in OF_CHILD}
 
 
-def activity(row: AidActivity) -> dict[str, Any]:
-    """Write an activity for a village, without the original row and without a child."""
+def activity(row: AidActivity, reader: TextReader) -> dict[str, Any]:
+    """Write an activity for a village, without the original row and without a child; `title` is "" where it is not shown."""
     return {
         "id": row.id,
         "donor": row.donor_id,
@@ -197,7 +203,7 @@ def activity(row: AidActivity) -> dict[str, Any]:
         "category": row.category,
         "menu": row.menu,
         "funds": row.funds,
-        "title": row.title,
+        "title": reader.title(row),
         "village": row.village_code,
         "starts_on": row.starts_on.isoformat() if row.starts_on else None,
         "ends_on": row.ends_on.isoformat() if row.ends_on else None,
@@ -209,21 +215,21 @@ def activity(row: AidActivity) -> dict[str, Any]:
     }
 
 
-def sheet(row: CsrSheet) -> dict[str, Any]:
-    """Write a sheet of a company or an agency."""
+def sheet(row: CsrSheet, reader: TextReader) -> dict[str, Any]:
+    """Write a sheet of a company or an agency; `name` is "" where it is not shown."""
     return {
         "id": row.id,
         "donor": row.donor_id,
         "reported_to": row.reported_to,
-        "name": row.name,
+        "name": reader.name(row),
         "state": row.state,
         "counts": orjson.loads(row.counts),
         "brought_at": row.brought_at.isoformat(),
     }
 
 
-def look(shown: Look) -> dict[str, Any]:
-    """Write a preview of a sheet, without the beneficiaries."""
+def look(shown: Look, *, titles: bool) -> dict[str, Any]:
+    """Write a preview of a sheet, without the beneficiaries; without `titles` these are "" too."""
     return {
         "headers": shown.headers,
         "columns": shown.mapping,
@@ -231,7 +237,7 @@ def look(shown: Look) -> dict[str, Any]:
         "rows": [
             {
                 "row": parsed.number,
-                "title": parsed.title,
+                "title": parsed.title if titles else "",
                 "category": found.category,
                 "menu": found.menu,
                 "village": village or None,

@@ -73,12 +73,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:
-    """A checkpoint as it is kept outside the system: with all heads, and the public keys that signed it."""
+    """A checkpoint as it is kept outside the system: with all heads, and the public keys that signed it.
+
+    `note`: the same in the form of C2SP, with the cosignatures of witnesses (`witnesses.with_note`); "" in older files.
+    """
 
     statement: Mapping[str, Any]
     signatures: Mapping[str, str]
     public_keys: Mapping[str, str]
     heads: tuple[StreamHead, ...]
+    note: str = ""
 
     @property
     def number(self) -> int:
@@ -92,6 +96,7 @@ class KeptCheckpoint:
             "signatures": self.signatures,
             "public_keys": self.public_keys,
             "heads": [list(head) for head in self.heads],
+            **({"note": self.note} if self.note else {}),
         }
         return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
@@ -225,12 +230,12 @@ def kept(session: Session, hub: AppContext, number: int | None = None) -> KeptCh
     return KeptCheckpoint(
         statement,
         json.loads(row.signatures),
-        {**_retired_keys(session, hub.district, statement["keys"]), **hub.vault.checkpoint_keys()},
+        {**retired_keys(session, hub.district, statement["keys"]), **hub.vault.checkpoint_keys()},
         tuple(sorted(StreamHead(*each) for each in heads)),
     )
 
 
-def _retired_keys(session: Session, district: str, wanted: Sequence[str]) -> dict[str, str]:
+def retired_keys(session: Session, district: str, wanted: Sequence[str]) -> dict[str, str]:
     """Find public keys of removed keys in the log; a key's name is its digest, which proves it."""
     c = table(AuditEntry).c
     query = select(c.details).where(c.district == district, c.stream == OFFICE, c.action == RETIRED)
@@ -265,6 +270,7 @@ def read_kept(raw: bytes) -> KeptCheckpoint:
             {str(key): str(value) for key, value in content["signatures"].items()},
             {str(key): str(value) for key, value in content["public_keys"].items()},
             tuple(StreamHead(str(s), int(n), str(h)) for s, n, h in content["heads"]),
+            str(content.get("note", "")),
         )
         _refuse_altered(found)
     except (ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:

@@ -144,6 +144,39 @@ def consistency_proof(first: int, leaves: Sequence[bytes]) -> list[bytes]:
     return proof[::-1]
 
 
+def consistency_from_peaks(first: int, peaks: Sequence[bytes], added: Sequence[bytes]) -> list[bytes]:
+    """Prove the same as `consistency_proof`, from the peaks of the earlier tree and the leaves added since.
+
+    So a proof costs what was added, not the whole tree.
+
+    Parameters
+    ----------
+    first : size of the earlier tree, at least 1
+    peaks : as `Growing.peaks` had them at that size
+    added : hashes of the leaves after it
+
+    Raises
+    ------
+    ValueError
+        The earlier tree is empty, or these are not its peaks.
+    """
+    if first < 1 or first.bit_count() != len(peaks):
+        raise ValueError(f"{len(peaks)} peaks are not those of a tree of {first} leaves")
+    proof: list[bytes] = []
+    low, high, old, whole = 0, first + len(added), list(peaks), True
+    while first < high:
+        middle = low + _split(high - low)
+        if first <= middle:
+            proof.append(root_of(added[middle - first : high - first]))
+            high = middle
+        else:
+            proof.append(old.pop(0))
+            low, whole = middle, False
+    if not whole:
+        proof.append(Growing(first - low, old).root())
+    return proof[::-1]
+
+
 def is_consistent(
     first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
 ) -> bool:

@@ -22,12 +22,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Select, String, Text, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from server.audit import incarnations, witnesses
 from server.audit.anchors import unheld
 from server.audit.chain import entry_hash
 from server.audit.checkpoints import KeptCheckpoint, StreamHead, is_signed, peaks_text, stored
 from server.audit.merkle import Growing
 from server.crypto.vault import base64url
-from server.database.models import AuditEntry, AuditLeaf, AuditStream, table
+from server.database.models import AuditEntry, AuditLeaf, AuditStream, Installation, table
 from sync_protocol import ProtocolError, canonical, digest
 
 CHECKPOINT: Final = "checkpoint"
@@ -114,7 +115,19 @@ def verify(
         Broken(f"{CHANGES}{actor}", number, "rewritten" if until else "removed", until)
         for actor, number, until in unheld(session, district)
     ]
-    return count, [*streams, *broken, *changes]
+    restores = [Broken(*one) for one in _of_restores(session, district, keys)]
+    cosigned = [Broken(*one) for one in witnesses.broken(session, district)]
+    return count, [*streams, *broken, *changes, *restores, *cosigned]
+
+
+def _of_restores(
+    session: Session, district: str, keys: Mapping[str, str] | None
+) -> Iterator[tuple[str, int, str]]:
+    """Yield what is wrong with the entries of restores; without keys nobody can tell."""
+    installation = session.get(Installation, district)
+    if keys and installation is not None:
+        found = incarnations.incarnations(session, district, keys)
+        yield from incarnations.broken(found, installation.incarnation)
 
 
 def heads_of(session: Session, district: str) -> Iterator[StreamHead]:

@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile
 from server.backup.encrypted_file import SealedReader, cipher_of, newer, read_header
 from server.backup.refusals import BackupRefused, Progress
 from server.config import Settings
-from server.crypto.vault import Vault
+from server.crypto.vault import Vault, base64url
 from server.database import migrations
 from server.translations import T_
 
@@ -65,9 +65,10 @@ class Manifest:
 
 
 class Archive:
-    """A backup file that is open for reading; `is_sealed`: it is encrypted."""
+    """A backup file that is open for reading; `is_sealed`: it is encrypted. `digest`: as the log has it, once verified."""
 
     def __init__(self, file: Path, zipped: ZipFile, manifest: Manifest, is_sealed: bool) -> None:
+        self.digest = ""
         self._file, self._zip, self.manifest, self.is_sealed = file, zipped, manifest, is_sealed
 
     @classmethod
@@ -96,6 +97,8 @@ class Archive:
         listed, wanted = set(self._zip.namelist()), {MANIFEST, *self.manifest.members}
         if listed != wanted or len(self._zip.namelist()) != len(listed):
             raise altered(self._file, "member list")
+        with self._file.open("rb") as whole:
+            self.digest = base64url(hashlib.file_digest(whole, "sha256").digest())
         done, total = 0, self.manifest.total_bytes
         for name in self.manifest.members:
             lines = 0

@@ -24,6 +24,7 @@ from server.backup.withdrawals import (
     ENABLED,
     ERASED,
     LIFTED,
+    PASSKEYS,
     POST_GIVEN,
     POST_TAKEN,
     RECOVERY_CODES,
@@ -43,7 +44,7 @@ from server.context import AppContext
 from server.crypto.key_file import load_keys
 from server.crypto.vault import Vault
 from server.database.engine import Database, among
-from server.database.models import Account, Base, Child, RecoveryCode, Tablet, TabletPost, table
+from server.database.models import Account, Base, Child, Passkey, RecoveryCode, Tablet, TabletPost, table
 from server.translations import T_, Text
 
 JOB: Final = "job:withdrawals"
@@ -62,6 +63,7 @@ KINDS: Final[Mapping[str, Text]] = {
     RECOVERY_CODES: T_(
         "{count} accounts had used or replaced recovery codes, and the older ones no longer work"
     ),
+    PASSKEYS: T_("{count} passkeys ended, as one of the account was removed: their owners add new ones"),
     RESTRICTED: T_("{count} children restricted again"),
     LIFTED: T_("{count} children whose restriction was lifted again"),
     ERASED: T_("{count} children erased again"),
@@ -132,6 +134,10 @@ def _end_codes(session: Session, hub: AppContext, one: Decision, actor: str, now
     people.end_recovery_codes(session, hub, _account(session, hub, one), actor=actor, now=now)
 
 
+def _end_passkeys(session: Session, hub: AppContext, one: Decision, actor: str, now: datetime) -> None:
+    people.end_passkeys(session, hub, _account(session, hub, one), actor=actor, now=now)
+
+
 def _account(session: Session, hub: AppContext, one: Decision) -> Account:
     return session.get_one(Account, (hub.district, one.subject), with_for_update=True)
 
@@ -165,6 +171,7 @@ _HOW: Final[Mapping[str, _Kind]] = {
     ENABLED: _Kind(Account, Account.id, Account.disabled_at.is_not(None), _enable),
     SECRETS: _Kind(Account, Account.id, Account.password_hash != "", _end_secrets),
     RECOVERY_CODES: _Kind(RecoveryCode, RecoveryCode.account_id, RecoveryCode.used_at.is_(None), _end_codes),
+    PASSKEYS: _Kind(Passkey, Passkey.account_id, Passkey.account_id.is_not(None), _end_passkeys),
     RESTRICTED: _Kind(Child, Child.id, _not_erased & Child.restricted_at.is_(None), _restrict),
     LIFTED: _Kind(Child, Child.id, _not_erased & Child.restricted_at.is_not(None), _lift),
     ERASED: _Kind(Child, Child.id, _not_erased, _erase),

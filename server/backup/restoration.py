@@ -15,18 +15,19 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import create_engine, delete, inspect, make_url, select, text, update
+from sqlalchemy import create_engine, delete, inspect, make_url, select, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
-from server.accounts import people
+from server.accounts import people, vouching
+from server.audit import adoption, incarnations
 from server.backup import reapplying, withdrawals
 from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
 from server.backup.create import (
@@ -54,10 +55,11 @@ from server.config import Settings
 from server.context import AppContext
 from server.crypto.key_file import load_keys
 from server.crypto.vault import KeyUnusable, Vault
-from server.database import migrations
+from server.database import migrations, row_macs
 from server.database.engine import Database, make_private
-from server.database.ids import new_id
 from server.database.models import Base, Child, Installation, UserSession, table
+from server.database.touched_rows import touched
+from server.privacy import sealed_columns
 from server.translations import T_
 
 OPERATOR: Final = "operator"
@@ -148,8 +150,11 @@ def restore(
             put_back = _restore_sqlite if settings.is_sqlite else _restore_postgresql
             with alone(settings, MAKING):  # the backup of the replaced data
                 done = put_back(settings, vault, archive, here, listed, now, progress)
+            vouching.note(settings, vouching.DONE if vault is not None else vouching.TO_DO)
             if listed is not None:
                 _keep(settings, now)
+            if not done.keys_missing:
+                _adopt(settings, now)
             return done
 
 
@@ -189,6 +194,12 @@ def _keep(settings: Settings, now: datetime) -> None:
         hub.database.dispose()
 
 
+def _adopt(settings: Settings, now: datetime) -> None:
+    """Bind the rows of a backup from before rows were bound to the log."""
+    with database_of(settings.database_url, vault_of(settings)) as database:
+        adoption.adopt(database, settings.district, actor=OPERATOR, now=lambda: now)
+
+
 def vault_of(settings: Settings) -> Vault | None:
     """Open the key file; None if there is none yet."""
     if not settings.key_file.exists():
@@ -224,15 +235,19 @@ def mark_restored(
             T_("district {district} is not installed here").format(district=settings.district),
         )
     _refuse_present_data(here, None)
+    without_macs = _lacks_macs(settings.database_url)
     migrations.migrate(settings.database_url)
     vault, listed = vault_of(settings), None
     if vault is not None:
         files = reapplying.found_lists(settings, None, given)
         listed = reapplying.read_lists(settings, vault, files, skip_broken=without_list)
-    with database_of(settings.database_url) as database, database.transaction() as session:
+    with database_of(settings.database_url, vault) as database, database.transaction() as session:
+        _vouch(session, settings, database, now, without_macs=without_macs)
         done = _start_new_history(session, settings, database, listed, now, {"by_other_means": True})
+    vouching.note(settings, vouching.DONE if vault is not None else vouching.TO_DO)
     if vault is not None:
         _keep(settings, now)
+        _adopt(settings, now)
     return done
 
 
@@ -275,13 +290,40 @@ def _refuse_present_data(here: Contents, manifest: Manifest | None) -> None:
 
 
 @contextmanager
-def database_of(url: str) -> Iterator[Database]:
-    """Open a database, and close it at the end."""
+def database_of(url: str, vault: Vault | None = None) -> Iterator[Database]:
+    """Open a database, and close it at the end.
+
+    Parameters
+    ----------
+    vault : needed where rows are written; without one the log vouches for them by plain digests
+    """
     database = Database(url)
+    database.row_key = vault.row_key if vault else None
     try:
         yield database
     finally:
         database.dispose()
+
+
+def _lacks_macs(url: str) -> bool:
+    with database_of(url) as database, database.engine.connect() as connection:
+        return vouching.lacks_macs(connection)
+
+
+def _vouch(
+    session: Session, settings: Settings, database: Database, now: datetime, *, without_macs: bool
+) -> None:
+    """Check and make MACs of rows in a restored database from now on; give those of an older backup their first.
+
+    Without the key file that is left to the next `serve` with it, as are the rows that are written meanwhile.
+    """
+    if not settings.key_file.exists():
+        return
+    keys = load_keys(settings.key_file, create=False, command=settings.key_command)
+    for district in contents_of(session, [Installation.__tablename__]).districts:
+        row_macs.check_with(database, district, Vault(keys, district))
+        if without_macs or vouching.is_to_do(settings):
+            vouching.give_first_macs(session, district, now)
 
 
 def _start_new_history(
@@ -296,6 +338,7 @@ def _start_new_history(
     new incarnation and an entry in the log. Returns the incarnation of the own district.
     """
     was = contents_of(session, [Installation.__tablename__]).districts
+    sealed_columns.seal_everywhere(session, settings, database, was, now)
     done: Counter[str] = Counter()
     if listed is not None:
         done = reapplying.apply_everywhere(session, settings, database, listed, actor=OPERATOR, now=now)
@@ -305,8 +348,14 @@ def _start_new_history(
     until = listed.until.get(settings.district) if listed is not None and known else None
     more = {"again": dict(done)} if done else {}
     for district in was:
-        session.execute(
-            update(table(Installation)).where(Installation.district == district).values(incarnation=new_id())
+        incarnations.begin(
+            session,
+            vault_of(replace(settings, district=district)),
+            district,
+            replaced=None if details.get("by_other_means") else settings.database_url,
+            actor=OPERATOR,
+            now=now,
+            backup=details,
         )
         audit.append(
             session,
@@ -327,8 +376,10 @@ def _end_access(session: Session, district: str, now: datetime) -> tuple[int, in
     return people.end_all_invitations(session, district, now), accounts.end_all_codes(session, district, now)
 
 
-def _summary(manifest: Manifest) -> dict[str, Any]:
+def _summary(archive: Archive) -> dict[str, Any]:
+    manifest = archive.manifest
     return {
+        "digest": archive.digest,
         "made_at": manifest.made_at,
         "rows": manifest.total_rows,
         "revision": manifest.revision,
@@ -398,8 +449,12 @@ def _restore_sqlite(
         prepared = place / SQLITE_MEMBER
         archive.extract(SQLITE_MEMBER, prepared, progress)
         _refuse_unsound(prepared, manifest)
+        without_macs = _lacks_macs(f"sqlite:///{prepared}")
         migrations.migrate(f"sqlite:///{prepared}")
-        with database_of(f"sqlite:///{prepared}") as database, database_of(settings.database_url) as present:
+        with (
+            database_of(f"sqlite:///{prepared}", vault) as database,
+            database_of(settings.database_url) as present,
+        ):
             with database.reading() as session:
                 keys_missing = _keys_missing(session, settings, vault)
             # the lock of every write transaction: writers wait, and then write to the new data
@@ -407,8 +462,9 @@ def _restore_sqlite(
                 kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
                 listed = _completed(settings, vault, here, listed, now)
                 with database.transaction() as session:
+                    _vouch(session, settings, database, now, without_macs=without_macs)
                     incarnation, again = _start_new_history(
-                        session, settings, database, listed, now, _summary(manifest)
+                        session, settings, database, listed, now, _summary(archive)
                     )
                 database.dispose()
                 make_private(live)
@@ -484,24 +540,26 @@ def _restore_postgresql(
     older = archive.manifest.revision != migrations.newest()
     if here.revision != migrations.newest():
         migrations.migrate(settings.database_url)
-    with database_of(settings.database_url) as database:
-        if older:
-            _fill_scratch(settings.database_url, archive, progress)
+    with database_of(settings.database_url, vault) as database:
+        without_macs = older and _fill_scratch(settings.database_url, archive, progress)
         with database.transaction(alone=True) as session:
             names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
             # clients other than a server of this release do not take the shared lock
             session.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
             kept = _back_up_present_data(settings, vault, now, progress) if here.districts else None
             listed = _completed(settings, vault, here, listed, now)
+            touched(session.connection()).suspended = True  # the rows come with their own log
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:
                 _take_from_scratch(session)
             else:
                 _copy_in(driver_of(session), archive, progress)
+            touched(session.connection()).suspended = False
             keys_missing = _keys_missing(session, settings, vault)
+            _vouch(session, settings, database, now, without_macs=without_macs)
             incarnation, again = _start_new_history(
-                session, settings, database, listed, now, _summary(archive.manifest)
+                session, settings, database, listed, now, _summary(archive)
             )
         with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
             _vacuum(database)
@@ -526,8 +584,13 @@ def within(url: str, schema: str) -> str:
     return inside.render_as_string(hide_password=False)
 
 
-def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
-    """Load an older backup into a schema of its own, with the tables of its release, and migrate it."""
+def _fill_scratch(url: str, archive: Archive, progress: Progress) -> bool:
+    """Load an older backup into a schema of its own, with the tables of its release, and migrate it.
+
+    Returns
+    -------
+    bool : its rows had no MACs
+    """
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE"))
@@ -539,8 +602,10 @@ def _fill_scratch(url: str, archive: Archive, progress: Progress) -> None:
     with engine.begin() as connection:
         driver: Any = connection.connection.dbapi_connection
         _copy_in(driver, archive, progress)
+        without_macs = vouching.lacks_macs(connection)
     engine.dispose()
     migrations.migrate(scratch_url)
+    return without_macs
 
 
 def _take_from_scratch(session: Session) -> None:

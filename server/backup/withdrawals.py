@@ -38,16 +38,17 @@ from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable, Vault
 from server.database.models import AuditEntry, Erasure, Installation, table
+from server.privacy import leftovers
 from server.translations import T_
 from sync_protocol import canonical
 
 LIST_KIND: Final = "posyandu-sync.withdrawals"
 POST_TAKEN, POST_GIVEN = "tablet.post-taken", "tablet.post-given"
 REVOKED, CLOSED, DISABLED, ENABLED = "tablet.revoked", "tablet.closed", "account.disabled", "account.enabled"
-SECRETS, RECOVERY_CODES = "account.secrets", "account.recovery-codes"
+SECRETS, RECOVERY_CODES, PASSKEYS = "account.secrets", "account.recovery-codes", "account.passkeys"
 RESTRICTED, LIFTED, ERASED = "rights.restricted", "rights.restriction-lifted", "rights.erased"
 MATTER: Final[Mapping[str, str]] = {
-    **{kind: kind for kind in (REVOKED, CLOSED, SECRETS, RECOVERY_CODES, ERASED)},
+    **{kind: kind for kind in (REVOKED, CLOSED, SECRETS, RECOVERY_CODES, PASSKEYS, ERASED)},
     **dict.fromkeys((POST_TAKEN, POST_GIVEN), "tablet-post"),
     **dict.fromkeys((DISABLED, ENABLED), "account"),
     **dict.fromkeys((RESTRICTED, LIFTED), "processing"),
@@ -91,6 +92,8 @@ DECISIONS: Final[Mapping[str, tuple[str, _About]]] = {
     "second-factor.set-up": (SECRETS, _named("account")),
     "second-factor.codes-made": (RECOVERY_CODES, _named("account")),
     "account.codes-ended": (RECOVERY_CODES, _named("account")),
+    "passkey.removed": (PASSKEYS, _named("account")),
+    "account.passkeys-ended": (PASSKEYS, _named("account")),
     "sign-in.succeeded": (RECOVERY_CODES, _by_recovery_code),
     "rights.restricted": (RESTRICTED, _children),
     "rights.restriction-lifted": (LIFTED, _children),
@@ -446,6 +449,7 @@ def follow(hub: AppContext) -> None:
     """From now on bring the list up to date after each commit of such a decision, where there is a data directory."""
 
     def committed(entries: Sequence[Mapping[str, Any]]) -> None:
+        leftovers.after_commit(hub, entries)
         decided = [entry for entry in entries if _subjects(entry)]
         if decided and hub.settings.data_dir.is_dir():
             keep_or_log(hub, datetime.now(UTC), entries=decided)

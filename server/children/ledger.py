@@ -2,7 +2,8 @@
 
 - Encrypted under the child's key: everything of a child but sex and birth date, which the scores need; notes and evidence of
   measurements, follow-ups and deliveries, and why one was removed.
-- Encrypted under the district's key: a quarantined change, whatever it holds.
+- Encrypted under the district's key: a quarantined change, whatever it holds, with the reasons as they were told, since they
+  quote values (a mistyped birth date, a weight). In the clear stand only their codes and the fields that they are about.
 - A sealed value is bound to its row: copied to another row it cannot be decrypted.
 - The header of a change stays plain and is part of the hash chain, so the ledger can be verified after an erasure.
 - Nothing of an erased child is stored again: a change that still arrives is quarantined (`sync.judging`: `child-erased`).
@@ -20,6 +21,7 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
+from schemas.words import reason
 from server import isolation
 from server.crypto.vault import ChildKey, KeyUnusable, Vault, seal, unseal
 from server.database.engine import among, among_pairs
@@ -290,7 +292,7 @@ def change_row(
 ) -> dict[str, Any]:
     """Return the ledger row of an accepted change.
 
-    Of a quarantined one (`change` is None) everything is encrypted but its place in the chain.
+    Of a quarantined one (`change` is None) everything is encrypted but its place in the chain, and the codes of its reasons.
     """
     header = header_of(link.dot, link.previous, link.wire, link.content)
     content = {"nonce": link.wire.get("nonce"), "set": link.wire.get("set")}
@@ -299,7 +301,7 @@ def change_row(
         header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
     elif change is None:
         # the whole wire object: it may lack fields, or have some that the header would overwrite
-        plain = orjson.dumps(link.wire)
+        plain = orjson.dumps([link.wire, list(reasons)])
         sealed, stored = UNDER_DISTRICT, vault.seal_for_district(plain, bound_to(district, link.hash))
         header = {name: header[name] for name in ("actor", "counter", "previous", "content")}
     elif is_personal(change.kind, change.registers) and subject:
@@ -319,16 +321,58 @@ def change_row(
         "header": orjson.dumps(header),
         "content": stored,
         "sealed": sealed,
-        "reasons": orjson.dumps(reasons).decode() if reasons else None,
+        "reasons": codes_of(reasons),
         "clock_days": clock_days,
         "received_at": received_at,
     }
 
 
+def codes_of(reasons: Sequence[Json]) -> str | None:
+    """Return reasons as they stand in the clear: which field, and the code. Their sentences quote values."""
+    codes = [{"path": each["path"], "code": each["code"]} for each in reasons]
+    return orjson.dumps(codes).decode() if codes else None
+
+
 def quarantined_change(district: str, row: Any, vault: Vault) -> dict[str, Any]:
     """Decrypt a quarantined change: its wire object as it arrived."""
-    wire: dict[str, Any] = orjson.loads(vault.unseal_for_district(row.content, bound_to(district, row.hash)))
-    return wire
+    return _quarantined(district, row, vault)[0]
+
+
+def quarantine_reasons(district: str, row: Any, vault: Vault) -> list[Json]:
+    """Return why a change was quarantined, as its receipt says; of an erased child only that it was erased.
+
+    Parameters
+    ----------
+    row : with `hash`, `content`, `sealed`, `reasons`
+    """
+    if not row.reasons:
+        return []
+    if row.sealed == ERASED:
+        return [reason("id", "child-erased", None).wire()]
+    told = _quarantined(district, row, vault)[1]
+    return orjson.loads(row.reasons) if told is None else told
+
+
+def _quarantined(district: str, row: Any, vault: Vault) -> tuple[dict[str, Any], list[Json] | None]:
+    """Decrypt a quarantined change and its reasons; None for these in a row that an older release wrote, which has them in
+    the clear (`privacy.sealed_columns` seals them)."""
+    held = orjson.loads(vault.unseal_for_district(row.content, bound_to(district, row.hash)))
+    return (held, None) if isinstance(held, dict) else (held[0], held[1])
+
+
+def with_sealed_reasons(district: str, row: Any, vault: Vault) -> dict[str, Any]:
+    """Return the columns of a quarantined change of an older release with its reasons sealed.
+
+    Parameters
+    ----------
+    row : with `hash`, `content`, `sealed`, `reasons`
+    """
+    told = orjson.loads(row.reasons)
+    columns: dict[str, Any] = {"reasons": codes_of(told)}
+    if row.sealed == UNDER_DISTRICT:
+        plain = orjson.dumps([quarantined_change(district, row, vault), told])
+        columns["content"] = vault.seal_for_district(plain, bound_to(district, row.hash))
+    return columns
 
 
 def child_row(

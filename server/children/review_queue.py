@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from server.children.flags import RULES
 from server.crypto.vault import sha256
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Attention, FollowUp, table
+from server.database.writes import Writes
 
 NEW, TAKEN, WAITING, CLOSED = "new", "taken", "waiting", "closed"
 STATUSES: Final = (NEW, TAKEN, WAITING, CLOSED)
@@ -95,9 +96,26 @@ def derive(
     members : the canonical id of every child concerned
     pending : follow-ups that are not written yet, by child and task; they take the place of stored ones
     """
+    rows = wanted(session, district, persons, members, pending)
     given = {"district": district, "among": sorted(members)}
-    connection = session.connection()
-    known = {row[:2]: FollowUpFacts._make(row) for row in connection.execute(_follow_ups(), given)}
+    stored = {row[0]: row for row in session.connection().execute(_rows(), given)}
+    changed = [as_row(district, row) for canonical_id, row in rows.items() if stored.get(canonical_id) != row]
+    gone = [{"district": district, "child_id": child_id} for child_id in sorted(stored.keys() - rows.keys())]
+    writes.remove(table(Attention), gone)
+    writes.upsert(table(Attention), changed)
+
+
+def wanted(
+    session: Session,
+    district: str,
+    persons: Mapping[str, QueuePerson],
+    members: Mapping[str, str],
+    pending: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> dict[str, tuple[Any, ...]]:
+    """Return the rows that the queue should have, as values of COLUMNS by canonical id; parameters as of `derive`."""
+    given = {"district": district, "among": sorted(members)}
+    stored = session.connection().execute(_follow_ups(), given)
+    known = {row[:2]: FollowUpFacts._make(row) for row in stored}
     known |= {
         key: FollowUpFacts._make(row[name] for name in FollowUpFacts._fields) for key, row in pending.items()
     }
@@ -105,22 +123,17 @@ def derive(
     for (child_id, _), facts in sorted(known.items(), key=lambda item: item[0][::-1]):
         if child_id in members and not facts.removed:
             work.setdefault(members[child_id], []).append(facts)
-    stored = {row[0]: row for row in connection.execute(_rows(), given)}
-    wanted = {}
+    rows = {}
     for canonical_id, person in persons.items():
         row = _row(person.flags, work.get(canonical_id, ()))
         if row is not None:
-            wanted[canonical_id] = (canonical_id, person.post_id, person.born_on, *row)
-    changed = [
-        {"district": district, **dict(zip(COLUMNS, row, strict=True))}
-        for canonical_id, row in wanted.items()
-        if stored.get(canonical_id) != row
-    ]
-    gone = [
-        {"district": district, "child_id": child_id} for child_id in sorted(stored.keys() - wanted.keys())
-    ]
-    writes.remove(table(Attention), gone)
-    writes.upsert(table(Attention), changed)
+            rows[canonical_id] = (canonical_id, person.post_id, person.born_on, *row)
+    return rows
+
+
+def as_row(district: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a row of the table from the values of COLUMNS."""
+    return {"district": district, **dict(zip(COLUMNS, values, strict=True))}
 
 
 def _row(flags: Sequence[Raised], work: Iterable[FollowUpFacts]) -> tuple[Any, ...] | None:

@@ -17,6 +17,7 @@ from server.cli import (
     reports,
     review,
     serve,
+    witness,
     zscore,
 )
 from server.cli.installation import main
@@ -36,5 +37,6 @@ __all__ = [
     "reports",
     "review",
     "serve",
+    "witness",
     "zscore",
 ]

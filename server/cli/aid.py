@@ -21,6 +21,7 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group()
@@ -37,6 +38,7 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
     """Say by village who in need has no aid, and what could close the gap. What is shown is logged."""
     from server.aid import need, register, serializers
     from server.aid.area import names_of
+    from server.aid.typed_text import TextReader
 
     def look(hub: Any, now: datetime) -> str:
         today = hub.settings.today(now)
@@ -49,7 +51,8 @@ def aid_gap(data: Path | None, form: str, area: str, month: str | None) -> None:
         with hub.database.transaction() as session:
             need.log_viewed(session, hub, shown, OPERATOR, now)
         if form == "json":
-            gap = serializers.gap(shown, names, sees_children=True)
+            text = TextReader.of(hub, part, OPERATOR)
+            gap = serializers.gap(shown, names, text, sees_children=True)
             return serializers.json_of({"first": first, "last": last, **gap})
         return serializers.text_of(
             serializers.GAP, serializers.villages_of(shown, names, sees_children=True), form
@@ -260,12 +263,13 @@ def aid_close(data: Path | None, commitment: UUID, reason: str) -> None:
 def aid_progress(data: Path | None, donor: str) -> None:
     """Print as JSON what DONOR (name or id) is told of what it funds: groups of five or more, never a child."""
     from server.aid import donor_view, serializers
+    from server.aid.typed_text import TextReader
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
             donor_id = donor_id_of(session, hub, donor)
             report = donor_view.of_donor(session, hub, donor_id, hub.settings.today(now))
-        return serializers.json_of(serializers.own(report))
+        return serializers.json_of(serializers.own(report, TextReader(hub, OPERATOR, names=False)))
 
     click.echo(load_text(data, look))
 
@@ -280,6 +284,7 @@ def aid_progress(data: Path | None, donor: str) -> None:
 def aid_activities(data: Path | None, form: str, area: str, sheet: UUID | None) -> None:
     """List what was done for villages. Who received something is not told."""
     from server.aid import register, serializers, sheets
+    from server.aid.typed_text import TextReader
 
     def look(hub: Any, now: datetime) -> str:
         with hub.database.reading() as session:
@@ -290,7 +295,8 @@ def aid_activities(data: Path | None, form: str, area: str, sheet: UUID | None) 
                 found = sheets.rows_of(
                     session, hub, part, sheets.find(session, hub, part, str(sheet), OPERATOR).id
                 )
-            rows = [serializers.activity(row) for row in found]
+            text = TextReader.of(hub, part, OPERATOR)
+            rows = [serializers.activity(row, text) for row in found]
         if sheet is not None:
             with hub.database.transaction() as session:
                 sheets.log_viewed(session, hub, str(sheet), OPERATOR, now)
@@ -372,11 +378,13 @@ def aid_give(data: Path | None, activity: UUID, child_id: UUID) -> None:
 def aid_sheets(data: Path | None, form: str) -> None:
     """List the sheets of companies, the newest first; 'import csr' brings one, 'aid activities --sheet' tells its rows."""
     from server.aid import register, serializers, sheets
+    from server.aid.typed_text import TextReader
 
     def look(hub: Any, _now: datetime) -> str:
         with hub.database.reading() as session:
-            found = sheets.sheets(session, hub, register.whole_district(session, hub), OPERATOR)
-            rows = [serializers.sheet(one) for one in found]
+            area = register.whole_district(session, hub)
+            text = TextReader.of(hub, area, OPERATOR)
+            rows = [serializers.sheet(one, text) for one in sheets.sheets(session, hub, area, OPERATOR)]
         return serializers.listed(serializers.SHEETS, rows, form)
 
     click.echo(load_text(data, look).rstrip("\n"))
@@ -384,6 +392,7 @@ def aid_sheets(data: Path | None, form: str) -> None:
 
 @aid.command("child")
 @data_option
+@reason_option()
 @format_option
 @click.argument("child_id", metavar="CHILD", type=click.UUID)
 def aid_child(data: Path | None, form: str, child_id: UUID) -> None:

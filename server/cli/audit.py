@@ -14,6 +14,7 @@ from server.cli.installation import (
     errors_in_one_line,
     main,
     open_hub,
+    print_progress,
     write_atomically,
     wrong_use,
 )
@@ -35,7 +36,7 @@ _output = click.argument(
 @click.option("--last", is_flag=True, help="Sign nothing new: write the newest that there is.")
 def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
     """Sign how far every stream has come, and write the checkpoint to FILE: keep it away from this server."""
-    from server.audit import checkpoints, verification
+    from server.audit import checkpoints, verification, witnesses
     from server.operations.jobs import LONGEST_TAIL
 
     hub = open_hub(data)
@@ -55,8 +56,9 @@ def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
                 sys.exit(NEEDS_ATTENTION)
         with hub.database.reading() as session:
             kept = checkpoints.kept(session, hub)
-        if kept is None:
-            wrong_use("there is no checkpoint yet: leave --last out")
+            if kept is None:
+                wrong_use("there is no checkpoint yet: leave --last out")
+            kept = witnesses.with_note(session, hub, kept)
         write_atomically(file, [kept.file()])
     keys = ", ".join(kept.signatures)
     click.echo(
@@ -70,7 +72,7 @@ def audit_checkpoint(data: Path | None, file: Path, last: bool) -> None:
 @data_option
 def audit_keys(data: Path | None) -> None:
     """List the public keys of checkpoints, the newest first: note their ids outside this server."""
-    for id_, public in open_hub(data).vault.checkpoint_keys().items():
+    for id_, public in open_hub(data, only_reads=True).vault.checkpoint_keys().items():
         click.echo(f"{id_}\t{public}")
 
 
@@ -111,7 +113,7 @@ def audit_prove(
 
     if (since is None) == (stream is None) or (stream is None) != (number is None):
         wrong_use("give STREAM and NUMBER, or --since NUMBER")
-    hub = open_hub(data)
+    hub = open_hub(data, only_reads=True)
     with errors_in_one_line(), hub.database.reading() as session:
         try:
             if since is not None:
@@ -128,41 +130,71 @@ _existing = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @audit.command("verify")
 @data_option
-@click.option("--checkpoint", type=_existing, help="A checkpoint that was kept elsewhere.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, path_type=Path),
+    help="A checkpoint that was kept elsewhere: a file, a signed note, or a directory of them.",
+)
+@click.option("--witness", "trusted", multiple=True, help="A witness's key that you noted yourself.")
+@click.option("--ask-witnesses", "ask", is_flag=True, help="Ask every witness what it has seen.")
 @click.option(
     "--export", type=_existing, help="Verify this export of the log instead; no database is needed."
 )
 @click.option("--proof", type=_existing, help="Check what 'audit prove' wrote; no database is needed.")
-def audit_verify(data: Path | None, checkpoint: Path | None, export: Path | None, proof: Path | None) -> None:
+@click.option(
+    "--figures",
+    is_flag=True,
+    help="Compute again everything that is shown too, and name what is stored otherwise.",
+)
+def audit_verify(
+    data: Path | None,
+    checkpoint: Path | None,
+    trusted: tuple[str, ...],
+    ask: bool,
+    export: Path | None,
+    proof: Path | None,
+    figures: bool,
+) -> None:
     """Recompute every stream of the log; name the first entry of each that does not fit."""
-    from server.audit.checkpoints import NotACheckpoint, read_kept
+    from server.audit.checkpoints import NotACheckpoint
     from server.audit.export import NotAnExport, verify_export
     from server.audit.verification import verify
+    from server.cli import outside
 
     if export and proof:
         wrong_use("give --export or --proof, not both")
+    if figures and (export or proof):
+        wrong_use("--figures needs the database: leave --export and --proof out")
+    differences = 0
     with errors_in_one_line():
         try:
-            kept = read_kept(checkpoint.read_bytes()) if checkpoint else None
+            own = outside.own_checkpoint(checkpoint, needs_file=bool(export or proof))
         except NotACheckpoint as error:
             wrong_use(f"{checkpoint}: {error}")
+        kept = outside.as_file(own)
         if proof:
             _check_proof(proof, kept)
         if export:
             try:
+                held = outside.hold_export(export, kept)
                 with export.open("rb") as reading:
-                    found = verify_export(reading, kept=kept)
+                    found = verify_export(reading, kept=None if held.given_up else kept)
             except NotAnExport as error:
                 wrong_use(f"{export}: {error}")
             entries, broken, keys = found.entries, found.broken, found.keys
         else:
-            hub = open_hub(data)
+            hub = open_hub(data, only_reads=True)
             keys = hub.vault.checkpoint_keys()
             with hub.database.reading() as session:
-                entries, broken = verify(session, hub.district, keys=keys, kept=kept)
+                held = outside.hold(session, hub, own, trusted, ask=ask)
+                given_up = bool(held.given_up) and kept is not None
+                entries, broken = verify(session, hub.district, keys=keys, kept=None if given_up else kept)
+            differences = _recompute(hub) if figures else 0
+    broken = [*broken, *held.broken]
     for one in broken:
         click.echo(one.words())
     click.echo(f"{entries} entries read, {len(broken)} streams broken", err=True)
+    outside.tell(held)
     if kept is not None:
         click.echo(f"held against checkpoint {kept.number} of {kept.statement['at']}", err=True)
     elif export:
@@ -170,7 +202,23 @@ def audit_verify(data: Path | None, checkpoint: Path | None, export: Path | None
             f"kunci / keys {', '.join(keys)}: cocokkan dengan catatan Anda / compare them with your note",
             err=True,
         )
-    sys.exit(NEEDS_ATTENTION if broken else 0)
+    sys.exit(NEEDS_ATTENTION if broken or held.given_up or differences else 0)
+
+
+def _recompute(hub: Any) -> int:
+    """Compute everything derived again, print each difference, and return their number."""
+    from server.operations import recomputation
+
+    found, now, remedies = 0, datetime.now(UTC), set()
+    for part in recomputation.PARTS:
+        for one in recomputation.differences(hub, part, now, progress=print_progress()):
+            found += 1
+            remedies.add(one.remedy)
+            click.echo(one.line())
+    click.echo(f"{found} stored otherwise than computed", err=True)
+    for remedy in sorted(remedies - {""}):
+        click.echo(f"Perbaiki dengan / mend with: {remedy}", err=True)
+    return found
 
 
 def _check_proof(path: Path, kept: Any) -> NoReturn:

@@ -20,6 +20,7 @@ from server.cli.installation import (
     read_json,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 def _post_or_none(hub: Any, post: str | None) -> str | None:
@@ -40,6 +41,7 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @data_option
+@reason_option()
 @format_option
 @click.option(
     "--state", type=click.Choice(["open", "answered", "decided"]), default="open", show_default=True
@@ -57,6 +59,7 @@ def quarantine_list(data: Path | None, form: str, state: str, post: str | None) 
 
 @quarantine.command("show")
 @data_option
+@reason_option()
 @click.argument("actor", type=click.UUID)
 @click.argument("counter", type=click.IntRange(1))
 def quarantine_show(data: Path | None, actor: UUID, counter: int) -> None:
@@ -141,6 +144,7 @@ def conflict() -> None:
 
 @conflict.command("list")
 @data_option
+@reason_option()
 @format_option
 @click.option("--post", help="Only this post (name or id).")
 def conflict_list(data: Path | None, form: str, post: str | None) -> None:
@@ -155,6 +159,7 @@ def conflict_list(data: Path | None, form: str, post: str | None) -> None:
 
 @conflict.command("show")
 @data_option
+@reason_option()
 @click.argument("kind", type=click.Choice(["child", "measurement", "follow_up", "delivery"]))
 @click.argument("record", type=click.UUID)
 def conflict_show(data: Path | None, kind: str, record: UUID) -> None:
@@ -238,6 +243,7 @@ def duplicate() -> None:
 
 @duplicate.command("list")
 @data_option
+@reason_option()
 @format_option
 @click.option(
     "--status", type=click.Choice(["open", "linked", "different"]), default="open", show_default=True
@@ -252,6 +258,7 @@ def duplicate_list(data: Path | None, form: str, status: str) -> None:
 
 @duplicate.command("show")
 @data_option
+@reason_option()
 @click.argument("child", type=click.UUID)
 @click.argument("other", type=click.UUID)
 def duplicate_show(data: Path | None, child: UUID, other: UUID) -> None:

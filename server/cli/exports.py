@@ -19,6 +19,7 @@ from server.cli.installation import (
     post_id_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group("export")
@@ -111,6 +112,7 @@ def _new_file(output: str) -> Iterator[BinaryIO]:
 
 @export.command("sigizi")
 @_export_options
+@reason_option(required=True)
 @_nik_option
 @click.option(
     "--sheet",
@@ -141,8 +143,9 @@ def export_sigizi(
 
 @export.command("fhir")
 @_export_options
+@reason_option(required=True, unless="anonymous")
 @_nik_option
-@click.option("--anonymous", is_flag=True, help="No names, addresses or NIKs.")
+@click.option("--anonymous", is_flag=True, is_eager=True, help="No names, addresses or NIKs.")
 @click.option(
     "--codes", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Codes of your own (TOML)."
 )

@@ -25,6 +25,7 @@ from server.cli.installation import (
     print_progress,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group("import")
@@ -226,6 +227,7 @@ def import_runs(data: Path | None, form: str, limit: int) -> None:
 
 @import_.command("rows")
 @data_option
+@reason_option()
 @format_option
 @click.argument("run_id", metavar="RUN", type=click.UUID)
 @click.option("--which", default="needs", show_default=True, help="needs, all, an outcome, or a rule.")
@@ -249,6 +251,7 @@ def import_rows(data: Path | None, form: str, run_id: UUID, which: str) -> None:
 
 @import_.command("cases")
 @data_option
+@reason_option()
 @format_option
 @click.option("--decided", is_flag=True, help="Those that were decided, instead of those that wait.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import click
 
+from server.cli.reasons import log_command
 from server.config import Settings
 
 NEEDS_ATTENTION, WRONG_USE = 1, 2
@@ -78,8 +79,13 @@ def os_error_text(error: OSError) -> str:
     return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
-def open_hub(data: Path | None) -> Any:
-    """Open an installation that was set up before."""
+def open_hub(data: Path | None, *, only_reads: bool = False) -> Any:
+    """Open an installation that was set up before, and log the command.
+
+    Parameters
+    ----------
+    only_reads : for commands that examine an installation, perhaps one that cannot be written: not logged
+    """
     from server.backup.withdrawals import follow
     from server.context import AppContext
     from server.database.migrations import newest, present
@@ -100,6 +106,8 @@ def open_hub(data: Path | None) -> Any:
         with hub.database.reading() as session:
             if session.get(Installation, hub.district) is None:
                 wrong_use(f"district {hub.district} is not installed here: set POSYANDU_DISTRICT")
+        if not only_reads:
+            log_command(hub)
         return hub
 
 
@@ -107,6 +115,8 @@ def open_hub(data: Path | None) -> Any:
 @click.version_option(package_name="posyandu-sync")
 def main() -> None:
     """Offline-first backend for posyandu: sync, merge, WHO z-scores, and a queue of children to look at."""
+    before = os.umask(0o077)  # whatever a command writes is its owner's alone, from its first byte on
+    click.get_current_context().call_on_close(lambda: os.umask(before))
 
 
 def post_id_of(session: Any, hub: Any, wanted: str) -> str:

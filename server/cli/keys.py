@@ -18,6 +18,7 @@ from server.cli.installation import (
     settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group()
@@ -41,6 +42,7 @@ def key_list(data: Path | None) -> None:
 
 @key.command("rotate")
 @data_option
+@reason_option(required=True)
 def key_rotate(data: Path | None) -> None:
     """Add a master key and bring everything under it; the server goes on. Cut short, start it again: it goes on too."""
     from server.operations import key_rotation
@@ -59,6 +61,7 @@ def key_rotate(data: Path | None) -> None:
 
 @key.command("retire")
 @data_option
+@reason_option(required=True)
 @click.argument("version", type=click.IntRange(1))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def key_retire(data: Path | None, version: int, yes: bool) -> None:
@@ -93,3 +96,27 @@ def key_wrap(data: Path | None, undo: bool) -> None:
     with errors_in_one_line(), key_file.changing(settings.key_file):
         before = settings.key_command if key_file.is_wrapped(settings.key_file) else ""
         key_file.rewrite(settings.key_file, before, "" if undo else settings.key_command)
+
+
+@key.command("vouch")
+@data_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def key_vouch(data: Path | None, yes: bool) -> None:
+    """End what was written to accounts, tablets, sessions and codes past this program; doctor names it."""
+    from server.accounts import forged_rows
+
+    hub = open_hub(data)
+    with errors_in_one_line(), hub.database.reading() as session:
+        found = [one for one in forged_rows.forged(session, hub.district) if one is not None]
+    for one in found:
+        click.echo(f"{one.table}\t{one.row}")
+    asked = (
+        f"{len(found)} baris: cabut tablet, nonaktifkan akun dan hapus sandinya, hapus sesi dan kode?"
+        f" / {len(found)} rows: revoke the tablets, disable the accounts and delete their passwords, delete sessions and"
+        " codes?"
+    )
+    if not found or not (yes or click.confirm(asked, err=True)):
+        sys.exit(NEEDS_ATTENTION if found else 0)
+    with errors_in_one_line(), hub.database.transaction() as session:
+        ended = forged_rows.end_all(session, hub, actor=OPERATOR, now=datetime.now(UTC))
+    click.echo(f"{len(ended)} baris diakhiri / {len(ended)} rows ended", err=True)

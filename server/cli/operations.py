@@ -1,4 +1,4 @@
-"""`backup`, `restore`, `doctor`."""
+"""`backup`, `restore`, `doctor`, `reassess`."""
 
 import sys
 from datetime import UTC, datetime
@@ -194,3 +194,15 @@ def doctor(data: Path | None, quick: bool, form: str) -> None:
     if form == "json":
         click.echo(as_json(found))
     sys.exit(0 if all(check.is_ok for check in found) else NEEDS_ATTENTION)
+
+
+@main.command()
+@data_option
+def reassess(data: Path | None) -> None:
+    """Assess every child again, whatever is stored, and write what differs; the server may go on."""
+    from server.operations.recomputation.mending import reassess as mend
+
+    hub = open_hub(data)
+    with errors_in_one_line():
+        persons, rows = mend(hub, datetime.now(UTC), actor=OPERATOR)
+    click.echo(f"{persons:,} anak, {rows:,} baris diperbaiki / {persons:,} children, {rows:,} rows mended")

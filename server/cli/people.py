@@ -20,8 +20,10 @@ from server.cli.installation import (
     main,
     open_hub,
     post_id_of,
+    settings_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 def _one_line(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -38,6 +40,7 @@ def tablet() -> None:
 
 @tablet.command("enrol")
 @data_option
+@reason_option()
 @click.option(
     "--post",
     "posts",
@@ -73,6 +76,7 @@ def tablet_enrol(
 
 @tablet.command("pin-code")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 def tablet_pin_code(data: Path | None, tablet_id: UUID) -> None:
     """Print a one-time code with which the cadre of a tablet chooses a new PIN; valid for an hour."""
@@ -98,6 +102,7 @@ def tablet_list(data: Path | None, form: str) -> None:
 
 @tablet.command("whose-data")
 @data_option
+@reason_option(required=True)
 @click.argument("tablet_id", type=click.UUID)
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
@@ -129,6 +134,7 @@ def tablet_whose_data(data: Path | None, tablet_id: UUID, form: str) -> None:
 
 @tablet.command("posts")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 @click.option(
     "--give",
@@ -165,6 +171,7 @@ def _listed(hub: Any, now: datetime, work: Any) -> str:
 
 @tablet.command("revoke")
 @data_option
+@reason_option()
 @click.argument("tablet_id", type=click.UUID)
 def tablet_revoke(data: Path | None, tablet_id: UUID) -> None:
     """Revoke a tablet: what it still sends is kept for a person to judge."""
@@ -182,6 +189,7 @@ def user() -> None:
 
 @user.command("add")
 @data_option
+@reason_option()
 @click.argument("username")
 @click.option("--name", "display_name", required=True, callback=_one_line, help="The person's name as shown.")
 @click.option("--role", type=click.Choice(list(ROLES)), required=True)
@@ -229,7 +237,7 @@ def user_add(
         added = accounts.people.managed_account(session, hub, None, account_id)
         return accounts.people.make_invitation(session, hub, added, actor=OPERATOR, now=now)
 
-    _print_link(commit_change(data, work))
+    _print_link(data, commit_change(data, work))
 
 
 def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str, str]:
@@ -245,15 +253,15 @@ def _area(session: Any, hub: Any, role: str, given: dict[str, str]) -> tuple[str
     return ("none", "") if role == "donor" else ("district", hub.district)
 
 
-def _print_link(token: str | None) -> None:
-    """Print the path of an invitation; the server's public address is not known here."""
+def _print_link(data: Path | None, token: str | None) -> None:
+    """Print the link of an invitation, with the server's public address if it is configured."""
     from server.accounts.people import INVITATION_DAYS
 
     if token is None:
         return
-    click.echo(f"/undangan/{token}")
+    click.echo(f"{settings_of(data).public_url}/undangan#{token}")
     click.echo(
-        f"Tautan sekali pakai, {INVITATION_DAYS} hari: buka di alamat server, misalnya https://…/undangan/…"
+        f"Tautan sekali pakai, {INVITATION_DAYS} hari: buka di alamat server, misalnya https://…/undangan#…"
         f" / One-time link, {INVITATION_DAYS} days: open it at the server's address.",
         err=True,
     )
@@ -283,6 +291,7 @@ def user_list(data: Path | None) -> None:
 
 @user.command("reset")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_reset(data: Path | None, username: str) -> None:
     """Print a one-time link with which somebody sets a new password and a new second factor.
@@ -295,11 +304,12 @@ def user_reset(data: Path | None, username: str) -> None:
         found = account_named(session, hub, username)
         return make_invitation(session, hub, found, actor=OPERATOR, now=now)
 
-    _print_link(commit_change(data, work))
+    _print_link(data, commit_change(data, work))
 
 
 @user.command("disable")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_disable(data: Path | None, username: str) -> None:
     """Take a person's right to sign in and end their sessions."""
@@ -312,6 +322,7 @@ def user_disable(data: Path | None, username: str) -> None:
 
 @user.command("enable")
 @data_option
+@reason_option()
 @click.argument("username")
 def user_enable(data: Path | None, username: str) -> None:
     """Give the right to sign in back."""

@@ -17,6 +17,7 @@ from server.cli.installation import (
     open_hub,
     write_atomically,
 )
+from server.cli.reasons import reason_option
 
 
 @main.group()
@@ -43,6 +44,7 @@ def rights_list(data: Path | None) -> None:
 
 @rights.command("export")
 @data_option
+@reason_option(required=True)
 @click.argument("child", type=click.UUID)
 @click.option("--pdf", is_flag=True, help="As a PDF to hand over; else JSON.")
 @click.option("--language", type=click.Choice(["id", "en"]), default="id", show_default=True)

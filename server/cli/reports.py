@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from server.cli.installation import (
+    OPERATOR,
     area_option,
     data_option,
     errors_in_one_line,
@@ -15,6 +16,7 @@ from server.cli.installation import (
     main,
     open_hub,
     post_id_of,
+    write_atomically,
     wrong_use,
 )
 
@@ -26,14 +28,22 @@ def reports() -> None:
 
 @reports.command("refresh")
 @data_option
-@click.option("--from-nothing", is_flag=True, help="Count everything again, whatever was counted before.")
+@click.option(
+    "--from-nothing",
+    is_flag=True,
+    help="Count everything again, what supervisors are told of posts too, whatever was counted before.",
+)
 def reports_refresh(data: Path | None, from_nothing: bool) -> None:
     """Count what has news since it was counted, as the timetable does every few minutes."""
     from server import reports as figures
+    from server.supervision import months
 
-    hub = open_hub(data)
+    hub, now = open_hub(data), datetime.now(UTC)
     with errors_in_one_line():
-        done = figures.refresh(hub, datetime.now(UTC), actor="operator", from_nothing=from_nothing)
+        done = figures.refresh(hub, now, actor=OPERATOR, from_nothing=from_nothing)
+        if from_nothing:
+            months.forget(hub, now, actor=OPERATOR)
+            months.refresh(hub, now, actor=OPERATOR)
     click.echo(
         f"{done.posts} posts counted, {done.rows} rows of posts written;"
         f" {done.months} months added up, {done.sums} rows of areas written"
@@ -95,7 +105,7 @@ def reports_monev(
             wrong_use(f"a report goes over 1 to {monev.MOST_MONTHS} months")
         with hub.database.reading() as session:
             found = monev.gather(session, hub, reader, place, since, until, now=now)
-        file.write_bytes((monev.pdf if file.suffix == ".pdf" else monev.xlsx)(found, language))
+        write_atomically(file, [(monev.pdf if file.suffix == ".pdf" else monev.xlsx)(found, language)])
         return f"{file} written"
 
     click.echo(load_text(data, look))

@@ -15,10 +15,12 @@ from server.cli.installation import (
     post_id_of,
     wrong_use,
 )
+from server.cli.reasons import reason_option
 
 
 @main.command()
 @data_option
+@reason_option()
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True
 )

@@ -4,7 +4,8 @@
   those of older versions stay usable:
   - a district's key (the district's code is in `info`): one master key serves any number of districts;
   - the key pair to which carried batches are sealed (HPKE): its private key is in every copy of the key file;
-  - the key that signs checkpoints of the log (Ed25519);
+  - the key that signs checkpoints of the log (Ed25519), and the one that cosigns those of other installations;
+  - the key of MACs, which vouch for rows that decide who may do what (`database.row_macs`);
   - the key of backups: symmetric, so that only holders of the key file can make a backup that is accepted.
 - Each child has a random key, wrapped by the district's key. Once the wrapped key is destroyed, nothing that was encrypted
   under the child's key can be read here or in backups made afterwards. An earlier backup still holds the wrapped key: after
@@ -75,7 +76,9 @@ class _DerivedKeys:
     sealing: Mapping[str, ec.EllipticCurvePrivateKey]
     sealing_public: ec.EllipticCurvePublicKey
     signing: Mapping[str, ed25519.Ed25519PrivateKey]
+    cosigning: Mapping[str, ed25519.Ed25519PrivateKey]
     backups: Mapping[str, tuple[int, bytes]]
+    macs: Mapping[int, bytes]
 
     @classmethod
     def of(cls, keys: Keys, district: str) -> "_DerivedKeys":
@@ -84,19 +87,21 @@ class _DerivedKeys:
             for version, master in keys.masters.items()
         }
         sealing = {version: _sealing_key(master, district) for version, master in keys.masters.items()}
-        signing = [
-            _checkpoint_key(master, district) for _, master in sorted(keys.masters.items(), reverse=True)
-        ]
+        newest_first = [master for _, master in sorted(keys.masters.items(), reverse=True)]
+        signing = [_checkpoint_key(master, district) for master in newest_first]
+        cosigning = [_cosigning_key(master, district) for master in newest_first]
         return cls(
             keys.newest,
             wrapping,
             {key_id(key.public_key()): key for key in sealing.values()},
             sealing[keys.newest].public_key(),
             {checkpoint_key_id(_raw_public(key)): key for key in signing},
+            {checkpoint_key_id(_raw_public(key)): key for key in cosigning},
             {
                 base64url(_derive(master, "backup/id")[:8]): (version, _derive(master, "backup"))
                 for version, master in sorted(keys.masters.items(), reverse=True)
             },
+            {version: _derive(master, f"mac/{district}") for version, master in keys.masters.items()},
         )
 
 
@@ -155,6 +160,14 @@ class Vault:
         So anyone who noted an older public key can still verify what is signed after a rotation.
         """
         return {id_: base64url(key.sign(message)) for id_, key in self._latest().signing.items()}
+
+    def cosigning_keys(self) -> dict[str, str]:
+        """Return the public keys with which this installation, as a witness, cosigns; as `checkpoint_keys`."""
+        return {id_: base64url(_raw_public(key)) for id_, key in self._latest().cosigning.items()}
+
+    def cosign(self, message: bytes) -> dict[str, str]:
+        """Sign as a witness, with the keys of all versions; as `sign_checkpoint`."""
+        return {id_: base64url(key.sign(message)) for id_, key in self._latest().cosigning.items()}
 
     def backup_keys(self) -> dict[str, int]:
         """Return the version of each backup key by its id, the newest first; an id reveals nothing about its key."""
@@ -247,10 +260,32 @@ class Vault:
         """Return the blind index of a NIK: equal NIKs have equal ones, in every district; it reveals nothing else."""
         return hmac.digest(self._index_key, f"nik/{value}".encode(), "sha256")[:16]
 
+    def mac(self, purpose: str, message: bytes) -> bytes:
+        """Return a MAC: the newest master key's version, then HMAC-SHA-256 under a key of this district.
+
+        Parameters
+        ----------
+        purpose : what the message is; a MAC made for one purpose fits no other. Without "\\0"
+        """
+        latest = self._latest()
+        return _mac(latest.macs[latest.newest], latest.newest, purpose, message)
+
+    def mac_fits(self, purpose: str, message: bytes, mac: bytes | None) -> bool:
+        """Say whether a MAC was made here, of this purpose and message, under a master key that is in the key file."""
+        if mac is None:
+            return False
+        version = int.from_bytes(mac[:VERSION_BYTES], "big")
+        key = self._derived.macs.get(version) or self._latest().macs.get(version)
+        return key is not None and hmac.compare_digest(_mac(key, version, purpose, message), mac)
+
     def digest(self, purpose: str, value: str) -> str:
-        """Return a keyed digest of a short text (an address, a code) that is looked up in a table but not revealed by it."""
+        """Return a keyed digest of a text (an address, a code, a token) that is looked up in a table but not told by it."""
         text = f"digest/{purpose}/{self._district}/{value}"
         return base64url(hmac.digest(self._index_key, text.encode(), "sha256"))
+
+    def row_key(self, district: str) -> bytes:
+        """Return the key of a district's row digests in the log. It is never rotated: the log is for ever."""
+        return hmac.digest(self._index_key, f"rows/{district}".encode(), "sha256")
 
 
 class FileCipher:
@@ -294,6 +329,10 @@ def _derive(master: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"posyandu-sync/{purpose}".encode()).derive(master)
 
 
+def _mac(key: bytes, version: int, purpose: str, message: bytes) -> bytes:
+    return version_prefix(version) + hmac.digest(key, purpose.encode() + b"\0" + message, "sha256")
+
+
 def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
     """Derive a P-256 key pair: 384 bits reduced to 1 … n-1, so that all numbers are equally likely (FIPS 186-5 A.2.1)."""
     drawn = HKDF(SHA256(), 48, salt=None, info=f"posyandu-sync/sealing/{district}".encode()).derive(master)
@@ -303,6 +342,10 @@ def _sealing_key(master: bytes, district: str) -> ec.EllipticCurvePrivateKey:
 
 def _checkpoint_key(master: bytes, district: str) -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.from_private_bytes(_derive(master, f"checkpoint/{district}"))
+
+
+def _cosigning_key(master: bytes, district: str) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(_derive(master, f"witness/{district}"))
 
 
 def _raw_public(key: ed25519.Ed25519PrivateKey) -> bytes:
@@ -438,8 +481,9 @@ def hash_password(password: str) -> str:
 
 def password_fits(stored: str | None, password: str) -> bool:
     """Verify a password. Without a stored hash the same work is done, so that timing reveals nothing."""
+    dummy = _dummy_hash()  # for every password, as the first call in a process takes as long as another check
     try:
-        _HASHER.verify(stored or _dummy_hash(), password)
+        _HASHER.verify(stored or dummy, password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
@@ -448,11 +492,6 @@ def password_fits(stored: str | None, password: str) -> bool:
 def password_hash_is_old(stored: str) -> bool:
     """Say whether a hash was made with other than the present parameters."""
     return _HASHER.check_needs_rehash(stored)
-
-
-def token_digest(token: str) -> str:
-    """Return the digest stored for a random token (session, enrolment code): of no use to a reader of the table."""
-    return base64url(sha256(token.encode()))
 
 
 def sha256(raw: bytes) -> bytes:

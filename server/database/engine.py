@@ -1,10 +1,11 @@
 """Opens the database, SQLite or PostgreSQL, and gives the two ways to use it: `reading()` and `transaction()`.
 
-Also has what the two dialects write differently: lists of ids as one parameter (`among`), many rows at once (`Writes`,
-`upsert`, `remove`), and columns as one text each (`column_texts`).
+Also has what the two dialects write differently: lists of ids as one parameter (`among`) and columns as one text each
+(`column_texts`).
 
 - Raising rolls back, returning commits.
 - A transaction that wrote anything without an audit entry is refused at commit, whether it used the ORM, Core or text.
+- What bound rows a transaction writes is noted (`touched_rows`), and bound to its last entry at its end.
 - A reading session cannot write.
 - On SQLite a writing transaction takes the write lock at its start (`BEGIN IMMEDIATE`). Before that it waits for a file
   lock, because SQLite polls with growing pauses, so that some wait very long; a file lock wakes the next in turn.
@@ -17,49 +18,43 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import sql
 from psycopg.types.string import TextLoader
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     CompoundSelect,
     Connection,
     Dialect,
     Engine,
-    Executable,
     LargeBinary,
     Select,
-    Table,
     TableValuedAlias,
     Text,
     bindparam,
     cast,
     create_engine,
-    delete,
     event,
     func,
-    insert,
     literal,
     select,
     text,
-    tuple_,
-    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, UserDefinedType
 
+from server.database import touched_rows
+
 WRITING = "posyandu_writing"
 LOGGED = "posyandu_logged"
+ENDING = "posyandu_ending"
+ROW_KEY = "posyandu_row_key"
 WRITES = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b|\s*WITH\b.*?\b(?:INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b",
     re.IGNORECASE | re.DOTALL,
@@ -69,15 +64,11 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """One snapshot for the whole transaction. PostgreSQL's default is a snapshot for each statement: a pull that reads children,
 then measurements, would move its cursor past a child committed in between. SQLite's BEGIN already means one snapshot."""
 
-FEWEST_COPIED = 20
-"""This many rows or more go directly to the driver, on PostgreSQL as a COPY: each INSERT costs a message and an answer."""
-
 CONNECT_SECONDS = 10
 """Time limit for connecting, so that `/readyz` can report a database host that does not answer."""
 
 UNLOGGED = re.compile(r"\s*UPDATE session SET last_seen_at=[^,]+? WHERE ", re.IGNORECASE)
-"""The only write that needs no audit entry: when a session was last used, which decides when an idle session ends. Its
-entries, one for each minute of reading, would hide what people did."""
+"""The only write without an audit entry: when a session was last used. One each minute would hide what people did."""
 
 _WRITERS_LOCK = 0x706F_7379
 _LOCK_SHARED, _LOCK_ALONE = (
@@ -134,8 +125,12 @@ class Database:
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**SNAPSHOT)
         path = self.engine.url.database if self.is_sqlite else None
         self._lock_path = Path(f"{path}.write-lock") if path else None
+        self.row_key: Callable[[str], bytes] | None = None
+        """Gives the key of a district's row digests; None where there is no key file."""
         self.after_commit: Callable[[Sequence[Mapping[str, Any]]], None] = lambda _entries: None
         """Called after every commit of `transaction` with its entries of the log."""
+        self.vouching: dict[str, Any] = {}  # by district (`row_macs`)
+        self._session = partial(Session, expire_on_commit=False, info={"vouching": self.vouching})
 
     @property
     def is_sqlite(self) -> bool:
@@ -144,7 +139,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a read-only session on one consistent snapshot."""
-        with Session(self._reading, expire_on_commit=False) as session:
+        with self._session(self._reading) as session:
             yield session
 
     @contextmanager
@@ -162,13 +157,15 @@ class Database:
         OperationalError
             On PostgreSQL, with `alone`: another transaction did not end within ALONE_SECONDS.
         """
-        with self.write_lock(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        info = {"vouching": self.vouching, ROW_KEY: self.row_key}
+        with self.write_lock(), self._session(self._writing, info=info) as session, session.begin():
             if alone and not self.is_sqlite:
                 session.execute(text(f"SET LOCAL lock_timeout = '{ALONE_SECONDS}s'"))
                 session.execute(_LOCK_ALONE)
             elif not self.is_sqlite:
                 session.execute(_LOCK_SHARED)
             yield session
+            end(session)
         self.after_commit(session.info.get(LOGGED, ()))
 
     @contextmanager
@@ -222,6 +219,7 @@ def _engine(url: str) -> Engine:
         )
         event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "before_execute", touched_rows.watch)
     event.listen(engine, "before_cursor_execute", _watch_statement)
     event.listen(engine, "commit", _refuse_unaudited)
     return engine
@@ -231,6 +229,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin` sends BEGIN
     for pragma in (
         "journal_mode = WAL",
+        "secure_delete = ON",  # what is erased is overwritten, however the library was built
         "synchronous = FULL",  # an acknowledged batch survives a power cut
         "foreign_keys = ON",
         "busy_timeout = 5000",
@@ -247,6 +246,7 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.info.update(wrote=False, audited=False)
+    touched_rows.begin(connection)
     if connection.dialect.name == "sqlite":
         writing = connection.get_execution_options().get(WRITING)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -411,189 +411,25 @@ def column_texts(
     return [f"{text_};" if text_ else "" for text_ in found]
 
 
-def remove(session: Session, table: Table, keys: Sequence[dict[str, Any]]) -> None:
-    """Delete rows by primary key, all at once; `keys` may be empty."""
-    if not keys:
-        return
-    connection = session.connection()
-    if connection.dialect.name == "sqlite" or len(keys) == 1:
-        connection.execute(_delete(table), [_named(key) for key in keys])
-    else:
-        connection.execute(_delete_many(table), _by_column(keys))
+def write_at_end(session: Session, write: Callable[[Session], Sequence[Mapping[str, Any]]]) -> None:
+    """Let a transaction end with writing its entries of the log, which `write` returns. Only `audit.append` may call it."""
 
+    def ending(session: Session) -> None:
+        session.info[LOGGED] = [*session.info.get(LOGGED, ()), *write(session)]
 
-def _named(key: Mapping[str, Any]) -> dict[str, Any]:
-    """Prefix the names of key values, so that they differ from the names of values to set."""
-    return {f"the_{name}": value for name, value in key.items()}
-
-
-@cache
-def _delete(table: Table) -> Executable:
-    return delete(table).where(*_is_key(table))
-
-
-def _is_key(table: Table) -> list[ColumnElement[bool]]:
-    return [column == bindparam(f"the_{column.name}") for column in table.primary_key.columns]
-
-
-@cache
-def _update(table: Table, columns: tuple[str, ...]) -> Executable:
-    return update(table).where(*_is_key(table)).values({name: bindparam(name) for name in columns})
-
-
-def mark_audited(session: Session, entry: Mapping[str, Any]) -> None:
-    """Record that this transaction has an audit entry. Only `audit.append` may call it."""
     session.connection().info["audited"] = True
-    session.info.setdefault(LOGGED, []).append(entry)
+    session.info[ENDING] = ending
 
 
-def upsert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or update those whose primary key exists, all at once.
-
-    Parameters
-    ----------
-    rows : with the same columns, including the primary key, and different keys; may be empty
-    """
-    if not rows:
-        return
-    connection = session.connection()
-    dialect, columns = connection.dialect.name, tuple(rows[0])
-    if dialect == "sqlite" or len(rows) == 1:
-        _each(connection, _upsert(table, columns, dialect, many=False), table, rows)
-    else:
-        connection.execute(_upsert(table, columns, dialect, many=True), _by_column(rows))
+def end(session: Session) -> None:
+    """Write what a transaction leaves to its end. `Database.transaction` does so by itself."""
+    session.flush()
+    ending: Callable[[Session], None] | None = session.info.pop(ENDING, None)
+    if ending is not None:
+        ending(session)
 
 
-@cache
-def _upsert(table: Table, columns: tuple[str, ...], dialect: str, *, many: bool) -> Executable:
-    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    keys = [column.name for column in table.primary_key.columns]
-    statement = make(table)
-    if many:
-        statement = statement.from_select(columns, _given(table, columns))
-    others = {name: statement.excluded[name] for name in columns if name not in keys}
-    if others:
-        return statement.on_conflict_do_update(index_elements=keys, set_=others)
-    return statement.on_conflict_do_nothing(index_elements=keys)
-
-
-def _each(connection: Connection, statement: Any, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows one by one. Many go to the driver directly as tuples, since SQLAlchemy would copy each three times."""
-    if len(rows) < FEWEST_COPIED:
-        connection.execute(statement, list(rows))
-        return
-    text, parts = _prepared(statement, table, tuple(rows[0]), connection.dialect)
-    columns = [_bound([row[name] for row in rows], bind) for name, bind in parts]
-    connection.exec_driver_sql(text, list(zip(*columns, strict=True)))
-
-
-def _bound(values: list[Any], bind: Callable[[Any], Any] | None) -> list[Any]:
-    """Convert a column's values for the driver, equal ones once: all rows of a batch have the same moment."""
-    if bind is None:
-        return values
-    converted = {value: bind(value) for value in set(values)}
-    return [converted[value] for value in values]
-
-
-@cache
-def _one(table: Table) -> Executable:
-    return insert(table)
-
-
-@lru_cache(maxsize=256)
-def _prepared(
-    statement: Any, table: Table, columns: tuple[str, ...], dialect: Dialect
-) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
-    """Compile an insert for the driver: its text, and its columns in order, each with the function that converts values."""
-    compiled = statement.compile(dialect=dialect, column_keys=columns)
-    binds = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns}
-    return str(compiled), [(name, binds[name]) for name in compiled.positiontup]
-
-
-# On PostgreSQL many rows go as one array per column (`unnest`): one message and one plan. With executemany each row would be
-# sent, planned and answered by itself.
-
-
-@cache
-def _given(table: Table, columns: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
-    """Select the rows that `_by_column` gives as parameters."""
-    arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
-    rows = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
-    return select(*(rows.c[name] for name in columns))
-
-
-def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as one list per column."""
-    return {f"all_{name}": [row[name] for row in rows] for name in rows[0]}
-
-
-@cache
-def _delete_many(table: Table) -> Executable:
-    keys = tuple(column.name for column in table.primary_key.columns)
-    return delete(table).where(tuple_(*(table.c[name] for name in keys)).in_(_given(table, keys)))
-
-
-@cache
-def _insert_many(table: Table, columns: tuple[str, ...]) -> Executable:
-    return insert(table).from_select(columns, _given(table, columns))
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    columns = list(rows[0])
-    if connection.dialect.name == "sqlite" or len(rows) == 1:
-        _each(connection, _one(table), table, rows)
-        return
-    if len(rows) < FEWEST_COPIED:
-        connection.execute(_insert_many(table, tuple(columns)), _by_column(rows))
-        return
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    copying = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
-    connection.info["wrote"] = True  # COPY does not pass through `_watch_statement`
-    driver = connection.connection.dbapi_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(copying) as copy:  # type: ignore[union-attr]  # psycopg's
-            for row in rows:
-                copy.write_row([row[name] for name in columns])
-    except psycopg.IntegrityError as error:
-        raise IntegrityError(f"COPY {table.name}", None, error) from error
-    except psycopg.OperationalError as error:
-        raise OperationalError(f"COPY {table.name}", None, error) from error
-
-
-class Writes:
-    """Changes of rows that are computed in one session and written later, in order, in another."""
-
-    def __init__(self) -> None:
-        self._steps: list[Callable[[Session], object]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._steps)
-
-    def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows with the same columns, whose keys must not exist yet."""
-        if rows:
-            self._steps.append(lambda session: _insert(session.connection(), table, rows))
-
-    def upsert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows, or update those whose primary key exists."""
-        if rows:
-            self._steps.append(lambda session: upsert(session, table, rows))
-
-    def remove(self, table: Table, keys: Sequence[dict[str, Any]]) -> None:
-        """Delete rows by primary key."""
-        if keys:
-            self._steps.append(lambda session: remove(session, table, keys))
-
-    def set(self, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-        """Set columns of the row with a primary key."""
-        statement, given = _update(table, tuple(values)), _named(key) | values
-        self._steps.append(lambda session: session.connection().execute(statement, given))
-
-    def extend(self, others: "Writes") -> None:
-        """Add other changes after these."""
-        self._steps += others._steps
-
-    def apply(self, session: Session) -> None:
-        """Write all changes."""
-        for step in self._steps:
-            step(session)
+def row_key_of(session: Session, district: str) -> bytes | None:
+    """Return the key of a district's row digests; None where there is no key file."""
+    row_key: Callable[[str], bytes] | None = session.info.get(ROW_KEY)
+    return row_key(district) if row_key else None

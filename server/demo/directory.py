@@ -50,8 +50,9 @@ def room_for_demo(settings: Settings) -> Iterator[None]:
             f"{place} was not made by 'demo', or was put to another use since, and is left as it is:"
             " name another directory with --data, or remove it yourself"
         )
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(place):
+        place.chmod(0o700)  # an earlier demo's was open to all
         for name in OURS:
             (place / name).unlink(missing_ok=True)
         mark(settings, None)

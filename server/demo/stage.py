@@ -136,7 +136,7 @@ def add_people(stage: Stage, story: Story, donor: str) -> tuple[DemoSignIn, ...]
 
 
 def _password() -> str:
-    """Return three English words and five digits, 34 bits: easy to type, and an account locks after ten wrong attempts."""
+    """Return three English words and five digits, 34 bits: easy to type, and wrong attempts cost ever longer waits."""
     words = "-".join(secrets.choice(_WORDS.split()) for _ in range(3))
     return f"{words}-{secrets.randbelow(90_000) + 10_000}"
 

@@ -1,8 +1,9 @@
 """What the database keeps of imports: runs, the sealed rows of each chunk, and the questions that rows raise."""
 
+import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,17 +15,21 @@ from sqlalchemy.orm import Session
 
 from server.context import AppContext
 from server.crypto.vault import sha256
-from server.database.engine import among, holds_bytes, upsert
+from server.database.engine import among, holds_bytes
 from server.database.models import ImportCase, ImportChunk, table
-from server.interchange.import_chunks import Packed, pack_row
+from server.database.writes import upsert
+from server.interchange.import_chunks import Packed, pack_row, unpack_row
 from server.interchange.import_plan import ChunkPlan
-from server.interchange.sigizi import Layout
+from server.interchange.sheets import Cell
+from server.interchange.sigizi import Layout, plain
 
 SIGIZI: Final = "sigizi"
 WAITING, RUNNING, DONE = "waiting", "running", "done"
 """States of a run."""
 OPEN, DECIDED = "open", "decided"
 """States of a question."""
+InRow = Callable[[Sequence[Cell]], bool]
+NIK_DIGITS: Final = 16
 DIGEST_BYTES: Final = 8
 """Length of an id's digest in `ImportChunk.children`; where two are the same, one chunk more is opened."""
 
@@ -96,7 +101,7 @@ def store_chunk(
         "sealed": hub.vault.seal_for_district(
             zlib.compress(orjson.dumps(kept), 1), chunk_purpose(hub, run_id, number)
         ),
-        "children": _children(results),
+        "children": _children(hub, zip(rows, results, strict=True)),
     }
     session.execute(insert(table(ImportChunk)), [row])
 
@@ -110,18 +115,36 @@ def chunk_counts(session: Session, hub: AppContext, run_id: str) -> Counter[str]
     return counts
 
 
-def forget_rows(session: Session, hub: AppContext, ids: Collection[str]) -> None:
+def forget_rows(
+    session: Session,
+    hub: AppContext,
+    ids: Collection[str],
+    numbers: Collection[str],
+    names: Collection[str],
+    in_row: InRow,
+) -> None:
     """Remove the rows of some children, and those of some questions, from the stored chunks; the row's number and outcome
-    stay. A question may be decided after its chunk was stored, so such a row names no child."""
+    stay. A question may be decided after its chunk was stored, so such a row names no child; a row that was refused names
+    none either, and is recognised.
+
+    Parameters
+    ----------
+    numbers, names : their NIKs, and what they were called
+    in_row : whether a row is about one of them
+    """
     c = table(ImportChunk).c
-    wanted = or_(c.children.is_(None), *(holds_bytes(c.children, _digest(one)) for one in sorted(ids)))
+    sought = [
+        *(_digest(one) for one in sorted(ids)),
+        *(_of_text(hub, one) for one in sorted({*numbers, *names})),
+    ]
+    wanted = or_(c.children.is_(None), *(holds_bytes(c.children, one) for one in sought))
     keys = select(c.run_id, c.number).where(c.district == hub.district, wanted)
     for run_id, number in session.execute(keys).all():
-        _forget_in_chunk(session, hub, run_id, number, ids)
+        _forget_in_chunk(session, hub, run_id, number, ids, in_row)
 
 
 def _forget_in_chunk(
-    session: Session, hub: AppContext, run_id: str, number: int, ids: Collection[str]
+    session: Session, hub: AppContext, run_id: str, number: int, ids: Collection[str], in_row: InRow
 ) -> None:
     """Open a chunk, remove rows, and store it again with the digests of what its rows name now."""
     c, purpose = table(ImportChunk).c, chunk_purpose(hub, run_id, number)
@@ -130,19 +153,32 @@ def _forget_in_chunk(
     kept = orjson.loads(zlib.decompress(hub.vault.unseal_for_district(sealed, purpose)))
     left: list[list[Any]] = [
         [None, {**result, "child": None, "case": None, "refusals": [], "apart": []}]
-        if _named(result) & set(ids)
+        if _named(result) & set(ids) or (not _named(result) and _is_about(cells, in_row))
         else [cells, result]
         for cells, result in kept
     ]
-    values: dict[str, Any] = {"children": _children(result for _, result in left)}
+    packed = ((orjson.dumps(cells) if cells is not None else None, result) for cells, result in left)
+    values: dict[str, Any] = {"children": _children(hub, packed)}
     if left != kept:
         values["sealed"] = hub.vault.seal_for_district(zlib.compress(orjson.dumps(left), 1), purpose)
     session.execute(update(table(ImportChunk)).where(*own).values(**values))
 
 
-def _children(results: Iterable[Mapping[str, Any]]) -> bytes:
-    """Give the digests of the children and questions in the results of a chunk's rows."""
-    return b"".join(map(_digest, sorted({id_ for result in results for id_ in _named(result)})))
+def _is_about(packed: Any, in_row: InRow) -> bool:
+    return packed is not None and in_row(unpack_row(orjson.dumps(packed))[1])
+
+
+def _children(hub: AppContext, rows: Iterable[tuple[bytes | None, Mapping[str, Any]]]) -> bytes:
+    """Give the digests of the children and questions in the results of a chunk's rows; of rows that name none, of texts."""
+    ids: set[str] = set()
+    texts: set[str] = set()
+    for packed, result in rows:
+        named = _named(result)
+        ids.update(named)
+        if packed is not None and not named:
+            texts.update(map(_identifying, unpack_row(packed)[1]))
+    digests = {*map(_digest, ids), *(_of_text(hub, text) for text in texts - {""})}
+    return b"".join(sorted(digests))
 
 
 def _named(result: Mapping[str, Any]) -> set[str]:
@@ -151,6 +187,20 @@ def _named(result: Mapping[str, Any]) -> set[str]:
 
 def _digest(id_: str) -> bytes:
     return sha256(id_.encode())[:DIGEST_BYTES]
+
+
+def _of_text(hub: AppContext, text: str) -> bytes:
+    """Give the keyed digest of a NIK or name, however it is written."""
+    return sha256(hub.vault.digest("import-text", plain(text)).encode())[:DIGEST_BYTES]
+
+
+def _identifying(cell: Cell) -> str:
+    """Give what in a cell may identify a child: text with letters, or the 16 digits of a NIK; "" for others."""
+    text = f"{cell:.0f}" if isinstance(cell, float) else cell if isinstance(cell, str) else ""
+    digits = re.sub(r"[^0-9]", "", text)
+    if len(digits) == NIK_DIGITS:
+        return digits
+    return text if len(digits) < len(text) // 2 and len(text) > 2 else ""
 
 
 # -- questions ------------------------------------------------------------------------------------
@@ -199,6 +249,19 @@ def store_cases(
             }
         )
     upsert(session, table(ImportCase), rows)
+
+
+def cases_about(session: Session, hub: AppContext, in_row: InRow) -> set[str]:
+    """Find the questions whose row names some children; one that was decided for another child is about that one."""
+    c = table(ImportCase).c
+    rows = session.execute(select(c.id, c.sealed).where(c.district == hub.district, c.child_id.is_(None)))
+    return {
+        row.id
+        for row in rows
+        if _is_about(
+            orjson.loads(hub.vault.unseal_for_district(row.sealed, case_purpose(hub, row.id)))["row"], in_row
+        )
+    }
 
 
 @cache

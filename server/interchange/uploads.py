@@ -9,7 +9,7 @@ Rules kept here:
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -35,7 +35,7 @@ from server.interchange.import_store import (
     chunk_purpose,
     run_row,
 )
-from server.interchange.sheets import Limits, SheetUnreadable
+from server.interchange.sheets import Cell, Limits, SheetUnreadable, read_rows
 from server.review import Scope
 from server.review.scope import posts_within
 
@@ -257,6 +257,19 @@ def _discard(session: Session, hub: AppContext, run_id: str, actor: str, now: da
     return bool(done)
 
 
+def forget_files(session: Session, hub: AppContext, in_row: Callable[[Sequence[Cell]], bool]) -> None:
+    """Discard the stored files that name a person who is erased: who brought one brings it again, without that row."""
+    c = table(ImportRun).c
+    rows = session.execute(
+        select(c.id, c.sealed).where(c.district == hub.district, c.sealed.is_not(None))
+    ).all()
+    for row in rows:
+        content = _opened(hub, row.id, row.sealed)[2]
+        if any(in_row(cells) for _, cells in read_rows(content, PAGE_LIMITS)):
+            own = c.district == hub.district, c.id == row.id
+            session.execute(update(table(ImportRun)).where(*own).values(state=DISCARDED, sealed=None))
+
+
 def results(session: Session, hub: AppContext, run: RunView) -> Results:
     """Give the results of a run's rows that are done, in the order of the file; for a waiting run those of its preview."""
     if run.waits:
@@ -289,7 +302,11 @@ def _unsealed(session: Session, hub: AppContext, run: RunView) -> tuple[dict[str
     stored = session.get(ImportRun, (hub.district, run.id))
     if stored is None or stored.sealed is None:
         raise Problem("import-run-closed")
-    whole = hub.vault.unseal_for_district(stored.sealed, file_purpose(hub, run.id))
+    return _opened(hub, run.id, stored.sealed)
+
+
+def _opened(hub: AppContext, run_id: str, sealed: bytes) -> tuple[dict[str, Any], UploadPreview, bytes]:
+    whole = hub.vault.unseal_for_district(sealed, file_purpose(hub, run_id))
     end = 4 + int.from_bytes(whole[:4], "big")
     asked = orjson.loads(zlib.decompress(whole[4:end]))
     made = asked.pop("foreseen")

@@ -12,6 +12,7 @@ from server.isolation.halving import attempt, halved
 from server.isolation.notices import (
     ABSENCE,
     FIGURES,
+    JOB,
     KINDS,
     OVERSIGHT,
     SetAside,
@@ -24,6 +25,7 @@ from server.isolation.notices import (
 __all__ = [
     "ABSENCE",
     "FIGURES",
+    "JOB",
     "KINDS",
     "OVERSIGHT",
     "SetAside",

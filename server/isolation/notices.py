@@ -11,19 +11,19 @@ from sqlalchemy.orm import Session
 
 from server import audit
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import Notice, table
+from server.database.writes import upsert
 
-FIGURES, OVERSIGHT, ABSENCE = "figures-failed", "oversight-failed", "assessment-failed"
-KINDS: Final = (FIGURES, OVERSIGHT, ABSENCE)
-"""Kinds of notice: the subject of the first two is a post, of the third a child."""
+FIGURES, OVERSIGHT, ABSENCE, JOB = "figures-failed", "oversight-failed", "assessment-failed", "job-failed"
+KINDS: Final = (FIGURES, OVERSIGHT, ABSENCE, JOB)
+"""Kinds of notice: the subject of the first two is a post, of the third a child, of the last a scheduled job."""
 SHOWN: Final = 100
 """Most that are listed of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A post or a child that was set aside: the class of the error (its text may hold personal data), and since when."""
+    """A post, child or job that was set aside: the class of the error (its text may hold personal data), and since when."""
 
     kind: str
     subject: str

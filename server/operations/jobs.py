@@ -22,16 +22,18 @@ from server.backup.status import BACKUP_FAILED, BACKUP_UNPROVEN
 from server.children.assessment import assess, changed_absence, months_back
 from server.context import AppContext
 from server.crypto.vault import KeyUnusable
-from server.database.engine import remove, upsert
 from server.database.models import Child, JobRun, Measurement, Notice, Tablet, UserSession, table
-from server.operations import nightly_backup, reassessment
+from server.database.writes import remove, upsert
+from server.operations import nightly_backup, reassessment, witnesses
+from server.operations.recomputation import rounds
+from server.privacy import leftovers
 from server.supervision import months
 
 CHUNK: Final = 500
-CHECKPOINT_PATIENCE_MS: Final = 250
-"""How long a checkpoint of the write-ahead log waits for readers: writers are blocked meanwhile, and it is retried soon."""
 LONGEST_TAIL: Final = 2_000_000
 """The most entries that are verified before signing: an hour has a few hundred; a log that was never signed has all."""
+ROUND_PAUSE: Final = timedelta(hours=12)
+"""How long after a slice of the nightly round no other is looked at."""
 LOG_BROKEN: Final = "log-broken"
 """Kind of the notice for each stream of the log, or checkpoint, that does not verify."""
 
@@ -190,6 +192,26 @@ def new_rules(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     return result
 
 
+def recompute(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Compute tonight's share of everything derived again; raise a notice for each difference, remove those that fit again.
+
+    Once a night: a start of the server soon after leaves it, and nothing is written.
+    """
+    with hub.database.reading() as session:
+        state = rounds.Round.stored(session, hub)
+        ran = session.scalar(
+            select(JobRun.ran_at).where(JobRun.district == hub.district, JobRun.job == rounds.JOB)
+        )
+    if ran is not None and timedelta(0) <= now - ran < ROUND_PAUSE:
+        return {}
+    seen = rounds.look_at_slice(hub, state, now)
+    result = state.as_result()
+    with hub.database.transaction() as session:
+        rounds.save_notices(session, hub, seen, now)
+        _record_run(session, hub, rounds.JOB, result, now)
+    return result
+
+
 def ended_sign_ins(hub: AppContext, now: datetime) -> Mapping[str, Any]:
     """Delete sessions that have expired, and outdated counters of failed attempts."""
     idle = timedelta(minutes=hub.settings.idle_minutes)
@@ -216,6 +238,15 @@ def sign_log(hub: AppContext, now: datetime) -> Mapping[str, Any]:
             made = checkpoints.make(session, hub, now, actor="job:sign-log")
             result = {"checkpoint": made.number, "entries": made.statement["entries"], "broken": 0}
         _record_run(session, hub, "sign-log", result, now)
+    return result
+
+
+def ask_witnesses(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Submit the newest checkpoint to the witnesses that lack it; where none is asked, nothing is written, nor logged."""
+    result = witnesses.submit(hub, now)
+    if result["took"]:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, "witnesses", result, now)
     return result
 
 
@@ -293,17 +324,18 @@ def checkpoint_wal(hub: AppContext, _now: datetime) -> Mapping[str, Any]:
 
     Changes no data, so nothing is logged.
     """
-    with hub.database.engine.connect() as connection:
-        if connection.in_transaction():
-            connection.rollback()
-        raw = connection.connection.dbapi_connection
-        assert raw is not None  # noqa: S101  # a connection in use has one
-        cursor = raw.cursor()
-        patience = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE_MS}")
-        busy, pages, moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {patience}")
-    return {"busy": busy, "pages": pages, "moved": moved}
+    return leftovers.fold_wal(hub)
+
+
+def erased_remains(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    """Overwrite what PostgreSQL's files hold of deleted rows, if somebody was erased since; what is in use waits."""
+    if leftovers.is_due(hub) is None:
+        return {}
+    result = leftovers.vacuum(hub)
+    if not result["busy"]:
+        with hub.database.transaction() as session:
+            _record_run(session, hub, leftovers.JOB, result, now)
+    return result
 
 
 def _record_run(

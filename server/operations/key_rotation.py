@@ -6,43 +6,34 @@ Rules kept here:
 - A child's key is wrapped again, not replaced, under the lock of its post; the post's stream moves on, so that an upload
   planned before is planned again and cannot restore the old wrapping.
 - It may be killed at any point: the next run continues with the key that was added then.
+- A row whose MAC fits gets one under the new key; a row that somebody else has written or changed is left as it is.
 - An old key leaves the file only when nothing here is under it, and at least a day after a newer one was added.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.accounts import second_factor
-from server.aid import register, sheets
 from server.audit import checkpoints
 from server.backup import withdrawals
-from server.children import ledger
 from server.context import AppContext
 from server.crypto import key_file
 from server.crypto.vault import VERSION_BYTES, KeyUnusable, version_prefix
+from server.database import row_macs
 from server.database.models import (
     Account,
-    AidActivity,
     AuditEntry,
-    ChangeRow,
     Child,
-    CsrSheet,
-    Donor,
     HealthPost,
-    ImportCase,
-    ImportChunk,
-    ImportRun,
     table,
 )
 from server.errors import Problem
-from server.interchange import import_store, uploads
+from server.privacy.sealed_columns import PLACES, SealedColumn
 
 CHUNK: Final = 500
 """Rows of one transaction: uploads of a post wait a few tens of milliseconds."""
@@ -51,54 +42,6 @@ SETTLES: Final = timedelta(days=1)
 ROTATED: Final = "keys.rotated"
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _SealedColumn:
-    """A column with values sealed under the district, and what each seal is bound to."""
-
-    table: Table
-    column: str
-    names: tuple[str, ...]
-    purpose: Callable[[AppContext, Any], str]
-    only: Any = None
-
-    def under(self, version: int) -> Any:
-        """Return the condition of being sealed under a version."""
-        held = func.substr(self.table.c[self.column], 1, VERSION_BYTES) == version_prefix(version)
-        return held if self.only is None else held & self.only
-
-
-PLACES: Final = (
-    _SealedColumn(
-        table(ChangeRow),
-        "content",
-        ("actor", "counter", "hash"),
-        lambda hub, row: ledger.bound_to(hub.district, row.hash),
-        table(ChangeRow).c.sealed == ledger.UNDER_DISTRICT,
-    ),
-    _SealedColumn(
-        table(Account), "totp_sealed", ("id",), lambda hub, row: second_factor.purpose(hub, row.id)
-    ),
-    _SealedColumn(
-        table(ImportChunk),
-        "sealed",
-        ("run_id", "number"),
-        lambda hub, row: import_store.chunk_purpose(hub, row.run_id, row.number),
-    ),
-    _SealedColumn(
-        table(ImportRun),
-        "sealed",
-        ("id",),
-        lambda hub, row: uploads.file_purpose(hub, row.id),
-    ),
-    _SealedColumn(table(Donor), "contact", ("id",), lambda hub, row: register.contact_bound(hub, row.id)),
-    _SealedColumn(table(CsrSheet), "sealed", ("id",), lambda hub, row: sheets.file_bound(hub, row.id)),
-    _SealedColumn(table(AidActivity), "sealed", ("id",), lambda hub, row: sheets.row_bound(hub, row.id)),
-    _SealedColumn(
-        table(ImportCase), "sealed", ("id",), lambda hub, row: import_store.case_purpose(hub, row.id)
-    ),
-)
 
 
 def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
@@ -113,7 +56,7 @@ def held(session: Session, hub: AppContext) -> dict[int, Counter[str]]:
     for place in PLACES:
         for version, counts in found.items():
             of = place.table.c.district == hub.district
-            counts[place.table.name] = (
+            counts[place.table.name] += (
                 session.scalar(select(func.count()).select_from(place.table).where(of, place.under(version)))
                 or 0
             )
@@ -155,6 +98,7 @@ def rotate(
             for what, count in _rotate_once(hub, newest, actor, now):
                 moved[what] += count
                 progress("keys", sum(moved.values()), max(left, sum(moved.values())))
+        _renew_macs(hub, actor=actor, now=now())
         with hub.database.transaction() as session:
             result: dict[str, Any] = {"version": newest, "rows": dict(moved)}
             audit.append(session, hub.district, audit.OFFICE, ROTATED, actor=actor, now=now(), details=result)
@@ -217,7 +161,24 @@ def _children(hub: AppContext, post_id: str, newest: int, actor: str, now: datet
         return len(rows)
 
 
-def _reseal(hub: AppContext, place: _SealedColumn, version: int, actor: str, now: datetime) -> int:
+def _renew_macs(hub: AppContext, *, actor: str, now: datetime) -> None:
+    """Make the MACs of all rows under the newest key that have one of an older key that fits, a table at a time."""
+    newest = version_prefix(hub.vault.newest)
+    for model in row_macs.NOT_COVERED:
+        c = table(model).c
+        older = c.district == hub.district, func.substr(c.mac, 1, VERSION_BYTES) != newest
+        with hub.database.transaction() as session:
+            rows = row_macs.genuine(session, select(model).where(*older).with_for_update())
+            for row in rows:
+                row_macs.vouch(session, row)
+            session.flush()
+            if rows:
+                details = {"version": hub.vault.newest, "table": table(model).name, "rows": len(rows)}
+                where = session, hub.district, audit.OFFICE
+                audit.append(*where, "keys.macs-renewed", actor=actor, now=now, details=details)
+
+
+def _reseal(hub: AppContext, place: SealedColumn, version: int, actor: str, now: datetime) -> int:
     """Seal some values of a column again; return how many rows were read. A row that changed meanwhile is left for the next
     pass.
     """
@@ -233,16 +194,41 @@ def _reseal(hub: AppContext, place: _SealedColumn, version: int, actor: str, now
         after = hub.vault.seal_for_district(hub.vault.unseal_for_district(before, bound), bound)
         key = {f"the_{name}": getattr(row, name) for name in place.names}
         given.append({**key, "before": before, "after": after})
-    is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]
-    same = columns[place.column] == bindparam("before")
-    values: dict[str, Any] = {place.column: bindparam("after")}
     with hub.database.transaction() as session:
-        session.connection().execute(update(place.table).where(of, *is_it, same).values(**values), given)
+        if place.table is table(Account):
+            _save_accounts(session, hub, given)
+        else:
+            _save_resealed(session, hub, place, given)
         details = {"version": hub.vault.newest, "table": place.table.name, "rows": len(rows)}
         audit.append(
             session, hub.district, audit.OFFICE, "keys.resealed", actor=actor, now=now, details=details
         )
     return len(rows)
+
+
+def _save_resealed(
+    session: Session, hub: AppContext, place: SealedColumn, given: Sequence[Mapping[str, Any]]
+) -> None:
+    columns = place.table.c
+    is_it = [columns[name] == bindparam(f"the_{name}") for name in place.names]
+    same = columns.district == hub.district, columns[place.column] == bindparam("before")
+    values: dict[str, Any] = {place.column: bindparam("after")}
+    session.connection().execute(update(place.table).where(*same, *is_it).values(**values), given)
+
+
+def _save_accounts(session: Session, hub: AppContext, given: Sequence[Mapping[str, Any]]) -> None:
+    """Save second factors, each with the MAC of its account.
+
+    Raises
+    ------
+    RowForged
+        Somebody else has written to an account.
+    """
+    for one in given:
+        account = session.get_one(Account, (hub.district, one["the_id"]), with_for_update=True)
+        if account.totp_sealed == one["before"]:
+            account.totp_sealed = one["after"]
+    session.flush()
 
 
 def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
@@ -275,6 +261,7 @@ def retire(hub: AppContext, version: int, *, actor: str, now: datetime) -> None:
             )
         if counts.total() or last is None or now - last < SETTLES:
             raise Problem("key-in-use", version=version, rows=counts.total())
+        _renew_macs(hub, actor=actor, now=now)  # of rows that a process has written just as a key was added
         key_file.retire_master(file, hub.settings.key_command, version)
         with hub.database.transaction() as session:
             removed = {id_: key for id_, key in before.items() if id_ not in hub.vault.checkpoint_keys()}

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from server import audit, isolation
 from server.children.assessment import ENGINE, assess
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import Child, JobRun, table
+from server.database.writes import upsert
 
 JOB: Final = "new-rules"
 CHUNK: Final = 100

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,11 +21,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from server import isolation
 from server.backup.reapplying import keep_and_apply
 from server.backup.withdrawals import follow
 from server.config import Settings
 from server.context import AppContext
 from server.operations import jobs, reassessment
+from server.operations.recomputation import rounds
+from server.privacy import leftovers
+from server.supervision import mass_reading
 
 LEADER_LOCK: Final = 6_402_2027
 WAIT_SECONDS: Final = 0.25
@@ -43,6 +47,11 @@ class Job:
     trigger: Any
     at_start: bool = False
     only_sqlite: bool = False
+    only_postgresql: bool = False
+
+
+def _mass_reading(hub: AppContext, now: datetime) -> Mapping[str, Any]:
+    return mass_reading.refresh(hub, now, actor="job:mass-reading")
 
 
 def timetable(settings: Settings) -> Mapping[str, Job]:
@@ -63,18 +72,27 @@ def timetable(settings: Settings) -> Mapping[str, Job]:
         reassessment.JOB: Job(jobs.new_rules, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "figures": Job(jobs.figures, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "oversight": Job(jobs.oversight, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
+        "mass-reading": Job(_mass_reading, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "ended-sign-ins": Job(jobs.ended_sign_ins, CronTrigger(hour=2, minute=5, timezone=zone)),
         "sign-log": Job(jobs.sign_log, CronTrigger(minute=40, timezone=zone), at_start=True),
+        "witnesses": Job(jobs.ask_witnesses, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "verify-log": Job(jobs.verify_log, CronTrigger(hour=2, minute=40, timezone=zone)),
+        rounds.JOB: Job(jobs.recompute, CronTrigger(hour=2, minute=20, timezone=zone), at_start=True),
         "withdrawals": Job(keep_and_apply, IntervalTrigger(minutes=5, timezone=zone), at_start=True),
         "checkpoint-wal": Job(
             jobs.checkpoint_wal, IntervalTrigger(minutes=5, timezone=zone), only_sqlite=True
+        ),
+        leftovers.JOB: Job(
+            jobs.erased_remains,
+            IntervalTrigger(minutes=5, timezone=zone),
+            at_start=True,
+            only_postgresql=True,
         ),
     }
 
 
 def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
-    """Run one job now; a failure is logged and the other jobs go on.
+    """Run one job now; a failure is logged and told (`isolation.JOB`) until it runs again, and the other jobs go on.
 
     Returns
     -------
@@ -86,9 +104,17 @@ def run_job(hub: AppContext, name: str, now: datetime) -> Mapping[str, Any]:
         result = timetable(hub.settings)[name].task(hub, now)
     except Exception as error:  # one job's failure must not end the others
         log.exception("job failed", job=name, error=type(error).__name__)
+        _tell(hub, name, {name: type(error).__name__}, now)
         return {}
+    _tell(hub, name, {}, now)
     log.info("job ran", job=name, ms=round((time.perf_counter() - started) * 1000), **result)
     return result
+
+
+def _tell(hub: AppContext, name: str, failed: Mapping[str, str], now: datetime) -> None:
+    """Raise or remove the notice of a job that failed. Where not even that can be written, the server's own log tells."""
+    with suppress(SQLAlchemyError):
+        isolation.note(hub, isolation.JOB, [name], failed, actor=f"job:{name}", now=now)
 
 
 @contextmanager
@@ -185,7 +211,7 @@ def scheduled(hub: AppContext) -> BackgroundScheduler:
     """Return a scheduler, not started, with every job that this database needs."""
     scheduler = BackgroundScheduler(timezone=hub.settings.time_zone)
     for name, job in timetable(hub.settings).items():
-        if job.only_sqlite and not hub.settings.is_sqlite:
+        if job.only_postgresql if hub.settings.is_sqlite else job.only_sqlite:
             continue
         first = {"next_run_time": datetime.now(UTC)} if job.at_start else {}
         scheduler.add_job(

@@ -18,11 +18,15 @@ from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
+from server.accounts import vouching
+from server.audit import adoption
+from server.backup.restoration import database_of
 from server.config import Settings, take_on
 from server.context import AppContext
 from server.database.engine import Database
@@ -31,6 +35,7 @@ from server.database.models import Installation
 from server.logs import start_logging
 from server.operations.scheduler import run_scheduler
 from server.places.health_posts import install
+from server.privacy import leftovers, sealed_columns
 
 WORKERS: Final = 4
 THREADS: Final = 4
@@ -51,12 +56,24 @@ def prepare(settings: Settings) -> AppContext:
     KeyUnusable
         The database is not new and its keys are missing.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    vouching.note_upgrade(settings, without=_lacks_macs(settings.database_url))
     migrate(settings.database_url)
     hub = _open(settings)
     with hub.database.transaction() as session:
         install(session, hub, datetime.now(UTC))
+    vouching.finish_upgrade(hub, datetime.now(UTC))
+    if sealed_columns.seal_all(hub, datetime.now(UTC)) and settings.is_sqlite:
+        leftovers.fold_wal(hub)
+    adoption.adopt(hub.database, hub.district, actor="operator", now=lambda: datetime.now(UTC))
     return hub
+
+
+def _lacks_macs(url: str) -> bool:
+    if url.startswith("sqlite") and not Path(str(make_url(url).database)).exists():
+        return False
+    with database_of(url) as database, database.engine.connect() as connection:
+        return vouching.lacks_macs(connection)
 
 
 def _open(settings: Settings) -> AppContext:

@@ -10,7 +10,9 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from server import audit
+from server.audit import adoption
 from server.context import AppContext
+from server.database.bound_rows import BINDINGS
 from server.database.ids import UUID_TEXT, new_id
 from server.database.models import HealthCentre, HealthPost, Installation, Region, table
 from server.places.regions import regions
@@ -43,10 +45,10 @@ def install(session: Session, hub: AppContext, now: datetime) -> None:
         session,
         hub.district,
         audit.OFFICE,
-        "district.installed",
+        adoption.INSTALLED,
         actor="operator",
         now=now,
-        details={"regions": len(rows)},
+        details={"regions": len(rows), "tables": sorted(BINDINGS)},  # no row is older than its digest
     )
 
 

@@ -2,8 +2,9 @@
 
 Destroyed are: the child's key, and with it everything encrypted under it; sex, birth date and NIK index; every value of
 measurements, what was derived from them, follow-ups, open questions; the content of the child's changes, also of quarantined
-ones; its rows in imported files. What remains identifies nobody: ids, days, who wrote when, hashes; so the log, the ledger's
-chains and the counts of what posts sent still hold.
+ones, and why they were; its rows in imported files; what names it in aid and in other text that was typed. What remains
+identifies nobody: ids, days, who wrote when, hashes; so the log, the ledger's chains and the counts of what posts sent still
+hold. What the database's files keep of it is overwritten afterwards (`leftovers`).
 
 The tablets of every post that may have the data are told at their next sync. A suspected duplicate stays, and is assessed
 again; open requests for the child lapse.
@@ -19,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from server.children import assessment, ledger, linked_records
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import (
     Assessment,
     Attention,
@@ -35,12 +35,16 @@ from server.database.models import (
     Measurement,
     NikIndex,
     PostExit,
+    PostMonth,
     RightsRequest,
     Tablet,
     table,
 )
+from server.database.writes import upsert
 from server.errors import Problem
 from server.interchange import import_store
+from server.privacy import mentions, typed_elsewhere
+from server.privacy.mentions import Mentions
 from server.privacy.restriction import locked, tell
 from server.sync.streams import Positions
 
@@ -109,10 +113,11 @@ def erase(
     ids = [row["id"] for row in rows]
     other_posts = _posts_that_may_have_it(session, hub, ids)
     rows, positions = locked(session, hub, child_id, *other_posts)
-    alike = _paired_with(session, hub, ids)
-    _delete_values(session, hub, ids)
+    alike, named = _paired_with(session, hub, ids), mentions.of_children(session, hub, ids)
+    _delete_values(session, hub, ids, sorted({row["post_id"] for row in rows}.union(other_posts)))
     _let_requests_lapse(session, hub, ids, agreed_by, now)
-    _forget_imports(session, hub, set(ids))
+    _forget_imports(session, hub, set(ids), named)
+    typed_elsewhere.forget(session, hub, ids, named)
     for row in rows:
         _destroy(session, hub, row, positions)
     left = [
@@ -191,8 +196,11 @@ def _destroy(session: Session, hub: AppContext, row: Mapping[Any, Any], position
     )
 
 
-def _delete_values(session: Session, hub: AppContext, ids: Sequence[str]) -> None:
-    """Delete every value of the children; of aid the delivery remains, without its text."""
+def _delete_values(session: Session, hub: AppContext, ids: Sequence[str], posts: Sequence[str]) -> None:
+    """Delete every value of the children; of aid the delivery remains, without its text. What is told of their posts' months
+    is made anew."""
+    c = table(PostMonth).c
+    session.execute(delete(table(PostMonth)).where(c.district == hub.district, c.post_id.in_(posts)))
     for model in (Assessment, Flag, Attention, FollowUp, NikIndex):
         c = table(model).c
         session.execute(delete(table(model)).where(c.district == hub.district, c.child_id.in_(ids)))
@@ -221,7 +229,7 @@ def _delete_values(session: Session, hub: AppContext, ids: Sequence[str]) -> Non
     )
 
 
-def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
+def _forget_imports(session: Session, hub: AppContext, ids: set[str], named: Mentions) -> None:
     """Delete the children's rows from stored import files, and the questions about their rows, open and decided.
 
     A child made from a row has the id `who` of its question; older questions do not name it in `child_id`.
@@ -237,7 +245,8 @@ def _forget_imports(session: Session, hub: AppContext, ids: set[str]) -> None:
     asked = {
         row.id for row in about if row.made or {row.child_id, *_named(orjson.loads(row.candidates))} & ids
     }
-    import_store.forget_rows(session, hub, ids | asked)
+    asked |= import_store.cases_about(session, hub, named.in_row)
+    import_store.forget_rows(session, hub, ids | asked, named.numbers, named.names, named.in_row)
     session.execute(delete(table(ImportCase)).where(c.district == hub.district, c.id.in_(asked)))
 
 

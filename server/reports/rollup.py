@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from server import audit, isolation
 from server.context import AppContext
-from server.database.engine import among, remove, upsert
+from server.database.engine import among
 from server.database.models import (
     Child,
     Figures,
@@ -34,6 +34,7 @@ from server.database.models import (
     Installation,
     table,
 )
+from server.database.writes import remove, upsert
 from server.reports.counting import GROUPS, as_rows, count, month_number
 from server.reports.loading import load, month_of
 from server.reports.small_number_suppression import OB, hidden
@@ -139,7 +140,7 @@ def _count(hub: AppContext, posts: Sequence[str], actor: str, now: datetime) -> 
     month = month_of(hub.settings.today(now))[0]
     with hub.database.reading() as session:
         positions = _positions(session, hub, posts)
-        wanted = _figures(session, hub, posts, now)
+        wanted = counts_of_posts(session, hub, posts, now)
     with hub.database.transaction() as session:
         _lock(session, hub)
         done = table(FiguresPost).c
@@ -151,7 +152,7 @@ def _count(hub: AppContext, posts: Sequence[str], actor: str, now: datetime) -> 
         )
         newer = {row.post_id for row in known if row.position > positions[row.post_id]}
         posts = [post for post in posts if post not in newer]  # another refresh has counted a later state
-        stored = _stored(session, hub, posts)
+        stored = stored_counts(session, hub, posts)
         changed = [
             _row(hub, POST, post, at, text, "")
             for post in posts
@@ -198,7 +199,7 @@ def _positions(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[
     return {row.id: row.head_position for row in rows}
 
 
-def _figures(
+def counts_of_posts(
     session: Session, hub: AppContext, posts: Sequence[str], now: datetime
 ) -> dict[str, dict[date, str]]:
     """Count some posts: by post and month, in the form that is stored."""
@@ -230,7 +231,7 @@ def written(numbers: Counts) -> str:
     return orjson.dumps({name: numbers[name] for name in sorted(numbers) if numbers[name]}).decode()
 
 
-def _stored(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[tuple[str, date], str]:
+def stored_counts(session: Session, hub: AppContext, posts: Sequence[str]) -> dict[tuple[str, date], str]:
     c = table(Figures).c
     query = select(c.area, c.month, c.counts).where(
         c.district == hub.district, c.area_kind == POST, c.area.in_(posts)
@@ -291,7 +292,7 @@ def add_up(hub: AppContext, month: date, now: datetime, *, actor: str) -> int:
     """Make a month's sums again and write the rows that differ; give their number."""
     with hub.database.transaction() as session:
         _lock(session, hub)
-        places = _places(session, hub)
+        places = places_of(session, hub)
         c = table(Figures).c
         rows = session.connection().execute(
             select(c.area_kind, c.area, c.counts, c.hidden).where(
@@ -299,7 +300,11 @@ def add_up(hub: AppContext, month: date, now: datetime, *, actor: str) -> int:
             )
         )
         stored = {(row.area_kind, row.area): (row.counts, row.hidden) for row in rows}
-        of_posts = {area: orjson.loads(text) for (kind, area), (text, _) in stored.items() if kind == POST}
+        of_posts = {
+            area: orjson.loads(text)
+            for (kind, area), (text, _) in stored.items()
+            if kind == POST and area in places  # what is of no post is removed below
+        }
         wanted = sums_of(of_posts, places)
         changed = [
             _row(hub, kind, area, month, *cell)
@@ -327,7 +332,7 @@ class PostPlace:
     centre: str
 
 
-def _places(session: Session, hub: AppContext) -> dict[str, PostPlace]:
+def places_of(session: Session, hub: AppContext) -> dict[str, PostPlace]:
     c = table(HealthPost).c
     rows = session.connection().execute(
         select(c.id, c.village_code, c.health_centre_id).where(c.district == hub.district)

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, aliased
 from server import audit
 from server.children.assessment import assess
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.ids import UUID_TEXT
 from server.database.models import Child, DuplicatePair, HealthPost, Measurement, NikIndex, table
+from server.database.writes import upsert
 from server.errors import Problem
 from server.review.scope import Scope, name_of, state_of, within
 from server.sync import server_edits

@@ -35,6 +35,7 @@ from server.review.scope import (
     name_of,
     queue_within,
 )
+from sync_protocol import digest
 
 PAGE_ROWS: Final = 500
 """Rows fetched at a time when the whole queue is exported."""
@@ -510,7 +511,12 @@ def _cell(value: Any) -> str:
 
 def log_queue_viewed(session: Session, hub: AppContext, person: Person, shown: Queue, now: datetime) -> None:
     """Log that somebody was shown a page of the queue, and whether with names."""
-    details = {"children": len(shown.rows), "offset": shown.offset, "names": Scope.of(person).shows_names}
+    details = {
+        "children": len(shown.rows),
+        "offset": shown.offset,
+        "names": Scope.of(person).shows_names,
+        "page": digest([row.child_id for row in shown.rows])[:8],  # tells the same page again from another
+    }
     actor = f"account:{person.account_id}"
     audit.append(session, hub.district, audit.OFFICE, "queue.viewed", actor=actor, now=now, details=details)
 

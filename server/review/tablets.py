@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from schemas.words import reason
 from server import accounts
-from server.accounts import CODE_DAYS
+from server.accounts import CODE_DAYS, forged_rows
 from server.accounts.recovery import make_pin_code as make_code_for_pin
 from server.context import AppContext
 from server.database.ids import UUID_TEXT
@@ -37,6 +37,10 @@ class Trouble:
 
 
 WARNINGS: Final[Mapping[str, Trouble]] = {
+    forged_rows.FORGED_NOTICE: Trouble(
+        T_("The record of this tablet was changed past this program, and the server does not accept it."),
+        T_("Tell whoever runs the server: somebody can write to the database. Then enrol the tablet anew."),
+    ),
     "tablet-cloned-or-restored": Trouble(
         T_("Two devices share one identity, or the tablet was restored from a backup."),
         T_(

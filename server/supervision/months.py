@@ -13,8 +13,8 @@ milliseconds, and changes only with the post. So it is stored by post and month,
 Rules kept here:
 - A stored report is used only if its state equals the current one, on the same snapshot; otherwise it is computed on the
   spot. So no outdated report is ever shown; `refresh` only saves waiting.
-- Rows and hashes altered outside the application change no state: `completeness` (the command and the API), `doctor` and the
-  verification of the log find those, since they always read everything.
+- Rows and hashes altered outside the application change no state: `recomputed` compares stored reports with what they are
+  computed from, and `completeness` (the command and the API), `doctor` and the verification of the log read everything.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from server import audit, isolation
 from server.context import AppContext
 from server.crypto.vault import sha256
-from server.database.engine import among, upsert
+from server.database.engine import among
 from server.database.models import (
     Batch,
     Child,
@@ -40,6 +40,7 @@ from server.database.models import (
     TabletDay,
     table,
 )
+from server.database.writes import upsert
 from server.review import Scope
 from server.review.scope import posts_within
 from server.supervision.completeness import DayCounts, completeness, month_of
@@ -132,6 +133,34 @@ def refresh(hub: AppContext, now: datetime, *, actor: str, months: int = MONTHS)
         isolation.note(hub, isolation.OVERSIGHT, chunk, failed, actor=actor, now=now)
         done += sum(kept)
     return done
+
+
+def forget(hub: AppContext, now: datetime, *, actor: str) -> None:
+    """Remove every stored report: all are computed again."""
+    with hub.database.transaction() as session:
+        session.execute(delete(table(PostMonth)).where(PostMonth.district == hub.district))
+        audit.append(session, hub.district, audit.OFFICE, "oversight.forgotten", actor=actor, now=now)
+
+
+def recomputed(
+    session: Session, hub: AppContext, month: date, post_ids: Collection[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Compute the current reports of some posts again, and yield what is stored otherwise: post, column, stored, computed.
+
+    A report whose state is not the current one is not shown, and is left out.
+    """
+    states = _States(session, hub, month)
+    kept = {
+        row.post_id: row
+        for row in _rows(session, hub, month)
+        if row.post_id in post_ids and row.state == states.of(row.post_id, orjson.loads(row.others))
+    }
+    scope = Scope.whole_district(hub, shows_names=False)
+    for post_id, others, text in _compute(session, hub, scope, list(kept), month):
+        row = kept[post_id]
+        for column, wanted in (("told", text), ("others", orjson.dumps(others).decode())):
+            if getattr(row, column) != wanted:
+                yield post_id, column, getattr(row, column), wanted
 
 
 def _rows(session: Session, hub: AppContext, month: date) -> Iterable[Any]:

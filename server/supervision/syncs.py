@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from schemas import read_moment
 from server import audit
 from server.accounts import Person
+from server.children import ledger
 from server.context import AppContext
 from server.csv_writer import csv_line
 from server.database.ids import UUID_TEXT
@@ -510,7 +511,7 @@ def batch(session: Session, hub: AppContext, scope: Scope, tablet_id: str, batch
     counters = [item[0] for item in items]
     line = _batch_line(hub, devices[tablet_id], row)
     held = _held(session, hub, tablet_id, counters)
-    changes = tuple(_received_change(tablet_id, item, held.get(item[0])) for item in items)
+    changes = tuple(_received_change(hub, tablet_id, item, held.get(item[0])) for item in items)
     return OpenedBatch(line, read_moment(row.sent_at), row.digest, changes)
 
 
@@ -521,7 +522,7 @@ def _held(session: Session, hub: AppContext, tablet_id: str, counters: Sequence[
     rows = session.execute(
         select(
             *(c.counter, c.batch_id, c.kind, c.child_id, c.record_id, c.outcome, c.header, c.reasons),
-            q.decision,
+            *(c.hash, c.content, c.sealed, q.decision),
         )
         .outerjoin(q, and_(q.district == c.district, q.actor == c.actor, q.counter == c.counter))
         .where(
@@ -533,8 +534,8 @@ def _held(session: Session, hub: AppContext, tablet_id: str, counters: Sequence[
     return {row.counter: row for row in rows}
 
 
-def _received_change(tablet_id: str, item: Sequence[Any], row: Any) -> ReceivedChange:
-    reasons = orjson.loads(row.reasons) if row is not None and row.reasons else []
+def _received_change(hub: AppContext, tablet_id: str, item: Sequence[Any], row: Any) -> ReceivedChange:
+    reasons = ledger.quarantine_reasons(hub.district, row, hub.vault) if row is not None else []
     return ReceivedChange(
         item[0],
         item[1],

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from server import isolation
 from server.children.assessment import PendingRows, derive
 from server.context import AppContext
-from server.database.engine import Writes
+from server.database.writes import Writes
 from server.sync.loading import LoadedRecords
 
 _TOGETHER = ""

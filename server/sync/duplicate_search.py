@@ -32,7 +32,7 @@ from server.children.assessment import PendingRows, open_pairs
 from server.children.likely_pairs import MORE, Pair, compared, most_alike
 from server.children.name_similarity import WINDOW_DAYS, Likeness, Registration, swapped
 from server.context import AppContext
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import (
     ChangeRow,
     Child,
@@ -42,6 +42,7 @@ from server.database.models import (
     NikIndex,
     table,
 )
+from server.database.writes import Writes
 from server.sync.judging import JudgedChange
 from server.sync.loading import LoadedRecords
 from server.sync.streams import heads_of

@@ -41,8 +41,8 @@ def _judged(arrival: Arrival, loaded: LoadedRecords) -> JudgedChange:
     if change is not None and not reasons:
         reasons = _against_state(change, loaded)
     elif (subject := loaded.subjects.get(arrival.child_id or "")) is not None and subject.erased:
-        # whatever else is wrong: by this the tablet knows that its copy of the values must go
-        reasons = [*reasons, reason("id", "child-erased", None)]
+        # whatever else is wrong: by this the tablet knows that its copy of the values must go, and no other quotes them
+        reasons = [reason("id", "child-erased", None)]
     if change is None or reasons:
         _quarantine(arrival, loaded)
         return JudgedChange(arrival, Outcome.QUARANTINED, None, reasons)

@@ -17,7 +17,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from server.context import AppContext
-from server.database.engine import Writes
+from server.database.writes import Writes
 from server.errors import Problem
 from server.sync.assessing import assess_changed
 from server.sync.duplicate_search import SearchBasis, identifies, lock_registrations, search

@@ -18,8 +18,8 @@ from schemas import Malformed
 from server import audit
 from server.accounts.attempt_limits import counter_row, is_spent
 from server.context import AppContext
-from server.database.engine import Writes
 from server.database.models import RateLimit, table
+from server.database.writes import Writes
 from server.errors import Problem
 from server.sync.tablet_chain import TabletFacts
 

@@ -31,9 +31,10 @@ from server.crypto.sealed_batch import Slip, open_letter, read_letter, seal_rece
 from server.csv_writer import cell, csv_text, text_table
 from server.database.models import HealthPost, Tablet
 from server.errors import Problem
+from server.sync.receipts import IssuedReceipt
 from server.sync.refusals import ProvenRefusal, log_refusal
 from server.sync.retrying import retrying
-from server.sync.upload import IssuedReceipt, Upload, foresee_carried, prove_carried, take_carried
+from server.sync.upload import Upload, foresee_carried, prove_carried, take_carried
 from sync_protocol import ReceiptStatus
 
 MOST_LETTERS: Final = 50

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from server.children import ledger, linked_records
 from server.children.assessment import PendingRows
 from server.context import AppContext
-from server.database.engine import Writes
 from server.database.models import (
     ChangeRow,
     Child,
@@ -21,6 +20,7 @@ from server.database.models import (
     PostExit,
     table,
 )
+from server.database.writes import Writes
 from server.sync.judging import JudgedChange
 from server.sync.loading import LoadedRecords
 from sync_protocol import RecordState

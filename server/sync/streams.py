@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Child, HealthPost, table
+from server.database.writes import Writes
 
 
 class Positions:

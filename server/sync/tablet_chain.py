@@ -26,13 +26,15 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import orjson
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
+from server.children import ledger
+from server.context import AppContext
+from server.database import row_macs
 from server.database.models import AuditEntry, ChangeRow, Installation, Tablet, table
 from server.sync.loading import Arrival
 from sync_protocol import TAG_LENGTH, Item, Json, Outcome, ReceiptStatus
@@ -57,6 +59,10 @@ class TabletFacts(NamedTuple):
     clock_offset_ms: int | None
     write_only: bool
     several: bool
+    district: str
+    name: str
+    replaces: str | None
+    mac: bytes | None
     incarnation: str
     posts: frozenset[str] | None = None
 
@@ -83,6 +89,11 @@ class TabletFacts(NamedTuple):
         unchanged = outdated or batch["carried"] or batch["batch"] == self.token_batch
         return self.token if unchanged else secrets.token_urlsafe(12)
 
+    def closed_columns(self, session: Session, now: datetime) -> dict[str, Any]:
+        """Return the columns to set when the enrolment is closed."""
+        closed = {"closed_at": now}
+        return {**closed, "mac": row_macs.mac_of(session, Tablet, {**self._asdict(), **closed})}
+
     def token_columns(self, batch: Json, token: str) -> dict[str, Any]:
         """Return the columns to set when a token is handed out; none if it is the same one again."""
         if token == self.token:
@@ -91,11 +102,18 @@ class TabletFacts(NamedTuple):
 
 
 def find_tablet(session: Session, district: str, tablet_id: str, *, lock: bool) -> TabletFacts | None:
-    """Read a tablet's row; None if there is none."""
+    """Read a tablet's row; None if there is none.
+
+    Raises
+    ------
+    RowForged
+        It was written or changed by somebody without the keys.
+    """
     given = {"district": district, "tablet": tablet_id}
     row = session.connection().execute(_one_tablet(lock=lock), given).first()
     if row is None:
         return None
+    row_macs.checked(session, Tablet, cast(Mapping[str, Any], row._mapping))
     posts = accounts.post_ids_of(session, district, tablet_id) if row.several else None
     return TabletFacts._make((*row, posts))
 
@@ -152,7 +170,7 @@ def held_again(
     c = table(ChangeRow).c
     low, high = batch["first"] - 1, arrivals[-1].link.dot.counter
     rows = session.execute(
-        select(c.counter, c.hash, c.outcome, c.reasons).where(
+        select(c.counter, c.hash, c.outcome, c.reasons, c.content, c.sealed).where(
             c.district == district, c.actor == tablet.id, c.counter.between(low, high)
         )
     )
@@ -201,11 +219,11 @@ def _repeats(batch: Json, arrivals: Sequence[Arrival], held: Mapping[int, Any]) 
     return bool(batch["previous"] == (held[before].hash if before else ""))
 
 
-def repeated_item(arrival: Arrival, held: Mapping[int, Any]) -> Item:
+def repeated_item(arrival: Arrival, held: Mapping[int, Any], hub: AppContext) -> Item:
     """Return the receipt of a change that is held already. If it was quarantined, that is said again, with the reasons: a
     tablet that was restored from its own backup may not know."""
     counter = arrival.link.dot.counter
     row = held.get(counter)
     if row is not None and row.outcome == Outcome.QUARANTINED.value:
-        return Item(counter, Outcome.QUARANTINED, orjson.loads(row.reasons))
+        return Item(counter, Outcome.QUARANTINED, ledger.quarantine_reasons(hub.district, row, hub.vault))
     return Item(counter, Outcome.DUPLICATE)

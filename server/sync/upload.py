@@ -6,15 +6,14 @@
     answered from what is committed: receipt and pull
 
 Rules kept here: an invalid change is quarantined with every reason and its bytes, and counts as taken; a receipt is built
-from what is committed, and given again, byte for byte, when the batch arrives again.
+from what is committed, and given again, byte for byte, when the batch arrives again (after an erasure without its reasons).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -26,12 +25,14 @@ from schemas.words import reason
 from server import audit
 from server.context import AppContext
 from server.crypto.vault import base64url, sha256, signature_fits
-from server.database.engine import Writes
+from server.database import row_macs
 from server.database.models import Batch, HealthPost, Installation, Notice, Tablet, TabletDay, table
+from server.database.writes import Writes
 from server.errors import Problem
 from server.sync import clock_skew, post_pages, pull
 from server.sync.loading import Arrival, PlanStale
 from server.sync.pipeline import ChangePlan, plan_changes
+from server.sync.receipts import IssuedReceipt
 from server.sync.refusals import ProvenRefusal, is_logged, log_once
 from server.sync.retrying import retrying
 from server.sync.tablet_chain import (
@@ -74,21 +75,6 @@ class Upload:
         sent_at, last = read_moment(self.batch["sent_at"]), tablet.last_sync_at
         after = tablet.enrolled_at if outdated else last or tablet.enrolled_at
         return clock_skew.offset_ms(sent_at, self.now, after, None if outdated else self.clock)
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedReceipt:
-    """A receipt as it is sent and stored (`json`), what it says, and whether it was given before."""
-
-    json: bytes
-    status: ReceiptStatus
-    outcomes: Mapping[str, int]
-    given_before: bool = False
-
-    @classmethod
-    def of(cls, receipt: Receipt) -> "IssuedReceipt":
-        outcomes = Counter(item.outcome.value for item in receipt.items)
-        return cls(orjson.dumps(receipt.wire()), receipt.status, outcomes)
 
 
 def exchange(
@@ -292,7 +278,7 @@ def _answered_before(
     if stored.digest != upload.content:
         raise ProvenRefusal(tablet, "batch-id-reused", batch=batch_id)
     outcomes = orjson.loads(stored.outcomes)
-    receipt = IssuedReceipt(stored.receipt, ReceiptStatus.ACCEPTED, outcomes, given_before=True)
+    receipt = IssuedReceipt.given_again(session, hub, tablet.id, stored.receipt, outcomes)
     outdated = is_outdated(session, hub.district, tablet, upload.batch)
     token = tablet.token if outdated or tablet.token_batch == batch_id else ""
     return UploadPlan(tablet, ChangePlan.empty(), receipt, token, outdated)
@@ -331,7 +317,7 @@ def _accepted(
         scope=tablet.posts,
         lock=lock,
     )
-    items = [repeated_item(arrival, held) for arrival in upload.arrivals[:repeated]]
+    items = [repeated_item(arrival, held, hub) for arrival in upload.arrivals[:repeated]]
     items += [
         Item(one.link.dot.counter, one.outcome, [r.wire() for r in one.reasons]) for one in changes.judged
     ]
@@ -383,7 +369,7 @@ def _turned_back(
     token = "" if split else tablet.next_token(batch, outdated=outdated)
     key = {"district": hub.district, "id": tablet.id}
     if split and tablet.closed_at is None:
-        changes.writes.set(table(Tablet), key, {"closed_at": upload.now})
+        changes.writes.set(table(Tablet), key, tablet.closed_columns(session, upload.now))
     elif not split and token != tablet.token:
         changes.writes.set(table(Tablet), key, tablet.token_columns(batch, token))
     elif is_logged(session, hub, tablet, status.value, upload.now):
@@ -452,7 +438,7 @@ def _save_batch(
         "tablet_id": tablet.id,
         "batch_id": upload.batch["batch"],
         "digest": upload.content,
-        "receipt": receipt.json,
+        "receipt": receipt.kept,
         "outcomes": orjson.dumps(receipt.outcomes).decode(),
         "sent_at": upload.batch["sent_at"],
         "received_at": upload.now,
@@ -549,6 +535,7 @@ def _answer(hub: AppContext, batch: Json, taken: UploadPlan, now: datetime, want
     with hub.database.reading() as session:
         given = {"district": hub.district, "tablet": batch["tablet"]}
         stands = session.connection().execute(_standing(), given).one()
+        row_macs.checked(session, Tablet, cast(Mapping[str, Any], stands._mapping))
         page = pull.empty_page(batch["cursor"])
         if _may_pull(stands, batch) and taken.outdated:  # with its next batch, whose token is checked
             page["more"] = True
@@ -583,7 +570,8 @@ def _may_pull(stands: Any, batch: Json) -> bool:
 @cache
 def _standing() -> Select[*tuple[Any, ...]]:
     i, p, t = table(Installation).c, table(HealthPost).c, table(Tablet).c
-    return select(i.incarnation, t.post_id, t.revoked_at, t.closed_at, t.write_only, p.head_position).where(
+    of_tablet = [t[name] for name in (*row_macs.covered(Tablet), "mac")]
+    return select(i.incarnation, *of_tablet, p.head_position).where(
         t.district == bindparam("district"),
         t.id == bindparam("tablet"),
         i.district == t.district,

@@ -15,8 +15,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 from flask import Flask, g, redirect, request, session as cookie, url_for
 
 from server import accounts
-from server.accounts import SignedIn, sessions
+from server.accounts import SignedIn, forged_rows, sessions
 from server.accounts.roles import PERMISSIONS
+from server.database.row_macs import RowForged
 from server.errors import Problem
 from server.web.current import hub, person, utc_now
 from server.web.flood_guard import client_network
@@ -24,10 +25,17 @@ from server.web.flood_guard import client_network
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app")
+NO_COOKIE: Final = ("sync_api", "carried_api", "observed", "openapi", "tablet_app", "witness_api")
 """Blueprints that do not use the session's cookie."""
 BEFORE: Final = frozenset(
-    {"static", "pages.sign_in", "pages.sign_out", "pages.choose_language", "people.invitation"}
+    {
+        "static",
+        "pages.sign_in",
+        "pages.sign_out",
+        "pages.choose_language",
+        "people.invitation",
+        "people.sign_in_with_passkey",
+    }
 )
 WAY: Final = {sessions.WAITING: "people.second_factor_code", sessions.BARE: "people.set_up"}
 """The page to which a session is redirected that has not finished signing in."""
@@ -65,8 +73,12 @@ def recognise() -> Any:
     if not token:
         return None
     now = utc_now()
-    with hub().database.reading() as session:
-        found = accounts.session_of(session, hub(), token, now)
+    try:
+        with hub().database.reading() as session:
+            found = accounts.session_of(session, hub(), token, now)
+    except RowForged as forged:
+        forged_rows.tell(hub(), forged, now)
+        return None
     if found is None:
         return None
     g.signed_in = found

@@ -4,7 +4,9 @@ pattern is logged instead of the address, so nothing personal gets into a log.
 
 import time
 from datetime import UTC, datetime
+from hmac import compare_digest
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Blueprint, Flask, Response, g, jsonify, request
@@ -21,12 +23,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import isolation
+from server.audit import witnesses
 from server.config import metrics_directory
 from server.context import AppContext
 from server.database.ids import new_id
 from server.database.migrations import newest, revision_of
-from server.database.models import Flag, Tablet
+from server.database.models import Flag, Notice, Tablet
 from server.errors import Problem
+from server.operations.recomputation import rounds
+from server.supervision import mass_reading
 from server.web import current
 
 bp = Blueprint("observed", __name__)
@@ -108,10 +113,10 @@ def ready() -> tuple[Response, int]:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Return the Prometheus metrics of all workers, only to a client on this machine and never through a proxy."""
-    if request.remote_addr not in LOOPBACK or any(name in request.headers for name in PROXIED):
-        raise Problem("not-allowed")
+    """Return the Prometheus metrics of all workers to who may have them (`_may_collect`)."""
     hub = current.hub()
+    if not _may_collect(hub.settings.metrics_token):
+        raise Problem("not-allowed")
     registry = CollectorRegistry()
     if metrics_directory():
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped library
@@ -121,6 +126,19 @@ def metrics() -> Response:
     except SQLAlchemyError:
         gauges = b"# TYPE posyandu_database_up gauge\nposyandu_database_up 0\n"
     return Response(body + gauges, mimetype=CONTENT_TYPE_LATEST.split(";")[0])
+
+
+def _may_collect(token: str) -> bool:
+    """Say whether the client may have the metrics: it has the token; or, where none is set, it is on this machine.
+
+    A proxy on this machine asks from here too, for clients elsewhere. It is known by the headers that it adds; one that adds
+    none, by the host that its client has asked for; one that changes the host too, by nothing: there a token must be set.
+    """
+    if token:
+        return compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode())
+    asked = urlsplit(f"//{request.host}").hostname
+    here = request.remote_addr in LOOPBACK and asked in (*LOOPBACK, "localhost")
+    return here and not any(name in request.headers for name in PROXIED)
 
 
 def _gauges(hub: AppContext) -> bytes:
@@ -135,9 +153,23 @@ def _gauges(hub: AppContext) -> bytes:
             select(func.max(Tablet.last_sync_at)).where(Tablet.district == hub.district)
         ).scalar()
         set_aside = isolation.counts(session, hub)
+        much_read = session.execute(
+            select(func.count()).where(Notice.district == hub.district, Notice.kind == mass_reading.KIND)
+        ).scalar_one()
+        round_ = rounds.Round.stored(session, hub)
+        share, differing = rounds.share_done(session, hub, round_), rounds.count_standing(session, hub)
+        vouched = witnesses.vouches(session, hub.district, datetime.now(UTC))
     lines = ["# TYPE posyandu_database_up gauge", "posyandu_database_up 1"]
+    lines += ["# TYPE posyandu_mass_readings gauge", f"posyandu_mass_readings {much_read}"]
     lines += ["# TYPE posyandu_set_aside gauge"]
     lines += [f'posyandu_set_aside{{kind="{kind}"}} {count}' for kind, count in set_aside.items()]
+    lines += ["# TYPE posyandu_differences gauge", f"posyandu_differences {differing}"]
+    lines += ["# TYPE posyandu_round_share gauge", f"posyandu_round_share {share:.3f}"]
+    if round_.ended is not None:
+        age = (datetime.now(UTC) - round_.ended).total_seconds()
+        lines += ["# TYPE posyandu_seconds_since_round gauge", f"posyandu_seconds_since_round {age:.0f}"]
+    lines += ["# TYPE posyandu_silent_witnesses gauge"]
+    lines += [f"posyandu_silent_witnesses {sum(one.is_silent for one in vouched)}"]
     lines += ["# TYPE posyandu_flagged_children gauge"]
     lines += [f'posyandu_flagged_children{{urgency="{urgency}"}} {count}' for urgency, count in flagged]
     if newest_sync is not None:

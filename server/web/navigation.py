@@ -78,7 +78,7 @@ ENTRIES: Final[list[NavLink]] = [
         "audit",
         also=(
             *("audit.all_batches", "audit.one_batch", "audit.unusual", "audit.complete"),
-            *("audit.history", "audit.the_log", "audit.verify_now"),
+            *("audit.history", "audit.the_log", "audit.verify_now", "audit.outside_eyes"),
         ),
     ),
     NavLink(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import Request
 
+from server.audit import cosigning
 from server.config import Settings
 from server.decompression import inflate, parse_json
 from server.errors import Problem
@@ -22,6 +23,8 @@ def most_bytes(path: str, settings: Settings) -> int:
         return settings.max_inflated_bytes  # ciphertext does not shrink
     if path.startswith(("/api/v1/sync", "/api/v1/enrol")):
         return settings.max_body_bytes
+    if path.startswith("/api/v1/witness/"):
+        return cosigning.MOST_BYTES
     return MOST_BYTES
 
 

@@ -18,7 +18,6 @@ from server.aid.rules import rules
 from server.children import ledger
 from server.children.flags import RULES
 from server.context import AppContext
-from server.database.engine import Writes
 from server.database.ids import new_id
 from server.database.models import (
     AidActivity,
@@ -36,6 +35,7 @@ from server.database.models import (
     Tablet,
     table,
 )
+from server.database.writes import Writes
 from sync_protocol import FIRST_PREVIOUS, Change, Outcome, chain, delivery_id
 from tests.bench import bench_pages
 

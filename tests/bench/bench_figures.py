@@ -27,10 +27,10 @@ from server import audit, reports
 from server.children import ledger
 from server.config import Settings
 from server.context import AppContext
-from server.database.engine import Writes
 from server.database.ids import new_id
 from server.database.migrations import migrate
 from server.database.models import Assessment, Child, CsrSheet, HealthPost, Measurement, table
+from server.database.writes import Writes
 from server.growth import ENGINE_VERSION
 from server.reports import rollup
 from server.supervision import months

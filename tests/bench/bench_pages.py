@@ -31,7 +31,6 @@ from server.children.ledger import Subject
 from server.config import Settings
 from server.context import AppContext
 from server.crypto.vault import SigningKey
-from server.database.engine import Writes
 from server.database.ids import new_id
 from server.database.migrations import migrate
 from server.database.models import (
@@ -46,6 +45,7 @@ from server.database.models import (
     TabletDay,
     table,
 )
+from server.database.writes import Writes
 from server.growth import ENGINE_VERSION
 from server.growth.zscores import curve, zscores
 from server.places import health_posts
@@ -169,22 +169,18 @@ def _add_tablets(hub: AppContext, posts: Sequence[str], tablets: Sequence[str], 
     key = orjson.dumps(SigningKey().jwk()).decode()
     silent = [number % 20 == 7 for number in range(len(posts))]
     rows = [
-        {
-            "district": hub.district,
-            "id": tablet,
-            "post_id": post,
-            "name": "Tablet 1",
-            "public_key": key,
-            "last_counter": 0,
-            "chain_hash": "",
-            "enrolled_at": now - timedelta(days=400),
-            "last_sync_at": now - timedelta(days=20 if quiet else 2),
-            "clock_offset_ms": 7_500_000 if number % 50 == 3 else 800,
-            "app": "posyandu-sync/0.1.0",
-            "head_counter": 3 if number % 9 == 1 else 0,
-            "token": "",
-            "token_before": "",
-        }
+        Tablet(
+            district=hub.district,
+            id=tablet,
+            post_id=post,
+            name="Tablet 1",
+            public_key=key,
+            enrolled_at=now - timedelta(days=400),
+            last_sync_at=now - timedelta(days=20 if quiet else 2),
+            clock_offset_ms=7_500_000 if number % 50 == 3 else 800,
+            app="posyandu-sync/0.1.0",
+            head_counter=3 if number % 9 == 1 else 0,
+        )
         for number, (post, tablet, quiet) in enumerate(zip(posts, tablets, silent, strict=True))
     ]
     notices = [
@@ -199,8 +195,10 @@ def _add_tablets(hub: AppContext, posts: Sequence[str], tablets: Sequence[str], 
         if quiet
     ]
     writes = Writes()
-    writes.insert(table(Tablet), rows)
     writes.insert(table(Notice), notices)
+    with hub.database.transaction() as session:
+        session.add_all(rows)
+        audit.append(session, hub.district, audit.OFFICE, "bench.filled", actor="bench", now=now)
     _write(hub, writes, now)
 
 

@@ -23,6 +23,7 @@ from server.reports.counting import CODES
 from server.reports.loading import load
 from server.review import Scope
 from server.supervision.completeness import completeness
+from tests._time_zone import QUIET_ZONE
 from tests.browser._tablets import Site, held
 from tests.browser._window import served
 from tests.server._district import Databases, District, FakeTablet, identity, measured
@@ -50,7 +51,7 @@ class Post:
     def opened(
         cls, databases: Databases, browser: Browser, profiles: Path, pictures: Path
     ) -> Iterator["Post"]:
-        with District.opened(databases, cookie_secure=False) as district:
+        with District.opened(databases, cookie_secure=False, time_zone=QUIET_ZONE) as district:
             today = district.hub.settings.today(datetime.now(UTC) - timedelta(minutes=5))
             last = months_before(today, 1)
             district.clock.now = datetime(last.year, last.month, last.day, 4, tzinfo=UTC)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests._time_zone import QUIET_ZONE
 from tests.browser._window import Window, served
 from tests.server._district import Databases, District
 from tests.server.web._clinic import Clinic
@@ -39,7 +40,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
-    with District.opened(sqlite_databases, cookie_secure=False) as district:
+    with District.opened(sqlite_databases, cookie_secure=False, time_zone=QUIET_ZONE) as district:
         district.clock.now = datetime.now(UTC)  # the server's own: what is due is due today
         today = district.hub.settings.today(district.clock.now)
         days = tuple((today - timedelta(days=30 * back + 1)).isoformat() for back in (3, 2, 1, 0))

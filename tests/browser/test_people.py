@@ -4,15 +4,13 @@ and without the phone, look at the own account, be shut out. Two people at once:
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pyotp
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser._window import Window, served
+from tests.browser._office import Office, give_password, set_up
+from tests.browser._window import served
 from tests.server._district import Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic
 
@@ -21,44 +19,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.postgresql]
 NEW = "perahu-di-teluk-biru"
 
 
-@dataclass
-class Office:
-    """A served clinic where everybody must have a second factor, and windows on it."""
-
-    clinic: Clinic
-    url: str
-    browser: Browser
-    pictures: Path
-    windows: ExitStack
-
-    def window(self) -> Window:
-        return self.windows.enter_context(Window.opened(self.browser, self.url, self.pictures))
-
-
 @pytest.fixture(scope="module")
 def office(postgresql_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Office]:
     with District.opened(postgresql_databases, cookie_secure=False, second_factor=True) as district:
         clinic = Clinic.opened(district)
         with served(district) as url, ExitStack() as windows:
             yield Office(clinic, url, browser, pictures, windows)
-
-
-def give_password(window: Window, username: str, password: str) -> None:
-    window.page.goto("/masuk")
-    window.page.get_by_label("Nama pengguna").fill(username)
-    window.page.get_by_label("Kata sandi").fill(password)
-    window.page.get_by_role("button", name="Masuk").click()
-
-
-def set_up(window: Window) -> list[str]:
-    """Do what the page for the second step asks; give the recovery codes."""
-    expect(window.page.get_by_role("heading", level=1)).to_have_text("Pasang langkah kedua")
-    expect(window.page.get_by_role("img", name="Kode QR")).to_be_visible()
-    key = window.page.locator("code.key").inner_text().replace(" ", "")
-    window.page.get_by_label("Kode enam angka").fill(pyotp.TOTP(key).at(datetime.now(UTC)))
-    window.page.get_by_role("button", name="Pastikan").click()
-    expect(window.page.get_by_role("heading", level=1)).to_have_text("Kode pemulihan Anda")
-    return window.page.locator(".codes li").all_inner_texts()
 
 
 def test_person_is_invited_comes_in_and_is_shut_out(office: Office) -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from server.crypto.vault import SigningKey
+from tests._time_zone import QUIET_ZONE
 from tests.browser._window import Window, served
 from tests.server._district import DISTRICT, Databases, District
 from tests.server.web._posts import CHILDREN, Posyandu, open_posyandu
@@ -40,7 +41,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(sqlite_databases: Databases, browser: Browser, pictures: Path) -> Iterator[Desk]:
     """Serve a posyandu that was measured today over real HTTP, and sign somebody of its health centre in."""
-    with District.opened(sqlite_databases, cookie_secure=False) as district:
+    with District.opened(sqlite_databases, cookie_secure=False, time_zone=QUIET_ZONE) as district:
         posyandu = open_posyandu(district)
         username = posyandu.clinic.person().username
         with (

@@ -1,28 +1,19 @@
 """Data that differs, on the tablet: who wrote what and when, what each would mean, one answer for one visit."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser._tablets import CADRE, Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children("Anak Pertama")
-        yield opened
+def site(site: Site) -> Site:
+    site.children("Anak Pertama")
+    return site
 
 
 def measured_twice(site: Site, tablet: Tablet, name: str) -> str:

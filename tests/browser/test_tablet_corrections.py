@@ -7,13 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 from sqlalchemy import select
 
 from server.database.models import Assessment, Measurement
 from server.review import Scope, quarantine
 from tests.browser._tablets import Site, Tablet, held
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -21,15 +20,6 @@ ALONE, RIGHT, WRONG, EMPTIED = "Anak Sendiri", "Anak Benar", "Anak Keliru", "Ana
 MORNING = ("Anak Pagi 1", "Anak Pagi 2", "Anak Pagi 3", "Anak Pagi 4")
 AHEAD = ("Anak Esok 1", "Anak Esok 2")
 FIGURES = ("9,1", "72,4")
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases, browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp("profiles")
-    with Site.opened(sqlite_databases, browser, directory, directory) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,17 @@
 until it is saved or its child leaves the tablet.
 """
 
-from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from server.review import Scope, moves
 from server.sync import server_edits
 from server.web.tablet_app import TabletApp, found_in, packaged
 from tests.browser._tablets import Site, Tablet
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -39,17 +36,6 @@ MANY: Final = """async (tablet) => {{
 }}"""
 KEYS: Final = """async ({ device }) =>
     (await device.database.all("desk")).map(([name]) => name).filter((name) => name.startsWith("draft"))"""
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 def expect_weight(tablet: Tablet, name: str, weight: str) -> None:

@@ -1,14 +1,10 @@
 """A lone cadre who forgot her PIN chooses a new one with a code of the health centre; nothing on the tablet is lost."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from server.accounts import recovery
 from tests.browser._tablets import Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -23,10 +19,9 @@ WITHOUT_BOX = """async () => {
 
 
 @pytest.fixture
-def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
-        opened.children("Anak Lupa")
-        yield opened
+def site(new_site: Site) -> Site:
+    new_site.children("Anak Lupa")
+    return new_site
 
 
 def code_for(site: Site, tablet: Tablet) -> str:

@@ -2,24 +2,14 @@
 database: by the sealed copy, by another tablet that carries it; nothing is doubled by either.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser._tablets import Site
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 def test_storage_cleared_in_mid_morning_comes_back_from_sealed_copy(site: Site, tmp_path: Path) -> None:

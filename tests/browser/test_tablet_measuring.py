@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser._tablets import HAND, Site, Tablet
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -24,13 +22,9 @@ IN_SIGHT = """(input) => {
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp("profiles")
-    with Site.opened(sqlite_databases, browser, directory, pictures) as opened:
-        opened.children(FIRST, NEXT, CORRECTED, "Anak Contoh 4")
-        yield opened
+def site(site: Site) -> Site:
+    site.children(FIRST, NEXT, CORRECTED, "Anak Contoh 4")
+    return site
 
 
 @pytest.fixture(scope="module")

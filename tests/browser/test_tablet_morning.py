@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests._time_zone import QUIET_ZONE
 from tests.browser._tablets import CADRE, Tablet, code_for, held
 from tests.browser._window import Window
 from tests.faults._proxy import Planned
@@ -62,7 +63,10 @@ class Post:
 
 @pytest.fixture
 def post(postgresql_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Post]:
-    with District.opened(postgresql_databases, cookie_secure=False) as district, ExitStack() as opened:
+    with (
+        District.opened(postgresql_databases, cookie_secure=False, time_zone=QUIET_ZONE) as district,
+        ExitStack() as opened,
+    ):
         district.clock.now = datetime.now(UTC) - timedelta(minutes=5)
         clinic = Clinic.opened(district)
         today = district.hub.settings.today(district.clock.now)

@@ -5,14 +5,12 @@ about while it is typed, and it takes few taps.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser._tablets import HAND, Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -21,15 +19,9 @@ MOST_TAPS: Final = 25
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children("Anak Terdaftar")
-        yield opened
+def site(site: Site) -> Site:
+    site.children("Anak Terdaftar")
+    return site
 
 
 @pytest.fixture(scope="module")

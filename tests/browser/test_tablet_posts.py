@@ -1,30 +1,18 @@
 """A midwife's tablet with two posts, in Chromium: the children of each apart, offline too; moved; and a post taken away."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 from sqlalchemy import text
 
 from server import accounts
 from tests.browser._tablets import HAND, Site, Tablet, held
-from tests.server._district import FIRST_POST, SECOND_POST, Databases, FakeTablet, identity
+from tests.server._district import FIRST_POST, SECOND_POST, FakeTablet, identity
 
 pytestmark = pytest.mark.browser
 
 HERE, THERE = "Anak Melati", "Anak Anggrek"
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 def staff_code(site: Site) -> str:

@@ -4,16 +4,15 @@ typed, growth that cannot be is asked about, and a severe result is measured onc
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from sync_protocol import Json, measurement_id
 from tests.browser._tablets import HAND, Site, Tablet
 from tests.faults._running import wait_until
-from tests.server._district import Databases, identity
+from tests.server._district import identity
 
 pytestmark = pytest.mark.browser
 
@@ -24,17 +23,6 @@ CHILDREN: dict[str, tuple[int, dict[str, Any]]] = {
     "Anak Kurus": (500, {"weight_g": 9600, "length_mm": 790, "muac_mm": 131}),
 }
 """By name: age in days, and what was measured last month."""
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

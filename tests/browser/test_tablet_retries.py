@@ -4,16 +4,14 @@ than 30 seconds later while there is a line, unless the server asks for longer.
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
 from tests.browser._tablets import OPENED, SEND, Site, Tablet
 from tests.faults._proxy import Planned
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -31,10 +29,9 @@ RECORD: Final = """async (tablet) => {
 
 
 @pytest.fixture
-def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
-        opened.children("Anak Contoh 1")
-        yield opened
+def site(new_site: Site) -> Site:
+    new_site.children("Anak Contoh 1")
+    return new_site
 
 
 @pytest.fixture

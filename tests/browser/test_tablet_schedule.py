@@ -1,13 +1,9 @@
 """A child's calendar on the tablet: what is overdue, a dose recorded and taken back, doses copied from the Buku KIA."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser._tablets import Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 WHOLE = ((360, 3200), (1280, 3200))
@@ -15,15 +11,9 @@ WHOLE = ((360, 3200), (1280, 3200))
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children("Anak Contoh 1", "Anak Contoh 2")
-        yield opened
+def site(site: Site) -> Site:
+    site.children("Anak Contoh 1", "Anak Contoh 2")
+    return site
 
 
 def dose(tablet: Tablet, name: str) -> Locator:

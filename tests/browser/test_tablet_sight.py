@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser._sight import faults_of, in_sight
 from tests.browser._tablet_screens import SCREENS, busy_child, put_aside
 from tests.browser._tablets import CADRE, DESK, HAND, Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -23,15 +21,9 @@ PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFra
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children(*NAMES)
-        yield opened
+def site(site: Site) -> Site:
+    site.children(*NAMES)
+    return site
 
 
 @pytest.fixture(scope="module")

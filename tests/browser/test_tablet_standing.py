@@ -2,13 +2,11 @@
 restored, revoked, its child moved to another post, its app too old. Whatever it had not sent gets through, once.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from sqlalchemy import text
 
 from server.review import Scope, moves
@@ -16,23 +14,11 @@ from server.sync import server_edits
 from server.web.tablet_app import TabletApp, found_in, packaged
 from tests.browser._tablets import Site, Tablet, held, revoke
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
 OPENED_BY_PIN = ("held", "log", "pending", "past", "desk")
 OLD, NEWER = "0.0.9", "0.1.0"
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 def test_copied_tablet_gets_an_enrolment_of_its_own_and_both_are_heard(site: Site) -> None:

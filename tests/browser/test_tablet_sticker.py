@@ -2,32 +2,19 @@
 a reader of its own looks at a film; so what is tested is the library that the server hands out.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from server.children.sticker import PREFIX, spaced, sticker_code
 from server.web.tablet_app import QR_LIBRARY, QR_LIBRARY_FILE
 from tests.browser._camera import camera_arguments, film_of
 from tests.browser._tablets import Site
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 STRANGER = "019bf000-0000-7000-8000-0123456789ab"
-
-
-@pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

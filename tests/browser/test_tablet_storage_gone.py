@@ -2,16 +2,14 @@
 memory, and all of it comes back.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser._tablets import OPENED, Site, Tablet
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -25,9 +23,8 @@ WRITE: Final = """async (tablet) => {
 
 
 @pytest.fixture
-def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
-        yield opened
+def site(new_site: Site) -> Site:
+    return new_site
 
 
 MORNING: Final = (

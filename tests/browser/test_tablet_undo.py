@@ -1,14 +1,10 @@
 """What cannot be taken back is asked once more; all else can be undone: aid, cadres, the list."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser._sight import faults_of
 from tests.browser._tablets import CADRE, Site, Tablet
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -16,15 +12,9 @@ OTHER, OTHER_PIN, NEW_PIN = "Bu Lain Contoh", "580316", "731946"
 
 
 @pytest.fixture(scope="module")
-def site(
-    sqlite_databases: Databases,
-    browser: Browser,
-    pictures: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path_factory.mktemp("profiles"), pictures) as opened:
-        opened.children("Anak Pertama")
-        yield opened
+def site(site: Site) -> Site:
+    site.children("Anak Pertama")
+    return site
 
 
 def undo(tablet: Tablet) -> None:
@@ -44,13 +34,13 @@ def test_offer_stands_for_ten_seconds_on_every_screen_and_can_be_read_at_large_t
             tablet.type(f"9,{percent // 100}")
             tablet.page.clock.pause_at(tablet.page.evaluate("Date.now() / 1000 + 1"))
             tablet.save()
-            tablet.pass_time(seconds=9)
+            tablet.page.clock.run_for(9_000)
             for screen in ("hari-ini", "lainnya", "kirim"):
                 tablet.go(screen)
                 expect(offer).to_be_visible()
                 assert faults_of(tablet.page) == []
             expect(tablet.page.locator(".undo")).to_contain_text("Tersimpan: Anak Pertama")
-            tablet.pass_time(seconds=1)
+            tablet.page.clock.run_for(1_000)
             expect(offer).to_have_count(0)
             tablet.page.clock.resume()
 

@@ -5,25 +5,24 @@ silent for 60 days; neither by a clock that jumps nor while somebody types.
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 from sqlalchemy import text
 
 from server import accounts
 from tests.browser._tablets import Site, Tablet, revoke
 from tests.faults._running import wait_until
-from tests.server._district import Databases
 
 pytestmark = pytest.mark.browser
 
 ROUNDS: Final = int(os.environ.get("TABLET_KILLS", "3"))
 """`make soak` makes more."""
-AT_ONCE_SECONDS: Final = 0.1
+COPIED_AFTER_SECONDS: Final = 1.5
+"""After saving the app seals its copy anew; a kill before that finds it as saving left it."""
 WIPED, REVOKED = "terlalu lama tanpa kontak", "dicabut oleh puskesmas"
 AS_BEFORE: Final = """async () => {
     const { Database } = await import("/tablet-app/store/database.js");
@@ -38,9 +37,8 @@ AS_BEFORE: Final = """async () => {
 
 
 @pytest.fixture
-def site(sqlite_databases: Databases, browser: Browser, pictures: Path, tmp_path: Path) -> Iterator[Site]:
-    with Site.opened(sqlite_databases, browser, tmp_path, pictures) as opened:
-        yield opened
+def site(new_site: Site) -> Site:
+    return new_site
 
 
 def set_aside(site: Site) -> int:
@@ -86,7 +84,7 @@ def test_nothing_is_lost_when_a_tablet_is_killed_right_after_saving_and_then_rev
             tablet.switch_on()
             expect(tablet.page.get_by_text(REVOKED)).to_be_visible()
             wait_for_set_aside(site, saved)
-    assert min(delays) < AT_ONCE_SECONDS  # of each, on a machine that is not busy
+    assert min(delays) < COPIED_AFTER_SECONDS
 
 
 def test_tablet_whose_copy_is_too_old_asks_for_a_pin_before_it_is_wiped(site: Site) -> None:

@@ -26,8 +26,16 @@ KILLS_PER_STORM = 25
 OTHERS = (
     *(f"tests/faults/test_{name}.py" for name in ("cuts", "meddling", "full_disk", "long_absence")),
     *(f"tests/browser/test_tablet_{name}.py" for name in ("morning", "storage")),
+    *("tests/scenarios/test_machine.py", "tests/server/reports/test_figures.py"),
+    *("tests/server/supervision/test_months.py", "tests/server/children/test_duplicates.py"),
 )
-AT_LENGTH = {"CUT_STEP": "1", "MORNING_CHILDREN": "60", "TABLET_KILLS": "40"}
+AT_LENGTH = {
+    "CUT_STEP": "1",
+    "MORNING_CHILDREN": "60",
+    "TABLET_KILLS": "40",
+    "SOAK": "5",
+    "PROTOCOL_HISTORIES": "30",
+}
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def storm(engine: str, kills: int, seed: int, deadline: float) -> Tally:
 
 
 def other_faults() -> int:
-    """Run the other faults with a cut at every byte, and the tablets' at length; give the exit status."""
+    """Run the other faults with a cut at every byte, and tablets and searches at length; give the exit status."""
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *OTHERS]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **AT_LENGTH}, check=False).returncode
 

@@ -79,7 +79,7 @@ def left_behind(
 
 def where(line: Line, asked: Sequence[Asked]) -> list[str]:
     """Name the lines of source that made what the same requests leave behind, most first."""
-    tracemalloc.start(8)
+    tracemalloc.start()
     try:
         gc.collect()
         before = tracemalloc.take_snapshot()

@@ -764,7 +764,8 @@ class Scene:
                 link = Link(
                     Dot(row.actor, row.counter), header["previous"], wire, header["content"], row.hash
                 )
-                reasons = [Reason(**told) for told in orjson.loads(row.reasons or "[]")]
+                told = ledger.quarantine_reasons(DISTRICT, row, hub.vault)
+                reasons = [Reason(**why) for why in told]
                 # with what its batch told of the tablet's clock
                 found.append(replace(Arrival.of(link, reasons), clock_days=row.clock_days))
         return found

@@ -24,7 +24,7 @@ from tests.scenarios._machine import Device, LossFound, Scene, registers_for
 from tests.server._district import Databases
 
 SOAK = int(os.environ.get("SOAK", "0"))
-HISTORIES = {"sqlite": 14 * max(SOAK, 1), "postgresql": 6 * max(SOAK, 1)}
+HISTORIES = {"sqlite": 8 * max(SOAK, 1), "postgresql": 4 * max(SOAK, 1)}
 STEPS = 30
 QUIET = settings(
     stateful_step_count=STEPS,
@@ -193,7 +193,6 @@ MACHINES: dict[str, type[CalmPost]] = {"calm": CalmPost, "troubled": TroubledPos
 
 
 @pytest.mark.every_case
-@pytest.mark.uncounted
 @pytest.mark.parametrize("machine", MACHINES)
 def test_nothing_is_lost_whatever_happens(
     databases: Databases, machine: str, record_property: Callable[[str, object], None]
@@ -297,7 +296,6 @@ def _believed(change: Change, held: dict[Dot, str]) -> Change:
     return replace(change, context=VersionVector(entries))
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("room", "name", "broken"),
     [

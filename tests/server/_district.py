@@ -25,6 +25,7 @@ from sqlalchemy import Connection, QueuePool, create_engine, select, text, updat
 
 from schemas import check_answer, parse_enrolment, parse_enrolment_again
 from server import accounts, audit
+from server.audit.unbound import unbound_rows
 from server.children import ledger
 from server.config import Settings
 from server.context import AppContext
@@ -362,6 +363,12 @@ class District:
         with self.hub.database.reading() as session:
             return audit.verify(session, DISTRICT)[1]
 
+    def unbound(self) -> list[str]:
+        """Give the rows that the log does not vouch for."""
+        with self.hub.database.reading() as session:
+            found = unbound_rows(session, DISTRICT, self.hub.vault.row_key(DISTRICT), [0])
+            return [one.words() for one in found]
+
     def folded(self) -> dict[Ref, RecordState]:
         """Fold the ledger: every record that the server holds, from its changes alone."""
         with self.hub.database.reading() as session:
@@ -424,6 +431,7 @@ class District:
             assert tablet.shown() == mine
         self._check_sums()
         assert self.broken_log() == []
+        assert self.unbound() == []
 
     def _check_sums(self) -> None:
         """Received = applied + merged + duplicate + superseded + conflict + quarantined, by batch and by tablet."""

@@ -33,6 +33,7 @@ def test_environment_is_read() -> None:
             "POSYANDU_TABLET_PIN": "8",
             "POSYANDU_BACKUP_DIR": "/backup",
             "POSYANDU_BACKUP_KEEP": "7",
+            "POSYANDU_PUBLIC_URL": "https://posyandu.example.go.id",
         }
     )
     assert (settings.database_url, settings.is_sqlite) == ("postgresql://u:p@db/posyandu", False)
@@ -40,8 +41,8 @@ def test_environment_is_read() -> None:
     assert (settings.district, settings.time_zone, settings.log_level) == ("64.03", "Asia/Jakarta", "WARNING")
     assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
     assert (settings.second_factor, settings.idle_minutes, settings.proxies) == (False, 20, 2)
-    assert settings.oldest_app == "0.1.0"
     assert settings.pin_policy == {"kind": "digits", "least": 8}
+    assert (settings.oldest_app, settings.public_url) == ("0.1.0", "https://posyandu.example.go.id")
     assert (settings.backup_dir, settings.backup_keep) == (Path("/backup"), 7)
 
 
@@ -69,6 +70,11 @@ def test_empty_variables_say_nothing() -> None:
         ("POSYANDU_IDLE_MINUTES", "0"),
         ("POSYANDU_PROXIES", "10"),
         ("POSYANDU_SECOND_FACTOR", "maybe"),
+        ("POSYANDU_PUBLIC_URL", "posyandu.example.go.id"),
+        ("POSYANDU_PUBLIC_URL", "http://posyandu.example.go.id"),
+        ("POSYANDU_PUBLIC_URL", "https://posyandu.example.go.id/"),
+        ("POSYANDU_PUBLIC_URL", "https://petugas@posyandu.example.go.id"),
+        ("POSYANDU_PUBLIC_URL", "javascript:alert(1)"),
         ("POSYANDU_OLDEST_APP", "posyandu-tablet 0.1.0"),
         ("POSYANDU_OLDEST_APP", "0.1.0+1a2b3c4d"),
         ("POSYANDU_OLDEST_APP", "999.0"),
@@ -80,6 +86,13 @@ def test_empty_variables_say_nothing() -> None:
 def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is .*: give a"):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize("token", ["terlalu-pendek", "x" * 19, "ada spasi " * 4, "ä" * 30])
+def test_token_that_is_too_weak_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(ValueError, match="POSYANDU_METRICS_TOKEN is not usable: give") as raised:
+        Settings.from_env({"POSYANDU_METRICS_TOKEN": token})
+    assert token not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +115,8 @@ def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given |= {
         "POSYANDU_OLDEST_APP": "0.0.9",
         "POSYANDU_TABLET_PIN": "passphrase",
+        "POSYANDU_PUBLIC_URL": "http://localhost:8000",
+        "POSYANDU_METRICS_TOKEN": "k7Qw-lima-belas-huruf-acak",
         "POSYANDU_JE_ENDEMIC": "1",
         "POSYANDU_DEWORMING_MONTHS": "never",
     }

@@ -86,7 +86,6 @@ def test_a_weight_is_lost_when_one_rule_is_off(
     assert world.verdict().lost == 1
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("broken", [TakesHoles, PublishesClaims, BelievesCounters])
 def test_random_histories_find_a_loss_when_one_rule_is_off(broken: type[ServerModel]) -> None:
     losses = (random_history(seed, broken()).verdict().lost for seed in range(100))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from schemas.words import Reason
@@ -15,8 +15,9 @@ from server.accounts.people.person import Person, PersonRefused
 from server.accounts.people.scopes import managed_by, place_name, place_names
 from server.accounts.roles import ROLES, SCOPE_KINDS, SCOPES_OF
 from server.context import AppContext
+from server.database import row_macs
 from server.database.ids import UUID_TEXT, new_id
-from server.database.models import Account, Invitation, RecoveryCode, Username, UserSession, table
+from server.database.models import Account, Invitation, Passkey, RecoveryCode, Username, UserSession, table
 from server.errors import Problem
 from server.translations import T_
 
@@ -97,9 +98,7 @@ def add_account(
     if reasons:
         raise PersonRefused(*reasons)
     account_id = new_id()
-    session.execute(
-        insert(table(Username)), [{"name": username, "district": hub.district, "account_id": account_id}]
-    )
+    session.add(Username(name=username, district=hub.district, account_id=account_id))
     session.add(
         Account(
             district=hub.district,
@@ -111,7 +110,6 @@ def add_account(
             scope=scope,
             password_hash=password.hash if password is not None else "",
             password_set_at=now if password is not None else None,
-            failed_tries=0,
             created_at=now,
         )
     )
@@ -170,10 +168,12 @@ def _name_faults(name: str) -> list[Reason]:
 
 
 def people(session: Session, hub: AppContext, manager: Person | None, now: datetime) -> list[ListedPerson]:
-    """List the people whom a manager manages (None: everybody), by user name; the number of queries is constant."""
-    accounts = session.scalars(
-        select(Account).where(managed_by(hub, manager)).order_by(Account.username)
-    ).all()
+    """List the people whom a manager manages (None: everybody), by user name; the number of queries is constant.
+
+    An account that somebody without the keys has written or changed is nobody's, and not in the list.
+    """
+    query = select(Account).where(managed_by(hub, manager)).order_by(Account.username)
+    accounts = row_macs.genuine(session, query)
     invited: dict[str, datetime] = {
         row.account_id: row.until
         for row in session.execute(
@@ -281,7 +281,6 @@ def enable(session: Session, hub: AppContext, account: Account, *, actor: str, n
     if account.disabled_at is None:
         return
     account.disabled_at = None
-    account.failed_tries, account.locked_until = 0, None
     session.flush()
     details = {"account": account.id}
     audit.append(
@@ -297,6 +296,7 @@ def end_secrets(session: Session, hub: AppContext, account: Account, *, actor: s
     account.totp_sealed = account.totp_step = None
     session.flush()
     _delete_recovery_codes(session, account)
+    _delete_passkeys(session, account)
     details = {"account": account.id}
     audit.append(
         session, hub.district, audit.OFFICE, "account.secrets-ended", actor=actor, now=now, details=details
@@ -319,3 +319,17 @@ def _delete_recovery_codes(session: Session, account: Account) -> None:
     session.execute(
         delete(table(RecoveryCode)).where(c.district == account.district, c.account_id == account.id)
     )
+
+
+def end_passkeys(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> None:
+    """Delete the passkeys, one of which was removed after the backup that was restored."""
+    _delete_passkeys(session, account)
+    details = {"account": account.id}
+    audit.append(
+        session, hub.district, audit.OFFICE, "account.passkeys-ended", actor=actor, now=now, details=details
+    )
+
+
+def _delete_passkeys(session: Session, account: Account) -> None:
+    c = table(Passkey).c
+    session.execute(delete(table(Passkey)).where(c.district == account.district, c.account_id == account.id))

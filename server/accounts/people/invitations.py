@@ -4,22 +4,22 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from server import audit
 from server.accounts.passwords import NewPassword
 from server.accounts.people.person import Person, PersonRefused, person_of
 from server.context import AppContext
-from server.crypto.vault import token_digest
-from server.database.models import Account, Invitation, RecoveryCode, UserSession, table
+from server.database import row_macs
+from server.database.models import Account, Invitation, Passkey, RecoveryCode, UserSession, table
 from server.errors import Problem
 
 INVITATION_DAYS: Final = 7
 
 
 def make_invitation(session: Session, hub: AppContext, account: Account, *, actor: str, now: datetime) -> str:
-    """Return the token of a one-time link with which a person sets a password; earlier links expire.
+    """Return the token of a one-time link with which a person sets a password; earlier links end.
 
     Raises
     ------
@@ -30,15 +30,17 @@ def make_invitation(session: Session, hub: AppContext, account: Account, *, acto
         raise Problem("account-disabled")
     end_invitations(session, hub, account, now)
     token = secrets.token_urlsafe(32)
-    row = {
-        "district": hub.district,
-        "token_digest": token_digest(token),
-        "account_id": account.id,
-        "made_by": actor,
-        "made_at": now,
-        "expires_at": now + timedelta(days=INVITATION_DAYS),
-    }
-    session.execute(insert(table(Invitation)), [row])
+    session.add(
+        Invitation(
+            district=hub.district,
+            token_digest=_digest(hub, token),
+            account_id=account.id,
+            made_by=actor,
+            made_at=now,
+            expires_at=now + timedelta(days=INVITATION_DAYS),
+        )
+    )
+    session.flush()
     action = "account.reset-offered" if account.password_hash else "account.invited"
     details = {"account": account.id}
     audit.append(session, hub.district, audit.OFFICE, action, actor=actor, now=now, details=details)
@@ -47,24 +49,25 @@ def make_invitation(session: Session, hub: AppContext, account: Account, *, acto
 
 def end_invitations(session: Session, hub: AppContext, account: Account, now: datetime) -> None:
     """Let an account's open invitations expire."""
-    session.execute(
-        update(table(Invitation))
-        .where(
-            Invitation.district == hub.district,
-            Invitation.account_id == account.id,
-            Invitation.used_at.is_(None),
-            Invitation.expires_at > now,
-        )
-        .values(expires_at=now)
-    )
+    _end(session, now, Invitation.district == hub.district, Invitation.account_id == account.id)
+
+
+def _digest(hub: AppContext, token: str) -> str:
+    return hub.vault.digest("invitation", token)
 
 
 def end_all_invitations(session: Session, district: str, now: datetime) -> int:
     """Let every open invitation expire; return how many. The caller logs it."""
-    c = table(Invitation).c
-    open_ = c.district == district, c.used_at.is_(None), c.expires_at > now
-    ended = session.execute(update(table(Invitation)).where(*open_).values(expires_at=now))
-    return int(getattr(ended, "rowcount", 0))
+    return _end(session, now, Invitation.district == district)
+
+
+def _end(session: Session, now: datetime, *which: ColumnElement[bool]) -> int:
+    open_ = Invitation.used_at.is_(None), Invitation.expires_at > now
+    invitations = row_macs.genuine(session, select(Invitation).where(*which, *open_).with_for_update())
+    for invitation in invitations:
+        invitation.expires_at = now
+    session.flush()
+    return len(invitations)
 
 
 def invited(session: Session, hub: AppContext, token: str, now: datetime) -> Person:
@@ -97,9 +100,8 @@ def take_up(session: Session, hub: AppContext, token: str, password: NewPassword
         raise PersonRefused(*password.faults)
     invitation.used_at = now
     account.password_hash, account.password_set_at = password.hash, now
-    account.failed_tries, account.locked_until = 0, None
     account.totp_sealed = account.totp_step = None
-    for model in (RecoveryCode, UserSession):
+    for model in (RecoveryCode, Passkey, UserSession):
         session.execute(
             delete(table(model)).where(model.district == hub.district, model.account_id == account.id)
         )
@@ -120,7 +122,7 @@ def _invitation(
         .join(Account, and_(Account.district == Invitation.district, Account.id == Invitation.account_id))
         .where(
             Invitation.district == hub.district,
-            Invitation.token_digest == token_digest(token),
+            Invitation.token_digest == _digest(hub, token),
             Invitation.used_at.is_(None),
             Invitation.expires_at > now,
             Account.disabled_at.is_(None),

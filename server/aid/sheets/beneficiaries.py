@@ -13,6 +13,7 @@ from server.aid.area import AidArea
 from server.aid.csr_parser import guess
 from server.aid.sheets.duplicates import DELIVERY_KNOWN, DELIVERY_MADE, deliveries_of, matching_delivery
 from server.aid.sheets.storage import log_csr, raw_of
+from server.aid.typed_text import headers_of
 from server.aid.words import FOR_STUNTING
 from server.context import AppContext
 from server.database.ids import new_id
@@ -98,8 +99,7 @@ def name_on(session: Session, hub: AppContext, row: AidActivity) -> str:
     """Give the beneficiary's name as the sheet has it; "" if no column of names is known."""
     raw = raw_of(hub, row)
     donor = session.get(Donor, (hub.district, row.donor_id)) if row.donor_id else None
-    remembered: dict[str, str] = orjson.loads(donor.columns) if donor and donor.columns else {}
-    return raw.get(guess(tuple(raw), remembered).get("beneficiary", ""), "")
+    return raw.get(guess(tuple(raw), headers_of(hub, donor)).get("beneficiary", ""), "")
 
 
 def candidates(

@@ -8,6 +8,7 @@ from rapidfuzz.fuzz import token_set_ratio
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from server.aid.typed_text import title_of
 from server.aid.words import FOR_STUNTING
 from server.context import AppContext
 from server.database.models import AidActivity, Delivery, HealthPost
@@ -46,13 +47,13 @@ def mark_duplicates(session: Session, hub: AppContext, rows: Sequence[AidActivit
             row.same_as, row.same_by = known, DELIVERY_KNOWN
             used.add(known)
             continue
-        twin = next((activity for activity in earlier if is_same(row, activity)), None)
+        twin = next((activity for activity in earlier if is_same(hub, row, activity)), None)
         if twin is not None:
             row.same_as, row.same_by = f"activity/{twin.id}", REPORTED_TWICE
         earlier.append(row)
 
 
-def is_same(a: AidActivity, b: AidActivity) -> bool:
+def is_same(hub: AppContext, a: AidActivity, b: AidActivity) -> bool:
     """Say whether two reports of a company mean the same activity: reported to different authorities or in different sheets,
     same place, menu and time, and the same sum or nearly the same words."""
     if a.sheet_id == b.sheet_id and a.reported_to == b.reported_to:
@@ -65,7 +66,8 @@ def is_same(a: AidActivity, b: AidActivity) -> bool:
         return False
     if a.value_rp and b.value_rp:
         return abs(a.value_rp - b.value_rp) <= SAME_SUM * max(a.value_rp, b.value_rp)
-    return token_set_ratio(plain(a.title), plain(b.title)) >= NEARLY_THE_SAME_WORDS
+    one, other = plain(title_of(hub, a)), plain(title_of(hub, b))
+    return bool(one and other) and token_set_ratio(one, other) >= NEARLY_THE_SAME_WORDS
 
 
 def deliveries_of(session: Session, hub: AppContext, donors: Iterable[str | None]) -> list[Any]:

@@ -19,6 +19,7 @@ from server.aid.sheets.beneficiaries import write_deliveries
 from server.aid.sheets.duplicates import mark_duplicates
 from server.aid.sheets.identifying import VillageNames, children_by_nik
 from server.aid.sheets.storage import file_bound, log_csr, open_stored, row_bound
+from server.aid.typed_text import headers_of, seal_headers, seal_name, seal_words
 from server.aid.words import AUTHORITIES, FIELDS, FOR_STUNTING, REASONS
 from server.context import AppContext
 from server.database.ids import UUID_TEXT, new_id
@@ -71,7 +72,7 @@ def bring(
             id=sheet_id,
             donor_id=donor_id,
             reported_to=reported_to,
-            name=text_of(name) or "?",
+            name_sealed=seal_name(hub, sheet_id, text_of(name) or "?"),
             digest=digest,
             state="waiting",
             counts="{}",
@@ -106,8 +107,11 @@ def look(session: Session, hub: AppContext, sheet: CsrSheet, chosen: Mapping[str
     """Preview a sheet with a mapping; if None, with that of the company's last sheet, else a guess."""
     opened = open_stored(hub, sheet)
     donor = session.get(Donor, (hub.district, sheet.donor_id)) if sheet.donor_id else None
-    remembered: dict[str, str] = orjson.loads(donor.columns) if donor and donor.columns else {}
-    mapping = guess(opened.headers, remembered) if chosen is None else _known_columns(chosen, opened.headers)
+    mapping = (
+        guess(opened.headers, headers_of(hub, donor))
+        if chosen is None
+        else _known_columns(chosen, opened.headers)
+    )
     villages = VillageNames(session, hub)
     rows = []
     for parsed in read(opened, mapping):
@@ -147,7 +151,7 @@ def take(
     shown = look(session, hub, sheet, chosen)
     donor = session.get(Donor, (hub.district, sheet.donor_id)) if sheet.donor_id else None
     if donor is not None:
-        donor.columns = orjson.dumps(dict(shown.mapping)).decode()
+        donor.columns_sealed = seal_headers(hub, donor.id, shown.mapping)
     made = [_make_activity(hub, sheet, row, author, now) for row in shown.rows]
     _match_companies(session, hub, sheet, made, [parsed for parsed, *_ in shown.rows])
     niks = children_by_nik(session, hub, [parsed.nik for parsed, *_ in shown.rows])
@@ -189,16 +193,15 @@ def _make_activity(
         category_by=found.by if not found.word else f"{found.by}: {found.word}",
         menu=found.menu,
         funds="csr",
-        title=parsed.title,
         reported_to=sheet.reported_to,
         village_code=village or None,
         starts_on=parsed.starts_on,
         ends_on=parsed.ends_on,
         reached=parsed.reached,
         value_rp=parsed.value_rp,
-        evidence=parsed.evidence or None,
         made_by=author,
         made_at=now,
+        **seal_words(hub, activity_id, parsed.title, parsed.evidence),
         sealed=hub.vault.seal_for_district(orjson.dumps(dict(parsed.raw)), row_bound(hub, activity_id)),
     )
 

@@ -23,7 +23,7 @@ Rules:
 
 from server.children.assessment.absence import changed_absence
 from server.children.assessment.candidates import MOST_CANDIDATES
-from server.children.assessment.derivation import assess, derive
+from server.children.assessment.derivation import Derived, assess, derive, derived
 from server.children.assessment.loading import load
 from server.children.assessment.quality_rules import oddities
 from server.children.assessment.queries import PendingRows, open_pairs
@@ -39,6 +39,7 @@ __all__ = [
     "POSITION",
     "SEX",
     "UNKNOWN",
+    "Derived",
     "Gains",
     "PendingRows",
     "Rows",
@@ -46,6 +47,7 @@ __all__ = [
     "assess",
     "changed_absence",
     "derive",
+    "derived",
     "findings",
     "gains",
     "load",

@@ -1,7 +1,9 @@
 """Runs an assessment from loading to the rows to write: the only module that calls all the others."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -10,11 +12,23 @@ from server.children import linked_records
 from server.children.assessment.loading import load
 from server.children.assessment.queries import PendingRows, open_pairs
 from server.children.assessment.rules import findings, possible_duplicates
-from server.children.assessment.scoring import gains, score
-from server.children.assessment.store import save_assessments, save_flags, save_queue
+from server.children.assessment.scoring import Gains, gains, score
+from server.children.assessment.store import (
+    assessment_rows,
+    flag_details,
+    flag_row,
+    queue_rows,
+    save_assessments,
+    save_flags,
+    save_queue,
+)
+from server.children.assessment.timeline import Timelines
+from server.children.flags import Finding
 from server.context import AppContext
-from server.database.engine import Writes, among
+from server.database.engine import among
 from server.database.models import Child, HealthPost, table
+from server.database.writes import Writes
+from server.growth.zscores import ZScores
 
 
 def assess(
@@ -89,12 +103,46 @@ def derive(
     if not child_ids:
         return
     pending = pending or PendingRows()
+    timelines, scores, gain, found = _found(session, hub, child_ids, now, pending)
+    save_assessments(writes, hub.district, timelines, scores, gain)
+    flags = save_flags(session, writes, hub.district, timelines, found, now)
+    save_queue(session, writes, hub.district, timelines, flags, pending)
+
+
+def _found(
+    session: Session, hub: AppContext, child_ids: Sequence[str], now: datetime, pending: PendingRows
+) -> tuple[Timelines, ZScores, Gains, list[Finding]]:
     timelines = load(session, hub, sorted(child_ids), pending)
     scores = score(timelines)
     gain = gains(timelines)
-    save_assessments(writes, hub.district, timelines, scores, gain)
     found = findings(timelines, scores, gain, hub.settings.today(now), hub.settings.today)
     pairs = pending.pairs if pending.pairs is not None else open_pairs(session, hub, child_ids)
-    found += possible_duplicates(timelines, pairs)
-    flags = save_flags(session, writes, hub.district, timelines, found, now)
-    save_queue(session, writes, hub.district, timelines, flags, pending)
+    return timelines, scores, gain, [*found, *possible_duplicates(timelines, pairs)]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Every row that is derived of some children, as it should be stored; flags without `raised_at`, which is history."""
+
+    assessments: Sequence[Mapping[str, Any]]
+    flags: Sequence[Mapping[str, Any]]
+    queue: Sequence[Mapping[str, Any]]
+
+
+def derived(session: Session, hub: AppContext, child_ids: Sequence[str], now: datetime) -> Derived:
+    """Derive everything of some children again, whatever is stored of it.
+
+    Parameters
+    ----------
+    child_ids : whole groups of linked children
+    now : says which children have not been seen lately
+    """
+    if not child_ids:
+        return Derived((), (), ())
+    timelines, scores, gain, found = _found(session, hub, child_ids, now, PendingRows())
+    flags = flag_details(timelines, found)
+    return Derived(
+        assessment_rows(hub.district, timelines, scores, gain),
+        [flag_row(hub.district, key, details) for key, details in flags.items()],
+        queue_rows(session, hub.district, timelines, flags),
+    )

@@ -22,8 +22,8 @@ from server.children.assessment.scoring import Gains
 from server.children.assessment.timeline import INDICES, UNKNOWN, Integers, Timelines, first_candidates
 from server.children.flags import RULES, Finding
 from server.crypto.vault import sha256
-from server.database.engine import Writes
 from server.database.models import Assessment, Flag, table
+from server.database.writes import Writes
 from server.growth import ENGINE_VERSION, KBM_VERSION
 from server.growth.weight_gain import CODE_NAMES, NO_GAIN, GainReason
 from server.growth.zscores import Reason, ZScores
@@ -86,6 +86,15 @@ def _hash_rows(columns: Sequence[Integers], start: int = 0) -> npt.NDArray[np.ui
         value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         value ^= value >> np.uint64(31)
     return value
+
+
+def assessment_rows(
+    district: str, timelines: Timelines, scores: ZScores, gain: Gains
+) -> list[dict[str, Any]]:
+    """Return the row of `assessment` of every measurement, whatever is stored."""
+    every = list(range(len(timelines.rows)))
+    hashes = inputs_hash(timelines, gain).tolist() if every else []
+    return _assessment_rows(district, timelines, scores, gain, every, hashes) if every else []
 
 
 def save_assessments(
@@ -204,6 +213,30 @@ def _candidates_json(timelines: Timelines, scores: ZScores, low: int, high: int)
 # -- flags and review queue -----------------------------------------------------------------------
 
 
+FlagKey = tuple[str, str, str]
+"""A child, a rule and a subject."""
+
+
+def flag_details(timelines: Timelines, found: Sequence[Finding]) -> dict[FlagKey, str]:
+    """Return the details (JSON) of the flags that apply."""
+    return {
+        (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
+    }
+
+
+def flag_row(district: str, key: FlagKey, details: str) -> dict[str, Any]:
+    """Return the row of a flag, but for when it was raised."""
+    child_id, rule, subject = key
+    return {
+        "district": district,
+        "child_id": child_id,
+        "rule": rule,
+        "subject": subject,
+        "urgency": RULES[rule].urgency,
+        "details": details,
+    }
+
+
 def save_flags(
     session: Session,
     writes: Writes,
@@ -211,16 +244,14 @@ def save_flags(
     timelines: Timelines,
     found: Sequence[Finding],
     now: datetime,
-) -> Mapping[tuple[str, str, str], str]:
+) -> Mapping[FlagKey, str]:
     """Add the flags that are new or changed, and the removal of those that no longer apply.
 
     Returns
     -------
     details (JSON) of all flags that now apply, by child, rule and subject
     """
-    wanted = {
-        (timelines.child_ids[f.child], f.rule, f.subject): orjson.dumps(f.details).decode() for f in found
-    }
+    wanted = flag_details(timelines, found)
     held = read_flags(session, district, list(timelines.members))
     # the date of a flag that passes to another record of the same person
     since: dict[tuple[str, str], datetime] = {}
@@ -235,18 +266,9 @@ def save_flags(
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for key, details in wanted.items():
-        child_id, rule, subject = key
-        known, raised_at = held.get(key, (None, since.get((rule, subject), now)))
+        known, raised_at = held.get(key, (None, since.get(key[1:], now)))
         if known != details:
-            row = {
-                "district": district,
-                "child_id": child_id,
-                "rule": rule,
-                "subject": subject,
-                "urgency": RULES[rule].urgency,
-                "details": details,
-                "raised_at": raised_at,
-            }
+            row = {**flag_row(district, key, details), "raised_at": raised_at}
             (changed if key in held else new).append(row)
     writes.insert(table(Flag), new)
     writes.upsert(table(Flag), changed)
@@ -258,7 +280,7 @@ def save_queue(
     writes: Writes,
     district: str,
     timelines: Timelines,
-    flags: Mapping[tuple[str, str, str], str],
+    flags: Mapping[FlagKey, str],
     pending: PendingRows,
 ) -> None:
     """Give each person's flags to the review queue, which adds its own rows.
@@ -267,19 +289,32 @@ def save_queue(
     ----------
     flags : as `save_flags` returns them
     """
+    persons, members = _queue_persons(timelines, flags), _queue_members(timelines)
+    review_queue.derive(session, writes, district, persons, members, pending.follow_ups)
+
+
+def queue_rows(
+    session: Session, district: str, timelines: Timelines, flags: Mapping[FlagKey, str]
+) -> list[dict[str, Any]]:
+    """Return every row of the review queue of these children, whatever is stored."""
+    wanted = review_queue.wanted(
+        session, district, _queue_persons(timelines, flags), _queue_members(timelines), {}
+    )
+    return [review_queue.as_row(district, row) for row in wanted.values()]
+
+
+def _queue_members(timelines: Timelines) -> dict[str, str]:
+    """Return the canonical id of every child that was loaded."""
+    return {member: timelines.child_ids[place] for member, place in timelines.members.items()}
+
+
+def _queue_persons(timelines: Timelines, flags: Mapping[FlagKey, str]) -> dict[str, review_queue.QueuePerson]:
     ids = timelines.child_ids
     raised: dict[str, list[review_queue.Raised]] = {child_id: [] for child_id in ids}
     for (child_id, rule, subject), details in flags.items():
         raised[child_id].append(review_queue.Raised(rule, subject, details))
-    review_queue.derive(
-        session,
-        writes,
-        district,
-        {
-            child_id: review_queue.QueuePerson(child.post_id, child.born_on, raised[child_id])
-            for child_id, child in zip(ids, timelines.children, strict=True)
-            if not child.removed
-        },
-        {member: ids[place] for member, place in timelines.members.items()},
-        pending.follow_ups,
-    )
+    return {
+        child_id: review_queue.QueuePerson(child.post_id, child.born_on, raised[child_id])
+        for child_id, child in zip(ids, timelines.children, strict=True)
+        if not child.removed
+    }

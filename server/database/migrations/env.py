@@ -15,6 +15,7 @@ def run() -> None:
     if sqlite:
         # pysqlite would commit before each DDL statement, so the transaction is begun here
         event.listen(engine, "connect", lambda dbapi, _: setattr(dbapi, "isolation_level", None))
+        event.listen(engine, "connect", lambda dbapi, _: dbapi.execute("PRAGMA secure_delete = ON").close())
         event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.connect() as connection:
         context.configure(

@@ -15,6 +15,7 @@ from typing import Final
 from server.database.models.accounts import (
     Account,
     Invitation,
+    Passkey,
     RateLimit,
     RecoveryCode,
     SavedView,
@@ -22,7 +23,16 @@ from server.database.models.accounts import (
     UserSession,
 )
 from server.database.models.aid import AidActivity, Commitment, CsrSheet, Delivery, Donor
-from server.database.models.audit import AuditCheckpoint, AuditEntry, AuditLeaf, AuditStream
+from server.database.models.audit import (
+    AuditCheckpoint,
+    AuditEntry,
+    AuditLeaf,
+    AuditStream,
+    Cosignature,
+    Witness,
+    WitnessedCheckpoint,
+    WitnessedLog,
+)
 from server.database.models.care import Attention, FollowUp
 from server.database.models.children import Assessment, Child, DuplicatePair, Flag, Measurement, NikIndex
 from server.database.models.columns import Base, CalendarDay, Moment, table
@@ -62,6 +72,7 @@ __all__ = [
     "ChangeRow",
     "Child",
     "Commitment",
+    "Cosignature",
     "CsrSheet",
     "Delivery",
     "Donor",
@@ -85,6 +96,7 @@ __all__ = [
     "Moment",
     "NikIndex",
     "Notice",
+    "Passkey",
     "PostExit",
     "PostMonth",
     "QuarantineDecision",
@@ -98,5 +110,8 @@ __all__ = [
     "TabletPost",
     "UserSession",
     "Username",
+    "Witness",
+    "WitnessedCheckpoint",
+    "WitnessedLog",
     "table",
 ]

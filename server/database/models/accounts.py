@@ -1,8 +1,11 @@
-"""Who signs in: accounts, sessions, invitations, recovery codes, saved views and rate limits."""
+"""Who signs in: accounts, sessions, invitations, recovery codes, saved views and rate limits.
+
+`mac` of a row vouches for it (`database.row_macs`). Tokens and codes are stored as keyed digests only.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import Integer, LargeBinary, Text
+from sqlalchemy import Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database.models.columns import Base, Count, Id, Moment, refers_to, table_args
@@ -25,13 +28,12 @@ class Account(Base):
     scope_kind: Mapped[str] = mapped_column(Text)
     scope: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
-    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
-    locked_until: Mapped[datetime | None] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment)
     totp_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     totp_step: Mapped[int | None] = mapped_column(Count)
     password_set_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Username(Base):
@@ -41,6 +43,7 @@ class Username(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     district: Mapped[str] = mapped_column(Text)
     account_id: Mapped[str] = mapped_column(Id)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Invitation(Base):
@@ -55,6 +58,7 @@ class Invitation(Base):
     made_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class RecoveryCode(Base):
@@ -65,6 +69,29 @@ class RecoveryCode(Base):
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     account_id: Mapped[str] = mapped_column(Id, primary_key=True)
     code_digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class Passkey(Base):
+    """A passkey (WebAuthn) of a person: its public key, and how often the authenticator says it was used.
+
+    `credential_id`: base64url. `user_handle`: what the authenticator keeps for this person.
+    """
+
+    __tablename__ = "passkey"
+    __table_args__ = table_args(
+        refers_to("account", "account_id", to=("id",)), Index("ix_passkey_account", "district", "account_id")
+    )
+    district: Mapped[str] = mapped_column(Text, primary_key=True)
+    credential_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(Id)
+    id: Mapped[str] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(Text)
+    user_handle: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(Count)
+    created_at: Mapped[datetime] = mapped_column(Moment)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
@@ -85,17 +112,17 @@ class UserSession(Base):
     agent: Mapped[str] = mapped_column(Text, default="")
     last_seen_at: Mapped[datetime] = mapped_column(Moment)
     passed_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class SavedView(Base):
-    """A named set of queue filters; `query` is the part of the address after "?"."""
+    """The queue filters that an account has saved, each under a name of its own: `sealed`, under the district's key."""
 
     __tablename__ = "saved_view"
     __table_args__ = table_args(refers_to("account", "account_id", to=("id",)))
     district: Mapped[str] = mapped_column(Text, primary_key=True)
     account_id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    query: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RateLimit(Base):
@@ -108,3 +135,4 @@ class RateLimit(Base):
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     window_at: Mapped[datetime] = mapped_column(Moment, primary_key=True)
     count: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime | None] = mapped_column(Moment)

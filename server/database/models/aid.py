@@ -24,7 +24,7 @@ class Donor(Base):
     - `authority`: who supervises a company: centre, province or regency.
     - `named`: it agreed to be named.
     - `contact`: person, phone, address and legal identity, encrypted under the district's key.
-    - `columns` (JSON): how the headers of its CSR sheets were mapped last time.
+    - `columns_sealed`: how the headers of its CSR sheets were mapped last time, encrypted likewise: people write headers.
     """
 
     __tablename__ = "donor"
@@ -36,7 +36,7 @@ class Donor(Base):
     authority: Mapped[str | None] = mapped_column(Text)
     named: Mapped[bool] = mapped_column(Truth)
     contact: Mapped[bytes | None] = mapped_column(LargeBinary)
-    columns: Mapped[str | None] = mapped_column(Text)
+    columns_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     made_by: Mapped[str] = mapped_column(Text)
     made_at: Mapped[datetime] = mapped_column(Moment)
 
@@ -110,7 +110,8 @@ class Delivery(Base):
 class CsrSheet(Base):
     """A CSR sheet that a company or an agency handed in. `reported_to`: the authority it was made for.
 
-    `state`: waiting or taken. `sealed` is the file while it waits, None afterwards: the imported rows keep their content.
+    - `name_sealed`: the name of its file, under the district's key; None if it named somebody who was erased.
+    - `state`: waiting or taken. `sealed` is the file while it waits, None afterwards: the imported rows keep their content.
     """
 
     __tablename__ = "csr_sheet"
@@ -121,7 +122,7 @@ class CsrSheet(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     donor_id: Mapped[str | None] = mapped_column(Id)
     reported_to: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text)
+    name_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     digest: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     counts: Mapped[str] = mapped_column(Text)
@@ -138,7 +139,8 @@ class AidActivity(Base):
     - `child_id`: set where it is for one child or its family.
     - `same_as`: the entry that it duplicates ("activity/<id>" or "delivery/<child>/<delivery>"); it is then not counted.
       `same_by`: the rule or account that decided so, or decided that it is no duplicate.
-    - `sealed`: the row as received, under the district's key.
+    - `title_sealed`, `evidence_sealed`: as typed, under the district's key (`aid.typed_text`); None once erased.
+    - `sealed`: the row as received, under the district's key; None once erased.
     """
 
     __tablename__ = "aid_activity"
@@ -164,7 +166,7 @@ class AidActivity(Base):
     category_by: Mapped[str] = mapped_column(Text)
     menu: Mapped[str] = mapped_column(Text)
     funds: Mapped[str] = mapped_column(Text)
-    title: Mapped[str] = mapped_column(Text)
+    title_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     reported_to: Mapped[str | None] = mapped_column(Text)
     village_code: Mapped[str | None] = mapped_column(Text)
     child_id: Mapped[str | None] = mapped_column(Id)
@@ -173,7 +175,7 @@ class AidActivity(Base):
     ends_on: Mapped[date | None] = mapped_column(CalendarDay)
     reached: Mapped[int | None] = mapped_column(Integer)
     value_rp: Mapped[int | None] = mapped_column(Count)
-    evidence: Mapped[str | None] = mapped_column(Text)
+    evidence_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     same_as: Mapped[str | None] = mapped_column(Text)
     same_by: Mapped[str | None] = mapped_column(Text)
     verified_by: Mapped[str | None] = mapped_column(Text)

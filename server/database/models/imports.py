@@ -39,8 +39,8 @@ class ImportChunk(Base):
 
     - `sealed`: each row's content and outcome, packed.
     - `children`: the digests of the children that the rows are of, and of the questions that they raised, one after
-      another, so that an erasure finds their chunks without opening any; None in chunks of before 0015, until an erasure has
-      looked into them.
+      another, and keyed ones of the texts in rows that are of nobody (refused, say), so that an erasure finds their chunks
+      without opening any; None in chunks of before 0023, until an erasure has looked into them.
     """
 
     __tablename__ = "import_chunk"

@@ -2,6 +2,8 @@
 
 A stored change is never edited. Only its `content` is ever replaced: removed when the child is erased, and, of a quarantined
 change, encrypted again when the district's key is renewed.
+
+`mac` of a row vouches for it (`database.row_macs`).
 """
 
 from datetime import date, datetime
@@ -57,6 +59,7 @@ class Tablet(Base):
     replaces: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
     several: Mapped[bool] = mapped_column(Truth, default=False)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class TabletPost(Base):
@@ -73,10 +76,11 @@ class TabletPost(Base):
     post_id: Mapped[str] = mapped_column(Id, primary_key=True)
     given_at: Mapped[datetime] = mapped_column(Moment)
     taken_at: Mapped[datetime | None] = mapped_column(Moment)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class EnrolmentCode(Base):
-    """A one-time code that makes a device a tablet of a post. Only the code's digest is stored.
+    """A one-time code that makes a device a tablet of a post. Only the code's keyed digest is stored.
 
     `posts`: the other posts that a tablet of staff gets, a JSON list of ids; null for a tablet of one post.
     """
@@ -92,6 +96,7 @@ class EnrolmentCode(Base):
     tablet_id: Mapped[str | None] = mapped_column(Id)
     write_only: Mapped[bool] = mapped_column(Truth, default=False)
     posts: Mapped[str | None] = mapped_column(Text)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class TabletDay(Base):
@@ -107,7 +112,7 @@ class TabletDay(Base):
 
 
 class Batch(Base):
-    """An accepted upload with its receipt, stored byte for byte as it was answered."""
+    """An accepted upload with its receipt, stored without the reasons of quarantined changes (`sync.receipts`)."""
 
     __tablename__ = "batch"
     __table_args__ = table_args(
@@ -131,7 +136,7 @@ class ChangeRow(Base):
 
     - `header` is part of the hash chain; `content` holds the nonce and the registers, encrypted where `sealed` says so.
     - `sealed`: 0 plain, 1 under the child's key, 2 under the district's key (quarantined changes), 3 content erased.
-    - `reasons` (JSON): why a change was quarantined.
+    - `reasons` (JSON): why a change was quarantined, by field and code; the sentences, which quote values, are in `content`.
     - `clock_days`: the tablet's clock was wrong at upload; the date that the change names may be wrong by so many days.
     """
 

@@ -1,20 +1,19 @@
-"""Stored assessments, flags and queue rows against what they are derived from."""
+"""What is derived, against what it is derived from: states, assessments, flags, queue, figures, reports."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import Table, and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, select
 
-from server.children.assessment import ENGINE, derive
-from server.database.engine import Writes, among
-from server.database.models import Assessment, Attention, Child, table
-from server.operations.doctor.checks import CheckContext, Findings, chunks_of_children, one_by_one_on_error
+from server.children.assessment import ENGINE
+from server.database.models import Assessment, Child
+from server.operations import recomputation
+from server.operations.doctor.checks import SAMPLE, CheckContext, Findings
 from server.translations import T_
 
-BY_CALENDAR: Final = "not_seen"
-"""A flag that the date raises: a job sets it after midnight, so it and its queue row may not be there yet."""
+_PARTS: Final = {part.name: part for part in recomputation.PARTS}
+
+_UNCOUNTED: Final = frozenset({"strays"})
 
 
 def check_rules(context: CheckContext, findings: Findings) -> None:
@@ -36,45 +35,39 @@ def _by_other_rules(context: CheckContext) -> Sequence[tuple[str, int]]:
         return [(row[0], row[1]) for row in session.execute(query)]
 
 
+def check_states(context: CheckContext, findings: Findings) -> None:
+    """Fold the ledger again, compare it with what is stored, and recompute which linked children are one person."""
+    _compare(context, findings, "records")
+
+
 def check_assessments(context: CheckContext, findings: Findings) -> None:
-    """Derive everything again and report what that would change, if all is derived by the present rules."""
+    """Derive everything of the children again, if all is derived by the present rules."""
     if _by_other_rules(context):
         findings.remark = T_("not compared: another release's rules made some")
         return
-    for chunk in chunks_of_children(context, "assessments"):
-        findings.looked_at += len(chunk)
-        with context.reading() as session:
-            for problem in one_by_one_on_error(chunk, partial(_differences, context, session)):
-                findings.add(problem)
+    _compare(context, findings, "assessments", "strays")
 
 
-def _differences(context: CheckContext, session: Session, ids: list[str]) -> list[str]:
-    c = table(Child).c
-    readable = select(c.id).where(c.district == context.district, among(c.id), c.wrapped_key.is_not(None))
-    present = list(session.connection().execute(readable, {"among": ids}).scalars())
-    writes = _RecordedWrites()
-    derive(session, context.hub, present, context.now, writes)
-    due_by_date = {row["child_id"] for _, row in writes.rows if row.get("rule") == BY_CALENDAR}
-    queue = table(Attention).name
-    return [
-        f"{name} {row['child_id']}/{row.get('rule') or row.get('measured_on') or ''}"
-        for name, row in writes.rows
-        if row.get("rule") != BY_CALENDAR and not (name == queue and row["child_id"] in due_by_date)
-    ]
+def check_figures(context: CheckContext, findings: Findings) -> None:
+    """Count the posts again, and add up the areas."""
+    _compare(context, findings, "figures", "areas")
 
 
-class _RecordedWrites(Writes):
-    """Keeps the rows that would be written, with the table's name, and writes nothing."""
+def check_reports(context: CheckContext, findings: Findings) -> None:
+    """Compute again what supervisors are told of posts."""
+    _compare(context, findings, "reports")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[tuple[str, Mapping[str, Any]]] = []
 
-    def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        self.rows += [(table.name, row) for row in rows]
-
-    def upsert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        self.insert(table, rows)
-
-    def remove(self, table: Table, keys: Sequence[dict[str, Any]]) -> None:
-        self.insert(table, keys)
+def _compare(context: CheckContext, findings: Findings, *names: str) -> None:
+    for name in names:
+        looked: list[int] = []
+        most = SAMPLE if context.quick else None
+        for one in recomputation.differences(
+            *(context.hub, _PARTS[name], context.now),
+            most=most,
+            progress=context.progress,
+            looked_at=looked.append,
+        ):
+            findings.add(one.line())
+        if name not in _UNCOUNTED:
+            findings.looked_at += sum(looked)

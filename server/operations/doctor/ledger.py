@@ -33,9 +33,11 @@ def check_ledger(context: CheckContext, findings: Findings) -> None:
                 findings.add(f"{actor}: {taken} held, {end[0]} acknowledged")
             elif end is not None and end[1] != hash_:
                 findings.add(f"{actor}: chain ends elsewhere")
-        for actor, (taken, _) in ends.items():
+        for actor, (taken, hash_) in ends.items():
             if taken:
                 findings.add(f"{actor}: 0 held, {taken} acknowledged")
+            elif hash_:
+                findings.add(f"{actor}: chain ends elsewhere")
 
 
 Head = tuple[str, int, str]
@@ -135,6 +137,8 @@ def _content_problem(
         wire = ledger.quarantined_change(context.district, row, context.hub.vault)
         made = change_hash(Dot(row.actor, row.counter), header["previous"], wire)
         return "" if made == row.hash else "altered"
+    if row.sealed == ledger.ERASED and row.content:
+        return "content after an erasure"
     if row.sealed == ledger.ERASED:  # if it was quarantined, its header alone does not give the hash
         return "" if "kind" not in header or digest(header) == row.hash else "header altered"
     if digest(header) != row.hash:

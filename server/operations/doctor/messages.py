@@ -16,6 +16,10 @@ class CheckText:
 
 
 RESTORE: Final = T_("restore the last good backup (posyandu-sync restore), tablets send again what it lacks")
+FIGURES: Final = T_(
+    "altered outside the program: keep a backup of this as evidence, tell the supervisor, then run 'posyandu-sync reports "
+    "refresh --from-nothing'"
+)
 WORDS: Final[Mapping[str, CheckText]] = {
     "place": CheckText(
         T_("the place can be written, room enough"),
@@ -71,6 +75,13 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("the keys open the data of {count} children"),
         T_("put the right key file back; if it is only some children, {restore}").format(restore=RESTORE),
     ),
+    "vouched": CheckText(
+        T_("accounts, tablets, sessions and codes were written by this program alone"),
+        T_(
+            "somebody wrote to the database past this program: these rows are not accepted. Find out who, change the "
+            "database's password, then run 'posyandu-sync key vouch', which ends what they stand for"
+        ),
+    ),
     "log": CheckText(
         T_("the log is whole: {count} entries"),
         T_("change nothing: keep a backup of this as evidence, and report it to the supervisor"),
@@ -78,6 +89,21 @@ WORDS: Final[Mapping[str, CheckText]] = {
     "checkpoint": CheckText(
         T_("a checkpoint of the log was signed lately"),
         T_("run 'posyandu-sync serve' and leave it running, or 'posyandu-sync audit checkpoint'"),
+    ),
+    "rows": CheckText(
+        T_("the log vouches for {count} rows that hold decisions"),
+        T_(
+            "not bound yet: run 'posyandu-sync serve'; otherwise somebody wrote to the database directly: change nothing, "
+            "keep a backup of this as evidence, report it to the supervisor, then {restore}"
+        ).format(restore=RESTORE),
+    ),
+    "witnesses": CheckText(
+        T_("{count} witnesses vouch for the log"),
+        T_(
+            "not reached: see to the line to it, or 'posyandu-sync witness remove' it; unknown or unsigned there: give its "
+            "operator what 'posyandu-sync witness keys' prints; ahead, other tree or forked: change nothing, run "
+            "'posyandu-sync audit verify --ask-witnesses' and report it to the supervisor"
+        ),
     ),
     "ledger": CheckText(
         T_("{count} changes, no hole, every chain fits"),
@@ -100,8 +126,26 @@ WORDS: Final[Mapping[str, CheckText]] = {
         T_("run 'posyandu-sync serve' and leave it running: it assesses these children again within minutes"),
     ),
     "assessments": CheckText(
-        T_("the assessments of {count} children are up to date"),
-        RESTORE,
+        T_("the assessments of {count} children are what follows from their records"),
+        T_(
+            "altered outside the program: keep a backup of this as evidence, tell the supervisor, then run 'posyandu-sync "
+            "reassess'"
+        ),
+    ),
+    "figures": CheckText(
+        T_("the figures of {count} posts and months are what follows from the records"),
+        FIGURES,
+    ),
+    "reports": CheckText(
+        T_("what supervisors are told of {count} posts is what follows from the records"),
+        FIGURES,
+    ),
+    "round": CheckText(
+        T_("the nightly round that computes everything again is under way"),
+        T_(
+            "what it found is what another check above names too, with the remedy; if it does not end, run 'posyandu-sync "
+            "serve' and leave it running"
+        ),
     ),
     "scheduler": CheckText(
         T_("the scheduler runs"),

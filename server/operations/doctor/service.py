@@ -1,4 +1,4 @@
-"""How the server runs: its clock, the second factor, the scheduler."""
+"""How the server runs: its clock, the second factor, the scheduler, the nightly round."""
 
 import ctypes
 from datetime import UTC, timedelta
@@ -11,8 +11,11 @@ from server.backup import status
 from server.database.models import Account, AuditEntry, Installation, JobRun, UserSession
 from server.demo.directory import is_demo
 from server.operations.doctor.checks import CheckContext, Findings
+from server.operations.recomputation import rounds
 from server.translations import T_
 
+ROUND_DAYS: Final = 35
+"""A round takes a month; a few nights may be missed."""
 SCHEDULER_HOURS: Final = 3
 """Jobs run when the server starts, and the most frequent one every hour."""
 CLOCK_SECONDS: Final = 60
@@ -81,3 +84,25 @@ def check_scheduler(context: CheckContext, findings: Findings) -> None:
     since = status.wanting_since(installation, last)
     if since < context.now - timedelta(hours=SCHEDULER_HOURS):
         findings.add(since.astimezone(UTC).isoformat(timespec="minutes"))
+
+
+def check_round(context: CheckContext, findings: Findings) -> None:
+    """Check that the nightly round ended lately, and list what it found; a new or restored database has ROUND_DAYS."""
+    with context.reading() as session:
+        state = rounds.Round.stored(session, context.hub)
+        share = rounds.share_done(session, context.hub, state)
+        standing = rounds.standing(session, context.hub, limit=None)
+        installation = session.get_one(Installation, context.district)
+    findings.looked_at = state.looked_at
+    for one in standing:
+        findings.add(f"{one.said}, since {one.since.astimezone(UTC).isoformat(timespec='minutes')}")
+    since = status.wanting_since(installation, state.ended)
+    if since < context.now - timedelta(days=ROUND_DAYS):
+        findings.add(f"last round: {since.astimezone(UTC).isoformat(timespec='minutes')}")
+    ended = state.ended.astimezone(UTC).isoformat(timespec="minutes") if state.ended else ""
+    if ended:
+        findings.remark = T_(
+            "{share} per cent of this round; the last one ended {ended} and found {found}"
+        ).format(share=int(share * 100), ended=ended, found=state.last_found)
+    else:
+        findings.remark = T_("{share} per cent of the first round").format(share=int(share * 100))

@@ -1,7 +1,11 @@
-"""Posts and children that jobs have set aside because their figures cannot be worked out."""
+"""Jobs that failed, and posts and children that jobs have set aside because their figures cannot be worked out."""
+
+from typing import Final
 
 from server import isolation
 from server.operations.doctor.checks import CheckContext, Findings
+
+_OF: Final = {isolation.ABSENCE: "child", isolation.JOB: "job"}
 
 
 def check_set_aside(context: CheckContext, findings: Findings) -> None:
@@ -10,5 +14,5 @@ def check_set_aside(context: CheckContext, findings: Findings) -> None:
         found = isolation.set_aside(session, context.hub, limit=None)
     findings.looked_at = len(found)
     for one in found:
-        of = "child" if one.kind == isolation.ABSENCE else "post"
+        of = _OF.get(one.kind, "post")
         findings.add(f"{one.kind}: {of} {one.subject}, {one.error}, since {one.since:%Y-%m-%d %H:%M}Z")

@@ -33,8 +33,9 @@ def check_streams(context: CheckContext, findings: Findings) -> None:
             func.min(positions.c.position).label("first"),
         ).group_by(positions.c.post_id)
         for row in session.execute(ends):
-            if row.last > heads[row.post_id] or row.first < 1:
-                findings.add(f"{row.post_id}: positions {row.first} to {row.last}, head {heads[row.post_id]}")
+            head = heads.get(row.post_id, 0)  # of a post that is not there, every position is wrong
+            if row.last > head or row.first < 1:
+                findings.add(f"{row.post_id}: positions {row.first} to {row.last}, head {head}")
 
 
 def _positions(context: CheckContext, of: Table) -> Any:

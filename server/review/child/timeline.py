@@ -305,7 +305,7 @@ def _quarantined(
             "actor": row.actor,
             "counter": row.counter,
             "state": state,
-            "reasons": orjson.loads(row.reasons) if row.reasons else [],
+            "reasons": ledger.quarantine_reasons(hub.district, row, hub.vault),
         }
         if row.decision is not None:
             details |= {"decided_at": row.decided_at, "decided_by": names.get(row.decided_by, row.decided_by)}

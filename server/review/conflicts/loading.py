@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from server.children import ledger
@@ -28,6 +39,12 @@ _MODELS: Final[Mapping[str, Any]] = {
 _KEY_PARTS: Final = ("measured_on", "source", "task", "delivery")
 """The columns that are part of some kind's key, besides the child."""
 
+_NO_PART: Final[Mapping[str, ColumnElement[Any]]] = {
+    column.key: cast(null(), column.type)
+    for column in (Measurement.measured_on, Measurement.source, FollowUp.task, Delivery.delivery)
+}
+"""What a kind has whose key lacks a part: typed, since PostgreSQL unites only columns of one type."""
+
 CHILD_AND_POST: Final = (
     Child.id.label("child_id"),
     Child.state,
@@ -43,7 +60,7 @@ def select_conflicts(
 ) -> Select[*tuple[Any, ...]]:
     """Select the records of one kind in conflict; columns that the kind's key does not have are null."""
     model = _MODELS[kind]
-    key = [getattr(model, part) if part in KEYS[kind] else literal(None).label(part) for part in _KEY_PARTS]
+    key = [getattr(model, part) if part in KEYS[kind] else _NO_PART[part].label(part) for part in _KEY_PARTS]
     query = select(literal(kind).label("kind"), *CHILD_AND_POST, model.conflicts, *key).select_from(model)
     if model is not Child:
         query = query.join(Child, and_(Child.district == model.district, Child.id == model.child_id))
@@ -53,6 +70,27 @@ def select_conflicts(
         .where(in_use(), posts_within(hub, scope))
     )
     return query if post_id is None else query.where(model.post_id == post_id)
+
+
+def select_page(
+    session: Session, hub: AppContext, scope: Scope, post_id: str | None, limit: int | None, offset: int
+) -> tuple[list[Any], int]:
+    """Select a page of the records in conflict, of all kinds, by post, then child, then day, and count them all."""
+    names = ("post_name", "child_id", *_KEY_PARTS, "kind")
+    kinds = []
+    for kind in KEYS:
+        query = select_conflicts(hub, scope, kind, post_id)
+        kinds.append(query.with_only_columns(*(query.selected_columns[name] for name in names)))
+    keys = union_all(*kinds).subquery()
+    total = session.execute(select(func.count()).select_from(keys)).scalar_one()
+    page = select(keys).order_by(*(keys.c[name].nulls_first() for name in names)).limit(limit).offset(offset)
+    shown = session.execute(page).all()
+    children = sorted({row.child_id for row in shown})
+    found = {}
+    for kind in {row.kind for row in shown}:
+        of = select_conflicts(hub, scope, kind, post_id).where(Child.id.in_(children))
+        found.update({_record_id(row): row for row in session.execute(of)})
+    return [found[_record_id(row)] for row in shown], total
 
 
 def key_of(row: Any) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
@@ -21,6 +20,7 @@ from server.review.conflicts.loading import (
     load_conflict,
     open_registers,
     select_conflicts,
+    select_page,
 )
 from server.review.conflicts.model import Aftermath, Conflict, Disputed, LiveValue, Past
 from server.review.scope import Scope, in_use, name_of, posts_within
@@ -42,20 +42,8 @@ def conflicts(
     -------
     (the records from `offset` on, at most `limit`; how many there are in all)
     """
-    rows = [row for kind in KEYS for row in session.execute(select_conflicts(hub, scope, kind, post_id))]
-    rows.sort(key=_sort_key)
-    shown = rows[offset:] if limit is None else rows[offset : offset + limit]
-    return [disputed_of(hub, scope, row) for row in shown], len(rows)
-
-
-def _sort_key(row: Any) -> tuple[str, str, date, str, str]:
-    return (
-        row.post_name,
-        row.child_id,
-        row.measured_on or date.min,
-        row.source or "",
-        row.task or row.delivery or "",
-    )
+    rows, total = select_page(session, hub, scope, post_id, limit, offset)
+    return [disputed_of(hub, scope, row) for row in rows], total
 
 
 def posts(session: Session, hub: AppContext, scope: Scope) -> list[tuple[str, str, int]]:

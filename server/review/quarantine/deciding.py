@@ -9,8 +9,8 @@ from schemas.words import reason
 from server import audit
 from server.children import ledger
 from server.context import AppContext
-from server.database.engine import upsert
 from server.database.models import ChangeRow, QuarantineDecision, table
+from server.database.writes import upsert
 from server.errors import Problem
 from server.review.quarantine.correcting import corrected_edit, edit_after_undo
 from server.review.quarantine.loading import find_row

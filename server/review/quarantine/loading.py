@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import orjson
 from sqlalchemy import Select, Text, and_, cast, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
@@ -31,6 +30,7 @@ def select_cases(hub: AppContext, scope: Scope, post_id: str | None = None) -> S
             ChangeRow.record_id,
             ChangeRow.child_id,
             ChangeRow.content,
+            ChangeRow.sealed,
             ChangeRow.reasons,
             ChangeRow.received_at,
             Tablet.name.label("tablet_name"),
@@ -112,7 +112,7 @@ def case_of(hub: AppContext, scope: Scope, row: Any, state: str) -> QuarantinedC
         _iso_day(key.get("measured_on")),
         key.get("source") if key.get("source") in ("cadre", "staff") else None,
         _name(hub, row, wire) if scope.shows_names else None,
-        orjson.loads(row.reasons) if row.reasons else [],
+        ledger.quarantine_reasons(hub.district, row, hub.vault),
         decision if row.decision in IN_FORCE else None,
         decision if row.decision == REOPENED else None,
     )

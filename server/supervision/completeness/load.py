@@ -35,6 +35,7 @@ from server.database.models import (
     Tablet,
     TabletDay,
 )
+from server.database.row_macs import SHOWN
 from server.review import Scope
 from server.review.quarantine import REOPENED
 from server.review.scope import posts_within
@@ -110,7 +111,8 @@ def _tablet_lines(
     rows = session.scalars(
         select(Tablet)
         .where(Tablet.district == hub.district, Tablet.post_id.in_(posts))
-        .order_by(Tablet.name, Tablet.enrolled_at, Tablet.id)
+        .order_by(Tablet.name, Tablet.enrolled_at, Tablet.id),
+        execution_options=SHOWN,
     ).all()
     ids = [row.id for row in rows]
     successors = _successors(session, hub, ids)

@@ -1,18 +1,18 @@
 // A form for a new enrolment code, where the server does not know this enrolment or will not renew it. Everything is sent again.
 
 import { field, h, notice, refill } from "./dom.js";
-import { requestFailure, tidyCode } from "./enrol_code.js";
+import { ENROLMENT, requestFailure, tidyCode } from "./enrol_code.js";
 import { say } from "../words/words.js";
 
 /** @param {import("../app.js").OpenApp} app */
 export function reEnrol(app) {
-  const code = h("input", { autocapitalize: "characters", placeholder: "XXXX-XXXX-XX" });
+  const code = h("input", { autocapitalize: "characters", placeholder: "XXXX-XXXX-XXXXX" });
   const message = h("div", {});
   const submit = async (event) => {
     event.preventDefault();
-    const tidy = tidyCode(code.value);
+    const tidy = tidyCode(code.value, ENROLMENT);
     if (!tidy) {
-      refill(message, notice("bad", say("The code has 10 letters and digits.")));
+      refill(message, notice("bad", say("The code has 13 letters and digits.")));
       return;
     }
     try {

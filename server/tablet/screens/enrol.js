@@ -1,7 +1,7 @@
 // Enrolling a tablet: the code from the health centre, then the first cadre's name and PIN. Needs a connection once.
 
 import { field, h, notice, refill } from "../parts/dom.js";
-import { requestFailure, tidyCode } from "../parts/enrol_code.js";
+import { ENROLMENT, requestFailure, tidyCode } from "../parts/enrol_code.js";
 import { pinFields } from "../parts/pins.js";
 import { askStanding } from "../parts/remote_wipe.js";
 import { sealedFilePicker } from "../parts/sealed_batches.js";
@@ -16,20 +16,20 @@ export function enrol(app) {
     value: scanned.startsWith("/") ? "" : scanned,
     autocapitalize: "characters",
     spellcheck: "false",
-    placeholder: "XXXX-XXXX-XX",
+    placeholder: "XXXX-XXXX-XXXXX",
   });
   const name = h("input", { value: device.facts.name || say("Tablet 1"), maxlength: "40" });
   const message = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Enrol this tablet"));
   const submit = async (event) => {
     event.preventDefault();
-    const tidy = tidyCode(code.value);
+    const tidy = tidyCode(code.value, ENROLMENT);
     if (!tidy) {
       refill(
         message,
         notice(
           "bad",
-          say("The code has 10 letters and digits, such as 7K3M-Q2PW-XA. See the paper from the health centre."),
+          say("The code has 13 letters and digits, such as 7K3M-Q2PW-XA9RT. See the paper from the health centre."),
         ),
       );
       return;

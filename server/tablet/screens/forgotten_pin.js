@@ -1,7 +1,7 @@
 // A cadre who forgot the PIN, and whom no other cadre can help: a code of the health centre, then a new PIN.
 
 import { field, h, notice, refill } from "../parts/dom.js";
-import { requestFailure, tidyCode } from "../parts/enrol_code.js";
+import { FORGOTTEN_PIN, requestFailure, tidyCode } from "../parts/enrol_code.js";
 import { pinFields } from "../parts/pins.js";
 import { say } from "../words/words.js";
 
@@ -14,7 +14,7 @@ export function forgottenPin(app, cadre, back) {
   const button = h("button", { class: "main", type: "submit" }, say("Use the new PIN"));
   const submit = async (event) => {
     event.preventDefault();
-    const tidy = tidyCode(code.value);
+    const tidy = tidyCode(code.value, FORGOTTEN_PIN);
     const trouble = tidy ? pins.trouble() : say("The code has 10 letters and digits.");
     if (trouble || !tidy) {
       refill(message, notice("bad", trouble));

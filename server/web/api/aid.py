@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.aid import deliveries, donor_view, need, register, serializers, sheets
 from server.aid.area import AidArea, names_of
+from server.aid.typed_text import TextReader
 from server.aid.words import FIELDS
 from server.errors import Problem
 from server.sync import server_edits
@@ -39,7 +40,8 @@ def read_gap(asked: Asked) -> Response:
         area = AidArea.of(session, hub(), person()).part(hub(), given["area"])
         shown = need.standing(session, hub(), area, first, last, today)
         names, part = names_of(session, hub()), slice(offset, offset + limit)
-        answer = serializers.gap(shown, names, sees_children=area.sees_children, part=part)
+        text = TextReader.of(hub(), area, acting())
+        answer = serializers.gap(shown, names, text, sees_children=area.sees_children, part=part)
     with hub().database.transaction() as session:
         need.log_viewed(session, hub(), shown, acting(), utc_now())
     return jsonify(first=first.isoformat(), last=last.isoformat(), limit=limit, offset=offset, **answer)
@@ -170,8 +172,9 @@ def close_aid_commitment(asked: Asked, commitment_id: Any) -> Response:
 def list_activities() -> Response:
     """List activities for villages, the newest first; rows of sheets are with their sheet."""
     with hub().database.reading() as session:
-        found = register.activities(session, hub(), AidArea.of(session, hub(), person()))
-        return jsonify(activities=[serializers.activity(row) for row in found])
+        area = AidArea.of(session, hub(), person())
+        found, text = register.activities(session, hub(), area), TextReader.of(hub(), area, acting())
+        return jsonify(activities=[serializers.activity(row, text) for row in found])
 
 
 @bp.post("/aid/activities")
@@ -205,7 +208,7 @@ def decide_aid_activity(asked: Asked, activity_id: Any) -> Response:
     def work(session: Session) -> dict[str, Any]:
         area = AidArea.of(session, hub(), person())
         row = register.decide(session, hub(), area, str(activity_id), wanted, author=who, now=now)
-        return serializers.activity(row)
+        return serializers.activity(row, TextReader.of(hub(), area, who))
 
     return jsonify(server_edits.decide(hub(), work))
 
@@ -221,7 +224,7 @@ def give_aid_activity(asked: Asked, activity_id: Any) -> Response:
     def work(session: Session) -> dict[str, Any]:
         area = AidArea.of(session, hub(), person())
         row = sheets.give(session, hub(), area, str(activity_id), child, author=who, now=now)
-        return serializers.activity(row)
+        return serializers.activity(row, TextReader.of(hub(), area, who))
 
     return jsonify(server_edits.decide(hub(), work))
 
@@ -232,8 +235,9 @@ def give_aid_activity(asked: Asked, activity_id: Any) -> Response:
 def list_sheets() -> Response:
     """List companies' sheets, the newest first."""
     with hub().database.reading() as session:
-        found = sheets.sheets(session, hub(), AidArea.of(session, hub(), person()), acting())
-        return jsonify(sheets=[serializers.sheet(one) for one in found])
+        area = AidArea.of(session, hub(), person())
+        found, text = sheets.sheets(session, hub(), area, acting()), TextReader.of(hub(), area, acting())
+        return jsonify(sheets=[serializers.sheet(one, text) for one in found])
 
 
 @bp.post("/aid/sheets")
@@ -264,12 +268,15 @@ def read_sheet(sheet_id: Any) -> Response:
     with hub().database.reading() as session:
         area = AidArea.of(session, hub(), person())
         sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
-        answer = serializers.sheet(sheet)
+        text = TextReader.of(hub(), area, acting())
+        answer = serializers.sheet(sheet, text)
         if sheet.state == "waiting":
-            answer |= serializers.look(sheets.look(session, hub(), sheet))
+            answer |= serializers.look(
+                sheets.look(session, hub(), sheet), titles=text.may_read(sheet.brought_by)
+            )
         else:
             answer["rows"] = [
-                serializers.activity(row) for row in sheets.rows_of(session, hub(), area, sheet.id)
+                serializers.activity(row, text) for row in sheets.rows_of(session, hub(), area, sheet.id)
             ]
     with hub().database.transaction() as session:
         sheets.log_viewed(session, hub(), str(sheet_id), acting(), utc_now())
@@ -336,7 +343,7 @@ def read_own_aid() -> Response:
     with hub().database.reading() as session:
         mine = donor_view.own(session, hub(), person(), local_today())
         return jsonify(
-            serializers.own(mine)
+            serializers.own(mine, TextReader(hub(), acting(), names=False))
             if mine
             else {"donor": None, "commitments": [], "growth": [], "activities": []}
         )

@@ -15,6 +15,7 @@ from server.web.api.staff import bp as staff_bp
 from server.web.api.sync import json_answer
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
+from server.web.proof import proven
 from server.web.request_body import read_json
 from server.web.request_schemas.schema import takes_empty_json, takes_message
 from server.web.response_schemas.decisions import PIN_CODE
@@ -46,6 +47,7 @@ def recover() -> Response:
 
 @staff_bp.post("/tablets/<tablet_id>/pin-code")
 @permitted("manage_tablets")
+@proven
 @answers(PIN_CODE, status=201)
 @takes_empty_json
 def make_code(tablet_id: str) -> tuple[Response, int]:

@@ -13,6 +13,7 @@ from server.web.api.staff import bp
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
 from server.web.pages import interchange
+from server.web.proof import proven
 from server.web.request_schemas import interchange as schemas
 from server.web.request_schemas.schema import Asked, takes
 from server.web.response_schemas import interchange as answer_schemas
@@ -145,6 +146,7 @@ def decide_import_case(asked: Asked, case_id: Any) -> Response:
 
 @bp.post("/exports")
 @permitted("decide")
+@proven
 @answers(None, media_type="*/*")
 @takes(schemas.EXPORT_JSON)
 def export_data(asked: Asked) -> Response:

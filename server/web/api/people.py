@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify, session as cookie
+from flask_wtf.csrf import generate_csrf
 
 from server.accounts import PersonRefused, people as register, second_factor, sessions
 from server.accounts.people import INVITATION_DAYS
 from server.database.models import Account
 from server.errors import Problem
+from server.web import proof
 from server.web.api.staff import bp
-from server.web.auth import address, permitted, signed_in, this_session
+from server.web.auth import permitted, signed_in, this_session
 from server.web.current import hub, person, utc_now
 from server.web.pages.people import add_person, link_of, log_listed, reset_person, shut_out
 from server.web.request_schemas import accounts as schemas
@@ -59,6 +61,7 @@ def list_people() -> Response:
 
 @bp.post("/people")
 @permitted("manage_people")
+@proof.proven
 @answers(answer_schemas.INVITATION, status=201)
 @takes(schemas.INVITE_JSON)
 def invite_person(asked: Asked) -> tuple[Response, int]:
@@ -84,6 +87,7 @@ def _invited(account: Account, token: str) -> dict[str, Any]:
 
 @bp.post("/people/<uuid:account_id>/reset")
 @permitted("manage_people")
+@proof.proven
 @answers(answer_schemas.INVITATION)
 @takes_empty_json
 def reset_one(account_id: object) -> Response:
@@ -103,6 +107,7 @@ def disable_one(account_id: object) -> Response:
 
 @bp.post("/people/<uuid:account_id>/enable")
 @permitted("manage_people")
+@proof.proven
 @answers(answer_schemas.STATE)
 @takes_empty_json
 def enable_one(account_id: object) -> Response:
@@ -163,15 +168,28 @@ def end_other_sessions() -> Response:
     return jsonify(ended=ended)
 
 
+@bp.post("/account/proof")
+@signed_in
+@answers(answer_schemas.PROVEN)
+@takes(schemas.PROOF_JSON)
+def prove_again(asked: Asked) -> Response:
+    """Show again that it is me: a code of the app, a recovery code, or the password of who has no second factor."""
+    problem = proof.give_proof(dict.fromkeys((proof.CODE_FIELD, proof.WORD_FIELD), asked.json["proof"]))
+    if problem is not None:
+        raise problem
+    return jsonify(minutes=sessions.PROOF_MINUTES, csrf_token=generate_csrf())
+
+
 @bp.post("/account/password")
 @signed_in
+@proof.proven
 @answers(answer_schemas.CHANGED)
 @takes(schemas.PASSWORD_JSON)
 def set_password(asked: Asked) -> Response:
     """Set a new password: `old`, `new`; every other session ends."""
     old, new, now = asked.json["old"], asked.json["new"], utc_now()
     try:
-        changed = sessions.change_password(hub(), this_session(), old, new, now, address=address())
+        changed = sessions.change_password(hub(), this_session(), old, new, now)
     except PersonRefused as refusal:
         raise _refused(refusal) from refusal
     if not changed:

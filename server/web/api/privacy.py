@@ -10,6 +10,7 @@ from server.sync import server_edits
 from server.web.api.staff import bp
 from server.web.auth import permitted
 from server.web.current import acting, hub, person, scope, utc_now
+from server.web.proof import proven
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_json
 from server.web.response_schemas import children as answer_schemas
@@ -59,6 +60,7 @@ def ask_right(asked: Asked, child_id: str) -> tuple[Response, int]:
 
 @bp.post("/rights/<uuid:request_id>/answer")
 @permitted("decide")
+@proven
 @answers(answer_schemas.RIGHT)
 @takes(schemas.ANSWER_RIGHT_JSON)
 def answer_right(asked: Asked, request_id: Any) -> Response:
@@ -72,6 +74,7 @@ def answer_right(asked: Asked, request_id: Any) -> Response:
 
 @bp.post("/rights/<uuid:request_id>/agree")
 @permitted("agree_to_erase")
+@proven
 @answers(answer_schemas.RIGHT)
 @takes_empty_json
 def agree_to_erase(request_id: Any) -> Response:
@@ -101,6 +104,7 @@ def record_consent(asked: Asked, child_id: str) -> Response:
 
 @bp.get("/children/<child_id>/copy")
 @permitted("decide")
+@proven
 @answers(answer_schemas.COPY)
 def copy_for_parents(child_id: str) -> Response:
     """Return all data of a child and who read it, with the whole NIK, to hand to a parent. Logged."""

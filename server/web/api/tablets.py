@@ -6,6 +6,7 @@ from server.review import tablets
 from server.web.api.staff import bp
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
+from server.web.proof import proven
 from server.web.request_schemas.posts import TABLET_POSTS_JSON
 from server.web.request_schemas.schema import Asked, takes, takes_empty_json
 from server.web.response_schemas.decisions import TABLET, TABLETS
@@ -24,6 +25,7 @@ def list_tablets() -> Response:
 
 @bp.post("/tablets/<tablet_id>/posts")
 @permitted("manage_tablets")
+@proven
 @answers(TABLET)
 @takes(TABLET_POSTS_JSON)
 def change_posts(asked: Asked, tablet_id: str) -> Response:

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from server.aid import area as places, deliveries, donor_view, need, register, sheets, words as codes
 from server.aid.area import AidArea
 from server.aid.rules import rules
+from server.aid.typed_text import TextReader
 from server.database.ids import new_id
 from server.database.models import AidActivity, Donor
 from server.errors import Problem
@@ -99,6 +100,11 @@ def few(count: int) -> str:
     return f"<\N{NO-BREAK SPACE}{FEWEST}"
 
 
+def _text(area: AidArea) -> TextReader:
+    """Return what opens the text that was typed about aid, as far as the person may read it."""
+    return TextReader.of(hub(), area, acting())
+
+
 def _tried(work: Callable[[Session], object]) -> Problem | None:
     """Do what a form asks; return the problem with the input, to be shown beside the form, or None.
 
@@ -137,6 +143,7 @@ def overview(asked: Asked) -> Answer:
         page = render_template(
             "aid_gap.html",
             shown=shown,
+            text=_text(area),
             names=names,
             donors=donors
             | {"state": formatting.translate("the state"), "pmt": formatting.translate("a PMT course")},
@@ -332,6 +339,7 @@ def activities(asked: Asked) -> Answer:
             "aid_activities.html",
             problem,
             rows=register.activities(session, hub(), area),
+            text=_text(area),
             names=names,
             villages=places.choices(names, area.villages),
             donors=register.donors(session, hub()),
@@ -373,6 +381,7 @@ def all_sheets(asked: Asked) -> Answer:
             asked,
             "aid_sheets.html",
             problem,
+            text=_text(area),
             sheets=[(sheet, orjson.loads(sheet.counts)) for sheet in found],
             donors=known,
             names={donor.id: donor.name for donor in known},
@@ -399,11 +408,13 @@ def one_sheet(asked: Asked, sheet_id: object) -> Answer:
         sheet = sheets.find(session, hub(), area, str(sheet_id), acting())
         names = places.names_of(session, hub())
         donor = session.get(Donor, (hub().district, sheet.donor_id)) if sheet.donor_id else None
-        common = {"sheet": sheet, "donor": donor, "names": names, "rules": rules()}
+        text = _text(area)
+        common = {"sheet": sheet, "donor": donor, "names": names, "rules": rules(), "text": text}
         if sheet.state == "waiting":
             mapping = {name: asked.form.get(f"kolom_{name}", "") for name in codes.FIELDS}
             look = sheets.look(session, hub(), sheet, mapping if any(mapping.values()) else None)
-            page = render_template("aid_look.html", look=look, most=MOST_ROWS, **common)
+            titles = text.may_read(sheet.brought_by)
+            page = render_template("aid_look.html", look=look, titles=titles, most=MOST_ROWS, **common)
         else:
             only, asked_row = asked.query.get("hanya", ""), asked.query.get("baris", 0)
             rows = [row for row in sheets.rows_of(session, hub(), area, sheet.id) if only in ("", row.status)]
@@ -493,6 +504,7 @@ def whose(asked: Asked, activity_id: object) -> Answer:
         page = render_template(
             "aid_whose.html",
             row=row,
+            text=_text(area),
             named=named,
             typed=typed,
             done=done,
@@ -582,4 +594,5 @@ def own() -> Answer:
     with hub().database.reading() as session:
         mine = donor_view.own(session, hub(), person(), local_today())
         names = places.names_of(session, hub())
-        return render_template("aid_own.html", own=mine, names=names)
+        text = TextReader(hub(), acting(), names=False)
+        return render_template("aid_own.html", own=mine, names=names, text=text)

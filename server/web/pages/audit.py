@@ -21,12 +21,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server import audit, isolation
-from server.audit import checkpoints, export, verification
+from server.audit import checkpoints, export, incarnations, verification, witnesses
 from server.audit.checkpoints import NotACheckpoint
 from server.context import AppContext
 from server.database.models import AuditStream, HealthPost, JobRun, Notice
 from server.errors import Problem
-from server.supervision import areas, lineage, months, patterns, set_aside, syncs
+from server.operations.recomputation import rounds
+from server.supervision import areas, lineage, mass_reading, months, patterns, set_aside, syncs
 from server.supervision.completeness import month_of
 from server.supervision.syncs import AUTHOR, DAY, POST, TABLET
 from server.translations import N_
@@ -78,6 +79,8 @@ WHAT_WORDS: Final[Mapping[str, str]] = {
     "reordered": N_("put in another order"),
     "cut off": N_("cut off"),
     "rewritten": N_("rewritten"),
+    "forged": N_("forged: no key of this server signed it"),
+    "forked": N_("another log than a witness has seen"),
 }
 KIND_WORDS: Final[Mapping[str, str]] = {
     "child": N_("Child"),
@@ -95,6 +98,7 @@ ASIDE_WORDS: Final[Mapping[str, str]] = {
     isolation.FIGURES: N_("figures"),
     isolation.OVERSIGHT: N_("completeness and patterns"),
     isolation.ABSENCE: N_("the assessment of a child"),
+    isolation.JOB: N_("a scheduled job of the server failed"),
 }
 
 
@@ -145,7 +149,7 @@ def _day_or_month(asked: Asked) -> tuple[date, date]:
     return date.fromisoformat(given), date.fromisoformat(given)
 
 
-def _of_month(day: date) -> dict[str, Any]:
+def months_of(day: date) -> dict[str, Any]:
     """Return for every template the month's first day, and the month, the one before and the one after as in addresses; ""
     for a month that has not begun."""
     first, last = month_of(day)
@@ -186,8 +190,14 @@ def overview(asked: Asked) -> str:
     found = _syncs(asked)
     with hub().database.reading() as session:
         aside = set_aside.set_aside(session, hub(), scope())
+        readers = mass_reading.questions(session, hub(), scope())
     return render_template(
-        "audit.html", found=found, chosen=asked.query["per"], set_aside=aside, **_of_month(found.first)
+        "audit.html",
+        found=found,
+        chosen=asked.query["per"],
+        set_aside=aside,
+        readers=readers,
+        **months_of(found.first),
     )
 
 
@@ -219,7 +229,7 @@ def all_batches(asked: Asked) -> str:
         pages=page_count(len(found.batches)),
         last=last,
         asked={name: asked.query[name] for name in FILTERS if asked.query[name]},
-        **_of_month(first),
+        **months_of(first),
     )
 
 
@@ -252,7 +262,7 @@ def one_batch(tablet_id: Any, batch_id: Any) -> str:
     with hub().database.reading() as session:
         found = syncs.batch(session, hub(), scope(), str(tablet_id), str(batch_id))
     _log_look("batch.viewed", post_id=found.line.post_id, tablet=found.line.tablet_id, batch=found.line.id)
-    return render_template("audit_batch.html", found=found, **_of_month(found.line.day))
+    return render_template("audit_batch.html", found=found, **months_of(found.line.day))
 
 
 # -- what somebody should look at, and what is missing ------------------------------------------------
@@ -273,7 +283,7 @@ def unusual(asked: Asked) -> str:
         kinds=kinds,
         total=len(found),
         failed=[post.post_name for post in reports if post.failed],
-        **_of_month(first),
+        **months_of(first),
     )
 
 
@@ -284,7 +294,7 @@ def complete(asked: Asked) -> str:
     """Show how complete a month is, by subdistrict and village."""
     found, first = _areas(asked)
     failed = [post.post_name for area in found for post in area.failed]
-    return render_template("audit_areas.html", found=found, failed=failed, **_of_month(first))
+    return render_template("audit_areas.html", found=found, failed=failed, **months_of(first))
 
 
 @bp.get("/audit/kelengkapan.csv")
@@ -328,7 +338,7 @@ def history(asked: Asked, child_id: Any, record_id: Any) -> str:
         values=values and not found.is_erased,
         letter=lineage.letter,
         label=lineage.label,
-        **_of_month(local_today()),
+        **months_of(local_today()),
     )
 
 
@@ -345,6 +355,7 @@ class LogVerification:
     left : entries that were not recomputed, because there are too many for a page
     kept : the checkpoint, kept elsewhere, that the log was compared with; None without one
     not_compared : whether one was given but the log is too long to be compared here
+    restored : the restore that gave up what the checkpoint had seen; then the log was not compared with it
     """
 
     entries: int
@@ -353,6 +364,7 @@ class LogVerification:
     broken: list[audit.Broken]
     kept: checkpoints.KeptCheckpoint | None
     not_compared: bool = False
+    restored: incarnations.Incarnation | None = None
 
 
 @bp.get("/audit/catatan")
@@ -390,8 +402,11 @@ def _verified(kept: checkpoints.KeptCheckpoint | None) -> LogVerification:
         )
         if session.execute(counted).scalar_one() <= CHECKED_AT_ONCE:
             keys = hub().vault.checkpoint_keys()
+            known = incarnations.incarnations(session, district, keys) if kept else []
+            restored = incarnations.restore_of(kept, known) if kept else None
+            kept = None if restored else kept
             entries, broken = audit.verify(session, district, keys=keys, kept=kept)
-            return LogVerification(entries, True, 0, broken, kept)
+            return LogVerification(entries, True, 0, broken, kept, restored=restored)
         tail = verification.verify_tail(session, district, CHECKED_AT_ONCE)
     return LogVerification(tail.entries, False, tail.left, tail.broken, None, not_compared=kept is not None)
 
@@ -406,6 +421,8 @@ def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
             .where(Notice.district == district, Notice.kind == "log-broken")
             .order_by(Notice.subject)
         ).all()
+        round_ = rounds.Round.stored(session, hub())
+        share, differing = rounds.share_done(session, hub(), round_), rounds.standing(session, hub())
         named = {one.stream for one in verified.broken} if verified else set()
         posts = _post_names(session, named | {row.subject for row in standing})
     return render_template(
@@ -416,9 +433,12 @@ def _log_page(verified: LogVerification | None = None, wrong: str = "") -> str:
         verified=verified,
         wrong=wrong,
         nightly=(run.ran_at, orjson.loads(run.result)) if run else None,
+        round=round_,
+        share=int(share * 100),
+        differing=differing,
         standing=[(row.subject, orjson.loads(row.details), row.raised_at) for row in standing],
         may_export=_whole_district(),
-        **_of_month(local_today()),
+        **months_of(local_today()),
     )
 
 
@@ -445,8 +465,9 @@ def download_checkpoint(asked: Asked) -> Response:
     number = asked.query["nomor"] or None
     with hub().database.reading() as session:
         found = checkpoints.kept(session, hub(), number)
-    if found is None:
-        raise Problem("record-unknown")
+        if found is None:
+            raise Problem("record-unknown")
+        found = witnesses.with_note(session, hub(), found)
     _log_look("checkpoint.downloaded", checkpoint=found.number)
     answer = Response(found.file(), mimetype="application/json")
     answer.headers["Content-Disposition"] = f'attachment; filename="titik-periksa-{found.number}.json"'

@@ -10,6 +10,7 @@ from server.accounts.recovery import CODE_MINUTES
 from server.review import lost_tablet, tablets
 from server.web.auth import permitted
 from server.web.current import acting, hub, scope, utc_now
+from server.web.proof import proven
 from server.web.request_schemas.schema import takes_empty_form
 
 bp = Blueprint("forgotten_pin", __name__)
@@ -17,6 +18,7 @@ bp = Blueprint("forgotten_pin", __name__)
 
 @bp.route("/tablet/<tablet_id>/pin", methods=["GET", "POST"])
 @permitted("manage_tablets")
+@proven
 @takes_empty_form
 def give_code(tablet_id: str) -> str:
     """Ask whether it is the cadre who asks, then show the code, once."""

@@ -23,8 +23,9 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import accounts
+from server.accounts import passkeys
 from server.errors import Problem
-from server.web import formatting
+from server.web import formatting, known_browser
 from server.web.auth import address, browser, let_in, safe_path, signed_in, this_session
 from server.web.current import hub, person, utc_now
 from server.web.navigation import links
@@ -66,23 +67,26 @@ def _here() -> str:
 @takes(schemas.SIGN_IN)
 def sign_in(asked: Asked) -> AnyResponse | tuple[str, int]:
     """Show the form, or check what was filled in."""
+    shown = {"problem": None, "username": "", "passkey": passkeys.sign_in_options(hub(), utc_now())}
     if request.method == "GET":
-        return make_response(render_template("sign_in.html", problem=None, username=""))
+        return make_response(render_template("sign_in.html", **shown))
     username, password = asked.form.get("username", ""), asked.form.get("password", "")
     problem = Problem("sign-in-failed")
     try:
         # signing in again ends the session before
         replaced = (cookie["token"], this_session().person) if "signed_in" in g else None
-        how = {"address": address(), "agent": browser()}
+        how = {"address": address(), "known": known_browser.known_as(username), "agent": browser()}
         token = accounts.sign_in(hub(), username, password, utc_now(), replaced=replaced, **how)
     except Problem as locked:
         token, problem = None, locked
     if token is None:
         g.problem = problem.code
-        page = render_template("sign_in.html", problem=problem.body(), username=username)
+        page = render_template("sign_in.html", **shown | {"problem": problem.body(), "username": username})
         return page, problem.kind.status
     let_in(token)
-    return redirect(safe_path(asked.query["next"]))
+    came_in = redirect(safe_path(asked.query["next"]))
+    known_browser.remember(came_in, username)
+    return came_in
 
 
 @bp.post("/keluar")

@@ -30,6 +30,7 @@ from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, scope, utc_now
 from server.web.formatting import label
 from server.web.paging import PAGE_ROWS, offset_of, paged
+from server.web.proof import proven
 from server.web.request_schemas import interchange as schemas
 from server.web.request_schemas.schema import Asked, takes
 
@@ -230,6 +231,7 @@ def one_run(asked: Asked, run_id: Any) -> Answer:
 
 @bp.get("/pertukaran/berkas/<uuid:run_id>/baris.csv")
 @permitted("decide")
+@proven
 @takes(schemas.RUN_FILE)
 def rows_as_file(asked: Asked, run_id: Any) -> Response:
     """Return the rows' results as CSV: by row number, without names."""
@@ -332,6 +334,7 @@ def decide_row(asked: Asked, case_id: Any) -> Answer:
 
 @bp.post("/pertukaran/ekspor")
 @permitted("decide")
+@proven
 @takes(schemas.EXPORT)
 def take_away(asked: Asked) -> Answer:
     """Export, logged before it is sent."""

@@ -6,6 +6,7 @@ Rules kept here:
 - What a stolen session must not do (a new second factor, new codes, a new password) asks for the password again.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,14 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit
-from server.accounts import PersonRefused, attempt_limits, people as register, second_factor, sessions
+from server.accounts import (
+    PersonRefused,
+    attempt_limits,
+    passkeys,
+    people as register,
+    second_factor,
+    sessions,
+)
 from server.accounts.passwords import new_password
 from server.accounts.roles import ROLES, SCOPE_KINDS
 from server.accounts.sessions import BARE, OPEN, WAITING
@@ -35,6 +43,8 @@ from server.web.auth import (
     this_session,
 )
 from server.web.current import acting, hub, person, utc_now
+from server.web.proof import proven
+from server.web.public_address import public_address
 from server.web.request_schemas import accounts as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
@@ -70,31 +80,38 @@ def _in_words(refusal: PersonRefused) -> Problem:
 # -- invitations --------------------------------------------------------------------------------------------------
 
 
-@bp.route("/undangan/<token>", methods=["GET", "POST"])
+@bp.route("/undangan", methods=["GET", "POST"])
 @takes(schemas.INVITATION)
-def invitation(asked: Asked, token: str) -> Answer:
-    """Show who is invited and set their password; then they are signed in and redirected to the second factor."""
-    now = utc_now()
-    with hub().database.reading() as session:
-        attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+def invitation(asked: Asked) -> Answer:
+    """Take an invitation's code, show who is invited, and set their password; then the second factor follows.
+
+    The code is never part of an address: it stands behind the "#" of the link, from where our script sends it, or is pasted.
+    """
+    if request.method == "GET":
+        return render_template("account_invitation.html", problem=None)
+    token, now = _token_in(asked.form.get("code", "")), utc_now()
     try:
-        if request.method == "GET":
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
-            return render_template("account_invited.html", invited=invited, problem=None)
-        return _take_up(asked, token, now)
+        with hub().database.reading() as session:
+            attempt_limits.refuse_if_spent(session, hub(), "invitation", address(), now)
+            invited = register.invited(session, hub(), token, now)
+        if "password" not in asked.form:
+            return render_template("account_invited.html", invited=invited, token=token, problem=None)
+        return _take_up(asked, token, invited, now)
     except Problem as problem:
         if problem.code == "invitation-invalid":
             attempt_limits.note_refusal(hub(), "invitation", address(), now)
-        raise
+        return _refused("account_invitation.html", problem)
 
 
-def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
-    password, problem = asked.form.get("password", ""), Problem("passwords-differ")
+def _token_in(pasted: str) -> str:
+    """Return the token in what was pasted: the whole link, or its end."""
+    return re.split("[#/]", pasted.strip())[-1]
+
+
+def _take_up(asked: Asked, token: str, invited: register.Person, now: datetime) -> Answer:
+    password, problem = asked.form["password"], Problem("passwords-differ")
     if password == asked.form.get("again", ""):
         try:
-            with hub().database.reading() as session:
-                invited = register.invited(session, hub(), token, now)
             chosen = new_password(password, invited.username, invited.display_name)
             with hub().database.transaction() as session:
                 taken = register.take_up(session, hub(), token, chosen, now)
@@ -105,9 +122,7 @@ def _take_up(asked: Asked, token: str, now: datetime) -> Answer:
         else:
             let_in(new)
             return redirect(url_for("pages.front"))
-    with hub().database.reading() as session:
-        invited = register.invited(session, hub(), token, now)
-    return _refused("account_invited.html", problem, invited=invited)
+    return _refused("account_invited.html", problem, invited=invited, token=token)
 
 
 # -- the second factor --------------------------------------------------------------------------------------------
@@ -123,25 +138,43 @@ def second_factor_code(asked: Asked) -> Answer:
     if this_session().stage != WAITING:
         return redirect(going)
     if request.method == "GET":
-        return render_template("two_factor_code.html", problem=None)
-    problem = Problem("second-factor-failed")
+        return render_template("two_factor_code.html", problem=None, passkey=passkey_options())
+    problem, done = Problem("passkey-failed" if "answer" in asked.form else "second-factor-failed"), None
     try:
         with hub().database.transaction() as session:
-            passed = second_factor.pass_second_factor(
-                session, hub(), this_session(), asked.form.get("code", ""), utc_now(), address=address()
-            )
+            done = _second_step(session, asked)
     except Problem as spent:
-        passed, problem = None, spent
-    if passed is None:
-        return _refused("two_factor_code.html", problem)
-    let_in(passed.token)
-    if passed.by_recovery_code:
+        problem = spent
+    if done is None:
+        return _refused("two_factor_code.html", problem, passkey=passkey_options())
+    token, left = done
+    let_in(token)
+    if left is not None:
         g.person = this_session().person
-        return render_template("two_factor_codes_left.html", left=passed.codes_left, going=going)
+        return render_template("two_factor_codes_left.html", left=left, going=going)
     return redirect(going)
 
 
+def _second_step(session: Session, asked: Asked) -> tuple[str, int | None] | None:
+    """Check a passkey or a code; return the session's new token, and the recovery codes that are left if one was used."""
+    who, now, place = this_session(), utc_now(), address()
+    if "answer" in asked.form:
+        answer = asked.form["answer"]
+        token = passkeys.pass_with_passkey(session, hub(), who, answer, now, address=place)
+        return (token, None) if token else None
+    code = asked.form.get("code", "")
+    passed = second_factor.pass_second_factor(session, hub(), who, code, now, address=place)
+    return (passed.token, passed.codes_left if passed.by_recovery_code else None) if passed else None
+
+
+def passkey_options() -> str | None:
+    """Return what the browser needs to use a passkey of who is about to sign in, if they have one."""
+    with hub().database.reading() as session:
+        return passkeys.request_options(session, hub(), this_session(), utc_now())
+
+
 @bp.route("/akun/faktor-kedua", methods=["GET", "POST"])
+@proven
 @takes(schemas.SET_UP)
 def set_up(asked: Asked) -> Answer:
     """Show a new key as QR code and text; after a correct code of the app, show the recovery codes."""
@@ -194,11 +227,12 @@ def _shown(secret: second_factor.NewSecret) -> dict[str, Any]:
 def _proving(asked: Asked, then: Callable[[Session], Done], now: datetime) -> Done:
     """Do something after the password that a form asks for again; `password-wrong` if it is."""
     given = asked.form.get("password", "")
-    return sessions.proving(hub(), this_session().person, given, now, then, address=address())
+    return sessions.proving(hub(), this_session(), given, now, then)
 
 
 @bp.route("/akun/kode-pemulihan", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.RECOVERY_CODES)
 def recovery_codes(asked: Asked) -> Answer:
     """After the password was given again, make new recovery codes and show them."""
@@ -238,8 +272,10 @@ def account(asked: Asked) -> Answer:
     with hub().database.reading() as session:
         mine = sessions.sessions_of(session, hub(), person(), utc_now())
         left = second_factor.codes_left(session, hub(), person().account_id)
+        held = passkeys.passkeys_of(session, hub(), person().account_id)
     return render_template(
         "account.html",
+        passkeys=len(held),
         place=_place(person()),
         sessions=mine,
         here_id=this_session().id,
@@ -273,6 +309,7 @@ def end_others() -> Answer:
 
 @bp.route("/akun/kata-sandi", methods=["GET", "POST"])
 @signed_in
+@proven
 @takes(schemas.PASSWORD)
 def change_password(asked: Asked) -> Answer:
     """Set a new password; every other session ends."""
@@ -286,7 +323,7 @@ def change_password(asked: Asked) -> Answer:
     if new == asked.form.get("again", ""):
         problem = Problem("password-wrong")
         try:
-            changed = sessions.change_password(hub(), this_session(), old, new, utc_now(), address=address())
+            changed = sessions.change_password(hub(), this_session(), old, new, utc_now())
         except PersonRefused as refusal:
             changed, problem = False, _in_words(refusal)
         except Problem as spent:
@@ -329,6 +366,7 @@ def log_listed(count: int) -> None:
 
 @bp.route("/orang/undang", methods=["GET", "POST"])
 @permitted("manage_people")
+@proven
 @takes(schemas.INVITE)
 def invite(asked: Asked) -> Answer:
     """Choose a role, then say who and where; the one-time link is shown once."""
@@ -408,7 +446,7 @@ def _other(session: Session, account_id: str) -> Account:
 
 def link_of(token: str) -> str:
     """Return the whole address of an invitation."""
-    return url_for("people.invitation", token=token, _external=True)
+    return public_address(f"{url_for('people.invitation')}#{token}")
 
 
 def _link(invited: Account, token: str) -> str:
@@ -419,6 +457,7 @@ def _link(invited: Account, token: str) -> str:
 
 @bp.post("/orang/<account_id>/atur-ulang")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def reset(account_id: str) -> Answer:
     """Show a new one-time link for a person who lost password, phone or invitation."""
@@ -436,6 +475,7 @@ def disable(account_id: str) -> Answer:
 
 @bp.post("/orang/<account_id>/aktifkan")
 @permitted("manage_people")
+@proven
 @takes_empty_form
 def enable(account_id: str) -> Answer:
     """Enable an account again."""

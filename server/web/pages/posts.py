@@ -32,6 +32,8 @@ from server.web.charts.last_digits import digit_chart
 from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import decimal, label, language, translate
 from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.proof import proven
+from server.web.public_address import public_address
 from server.web.request_schemas import posts as schemas
 from server.web.request_schemas.schema import EMPTY_FORM, Asked, takes
 from server.web.response_schemas import decisions, figures
@@ -344,6 +346,7 @@ def troubled(tablet: Enrolment) -> bool:
 
 @bp.route("/tablet/daftar", methods=["GET", "POST"])
 @permitted("manage_tablets")
+@proven
 @takes(schemas.ENROL)
 def enrol(asked: Asked) -> Answer:
     """Ask for post and name, and for other posts of a tablet of staff; then show the one-time code, once."""
@@ -373,6 +376,7 @@ def enrol(asked: Asked) -> Answer:
 
 @bp.post("/api/v1/tablets/codes")
 @permitted("manage_tablets")
+@proven
 @answers(decisions.CODE, status=201)
 @takes(schemas.ENROL_JSON)
 def enrol_as_json(asked: Asked) -> Answer:
@@ -406,14 +410,15 @@ def _made(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Make a code, the link that the tablet app opens, and the link as a QR code."""
     with hub().database.transaction() as session:
         code = tablets.make_code(session, hub(), scope(), asked, actor=acting(), now=utc_now())
-    link = f"{request.url_root.rstrip('/')}{ENROL_PATH}#{code.code}"
-    qr = segno.make(link, error="m", micro=False)
+    link = public_address(f"{ENROL_PATH}#{code.code}")
+    qr = segno.make(link if hub().settings.public_url else code.code, error="m", micro=False)
     drawn = qr.svg_inline(omitsize=True, border=4, svgclass="qr", lineclass=None)
-    return {"code": code, "link": link, "qr": drawn, "server": request.url_root.rstrip("/")}
+    return {"code": code, "link": link, "qr": drawn, "server": public_address("")}
 
 
 @bp.route("/tablet/<tablet_id>/pos", methods=["GET", "POST"])
 @permitted("manage_tablets")
+@proven
 @takes(EMPTY_FORM, post=schemas.TABLET_POSTS)
 def tablet_posts(asked: Asked, tablet_id: str) -> Answer:
     """Show the posts of a tablet of staff, and change them."""
@@ -477,6 +482,7 @@ def lost(tablet_id: str) -> str:
 
 @bp.get("/tablet/<tablet_id>/hilang.csv")
 @permitted("revoke_tablets")
+@proven
 def lost_as_csv(tablet_id: str) -> Response:
     """Return whose data was on a tablet as CSV, safe to open in a spreadsheet. Logged."""
     found = _exposed(tablet_id, exported=True)
@@ -487,6 +493,7 @@ def lost_as_csv(tablet_id: str) -> Response:
 
 @bp.get("/api/v1/tablets/<tablet_id>/exposure")
 @permitted("revoke_tablets")
+@proven
 @answers(decisions.EXPOSURE)
 def lost_as_json(tablet_id: str) -> Response:
     """Return the same as JSON. Logged."""

@@ -19,6 +19,7 @@ from server.translations import N_
 from server.web.auth import permitted
 from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.formatting import label, language, translate
+from server.web.proof import proven
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes, takes_empty_form
 
@@ -164,6 +165,7 @@ def _page(child_id: str, typed: dict[str, str | None] | None = None, wrong: Any 
 
 @bp.post("/hak/<uuid:request_id>")
 @permitted("decide")
+@proven
 @takes(schemas.ANSWER_RIGHT)
 def answer(asked: Asked, request_id: UUID) -> Answer:
     """Do what was asked, or refuse it; this only proposes an erasure."""
@@ -182,6 +184,7 @@ def answer(asked: Asked, request_id: UUID) -> Answer:
 
 @bp.post("/hak/<uuid:request_id>/setuju")
 @permitted("agree_to_erase")
+@proven
 @takes_empty_form
 def agree(request_id: UUID) -> Answer:
     """Agree to an erasure that somebody else proposed. It is done at once and cannot be undone."""
@@ -197,6 +200,7 @@ def agree(request_id: UUID) -> Answer:
 
 @bp.get("/anak/<child_id>/hak/salinan.<any(pdf, json):paper>")
 @permitted("decide")
+@proven
 def copy(child_id: str, paper: str) -> Response:
     """Return all data of a child and who read it, to hand to a parent. Logged."""
     now, who = utc_now(), person()

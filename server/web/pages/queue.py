@@ -30,6 +30,7 @@ from server.web.auth import permitted, signed_in
 from server.web.current import acting, hub, local_today, person, scope, utc_now
 from server.web.pages.frame import bp
 from server.web.paging import PAGE_ROWS, offset_of, page_count
+from server.web.proof import proven
 from server.web.request_schemas import children as schemas
 from server.web.request_schemas.schema import Asked, takes
 from server.web.response_schemas import children as answer_schemas
@@ -99,6 +100,7 @@ def queue(asked: Asked) -> str:
 
 @bp.get("/antrean.csv")
 @permitted("see_children")
+@proven
 @takes(schemas.QUEUE_FILE)
 def queue_file(asked: Asked) -> Response:
     """Return all rows that the filters show as CSV. Logged as an export."""

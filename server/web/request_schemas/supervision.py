@@ -3,7 +3,7 @@
 from typing import Final
 
 from schemas.strict import Need, shaped
-from server.audit import checkpoints
+from server.audit import checkpoints, cosigning
 from server.web.request_schemas.parts import (
     DAY_TEXT,
     MAYBE_DAY,
@@ -15,7 +15,7 @@ from server.web.request_schemas.parts import (
     count,
     ten_long,
 )
-from server.web.request_schemas.schema import Fields, RequestSchema, Sent, checked
+from server.web.request_schemas.schema import BODY, Fields, RequestSchema, Sent, checked
 
 GROUPS: Final = ("hari", "pos", "tablet", "kader")
 """What `per` asks for: by day, post, tablet or cadre."""
@@ -34,6 +34,9 @@ UPLOADS: Final = RequestSchema({**_UPLOADS, **PAGE})
 UPLOADS_FILE: Final = RequestSchema(_UPLOADS)
 HISTORY: Final = RequestSchema({"nilai": Sent(TICK)})
 VERIFY: Final = RequestSchema(form={"titik": WORDS}, file="titik", most_bytes=checkpoints.LARGEST_FILE)
+ADD_CHECKPOINT: Final = RequestSchema(file=BODY, most_bytes=cosigning.MOST_BYTES)
+GROWTH: Final = RequestSchema({"dari": count(0, 999_999_999, 0)})
+"""From which size of the tree a proof is wanted; 0 for none."""
 CHECKPOINT: Final = RequestSchema({"nomor": count(1, 999_999_999, 0)})
 COMPLETENESS: Final = RequestSchema(
     {

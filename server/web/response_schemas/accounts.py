@@ -55,4 +55,5 @@ SESSIONS: Final = shape(
     "accounts.Sessions",
 )
 ENDED: Final = shape({"ended": WHOLE}, "accounts.Ended")
+PROVEN: Final = shape({"minutes": WHOLE, "csrf_token": TEXT}, "accounts.Proven")
 CHANGED: Final = shape({"changed": FLAG}, "accounts.Changed")

@@ -9,6 +9,7 @@ from server.reports.reading import COLUMNS
 from server.web.response_schemas.schema import (
     ANY,
     FLAG,
+    MAYBE,
     MAYBE_NUMBER,
     MAYBE_TEXT,
     MAYBE_WHOLE,
@@ -112,3 +113,15 @@ COMPLETENESS: Final = shape(
     },
     "completeness.Report",
 )
+
+NEWEST_CHECKPOINT: Final = shape(
+    {
+        "number": WHOLE,
+        "note": TEXT,
+        "keys": several(TEXT),
+        "proof": several(TEXT, MAYBE),
+        "restores": several({"signed": TEXT, "signatures": by_name(TEXT)}),
+    },
+    "audit.NewestCheckpoint",
+)
+"""The newest checkpoint of the log as a signed note, its keys, the proof asked for, and the restores as they were signed."""

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from schemas import parse_enrolment
 from server import accounts, audit
 from server.crypto.vault import SigningKey, base64url
-from server.database.models import Account, EnrolmentCode, Tablet, UserSession, table
+from server.database.models import EnrolmentCode, Tablet, UserSession
 from server.errors import Problem
 from tests.server._district import District
 from tests.server._people import add_person
@@ -165,32 +165,6 @@ def test_wrong_sign_in_is_refused_and_logged(on_sqlite: District, username: str,
     add(on_sqlite)
     assert sign_in(on_sqlite, password, username) is None
     assert on_sqlite.actions(audit.OFFICE)[-1] == "sign-in.failed"
-
-
-def fail(district: District, times: int) -> None:
-    """Let wrong tries have happened: the last one really, those before it as the row counts them."""
-    with district.hub.database.transaction() as session:
-        session.execute(update(table(Account)).values(failed_tries=times - 1))
-        audit.append(session, "64.02", audit.OFFICE, "test.failed", actor="operator", now=district.clock.now)
-    assert sign_in(district, "salah-salah-salah") is None
-
-
-def test_account_locks_after_ten_wrong_passwords_and_opens_again(installed: District) -> None:
-    add(installed)
-    fail(installed, times=accounts.MAX_FAILED_TRIES)
-    with pytest.raises(Problem, match="too-many-tries") as locked:
-        sign_in(installed)
-    assert locked.value.details["seconds"] == 15 * 60 + 1
-    installed.clock.advance(minutes=accounts.LOCK_MINUTES)
-    assert sign_in(installed) is not None
-
-
-def test_right_password_forgives_the_wrong_ones_before(on_sqlite: District) -> None:
-    add(on_sqlite)
-    fail(on_sqlite, times=accounts.MAX_FAILED_TRIES - 1)
-    assert sign_in(on_sqlite) is not None
-    assert sign_in(on_sqlite, "salah-salah-salah") is None
-    assert sign_in(on_sqlite) is not None
 
 
 def test_session_ends_after_its_time(on_sqlite: District) -> None:

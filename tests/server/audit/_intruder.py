@@ -1,5 +1,9 @@
 """What somebody with the database's password does to the log, for tests."""
 
+# ruff: noqa: S608 - the statements are an intruder's, and all of their parts are ours
+
+from sqlalchemy import text
+
 from tests.server._district import District
 
 
@@ -22,3 +26,24 @@ def off(district: District) -> list[str]:
         if district.hub.database.is_sqlite
         else ["SET session_replication_role = replica"]
     )
+
+
+def cut(district: District, number: int) -> None:
+    """Cut the end of the log off after a checkpoint, as if nothing had been there."""
+    where = f"WHERE checkpoint <= {number} GROUP BY stream"
+    ends = district.rows(text(f"SELECT stream, max(entries) FROM audit_leaf {where}"))
+    statements = [
+        *off(district),
+        f"DELETE FROM cosignature WHERE checkpoint > {number}",
+        f"DELETE FROM audit_leaf WHERE checkpoint > {number}",
+        f"DELETE FROM audit_checkpoint WHERE number > {number}",
+    ]
+    for stream, entries in ends:
+        one = f"stream = '{stream}' AND number"
+        hash_ = district.rows(text(f"SELECT hash FROM audit_entry WHERE {one} = {entries}"))[0][0]
+        head = f"entries = {entries}, head_hash = '{hash_}'"
+        statements += [
+            f"DELETE FROM audit_entry WHERE {one} > {entries}",
+            f"UPDATE audit_stream SET {head} WHERE stream = '{stream}'",
+        ]
+    tamper(district, *statements)

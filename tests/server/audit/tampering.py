@@ -27,6 +27,7 @@ from server.audit import checkpoints
 from server.audit.checkpoints import KeptCheckpoint, StreamHead, heads_digest, peaks_text, read_kept
 from server.audit.merkle import Growing
 from server.crypto.vault import Keys, Vault, base64url
+from server.database.engine import end
 from sync_protocol import canonical, digest
 from tests._postgres import postgres_server
 from tests.server._district import DISTRICT, Databases, District
@@ -546,8 +547,10 @@ def _grown_honestly(district: District, kept: KeptCheckpoint, rng: random.Random
             )
             details = {"n": rng.randrange(100), "t": rng.choice(["é", '"', "x"])}
             audit.append(session, DISTRICT, stream, "test.done", actor="operator", now=now, details=details)
+            end(session)
             if rng.random() < 0.3:
                 checkpoints.make(session, hub, now, actor="operator")
+                end(session)
         return audit.verify(session, DISTRICT, keys=hub.vault.checkpoint_keys(), kept=kept)[1]
 
 

@@ -151,3 +151,19 @@ def test_proof_of_a_leaf_that_is_not_there_is_refused(index: int) -> None:
 def test_proof_of_growth_from_nothing_or_from_more_is_refused(first: int) -> None:
     with pytest.raises(ValueError, match="no tree"):
         merkle.consistency_proof(first, hashes_of(contents_of(3)))
+
+
+@given(st.integers(1, 70), st.data())
+def test_proof_from_peaks_is_the_proof_from_all_leaves(size: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(1, size))
+    leaves, tree = hashes_of(contents_of(size)), merkle.Growing()
+    for leaf in leaves[:first]:
+        tree.add(leaf)
+    found = merkle.consistency_from_peaks(first, tree.peaks, leaves[first:])
+    assert found == merkle.consistency_proof(first, leaves)
+
+
+def test_proof_from_the_peaks_of_another_tree_is_refused() -> None:
+    for first, peaks in ((0, []), (3, [b"x" * 32]), (4, [b"x" * 32] * 2)):
+        with pytest.raises(ValueError, match="peaks are not those"):
+            merkle.consistency_from_peaks(first, peaks, [])

@@ -237,7 +237,8 @@ def test_restore_gives_back_every_row(place: District, tablet_of: FakeTablet, tm
     assert {n: r for n, r in after.items() if n not in logged} == {
         n: r for n, r in before.items() if n not in logged
     }
-    assert len(after["audit_entry"]) == len(before["audit_entry"]) + 1
+    assert len(after["audit_entry"]) == len(before["audit_entry"]) + 2
+    assert place.actions("office")[-2] == "incarnation.begun"
     assert ailments(place.hub.settings) == []
 
 
@@ -305,7 +306,7 @@ def test_restore_ends_every_session(place: District, tmp_path: Path) -> None:
         id_ = place.new_id()
         account = Base.metadata.tables["account"]
         writing = connection.execution_options(posyandu_writing=True)
-        writing.execute(account.insert().values(id=id_, password_hash="", failed_tries=0, **columns, **names))
+        writing.execute(account.insert().values(id=id_, password_hash="", **columns, **names))
         now = datetime.now(UTC)
         sign_in = {"id": id_, "account_id": id_, "token_digest": "t", "expires_at": now, "last_seen_at": now}
         sign_in |= columns

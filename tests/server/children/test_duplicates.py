@@ -28,6 +28,7 @@ from server.database.models import (
 from server.errors import Problem
 from server.review import Scope, duplicate_pairs
 from server.sync import upload
+from tests.conftest import SEARCHED
 from tests.server._district import DISTRICT, Databases, District, identity
 from tests.server.children._pairs import MOTHER, decide, open_pairs, persons, registered
 from tests.server.web._clinic import Clinic, sign_in
@@ -453,8 +454,7 @@ VISITS = st.lists(
 )
 
 
-@pytest.mark.uncounted
-@settings(max_examples=25)
+@settings(max_examples=max(SEARCHED, 12))
 @given(visits=VISITS, links=st.permutations([(1, 0), (2, 1)]), count=st.integers(1, 2))
 def test_link_then_unlink_is_identity(
     sqlite_databases: Databases, visits: list[Any], links: list[tuple[int, int]], count: int
@@ -474,8 +474,7 @@ def test_link_then_unlink_is_identity(
         assert derived(district) == before
 
 
-@pytest.mark.uncounted
-@settings(max_examples=20)
+@settings(max_examples=max(SEARCHED, 20))
 @given(visits=VISITS, data=st.data())
 def test_flags_depend_on_the_final_state_only(
     sqlite_databases: Databases, visits: list[Any], data: st.DataObject

@@ -400,7 +400,7 @@ def test_queue_is_narrowed_and_its_export_is_logged(
     assert found("--post", FIRST_POST.upper(), "--urgency", "1", "--limit", "1") == [flagged_child]
     assert found("--post", installed.posts[1]) == []
     assert found("--urgency", "4") == []
-    assert installed.actions("office")[-3:] == ["queue.exported"] * 3
+    assert installed.actions("office")[-6:] == ["command.run", "queue.exported"] * 3
 
 
 @pytest.mark.parametrize("post", ["Mawar 9", "x" * 36, "01900000-0000-7000-8000-000000000001", ""])
@@ -422,7 +422,7 @@ def test_enrolment_code_is_printed_alone_and_stored_as_a_digest(
     result = call("tablet", "enrol", "--post", FIRST_POST, "--name", " Tablet Baru ", env=place)
     assert (result.exit_code, result.stderr) == (0, "")
     code = result.stdout.strip()
-    assert [len(part) for part in code.split("-")] == [4, 4, 2]
+    assert [len(part) for part in code.split("-")] == [4, 4, 5]
     stored = installed.rows(select(EnrolmentCode.tablet_name, EnrolmentCode.code_digest))
     assert [row.tablet_name for row in stored] == ["Tablet Baru"]
     assert code not in stored[0].code_digest
@@ -457,7 +457,7 @@ def test_a_tablet_of_staff_is_enrolled_with_posts_and_they_are_changed(
 ) -> None:
     first, second = installed.posts
     made = call("tablet", "enrol", "--post", "Melati 1", "--post", second, "--name", "Bidan", env=place)
-    assert (made.exit_code, len(made.stdout.strip())) == (0, 12)
+    assert (made.exit_code, len(made.stdout.strip())) == (0, 15)
     tablet = installed.staff_tablet(first)
     assert call("tablet", "posts", tablet.id, env=place).stdout == f"{first}  Melati 1\n"
     given = call("tablet", "posts", tablet.id, "--give", "Anggrek 2", env=place)
@@ -509,7 +509,7 @@ def test_person_is_invited_reset_and_enabled_without_a_password(
 ) -> None:
     told = ["--name", "Orang Contoh", "--role", "tpps", "--village", "64.02.06.1001", "--invite"]
     invited = call("user", "add", "tpps.desa", *told, env=place)
-    assert re.fullmatch(r"/undangan/[\w-]{43}\n", invited.stdout)
+    assert re.fullmatch(r"/undangan#[\w-]{43}\n", invited.stdout)
     donor = ["--name", "Donatur Contoh", "--role", "donor", "--invite"]
     assert call("user", "add", "donatur", *donor, env=place).exit_code == 0
     assert call("user", "reset", "TPPS.desa", env=place).stdout != invited.stdout

@@ -20,8 +20,8 @@ from server.crypto.vault import (
     password_fits,
     public_key,
     seal,
+    sha256,
     signature_fits,
-    token_digest,
     unbase64,
     unseal,
 )
@@ -259,6 +259,48 @@ def test_no_password_fits_what_is_no_hash(stored: str | None) -> None:
     assert not password_fits(stored, "kuda-laut-hijau")
 
 
-def test_token_digest_tells_nothing_of_the_token() -> None:
-    assert len(token_digest("ABCD-EFGH-JK")) == 43
-    assert token_digest("ABCD-EFGH-JK") != token_digest("ABCD-EFGH-JM")
+def test_digest_of_a_token_is_of_its_purpose_district_and_keys() -> None:
+    digests = [
+        vault().digest("session", "ABCD-EFGH-JK"),
+        vault().digest("session", "ABCD-EFGH-JM"),
+        vault().digest("invitation", "ABCD-EFGH-JK"),
+        vault(district="64.03").digest("session", "ABCD-EFGH-JK"),
+        vault(index_key=b"j" * 32).digest("session", "ABCD-EFGH-JK"),
+        base64url(sha256(b"ABCD-EFGH-JK")),
+    ]
+    assert len(set(digests)) == len(digests)
+    assert {len(digest) for digest in digests} == {43}
+
+
+# -- MACs -------------------------------------------------------------------------------------------
+
+
+def test_mac_fits_its_message_and_purpose_alone() -> None:
+    mac = vault().mac("account", b"row")
+    assert vault().mac_fits("account", b"row", mac)
+    assert not vault().mac_fits("account", b"row ", mac)
+    assert not vault().mac_fits("tablet", b"row", mac)
+    assert not vault().mac_fits("account", b"row", None)
+    assert not vault().mac_fits("account", b"row", b"")
+    assert not vault().mac_fits("account", b"row", mac[:-1])
+
+
+def test_mac_is_of_its_district_and_master_key() -> None:
+    mac = vault().mac("account", b"row")
+    assert not vault(district="64.03").mac_fits("account", b"row", mac)
+    assert not vault(SECOND).mac_fits("account", b"row", mac)
+
+
+def test_mac_fits_after_a_rotation_until_the_old_key_is_gone() -> None:
+    old = vault(FIRST).mac("account", b"row")
+    both = vault(FIRST, SECOND)
+    assert both.mac_fits("account", b"row", old)
+    assert both.mac("account", b"row")[:2] == b"\0\2"
+    retired = Vault(Keys({2: SECOND}, b"i" * 32, "secret"), DISTRICT)
+    assert retired.mac_fits("account", b"row", both.mac("account", b"row"))
+    assert not retired.mac_fits("account", b"row", old)
+
+
+def test_mac_of_one_key_is_not_that_of_another_version() -> None:
+    mac = vault(FIRST, SECOND).mac("account", b"row")
+    assert not vault(FIRST, SECOND).mac_fits("account", b"row", b"\0\1" + mac[2:])

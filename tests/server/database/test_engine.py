@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.orm import Session
 
 from server import audit
-from server.database.engine import Database, UnauditedWrite, WriteWhileReading, remove, upsert
+from server.database.engine import Database, UnauditedWrite, WriteWhileReading
 from server.database.models import HealthCentre, JobRun, NikIndex, table
+from server.database.writes import remove, upsert
 from tests.faults._running import wait_until
 from tests.server._district import DISTRICT, Databases
 
@@ -251,7 +252,7 @@ def test_sqlite_is_prepared(on_file: Database, pragma: str, wanted: Any) -> None
 
 def test_sqlite_refuses_a_value_of_the_wrong_type(on_file: Database) -> None:
     with pytest.raises(IntegrityError, match="cannot store TEXT value in INTEGER column"):
-        write_text(on_file, "INSERT INTO audit_stream VALUES ('64.02', 'x', 'many', '')")
+        write_text(on_file, "INSERT INTO audit_stream VALUES ('64.02', 'x', 'many', '', 0)")
 
 
 def write_text(database: Database, statement: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Select, Table, create_engine, inspect, select, text
 
 from server import accounts
 from server.backup import backup, restore
@@ -21,6 +21,8 @@ from tests.server._people import add_person
 
 BEFORE = "0013"
 RENAMED = {"rate_limit": "tries", "session": "sign_in", "post_exit": "departure"}
+ADDED = {"rate_limit": ("last_at",)}
+"""Columns with values in these rows that came later: going back to the schema before loses them."""
 PASSWORD = "kuda laut menari di karang"
 
 
@@ -65,11 +67,18 @@ def district(databases: Databases) -> Iterator[District]:
 
 
 def contents(district: District) -> dict[str, list[tuple[Any, ...]]]:
-    """Give all rows of all tables."""
+    """Give all rows of all tables, without the columns that the schema before has no place for."""
     return {
-        name: sorted(map(tuple, district.rows(one.select())), key=repr)
+        name: sorted(map(tuple, district.rows(kept(one))), key=repr)
         for name, one in Base.metadata.tables.items()
     }
+
+
+def kept(one: Table) -> Select[Any]:
+    """Select the columns that the schema before has too, without the MAC, which no migration can make
+    (`tests/server/accounts/test_vouching.py`)."""
+    left_out = {"mac", *ADDED.get(one.name, ())}
+    return select(*(column for column in one.columns if column.name not in left_out))
 
 
 def shape(url: str) -> dict[str, Any]:
@@ -79,10 +88,10 @@ def shape(url: str) -> dict[str, Any]:
         found = inspect(engine)
         return {
             name: (
-                [
+                sorted(  # a column that comes back stands last: nothing of ours goes by their order
                     (column["name"], repr(column["type"]), column["nullable"])
                     for column in found.get_columns(name)
-                ],
+                ),
                 found.get_pk_constraint(name)["constrained_columns"],
                 sorted(key["name"] or "" for key in found.get_foreign_keys(name)),
                 sorted(
@@ -152,7 +161,7 @@ def differing(before: dict[str, list[tuple[Any, ...]]], settings: Settings) -> s
     hub = AppContext.open(settings)
     with hub.database.reading() as session:
         assert session.execute(text("SELECT count(*) FROM session")).scalar() == 0
-        rows = {name: list(session.execute(one.select())) for name, one in Base.metadata.tables.items()}
+        rows = {name: list(session.execute(kept(one))) for name, one in Base.metadata.tables.items()}
     hub.database.dispose()
     return {name for name in rows if sorted(map(tuple, rows[name]), key=repr) != before[name]}
 

@@ -34,6 +34,7 @@ from server.database.models import (
 )
 from server.demo import Demo, NotADemo, make_demo
 from server.demo.acts import Act
+from server.demo.directory import mark, room_for_demo
 from server.demo.story import POSTS, Story, plan_demo
 from server.growth.zscores import Reason, zscores
 from tests.builders import CHILD, POST, make_wire
@@ -429,3 +430,16 @@ def test_demo_refuses_settings_when_the_database_is_elsewhere(tmp_path: Path) ->
 def test_demo_refuses_settings_when_the_district_is_another(tmp_path: Path) -> None:
     with pytest.raises(NotADemo, match="POSYANDU_DISTRICT"):
         small(replace(Settings.for_data(tmp_path / "demo"), district="64.03"))
+
+
+@pytest.mark.parametrize("before", [None, 0o755])
+def test_directory_of_a_demo_is_its_owners_alone(tmp_path: Path, before: int | None) -> None:
+    """Also that of an earlier demo, which was open to all."""
+    place = tmp_path / "demo-data"
+    settings = Settings.for_data(place)
+    if before is not None:
+        place.mkdir()
+        place.chmod(before)
+        mark(settings, None)
+    with room_for_demo(settings):
+        assert place.stat().st_mode & 0o777 == 0o700

@@ -91,7 +91,9 @@ def test_sheets_are_written_with_their_headings_and_run_no_formula(
     call("import", "sigizi", file, "--apply", env=place)
     for form in ("xlsx", "csv"):
         path = tmp_path / f"out.{form}"
-        done = call("export", "sigizi", "--sheet", sheet, "--as", form, "-o", str(path), env=place)
+        done = call(
+            "export", "sigizi", "--reason", "uji", "--sheet", sheet, "--as", form, "-o", str(path), env=place
+        )
         assert done.exit_code == 0, done.output
         first, *rows = [list(cells) for _, cells in read_rows(path.read_bytes())]
         assert tuple(first) == headings
@@ -107,7 +109,7 @@ def test_other_forms_are_written(place: dict[str, str], file: str, tmp_path: Pat
     call("import", "sigizi", file, "--apply", env=place)
     bundle, data, counts = (tmp_path / name for name in ("b.json", "d.csv", "c.json"))
     days = ("--from", "2026-03-01", "--to", "2026-03-31")
-    assert call("export", "fhir", *days, "-o", str(bundle), env=place).exit_code == 0
+    assert call("export", "fhir", "--reason", "uji", *days, "-o", str(bundle), env=place).exit_code == 0
     Bundle.model_validate(json.loads(bundle.read_bytes()))
     assert call("export", "csv", *days, "-o", str(data), env=place).exit_code == 0
     assert len(data.read_text("utf-8-sig").splitlines()) == 3

@@ -22,6 +22,7 @@ from server.cli import main
 from server.context import AppContext
 from server.database.models import AuditEntry, Batch
 from server.demo.directory import incarnation_in, mark
+from server.operations import scheduler
 from server.operations.doctor import (
     ADJTIMEX_BYTES,
     WORDS,
@@ -34,6 +35,7 @@ from server.operations.doctor.service import is_synchronised
 from tests.faults._running import environment, free_port
 from tests.server._district import DISTRICT, Databases, District, FakeTablet, identity, sqlite_file
 from tests.server._people import add_person
+from tests.server.privacy._requests import erased
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -110,8 +112,15 @@ def test_doctor_only_reads(at_work: District) -> None:
 
 def test_an_erased_person_is_no_damage(at_work: District) -> None:
     child = at_work.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
-    damage(at_work, "UPDATE child SET wrapped_key = NULL WHERE id = :id", id=child)
+    erased(at_work, child)
+    scheduler.run_job(at_work.hub, "withdrawals", at_work.clock.now)
     assert problems(at_work) == {}
+
+
+def test_fake_erasure_is_damage(at_work: District) -> None:
+    child = at_work.rows(text("SELECT id FROM child WHERE sex = 'F'"))[0][0]
+    damage(at_work, "UPDATE child SET wrapped_key = NULL, state = NULL WHERE id = :id", id=child)
+    assert problems(at_work)["rows"] == [f"child {child}: changed outside"]
 
 
 # -- damaged --------------------------------------------------------------------------------------

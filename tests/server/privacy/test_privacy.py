@@ -294,9 +294,9 @@ def test_commands_list_what_is_due_and_whose_data_was_on_a_tablet(
     told = run(on_sqlite, "rights", "list")
     assert (told.exit_code, "TERLAMBAT" in told.stdout, child in told.stdout) == (1, True, True)
     copy = tmp_path / "salinan.json"
-    assert run(on_sqlite, "rights", "export", child, "-o", str(copy)).exit_code == 0
+    assert run(on_sqlite, "rights", "export", child, "--reason", "permintaan", "-o", str(copy)).exit_code == 0
     assert orjson.loads(copy.read_bytes())["child"]["name"] == "Anak Perintah Contoh"
-    lost = run(on_sqlite, "tablet", "whose-data", tablet.id)
+    lost = run(on_sqlite, "tablet", "whose-data", tablet.id, "--reason", "hilang")
     assert "Anak Perintah Contoh" in lost.stdout
     assert on_sqlite.actions(f"post/{on_sqlite.posts[0]}")[-2:] == [
         "rights.access-given",

@@ -159,6 +159,30 @@ def test_conflict_of_a_childs_own_record_is_listed_and_read(installed: District)
     assert one.state(child).value("nik") == {"nik": "6402061001250003"}
 
 
+def test_pages_of_any_size_give_the_whole_list_in_its_order(installed: District) -> None:
+    one, two = installed.tablet(), installed.tablet()
+    children = [one.register_child(identity=identity(name=f"Anak {number}")) for number in range(3)]
+    installed.settle(one, two)
+    for child in children:
+        for tablet, nik, grams in ((one, "6402061001250001", 9000), (two, "6402061001250003", 9400)):
+            tablet.edit_child(child, nik={"nik": nik})
+            tablet.measure(child, weight_g=grams)
+            tablet.measure(child, "2026-02-03", weight_g=grams)
+    installed.settle(one, two)
+    whole = [d.record_id for d in listed(installed)]
+    assert len(whole) == 9
+    by_child = [(d.child_id, str(d.measured_on or "")) for d in listed(installed)]
+    assert by_child == sorted(by_child)
+    with installed.hub.database.reading() as session:
+        for size in (1, 2, 4, 9):
+            pages = [
+                conflicts.conflicts(session, installed.hub, everybody(installed), limit=size, offset=offset)
+                for offset in range(0, 9, size)
+            ]
+            assert [d.record_id for found, _ in pages for d in found] == whole
+            assert {total for _, total in pages} == {9}
+
+
 def test_conflict_is_unknown_outside_the_scope_and_for_another_kind(installed: District) -> None:
     _, _, child, shown = weighed_twice(installed)
     record = shown.record.record_id

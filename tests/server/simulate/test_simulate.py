@@ -101,7 +101,6 @@ def served(sqlite_databases: Databases) -> Iterator[Served]:
 # -- it holds ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.uncounted
 def test_everything_holds_when_lines_are_cut_and_again_on_the_same_data(installed: District) -> None:
     hub = installed.hub
     with serving(hub.settings) as url:

@@ -148,7 +148,6 @@ ACTS = st.tuples(
 )
 
 
-@pytest.mark.uncounted
 def test_what_is_kept_is_told_only_while_it_is_what_would_be_worked_out(
     kind: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:

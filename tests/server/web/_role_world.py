@@ -31,8 +31,8 @@ OF_WHOLE: Final = frozenset({"donor_id"})
 """Parameters that name what is no place's: those whose area is the whole district find it, or who wrote it down."""
 
 
-NOT_HERE = ("sign_in_id", "token")
-"""Parameters that name what is nobody's here: another person's session, an invitation that was not made."""
+NOT_HERE = ("sign_in_id", "passkey_id")
+"""Parameters that name what is nobody's here: another person's session or passkey."""
 
 
 NAME: Final = "Anak Sangat Rahasia"
@@ -173,9 +173,10 @@ def opened(databases: Databases) -> Iterator[World]:
             "form": "take",
             "decision": "take",
             "sign_in_id": "01900000-0000-7000-8000-00000000ffff",
-            "token": "tidak-ada",
+            "passkey_id": "01900000-0000-7000-8000-00000000ffff",
             "handle": "no-such-",
             "code": "id",
+            "origin": "0" * 64,
             "area_kind": "pos",
             "area": district.posts[0],
             "filename": "style.css",

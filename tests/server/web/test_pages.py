@@ -1,15 +1,13 @@
 """The pages as a browser meets them: signing in, who gets what, the queue, a child's page, and the JSON."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
 
-from server import accounts, audit
+from server import accounts
 from server.accounts import Person
-from server.database.models import Account, table
 from server.web.formatting import LANGUAGE_COOKIE
 from tests.server.web._clinic import DAYS, PASSWORD, Clinic, csrf_token, sign_in, visible
 
@@ -56,19 +54,6 @@ def test_sign_in_refuses_what_does_not_fit(
     assert 'role="alert"' in refused.text
     assert password == "" or f'value="{password}"' not in refused.text
     assert client.get("/antrean").status_code == 302
-
-
-def test_sign_in_says_how_long_when_locked(clinic: Clinic, client: FlaskClient) -> None:
-    person, hub = clinic.person(), clinic.district.hub
-    locked = datetime.now(UTC) + timedelta(minutes=15)
-    accounts.sign_in(hub, person.username, "salah", datetime.now(UTC))
-    with hub.database.transaction() as session:
-        session.execute(update(table(Account)).values(locked_until=locked))
-        audit.append(session, hub.district, audit.OFFICE, "test.locked", actor="operator", now=locked)
-    form = {"csrf_token": csrf_token(client), "username": person.username, "password": PASSWORD}
-    refused = client.post("/masuk", data=form)
-    assert refused.status_code == 429
-    assert re.search(r"Coba lagi dalam (8\d\d|900) detik", refused.text)
 
 
 def test_form_without_its_token_is_refused(clinic: Clinic, client: FlaskClient) -> None:

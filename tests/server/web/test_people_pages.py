@@ -16,6 +16,7 @@ from server.app import create_app
 from server.database.models import Account, RateLimit
 from tests.server._district import DISTRICT, Databases, District
 from tests.server.web._clinic import PASSWORD, Clinic, csrf_token
+from tests.server.web._second_factor import hidden, now_code, pass_all, set_up
 
 NEW = "perahu-di-teluk-biru"
 ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36"
@@ -52,30 +53,6 @@ def sign_in(
     return send(client, following, username=person.username, password=password)
 
 
-def now_code(page: str) -> str:
-    """Give the code that an app would show, having read the key on a page."""
-    (key,) = re.findall(r'<code class="key">([A-Z2-7 ]+)</code>', page)
-    return pyotp.TOTP(key.replace(" ", "")).at(datetime.now(UTC))
-
-
-def pass_all(client: FlaskClient, person: Person) -> list[str]:
-    """Sign in and set up the second factor; give the recovery codes."""
-    assert sign_in(client, person).status_code == 302
-    page = client.get("/akun/faktor-kedua").text
-    return set_up(client, page)
-
-
-def set_up(client: FlaskClient, page: str, **form: str) -> list[str]:
-    done = client.post("/akun/faktor-kedua", data={**hidden(page), "code": now_code(page), **form})
-    assert done.status_code == 200, done.text
-    return re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", done.text)
-
-
-def hidden(page: str) -> dict[str, str]:
-    """Give the hidden fields of the form in a page's content."""
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.split("<main")[1]))
-
-
 def again(client: FlaskClient, person: Person, code: str) -> TestResponse:
     """Sign in with a code of the second factor."""
     sign_in(client, person)
@@ -83,8 +60,13 @@ def again(client: FlaskClient, person: Person, code: str) -> TestResponse:
 
 
 def link_in(page: str) -> str:
-    """Give the path of the invitation that a page shows."""
-    return re.findall(r">http://localhost(/undangan/[\w-]+)<", page)[0]
+    """Give the link of the invitation that a page shows."""
+    return re.findall(r">(/undangan#[\w-]+)<", page)[0]
+
+
+def use(client: FlaskClient, link: str, **form: str) -> TestResponse:
+    """Send the code of a link as our script does, and what the page then asks for."""
+    return send(client, "/undangan", code=link.partition("#")[2], **form)
 
 
 # -- the second factor --------------------------------------------------------------------------------------------
@@ -213,7 +195,7 @@ def test_new_recovery_codes_ask_for_the_password(clinic: Clinic, client: FlaskCl
     older = pass_all(client, person)
     assert send(client, "/akun/kode-pemulihan", password="salah").status_code == 403
     made = send(client, "/akun/kode-pemulihan", password=PASSWORD)
-    newer = re.findall(r"<li><code>([A-Z2-9-]{14})</code></li>", made.text)
+    newer = re.findall(r"<li><code>([A-Z2-9-]{15})</code></li>", made.text)
     assert len(newer) == 10
     assert again(another(client), person, older[0]).status_code == 401
     assert again(another(client), person, newer[0]).status_code == 200
@@ -229,15 +211,11 @@ def fail_often(clinic: Clinic, what: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "path", "method"),
-    [
-        ("sign-in", "/masuk", "post"),
-        ("invitation", "/undangan/x", "get"),
-        ("enrolment", "/api/v1/enrol", "post"),
-    ],
+    ("what", "path"),
+    [("sign-in", "/masuk"), ("invitation", "/undangan"), ("enrolment", "/api/v1/enrol")],
 )
 def test_address_that_failed_too_often_waits(
-    clinic: Clinic, client: FlaskClient, what: str, path: str, method: str
+    clinic: Clinic, client: FlaskClient, what: str, path: str
 ) -> None:
     fail_often(clinic, what, "198.51.100.9")
     code = {"code": "AAAA-AAAA-AA", "public_key": KEY, "app": "uji/1", "device": "uji"}
@@ -245,11 +223,11 @@ def test_address_that_failed_too_often_waits(
 
     def ask(address: str) -> TestResponse:
         told = {"environ_overrides": {"REMOTE_ADDR": address}}
-        if method == "get":
-            return client.get(path, **told)
         if path.startswith("/api"):
             return client.post(path, json=code, **told)
-        return client.post(path, data={"csrf_token": token, "username": "x", "password": "y"}, **told)
+        return client.post(
+            path, data={"csrf_token": token, "username": "x", "password": "y", "code": "z"}, **told
+        )
 
     assert ask("198.51.100.9").status_code == 429
     assert ask("198.51.100.10").status_code in (401, 403, 404)
@@ -263,8 +241,57 @@ KEY = {
 }
 
 
+@pytest.mark.parametrize("pasted", ["{code}", "https://posyandu.example.go.id{link}", " /undangan/{code}\n"])
+def test_invitation_is_pasted_where_no_script_runs(
+    admin: Person, clinic: Clinic, client: FlaskClient, pasted: str
+) -> None:
+    person = clinic.person(scope=clinic.other_centre)
+    link = link_in(send(client, f"/orang/{person.account_id}/atur-ulang", "/orang").text)
+    page = another(client).get("/undangan")
+    assert page.status_code == 200
+    assert 'name="code"' in page.text
+    given = pasted.format(link=link, code=link.partition("#")[2])
+    assert f'value="{person.username}"' in send(another(client), "/undangan", code=given).text
+
+
+def test_no_secret_is_part_of_an_address(client: FlaskClient) -> None:
+    """Addresses are written into logs of proxies, histories and Referers. What follows "#" is sent to nobody."""
+    names = {name for rule in client.application.url_map.iter_rules() for name in rule.arguments}
+    assert names & {"token", "secret", "password", "kode", "invitation", "key"} == set()
+
+
+def test_link_is_made_with_the_configured_address_whatever_host_is_asked(
+    sqlite_databases: Databases,
+) -> None:
+    with District.opened(sqlite_databases, public_url="https://posyandu.example.go.id") as district:
+        clinic = Clinic.opened(district)
+        client = create_app(district.hub.settings, district.hub).test_client()
+        sign_in(client, clinic.person("administrator", "district", DISTRICT))
+        person = clinic.person()
+        form = {"csrf_token": csrf_token(client, "/orang")}
+        made = client.post(
+            f"/orang/{person.account_id}/atur-ulang", data=form, headers={"X-Forwarded-Host": "evil.example"}
+        )
+        assert re.search(r">https://posyandu\.example\.go\.id/undangan#[\w-]{43}<", made.text)
+        assert "evil.example" not in made.text
+
+
+def test_no_page_repeats_the_host_that_is_asked(admin: Person, clinic: Clinic, client: FlaskClient) -> None:
+    person = clinic.person()
+    cookie = client.get_cookie("__Host-posyandu")
+    assert cookie is not None
+    form = {"csrf_token": csrf_token(client, "/orang")}
+    session = {"Cookie": f"__Host-posyandu={cookie.value}", "Host": "evil.example"}
+    asked = client.application.test_client(use_cookies=False)
+    made = asked.post(f"/orang/{person.account_id}/atur-ulang", data=form, headers=session)
+    assert (made.status_code, "evil.example" in made.text) == (200, False)
+    led = asked.get("/", headers=session)
+    assert (led.status_code, led.location) == (302, "/orang")
+    assert asked.get("/antrean", headers={"Host": "evil.example"}).location.startswith("/masuk")
+
+
 def test_wrong_invitations_and_enrolment_codes_are_counted(clinic: Clinic, client: FlaskClient) -> None:
-    client.get("/undangan/tidak-ada")
+    send(client, "/undangan", code="tidak-ada")
     client.post(
         "/api/v1/enrol", json={"code": "AAAA-AAAA-AA", "public_key": KEY, "app": "uji/1", "device": "uji"}
     )
@@ -283,7 +310,9 @@ def test_address_is_read_behind_so_many_proxies(
         for _ in range(attempt_limits.LIMITS["invitation"].tries):
             attempt_limits.note_refusal(district.hub, "invitation", "198.51.100.9", datetime.now(UTC))
         client = create_app(district.hub.settings, district.hub).test_client()
-        asked = client.get("/undangan/x", headers={"X-Forwarded-For": "203.0.113.1, 198.51.100.9"})
+        form = {"csrf_token": csrf_token(client, "/undangan"), "code": "x"}
+        told = {"X-Forwarded-For": "203.0.113.1, 198.51.100.9"}
+        asked = client.post("/undangan", data=form, headers=told)
         assert (asked.status_code == 429) is stopped
 
 
@@ -303,16 +332,16 @@ def test_administrator_invites_and_the_invited_comes_in(
     assert "Diundang" in client.get("/orang").text
 
     guest = another(client)
-    page = guest.get(link)
+    page = use(guest, link)
     assert 'value="bidan.contoh"' in page.text
-    short = send(guest, link, password="pendek", again="pendek")
+    short = use(guest, link, password="pendek", again="pendek")
     assert (short.status_code, "paling sedikit 12" in short.text) == (422, True)
-    assert send(guest, link, password=NEW, again=PASSWORD).status_code == 422
-    assert send(guest, link, password=NEW, again=NEW).location == "/"
+    assert use(guest, link, password=NEW, again=PASSWORD).status_code == 422
+    assert use(guest, link, password=NEW, again=NEW).location == "/"
     assert guest.get("/").location.startswith("/akun/faktor-kedua")
     assert set_up(guest, guest.get("/akun/faktor-kedua").text)
     assert guest.get("/antrean").status_code == 200
-    assert another(client).get(link).status_code == 404
+    assert use(another(client), link).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -453,7 +482,7 @@ def test_people_as_json(admin: Person, clinic: Clinic, client: FlaskClient) -> N
     where = {"scope_kind": "village", "scope": "64.02.06.1001"}
     status, made = ask(client, "/api/v1/people", **who, **where)
     assert status == 201
-    assert another(client).get(str(made["invitation"]).removeprefix("http://localhost")).status_code == 200
+    assert use(another(client), made["invitation"]).status_code == 200
     listed = client.get("/api/v1/people").get_json()
     mine = next(one for one in listed["people"] if one["id"] == made["id"])
     assert (mine["role"], mine["state"], mine["second_factor"]) == ("tpps", "invited", False)

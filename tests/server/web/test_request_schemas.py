@@ -25,6 +25,7 @@ ALLOWED: Final = {
     "request_schemas/schema.py": "checks what was sent",
     "request_body.py": "reads a JSON body within its limits",
     "pages/frame.py": "`next` of every page, for the links in its frame; safe_path checks it",
+    "proof.py": "the fields of the question for a proof, and the form beside them, which is sent again and checked then",
 }
 READS_JSON: Final = {
     "request_schemas/schema.py": "checks what was sent",

@@ -35,8 +35,6 @@ from tests.server.web._role_world import (
     routes,
 )
 
-pytestmark = pytest.mark.uncounted  # every route, by everybody: each has tests of its own
-
 
 @pytest.fixture(scope="module")
 def world(sqlite_databases: Databases) -> Iterator[World]:

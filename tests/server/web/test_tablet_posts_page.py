@@ -53,14 +53,14 @@ def test_a_code_for_a_tablet_of_staff_is_made_on_the_page(client: FlaskClient, c
     form = {"csrf_token": csrf_token(client, "/tablet/daftar"), "post": first, "name": "Tablet bidan"}
     page = client.post("/tablet/daftar", data={**form, "posts": [second]}, headers=HERE).text
     assert "Melati 1, Anggrek 2" in page
-    (code,) = re.findall(r'id="code">([A-Z0-9-]{12})<', page)
+    (code,) = re.findall(r'id="code">([A-Z0-9-]{15})<', page)
     assert "dan 1 lainnya" in client.get("/tablet").text
     answer = enrolled(client, code)
     assert answer["posts"] == [{"id": first, "name": "Melati 1"}, {"id": second, "name": "Anggrek 2"}]
     plain = client.post("/tablet/daftar", data={**form, "name": "Tablet 2"}, headers=HERE).text
-    assert "posts" not in enrolled(client, re.findall(r'id="code">([A-Z0-9-]{12})<', plain)[0])
+    assert "posts" not in enrolled(client, re.findall(r'id="code">([A-Z0-9-]{15})<', plain)[0])
     marked = client.post("/tablet/daftar", data={**form, "staff": "1"}, headers=HERE).text
-    (code,) = re.findall(r'id="code">([A-Z0-9-]{12})<', marked)
+    (code,) = re.findall(r'id="code">([A-Z0-9-]{15})<', marked)
     assert enrolled(client, code)["posts"] == [{"id": first, "name": "Melati 1"}]
 
 

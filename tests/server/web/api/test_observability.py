@@ -271,6 +271,39 @@ def test_metrics_are_refused_when_a_proxy_on_this_machine_asks(client: FlaskClie
     assert client.get("/metrics", headers={header: "for=192.0.2.7"}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "host", ["posyandu.example.go.id", "192.0.2.7:8000", "localhost.example", "[2001:db8::1]:80"]
+)
+def test_metrics_are_refused_through_a_proxy_that_adds_no_header(client: FlaskClient, host: str) -> None:
+    """It passes on the host that its client has asked for."""
+    assert client.get("/metrics", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]"])
+def test_metrics_are_given_to_a_collector_on_this_machine(client: FlaskClient, host: str) -> None:
+    assert client.get("/metrics", headers={"Host": host}).status_code == 200
+
+
+def test_metrics_want_the_token_where_one_is_set(sqlite_databases: Databases) -> None:
+    """Also from this machine: a proxy that changes the host and adds nothing cannot be told from a collector."""
+    token = "k7Qw-lima-belas-huruf-acak"
+    with District.opened(sqlite_databases, metrics_token=token) as district:
+        asked = create_app(district.hub.settings, district.hub).test_client()
+        given: tuple[dict[str, str], ...] = (
+            {},
+            {"Authorization": "Bearer "},
+            {"Authorization": f"Bearer {token}x"},
+            {"Authorization": token},
+        )
+        assert [asked.get("/metrics", headers=headers).status_code for headers in given] == [403] * 4
+        elsewhere: Any = {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}
+        assert (
+            asked.get("/metrics", headers={"Authorization": f"Bearer {token}"}, **elsewhere).status_code
+            == 200
+        )
+        assert token not in repr(district.hub.settings)
+
+
 def test_metrics_count_requests_and_refusals(client: FlaskClient) -> None:
     refused = 'posyandu_refusals_total{code="body-not-json"}'
     asked = 'posyandu_requests_total{method="POST",route="/api/v1/sync",status="400"}'

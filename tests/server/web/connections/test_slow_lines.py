@@ -181,6 +181,16 @@ def test_header_names_no_part_of_the_path(server: Server) -> None:
     assert asked(server, wire % b"/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    "name", [b"SCRIPT_NAME", b"Script-Name", b"PATH_INFO", b"X-Forwarded-Prefix", b"X-Script-Name"]
+)
+def test_header_leads_nobody_to_another_site(server: Server, name: bytes) -> None:
+    """From this machine as well, where a proxy of the operator may stand."""
+    wire = b"GET /antrean HTTP/1.1\r\nHost: evil.example\r\n%b: //evil.example\r\n\r\n"
+    answer = asked(server, wire % name)
+    assert (answer.status, answer.headers["location"]) == (302, "/masuk?next=/antrean")
+
+
 def test_junk_after_a_request_is_a_bad_request_of_its_own(server: Server) -> None:
     wire = b"GET /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nzz\r\n\r\n"
     with line_to(server, wire) as line:
