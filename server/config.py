@@ -30,6 +30,11 @@ MOST: Final = {
 TABLET_APP: Final = "posyandu-tablet"
 """The name of our tablet app, before its version, in changes and batches."""
 NEVER: Final = "never"
+PIN_DIGITS: Final = range(6, 13)
+"""The fewest digits that a district may ask for in a tablet's PIN."""
+PHRASE: Final = "passphrase"
+PHRASE_LETTERS: Final = 12
+TABLET_PINS: Final = (*map(str, PIN_DIGITS), PHRASE)
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{20,200}=*")
 _USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -67,6 +72,7 @@ class Settings:
     je_endemic : whether children are vaccinated against Japanese encephalitis here
     deworming_months : months of the deworming rounds, such as (2, 8); () for none; None for those of the schedule
     backup_dir : where a backup is made each night, and `backup_keep` of them are kept; None: no nightly backups
+    tablet_pin : what a tablet asks of a new PIN: at least so many digits, or a passphrase
     oldest_app : the oldest version of our tablet app that is still served, such as 0.2.0; "" for every one
     """
 
@@ -95,6 +101,7 @@ class Settings:
     schedule_file: Path | None = None
     je_endemic: bool = False
     deworming_months: tuple[int, ...] | None = None
+    tablet_pin: str = "6"
     oldest_app: str = ""
     key_command: str = ""
     backup_dir: Path | None = None
@@ -116,6 +123,10 @@ class Settings:
         if not _is_database_url(self.database_url):  # it may hold a password, so it is not repeated
             raise ValueError(
                 "DATABASE_URL is not usable: give an address such as postgresql://user:password@host:5432/posyandu"
+            )
+        if self.tablet_pin not in TABLET_PINS:
+            raise ValueError(
+                f"POSYANDU_TABLET_PIN is {self.tablet_pin!r}: give a number of digits from 6 to 12, or {PHRASE}"
             )
         if self.public_url and not _is_address(self.public_url):
             raise ValueError(
@@ -170,6 +181,7 @@ class Settings:
             "key_command",
             "public_url",
             "metrics_token",
+            "tablet_pin",
         ):
             if environ.get(f"POSYANDU_{name.upper()}"):
                 others[name] = environ[f"POSYANDU_{name.upper()}"]
@@ -217,6 +229,14 @@ class Settings:
         """
         return schedule(self.schedule_file or SHIPPED, Choices(self.je_endemic, self.deworming_months))
 
+    @property
+    def pin_policy(self) -> dict[str, str | int] | None:
+        """What tablets are told to ask of a new PIN (docs/protocol.md); None: what they ask anyway."""
+        if self.tablet_pin == PHRASE:
+            return {"kind": "phrase", "least": PHRASE_LETTERS}
+        least = int(self.tablet_pin)
+        return {"kind": "digits", "least": least} if least > min(PIN_DIGITS) else None
+
     def too_old(self, app: str) -> bool:
         """Return whether an app, by its name and version, is our tablet app in a version that is no longer served.
 
@@ -254,6 +274,7 @@ class Settings:
             "POSYANDU_TIME_ZONE": self.time_zone,
             "POSYANDU_LOG_LEVEL": self.log_level,
             "POSYANDU_OLDEST_APP": self.oldest_app,
+            "POSYANDU_TABLET_PIN": self.tablet_pin,
             "POSYANDU_KEY_COMMAND": self.key_command,
             "POSYANDU_PUBLIC_URL": self.public_url,
             "POSYANDU_METRICS_TOKEN": self.metrics_token,

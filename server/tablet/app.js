@@ -62,6 +62,7 @@ export class App {
     this.sending = 0; // timers
     this.copying = 0;
     this.opening = false; // a PIN is being tried: another one would make a second engine
+    this.isPinDue = false; // the health centre asks for a longer PIN than the one that opened the tablet
     this.wipeAtLock = ""; // why this tablet is wiped when it locks
     this.probing = false; // whether the storage is there is being found out
     this.gone = ""; // where the storage is if not here: then nothing is drawn any more
@@ -103,11 +104,13 @@ export class App {
       await tablet.renewCopy();
       await this.device.keepBox(tablet.vault.dataKey);
     }
+    this.isPinDue = Boolean(this.http) && this.device.newPin(tablet.cadre.author, localDay()).isDue;
     this.tablet = tablet; // set last: a screen shown earlier would be redrawn and lose typed text
     setInterval(() => this.#tick(), TICK_MS);
     if (!location.hash.startsWith("#/") || location.hash.startsWith("#/buka")) location.hash = "#/hari-ini";
     this.draw();
     this.sendSoon(0);
+    tablet.strengthen?.().catch((error) => console.info(error)); // tried again at the next unlocking
   }
 
   /** A wipe waited for this PIN: seal what the copy lacks, and wipe. @param {import("./store/tablet.js").Tablet} tablet */
@@ -233,7 +236,8 @@ export class App {
     this.watchers.clear();
     const turn = ++this.drawn;
     const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
-    const gate = !this.tablet && (this.device.cadres.length ? "buka" : "daftar");
+    const locked = this.device.cadres.length ? "buka" : "daftar";
+    const gate = this.tablet ? this.isPinDue && "pin-baru" : locked;
     const screen = SCREENS[gate || name] || SCREENS[this.tablet ? "hari-ini" : "buka"];
     Promise.resolve(screen(this, ...rest))
       .then((shown) => turn === this.drawn && this.#show(shown))

@@ -37,9 +37,9 @@ CADRE, PIN = "Bu Kader Contoh", "274951"
 TELL_OF_POLICY: Final = """addEventListener("securitypolicyviolation", (event) =>
     console.error("policy", event.violatedDirective, event.blockedURI, event.sample));"""
 SLOW_DEVICE: Final = """const now = performance.now.bind(performance);
-    performance.now = () => (new Error().stack.includes("/vault.js") ? 100 : 1) * now();"""
+    performance.now = () => (new Error().stack.split("\\n")[2].includes("/vault.js") ? 100 : 1) * now();"""
 """What stretching a PIN costs, as a slow device finds it: the PIN gets the fewest rounds, and no unlocking takes half a
-second. For the vault alone: by this clock Playwright's own goes on."""
+second. For calls from the vault itself: by this clock Playwright's own goes on."""
 TICKED_SECONDS: Final = 30
 SEND: Final = re.compile("Kirim sekarang|Coba sekarang")
 """The button that sends; the second while the app waits to try again."""

@@ -34,13 +34,13 @@ def test_offer_stands_for_ten_seconds_on_every_screen_and_can_be_read_at_large_t
             tablet.type(f"9,{percent // 100}")
             tablet.page.clock.pause_at(tablet.page.evaluate("Date.now() / 1000 + 1"))
             tablet.save()
-            tablet.pass_time(seconds=9)
+            tablet.page.clock.run_for(9_000)
             for screen in ("hari-ini", "lainnya", "kirim"):
                 tablet.go(screen)
                 expect(offer).to_be_visible()
                 assert faults_of(tablet.page) == []
             expect(tablet.page.locator(".undo")).to_contain_text("Tersimpan: Anak Pertama")
-            tablet.pass_time(seconds=1)
+            tablet.page.clock.run_for(1_000)
             expect(offer).to_have_count(0)
             tablet.page.clock.resume()
 

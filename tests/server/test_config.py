@@ -30,6 +30,7 @@ def test_environment_is_read() -> None:
             "POSYANDU_IDLE_MINUTES": "20",
             "POSYANDU_PROXIES": "2",
             "POSYANDU_OLDEST_APP": "0.1.0",
+            "POSYANDU_TABLET_PIN": "8",
             "POSYANDU_BACKUP_DIR": "/backup",
             "POSYANDU_BACKUP_KEEP": "7",
             "POSYANDU_PUBLIC_URL": "https://posyandu.example.go.id",
@@ -40,6 +41,7 @@ def test_environment_is_read() -> None:
     assert (settings.district, settings.time_zone, settings.log_level) == ("64.03", "Asia/Jakarta", "WARNING")
     assert (settings.session_minutes, settings.max_changes, settings.cookie_secure) == (30, 100, False)
     assert (settings.second_factor, settings.idle_minutes, settings.proxies) == (False, 20, 2)
+    assert settings.pin_policy == {"kind": "digits", "least": 8}
     assert (settings.oldest_app, settings.public_url) == ("0.1.0", "https://posyandu.example.go.id")
     assert (settings.backup_dir, settings.backup_keep) == (Path("/backup"), 7)
 
@@ -76,6 +78,9 @@ def test_empty_variables_say_nothing() -> None:
         ("POSYANDU_OLDEST_APP", "posyandu-tablet 0.1.0"),
         ("POSYANDU_OLDEST_APP", "0.1.0+1a2b3c4d"),
         ("POSYANDU_OLDEST_APP", "999.0"),
+        ("POSYANDU_TABLET_PIN", "5"),
+        ("POSYANDU_TABLET_PIN", "13"),
+        ("POSYANDU_TABLET_PIN", "phrase"),
     ],
 )
 def test_unusable_value_is_refused_by_name(name: str, value: str) -> None:
@@ -109,6 +114,7 @@ def test_process_of_ours_finds_the_same_settings(tmp_path: Path) -> None:
     given |= {"POSYANDU_SECOND_FACTOR": "0", "POSYANDU_PROXIES": "1", "POSYANDU_IDLE_MINUTES": "9"}
     given |= {
         "POSYANDU_OLDEST_APP": "0.0.9",
+        "POSYANDU_TABLET_PIN": "passphrase",
         "POSYANDU_PUBLIC_URL": "http://localhost:8000",
         "POSYANDU_METRICS_TOKEN": "k7Qw-lima-belas-huruf-acak",
         "POSYANDU_JE_ENDEMIC": "1",

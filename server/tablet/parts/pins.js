@@ -1,30 +1,45 @@
-// A new PIN, typed twice.
+// A new PIN, or a passphrase where the health centre asks for one, typed twice.
 
-import { PIN_DIGITS, weakness } from "../store/vault.js";
+import { MOST_DIGITS, weakness } from "../store/pin_policy.js";
 import { say } from "../words/words.js";
 import { field, h } from "./dom.js";
 
-const input = () =>
+const input = (isPhrase) =>
   h("input", {
     type: "password",
-    inputmode: "numeric",
-    maxlength: String(PIN_DIGITS),
-    pattern: "[0-9]*",
+    ...(isPhrase ? { autocapitalize: "none" } : { inputmode: "numeric", maxlength: String(MOST_DIGITS), pattern: "[0-9]*" }),
   });
 
-/** @returns {{fields: HTMLElement[], trouble: () => string|null, value: () => string}} */
-export function pinFields() {
-  const [first, second] = [input(), input()];
-  const hint = say("6 digits; no birthday, no sequence. The PIN opens the children's data on this tablet.");
+/** @param {import("../store/pin_policy.js").Policy} policy of the device
+ * @returns {{fields: HTMLElement[], trouble: () => string|null, value: () => string}} */
+export function pinFields(policy) {
+  const isPhrase = policy.kind === "phrase";
+  const [first, second] = [input(isPhrase), input(isPhrase)];
+  const words = isPhrase ? wordsOfPhrase(policy) : wordsOfPin(policy);
   const trouble = () => {
-    const weak = weakness(first.value);
-    if (weak === "length") return say("The PIN must have 6 digits.");
-    if (weak === "easy") return say("This PIN is too easy to guess. Choose another.");
-    return first.value === second.value ? null : say("The two PINs differ. Type them again.");
+    const weak = weakness(first.value, policy);
+    if (weak) return words[weak];
+    return first.value === second.value ? null : words.differ;
   };
+  return { fields: [field(words.name, first, words.hint), field(words.again, second)], trouble, value: () => first.value };
+}
+
+function wordsOfPin({ least }) {
   return {
-    fields: [field("PIN", first, hint), field(say("PIN once more"), second)],
-    trouble,
-    value: () => first.value,
+    name: "PIN",
+    again: say("PIN once more"),
+    hint: say("{least} digits or more; no birthday, no sequence. The PIN opens the children's data on this tablet.", { least }),
+    length: say("The PIN must have {least} to {most} digits.", { least, most: MOST_DIGITS }),
+    easy: say("This PIN is too easy to guess. Choose another."),
+    differ: say("The two PINs differ. Type them again."),
   };
 }
+
+const wordsOfPhrase = ({ least }) => ({
+  name: say("Passphrase"),
+  again: say("Passphrase once more"),
+  hint: say("{least} letters or more, such as four words that do not belong together. It opens the children's data on this tablet.", { least }),
+  length: say("The passphrase must have {least} letters or more.", { least }),
+  easy: say("This passphrase is too easy to guess. Choose another."),
+  differ: say("The two passphrases differ. Type them again."),
+});

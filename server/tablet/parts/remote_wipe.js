@@ -19,11 +19,11 @@ export async function wipeWhereDue(app) {
   else if (device.isContactExpired(Date.now())) await wipeSoon(app, "contact_expired");
 }
 
-/** What the server says of this enrolment; an answer is a contact. @returns {Promise<string>} "" without an answer */
-async function askStanding({ device, http }) {
+/** What the server says of this enrolment; an answer is a contact, and tells what a PIN must be. @returns {Promise<string>} "" without an answer */
+export async function askStanding({ device, http }) {
   try {
     const answer = await http.get(`/api/v1/tablets/${device.facts.tablet.tablet}/standing`);
-    if (["active", "replaced"].includes(answer.standing)) await device.jot({ contact: contacted(answer) });
+    if (["active", "replaced"].includes(answer.standing)) await device.jot({ contact: contacted(answer), pin: answer.pin });
     return answer.standing;
   } catch (error) {
     if (error instanceof NoConnection || error instanceof Refused) return ""; // asked again at the next start

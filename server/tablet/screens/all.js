@@ -11,6 +11,7 @@ import { help } from "./help.js";
 import { measure } from "./measure.js";
 import { more } from "./more.js";
 import { move } from "./move.js";
+import { newPin } from "./new_pin.js";
 import { picture } from "./picture.js";
 import { questions } from "./questions.js";
 import { recap } from "./recap.js";
@@ -45,6 +46,7 @@ export const SCREENS = {
   lainnya: more,
   salinan: copies,
   kader: cadres,
+  "pin-baru": newPin,
   bantuan: help,
   "bantuan-anak": aid,
 };

@@ -33,7 +33,7 @@ function admission(app) {
   const { device } = app;
   const input = h("input", { maxlength: "60", list: "known-cadres", autocapitalize: "words" });
   const name = field(say("Cadre's name"), input, say("A name that is there already gets a new PIN."));
-  const pins = pinFields();
+  const pins = pinFields(device.pinPolicy);
   const feedback = h("div", { "aria-live": "polite" });
   const save = h("button", { class: "main", type: "submit" }, say("Save"));
   const admit = async () => {

@@ -3,6 +3,7 @@
 import { field, h, notice, refill } from "../parts/dom.js";
 import { ENROLMENT, requestFailure, tidyCode } from "../parts/enrol_code.js";
 import { pinFields } from "../parts/pins.js";
+import { askStanding } from "../parts/remote_wipe.js";
 import { sealedFilePicker } from "../parts/sealed_batches.js";
 import { later, message, say } from "../words/words.js";
 
@@ -37,6 +38,7 @@ export function enrol(app) {
     refill(message, notice("calm", say("Asking the server …")));
     try {
       await device.enrol(app.http, tidy, app.name, name.value.trim() || "Tablet");
+      await askStanding(app); // before a PIN is chosen: it says what a PIN must be
       history.replaceState(null, "", new URL("./", location.href.split("#")[0].replace(/daftar$/, "")));
       app.draw();
     } catch (error) {
@@ -82,7 +84,7 @@ function others(app) {
 
 function firstCadre(app) {
   const name = h("input", { maxlength: "60", required: true });
-  const pins = pinFields();
+  const pins = pinFields(app.device.pinPolicy);
   const message = h("div", {});
   const button = h("button", { class: "main", type: "submit" }, say("Begin"));
   const submit = async (event) => {

@@ -9,7 +9,7 @@ import { say } from "../words/words.js";
  * @returns {HTMLElement} */
 export function forgottenPin(app, cadre, back) {
   const code = h("input", { autocapitalize: "characters", spellcheck: "false", placeholder: "XXXX-XXXX-XX" });
-  const pins = pinFields();
+  const pins = pinFields(app.device.pinPolicy);
   const message = h("div", { "aria-live": "polite" });
   const button = h("button", { class: "main", type: "submit" }, say("Use the new PIN"));
   const submit = async (event) => {

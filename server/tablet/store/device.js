@@ -11,7 +11,8 @@ import { isCopied, ownLetters, queued } from "./own_copy.js";
 import { newBox, recovered } from "./recovery.js";
 import { DAYS_WITHOUT_CONTACT, noted, silentDays } from "./silence.js";
 import { Tablet } from "./tablet.js";
-import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlock } from "./vault.js";
+import { MOST_DELAYS, policyOf, shapeOf, suffices } from "./pin_policy.js";
+import { Vault, WrongPin, lockFor, newDataKey, newDeviceKey, unlockAndJudge } from "./vault.js";
 
 const FREE_TRIES = 5;
 const FIRST_WAIT_MS = 30000;
@@ -150,7 +151,8 @@ export class Device {
   async admit(name, pin, dataKey) {
     const lock = await lockFor(this.facts.keys.device, dataKey, pin);
     const known = this.cadres.find((one) => one.name === name);
-    const cadre = { name, author: known ? known.author : authorOf(name, this.cadres), lock };
+    const author = known ? known.author : authorOf(name, this.cadres);
+    const cadre = { name, author, lock, pin: shapeOf(pin) };
     await this.note({ cadres: [...this.cadres.filter((one) => one.name !== name), cadre] });
     return cadre;
   }
@@ -188,13 +190,43 @@ export class Device {
     const cadre = this.cadres.find((one) => one.author === author);
     const { count = 0 } = this.facts.tries || {};
     try {
-      const dataKey = await unlock(this.facts.keys.device, cadre.lock, pin);
+      const { dataKey, isBehind } = await unlockAndJudge(this.facts.keys.device, cadre.lock, pin);
       if (count) await this.note({ tries: undefined });
-      return await Tablet.open(this, new Vault(dataKey), cadre);
+      const tablet = await Tablet.open(this, new Vault(dataKey), cadre);
+      if (isBehind) tablet.strengthen = () => this.#restretch(tablet, cadre, pin, dataKey);
+      return tablet;
     } catch (error) {
       if (error instanceof WrongPin) await this.note({ tries: { count: count + 1, at: Date.now() } });
       throw error;
     }
+  }
+
+  /** Wrap the data key anew with more rounds of the same PIN, unless the cadre got another one meanwhile. One transaction: a
+   * browser that dies in between leaves the old lock or the new one, and the PIN opens both. */
+  async #restretch(tablet, { author, lock: old }, pin, dataKey) {
+    const lock = await lockFor(this.facts.keys.device, dataKey, pin);
+    const renewed = (one) => (one.author === author && one.lock === old ? { ...one, lock, pin: shapeOf(pin) } : one);
+    await tablet.turn(() => this.note({ cadres: this.cadres.map(renewed) }));
+  }
+
+  /** What a new PIN must be. */
+  get pinPolicy() {
+    return policyOf(this.facts.pin);
+  }
+
+  /** Whether a cadre is to choose another PIN, and may put that off to another day. @param {string} author @param {string} today
+   * @returns {{isDue: boolean, mayWait: boolean}} */
+  newPin(author, today) {
+    const cadre = this.cadres.find((one) => one.author === author);
+    const { times = 0, on = "" } = (cadre && cadre.delayed) || {};
+    const isDue = Boolean(cadre) && !suffices(cadre.pin, this.pinPolicy) && on !== today;
+    return { isDue, mayWait: times < MOST_DELAYS };
+  }
+
+  /** @param {string} author @param {string} today */
+  async delayNewPin(author, today) {
+    const delayed = ({ delayed: { times = 0 } = {} }) => ({ times: times + 1, on: today });
+    await this.note({ cadres: this.cadres.map((one) => (one.author === author ? { ...one, delayed: delayed(one) } : one)) });
   }
 
   // -- forgetting ----------------------------------------------------------------------------------

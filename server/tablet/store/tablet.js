@@ -21,6 +21,8 @@ export class Tablet {
     this.copy = copy;
     this.listeners = new Set();
     this.queue = Promise.resolve();
+    /** Stretches the PIN anew; null where it has enough rounds. @type {(() => Promise<void>)|null} */
+    this.strengthen = null;
   }
 
   /** Decrypt everything. @param {import("./device.js").Device} device @param {import("./vault.js").Vault} vault */

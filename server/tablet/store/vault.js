@@ -6,10 +6,11 @@
 import { joined, random, utf8 } from "../sync/bytes.js";
 
 const GCM = "AES-GCM";
-const LEAST_ROUNDS = 100000;
-const MOST_ROUNDS = 1000000;
-const UNLOCK_MS = 600; // time that unlocking may take on this device
-export const PIN_DIGITS = 6;
+const LEAST_ROUNDS = 200000;
+const MOST_ROUNDS = 3000000;
+const TRIAL_ROUNDS = 100000;
+const UNLOCK_MS = 700; // time that unlocking may take on this device
+const FAR_FEWER = 0.6; // of the rounds that the device bears
 
 /** The PIN does not open this cadre's key. */
 export class WrongPin extends Error {}
@@ -23,31 +24,21 @@ export const newDataKey = () => crypto.subtle.generateKey({ name: GCM, length: 2
 /** @param {Uint8Array<ArrayBuffer>} raw @returns {Promise<CryptoKey>} a data key that was exported */
 export const importedDataKey = (raw) => crypto.subtle.importKey("raw", raw, GCM, true, ["encrypt", "decrypt"]);
 
-/** Say why a PIN is too easy, or null. @param {string} pin @returns {"length"|"easy"|null} */
-export function weakness(pin) {
-  if (!/^\d{6}$/.test(pin)) return "length";
-  const steps = new Set(
-    pin
-      .slice(1)
-      .split("")
-      .map((digit, at) => (Number(digit) - Number(pin[at]) + 10) % 10),
-  );
-  const halves = pin.slice(0, 3) === pin.slice(3) || pin.slice(0, 2).repeat(3) === pin;
-  return (steps.size === 1 && [0, 1, 9].includes([...steps][0])) || halves ? "easy" : null;
-}
-
 async function stretched(pin, salt, rounds) {
   const secret = await crypto.subtle.importKey("raw", utf8(pin), "PBKDF2", false, ["deriveBits"]);
   const how = { name: "PBKDF2", hash: "SHA-256", salt, iterations: rounds };
   return new Uint8Array(await crypto.subtle.deriveBits(how, secret, 256));
 }
 
-/** How many rounds this device does in the time that unlocking may cost. @returns {Promise<number>} */
+/** How many rounds a device does in the time that unlocking may cost. @param {number} rounds @param {number} took milliseconds */
+const bearable = (rounds, took) =>
+  Math.min(Math.max(Math.round((rounds * UNLOCK_MS) / Math.max(took, 1)), LEAST_ROUNDS), MOST_ROUNDS);
+
+/** The same, tried out. @returns {Promise<number>} */
 async function affordable() {
   const from = performance.now();
-  await stretched("000000", random(16), LEAST_ROUNDS);
-  const rounds = Math.round((LEAST_ROUNDS * UNLOCK_MS) / Math.max(performance.now() - from, 1));
-  return Math.min(Math.max(rounds, LEAST_ROUNDS), MOST_ROUNDS);
+  await stretched("000000", random(16), TRIAL_ROUNDS);
+  return bearable(TRIAL_ROUNDS, performance.now() - from);
 }
 
 async function wrappingKey(deviceKey, pin, salt, rounds) {
@@ -78,6 +69,15 @@ export async function unlock(deviceKey, { salt, rounds, iv, wrapped }, pin) {
   } catch {
     throw new WrongPin();
   }
+}
+
+/** Unlock, and say whether the PIN should be stretched anew: it has far fewer rounds than this device bears.
+ * @param {CryptoKey} deviceKey @param {Lock} lock @param {string} pin @returns {Promise<{dataKey: CryptoKey, isBehind: boolean}>} */
+export async function unlockAndJudge(deviceKey, lock, pin) {
+  const from = performance.now();
+  const dataKey = await unlock(deviceKey, lock, pin);
+  const isBehind = lock.rounds < FAR_FEWER * bearable(lock.rounds, performance.now() - from) || lock.rounds < LEAST_ROUNDS;
+  return { dataKey, isBehind };
 }
 
 /** Encrypts values for their key: a value that was moved to another key cannot be decrypted. */

@@ -162,7 +162,9 @@ def standing_of(tablet_id: UUID) -> Response:
     with hub().database.reading() as session:
         stands = standing(session, hub(), str(tablet_id))
         mark = _mark(write_only=is_write_only(session, hub(), str(tablet_id)))
-    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now()), **mark}))
+    policy = hub().settings.pin_policy
+    pin = {"pin": policy} if policy and stands == "active" else {}
+    return json_answer(orjson.dumps({"standing": stands, "server_time": _text(utc_now()), **mark, **pin}))
 
 
 def _mark(*, write_only: bool) -> dict[str, bool]:

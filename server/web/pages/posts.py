@@ -334,6 +334,7 @@ def all_tablets(asked: Asked) -> str:
         troubles=tablets.WARNINGS,
         codes=codes,
         cancelled=asked.query["dibatalkan"] == "1",
+        tablet_pin=hub().settings.tablet_pin,
         now=utc_now(),
     )
 

@@ -20,7 +20,13 @@ ENROLLED_AGAIN: Final = shape(
     {**EnrolAnswerSchema().declared_fields, "replaces": TEXT, "common": WHOLE}, "relay.EnrolAgainAnswer"
 )
 STANDING: Final = shape(
-    {"standing": TEXT, "server_time": TEXT, "write_only": Flag(Need.ABSENT)}, "tablets.Standing"
+    {
+        "standing": TEXT,
+        "server_time": TEXT,
+        "write_only": Flag(Need.ABSENT),
+        "pin": obj({"kind": TEXT, "least": WHOLE}, Need.ABSENT),
+    },
+    "tablets.Standing",
 )
 RECOVERED: Final = shape({"sealed_key": obj({"enc": TEXT, "ciphertext": TEXT})}, "tablets.Recovered")
 SEALING: Final = shape(

@@ -346,6 +346,22 @@ def test_standing_is_told_to_whoever_knows_the_id(installed: District, asked: No
     assert standing(client, tablet.id.upper()) == "active"
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "told"),
+    [
+        ("6", None),
+        ("8", {"kind": "digits", "least": 8}),
+        ("passphrase", {"kind": "phrase", "least": 12}),
+    ],
+)
+def test_standing_tells_what_the_district_asks_of_a_pin(
+    installed: District, asked: None, asked_for: str, told: dict[str, Any] | None
+) -> None:
+    client, tablet = web(installed, tablet_pin=asked_for), installed.tablet()
+    assert client.get(f"/api/v1/tablets/{tablet.id}/standing").get_json().get("pin") == told
+    assert "pin" not in client.get(f"/api/v1/tablets/{installed.new_id()}/standing").get_json()
+
+
 def test_revoked_is_told_of_a_tablet_that_was_closed_as_well(installed: District, asked: None) -> None:
     tablet = installed.tablet()
     clone = tablet.clone()
