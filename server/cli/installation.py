@@ -228,7 +228,14 @@ def print_progress() -> Callable[[str, int, int], None]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a new file to write to, which takes its name only when it is complete: a failure keeps the older file."""
+    """Yield a new file to write to, which takes its name only when it is complete: a failure keeps the older file.
+
+    A device or a pipe is written to as it is: to rename a file to its name would remove it, such as /dev/null for everybody.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with path.open("wb") as writing:
+            yield writing
+        return
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as writing:
