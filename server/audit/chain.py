@@ -122,7 +122,7 @@ def _write(session: Session) -> Sequence[Mapping[str, Any]]:
     session.connection().execute(insert(table(AuditEntry)), written)
     orders = _has_orders(session.connection())
     for head in heads:
-        given = {"the_district": head.district, "the_stream": head.stream}
+        given: dict[str, Any] = {"the_district": head.district, "the_stream": head.stream}
         given |= {"entries": head.entries, "head_hash": head.hash}
         given |= {"bound": head.bound or None} if orders else {}
         session.connection().execute(_move_head(), given)

@@ -20,21 +20,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
-from sqlalchemy import create_engine, delete, inspect, make_url, select, text
+from sqlalchemy import delete, inspect, select, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server import accounts, audit
 from server.accounts import people, vouching
 from server.audit import adoption, incarnations
-from server.backup import reapplying, withdrawals
-from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, member_of, refuse_unfit
+from server.backup import postgresql_rows, reapplying, withdrawals
+from server.backup.archive import SQLITE_MEMBER, Archive, Manifest, altered, refuse_unfit
 from server.backup.create import (
     PAGES_PER_STEP,
     Contents,
     contents_of,
-    copy_of,
     driver_of,
     look_into_sqlite,
     pack,
@@ -63,8 +61,6 @@ from server.privacy import sealed_columns
 from server.translations import T_
 
 OPERATOR: Final = "operator"
-SCRATCH: Final = "posyandu_restoring"
-"""A schema of PostgreSQL, not used by the server, in which an older backup is migrated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +537,7 @@ def _restore_postgresql(
     if here.revision != migrations.newest():
         migrations.migrate(settings.database_url)
     with database_of(settings.database_url, vault) as database:
-        without_macs = older and _fill_scratch(settings.database_url, archive, progress)
+        without_macs = older and postgresql_rows.fill_scratch(settings.database_url, archive, progress)
         with database.transaction(alone=True) as session:
             names = ", ".join(f'"{one.name}"' for one in Base.metadata.sorted_tables)
             # clients other than a server of this release do not take the shared lock
@@ -552,9 +548,9 @@ def _restore_postgresql(
             for one in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(one))
             if older:
-                _take_from_scratch(session)
+                postgresql_rows.take_from_scratch(session)
             else:
-                _copy_in(driver_of(session), archive, progress)
+                postgresql_rows.copy_in(driver_of(session), archive, progress)
             touched(session.connection()).suspended = False
             keys_missing = _keys_missing(session, settings, vault)
             _vouch(session, settings, database, now, without_macs=without_macs)
@@ -562,62 +558,5 @@ def _restore_postgresql(
                 session, settings, database, listed, now, _summary(archive)
             )
         with suppress(DBAPIError):  # the data are restored; autovacuum would do this later
-            _vacuum(database)
+            postgresql_rows.vacuum(database)
     return Restored(archive.manifest, incarnation, kept, keys_missing, again)
-
-
-def _copy_in(driver: "psycopg.Connection[Any]", archive: Archive, progress: Progress) -> None:
-    """Insert every table's rows, in an order in which each row finds what it refers to."""
-    done, total = 0, archive.manifest.total_bytes
-    with driver_errors_as_sqlalchemy(), driver.cursor() as cursor:
-        for name, columns in archive.manifest.columns.items():
-            with cursor.copy(copy_of(name, columns, "FROM STDIN")) as copy:
-                for chunk in archive.chunks(member_of(name)):
-                    copy.write(chunk)
-                    done += len(chunk)
-                    progress("restoring", done, total)
-
-
-def within(url: str, schema: str) -> str:
-    """Return the URL of a schema of a PostgreSQL database."""
-    inside = make_url(url).update_query_dict({"options": f"-csearch_path={schema}"})
-    return inside.render_as_string(hide_password=False)
-
-
-def _fill_scratch(url: str, archive: Archive, progress: Progress) -> bool:
-    """Load an older backup into a schema of its own, with the tables of its release, and migrate it.
-
-    Returns
-    -------
-    bool : its rows had no MACs
-    """
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE"))
-        connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
-    engine.dispose()
-    scratch_url = within(url, SCRATCH)
-    migrations.upgrade(scratch_url, archive.manifest.revision)
-    engine = create_engine(scratch_url)
-    with engine.begin() as connection:
-        driver: Any = connection.connection.dbapi_connection
-        _copy_in(driver, archive, progress)
-        without_macs = vouching.lacks_macs(connection)
-    engine.dispose()
-    migrations.migrate(scratch_url)
-    return without_macs
-
-
-def _take_from_scratch(session: Session) -> None:
-    for one in Base.metadata.sorted_tables:
-        columns = ", ".join(f'"{column.name}"' for column in one.columns)
-        taken = f'INSERT INTO "{one.name}" ({columns}) SELECT {columns} FROM {SCRATCH}."{one.name}"'  # noqa: S608
-        session.execute(text(taken))
-    session.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
-
-
-def _vacuum(database: Database) -> None:
-    """Free the space of the deleted rows, and update the planner's statistics."""
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for one in Base.metadata.sorted_tables:
-            connection.execute(text(f'VACUUM (ANALYZE) "{one.name}"'))

@@ -151,7 +151,7 @@ def note_removed(connection: Connection, table_name: str, keys: Sequence[Values]
     if binding is None or not keys or touched(connection).suspended:
         return
     names = tuple(keys[0])
-    where = tuple_(*(binding.table.c[name] for name in names)).in_([tuple(key.values()) for key in keys])
+    where = tuple_(*(binding.table.c[str(name)] for name in names)).in_([tuple(key.values()) for key in keys])
     _alter(connection, binding, select_keys(binding).where(where), [{}])
 
 

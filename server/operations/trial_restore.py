@@ -21,8 +21,9 @@ from server import audit
 from server.backup import reapplying
 from server.backup.archive import Manifest
 from server.backup.encrypted_file import digest_of
+from server.backup.postgresql_rows import within
 from server.backup.refusals import RESTORING, BackupRefused, Progress, alone
-from server.backup.restoration import contents, database_of, emptied, restore, vault_of, within
+from server.backup.restoration import contents, database_of, emptied, restore, vault_of
 from server.config import Settings
 from server.database import migrations
 from server.database.models import Base
