@@ -11,11 +11,11 @@ const place = /** @type {HTMLElement} */ (document.getElementById("watch"));
 const DISTRICT = place.dataset.district ?? "";
 
 /** @param {string} text */
-const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+const unbase64 = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 /** @param {Uint8Array} raw */
 const base64 = (raw) => btoa(String.fromCharCode(...raw));
 /** @param {string} text */
-const base64url = (text) => bytes(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat(-text.length & 3));
+const base64url = (text) => unbase64(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat(-text.length & 3));
 
 /** @param {Uint8Array[]} parts */
 async function sha256(...parts) {
@@ -28,10 +28,10 @@ function read(note) {
   const end = note.lastIndexOf("\n\n");
   const text = note.slice(0, end + 1);
   const [origin, size, root] = text.split("\n");
-  if (end < 0 || !origin || !/^(0|[1-9][0-9]*)$/.test(size) || bytes(root).length !== 32) throw new Error("no checkpoint");
+  if (end < 0 || !origin || !/^(0|[1-9][0-9]*)$/.test(size) || unbase64(root).length !== 32) throw new Error("no checkpoint");
   const signatures = note.slice(end + 2).split("\n").filter(Boolean).map((line) => {
     const [, name, raw] = line.split(" ");
-    return { name, raw: bytes(raw) };
+    return { name, raw: unbase64(raw) };
   });
   return { origin, size: BigInt(size), root, text, signatures };
 }
@@ -43,7 +43,7 @@ const joined = (left, right) => sha256(Uint8Array.of(1), left, right);
 async function grew(first, second, proof) {
   if (first.size === second.size) return !proof.length && first.root === second.root;
   if (first.size < 1n || first.size > second.size) return false;
-  const steps = first.size & (first.size - 1n) ? [...proof] : [bytes(first.root), ...proof];
+  const steps = first.size & (first.size - 1n) ? [...proof] : [unbase64(first.root), ...proof];
   if (!steps.length) return false;
   let at = first.size - 1n, last = second.size - 1n;
   for (; at & 1n; at >>= 1n) last >>= 1n;
@@ -80,8 +80,8 @@ async function verified(raw, signature, text) {
   return crypto.subtle.verify({ name: "Ed25519" }, key, /** @type {BufferSource} */ (signature), said);
 }
 
-/** The 32 bytes of a verifier key. @param {string} key */
-const publicOf = (key) => bytes(key.split("+").slice(2).join("+")).slice(1);
+/** The 32 unbase64 of a verifier key. @param {string} key */
+const publicOf = (key) => unbase64(key.split("+").slice(2).join("+")).slice(1);
 
 /** Say whether one of the remembered keys signed: the name may have changed with a restore, the key may not.
  * @param {Head} head @param {string[]} keys @returns {Promise<boolean | null>} null: this browser cannot tell */
@@ -167,7 +167,7 @@ async function judge(answer, memory) {
   const signed = await isSigned(head, memory.keys);
   tellSignature(signed);
   if (signed === false) return tell("other-key", named);
-  if (head.size >= known.size && answer.proof && (await grew(known, head, answer.proof.map(bytes)))) {
+  if (head.size >= known.size && answer.proof && (await grew(known, head, answer.proof.map(unbase64)))) {
     await remember(answer);
     return tell(head.origin === known.origin ? (head.size === known.size ? "same" : "grown") : "continued", named);
   }
