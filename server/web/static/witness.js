@@ -80,7 +80,7 @@ async function verified(raw, signature, text) {
   return crypto.subtle.verify({ name: "Ed25519" }, key, /** @type {BufferSource} */ (signature), said);
 }
 
-/** The 32 unbase64 of a verifier key. @param {string} key */
+/** The 32 bytes of a verifier key. @param {string} key */
 const publicOf = (key) => unbase64(key.split("+").slice(2).join("+")).slice(1);
 
 /** Say whether one of the remembered keys signed: the name may have changed with a restore, the key may not.
