@@ -2,6 +2,7 @@
 is erased, and then nothing finds them: no column, in the clear or opened with the keys, no file, page, export or metric."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -210,7 +211,8 @@ def postgres_files(district: District) -> Iterator[tuple[str, bytes]]:
         directory = Path(connection.scalar(text("SHOW data_directory")))
         number = connection.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
     for path in sorted((directory / "base" / str(number)).glob("*")):
-        yield f"base/{path.name}", path.read_bytes()
+        with suppress(FileNotFoundError):  # a cache that another session makes anew
+            yield f"base/{path.name}", path.read_bytes()
 
 
 def found(places: Iterator[tuple[str, bytes]]) -> set[str]:
