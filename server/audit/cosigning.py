@@ -31,6 +31,7 @@ from server.audit.signed_note import (
     cosigned_message,
     read_hash,
     read_size,
+    stored_keys,
     write_hash,
 )
 from server.audit.witnesses import PRODUCT, NoWitness, witness_name
@@ -135,7 +136,7 @@ def watched(session: Session, district: str, *, removed: bool = False) -> list[W
     return [
         Witnessed(
             origin,
-            tuple(map(Key.read, json.loads(keys))),
+            stored_keys(keys),
             tuple(tree for tree in trees if tree.log == origin),
         )
         for origin, keys in session.execute(query)

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+import orjson
+
 from server.crypto.vault import base64url, checkpoint_signature_fits
 
 ED25519: Final = 0x01
@@ -69,6 +71,14 @@ class Key(NamedTuple):
         if key.id.hex() != id_:
             raise NoteInvalid(f"{text!r} was altered: its id is {key.id.hex()}")
         return key
+
+
+def stored_keys(text: str) -> tuple[Key, ...]:
+    """Read a stored list of verifier keys (JSON); none if it was altered: then `doctor` (`rows`) names its row."""
+    try:
+        return tuple(map(Key.read, orjson.loads(text)))
+    except (NoteInvalid, TypeError, AttributeError, orjson.JSONDecodeError):
+        return ()
 
 
 class Signature(NamedTuple):

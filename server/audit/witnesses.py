@@ -27,6 +27,7 @@ from server.audit.signed_note import (
     Signature,
     TreeHead,
     read_signatures,
+    stored_keys,
 )
 from server.context import AppContext
 from server.crypto.vault import Vault, unbase64
@@ -150,7 +151,7 @@ def known(session: Session, district: str, *, removed: bool = False) -> list[Kno
     if not removed:
         query = query.where(c.removed_at.is_(None))
     return [
-        KnownWitness(name, place, tuple(map(Key.read, json.loads(keys))), *rest)
+        KnownWitness(name, place, stored_keys(keys), *rest)
         for name, place, keys, *rest in session.connection().execute(query.order_by(c.name))
     ]
 
