@@ -51,6 +51,7 @@ COLUMNS: Final = {
     },
     "child": {"conflicts": CODE, "sex": MEASURED, "state": KEYED, "wrapped_key": SEALED},
     "commitment": {"menu": CODE, "funds": CODE, "region_code": CODE, "made_by": CODE},
+    "cosignature": {"lines": OURS, "witness": PLACE},
     "csr_sheet": {
         **{"reported_to": CODE, "name_sealed": SEALED, "digest": DIGEST, "state": CODE, "counts": OURS},
         **{"brought_by": CODE, "sealed": SEALED},
@@ -126,6 +127,9 @@ COLUMNS: Final = {
     "tablet_day": {},
     "tablet_post": {"mac": DIGEST},
     "username": {"name": STAFF, "mac": DIGEST},
+    "witness": {"name": PLACE, "place": PLACE, "public_keys": OURS, "failure": CODE},
+    "witnessed_checkpoint": {"log": PLACE, "note": OURS, "origin": PLACE, "root": DIGEST, "conflict": OURS},
+    "witnessed_log": {"origin": PLACE, "public_keys": OURS},
 }
 UNDER_KEYS_OF_THEIR_OWN: Final = {("child", "wrapped_key")}
 
