@@ -21,9 +21,9 @@ from server.database.models import Base
 from server.operations import key_rotation
 from tests._repository import ROOT
 from tests.server._district import Databases, District
-from tests.server.audit.altering import Altered, Class, classes
-from tests.server.audit.looking import CHECKS, Looking
-from tests.server.audit.office import BY, a_month_of_office, run_jobs
+from tests.server.audit._altering import Altered, Class, classes
+from tests.server.audit._looking import CHECKS, Looking
+from tests.server.audit._office import BY, a_month_of_office, run_jobs
 from tests.server.audit.tampering import undone
 from tests.server.operations._doctor import checked, damage, silent
 from tests.server.operations._keys import own_keys
