@@ -1,6 +1,6 @@
 """Whatever is altered in any table is named, or stands in docs/threats.md with the reason; honest work is never accused.
 
-The classes are enumerated from the metadata (`altering`), so that a new column cannot be forgotten. Each is tried in one of
+The classes are enumerated from the metadata (`_altering`), so that a new column cannot be forgotten. Each is tried in one of
 three ways on SQLite, and a sample on PostgreSQL; with `ALTERATIONS=all` each in all three ways, on both.
 """
 
@@ -24,7 +24,7 @@ from tests.server._district import Databases, District
 from tests.server.audit._altering import Altered, Class, classes
 from tests.server.audit._looking import CHECKS, Looking
 from tests.server.audit._office import BY, a_month_of_office, run_jobs
-from tests.server.audit.tampering import undone
+from tests.server.audit._tampering import undone
 from tests.server.operations._doctor import checked, damage, silent
 from tests.server.operations._keys import own_keys
 from tests.server.privacy._requests import erased

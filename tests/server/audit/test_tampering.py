@@ -3,7 +3,7 @@
 import os
 
 from tests.server._district import District
-from tests.server.audit.tampering import ALTERATIONS, tried
+from tests.server.audit._tampering import ALTERATIONS, tried
 
 TIMES = int(os.environ.get("TAMPERINGS", "0")) or 3 * len(ALTERATIONS)
 

@@ -1,6 +1,6 @@
 """Alter the log in every way that somebody with the database's password could, and see whether it is found.
 
-`python -m tests.server.audit.tampering 1000` alters a log 1,000 times on SQLite (`--postgresql`: there too), each time
+`python -m tests.server.audit._tampering 1000` alters a log 1,000 times on SQLite (`--postgresql`: there too), each time
 in a transaction that is rolled back after `audit.verify` was asked, with the last checkpoint kept elsewhere. Between the
 alterations honest logs that grew are verified, which must be found whole.
 
