@@ -33,6 +33,7 @@ from server.simulate.device import RefusedChange
 from server.simulate.fleet import SOURCE, Fleet, Sharing, SurveyChild
 from server.simulate.line import Cut
 from server.simulate.survey import Exact
+from server.sync.receipts import IssuedReceipt
 from sync_protocol import KEYS, Dot, Json, Outcome, RecordState, Replica, id_of
 
 Ref = tuple[str, str]
@@ -339,16 +340,18 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
     dots = {dot for device in fleet.devices for dot, _ in device.notebook.written.values()}
     written = Counter(dot.actor for dot in dots)
     for tablet_id in _enrolments(fleet):
-        rows = session.execute(
-            select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(
-                Batch.district == hub.district,
-                Batch.tablet_id == tablet_id,
-                Batch.outcomes != "{}",  # receipts of batches without changes are not kept
-            )
-        ).all()
+        # receipts of batches without changes are not kept
+        of_tablet = (Batch.district == hub.district, Batch.tablet_id == tablet_id, Batch.outcomes != "{}")
+        query = select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(*of_tablet)
+        rows = session.execute(query).all()
         compared += len(rows)
         name = _whose(fleet, Dot(tablet_id, 1))
-        stored = {row.batch_id: orjson.dumps(orjson.loads(row.receipt)) for row in rows}
+        stored = {
+            row.batch_id: IssuedReceipt.given_again(
+                session, hub, tablet_id, row.receipt, orjson.loads(row.outcomes)
+            ).json
+            for row in rows
+        }
         if stored != given[tablet_id]:
             failures.append(f"{name}: stored receipts are not those that it was given")
         items = [item for receipt in stored.values() for item in orjson.loads(receipt)["items"]]
