@@ -342,8 +342,7 @@ def _receipts_add_up(session: Session, hub: AppContext, fleet: Fleet) -> Promise
     for tablet_id in _enrolments(fleet):
         # receipts of batches without changes are not kept
         of_tablet = (Batch.district == hub.district, Batch.tablet_id == tablet_id, Batch.outcomes != "{}")
-        query = select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(*of_tablet)
-        rows = session.execute(query).all()
+        rows = session.execute(select(Batch.batch_id, Batch.receipt, Batch.outcomes).where(*of_tablet)).all()
         compared += len(rows)
         name = _whose(fleet, Dot(tablet_id, 1))
         stored = {
