@@ -64,7 +64,7 @@ async function start(root) {
   listen(app);
   app.draw();
   askToKeep(app).catch((error) => console.info(error)); // as if it was refused
-  keepUpToDate(() => app.renewable()).catch((error) => console.warn(error)); // the app runs without it
+  keepUpToDate(() => app.renewable()).catch((error) => console.info(error)); // the app runs without it, or is being closed
   keepReader().catch((error) => console.warn(error));
   if (device.isEnrolled)
     wipeWhereDue(/** @type {import("./app.js").ConnectedApp} */ (app)).catch((error) => app.failed(error));
