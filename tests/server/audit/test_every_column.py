@@ -134,9 +134,10 @@ def accused(office: District, kept: KeptCheckpoint | None = None) -> dict[str, l
 
 
 def test_doctor_goes_on_when_a_check_cannot_read_a_row(office: District) -> None:
-    damage(office, "UPDATE witness SET public_keys = 'x'")
+    damage(office, "UPDATE audit_checkpoint SET statement = 'x'")
     found = checked(office)
-    assert found["log"].found == ["JSONDecodeError"]
+    assert found["log"].found == ["checkpoint: entry 1 was altered"]
+    assert found["checkpoint"].found == ["JSONDecodeError"]
     assert list(found)[-1] == "tablets"
 
 
