@@ -9,6 +9,7 @@ import { wipeWhereDue } from "./parts/remote_wipe.js";
 import { learn } from "./words/words.js";
 import { keepUpToDate, lookForNewer } from "./updates.js";
 import { practiceDevice } from "./parts/practice.js";
+import { keepTaps } from "./parts/taps.js";
 import { keepReader } from "./parts/qr_reader.js";
 import { APP } from "./version.js";
 
@@ -84,6 +85,7 @@ function listen(app) {
     app.failed(error);
   };
   window.addEventListener("hashchange", () => app.draw());
+  keepTaps();
   window.addEventListener("online", () => {
     app.lineBack();
     lookForNewer().catch((error) => console.info(error)); // asked again at the next start

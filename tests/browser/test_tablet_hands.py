@@ -106,6 +106,17 @@ COUNT_ENGINES: Final = """async () => {
 }"""
 
 
+def test_tap_counts_though_the_screen_is_drawn_anew_under_the_finger(site: Site) -> None:
+    with site.tablet("taps") as tablet:
+        tablet.go("lainnya")
+        link = tablet.page.locator("main a[href='#/bantuan']").first
+        link.hover()
+        tablet.page.mouse.down()
+        link.evaluate("(link) => link.replaceWith(link.cloneNode(true))")
+        tablet.page.mouse.up()
+        tablet.page.wait_for_url("**/tablet-app/#/bantuan")
+
+
 def test_second_pin_while_the_tablet_opens_does_not_open_it_twice(site: Site) -> None:
     with site.tablet("eager") as tablet:
         page = tablet.page
