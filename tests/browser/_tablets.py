@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -319,18 +319,8 @@ class Tablet:
     def correct(self, name: str) -> None:
         """Open the form of the day again, of a child that was measured."""
         self.open(name)
-        measure, form = (
-            self.page.get_by_role("link", name="Ukur", exact=True),
-            self.page.get_by_text("Sudah diukur pada"),
-        )
-        measure.click()
-        with suppress(AssertionError):
-            expect(form).to_be_visible(timeout=PATIENCE_MS / 3)
-        if (
-            not form.is_visible()
-        ):  # on a slow machine a tap can fall into the moment in which the screen is drawn
-            measure.click()
-            expect(form).to_be_visible()
+        self.page.get_by_role("link", name="Ukur", exact=True).click()
+        expect(self.page.get_by_text("Sudah diukur pada")).to_be_visible()
 
     def type(self, weight: str, length: str | None = None, **others: str) -> None:
         """Type figures into the open form, as a keyboard would; `muac_mm` and `head_mm` by their names."""

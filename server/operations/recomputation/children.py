@@ -5,6 +5,7 @@ one of its columns here: whoever alters a score leaves it as it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -126,10 +127,7 @@ def _by_child(
 ) -> Iterator[Difference]:
     """Compare rows, and name the child of each difference as the unit."""
     for one in compared("", name, keys, stored, wanted, remedy=REASSESS):
-        yield Difference(
-            *(one.record.partition("/")[0], one.table, one.record, one.column),
-            *(one.kind, one.stored, one.computed, one.remedy),
-        )
+        yield replace(one, unit=one.record.partition("/")[0])
 
 
 def calendar_is_done(session: Session, hub: AppContext, now: datetime) -> bool:
