@@ -1,6 +1,7 @@
 """Who reads far more children than usual: found, told to the supervisor, and never said of an honest day."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from server.database.models import Notice
 from server.operations import scheduler
 from server.supervision import mass_reading
 from server.supervision.mass_reading import DAY, HOUR, rule
+from tests._repository import ROOT
 from tests.server._district import DISTRICT, District
 from tests.server.web._clinic import Clinic, sign_in
 
@@ -126,6 +128,26 @@ def test_list_counts_as_what_it_shows(
 ) -> None:
     look(clinic.district.hub, clinic.person(), looks)
     assert bool(run(clinic)["raised"]) is asked
+
+
+NO_CHILDREN = {
+    **dict.fromkeys(("donor.viewed", "csr.viewed", "people.listed"), "donors, companies' sheets and staff"),
+    **dict.fromkeys(("batch.viewed", "completeness.exported", "figures.exported"), "ids, days and numbers"),
+    **dict.fromkeys(("log.exported", "syncs.exported", "uploads.exported"), "ids, days and numbers"),
+    "data.exported": "wants a proof and a reason each time",
+}
+"""Looks that are not counted, and why."""
+
+
+def test_every_look_that_the_log_knows_is_counted_or_shows_no_children() -> None:
+    ends = "viewed|listed|searched|exported|unmasked|[a-z-]+-(?:viewed|exported)|access-given|written"
+    known = {
+        action
+        for file in (ROOT / "server").rglob("*.py")
+        for action in re.findall(rf'"([a-z-]+\.(?:{ends}))"', file.read_text(encoding="utf-8"))
+    }
+    assert known >= mass_reading.LOOKS
+    assert known - mass_reading.LOOKS == NO_CHILDREN.keys()
 
 
 @pytest.mark.parametrize(("days", "asked"), [(0, True), (2, True), (3, False)])
